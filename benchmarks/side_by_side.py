@@ -1,0 +1,586 @@
+"""
+Time linear mixed models side by side with lme4 (R) and glmm (Python, Rust core).
+
+Every pair of a tool and a model gets a process of its own, which reads the
+same CSV file, waits, and fits once per request; the requests go round the
+tools in turn, so that a noise of the machine hits all of them. A time runs from
+the formula to the log-likelihood of a fitted model. README.rst tells more.
+
+Run as ``side_by_side.py worker ...`` or ``side_by_side.py data ...``, the same
+file is the process of a Python tool or the one that writes the data; the driver
+itself needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import platform
+import select
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).resolve()
+START_LIMIT = 600  # seconds that a process may take to import and to read
+MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # in units of ru_maxrss
+
+
+# ---------------------------------------------------------------------------
+# Models and data
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    A formula, its estimation criterion and the data it is fitted to.
+
+    Parameters
+    ----------
+    formula : str
+        The formula in lme4's syntax.
+    data : callable
+        Returns the data as a DataFrame.
+    factors : str
+        Comma-separated columns that every tool gets as factors.
+    reml : bool
+        Whether the REML criterion is used instead of the likelihood.
+    glmm_formula : str, optional
+        The same model in glmm's words where those differ.
+    """
+
+    formula: str
+    data: Callable
+    factors: str
+    reml: bool = True
+    glmm_formula: str | None = None
+
+
+def classic(name):
+    """Return a function that loads a data set of lme4, from R where we lack it."""
+
+    def load():
+        import pandas as pd
+
+        try:
+            from statsmodels_lmm import datasets
+
+            return getattr(datasets, name.lower()).load_pandas().data
+        except (ImportError, AttributeError):
+            code = f"write.csv(lme4::{name}, row.names = FALSE)"
+            pipe = subprocess.Popen(["Rscript", "-e", code], stdout=subprocess.PIPE)
+            return pd.read_csv(pipe.stdout)
+
+    return load
+
+
+def random_effects(rng, levels, columns, rank):
+    """Draw effects, (levels, columns), whose covariance has the given rank."""
+    loadings = rng.normal(scale=0.7, size=(columns, rank))
+    return rng.normal(size=(levels, rank)) @ loadings.T
+
+
+def maximal(interactions, n_subj=56, n_item=32):
+    """
+    Return a function that simulates subjects crossed with items.
+
+    Each pair has one row. The predictors A, B and C are coded -0.5 and 0.5 and
+    vary within subjects and within items. The random effects of both factors are
+    those of ``A + B + C`` or, with `interactions`, of ``A * B * C``; their
+    covariance matrices have half of the full rank.
+    """
+
+    def simulate():
+        import numpy as np
+        import pandas as pd
+
+        rng = np.random.default_rng(5632)
+        subj, item = np.divmod(np.arange(n_subj * n_item), n_item)
+        cell = (subj + item) % 8
+        a, b, c = ((cell >> bit & 1) - 0.5 for bit in range(3))
+        effects = [a**0, a, b, c]
+        if interactions:
+            effects += [a * b, a * c, b * c, a * b * c]
+        effects = np.column_stack(effects)
+        width = effects.shape[1]
+        y = 2 + a + rng.normal(size=len(cell))
+        for index, levels in ((subj, n_subj), (item, n_item)):
+            u = random_effects(rng, levels, width, width // 2)
+            y += (effects * u[index]).sum(axis=1)
+        columns = {"y": y.round(6), "A": a, "B": b, "C": c, "subj": subj, "item": item}
+        return pd.DataFrame(columns)
+
+    return simulate
+
+
+def schools(n_school=200, n_classroom=10, n_pupil=100):
+    """Simulate slopes in classrooms, which are counted within their schools."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(200)
+    rows = np.arange(n_school * n_classroom * n_pupil)
+    unique = rows // n_pupil
+    school, classroom = np.divmod(unique, n_classroom)
+    x = rng.normal(size=len(rows)).round(6)
+    y = 1 + 0.5 * x + rng.normal(size=len(rows))
+    for index in (school, unique):
+        u = random_effects(rng, index[-1] + 1, 2, 2)
+        y += u[index, 0] + u[index, 1] * x
+    columns = {"y": y.round(6), "x": x, "school": school, "classroom": classroom}
+    return pd.DataFrame({**columns, "unique": unique})
+
+
+def million(nobs=1_000_000, n_a=50_000, n_b=5_000):
+    """Simulate two large crossed factors whose levels meet at random."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(6)
+    a, b = rng.integers(n_a, size=nobs), rng.integers(n_b, size=nobs)
+    x = rng.normal(size=nobs).round(6)
+    y = 1 + 0.5 * x + rng.normal(size=n_a)[a] + 0.5 * rng.normal(size=n_b)[b]
+    y += rng.normal(size=nobs)
+    return pd.DataFrame({"y": y.round(6), "x": x, "a": a, "b": b})
+
+
+def no_day_variance(nobs=22_435):
+    """Simulate seven days without effect; with this seed the estimate is 0."""
+    import numpy as np
+    import pandas as pd
+
+    rng = np.random.default_rng(7)
+    x1, x2, y = rng.normal(size=(3, nobs)).round(6)
+    y = (1 + 0.2 * x1 + 0.8 * x2 + 1.3 * y).round(6)
+    return pd.DataFrame({"y": y, "x1": x1, "x2": x2, "day": rng.integers(7, size=nobs)})
+
+
+MODELS = {
+    "sleepstudy": Model(
+        "Reaction ~ Days + (Days | Subject)", classic("sleepstudy"), "Subject"
+    ),
+    "penicillin": Model(
+        "diameter ~ 1 + (1 | plate) + (1 | sample)",
+        classic("Penicillin"),
+        "plate,sample",
+    ),
+    "singular": Model("y ~ x1 + x2 + (1 | day)", no_day_variance, "day"),
+    "insteval": Model(
+        "y ~ 1 + service + (1 | s) + (1 | d) + (1 | dept)",
+        classic("InstEval"),
+        "s,d,dept",
+        reml=False,
+    ),
+    "maximal-20": Model(
+        "y ~ A + B + C + (A + B + C | subj) + (A + B + C | item)",
+        maximal(interactions=False),
+        "subj,item",
+        reml=False,
+    ),
+    "maximal-72": Model(
+        "y ~ A * B * C + (A * B * C | subj) + (A * B * C | item)",
+        maximal(interactions=True),
+        "subj,item",
+        reml=False,
+    ),
+    "schools": Model(
+        "y ~ x + (x | school / classroom)",
+        schools,
+        "school,classroom,unique",
+        glmm_formula="y ~ x + (x | school) + (x | unique)",
+    ),
+    "million": Model("y ~ x + (1 | a) + (1 | b)", million, "a,b"),
+}
+
+
+# ---------------------------------------------------------------------------
+# The process of a Python tool
+
+
+def core_seconds(model):
+    """Time the shortest of many fits of an already built model."""
+    shortest, stop = float("inf"), time.perf_counter() + 1
+    while time.perf_counter() < stop:
+        start = time.perf_counter()
+        model.fit()
+        shortest = min(shortest, time.perf_counter() - start)
+    return shortest
+
+
+def ours():
+    """Return the fit, the report on a fit and the core's time of statsmodels_lmm."""
+    from statsmodels_lmm.formula.api import crossedmixedlm
+
+    def fit(formula, data, reml):
+        result = crossedmixedlm(formula, data).fit(reml=reml)
+        return -2 * result.llf, result
+
+    def report(result):
+        optimum = result.optimum
+        state = "certified" if optimum.certified else "not certified"
+        return {"evaluations": optimum.evaluations, "state": state}
+
+    def core(formula, data):
+        return {"core": core_seconds(crossedmixedlm(formula, data))}
+
+    return fit, report, core
+
+
+def glmm():
+    """Return the fit and the report on a fit of glmm; its criterion is lme4's."""
+    import glmm as package
+
+    def fit(formula, data, reml):
+        result = package.fit(data, formula, "gaussian", reml=reml)
+        return -2 * result.loglik, result
+
+    def report(result):
+        flags = {"converged": result.converged, "singular": result.singular}
+        state = ", ".join(word for word, true in flags.items() if true)
+        return {"evaluations": result.n_eval, "state": state or "not converged"}
+
+    return fit, report, None
+
+
+def floor():
+    """Return nothing: pandas alone is not asked to fit."""
+    return None, None, None
+
+
+def version_of(package):
+    """Return the version of an installed package, or a word for another one."""
+    from importlib import metadata
+
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "from source"
+
+
+def work(tool, path, formula, reml, factors):
+    """
+    Fit the model once for each line ``fit`` of the input; answer in JSON.
+
+    The line ``core`` asks for the time of the numerical core alone.
+    """
+    warnings.simplefilter("ignore")
+
+    def say(**message):
+        print(json.dumps(message), flush=True)
+
+    tools = {"statsmodels_lmm": ours, "glmm": glmm, "pandas": floor}
+    try:
+        fit, report, core = tools[tool]()
+        import pandas as pd
+    except ImportError as error:
+        say(error=f"not available: {error}")
+        return
+    data = pd.read_csv(path)
+    data = data.astype(dict.fromkeys(factors.split(","), "category"))
+    say(version=version_of(tool), nobs=len(data))
+    for request in sys.stdin:
+        gc.collect()
+        try:
+            if request.strip() == "core":
+                say(**core(formula, data))
+                continue
+            start = time.perf_counter()
+            criterion, result = fit(formula, data, reml == "TRUE")
+            seconds = time.perf_counter() - start
+            say(seconds=seconds, criterion=float(criterion), **report(result))
+        except Exception as error:  # a tool may fail in any way: the others go on
+            say(error=f"{type(error).__name__}: {error}")
+        result = None
+
+
+# ---------------------------------------------------------------------------
+# The driver
+
+
+@dataclass
+class Record:
+    """What is known of a tool on a model; `seconds` are all fits, in order."""
+
+    model: str
+    tool: str
+    startup: float | None = None
+    idle_megabytes: float | None = None
+    seconds: list[float] = field(default_factory=list)
+    criterion: float | None = None
+    evaluations: int | None = None
+    state: str | None = None
+    core: float | None = None
+    peak_megabytes: float | None = None
+    version: str | None = None
+    nobs: int | None = None
+    error: str | None = None
+
+    @property
+    def timed(self):
+        """The fits that count: the first one only where there is no other."""
+        return self.seconds[1:] or self.seconds
+
+    def update(self, answer):
+        """Take over what a process answered."""
+        answer = dict(answer)
+        if "seconds" in answer:
+            self.seconds.append(answer.pop("seconds"))
+        for name, value in answer.items():
+            setattr(self, name, value)
+
+
+class Worker:
+    """
+    The process of a tool on a model.
+
+    Parameters
+    ----------
+    record : Record
+        Says which tool and model, and takes the answers.
+    model : Model
+        The model.
+    path : Path
+        The CSV file with the data.
+    options : argparse.Namespace
+        The options of the command line.
+    """
+
+    def __init__(self, record: Record, model: Model, path: Path, options) -> None:
+        """Start the process and wait until it has read the data."""
+        self.record, self.process = record, None
+        tool, formula = record.tool, model.formula
+        if tool in ("lmer", "R"):
+            command = [options.rscript, HERE.with_suffix(".R")]
+        elif tool == "glmm":
+            command = [options.glmm_python, HERE, "worker"]
+            formula = model.glmm_formula or formula
+        else:
+            command = [sys.executable, HERE, "worker"]
+        reml = "TRUE" if model.reml else "FALSE"
+        start = time.perf_counter()
+        try:
+            self.process = subprocess.Popen(
+                [*map(str, command), tool, str(path), formula, reml, model.factors],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=None if options.verbose else subprocess.DEVNULL,
+                bufsize=0,
+            )
+        except OSError as error:
+            record.error = f"not available: {error.strerror}"
+            return
+        self.ask(None, START_LIMIT)
+        record.startup = time.perf_counter() - start
+        record.idle_megabytes = self.peak_so_far()
+
+    def ask(self, request, limit):
+        """Send a request, if any, and wait at most `limit` seconds for the answer."""
+        pipe = self.process.stdout
+        if request:
+            self.process.stdin.write(f"{request}\n".encode())
+        if not select.select([pipe], [], [], limit)[0]:
+            self.process.kill()
+            self.record.error = f"killed after {limit:g} s"
+        elif line := pipe.readline():
+            self.record.update(json.loads(line))
+        else:
+            self.record.error = "the process ended without an answer"
+
+    def peak_so_far(self):
+        """Return the peak memory of the running process where Linux tells it."""
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+            return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        except (OSError, IndexError):
+            return None
+
+    def wants(self, enough):
+        """Whether another fit is worth its time."""
+        return not self.record.error and sum(self.record.seconds) < enough
+
+    def close(self):
+        """End the process and note its peak memory."""
+        if self.process:
+            self.process.stdin.close()
+            _, _, usage = os.wait4(self.process.pid, 0)
+            self.process.returncode = 0
+            self.process.stdout.close()
+            self.record.peak_megabytes = usage.ru_maxrss / MEGABYTE
+
+
+def measure(name, path, options):
+    """Let every tool fit the model `name`, in turn, and return their records."""
+    model = MODELS[name]
+    workers = []
+    for tool in options.tools:
+        workers.append(Worker(Record(name, tool), model, path, options))
+    fitting = [worker for worker in workers if worker.record.tool not in FLOORS]
+    for _ in range(options.repeats + 1):
+        for worker in fitting:
+            if worker.wants(options.enough):
+                worker.ask("fit", options.cap)
+    for worker in fitting:
+        record = worker.record
+        if (name, record.tool) == ("sleepstudy", OURS) and not record.error:
+            worker.ask("core", options.cap)
+    for worker in workers:
+        worker.close()
+    return [worker.record for worker in workers]
+
+
+# ---------------------------------------------------------------------------
+# Tables
+
+OURS, FLOORS = "statsmodels_lmm", ("pandas", "R")
+TOOLS = [OURS, "lmer", "glmm", *FLOORS]
+
+
+def print_table(header, rows):
+    """Print rows of strings; words are aligned left, numbers right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    sides = ["<" if name in ("tool", "model", "state") else ">" for name in header]
+    for row in (header, ["-" * width for width in widths], *rows):
+        cells = zip(row, sides, widths, strict=True)
+        print("  ".join(f"{cell:{side}{w}}" for cell, side, w in cells).rstrip())
+    print()
+
+
+def shown(value, form):
+    """Format a number, or a dash for none."""
+    return "-" if value is None else format(value, form)
+
+
+def print_model(records):
+    """Print what the tools took and reached on one model."""
+    model = MODELS[records[0].model]
+    nobs = next((record.nobs for record in records if record.nobs), None)
+    criterion = "REML" if model.reml else "ML"
+    print(f"{records[0].model}: {model.formula}, {criterion}, {shown(nobs, ',')} rows")
+    reached = [record.criterion for record in records if record.criterion is not None]
+    best = min(reached, default=None)
+    rows = []
+    for record in records:
+        times, value = record.timed, record.criterion
+        rows.append(
+            [
+                record.tool,
+                shown(min(times, default=None), ".4f"),
+                shown(median(times) if times else None, ".4f"),
+                str(len(times)),
+                shown(value, ".6f"),
+                shown(value if value is None else value - best, ".1e"),
+                shown(record.evaluations, "d"),
+                shown(record.idle_megabytes, ".0f"),
+                shown(record.peak_megabytes, ".0f"),
+                shown(record.startup, ".1f"),
+                record.error or record.state or "floor: reads, fits nothing",
+            ]
+        )
+    header = "tool,min s,median s,fits,criterion,above best,evaluations"
+    header += ",idle MB,peak MB,start s,state"
+    print_table(header.split(","), rows)
+    for record in records:
+        if record.core is not None:
+            print(f"{record.tool}, fit of a built model: {record.core:.6f} s\n")
+
+
+def ratio(one, other, statistic):
+    """Format a statistic of the times of one record over that of another."""
+    if not (one and other and one.timed and other.timed):
+        return "-"
+    return format(statistic(one.timed) / statistic(other.timed), ".3g")
+
+
+def print_ratios(results):
+    """Print the median seconds of every model and our ratios to the peers."""
+    rows = []
+    for records in results:
+        by_tool = {record.tool: record for record in records}
+        us, lmer, peer = (by_tool.get(tool) for tool in TOOLS[:3])
+        rows.append(
+            [records[0].model]
+            + [
+                shown(median(r.timed) if r and r.timed else None, ".4g")
+                for r in (us, lmer, peer)
+            ]
+            + [ratio(us, other, min) for other in (lmer, peer)]
+            + [ratio(us, other, median) for other in (lmer, peer)]
+        )
+    header = "model,ours s,lmer s,glmm s,ours/lmer min,ours/glmm min"
+    print_table([*header.split(","), "ours/lmer median", "ours/glmm median"], rows)
+
+
+# ---------------------------------------------------------------------------
+# The command line
+
+
+def limit_threads(cores):
+    """Bind this process, and so those it starts, to a number of cores."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    for library in ("OMP", "OPENBLAS", "MKL", "RAYON", "VECLIB_MAXIMUM"):
+        os.environ[f"{library}_NUM_THREADS"] = str(cores)
+
+
+def parse(arguments):
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser.add_argument(
+        "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL"
+    )
+    parser.add_argument(
+        "--tools", nargs="+", choices=TOOLS, default=TOOLS, metavar="TOOL"
+    )
+    add = parser.add_argument
+    add("--repeats", type=int, default=11, help="timed fits after the warm-up")
+    add("--cap", type=float, default=400, help="seconds after which a fit is killed")
+    add("--enough", type=float, default=30, help="seconds after which none is repeated")
+    add("--cores", type=int, default=2, help="cores and threads of every tool")
+    add("--rscript", default="Rscript", help="the Rscript that finds lme4")
+    add("--glmm-python", default=sys.executable, help="the Python that finds glmm")
+    add("--json", type=Path, help="file that takes all figures")
+    add("--verbose", action="store_true", help="show what the tools write to stderr")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Measure, print, and save if asked to."""
+    options = parse(arguments)
+    limit_threads(options.cores)
+    machine = {"platform": platform.platform(), "cores": options.cores}
+    machine["load_before"] = os.getloadavg()
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name in options.models:
+            path = Path(folder, f"{name}.csv")
+            subprocess.run([sys.executable, HERE, "data", name, path], check=True)
+            results.append(measure(name, path, options))
+            path.unlink()
+            print_model(results[-1])
+            machine["load_after"] = os.getloadavg()
+            if options.json:
+                flat = [asdict(record) for records in results for record in records]
+                figures = {"machine": machine, "records": flat}
+                options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    print_ratios(results)
+    versions = {r.tool: r.version for records in results for r in records if r.version}
+    print(", ".join(f"{tool} {version}" for tool, version in versions.items()))
+    print(", ".join(f"{name} {value}" for name, value in machine.items()))
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["worker", *task]:
+            work(*task)
+        case ["data", name, path]:
+            MODELS[name].data().to_csv(path, index=False)
+        case _:
+            main()

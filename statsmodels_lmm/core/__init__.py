@@ -1,0 +1,1 @@
+"""Arrays to estimates: pure functions and frozen dataclasses."""

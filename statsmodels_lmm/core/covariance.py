@@ -1,0 +1,79 @@
+"""How the relative covariance of a factor depends on its free parameters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+
+@dataclass(frozen=True)
+class RelativeFactor:
+    """
+    A square root L of the relative covariance S = L L' of one factor.
+
+    L is block-diagonal; with its rows put into pivot order each block is
+    lower triangular. Its free parameters are the entries of those triangles.
+    A fixed order of rows would make a curved valley wherever a leading minor
+    of S is singular; pivoting avoids it.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        L, shape (k, k).
+    rows, columns : ndarray
+        Position in L of each free parameter, shape (m,).
+    """
+
+    matrix: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @property
+    def covariance(self):
+        """S = L L'."""
+        return self.matrix @ self.matrix.T
+
+    def moved(self, step):
+        """L after a step of the free parameters, without a new pivot."""
+        matrix = self.matrix.copy()
+        matrix[self.rows, self.columns] += step
+        return RelativeFactor(matrix, self.rows, self.columns)
+
+
+def pivoted_factor(covariance, slices, tolerance=0.0):
+    """
+    Pivoted Cholesky factor of a block-diagonal relative covariance.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S, positive semi-definite, shape (k, k).
+    slices : sequence of slice
+        Columns of each unstructured block.
+    tolerance : float, optional
+        Pivots up to this size (of L, not of S) are set to zero.
+
+    Returns
+    -------
+    RelativeFactor
+    """
+    matrix = np.zeros_like(covariance)
+    rows, columns = [], []
+    for block in slices:
+        size = block.stop - block.start
+        if size == 1:
+            root = np.sqrt(max(covariance[block.start, block.start], 0.0))
+            matrix[block, block] = root if root > tolerance else 0.0
+            pivot = np.zeros(1, dtype=np.intp)
+        else:
+            lower, pivot, rank, _ = lapack.dpstrf(
+                covariance[block, block], lower=1, tol=max(tolerance**2, 1e-300)
+            )
+            lower = np.tril(lower)
+            lower[:, rank:] = 0.0
+            pivot = pivot - 1
+            matrix[block.start + pivot, block] = lower
+        row, column = np.tril_indices(size)
+        rows.append(block.start + pivot[row])
+        columns.append(block.start + column)
+    return RelativeFactor(matrix, np.concatenate(rows), np.concatenate(columns))

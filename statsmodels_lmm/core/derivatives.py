@@ -1,0 +1,217 @@
+"""
+Derivatives of the profiled deviance in the entries of the relative factors.
+
+Notation: t = Z'Py, u = L't, K = Z'V^-1 Z (ML) or Z'P Z (REML), nu and r^2 as in
+`deviance`. For a parameter a, the entry (i, j) of one factor's L,
+
+    dS_a = e_i L_j' + L_j e_i',      t_a = (I (x) dS_a) t.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.elimination import half_forms, times_gram
+
+MAX_DENSE_COLUMNS = 2500
+"""Number of random effects up to which Z'V^-1 Z is formed densely."""
+
+
+@dataclass(frozen=True)
+class Derivatives:
+    """
+    First derivatives and a curvature matrix of the criterion.
+
+    Parameters
+    ----------
+    duals : tuple of ndarray
+        G_i = dd/dS_i, symmetric, shapes (k_i, k_i). At a minimum over the cone
+        of covariance matrices G_i L_i = 0 and G_i is positive semi-definite.
+    gradient : ndarray
+        In the free entries of the factors, shape (m,).
+    curvature : ndarray
+        Average information plus the exact part that comes from S being
+        quadratic in L, or the exact Hessian, shape (m, m).
+    """
+
+    duals: tuple
+    gradient: np.ndarray
+    curvature: np.ndarray
+
+
+def dual_matrices(deviance):
+    """
+    G_i = sum_g [K_i]_gg - (1 / scale) sum_g t_g t_g', shapes (..., k_i, k_i).
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Where to differentiate.
+    """
+    duals = []
+    for i, sums in enumerate(deviance.selected.level_sums):
+        t = deviance.scores[i]
+        scale = np.asarray(deviance.scale)[..., None, None]
+        dual = sums - t.swapaxes(-1, -2) @ t / scale
+        if deviance.reml:
+            y = deviance.fixed_scores[i]
+            flat = y.swapaxes(-1, -2).reshape(*y.shape[:-3], -1, y.shape[-2])
+            dual = dual - flat.swapaxes(-1, -2) @ flat
+        duals.append(0.5 * (dual + dual.swapaxes(-1, -2)))
+    return tuple(duals)
+
+
+def gradient(factors, duals):
+    """The gradient 2 G_i L_i at the free entries, shape (m,)."""
+    return np.concatenate(
+        [
+            2.0 * (dual @ f.matrix)[f.rows, f.columns]
+            for f, dual in zip(factors, duals)
+        ]
+    )
+
+
+def derivatives(deviance, exact=False):
+    """
+    Gradient and curvature of the criterion.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Where to differentiate.
+    exact : bool, optional
+        Whether the curvature is the exact Hessian. Else it is the average
+        information (Gilmour, Thompson and Cullis 1995; Johnson and Thompson
+        1995) with the residual variance profiled out, plus 2 G_i.
+
+    Returns
+    -------
+    Derivatives
+    """
+    duals = dual_matrices(deviance)
+    working, products = _working_products(deviance)
+    scale = float(deviance.scale)
+    nu = deviance.elimination.products.nobs
+    if deviance.reml:
+        nu -= deviance.elimination.products.k_fixed
+    slopes = products / scale
+    steps = working / scale
+    curvature = (2.0 if exact else 1.0) * slopes - np.outer(steps, steps) / nu
+    start = 0
+    for factor, dual in zip(deviance.factors, duals):
+        here = slice(start, start + len(factor.rows))
+        same = factor.columns[:, None] == factor.columns
+        curvature[here, here] += 2.0 * same * dual[factor.rows[:, None], factor.rows]
+        start = here.stop
+    if exact:
+        curvature -= _expected_information(deviance)
+    return Derivatives(duals, gradient(deviance.factors, duals), curvature)
+
+
+def _directions(factor):
+    """DS_a of each free entry of a factor, shape (m, k, k)."""
+    m = len(factor.rows)
+    out = np.zeros((m, *factor.matrix.shape))
+    at = np.arange(m)
+    out[at, factor.rows] = factor.matrix[:, factor.columns].T
+    return out + out.swapaxes(-1, -2)
+
+
+def _working_products(deviance):
+    """The products t't_a, shape (m,), and t_a'Z'PZ t_b, shape (m, m)."""
+    elimination = deviance.elimination
+    plan = elimination.products.plan
+    p = elimination.products.k_fixed
+    m = sum(len(f.rows) for f in deviance.factors)
+    start = 0
+    columns, first = [], []
+    for factor, t in zip(deviance.factors, deviance.scores):
+        block = np.zeros((*t.shape, m))
+        here = slice(start, start + len(factor.rows))
+        moved = np.tensordot(t, _directions(factor), axes=(1, 2))
+        block[..., here] = moved.swapaxes(-1, -2)
+        first.append(np.einsum("lk,lmk->m", t, moved))
+        columns.append(block)
+        start = here.stop
+    chain = columns[: plan.n_chain]
+    tail = np.zeros((0, m))
+    if plan.tail:
+        tail = np.concatenate([c.reshape(-1, m) for c in columns[plan.n_chain :]])
+    right, tail_right = times_gram(elimination.products, chain, tail)
+    total = tail.T @ tail_right
+    with_fixed = elimination.products.tail_fixed[:, :p].T @ tail
+    for c, r, w in zip(chain, right, elimination.products.fixed):
+        flat = c.reshape(-1, m)
+        total = total + flat.T @ r.reshape(-1, m)
+        with_fixed = with_fixed + w[..., :p].reshape(-1, p).T @ flat
+    forms = half_forms(elimination, right, tail_right)
+    total = total - forms[:m]
+    across = with_fixed - forms[m : m + p]
+    half = np.linalg.solve(deviance.fixed_root, across)
+    return np.concatenate(first), total - half.T @ half
+
+
+def _expected_information(deviance):
+    """Tr(K dS_a K dS_b) over pairs of free entries, shape (m, m)."""
+    plan = deviance.elimination.products.plan
+    directions = [_directions(f) for f in deviance.factors]
+    starts = np.cumsum([0] + [len(d) for d in directions])
+    out = np.zeros((starts[-1], starts[-1]))
+    if len(plan.factors) == 1:
+        pairs = {(0, 0): _single_factor_squares(deviance)}
+    else:
+        pairs = _dense_squares(deviance)
+    for (i, j), squares in pairs.items():
+        left = np.einsum("mca,abcd->mbd", directions[i], squares)
+        block = np.einsum("mbd,nbd->mn", left, directions[j])
+        out[starts[i] : starts[i + 1], starts[j] : starts[j + 1]] = block
+        out[starts[j] : starts[j + 1], starts[i] : starts[i + 1]] = block.T
+    return out
+
+
+def _single_factor_squares(deviance):
+    """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
+    factor = deviance.elimination.factors[0]
+    k0 = factor.inner @ factor.diagonal
+    out = np.einsum("gab,gcd->abcd", k0, k0)
+    if deviance.reml:
+        y = deviance.fixed_scores[0]
+        yy = y @ y.swapaxes(-1, -2)
+        cross = np.einsum("gab,gcd->abcd", k0, yy)
+        pairs = np.einsum("gar,gcs->acrs", y, y)
+        out = out - cross - cross.transpose(2, 3, 0, 1)
+        out = out + np.einsum("acrs,bdrs->abcd", pairs, pairs)
+    return out
+
+
+def _dense_squares(deviance):
+    """The same for each pair of factors, from the whole matrix K."""
+    elimination = deviance.elimination
+    plan = elimination.products.plan
+    sizes = [f.n_columns for f in plan.factors]
+    q = sum(sizes)
+    identity = np.eye(q)
+    ends = np.cumsum([0] + sizes)
+    rows = [identity[a:b] for a, b in zip(ends[:-1], ends[1:])]
+    chain = [
+        r.reshape(f.n_levels, f.k_effects, q) for r, f in zip(rows, plan.chain)
+    ]
+    tail = identity[ends[plan.n_chain] :]
+    right, tail_right = times_gram(elimination.products, chain, tail)
+    k0 = np.concatenate([r.reshape(-1, q) for r in right] + [tail_right])
+    k0 = k0 - half_forms(elimination, right, tail_right)[:q]
+    if deviance.reml:
+        p = elimination.products.k_fixed
+        y = np.concatenate([y.reshape(-1, p) for y in deviance.fixed_scores])
+        k0 = k0 - y @ y.T
+    out = {}
+    for i, f in enumerate(plan.factors):
+        for j, g in enumerate(plan.factors[: i + 1]):
+            block = k0[ends[i] : ends[i + 1], ends[j] : ends[j + 1]]
+            block = block.reshape(f.n_levels, f.k_effects, g.n_levels, g.k_effects)
+            flat = block.transpose(1, 3, 0, 2).reshape(f.k_effects * g.k_effects, -1)
+            squares = (flat @ flat.T).reshape(
+                f.k_effects, g.k_effects, f.k_effects, g.k_effects
+            )
+            out[i, j] = squares
+    return out

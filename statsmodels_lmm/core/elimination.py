@@ -1,0 +1,412 @@
+"""
+Block elimination of the random effects.
+
+With V = I + Z S Z', everything a fit needs is a product A' V^-1 B of columns of
+Z, X and y. Factors of the chain are eliminated level by level, the tail at
+once. For a level with reduced cross-product A and relative covariance S,
+
+    J = (I + A S)^-1,    C = S J = L (I + L'A L)^-1 L',
+
+and eliminating it subtracts R' C R from the cross-products R of everything it
+is linked to. J and C exist for any S, singular or not, and neither is found by
+subtraction, so nothing cancels when a variance is huge or zero.
+
+All arrays may carry leading batch axes, except where the coupling is sparse.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from statsmodels_lmm.core.coupling import SparseCoupling
+from statsmodels_lmm.core.cross_products import CrossProducts
+
+
+@dataclass(frozen=True)
+class EliminatedFactor:
+    """
+    A chain factor at the moment it is eliminated.
+
+    Parameters
+    ----------
+    inner : ndarray
+        J, shape (..., l, k, k).
+    covariance : ndarray
+        C, shape (..., l, k, k).
+    diagonal : ndarray
+        Reduced Z'Z of the factor, shape (..., l, k, k).
+    nested : dict
+        Reduced cross-products with the ancestors, ``nested[j]`` of shape
+        (..., l, k, k_j).
+    coupling : DenseCoupling, SparseCoupling or None
+        Reduced cross-products with the tail.
+    fixed : ndarray
+        Reduced Z'W, shape (..., l, k, w).
+    """
+
+    inner: np.ndarray
+    covariance: np.ndarray
+    diagonal: np.ndarray
+    nested: dict
+    coupling: object
+    fixed: np.ndarray
+
+
+@dataclass(frozen=True)
+class Elimination:
+    """
+    The factorized system at one value of the relative covariances.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        What was eliminated.
+    factors : tuple of EliminatedFactor
+        The chain.
+    tail_factors : tuple of ndarray
+        L of each tail factor, shapes (..., k, k).
+    tail : ndarray
+        Reduced Z_t'Z_t, shape (..., q, q); lower triangle if coupled sparsely.
+    tail_cholesky : ndarray
+        Lower Cholesky factor of I + L_t' tail L_t, shape (..., q, q).
+    tail_fixed : ndarray
+        Reduced Z_t'W, shape (..., q, w).
+    gram : ndarray
+        W' V^-1 W, shape (..., w, w).
+    logdet : ndarray
+        log |V|, shape (...).
+    """
+
+    products: CrossProducts
+    factors: tuple
+    tail_factors: tuple
+    tail: np.ndarray
+    tail_cholesky: np.ndarray
+    tail_fixed: np.ndarray
+    gram: np.ndarray
+    logdet: np.ndarray
+
+
+def transpose(matrices):
+    """Swap the last two axes."""
+    return matrices.swapaxes(-1, -2)
+
+
+def inverse_and_logdet(diagonal, covariance):
+    """
+    J = (I + A S)^-1 and the sum of log |I + A S| over the levels.
+
+    Parameters
+    ----------
+    diagonal : ndarray
+        A, shape (..., l, k, k).
+    covariance : ndarray
+        S, shape (..., k, k).
+
+    Returns
+    -------
+    inner : ndarray
+        Shape (..., l, k, k).
+    logdet : ndarray
+        Shape (...).
+    """
+    k = covariance.shape[-1]
+    matrices = diagonal @ covariance[..., None, :, :]
+    if k == 1:
+        return 1.0 / (1.0 + matrices), np.log1p(matrices).sum(axis=(-1, -2, -3))
+    matrices[..., range(k), range(k)] += 1.0
+    if k == 2:
+        a, b = matrices[..., 0, 0], matrices[..., 0, 1]
+        c, d = matrices[..., 1, 0], matrices[..., 1, 1]
+        determinant = a * d - b * c
+        inner = np.empty_like(matrices)
+        inner[..., 0, 0], inner[..., 0, 1] = d, -b
+        inner[..., 1, 0], inner[..., 1, 1] = -c, a
+        inner /= determinant[..., None, None]
+        return inner, np.log(determinant).sum(axis=-1)
+    return np.linalg.inv(matrices), np.linalg.slogdet(matrices)[1].sum(axis=-1)
+
+
+def sum_by_parent(values, parents):
+    """
+    Sum blocks over the levels that share a parent.
+
+    Parameters
+    ----------
+    values : ndarray
+        Shape (..., l, a, b).
+    parents : ndarray
+        Ascending parent of each level, every parent occurring, shape (l,).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., number of parents, a, b).
+    """
+    starts = np.flatnonzero(np.diff(parents, prepend=-1))
+    return np.add.reduceat(values, starts, axis=-3)
+
+
+def is_scalar(factors):
+    """Whether every factor has one effect column."""
+    return all(f.k_effects == 1 for f in factors)
+
+
+def symmetric(lower):
+    """Fill the upper triangle of a matrix from the lower one."""
+    return np.where(np.tri(lower.shape[-1], dtype=bool), lower, transpose(lower))
+
+
+def times_tail_factor(products, factors, matrix):
+    """
+    L_t' M for M with a row for each tail column, shape (..., q, m).
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Gives the layout of the tail.
+    factors : tuple of ndarray
+        L' or L of each tail factor, to multiply with from the left.
+    matrix : ndarray
+        Shape (..., q, m).
+    """
+    out = np.empty(np.broadcast_shapes(matrix.shape, (*factors[0].shape[:-2], 1, 1)))
+    for factor, left, rows in zip(
+        products.plan.tail, factors, products.plan.tail_slices
+    ):
+        part = matrix[..., rows, :]
+        if factor.k_effects == 1:
+            out[..., rows, :] = part * left
+        else:
+            shape = (*part.shape[:-2], factor.n_levels, factor.k_effects, -1)
+            block = left[..., None, :, :] @ part.reshape(shape)
+            out[..., rows, :] = block.reshape(*block.shape[:-3], *part.shape[-2:])
+    return out
+
+
+def scale_tail(products, factors, matrix):
+    """
+    L M L' for a symmetric M over the tail columns.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Gives the layout of the tail.
+    factors : sequence of ndarray
+        L of each tail factor, shapes (..., k, k).
+    matrix : ndarray
+        Shape (..., q, q); one triangle is enough if every k is 1.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., q, q).
+    """
+    if is_scalar(products.plan.tail):
+        scale = np.concatenate(
+            [
+                np.repeat(left[..., 0], f.n_levels, axis=-1)
+                for f, left in zip(products.plan.tail, factors)
+            ],
+            axis=-1,
+        )
+        out = matrix * scale[..., None, :]
+        out *= scale[..., :, None]
+        return out
+    half = times_tail_factor(products, factors, matrix)
+    return transpose(times_tail_factor(products, factors, transpose(half)))
+
+
+def cholesky(matrix):
+    """Lower Cholesky factor of the lower triangle, which it may overwrite."""
+    if matrix.ndim > 2:
+        return np.linalg.cholesky(matrix)
+    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+    if info:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    return factor.T
+
+
+def eliminate(products, covariances, tail_factors):
+    """
+    Eliminate the random effects.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics.
+    covariances : sequence of ndarray
+        S of the chain factors, shapes (..., k, k), in the order of the plan.
+    tail_factors : sequence of ndarray
+        L of the tail factors, S = L L', shapes (..., k, k).
+
+    Returns
+    -------
+    Elimination
+    """
+    plan = products.plan
+    diagonal, fixed = list(products.diagonal), list(products.fixed)
+    nested, coupling = dict(products.nested), list(products.coupling)
+    tail, tail_fixed, gram = products.tail, products.tail_fixed, products.gram
+    logdet = 0.0
+    done = []
+    for i, covariance in enumerate(covariances):
+        inner, level_logdet = inverse_and_logdet(diagonal[i], covariance)
+        c = covariance[..., None, :, :] @ inner
+        logdet = logdet + level_logdet
+        c_fixed = c @ fixed[i]
+        later = range(i + 1, plan.n_chain)
+        for j in later:
+            parents = plan.parents[i, j]
+            across = transpose(nested[i, j])
+            reduced = across @ c
+            diagonal[j] = diagonal[j] - sum_by_parent(reduced @ nested[i, j], parents)
+            fixed[j] = fixed[j] - sum_by_parent(across @ c_fixed, parents)
+            for m in range(j + 1, plan.n_chain):
+                nested[j, m] = nested[j, m] - sum_by_parent(
+                    reduced @ nested[i, m], parents
+                )
+            if plan.tail:
+                change = sum_by_parent(reduced @ coupling[i].values, parents)
+                coupling[j] = coupling[j].minus(change)
+        if plan.tail:
+            tail = tail - coupling[i].gram(c)
+            tail_fixed = tail_fixed - coupling[i].transposed_times(c_fixed)
+        gram = gram - _level_gram(fixed[i], c_fixed)
+        done.append(
+            EliminatedFactor(
+                inner,
+                c,
+                diagonal[i],
+                {j: nested[i, j] for j in later},
+                coupling[i],
+                fixed[i],
+            )
+        )
+    root = tail
+    if plan.tail:
+        transposed = [transpose(f) for f in tail_factors]
+        if isinstance(coupling[0], SparseCoupling) and not is_scalar(plan.tail):
+            tail = symmetric(tail)
+        scaled = scale_tail(products, transposed, tail)
+        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
+        root = cholesky(scaled)
+        half = solve_lower(root, times_tail_factor(products, transposed, tail_fixed))
+        gram = gram - transpose(half) @ half
+        logs = np.log(np.diagonal(root, axis1=-2, axis2=-1))
+        logdet = logdet + 2.0 * logs.sum(axis=-1)
+    return Elimination(
+        products,
+        tuple(done),
+        tuple(tail_factors),
+        tail,
+        root,
+        tail_fixed,
+        gram,
+        logdet,
+    )
+
+
+def _level_gram(left, right):
+    """Sum over levels and effects of left' right, shape (..., w, w)."""
+    flat = (*right.shape[:-3], -1, right.shape[-1])
+    left = np.broadcast_to(left, (*right.shape[:-1], left.shape[-1]))
+    return transpose(left.reshape(*flat[:-1], left.shape[-1])) @ right.reshape(flat)
+
+
+def solve_lower(root, right):
+    """Solve root x = right for a lower triangular root, batched or not."""
+    if root.ndim > 2 or right.ndim > 2:
+        return np.linalg.solve(root, right)
+    return lapack.dtrtrs(root.T, right, lower=0, trans=1)[0]
+
+
+def solve_upper(root, right):
+    """Solve root' x = right for a lower triangular root, batched or not."""
+    if root.ndim > 2 or right.ndim > 2:
+        return np.linalg.solve(transpose(root), right)
+    return lapack.dtrtrs(root.T, right, lower=0, trans=0)[0]
+
+
+def half_forms(elimination, chain_columns, tail_columns):
+    """
+    N' (S^-1 + A)^-1 N and N' (S^-1 + A)^-1 Z'W for right-hand sides N.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system.
+    chain_columns : list of ndarray
+        Rows of N of each chain factor, shapes (..., l, k, m).
+    tail_columns : ndarray
+        Rows of N of the tail, shape (..., q, m).
+
+    Returns
+    -------
+    ndarray
+        [N Z'W]' (S^-1 + A)^-1 N, shape (..., m + w, m).
+    """
+    plan = elimination.products.plan
+    columns = list(chain_columns)
+    total = 0.0
+    for i, factor in enumerate(elimination.factors):
+        c_columns = factor.covariance @ columns[i]
+        for j, block in factor.nested.items():
+            columns[j] = columns[j] - sum_by_parent(
+                transpose(block) @ c_columns, plan.parents[i, j]
+            )
+        if plan.tail:
+            tail_columns = tail_columns - factor.coupling.transposed_times(c_columns)
+        fixed = np.broadcast_to(
+            factor.fixed, (*columns[i].shape[:-1], factor.fixed.shape[-1])
+        )
+        both = np.concatenate([columns[i], fixed], axis=-1)
+        total = total + _level_gram(both, c_columns)
+    if plan.tail:
+        transposed = [transpose(f) for f in elimination.tail_factors]
+        fixed = np.broadcast_to(
+            elimination.tail_fixed,
+            (*tail_columns.shape[:-1], elimination.tail_fixed.shape[-1]),
+        )
+        both = np.concatenate([tail_columns, fixed], axis=-1)
+        half = solve_lower(
+            elimination.tail_cholesky,
+            times_tail_factor(elimination.products, transposed, both),
+        )
+        total = total + transpose(half) @ half[..., : tail_columns.shape[-1]]
+    return total
+
+
+def times_gram(products, chain_columns, tail_columns):
+    """
+    Z'Z T for a T with a row for each random effect.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics.
+    chain_columns : list of ndarray
+        Rows of T of each chain factor, shapes (..., l, k, m).
+    tail_columns : ndarray
+        Rows of T of the tail, shape (..., q, m).
+
+    Returns
+    -------
+    chain : list of ndarray
+        Rows of the product of each chain factor.
+    tail : ndarray
+        Rows of the product of the tail.
+    """
+    plan = products.plan
+    out = [a @ t for a, t in zip(products.diagonal, chain_columns)]
+    for (i, j), block in products.nested.items():
+        parents = plan.parents[i, j]
+        out[i] = out[i] + block @ chain_columns[j].take(parents, axis=-3)
+        out[j] = out[j] + sum_by_parent(transpose(block) @ chain_columns[i], parents)
+    tail = products.tail @ tail_columns
+    if plan.tail:
+        for i, link in enumerate(products.coupling):
+            out[i] = out[i] + link.times(tail_columns)
+            tail = tail + link.transposed_times(chain_columns[i])
+    return out, tail

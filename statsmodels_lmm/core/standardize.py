@@ -1,0 +1,222 @@
+"""
+Scale and center the data before they are squared.
+
+A fit in standardized units is equivariant under shifts and scales of the
+response and of every column, and loses no digits to a large mean. The response
+is replaced by its least-squares residuals in units of their root mean square,
+X by an orthonormal basis of its columns, and the effect columns of every
+covariance block by an orthonormal basis of theirs.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+
+RANK_TOLERANCE = 1e-7
+"""Share of a column's norm that must remain after the columns before it."""
+
+ORTHOGONAL_TOLERANCE = 1e-10
+"""Smallest eigenvalue of a correlation matrix that is inverted."""
+
+
+@dataclass(frozen=True)
+class Standardized:
+    """
+    Standardized data and the way back.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Standardized response, shape (n,).
+    exog : ndarray
+        Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
+    factors : tuple of GroupedEffects
+        Random-effects factors with standardized effect columns.
+    kept : ndarray
+        Columns of X that span its column space, shape (r,).
+    to_fixed : ndarray
+        beta = response_scale * to_fixed @ coefficients + least_squares, shape
+        (r, r).
+    least_squares : ndarray
+        Least-squares coefficients of the kept columns, shape (r,).
+    response_scale : float
+        Root mean square of the least-squares residuals.
+    to_effects : tuple of ndarray
+        b = response_scale * to_effects @ standardized b, shapes (k, k).
+    log_weights : float
+        Sum of the logarithms of the prior weights.
+    """
+
+    endog: np.ndarray
+    exog: np.ndarray
+    factors: tuple
+    kept: np.ndarray
+    to_fixed: np.ndarray
+    least_squares: np.ndarray
+    response_scale: float
+    to_effects: tuple
+    log_weights: float
+
+    @property
+    def log_fixed(self):
+        """Half the change of log |X'V^-1 X| from standardized to user units."""
+        return -np.linalg.slogdet(self.to_fixed)[1]
+
+    def criterion_shift(self, reml):
+        """
+        What to add to the standardized criterion to get it in user units.
+
+        Parameters
+        ----------
+        reml : bool
+            Whether it is the REML criterion.
+
+        Returns
+        -------
+        float
+        """
+        nu = len(self.endog) - (len(self.kept) if reml else 0)
+        shift = 2.0 * nu * np.log(self.response_scale) - self.log_weights
+        return shift + (2.0 * self.log_fixed if reml else 0.0)
+
+
+def standardize(endog, exog, factors, weights=None):
+    """
+    Standardize the data of a linear mixed model.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Response less its offset, shape (n,).
+    exog : ndarray
+        Design of the fixed effects, shape (n, p).
+    factors : sequence of GroupedEffects
+        Random-effects factors.
+    weights : ndarray, optional
+        Positive prior weights, shape (n,).
+
+    Returns
+    -------
+    Standardized
+    """
+    n = len(endog)
+    root = np.ones(n) if weights is None else np.sqrt(weights)
+    constant = constant_column(exog)
+    shifts = np.zeros(exog.shape[1])
+    if constant is not None:
+        shifts = exog.mean(axis=0) / exog[0, constant]
+        shifts[constant] = 0.0
+        exog = exog - np.outer(exog[:, constant], shifts)
+    kept = independent_columns(exog * root[:, None])
+    exog = exog[:, kept]
+    norms = np.sqrt(np.mean(exog**2, axis=0))
+    q, r = np.linalg.qr(exog / norms * root[:, None])
+    to_fixed = np.linalg.inv(r) / norms[:, None] * np.sqrt(n)
+    level = endog.mean() if constant is not None else 0.0
+    centered = (endog - level) * root
+    projected = q.T @ centered
+    residual = centered - q @ projected
+    correction = q.T @ residual
+    residual -= q @ correction
+    least_squares = to_fixed @ (projected + correction) / np.sqrt(n)
+    if constant is not None:
+        at = int(np.flatnonzero(kept == constant)[0])
+        least_squares[at] += level / exog[0, at]
+        back = np.eye(len(kept))
+        back[at] -= shifts[kept]
+        to_fixed = back @ to_fixed
+        least_squares = back @ least_squares
+    scale = np.sqrt(np.mean(residual**2))
+    if scale > 0.0:
+        residual = residual / scale
+    standardized = [_standardize_effects(f, root) for f in factors]
+    return Standardized(
+        endog=residual,
+        exog=q * np.sqrt(n),
+        factors=tuple(f for f, _ in standardized),
+        kept=kept,
+        to_fixed=to_fixed,
+        least_squares=least_squares,
+        response_scale=float(scale),
+        to_effects=tuple(t for _, t in standardized),
+        log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+    )
+
+
+def constant_column(columns):
+    """Position of the first column that is constant and not zero, or None."""
+    if not columns.shape[1]:
+        return None
+    same = (columns == columns[0]).all(axis=0) & (columns[0] != 0)
+    return int(np.argmax(same)) if same.any() else None
+
+
+def independent_columns(columns):
+    """
+    Columns that are not linear combinations of the columns before them.
+
+    Parameters
+    ----------
+    columns : ndarray
+        Shape (n, p).
+
+    Returns
+    -------
+    ndarray
+        Positions, ascending.
+    """
+    norms = np.sqrt(np.mean(columns**2, axis=0))
+    candidates = np.flatnonzero(norms > 0)
+    if not len(candidates):
+        return candidates
+    triangle = np.linalg.qr(columns[:, candidates] / norms[candidates], mode="r")
+    basis = np.zeros((len(triangle), 0))
+    kept = []
+    for position, column in zip(candidates, triangle.T):
+        rest = column - basis @ (basis.T @ column)
+        rest -= basis @ (basis.T @ rest)
+        size = np.linalg.norm(rest)
+        if size > RANK_TOLERANCE * np.linalg.norm(column):
+            kept.append(position)
+            basis = np.column_stack([basis, rest / size])
+    return np.array(kept)
+
+
+def _standardize_effects(factor, root):
+    """A factor with standardized effect columns, and the map back."""
+    effects = np.empty_like(factor.effects)
+    to_effects = np.zeros((factor.k_effects, factor.k_effects))
+    for block in factor.block_slices:
+        columns, to_effects[block, block] = _orthonormal(factor.effects[:, block])
+        effects[:, block] = columns * root[:, None]
+    return (
+        GroupedEffects(factor.codes, factor.n_levels, effects, factor.blocks),
+        to_effects,
+    )
+
+
+def _orthonormal(columns):
+    """Columns T with mean cross-products I where possible, and T."""
+    k = columns.shape[1]
+    if k == 1 and (columns == 1.0).all():
+        return columns, np.ones((1, 1))
+    shift = np.eye(k)
+    constant = constant_column(columns)
+    if constant is not None:
+        shift[constant] -= columns.mean(axis=0) / columns[0, constant]
+        shift[constant, constant] = 1.0
+        means = columns.mean(axis=0)
+        means[constant] = 0.0
+        columns = columns - means
+    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms[norms == 0.0] = 1.0
+    columns = columns / norms
+    change = shift / norms
+    if k > 1:
+        correlation = columns.T @ columns / len(columns)
+        if np.linalg.eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
+            inverse = np.linalg.inv(np.linalg.cholesky(correlation)).T
+            return columns @ inverse, change @ inverse
+    return columns, change

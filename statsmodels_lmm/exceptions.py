@@ -1,0 +1,46 @@
+"""What can go wrong, by name."""
+
+from statsmodels.tools.sm_exceptions import ConvergenceWarning, ModelWarning
+
+__all__ = [
+    "ConvergenceWarning",
+    "DataError",
+    "DataWarning",
+    "FormulaError",
+    "RankWarning",
+]
+
+
+class FormulaError(ValueError):
+    """
+    A formula that cannot be read.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and how to write it.
+    text : str, optional
+        The whole formula.
+    span : tuple of int, optional
+        First and last + 1 character of the place in question.
+    """
+
+    def __init__(self, message, text=None, span=None):
+        self.text, self.span = text, span
+        if text is not None:
+            start, stop = span or (0, len(text))
+            carets = " " * start + "^" * max(1, stop - start)
+            message = f"{message}\n    {text}\n    {carets}"
+        super().__init__(message)
+
+
+class DataError(ValueError):
+    """Data that a model cannot be fitted to."""
+
+
+class DataWarning(ModelWarning):
+    """Data that were changed or that carry less information than it seems."""
+
+
+class RankWarning(ModelWarning):
+    """Columns of the fixed effects that were dropped as redundant."""

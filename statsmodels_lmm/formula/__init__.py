@@ -1,0 +1,1 @@
+"""Formula text to design arrays."""

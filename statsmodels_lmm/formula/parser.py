@@ -1,0 +1,477 @@
+"""lme4's formula language: text to terms, without data."""
+
+import re
+from dataclasses import dataclass
+
+from patsy import ModelDesc, PatsyError
+
+from statsmodels_lmm.exceptions import FormulaError
+
+STRUCTURES = ("us", "diag")
+"""Covariance structures that may stand before a term: ``diag(x | g)``."""
+
+TRANSFORMS = {
+    *("C", "I", "Q", "abs", "bs", "center", "cr", "exp", "log", "log10", "log1p"),
+    *("log2", "np", "poly", "scale", "sqrt", "standardize", "te"),
+}
+
+TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+      | (?P<backtick>`[^`]*`)
+      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
+      | (?P<percent>%\w+%)
+      | (?P<operator>\|\||\*\*|//|==|!=|<=|>=|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of a formula; `text` is as the formula engine reads it."""
+
+    kind: str
+    text: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class RandomTerm:
+    """
+    One random-effects term, ``structure(effects | grouping)``.
+
+    Parameters
+    ----------
+    effects : str
+        Formula of the effect columns, such as "1 + x".
+    grouping : tuple of str
+        Columns whose observed combinations are the levels.
+    structure : str
+        "us", unstructured, or "diag", independent columns.
+    effect_terms : frozenset of str
+        Names of the terms in `effects`.
+    double_bar : bool
+        Whether the term is one part of an expanded ``(effects || grouping)``.
+    """
+
+    effects: str
+    grouping: tuple
+    structure: str
+    effect_terms: frozenset
+    double_bar: bool = False
+
+    @property
+    def group(self):
+        """Name of the grouping factor, such as "batch:cask"."""
+        return ":".join(self.grouping)
+
+    def __str__(self):
+        prefix = "" if self.structure == "us" else self.structure
+        return f"{prefix}({self.effects} | {self.group})"
+
+
+@dataclass(frozen=True)
+class ModelFormula:
+    """
+    A formula of a linear mixed model, taken apart.
+
+    Parameters
+    ----------
+    text : str
+        The whole formula as given.
+    response : str
+        Left-hand side.
+    fixed : str
+        Fixed part of the right-hand side.
+    random : tuple of RandomTerm
+        Random-effects terms in the order of the text.
+    offsets : tuple of str
+        Arguments of ``offset(...)``.
+    """
+
+    text: str
+    response: str
+    fixed: str
+    random: tuple
+    offsets: tuple
+
+    @property
+    def fixed_formula(self):
+        """The formula without its random part."""
+        return f"{self.response} ~ {self.fixed}"
+
+    @property
+    def grouping_columns(self):
+        """Columns used for grouping, each once."""
+        return tuple(dict.fromkeys(c for t in self.random for c in t.grouping))
+
+
+def parse(text):
+    """
+    Take a formula apart.
+
+    Parameters
+    ----------
+    text : str
+        A formula such as ``"y ~ x + (x | g) + (1 | h)"``.
+
+    Returns
+    -------
+    ModelFormula
+
+    Raises
+    ------
+    FormulaError
+        With a caret under the place in question.
+    """
+    if not isinstance(text, str):
+        raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+    tokens = tokenize(text)
+    _check_operators(tokens, text)
+    _check_parentheses(tokens, text)
+    left, right = _split_sides(tokens, text)
+    fixed, offsets, random = [], [], []
+    for sign, piece in _split_terms(right, text):
+        if any(t.text in ("|", "||") for t in piece):
+            if sign == "-":
+                raise FormulaError(
+                    "a random-effects term cannot be subtracted", text, _span(piece)
+                )
+            for term in _random_terms(piece, text):
+                _check_new(term, random, text, _span(piece))
+                random.append(term)
+        elif piece[0].text == "offset" and _is_call(piece):
+            offsets.append(_join(piece[2:-1]))
+        else:
+            fixed.append((sign, _join(piece)))
+    if not random:
+        raise FormulaError(
+            "the formula has no random-effects term such as (1 | g); "
+            "for a model without random effects use statsmodels' smf.ols",
+            text,
+        )
+    joined = " ".join(f"{sign} {piece}" for sign, piece in fixed)
+    fixed_text = joined.removeprefix("+ ") or "1"
+    if fixed_text.startswith("- "):
+        fixed_text = f"1 {fixed_text}"
+    return ModelFormula(text, _join(left), fixed_text, tuple(random), tuple(offsets))
+
+
+def tokenize(text):
+    """
+    Cut a formula into tokens; blanks are dropped, backticks become ``Q``.
+
+    Parameters
+    ----------
+    text : str
+        A formula.
+
+    Returns
+    -------
+    list of Token
+    """
+    tokens = []
+    for match in TOKEN.finditer(text):
+        kind, piece = match.lastgroup, match.group()
+        if kind == "space":
+            continue
+        if piece == "`":
+            raise FormulaError("unclosed backtick", text, match.span())
+        if kind == "backtick":
+            kind, piece = "name", f"Q({piece[1:-1]!r})"
+        tokens.append(Token(kind, piece, *match.span()))
+    return tokens
+
+
+def names_in(text):
+    """Names and quoted column names that occur in a piece of formula."""
+    tokens = tokenize(text)
+    names = set()
+    for token in tokens:
+        if token.kind == "name":
+            names.add(token.text.split(".")[0])
+            names.update(re.findall(r"^Q\(['\"](.*)['\"]\)$", token.text))
+        elif token.kind == "string":
+            names.add(token.text[1:-1])
+    return names
+
+
+def _span(tokens):
+    return tokens[0].start, tokens[-1].stop
+
+
+def _join(tokens):
+    """Text of some tokens, spaced as a person would."""
+    out = ""
+    for before, token in zip([None, *tokens], tokens):
+        spaced = before is not None and (
+            token.text in ("+", "-", "*", "/", "|", "||", "~")
+            or before.text in ("+", "-", "*", "/", "|", "||", "~", ",")
+            or (before.kind in ("name", "number") and token.kind in ("name", "number"))
+        )
+        out += (" " if spaced else "") + token.text
+    return out
+
+
+def _depths(tokens):
+    """Depth of parentheses at each token; a parenthesis counts as outside."""
+    depth, out = 0, []
+    for token in tokens:
+        if token.text in (")", "]", "}"):
+            depth -= 1
+        out.append(depth)
+        if token.text in ("(", "[", "{"):
+            depth += 1
+    return out
+
+
+def _check_parentheses(tokens, text):
+    stack = []
+    closing = {")": "(", "]": "[", "}": "{"}
+    for token in tokens:
+        if token.text in ("(", "[", "{"):
+            stack.append(token)
+        elif token.text in closing:
+            if not stack or stack.pop().text != closing[token.text]:
+                raise FormulaError("unmatched parenthesis", text, _span([token]))
+    if stack:
+        raise FormulaError("unmatched parenthesis", text, _span(stack[-1:]))
+
+
+def _check_operators(tokens, text):
+    """Refuse what only R understands, with the Python spelling."""
+    for before, token in zip([None, *tokens], tokens):
+        spelling = None
+        if token.text == "^":
+            spelling = "'^' is R's power; write '**'"
+        elif token.text == "%in%":
+            spelling = "'%in%' is R's nesting; write 'a:b' or 'a/b'"
+        elif token.text == "." and (
+            before is None or before.text in ("~", "+", "-", "*", ":", "/", "(")
+        ):
+            spelling = "'.' is R's 'all other columns'; name the columns"
+        elif token.text in ("<-", "="):
+            inside_call = _depths(tokens)[tokens.index(token)] > 0
+            spelling = None if inside_call else "write '~' between response and terms"
+        elif token.text == "factor" or token.text == "as.factor":
+            spelling = f"'{token.text}()' is R's; write 'C(...)'"
+        elif token.text.startswith("as."):
+            spelling = f"'{token.text}()' is R's; convert the column before"
+        if spelling:
+            raise FormulaError(spelling, text, _span([token]))
+
+
+def _split_sides(tokens, text):
+    tildes = [i for i, t in enumerate(tokens) if t.text == "~"]
+    if len(tildes) > 1:
+        raise FormulaError("a formula has one '~'", text, _span([tokens[tildes[1]]]))
+    if not tildes or tildes[0] == 0:
+        raise FormulaError(
+            "the formula needs a response: 'response ~ terms'", text, (0, 1)
+        )
+    left, right = tokens[: tildes[0]], tokens[tildes[0] + 1 :]
+    if not right:
+        raise FormulaError(
+            "nothing stands to the right of '~'", text, _span([tokens[-1]])
+        )
+    for token in left:
+        if token.text in ("|", "||"):
+            raise FormulaError("a bar in the response", text, _span([token]))
+    if left[0].text == "cbind":
+        raise FormulaError(
+            "a response of several columns is not a linear mixed model",
+            text,
+            _span(left),
+        )
+    return left, right
+
+
+def _split_terms(tokens, text):
+    """Signs and tokens of the terms that are joined by + and - at depth 0."""
+    sign, piece, pieces = "+", [], []
+    for token, depth in zip(tokens, _depths(tokens)):
+        if depth == 0 and token.text in ("+", "-"):
+            unary = not piece and not pieces and sign == "+"
+            if not piece and not unary:
+                raise FormulaError("a term is missing", text, _span([token]))
+            if piece:
+                pieces.append((sign, piece))
+            sign, piece = token.text, []
+        else:
+            piece.append(token)
+    if not piece:
+        raise FormulaError("a term is missing", text, _span([tokens[-1]]))
+    return [*pieces, (sign, piece)]
+
+
+def _is_call(piece):
+    """Whether a piece is ``name(...)`` and nothing more."""
+    if len(piece) < 3 or piece[0].kind != "name" or piece[1].text != "(":
+        return False
+    return _closes_at_end(piece[1:])
+
+
+def _closes_at_end(piece):
+    """Whether the parenthesis that opens a piece closes at its very end."""
+    depths = _depths(piece)
+    return piece[-1].text == ")" and all(d > 0 for d in depths[1:-1])
+
+
+def _random_terms(piece, text):
+    """Random-effects terms of a piece that has a bar in it."""
+    structure = "us"
+    bars = [t for t in piece if t.text in ("|", "||")]
+    depths = dict(zip(piece, _depths(piece)))
+    if any(depths[bar] == 0 for bar in bars):
+        raise FormulaError(
+            "a random-effects term needs parentheses, "
+            f"write ({_join(piece)}) if that is the term",
+            text,
+            _span(piece),
+        )
+    inner = piece
+    if _is_call(piece):
+        name = piece[0].text
+        if name in TRANSFORMS or "." in name or depths[bars[0]] > 1:
+            raise FormulaError("a bar inside a call", text, _span(piece))
+        if name not in STRUCTURES:
+            raise FormulaError(
+                f"unknown covariance structure '{name}'; known are "
+                + ", ".join(STRUCTURES),
+                text,
+                _span(piece[:1]),
+            )
+        structure, inner = name, piece[1:]
+    while inner[0].text == "(" and len(inner) > 2 and _closes_at_end(inner):
+        inner = inner[1:-1]
+    depths = dict(zip(inner, _depths(inner)))
+    if len(inner) == len(piece) or any(depths[bar] > 0 for bar in bars):
+        raise FormulaError(
+            "a random-effects term stands alone between '+' signs; "
+            "it cannot be part of another term",
+            text,
+            _span(piece),
+        )
+    if len(bars) > 1:
+        raise FormulaError("a term has one bar", text, _span(bars[1:2]))
+    at = inner.index(bars[0])
+    left, right = inner[:at], inner[at + 1 :]
+    if not left or not right:
+        raise FormulaError(
+            "write (effects | grouping factor), (1 | g) for an intercept",
+            text,
+            _span(piece),
+        )
+    effects = _effect_terms(left, text)
+    groupings = _grouping(right, text)
+    double = bars[0].text == "||"
+    if double and structure == "diag":
+        raise FormulaError("use either diag( | ) or ( || )", text, _span(bars))
+    parts = [(_join(left), frozenset(effects))]
+    if double:
+        parts = [
+            (name if name == "1" else f"0 + {name}", frozenset([name]))
+            for name in effects
+        ]
+    return [
+        RandomTerm(formula, grouping, structure, names, double)
+        for grouping in groupings
+        for formula, names in parts
+    ]
+
+
+def _effect_terms(tokens, text):
+    """Names of the terms of the left side of a bar, the intercept as "1"."""
+    try:
+        terms = ModelDesc.from_formula(_join(tokens)).rhs_termlist
+    except PatsyError as error:
+        raise FormulaError(error.message, text, _span(tokens)) from None
+    names = [t.name() if t.factors else "1" for t in terms]
+    if not names:
+        raise FormulaError("the term has no effects", text, _span(tokens))
+    return names
+
+
+def _grouping(tokens, text):
+    """
+    Groupings of the right side of a bar.
+
+    ``a/b`` gives a and a:b, ``a*b`` gives a, b and a:b; ``:`` binds first.
+    """
+    tokens = list(tokens)
+
+    def product():
+        groups = interaction()
+        while tokens and tokens[0].text in ("/", "*"):
+            operator = tokens.pop(0).text
+            right = interaction()
+            if operator == "/":
+                crossed = [tuple(dict.fromkeys(groups[-1] + r)) for r in right]
+                groups = groups + crossed
+            else:
+                crossed = [tuple(dict.fromkeys(g + r)) for g in groups for r in right]
+                groups = groups + right + crossed
+        return groups
+
+    def interaction():
+        groups = atom()
+        while tokens and tokens[0].text == ":":
+            tokens.pop(0)
+            right = atom()
+            groups = [tuple(dict.fromkeys(g + r)) for g in groups for r in right]
+        return groups
+
+    def atom():
+        if not tokens:
+            raise FormulaError("a grouping factor is missing", text, last)
+        token = tokens.pop(0)
+        if token.text == "(":
+            groups = product()
+            tokens.pop(0)
+            return groups
+        if token.text in ("Q", "C") and tokens and tokens[0].text == "(":
+            closing = [t.text for t in tokens].index(")")
+            inside = tokens[1:closing]
+            del tokens[: closing + 1]
+            return [(inside[0].text.strip("\"'"),)]
+        if token.text.startswith("Q("):
+            return [(token.text[3:-2],)]
+        if token.kind != "name" or "." in token.text:
+            raise FormulaError(
+                "a grouping factor is a column, or columns joined by ':' or '/'",
+                text,
+                _span([token]),
+            )
+        return [(token.text,)]
+
+    last = _span(tokens[-1:])
+    groups = product()
+    if tokens:
+        raise FormulaError(
+            "a grouping factor is a column, or columns joined by ':', '/' or '*'; "
+            "write a term for each grouping factor",
+            text,
+            _span(tokens[:1]),
+        )
+    return list(dict.fromkeys(groups))
+
+
+def _check_new(term, random, text, span):
+    """Refuse an effect that its grouping factor has already."""
+    same = [t for t in random if set(t.grouping) == set(term.grouping)]
+    twice = term.effect_terms & {name for t in same for name in t.effect_terms}
+    if twice == {"1"} and term.effect_terms != {"1"}:
+        rest = term.effects.removeprefix("1 + ")
+        raise FormulaError(
+            f"the intercept occurs twice for {term.group}; write (0 + {rest} | "
+            f"{term.group}) for the slope alone",
+            text,
+            span,
+        )
+    if twice:
+        what = "the intercept" if twice == {"1"} else ", ".join(sorted(twice))
+        raise FormulaError(
+            f"the same random effect twice: {what} by {term.group}", text, span
+        )
