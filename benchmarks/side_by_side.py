@@ -106,17 +106,16 @@ def maximal(interactions, n_subj=56, n_item=32):
         subj, item = np.divmod(np.arange(n_subj * n_item), n_item)
         cell = (subj + item) % 8
         a, b, c = ((cell >> bit & 1) - 0.5 for bit in range(3))
-        effects = [a**0, a, b, c]
+        data = pd.DataFrame({"one": 1.0, "A": a, "B": b, "C": c})
         if interactions:
-            effects += [a * b, a * c, b * c, a * b * c]
-        effects = np.column_stack(effects)
+            data = data.assign(AB=a * b, AC=a * c, BC=b * c, ABC=a * b * c)
+        effects = data.to_numpy()
         width = effects.shape[1]
         y = 2 + a + rng.normal(size=len(cell))
         for index, levels in ((subj, n_subj), (item, n_item)):
             u = random_effects(rng, levels, width, width // 2)
             y += (effects * u[index]).sum(axis=1)
-        columns = {"y": y.round(6), "A": a, "B": b, "C": c, "subj": subj, "item": item}
-        return pd.DataFrame(columns)
+        return data.assign(y=y.round(6), subj=subj, item=item)
 
     return simulate
 
@@ -190,6 +189,8 @@ MODELS = {
         maximal(interactions=True),
         "subj,item",
         reml=False,
+        glmm_formula="y ~ A * B * C + (A + B + C + AB + AC + BC + ABC | subj)"
+        " + (A + B + C + AB + AC + BC + ABC | item)",
     ),
     "schools": Model(
         "y ~ x + (x | school / classroom)",

@@ -77,3 +77,73 @@ def pivoted_factor(covariance, slices, tolerance=0.0):
         rows.append(block.start + pivot[row])
         columns.append(block.start + column)
     return RelativeFactor(matrix, np.concatenate(rows), np.concatenate(columns))
+
+
+def full_factor(matrix, slices):
+    """
+    A relative factor of which every entry of every block is free.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        Any L, block-diagonal, shape (k, k).
+    slices : sequence of slice
+        Columns of each unstructured block.
+
+    Returns
+    -------
+    RelativeFactor
+    """
+    rows, columns = [], []
+    for block in slices:
+        row, column = np.indices((block.stop - block.start,) * 2)
+        rows.append(block.start + row.ravel())
+        columns.append(block.start + column.ravel())
+    return RelativeFactor(matrix, np.concatenate(rows), np.concatenate(columns))
+
+
+def lower_triangles(slices):
+    """
+    Rows and columns of the lower triangles of some blocks, column by column.
+
+    This is the order in which lme4 lists theta.
+
+    Parameters
+    ----------
+    slices : sequence of slice
+        Columns of each unstructured block.
+
+    Returns
+    -------
+    rows, columns : ndarray
+        Shape (number of parameters,).
+    """
+    rows, columns = [], []
+    for block in slices:
+        column, row = np.triu_indices(block.stop - block.start)
+        rows.append(block.start + row)
+        columns.append(block.start + column)
+    return np.concatenate(rows), np.concatenate(columns)
+
+
+def lower_root(covariance):
+    """
+    Lower triangular L of a positive semi-definite S = L L', singular or not.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S, shape (k, k).
+
+    Returns
+    -------
+    ndarray
+        L with a non-negative diagonal, shape (k, k).
+    """
+    scale = np.sqrt(np.diag(covariance))
+    scale[scale == 0.0] = 1.0
+    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
+    half = (vectors * np.sqrt(np.maximum(values, 0.0))).T
+    lower = np.linalg.qr(half, mode="r").T
+    lower *= np.where(np.diag(lower) < 0.0, -1.0, 1.0)
+    return lower * scale[:, None]

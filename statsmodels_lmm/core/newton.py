@@ -10,12 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.covariance import pivoted_factor
+from statsmodels_lmm.core.covariance import (
+    lower_root,
+    lower_triangles,
+    pivoted_factor,
+)
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
 )
-from statsmodels_lmm.core.deviance import ProfiledDeviance, profiled_deviance
+from statsmodels_lmm.core.deviance import profiled_deviance
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Optimum:
 
     Parameters
     ----------
-    deviance : ProfiledDeviance
-        The criterion at the optimum, in standardized units.
+    theta : ndarray
+        Relative covariance parameters, the lower triangles of L column by column.
     evaluations : int
         Number of evaluations of the criterion.
     gradient_norm : float
@@ -63,7 +67,7 @@ class Optimum:
         Whether the point is proved to be a first-order optimum.
     """
 
-    deviance: ProfiledDeviance
+    theta: np.ndarray
     evaluations: int
     gradient_norm: float
     promised: float
@@ -102,7 +106,11 @@ def minimize(products, start, reml, settings=Settings()):
 
     Returns
     -------
-    Optimum
+    deviance : ProfiledDeviance
+        The criterion at the optimum, in standardized units.
+    optimum : Optimum
+        How the search went; its theta is in standardized units and in the order
+        of the elimination plan.
     """
     plan = products.plan
     slices = [f.block_slices for f in plan.factors]
@@ -184,8 +192,12 @@ def _certify(current, slope, promised, evaluations, trace):
             smallest.append(lowest / information if information > 0 else 0.0)
         eigenvalues.append(np.array(smallest))
     lowest = min(e.min() for e in eigenvalues)
-    return Optimum(
-        deviance=current,
+    theta = []
+    for factor, root in zip(plan.factors, current.factors):
+        lower = lower_root(root.covariance)
+        theta.append(lower[lower_triangles(factor.block_slices)])
+    return current, Optimum(
+        theta=np.concatenate(theta),
         evaluations=evaluations,
         gradient_norm=float(np.abs(slope.gradient).max(initial=0.0)),
         promised=float(promised),

@@ -1,0 +1,201 @@
+"""The only file that touches private names of statsmodels."""
+
+import pickle
+import sys
+import types
+from copy import copy
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.data import PandasData
+from statsmodels.formula._manager import FormulaManager
+from statsmodels.tools.data import _to_pandas
+
+__all__ = [
+    "FormulaData",
+    "caller_scope",
+    "categorical_factors",
+    "column_slices",
+    "current_engine",
+    "design_matrices",
+    "to_pandas",
+]
+
+
+def to_pandas(data):
+    """
+    A pandas frame from what users call data.
+
+    Parameters
+    ----------
+    data : DataFrame, dict, recarray, polars or pyarrow table
+        The data.
+
+    Returns
+    -------
+    DataFrame
+    """
+    if isinstance(data, pd.DataFrame):
+        return data
+    if hasattr(data, "collect") and hasattr(data, "lazy"):
+        data = data.collect()
+    data = _to_pandas(data)
+    if isinstance(data, pd.DataFrame):
+        return data
+    if hasattr(data, "to_pandas"):
+        return data.to_pandas()
+    if isinstance(data, np.ndarray) and data.dtype.names:
+        return pd.DataFrame.from_records(data)
+    return pd.DataFrame(data)
+
+
+def current_engine():
+    """Name of statsmodels' formula engine, "patsy" or "formulaic"."""
+    return FormulaManager().engine
+
+
+def design_matrices(formula, frame, scope, engine, prediction=False):
+    """
+    Evaluate a formula, keeping every row of the frame.
+
+    Parameters
+    ----------
+    formula : str or model specification
+        A one- or two-sided formula, or what an earlier evaluation returned.
+    frame : DataFrame
+        The data.
+    scope : dict
+        Names that are not columns.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+    prediction : bool, optional
+        Whether to evaluate the right-hand side only.
+
+    Returns
+    -------
+    endog : DataFrame or None
+        Left-hand side.
+    exog : DataFrame
+        Right-hand side.
+    spec : DesignInfo or ModelSpec
+        How to evaluate the right-hand side again.
+    """
+    manager = FormulaManager(engine=engine)
+    if engine == "patsy":
+        action = manager.get_na_action("raise", types=[])
+    else:
+        action = "ignore"
+    index = frame.index
+    frame = frame.reset_index(drop=True)
+    output = manager.get_matrices(
+        formula,
+        frame,
+        eval_env=scope,
+        pandas=True,
+        na_action=action,
+        prediction=prediction,
+    )
+    matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
+    for matrix in matrices:
+        matrix.index = index
+    return (None, *matrices)[-2:] + (manager.spec,)
+
+
+def _as_tuple(output):
+    return output if isinstance(output, tuple) else (output,)
+
+
+def column_slices(spec, engine):
+    """Columns of each term of a model specification, by term name."""
+    return FormulaManager(engine=engine).get_term_name_slices(spec)
+
+
+def categorical_factors(spec, engine):
+    """Names of the factors of a model specification that are categorical."""
+    if engine == "patsy":
+        infos = spec.factor_infos
+        return {f.name() for f, info in infos.items() if info.type == "categorical"}
+    return {str(name) for name in spec.factor_contrasts}
+
+
+def caller_scope(names, eval_env, depth):
+    """
+    What some names mean where a formula was written.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names that occur in the formula.
+    eval_env : int, dict or None
+        Stack frames above the caller, a mapping of names, or -1 for none.
+    depth : int
+        Stack frames between this function and the caller.
+
+    Returns
+    -------
+    dict
+    """
+    if eval_env == -1:
+        return {}
+    if isinstance(eval_env, dict):
+        return {n: eval_env[n] for n in names if n in eval_env}
+    frame = sys._getframe(depth + 1 + (eval_env or 0))
+    found = {}
+    for name in names:
+        if name in frame.f_locals:
+            found[name] = frame.f_locals[name]
+        elif name in frame.f_globals:
+            found[name] = frame.f_globals[name]
+    return found
+
+
+class FormulaData(PandasData):
+    """
+    Data of a formula model that can be unpickled anywhere.
+
+    statsmodels evaluates the formula again at some depth of the stack, which
+    fails at the top level of a module. Here the names the formula needs travel
+    along: modules by name, the rest if it can be pickled.
+    """
+
+    @classmethod
+    def adopt(cls, data, scope, engine):
+        """Make this the class of some PandasData."""
+        data.__class__ = cls
+        data.scope, data.engine = scope, engine
+        return data
+
+    def __getstate__(self):
+        state = copy(self.__dict__)
+        state.pop("model_spec", None)
+        state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.scope = {n: _unpacked(v) for n, v in self.scope.items()}
+        right = self.formula.partition("~")[2]
+        self.model_spec = design_matrices(right, self.frame, self.scope, self.engine)[2]
+
+
+class _Module(str):
+    """Name of a module in a pickled scope."""
+
+
+def _packed(value):
+    return _Module(value.__name__) if isinstance(value, types.ModuleType) else value
+
+
+def _unpacked(value):
+    if isinstance(value, _Module):
+        __import__(value)
+        return sys.modules[value]
+    return value
+
+
+def _fits(value):
+    try:
+        pickle.dumps(_packed(value))
+    except Exception:
+        return False
+    return True

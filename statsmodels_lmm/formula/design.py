@@ -1,0 +1,331 @@
+"""Terms and a frame to arrays."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.compat import (
+    categorical_factors,
+
+    design_matrices,
+)
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.formula.frame import find_column, plain_column, prepare_frame
+from statsmodels_lmm.formula.transforms import default_scope
+
+
+@dataclass(frozen=True)
+class RandomEffects:
+    """
+    The random effects of one grouping factor, with their names.
+
+    Parameters
+    ----------
+    name : str
+        Name of the grouping factor, such as "batch:cask".
+    levels : Index
+        Its l levels, in the order of their codes.
+    effect_names : tuple of str
+        Names of its k effect columns.
+    grouped : GroupedEffects
+        Codes, effect columns and covariance blocks.
+    columns : tuple of str
+        Columns of the data whose observed combinations are the levels; empty
+        for a model from arrays.
+    terms : tuple
+        (term, model specification, number of columns) of each formula term.
+    keys : tuple
+        Levels of each of `columns`.
+    """
+
+    name: str
+    levels: pd.Index
+    effect_names: tuple
+    grouped: GroupedEffects
+    columns: tuple = ()
+    terms: tuple = field(default=(), compare=False)
+    keys: tuple = ()
+
+    @property
+    def n_levels(self):
+        """Number of levels."""
+        return self.grouped.n_levels
+
+    @property
+    def block_names(self):
+        """Effect names of each covariance block."""
+        return [self.effect_names[s] for s in self.grouped.block_slices]
+
+    def codes_of(self, frame):
+        """Level of each row of new data; -1 for a new one, -2 where missing."""
+        missing = np.zeros(len(frame), dtype=bool)
+        positions = []
+        for name, keys in zip(self.columns, self.keys):
+            column = find_column(frame, name)
+            values = pd.Series(plain_column(frame[column], name, {"group"}))
+            missing |= values.isna().to_numpy()
+            positions.append(keys.uniques.get_indexer(_like(values, keys.uniques)))
+        known = pd.MultiIndex.from_arrays([k.codes for k in self.keys])
+        at = known.get_indexer(pd.MultiIndex.from_arrays(positions))
+        return np.where(missing, -2, at)
+
+    def effects_of(self, frame, scope, engine):
+        """Effect columns of new data, shape (n, k)."""
+        parts = [
+            _term_columns(term, spec, frame, scope, engine)
+            for term, spec, _ in self.terms
+        ]
+        return np.column_stack(parts)
+
+
+@dataclass(frozen=True)
+class LevelKeys:
+    """
+    How the levels of a factor are made of the values of one column.
+
+    Parameters
+    ----------
+    uniques : Index
+        Distinct values of the column.
+    codes : ndarray
+        Position in `uniques` for each level of the factor.
+    """
+
+    uniques: pd.Index
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Design:
+    """
+    A formula evaluated on data.
+
+    Parameters
+    ----------
+    endog, exog : DataFrame
+        Response and fixed design of the rows used.
+    spec : DesignInfo or ModelSpec
+        How to evaluate the fixed design again.
+    random : tuple of RandomEffects
+        One for each grouping factor, in the order of the formula.
+    offset : ndarray or None
+        Sum of the offsets in the formula.
+    frame : DataFrame
+        The columns and rows that were used.
+    rows : ndarray
+        Their positions in the user's data.
+    """
+
+    endog: pd.DataFrame
+    exog: pd.DataFrame
+    spec: object
+    random: tuple
+    offset: np.ndarray
+    frame: pd.DataFrame
+    rows: np.ndarray
+
+
+def build_design(formula, data, scope, engine, missing="drop"):
+    """
+    Evaluate a formula on data.
+
+    Parameters
+    ----------
+    formula : ModelFormula
+        The parsed formula.
+    data : DataFrame
+        The data.
+    scope : dict
+        Names of the caller's that are not columns.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+    missing : {"drop", "raise"}, optional
+        What to do with incomplete rows.
+
+    Returns
+    -------
+    Design
+    """
+    scope = {**default_scope(engine), **scope}
+    frame, rows = prepare_frame(data, formula, scope, missing)
+    endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
+    if endog.shape[1] > 1:
+        raise DataError(f"the response '{formula.response}' has several columns")
+    check_finite(endog, formula.response, data.index[rows])
+    check_finite(exog, "the fixed effects", data.index[rows])
+    if exog.columns.duplicated().any():
+        twice = exog.columns[exog.columns.duplicated()][0]
+        raise DataError(f"column '{twice}' appears twice in the fixed effects")
+    offset = evaluate_offset(formula.offsets, frame, scope, engine)
+    by_group = {}
+    for term in formula.random:
+        by_group.setdefault(frozenset(term.grouping), []).append(term)
+    warned = set()
+    random = tuple(
+        _random_effects(terms, frame, scope, engine, warned)
+        for terms in by_group.values()
+    )
+    return Design(endog, exog, spec, random, offset, frame, rows)
+
+
+def check_finite(columns, what, labels):
+    """
+    Refuse infinite or undefined values, naming column and rows.
+
+    Parameters
+    ----------
+    columns : DataFrame
+        Evaluated columns.
+    what : str
+        What they are.
+    labels : Index
+        Labels of the rows.
+    """
+    bad = ~np.isfinite(columns.to_numpy(float))
+    if bad.any():
+        column = columns.columns[np.argmax(bad.any(axis=0))]
+        at = labels[np.flatnonzero(bad.any(axis=1))]
+        listed = ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
+        raise DataError(
+            f"'{column}' in {what} is infinite or undefined in {len(at)} rows: {listed}"
+        )
+
+
+def evaluate_offset(offsets, frame, scope, engine):
+    """
+    Sum of the offsets of a formula.
+
+    Parameters
+    ----------
+    offsets : tuple of str
+        Expressions.
+    frame : DataFrame
+        The data.
+    scope : dict
+        Names that are not columns.
+    engine : str
+        Formula engine.
+
+    Returns
+    -------
+    ndarray or None
+    """
+    if not offsets:
+        return None
+    total = np.zeros(len(frame))
+    for expression in offsets:
+        _, columns, _ = design_matrices(f"0 + I({expression})", frame, scope, engine)
+        check_finite(columns, f"offset({expression})", frame.index)
+        total += columns.to_numpy(float)[:, 0]
+    return total
+
+
+def _random_effects(terms, frame, scope, engine, warned):
+    """Random effects of the terms that share a grouping factor."""
+    codes, levels, keys = group_levels(
+        [frame[find_column(frame, name)] for name in terms[0].grouping]
+    )
+    columns, names, blocks, done = [], [], [], []
+    for term in terms:
+        matrix, spec = np.ones((len(frame), 1)), None
+        labels = ["Intercept"]
+        if term.effects != "1":
+            _, evaluated, spec = design_matrices(term.effects, frame, scope, engine)
+            check_finite(evaluated, str(term), frame.index)
+            matrix, labels = evaluated.to_numpy(float), list(evaluated.columns)
+            if term.double_bar and term.group not in warned:
+                _warn_correlated(term, spec, engine, warned)
+        columns.append(matrix)
+        names += labels
+        size = matrix.shape[1]
+        blocks += [1] * size if term.structure == "diag" else [size]
+        done.append((term, spec, size))
+    return RandomEffects(
+        name=terms[0].group,
+        levels=levels,
+        effect_names=tuple(names),
+        grouped=GroupedEffects(
+            codes, len(levels), np.column_stack(columns), tuple(blocks)
+        ),
+        columns=terms[0].grouping,
+        terms=tuple(done),
+        keys=keys,
+    )
+
+
+def _warn_correlated(term, spec, engine, warned):
+    """As in lme4, ``||`` leaves the columns of a factor correlated."""
+    factors = categorical_factors(spec, engine)
+    if factors:
+        warned.add(term.group)
+        name = ", ".join(sorted(factors))
+        warnings.warn(
+            f"'||' does not separate the columns of the categorical {name}: as in "
+            f"lme4 the term is ({term.effects} | {term.group}); write "
+            f"diag({name} | {term.group}) for independent columns",
+            DataWarning,
+            stacklevel=6,
+        )
+
+
+def _term_columns(term, spec, frame, scope, engine):
+    if spec is None:
+        return np.ones((len(frame), 1))
+    columns = design_matrices(spec, frame, scope, engine, prediction=True)[1]
+    return columns.to_numpy(float)
+
+
+def group_levels(columns):
+    """
+    Observed combinations of the values of some columns.
+
+    Parameters
+    ----------
+    columns : list of Series
+        Columns without missing values.
+
+    Returns
+    -------
+    codes : ndarray
+        Level of each row, int64.
+    levels : Index
+        The levels; those of several columns are joined by ":".
+    keys : tuple of LevelKeys
+        How the levels are made, for each column.
+    """
+    factorized = [_factorize(c) for c in columns]
+    if len(columns) == 1:
+        codes, uniques = factorized[0]
+        return codes, uniques, (LevelKeys(uniques, np.arange(len(uniques))),)
+    combined = factorized[0][0]
+    for codes, uniques in factorized[1:]:
+        pairs = combined * np.int64(len(uniques)) + codes
+        _, first, combined = np.unique(pairs, return_index=True, return_inverse=True)
+    keys = tuple(LevelKeys(uniques, codes[first]) for codes, uniques in factorized)
+    labels = [k.uniques.astype(str).to_numpy()[k.codes] for k in keys]
+    levels = pd.Index([":".join(parts) for parts in zip(*labels)])
+    return combined.astype(np.int64), levels, keys
+
+
+def _factorize(column):
+    """Codes and distinct values of a column, sorted where they can be."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        used = column.cat.remove_unused_categories()
+        return used.cat.codes.to_numpy(np.int64), pd.Index(used.cat.categories)
+    try:
+        codes, uniques = pd.factorize(column, sort=True)
+    except TypeError:
+        codes, uniques = pd.factorize(column)
+    return codes.astype(np.int64), pd.Index(uniques)
+
+
+def _like(column, uniques):
+    """A column of new data as an Index that compares with known values."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    return pd.Index(column)
+
+

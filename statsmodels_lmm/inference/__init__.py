@@ -1,0 +1,1 @@
+"""What a fitted model allows to conclude: functions of a result."""

@@ -1,0 +1,524 @@
+"""The model: data, its likelihood, and the fit."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.model import LikelihoodModel
+from statsmodels.tools.sm_exceptions import MissingDataError
+
+from statsmodels_lmm.compat import (
+    FormulaData,
+    caller_scope,
+    current_engine,
+    to_pandas,
+)
+from statsmodels_lmm.core.covariance import full_factor, lower_triangles
+from statsmodels_lmm.core.cross_products import cross_products
+from statsmodels_lmm.core.derivatives import derivatives
+from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.newton import Settings, minimize
+from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.design import RandomEffects, build_design, group_levels
+from statsmodels_lmm.formula.parser import names_in, parse
+from statsmodels_lmm.results import (
+    CrossedMixedLMResults,
+    CrossedMixedLMResultsWrapper,
+)
+from statsmodels_lmm.validation import check_data, check_residual, warn_after_fit
+
+NO_RESIDUAL = (
+    "the residual variance is zero: fixed and random effects reproduce the response "
+    "exactly"
+)
+
+
+class CrossedMixedLM(LikelihoodModel):
+    """
+    Linear mixed model with crossed, nested or partially crossed random effects.
+
+    .. math:: y = X \\beta + \\sum_i Z_i b_i + \\epsilon, \\quad
+       b_i \\sim N(0, I \\otimes \\Sigma_i), \\quad
+       \\epsilon \\sim N(0, \\sigma^2 W^{-1})
+
+    Parameters
+    ----------
+    endog : array_like
+        Response, shape (n,).
+    exog : array_like
+        Design of the fixed effects, shape (n, p). No constant is added.
+    random : dict or sequence of RandomEffects
+        The random effects. A dict maps the name of each grouping factor to an
+        array of groups, shape (n,), for random intercepts, or to a pair
+        (groups, effects) with effect columns of shape (n, k), correlated among
+        themselves.
+    weights : array_like, optional
+        Prior weights; the residual variance of a row is sigma^2 / weight.
+    offset : array_like, optional
+        Known part of the linear predictor.
+    missing : {"none", "drop", "raise"}, optional
+        What to do with incomplete rows.
+    **kwargs
+        Used by `from_formula`.
+
+    Notes
+    -----
+    Variances are estimated by minimizing the profiled deviance of Bates et al.
+    (2015) or the REML criterion. `params` of the results are the fixed effects
+    only. A formula is code: it is evaluated by statsmodels' formula engine, so
+    do not take one from somebody you do not trust.
+
+    References
+    ----------
+    Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear
+    mixed-effects models using lme4. Journal of Statistical Software 67(1).
+
+    Examples
+    --------
+    >>> from statsmodels_lmm import datasets
+    >>> from statsmodels_lmm.formula.api import crossedmixedlm
+    >>> data = datasets.sleepstudy.load_pandas().data
+    >>> result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    >>> round(-2 * result.llf, 4)
+    1743.6283
+    """
+
+    def __init__(
+        self,
+        endog,
+        exog,
+        random=None,
+        weights=None,
+        offset=None,
+        missing="none",
+        **kwargs,
+    ):
+        unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
+        if unknown:
+            raise TypeError(f"unknown argument {', '.join(sorted(unknown))}")
+        kwargs.pop("missing_idx", None)
+        if missing not in ("none", "drop", "raise"):
+            raise ValueError(f"missing must be 'none', 'drop' or 'raise', not {missing}")
+        if isinstance(endog, str) or random is None:
+            raise TypeError("give endog, exog and random; for formulas from_formula")
+        endog, exog, random, weights, offset, rows = _complete_rows(
+            endog, exog, random, weights, offset, missing
+        )
+        check_data(endog, exog, random, weights, offset)
+        super().__init__(endog, exog, **kwargs)
+        self.endog = np.asarray(self.endog, dtype=float)
+        self.exog = np.asarray(self.exog, dtype=float)
+        self.random = random
+        self.weights, self.offset = weights, offset
+        self.n_dropped = 0 if rows is None else int((~rows).sum())
+        self._init_keys = ["random", "weights", "offset"]
+        self._data_attr.extend(["random", "weights", "offset"])
+        self._cross = None
+
+    def initialize(self):
+        """Set the counts that statsmodels reads."""
+        self.nobs = len(self.endog)
+        self.df_model = self.exog.shape[1] - self.k_constant
+        self.df_resid = self.nobs - self.exog.shape[1]
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula,
+        data,
+        subset=None,
+        weights=None,
+        offset=None,
+        missing="drop",
+        eval_env=None,
+        **kwargs,
+    ):
+        """
+        Create a model from a formula and a data frame.
+
+        Parameters
+        ----------
+        formula : str
+            Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
+            Its names are columns or Python names of the caller.
+        data : DataFrame
+            The data, pandas or polars; mappings of columns work too.
+        subset : array_like, optional
+            Rows to use: labels, or booleans for each row.
+        weights : str or array_like, optional
+            Prior weights, or the column that holds them.
+        offset : str or array_like, optional
+            Known part of the linear predictor, or the column that holds it. It is
+            added to ``offset(...)`` in the formula.
+        missing : {"drop", "raise"}, optional
+            What to do with incomplete rows.
+        eval_env : int or dict, optional
+            How many stack frames above the caller names are looked up, or a
+            mapping of names, or -1 for none.
+        **kwargs
+            Nothing else is allowed; unknown names raise a TypeError.
+
+        Returns
+        -------
+        CrossedMixedLM
+
+        Raises
+        ------
+        FormulaError
+            If the formula cannot be read, with a caret under the place.
+        DataError
+            If the data cannot be used, naming column and rows.
+        """
+        if kwargs:
+            raise TypeError(f"unknown argument {', '.join(sorted(kwargs))}")
+        if missing not in ("none", "drop", "raise"):
+            raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
+        parsed = parse(formula)
+        data = to_pandas(data)
+        if subset is not None:
+            data = data.loc[subset]
+        pieces = [parsed.response, parsed.fixed, *parsed.offsets]
+        names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
+        scope = caller_scope(names - set(data.columns), eval_env, depth=1)
+        engine = current_engine()
+        weights = _row_values(weights, data, "weights")
+        offset = _row_values(offset, data, "offset")
+        design = build_design(
+            parsed, data, scope, engine, "drop" if missing == "drop" else "raise"
+        )
+        weights = None if weights is None else weights[design.rows]
+        offset = None if offset is None else offset[design.rows]
+        if design.offset is not None:
+            offset = design.offset + (0.0 if offset is None else offset)
+        model = cls(
+            design.endog,
+            design.exog,
+            random=design.random,
+            weights=weights,
+            offset=offset,
+            formula=parsed.fixed_formula,
+            model_spec=design.spec,
+        )
+        model.formula = parsed.fixed_formula
+        model.formula_full = formula
+        model.n_dropped = len(data) - len(design.rows)
+        model._parsed = parsed
+        model.data.frame = design.frame
+        FormulaData.adopt(model.data, scope, engine)
+        return model
+
+    def fit(self, reml=True, start_params=None, maxiter=200, tol=1e-10):
+        """
+        Estimate the model.
+
+        Parameters
+        ----------
+        reml : bool, optional
+            Whether to maximize the restricted likelihood (lme4's ``REML``) or the
+            likelihood.
+        start_params : array_like, optional
+            Relative covariance parameters to start from, in the order of
+            `CrossedMixedLMResults.theta`.
+        maxiter : int, optional
+            Largest number of evaluations of the criterion.
+        tol : float, optional
+            The search ends when one more step promises less, in units of the
+            criterion, -2 times the log-likelihood.
+
+        Returns
+        -------
+        CrossedMixedLMResults
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the point found is not proved to be an optimum.
+        """
+        if not isinstance(reml, bool | np.bool_):
+            raise ValueError(f"reml must be True or False, not {reml!r}")
+        if not isinstance(maxiter, int | np.integer) or maxiter < 1:
+            raise ValueError("maxiter must be at least 1")
+        data, products = self._sufficient_statistics()
+        uninformative = self._uninformative(products)
+        if start_params is None:
+            start = [
+                np.zeros((f.k_effects,) * 2)
+                if r.name in uninformative
+                else np.eye(f.k_effects)
+                for f, r in zip(data.factors, self.random)
+            ]
+        else:
+            start = [root @ root.T for root in self._relative_roots(start_params)]
+        settings = Settings(maxiter=int(maxiter), tol=float(tol))
+        try:
+            deviance, optimum = minimize(
+                products, [start[i] for i in products.plan.order], bool(reml), settings
+            )
+        except np.linalg.LinAlgError:
+            raise DataError(NO_RESIDUAL) from None
+        if deviance.scale < 1e-13:
+            raise DataError(NO_RESIDUAL)
+        results = CrossedMixedLMResults(self, data, deviance, optimum, uninformative)
+        warn_after_fit(results)
+        return CrossedMixedLMResultsWrapper(results)
+
+    def _uninformative(self, products):
+        """Names of factors whose effect columns lie in the span of X."""
+        plan, p = products.plan, products.k_fixed
+        spans = [
+            ((f**2).sum(), np.trace(d, axis1=1, axis2=2).sum())
+            for f, d in zip([f[..., :p] for f in products.fixed], products.diagonal)
+        ]
+        for rows in plan.tail_slices:
+            spans.append(
+                (
+                    (products.tail_fixed[rows, :p] ** 2).sum(),
+                    np.trace(products.tail[rows, rows]),
+                )
+            )
+        return tuple(
+            self.random[i].name
+            for i, (explained, total) in zip(plan.order, spans)
+            if total - explained / self.nobs <= 1e-10 * total
+        )
+
+    def loglike(self, params, reml=True):
+        """
+        Log-likelihood with fixed effects and residual variance profiled out.
+
+        Parameters
+        ----------
+        params : array_like
+            Relative covariance parameters theta, in the order of
+            `CrossedMixedLMResults.theta`.
+        reml : bool, optional
+            Whether to return the restricted log-likelihood.
+
+        Returns
+        -------
+        float
+        """
+        data, deviance = self._deviance(params, reml)
+        return -0.5 * (float(deviance.value) + data.criterion_shift(reml))
+
+    def score(self, params, reml=True):
+        """
+        Gradient of `loglike` in theta.
+
+        Parameters
+        ----------
+        params : array_like
+            Relative covariance parameters theta.
+        reml : bool, optional
+            Whether to differentiate the restricted log-likelihood.
+
+        Returns
+        -------
+        ndarray
+        """
+        return -0.5 * self._derivatives(params, reml, exact=False)[0]
+
+    def hessian(self, params, reml=True):
+        """
+        Second derivatives of `loglike` in theta.
+
+        Parameters
+        ----------
+        params : array_like
+            Relative covariance parameters theta.
+        reml : bool, optional
+            Whether to differentiate the restricted log-likelihood.
+
+        Returns
+        -------
+        ndarray
+        """
+        return -0.5 * self._derivatives(params, reml, exact=True)[1]
+
+    def information(self, params, reml=True):
+        """
+        The negative of `hessian`.
+
+        Parameters
+        ----------
+        params : array_like
+            Relative covariance parameters theta.
+        reml : bool, optional
+            Whether to use the restricted log-likelihood.
+
+        Returns
+        -------
+        ndarray
+        """
+        return -self.hessian(params, reml)
+
+    def predict(self, params, exog=None, which="mean", offset=None):
+        """
+        Fixed part of the linear predictor.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, shape (p,); those of dropped columns may be NaN.
+        exog : array_like, optional
+            Design, shape (n, p); default is that of the model, with its offset.
+        which : {"mean", "linear"}, optional
+            Both are the same for a linear model.
+        offset : array_like, optional
+            Known part of the linear predictor of `exog`.
+
+        Returns
+        -------
+        ndarray
+        """
+        if which not in ("mean", "linear"):
+            raise ValueError(f"which must be 'mean' or 'linear', not {which!r}")
+        if exog is None:
+            exog = self.exog
+            offset = self.offset if offset is None else offset
+        fixed = np.nan_to_num(np.asarray(params, dtype=float)[: self.exog.shape[1]])
+        mean = np.asarray(exog, dtype=float) @ fixed
+        return mean if offset is None else mean + np.asarray(offset, dtype=float)
+
+    def _sufficient_statistics(self):
+        """Standardized data and cross-products, formed once."""
+        if self._cross is None:
+            endog = self.endog if self.offset is None else self.endog - self.offset
+            factors = [r.grouped for r in self.random]
+            data = standardize(endog, self.exog, factors, self.weights)
+            check_residual(endog, data)
+            products = cross_products(data.endog, data.exog, data.factors)
+            self._cross = data, products
+        return self._cross
+
+    def _relative_roots(self, theta):
+        """Standardized L of each factor, in the user's order, from theta."""
+        data, _ = self._sufficient_statistics()
+        theta = np.asarray(theta, dtype=float)
+        sizes = [b * (b + 1) // 2 for f in data.factors for b in f.blocks]
+        if theta.shape != (sum(sizes),):
+            raise ValueError(
+                f"theta has {sum(sizes)} entries, the relative covariance parameters "
+                f"in the order of result.theta; got an array of shape {theta.shape}"
+            )
+        if not np.isfinite(theta).all():
+            raise ValueError("theta must be finite")
+        roots, start = [], 0
+        for factor, change in zip(data.factors, data.to_effects):
+            rows, columns = lower_triangles(factor.block_slices)
+            lower = np.zeros((factor.k_effects, factor.k_effects))
+            lower[rows, columns] = theta[start : start + len(rows)]
+            start += len(rows)
+            roots.append(np.linalg.solve(change, lower))
+        return roots
+
+    def _deviance(self, theta, reml):
+        data, products = self._sufficient_statistics()
+        roots = self._relative_roots(theta)
+        factors = [
+            full_factor(roots[i], data.factors[i].block_slices)
+            for i in products.plan.order
+        ]
+        return data, profiled_deviance(products, factors, reml)
+
+    def _derivatives(self, theta, reml, exact):
+        """Gradient and Hessian of the criterion in theta."""
+        data, deviance = self._deviance(theta, reml)
+        found = derivatives(deviance, exact=exact)
+        plan = deviance.elimination.products.plan
+        blocks = [None] * len(plan.order)
+        for i, factor in zip(plan.order, deviance.factors):
+            back = np.linalg.inv(data.to_effects[i])
+            rows, columns = lower_triangles(data.factors[i].block_slices)
+            same = factor.columns[:, None] == columns
+            blocks[i] = same * back[factor.rows[:, None], rows]
+        by_plan = [blocks[i] for i in plan.order]
+        ends = np.cumsum([b.shape[1] for b in blocks])
+        starts = dict(enumerate(ends - [b.shape[1] for b in blocks]))
+        jacobian = np.zeros((len(found.gradient), ends[-1]))
+        row = 0
+        for i, block in zip(plan.order, by_plan):
+            column = starts[i]
+            here = slice(row, row + block.shape[0])
+            jacobian[here, column : column + block.shape[1]] = block
+            row = here.stop
+        return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
+
+    def __getstate__(self):
+        return {**self.__dict__, "_cross": None}
+
+
+def _row_values(values, data, what):
+    """An array with a value for each row, from an array or a column name."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        if values not in data.columns:
+            raise DataError(f"{what}: column '{values}' not in data")
+        values = data[values]
+    values = pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
+    if values.shape != (len(data),):
+        raise DataError(
+            f"{what} has shape {values.shape}, the data have {len(data)} rows"
+        )
+    return values
+
+
+def _complete_rows(endog, exog, random, weights, offset, missing):
+    """Arrays without incomplete rows, and the rows kept, None for all."""
+    endog = endog if hasattr(endog, "ndim") else np.asarray(endog)
+    exog = exog if hasattr(exog, "ndim") else np.asarray(exog)
+    n = len(endog)
+    if isinstance(random, dict):
+        raw = {name: _groups_and_effects(value, n) for name, value in random.items()}
+    else:
+        raw = None
+    rows = None
+    if missing != "none":
+        arrays = [endog, exog] + [a for pair in (raw or {}).values() for a in pair[:2]]
+        arrays += [a for a in (weights, offset) if a is not None]
+        keep = np.ones(n, dtype=bool)
+        for array in arrays:
+            gaps = pd.DataFrame(np.asarray(array)).isna().to_numpy()
+            keep &= ~gaps.any(axis=1)
+        if not keep.all():
+            if missing == "raise":
+                raise MissingDataError("missing values in the data")
+            rows = keep
+            take = lambda a: a[keep] if a is not None else None  # noqa: E731
+            endog, exog = take(endog), take(exog)
+            weights, offset = map(take, map(_as_array, (weights, offset)))
+            raw = {k: (g[keep], z[keep], m) for k, (g, z, m) in (raw or {}).items()}
+    if raw is not None:
+        random = tuple(_random_from_arrays(k, *value) for k, value in raw.items())
+    return endog, exog, tuple(random), _as_array(weights), _as_array(offset), rows
+
+
+def _as_array(values):
+    return None if values is None else np.asarray(values, dtype=float)
+
+
+def _groups_and_effects(value, n):
+    """Groups, effect columns and their names of an entry of `random`."""
+    groups, effects = value if isinstance(value, tuple) else (value, None)
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise DataError(f"groups have shape {groups.shape}, endog has {n} rows")
+    if effects is None:
+        return groups, np.ones((n, 1)), ("Intercept",)
+    names = getattr(effects, "columns", None)
+    effects = np.asarray(effects, dtype=float)
+    effects = effects[:, None] if effects.ndim == 1 else effects
+    if len(effects) != n:
+        raise DataError(f"effects have {len(effects)} rows, endog has {n}")
+    if names is None:
+        names = [f"z{j + 1}" for j in range(effects.shape[1])]
+    return groups, effects, tuple(map(str, names))
+
+
+def _random_from_arrays(name, groups, effects, names):
+    codes, levels, _ = group_levels([pd.Series(groups)])
+    k = effects.shape[1]
+    return RandomEffects(
+        str(name), levels, names, GroupedEffects(codes, len(levels), effects, (k,))
+    )

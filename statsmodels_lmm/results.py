@@ -1,0 +1,628 @@
+"""The results of a fit; thin: it delegates."""
+
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.model import (
+    LikelihoodModelResults,
+    LikelihoodResultsWrapper,
+)
+from statsmodels.base.wrapper import populate_wrapper
+
+from statsmodels_lmm import summary as summaries
+from statsmodels_lmm.core.covariance import lower_root, lower_triangles
+from statsmodels_lmm.inference import likelihood_ratio, prediction
+
+SINGULAR_TOLERANCE = 1e-4
+"""Share of a block's largest standard deviation below which one counts as 0."""
+
+
+class CrossedMixedLMResults(LikelihoodModelResults):
+    """
+    Results of a linear mixed model.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+    data : Standardized
+        Its standardized data.
+    deviance : ProfiledDeviance
+        The criterion at the optimum, in standardized units.
+    optimum : Optimum
+        How the search went.
+    uninformative : tuple of str
+        Grouping factors that the fixed effects tell apart already.
+
+    Attributes
+    ----------
+    params, fe_params : Series
+        Fixed effects; NaN for redundant columns that were dropped.
+    scale : float
+        Residual variance sigma^2.
+    llf : float
+        Log-likelihood, or restricted log-likelihood after ``reml=True``, with all
+        constants, as lme4.
+    theta : Series
+        Relative covariance parameters: the lower Cholesky factors of the random
+        effects' covariance matrices over sigma^2, column by column, factors in the
+        order of the formula. lme4 sorts factors by number of levels.
+    optimum : Optimum
+        Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
+    converged : bool
+        Whether the optimum is certified.
+    nobs : float
+        Number of rows used.
+    df_resid : float
+        Rows less the rank of X, as statsmodels. lme4 counts the variance
+        parameters too.
+    df_model : float
+        Rank of X less the constant, as statsmodels.
+    n_params : int
+        Fixed effects, relative covariance parameters and sigma, as lme4 counts.
+    """
+
+    def __init__(self, model, data, deviance, optimum, uninformative=()):
+        plan = deviance.elimination.products.plan
+        change = data.response_scale * data.to_fixed
+        inverse = np.linalg.inv(deviance.fixed_root)
+        params = np.full(model.exog.shape[1], np.nan)
+        params[data.kept] = change @ deviance.coefficients + data.least_squares
+        root = data.to_fixed @ inverse.T
+        covariance = np.full((len(params),) * 2, np.nan)
+        covariance[np.ix_(data.kept, data.kept)] = root @ root.T
+        scale = float(deviance.scale) * data.response_scale**2
+        super().__init__(
+            model,
+            params,
+            normalized_cov_params=covariance,
+            scale=scale,
+            cov_type="nonrobust",
+            use_t=False,
+        )
+        self._cache = {}
+        self.reml = deviance.reml
+        self.method = "REML" if deviance.reml else "ML"
+        self.nobs = float(model.nobs)
+        rank = len(data.kept)
+        self.df_resid = self.nobs - rank
+        self.df_model = float(rank - model.k_constant)
+        self.deviance_criterion = float(deviance.value) + data.criterion_shift(
+            deviance.reml
+        )
+        self._llf = -0.5 * self.deviance_criterion
+        kept = set(data.kept.tolist())
+        names = model.exog_names
+        self.dropped = [n for i, n in enumerate(names) if i not in kept]
+        self.uninformative = uninformative
+
+        where = {i: at for at, i in enumerate(plan.order)}
+        self._relative, self._modes, self._mode_covariances, theta = [], [], [], []
+        self._standardized_roots, eigenvalues = [], []
+        for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
+            at = where[i]
+            relabel = plan.relabel[at]
+            relative = deviance.factors[at]
+            relative_covariance = back @ relative.covariance @ back.T
+            self._relative.append(relative_covariance)
+            modes = deviance.modes[at][relabel] @ back.T * data.response_scale
+            self._modes.append(modes)
+            blocks = deviance.selected.diagonal[at][relabel]
+            self._mode_covariances.append(scale * back @ blocks @ back.T)
+            slices = effects.grouped.block_slices
+            lower = np.zeros_like(relative_covariance)
+            for block in slices:
+                lower[block, block] = lower_root(relative_covariance[block, block])
+            theta.append(lower[lower_triangles(slices)])
+            self._standardized_roots.append(relative.matrix)
+            eigenvalues.append(optimum.dual_eigenvalues[at])
+        self.optimum = replace(
+            optimum,
+            theta=np.concatenate(theta),
+            dual_eigenvalues=tuple(eigenvalues),
+            duals=tuple(optimum.duals[where[i]] for i in range(len(where))),
+        )
+        self.converged = optimum.certified
+        self.mle_retvals = {
+            "converged": self.converged,
+            "iterations": optimum.evaluations,
+            "fopt": self.deviance_criterion,
+        }
+        self.mle_settings = {"optimizer": "newton", "reml": self.reml}
+
+    # fixed effects ---------------------------------------------------------
+
+    @property
+    def llf(self):
+        """Log-likelihood; restricted log-likelihood after ``reml=True``."""
+        return self._llf
+
+    @property
+    def fe_params(self):
+        """Fixed effects, the same as `params`."""
+        return self.params
+
+    @property
+    def bse_fe(self):
+        """Standard errors of the fixed effects, the same as `bse`."""
+        return self.bse
+
+    @property
+    def n_params(self):
+        """Number of fixed effects, variance parameters and sigma."""
+        return int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+
+    @property
+    def df_modelwc(self):
+        """Number of estimated parameters, see `n_params`."""
+        return self.n_params
+
+    @property
+    def aic(self):
+        """-2 llf + 2 n_params, as lme4 also after ``reml=True``."""
+        return -2.0 * self.llf + 2.0 * self.n_params
+
+    @property
+    def bic(self):
+        """-2 llf + log(n) n_params, as lme4 also after ``reml=True``."""
+        return -2.0 * self.llf + np.log(self.nobs) * self.n_params
+
+    # variance components ---------------------------------------------------
+
+    @property
+    def theta(self):
+        """Relative covariance parameters as a Series, see the class."""
+        labels = []
+        for effects in self.model.random:
+            rows, columns = lower_triangles(effects.grouped.block_slices)
+            names = effects.effect_names
+            labels += [
+                f"{effects.name}.{names[r]}"
+                + ("" if r == c else f".{names[c]}")
+                for r, c in zip(rows, columns)
+            ]
+        return pd.Series(self.optimum.theta, index=labels, name="theta")
+
+    def _covariances(self):
+        return [self.scale * s for s in self._relative]
+
+    @property
+    def cov_re(self):
+        """
+        Covariance matrix of the random effects of a level.
+
+        A DataFrame for one grouping factor, a dict of them by factor for several.
+        """
+        frames = {}
+        for effects, covariance in zip(self.model.random, self._covariances()):
+            names = list(effects.effect_names)
+            frames[effects.name] = pd.DataFrame(covariance, names, names)
+        return _single(frames)
+
+    @property
+    def vcomp(self):
+        """Variances of the random effects, a Series by factor and effect."""
+        table = self.variance_components()
+        diagonal = table[(table["effect2"] == "") & (table["group"] != "Residual")]
+        index = pd.MultiIndex.from_frame(diagonal[["group", "effect1"]])
+        index.names = ["group", "effect"]
+        return pd.Series(diagonal["variance"].to_numpy(), index=index, name="variance")
+
+    def variance_components(self):
+        """
+        Variances, standard deviations, covariances and correlations.
+
+        Returns
+        -------
+        DataFrame
+            As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2
+            (empty for a variance), variance (or covariance) and sd (or
+            correlation), the residual last.
+        """
+        rows = []
+        for effects, covariance in zip(self.model.random, self._covariances()):
+            names, sd = effects.effect_names, np.sqrt(np.diag(covariance))
+            for block in effects.grouped.block_slices:
+                inside = range(block.start, block.stop)
+                for a in inside:
+                    rows.append((effects.name, names[a], "", covariance[a, a], sd[a]))
+                for a in inside:
+                    for b in range(block.start, a):
+                        product = sd[a] * sd[b]
+                        correlation = covariance[a, b] / product if product else np.nan
+                        rows.append(
+                            (
+                                effects.name,
+                                names[b],
+                                names[a],
+                                covariance[a, b],
+                                np.clip(correlation, -1.0, 1.0),
+                            )
+                        )
+        rows.append(("Residual", "", "", self.scale, np.sqrt(self.scale)))
+        columns = ["group", "effect1", "effect2", "variance", "sd"]
+        return pd.DataFrame(rows, columns=columns)
+
+    # singular fits ---------------------------------------------------------
+
+    def _block_singular_values(self):
+        """(effects, names, singular values of L in standardized units)."""
+        out = []
+        for effects, root in zip(self.model.random, self._standardized_roots):
+            for block, names in zip(effects.grouped.block_slices, effects.block_names):
+                values = np.linalg.svd(root[block, block], compute_uv=False)
+                out.append((effects, names, values))
+        return out
+
+    def boundary_table(self):
+        """
+        Which terms are on the boundary of the parameter space.
+
+        Returns
+        -------
+        DataFrame
+            One row for each term: group, effects, their number, the rank of the
+            estimated covariance matrix, whether it is singular, and the smallest
+            eigenvalue of the dual matrix G = d(criterion) / d(covariance), relative
+            to the information about the term; at a proved optimum none is negative.
+        """
+        duals = np.concatenate(self.optimum.dual_eigenvalues)
+        rows = []
+        for (effects, names, values), dual in zip(self._block_singular_values(), duals):
+            limit = SINGULAR_TOLERANCE * max(1.0, values[0])
+            rank = int((values > limit).sum())
+            singular = rank < len(names)
+            rows.append(
+                (effects.name, ", ".join(names), len(names), rank, singular, dual)
+            )
+        columns = ["group", "effects", "n_effects", "rank", "singular", "dual"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def singular(self):
+        """Whether each term is singular, a Series by "group: effects"."""
+        table = self.boundary_table()
+        index = table["group"] + ": " + table["effects"]
+        return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
+
+    @property
+    def is_singular(self):
+        """Whether any covariance matrix is singular, as lme4's isSingular."""
+        return bool(self.singular.any())
+
+    def re_pca(self):
+        """
+        Principal components of the random effects, as lme4's rePCA.
+
+        Returns
+        -------
+        DataFrame
+            For each grouping factor and component the standard deviation, relative
+            to sigma, and the share and cumulative share of the variance.
+        """
+        rows = []
+        for effects, relative in zip(self.model.random, self._relative):
+            values = np.maximum(np.linalg.eigvalsh(relative)[::-1], 0.0)
+            total = values.sum() or 1.0
+            for j, value in enumerate(values):
+                rows.append(
+                    (
+                        effects.name,
+                        j + 1,
+                        np.sqrt(value),
+                        value / total,
+                        values[: j + 1].sum() / total,
+                    )
+                )
+        columns = ["group", "component", "sd", "share", "cumulative"]
+        return pd.DataFrame(rows, columns=columns)
+
+    # conditional modes -----------------------------------------------------
+
+    @property
+    def random_effects(self):
+        """
+        Conditional modes of the random effects.
+
+        For one grouping factor a dict of level to Series, as MixedLM; for several
+        a dict of factor to DataFrame with a row for each level.
+        """
+        frames = {
+            e.name: pd.DataFrame(m, index=e.levels, columns=list(e.effect_names))
+            for e, m in zip(self.model.random, self._modes)
+        }
+        if len(frames) > 1:
+            return frames
+        return {level: row for level, row in next(iter(frames.values())).iterrows()}
+
+    @property
+    def random_effects_cov(self):
+        """
+        Conditional covariances of the random effects given the data.
+
+        The fixed effects and variances are taken as known, as in lme4. For one
+        grouping factor a dict of level to DataFrame; for several a dict of these.
+        """
+        found = {}
+        for effects, blocks in zip(self.model.random, self._mode_covariances):
+            names = list(effects.effect_names)
+            found[effects.name] = {
+                level: pd.DataFrame(block, names, names)
+                for level, block in zip(effects.levels, blocks)
+            }
+        return _single(found)
+
+    def random_effects_table(self):
+        """
+        Conditional modes with their standard deviations, one row each.
+
+        Returns
+        -------
+        DataFrame
+            Columns group, effect, level, mode and sd, as R's
+            ``as.data.frame(ranef(m))``.
+        """
+        parts = []
+        for effects, modes, blocks in zip(
+            self.model.random, self._modes, self._mode_covariances
+        ):
+            variances = np.diagonal(blocks, axis1=1, axis2=2)
+            for j, name in enumerate(effects.effect_names):
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "group": effects.name,
+                            "effect": name,
+                            "level": effects.levels.astype(object),
+                            "mode": modes[:, j],
+                            "sd": np.sqrt(np.maximum(variances[:, j], 0.0)),
+                        }
+                    )
+                )
+        return pd.concat(parts, ignore_index=True)
+
+    # fit -------------------------------------------------------------------
+
+    @cached_property
+    def _fixed_part(self):
+        return self.model.predict(self.params)
+
+    @property
+    def fittedvalues(self):
+        """Fitted values with the conditional modes, as lme4 and MixedLM."""
+        fitted = self._fixed_part.copy()
+        for effects, modes in zip(self.model.random, self._modes):
+            grouped = effects.grouped
+            fitted += (grouped.effects * modes[grouped.codes]).sum(axis=1)
+        return fitted
+
+    @property
+    def resid(self):
+        """Response less fitted values."""
+        return self.model.endog - self.fittedvalues
+
+    @property
+    def resid_pearson(self):
+        """Residuals times the square root of the weights, over sigma."""
+        weights = self.model.weights
+        root = 1.0 if weights is None else np.sqrt(weights)
+        return self.resid * root / np.sqrt(self.scale)
+
+    # tests -----------------------------------------------------------------
+
+    def _estimable(self):
+        """These results with zeros for dropped columns."""
+        if not self.dropped:
+            return self
+        other = copy(self)
+        other.params = np.nan_to_num(self.params)
+        other.normalized_cov_params = np.nan_to_num(self.normalized_cov_params)
+        other.dropped, other._cache = [], {}
+        return other
+
+    def _without_dropped(self, constraints):
+        """Rows of a constraint matrix that touch no dropped column."""
+        constraints = np.atleast_2d(np.asarray(constraints, dtype=float))
+        return constraints[(constraints[:, np.isnan(self.params)] == 0).all(axis=1)]
+
+    def wald_test(self, r_matrix, *args, **kwargs):
+        """
+        Wald test, see `LikelihoodModelResults.wald_test`.
+
+        Constraints on columns that were dropped as redundant are left out.
+
+        Parameters
+        ----------
+        r_matrix : array_like, str or tuple
+            The constraints.
+        *args, **kwargs
+            Passed on.
+
+        Returns
+        -------
+        ContrastResults
+        """
+        if not self.dropped:
+            return super().wald_test(r_matrix, *args, **kwargs)
+        if not isinstance(r_matrix, str | tuple):
+            r_matrix = self._without_dropped(r_matrix)
+        return self._estimable().wald_test(r_matrix, *args, **kwargs)
+
+    def t_test(self, r_matrix, *args, **kwargs):
+        """
+        Tests of single contrasts, see `LikelihoodModelResults.t_test`.
+
+        Parameters
+        ----------
+        r_matrix : array_like, str or tuple
+            The contrasts; one on a dropped column has a standard error of 0.
+        *args, **kwargs
+            Passed on.
+
+        Returns
+        -------
+        ContrastResults
+        """
+        if not self.dropped:
+            return super().t_test(r_matrix, *args, **kwargs)
+        return self._estimable().t_test(r_matrix, *args, **kwargs)
+
+    def compare_lr_test(self, restricted):
+        """
+        Likelihood-ratio test of a restricted model against this one.
+
+        Parameters
+        ----------
+        restricted : CrossedMixedLMResults or RegressionResults
+            A fit of a model nested in this one, on the same data; an OLS fit has no
+            random effects.
+
+        Returns
+        -------
+        CompareLRTestResult
+            Statistic, p-value and difference of the numbers of parameters; the
+            attribute ``pvalue_mixture`` is the p-value that allows for variances on
+            the boundary, ``refitted`` says whether REML fits were refitted by ML.
+        """
+        return likelihood_ratio.compare(self, restricted)
+
+    # prediction ------------------------------------------------------------
+
+    def predict(
+        self,
+        exog=None,
+        transform=True,
+        random_effects=False,
+        new_levels="error",
+        offset=None,
+    ):
+        """
+        Predict the response.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like, optional
+            New data; for a model without a formula the design of the fixed effects.
+            Default is the data of the model.
+        transform : bool, optional
+            Whether `exog` is data for the formula rather than a design matrix.
+        random_effects : bool or list of str, optional
+            Whether to add the conditional modes: False, the fixed part only, as
+            MixedLM; True, those of all factors, as lme4; or the names of factors or
+            terms such as ``["Subject"]`` or ``["(1 | Subject)"]``.
+        new_levels : {"error", "population", "nan"}, optional
+            What a level that the fit has not seen contributes: an error, nothing, or
+            NaN.
+        offset : array_like, optional
+            Offset of the new rows, in addition to ``offset(...)`` in the formula.
+
+        Returns
+        -------
+        Series or ndarray
+            Rows with missing values are NaN.
+        """
+        return prediction.predict(
+            self, exog, transform, random_effects, new_levels, offset
+        )
+
+    def get_prediction(self, exog=None, transform=True, row_labels=None, offset=None):
+        """
+        Predict the fixed part with standard errors.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like, optional
+            New data, as for `predict`.
+        transform : bool, optional
+            Whether `exog` is data for the formula.
+        row_labels : array_like, optional
+            Labels of the rows.
+        offset : array_like, optional
+            Offset of the new rows.
+
+        Returns
+        -------
+        PredictionResultsBase
+            With ``summary_frame()``, ``conf_int()``, ``predicted`` and ``se``.
+        """
+        return prediction.get_prediction(self, exog, transform, row_labels, offset)
+
+    # tables ----------------------------------------------------------------
+
+    def summary(self, yname=None, xname=None, title=None, alpha=0.05):
+        """
+        Summarize the fit.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname : list of str, optional
+            Names of the fixed effects.
+        title : str, optional
+            Title of the table.
+        alpha : float, optional
+            One less the level of the confidence intervals.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        return summaries.summary(self, yname, xname, title, alpha)
+
+    def summary2(self, yname=None, xname=None, title=None, alpha=0.05):
+        """
+        Summarize the fit as statsmodels' ``summary2`` does, tables as DataFrames.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname : list of str, optional
+            Names of the fixed effects.
+        title : str, optional
+            Title of the table.
+        alpha : float, optional
+            One less the level of the confidence intervals.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+        """
+        return summaries.summary2(self, yname, xname, title, alpha)
+
+    def _repr_html_(self):
+        return self.summary().as_html()
+
+    def remove_data(self):
+        """Drop all arrays of the length of the data, as statsmodels."""
+        self.__dict__.pop("_fixed_part", None)
+        self.model._cross = None
+        super().remove_data()
+
+
+def _single(found):
+    """The only value of a dict, or the dict."""
+    return next(iter(found.values())) if len(found) == 1 else found
+
+
+class CrossedMixedLMResultsWrapper(LikelihoodResultsWrapper):
+    """Results with pandas labels, see `CrossedMixedLMResults`."""
+
+    _attrs = {
+        "fe_params": "columns",
+        "bse_fe": "columns",
+        "resid": "rows",
+        "resid_pearson": "rows",
+        "fittedvalues": "rows",
+    }
+    _wrap_attrs = {**LikelihoodResultsWrapper._wrap_attrs, **_attrs}
+
+    def _repr_html_(self):
+        return self._results._repr_html_()
+
+
+populate_wrapper(CrossedMixedLMResultsWrapper, CrossedMixedLMResults)

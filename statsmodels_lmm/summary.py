@@ -1,0 +1,233 @@
+"""Every table that is printed."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.summary2 import Summary as Summary2
+from statsmodels.iolib.summary2 import summary_params
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_base
+
+
+def summary(results, yname=None, xname=None, title=None, alpha=0.05):
+    """
+    Summary of a fit, see `CrossedMixedLMResults.summary`.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    yname : str, optional
+        Name of the response.
+    xname : list of str, optional
+        Names of the fixed effects.
+    title : str, optional
+        Title.
+    alpha : float, optional
+        One less the level of the intervals.
+
+    Returns
+    -------
+    statsmodels.iolib.summary.Summary
+    """
+    model = results.model
+    table = Summary()
+    table.add_table_2cols(
+        results,
+        title=title or "Linear Mixed Model Results",
+        gleft=[
+            ("Dep. Variable:", None),
+            ("Model:", None),
+            ("Method:", [results.method]),
+            ("No. Observations:", None),
+            ("Df Residuals:", None),
+        ],
+        gright=[
+            ("Log-Likelihood:", [f"{results.llf:.4f}"]),
+            (criterion_name(results) + ":", [f"{results.deviance_criterion:.4f}"]),
+            ("AIC:", [f"{results.aic:.4f}"]),
+            ("BIC:", [f"{results.bic:.4f}"]),
+            ("Scale:", [_number(results.scale)]),
+        ],
+        yname=yname,
+        xname=xname,
+    )
+    body = variance_table(results)
+    cells = body.to_numpy().tolist()
+    form = dict(fmt_base)
+    form["data_aligns"] = "ll" + "r" * (body.shape[1] - 2)
+    table.tables.append(
+        SimpleTable(cells, list(body.columns), title="Random effects", txt_fmt=form)
+    )
+    table.add_table_params(
+        results,
+        yname=yname,
+        xname=xname or model.exog_names,
+        alpha=alpha,
+        use_t=results.use_t,
+    )
+    table.tables[-1].title = "Fixed effects"
+    table.add_extra_txt(notes(results))
+    return table
+
+
+def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
+    """
+    Summary of a fit in the manner of statsmodels' ``summary2``.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    yname : str, optional
+        Name of the response.
+    xname : list of str, optional
+        Names of the fixed effects.
+    title : str, optional
+        Title.
+    alpha : float, optional
+        One less the level of the intervals.
+
+    Returns
+    -------
+    statsmodels.iolib.summary2.Summary
+    """
+    table = Summary2()
+    info = {
+        "Model:": type(results.model).__name__,
+        "Dependent Variable:": yname or results.model.endog_names,
+        "No. Observations:": str(int(results.nobs)),
+        "Method:": results.method,
+        "Log-Likelihood:": f"{results.llf:.4f}",
+        "Scale:": _number(results.scale),
+        "AIC:": f"{results.aic:.4f}",
+        "BIC:": f"{results.bic:.4f}",
+    }
+    table.add_dict(info)
+    names = xname or results.model.exog_names
+    fixed = summary_params(results, yname=yname, xname=names, alpha=alpha)
+    table.add_df(fixed.map(lambda v: f"{v:.4f}"))
+    table.add_df(variance_table(results).set_index("Group"))
+    table.add_title(title or "Linear Mixed Model Results")
+    for line in notes(results):
+        table.add_text(line)
+    return table
+
+
+def criterion_name(results):
+    """What -2 times the log-likelihood is called."""
+    return "REML criterion" if results.reml else "Deviance"
+
+
+def variance_table(results):
+    """
+    Variance components as lme4 prints them.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    DataFrame
+        Strings; one row for each random effect, the residual last.
+    """
+    rows = []
+    for effects, covariance in zip(results.model.random, results._covariances()):
+        sd = np.sqrt(np.diag(covariance))
+        for block in effects.grouped.block_slices:
+            for a in range(block.start, block.stop):
+                correlations = []
+                for b in range(block.start, a):
+                    product = sd[a] * sd[b]
+                    value = covariance[a, b] / product if product else np.nan
+                    correlations.append(f"{value:.2f}")
+                first = a == 0
+                rows.append(
+                    [
+                        f"{effects.name} ({effects.n_levels})" if first else "",
+                        effects.effect_names[a],
+                        _number(covariance[a, a]),
+                        _number(sd[a]),
+                        *correlations,
+                    ]
+                )
+    rows.append(["Residual", "", _number(results.scale), _number(results.scale**0.5)])
+    width = max(map(len, rows))
+    columns = ["Group", "Effect", "Variance", "Std.Dev.", "Corr."][: max(width, 4)]
+    columns += [""] * (width - len(columns))
+    return pd.DataFrame([r + [""] * (width - len(r)) for r in rows], columns=columns)
+
+
+def notes(results):
+    """
+    What a reader of the tables should know, in words.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    model, optimum = results.model, results.optimum
+    lines = []
+    if model.n_dropped:
+        lines.append(f"{model.n_dropped} incomplete rows were dropped.")
+    if results.dropped:
+        lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
+    few = [e.name for e in model.random if e.n_levels < 5]
+    if few:
+        lines.append(
+            "Fewer than 5 levels, so the variance is known poorly: " + ", ".join(few)
+        )
+    lines += boundary_notes(results)
+    lowest = min(e.min() for e in optimum.dual_eigenvalues)
+    state = "proved" if results.converged else "NOT proved"
+    lines.append(
+        f"Optimum {state}: gradient {optimum.gradient_norm:.0e}, smallest dual "
+        f"eigenvalue {lowest:.0e}, {optimum.evaluations} evaluations."
+    )
+    return lines
+
+
+def boundary_notes(results):
+    """
+    A sentence for each term whose covariance matrix is singular.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
+    for row in results.boundary_table().itertuples():
+        if not row.singular:
+            continue
+        if row.rank == 0:
+            what = "variance is" if row.n_effects == 1 else "variances are"
+            lines.append(
+                f"On the boundary: the {what} estimated as 0 for {row.effects} by "
+                f"{row.group}."
+            )
+        else:
+            lines.append(
+                f"On the boundary: the covariance matrix of {row.effects} by "
+                f"{row.group} has rank {row.rank} of {row.n_effects}; some combination "
+                "of these effects does not vary."
+            )
+    return lines
+
+
+def _number(value):
+    """Four decimals, or four digits where that would be empty or endless."""
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return f"{value:.4f}"
+    return f"{value:.4g}"

@@ -1,0 +1,163 @@
+"""What a model refuses, and what it says after a fit."""
+
+import warnings
+
+import numpy as np
+
+from statsmodels_lmm.exceptions import (
+    ConvergenceWarning,
+    DataError,
+    DataWarning,
+    RankWarning,
+)
+
+
+def check_data(endog, exog, random, weights, offset, check_levels=True):
+    """
+    Refuse data that a model cannot be fitted to.
+
+    Parameters
+    ----------
+    endog, exog : array_like
+        Response and fixed design.
+    random : tuple of RandomEffects
+        Random effects.
+    weights, offset : ndarray or None
+        Prior weights and known part of the linear predictor.
+    check_levels : bool, optional
+        Whether there must be more rows than levels and than random effects.
+
+    Raises
+    ------
+    DataError
+    """
+    y, x = np.asarray(endog), np.asarray(exog)
+    n = len(y)
+    y = y.reshape(n, -1)
+    for values, what in ((y, "the response"), (x, "the fixed effects")):
+        if values.dtype.kind == "c":
+            raise DataError(f"{what} is complex")
+        if values.dtype.kind not in "fiub":
+            raise DataError(f"{what} must be numeric")
+    if y.shape[1] != 1:
+        raise DataError("the response must have one column")
+    if len(x) != n:
+        raise DataError(f"endog has {n} rows, exog has {len(x)}")
+    if y.dtype.kind == "b":
+        raise DataError(
+            "the response is true/false; a linear mixed model is not a logistic one"
+        )
+    for values, what in ((y, "the response"), (x, "the fixed effects")):
+        bad = ~np.isfinite(values.astype(float)).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{what} has missing or infinite values in rows {_listed(bad)}"
+            )
+    if not random:
+        raise DataError("a mixed model needs at least one random effect")
+    if x.ndim != 2 or not x.shape[1]:
+        raise DataError("the model needs at least one fixed effect")
+    if n <= x.shape[1] and n <= np.linalg.matrix_rank(x.astype(float)):
+        raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
+    if n > 1 and (y == y[0]).all():
+        raise DataError("the response is constant")
+    for values, what in ((weights, "weights"), (offset, "offset")):
+        if values is None:
+            continue
+        if values.shape != (n,):
+            raise DataError(f"{what} has shape {values.shape}, endog has {n} rows")
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"{what} has missing or infinite values in rows "
+                + _listed(~np.isfinite(values))
+            )
+    if weights is not None and (weights < 0).any():
+        raise DataError(f"weights are negative in rows {_listed(weights < 0)}")
+    for effects in random:
+        _check_random(effects, n, check_levels and weights is None, check_levels)
+
+
+def _check_random(effects, n, check_levels, check_columns):
+    grouped = effects.grouped
+    if not np.isfinite(grouped.effects).all():
+        raise DataError(f"the random effects by {effects.name} are not finite")
+    if grouped.n_levels < 2:
+        raise DataError(
+            f"grouping factor {effects.name} has {grouped.n_levels} level; "
+            "a random effect needs at least 2"
+        )
+    if check_levels and grouped.n_levels >= n:
+        raise DataError(
+            f"grouping factor {effects.name} has as many levels as there are rows "
+            f"({n}); its variance cannot be told from the residual variance "
+            "(check_levels=False fits it all the same)"
+        )
+    if not check_columns:
+        return
+    for names in effects.block_names:
+        if grouped.n_levels * len(names) >= n and len(names) > 1:
+            raise DataError(
+                f"{n} rows are not more than the {grouped.n_levels * len(names)} "
+                f"random effects ({', '.join(names)}) by {effects.name}; the model "
+                "cannot be told from one with less (check_levels=False fits it all "
+                "the same)"
+            )
+
+
+def _listed(bad):
+    at = np.flatnonzero(bad)
+    return ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
+
+
+def check_residual(endog, data):
+    """
+    Refuse a response that the fixed effects reproduce exactly.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Response less its offset.
+    data : Standardized
+        The standardized data.
+    """
+    spread = np.abs(endog).max()
+    if data.response_scale <= 1e-14 * spread:
+        raise DataError(
+            "the residual variance is zero: the fixed effects reproduce the "
+            "response exactly"
+        )
+
+
+def warn_after_fit(results):
+    """
+    Say what the user can act on.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    """
+    if results.dropped:
+        warnings.warn(
+            "the fixed effects are not linearly independent; dropped: "
+            + ", ".join(results.dropped),
+            RankWarning,
+            stacklevel=4,
+        )
+    for effects in results.uninformative:
+        warnings.warn(
+            f"the fixed effects already tell the levels of {effects} apart; its "
+            "variance cannot be estimated and is set to 0",
+            DataWarning,
+            stacklevel=4,
+        )
+    if not results.converged:
+        warnings.warn(
+            "the fit stopped before the best variances were found, so its numbers "
+            "are provisional (a further step promises a gain of "
+            f"{results.optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, or "
+            "simplify the random effects: see result.boundary_table() for the terms "
+            "the data say little about.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
