@@ -58,6 +58,9 @@ class CrossedMixedLM(LikelihoodModel):
         Known part of the linear predictor.
     missing : {"none", "drop", "raise"}, optional
         What to do with incomplete rows.
+    check_levels : bool, optional
+        Whether to refuse a factor with as many levels as rows and a term with as
+        many random effects as rows, as lme4 does.
     **kwargs
         Used by `from_formula`.
 
@@ -91,6 +94,7 @@ class CrossedMixedLM(LikelihoodModel):
         weights=None,
         offset=None,
         missing="none",
+        check_levels=True,
         **kwargs,
     ):
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
@@ -104,14 +108,15 @@ class CrossedMixedLM(LikelihoodModel):
         endog, exog, random, weights, offset, rows = _complete_rows(
             endog, exog, random, weights, offset, missing
         )
-        check_data(endog, exog, random, weights, offset)
+        check_data(endog, exog, random, weights, offset, check_levels)
         super().__init__(endog, exog, **kwargs)
         self.endog = np.asarray(self.endog, dtype=float)
         self.exog = np.asarray(self.exog, dtype=float)
         self.random = random
         self.weights, self.offset = weights, offset
+        self.check_levels = check_levels
         self.n_dropped = 0 if rows is None else int((~rows).sum())
-        self._init_keys = ["random", "weights", "offset"]
+        self._init_keys = ["random", "weights", "offset", "check_levels"]
         self._data_attr.extend(["random", "weights", "offset"])
         self._cross = None
 
@@ -130,6 +135,7 @@ class CrossedMixedLM(LikelihoodModel):
         weights=None,
         offset=None,
         missing="drop",
+        check_levels=True,
         eval_env=None,
         **kwargs,
     ):
@@ -152,6 +158,9 @@ class CrossedMixedLM(LikelihoodModel):
             added to ``offset(...)`` in the formula.
         missing : {"drop", "raise"}, optional
             What to do with incomplete rows.
+        check_levels : bool, optional
+            Whether to refuse a factor with as many levels as rows and a term with
+            as many random effects as rows, as lme4 does.
         eval_env : int or dict, optional
             How many stack frames above the caller names are looked up, or a
             mapping of names, or -1 for none.
@@ -196,6 +205,7 @@ class CrossedMixedLM(LikelihoodModel):
             random=design.random,
             weights=weights,
             offset=offset,
+            check_levels=check_levels,
             formula=parsed.fixed_formula,
             model_spec=design.spec,
         )
