@@ -84,6 +84,16 @@ DUAL_TOLERANCE = 1e-5
 SNAP = 1e-5
 """Pivots of L, in standardized units, that are tried at zero in the end."""
 
+FLAT = 1e-6
+"""Curvature, relative to the largest, that counts as none."""
+
+WORTHWHILE = 1e-7
+"""
+Promised decrease for which directions of negative curvature and hardly any slope
+are put off. They mark a saddle, but also the inside of a curved valley of
+parameters that the data cannot tell apart, where they mislead.
+"""
+
 EXACT_BELOW = 1e-1
 """Promised decrease below which the exact Hessian is worth its price."""
 
@@ -120,7 +130,7 @@ def minimize(products, start, reml, settings=Settings()):
 
     cheap = (
         len(plan.factors) == 1
-        or sum(f.n_columns for f in plan.factors) <= MAX_DENSE_COLUMNS // 4
+        or sum(f.n_columns for f in plan.factors) <= MAX_DENSE_COLUMNS // 2
     )
     current = profiled_deviance(products, pivot(start), reml)
     evaluations, radius, exact = 1, 1.0, False
@@ -231,33 +241,37 @@ def trust_region_step(gradient, curvature, radius):
     """
     values, vectors = np.linalg.eigh(curvature)
     slope = vectors.T @ gradient
-    floor = 1e-12 * max(np.abs(values).max(initial=0.0), 1e-300)
-    flat = np.abs(values) <= 1e-7 * max(values.max(initial=0.0), floor)
-    slope[flat & (np.abs(slope) < 1e-9)] = 0.0
-    values[flat & (slope == 0.0)] = np.inf
-    lowest = values.min(initial=np.inf)
+    largest = np.abs(values).max(initial=1e-300)
+    flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
+    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * np.linalg.norm(slope))
+    for left_out in (flat | idle, flat):
+        used = ~left_out
+        step = np.zeros_like(slope)
+        step[used] = _step_along_axes(slope[used], values[used], radius)
+        promised = -(slope + 0.5 * values * step) @ step
+        if promised > WORTHWHILE:
+            break
+    return vectors @ step, float(promised)
 
-    def step_at(shift):
-        return -slope / (values + shift)
 
+def _step_along_axes(slope, values, radius):
+    """The step in the coordinates of the eigenvectors."""
+    if not len(slope):
+        return slope
+    lowest = values.min()
     if lowest > 0:
-        step = step_at(0.0)
+        step = -slope / values
         if np.linalg.norm(step) <= radius:
-            return vectors @ step, 0.5 * float(-slope @ step)
+            return step
     low = max(0.0, -lowest)
-    tiny = 1e-9 * max(1.0, abs(lowest) if np.isfinite(lowest) else 1.0)
-    step = step_at(low + tiny)
+    step = -slope / (values + low + 1e-9 * max(1.0, low))
     length = np.linalg.norm(step)
     if length < radius:
         along = np.argmin(values)
         rest = np.sqrt(radius**2 - length**2 + step[along] ** 2)
         step[along] = -rest if slope[along] > 0 else rest
-    else:
-        shift = _shift_for_radius(slope, values, low, radius)
-        step = step_at(shift)
-    finite = np.where(np.isinf(values), 0.0, values)
-    promised = -(slope @ step + 0.5 * (finite * step) @ step)
-    return vectors @ step, float(promised)
+        return step
+    return -slope / (values + _shift_for_radius(slope, values, low, radius))
 
 
 def _shift_for_radius(slope, values, low, radius):
