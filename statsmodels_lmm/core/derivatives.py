@@ -64,10 +64,7 @@ def dual_matrices(deviance):
 def gradient(factors, duals):
     """The gradient 2 G_i L_i at the free entries, shape (m,)."""
     return np.concatenate(
-        [
-            2.0 * (dual @ f.matrix)[f.rows, f.columns]
-            for f, dual in zip(factors, duals)
-        ]
+        [2.0 * (dual @ f.matrix)[f.rows, f.columns] for f, dual in zip(factors, duals)]
     )
 
 
@@ -193,9 +190,7 @@ def _dense_squares(deviance):
     identity = np.eye(q)
     ends = np.cumsum([0] + sizes)
     rows = [identity[a:b] for a, b in zip(ends[:-1], ends[1:])]
-    chain = [
-        r.reshape(f.n_levels, f.k_effects, q) for r, f in zip(rows, plan.chain)
-    ]
+    chain = [r.reshape(f.n_levels, f.k_effects, q) for r, f in zip(rows, plan.chain)]
     tail = identity[ends[plan.n_chain] :]
     right, tail_right = times_gram(elimination.products, chain, tail)
     k0 = np.concatenate([r.reshape(-1, q) for r in right] + [tail_right])

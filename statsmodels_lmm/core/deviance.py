@@ -70,8 +70,7 @@ class ProfiledDeviance:
     def modes(self):
         """Conditional modes of each factor, shapes (..., l_i, k_i)."""
         return tuple(
-            (z @ self.contrast[..., None, :, None])[..., 0]
-            for z in self.selected.modes
+            (z @ self.contrast[..., None, :, None])[..., 0] for z in self.selected.modes
         )
 
     @cached_property

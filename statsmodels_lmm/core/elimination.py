@@ -17,10 +17,16 @@ All arrays may carry leading batch axes, except where the coupling is sparse.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
 
 from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.cross_products import CrossProducts
+from statsmodels_lmm.core.dense import (
+    cholesky,
+    product,
+    solve_lower,
+    symmetric,
+    transpose,
+)
 
 
 @dataclass(frozen=True)
@@ -88,11 +94,6 @@ class Elimination:
     logdet: np.ndarray
 
 
-def transpose(matrices):
-    """Swap the last two axes."""
-    return matrices.swapaxes(-1, -2)
-
-
 def inverse_and_logdet(diagonal, covariance):
     """
     J = (I + A S)^-1 and the sum of log |I + A S| over the levels.
@@ -153,11 +154,6 @@ def is_scalar(factors):
     return all(f.k_effects == 1 for f in factors)
 
 
-def symmetric(lower):
-    """Fill the upper triangle of a matrix from the lower one."""
-    return np.where(np.tri(lower.shape[-1], dtype=bool), lower, transpose(lower))
-
-
 def times_tail_factor(products, factors, matrix):
     """
     L_t' M for M with a row for each tail column, shape (..., q, m).
@@ -216,16 +212,6 @@ def scale_tail(products, factors, matrix):
         return out
     half = times_tail_factor(products, factors, matrix)
     return transpose(times_tail_factor(products, factors, transpose(half)))
-
-
-def cholesky(matrix):
-    """Lower Cholesky factor of the lower triangle, which it may overwrite."""
-    if matrix.ndim > 2:
-        return np.linalg.cholesky(matrix)
-    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
-    if info:
-        raise np.linalg.LinAlgError("Matrix is not positive definite")
-    return factor.T
 
 
 def eliminate(products, covariances, tail_factors):
@@ -315,20 +301,6 @@ def _level_gram(left, right):
     return transpose(left.reshape(*flat[:-1], left.shape[-1])) @ right.reshape(flat)
 
 
-def solve_lower(root, right):
-    """Solve root x = right for a lower triangular root, batched or not."""
-    if root.ndim > 2 or right.ndim > 2:
-        return np.linalg.solve(root, right)
-    return lapack.dtrtrs(root.T, right, lower=0, trans=1)[0]
-
-
-def solve_upper(root, right):
-    """Solve root' x = right for a lower triangular root, batched or not."""
-    if root.ndim > 2 or right.ndim > 2:
-        return np.linalg.solve(transpose(root), right)
-    return lapack.dtrtrs(root.T, right, lower=0, trans=0)[0]
-
-
 def half_forms(elimination, chain_columns, tail_columns):
     """
     N' (S^-1 + A)^-1 N and N' (S^-1 + A)^-1 Z'W for right-hand sides N.
@@ -404,7 +376,7 @@ def times_gram(products, chain_columns, tail_columns):
         parents = plan.parents[i, j]
         out[i] = out[i] + block @ chain_columns[j].take(parents, axis=-3)
         out[j] = out[j] + sum_by_parent(transpose(block) @ chain_columns[i], parents)
-    tail = products.tail @ tail_columns
+    tail = product(products.tail, tail_columns)
     if plan.tail:
         for i, link in enumerate(products.coupling):
             out[i] = out[i] + link.times(tail_columns)

@@ -10,18 +10,21 @@ the blocks of the elimination.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import lapack
 
 from statsmodels_lmm.core.coupling import DenseCoupling
+from statsmodels_lmm.core.dense import (
+    inverse_from_cholesky,
+    product,
+    solve_lower,
+    solve_upper,
+    symmetric,
+    transpose,
+)
 from statsmodels_lmm.core.elimination import (
     Elimination,
     is_scalar,
     scale_tail,
-    solve_lower,
-    solve_upper,
-    symmetric,
     times_tail_factor,
-    transpose,
 )
 
 WELL_CONDITIONED = 1e-3
@@ -184,12 +187,12 @@ def _tail_inverse(elimination):
                 full = elimination.tail if dense else symmetric(elimination.tail)
                 full_middle = middle if dense else symmetric(middle)
             row = full[..., rows, :]
-            through = (row @ full_middle).reshape(*row.shape[:-2], *shape, -1)
+            through = product(row, full_middle).reshape(*row.shape[:-2], *shape, -1)
             row_levels = row.reshape(through.shape)
             spread = diagonal_blocks(full, rows, *shape)
             spread = spread - through @ transpose(row_levels)
             sums.append(spread.sum(axis=-3))
-            part = fixed - row @ columns
+            part = fixed - product(row, columns)
             projected.append(part.reshape(*part.shape[:-2], *shape, -1))
         part = columns[..., rows, :]
         modes.append(part.reshape(*part.shape[:-2], *shape, -1))
@@ -218,26 +221,3 @@ def diagonal_blocks(matrix, rows, n_levels, k_effects):
     at = np.arange(rows.start, rows.stop).reshape(n_levels, k_effects)
     a, b = np.indices((k_effects, k_effects))
     return matrix[..., at[:, np.maximum(a, b)], at[:, np.minimum(a, b)]]
-
-
-def inverse_from_cholesky(root, both=True):
-    """
-    Inverse of a matrix from its lower Cholesky factor.
-
-    Parameters
-    ----------
-    root : ndarray
-        Shape (..., q, q).
-    both : bool, optional
-        Whether the upper triangle is filled too.
-
-    Returns
-    -------
-    ndarray
-        Shape (..., q, q).
-    """
-    if root.ndim > 2:
-        half = np.linalg.inv(root)
-        return transpose(half) @ half
-    inverse = lapack.dpotri(root.T, lower=0)[0].T
-    return symmetric(inverse) if both else inverse

@@ -1,0 +1,73 @@
+"""
+Dense linear algebra with leading batch axes.
+
+Matrices without batch axes go to the BLAS and LAPACK of SciPy, all of them: the
+thread pool of NumPy's own copy of the library would compete with it for the cores.
+"""
+
+import numpy as np
+from scipy.linalg import blas, lapack
+
+
+def transpose(matrices):
+    """Swap the last two axes."""
+    return matrices.swapaxes(-1, -2)
+
+
+def symmetric(lower):
+    """Fill the upper triangle of a matrix from the lower one."""
+    return np.where(np.tri(lower.shape[-1], dtype=bool), lower, transpose(lower))
+
+
+def cholesky(matrix):
+    """Lower Cholesky factor of the lower triangle, which it may overwrite."""
+    if matrix.ndim > 2:
+        return np.linalg.cholesky(matrix)
+    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+    if info:
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    return factor.T
+
+
+def solve_lower(root, right):
+    """Solve root x = right for a lower triangular root, batched or not."""
+    if root.ndim > 2 or right.ndim > 2:
+        return np.linalg.solve(root, right)
+    return lapack.dtrtrs(root.T, right, lower=0, trans=1)[0]
+
+
+def solve_upper(root, right):
+    """Solve root' x = right for a lower triangular root, batched or not."""
+    if root.ndim > 2 or right.ndim > 2:
+        return np.linalg.solve(transpose(root), right)
+    return lapack.dtrtrs(root.T, right, lower=0, trans=0)[0]
+
+
+def inverse_from_cholesky(root, both=True):
+    """
+    Inverse of a matrix from its lower Cholesky factor.
+
+    Parameters
+    ----------
+    root : ndarray
+        Shape (..., q, q).
+    both : bool, optional
+        Whether the upper triangle is filled too.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., q, q).
+    """
+    if root.ndim > 2:
+        half = np.linalg.inv(root)
+        return transpose(half) @ half
+    inverse = lapack.dpotri(root.T, lower=0)[0].T
+    return symmetric(inverse) if both else inverse
+
+
+def product(left, right):
+    """Left times right, batched or not."""
+    if left.ndim > 2 or right.ndim > 2 or left.size < 10_000:
+        return left @ right
+    return blas.dgemm(1.0, right.T, left.T).T
