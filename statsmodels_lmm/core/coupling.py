@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.dense import product, transpose
+
 
 @dataclass(frozen=True)
 class DenseCoupling:
@@ -30,26 +32,28 @@ class DenseCoupling:
         weighted = weights @ self.values
         flat = (*weighted.shape[:-3], -1, weighted.shape[-1])
         values = np.broadcast_to(self.values, weighted.shape)
-        return values.reshape(flat).swapaxes(-1, -2) @ weighted.reshape(flat)
+        return product(transpose(values.reshape(flat)), weighted.reshape(flat))
 
     def transposed_times(self, rows):
         """T' R, shape (..., q, m), for R of shape (..., l, k, m)."""
         q = self.values.shape[-1]
         flat = self.values.reshape(*self.values.shape[:-3], -1, q)
-        return flat.swapaxes(-1, -2) @ rows.reshape(
-            *rows.shape[:-3], -1, rows.shape[-1]
-        )
+        rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
+        return product(transpose(flat), rows)
 
     def times(self, columns):
         """T B, shape (..., l, k, m), for B of shape (..., q, m)."""
-        return self.values @ columns[..., None, :, :]
+        shape = self.values.shape
+        flat = self.values.reshape(*shape[:-3], -1, shape[-1])
+        out = product(flat, columns)
+        return out.reshape(*out.shape[:-2], *shape[-3:-1], -1)
 
     def quadratic(self, middle):
         """T_g C T_g', shape (..., l, k, k), for a symmetric C (..., q, q)."""
-        return self.times(middle) @ self.values.swapaxes(-1, -2)
+        return self.times(middle) @ transpose(self.values)
 
     def minus(self, change):
-        """The coupling less a dense array of its shape."""
+        """Subtract a dense array of the same shape."""
         return DenseCoupling(self.values - change)
 
 

@@ -67,7 +67,24 @@ def inverse_from_cholesky(root, both=True):
 
 
 def product(left, right):
-    """Left times right, batched or not."""
-    if left.ndim > 2 or right.ndim > 2 or left.size < 10_000:
+    """Left times right for two matrices, batched or not."""
+    small = left.shape[-2] * right.shape[-1] * left.shape[-1] < 20_000
+    if left.ndim > 2 or right.ndim > 2 or small:
         return left @ right
-    return blas.dgemm(1.0, right.T, left.T).T
+    # BLAS reads columns: right' left' is the transpose of the product
+    flip_right, flip_left = not right.flags.c_contiguous, not left.flags.c_contiguous
+    return blas.dgemm(
+        1.0,
+        right if flip_right else right.T,
+        left if flip_left else left.T,
+        trans_a=flip_right,
+        trans_b=flip_left,
+    ).T
+
+
+def eigh(matrix):
+    """Eigenvalues and eigenvectors of a symmetric matrix."""
+    values, vectors, info = lapack.dsyevd(matrix)
+    if info:
+        return np.linalg.eigh(matrix)
+    return values, vectors

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.dense import product
 from statsmodels_lmm.core.elimination import half_forms, times_gram
 
 MAX_DENSE_COLUMNS = 2500
@@ -135,11 +136,11 @@ def _working_products(deviance):
     if plan.tail:
         tail = np.concatenate([c.reshape(-1, m) for c in columns[plan.n_chain :]])
     right, tail_right = times_gram(elimination.products, chain, tail)
-    total = tail.T @ tail_right
+    total = product(tail.T, tail_right)
     with_fixed = elimination.products.tail_fixed[:, :p].T @ tail
     for c, r, w in zip(chain, right, elimination.products.fixed):
         flat = c.reshape(-1, m)
-        total = total + flat.T @ r.reshape(-1, m)
+        total = total + product(flat.T, r.reshape(-1, m))
         with_fixed = with_fixed + w[..., :p].reshape(-1, p).T @ flat
     forms = half_forms(elimination, right, tail_right)
     total = total - forms[:m]
@@ -198,14 +199,14 @@ def _dense_squares(deviance):
     if deviance.reml:
         p = elimination.products.k_fixed
         y = np.concatenate([y.reshape(-1, p) for y in deviance.fixed_scores])
-        k0 = k0 - y @ y.T
+        k0 = k0 - product(y, y.T)
     out = {}
     for i, f in enumerate(plan.factors):
         for j, g in enumerate(plan.factors[: i + 1]):
             block = k0[ends[i] : ends[i + 1], ends[j] : ends[j + 1]]
             block = block.reshape(f.n_levels, f.k_effects, g.n_levels, g.k_effects)
             flat = block.transpose(1, 3, 0, 2).reshape(f.k_effects * g.k_effects, -1)
-            squares = (flat @ flat.T).reshape(
+            squares = product(flat, flat.T).reshape(
                 f.k_effects, g.k_effects, f.k_effects, g.k_effects
             )
             out[i, j] = squares

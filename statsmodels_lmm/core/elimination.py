@@ -279,7 +279,7 @@ def eliminate(products, covariances, tail_factors):
         scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
         root = cholesky(scaled)
         half = solve_lower(root, times_tail_factor(products, transposed, tail_fixed))
-        gram = gram - transpose(half) @ half
+        gram = gram - product(transpose(half), half)
         logs = np.log(np.diagonal(root, axis1=-2, axis2=-1))
         logdet = logdet + 2.0 * logs.sum(axis=-1)
     return Elimination(
@@ -295,10 +295,13 @@ def eliminate(products, covariances, tail_factors):
 
 
 def _level_gram(left, right):
-    """Sum over levels and effects of left' right, shape (..., w, w)."""
-    flat = (*right.shape[:-3], -1, right.shape[-1])
-    left = np.broadcast_to(left, (*right.shape[:-1], left.shape[-1]))
-    return transpose(left.reshape(*flat[:-1], left.shape[-1])) @ right.reshape(flat)
+    """Sum over levels and effects of left' right, shape (..., a, b)."""
+    batch = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
+    flat = [
+        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(*batch[:-2], -1, m.shape[-1])
+        for m in (left, right)
+    ]
+    return product(transpose(flat[0]), flat[1])
 
 
 def half_forms(elimination, chain_columns, tail_columns):
@@ -346,7 +349,7 @@ def half_forms(elimination, chain_columns, tail_columns):
             elimination.tail_cholesky,
             times_tail_factor(elimination.products, transposed, both),
         )
-        total = total + transpose(half) @ half[..., : tail_columns.shape[-1]]
+        total = total + product(transpose(half), half[..., : tail_columns.shape[-1]])
     return total
 
 

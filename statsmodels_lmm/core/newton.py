@@ -15,6 +15,7 @@ from statsmodels_lmm.core.covariance import (
     lower_triangles,
     pivoted_factor,
 )
+from statsmodels_lmm.core.dense import eigh
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
@@ -239,7 +240,7 @@ def trust_region_step(gradient, curvature, radius):
     promised : float
         Decrease of the quadratic.
     """
-    values, vectors = np.linalg.eigh(curvature)
+    values, vectors = eigh(curvature)
     slope = vectors.T @ gradient
     largest = np.abs(values).max(initial=1e-300)
     flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
