@@ -189,7 +189,8 @@ MODELS = {
         maximal(interactions=True),
         "subj,item",
         reml=False,
-        glmm_formula="y ~ A * B * C + (A + B + C + AB + AC + BC + ABC | subj)"
+        glmm_formula="y ~ A + B + C + AB + AC + BC + ABC"
+        " + (A + B + C + AB + AC + BC + ABC | subj)"
         " + (A + B + C + AB + AC + BC + ABC | item)",
     ),
     "schools": Model(

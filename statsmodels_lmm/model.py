@@ -18,6 +18,7 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import RandomEffects, build_design, group_levels
 from statsmodels_lmm.formula.parser import names_in, parse
@@ -251,19 +252,16 @@ class CrossedMixedLM(LikelihoodModel):
         data, products = self._sufficient_statistics()
         uninformative = self._uninformative(products)
         if start_params is None:
-            start = [
-                np.zeros((f.k_effects,) * 2)
-                if r.name in uninformative
-                else np.eye(f.k_effects)
-                for f, r in zip(data.factors, self.random)
-            ]
+            start = moment_start(products)
         else:
-            start = [root @ root.T for root in self._relative_roots(start_params)]
+            roots = self._relative_roots(start_params)
+            start = [roots[i] @ roots[i].T for i in products.plan.order]
+        for at, i in enumerate(products.plan.order):
+            if self.random[i].name in uninformative:
+                start[at] = np.zeros_like(start[at])
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
-            deviance, optimum = minimize(
-                products, [start[i] for i in products.plan.order], bool(reml), settings
-            )
+            deviance, optimum = minimize(products, start, bool(reml), settings)
         except np.linalg.LinAlgError:
             raise DataError(NO_RESIDUAL) from None
         if deviance.scale < 1e-13:
