@@ -153,7 +153,8 @@ class CrossedMixedLM(LikelihoodModel):
         subset : array_like, optional
             Rows to use: labels, or booleans for each row.
         weights : str or array_like, optional
-            Prior weights, or the column that holds them.
+            Prior weights, or the column that holds them. A row without a weight is
+            incomplete if this is a column, an error if it is an array.
         offset : str or array_like, optional
             Known part of the linear predictor, or the column that holds it. It is
             added to ``offset(...)`` in the formula.
@@ -191,10 +192,16 @@ class CrossedMixedLM(LikelihoodModel):
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
         scope = caller_scope(names - set(data.columns), eval_env, depth=1)
         engine = current_engine()
+        columns = [v for v in (weights, offset) if isinstance(v, str)]
         weights = _row_values(weights, data, "weights")
         offset = _row_values(offset, data, "offset")
         design = build_design(
-            parsed, data, scope, engine, "drop" if missing == "drop" else "raise"
+            parsed,
+            data,
+            scope,
+            engine,
+            "drop" if missing == "drop" else "raise",
+            {name: _row_values(name, data, name) for name in columns},
         )
         weights = None if weights is None else weights[design.rows]
         offset = None if offset is None else offset[design.rows]

@@ -128,7 +128,7 @@ class Design:
     rows: np.ndarray
 
 
-def build_design(formula, data, scope, engine, missing="drop"):
+def build_design(formula, data, scope, engine, missing="drop", extra=None):
     """
     Evaluate a formula on data.
 
@@ -144,13 +144,15 @@ def build_design(formula, data, scope, engine, missing="drop"):
         Formula engine.
     missing : {"drop", "raise"}, optional
         What to do with incomplete rows.
+    extra : dict of ndarray, optional
+        Columns of weights and offsets, which must be complete too.
 
     Returns
     -------
     Design
     """
     scope = {**default_scope(engine), **scope}
-    frame, rows = prepare_frame(data, formula, scope, missing)
+    frame, rows = prepare_frame(data, formula, scope, missing, extra)
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")

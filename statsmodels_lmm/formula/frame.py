@@ -35,7 +35,7 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     missing : {"drop", "raise"}, optional
         What to do with incomplete rows.
     extra : dict of ndarray, optional
-        Further values by row that must be complete too.
+        Columns of weights and offsets, which must be complete too.
 
     Returns
     -------
@@ -55,6 +55,8 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     columns = {name: plain_column(data[name], name, roles[name]) for name in roles}
     frame = pd.DataFrame(columns, index=data.index)
     gaps = frame.isna()
+    for name, values in (extra or {}).items():
+        gaps[name] = gaps.get(name, False) | np.isnan(values)
     incomplete = gaps.to_numpy().any(axis=1)
     counts = gaps.sum()
     if incomplete.any():
