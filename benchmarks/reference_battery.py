@@ -127,7 +127,9 @@ def translate(record, dataset):
 def r_name(name):
     """A column name of the formula engine in R's spelling, roughly."""
     name = "(Intercept)" if name == "Intercept" else name
-    name = re.sub(r"\bC\((\w+), (?:Sum|Helmert|Diff|Poly|Treatment\(.*?\))\)", r"\1", name)
+    name = re.sub(
+        r"\bC\((\w+), (?:Sum|Helmert|Diff|Poly|Treatment\(.*?\))\)", r"\1", name
+    )
     name = re.sub(r"\[(?:[TSHD]\.)?([^\]]*)\]", r"\1", name)
     return name.replace(" ", "").replace(",ddof=1", "").replace("**", "^")
 
@@ -180,16 +182,24 @@ def compare(battery, record):
     found["sigma"] = abs(result.scale**0.5 / sigma - 1)
     if order is not None:
         beta = result.params.to_numpy()[kept][order]
-        se = np.array(record["se"]["values"] if isinstance(record["se"], dict) else record["se"])
-        covariance = result.cov_params().to_numpy()[np.ix_(kept, kept)][np.ix_(order, order)]
+        se = np.array(
+            record["se"]["values"] if isinstance(record["se"], dict) else record["se"]
+        )
+        covariance = result.cov_params().to_numpy()[np.ix_(kept, kept)][
+            np.ix_(order, order)
+        ]
         found["beta"] = np.max(abs(beta - record["beta"]["values"]) / se)
         found["se"] = np.max(abs(np.sqrt(np.diag(covariance)) / se - 1))
-        found["vcov"] = np.max(abs(covariance - matrix(record["vcov"])) / np.outer(se, se))
+        found["vcov"] = np.max(
+            abs(covariance - matrix(record["vcov"])) / np.outer(se, se)
+        )
     found["varcorr"] = compare_varcorr(result, record)
     found.update(compare_modes(result, record))
     fitted = np.array(record["fitted"])
     spread = result.fittedvalues.std() + sigma
-    found["fitted"] = np.max(abs(result.fittedvalues.to_numpy()[: len(fitted)] - fitted)) / spread
+    found["fitted"] = (
+        np.max(abs(result.fittedvalues.to_numpy()[: len(fitted)] - fitted)) / spread
+    )
     if record.get("predict") and order is not None and "_number" not in formula:
         found["predict"] = compare_predictions(battery, record, result, spread)
     return found
@@ -217,13 +227,20 @@ def compare_varcorr(result, record):
     worst = 0.0
     sigma = record["sigma"]
     varcorr = record["varcorr"]
-    items = varcorr.items() if isinstance(varcorr, dict) else [(v["group"], v) for v in varcorr]
+    items = (
+        varcorr.items()
+        if isinstance(varcorr, dict)
+        else [(v["group"], v) for v in varcorr]
+    )
     for name, value in items:
         if name in ("Residual", "sigma"):
             continue
         group = frozenset(re.sub(r"\.\d+$", "", name).split(":"))
         sd = value["sd"]
-        names = [n.replace(" ", "") for n in (sd["names"] if isinstance(sd, dict) else value["names"])]
+        names = [
+            n.replace(" ", "")
+            for n in (sd["names"] if isinstance(sd, dict) else value["names"])
+        ]
         theirs = matrix(value["cov"]).reshape(len(names), len(names))
         for have, cov in ours.get(group, []):
             if set(have) == set(names):
@@ -290,7 +307,10 @@ def compare_predictions(battery, record, result, spread):
     )
     for block, new in blocks:
         frame = pd.DataFrame(
-            {k: [np.nan if v is None else v for v in col] for k, col in block["newdata"].items()}
+            {
+                k: [np.nan if v is None else v for v in col]
+                for k, col in block["newdata"].items()
+            }
         )
         frame = battery.typed(record["data"], frame, ["zzNEW"] if new else [])
         for key, how in (("re_form_NA", False), ("re_form_NULL", True)):
@@ -312,7 +332,9 @@ def main():
     parser.add_argument("--json")
     options = parser.parse_args()
     battery = Battery(options.folder)
-    entries = [e for e in battery.index if e["kind"] == "lmm" and options.only in e["id"]]
+    entries = [
+        e for e in battery.index if e["kind"] == "lmm" and options.only in e["id"]
+    ]
     results, failures = {}, []
     warnings.simplefilter("ignore")
     for entry in entries:
@@ -322,7 +344,10 @@ def main():
         except Exception as error:
             failures.append(entry["id"])
             last = traceback.extract_tb(error.__traceback__)[-1]
-            print(f"FAILED {entry['id']}: {record['formula']}\n   {type(error).__name__}: {error} ({last.name}:{last.lineno})")
+            print(
+                f"FAILED {entry['id']}: {record['formula']}\n   "
+                f"{type(error).__name__}: {error} ({last.name}:{last.lineno})"
+            )
     report(results)
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps(results, default=float))
@@ -332,16 +357,20 @@ def main():
 def report(results):
     """Print the worst of each kind and whatever is above its tolerance."""
     table = pd.DataFrame(results).T
-    print(f"{len(table)} fits; evaluations: median {table.evaluations.median():g}, "
-          f"largest {table.evaluations.max()}; {table.seconds.sum():.1f} s; "
-          f"certified {int(table.certified.sum())}")
+    print(
+        f"{len(table)} fits; evaluations: median {table.evaluations.median():g}, "
+        f"largest {table.evaluations.max()}; {table.seconds.sum():.1f} s; "
+        f"certified {int(table.certified.sum())}"
+    )
     for key, limit in TOLERANCES.items():
         if key not in table:
             continue
         values = table[key].dropna().astype(float)
         bad = values[values > limit].sort_values(ascending=False)
-        print(f"{key:10s} compared {len(values)}, median {values.median():.1e}, "
-              f"largest {values.max():.1e}, above {limit:g}: {len(bad)}")
+        print(
+            f"{key:10s} compared {len(values)}, median {values.median():.1e}, "
+            f"largest {values.max():.1e}, above {limit:g}: {len(bad)}"
+        )
         for name, value in bad.head(12).items():
             print(f"     {name} {value:.2e}")
     slow = table.evaluations.astype(float).sort_values(ascending=False).head(8)

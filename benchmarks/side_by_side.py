@@ -50,7 +50,7 @@ class Model:
     data : callable
         Returns the data as a DataFrame.
     factors : str
-        Comma-separated columns that every tool gets as factors.
+        Columns that every tool gets as factors, separated by commas.
     reml : bool
         Whether the REML criterion is used instead of the likelihood.
     glmm_formula : str, optional
@@ -525,11 +525,11 @@ def print_ratios(results):
 
 
 def limit_threads(cores):
-    """Bind this process, and so those it starts, to a number of cores."""
+    """Bind all processes to so many cores and, unless told, to as many threads."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     for library in ("OMP", "OPENBLAS", "MKL", "RAYON", "VECLIB_MAXIMUM"):
-        os.environ[f"{library}_NUM_THREADS"] = str(cores)
+        os.environ.setdefault(f"{library}_NUM_THREADS", str(cores))
 
 
 def parse(arguments):
@@ -545,7 +545,7 @@ def parse(arguments):
     add("--repeats", type=int, default=11, help="timed fits after the warm-up")
     add("--cap", type=float, default=400, help="seconds after which a fit is killed")
     add("--enough", type=float, default=30, help="seconds after which none is repeated")
-    add("--cores", type=int, default=2, help="cores and threads of every tool")
+    add("--cores", type=int, default=2, help="cores, and threads, of every tool")
     add("--rscript", default="Rscript", help="the Rscript that finds lme4")
     add("--glmm-python", default=sys.executable, help="the Python that finds glmm")
     add("--json", type=Path, help="file that takes all figures")
@@ -558,7 +558,8 @@ def main(arguments=None):
     options = parse(arguments)
     limit_threads(options.cores)
     machine = {"platform": platform.platform(), "cores": options.cores}
-    machine["load_before"] = os.getloadavg()
+    machine["BLAS threads"] = os.environ["OPENBLAS_NUM_THREADS"]
+    machine["load before"] = os.getloadavg()
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models:
@@ -567,7 +568,7 @@ def main(arguments=None):
             results.append(measure(name, path, options))
             path.unlink()
             print_model(results[-1])
-            machine["load_after"] = os.getloadavg()
+            machine["load after"] = os.getloadavg()
             if options.json:
                 flat = [asdict(record) for records in results for record in records]
                 figures = {"machine": machine, "records": flat}

@@ -159,15 +159,16 @@ class FormulaData(PandasData):
     """
 
     @classmethod
-    def adopt(cls, data, scope, engine):
+    def adopt(cls, data, scope, engine, effect_specs):
         """Make this the class of some PandasData."""
         data.__class__ = cls
-        data.scope, data.engine = scope, engine
+        data.scope, data.engine, data.effect_specs = scope, engine, effect_specs
         return data
 
     def __getstate__(self):
         state = copy(self.__dict__)
         state.pop("model_spec", None)
+        state["effect_specs"] = list(self.effect_specs)
         state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}
         return state
 
@@ -175,7 +176,11 @@ class FormulaData(PandasData):
         self.__dict__.update(state)
         self.scope = {n: _unpacked(v) for n, v in self.scope.items()}
         right = self.formula.partition("~")[2]
-        self.model_spec = design_matrices(right, self.frame, self.scope, self.engine)[2]
+        self.model_spec = self._specify(right)
+        self.effect_specs = {text: self._specify(text) for text in self.effect_specs}
+
+    def _specify(self, formula):
+        return design_matrices(formula, self.frame, self.scope, self.engine)[2]
 
 
 class _Module(str):

@@ -1,10 +1,9 @@
 """The model: data, its likelihood, and the fit."""
 
 import numpy as np
-import pandas as pd
 from statsmodels.base.model import LikelihoodModel
-from statsmodels.tools.sm_exceptions import MissingDataError
 
+from statsmodels_lmm.arrays import complete_rows, row_values, without_zero_weights
 from statsmodels_lmm.compat import (
     FormulaData,
     caller_scope,
@@ -13,15 +12,16 @@ from statsmodels_lmm.compat import (
 )
 from statsmodels_lmm.core.covariance import full_factor, lower_triangles
 from statsmodels_lmm.core.cross_products import cross_products
-from statsmodels_lmm.core.derivatives import derivatives
+from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.design import RandomEffects, build_design, group_levels
+from statsmodels_lmm.formula.design import build_design
+from statsmodels_lmm.formula.mixedlm import random_terms
 from statsmodels_lmm.formula.parser import names_in, parse
+from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
@@ -35,12 +35,12 @@ NO_RESIDUAL = (
 
 
 class CrossedMixedLM(LikelihoodModel):
-    """
+    r"""
     Linear mixed model with crossed, nested or partially crossed random effects.
 
-    .. math:: y = X \\beta + \\sum_i Z_i b_i + \\epsilon, \\quad
-       b_i \\sim N(0, I \\otimes \\Sigma_i), \\quad
-       \\epsilon \\sim N(0, \\sigma^2 W^{-1})
+    .. math:: y = X \beta + \sum_i Z_i b_i + \epsilon, \quad
+       b_i \sim N(0, I \otimes \Sigma_i), \quad
+       \epsilon \sim N(0, \sigma^2 W^{-1})
 
     Parameters
     ----------
@@ -62,6 +62,12 @@ class CrossedMixedLM(LikelihoodModel):
     check_levels : bool, optional
         Whether to refuse a factor with as many levels as rows and a term with as
         many random effects as rows, as lme4 does.
+    rank : {"drop", "raise"}, optional
+        What to do with columns of X that depend linearly on the columns before
+        them.
+    groups, exog_re : array_like, optional
+        One grouping factor and its effect columns, as MixedLM takes them, instead
+        of `random`.
     **kwargs
         Used by `from_formula`.
 
@@ -96,6 +102,9 @@ class CrossedMixedLM(LikelihoodModel):
         offset=None,
         missing="none",
         check_levels=True,
+        rank="drop",
+        groups=None,
+        exog_re=None,
         **kwargs,
     ):
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
@@ -103,10 +112,17 @@ class CrossedMixedLM(LikelihoodModel):
             raise TypeError(f"unknown argument {', '.join(sorted(unknown))}")
         kwargs.pop("missing_idx", None)
         if missing not in ("none", "drop", "raise"):
-            raise ValueError(f"missing must be 'none', 'drop' or 'raise', not {missing}")
+            raise ValueError(
+                f"missing must be 'none', 'drop' or 'raise', not {missing}"
+            )
+        if rank not in ("drop", "raise"):
+            raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
+        if random is None and groups is not None:
+            name = getattr(groups, "name", None) or "Group"
+            random = {name: groups if exog_re is None else (groups, exog_re)}
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random; for formulas from_formula")
-        endog, exog, random, weights, offset, rows = _complete_rows(
+        endog, exog, random, weights, offset, rows = complete_rows(
             endog, exog, random, weights, offset, missing
         )
         check_data(endog, exog, random, weights, offset, check_levels)
@@ -115,10 +131,10 @@ class CrossedMixedLM(LikelihoodModel):
         self.exog = np.asarray(self.exog, dtype=float)
         self.random = random
         self.weights, self.offset = weights, offset
-        self.check_levels = check_levels
+        self.check_levels, self.rank = check_levels, rank
         self.n_dropped = 0 if rows is None else int((~rows).sum())
-        self._init_keys = ["random", "weights", "offset", "check_levels"]
-        self._data_attr.extend(["random", "weights", "offset"])
+        self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
+        self._data_attr.extend(["weights", "offset"])
         self._cross = None
 
     def initialize(self):
@@ -137,6 +153,10 @@ class CrossedMixedLM(LikelihoodModel):
         offset=None,
         missing="drop",
         check_levels=True,
+        rank="drop",
+        groups=None,
+        re_formula=None,
+        vc_formula=None,
         eval_env=None,
         **kwargs,
     ):
@@ -163,6 +183,12 @@ class CrossedMixedLM(LikelihoodModel):
         check_levels : bool, optional
             Whether to refuse a factor with as many levels as rows and a term with
             as many random effects as rows, as lme4 does.
+        rank : {"drop", "raise"}, optional
+            What to do with redundant columns of the fixed effects: leave them out,
+            with a warning and NaN coefficients, or raise a DataError.
+        groups, re_formula, vc_formula : optional
+            The random effects in the words of statsmodels' MixedLM instead of, or
+            in addition to, terms with a bar, see `formula.mixedlm.random_terms`.
         eval_env : int or dict, optional
             How many stack frames above the caller names are looked up, or a
             mapping of names, or -1 for none.
@@ -184,24 +210,31 @@ class CrossedMixedLM(LikelihoodModel):
             raise TypeError(f"unknown argument {', '.join(sorted(kwargs))}")
         if missing not in ("none", "drop", "raise"):
             raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
+        if groups is not None or vc_formula is not None:
+            terms = random_terms(groups, re_formula, vc_formula)
+            formula = " + ".join([formula, *terms])
         parsed = parse(formula)
         data = to_pandas(data)
         if subset is not None:
             data = data.loc[subset]
+        n_rows = len(data)
         pieces = [parsed.response, parsed.fixed, *parsed.offsets]
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
-        scope = caller_scope(names - set(data.columns), eval_env, depth=1)
         engine = current_engine()
+        caller = caller_scope(names - set(data.columns), eval_env, depth=1)
+        scope = {**default_scope(engine), **caller}
         columns = [v for v in (weights, offset) if isinstance(v, str)]
-        weights = _row_values(weights, data, "weights")
-        offset = _row_values(offset, data, "offset")
+        weights = row_values(weights, data, "weights")
+        offset = row_values(offset, data, "offset")
+        if weights is not None and (weights == 0).any():
+            data, weights, offset = without_zero_weights(data, weights, offset)
         design = build_design(
             parsed,
             data,
             scope,
             engine,
             "drop" if missing == "drop" else "raise",
-            {name: _row_values(name, data, name) for name in columns},
+            {name: row_values(name, data, name) for name in columns},
         )
         weights = None if weights is None else weights[design.rows]
         offset = None if offset is None else offset[design.rows]
@@ -214,15 +247,21 @@ class CrossedMixedLM(LikelihoodModel):
             weights=weights,
             offset=offset,
             check_levels=check_levels,
+            rank=rank,
             formula=parsed.fixed_formula,
             model_spec=design.spec,
         )
         model.formula = parsed.fixed_formula
         model.formula_full = formula
-        model.n_dropped = len(data) - len(design.rows)
+        model.n_dropped = n_rows - len(design.rows)
         model._parsed = parsed
         model.data.frame = design.frame
-        FormulaData.adopt(model.data, scope, engine)
+        FormulaData.adopt(
+            model.data,
+            scope,
+            engine,
+            design.effect_specs,
+        )
         return model
 
     def fit(self, reml=True, start_params=None, maxiter=200, tol=1e-10):
@@ -402,6 +441,12 @@ class CrossedMixedLM(LikelihoodModel):
             factors = [r.grouped for r in self.random]
             data = standardize(endog, self.exog, factors, self.weights)
             check_residual(endog, data)
+            if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
+                kept = set(data.kept.tolist())
+                gone = [x for i, x in enumerate(self.exog_names) if i not in kept]
+                raise DataError(
+                    "the fixed effects are not linearly independent: " + ", ".join(gone)
+                )
             products = cross_products(data.endog, data.exog, data.factors)
             self._cross = data, products
         return self._cross
@@ -439,7 +484,9 @@ class CrossedMixedLM(LikelihoodModel):
     def _derivatives(self, theta, reml, exact):
         """Gradient and Hessian of the criterion in theta."""
         data, deviance = self._deviance(theta, reml)
-        found = derivatives(deviance, exact=exact)
+        found = derivatives(deviance)
+        if exact:
+            found = with_exact_hessian(deviance, found)
         plan = deviance.elimination.products.plan
         blocks = [None] * len(plan.order)
         for i, factor in zip(plan.order, deviance.factors):
@@ -460,80 +507,5 @@ class CrossedMixedLM(LikelihoodModel):
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 
     def __getstate__(self):
+        """Pickle without the cross-products, which can be formed again."""
         return {**self.__dict__, "_cross": None}
-
-
-def _row_values(values, data, what):
-    """An array with a value for each row, from an array or a column name."""
-    if values is None:
-        return None
-    if isinstance(values, str):
-        if values not in data.columns:
-            raise DataError(f"{what}: column '{values}' not in data")
-        values = data[values]
-    values = pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
-    if values.shape != (len(data),):
-        raise DataError(
-            f"{what} has shape {values.shape}, the data have {len(data)} rows"
-        )
-    return values
-
-
-def _complete_rows(endog, exog, random, weights, offset, missing):
-    """Arrays without incomplete rows, and the rows kept, None for all."""
-    endog = endog if hasattr(endog, "ndim") else np.asarray(endog)
-    exog = exog if hasattr(exog, "ndim") else np.asarray(exog)
-    n = len(endog)
-    if isinstance(random, dict):
-        raw = {name: _groups_and_effects(value, n) for name, value in random.items()}
-    else:
-        raw = None
-    rows = None
-    if missing != "none":
-        arrays = [endog, exog] + [a for pair in (raw or {}).values() for a in pair[:2]]
-        arrays += [a for a in (weights, offset) if a is not None]
-        keep = np.ones(n, dtype=bool)
-        for array in arrays:
-            gaps = pd.DataFrame(np.asarray(array)).isna().to_numpy()
-            keep &= ~gaps.any(axis=1)
-        if not keep.all():
-            if missing == "raise":
-                raise MissingDataError("missing values in the data")
-            rows = keep
-            take = lambda a: a[keep] if a is not None else None  # noqa: E731
-            endog, exog = take(endog), take(exog)
-            weights, offset = map(take, map(_as_array, (weights, offset)))
-            raw = {k: (g[keep], z[keep], m) for k, (g, z, m) in (raw or {}).items()}
-    if raw is not None:
-        random = tuple(_random_from_arrays(k, *value) for k, value in raw.items())
-    return endog, exog, tuple(random), _as_array(weights), _as_array(offset), rows
-
-
-def _as_array(values):
-    return None if values is None else np.asarray(values, dtype=float)
-
-
-def _groups_and_effects(value, n):
-    """Groups, effect columns and their names of an entry of `random`."""
-    groups, effects = value if isinstance(value, tuple) else (value, None)
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise DataError(f"groups have shape {groups.shape}, endog has {n} rows")
-    if effects is None:
-        return groups, np.ones((n, 1)), ("Intercept",)
-    names = getattr(effects, "columns", None)
-    effects = np.asarray(effects, dtype=float)
-    effects = effects[:, None] if effects.ndim == 1 else effects
-    if len(effects) != n:
-        raise DataError(f"effects have {len(effects)} rows, endog has {n}")
-    if names is None:
-        names = [f"z{j + 1}" for j in range(effects.shape[1])]
-    return groups, effects, tuple(map(str, names))
-
-
-def _random_from_arrays(name, groups, effects, names):
-    codes, levels, _ = group_levels([pd.Series(groups)])
-    k = effects.shape[1]
-    return RandomEffects(
-        str(name), levels, names, GroupedEffects(codes, len(levels), effects, (k,))
-    )

@@ -180,8 +180,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             rows, columns = lower_triangles(effects.grouped.block_slices)
             names = effects.effect_names
             labels += [
-                f"{effects.name}.{names[r]}"
-                + ("" if r == c else f".{names[c]}")
+                f"{effects.name}.{names[r]}" + ("" if r == c else f".{names[c]}")
                 for r, c in zip(rows, columns)
             ]
         return pd.Series(self.optimum.theta, index=labels, name="theta")
@@ -601,6 +600,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         """Drop all arrays of the length of the data, as statsmodels."""
         self.__dict__.pop("_fixed_part", None)
         self.model._cross = None
+        self.model.random = tuple(e.without_data() for e in self.model.random)
         super().remove_data()
 
 

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.elimination_plan import EliminationPlan, plan_elimination
+from statsmodels_lmm.core.memory import check_memory
 
 DENSE_SHARE = 0.2
 """Share of occupied entries above which the coupling is held densely."""
@@ -113,10 +114,12 @@ def cross_products(endog, exog, factors):
     """
     plan = plan_elimination(factors)
     head = plan.chain[0]
-    if plan.tail and head.n_columns * plan.n_tail > DENSE_ENTRIES:
-        occupied = head.k_effects * len(endog) * sum(f.k_effects for f in plan.tail)
-        if occupied < DENSE_SHARE * head.n_columns * plan.n_tail:
-            plan = plan_elimination(factors, chain_tail=False)
+    entries = head.n_columns * plan.n_tail
+    occupied = head.k_effects * len(endog) * sum(f.k_effects for f in plan.tail)
+    densely = entries <= DENSE_ENTRIES or occupied >= DENSE_SHARE * entries
+    if not densely:
+        plan = plan_elimination(factors, chain_tail=False)
+    check_memory(plan, densely)
     fixed = np.column_stack([exog, endog])
     chain = plan.chain
     nested = {
@@ -128,7 +131,7 @@ def cross_products(endog, exog, factors):
     if plan.tail:
         tail = _tail_gram(plan.tail, plan.tail_slices)
         tail_fixed = np.vstack([f.indicator().T @ fixed for f in plan.tail])
-        coupling = tuple(_coupling(f, plan) for f in chain)
+        coupling = tuple(_coupling(f, plan, densely) for f in chain)
     else:
         tail, tail_fixed = np.zeros((0, 0)), np.zeros((0, fixed.shape[1]))
         coupling = (None,) * plan.n_chain
@@ -178,14 +181,12 @@ def _tail_gram(factors, slices):
     return out
 
 
-def _coupling(factor, plan):
-    """Z_i'Z_t, sparse when few of its entries are occupied."""
+def _coupling(factor, plan, densely):
+    """Z_i'Z_t as an array, or sparse."""
     matrix = sparse.hstack([_sparse_product(factor, f) for f in plan.tail])
-    size = matrix.shape[0] * matrix.shape[1]
-    if plan.n_chain > 1 or size <= DENSE_ENTRIES or matrix.nnz > DENSE_SHARE * size:
-        return DenseCoupling(
-            matrix.toarray().reshape(factor.n_levels, factor.k_effects, plan.n_tail)
-        )
+    if densely:
+        shape = (factor.n_levels, factor.k_effects, plan.n_tail)
+        return DenseCoupling(matrix.toarray().reshape(shape))
     matrix = matrix.tocsr()
     matrix.sort_indices()
     return SparseCoupling(matrix, factor.k_effects)

@@ -7,7 +7,7 @@ Notation: t = Z'Py, u = L't, K = Z'V^-1 Z (ML) or Z'P Z (REML), nu and r^2 as in
     dS_a = e_i L_j' + L_j e_i',      t_a = (I (x) dS_a) t.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,11 +33,15 @@ class Derivatives:
     curvature : ndarray
         Average information plus the exact part that comes from S being
         quadratic in L, or the exact Hessian, shape (m, m).
+    observed : ndarray
+        t_a'Z'PZ t_b / scale, twice the information that the response adds,
+        shape (m, m).
     """
 
     duals: tuple
     gradient: np.ndarray
     curvature: np.ndarray
+    observed: np.ndarray
 
 
 def dual_matrices(deviance):
@@ -69,18 +73,18 @@ def gradient(factors, duals):
     )
 
 
-def derivatives(deviance, exact=False):
+def derivatives(deviance):
     """
-    Gradient and curvature of the criterion.
+    Gradient and average information of the criterion.
+
+    The average information is that of Gilmour, Thompson and Cullis (1995) and
+    Johnson and Thompson (1995) with the residual variance profiled out, plus
+    2 G_i, the second derivative of S = L L'.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
         Where to differentiate.
-    exact : bool, optional
-        Whether the curvature is the exact Hessian. Else it is the average
-        information (Gilmour, Thompson and Cullis 1995; Johnson and Thompson
-        1995) with the residual variance profiled out, plus 2 G_i.
 
     Returns
     -------
@@ -92,18 +96,34 @@ def derivatives(deviance, exact=False):
     nu = deviance.elimination.products.nobs
     if deviance.reml:
         nu -= deviance.elimination.products.k_fixed
-    slopes = products / scale
-    steps = working / scale
-    curvature = (2.0 if exact else 1.0) * slopes - np.outer(steps, steps) / nu
+    observed, steps = products / scale, working / scale
+    curvature = observed - np.outer(steps, steps) / nu
     start = 0
     for factor, dual in zip(deviance.factors, duals):
         here = slice(start, start + len(factor.rows))
         same = factor.columns[:, None] == factor.columns
         curvature[here, here] += 2.0 * same * dual[factor.rows[:, None], factor.rows]
         start = here.stop
-    if exact:
-        curvature -= _expected_information(deviance)
-    return Derivatives(duals, gradient(deviance.factors, duals), curvature)
+    return Derivatives(duals, gradient(deviance.factors, duals), curvature, observed)
+
+
+def with_exact_hessian(deviance, found):
+    """
+    Replace the average information by the exact Hessian.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Where to differentiate.
+    found : Derivatives
+        Its first derivatives and average information.
+
+    Returns
+    -------
+    Derivatives
+    """
+    curvature = found.curvature + found.observed - _expected_information(deviance)
+    return replace(found, curvature=curvature)
 
 
 def _directions(factor):

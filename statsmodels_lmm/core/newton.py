@@ -19,6 +19,7 @@ from statsmodels_lmm.core.dense import eigh
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
+    with_exact_hessian,
 )
 from statsmodels_lmm.core.deviance import profiled_deviance
 
@@ -95,6 +96,9 @@ are put off. They mark a saddle, but also the inside of a curved valley of
 parameters that the data cannot tell apart, where they mislead.
 """
 
+POLISHED = 1e-18
+"""Promised decrease below which the parameters have all the digits there are."""
+
 EXACT_BELOW = 1e-1
 """Promised decrease below which the exact Hessian is worth its price."""
 
@@ -137,15 +141,19 @@ def minimize(products, start, reml, settings=Settings()):
     evaluations, radius, exact = 1, 1.0, False
     trace = []
     while True:
-        slope = derivatives(current, exact=exact)
+        slope = derivatives(current)
+        if exact:
+            slope = with_exact_hessian(current, slope)
         step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
         if cheap and not exact and promised < EXACT_BELOW:
             exact = True
-            slope = derivatives(current, exact=True)
+            slope = with_exact_hessian(current, slope)
             step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
         size = np.abs(slope.gradient).max(initial=0.0)
         trace.append((float(current.value), float(size), radius))
-        if promised < settings.tol or evaluations >= settings.maxiter:
+        # one exact Newton step more doubles the digits
+        polish = exact and POLISHED < promised < settings.tol
+        if evaluations >= settings.maxiter or (promised < settings.tol and not polish):
             break
         trial = None
         while evaluations < settings.maxiter:
@@ -158,7 +166,7 @@ def minimize(products, start, reml, settings=Settings()):
             except np.linalg.LinAlgError:
                 gain = -1.0
             length = np.linalg.norm(step)
-            if gain > 1e-4:
+            if gain > 1e-4 or polish:
                 break
             trial = None
             radius = 0.25 * length
@@ -171,16 +179,26 @@ def minimize(products, start, reml, settings=Settings()):
             radius *= 2.0
         elif gain < 0.25:
             radius = 0.5 * length
+        if polish:
+            current, slope = _better(current, slope, trial)
+            break
         current = trial
     snapped = pivot([f.covariance for f in current.factors], SNAP)
     if any((s.matrix != f.matrix).any() for s, f in zip(snapped, current.factors)):
         trial = profiled_deviance(products, snapped, reml)
         evaluations += 1
         if trial.value <= current.value + 1e-9:
-            current = trial
-            slope = derivatives(current, exact=exact)
-            _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
+            current, slope = trial, derivatives(trial)
+    _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
     return _certify(current, slope, promised, evaluations, trace)
+
+
+def _better(current, slope, trial):
+    """Whichever of two points at the optimum has the smaller gradient."""
+    trial_slope = derivatives(trial)
+    if np.abs(trial_slope.gradient).max() < np.abs(slope.gradient).max():
+        return trial, trial_slope
+    return current, slope
 
 
 def _moved(factors, step):

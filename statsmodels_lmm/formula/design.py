@@ -1,20 +1,18 @@
 """Terms and a frame to arrays."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.compat import (
     categorical_factors,
-
     design_matrices,
 )
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.frame import find_column, plain_column, prepare_frame
-from statsmodels_lmm.formula.transforms import default_scope
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class RandomEffects:
         Columns of the data whose observed combinations are the levels; empty
         for a model from arrays.
     terms : tuple
-        (term, model specification, number of columns) of each formula term.
+        (term, number of columns) of each formula term.
     keys : tuple
         Levels of each of `columns`.
     """
@@ -46,7 +44,7 @@ class RandomEffects:
     effect_names: tuple
     grouped: GroupedEffects
     columns: tuple = ()
-    terms: tuple = field(default=(), compare=False)
+    terms: tuple = ()
     keys: tuple = ()
 
     @property
@@ -58,6 +56,13 @@ class RandomEffects:
     def block_names(self):
         """Effect names of each covariance block."""
         return [self.effect_names[s] for s in self.grouped.block_slices]
+
+    def without_data(self):
+        """The same without its arrays of the length of the data."""
+        empty = replace(
+            self.grouped, codes=self.grouped.codes[:0], effects=self.grouped.effects[:0]
+        )
+        return replace(self, grouped=empty)
 
     def codes_of(self, frame):
         """Level of each row of new data; -1 for a new one, -2 where missing."""
@@ -72,11 +77,11 @@ class RandomEffects:
         at = known.get_indexer(pd.MultiIndex.from_arrays(positions))
         return np.where(missing, -2, at)
 
-    def effects_of(self, frame, scope, engine):
+    def effects_of(self, frame, specs, scope, engine):
         """Effect columns of new data, shape (n, k)."""
         parts = [
-            _term_columns(term, spec, frame, scope, engine)
-            for term, spec, _ in self.terms
+            _effect_columns(specs.get(term.effects), frame, scope, engine)
+            for term, _ in self.terms
         ]
         return np.column_stack(parts)
 
@@ -111,6 +116,8 @@ class Design:
         How to evaluate the fixed design again.
     random : tuple of RandomEffects
         One for each grouping factor, in the order of the formula.
+    effect_specs : dict
+        How to evaluate the effect columns again, by their formula.
     offset : ndarray or None
         Sum of the offsets in the formula.
     frame : DataFrame
@@ -123,6 +130,7 @@ class Design:
     exog: pd.DataFrame
     spec: object
     random: tuple
+    effect_specs: dict
     offset: np.ndarray
     frame: pd.DataFrame
     rows: np.ndarray
@@ -139,7 +147,7 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
     data : DataFrame
         The data.
     scope : dict
-        Names of the caller's that are not columns.
+        Names that are not columns.
     engine : {"patsy", "formulaic"}
         Formula engine.
     missing : {"drop", "raise"}, optional
@@ -151,7 +159,6 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
     -------
     Design
     """
-    scope = {**default_scope(engine), **scope}
     frame, rows = prepare_frame(data, formula, scope, missing, extra)
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
@@ -165,12 +172,12 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
     by_group = {}
     for term in formula.random:
         by_group.setdefault(frozenset(term.grouping), []).append(term)
-    warned = set()
+    specs, warned = {}, set()
     random = tuple(
-        _random_effects(terms, frame, scope, engine, warned)
+        _random_effects(terms, frame, scope, engine, specs, warned)
         for terms in by_group.values()
     )
-    return Design(endog, exog, spec, random, offset, frame, rows)
+    return Design(endog, exog, spec, random, specs, offset, frame, rows)
 
 
 def check_finite(columns, what, labels):
@@ -225,17 +232,18 @@ def evaluate_offset(offsets, frame, scope, engine):
     return total
 
 
-def _random_effects(terms, frame, scope, engine, warned):
+def _random_effects(terms, frame, scope, engine, specs, warned):
     """Random effects of the terms that share a grouping factor."""
     codes, levels, keys = group_levels(
         [frame[find_column(frame, name)] for name in terms[0].grouping]
     )
     columns, names, blocks, done = [], [], [], []
     for term in terms:
-        matrix, spec = np.ones((len(frame), 1)), None
+        matrix = np.ones((len(frame), 1))
         labels = ["Intercept"]
         if term.effects != "1":
             _, evaluated, spec = design_matrices(term.effects, frame, scope, engine)
+            specs[term.effects] = spec
             check_finite(evaluated, str(term), frame.index)
             matrix, labels = evaluated.to_numpy(float), list(evaluated.columns)
             if term.double_bar and term.group not in warned:
@@ -244,7 +252,7 @@ def _random_effects(terms, frame, scope, engine, warned):
         names += labels
         size = matrix.shape[1]
         blocks += [1] * size if term.structure == "diag" else [size]
-        done.append((term, spec, size))
+        done.append((term, size))
     return RandomEffects(
         name=terms[0].group,
         levels=levels,
@@ -273,7 +281,7 @@ def _warn_correlated(term, spec, engine, warned):
         )
 
 
-def _term_columns(term, spec, frame, scope, engine):
+def _effect_columns(spec, frame, scope, engine):
     if spec is None:
         return np.ones((len(frame), 1))
     columns = design_matrices(spec, frame, scope, engine, prediction=True)[1]
@@ -329,5 +337,3 @@ def _like(column, uniques):
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     return pd.Index(column)
-
-

@@ -10,7 +10,6 @@ from decimal import Decimal
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.compat import to_pandas
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.parser import names_in, tokenize
 

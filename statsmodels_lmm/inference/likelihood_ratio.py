@@ -121,7 +121,9 @@ def mixture_pvalue(statistic, k_fixed, variances, covariances):
     if covariances and variances > 1:
         weights = {df + variances - 1: 0.5, df + variances: 0.5}
     else:
-        weights = {df + j: comb(variances, j) / 2**variances for j in range(variances + 1)}
+        weights = {
+            df + j: comb(variances, j) / 2**variances for j in range(variances + 1)
+        }
     return float(
         sum(
             weight * (stats.chi2.sf(statistic, d) if d else float(statistic <= 0))
@@ -139,7 +141,9 @@ def _check_same_data(full, restricted):
     if not np.array_equal(y, y0):
         raise DataError("the models were fitted to different responses")
     weights = [getattr(r.model, "weights", None) for r in (full, restricted)]
-    ones = [np.ones(len(y)) if w is None else np.broadcast_to(w, y.shape) for w in weights]
+    ones = [
+        np.ones(len(y)) if w is None else np.broadcast_to(w, y.shape) for w in weights
+    ]
     if not np.array_equal(*ones):
         raise DataError("the models were fitted with different weights")
 

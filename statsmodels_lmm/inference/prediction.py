@@ -9,7 +9,6 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import evaluate_offset
 from statsmodels_lmm.formula.frame import find_column, plain_column
 from statsmodels_lmm.formula.parser import names_in
-from statsmodels_lmm.formula.transforms import default_scope
 
 
 def predict(results, exog, transform, random_effects, new_levels, offset):
@@ -37,8 +36,7 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
     """
     if new_levels not in ("error", "population", "nan"):
         raise ValueError(
-            "new_levels must be 'error', 'population' or 'nan', "
-            f"not {new_levels!r}"
+            f"new_levels must be 'error', 'population' or 'nan', not {new_levels!r}"
         )
     wanted = _wanted(results, random_effects)
     model = results.model
@@ -57,14 +55,16 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
             )
         labels = getattr(exog, "index", None)
         return _labelled(model.predict(results.params, exog, offset=offset), labels)
-    terms = [t for e, take in zip(model.random, wanted) if any(take) for t in e.terms]
-    frame, complete = new_frame(results, exog, [t for t, *_ in terms])
+    used = [e for e, take in zip(model.random, wanted) if any(take)]
+    frame, complete = new_frame(
+        results, exog, [term for e in used for term, _ in e.terms]
+    )
     mean = np.full(len(complete), np.nan)
     fixed, total_offset = _fixed_design(results, frame)
     mean[complete] = model.predict(results.params, fixed, offset=total_offset)
     if offset is not None:
         mean = mean + np.asarray(offset, dtype=float)
-    scope, engine = _scope(model)
+    scope, engine = model.data.scope, model.data.engine
     for effects, modes, take in zip(model.random, results._modes, wanted):
         if not any(take):
             continue
@@ -77,7 +77,8 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
                 f"new levels of {effects.name}: {listed}; new_levels='population' "
                 "predicts them by the fixed effects, 'nan' gives NaN"
             )
-        columns = effects.effects_of(frame, scope, engine)[:, take]
+        columns = effects.effects_of(frame, model.data.effect_specs, scope, engine)
+        columns = columns[:, take]
         part = np.where(
             (codes >= 0)[:, None], columns * modes[np.maximum(codes, 0)][:, take], 0.0
         ).sum(axis=1)
@@ -173,7 +174,7 @@ def new_frame(results, exog, terms):
 def _fixed_design(results, frame):
     """Fixed design and offset of new rows."""
     model = results.model
-    scope, engine = _scope(model)
+    scope, engine = model.data.scope, model.data.engine
     _, exog, _ = design_matrices(
         model.data.model_spec, frame, scope, engine, prediction=True
     )
@@ -183,17 +184,14 @@ def _fixed_design(results, frame):
     )
 
 
-def _scope(model):
-    engine = model.data.engine
-    return {**default_scope(engine), **model.data.scope}, engine
-
-
 def _wanted(results, random_effects):
     """For each factor, which of its effect columns to predict with."""
     factors = results.model.random
     if isinstance(random_effects, bool | np.bool_):
         return [np.full(len(e.effect_names), bool(random_effects)) for e in factors]
-    asked = [random_effects] if isinstance(random_effects, str) else list(random_effects)
+    asked = (
+        [random_effects] if isinstance(random_effects, str) else list(random_effects)
+    )
     plain = {name: str(name).replace(" ", "") for name in asked}
     used = set()
     out = []
@@ -201,7 +199,7 @@ def _wanted(results, random_effects):
         take = np.full(len(effects.effect_names), effects.name in asked)
         used |= {effects.name}
         start = 0
-        for term, _, size in effects.terms:
+        for term, size in effects.terms:
             text = str(term).replace(" ", "")
             if text in plain.values():
                 take[start : start + size] = True

@@ -1,0 +1,161 @@
+"""The data of a model from arrays: a value for each row, complete rows only."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from statsmodels.tools.sm_exceptions import MissingDataError
+
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.formula.design import RandomEffects, group_levels
+
+
+def row_values(values, data, what):
+    """
+    A value for each row, from an array or the name of a column.
+
+    Parameters
+    ----------
+    values : str, array_like or None
+        The values.
+    data : DataFrame
+        The data.
+    what : str
+        What the values are.
+
+    Returns
+    -------
+    ndarray or None
+        Shape (n,).
+    """
+    if values is None:
+        return None
+    if isinstance(values, str):
+        if values not in data.columns:
+            raise DataError(f"{what}: column '{values}' not in data")
+        values = data[values]
+    values = pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
+    if values.shape != (len(data),):
+        raise DataError(
+            f"{what} has shape {values.shape}, the data have {len(data)} rows"
+        )
+    return values
+
+
+def without_zero_weights(data, weights, offset):
+    """
+    Drop the rows of weight zero, which say nothing.
+
+    Parameters
+    ----------
+    data : DataFrame
+        The data.
+    weights : ndarray
+        Weights, shape (n,).
+    offset : ndarray or None
+        Offset, shape (n,).
+
+    Returns
+    -------
+    data : DataFrame
+        Rows of positive weight.
+    weights, offset : ndarray or None
+        Their weights and offset.
+    """
+    positive = weights != 0
+    warnings.warn(
+        f"{(~positive).sum()} rows of weight 0 dropped", DataWarning, stacklevel=3
+    )
+    offset = None if offset is None else offset[positive]
+    return data[positive], weights[positive], offset
+
+
+def complete_rows(endog, exog, random, weights, offset, missing):
+    """
+    Drop the incomplete rows of the arrays of a model.
+
+    Parameters
+    ----------
+    endog, exog : array_like
+        Response and fixed design.
+    random : dict or sequence of RandomEffects
+        Random effects; only a dict can have incomplete rows.
+    weights, offset : array_like or None
+        Prior weights and known part of the linear predictor.
+    missing : {"none", "drop", "raise"}
+        What to do with incomplete rows.
+
+    Returns
+    -------
+    endog, exog : array_like
+        Complete rows.
+    random : tuple of RandomEffects
+        Random effects of these rows.
+    weights, offset : ndarray or None
+        Weights and offset of these rows.
+    rows : ndarray or None
+        Which rows these are, None for all.
+    """
+    endog = endog if hasattr(endog, "ndim") else np.asarray(endog)
+    exog = exog if hasattr(exog, "ndim") else np.asarray(exog)
+    n = len(endog)
+    raw = None
+    if isinstance(random, dict):
+        raw = {name: _groups_and_effects(value, n) for name, value in random.items()}
+    rows = None
+    weights, offset = _as_array(weights), _as_array(offset)
+    no_weight = weights is not None and (weights == 0).any()
+    if no_weight:
+        warnings.warn("rows of weight 0 dropped", DataWarning, stacklevel=3)
+    if missing != "none" or no_weight:
+        arrays = [endog, exog] + [a for pair in (raw or {}).values() for a in pair[:2]]
+        arrays += [a for a in (weights, offset) if a is not None]
+        keep = weights != 0 if no_weight else np.ones(n, dtype=bool)
+        for array in arrays if missing != "none" else []:
+            gaps = pd.DataFrame(np.asarray(array)).isna().to_numpy()
+            keep &= ~gaps.any(axis=1)
+        if not keep.all():
+            if missing == "raise":
+                raise MissingDataError("missing values in the data")
+            rows = keep
+            endog, exog = endog[keep], exog[keep]
+            weights, offset = (
+                None if a is None else a[keep] for a in (weights, offset)
+            )
+            if raw is None:
+                raise DataError("drop incomplete rows before building RandomEffects")
+            raw = {k: (g[keep], z[keep], m) for k, (g, z, m) in raw.items()}
+    if raw is not None:
+        random = tuple(_random_from_arrays(k, *value) for k, value in raw.items())
+    return endog, exog, tuple(random), weights, offset, rows
+
+
+def _as_array(values):
+    return None if values is None else np.asarray(values, dtype=float)
+
+
+def _groups_and_effects(value, n):
+    """Groups, effect columns and their names of an entry of `random`."""
+    groups, effects = value if isinstance(value, tuple) else (value, None)
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise DataError(f"groups have shape {groups.shape}, endog has {n} rows")
+    if effects is None:
+        return groups, np.ones((n, 1)), ("Intercept",)
+    names = getattr(effects, "columns", None)
+    effects = np.asarray(effects, dtype=float)
+    effects = effects[:, None] if effects.ndim == 1 else effects
+    if len(effects) != n:
+        raise DataError(f"effects have {len(effects)} rows, endog has {n}")
+    if names is None:
+        names = [f"z{j + 1}" for j in range(effects.shape[1])]
+    return groups, effects, tuple(map(str, names))
+
+
+def _random_from_arrays(name, groups, effects, names):
+    codes, levels, _ = group_levels([pd.Series(groups)])
+    k = effects.shape[1]
+    return RandomEffects(
+        str(name), levels, names, GroupedEffects(codes, len(levels), effects, (k,))
+    )

@@ -1,0 +1,159 @@
+"""Every clever path of the core against its dense twin."""
+
+import numpy as np
+import pytest
+from dense_twin import (
+    SHAPES,
+    DenseTwin,
+    covariances,
+    design,
+    evaluate,
+    products_of,
+    roots_of,
+    user_order,
+    user_parameters,
+)
+
+from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.covariance import full_factor
+from statsmodels_lmm.core.derivatives import derivatives, dual_matrices
+
+CROSSED = ["2 crossed", "2 crossed, 2 effects each", "3 crossed", "chain and tail"]
+KINDS = ["regular", "zero", "singular"]
+# n = 44 rows and a condition number of V below 1e3: 1e-16 x 1e3 x a few sums
+CLOSE = 1e-10
+
+
+def close(got, wanted, tolerance=CLOSE):
+    """Equal up to a share of the largest entry."""
+    wanted = np.asarray(wanted, dtype=float)
+    got = np.asarray(got, dtype=float)
+    assert got.shape == wanted.shape
+    size = max(np.abs(wanted).max(initial=0.0), 1e-300)
+    assert np.abs(got - wanted).max(initial=0.0) <= tolerance * max(size, 1e-6)
+
+
+def check_estimates(products, roots, twin, tolerance=CLOSE):
+    found = evaluate(products, roots, twin.reml)
+    close(found.value, twin.value, tolerance)
+    close(found.elimination.logdet, twin.logdet, tolerance)
+    close(found.scale, twin.scale, tolerance)
+    close(found.coefficients, twin.coefficients, tolerance)
+    root = np.linalg.inv(found.fixed_root)
+    close(root.T @ root, twin.xvx_inverse, tolerance)
+    each = range(len(roots))
+    modes = user_order(products, found.modes)
+    scores = user_order(products, found.scores)
+    blocks = user_order(products, found.selected.diagonal)
+    sums = user_order(products, found.selected.level_sums, levels=False)
+    for i in each:
+        close(modes[i], twin.modes(i), tolerance)
+        close(scores[i], twin.scores(i), tolerance)
+        close(blocks[i], twin.conditional_blocks(i), tolerance)
+        close(sums[i], twin.level_sum(i), tolerance)
+
+
+def check_derivatives(products, roots, twin, tolerance=CLOSE):
+    found = evaluate(products, roots, twin.reml)
+    duals = user_order(products, dual_matrices(found), levels=False)
+    for i in range(len(roots)):
+        close(duals[i], twin.dual(i), tolerance)
+    at = user_parameters(products, roots)
+    for exact in (False, True):
+        slope = derivatives(found, exact=exact)
+        close(slope.gradient[at], twin.gradient(), tolerance)
+        close(slope.curvature[np.ix_(at, at)], twin.curvature(exact), tolerance)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_estimates(name, kind, reml):
+    data = design(name)
+    roots = roots_of(data, covariances(data, kind))
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    check_estimates(products_of(data), roots, twin)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_derivatives(name, kind, reml):
+    data = design(name)
+    roots = roots_of(data, covariances(data, kind))
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    check_derivatives(products_of(data), roots, twin)
+
+
+@pytest.mark.parametrize("name", ["one factor, blocks 1 and 2", "3 crossed"])
+def test_full_factors(name):
+    """Factors whose every entry is free, as for derivatives in theta."""
+    data = design(name)
+    relative = covariances(data, "regular")
+    rng = np.random.default_rng(3)
+    roots = []
+    for s, f in zip(relative, data.factors):
+        matrix = np.where(s != 0.0, rng.standard_normal(s.shape), 0.0)
+        roots.append(full_factor(matrix, f.block_slices))
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True)
+    check_estimates(products_of(data), roots, twin)
+    check_derivatives(products_of(data), roots, twin)
+
+
+@pytest.mark.parametrize("max_pairs", [None, 0])
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CROSSED)
+def test_sparse_coupling(name, kind, reml, max_pairs, monkeypatch):
+    """A coupling held sparsely, with and without products of pairs."""
+    data = design(name)
+    products = products_of(data, monkeypatch, max_pairs)
+    assert isinstance(products.coupling[0], SparseCoupling)
+    assert products.plan.n_chain == 1
+    assert (products.coupling[0]._pairs is None) == (max_pairs == 0)
+    roots = roots_of(data, covariances(data, kind))
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    check_estimates(products, roots, twin)
+    check_derivatives(products, roots, twin)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", [n for n in SHAPES if n != "2 x 2 nested"])
+def test_huge_covariances(name, reml):
+    """
+    Relative standard deviations of 1e4: V has a condition number of 1e10.
+
+    The twin has 40 digits. Values and estimates keep ten digits; derivatives are
+    compared in units of log theta, where they are of the order of the number of
+    levels, and lose the digits by which I - [H^-1] differs from I.
+    """
+    data = design(name, n=30)
+    roots = roots_of(data, covariances(data, "huge"))
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml, digits=40)
+    products = products_of(data)
+    found = evaluate(products, roots, reml)
+    close(found.value, twin.value, 1e-10)
+    close(found.coefficients, twin.coefficients, 1e-7)
+    modes = user_order(products, found.modes)
+    sums = user_order(products, found.selected.level_sums, levels=False)
+    for i, root in enumerate(roots):
+        close(modes[i], twin.modes(i), 1e-7)
+        scaled = root.matrix.T @ sums[i] @ root.matrix
+        l = twin.l[i]
+        close(scaled, l.T @ twin.level_sum(i) @ l, 1e-7)
+
+
+def test_mixed_boundary():
+    """One factor at zero, one singular, one huge, all crossed."""
+    data = design("3 crossed", n=30)
+    kinds = [covariances(data, kind) for kind in ("zero", "singular", "huge")]
+    relative = [kinds[i][i] for i in range(3)]
+    roots = roots_of(data, relative)
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True, digits=40)
+    check_estimates(products_of(data), roots, twin, 1e-7)
+
+
+def test_dense_coupling_is_the_default():
+    for name in CROSSED:
+        products = products_of(design(name))
+        assert all(isinstance(c, DenseCoupling) for c in products.coupling)
