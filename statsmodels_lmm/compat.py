@@ -158,6 +158,10 @@ class FormulaData(PandasData):
     along: modules by name, the rest if it can be pickled.
     """
 
+    scope: dict
+    engine: str
+    effect_specs: dict
+
     @classmethod
     def adopt(cls, data, scope, engine, effect_specs):
         """Make this the class of some PandasData."""
@@ -166,7 +170,7 @@ class FormulaData(PandasData):
         return data
 
     def __getstate__(self):
-        state = copy(self.__dict__)
+        state: dict = copy(self.__dict__)
         state.pop("model_spec", None)
         state["effect_specs"] = list(self.effect_specs)
         state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}

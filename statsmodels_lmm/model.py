@@ -1,6 +1,7 @@
 """The model: data, its likelihood, and the fit."""
 
 import numpy as np
+from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.arrays import complete_rows, row_values, without_zero_weights
@@ -127,8 +128,8 @@ class CrossedMixedLM(LikelihoodModel):
         )
         check_data(endog, exog, random, weights, offset, check_levels)
         super().__init__(endog, exog, **kwargs)
-        self.endog = np.asarray(self.endog, dtype=float)
-        self.exog = np.asarray(self.exog, dtype=float)
+        self.endog = self.data.endog.astype(np.float64)
+        self.exog = self.data.exog.astype(np.float64)
         self.random = random
         self.weights, self.offset = weights, offset
         self.check_levels, self.rank = check_levels, rank
@@ -430,7 +431,7 @@ class CrossedMixedLM(LikelihoodModel):
         if exog is None:
             exog = self.exog
             offset = self.offset if offset is None else offset
-        fixed = np.nan_to_num(np.asarray(params, dtype=float)[: self.exog.shape[1]])
+        fixed = np.nan_to_num(np.asarray(params, dtype=float))
         mean = np.asarray(exog, dtype=float) @ fixed
         return mean if offset is None else mean + np.asarray(offset, dtype=float)
 
@@ -487,23 +488,19 @@ class CrossedMixedLM(LikelihoodModel):
         found = derivatives(deviance)
         if exact:
             found = with_exact_hessian(deviance, found)
-        plan = deviance.elimination.products.plan
-        blocks = [None] * len(plan.order)
-        for i, factor in zip(plan.order, deviance.factors):
+        order = deviance.elimination.products.plan.order
+        blocks = []
+        for i, factor in zip(order, deviance.factors):
             back = np.linalg.inv(data.to_effects[i])
             rows, columns = lower_triangles(data.factors[i].block_slices)
             same = factor.columns[:, None] == columns
-            blocks[i] = same * back[factor.rows[:, None], rows]
-        by_plan = [blocks[i] for i in plan.order]
-        ends = np.cumsum([b.shape[1] for b in blocks])
-        starts = dict(enumerate(ends - [b.shape[1] for b in blocks]))
-        jacobian = np.zeros((len(found.gradient), ends[-1]))
-        row = 0
-        for i, block in zip(plan.order, by_plan):
-            column = starts[i]
-            here = slice(row, row + block.shape[0])
-            jacobian[here, column : column + block.shape[1]] = block
-            row = here.stop
+            blocks.append(same * back[factor.rows[:, None], rows])
+        jacobian = block_diag(*blocks)
+        columns_of = np.split(
+            np.arange(jacobian.shape[1]), np.cumsum([b.shape[1] for b in blocks])[:-1]
+        )
+        as_given = np.concatenate([columns_of[at] for at in np.argsort(order)])
+        jacobian = jacobian[:, as_given]
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 
     def __getstate__(self):

@@ -144,6 +144,6 @@ def lower_root(covariance):
     scale[scale == 0.0] = 1.0
     values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
     half = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    lower = np.linalg.qr(half, mode="r").T
+    lower = np.asarray(np.linalg.qr(half, mode="r")).T
     lower *= np.where(np.diag(lower) < 0.0, -1.0, 1.0)
     return lower * scale[:, None]

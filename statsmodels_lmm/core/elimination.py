@@ -235,7 +235,7 @@ def eliminate(products, covariances, tail_factors):
     diagonal, fixed = list(products.diagonal), list(products.fixed)
     nested, coupling = dict(products.nested), list(products.coupling)
     tail, tail_fixed, gram = products.tail, products.tail_fixed, products.gram
-    logdet = 0.0
+    logdet = np.zeros(())
     done = []
     for i, covariance in enumerate(covariances):
         inner, level_logdet = inverse_and_logdet(diagonal[i], covariance)

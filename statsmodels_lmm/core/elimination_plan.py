@@ -123,13 +123,10 @@ def plan_elimination(factors, chain_tail=True):
 
 def _contiguous_children(factors, chain, parents):
     """Renumber the levels of a chain so that siblings are neighbors."""
-    relabel = [None] * len(chain)
-    for a in reversed(range(len(chain))):
-        n_levels = factors[chain[a]].n_levels
-        if a == len(chain) - 1:
-            relabel[a] = np.arange(n_levels)
-            continue
-        parent = relabel[a + 1][parents[chain[a], chain[a + 1]]]
-        relabel[a] = np.empty(n_levels, dtype=np.intp)
-        relabel[a][np.argsort(parent, kind="stable")] = np.arange(n_levels)
+    relabel = [np.arange(factors[chain[-1]].n_levels)]
+    for child, above in zip(chain[-2::-1], chain[:0:-1]):
+        parent = relabel[0][parents[child, above]]
+        new = np.empty(factors[child].n_levels, dtype=np.intp)
+        new[np.argsort(parent, kind="stable")] = np.arange(len(new))
+        relabel.insert(0, new)
     return relabel

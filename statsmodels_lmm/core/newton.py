@@ -169,7 +169,7 @@ def minimize(products, start, reml, settings=Settings()):
             if gain > 1e-4 or polish:
                 break
             trial = None
-            radius = 0.25 * length
+            radius = 0.25 * float(length)
             step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
             if promised < settings.tol:
                 break
@@ -178,7 +178,7 @@ def minimize(products, start, reml, settings=Settings()):
         if gain > 0.75 and length > 0.9 * radius:
             radius *= 2.0
         elif gain < 0.25:
-            radius = 0.5 * length
+            radius = 0.5 * float(length)
         if polish:
             current, slope = _better(current, slope, trial)
             break

@@ -92,8 +92,11 @@ def selected_inverse(elimination):
     """
     plan = elimination.products.plan
     tail = _tail_inverse(elimination) if plan.tail else None
-    blocks, to_tail = {}, {}
-    sums, projected, modes = {}, {}, {}
+    blocks: dict = {}
+    to_tail: dict = {}
+    sums: dict = {}
+    projected: dict = {}
+    modes: dict = {}
 
     def between_ancestors(i, j, m):
         """Blocks of M between the ancestors in j and m of each level of i."""

@@ -171,7 +171,8 @@ def independent_columns(columns):
     candidates = np.flatnonzero(norms > 0)
     if not len(candidates):
         return candidates
-    triangle = np.linalg.qr(columns[:, candidates] / norms[candidates], mode="r")
+    scaled = columns[:, candidates] / norms[candidates]
+    triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
     basis = np.zeros((len(triangle), 0))
     kept = []
     for position, column in zip(candidates, triangle.T):

@@ -105,7 +105,8 @@ def _coupling_squares(coupling, inverse, tail_inverse, tail_labels, width):
     k = inverse.shape[1]
     if isinstance(coupling, SparseCoupling):
         matrix = coupling.matrix.tocoo()
-        row, column, squares = matrix.row, matrix.col, matrix.data**2
+        row, column = matrix.row.astype(int), matrix.col.astype(int)
+        squares = matrix.data**2
     else:
         values = coupling.values.reshape(-1, coupling.values.shape[-1])
         row, column = np.nonzero(values)

@@ -92,7 +92,8 @@ class ExampleData:
             ``exog``, ``endog_name`` and ``exog_name``. Factors are categorical,
             with their levels in the order that R uses; other columns are float.
         """
-        dtype = defaultdict(lambda: float, dict.fromkeys(self.factors, "category"))
+        dtype: defaultdict = defaultdict(lambda: float)
+        dtype.update(dict.fromkeys(self.factors, "category"))
         with as_file(files(__package__) / "data" / self.file) as path:
             data = read_csv(path, dtype=dtype)
         for name in self.factors:

@@ -169,10 +169,11 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
         twice = exog.columns[exog.columns.duplicated()][0]
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     offset = evaluate_offset(formula.offsets, frame, scope, engine)
-    by_group = {}
+    by_group: dict = {}
     for term in formula.random:
         by_group.setdefault(frozenset(term.grouping), []).append(term)
-    specs, warned = {}, set()
+    specs: dict = {}
+    warned: set = set()
     random = tuple(
         _random_effects(terms, frame, scope, engine, specs, warned)
         for terms in by_group.values()

@@ -88,7 +88,7 @@ def column_roles(data, formula, scope):
     sides = [("response", formula.response), ("fixed", formula.fixed)]
     sides += [("fixed", offset) for offset in formula.offsets]
     sides += [("random", term.effects) for term in formula.random]
-    roles = {}
+    roles: dict = {}
     for role, text in sides:
         for name in _column_names(text, data, formula, scope):
             roles.setdefault(name, set()).add(role)

@@ -132,7 +132,9 @@ def parse(text):
     _check_operators(tokens, text)
     _check_parentheses(tokens, text)
     left, right = _split_sides(tokens, text)
-    fixed, offsets, random = [], [], []
+    fixed: list = []
+    offsets: list = []
+    random: list = []
     for sign, piece in _split_terms(right, text):
         if any(t.text in ("|", "||") for t in piece):
             if sign == "-":
@@ -174,7 +176,7 @@ def tokenize(text):
     """
     tokens = []
     for match in TOKEN.finditer(text):
-        kind, piece = match.lastgroup, match.group()
+        kind, piece = str(match.lastgroup), match.group()
         if kind == "space":
             continue
         if piece == "`":
@@ -290,7 +292,9 @@ def _split_sides(tokens, text):
 
 def _split_terms(tokens, text):
     """Signs and tokens of the terms that are joined by + and - at depth 0."""
-    sign, piece, pieces = "+", [], []
+    sign = "+"
+    piece: list = []
+    pieces: list = []
     for token, depth in zip(tokens, _depths(tokens)):
         if depth == 0 and token.text in ("+", "-"):
             unary = not piece and not pieces and sign == "+"

@@ -14,7 +14,7 @@ class Poly:
 
     def __init__(self):
         self._chunks = []
-        self._degree = None
+        self._degree = 0
 
     def memorize_chunk(self, x, degree=1):
         """Collect some rows."""

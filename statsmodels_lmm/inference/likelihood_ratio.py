@@ -140,11 +140,9 @@ def _check_same_data(full, restricted):
         )
     if not np.array_equal(y, y0):
         raise DataError("the models were fitted to different responses")
-    weights = [getattr(r.model, "weights", None) for r in (full, restricted)]
-    ones = [
-        np.ones(len(y)) if w is None else np.broadcast_to(w, y.shape) for w in weights
-    ]
-    if not np.array_equal(*ones):
+    w, w0 = (getattr(r.model, "weights", None) for r in (full, restricted))
+    w, w0 = (np.broadcast_to(1.0 if v is None else v, y.shape) for v in (w, w0))
+    if not np.array_equal(w, w0):
         raise DataError("the models were fitted with different weights")
 
 

@@ -283,7 +283,8 @@ def covariances(data, kind, seed=2):
         s = np.zeros((f.k_effects, f.k_effects))
         for block in f.block_slices:
             size = block.stop - block.start
-            root = np.tril(rng.standard_normal((size, size))) + 0.5 * np.eye(size)
+            root = np.tril(rng.standard_normal((size, size)), -1)
+            root += np.diag(rng.uniform(0.5, 1.5, size))
             if kind == "zero":
                 root = 0.0 * root
             elif kind == "singular":

@@ -1,0 +1,35 @@
+"""
+Four linear mixed models in a few seconds, all from data shipped with the package.
+
+Correlated intercepts and slopes, two crossed factors, a singular fit, and three
+factors with 73,421 rows.
+"""
+
+import time
+
+from statsmodels_lmm import datasets
+from statsmodels_lmm.formula.api import crossedmixedlm
+
+
+def main():
+    sleepstudy = datasets.sleepstudy.load_pandas().data
+    penicillin = datasets.penicillin.load_pandas().data
+    dyestuff2 = datasets.dyestuff2.load_pandas().data
+    insteval = datasets.insteval.load_pandas().data
+
+    show("Reaction ~ Days + (Days | Subject)", sleepstudy)
+    show("diameter ~ 1 + (1 | plate) + (1 | sample)", penicillin)
+    show("Yield ~ 1 + (1 | Batch)", dyestuff2)
+    show("y ~ 1 + service + (1 | s) + (1 | d) + (1 | dept)", insteval, reml=False)
+
+
+def show(formula, data, reml=True):
+    start = time.perf_counter()
+    result = crossedmixedlm(formula, data).fit(reml=reml)
+    seconds = time.perf_counter() - start
+    print(f"\n{formula}: {len(data):,} rows in {seconds:.3f} seconds\n")
+    print(result.summary())
+
+
+if __name__ == "__main__":
+    main()
