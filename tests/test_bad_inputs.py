@@ -1,7 +1,7 @@
 """What is refused, what is changed with a warning, and what works all the same."""
 
 import datetime
-import itertools
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -434,10 +434,10 @@ def test_infinite_values(name, value, data):
     ],
 )
 @pytest.mark.parametrize("value", [0.0, -1.0])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_logarithm_of_zero(formula, term, value, data):
     w = data["x"].abs().where(data.index != 7, value)
-    with pytest.raises(DataError, match=rf"{term}.* infinite.* 1 rows: 7"):
+    message = rf"{term}.* infinite.* 1 rows: 7"
+    with pytest.warns(RuntimeWarning), pytest.raises(DataError, match=message):
         crossedmixedlm(formula, data.assign(w=w))
 
 
@@ -537,7 +537,9 @@ def test_unused_category_of_a_fixed_effect(term, data):
 
 def test_unused_category_after_incomplete_rows(data):
     formula = "y ~ f + (1|g)"
-    holes = data.assign(y=data["y"].where(data["f"] != "b"), f=data["f"].astype("category"))
+    holes = data.assign(
+        y=data["y"].where(data["f"] != "b"), f=data["f"].astype("category")
+    )
     with pytest.warns(DataWarning, match="'f' without observations dropped: b"):
         result = fit(formula, holes)
     assert_same(result, fit(formula, data[data["f"] != "b"]))
@@ -594,16 +596,16 @@ def test_collinear_columns_may_be_an_error(data):
     data = data.assign(w=2 * data["x"])
     with pytest.raises(DataError, match=r"linearly independent.*\bw$"):
         fit("y ~ x + w + (1|g)", data, rank="raise")
-    assert_same(
-        fit("y ~ x + (1|g)", data, rank="raise"), fit("y ~ x + (1|g)", data)
-    )
+    assert_same(fit("y ~ x + (1|g)", data, rank="raise"), fit("y ~ x + (1|g)", data))
     with pytest.raises(ValueError, match="rank must be"):
         crossedmixedlm("y ~ x + (1|g)", data, rank="fail")
 
 
 def test_empty_cell(data):
     """An interaction without observations in one cell."""
-    data = data.assign(k=np.where(data["f"] == "c", "p", np.where(data["x"] > 0, "p", "q")))
+    data = data.assign(
+        k=np.where(data["f"] == "c", "p", np.where(data["x"] > 0, "p", "q"))
+    )
     with pytest.warns(RankWarning, match=r"dropped: f\[T\.c\]:k\[T\.q\]$"):
         result = fit("y ~ f*k + (1|g)", data)
     cells = data.assign(cell=data["f"] + data["k"])
@@ -722,9 +724,7 @@ def test_scale_of_a_covariate(factor, data):
     expected = fit("y ~ x + (x|g)", data)
     units = np.array([1, factor])
     assert_allclose(result.params * units, expected.params, rtol=1e-9)
-    assert_allclose(
-        result.cov_re * np.outer(units, units), expected.cov_re, rtol=1e-7
-    )
+    assert_allclose(result.cov_re * np.outer(units, units), expected.cov_re, rtol=1e-7)
     assert_allclose(result.llf, expected.llf - np.log(factor), rtol=1e-10)
 
 
@@ -894,7 +894,9 @@ def test_levels_that_look_alike(data):
     data = data.assign(a=a, b=b)
     result = fit("y ~ x + (1|a:b)", data)
     assert result.model.random[0].n_levels == 4
-    expected = fit("y ~ x + (1|c)", data.assign(c=2 * (data["g"] % 2) + (data["x"] > 0)))
+    expected = fit(
+        "y ~ x + (1|c)", data.assign(c=2 * (data["g"] % 2) + (data["x"] > 0))
+    )
     assert_allclose(result.llf, expected.llf, rtol=1e-10)
 
 
@@ -939,7 +941,7 @@ def test_zero_weights(by_name, data):
     weights[GAPS] = 0
     kept = np.flatnonzero(weights)
     given = "w" if by_name else weights
-    with pytest.warns(DataWarning, match="3 rows.*zero|zero.*3 rows"):
+    with pytest.warns(DataWarning, match=r"3 rows.*weight (0|zero)"):
         result = fit("y ~ x + (1|g)", data.assign(w=weights), weights=given)
     expected = fit("y ~ x + (1|g)", data.iloc[kept], weights=weights[kept])
     assert_same(result, expected)
@@ -947,16 +949,19 @@ def test_zero_weights(by_name, data):
 
 
 def test_all_weights_zero(data):
-    with pytest.raises(DataError, match=r"weight|no rows"):
-        fit("y ~ x + (1|g)", data, weights=np.zeros(N))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        with pytest.raises(DataError, match=r"weight|no rows"):
+            fit("y ~ x + (1|g)", data, weights=np.zeros(N))
 
 
-@pytest.mark.filterwarnings("ignore::statsmodels_lmm.exceptions.DataWarning")
 def test_zero_and_negative_weights(data):
     weights = np.ones(N)
     weights[[2, 5]] = 0, -1
-    with pytest.raises(DataError, match="weights.* negative .*rows 5"):
-        crossedmixedlm("y ~ x + (1|g)", data, weights=weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        with pytest.raises(DataError, match="weights.* negative .*rows 5"):
+            crossedmixedlm("y ~ x + (1|g)", data, weights=weights)
 
 
 @pytest.mark.parametrize("what", ["weights", "offset"])
@@ -1041,7 +1046,7 @@ def test_response_of_two_columns(formula, data):
 
 def arrays(data):
     x = np.column_stack([np.ones(N), data["x"]])
-    return data["y"].to_numpy(), x, {"g": data["g"].to_numpy()}
+    return data["y"].to_numpy(copy=True), x, {"g": data["g"].to_numpy()}
 
 
 def test_arrays(data):
@@ -1072,7 +1077,7 @@ def test_missing_values_in_arrays(which, data):
 @pytest.mark.parametrize("missing", ["none", "drop"])
 def test_missing_groups_in_arrays(missing, data):
     y, x, _ = arrays(data)
-    g = data["g"].to_numpy(float)
+    g = data["g"].to_numpy(float, copy=True)
     g[GAPS] = np.nan
     if missing == "none":
         with pytest.raises(DataError, match=r"\bg\b.*missing|missing.*\bg\b"):
@@ -1121,16 +1126,15 @@ def test_arrays_are_refused(change, message, data):
 @pytest.mark.parametrize("levels", [[99], [99, 98], ["new"]])
 def test_new_levels(levels, data):
     result = fit("y ~ x + (x|g)", data)
-    new = sample(1)[:8]
-    new["g"] = new["g"].astype(object)
+    new = sample(1)[:8].assign(g=pd.Series([0] * 8, dtype=object))
     new.loc[: len(levels) - 1, "g"] = levels
     is_new = np.arange(8) < len(levels)
-    assert_allclose(result.predict(new), result.params.iloc[0] + result.params["x"] * new["x"])
     listed = ", ".join(map(str, levels))
     message = f"new levels of g: {listed}; new_levels='population'.*'nan'"
     with pytest.raises(DataError, match=message):
         result.predict(new, random_effects=True)
-    fixed = result.predict(new)
+    fixed = result.params["Intercept"] + result.params["x"] * new["x"]
+    assert_allclose(result.predict(new), fixed, rtol=1e-12)
     u = result.random_effects[0]
     full = fixed + u["Intercept"] + u["x"] * new["x"]
     population = result.predict(new, random_effects=True, new_levels="population")
@@ -1290,5 +1294,5 @@ def test_warnings_point_to_the_caller(run, data):
 
 
 def test_errors_are_value_errors():
-    for a, b in itertools.product([FormulaError, DataError], [ValueError]):
-        assert issubclass(a, b)
+    assert issubclass(FormulaError, ValueError)
+    assert issubclass(DataError, ValueError)

@@ -181,7 +181,7 @@ def times_tail_factor(products, factors, matrix):
     return out
 
 
-def scale_tail(products, factors, matrix):
+def scale_tail(products, factors, matrix, overwrite=False):
     """
     L M L' for a symmetric M over the tail columns.
 
@@ -193,6 +193,8 @@ def scale_tail(products, factors, matrix):
         L of each tail factor, shapes (..., k, k).
     matrix : ndarray
         Shape (..., q, q); one triangle is enough if every k is 1.
+    overwrite : bool, optional
+        Whether the result may take the place of `matrix`.
 
     Returns
     -------
@@ -207,7 +209,8 @@ def scale_tail(products, factors, matrix):
             ],
             axis=-1,
         )
-        out = matrix * scale[..., None, :]
+        same = overwrite and matrix.ndim == scale.ndim + 1
+        out = np.multiply(matrix, scale[..., None, :], out=matrix if same else None)
         out *= scale[..., :, None]
         return out
     half = times_tail_factor(products, factors, matrix)
@@ -257,7 +260,8 @@ def eliminate(products, covariances, tail_factors):
                 change = sum_by_parent(reduced @ coupling[i].values, parents)
                 coupling[j] = coupling[j].minus(change)
         if plan.tail:
-            tail = tail - coupling[i].gram(c)
+            change = coupling[i].gram(c)
+            tail = np.subtract(tail, change, out=change)
             tail_fixed = tail_fixed - coupling[i].transposed_times(c_fixed)
         gram = gram - _level_gram(fixed[i], c_fixed)
         done.append(

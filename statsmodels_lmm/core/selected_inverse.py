@@ -167,40 +167,42 @@ def _tail_inverse(elimination):
     scaled = times_tail_factor(products, transposed, elimination.tail_fixed)
     spherical = solve_upper(root, solve_lower(root, scaled))
     columns = times_tail_factor(products, factors, spherical)
+    shapes = [(f.n_levels, f.k_effects) for f in plan.tail]
+    spreads = [
+        diagonal_blocks(inverse, rows, *shape)
+        for rows, shape in zip(plan.tail_slices, shapes)
+    ]
+    if not dense and not is_scalar(plan.tail):
+        inverse = symmetric(inverse)
+    middle = scale_tail(products, factors, inverse, overwrite=True)
     full = None
-    middle = scale_tail(
-        products,
-        factors,
-        inverse if dense or is_scalar(plan.tail) else symmetric(inverse),
-    )
     diagonal, sums, projected, modes = [], [], [], []
-    for factor, left, rows in zip(plan.tail, factors, plan.tail_slices):
-        shape = (factor.n_levels, factor.k_effects)
-        fixed = elimination.tail_fixed[..., rows, :]
+    for left, rows, shape, spread in zip(factors, plan.tail_slices, shapes, spreads):
+        each = left[..., None, :, :]
+        diagonal.append(each @ spread @ transpose(each))
         if np.linalg.svd(left, compute_uv=False).min() > WELL_CONDITIONED:
-            solve = np.linalg.inv(left)
-            spread = diagonal_blocks(inverse, rows, *shape).sum(axis=-3)
-            spread = factor.n_levels * np.eye(factor.k_effects) - spread
-            sums.append(transpose(solve) @ spread @ solve)
-            part = spherical[..., rows, :]
-            part = part.reshape(*part.shape[:-2], *shape, -1)
-            projected.append(transpose(solve)[..., None, :, :] @ part)
+            solve = transpose(np.linalg.inv(left))
+            explained = shape[0] * np.eye(shape[1]) - spread.sum(axis=-3)
+            sums.append(solve @ explained @ transpose(solve))
+            part = _by_level(spherical[..., rows, :], shape)
+            projected.append(solve[..., None, :, :] @ part)
         else:
             if full is None:
                 full = elimination.tail if dense else symmetric(elimination.tail)
                 full_middle = middle if dense else symmetric(middle)
             row = full[..., rows, :]
-            through = product(row, full_middle).reshape(*row.shape[:-2], *shape, -1)
-            row_levels = row.reshape(through.shape)
-            spread = diagonal_blocks(full, rows, *shape)
-            spread = spread - through @ transpose(row_levels)
-            sums.append(spread.sum(axis=-3))
-            part = fixed - product(row, columns)
-            projected.append(part.reshape(*part.shape[:-2], *shape, -1))
-        part = columns[..., rows, :]
-        modes.append(part.reshape(*part.shape[:-2], *shape, -1))
-        diagonal.append(diagonal_blocks(middle, rows, *shape))
+            through = _by_level(product(row, full_middle), shape)
+            explained = through @ transpose(_by_level(row, shape))
+            sums.append((diagonal_blocks(full, rows, *shape) - explained).sum(axis=-3))
+            part = elimination.tail_fixed[..., rows, :] - product(row, columns)
+            projected.append(_by_level(part, shape))
+        modes.append(_by_level(columns[..., rows, :], shape))
     return _Tail(middle, columns, diagonal, sums, projected, modes)
+
+
+def _by_level(rows, shape):
+    """Rows of one tail factor, shape (..., l, k, m)."""
+    return rows.reshape(*rows.shape[:-2], *shape, -1)
 
 
 def diagonal_blocks(matrix, rows, n_levels, k_effects):
