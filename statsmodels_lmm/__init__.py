@@ -1,3 +1,7 @@
 """Linear mixed models with crossed, nested and singular random effects."""
 
+from statsmodels_lmm.model import CrossedMixedLM
+
+__all__ = ["CrossedMixedLM"]
+
 __version__ = "0.1.0"

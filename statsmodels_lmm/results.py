@@ -11,6 +11,7 @@ from statsmodels.base.model import (
     LikelihoodResultsWrapper,
 )
 from statsmodels.base.wrapper import populate_wrapper
+from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.core.covariance import lower_root, lower_triangles
@@ -448,6 +449,10 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             return super().wald_test(r_matrix, *args, **kwargs)
         if not isinstance(r_matrix, str | tuple):
             r_matrix = self._without_dropped(r_matrix)
+            if not len(r_matrix):
+                return ContrastResults(
+                    chi2=np.nan, df_denom=0, statistic=np.nan, distribution="chi2"
+                )
         return self._estimable().wald_test(r_matrix, *args, **kwargs)
 
     def t_test(self, r_matrix, *args, **kwargs):

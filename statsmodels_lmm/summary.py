@@ -105,7 +105,7 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
     }
     table.add_dict(info)
     names = xname or results.model.exog_names
-    fixed = summary_params(results, yname=yname, xname=names, alpha=alpha)
+    fixed = summary_params(results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t)
     table.add_df(fixed.map(lambda v: f"{v:.4f}"))
     table.add_df(variance_table(results).set_index("Group"))
     table.add_title(title or "Linear Mixed Model Results")
@@ -188,8 +188,9 @@ def notes(results):
     lowest = min(e.min() for e in optimum.dual_eigenvalues)
     state = "proved" if results.converged else "NOT proved"
     lines.append(
-        f"Optimum {state}: gradient {optimum.gradient_norm:.0e}, smallest dual "
-        f"eigenvalue {lowest:.0e}, {optimum.evaluations} evaluations."
+        f"Optimum {state} in {optimum.evaluations} evaluations: gradient "
+        f"{optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
+        f"dual {lowest:.0e}."
     )
     return lines
 

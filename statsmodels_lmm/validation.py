@@ -142,14 +142,14 @@ def warn_after_fit(results):
             "the fixed effects are not linearly independent; dropped: "
             + ", ".join(results.dropped),
             RankWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     for effects in results.uninformative:
         warnings.warn(
             f"the fixed effects already tell the levels of {effects} apart; its "
             "variance cannot be estimated and is set to 0",
             DataWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
     if not results.converged:
         warnings.warn(
@@ -159,5 +159,5 @@ def warn_after_fit(results):
             "simplify the random effects: see result.boundary_table() for the terms "
             "the data say little about.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=3,
         )

@@ -229,7 +229,7 @@ def _certify(current, slope, promised, evaluations, trace):
         theta=np.concatenate(theta),
         evaluations=evaluations,
         gradient_norm=float(np.abs(slope.gradient).max(initial=0.0)),
-        promised=float(promised),
+        promised=max(float(promised), 0.0),
         duals=slope.duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,

@@ -68,7 +68,7 @@ def compare(full, restricted):
             "refitted by maximum likelihood: REML likelihoods compare only between "
             "mixed models with the same fixed effects",
             DataWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
         full, refitted = _by_ml(full), True
     if mixed and restricted.reml and not full.reml:
