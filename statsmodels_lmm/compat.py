@@ -11,6 +11,8 @@ from statsmodels.base.data import PandasData
 from statsmodels.formula._manager import FormulaManager
 from statsmodels.tools.data import _to_pandas
 
+from statsmodels_lmm.formula.transforms import default_scope
+
 __all__ = [
     "FormulaData",
     "caller_scope",
@@ -65,7 +67,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     frame : DataFrame
         The data.
     scope : dict
-        Names that are not columns.
+        Names that are neither columns nor known to every formula.
     engine : {"patsy", "formulaic"}
         Formula engine.
     prediction : bool, optional
@@ -90,7 +92,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     output = manager.get_matrices(
         formula,
         frame,
-        eval_env=scope,
+        eval_env={**default_scope(engine), **scope},
         pandas=True,
         na_action=action,
         prediction=prediction,
@@ -156,17 +158,20 @@ class FormulaData(PandasData):
     statsmodels evaluates the formula again at some depth of the stack, which
     fails at the top level of a module. Here the names the formula needs travel
     along: modules by name, the rest if it can be pickled.
+    Names that cannot are `lost`; only predictions for new data need them.
     """
 
     scope: dict
     engine: str
     effect_specs: dict
+    lost: list
 
     @classmethod
     def adopt(cls, data, scope, engine, effect_specs):
         """Make this the class of some PandasData."""
         data.__class__ = cls
         data.scope, data.engine, data.effect_specs = scope, engine, effect_specs
+        data.lost = []
         return data
 
     def __getstate__(self):
@@ -174,6 +179,7 @@ class FormulaData(PandasData):
         state.pop("model_spec", None)
         state["effect_specs"] = list(self.effect_specs)
         state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}
+        state["lost"] = [n for n in self.scope if n not in state["scope"]]
         return state
 
     def __setstate__(self, state):
@@ -184,7 +190,12 @@ class FormulaData(PandasData):
         self.effect_specs = {text: self._specify(text) for text in self.effect_specs}
 
     def _specify(self, formula):
-        return design_matrices(formula, self.frame, self.scope, self.engine)[2]
+        try:
+            return design_matrices(formula, self.frame, self.scope, self.engine)[2]
+        except Exception:
+            if not self.lost:
+                raise
+            return None
 
 
 class _Module(str):

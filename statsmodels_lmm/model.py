@@ -22,7 +22,6 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.mixedlm import random_terms
 from statsmodels_lmm.formula.parser import names_in, parse
-from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
@@ -222,8 +221,7 @@ class CrossedMixedLM(LikelihoodModel):
         pieces = [parsed.response, parsed.fixed, *parsed.offsets]
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
         engine = current_engine()
-        caller = caller_scope(names - set(data.columns), eval_env, depth=1)
-        scope = {**default_scope(engine), **caller}
+        scope = caller_scope(names - set(data.columns), eval_env, depth=1)
         columns = [v for v in (weights, offset) if isinstance(v, str)]
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")

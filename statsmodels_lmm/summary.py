@@ -105,7 +105,9 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
     }
     table.add_dict(info)
     names = xname or results.model.exog_names
-    fixed = summary_params(results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t)
+    fixed = summary_params(
+        results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
+    )
     table.add_df(fixed.map(lambda v: f"{v:.4f}"))
     table.add_df(variance_table(results).set_index("Group"))
     table.add_title(title or "Linear Mixed Model Results")

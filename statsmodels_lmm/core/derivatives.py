@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statsmodels_lmm.core.dense import product
+from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.elimination import half_forms, times_gram
 
 MAX_DENSE_COLUMNS = 2500
@@ -109,7 +110,10 @@ def derivatives(deviance):
 
 def with_exact_hessian(deviance, found):
     """
-    Replace the average information by the exact Hessian.
+    Replace the average information by the Hessian.
+
+    It is exact for one factor and for up to `MAX_DENSE_COLUMNS` random effects;
+    beyond that it is found from central differences of the exact gradient.
 
     Parameters
     ----------
@@ -122,8 +126,38 @@ def with_exact_hessian(deviance, found):
     -------
     Derivatives
     """
-    curvature = found.curvature + found.observed - _expected_information(deviance)
+    if exact_hessian_is_feasible(deviance.elimination.products.plan):
+        curvature = found.curvature + found.observed - _expected_information(deviance)
+    else:
+        curvature = _differenced_gradient(deviance)
     return replace(found, curvature=curvature)
+
+
+def exact_hessian_is_feasible(plan, largest=MAX_DENSE_COLUMNS):
+    """Whether Z'V^-1 Z is block-diagonal or small enough to be formed."""
+    return len(plan.factors) == 1 or sum(f.n_columns for f in plan.factors) <= largest
+
+
+def _differenced_gradient(deviance, step=1e-4):
+    """Central differences of the gradient, shape (m, m)."""
+    products, reml = deviance.elimination.products, deviance.reml
+
+    def gradient_at(entry, change):
+        factors, start = [], 0
+        for f in deviance.factors:
+            move = np.zeros(len(f.rows))
+            if start <= entry < start + len(move):
+                move[entry - start] = change
+            start += len(move)
+            factors.append(f.moved(move))
+        duals = dual_matrices(profiled_deviance(products, factors, reml))
+        return gradient(factors, duals)
+
+    m = sum(len(f.rows) for f in deviance.factors)
+    rows = [
+        (gradient_at(a, step) - gradient_at(a, -step)) / (2 * step) for a in range(m)
+    ]
+    return 0.5 * (np.array(rows) + np.array(rows).T)
 
 
 def _directions(factor):

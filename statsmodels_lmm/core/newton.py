@@ -19,6 +19,7 @@ from statsmodels_lmm.core.dense import eigh
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
+    exact_hessian_is_feasible,
     with_exact_hessian,
 )
 from statsmodels_lmm.core.deviance import profiled_deviance
@@ -133,10 +134,7 @@ def minimize(products, start, reml, settings=Settings()):
     def pivot(covariances, tolerance=0.0):
         return [pivoted_factor(s, b, tolerance) for s, b in zip(covariances, slices)]
 
-    cheap = (
-        len(plan.factors) == 1
-        or sum(f.n_columns for f in plan.factors) <= MAX_DENSE_COLUMNS // 2
-    )
+    cheap = exact_hessian_is_feasible(plan, MAX_DENSE_COLUMNS // 3)
     current = profiled_deviance(products, pivot(start), reml)
     evaluations, radius, exact = 1, 1.0, False
     trace = []

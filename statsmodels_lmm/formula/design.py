@@ -13,6 +13,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.frame import find_column, plain_column, prepare_frame
+from statsmodels_lmm.formula.transforms import default_scope
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
     -------
     Design
     """
-    frame, rows = prepare_frame(data, formula, scope, missing, extra)
+    known = {*default_scope(engine), *scope}
+    frame, rows = prepare_frame(data, formula, known, missing, extra)
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")

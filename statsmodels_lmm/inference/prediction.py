@@ -152,6 +152,14 @@ def new_frame(results, exog, terms):
     """
     model = results.model
     data = to_pandas(pd.DataFrame([exog]) if isinstance(exog, pd.Series) else exog)
+    if model.data.lost and None in (
+        model.data.model_spec,
+        *model.data.effect_specs.values(),
+    ):
+        raise DataError(
+            "the formula uses names that could not be pickled with the model: "
+            + ", ".join(model.data.lost)
+        )
     formula, known = model._parsed, model.data.frame
     texts = [formula.fixed, *formula.offsets, *(t.effects for t in terms)]
     names = set().union(*map(names_in, texts)) & set(map(str, known.columns))
