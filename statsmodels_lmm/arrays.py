@@ -1,14 +1,13 @@
 """The data of a model from arrays: a value for each row, complete rows only."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from statsmodels.tools.sm_exceptions import MissingDataError
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import RandomEffects, group_levels
+from statsmodels_lmm.validation import check_row_values
 
 
 def row_values(values, data, what):
@@ -31,15 +30,21 @@ def row_values(values, data, what):
     """
     if values is None:
         return None
-    if isinstance(values, str):
+    is_column = isinstance(values, str)
+    if is_column:
         if values not in data.columns:
             raise DataError(f"{what}: column '{values}' not in data")
-        values = data[values]
-    values = pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
+        what, values = f"{what} column '{values}'", data[values]
+    try:
+        values = pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} must be numeric") from None
     if values.shape != (len(data),):
         raise DataError(
             f"{what} has shape {values.shape}, the data have {len(data)} rows"
         )
+    # a column may have gaps, whose rows are dropped like any other incomplete row
+    check_row_values(values[~np.isnan(values)] if is_column else values, what)
     return values
 
 
@@ -64,9 +69,7 @@ def without_zero_weights(data, weights, offset):
         Their weights and offset.
     """
     positive = weights != 0
-    warnings.warn(
-        f"{(~positive).sum()} rows of weight 0 dropped", DataWarning, stacklevel=3
-    )
+    warn(f"{(~positive).sum()} rows of weight 0 dropped", DataWarning)
     offset = None if offset is None else offset[positive]
     return data[positive], weights[positive], offset
 
@@ -107,7 +110,7 @@ def complete_rows(endog, exog, random, weights, offset, missing):
     weights, offset = _as_array(weights), _as_array(offset)
     no_weight = weights is not None and (weights == 0).any()
     if no_weight:
-        warnings.warn("rows of weight 0 dropped", DataWarning, stacklevel=3)
+        warn("rows of weight 0 dropped", DataWarning)
     if missing != "none" or no_weight:
         arrays = [endog, exog] + [a for pair in (raw or {}).values() for a in pair[:2]]
         arrays += [a for a in (weights, offset) if a is not None]
@@ -154,7 +157,7 @@ def _groups_and_effects(value, n):
 
 
 def _random_from_arrays(name, groups, effects, names):
-    codes, levels, _ = group_levels([pd.Series(groups)])
+    codes, levels, _ = group_levels([pd.Series(groups, name=name)])
     k = effects.shape[1]
     return RandomEffects(
         str(name), levels, names, GroupedEffects(codes, len(levels), effects, (k,))

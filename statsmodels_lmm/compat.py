@@ -7,10 +7,13 @@ from copy import copy
 
 import numpy as np
 import pandas as pd
+from formulaic.errors import FormulaicError
+from patsy import PatsyError
 from statsmodels.base.data import PandasData
 from statsmodels.formula._manager import FormulaManager
 from statsmodels.tools.data import _to_pandas
 
+from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.transforms import default_scope
 
 __all__ = [
@@ -89,14 +92,18 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         action = "ignore"
     index = frame.index
     frame = frame.reset_index(drop=True)
-    output = manager.get_matrices(
-        formula,
-        frame,
-        eval_env={**default_scope(engine), **scope},
-        pandas=True,
-        na_action=action,
-        prediction=prediction,
-    )
+    try:
+        output = manager.get_matrices(
+            formula,
+            frame,
+            eval_env={**default_scope(engine), **scope},
+            pandas=True,
+            na_action=action,
+            prediction=prediction,
+        )
+    except (PatsyError, FormulaicError, SyntaxError) as error:
+        text = formula if isinstance(formula, str) else "the formula"
+        raise FormulaError(f"{text} cannot be evaluated: {error}") from error
     matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
     for matrix in matrices:
         matrix.index = index

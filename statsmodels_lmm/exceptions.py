@@ -1,5 +1,9 @@
 """What can go wrong, by name."""
 
+import sys
+import warnings
+from pathlib import Path
+
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, ModelWarning
 
 __all__ = [
@@ -8,7 +12,27 @@ __all__ = [
     "DataWarning",
     "FormulaError",
     "RankWarning",
+    "warn",
 ]
+
+PACKAGE = str(Path(__file__).parent)
+
+
+def warn(message, category):
+    """
+    Warn at the line outside this package that led here.
+
+    Parameters
+    ----------
+    message : str
+        What the user can act on.
+    category : type
+        Class of the warning.
+    """
+    frame, level = sys._getframe(), 1
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 class FormulaError(ValueError):
@@ -28,6 +52,7 @@ class FormulaError(ValueError):
     def __init__(self, message, text=None, span=None):
         self.text, self.span = text, span
         if text is not None:
+            text = text.replace("\n", " ")
             start, stop = span or (0, len(text))
             carets = " " * start + "^" * max(1, stop - start)
             message = f"{message}\n    {text}\n    {carets}"

@@ -1,7 +1,5 @@
 """What a model refuses, and what it says after a fit."""
 
-import warnings
-
 import numpy as np
 
 from statsmodels_lmm.exceptions import (
@@ -9,6 +7,7 @@ from statsmodels_lmm.exceptions import (
     DataError,
     DataWarning,
     RankWarning,
+    warn,
 )
 
 
@@ -33,6 +32,8 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
     """
     y, x = np.asarray(endog), np.asarray(exog)
     n = len(y)
+    if not n:
+        raise DataError("the data have no rows")
     y = y.reshape(n, -1)
     for values, what in ((y, "the response"), (x, "the fixed effects")):
         if values.dtype.kind == "c":
@@ -66,15 +67,27 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
             continue
         if values.shape != (n,):
             raise DataError(f"{what} has shape {values.shape}, endog has {n} rows")
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"{what} has missing or infinite values in rows "
-                + _listed(~np.isfinite(values))
-            )
-    if weights is not None and (weights < 0).any():
-        raise DataError(f"weights are negative in rows {_listed(weights < 0)}")
+        check_row_values(values, what)
     for effects in random:
         _check_random(effects, n, check_levels and weights is None, check_levels)
+
+
+def check_row_values(values, what):
+    """
+    Refuse weights or offsets that are not finite, and negative weights.
+
+    Parameters
+    ----------
+    values : ndarray
+        A value for each row.
+    what : str
+        "weights" or "offset", perhaps with the name of the column.
+    """
+    if not np.isfinite(values).all():
+        bad = ~np.isfinite(values)
+        raise DataError(f"{what} has missing or infinite values in rows {_listed(bad)}")
+    if what.startswith("weights") and (values < 0).any():
+        raise DataError(f"{what} negative in rows {_listed(values < 0)}")
 
 
 def _check_random(effects, n, check_levels, check_columns):
@@ -98,15 +111,18 @@ def _check_random(effects, n, check_levels, check_columns):
         if grouped.n_levels * len(names) >= n and len(names) > 1:
             raise DataError(
                 f"{n} rows are not more than the {grouped.n_levels * len(names)} "
-                f"random effects ({', '.join(names)}) by {effects.name}; the model "
+                f"random effects ({_first(names)}) by {effects.name}; the model "
                 "cannot be told from one with less (check_levels=False fits it all "
                 "the same)"
             )
 
 
 def _listed(bad):
-    at = np.flatnonzero(bad)
-    return ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
+    return _first(np.flatnonzero(bad))
+
+
+def _first(items):
+    return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")
 
 
 def check_residual(endog, data):
@@ -138,26 +154,23 @@ def warn_after_fit(results):
         A fit.
     """
     if results.dropped:
-        warnings.warn(
+        warn(
             "the fixed effects are not linearly independent; dropped: "
             + ", ".join(results.dropped),
             RankWarning,
-            stacklevel=3,
         )
     for effects in results.uninformative:
-        warnings.warn(
+        warn(
             f"the fixed effects already tell the levels of {effects} apart; its "
             "variance cannot be estimated and is set to 0",
             DataWarning,
-            stacklevel=3,
         )
     if not results.converged:
-        warnings.warn(
+        warn(
             "the fit stopped before the best variances were found, so its numbers "
             "are provisional (a further step promises a gain of "
             f"{results.optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, or "
             "simplify the random effects: see result.boundary_table() for the terms "
             "the data say little about.",
             ConvergenceWarning,
-            stacklevel=3,
         )

@@ -135,7 +135,7 @@ BAD_FORMULAS = {
     "dot": ("y ~ . + (1|g)", "name the columns", "."),
     "dot last": ("y ~ x + . + (1|g)", "name the columns", "."),
     "equals": ("y = x + (1|g)", "write '~'", "="),
-    "arrow": ("y <- x + (1|g)", "'~'", "<-"),
+    "arrow": ("y <- x + (1|g)", "write '~'", "<-"),
     "factor": ("y ~ factor(f) + (1|g)", r"C\(", "factor"),
     "as.factor": ("y ~ as.factor(f) + (1|g)", r"C\(", "as.factor"),
     "as.numeric": ("y ~ as.numeric(f) + (1|g)", "as.numeric", "as.numeric"),
@@ -222,7 +222,7 @@ def test_missing_column(formula, name, close, data):
         ("y ~ nofunction(x) + (1|g)", "nofunction"),
         ("y ~ x $ z + (1|g)", r"\$"),
         ("y ~ x z + (1|g)", "x z"),
-        ("y ~ x * + (1|g)", ""),
+        ("y ~ x * + (1|g)", r"x \*"),
     ],
 )
 def test_fixed_part_that_cannot_be_evaluated(formula, message, data):
@@ -277,7 +277,7 @@ def test_word_of_python_as_group(data):
 
 def test_column_named_intercept(data):
     renamed = data.rename(columns={"x": "Intercept"})
-    with pytest.raises(DataError, match="'Intercept'.*rename"):
+    with pytest.raises(DataError, match=r"'Intercept'.*rename"):
         crossedmixedlm("y ~ Intercept + (1|g)", renamed)
     assert_same(fit("y ~ z + (1|g)", renamed), fit("y ~ z + (1|g)", data))
 
@@ -341,7 +341,7 @@ def test_missing_values(name, value, dtype, data):
     holes = with_gaps(data, name, value, dtype)
     expected = fit(formula, data.drop(index=GAPS))
     if name == "g":
-        with pytest.warns(DataWarning, match="3 rows.*'g'"):
+        with pytest.warns(DataWarning, match=r"3 rows.*'g'"):
             result = fit(formula, holes)
     else:
         result = fit(formula, holes)
@@ -458,18 +458,18 @@ def test_too_few_rows(n, formula, data):
 def test_more_columns_than_rows():
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=10), rng.normal(size=(10, 15))
-    with pytest.raises(DataError, match="10 rows.*15 fixed effects"):
+    with pytest.raises(DataError, match=r"10 rows.*15 fixed effects"):
         CrossedMixedLM(y, x, random={"g": np.arange(10) % 3})
 
 
 def test_one_level(data):
-    with pytest.raises(DataError, match="g has 1 level.*at least 2"):
+    with pytest.raises(DataError, match=r"g has 1 level.*at least 2"):
         crossedmixedlm("y ~ x + (1|g)", data.assign(g="only"))
 
 
 def test_a_level_for_each_row(data):
     data = data.assign(g=np.arange(N))
-    with pytest.raises(DataError, match="g has as many levels.*check_levels=False"):
+    with pytest.raises(DataError, match=r"g has as many levels.*check_levels=False"):
         crossedmixedlm("y ~ x + (1|g)", data)
     x = np.column_stack([np.ones(N), data["x"]])
     result = fit("y ~ x + (1|g)", data, check_levels=False)
@@ -480,9 +480,12 @@ def test_a_level_for_each_row(data):
 
 
 def test_a_level_for_each_row_with_weights(data):
-    weights = np.exp(np.linspace(-2, 2, N))
-    data = data.assign(g=np.arange(N))
+    rng = np.random.default_rng(4)
+    weights = np.exp(np.linspace(-3, 3, N))
+    y = data["x"] + rng.normal(size=N) + rng.normal(size=N) / np.sqrt(weights)
+    data = data.assign(g=np.arange(N), y=y)
     result = fit("y ~ x + (1|g)", data, weights=weights)
+    assert not result.is_singular
     x = np.column_stack([np.ones(N), data["x"]])
     expected = dense_llf(result, data["y"], x, np.eye(N), weights)
     assert_allclose(result.llf, expected, rtol=1e-9)
@@ -610,7 +613,7 @@ def test_empty_cell(data):
         result = fit("y ~ f*k + (1|g)", data)
     cells = data.assign(cell=data["f"] + data["k"])
     expected = fit("y ~ cell + (1|g)", cells)
-    assert_allclose(result.llf, expected.llf + 0, rtol=1e-2)
+    assert_allclose(result.llf, expected.llf, rtol=1e-10)
     assert_allclose(result.fittedvalues, expected.fittedvalues, rtol=1e-8)
 
 
@@ -882,7 +885,7 @@ def test_two_groups(key, values, data):
 
 def test_decimal_numbers_as_groups(data):
     data = data.assign(g=np.minimum(np.arange(N), 50) / 7)
-    with pytest.warns(DataWarning, match="'g'.*distinct decimal"):
+    with pytest.warns(DataWarning, match=r"'g'.*distinct decimal"):
         crossedmixedlm("y ~ x + (1|g)", data)
 
 
@@ -960,7 +963,7 @@ def test_zero_and_negative_weights(data):
     weights[[2, 5]] = 0, -1
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        with pytest.raises(DataError, match="weights.* negative .*rows 5"):
+        with pytest.raises(DataError, match=r"weights.* negative .*rows 5"):
             crossedmixedlm("y ~ x + (1|g)", data, weights=weights)
 
 
@@ -1022,7 +1025,7 @@ def test_unknown_arguments(data):
         crossedmixedlm("y ~ x + (1|g)", data, weigths="z")
     with pytest.raises(TypeError, match="REML"):
         crossedmixedlm("y ~ x + (1|g)", data).fit(REML=True)
-    with pytest.raises(ValueError, match="missing must be.*'ignore'"):
+    with pytest.raises(ValueError, match=r"missing must be.*'ignore'"):
         crossedmixedlm("y ~ x + (1|g)", data, missing="ignore")
     with pytest.raises(TypeError, match="control"):
         CrossedMixedLM(data["y"], data[["x"]], {"g": data["g"]}, control=1)
@@ -1065,7 +1068,7 @@ def test_missing_values_in_arrays(which, data):
         {"y": y, "x": x[:, 1]}[which][GAPS] = np.nan
     else:
         values[which][GAPS] = np.nan
-    with pytest.raises(DataError, match="missing.*rows 3, 10, 50"):
+    with pytest.raises(DataError, match=r"missing.*rows 3, 10, 50"):
         CrossedMixedLM(y, x, random, **values)
     result = CrossedMixedLM(y, x, random, **values, missing="drop").fit()
     assert_same(result, expected)
@@ -1154,7 +1157,7 @@ def test_new_level_of_nested_groups(data):
 
 def test_new_level_of_a_fixed_effect(data):
     result = fit("y ~ f + (1|g)", data)
-    with pytest.raises(DataError, match="'?f'?.*new|new.*f"):
+    with pytest.raises(DataError, match=r"'?f'?.*new|new.*f"):
         result.predict(data[:6].assign(f="new"))
 
 
@@ -1274,7 +1277,7 @@ WARNINGS = {
     "dependent": lambda d: fit("y ~ x + I(2 * x) + (1|g)", d),
     "fixed group": lambda d: fit("y ~ x + C(g) + (1|g)", d),
     "objects": lambda d: fit("y ~ x + (1|g)", d.assign(x=d["x"].astype(object))),
-    "large": lambda d: fit("y ~ x + (1|g)", d.assign(x=2**60 + d["h"])),
+    "large": lambda d: fit("y ~ x + (1|g)", d.assign(x=2**60 + 1000 * d["h"])),
     "float keys": lambda d: crossedmixedlm(
         "y ~ x + (1|g)", d.assign(g=np.minimum(np.arange(N), 50) / 7)
     ),

@@ -1,6 +1,5 @@
 """Terms and a frame to arrays."""
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,8 +10,9 @@ from statsmodels_lmm.compat import (
     design_matrices,
 )
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.exceptions import DataError, DataWarning
-from statsmodels_lmm.formula.frame import find_column, plain_column, prepare_frame
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.columns import plain_column
+from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.transforms import default_scope
 
 
@@ -275,12 +275,11 @@ def _warn_correlated(term, spec, engine, warned):
     if factors:
         warned.add(term.group)
         name = ", ".join(sorted(factors))
-        warnings.warn(
+        warn(
             f"'||' does not separate the columns of the categorical {name}: as in "
             f"lme4 the term is ({term.effects} | {term.group}); write "
             f"diag({name} | {term.group}) for independent columns",
             DataWarning,
-            stacklevel=6,
         )
 
 
@@ -327,11 +326,14 @@ def _factorize(column):
     """Codes and distinct values of a column, sorted where they can be."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = column.cat.remove_unused_categories()
-        return used.cat.codes.to_numpy(np.int64), pd.Index(used.cat.categories)
-    try:
-        codes, uniques = pd.factorize(column, sort=True)
-    except TypeError:
-        codes, uniques = pd.factorize(column)
+        codes, uniques = used.cat.codes.to_numpy(), used.cat.categories
+    else:
+        try:
+            codes, uniques = pd.factorize(column, sort=True)
+        except TypeError:
+            codes, uniques = pd.factorize(column)
+    if (codes < 0).any():
+        raise DataError(f"grouping factor {column.name} has missing values")
     return codes.astype(np.int64), pd.Index(uniques)
 
 

@@ -244,7 +244,7 @@ def _check_parentheses(tokens, text):
 
 def _check_operators(tokens, text):
     """Refuse what only R understands, with the Python spelling."""
-    for before, token in zip([None, *tokens], tokens):
+    for before, token, depth in zip([None, *tokens], tokens, _depths(tokens)):
         spelling = None
         if token.text == "^":
             spelling = "'^' is R's power; write '**'"
@@ -254,15 +254,22 @@ def _check_operators(tokens, text):
             before is None or before.text in ("~", "+", "-", "*", ":", "/", "(")
         ):
             spelling = "'.' is R's 'all other columns'; name the columns"
-        elif token.text in ("<-", "="):
-            inside_call = _depths(tokens)[tokens.index(token)] > 0
-            spelling = None if inside_call else "write '~' between response and terms"
+        elif depth == 0 and (
+            token.text == "=" or (token.text == "-" and _is_arrow(before, token))
+        ):
+            spelling = "write '~' between response and terms"
+            start = before if token.text == "-" else token
+            raise FormulaError(spelling, text, (start.start, token.stop))
         elif token.text == "factor" or token.text == "as.factor":
             spelling = f"'{token.text}()' is R's; write 'C(...)'"
         elif token.text.startswith("as."):
             spelling = f"'{token.text}()' is R's; convert the column before"
         if spelling:
             raise FormulaError(spelling, text, _span([token]))
+
+
+def _is_arrow(before, token):
+    return before is not None and before.text == "<" and before.stop == token.start
 
 
 def _split_sides(tokens, text):

@@ -1,13 +1,12 @@
 """Likelihood-ratio tests of nested models."""
 
-import warnings
 from math import comb
 
 import numpy as np
 from scipy import stats
 from statsmodels.regression.linear_model import CompareLRTestResult
 
-from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 
 
 class LikelihoodRatioResult(CompareLRTestResult):
@@ -64,11 +63,10 @@ def compare(full, restricted):
     same_fixed = _spans(x0, x)
     refitted = False
     if full.reml and not (mixed and restricted.reml and same_fixed):
-        warnings.warn(
+        warn(
             "refitted by maximum likelihood: REML likelihoods compare only between "
             "mixed models with the same fixed effects",
             DataWarning,
-            stacklevel=3,
         )
         full, refitted = _by_ml(full), True
     if mixed and restricted.reml and not full.reml:

@@ -6,9 +6,9 @@ from statsmodels.base._prediction_inference import PredictionResultsBase
 
 from statsmodels_lmm.compat import design_matrices, to_pandas
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset
-from statsmodels_lmm.formula.frame import find_column, plain_column
-from statsmodels_lmm.formula.parser import names_in
+from statsmodels_lmm.formula.frame import columns_in, find_column
 
 
 def predict(results, exog, transform, random_effects, new_levels, offset):
@@ -63,7 +63,12 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
     fixed, total_offset = _fixed_design(results, frame)
     mean[complete] = model.predict(results.params, fixed, offset=total_offset)
     if offset is not None:
-        mean = mean + np.asarray(offset, dtype=float)
+        offset = np.asarray(offset, dtype=float)
+        if offset.shape != mean.shape:
+            raise DataError(
+                f"offset has shape {offset.shape}, the data have {len(mean)} rows"
+            )
+        mean = mean + offset
     scope, engine = model.data.scope, model.data.engine
     for effects, modes, take in zip(model.random, results._modes, wanted):
         if not any(take):
@@ -162,13 +167,12 @@ def new_frame(results, exog, terms):
         )
     formula, known = model._parsed, model.data.frame
     texts = [formula.fixed, *formula.offsets, *(t.effects for t in terms)]
-    names = set().union(*map(names_in, texts)) & set(map(str, known.columns))
-    needed = [c for c in known.columns if str(c) in names]
     columns = {}
-    for name in needed:
+    for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
         if name not in data.columns:
             raise DataError(f"the new data have no column '{name}'")
-        columns[name] = plain_column(data[name], name, {"fixed"})
+        values = plain_column(data[name], name, {"fixed"})
+        columns[name] = like_known(values, known[name], name)
     frame = pd.DataFrame(columns, index=data.index)
     complete = ~frame.isna().to_numpy().any(axis=1)
     for term in terms:

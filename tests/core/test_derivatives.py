@@ -1,5 +1,7 @@
 """Derivatives against central differences of the criterion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from dense_twin import SHAPES, covariances, design, evaluate, products_of, roots_of
@@ -62,8 +64,6 @@ def test_average_information_is_expected_hessian():
     At the true covariances both have the information as expectation, less what
     profiling the residual variance takes; 4,000 responses leave 5 % of noise.
     """
-    from dataclasses import replace
-
     data = design("2 crossed", n=60)
     relative = covariances(data, "regular")
     roots = roots_of(data, relative)

@@ -9,7 +9,6 @@ are changed to those of the package; the numbers stay, with twelve digits.
 """
 
 import gzip
-import itertools
 import json
 import pathlib
 import re
@@ -136,7 +135,8 @@ def freeze(record, formula):
     data = frame(record["data"])
     model = crossedmixedlm(formula, data, check_levels=False)
     fixed = python_names(record["beta"]["names"], model.exog_names, data)
-    curvature = record["optimum"].get("hessian_eigenvalues_free") or [1.0]
+    curvature = record["optimum"].get("hessian_eigenvalues_free") or []
+    curvature = [c for c in curvature if c is not None] or [1.0]
     frozen = {
         "data": record["data"],
         "formula": formula,
@@ -173,10 +173,7 @@ def digits(values, n=12):
 
 def python_names(wanted, names, data):
     """Our names of columns that lme4 calls `wanted`."""
-    known = {}
-    for name in names:
-        for spelling in r_names(name, data):
-            known[spelling] = name
+    known = {r_name(name, data): name for name in names}
     return [known[sorted_parts(w.replace(" ", ""))] for w in wanted]
 
 
@@ -185,29 +182,29 @@ def sorted_parts(name):
     return ":".join(sorted(name.split(":")))
 
 
-def r_names(name, data):
-    """What R calls a column, with levels by name and by number."""
+def r_name(name, data):
+    """What R calls a column; sum and Helmert codings have numbers."""
     if name == "Intercept":
-        return {"(Intercept)"}
+        return "(Intercept)"
     spellings = []
     for part in name.split(":"):
         part = re.sub(r"^C\((\w+), .*?\)(?=[.\[^]|$)", r"\1", part).replace(" ", "")
         part = part.replace(".Linear", ".L").replace(".Quadratic", ".Q")
         part = part.replace(".Cubic", ".C")
         found = re.fullmatch(r"(\w+)\[(?:([TSH])\.)?(.*)\]", part)
-        if found:
-            factor, coding, level = found.groups()
-            at = list(data[factor].cat.categories).index(level)
-            number = at if coding == "H" else at + 1
-            spellings.append((f"{factor}{level}", f"{factor}{number}"))
+        if found and (found[2] or "T") != "T":
+            at = list(data[found[1]].cat.categories).index(found[3])
+            spellings.append(f"{found[1]}{at + (found[2] == 'S')}")
+        elif found:
+            spellings.append(f"{found[1]}{found[3]}")
         else:
-            spellings.append((part,))
-    return {sorted_parts(":".join(parts)) for parts in itertools.product(*spellings)}
+            spellings.append(part)
+    return sorted_parts(":".join(spellings))
 
 
 def effects_by(group, model):
     """Our grouping factor that lme4 calls `group`."""
-    columns = set(re.sub(r"\.\d+$", "", group).split(":"))
+    columns = set(re.split("[:.]", re.sub(r"\.\d+$", "", group)))
     return next(e for e in model.random if set(e.columns) == columns)
 
 
@@ -222,10 +219,11 @@ def modes(group, value, model, data):
     """Conditional modes of the first levels of a factor, and their variances."""
     effects = effects_by(group, model)
     few = 4
-    variances = [
-        np.array(blocks[:few]).diagonal(axis1=1, axis2=2)
-        for blocks in value["condVar_by_term"]
-    ]
+    blocks = value["condVar_by_term"]
+    blocks = list(blocks.values()) if isinstance(blocks, dict) else blocks
+    blocks = [np.array(b[:few], dtype=float) for b in blocks]
+    blocks = [b[:, None, None] if b.ndim == 1 else b for b in blocks]
+    variances = [b.diagonal(axis1=1, axis2=2) for b in blocks]
     order = [group.split(":").index(c) for c in effects.columns]
     levels = [level.split(":") for level in value["levels"][:few]]
     if len(order) == 1:

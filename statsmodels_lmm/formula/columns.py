@@ -1,0 +1,198 @@
+"""One column of the data as a formula engine can use it, or why not."""
+
+import numbers
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+
+EXACT_INTEGERS = 2**53
+
+DATES = {"date", "datetime", "datetime64", "period", "time", "timedelta", "timedelta64"}
+
+
+def plain_column(column, name, role):
+    """
+    A column as float, int, bool, object or categorical, missing as NaN.
+
+    Parameters
+    ----------
+    column : Series
+        The column.
+    name : hashable
+        Its name.
+    role : set of str
+        What it is used for: "response", "fixed", "random" and "group".
+
+    Returns
+    -------
+    ndarray or ExtensionArray
+
+    Raises
+    ------
+    DataError
+        If the column cannot be used in that role.
+    """
+    if isinstance(column.dtype, pd.SparseDtype):
+        column = column.sparse.to_dense()
+    only_group = role == {"group"}
+    if pd.api.types.is_extension_array_dtype(column.dtype):
+        column = _from_extension(column, only_group)
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        if "response" in role:
+            raise DataError(f"the response '{name}' must be numeric, not categorical")
+        return column.array
+    dates = isinstance(kind, pd.PeriodDtype | pd.DatetimeTZDtype)
+    if dates or kind.kind in "mM":
+        if only_group:
+            return column.array
+        raise _dates(name)
+    if isinstance(kind, pd.IntervalDtype):
+        return column.array if only_group else column.astype("category").array
+    if kind.kind == "c":
+        raise DataError(f"column '{name}' is complex")
+    if kind.kind == "b" and "response" in role:
+        raise _binary(name)
+    if kind.kind == "f":
+        values = column.to_numpy(float)
+        if only_group:
+            _warn_float_keys(values, name)
+        return values
+    if kind.kind in "iu":
+        return _integers(column.to_numpy(), name, only_group)
+    if kind.kind == "b":
+        return column.to_numpy()
+    return column.array if only_group else _object_column(column, name, role)
+
+
+def _dates(name):
+    return DataError(
+        f"column '{name}' holds dates or times; convert it to a number, such as days "
+        "since the first: (x - x.min()).dt.days"
+    )
+
+
+def _binary(name):
+    return DataError(
+        f"the response '{name}' is true/false; a linear mixed model is not a logistic "
+        "one; convert it to 0/1 if you mean a linear model"
+    )
+
+
+def _integers(values, name, only_group):
+    """Integers as int64, whose differences have a sign; float if too large."""
+    if only_group:
+        return values
+    if len(values) and np.abs(values.astype(float)).max() > EXACT_INTEGERS:
+        warn(
+            f"column '{name}' holds integers above 2**53, which lose digits",
+            DataWarning,
+        )
+    fits = not len(values) or values.max() <= np.iinfo(np.int64).max
+    return values.astype(np.int64 if fits else float)
+
+
+def _from_extension(column, only_group):
+    """A nullable, Arrow-backed or string column with a NumPy type."""
+    kind, missing = column.dtype, column.isna()
+    if isinstance(kind, pd.CategoricalDtype | pd.PeriodDtype | pd.IntervalDtype):
+        return column
+    if isinstance(kind, pd.DatetimeTZDtype):
+        return column
+    if str(kind).startswith("dictionary"):
+        values = column.array.__arrow_array__().to_pandas().array
+        return pd.Series(values, index=column.index)
+    if only_group or pd.api.types.is_string_dtype(kind):
+        return column.astype(object).where(~missing, np.nan)
+    if pd.api.types.is_bool_dtype(kind):
+        if missing.any():
+            return column.astype(object).where(~missing, np.nan)
+        return column.astype(bool)
+    if pd.api.types.is_numeric_dtype(kind):
+        if pd.api.types.is_integer_dtype(kind) and not missing.any():
+            unsigned = pd.api.types.is_unsigned_integer_dtype(kind)
+            return pd.Series(
+                column.to_numpy(dtype=np.uint64 if unsigned else np.int64),
+                index=column.index,
+            )
+        values = column.to_numpy(dtype=float, na_value=np.nan)
+        return pd.Series(values, index=column.index)
+    return column.astype(object).where(~missing, np.nan)
+
+
+def _object_column(column, name, role):
+    """Strings stay, numbers become float, a mixture is refused."""
+    values = column.dropna()
+    if pd.api.types.infer_dtype(values) in DATES:
+        raise _dates(name)
+    is_bool = values.map(lambda v: isinstance(v, bool | np.bool_)).to_numpy(bool)
+    is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))
+    is_number = is_number.to_numpy(bool) & ~is_bool
+    if "response" in role and len(values) and is_bool.all():
+        raise _binary(name)
+    if "response" in role and not is_number.all():
+        raise DataError(f"the response '{name}' must be numeric; it holds text")
+    if not is_number.any():
+        return column.where(column.notna(), np.nan).to_numpy(object)
+    if not is_number.all():
+        raise DataError(f"column '{name}' mixes numbers and text")
+    warn(
+        f"column '{name}' holds numbers as Python objects; they are read as floats",
+        DataWarning,
+    )
+    return pd.to_numeric(column.map(float, na_action="ignore")).to_numpy(float)
+
+
+def _warn_float_keys(values, name):
+    if len(values) > 20 and len(np.unique(values)) > 0.5 * len(values):
+        warn(
+            f"grouping column '{name}' holds mostly distinct decimal numbers",
+            DataWarning,
+        )
+
+
+def like_known(values, known, name):
+    """
+    A column of new data with the type that the fit has seen.
+
+    Parameters
+    ----------
+    values : array_like
+        The new column, from `plain_column`.
+    known : Series
+        The column of the fit.
+    name : hashable
+        Its name.
+
+    Returns
+    -------
+    array_like
+        Categorical with the categories of the fit, or float for numbers.
+
+    Raises
+    ------
+    DataError
+        If a level is new.
+    """
+    if pd.api.types.is_numeric_dtype(known.dtype):
+        was_bool = pd.api.types.is_bool_dtype(known.dtype)
+        is_bool = pd.api.types.is_bool_dtype(values)
+        return np.asarray(values, dtype=float) if is_bool and not was_bool else values
+    if isinstance(known.dtype, pd.CategoricalDtype):
+        levels = known.cat.categories
+    else:
+        levels = pd.Index(known.unique())
+    new = pd.Series(values).astype(object)
+    unseen = new[~new.isin(levels) & new.notna()].unique()
+    if len(unseen):
+        listed = ", ".join(map(str, unseen[:5]))
+        raise DataError(
+            f"new levels of '{name}': {listed}; the fit has seen "
+            + ", ".join(map(str, levels[:10]))
+        )
+    if isinstance(known.dtype, pd.CategoricalDtype):
+        return pd.Categorical(new, levels, ordered=known.cat.ordered)
+    return new.to_numpy(object)

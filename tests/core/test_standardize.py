@@ -1,0 +1,145 @@
+"""Shifts and scales leave the standardized data; the way back is exact."""
+
+import numpy as np
+import pytest
+from dense_twin import design
+
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.standardize import (
+    constant_column,
+    independent_columns,
+    standardize,
+)
+
+# as many digits as the shift or scale leaves, and two less
+CLOSE = 1e-12
+
+
+def effects_of(data):
+    return data.factors[0].effects
+
+
+def same(first, second, tolerance=CLOSE):
+    np.testing.assert_allclose(first.endog, second.endog, atol=tolerance)
+    np.testing.assert_allclose(first.exog, second.exog, atol=tolerance)
+    for a, b in zip(first.factors, second.factors):
+        np.testing.assert_allclose(a.effects, b.effects, atol=tolerance)
+
+
+@pytest.fixture
+def data():
+    return design("one factor, 3 effects")
+
+
+def test_standardized_units(data):
+    found = standardize(data.endog, data.exog, data.factors)
+    n, p = data.exog.shape
+    assert np.mean(found.endog**2) == pytest.approx(1.0)
+    np.testing.assert_allclose(found.exog.T @ found.exog / n, np.eye(p), atol=1e-13)
+    np.testing.assert_allclose(found.exog.T @ found.endog, 0.0, atol=1e-11)
+    z = found.factors[0].effects
+    np.testing.assert_allclose(z.T @ z / n, np.eye(3), atol=1e-12)
+
+
+def test_the_way_back(data):
+    found = standardize(data.endog, data.exog, data.factors)
+    beta = np.linalg.lstsq(data.exog, data.endog)[0]
+    np.testing.assert_allclose(found.least_squares, beta, rtol=1e-12)
+    residual = data.endog - data.exog @ beta
+    np.testing.assert_allclose(found.endog * found.response_scale, residual, atol=1e-12)
+    np.testing.assert_allclose(found.exog, data.exog @ found.to_fixed, atol=1e-12)
+    z = effects_of(data)
+    back = found.factors[0].effects
+    np.testing.assert_allclose(z @ found.to_effects[0], back, atol=1e-12)
+    logdet = np.linalg.slogdet(data.exog.T @ data.exog / len(z))[1]
+    assert 2 * found.log_fixed == pytest.approx(logdet)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_scales(data, scale):
+    plain = standardize(data.endog, data.exog, data.factors)
+    scaled = standardize(data.endog * scale, data.exog, data.factors)
+    same(plain, scaled)
+    assert scaled.response_scale == pytest.approx(plain.response_scale * scale)
+    exog = data.exog * [1.0, scale, 1.0 / scale]
+    same(plain, standardize(data.endog, exog, data.factors))
+    f = data.factors[0]
+    effects = f.effects * [1.0, scale, 1.0 / scale]
+    other = GroupedEffects(f.codes, f.n_levels, effects, f.blocks)
+    same(plain, standardize(data.endog, data.exog, [other]))
+
+
+@pytest.mark.parametrize("shift", [1e3, 1e8])
+def test_shifts(data, shift):
+    """A shift takes its digits from the column; the rest is kept."""
+    plain = standardize(data.endog, data.exog, data.factors)
+    tolerance = 1e-14 * shift
+    moved = standardize(data.endog + shift, data.exog, data.factors)
+    same(plain, moved, tolerance)
+    assert moved.least_squares[0] == pytest.approx(plain.least_squares[0] + shift)
+    np.testing.assert_allclose(
+        moved.least_squares[1:], plain.least_squares[1:], atol=tolerance
+    )
+    exog = data.exog + [0.0, shift, -shift]
+    same(plain, standardize(data.endog, exog, data.factors), tolerance)
+    f = data.factors[0]
+    effects = f.effects + [0.0, shift, -shift]
+    other = GroupedEffects(f.codes, f.n_levels, effects, f.blocks)
+    same(plain, standardize(data.endog, data.exog, [other]), tolerance)
+
+
+def test_adding_fixed_effects(data):
+    plain = standardize(data.endog, data.exog, data.factors)
+    moved = standardize(data.endog + data.exog @ [3.0, 4.0, 5.0], data.exog, [])
+    np.testing.assert_allclose(moved.endog, plain.endog, atol=CLOSE)
+    np.testing.assert_allclose(
+        moved.least_squares, plain.least_squares + [3.0, 4.0, 5.0], rtol=1e-12
+    )
+
+
+def test_weights(data):
+    """Weighted data are data multiplied by the roots of the weights."""
+    w = np.random.default_rng(1).uniform(0.5, 2.0, len(data.endog))
+    root = np.sqrt(w)
+    found = standardize(data.endog, data.exog, data.factors, w)
+    beta = np.linalg.lstsq(data.exog * root[:, None], data.endog * root)[0]
+    np.testing.assert_allclose(found.least_squares, beta, rtol=1e-12)
+    np.testing.assert_allclose(
+        found.endog * found.response_scale,
+        (data.endog - data.exog @ beta) * root,
+        atol=1e-12,
+    )
+    back = data.factors[0].effects @ found.to_effects[0] * root[:, None]
+    np.testing.assert_allclose(found.factors[0].effects, back, atol=1e-12)
+    assert found.log_weights == pytest.approx(np.log(w).sum())
+
+
+def test_blocks_are_not_mixed():
+    data = design("one factor, blocks 1 and 2")
+    change = standardize(data.endog, data.exog, data.factors).to_effects[0]
+    assert not change[0, 1:].any()
+    assert not change[1:, 0].any()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_rank(data, scale):
+    """Redundant columns are found whatever their scale, the later ones dropped."""
+    a, b, c = data.exog.T
+    exog = np.column_stack([a, b, (a - 2 * b) * scale, c * scale, np.zeros_like(a)])
+    assert standardize(data.endog, exog, data.factors).kept.tolist() == [0, 1, 3]
+    noise = np.random.default_rng(1).standard_normal(len(a))
+    nearly = np.column_stack([a, b, a - 2 * b + 1e-4 * noise])
+    assert standardize(data.endog, nearly, data.factors).kept.tolist() == [0, 1, 2]
+
+
+def test_independent_columns():
+    assert independent_columns(np.zeros((4, 2))).tolist() == []
+    x = np.arange(4.0)[:, None]
+    assert independent_columns(np.hstack([x, 1e-300 * x, x**2])).tolist() == [0, 2]
+
+
+def test_constant_column():
+    x = np.arange(3.0)[:, None]
+    assert constant_column(np.hstack([x, 0 * x, 0 * x + 2])) == 2
+    assert constant_column(x) is None
+    assert constant_column(x[:, :0]) is None

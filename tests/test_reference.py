@@ -1,0 +1,136 @@
+"""Fits agree with those of lme4, run to a much tighter optimum than its default."""
+
+import functools
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from reference.frames import frame
+
+from statsmodels_lmm.formula.api import crossedmixedlm
+
+FITS = json.loads((pathlib.Path(__file__).parent / "reference/fits.json").read_text())
+
+CRITERION = 1e-6
+PARAMETER = 1e-3
+QUADRATIC = 2e-3
+CURVATURE = 5e-3
+"""
+What the precision of the references allows. Their criterion is within 1e-9 of the
+minimum, so a parameter that the criterion determines to one standard error is known
+to about 3e-5 of it; flat and singular directions are known worse. Covariances are
+quadratic in the parameters, and conditional variances a ratio of such.
+"""
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the fixed effects are not linearly"),
+    pytest.mark.filterwarnings("ignore:'||' does not separate"),
+    pytest.mark.filterwarnings("ignore:1 rows dropped"),
+]
+
+
+@functools.cache
+def fit(name):
+    saved = FITS[name]
+    model = crossedmixedlm(
+        saved["formula"],
+        frame(saved["data"]),
+        weights=saved["weights"],
+        offset=saved["offset"],
+        check_levels=False,
+    )
+    return model.fit(reml=saved["reml"])
+
+
+def by_factor(result, found):
+    """What is a dict by factor if there are several factors, as such always."""
+    factors = [effects.name for effects in result.model.random]
+    return found if len(factors) > 1 else {factors[0]: found}
+
+
+def largest(gap):
+    """Largest absolute value, NaN if one is NaN."""
+    return np.abs(np.asarray(gap, dtype=float)).max()
+
+
+def square(rows):
+    """A symmetric matrix from its lower triangle."""
+    lower = np.array([row + [0.0] * (len(rows) - len(row)) for row in rows])
+    return lower + np.tril(lower, -1).T
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_optimum(name):
+    saved, result = FITS[name], fit(name)
+    assert result.converged
+    assert result.optimum.evaluations <= 20
+    assert -2 * result.llf <= saved["criterion"] + CRITERION
+    assert result.nobs == saved["n"]
+    assert result.llf == pytest.approx(saved["llf"], rel=0, abs=CRITERION)
+    assert result.aic == pytest.approx(saved["aic"], rel=0, abs=CRITERION)
+    assert result.bic == pytest.approx(saved["bic"], rel=0, abs=CRITERION)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fixed_effects(name):
+    saved, result = FITS[name], fit(name)
+    names, se = saved["fixed"], np.array(saved["se"])
+    assert sorted(result.params.index[result.params.isna()]) == saved["dropped"]
+    gap = (result.params[names] - saved["beta"]) / se
+    assert largest(gap) < PARAMETER
+    assert largest(result.bse[names] / se - 1) < PARAMETER
+    if "vcov" in saved:
+        gap = result.cov_params().loc[names, names] - square(saved["vcov"])
+        assert largest(gap / np.outer(se, se)) < QUADRATIC
+
+
+@pytest.mark.parametrize("name", [n for n, saved in FITS.items() if not saved["flat"]])
+def test_variances(name):
+    saved, result = FITS[name], fit(name)
+    sigma = saved["sigma"]
+    assert np.sqrt(result.scale) == pytest.approx(sigma, rel=PARAMETER)
+    matrices = by_factor(result, result.cov_re)
+    for term in saved["varcorr"]:
+        names, theirs = term["effects"], np.array(term["cov"])
+        ours = matrices[term["group"]].loc[names, names]
+        sd = np.sqrt(np.diag(theirs)) + 1e-3 * sigma
+        assert largest((ours - theirs) / np.outer(sd, sd)) < QUADRATIC
+
+
+@pytest.mark.parametrize("name", [n for n, saved in FITS.items() if not saved["flat"]])
+def test_modes(name):
+    saved, result = FITS[name], fit(name)
+    table = result.random_effects_table().set_index(["group", "effect", "level"])
+    for factor in saved["modes"]:
+        for j, effect in enumerate(factor["effects"]):
+            ours = table.loc[(factor["group"], effect)].loc[factor["levels"]]
+            modes = np.array(factor["modes"])[:, j]
+            scale = largest(modes) + 1e-3 * saved["sigma"]
+            assert largest(ours["mode"] - modes) < QUADRATIC * scale
+            variances = np.array(factor["variances"])[:, j]
+            scale = variances + (1e-3 * saved["sigma"]) ** 2
+            assert largest((ours["sd"] ** 2 - variances) / scale) < CURVATURE
+
+
+@pytest.mark.parametrize("name", [n for n, saved in FITS.items() if not saved["flat"]])
+def test_predictions(name):
+    saved, result = FITS[name], fit(name)
+    limit = QUADRATIC * (result.fittedvalues.std() + saved["sigma"])
+    assert largest(result.fittedvalues.iloc[:6] - saved["fitted"]) < limit
+    for block in saved["predict"]:
+        new = pd.DataFrame(block["new"])
+        for key, conditional in (("population", False), ("conditional", True)):
+            if block[key] is None:
+                continue
+            ours = result.predict(
+                new, random_effects=conditional, new_levels="population"
+            )
+            theirs = np.array(block[key], dtype=float)
+            assert (ours.isna() == np.isnan(theirs)).all()
+            assert largest((ours - theirs).fillna(0.0)) < limit
+
+
+def test_evaluations_altogether():
+    assert np.median([fit(name).optimum.evaluations for name in FITS]) <= 7
