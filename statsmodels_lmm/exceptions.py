@@ -1,6 +1,7 @@
 """What can go wrong, by name."""
 
 import sys
+import types
 import warnings
 from pathlib import Path
 
@@ -29,7 +30,8 @@ def warn(message, category):
     category : type
         Class of the warning.
     """
-    frame, level = sys._getframe(), 1
+    frame: types.FrameType | None = sys._getframe()
+    level = 1
     while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)

@@ -62,6 +62,8 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         parameters too.
     df_model : float
         Rank of X less the constant, as statsmodels.
+    residual_share : float
+        Residual variance over that of the least-squares residuals.
     n_params : int
         Fixed effects, relative covariance parameters and sigma, as lme4 counts.
     """
@@ -97,6 +99,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         self._llf = -0.5 * self.deviance_criterion
         kept = set(data.kept.tolist())
         names = model.exog_names
+        self.residual_share = float(deviance.scale)
         self.dropped = [n for i, n in enumerate(names) if i not in kept]
         self.uninformative = uninformative
 

@@ -186,6 +186,11 @@ def notes(results):
         lines.append(
             "Fewer than 5 levels, so the variance is known poorly: " + ", ".join(few)
         )
+    if results.residual_share < 1e-6:
+        lines.append(
+            "The residual variance is almost 0: the random effects reproduce the "
+            "response."
+        )
     lines += boundary_notes(results)
     lowest = min(e.min() for e in optimum.dual_eigenvalues)
     state = "proved" if results.converged else "NOT proved"

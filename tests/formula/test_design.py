@@ -287,6 +287,12 @@ def test_offset(text, expected, engine):
     assert_allclose(model.offset, expected + Z)
 
 
+@pytest.mark.parametrize("text", ["offset(f)", "offset(C(f))", "offset(bs(x, df=4))"])
+def test_offset_of_several_columns(text, engine):
+    with pytest.raises(ValueError, match="offset"):
+        model_of(f"y ~ x + {text} + (1|g)")
+
+
 def test_double_bar_with_a_factor(engine):
     """The columns of a factor stay correlated, as in lme4, and it is said once."""
     with pytest.warns(DataWarning) as caught:
@@ -321,6 +327,28 @@ def test_names_of_a_function(engine):
     model = crossedmixedlm("y ~ 1 + offset(shift * z) + (cubed(x)|g)", data)
     assert_allclose(model.offset, 2.5 * Z)
     check_random(model, ("g", G, [ONE, X**3], [2]))
+
+
+@pytest.mark.parametrize("index", [ROW + 100, ROW[::-1]])
+def test_series_with_the_index_of_the_data(index, engine):
+    data = frame().set_axis(index)
+    double = 2 * data["x"]
+    model = crossedmixedlm("y ~ double + offset(double) + (double|g)", data)
+    assert_allclose(model.exog, np.column_stack([ONE, 2 * X]))
+    assert_allclose(model.offset, 2 * X)
+    check_random(model, ("g", G, [ONE, 2 * X], [2]))
+    assert list(double.index) == list(index)
+
+
+def test_arrays_as_long_as_data_with_incomplete_rows(engine):
+    data = frame()
+    data.loc[3, "y"] = np.nan
+    double, triple = 2 * X, 3 * data["x"]
+    model = crossedmixedlm("y ~ double + offset(triple) + (double|g)", data)
+    kept = ROW != 3
+    assert_allclose(model.exog[:, 1], double[kept])
+    assert_allclose(model.random[0].grouped.effects[:, 1], double[kept])
+    assert_allclose(model.offset, triple[kept])
 
 
 @pytest.mark.parametrize(
