@@ -7,6 +7,7 @@ from statsmodels.tools.sm_exceptions import MissingDataError
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import RandomEffects, group_levels
+from statsmodels_lmm.formula.frame import rows_text
 from statsmodels_lmm.validation import check_row_values
 
 
@@ -69,7 +70,7 @@ def without_zero_weights(data, weights, offset):
         Their weights and offset.
     """
     positive = weights != 0
-    warn(f"{(~positive).sum()} rows of weight 0 dropped", DataWarning)
+    warn(f"{rows_text((~positive).sum())} of weight 0 dropped", DataWarning)
     offset = None if offset is None else offset[positive]
     return data[positive], weights[positive], offset
 

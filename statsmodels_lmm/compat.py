@@ -101,7 +101,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
             na_action=action,
             prediction=prediction,
         )
-    except (PatsyError, FormulaicError, SyntaxError) as error:
+    except (PatsyError, FormulaicError, SyntaxError, TypeError, ValueError) as error:
         text = formula if isinstance(formula, str) else "the formula"
         raise FormulaError(f"{text} cannot be evaluated: {error}") from error
     matrices = [pd.DataFrame(m) for m in _as_tuple(output)]

@@ -21,7 +21,7 @@ from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.mixedlm import random_terms
-from statsmodels_lmm.formula.parser import names_in, parse
+from statsmodels_lmm.formula.parser import TRANSFORMS, names_in, parse
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
@@ -221,7 +221,14 @@ class CrossedMixedLM(LikelihoodModel):
         pieces = [parsed.response, parsed.fixed, *parsed.offsets]
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
         engine = current_engine()
-        scope = caller_scope(names - set(data.columns), eval_env, depth=1)
+        scope = {
+            name: value
+            for name, value in caller_scope(
+                names - set(data.columns), eval_env, depth=1
+            ).items()
+            # a variable called Q is not meant where Q('my column') is written
+            if name not in TRANSFORMS or callable(value) or name == "np"
+        }
         columns = [v for v in (weights, offset) if isinstance(v, str)]
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")
@@ -257,7 +264,7 @@ class CrossedMixedLM(LikelihoodModel):
         model.data.frame = design.frame
         FormulaData.adopt(
             model.data,
-            scope,
+            design.scope,
             engine,
             design.effect_specs,
         )

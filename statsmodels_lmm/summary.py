@@ -178,7 +178,8 @@ def notes(results):
     model, optimum = results.model, results.optimum
     lines = []
     if model.n_dropped:
-        lines.append(f"{model.n_dropped} incomplete rows were dropped.")
+        rows = "row was" if model.n_dropped == 1 else "rows were"
+        lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
     if results.dropped:
         lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
     few = [e.name for e in model.random if e.n_levels < 5]

@@ -254,7 +254,11 @@ def test_derivatives_in_theta(name, formula, reml):
         change = model.score(up, reml=reml) - model.score(down, reml=reml)
         hessian.append(change / (2 * step))
     # rounding of the criterion, some 1e-13, over the step; truncation is less
-    np.testing.assert_allclose(model.score(theta, reml=reml), score, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        model.score(theta, reml=reml), score, rtol=1e-6, atol=1e-6
+    )
     exact = model.hessian(theta, reml=reml)
-    np.testing.assert_allclose(exact, hessian, rtol=1e-6, atol=1e-6 * np.abs(exact).max())
+    np.testing.assert_allclose(
+        exact, hessian, rtol=1e-6, atol=1e-6 * np.abs(exact).max()
+    )
     np.testing.assert_array_equal(model.information(theta, reml=reml), -exact)

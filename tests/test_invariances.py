@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from statsmodels_lmm.exceptions import DataError
@@ -90,6 +90,18 @@ def modes(result):
     return table.set_index(["group", "effect", "level"])["mode"].sort_index()
 
 
+def dense_log_v(result, frame):
+    """Log |I + Z S Z'| of a fit with weights w, from n x n matrices."""
+    v = np.eye(len(frame))
+    root = np.sqrt(frame["w"].to_numpy())
+    for effects, covariance in zip(result.model.random, result._covariances()):
+        grouped = effects.grouped
+        z = grouped.effects * root[:, None]
+        same = grouped.codes[:, None] == grouped.codes
+        v += same * (z @ covariance @ z.T) / result.scale
+    return np.linalg.slogdet(v)[1]
+
+
 def assert_same(first, second, tolerance=SAME, scale=1.0, shift=0.0):
     """
     The same fit, the second in units of the response `scale` times larger.
@@ -101,7 +113,9 @@ def assert_same(first, second, tolerance=SAME, scale=1.0, shift=0.0):
     freedom = first.df_resid if first.reml else first.nobs
     expected = criterion(first) + 2.0 * freedom * np.log(scale) + shift
     assert criterion(second) == pytest.approx(expected, rel=1e-9, abs=CRITERION)
-    np.testing.assert_allclose(second.theta, first.theta, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(
+        second.theta, first.theta, rtol=tolerance, atol=tolerance
+    )
     size = np.sqrt(first.scale)
     assert np.sqrt(second.scale) == pytest.approx(size * scale, rel=tolerance)
     np.testing.assert_allclose(
@@ -232,7 +246,8 @@ def test_adding_fixed_effects(formula, seed, move):
     first = fit(formula, data)
     second = fit(formula, data.assign(y=data["y"] + move[0] + move[1] * data["x"]))
     np.testing.assert_allclose(second.theta, first.theta, atol=SAME)
-    np.testing.assert_allclose(second.params - move, first.params, atol=SAME)
+    moved = np.asarray(second.params) - move
+    np.testing.assert_allclose(moved, first.params, atol=SAME)
     np.testing.assert_allclose(second.bse, first.bse, rtol=SAME)
     assert criterion(second) == pytest.approx(criterion(first), abs=CRITERION)
 
@@ -327,23 +342,19 @@ def test_weight_two_is_a_row_twice(formula, seed):
     weighted = crossedmixedlm(formula, data, weights=np.full(len(data), 2.0))
     doubled = crossedmixedlm(formula, twice)
     n = len(data)
-    theta = np.asarray(weighted.fit().theta)
-    found = []
-    for other in (theta, 0.5 * theta, 0.0 * theta):
-        # -2 l + n log w = log |V| + n (1 + log(2 pi r^2 / n)), and the same with 2 n
-        one = -2.0 * weighted.loglike(other, reml=False) + n * np.log(2.0)
-        two = -2.0 * doubled.loglike(other, reml=False)
-        log_r2 = (two - one) / n - 1.0 - np.log(2.0 * np.pi) + 2.0 * np.log(2.0 * n)
-        found.append(log_r2 - np.log(n))
+    result = weighted.fit(reml=False)
+    theta = np.asarray(result.theta)
+
+    def log_r2(theta):
+        """From -2 l + n log w = log |V| + n (1 + log(2 pi r^2 / n)), and with 2 n."""
+        one = -2.0 * weighted.loglike(theta, reml=False) + n * np.log(2.0)
+        two = -2.0 * doubled.loglike(theta, reml=False)
+        return (two - one) / n - 1.0 - np.log(2.0 * np.pi) + np.log(4.0 * n)
+
     # at theta = 0 r^2 is the weighted sum of squares of OLS
     ssr = 2.0 * smf.ols("y ~ x", data).fit().ssr
-    assert found[-1] == pytest.approx(np.log(ssr), abs=1e-10)
-    scale = weighted.fit(reml=False)
-    at = np.asarray(scale.theta)
-    one = -2.0 * weighted.loglike(at, reml=False) + n * np.log(2.0)
-    two = -2.0 * doubled.loglike(at, reml=False)
-    log_r2 = (two - one) / n - 1.0 - np.log(2.0 * np.pi) + np.log(4.0 * n)
-    assert np.exp(log_r2) == pytest.approx(n * scale.scale, rel=1e-9)
+    assert np.exp(log_r2(0.0 * theta)) == pytest.approx(ssr, rel=1e-10)
+    assert np.exp(log_r2(theta)) == pytest.approx(n * result.scale, rel=1e-10)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -360,23 +371,18 @@ def test_weights_of_means(formula, seed):
     every = means.iloc[at].assign(y=means["y"].to_numpy()[at] + noise)
     weighted = crossedmixedlm(formula, means, weights=rows.astype(float))
     whole = crossedmixedlm(formula, every)
-    m = len(weighted.fit().theta)
-    theta = np.linspace(1.0, 0.5, m)
-    # r^2 differs by the noise within rows, log |V| not at all
-    differences = []
-    for other in (theta, 0.0 * theta):
-        one = -2.0 * weighted.loglike(other, reml=False) + np.log(rows).sum()
-        two = -2.0 * whole.loglike(other, reml=False)
-        differences.append((one, two))
-    ols = smf.ols("y ~ x", every).fit()
-    wls = smf.wls("y ~ x", means, weights=rows).fit()
-    assert ols.ssr - wls.ssr == pytest.approx((noise**2).sum(), rel=1e-9)
-    for (one, two), n_one, n_two in [(differences[1], len(means), len(every))]:
-        logs = [
-            n * (1.0 + np.log(2.0 * np.pi * ssr / n))
-            for n, ssr in ((n_one, wls.ssr), (n_two, ols.ssr))
-        ]
-        assert [one, two] == pytest.approx(logs, rel=1e-12)
+    within = (noise**2).sum()
+    n, m = len(every), len(means)
+
+    result = weighted.fit(reml=False)
+    theta, r2 = np.asarray(result.theta), m * result.scale
+    one = -2.0 * result.llf + np.log(rows).sum()
+    log_v = one - m * (1.0 + np.log(2.0 * np.pi * r2 / m))
+    assert log_v == pytest.approx(dense_log_v(result, means.assign(w=rows)), abs=1e-9)
+    # the rows have the same log |V|, and in r^2 what varies about the means
+    two = -2.0 * whole.loglike(theta, reml=False)
+    expected = log_v + n * (1.0 + np.log(2.0 * np.pi * (r2 + within) / n))
+    assert two == pytest.approx(expected, abs=CRITERION)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -620,8 +626,9 @@ def test_storage(formula, seed, tmp_path_factory):
         again = other.model.fit()
         assert again.llf == result.llf
         assert (again.theta == result.theta).all()
-        assert other.summary().as_text().splitlines()[-3:] == (
-            result.summary().as_text().splitlines()[-3:]
+        assert (
+            other.summary().as_text().splitlines()[-3:]
+            == (result.summary().as_text().splitlines()[-3:])
         )
 
 
@@ -709,9 +716,9 @@ def test_spoiled_responses(how, formula, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)
             result = fit(formula, data)
-    except DataError as error:
-        assert how in ("only a", "only x", "constant", "tiny", "huge outlier")
-        assert len(str(error)) > 20
+    except DataError:
+        # the one that differs may be alone in its cell
+        assert how in ("only a", "only x", "constant", "tiny", "one differs")
         return
     assert np.isfinite(result.llf)
     assert np.isfinite(result.scale)
@@ -734,23 +741,23 @@ def test_one_factor_is_mixedlm(effects, k, reml, seed):
     """
     statsmodels' MixedLM on what it can do.
 
-    Its optimizer stops at slopes of some 1e-5; where it ends, our criterion is the
-    same function, and ours is not worse.
+    The same likelihood at its estimates. Its optimizer often stops early: ours is
+    never worse, and where the likelihoods agree to 1e-7 the estimates do, too.
     """
     data = simulate(seed, n=160, sd=(1.2, 0.0, 0.9))
     ours = crossedmixedlm(f"y ~ x + ({effects} | a)", data).fit(reml=reml)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = smf.mixedlm("y ~ x", data, groups="a", re_formula=f"~{effects}")
-        theirs = theirs.fit(reml=reml, method=["bfgs", "lbfgs"])
+        theirs = theirs.fit(reml=reml, method=["bfgs", "lbfgs"], gtol=1e-8)
     root = np.linalg.cholesky(np.asarray(theirs.cov_re) / theirs.scale)
     theta = root.T[np.triu_indices(k)]
-    # MixedLM's REML likelihood is ours
     same = ours.model.loglike(theta, reml=reml)
     assert theirs.llf == pytest.approx(same, abs=1e-6)
     assert ours.llf >= theirs.llf - 1e-8
-    assert ours.llf == pytest.approx(theirs.llf, abs=1e-4)
+    assume(ours.llf - theirs.llf < 1e-7)
+    # sqrt(2e-7) in standardized directions
     np.testing.assert_allclose(ours.fe_params, theirs.fe_params, atol=1e-3)
     np.testing.assert_allclose(ours.bse_fe, theirs.bse_fe, atol=1e-3)
-    np.testing.assert_allclose(ours.cov_re, theirs.cov_re, atol=2e-2)
-    assert ours.scale == pytest.approx(theirs.scale, abs=1e-3)
+    np.testing.assert_allclose(ours.cov_re, theirs.cov_re, rtol=1e-3, atol=3e-3)
+    assert ours.scale == pytest.approx(theirs.scale, rel=1e-3)

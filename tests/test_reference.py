@@ -27,7 +27,7 @@ quadratic in the parameters, and conditional variances a ratio of such.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the fixed effects are not linearly"),
     pytest.mark.filterwarnings("ignore:'||' does not separate"),
-    pytest.mark.filterwarnings("ignore:1 rows dropped"),
+    pytest.mark.filterwarnings("ignore:1 row dropped"),
 ]
 
 

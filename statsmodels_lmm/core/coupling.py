@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.dense import product, transpose
+from statsmodels_lmm.core.dense import product, symmetric, transpose
 
 
 @dataclass(frozen=True)
@@ -142,11 +142,16 @@ class SparseCoupling:
         return product.reshape(-1, self.k_effects, columns.shape[-1])
 
     def quadratic(self, middle):
-        """T_g C T_g', shape (l, k, k), for a symmetric C of shape (q, q)."""
+        """
+        T_g C T_g', shape (l, k, k), for a symmetric C of shape (q, q).
+
+        Only the lower triangle of C is read.
+        """
         k = self.k_effects
         n_levels = self.matrix.shape[0] // k
         out = np.empty((n_levels, k, k))
         if self._pairs is None:
+            middle = symmetric(middle)
             step = max(1, 2**25 // (k * self.matrix.shape[1]))
             for start in range(0, n_levels, step):
                 part = self.matrix[start * k : (start + step) * k]

@@ -97,6 +97,9 @@ are put off. They mark a saddle, but also the inside of a curved valley of
 parameters that the data cannot tell apart, where they mislead.
 """
 
+ROUNDING = 1e-14
+"""Relative error of the criterion."""
+
 POLISHED = 1e-18
 """Promised decrease below which the parameters have all the digits there are."""
 
@@ -169,7 +172,7 @@ def minimize(products, start, reml, settings=Settings()):
             trial = None
             radius = 0.25 * float(length)
             step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
-            if promised < settings.tol:
+            if promised < limit:
                 break
         if trial is None:
             break

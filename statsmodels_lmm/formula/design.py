@@ -12,7 +12,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
-from statsmodels_lmm.formula.frame import find_column, prepare_frame
+from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
 from statsmodels_lmm.formula.transforms import default_scope
 
 
@@ -121,6 +121,8 @@ class Design:
         How to evaluate the effect columns again, by their formula.
     offset : ndarray or None
         Sum of the offsets in the formula.
+    scope : dict
+        Names that are not columns; those as long as the data have the rows used.
     frame : DataFrame
         The columns and rows that were used.
     rows : ndarray
@@ -133,6 +135,7 @@ class Design:
     random: tuple
     effect_specs: dict
     offset: np.ndarray
+    scope: dict
     frame: pd.DataFrame
     rows: np.ndarray
 
@@ -162,6 +165,7 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
     """
     known = {*default_scope(engine), *scope}
     frame, rows = prepare_frame(data, formula, known, missing, extra)
+    scope = {name: _used_rows(value, len(data), rows) for name, value in scope.items()}
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
@@ -180,7 +184,18 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
         _random_effects(terms, frame, scope, engine, specs, warned)
         for terms in by_group.values()
     )
-    return Design(endog, exog, spec, random, specs, offset, frame, rows)
+    return Design(endog, exog, spec, random, specs, offset, scope, frame, rows)
+
+
+def _used_rows(value, n_rows, rows):
+    """The rows used of a variable of the caller that is as long as the data."""
+    if not isinstance(value, np.ndarray | pd.Series | pd.Categorical):
+        return value
+    if value.ndim == 0 or len(value) != n_rows:
+        return value
+    if isinstance(value, pd.Series):
+        return value.iloc[rows].reset_index(drop=True)
+    return value[rows]
 
 
 def check_finite(columns, what, labels):
@@ -202,7 +217,8 @@ def check_finite(columns, what, labels):
         at = labels[np.flatnonzero(bad.any(axis=1))]
         listed = ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
         raise DataError(
-            f"'{column}' in {what} is infinite or undefined in {len(at)} rows: {listed}"
+            f"'{column}' in {what} is infinite or undefined in "
+            f"{rows_text(len(at))}: {listed}"
         )
 
 
@@ -229,7 +245,9 @@ def evaluate_offset(offsets, frame, scope, engine):
         return None
     total = np.zeros(len(frame))
     for expression in offsets:
-        _, columns, _ = design_matrices(f"0 + I({expression})", frame, scope, engine)
+        _, columns, spec = design_matrices(f"0 + I({expression})", frame, scope, engine)
+        if columns.shape[1] != 1 or categorical_factors(spec, engine):
+            raise DataError(f"offset({expression}) is not one numeric column")
         check_finite(columns, f"offset({expression})", frame.index)
         total += columns.to_numpy(float)[:, 0]
     return total
@@ -319,6 +337,8 @@ def group_levels(columns):
     keys = tuple(LevelKeys(uniques, codes[first]) for codes, uniques in factorized)
     labels = [k.uniques.astype(str).to_numpy()[k.codes] for k in keys]
     levels = pd.Index([":".join(parts) for parts in zip(*labels)])
+    if not levels.is_unique:
+        levels = pd.Index(list(zip(*labels)), tupleize_cols=False)
     return combined.astype(np.int64), levels, keys
 
 

@@ -62,13 +62,18 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
             raise DataError(f"no complete row is left: missing values in {listed}")
         grouping = [n for n, role in roles.items() if "group" in role and counts[n]]
         for name in grouping:
+            dropped = rows_text(counts[name])
             warn(
-                f"{counts[name]} rows dropped: no value in grouping column '{name}'",
-                DataWarning,
+                f"{dropped} dropped: no value in grouping column '{name}'", DataWarning
             )
     rows = np.flatnonzero(~incomplete)
     frame = frame.iloc[rows]
     return _drop_unused_levels(frame, roles), rows
+
+
+def rows_text(count):
+    """Count rows in words, such as "1 row" or "3 rows"."""
+    return f"{count} row" + ("s" if count != 1 else "")
 
 
 def column_roles(data, formula, scope):

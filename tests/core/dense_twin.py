@@ -109,10 +109,7 @@ class DenseTwin:
         k = f.k_effects
         full = self.z[i].T @ matrix @ self.z[i]
         return np.array(
-            [
-                full[g * k : (g + 1) * k, g * k : (g + 1) * k]
-                for g in range(f.n_levels)
-            ]
+            [full[g * k : (g + 1) * k, g * k : (g + 1) * k] for g in range(f.n_levels)]
         )
 
     def scores(self, i):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from dense_twin import covariances, design, products_of, roots_of
 
-from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.derivatives import dual_matrices
+from statsmodels_lmm.core.deviance import profiled_deviance
 
 NAMES = [
     "one factor",
@@ -88,9 +88,7 @@ def test_batch_is_a_loop(name, kinds, moving, reml):
         for what in ("diagonal", "level_sums", "projected"):
             each = np.stack([getattr(d.selected, what)[i] for d in loop])
             close(getattr(batch.selected, what)[i], each)
-        close(
-            dual_matrices(batch)[i], np.stack([dual_matrices(d)[i] for d in loop])
-        )
+        close(dual_matrices(batch)[i], np.stack([dual_matrices(d)[i] for d in loop]))
 
 
 def test_two_batch_axes():

@@ -53,9 +53,7 @@ def test_relabelling_goes_back(name):
         assert factor.effects is data.factors[i].effects
     for (i, j), parents in plan.parents.items():
         assert (np.diff(parents) >= 0).all()
-        assert np.array_equal(
-            parents[plan.factors[i].codes], plan.factors[j].codes
-        )
+        assert np.array_equal(parents[plan.factors[i].codes], plan.factors[j].codes)
 
 
 def test_shapes_of_plans():

@@ -6,8 +6,8 @@ from dense_twin import (
     SHAPES,
     DenseTwin,
     Design,
-    design,
     dense_z,
+    design,
     products_of,
     user_order,
 )
@@ -150,11 +150,11 @@ def test_optimum_by_the_dense_twin(name, reml):
     twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
     assert float(deviance.value) == pytest.approx(twin.value, abs=1e-9)
     for i, f in enumerate(data.factors):
-        dual, l = twin.dual(i), roots[i].matrix
+        dual, root = twin.dual(i), roots[i].matrix
         for block in f.block_slices:
             information = np.trace(twin.level_sum(i)[block, block])
             own = dual[block, block]
-            assert np.abs(own @ l[block, block]).max() < 1e-4
+            assert np.abs(own @ root[block, block]).max() < 1e-4
             assert lowest(own) > -1e-5 * information
     reported = user_order(products, optimum.dual_eigenvalues, levels=False)
     for i, f in enumerate(data.factors):

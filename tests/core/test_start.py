@@ -38,8 +38,9 @@ def test_balanced_one_way_is_anova(sd):
     means = np.bincount(codes, y) / rows
     within = ((y - means[codes]) ** 2).sum() / (levels * (rows - 1))
     between = rows * ((means - means.mean()) ** 2).sum() / levels
-    _, start = started(replace(design("one factor"), endog=y, exog=np.ones((35, 1)),
-                               factors=(factor,)))
+    _, start = started(
+        replace(design("one factor"), endog=y, exog=np.ones((35, 1)), factors=(factor,))
+    )
     assert start[0][0, 0] == pytest.approx((between / within - 1.0) / rows, rel=1e-12)
 
 
