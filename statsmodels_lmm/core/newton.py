@@ -152,9 +152,11 @@ def minimize(products, start, reml, settings=Settings()):
             step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
         size = np.abs(slope.gradient).max(initial=0.0)
         trace.append((float(current.value), float(size), radius))
+        # a decrease below the rounding of the criterion cannot be seen
+        limit = max(settings.tol, ROUNDING * abs(float(current.value)))
         # one exact Newton step more doubles the digits
-        polish = exact and POLISHED < promised < settings.tol
-        if evaluations >= settings.maxiter or (promised < settings.tol and not polish):
+        polish = exact and POLISHED < promised < limit
+        if evaluations >= settings.maxiter or (promised < limit and not polish):
             break
         trial = None
         while evaluations < settings.maxiter:
