@@ -15,7 +15,6 @@ from statsmodels_lmm.core.covariance import (
     lower_triangles,
     pivoted_factor,
 )
-from statsmodels_lmm.core.dense import eigh
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
@@ -23,6 +22,7 @@ from statsmodels_lmm.core.derivatives import (
     with_exact_hessian,
 )
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.trust_region import trust_region_step
 
 
 @dataclass(frozen=True)
@@ -87,18 +87,11 @@ DUAL_TOLERANCE = 1e-5
 SNAP = 1e-5
 """Pivots of L, in standardized units, that are tried at zero in the end."""
 
-FLAT = 1e-6
-"""Curvature, relative to the largest, that counts as none."""
-
-WORTHWHILE = 1e-7
-"""
-Promised decrease for which directions of negative curvature and hardly any slope
-are put off. They mark a saddle, but also the inside of a curved valley of
-parameters that the data cannot tell apart, where they mislead.
-"""
-
 ROUNDING = 1e-14
 """Relative error of the criterion."""
+
+ACCEPTED = 1e-4
+"""Share of the promised decrease that a step must bring."""
 
 POLISHED = 1e-18
 """Promised decrease below which the parameters have all the digits there are."""
@@ -131,86 +124,122 @@ def minimize(products, start, reml, settings=Settings()):
         How the search went; its theta is in standardized units and in the order
         of the elimination plan.
     """
-    plan = products.plan
-    slices = [f.block_slices for f in plan.factors]
-
-    def pivot(covariances, tolerance=0.0):
-        return [pivoted_factor(s, b, tolerance) for s, b in zip(covariances, slices)]
-
-    cheap = exact_hessian_is_feasible(plan, MAX_DENSE_COLUMNS // 3)
-    current = profiled_deviance(products, pivot(start), reml)
-    evaluations, radius, exact = 1, 1.0, False
-    trace = []
+    search = _Search(products, reml, settings.maxiter)
+    current = search.evaluate(start)
+    if current is None:
+        raise np.linalg.LinAlgError("the start is not positive definite")
+    radius = 1.0
     while True:
-        slope = derivatives(current)
-        if exact:
-            slope = with_exact_hessian(current, slope)
+        slope = search.differentiate(current, radius)
         step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
-        if cheap and not exact and promised < EXACT_BELOW:
-            exact = True
-            slope = with_exact_hessian(current, slope)
-            step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
-        size = np.abs(slope.gradient).max(initial=0.0)
-        trace.append((float(current.value), float(size), radius))
+        search.record(current, slope, radius)
         # a decrease below the rounding of the criterion cannot be seen
         limit = max(settings.tol, ROUNDING * abs(float(current.value)))
-        # one exact Newton step more doubles the digits
-        polish = exact and POLISHED < promised < limit
-        if evaluations >= settings.maxiter or (promised < limit and not polish):
+        if promised < limit:
             break
-        trial = None
-        while evaluations < settings.maxiter:
-            moved = _moved(current.factors, step)
-            factors = pivot([f.covariance for f in moved])
-            evaluations += 1
-            try:
-                trial = profiled_deviance(products, factors, reml)
-                gain = (current.value - trial.value) / promised
-            except np.linalg.LinAlgError:
-                gain = -1.0
-            length = np.linalg.norm(step)
-            if gain > 1e-4 or polish:
-                break
-            trial = None
-            radius = 0.25 * float(length)
+        trial, radius = search.descend(current, slope, radius, limit)
+        if trial is None:
+            break
+        current = trial
+    spent = search.evaluations >= settings.maxiter
+    if search.exact and POLISHED < promised < limit and not spent:
+        current, slope = search.polish(current, slope, step)
+    current, slope = search.snap(current, slope)
+    return _certify(current, slope, search)
+
+
+class _Search:
+    """
+    The evaluations of one search.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics.
+    reml : bool
+        Whether the REML criterion is minimized.
+    budget : int
+        Largest number of evaluations.
+    """
+
+    def __init__(self, products, reml, budget):
+        self.products, self.reml, self.budget = products, reml, budget
+        self.slices = [f.block_slices for f in products.plan.factors]
+        self.evaluations, self.trace, self.exact = 0, [], False
+        self.cheap = exact_hessian_is_feasible(products.plan, MAX_DENSE_COLUMNS // 3)
+
+    def evaluate(self, covariances, tolerance=0.0):
+        """The criterion at some relative covariances, None if it is undefined."""
+        factors = [
+            pivoted_factor(s, b, tolerance) for s, b in zip(covariances, self.slices)
+        ]
+        self.evaluations += 1
+        try:
+            return profiled_deviance(self.products, factors, self.reml)
+        except np.linalg.LinAlgError:
+            return None
+
+    def differentiate(self, current, radius):
+        """Derivatives, with the exact Hessian close to the optimum if cheap."""
+        slope = derivatives(current)
+        if self.cheap and not self.exact:
+            _, promised = trust_region_step(slope.gradient, slope.curvature, radius)
+            self.exact = promised < EXACT_BELOW
+        return with_exact_hessian(current, slope) if self.exact else slope
+
+    def record(self, current, slope, radius):
+        """Add an iterate to the trace."""
+        size = np.abs(slope.gradient).max(initial=0.0)
+        self.trace.append((float(current.value), float(size), float(radius)))
+
+    def descend(self, current, slope, radius, limit):
+        """The next iterate, None if there is none, and the next radius."""
+        while self.evaluations < self.budget:
             step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
             if promised < limit:
                 break
-        if trial is None:
-            break
-        if gain > 0.75 and length > 0.9 * radius:
-            radius *= 2.0
-        elif gain < 0.25:
-            radius = 0.5 * float(length)
-        if polish:
-            current, slope = _better(current, slope, trial)
-            break
-        current = trial
-    snapped = pivot([f.covariance for f in current.factors], SNAP)
-    if any((s.matrix != f.matrix).any() for s, f in zip(snapped, current.factors)):
-        trial = profiled_deviance(products, snapped, reml)
-        evaluations += 1
-        if trial.value <= current.value + 1e-9:
-            current, slope = trial, derivatives(trial)
-    _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
-    return _certify(current, slope, promised, evaluations, trace)
+            length = float(np.linalg.norm(step))
+            trial = self.evaluate(_moved(current.factors, step))
+            gain = -1.0 if trial is None else (current.value - trial.value) / promised
+            if gain > ACCEPTED:
+                if gain > 0.75 and length > 0.9 * radius:
+                    return trial, 2.0 * radius
+                return trial, 0.5 * length if gain < 0.25 else radius
+            radius = 0.25 * length
+        return None, radius
 
+    def polish(self, current, slope, step):
+        """One exact Newton step more, which doubles the digits, if it is better."""
+        trial = self.evaluate(_moved(current.factors, step))
+        if trial is not None:
+            trial_slope = derivatives(trial)
+            if np.abs(trial_slope.gradient).max() < np.abs(slope.gradient).max():
+                return trial, trial_slope
+        return current, slope
 
-def _better(current, slope, trial):
-    """Whichever of two points at the optimum has the smaller gradient."""
-    trial_slope = derivatives(trial)
-    if np.abs(trial_slope.gradient).max() < np.abs(slope.gradient).max():
-        return trial, trial_slope
-    return current, slope
+    def snap(self, current, slope):
+        """Pivots that are almost zero put to zero, unless the criterion rises."""
+        small = [
+            (f.matrix != 0.0) & (np.abs(f.matrix).max(axis=0) <= SNAP)
+            for f in current.factors
+        ]
+        spent = self.evaluations >= self.budget
+        if spent or not any(s.any() for s in small):
+            return current, slope
+        trial = self.evaluate([f.covariance for f in current.factors], SNAP)
+        if trial is not None and trial.value <= current.value + 1e-9:
+            return trial, derivatives(trial)
+        return current, slope
 
 
 def _moved(factors, step):
-    """The factors after a step of their free entries."""
+    """Relative covariances after a step of the free entries."""
     ends = np.cumsum([0] + [len(f.rows) for f in factors])
-    return [f.moved(step[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
+    moved = [f.moved(step[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
+    return [f.covariance for f in moved]
 
 
-def _certify(current, slope, promised, evaluations, trace):
+def _certify(current, slope, search):
     """Collect the certificate of the last iterate."""
     eigenvalues = []
     plan = current.elimination.products.plan
@@ -224,85 +253,19 @@ def _certify(current, slope, promised, evaluations, trace):
             smallest.append(lowest / information if information > 0 else 0.0)
         eigenvalues.append(np.array(smallest))
     lowest = min(e.min() for e in eigenvalues)
+    _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
     theta = []
     for factor, root in zip(plan.factors, current.factors):
         lower = lower_root(root.covariance)
         theta.append(lower[lower_triangles(factor.block_slices)])
     return current, Optimum(
         theta=np.concatenate(theta),
-        evaluations=evaluations,
+        evaluations=search.evaluations,
         gradient_norm=float(np.abs(slope.gradient).max(initial=0.0)),
         promised=max(float(promised), 0.0),
         duals=slope.duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,
-        trace=tuple(trace),
+        trace=tuple(search.trace),
         certified=bool(promised < 1e-6 and lowest > -DUAL_TOLERANCE),
     )
-
-
-def trust_region_step(gradient, curvature, radius):
-    """
-    Minimize g's + s'H s / 2 over the ball of a radius.
-
-    Parameters
-    ----------
-    gradient : ndarray
-        g, shape (m,).
-    curvature : ndarray
-        H, symmetric, not necessarily positive, shape (m, m).
-    radius : float
-        Radius of the ball.
-
-    Returns
-    -------
-    step : ndarray
-        Shape (m,).
-    promised : float
-        Decrease of the quadratic.
-    """
-    values, vectors = eigh(curvature)
-    slope = vectors.T @ gradient
-    largest = np.abs(values).max(initial=1e-300)
-    flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
-    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * np.linalg.norm(slope))
-    for left_out in (flat | idle, flat):
-        used = ~left_out
-        step = np.zeros_like(slope)
-        step[used] = _step_along_axes(slope[used], values[used], radius)
-        promised = -(slope + 0.5 * values * step) @ step
-        if promised > WORTHWHILE:
-            break
-    return vectors @ step, float(promised)
-
-
-def _step_along_axes(slope, values, radius):
-    """The step in the coordinates of the eigenvectors."""
-    if not len(slope):
-        return slope
-    lowest = values.min()
-    if lowest > 0:
-        step = -slope / values
-        if np.linalg.norm(step) <= radius:
-            return step
-    low = max(0.0, -lowest)
-    step = -slope / (values + low + 1e-9 * max(1.0, low))
-    length = np.linalg.norm(step)
-    if length < radius:
-        along = np.argmin(values)
-        rest = np.sqrt(radius**2 - length**2 + step[along] ** 2)
-        step[along] = -rest if slope[along] > 0 else rest
-        return step
-    return -slope / (values + _shift_for_radius(slope, values, low, radius))
-
-
-def _shift_for_radius(slope, values, low, radius):
-    """The shift at which the step has the length of the radius."""
-    high = low + np.linalg.norm(slope) / radius
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        length = np.linalg.norm(slope / (values + middle))
-        if abs(length - radius) < 1e-3 * radius:
-            return middle
-        low, high = (middle, high) if length > radius else (low, middle)
-    return high
