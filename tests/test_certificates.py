@@ -117,7 +117,6 @@ def nist(name):
     ("name", "expected"),
     [("AtmWtAg", 8), ("SiRstv", 12), *((k, v[2]) for k, v in SIMON_LESAGE.items())],
 )
-@pytest.mark.filterwarnings("ignore")
 def test_nist(name, expected):
     data, within, f_statistic = nist(name)
     result = crossedmixedlm("response ~ 1 + (1 | treatment)", data).fit()

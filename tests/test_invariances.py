@@ -544,16 +544,24 @@ def test_no_variance_is_ols(reml, seed):
 @given(seed=seeds)
 def test_nesting_three_ways(seed):
     data = simulate(seed)
-    data["ac"] = data["a"] + "/" + data["c"]
+    # labels that do not sort the way the groups are nested
+    data["ac"] = data["c"] + "/" + data["a"]
     first = fit(NESTED, data)
-    for formula in ("y ~ x + (1 | a) + (1 | a:c)", "y ~ x + (1 | a) + (1 | ac)"):
-        second = fit(formula, data)
-        # (1 | a / c) may list its two factors in another order
+    table = first.random_effects_table().set_index(["effect", "level"])
+    for formula, fine in (("(1 | a) + (1 | a:c)", "a:c"), ("(1 | a) + (1 | ac)", "ac")):
+        second = fit(f"y ~ x + {formula}", data)
         assert second.llf == pytest.approx(first.llf, abs=CRITERION)
         np.testing.assert_allclose(
             np.sort(second.vcomp), np.sort(first.vcomp), rtol=SAME, atol=SAME
         )
         np.testing.assert_allclose(second.fittedvalues, first.fittedvalues, atol=SAME)
+        if fine != "ac":
+            continue
+        mine = table[table["group"] == "a:c"].sort_values("mode")
+        other = second.random_effects_table()
+        other = other[other["group"] == "ac"].sort_values("mode")
+        np.testing.assert_allclose(other["mode"], mine["mode"], atol=SAME)
+        np.testing.assert_allclose(other["sd"], mine["sd"], atol=SAME)
 
 
 @some

@@ -9,7 +9,8 @@ once. For a level with reduced cross-product A and relative covariance S,
 
 and eliminating it subtracts R' C R from the cross-products R of everything it
 is linked to. J and C exist for any S, singular or not, and neither is found by
-subtraction, so nothing cancels when a variance is huge or zero.
+subtraction. The reduced cross-products are: they lose about as many digits as the
+variance of a random effect, times the rows of its level, exceeds sigma^2.
 
 All arrays may carry leading batch axes, except where the coupling is sparse.
 """

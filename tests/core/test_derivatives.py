@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from dense_twin import SHAPES, covariances, design, evaluate, products_of, roots_of
 
+from statsmodels_lmm.core import derivatives as derivatives_module
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 
 STEP = 1e-5
@@ -55,6 +56,24 @@ def test_differences(name, kind, reml):
     size = 1.0 + np.abs(slope.curvature).max()
     assert np.abs(slope.gradient - gradient).max() < DIFFERENCES * size
     assert np.abs(slope.curvature - hessian).max() < DIFFERENCES * size
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", ["2 crossed", "3 crossed", "chain and tail"])
+def test_hessian_of_large_models(name, reml, monkeypatch):
+    """Where Z'V^-1 Z cannot be formed the gradient is differenced."""
+    data = design(name)
+    roots = roots_of(data, covariances(data, "regular"))
+    found = evaluate(products_of(data), roots, reml)
+    slope = derivatives(found)
+    exact = with_exact_hessian(found, slope).curvature
+    monkeypatch.setattr(
+        derivatives_module, "exact_hessian_is_feasible", lambda plan: False
+    )
+    differenced = with_exact_hessian(found, slope).curvature
+    assert not np.array_equal(differenced, exact)
+    # differences over 1e-4 truncate at 1e-8
+    assert np.abs(differenced - exact).max() < 1e-6 * np.abs(exact).max()
 
 
 def test_average_information_is_expected_hessian():

@@ -15,9 +15,10 @@ from dense_twin import (
 from statsmodels_lmm.core.covariance import full_factor
 from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.newton import Settings, minimize, trust_region_step
+from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
+from statsmodels_lmm.core.trust_region import trust_region_step
 
 
 def quadratic(gradient, curvature, steps):

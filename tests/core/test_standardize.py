@@ -97,6 +97,13 @@ def test_adding_fixed_effects(data):
     )
 
 
+def test_residuals_are_orthogonal(data):
+    """Also to columns that explain all but a billionth of the response."""
+    endog = data.endog + 1e9 * data.exog[:, 1]
+    found = standardize(endog, data.exog, data.factors)
+    assert np.abs(found.exog.T @ found.endog / len(endog)).max() < 1e-14
+
+
 def test_weights(data):
     """Weighted data are data multiplied by the roots of the weights."""
     w = np.random.default_rng(1).uniform(0.5, 2.0, len(data.endog))
