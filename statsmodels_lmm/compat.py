@@ -3,6 +3,7 @@
 import pickle
 import sys
 import types
+from contextlib import contextmanager
 from copy import copy
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 from formulaic.errors import FormulaicError
 from patsy import PatsyError
 from statsmodels.base.data import PandasData
+from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
 from statsmodels.tools.data import _to_pandas
 
@@ -23,6 +25,7 @@ __all__ = [
     "column_slices",
     "current_engine",
     "design_matrices",
+    "formula_engine",
     "to_pandas",
 ]
 
@@ -52,6 +55,25 @@ def to_pandas(data):
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame.from_records(data)
     return pd.DataFrame(data)
+
+
+@contextmanager
+def formula_engine(name):
+    """
+    Set statsmodels' formula engine for a while.
+
+    Parameters
+    ----------
+    name : {"patsy", "formulaic"} or None
+        The engine; None changes nothing.
+    """
+    before = options.formula_engine
+    if name is not None:
+        options.formula_engine = name
+    try:
+        yield
+    finally:
+        options.formula_engine = before
 
 
 def current_engine():

@@ -211,6 +211,9 @@ class CrossedMixedLM(LikelihoodModel):
         if missing not in ("none", "drop", "raise"):
             raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
         if groups is not None or vc_formula is not None:
+            if groups is not None and not isinstance(groups, str):
+                name = getattr(groups, "name", None) or "Group"
+                data, groups = to_pandas(data).assign(**{name: groups}), name
             terms = random_terms(groups, re_formula, vc_formula)
             formula = " + ".join([formula, *terms])
         parsed = parse(formula)

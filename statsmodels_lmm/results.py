@@ -1,6 +1,5 @@
 """The results of a fit; thin: it delegates."""
 
-from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
@@ -11,11 +10,11 @@ from statsmodels.base.model import (
     LikelihoodResultsWrapper,
 )
 from statsmodels.base.wrapper import populate_wrapper
-from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm import summary as summaries
+from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.core.covariance import lower_root, lower_triangles
-from statsmodels_lmm.inference import likelihood_ratio, prediction
+from statsmodels_lmm.inference import contrasts, likelihood_ratio, prediction
 
 SINGULAR_TOLERANCE = 1e-4
 """Share of a block's largest standard deviation below which one counts as 0."""
@@ -110,7 +109,8 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             at = where[i]
             relabel = plan.relabel[at]
             relative = deviance.factors[at]
-            relative_covariance = back @ relative.covariance @ back.T
+            root = back @ relative.matrix
+            relative_covariance = root @ root.T
             self._relative.append(relative_covariance)
             modes = deviance.modes[at][relabel] @ back.T * data.response_scale
             self._modes.append(modes)
@@ -416,21 +416,6 @@ class CrossedMixedLMResults(LikelihoodModelResults):
 
     # tests -----------------------------------------------------------------
 
-    def _estimable(self):
-        """These results with zeros for dropped columns."""
-        if not self.dropped:
-            return self
-        other = copy(self)
-        other.params = np.nan_to_num(self.params)
-        other.normalized_cov_params = np.nan_to_num(self.normalized_cov_params)
-        other.dropped, other._cache = [], {}
-        return other
-
-    def _without_dropped(self, constraints):
-        """Rows of a constraint matrix that touch no dropped column."""
-        constraints = np.atleast_2d(np.asarray(constraints, dtype=float))
-        return constraints[(constraints[:, np.isnan(self.params)] == 0).all(axis=1)]
-
     def wald_test(self, r_matrix, *args, **kwargs):
         """
         Wald test, see `LikelihoodModelResults.wald_test`.
@@ -448,15 +433,9 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         -------
         ContrastResults
         """
-        if not self.dropped:
-            return super().wald_test(r_matrix, *args, **kwargs)
-        if not isinstance(r_matrix, str | tuple):
-            r_matrix = self._without_dropped(r_matrix)
-            if not len(r_matrix):
-                return ContrastResults(
-                    chi2=np.nan, df_denom=0, statistic=np.nan, distribution="chi2"
-                )
-        return self._estimable().wald_test(r_matrix, *args, **kwargs)
+        if self.dropped:
+            return contrasts.wald_test(self, r_matrix, *args, **kwargs)
+        return super().wald_test(r_matrix, *args, **kwargs)
 
     def t_test(self, r_matrix, *args, **kwargs):
         """
@@ -465,7 +444,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         Parameters
         ----------
         r_matrix : array_like, str or tuple
-            The contrasts; one on a dropped column has a standard error of 0.
+            The contrasts; one on a dropped column is NaN.
         *args, **kwargs
             Passed on.
 
@@ -473,9 +452,41 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         -------
         ContrastResults
         """
-        if not self.dropped:
-            return super().t_test(r_matrix, *args, **kwargs)
-        return self._estimable().t_test(r_matrix, *args, **kwargs)
+        if self.dropped:
+            return contrasts.t_test(self, r_matrix, *args, **kwargs)
+        return super().t_test(r_matrix, *args, **kwargs)
+
+    def wald_test_terms(self, *args, **kwargs):
+        """
+        Wald tests by term, see `LikelihoodModelResults.wald_test_terms`.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Passed on.
+
+        Returns
+        -------
+        WaldTestResults
+        """
+        with formula_engine(getattr(self.model.data, "engine", None)):
+            return super().wald_test_terms(*args, **kwargs)
+
+    def t_test_pairwise(self, *args, **kwargs):
+        """
+        Compare levels pairwise, see `LikelihoodModelResults.t_test_pairwise`.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Passed on.
+
+        Returns
+        -------
+        MultiCompResult
+        """
+        with formula_engine(getattr(self.model.data, "engine", None)):
+            return super().t_test_pairwise(*args, **kwargs)
 
     def compare_lr_test(self, restricted):
         """

@@ -1,5 +1,7 @@
 """Every table that is printed."""
 
+from textwrap import wrap
+
 import numpy as np
 import pandas as pd
 from statsmodels.iolib.summary import Summary
@@ -200,7 +202,7 @@ def notes(results):
         f"{optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
         f"dual {lowest:.0e}."
     )
-    return lines
+    return [part for line in lines for part in wrap(line, 79)]
 
 
 def boundary_notes(results):

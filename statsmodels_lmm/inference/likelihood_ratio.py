@@ -4,9 +4,12 @@ from math import comb
 
 import numpy as np
 from scipy import stats
-from statsmodels.regression.linear_model import CompareLRTestResult
+from statsmodels.regression.linear_model import CompareLRTestResult, RegressionModel
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+
+ROUNDING = 1e-12
+"""Statistics below this share of the log-likelihood are zero."""
 
 
 class LikelihoodRatioResult(CompareLRTestResult):
@@ -53,6 +56,11 @@ def compare(full, restricted):
     full = getattr(full, "_results", full)
     restricted = getattr(restricted, "_results", restricted)
     mixed = hasattr(restricted.model, "random")
+    if not mixed and not isinstance(restricted.model, RegressionModel):
+        raise DataError(
+            f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
+            "restricted model with CrossedMixedLM or OLS"
+        )
     _check_same_data(full, restricted)
     x, x0 = full.model.exog, np.asarray(restricted.model.exog)
     if not _spans(x, x0):
@@ -60,17 +68,24 @@ def compare(full, restricted):
             "the models are not nested: the restricted one has fixed effects that "
             "are not in the full one"
         )
-    same_fixed = _spans(x0, x)
-    refitted = False
-    if full.reml and not (mixed and restricted.reml and same_fixed):
+    for effects in restricted.model.random if mixed else ():
+        if not any(_contains(e.grouped, effects.grouped) for e in full.model.random):
+            raise DataError(
+                "the models are not nested: the random effects "
+                f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "
+                "full one"
+            )
+    # a restricted likelihood depends on how X is coded
+    comparable = full.reml and mixed and restricted.reml and np.array_equal(x, x0)
+    refitted = not comparable and (full.reml or (mixed and restricted.reml))
+    if refitted:
         warn(
             "refitted by maximum likelihood: REML likelihoods compare only between "
             "mixed models with the same fixed effects",
             DataWarning,
         )
-        full, refitted = _by_ml(full), True
-    if mixed and restricted.reml and not full.reml:
-        restricted, refitted = _by_ml(restricted), True
+        full = _by_ml(full)
+        restricted = _by_ml(restricted) if mixed else restricted
     parameters = _covariance_parameters(full)
     parameters0 = _covariance_parameters(restricted) if mixed else (0, 0)
     k_fixed = int(np.isfinite(full.params).sum() - _rank(restricted))
@@ -81,7 +96,9 @@ def compare(full, restricted):
         raise DataError(
             "the restricted model has as many parameters as the full one, or more"
         )
-    statistic = max(2.0 * (full.llf - restricted.llf), 0.0)
+    statistic = 2.0 * float(full.llf - restricted.llf)
+    if statistic < ROUNDING * max(1.0, abs(full.llf)):
+        statistic = 0.0
     return LikelihoodRatioResult(
         statistic,
         float(stats.chi2.sf(statistic, df)),
@@ -138,10 +155,28 @@ def _check_same_data(full, restricted):
         )
     if not np.array_equal(y, y0):
         raise DataError("the models were fitted to different responses")
-    w, w0 = (getattr(r.model, "weights", None) for r in (full, restricted))
-    w, w0 = (np.broadcast_to(1.0 if v is None else v, y.shape) for v in (w, w0))
-    if not np.array_equal(w, w0):
-        raise DataError("the models were fitted with different weights")
+    for name, default in (("weights", 1.0), ("offset", 0.0)):
+        w, w0 = (getattr(r.model, name, None) for r in (full, restricted))
+        w, w0 = (np.broadcast_to(default if v is None else v, y.shape) for v in (w, w0))
+        if not np.array_equal(w, w0):
+            raise DataError(f"the models were fitted with different {name}")
+
+
+def _contains(full, restricted):
+    """Whether every covariance block of one factor lies in a block of another."""
+    if full.n_levels != restricted.n_levels:
+        return False
+    matched = np.zeros(full.n_levels, dtype=np.int64)
+    matched[full.codes] = restricted.codes
+    if not np.array_equal(matched[full.codes], restricted.codes):
+        return False
+    return all(
+        any(
+            _spans(full.effects[:, block], restricted.effects[:, inner])
+            for block in full.block_slices
+        )
+        for inner in restricted.block_slices
+    )
 
 
 def _spans(x, x0):

@@ -157,15 +157,14 @@ def new_frame(results, exog, terms):
     """
     model = results.model
     data = to_pandas(pd.DataFrame([exog]) if isinstance(exog, pd.Series) else exog)
-    if model.data.lost and None in (
-        model.data.model_spec,
-        *model.data.effect_specs.values(),
-    ):
+    formula, known = model._parsed, model.data.frame
+    specs = [model.data.model_spec]
+    specs += [model.data.effect_specs[t.effects] for t in terms if t.effects != "1"]
+    if any(spec is None for spec in specs):
         raise DataError(
             "the formula uses names that could not be pickled with the model: "
             + ", ".join(model.data.lost)
         )
-    formula, known = model._parsed, model.data.frame
     texts = [formula.fixed, *formula.offsets, *(t.effects for t in terms)]
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
