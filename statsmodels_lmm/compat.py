@@ -149,7 +149,7 @@ def categorical_factors(spec, engine):
     return {str(name) for name in spec.factor_contrasts}
 
 
-def caller_scope(names, eval_env, depth):
+def caller_scope(names, functions, eval_env, depth):
     """
     What some names mean where a formula was written.
 
@@ -157,6 +157,9 @@ def caller_scope(names, eval_env, depth):
     ----------
     names : iterable of str
         Names that occur in the formula.
+    functions : container of str
+        Names that mean a function: a variable called Q is not what ``Q('my column')``
+        means.
     eval_env : int, dict or None
         Stack frames above the caller, a mapping of names, or -1 for none.
     depth : int
@@ -169,15 +172,16 @@ def caller_scope(names, eval_env, depth):
     if eval_env == -1:
         return {}
     if isinstance(eval_env, dict):
-        return {n: eval_env[n] for n in names if n in eval_env}
-    frame = sys._getframe(depth + 1 + (eval_env or 0))
-    found = {}
-    for name in names:
-        if name in frame.f_locals:
-            found[name] = frame.f_locals[name]
-        elif name in frame.f_globals:
-            found[name] = frame.f_globals[name]
-    return found
+        known = eval_env
+    else:
+        frame = sys._getframe(depth + 1 + (eval_env or 0))
+        known = {**frame.f_globals, **frame.f_locals}
+    found = {n: known[n] for n in names if n in known}
+    return {
+        n: v
+        for n, v in found.items()
+        if n not in functions or callable(v) or isinstance(v, types.ModuleType)
+    }
 
 
 class FormulaData(PandasData):

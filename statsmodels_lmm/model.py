@@ -113,7 +113,7 @@ class CrossedMixedLM(LikelihoodModel):
         kwargs.pop("missing_idx", None)
         if missing not in ("none", "drop", "raise"):
             raise ValueError(
-                f"missing must be 'none', 'drop' or 'raise', not {missing}"
+                f"missing must be 'none', 'drop' or 'raise', not {missing!r}"
             )
         if rank not in ("drop", "raise"):
             raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
@@ -224,14 +224,7 @@ class CrossedMixedLM(LikelihoodModel):
         pieces = [parsed.response, parsed.fixed, *parsed.offsets]
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
         engine = current_engine()
-        scope = {
-            name: value
-            for name, value in caller_scope(
-                names - set(data.columns), eval_env, depth=1
-            ).items()
-            # a variable called Q is not meant where Q('my column') is written
-            if name not in TRANSFORMS or callable(value) or name == "np"
-        }
+        scope = caller_scope(names - set(data.columns), TRANSFORMS, eval_env, depth=1)
         columns = [v for v in (weights, offset) if isinstance(v, str)]
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")
@@ -265,12 +258,7 @@ class CrossedMixedLM(LikelihoodModel):
         model.n_dropped = n_rows - len(design.rows)
         model._parsed = parsed
         model.data.frame = design.frame
-        FormulaData.adopt(
-            model.data,
-            design.scope,
-            engine,
-            design.effect_specs,
-        )
+        FormulaData.adopt(model.data, design.scope, engine, design.effect_specs)
         return model
 
     def fit(self, reml=True, start_params=None, maxiter=200, tol=1e-10):

@@ -46,9 +46,7 @@ class Dense:
 
     def __init__(self, y, x, zs, relative, weights=None, reml=True):
         n, p = x.shape
-        big = [
-            np.kron(np.eye(z.shape[1] // len(s)), s) for z, s in zip(zs, relative)
-        ]
+        big = [np.kron(np.eye(z.shape[1] // len(s)), s) for z, s in zip(zs, relative)]
         v = np.diag(np.ones(n) if weights is None else 1.0 / weights)
         v = v + sum(z @ s @ z.T for z, s in zip(zs, big))
         vi = np.linalg.inv(v)
