@@ -1,6 +1,7 @@
 """In which order the random effects are eliminated."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class EliminationPlan:
         """Number of columns of the tail."""
         return sum(f.n_columns for f in self.tail)
 
-    @property
+    @cached_property
     def tail_slices(self):
         """Columns of each tail factor within the tail."""
         ends = np.cumsum([0] + [f.n_columns for f in self.tail]).tolist()
