@@ -4,7 +4,12 @@ import numpy as np
 from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
-from statsmodels_lmm.arrays import complete_rows, row_values, without_zero_weights
+from statsmodels_lmm.arrays import (
+    complete_rows,
+    row_values,
+    with_groups,
+    without_zero_weights,
+)
 from statsmodels_lmm.compat import (
     FormulaData,
     caller_scope,
@@ -132,9 +137,10 @@ class CrossedMixedLM(LikelihoodModel):
         self.random = random
         self.weights, self.offset = weights, offset
         self.check_levels, self.rank = check_levels, rank
+        self.formula_offset = None
         self.n_dropped = 0 if rows is None else int((~rows).sum())
         self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
-        self._data_attr.extend(["weights", "offset"])
+        self._data_attr.extend(["weights", "offset", "formula_offset"])
         self._cross = None
 
     def initialize(self):
@@ -212,8 +218,7 @@ class CrossedMixedLM(LikelihoodModel):
             raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
         if groups is not None or vc_formula is not None:
             if groups is not None and not isinstance(groups, str):
-                name = getattr(groups, "name", None) or "Group"
-                data, groups = to_pandas(data).assign(**{name: groups}), name
+                data, groups = with_groups(to_pandas(data), groups)
             terms = random_terms(groups, re_formula, vc_formula)
             formula = " + ".join([formula, *terms])
         parsed = parse(formula)
@@ -255,6 +260,7 @@ class CrossedMixedLM(LikelihoodModel):
         )
         model.formula = parsed.fixed_formula
         model.formula_full = formula
+        model.formula_offset = design.offset
         model.n_dropped = n_rows - len(design.rows)
         model._parsed = parsed
         model.data.frame = design.frame

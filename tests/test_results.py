@@ -749,6 +749,38 @@ def test_test_of_a_redundant_column_is_nan():
     assert_allclose(table["std err"], result.bse)
 
 
+@pytest.mark.parametrize(
+    ("hypothesis", "left"),
+    [
+        ("x = 0, twice = 0", "x = 0"),
+        ("x + twice = 0, f[T.b] = 0.5", "f[T.b] = 0.5"),
+        ((np.eye(5)[[1, 3, 4]], [0.1, 0.2, 0.3]), "f[T.b] = 0.1, x = 0.2"),
+    ],
+)
+def test_wald_test_of_what_can_be_estimated(hypothesis, left):
+    _, result, plain = redundant()
+    assert list(result.params.index).index("twice") == 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = result.wald_test(hypothesis, scalar=True)
+        by_f = result.f_test(hypothesis)
+    expected = plain.wald_test(left, scalar=True)
+    assert_allclose(found.statistic, expected.statistic, rtol=1e-9)
+    assert_allclose(found.pvalue, expected.pvalue, rtol=1e-8)
+    assert_allclose(by_f.pvalue, plain.f_test(left).pvalue, rtol=1e-8)
+
+
+def test_nothing_left_to_test():
+    _, result, _ = redundant()
+    for hypothesis in ("twice = 0", "x + twice = 0"):
+        assert np.isnan(result.wald_test(hypothesis, scalar=True).pvalue)
+        found = result.t_test(hypothesis)
+        assert np.isnan(found.conf_int()).all()
+        assert "nan" in str(found.summary())
+    found = result.t_test("x = 0, twice = 0").summary_frame()
+    assert found["P>|z|"].isna().tolist() == [False, True]
+
+
 # tables --------------------------------------------------------------------
 
 

@@ -544,8 +544,11 @@ def test_remove_data(kind, data, engine):
     full = None
     if kind == "formula":
         full = result.predict(new, random_effects=True)
+    assert len(result.fittedvalues) == len(many)
     size = len(pickle.dumps(result))
     result.remove_data()
+    for value in vars(result._results).values():
+        assert not isinstance(value, np.ndarray) or value.size < len(many)
     small = pickle.dumps(result)
     for other in (result, pickle.loads(small)):
         after = {
@@ -711,6 +714,38 @@ def test_groups_as_an_array_as_in_the_documentation_of_mixedlm(data):
     ours = crossedmixedlm("y ~ x", data, groups=data["g"]).fit()
     assert_allclose(ours.llf, theirs.llf, atol=1e-6)
     assert_allclose(ours.fe_params, theirs.fe_params, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["array", "list", "Series", "Series of new labels"])
+def test_groups_as_an_array_go_by_position(kind, data):
+    shuffled = data.sample(frac=1.0, random_state=2)
+    groups = {
+        "array": shuffled["g"].to_numpy(),
+        "list": list(shuffled["g"]),
+        "Series": shuffled["g"],
+        "Series of new labels": shuffled["g"].reset_index(drop=True),
+    }[kind]
+    result = crossedmixedlm("y ~ x", shuffled, groups=groups).fit()
+    expected = crossedmixedlm("y ~ x", shuffled, groups="g").fit()
+    assert_allclose(result.llf, expected.llf, rtol=1e-12)
+    assert_allclose(result.params, expected.params, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["x", "z", "Group"])
+def test_groups_as_an_array_replace_no_column(name, data):
+    """Neither a Series that is named like a covariate, nor the name Group."""
+    data = data.assign(Group=np.arange(N) / N)
+    groups = data["g"].to_numpy()
+    given = groups if name == "Group" else pd.Series(groups, data.index, name=name)
+    result = crossedmixedlm("y ~ x + z + Group", data, groups=given).fit()
+    expected = crossedmixedlm("y ~ x + z + Group + (1 | g)", data).fit()
+    assert list(result.params.index) == list(expected.params.index)
+    assert_allclose(result.params, expected.params, rtol=1e-9)
+
+
+def test_groups_as_an_array_of_another_length(data):
+    with pytest.raises(DataError, match="groups"):
+        crossedmixedlm("y ~ x", data, groups=data["g"].to_numpy()[:5])
 
 
 def test_pastes_as_in_mixedlm():
