@@ -131,6 +131,8 @@ class CrossedMixedLM(LikelihoodModel):
             endog, exog, random, weights, offset, missing
         )
         check_data(endog, exog, random, weights, offset, check_levels)
+        if not np.shape(exog)[1]:
+            kwargs["hasconst"] = False
         super().__init__(endog, exog, **kwargs)
         self.endog = self.data.endog.astype(np.float64)
         self.exog = self.data.exog.astype(np.float64)

@@ -61,14 +61,15 @@ def summary(results, yname=None, xname=None, title=None, alpha=0.05):
     table.tables.append(
         SimpleTable(cells, list(body.columns), title="Random effects", txt_fmt=form)
     )
-    table.add_table_params(
-        results,
-        yname=yname,
-        xname=xname or model.exog_names,
-        alpha=alpha,
-        use_t=results.use_t,
-    )
-    table.tables[-1].title = "Fixed effects"
+    if len(results.params):
+        table.add_table_params(
+            results,
+            yname=yname,
+            xname=xname or model.exog_names,
+            alpha=alpha,
+            use_t=results.use_t,
+        )
+        table.tables[-1].title = "Fixed effects"
     table.add_extra_txt(notes(results))
     return table
 
@@ -107,10 +108,11 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
     }
     table.add_dict(info)
     names = xname or results.model.exog_names
-    fixed = summary_params(
-        results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
-    )
-    table.add_df(fixed.map(lambda v: f"{v:.4f}"))
+    if len(results.params):
+        fixed = summary_params(
+            results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
+        )
+        table.add_df(fixed.map(lambda v: f"{v:.4f}"))
     table.add_df(variance_table(results).set_index("Group"))
     table.add_title(title or "Linear Mixed Model Results")
     for line in notes(results):

@@ -56,8 +56,8 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
             )
     if not random:
         raise DataError("a mixed model needs at least one random effect")
-    if x.ndim != 2 or not x.shape[1]:
-        raise DataError("the model needs at least one fixed effect")
+    if x.ndim != 2:
+        raise DataError("the design of the fixed effects must have two dimensions")
     if n <= x.shape[1] and n <= np.linalg.matrix_rank(x.astype(float)):
         raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
     if n > 1 and (y == y[0]).all():

@@ -12,6 +12,7 @@ import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
 from scipy import stats
 
+from statsmodels_lmm import datasets
 from statsmodels_lmm.core.memory import available_bytes
 from statsmodels_lmm.exceptions import (
     DataError,
@@ -300,9 +301,18 @@ def test_columns_with_two_levels(data):
         crossedmixedlm("y ~ x + (1|g)", data)
 
 
-def test_no_fixed_effects(data):
-    with pytest.raises(DataError, match="at least one fixed effect"):
-        crossedmixedlm("y ~ 0 + (1|g)", data)
+@pytest.mark.parametrize("reml", [True, False])
+def test_no_fixed_effects(reml):
+    """As in lme4, whose criterion is the deviance by either method."""
+    data = datasets.sleepstudy.load_pandas().data
+    result = crossedmixedlm("Reaction ~ 0 + (Days | Subject)", data).fit(reml=reml)
+    assert -2 * result.llf == pytest.approx(1832.7813643679, abs=1e-6)
+    assert len(result.params) == 0
+    assert "Fixed effects" not in str(result.summary())
+    np.testing.assert_allclose(result.predict(data.head(2)), 0.0)
+    plates = datasets.penicillin.load_pandas().data
+    result = crossedmixedlm("diameter ~ 0 + (1 | plate) + (1 | sample)", plates).fit()
+    assert -2 * result.llf == pytest.approx(362.95169327, abs=1e-6)
 
 
 # missing values ------------------------------------------------------------
@@ -1098,7 +1108,6 @@ BAD_ARRAYS = {
         f"effects have {N - 1} rows, endog has {N}",
     ),
     "two responses": (lambda y, x, g: (np.c_[y, y], x, g), "one column"),
-    "no columns": (lambda y, x, g: (y, x[:, :0], g), "at least one fixed effect"),
     "no effects": (lambda y, x, g: (y, x, {}), "at least one random effect"),
     "text": (lambda y, x, g: (y.astype(str), x, g), "response must be numeric"),
     "text x": (lambda y, x, g: (y, x.astype(str), g), "fixed effects must be numeric"),

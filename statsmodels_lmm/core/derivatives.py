@@ -195,7 +195,7 @@ def _working_products(deviance):
     for c, r, w in zip(chain, right, elimination.products.fixed):
         flat = c.reshape(-1, m)
         total = total + product(flat.T, r.reshape(-1, m))
-        with_fixed = with_fixed + w[..., :p].reshape(-1, p).T @ flat
+        with_fixed = with_fixed + w[..., :p].reshape(len(flat), p).T @ flat
     forms = half_forms(elimination, right, tail_right)
     total = total - forms[:m]
     across = with_fixed - forms[m : m + p]
@@ -252,7 +252,8 @@ def _dense_squares(deviance):
     k0 = k0 - half_forms(elimination, right, tail_right)[:q]
     if deviance.reml:
         p = elimination.products.k_fixed
-        y = np.concatenate([y.reshape(-1, p) for y in deviance.fixed_scores])
+        parts = deviance.fixed_scores
+        y = np.concatenate([part.reshape(n, p) for part, n in zip(parts, sizes)])
         k0 = k0 - product(y, y.T)
     out = {}
     for i, f in enumerate(plan.factors):
