@@ -17,6 +17,9 @@ from statsmodels_lmm.core.grouped_effects import GroupedEffects
 RANK_TOLERANCE = 1e-7
 """Share of a column's norm that must remain after the columns before it."""
 
+SPANNED = 1e-12
+"""The same for a constant that stands after other columns."""
+
 ORTHOGONAL_TOLERANCE = 1e-10
 """Smallest eigenvalue of a correlation matrix that is inverted."""
 
@@ -103,7 +106,7 @@ def standardize(endog, exog, factors, weights=None):
     """
     n = len(endog)
     root = np.ones(n) if weights is None else np.sqrt(weights)
-    constant = constant_column(exog)
+    constant = _independent_constant(exog, root)
     shifts = np.zeros(exog.shape[1])
     if constant is not None:
         shifts = exog.mean(axis=0) / exog[0, constant]
@@ -153,7 +156,18 @@ def constant_column(columns):
     return int(np.argmax(same)) if same.any() else None
 
 
-def independent_columns(columns):
+def _independent_constant(exog, root):
+    """Position of a constant that the columns before it do not span, or None."""
+    constant = constant_column(exog)
+    if constant:
+        # a column with a large mean almost spans the constant, but only almost
+        columns = exog[:, : constant + 1] * root[:, None]
+        before = independent_columns(columns, SPANNED)
+        return constant if constant in before else None
+    return constant
+
+
+def independent_columns(columns, tolerance=RANK_TOLERANCE):
     """
     Columns that are not linear combinations of the columns before them.
 
@@ -161,6 +175,8 @@ def independent_columns(columns):
     ----------
     columns : ndarray
         Shape (n, p).
+    tolerance : float, optional
+        Share of a column's norm that must remain after the columns before it.
 
     Returns
     -------
@@ -179,7 +195,7 @@ def independent_columns(columns):
         rest = column - basis @ (basis.T @ column)
         rest -= basis @ (basis.T @ rest)
         size = np.linalg.norm(rest)
-        if size > RANK_TOLERANCE * np.linalg.norm(column):
+        if size > tolerance * np.linalg.norm(column):
             kept.append(position)
             basis = np.column_stack([basis, rest / size])
     return np.array(kept)

@@ -150,3 +150,20 @@ def test_constant_column():
     assert constant_column(np.hstack([x, 0 * x, 0 * x + 2])) == 2
     assert constant_column(x) is None
     assert constant_column(x[:, :0]) is None
+
+
+def test_a_constant_after_columns_that_span_it_is_the_one_dropped():
+    """Of dependent columns the later one goes, wherever the constant stands."""
+    rng = np.random.default_rng(5)
+    level = np.arange(30) % 3
+    dummies = np.eye(3)[level]
+    x = rng.standard_normal(30)
+    groups = GroupedEffects(np.arange(30) % 5, 5, np.ones((30, 1)), (1,))
+    for weights in (None, rng.uniform(0.5, 2.0, 30)):
+        last = np.column_stack([dummies, x, np.ones(30)])
+        y = rng.standard_normal(30)
+        assert standardize(y, last, [groups], weights).kept.tolist() == [0, 1, 2, 3]
+        first = np.column_stack([np.ones(30), dummies, x])
+        assert standardize(y, first, [groups], weights).kept.tolist() == [0, 1, 2, 4]
+        middle = np.column_stack([x + 1e8, np.ones(30), dummies])
+        assert standardize(y, middle, [groups], weights).kept.tolist() == [0, 1, 2, 3]
