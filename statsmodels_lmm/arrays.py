@@ -49,6 +49,28 @@ def row_values(values, data, what):
     return values
 
 
+def take_rows(values, rows, n_rows):
+    """
+    Some rows of an array that is as long as the data; anything else as it is.
+
+    Parameters
+    ----------
+    values : str, array_like or None
+        The values.
+    rows : ndarray
+        Positions of the rows.
+    n_rows : int
+        Number of rows of the data.
+
+    Returns
+    -------
+    str, array_like or None
+    """
+    if values is None or isinstance(values, str) or len(values) != n_rows:
+        return values
+    return np.asarray(values)[rows]
+
+
 def without_zero_weights(data, weights, offset):
     """
     Drop the rows of weight zero, which say nothing.

@@ -1,12 +1,14 @@
 """The model: data, its likelihood, and the fit."""
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.arrays import (
     complete_rows,
     row_values,
+    take_rows,
     with_groups,
     without_zero_weights,
 )
@@ -226,7 +228,10 @@ class CrossedMixedLM(LikelihoodModel):
         parsed = parse(formula)
         data = to_pandas(data)
         if subset is not None:
-            data = data.loc[subset]
+            rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
+            weights = take_rows(weights, rows, len(data))
+            offset = take_rows(offset, rows, len(data))
+            data = data.iloc[rows]
         n_rows = len(data)
         pieces = [parsed.response, parsed.fixed, *parsed.offsets]
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
@@ -314,6 +319,10 @@ class CrossedMixedLM(LikelihoodModel):
         try:
             deviance, optimum = minimize(products, start, bool(reml), settings)
         except np.linalg.LinAlgError:
+            if start_params is not None:
+                raise ValueError(
+                    "the criterion cannot be evaluated at start_params; leave them out"
+                ) from None
             raise DataError(NO_RESIDUAL) from None
         if deviance.scale < 1e-13:
             raise DataError(NO_RESIDUAL)

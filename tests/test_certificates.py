@@ -261,3 +261,31 @@ def test_derivatives_in_theta(name, formula, reml):
         exact, hessian, rtol=1e-6, atol=1e-6 * np.abs(exact).max()
     )
     np.testing.assert_array_equal(model.information(theta, reml=reml), -exact)
+
+
+def precise(seed, sigma, correlation):
+    """Slopes and intercepts that are huge against the residuals."""
+    rng = np.random.default_rng(seed)
+    g, x = np.repeat(np.arange(40), 5), np.tile(np.arange(5.0), 40)
+    u = rng.normal(size=(40, 2))
+    slope = correlation * u[:, 0] + np.sqrt(1 - correlation**2) * u[:, 1]
+    rng.integers(0, 8, 200)
+    y = u[g, 0] + 0.7 * slope[g] * x + sigma * rng.normal(size=200)
+    return pd.DataFrame({"g": g, "x": x, "y": y})
+
+
+@pytest.mark.parametrize(
+    ("sigma", "correlation", "llf", "theta"),
+    [
+        (1e-3, 0.9999, 645.648, (963.97, 676.58, 9.2145)),
+        (1e-2, 1.0, None, (96.167, 67.571, 0.2307)),
+        (1e-2, 0.9999, None, (96.167, 67.726, 0.98373)),
+        (1e-3, 0.9, None, (963.97, 657.26, 282.74)),
+    ],
+)
+def test_huge_and_strongly_correlated_effects(sigma, correlation, llf, theta):
+    """The numbers are lme4's, from its optimizer bobyqa."""
+    result = crossedmixedlm("y ~ x + (x | g)", precise(0, sigma, correlation)).fit()
+    assert result.converged
+    assert llf is None or result.llf == pytest.approx(llf, abs=1e-3)
+    np.testing.assert_allclose(result.theta, theta, rtol=2e-3)

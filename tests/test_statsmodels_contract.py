@@ -856,3 +856,11 @@ def test_names_of_the_caller(engine, data):
         crossedmixedlm("y ~ x + (1 | g)", data).fit().params["x"] / 2,
         rtol=1e-6,
     )
+
+
+def test_subset_takes_the_weights_along(data):
+    weights = np.linspace(0.5, 2.0, len(data))
+    keep = np.arange(len(data)) % 5 > 0
+    found = crossedmixedlm(FORMULA, data, subset=keep, weights=weights).fit()
+    expected = crossedmixedlm(FORMULA, data[keep], weights=weights[keep]).fit()
+    assert_allclose(found.params, expected.params, rtol=1e-10)

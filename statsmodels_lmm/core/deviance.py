@@ -108,7 +108,7 @@ def profiled_deviance(products, factors, reml):
     n_chain = products.plan.n_chain
     elimination = eliminate(
         products,
-        [f.covariance for f in factors[:n_chain]],
+        [f.matrix for f in factors[:n_chain]],
         [f.matrix for f in factors[n_chain:]],
     )
     p = products.k_fixed

@@ -29,6 +29,9 @@ from statsmodels_lmm.core.dense import (
     transpose,
 )
 
+REGULAR = 1e-7
+"""Smallest over largest singular value of an L that is inverted."""
+
 
 @dataclass(frozen=True)
 class EliminatedFactor:
@@ -95,39 +98,64 @@ class Elimination:
     logdet: np.ndarray
 
 
-def inverse_and_logdet(diagonal, covariance):
+def solve_levels(diagonal, factor):
     """
-    J = (I + A S)^-1 and the sum of log |I + A S| over the levels.
+    Eliminate the levels of one factor.
+
+    All is found from the Cholesky factor R of I + L'A L, whose condition is that of
+    the problem; I + A S itself is worse by the condition of L.
 
     Parameters
     ----------
     diagonal : ndarray
         A, shape (..., l, k, k).
-    covariance : ndarray
-        S, shape (..., k, k).
+    factor : ndarray
+        L, shape (..., k, k).
 
     Returns
     -------
+    half : ndarray
+        R^-1 L', so that C = half' half, shape (..., l, k, k).
     inner : ndarray
-        Shape (..., l, k, k).
+        J = (I + A S)^-1, shape (..., l, k, k).
     logdet : ndarray
-        Shape (...).
+        Sum of log |I + A S| over the levels, shape (...).
     """
-    k = covariance.shape[-1]
-    matrices = diagonal @ covariance[..., None, :, :]
+    k = factor.shape[-1]
+    each = factor[..., None, :, :]
     if k == 1:
-        return 1.0 / (1.0 + matrices), np.log1p(matrices).sum(axis=(-1, -2, -3))
+        explained = diagonal * each**2
+        logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
+        return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
+    matrices = transpose(each) @ diagonal @ each
     matrices[..., range(k), range(k)] += 1.0
-    if k == 2:
-        a, b = matrices[..., 0, 0], matrices[..., 0, 1]
-        c, d = matrices[..., 1, 0], matrices[..., 1, 1]
-        determinant = a * d - b * c
-        inner = np.empty_like(matrices)
-        inner[..., 0, 0], inner[..., 0, 1] = d, -b
-        inner[..., 1, 0], inner[..., 1, 1] = -c, a
-        inner /= determinant[..., None, None]
-        return inner, np.log(determinant).sum(axis=-1)
-    return np.linalg.inv(matrices), np.linalg.slogdet(matrices)[1].sum(axis=-1)
+    inverse, logdet = _inverse_root(matrices)
+    half = inverse @ transpose(each)
+    values = np.linalg.svd(factor, compute_uv=False)
+    if (values[..., -1] > REGULAR * values[..., 0]).all():
+        back = transpose(np.linalg.inv(factor))[..., None, :, :]
+        inner = back @ (transpose(inverse) @ half)
+    else:
+        inner = np.eye(k) - diagonal @ (transpose(half) @ half)
+    return half, inner, logdet
+
+
+def _inverse_root(matrices):
+    """Inverse of the lower Cholesky factors, and the sum of log-determinants."""
+    if matrices.shape[-1] > 2:
+        root = np.linalg.cholesky(matrices)
+        diagonal = np.diagonal(root, axis1=-2, axis2=-1)
+        return np.linalg.inv(root), 2.0 * np.log(diagonal).sum(axis=(-1, -2))
+    first = np.sqrt(matrices[..., 0, 0])
+    across = matrices[..., 1, 0] / first
+    rest = matrices[..., 1, 1] - across**2
+    if not (rest > 0.0).all():
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    second = np.sqrt(rest)
+    inverse = np.zeros_like(matrices)
+    inverse[..., 0, 0], inverse[..., 1, 1] = 1.0 / first, 1.0 / second
+    inverse[..., 1, 0] = -across / (first * second)
+    return inverse, 2.0 * (np.log(first) + np.log(second)).sum(axis=-1)
 
 
 def sum_by_parent(values, parents):
@@ -218,7 +246,7 @@ def scale_tail(products, factors, matrix, overwrite=False):
     return transpose(times_tail_factor(products, factors, transpose(half)))
 
 
-def eliminate(products, covariances, tail_factors):
+def eliminate(products, chain_factors, tail_factors):
     """
     Eliminate the random effects.
 
@@ -226,10 +254,9 @@ def eliminate(products, covariances, tail_factors):
     ----------
     products : CrossProducts
         Sufficient statistics.
-    covariances : sequence of ndarray
-        S of the chain factors, shapes (..., k, k), in the order of the plan.
-    tail_factors : sequence of ndarray
-        L of the tail factors, S = L L', shapes (..., k, k).
+    chain_factors, tail_factors : sequence of ndarray
+        L of the factors of chain and tail, S = L L', shapes (..., k, k), in the
+        order of the plan.
 
     Returns
     -------
@@ -241,11 +268,12 @@ def eliminate(products, covariances, tail_factors):
     tail, tail_fixed, gram = products.tail, products.tail_fixed, products.gram
     logdet = np.zeros(())
     done = []
-    for i, covariance in enumerate(covariances):
-        inner, level_logdet = inverse_and_logdet(diagonal[i], covariance)
-        c = covariance[..., None, :, :] @ inner
+    for i, factor in enumerate(chain_factors):
+        half, inner, level_logdet = solve_levels(diagonal[i], factor)
+        c = transpose(half) @ half
         logdet = logdet + level_logdet
-        c_fixed = c @ fixed[i]
+        half_fixed = half @ fixed[i]
+        c_fixed = transpose(half) @ half_fixed
         later = range(i + 1, plan.n_chain)
         for j in later:
             parents = plan.parents[i, j]
@@ -264,7 +292,7 @@ def eliminate(products, covariances, tail_factors):
             change = coupling[i].gram(c)
             tail = np.subtract(tail, change, out=change)
             tail_fixed = tail_fixed - coupling[i].transposed_times(c_fixed)
-        gram = gram - _level_gram(fixed[i], c_fixed)
+        gram = gram - _level_gram(half_fixed, half_fixed)
         done.append(
             EliminatedFactor(
                 inner,

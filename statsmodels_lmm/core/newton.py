@@ -134,7 +134,7 @@ def minimize(products, start, reml, settings=Settings()):
         step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
         search.record(current, slope, radius)
         # a decrease below the rounding of the criterion cannot be seen
-        limit = max(settings.tol, ROUNDING * abs(float(current.value)))
+        limit = max(settings.tol, rounding(current))
         if promised < limit:
             break
         trial, radius = search.descend(current, slope, radius, limit)
@@ -232,6 +232,17 @@ class _Search:
         return current, slope
 
 
+def rounding(deviance):
+    """
+    Rounding of the criterion.
+
+    Its residual sum of squares is what a subtraction leaves of that of the
+    least-squares fit, n in standardized units.
+    """
+    lost = deviance.elimination.products.nobs / float(deviance.scale)
+    return max(ROUNDING * abs(float(deviance.value)), np.finfo(float).eps * lost)
+
+
 def _moved(factors, step):
     """Relative covariances after a step of the free entries."""
     ends = np.cumsum([0] + [len(f.rows) for f in factors])
@@ -254,6 +265,7 @@ def _certify(current, slope, search):
         eigenvalues.append(np.array(smallest))
     lowest = min(e.min() for e in eigenvalues)
     _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
+    reached = max(1e-6, 10.0 * rounding(current))
     theta = []
     for factor, root in zip(plan.factors, current.factors):
         lower = lower_root(root.covariance)
@@ -267,5 +279,5 @@ def _certify(current, slope, search):
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,
         trace=tuple(search.trace),
-        certified=bool(promised < 1e-6 and lowest > -DUAL_TOLERANCE),
+        certified=bool(promised < reached and lowest > -DUAL_TOLERANCE),
     )

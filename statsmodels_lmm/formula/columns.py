@@ -178,6 +178,10 @@ def like_known(values, known, name):
         If a level is new.
     """
     if pd.api.types.is_numeric_dtype(known.dtype):
+        if not pd.api.types.is_numeric_dtype(values):
+            raise DataError(
+                f"column '{name}' was numeric in the fit; the new data hold text"
+            )
         was_bool = pd.api.types.is_bool_dtype(known.dtype)
         is_bool = pd.api.types.is_bool_dtype(values)
         return np.asarray(values, dtype=float) if is_bool and not was_bool else values

@@ -604,3 +604,8 @@ def test_the_new_data_stay_as_they_are(result, new):
     result.predict(new, random_effects=True)
     result.get_prediction(new)
     pd.testing.assert_frame_equal(new, before)
+
+
+def test_text_where_the_fit_had_numbers(result, new):
+    with pytest.raises(DataError, match="'x' was numeric in the fit"):
+        result.predict(new.assign(x=new["x"].astype(str)))
