@@ -131,13 +131,23 @@ def solve_levels(diagonal, factor):
     matrices[..., range(k), range(k)] += 1.0
     inverse, logdet = _inverse_root(matrices)
     half = inverse @ transpose(each)
-    values = np.linalg.svd(factor, compute_uv=False)
-    if (values[..., -1] > REGULAR * values[..., 0]).all():
+    if _is_regular(factor):
         back = transpose(np.linalg.inv(factor))[..., None, :, :]
         inner = back @ (transpose(inverse) @ half)
     else:
         inner = np.eye(k) - diagonal @ (transpose(half) @ half)
     return half, inner, logdet
+
+
+def _is_regular(factor):
+    """Whether L is far enough from singular to be inverted."""
+    if factor.shape[-1] == 2:
+        size = (factor**2).sum(axis=(-1, -2))
+        crossed = factor[..., 0, 1] * factor[..., 1, 0]
+        determinant = factor[..., 0, 0] * factor[..., 1, 1] - crossed
+        return bool((np.abs(determinant) > REGULAR * size).all())
+    values = np.linalg.svd(factor, compute_uv=False)
+    return bool((values[..., -1] > REGULAR * values[..., 0]).all())
 
 
 def _inverse_root(matrices):

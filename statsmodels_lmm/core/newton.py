@@ -137,7 +137,7 @@ def minimize(products, start, reml, settings=Settings()):
         limit = max(settings.tol, rounding(current))
         if promised < limit:
             break
-        trial, radius = search.descend(current, slope, radius, limit)
+        trial, radius = search.descend(current, slope, step, promised, radius, limit)
         if trial is None:
             break
         current = trial
@@ -192,12 +192,9 @@ class _Search:
         size = np.abs(slope.gradient).max(initial=0.0)
         self.trace.append((float(current.value), float(size), float(radius)))
 
-    def descend(self, current, slope, radius, limit):
+    def descend(self, current, slope, step, promised, radius, limit):
         """The next iterate, None if there is none, and the next radius."""
-        while self.evaluations < self.budget:
-            step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
-            if promised < limit:
-                break
+        while self.evaluations < self.budget and promised >= limit:
             length = float(np.linalg.norm(step))
             trial = self.evaluate(_moved(current.factors, step))
             gain = -1.0 if trial is None else (current.value - trial.value) / promised
@@ -206,6 +203,7 @@ class _Search:
                     return trial, 2.0 * radius
                 return trial, 0.5 * length if gain < 0.25 else radius
             radius = 0.25 * length
+            step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
         return None, radius
 
     def polish(self, current, slope, step):
