@@ -22,7 +22,6 @@ __all__ = [
     "FormulaData",
     "caller_scope",
     "categorical_factors",
-    "column_slices",
     "current_engine",
     "design_matrices",
     "formula_engine",
@@ -134,11 +133,6 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
 
 def _as_tuple(output):
     return output if isinstance(output, tuple) else (output,)
-
-
-def column_slices(spec, engine):
-    """Columns of each term of a model specification, by term name."""
-    return FormulaManager(engine=engine).get_term_name_slices(spec)
 
 
 def categorical_factors(spec, engine):

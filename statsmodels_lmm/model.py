@@ -330,6 +330,21 @@ class CrossedMixedLM(LikelihoodModel):
         warn_after_fit(results)
         return CrossedMixedLMResultsWrapper(results)
 
+    def redundant_columns(self, data):
+        """
+        Names of the fixed effects that depend on the columns before them.
+
+        Parameters
+        ----------
+        data : Standardized
+            The standardized data.
+
+        Returns
+        -------
+        list of str
+        """
+        return np.delete(np.array(self.exog_names, dtype=object), data.kept).tolist()
+
     def _uninformative(self, products):
         """Names of factors whose effect columns lie in the span of X."""
         plan, p = products.plan, products.k_fixed
@@ -456,10 +471,9 @@ class CrossedMixedLM(LikelihoodModel):
             data = standardize(endog, self.exog, factors, self.weights)
             check_residual(endog, data)
             if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
-                kept = set(data.kept.tolist())
-                gone = [x for i, x in enumerate(self.exog_names) if i not in kept]
                 raise DataError(
-                    "the fixed effects are not linearly independent: " + ", ".join(gone)
+                    "the fixed effects are not linearly independent: "
+                    + ", ".join(self.redundant_columns(data))
                 )
             products = cross_products(data.endog, data.exog, data.factors)
             self._cross = data, products

@@ -13,7 +13,7 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.core.covariance import lower_root, lower_triangles
+from statsmodels_lmm.core.covariance import lower_theta, lower_triangles
 from statsmodels_lmm.inference import contrasts, likelihood_ratio, prediction
 
 SINGULAR_TOLERANCE = 1e-4
@@ -96,10 +96,8 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             deviance.reml
         )
         self._llf = -0.5 * self.deviance_criterion
-        kept = set(data.kept.tolist())
-        names = model.exog_names
         self.residual_share = float(deviance.scale)
-        self.dropped = [n for i, n in enumerate(names) if i not in kept]
+        self.dropped = model.redundant_columns(data)
         self.uninformative = uninformative
 
         where = {i: at for at, i in enumerate(plan.order)}
@@ -116,11 +114,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             self._modes.append(modes)
             blocks = deviance.selected.diagonal[at][relabel]
             self._mode_covariances.append(scale * back @ blocks @ back.T)
-            slices = effects.grouped.block_slices
-            lower = np.zeros_like(relative_covariance)
-            for block in slices:
-                lower[block, block] = lower_root(relative_covariance[block, block])
-            theta.append(lower[lower_triangles(slices)])
+            theta.append(lower_theta(relative_covariance, effects.grouped.block_slices))
             self._standardized_roots.append(relative.matrix)
             eigenvalues.append(optimum.dual_eigenvalues[at])
         self.optimum = replace(

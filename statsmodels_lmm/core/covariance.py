@@ -147,3 +147,25 @@ def lower_root(covariance):
     lower = np.asarray(np.linalg.qr(half, mode="r")).T
     lower *= np.where(np.diag(lower) < 0.0, -1.0, 1.0)
     return lower * scale[:, None]
+
+
+def lower_theta(covariance, slices):
+    """
+    Entries of the lower triangular roots of the blocks of S, column by column.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S, block-diagonal and positive semi-definite, shape (k, k).
+    slices : sequence of slice
+        Columns of each unstructured block.
+
+    Returns
+    -------
+    ndarray
+        Shape (number of parameters,), in the order of `lower_triangles`.
+    """
+    lower = np.zeros_like(covariance)
+    for block in slices:
+        lower[block, block] = lower_root(covariance[block, block])
+    return lower[lower_triangles(slices)]

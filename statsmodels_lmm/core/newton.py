@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.covariance import (
-    lower_root,
-    lower_triangles,
+    lower_theta,
     pivoted_factor,
 )
 from statsmodels_lmm.core.derivatives import (
@@ -264,10 +263,10 @@ def _certify(current, slope, search):
     lowest = min(e.min() for e in eigenvalues)
     _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
     reached = max(1e-6, 10.0 * rounding(current))
-    theta = []
-    for factor, root in zip(plan.factors, current.factors):
-        lower = lower_root(root.covariance)
-        theta.append(lower[lower_triangles(factor.block_slices)])
+    theta = [
+        lower_theta(root.covariance, factor.block_slices)
+        for factor, root in zip(plan.factors, current.factors)
+    ]
     return current, Optimum(
         theta=np.concatenate(theta),
         evaluations=search.evaluations,
