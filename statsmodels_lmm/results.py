@@ -14,6 +14,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.core.covariance import lower_theta, lower_triangles
+from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.inference import contrasts, likelihood_ratio, prediction
 
 SINGULAR_TOLERANCE = 1e-4
@@ -102,7 +103,8 @@ class CrossedMixedLMResults(LikelihoodModelResults):
 
         where = {i: at for at, i in enumerate(plan.order)}
         self._relative, self._modes, self._mode_covariances, theta = [], [], [], []
-        self._standardized_roots, eigenvalues = [], []
+        self._factors, self._plan_order = deviance.factors, plan.order
+        eigenvalues = []
         for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
             at = where[i]
             relabel = plan.relabel[at]
@@ -115,7 +117,6 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             blocks = deviance.selected.diagonal[at][relabel]
             self._mode_covariances.append(scale * back @ blocks @ back.T)
             theta.append(lower_theta(relative_covariance, effects.grouped.block_slices))
-            self._standardized_roots.append(relative.matrix)
             eigenvalues.append(optimum.dual_eigenvalues[at])
         self.optimum = replace(
             optimum,
@@ -130,6 +131,19 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             "fopt": self.deviance_criterion,
         }
         self.mle_settings = {"optimizer": "newton", "reml": self.reml}
+
+    @cached_property
+    def at_optimum(self):
+        """The criterion at the optimum in standardized units, a ProfiledDeviance."""
+        _, products = self.model._sufficient_statistics()
+        return profiled_deviance(products, self._factors, self.reml)
+
+    def __getstate__(self):
+        """Pickle without what can be found again."""
+        kept = dict(self.__dict__)
+        for name in ("at_optimum", "_fixed_part"):
+            kept.pop(name, None)
+        return kept
 
     # fixed effects ---------------------------------------------------------
 
@@ -248,7 +262,8 @@ class CrossedMixedLMResults(LikelihoodModelResults):
     def _block_singular_values(self):
         """(effects, names, singular values of L in standardized units)."""
         out = []
-        for effects, root in zip(self.model.random, self._standardized_roots):
+        for i, effects in enumerate(self.model.random):
+            root = self._factors[self._plan_order.index(i)].matrix
             for block, names in zip(effects.grouped.block_slices, effects.block_names):
                 values = np.linalg.svd(root[block, block], compute_uv=False)
                 out.append((effects, names, values))
@@ -611,7 +626,8 @@ class CrossedMixedLMResults(LikelihoodModelResults):
 
     def remove_data(self):
         """Drop all arrays of the length of the data, as statsmodels."""
-        self.__dict__.pop("_fixed_part", None)
+        for name in ("at_optimum", "_fixed_part"):
+            self.__dict__.pop(name, None)
         self.model._cross = None
         self.model.random = tuple(e.without_data() for e in self.model.random)
         super().remove_data()
