@@ -1,6 +1,7 @@
 """How the relative covariance of a factor depends on its free parameters."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
@@ -19,9 +20,11 @@ class RelativeFactor:
     Parameters
     ----------
     matrix : ndarray
-        L, shape (k, k).
-    rows, columns : ndarray
-        Position in L of each free parameter, shape (m,).
+        L, shape (..., k, k).
+    rows : ndarray
+        Row in L of each free parameter, shape (..., m).
+    columns : ndarray
+        Column in L of each free parameter, shape (m,).
     """
 
     matrix: np.ndarray
@@ -31,12 +34,35 @@ class RelativeFactor:
     @property
     def covariance(self):
         """S = L L'."""
-        return self.matrix @ self.matrix.T
+        return self.matrix @ self.matrix.swapaxes(-1, -2)
+
+    @property
+    def n_free(self):
+        """Number of free parameters m."""
+        return len(self.columns)
+
+    @cached_property
+    def selection(self):
+        """Unit vectors of the rows of the free parameters, shape (..., m, k)."""
+        return np.eye(self.matrix.shape[-1])[self.rows]
+
+    def entries_of(self, matrix):
+        """Entries of a matrix like L at the free parameters, shape (..., m)."""
+        return (self.selection * matrix.swapaxes(-1, -2)[..., self.columns, :]).sum(-1)
+
+    def curvature_of(self, dual):
+        """Entries of G (x) I at pairs of free parameters, shape (..., m, m)."""
+        same = self.columns[:, None] == self.columns
+        return same * (self.selection @ dual @ self.selection.swapaxes(-1, -2))
 
     def moved(self, step):
         """L after a step of the free parameters, without a new pivot."""
         matrix = self.matrix.copy()
-        matrix[self.rows, self.columns] += step
+        if self.rows.ndim == 1:
+            matrix[..., self.rows, self.columns] += step
+        else:
+            at = np.ix_(*map(np.arange, self.rows.shape))[:-1]
+            matrix[(*at, self.rows, self.columns)] += step
         return RelativeFactor(matrix, self.rows, self.columns)
 
 
@@ -47,7 +73,7 @@ def pivoted_factor(covariance, slices, tolerance=0.0):
     Parameters
     ----------
     covariance : ndarray
-        S, positive semi-definite, shape (k, k).
+        S, positive semi-definite, shape (..., k, k).
     slices : sequence of slice
         Columns of each unstructured block.
     tolerance : float, optional
@@ -61,22 +87,47 @@ def pivoted_factor(covariance, slices, tolerance=0.0):
     rows, columns = [], []
     for block in slices:
         size = block.stop - block.start
+        part = covariance[..., block, block]
         if size == 1:
-            root = np.sqrt(max(covariance[block.start, block.start], 0.0))
-            matrix[block, block] = root if root > tolerance else 0.0
-            pivot = np.zeros(1, dtype=np.intp)
-        else:
+            root = np.sqrt(np.maximum(part, 0.0))
+            matrix[..., block, block] = np.where(root > tolerance, root, 0.0)
+            pivot = np.zeros((*part.shape[:-2], 1), dtype=np.intp)
+        elif part.ndim == 2:
             lower, pivot, rank, _ = lapack.dpstrf(
-                covariance[block, block], lower=1, tol=max(tolerance**2, 1e-300)
+                part, lower=1, tol=max(tolerance**2, 1e-300)
             )
             lower = np.tril(lower)
             lower[:, rank:] = 0.0
             pivot = pivot - 1
             matrix[block.start + pivot, block] = lower
+        else:
+            matrix[..., block, block], pivot = _pivoted_cholesky(part, tolerance)
         row, column = np.tril_indices(size)
-        rows.append(block.start + pivot[row])
+        rows.append(block.start + pivot[..., row])
         columns.append(block.start + column)
-    return RelativeFactor(matrix, np.concatenate(rows), np.concatenate(columns))
+    return RelativeFactor(
+        matrix, np.concatenate(rows, axis=-1), np.concatenate(columns)
+    )
+
+
+def _pivoted_cholesky(covariance, tolerance):
+    """Pivoted Cholesky factors of many matrices, rows not permuted, and pivots."""
+    rest = covariance.copy()
+    matrix, pivots = np.zeros_like(rest), []
+    left = np.ones(rest.shape[:-1], dtype=bool)
+    for j in range(rest.shape[-1]):
+        diagonal = np.where(left, np.diagonal(rest, axis1=-2, axis2=-1), -np.inf)
+        pivot = diagonal.argmax(axis=-1)[..., None]
+        square = np.take_along_axis(diagonal, pivot, axis=-1)
+        positive = square > max(tolerance**2, 1e-300)
+        column = np.take_along_axis(rest, pivot[..., None], axis=-1)[..., 0]
+        scale = 1.0 / np.sqrt(np.where(positive, square, np.inf))
+        column = np.where(left, column, 0.0) * scale
+        matrix[..., j] = column
+        rest -= column[..., :, None] * column[..., None, :]
+        np.put_along_axis(left, pivot, False, axis=-1)
+        pivots.append(pivot)
+    return matrix, np.concatenate(pivots, axis=-1)
 
 
 def full_factor(matrix, slices):

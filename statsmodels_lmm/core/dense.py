@@ -83,7 +83,9 @@ def product(left, right):
 
 
 def eigh(matrix):
-    """Eigenvalues and eigenvectors of a symmetric matrix."""
+    """Eigenvalues and eigenvectors of a symmetric matrix, batched or not."""
+    if matrix.ndim > 2:
+        return np.linalg.eigh(matrix)
     values, vectors, info = lapack.dsyevd(matrix)
     if info:
         return np.linalg.eigh(matrix)

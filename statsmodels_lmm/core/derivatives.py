@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.dense import product
+from statsmodels_lmm.core.dense import product, transpose
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.elimination import half_forms, times_gram
 
@@ -27,16 +27,16 @@ class Derivatives:
     Parameters
     ----------
     duals : tuple of ndarray
-        G_i = dd/dS_i, symmetric, shapes (k_i, k_i). At a minimum over the cone
-        of covariance matrices G_i L_i = 0 and G_i is positive semi-definite.
+        G_i = dd/dS_i, symmetric, shapes (..., k_i, k_i). At a minimum over the
+        cone of covariance matrices G_i L_i = 0 and G_i is positive semi-definite.
     gradient : ndarray
-        In the free entries of the factors, shape (m,).
+        In the free entries of the factors, shape (..., m).
     curvature : ndarray
         Average information plus the exact part that comes from S being
-        quadratic in L, or the exact Hessian, shape (m, m).
+        quadratic in L, or the exact Hessian, shape (..., m, m).
     observed : ndarray
         t_a'Z'PZ t_b / scale, twice the information that the response adds,
-        shape (m, m).
+        shape (..., m, m).
     """
 
     duals: tuple
@@ -68,9 +68,10 @@ def dual_matrices(deviance):
 
 
 def gradient(factors, duals):
-    """The gradient 2 G_i L_i at the free entries, shape (m,)."""
+    """The gradient 2 G_i L_i at the free entries, shape (..., m)."""
     return np.concatenate(
-        [2.0 * (dual @ f.matrix)[f.rows, f.columns] for f, dual in zip(factors, duals)]
+        [2.0 * f.entries_of(dual @ f.matrix) for f, dual in zip(factors, duals)],
+        axis=-1,
     )
 
 
@@ -93,17 +94,16 @@ def derivatives(deviance):
     """
     duals = dual_matrices(deviance)
     working, products = _working_products(deviance)
-    scale = float(deviance.scale)
+    scale = np.asarray(deviance.scale)[..., None]
     nu = deviance.elimination.products.nobs
     if deviance.reml:
         nu -= deviance.elimination.products.k_fixed
-    observed, steps = products / scale, working / scale
-    curvature = observed - np.outer(steps, steps) / nu
+    observed, steps = products / scale[..., None], working / scale
+    curvature = observed - steps[..., :, None] * steps[..., None, :] / nu
     start = 0
     for factor, dual in zip(deviance.factors, duals):
-        here = slice(start, start + len(factor.rows))
-        same = factor.columns[:, None] == factor.columns
-        curvature[here, here] += 2.0 * same * dual[factor.rows[:, None], factor.rows]
+        here = slice(start, start + factor.n_free)
+        curvature[..., here, here] += 2.0 * factor.curvature_of(dual)
         start = here.stop
     return Derivatives(duals, gradient(deviance.factors, duals), curvature, observed)
 
@@ -145,7 +145,7 @@ def _differenced_gradient(deviance, step=1e-4):
     def gradient_at(entry, change):
         factors, start = [], 0
         for f in deviance.factors:
-            move = np.zeros(len(f.rows))
+            move = np.zeros(f.n_free)
             if start <= entry < start + len(move):
                 move[entry - start] = change
             start += len(move)
@@ -153,7 +153,7 @@ def _differenced_gradient(deviance, step=1e-4):
         duals = dual_matrices(profiled_deviance(products, factors, reml))
         return gradient(factors, duals)
 
-    m = sum(len(f.rows) for f in deviance.factors)
+    m = sum(f.n_free for f in deviance.factors)
     rows = [
         (gradient_at(a, step) - gradient_at(a, -step)) / (2 * step) for a in range(m)
     ]
@@ -161,46 +161,51 @@ def _differenced_gradient(deviance, step=1e-4):
 
 
 def _directions(factor):
-    """DS_a of each free entry of a factor, shape (m, k, k)."""
-    m = len(factor.rows)
-    out = np.zeros((m, *factor.matrix.shape))
-    at = np.arange(m)
-    out[at, factor.rows] = factor.matrix[:, factor.columns].T
+    """DS_a of each free entry of a factor, shape (..., m, k, k)."""
+    selected = factor.selection[..., :, None]
+    out = selected * factor.matrix.swapaxes(-1, -2)[..., factor.columns, None, :]
     return out + out.swapaxes(-1, -2)
 
 
 def _working_products(deviance):
-    """The products t't_a, shape (m,), and t_a'Z'PZ t_b, shape (m, m)."""
+    """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
     elimination = deviance.elimination
     plan = elimination.products.plan
     p = elimination.products.k_fixed
-    m = sum(len(f.rows) for f in deviance.factors)
+    m = sum(f.n_free for f in deviance.factors)
     start = 0
     columns, first = [], []
     for factor, t in zip(deviance.factors, deviance.scores):
         block = np.zeros((*t.shape, m))
-        here = slice(start, start + len(factor.rows))
-        moved = np.tensordot(t, _directions(factor), axes=(1, 2))
-        block[..., here] = moved.swapaxes(-1, -2)
-        first.append(np.einsum("lk,lmk->m", t, moved))
+        here = slice(start, start + factor.n_free)
+        directions = np.moveaxis(_directions(factor), -3, -1)
+        flat = directions.reshape(*directions.shape[:-2], -1)
+        moved = (t @ flat).reshape(*t.shape, -1)
+        block[..., here] = moved
+        first.append((t[..., None] * moved).sum(axis=(-3, -2)))
         columns.append(block)
         start = here.stop
     chain = columns[: plan.n_chain]
     tail = np.zeros((0, m))
     if plan.tail:
-        tail = np.concatenate([c.reshape(-1, m) for c in columns[plan.n_chain :]])
+        tail = np.concatenate([_rows(c) for c in columns[plan.n_chain :]], axis=-2)
     right, tail_right = times_gram(elimination.products, chain, tail)
-    total = product(tail.T, tail_right)
-    with_fixed = elimination.products.tail_fixed[:, :p].T @ tail
+    total = product(transpose(tail), tail_right)
+    with_fixed = transpose(elimination.products.tail_fixed[..., :p]) @ tail
     for c, r, w in zip(chain, right, elimination.products.fixed):
-        flat = c.reshape(-1, m)
-        total = total + product(flat.T, r.reshape(-1, m))
-        with_fixed = with_fixed + w[..., :p].reshape(len(flat), p).T @ flat
+        flat = _rows(c)
+        total = total + product(transpose(flat), _rows(r))
+        with_fixed = with_fixed + transpose(_rows(w[..., :p])) @ flat
     forms = half_forms(elimination, right, tail_right)
-    total = total - forms[:m]
-    across = with_fixed - forms[m : m + p]
+    total = total - forms[..., :m, :]
+    across = with_fixed - forms[..., m : m + p, :]
     half = np.linalg.solve(deviance.fixed_root, across)
-    return np.concatenate(first), total - half.T @ half
+    return np.concatenate(first, axis=-1), total - transpose(half) @ half
+
+
+def _rows(blocks):
+    """Levels and effects as one axis, shape (..., l k, m)."""
+    return blocks.reshape(*blocks.shape[:-3], -1, blocks.shape[-1])
 
 
 def _expected_information(deviance):

@@ -133,7 +133,7 @@ def minimize(products, start, reml, settings=Settings()):
         step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
         search.record(current, slope, radius)
         # a decrease below the rounding of the criterion cannot be seen
-        limit = max(settings.tol, rounding(current))
+        limit = max(settings.tol, _rounding(current))
         if promised < limit:
             break
         trial, radius = search.descend(current, slope, step, promised, radius, limit)
@@ -229,20 +229,38 @@ class _Search:
         return current, slope
 
 
-def rounding(deviance):
+def rounding(value, scale, nobs):
     """
     Rounding of the criterion.
 
     Its residual sum of squares is what a subtraction leaves of that of the
     least-squares fit, n in standardized units.
+
+    Parameters
+    ----------
+    value : float or ndarray
+        The criterion.
+    scale : float or ndarray
+        Residual variance in standardized units.
+    nobs : int
+        Number of rows n.
+
+    Returns
+    -------
+    float or ndarray
     """
-    lost = deviance.elimination.products.nobs / float(deviance.scale)
-    return max(ROUNDING * abs(float(deviance.value)), np.finfo(float).eps * lost)
+    lost = np.finfo(float).eps * nobs / scale
+    return np.maximum(ROUNDING * np.abs(value), lost)
+
+
+def _rounding(deviance):
+    nobs = deviance.elimination.products.nobs
+    return float(rounding(deviance.value, deviance.scale, nobs))
 
 
 def _moved(factors, step):
     """Relative covariances after a step of the free entries."""
-    ends = np.cumsum([0] + [len(f.rows) for f in factors])
+    ends = np.cumsum([0] + [f.n_free for f in factors])
     moved = [f.moved(step[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
     return [f.covariance for f in moved]
 
@@ -262,7 +280,7 @@ def _certify(current, slope, search):
         eigenvalues.append(np.array(smallest))
     lowest = min(e.min() for e in eigenvalues)
     _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
-    reached = max(1e-6, 10.0 * rounding(current))
+    reached = max(1e-6, 10.0 * _rounding(current))
     theta = [
         lower_theta(root.covariance, factor.block_slices)
         for factor, root in zip(plan.factors, current.factors)

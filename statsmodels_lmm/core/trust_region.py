@@ -1,4 +1,4 @@
-"""One step: the minimum of a quadratic over a ball."""
+"""One step: the minimum of a quadratic over a ball, for one problem or many."""
 
 import numpy as np
 
@@ -22,61 +22,86 @@ def trust_region_step(gradient, curvature, radius):
     Parameters
     ----------
     gradient : ndarray
-        g, shape (m,).
+        g, shape (..., m).
     curvature : ndarray
-        H, symmetric, not necessarily positive, shape (m, m).
-    radius : float
-        Radius of the ball.
+        H, symmetric, not necessarily positive, shape (..., m, m).
+    radius : float or ndarray
+        Radius of the ball, shape (...).
 
     Returns
     -------
     step : ndarray
-        Shape (m,).
-    promised : float
-        Decrease of the quadratic.
+        Shape (..., m).
+    promised : float or ndarray
+        Decrease of the quadratic, shape (...).
     """
     values, vectors = eigh(curvature)
-    slope = vectors.T @ gradient
-    largest = np.abs(values).max(initial=1e-300)
+    slope = (gradient[..., None, :] @ vectors)[..., 0, :]
+    batch, m = slope.shape[:-1], slope.shape[-1]
+    values, slope = values.reshape(-1, m), slope.reshape(-1, m)
+    radius = np.broadcast_to(np.asarray(radius, dtype=float), batch).ravel()
+    largest = np.abs(values).max(axis=1, initial=1e-300, keepdims=True)
+    size = np.linalg.norm(slope, axis=1, keepdims=True)
     flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
-    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * np.linalg.norm(slope))
-    for left_out in (flat | idle, flat):
-        used = ~left_out
-        step = np.zeros_like(slope)
-        step[used] = _step_along_axes(slope[used], values[used], radius)
-        promised = -(slope + 0.5 * values * step) @ step
-        if promised > WORTHWHILE:
-            break
-    return vectors @ step, float(promised)
+    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * size)
+    step = _step_along_axes(slope, values, ~(flat | idle), radius)
+    promised = _decrease(slope, values, step)
+    again = promised <= WORTHWHILE
+    if again.any():
+        step[again] = _step_along_axes(
+            slope[again], values[again], ~flat[again], radius[again]
+        )
+        promised[again] = _decrease(slope[again], values[again], step[again])
+    step = (vectors @ step.reshape(*batch, m, 1))[..., 0]
+    return step, promised.reshape(batch) if batch else float(promised[0])
 
 
-def _step_along_axes(slope, values, radius):
-    """The step in the coordinates of the eigenvectors."""
-    if not len(slope):
-        return slope
-    lowest = values.min()
-    if lowest > 0:
-        step = -slope / values
-        if np.linalg.norm(step) <= radius:
-            return step
-    low = max(0.0, -lowest)
-    step = -slope / (values + low + 1e-9 * max(1.0, low))
-    length = np.linalg.norm(step)
-    if length < radius:
-        along = np.argmin(values)
-        rest = np.sqrt(radius**2 - length**2 + step[along] ** 2)
-        step[along] = -rest if slope[along] > 0 else rest
-        return step
-    return -slope / (values + _shift_for_radius(slope, values, low, radius))
+def _decrease(slope, values, step):
+    return -((slope + 0.5 * values * step) * step).sum(axis=1)
+
+
+def _step_along_axes(slope, values, used, radius):
+    """The steps in the coordinates of the eigenvectors, shape (batch, m)."""
+    slope = np.where(used, slope, 0.0)
+    values = np.where(used, values, np.inf)
+    lowest = values.min(axis=1, initial=np.inf)
+    convex = lowest > 0.0
+    step = -slope / np.where(convex[:, None], values, np.inf)
+    outside = used.any(axis=1) & ~(convex & (np.linalg.norm(step, axis=1) <= radius))
+    if outside.any():
+        at = np.flatnonzero(outside)
+        step[at] = _step_to_boundary(slope[at], values[at], radius[at])
+    return step
+
+
+def _step_to_boundary(slope, values, radius):
+    """Steps as long as the radius, where the Newton step is none or too long."""
+    lowest = values.min(axis=1)
+    low = np.maximum(0.0, -lowest)
+    least = low + np.where(lowest <= 0.0, 1e-9 * np.maximum(1.0, low), 0.0)
+    step = -slope / (values + least[:, None])
+    length = np.linalg.norm(step, axis=1)
+    short = length < radius
+    along = values.argmin(axis=1)
+    at = np.arange(len(step))
+    size = np.sqrt(np.maximum(radius**2 - length**2 + step[at, along] ** 2, 0.0))
+    signed = np.where(slope[at, along] > 0.0, -size, size)
+    long = ~short
+    step[at[short], along[short]] = signed[short]
+    if long.any():
+        shift = _shift_for_radius(slope[long], values[long], low[long], radius[long])
+        step[long] = -slope[long] / (values[long] + shift[:, None])
+    return step
 
 
 def _shift_for_radius(slope, values, low, radius):
-    """The shift at which the step has the length of the radius."""
-    high = low + np.linalg.norm(slope) / radius
+    """The shifts at which the steps have the length of the radius."""
+    high = low + np.linalg.norm(slope, axis=1) / radius
     for _ in range(60):
         middle = 0.5 * (low + high)
-        length = np.linalg.norm(slope / (values + middle))
-        if abs(length - radius) < 1e-3 * radius:
+        length = np.linalg.norm(slope / (values + middle[:, None]), axis=1)
+        longer = length > radius
+        if (np.abs(length - radius) < 1e-3 * radius).all():
             return middle
-        low, high = (middle, high) if length > radius else (low, middle)
+        low, high = np.where(longer, middle, low), np.where(longer, high, middle)
     return high

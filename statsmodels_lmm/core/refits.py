@@ -1,0 +1,361 @@
+"""
+Many fits of one design to different responses, as one array computation.
+
+The replicates share Z'Z, Z'X and X'X; each has its own response, covariances,
+trust region and number of steps, and leaves the batch when it is done.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from statsmodels_lmm.core.covariance import RelativeFactor, pivoted_factor
+from statsmodels_lmm.core.derivatives import derivatives
+from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.newton import (
+    ACCEPTED,
+    DUAL_TOLERANCE,
+    SNAP,
+    Settings,
+    minimize,
+    rounding,
+)
+from statsmodels_lmm.core.trust_region import trust_region_step
+
+MAX_BATCHED_TAIL = 40
+"""Number of tail columns up to which many fits at once beat one after another."""
+
+MAX_BATCHED_EFFECTS = 3000
+"""Number of random effects up to which they do."""
+
+BATCH_ENTRIES = 2**20
+"""Numbers that the largest array of one batch holds."""
+
+
+@dataclass(frozen=True)
+class Refits:
+    """
+    Optima of many fits, in standardized units.
+
+    Parameters
+    ----------
+    value : ndarray
+        Criterion, shape (r,); NaN where a fit failed.
+    coefficients : ndarray
+        Fixed effects, shape (r, p).
+    fixed_root : ndarray
+        Lower Cholesky factors of X'V^-1 X, shape (r, p, p).
+    scale : ndarray
+        Residual variances, shape (r,).
+    covariances : tuple of ndarray
+        Relative covariance of each factor in the order of the elimination plan,
+        shapes (r, k, k).
+    certified : ndarray
+        Whether each optimum is proved to be one, shape (r,).
+    evaluations : ndarray
+        Evaluations of the criterion, shape (r,).
+    """
+
+    value: np.ndarray
+    coefficients: np.ndarray
+    fixed_root: np.ndarray
+    scale: np.ndarray
+    covariances: tuple
+    certified: np.ndarray
+    evaluations: np.ndarray
+
+    @classmethod
+    def join(cls, parts):
+        """Several sets of fits as one."""
+        columns = {
+            f.name: np.concatenate([getattr(p, f.name) for p in parts])
+            for f in fields(cls)
+            if f.name != "covariances"
+        }
+        covariances = zip(*(p.covariances for p in parts))
+        return cls(covariances=tuple(map(np.concatenate, covariances)), **columns)
+
+    def take(self, which):
+        """Some of the fits, or in another order."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        covariances = tuple(s[which] for s in values.pop("covariances"))
+        return Refits(
+            covariances=covariances, **{n: v[which] for n, v in values.items()}
+        )
+
+
+def is_batchable(plan):
+    """Whether many fits of this design are best done at once."""
+    return (
+        plan.n_tail <= MAX_BATCHED_TAIL
+        and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
+    )
+
+
+def batch_size(products):
+    """
+    How many fits to do at once; a function of the design only.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics.
+
+    Returns
+    -------
+    int
+    """
+    plan = products.plan
+    if not is_batchable(plan):
+        return 1
+    m = sum(sum(b * (b + 1) // 2 for b in f.blocks) for f in plan.factors)
+    width = m + products.gram.shape[-1] + plan.n_tail
+    rows = sum(f.n_columns * (f.k_effects + width) for f in plan.factors)
+    return int(np.clip(BATCH_ENTRIES // rows, 1, 1000))
+
+
+def with_responses(products, data, responses):
+    """
+    Cross-products of the same design with other responses.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics of one response.
+    data : Standardized
+        The data they were formed from.
+    responses : ndarray
+        New responses in standardized units, weighted, shape (r, n).
+
+    Returns
+    -------
+    CrossProducts
+        With a leading axis of length r on ``fixed``, ``tail_fixed`` and ``gram``.
+    """
+    plan, p = products.plan, products.k_fixed
+
+    def replaced(cross, last):
+        out = np.empty((len(responses), *cross.shape))
+        out[...] = cross
+        out[..., -1] = last
+        return out
+
+    sums = [np.asarray((f.indicator().T @ responses.T).T) for f in plan.factors]
+    fixed = tuple(
+        replaced(cross, total.reshape(len(responses), f.n_levels, f.k_effects))
+        for cross, total, f in zip(products.fixed, sums, plan.chain)
+    )
+    tail = np.concatenate([np.zeros((len(responses), 0)), *sums[plan.n_chain :]], 1)
+    with_exog = responses @ data.exog
+    gram = replaced(products.gram, 0.0)
+    gram[:, :p, p] = gram[:, p, :p] = with_exog
+    gram[:, p, p] = (responses**2).sum(axis=1)
+    return replace(
+        products, fixed=fixed, tail_fixed=replaced(products.tail_fixed, tail), gram=gram
+    )
+
+
+def refit(products, start, reml, settings=Settings(maxiter=100, tol=1e-8)):
+    """
+    Minimize the criterion for many responses.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        With a leading axis for the responses, see `with_responses`.
+    start : sequence of ndarray
+        Relative covariances to start from, shared, shapes (k, k), in the order of
+        the elimination plan.
+    reml : bool
+        Whether to minimize the REML criterion.
+    settings : Settings, optional
+        When to stop.
+
+    Returns
+    -------
+    Refits
+    """
+    if is_batchable(products.plan):
+        try:
+            return _refit_batch(products, start, reml, settings)
+        except np.linalg.LinAlgError:
+            pass  # one replicate spoils a batch: each by itself tells which
+    each = range(len(products.gram))
+    fits = [_refit_one(_select(products, i), start, reml, settings) for i in each]
+    return Refits.join(fits)
+
+
+def _refit_one(products, start, reml, settings):
+    """One fit by the driver for one fit, as a batch of one."""
+    try:
+        deviance, optimum = minimize(products, start, reml, settings)
+    except np.linalg.LinAlgError:
+        return _failed(products, start)
+    return Refits(
+        np.array([deviance.value]),
+        deviance.coefficients[None],
+        deviance.fixed_root[None],
+        np.array([deviance.scale]),
+        tuple(f.covariance[None] for f in deviance.factors),
+        np.array([optimum.certified]),
+        np.array([optimum.evaluations]),
+    )
+
+
+def _failed(products, start):
+    p, nan = products.k_fixed, np.full(1, np.nan)
+    return Refits(
+        nan,
+        np.full((1, p), np.nan),
+        np.full((1, p, p), np.nan),
+        nan,
+        tuple(np.full((1, *s.shape), np.nan) for s in start),
+        np.zeros(1, dtype=bool),
+        np.ones(1, dtype=int),
+    )
+
+
+def _select(products, which):
+    """Cross-products of some of the responses."""
+    return replace(
+        products,
+        fixed=tuple(f[which] for f in products.fixed),
+        tail_fixed=products.tail_fixed[which],
+        gram=products.gram[which],
+    )
+
+
+@dataclass(frozen=True)
+class _Iterates:
+    """Where each replicate stands; every array has the replicates first."""
+
+    value: np.ndarray
+    coefficients: np.ndarray
+    fixed_root: np.ndarray
+    scale: np.ndarray
+    gradient: np.ndarray
+    curvature: np.ndarray
+    duals: tuple
+    information: tuple
+    matrices: tuple
+    rows: tuple
+
+    def take(self, which):
+        """Some of the replicates."""
+        return self._map(lambda array: array[which])
+
+    def where(self, better, trial):
+        """The trial where it is better, else this."""
+
+        def choose(old, new):
+            return np.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+        return self._map(choose, trial)
+
+    def _map(self, function, *others):
+        out = {}
+        for f in fields(self):
+            values = [getattr(x, f.name) for x in (self, *others)]
+            if isinstance(values[0], tuple):
+                out[f.name] = tuple(function(*v) for v in zip(*values))
+            else:
+                out[f.name] = function(*values)
+        return _Iterates(**out)
+
+
+def _evaluate(products, covariances, reml):
+    """Criterion and derivatives of every replicate."""
+    slices = [f.block_slices for f in products.plan.factors]
+    factors = [pivoted_factor(s, b) for s, b in zip(covariances, slices)]
+    deviance = profiled_deviance(products, factors, reml)
+    found = derivatives(deviance)
+    count = len(products.gram)
+
+    def each(array, n_axes):
+        return np.broadcast_to(array, (count, *np.shape(array)[-n_axes:]))
+
+    return _Iterates(
+        deviance.value,
+        deviance.coefficients,
+        each(deviance.fixed_root, 2),
+        deviance.scale,
+        found.gradient,
+        found.curvature,
+        found.duals,
+        tuple(each(s, 2) for s in deviance.selected.level_sums),
+        tuple(each(f.matrix, 2) for f in factors),
+        tuple(each(f.rows, 1) for f in factors),
+    )
+
+
+def _moved(current, step, columns):
+    """Relative covariances after a step of the free entries."""
+    ends = np.cumsum([0] + [len(c) for c in columns])
+    out = []
+    for matrix, rows, cols, a, b in zip(
+        current.matrices, current.rows, columns, ends[:-1], ends[1:]
+    ):
+        out.append(RelativeFactor(matrix, rows, cols).moved(step[:, a:b]).covariance)
+    return out
+
+
+def _refit_batch(products, start, reml, settings):
+    """All fits at once."""
+    plan, whole = products.plan, products
+    columns = [pivoted_factor(s, f.block_slices).columns for s, f in zip(start, plan.factors)]
+    current = _evaluate(products, start, reml)
+    count = len(products.gram)
+    active, radius = np.arange(count), np.ones(count)
+    evaluations = np.ones(count, dtype=int)
+    ended = []
+    while True:
+        step, promised = trust_region_step(current.gradient, current.curvature, radius)
+        limit = np.maximum(settings.tol, rounding(current.value, current.scale, whole.nobs))
+        stop = (promised < limit) | (evaluations[active] >= settings.maxiter)
+        if stop.any():
+            ended.append((active[stop], current.take(stop)))
+            going = ~stop
+            active, radius = active[going], radius[going]
+            step, promised = step[going], promised[going]
+            current, products = current.take(going), _select(products, going)
+        if not len(active):
+            break
+        trial = _evaluate(products, _moved(current, step, columns), reml)
+        evaluations[active] += 1
+        gain = (current.value - trial.value) / promised
+        length = np.linalg.norm(step, axis=1)
+        better = gain > ACCEPTED
+        grown = np.where((gain > 0.75) & (length > 0.9 * radius), 2.0 * radius, radius)
+        shrunk = np.where(better, 0.5, 0.25) * length
+        radius = np.where(gain < 0.25, shrunk, grown)
+        current = current.where(better, trial)
+    where = np.argsort(np.concatenate([w for w, _ in ended]))
+    parts = [_finished(iterates, plan, whole.nobs) for _, iterates in ended]
+    joined = Refits.join(parts).take(where)
+    return replace(joined, evaluations=evaluations)
+
+
+def _finished(last, plan, nobs):
+    """Optima from the last iterates."""
+    _, promised = trust_region_step(last.gradient, last.curvature, 1.0)
+    reached = np.maximum(1e-6, 10.0 * rounding(last.value, last.scale, nobs))
+    certified = promised < reached
+    covariances = []
+    for factor, dual, sums, matrix in zip(
+        plan.factors, last.duals, last.information, last.matrices
+    ):
+        for block in factor.block_slices:
+            information = np.trace(sums[:, block, block], axis1=1, axis2=2)
+            lowest = np.linalg.eigvalsh(dual[:, block, block])[:, 0]
+            certified &= lowest >= -DUAL_TOLERANCE * information
+        covariance = matrix @ matrix.swapaxes(-1, -2)
+        covariances.append(pivoted_factor(covariance, factor.block_slices, SNAP).covariance)
+    return Refits(
+        last.value,
+        last.coefficients,
+        last.fixed_root,
+        last.scale,
+        tuple(covariances),
+        certified,
+        np.zeros(len(certified), dtype=int),
+    )
