@@ -37,12 +37,15 @@ class Derivatives:
     observed : ndarray
         t_a'Z'PZ t_b / scale, twice the information that the response adds,
         shape (..., m, m).
+    working : ndarray
+        t't_a / scale, minus the derivative of nu log(scale), shape (..., m).
     """
 
     duals: tuple
     gradient: np.ndarray
     curvature: np.ndarray
     observed: np.ndarray
+    working: np.ndarray
 
 
 def dual_matrices(deviance):
@@ -105,7 +108,8 @@ def derivatives(deviance):
         here = slice(start, start + factor.n_free)
         curvature[..., here, here] += 2.0 * factor.curvature_of(dual)
         start = here.stop
-    return Derivatives(duals, gradient(deviance.factors, duals), curvature, observed)
+    slope = gradient(deviance.factors, duals)
+    return Derivatives(duals, slope, curvature, observed, steps)
 
 
 def with_exact_hessian(deviance, found):
@@ -160,8 +164,20 @@ def _differenced_gradient(deviance, step=1e-4):
     return 0.5 * (np.array(rows) + np.array(rows).T)
 
 
-def _directions(factor):
-    """DS_a of each free entry of a factor, shape (..., m, k, k)."""
+def directions(factor):
+    """
+    Derivatives dS_a of S in each free entry of a factor.
+
+    Parameters
+    ----------
+    factor : RelativeFactor
+        The factor.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., m, k, k).
+    """
     selected = factor.selection[..., :, None]
     out = selected * factor.matrix.swapaxes(-1, -2)[..., factor.columns, None, :]
     return out + out.swapaxes(-1, -2)
@@ -178,8 +194,8 @@ def _working_products(deviance):
     for factor, t in zip(deviance.factors, deviance.scores):
         block = np.zeros((*t.shape, m))
         here = slice(start, start + factor.n_free)
-        directions = np.moveaxis(_directions(factor), -3, -1)
-        flat = directions.reshape(*directions.shape[:-2], -1)
+        changes = np.moveaxis(directions(factor), -3, -1)
+        flat = changes.reshape(*changes.shape[:-2], -1)
         moved = (t @ flat).reshape(*t.shape, -1)
         block[..., here] = moved
         first.append((t[..., None] * moved).sum(axis=(-3, -2)))
@@ -205,22 +221,23 @@ def _working_products(deviance):
 
 def _rows(blocks):
     """Levels and effects as one axis, shape (..., l k, m)."""
-    return blocks.reshape(*blocks.shape[:-3], -1, blocks.shape[-1])
+    *batch, levels, effects, columns = blocks.shape
+    return blocks.reshape(*batch, levels * effects, columns)
 
 
 def _expected_information(deviance):
     """Tr(K dS_a K dS_b) over pairs of free entries, shape (m, m)."""
     plan = deviance.elimination.products.plan
-    directions = [_directions(f) for f in deviance.factors]
-    starts = np.cumsum([0] + [len(d) for d in directions])
+    changes = [directions(f) for f in deviance.factors]
+    starts = np.cumsum([0] + [len(d) for d in changes])
     out = np.zeros((starts[-1], starts[-1]))
     if len(plan.factors) == 1:
         pairs = {(0, 0): _single_factor_squares(deviance)}
     else:
         pairs = _dense_squares(deviance)
     for (i, j), squares in pairs.items():
-        left = np.einsum("mca,abcd->mbd", directions[i], squares)
-        block = np.einsum("mbd,nbd->mn", left, directions[j])
+        left = np.einsum("mca,abcd->mbd", changes[i], squares)
+        block = np.einsum("mbd,nbd->mn", left, changes[j])
         out[starts[i] : starts[i + 1], starts[j] : starts[j + 1]] = block
         out[starts[j] : starts[j + 1], starts[i] : starts[i + 1]] = block.T
     return out

@@ -9,8 +9,12 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.covariance import RelativeFactor, pivoted_factor
-from statsmodels_lmm.core.derivatives import derivatives
+from statsmodels_lmm.core.covariance import (
+    RelativeFactor,
+    lower_triangles,
+    pivoted_factor,
+)
+from statsmodels_lmm.core.derivatives import derivatives, directions
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.newton import (
     ACCEPTED,
@@ -20,7 +24,8 @@ from statsmodels_lmm.core.newton import (
     minimize,
     rounding,
 )
-from statsmodels_lmm.core.trust_region import trust_region_step
+from statsmodels_lmm.core.start import FLOOR
+from statsmodels_lmm.core.trust_region import FLAT, trust_region_step
 
 MAX_BATCHED_TAIL = 40
 """Number of tail columns up to which many fits at once beat one after another."""
@@ -28,8 +33,14 @@ MAX_BATCHED_TAIL = 40
 MAX_BATCHED_EFFECTS = 3000
 """Number of random effects up to which they do."""
 
+MAX_BATCH = 500
+"""Largest number of fits of one batch."""
+
 BATCH_ENTRIES = 2**20
 """Numbers that the largest array of one batch holds."""
+
+SETTINGS = Settings(maxiter=100, tol=1e-8)
+"""When a refit stops: far below the spread of replicates, above their rounding."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,10 @@ class Refits:
     covariances : tuple of ndarray
         Relative covariance of each factor in the order of the elimination plan,
         shapes (r, k, k).
+    variance_covariance : ndarray
+        Covariance matrices of the estimates of the covariance parameters, that is
+        of the lower triangles of scale * covariances column by column, and of the
+        scale itself, from the average information, shape (r, m + 1, m + 1).
     certified : ndarray
         Whether each optimum is proved to be one, shape (r,).
     evaluations : ndarray
@@ -61,6 +76,7 @@ class Refits:
     fixed_root: np.ndarray
     scale: np.ndarray
     covariances: tuple
+    variance_covariance: np.ndarray
     certified: np.ndarray
     evaluations: np.ndarray
 
@@ -111,7 +127,7 @@ def batch_size(products):
     m = sum(sum(b * (b + 1) // 2 for b in f.blocks) for f in plan.factors)
     width = m + products.gram.shape[-1] + plan.n_tail
     rows = sum(f.n_columns * (f.k_effects + width) for f in plan.factors)
-    return int(np.clip(BATCH_ENTRIES // rows, 1, 1000))
+    return int(np.clip(BATCH_ENTRIES // rows, 1, MAX_BATCH))
 
 
 def with_responses(products, data, responses):
@@ -155,7 +171,29 @@ def with_responses(products, data, responses):
     )
 
 
-def refit(products, start, reml, settings=Settings(maxiter=100, tol=1e-8)):
+def lifted(covariances, products):
+    """
+    Relative covariances moved off the boundary, where a search would start slowly.
+
+    Parameters
+    ----------
+    covariances : sequence of ndarray
+        Relative covariances in standardized units, shapes (k, k).
+    products : CrossProducts
+        Sufficient statistics.
+
+    Returns
+    -------
+    list of ndarray
+    """
+    factors = products.plan.factors
+    return [
+        s + FLOOR * f.n_levels / products.nobs * np.eye(f.k_effects)
+        for s, f in zip(covariances, factors)
+    ]
+
+
+def refit(products, start, reml, settings=SETTINGS):
     """
     Minimize the criterion for many responses.
 
@@ -191,12 +229,17 @@ def _refit_one(products, start, reml, settings):
         deviance, optimum = minimize(products, start, reml, settings)
     except np.linalg.LinAlgError:
         return _failed(products, start)
+    found = derivatives(deviance)
+    nu = products.nobs - (products.k_fixed if reml else 0)
     return Refits(
         np.array([deviance.value]),
         deviance.coefficients[None],
         deviance.fixed_root[None],
         np.array([deviance.scale]),
         tuple(f.covariance[None] for f in deviance.factors),
+        _variance_covariance(
+            deviance.factors, deviance.scale, found, products.plan, nu
+        )[None],
         np.array([optimum.certified]),
         np.array([optimum.evaluations]),
     )
@@ -204,12 +247,14 @@ def _refit_one(products, start, reml, settings):
 
 def _failed(products, start):
     p, nan = products.k_fixed, np.full(1, np.nan)
+    m = 1 + sum(len(lower_triangles(f.block_slices)[0]) for f in products.plan.factors)
     return Refits(
         nan,
         np.full((1, p), np.nan),
         np.full((1, p, p), np.nan),
         nan,
         tuple(np.full((1, *s.shape), np.nan) for s in start),
+        np.full((1, m, m), np.nan),
         np.zeros(1, dtype=bool),
         np.ones(1, dtype=int),
     )
@@ -235,6 +280,7 @@ class _Iterates:
     scale: np.ndarray
     gradient: np.ndarray
     curvature: np.ndarray
+    working: np.ndarray
     duals: tuple
     information: tuple
     matrices: tuple
@@ -253,7 +299,7 @@ class _Iterates:
         return self._map(choose, trial)
 
     def _map(self, function, *others):
-        out = {}
+        out: dict = {}
         for f in fields(self):
             values = [getattr(x, f.name) for x in (self, *others)]
             if isinstance(values[0], tuple):
@@ -281,6 +327,7 @@ def _evaluate(products, covariances, reml):
         deviance.scale,
         found.gradient,
         found.curvature,
+        found.working,
         found.duals,
         tuple(each(s, 2) for s in deviance.selected.level_sums),
         tuple(each(f.matrix, 2) for f in factors),
@@ -302,7 +349,9 @@ def _moved(current, step, columns):
 def _refit_batch(products, start, reml, settings):
     """All fits at once."""
     plan, whole = products.plan, products
-    columns = [pivoted_factor(s, f.block_slices).columns for s, f in zip(start, plan.factors)]
+    columns = [
+        pivoted_factor(s, f.block_slices).columns for s, f in zip(start, plan.factors)
+    ]
     current = _evaluate(products, start, reml)
     count = len(products.gram)
     active, radius = np.arange(count), np.ones(count)
@@ -310,7 +359,9 @@ def _refit_batch(products, start, reml, settings):
     ended = []
     while True:
         step, promised = trust_region_step(current.gradient, current.curvature, radius)
-        limit = np.maximum(settings.tol, rounding(current.value, current.scale, whole.nobs))
+        limit = np.maximum(
+            settings.tol, rounding(current.value, current.scale, whole.nobs)
+        )
         stop = (promised < limit) | (evaluations[active] >= settings.maxiter)
         if stop.any():
             ended.append((active[stop], current.take(stop)))
@@ -330,12 +381,13 @@ def _refit_batch(products, start, reml, settings):
         radius = np.where(gain < 0.25, shrunk, grown)
         current = current.where(better, trial)
     where = np.argsort(np.concatenate([w for w, _ in ended]))
-    parts = [_finished(iterates, plan, whole.nobs) for _, iterates in ended]
+    nu = whole.nobs - (whole.k_fixed if reml else 0)
+    parts = [_finished(last, columns, plan, whole.nobs, nu) for _, last in ended]
     joined = Refits.join(parts).take(where)
     return replace(joined, evaluations=evaluations)
 
 
-def _finished(last, plan, nobs):
+def _finished(last, columns, plan, nobs, nu):
     """Optima from the last iterates."""
     _, promised = trust_region_step(last.gradient, last.curvature, 1.0)
     reached = np.maximum(1e-6, 10.0 * rounding(last.value, last.scale, nobs))
@@ -349,13 +401,52 @@ def _finished(last, plan, nobs):
             lowest = np.linalg.eigvalsh(dual[:, block, block])[:, 0]
             certified &= lowest >= -DUAL_TOLERANCE * information
         covariance = matrix @ matrix.swapaxes(-1, -2)
-        covariances.append(pivoted_factor(covariance, factor.block_slices, SNAP).covariance)
+        covariances.append(
+            pivoted_factor(covariance, factor.block_slices, SNAP).covariance
+        )
+    factors = [
+        RelativeFactor(*entries) for entries in zip(last.matrices, last.rows, columns)
+    ]
     return Refits(
         last.value,
         last.coefficients,
         last.fixed_root,
         last.scale,
         tuple(covariances),
+        _variance_covariance(factors, last.scale, last, plan, nu),
         certified,
         np.zeros(len(certified), dtype=int),
     )
+
+
+def _variance_covariance(factors, scale, found, plan, nu):
+    """
+    Covariance of the estimates of scale * S and of the scale, by the delta method.
+
+    The scale is r^2 / nu given L, with derivative -working * scale / nu and the
+    variance 2 scale^2 / nu around it.
+    """
+    scale = np.asarray(scale)[..., None, None]
+    values, vectors = np.linalg.eigh(found.curvature)
+    used = values > FLAT * values[..., -1:]
+    inverse = 2.0 * used / np.where(used, values, 1.0)
+    of_factors = (vectors * inverse[..., None, :]) @ vectors.swapaxes(-1, -2)
+    of_scale = -found.working[..., None, :] * scale / nu
+    rows = []
+    for at, (factor, shape) in enumerate(zip(factors, plan.factors)):
+        row, column = lower_triangles(shape.block_slices)
+        own = directions(factor)[..., row, column].swapaxes(-1, -2) * scale
+        widths = [f.n_free for f in factors]
+        before, after = sum(widths[:at]), sum(widths[at + 1 :])
+        padded = np.zeros((*own.shape[:-1], before + own.shape[-1] + after))
+        padded[..., before : before + own.shape[-1]] = own
+        with_scale = factor.covariance[..., row, column][..., None] * of_scale
+        rows.append(padded + with_scale)
+    change = np.concatenate([*rows, of_scale], axis=-2)
+    entries = [
+        f.covariance[(..., *lower_triangles(s.block_slices))]
+        for f, s in zip(factors, plan.factors)
+    ]
+    alone = np.concatenate([*entries, np.ones((*scale.shape[:-2], 1))], axis=-1)
+    noise = 2.0 * scale**2 / nu * alone[..., :, None] * alone[..., None, :]
+    return change @ of_factors @ change.swapaxes(-1, -2) + noise
