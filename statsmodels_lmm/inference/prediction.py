@@ -1,49 +1,106 @@
-"""Predictions, with and without the random effects."""
-
-from dataclasses import dataclass
+"""Predictions, with and without the random effects, and their intervals."""
 
 import numpy as np
 import pandas as pd
 from statsmodels.base._prediction_inference import PredictionResultsBase
 
-from statsmodels_lmm.compat import design_matrices, to_pandas
+from statsmodels_lmm.arrays import row_values
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.columns import like_known, plain_column
-from statsmodels_lmm.formula.design import evaluate_offset
-from statsmodels_lmm.formula.frame import columns_in, find_column
-from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.inference.prediction_rows import (
+    effect_rows,
+    new_rows,
+    no_effects,
+    wanted_effects,
+)
+from statsmodels_lmm.inference.prediction_variance import (
+    draw_variance,
+    error_variance,
+    fixed_variance,
+)
+
+SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
+"""Methods that give every contrast of the fixed effects its degrees of freedom."""
 
 
-@dataclass(frozen=True)
-class Rows:
+class MixedPredictionResults(PredictionResultsBase):
     """
-    The rows to predict.
+    Predictions of a mixed model with standard errors and intervals.
 
     Parameters
     ----------
-    design : ndarray
-        Fixed design of the complete rows, shape (m, p).
-    offset : ndarray or None
-        Offset of all rows, NaN in incomplete ones, shape (n,).
-    complete : ndarray
-        Which rows are complete, shape (n,).
-    labels : Index or None
-        Labels of all rows.
-    frame : DataFrame or None
-        New data of the complete rows; None for the data of the model.
+    predicted : ndarray
+        Predictions, shape (n,).
+    var_pred : ndarray
+        Variances of their errors, shape (n,).
+    var_obs : ndarray or None
+        Variances of the errors as predictions of new observations; None if no
+        prediction intervals were asked for.
+    **kwargs
+        As for statsmodels' ``PredictionResultsBase``.
+
+    Attributes
+    ----------
+    se : ndarray
+        Standard errors of the predicted means.
+    se_obs : ndarray
+        Standard errors as predictions of new observations.
     """
 
-    design: np.ndarray
-    offset: np.ndarray | None
-    complete: np.ndarray
-    labels: object
-    frame: pd.DataFrame | None
+    def __init__(self, predicted, var_pred, var_obs=None, **kwargs):
+        super().__init__(predicted, var_pred, var_obs=var_obs, **kwargs)
 
-    def fixed_part(self, params):
-        """Linear predictor without random effects, NaN in incomplete rows."""
-        mean = np.full(len(self.complete), np.nan)
-        mean[self.complete] = self.design @ np.nan_to_num(np.asarray(params))
-        return mean if self.offset is None else mean + self.offset
+    @property
+    def se_obs(self):
+        """Standard errors as predictions of new observations."""
+        if self.var_obs is None:
+            raise ValueError("ask for get_prediction(..., interval='prediction')")
+        return np.sqrt(self.var_obs)
+
+    def conf_int(self, obs=None, alpha=0.05):
+        """
+        Confidence or prediction intervals.
+
+        Parameters
+        ----------
+        obs : bool, optional
+            True for prediction intervals of new observations, False for confidence
+            intervals of the predicted means. Default is what `get_prediction` was
+            asked for.
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        ndarray
+            Lower and upper ends, shape (n, 2).
+        """
+        obs = self.var_obs is not None if obs is None else obs
+        return self._conf_int_generic(
+            self.predicted, self.se_obs if obs else self.se, alpha, self.dist_args
+        )
+
+    def summary_frame(self, alpha=0.05):
+        """
+        Predictions, standard errors and intervals as a table.
+
+        Parameters
+        ----------
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        DataFrame
+            Columns predicted, se, ci_lower and ci_upper (of the mean), and
+            obs_ci_lower and obs_ci_upper if prediction intervals were asked for.
+        """
+        columns = {"predicted": self.predicted, "se": self.se}
+        columns["ci_lower"], columns["ci_upper"] = self.conf_int(False, alpha).T
+        if self.var_obs is not None:
+            lower, upper = self.conf_int(True, alpha).T
+            columns["obs_ci_lower"], columns["obs_ci_upper"] = lower, upper
+        columns = {name: np.asarray(values) for name, values in columns.items()}
+        return pd.DataFrame(columns, index=self.row_labels)
 
 
 def predict(results, exog, transform, random_effects, new_levels, offset):
@@ -69,225 +126,174 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
     -------
     Series or ndarray
     """
-    if new_levels not in ("error", "population", "nan"):
-        raise ValueError(
-            f"new_levels must be 'error', 'population' or 'nan', not {new_levels!r}"
-        )
-    wanted = _wanted(results, random_effects)
-    used = [e for e, take in zip(results.model.random, wanted) if any(take)]
+    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    wanted = wanted_effects(results, random_effects)
+    used = [e for e, take in zip(results.model.random, wanted) if take.any()]
     rows = new_rows(results, exog, transform, used, offset)
     mean = rows.fixed_part(results.params)
     for effects, modes, take in zip(results.model.random, results._modes, wanted):
-        if any(take):
-            part = _random_part(results, effects, modes, rows, take, new_levels)
-            mean[rows.complete] += part
+        if take.any():
+            part = effect_rows(results, effects, rows, take, new_levels)
+            mean[rows.complete] += part.mean(modes)
     if isinstance(rows.labels, pd.Index):
         return pd.Series(mean, index=rows.labels)
     return mean
 
 
-def get_prediction(results, exog, transform, row_labels, offset):
-    """
-    Predict the fixed part, see `CrossedMixedLMResults.get_prediction`.
+def get_prediction(
+    results,
+    exog=None,
+    transform=True,
+    row_labels=None,
+    offset=None,
+    random_effects=False,
+    new_levels="error",
+    interval="confidence",
+    weights=None,
+    df_method=None,
+):
+    r"""
+    Predict with standard errors and intervals.
+
+    The variances of the random effects and of the residuals are taken as known. The
+    standard error of a prediction is that of
+
+    .. math:: x'(\hat\beta - \beta) + z'(\hat b - b),
+
+    from the inverse of the mixed model equations (Henderson 1975), as lme4's
+    ``predict(se.fit = TRUE)``; without random effects that of
+    :math:`x'\hat\beta`. Random effects that are left out of the prediction do not
+    count. A prediction interval is for a new observation of the row: it adds
+    :math:`\sigma^2 / w` and, for the random effects that are left out, the variance
+    :math:`z' \Sigma z` of a new draw.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
-    exog : DataFrame, array_like or None
-        New data.
-    transform : bool
-        Whether `exog` is data for the formula.
-    row_labels : array_like or None
+    exog : DataFrame or array_like, optional
+        New data; for a model without a formula the design of the fixed effects.
+        Default is the data of the model.
+    transform : bool, optional
+        Whether `exog` is data for the formula rather than a design matrix.
+    row_labels : array_like, optional
         Labels of the rows.
-    offset : array_like or None
-        Offset of the new rows.
+    offset : array_like, optional
+        Offset of the new rows, in addition to ``offset(...)`` in the formula.
+    random_effects : bool, str or list of str, optional
+        Which conditional modes to add: none, all, or those of some factors or terms.
+    new_levels : {"error", "population", "nan"}, optional
+        What a level that the fit has not seen contributes: an error; zero, with the
+        variance :math:`z' \Sigma z` of a new draw; or NaN.
+    interval : {"confidence", "prediction"}, optional
+        Whether ``conf_int`` is about the predicted mean or about a new observation.
+        For "prediction" the new data need the effect columns of all random effects.
+    weights : array_like or str, optional
+        Prior weights w of the new observations, or the column of `exog` that holds
+        them; only for prediction intervals. Default is 1 or, without new data, the
+        weights of the model.
+    df_method : {None, "asymptotic", "residual", "satterthwaite", "kenward-roger"}
+        Normal quantiles, those of a t distribution with the residual degrees of
+        freedom, or with those of each row. The last two are for confidence
+        intervals of the fixed part; Kenward and Roger's has its own covariance.
 
     Returns
     -------
-    PredictionResultsBase
-    """
-    rows = new_rows(results, exog, transform, [], offset)
-    covariance = np.nan_to_num(results.normalized_cov_params * results.scale)
-    variance = np.full(len(rows.complete), np.nan)
-    variance[rows.complete] = ((rows.design @ covariance) * rows.design).sum(axis=1)
-    return PredictionResultsBase(
-        rows.fixed_part(results.params),
-        variance,
-        df=results.df_resid,
-        row_labels=rows.labels if row_labels is None else row_labels,
-    )
+    MixedPredictionResults
+        With ``predicted``, ``se``, ``conf_int()`` and ``summary_frame()``. NaN in
+        rows with missing values.
 
+    Raises
+    ------
+    DataError
+        If new data lack a column or have new levels, or if weights are missing.
+    ValueError
+        If an argument has an unknown value or two do not go together.
 
-def new_rows(results, exog, transform, used, offset):
-    """
-    The rows to predict, see `CrossedMixedLMResults.predict`.
-
-    Parameters
+    References
     ----------
-    results : CrossedMixedLMResults
-        A fit.
-    exog : DataFrame, array_like or None
-        New data, None for those of the model.
-    transform : bool
-        Whether `exog` is data for the formula.
-    used : list of RandomEffects
-        The factors whose conditional modes are wanted.
-    offset : array_like or None
-        Offset of the rows besides that of the formula.
-
-    Returns
-    -------
-    Rows
+    Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a
+    selection model. Biometrics 31, 423-447.
     """
-    model, frame, total = results.model, None, None
-    if exog is None:
-        design, labels = model.exog, model.data.row_labels
-        complete = np.ones(len(design), dtype=bool)
-        total = model.offset if offset is None else model.formula_offset
-    elif getattr(model, "_parsed", None) is None or not transform:
-        if used:
-            raise ValueError(
-                "random effects at new rows need a model from a formula and its data"
-            )
-        design, labels = np.asarray(exog, dtype=float), getattr(exog, "index", None)
-        if design.ndim == 1:
-            design = design[:, None] if len(results.params) == 1 else design[None, :]
-            labels = None
-        complete = np.ones(len(design), dtype=bool)
-    else:
-        is_row = isinstance(exog, pd.Series)
-        data = exog.to_frame().T.infer_objects() if is_row else to_pandas(exog)
-        labels = data.index
-        terms = [term for e in used for term, _ in e.terms]
-        frame, complete = new_frame(results, data, terms)
-        design, known = _fixed_design(results, frame)
-        if known is not None:
-            total = np.full(len(complete), np.nan)
-            total[complete] = known
-    if offset is not None:
-        offset = np.asarray(offset, dtype=float)
-        if offset.shape != complete.shape:
-            raise DataError(
-                f"offset has shape {offset.shape}, the data have {len(complete)} rows"
-            )
-        total = offset if total is None else total + offset
-    return Rows(design, total, complete, labels, frame)
-
-
-def _random_part(results, effects, modes, rows, take, new_levels):
-    """Contribution of one factor to the complete rows."""
-    if rows.frame is None:
-        columns, codes = effects.grouped.effects, effects.grouped.codes
-    else:
-        data = results.model.data
-        codes = effects.codes_of(rows.frame)
-        columns = effects.effects_of(
-            rows.frame, data.effect_specs, data.scope, data.engine
+    results = getattr(results, "_results", results)
+    methods = (None, "asymptotic", "residual", *SMALL_SAMPLE)
+    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    _check_choice("interval", interval, ("confidence", "prediction"))
+    _check_choice("df_method", df_method, methods)
+    new_observation = interval == "prediction"
+    wanted = wanted_effects(results, random_effects)
+    conditional = any(take.any() for take in wanted)
+    if df_method in SMALL_SAMPLE and (conditional or new_observation):
+        raise ValueError(
+            f"df_method={df_method!r} is for confidence intervals of the fixed part; "
+            "with random effects or for new observations use None or 'residual'"
         )
-    if (codes == -1).any() and new_levels == "error":
-        values = rows.frame[[find_column(rows.frame, c) for c in effects.columns]]
-        unseen = values[codes == -1].drop_duplicates().astype(str)
-        listed = ", ".join(unseen.agg(":".join, axis=1).head(5))
-        raise DataError(
-            f"new levels of {effects.name}: {listed}; new_levels='population' "
-            "predicts them by the fixed effects, 'nan' gives NaN"
-        )
-    chosen = modes[np.maximum(codes, 0)][:, take] * (codes >= 0)[:, None]
-    part = (columns[:, take] * chosen).sum(axis=1)
-    if new_levels != "population":
-        part[codes < 0] = np.nan
-    return part
-
-
-def new_frame(results, data, terms):
-    """
-    Rows of new data that are complete, with plain types.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit from a formula.
-    data : DataFrame
-        New data.
-    terms : list of RandomTerm
-        Random-effects terms that are to be predicted.
-
-    Returns
-    -------
-    frame : DataFrame
-        Complete rows.
-    complete : ndarray
-        Which rows these are.
-    """
-    model = results.model
-    formula, known = model._parsed, model.data.frame
-    specs = [model.data.model_spec]
-    specs += [model.data.effect_specs[t.effects] for t in terms if t.effects != "1"]
-    if any(spec is None for spec in specs):
-        raise DataError(
-            "the formula uses names that could not be pickled with the model: "
-            + ", ".join(model.data.lost)
-        )
-    texts = [formula.fixed, *formula.offsets, *(t.effects for t in terms)]
-    columns = {}
-    for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
-        if name not in data.columns:
-            raise DataError(f"the new data have no column '{name}'")
-        values = plain_column(data[name], name, {"fixed"})
-        columns[name] = like_known(values, known[name], name)
-    frame = pd.DataFrame(columns, index=data.index)
-    complete = ~frame.isna().to_numpy().any(axis=1)
-    for term in terms:
-        for name in term.grouping:
-            column = find_column(data, name)
-            if column not in frame:
-                frame[column] = plain_column(data[column], name, {"group"})
-    return frame[complete], complete
-
-
-def _fixed_design(results, frame):
-    """Fixed design and offset of new rows."""
-    model = results.model
-    scope, engine = model.data.scope, model.data.engine
-    _, exog, _ = design_matrices(
-        model.data.model_spec, frame, scope, engine, prediction=True
+    factors = list(zip(results.model.random, wanted))
+    rows = new_rows(
+        results,
+        exog,
+        transform,
+        [effects for effects, take in factors if take.any()],
+        offset,
+        [effects for effects, take in factors if new_observation and not take.any()],
     )
-    return (
-        exog.to_numpy(float),
-        evaluate_offset(model._parsed.offsets, frame, scope, engine),
+    parts = [
+        effect_rows(results, effects, rows, take, new_levels)
+        if new_observation or take.any()
+        else no_effects(effects, rows)
+        for effects, take in factors
+    ]
+    covariance, distribution = _fixed_inference(results, rows, df_method)
+    inside, mean = rows.complete, rows.fixed_part(results.params)
+    variance, var_obs = np.full(len(inside), np.nan), None
+    if conditional:
+        for part, modes in zip(parts, results._modes):
+            mean[inside] += part.mean(modes)
+        variance[inside] = error_variance(results, rows.design, parts)
+        variance[np.isnan(mean)] = np.nan
+    else:
+        variance[inside] = fixed_variance(covariance, rows.design)
+    if new_observation:
+        var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
+        var_obs[inside] += draw_variance(results, [part.left_out for part in parts])
+    labels = rows.labels if row_labels is None else row_labels
+    return MixedPredictionResults(
+        mean, variance, var_obs, row_labels=labels, **distribution
     )
 
 
-def _wanted(results, random_effects):
-    """For each factor, which of its effect columns to predict with."""
-    factors = results.model.random
-    if isinstance(random_effects, bool | np.bool_):
-        return [np.full(len(e.effect_names), bool(random_effects)) for e in factors]
-    if isinstance(random_effects, str):
-        random_effects = [random_effects]
-    known = {e.name for e in factors} | {_key(t) for e in factors for t, _ in e.terms}
-    asked = set()
-    for name in random_effects:
-        terms = parse(f"y ~ {name}").random if "|" in str(name) else ()
-        keys = {_key(t) for t in terms} or {name}
-        if not keys <= known:
-            raise ValueError(
-                f"no random effects {name}; there are "
-                + ", ".join(e.name for e in factors)
-            )
-        asked |= keys
-    out = []
-    for effects in factors:
-        take = np.full(len(effects.effect_names), effects.name in asked)
-        start = 0
-        for term, size in effects.terms:
-            take[start : start + size] |= _key(term) in asked
-            start += size
-        out.append(take)
-    return out
+def _fixed_inference(results, rows, df_method):
+    """Covariance of the fixed effects, and the distribution of the quantiles."""
+    covariance = results.normalized_cov_params * results.scale
+    if df_method not in SMALL_SAMPLE:
+        dist = "t" if df_method == "residual" else None
+        return covariance, {"df": results.df_resid, "dist": dist}
+    from statsmodels_lmm.inference.degrees_of_freedom import inference
+
+    found = inference(results, df_method)
+    contrasts, each = np.unique(rows.design, axis=0, return_inverse=True)
+    df = np.full(len(rows.complete), np.nan)
+    df[rows.complete] = np.array([found.df(c) for c in contrasts])[each.ravel()]
+    return found.covariance, {"df": df, "dist": "t"}
 
 
-def _key(term):
-    """What makes two terms the same, however they are written."""
-    return term.effect_terms, frozenset(term.grouping)
+def _row_weights(results, rows, exog, weights):
+    """Weights of new observations at the rows, a number or an array."""
+    if weights is None and (exog is None or results.model.weights is None):
+        return 1.0 if results.model.weights is None else results.model.weights
+    if weights is None:
+        raise DataError(
+            "the model has weights, so a prediction interval needs those of the new "
+            "observations: give weights, an array or the name of a column"
+        )
+    data = pd.DataFrame(index=range(len(rows.complete)))
+    weights = row_values(weights, data if rows.data is None else rows.data, "weights")
+    if (weights == 0).any():
+        raise DataError("weights of new observations must be positive")
+    return weights
+
+
+def _check_choice(name, value, allowed):
+    if value not in allowed:
+        listed = ", ".join(map(repr, allowed[:-1]))
+        raise ValueError(f"{name} must be {listed} or {allowed[-1]!r}, not {value!r}")

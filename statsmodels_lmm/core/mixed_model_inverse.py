@@ -1,0 +1,164 @@
+"""
+The inverse of Henderson's mixed model equations, seen through a few rows.
+
+The errors of the estimated fixed effects and of the conditional modes together
+have the covariance sigma^2 K (Henderson 1975; theta taken as known),
+
+    K = [X'X  X'Z          ]^-1 = [0  0]   [ I     ]
+        [Z'X  Z'Z + S^-1   ]      [0  M] + [-M Z'X ] (X'V^-1 X)^-1 [I  -X'Z M]
+
+with M = (S^-1 + Z'Z)^-1. The right side exists for singular S too. For a row
+(x, z) the quadratic form is z'M z plus (X'V^-1 X)^-1 at x - X'Z M z. Neither K nor
+M is formed: a row touches one level of each factor, so the elimination carries few
+numbers along the chain, and the tail costs one triangular solve.
+
+References
+----------
+Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a
+selection model. Biometrics 31, 423-447.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.coupling import SparseCoupling
+from statsmodels_lmm.core.dense import solve_lower, transpose
+from statsmodels_lmm.core.elimination import times_tail_factor
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+
+BATCH_ENTRIES = 4_000_000
+"""Size of the largest dense array that is formed for a batch of rows."""
+
+
+def error_variances(deviance, fixed, factors):
+    """
+    Variances over sigma^2 of the errors of some predictions, (x, z) K (x, z)'.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    fixed : ndarray
+        x of each row, in standardized units, shape (m, p).
+    factors : sequence of GroupedEffects
+        z of each row by level and effect columns, in standardized units, factors
+        and levels in the order of the elimination plan. A row of zeros leaves a
+        factor out.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    elimination = deviance.elimination
+    if elimination.products.plan.tail:
+        # each row costs a triangular solve
+        first, each = _distinct(factors)
+        forms = _forms(elimination, [_take(f, first) for f in factors])[each]
+    else:
+        forms = _forms(elimination, factors)
+    return forms + (_shifted(deviance, fixed, factors) ** 2).sum(axis=1)
+
+
+def error_covariance(deviance, fixed, factors):
+    """
+    Covariance over sigma^2 of the errors of some predictions.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    fixed : ndarray
+        x of each row, as in `error_variances`, shape (m, p).
+    factors : sequence of GroupedEffects
+        z of each row, as in `error_variances`.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    shifted = _shifted(deviance, fixed, factors)
+    out = shifted @ shifted.T
+    for left, right in _halves(deviance.elimination, factors):
+        form = left @ right.T
+        out += form.toarray() if sparse.issparse(form) else form
+    return 0.5 * (out + out.T)
+
+
+def _halves(elimination, factors):
+    """Pairs of rows B, D, sparse or not, such that z'M z is the sum of B D'."""
+    products = elimination.products
+    plan = products.plan
+    rows = [f.indicator() for f in factors]
+    chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
+    remaining = sparse.hstack(tail).toarray() if plan.tail else None
+    for i, factor in enumerate(elimination.factors):
+        weighted = chain[i] @ _block_matrix(
+            factor.covariance, np.arange(len(factor.covariance)), len(factor.covariance)
+        )
+        yield chain[i], weighted
+        for j, block in factor.nested.items():
+            above = plan.factors[j].n_levels
+            link = _block_matrix(block, plan.parents[i, j], above)
+            chain[j] = sparse.csr_array(chain[j] - weighted @ link)
+        if remaining is not None:
+            remaining -= _times_coupling(weighted, factor.coupling)
+    if remaining is not None:
+        transposed = [transpose(f) for f in elimination.tail_factors]
+        scaled = times_tail_factor(products, transposed, remaining.T)
+        half = solve_lower(elimination.tail_cholesky, scaled).T
+        yield half, half
+
+
+def _forms(elimination, factors):
+    """The form z'M z of each row, shape (m,)."""
+    out = np.zeros(len(factors[0].codes))
+    step = max(1, BATCH_ENTRIES // max(1, elimination.products.plan.n_tail))
+    for start in range(0, len(out), step):
+        part = slice(start, start + step)
+        for left, right in _halves(elimination, [_take(f, part) for f in factors]):
+            both = left.multiply(right) if sparse.issparse(left) else left * right
+            out[part] += both.sum(axis=1)
+    return out
+
+
+def _shifted(deviance, fixed, factors):
+    """(x - X'V^-1 Z S z)' R^-T with R R' = X'V^-1 X, shape (m, p)."""
+    p = fixed.shape[1]
+    if not p:
+        return fixed
+    shifted = fixed.copy()
+    for f, modes in zip(factors, deviance.selected.modes):
+        if f.effects.any():
+            of_fixed = modes[..., :p].reshape(f.n_columns, p)
+            shifted -= f.indicator() @ of_fixed
+    return solve_lower(deviance.fixed_root, shifted.T).T
+
+
+def _distinct(factors):
+    """Rows that differ from all before, and which of them each row equals."""
+    keys = np.column_stack([c for f in factors for c in (f.codes, f.effects)])
+    _, first, each = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return first, each.ravel()
+
+
+def _take(factor, rows):
+    return GroupedEffects(
+        factor.codes[rows], factor.n_levels, factor.effects[rows], factor.blocks
+    )
+
+
+def _block_matrix(blocks, columns, n_columns):
+    """Blocks of shape (l, a, b), one in each block row, as a sparse matrix."""
+    n, a, b = blocks.shape
+    return sparse.bsr_array(
+        (blocks, columns, np.arange(n + 1)), shape=(n * a, n_columns * b)
+    ).tocsr()
+
+
+def _times_coupling(rows, coupling):
+    """Sparse rows times a coupling, as an array."""
+    if isinstance(coupling, SparseCoupling):
+        return (rows @ coupling.matrix).toarray()
+    return rows @ coupling.values.reshape(rows.shape[1], -1)

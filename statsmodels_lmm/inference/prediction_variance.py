@@ -1,0 +1,191 @@
+"""
+Variances of the errors of predictions.
+
+The relative covariances and the residual variance are taken as known, as in lme4;
+what is uncertain are the fixed effects and the random effects.
+"""
+
+from itertools import compress
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core import memory
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
+from statsmodels_lmm.exceptions import DataError
+
+
+def fixed_variance(covariance, design):
+    """
+    Variance of x'beta_hat, x' Cov(beta_hat) x.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        Covariance of the fixed effects, NaN for dropped ones, shape (p, p).
+    design : ndarray
+        Shape (m, p).
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    return ((design @ np.nan_to_num(covariance)) * design).sum(axis=1)
+
+
+def error_variance(results, design, parts):
+    """
+    Variance of x'(beta_hat - beta) + z'(b_hat - b).
+
+    Henderson's prediction error variance sigma^2 [x z] K [x z]', K the inverse of
+    the mixed model equations. The random effects of a level that the fit has not
+    seen are predicted by zero; their whole variance z' Sigma z is added.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    design : ndarray
+        Fixed design of the rows, shape (m, p).
+    parts : list of EffectRows
+        The factors at these rows, in the order of the model.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    data, plan = _standardized(results)
+    factors = []
+    for at, i in enumerate(plan.order):
+        part = parts[i]
+        codes = np.where(part.known, plan.relabel[at][np.maximum(part.codes, 0)], 0)
+        factors.append(_like(plan.factors[at], codes, part.taken @ data.to_effects[i]))
+    fixed = design[:, data.kept] @ data.to_fixed
+    variance = results.scale * error_variances(results.at_optimum, fixed, factors)
+    return variance + draw_variance(results, [part.drawn for part in parts])
+
+
+def draw_variance(results, columns):
+    """
+    Variance of new random effects, the sum of z' Sigma z over the factors.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    columns : list of ndarray
+        Effect columns of each factor, shapes (m, k).
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    return results.scale * sum(
+        ((z @ relative) * z).sum(axis=1)
+        for z, relative in zip(columns, results._relative)
+    )
+
+
+def joint_covariance(results, factors=None):
+    """
+    Joint covariance of the fixed effects and the conditional modes.
+
+    The covariance matrix of the errors (beta_hat - beta, b_hat - b), which is
+    sigma^2 times the inverse of Henderson's mixed model equations, as lme4's
+    ``vcov(model, full = TRUE)``. Variances are taken as known. The block of the
+    fixed effects is `cov_params`; unlike `random_effects_cov` that of the modes
+    includes the uncertainty of the fixed effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    factors : str or list of str, optional
+        Grouping factors whose modes to include; default is all.
+
+    Returns
+    -------
+    DataFrame
+        Symmetric, in the units of the data. Rows and columns have the levels group
+        (empty for fixed effects), effect, and level (empty for fixed effects):
+        first the fixed effects, then the modes level by level. Fixed effects that
+        were dropped are NaN.
+
+    Raises
+    ------
+    MemoryError
+        If the matrix does not fit; name fewer factors then.
+    ValueError
+        If there is no such factor.
+    """
+    results = getattr(results, "_results", results)
+    random, wanted = results.model.random, _asked(results.model.random, factors)
+    data, plan = _standardized(results)
+    # unit vectors of the fixed effects and of the wanted random effects
+    sizes = [e.grouped.n_columns * take for e, take in zip(random, wanted)]
+    starts = len(data.kept) + np.cumsum([0, *sizes])
+    total = starts[-1]
+    _check_memory(total, plan)
+    fixed = np.zeros((total, len(data.kept)))
+    fixed[: starts[0]] = data.to_fixed
+    rows = []
+    for at, i in enumerate(plan.order):
+        k = plan.factors[at].k_effects
+        codes, columns = np.zeros(total, dtype=np.intp), np.zeros((total, k))
+        if sizes[i]:
+            own = slice(starts[i], starts[i + 1])
+            codes[own] = np.repeat(plan.relabel[at], k)
+            columns[own] = np.tile(data.to_effects[i], (sizes[i] // k, 1))
+        rows.append(_like(plan.factors[at], codes, columns))
+    covariance = results.scale * error_covariance(results.at_optimum, fixed, rows)
+    labels = [("", name, "") for name in results.model.exog_names]
+    kept = [*data.kept.tolist(), *range(len(labels), len(labels) + total - starts[0])]
+    for effects in compress(random, wanted):
+        names = effects.effect_names
+        labels += [(effects.name, n, level) for level in effects.levels for n in names]
+    full = np.full((len(labels),) * 2, np.nan)
+    full[np.ix_(kept, kept)] = covariance
+    index = pd.MultiIndex.from_tuples(labels, names=["group", "effect", "level"])
+    return pd.DataFrame(full, index, index)
+
+
+def _asked(random, factors):
+    """For each factor, whether it is one of those named."""
+    names = [e.name for e in random]
+    asked = names if factors is None else factors
+    asked = [asked] if isinstance(asked, str) else list(asked)
+    unknown = ", ".join(str(f) for f in asked if f not in names)
+    if unknown:
+        raise ValueError(f"no grouping factor {unknown}; there are {', '.join(names)}")
+    return [name in asked for name in names]
+
+
+def _standardized(results):
+    """Standardized data and elimination plan of the model."""
+    if results.model.endog is None:
+        raise DataError(
+            "the data of the model were removed; standard errors with random effects "
+            "need them"
+        )
+    data, products = results.model._sufficient_statistics()
+    return data, products.plan
+
+
+def _like(factor, codes, effects):
+    return GroupedEffects(codes, factor.n_levels, effects, factor.blocks)
+
+
+def _check_memory(size, plan):
+    """Refuse a joint covariance of some rows that does not fit."""
+    needed = 8 * (4 * size**2 + 3 * size * plan.n_tail)
+    available = memory.available_bytes()
+    if available is not None and needed > available:
+        raise MemoryError(
+            f"the joint covariance of {size:,} effects needs about "
+            f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; name "
+            "fewer factors"
+        )
