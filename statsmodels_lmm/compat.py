@@ -25,6 +25,7 @@ __all__ = [
     "current_engine",
     "design_matrices",
     "formula_engine",
+    "term_columns",
     "to_pandas",
 ]
 
@@ -141,6 +142,35 @@ def categorical_factors(spec, engine):
         infos = spec.factor_infos
         return {f.name() for f, info in infos.items() if info.type == "categorical"}
     return {str(name) for name in spec.factor_contrasts}
+
+
+def term_columns(spec, engine):
+    """
+    The terms of a model specification.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    list of tuple
+        Name, slice of its columns and names of its factors for each term; the
+        constant is "Intercept" and has no factors.
+    """
+    found = []
+    for term, columns in spec.term_slices.items():
+        if engine == "patsy":
+            factors = tuple(factor.name() for factor in term.factors)
+            name = term.name()
+        else:
+            factors = tuple(str(f) for f in term.factors) if term.degree else ()
+            name = str(term) if factors else "Intercept"
+        found.append((name, columns, factors))
+    return found
 
 
 def caller_scope(names, functions, eval_env, depth):

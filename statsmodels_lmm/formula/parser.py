@@ -393,6 +393,31 @@ def _random_terms(piece, text):
     ]
 
 
+def term_names(text):
+    """
+    Names of the terms of a piece of formula.
+
+    Parameters
+    ----------
+    text : str
+        Right-hand side without random-effects terms, such as "1 + x * z".
+
+    Returns
+    -------
+    list of str
+        In the order of the text, those of fewer factors first, the constant as "1".
+    """
+    names = _effect_terms(tokenize(text), text) if text != "0" else []
+    return sorted(names, key=_degree)
+
+
+def _degree(name):
+    """How many factors a term has."""
+    tokens = tokenize(name)
+    joints = sum(t.text == ":" and d == 0 for t, d in zip(tokens, _depths(tokens)))
+    return 0 if name == "1" else 1 + joints
+
+
 def _effect_terms(tokens, text):
     """Names of the terms of the left side of a bar, the intercept as "1"."""
     try:
