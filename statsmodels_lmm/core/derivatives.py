@@ -185,9 +185,6 @@ def directions(factor):
 
 def _working_products(deviance):
     """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
-    elimination = deviance.elimination
-    plan = elimination.products.plan
-    p = elimination.products.k_fixed
     m = sum(f.n_free for f in deviance.factors)
     start = 0
     columns, first = [], []
@@ -201,6 +198,29 @@ def _working_products(deviance):
         first.append((t[..., None] * moved).sum(axis=(-3, -2)))
         columns.append(block)
         start = here.stop
+    return np.concatenate(first, axis=-1), projected_products(deviance, columns)
+
+
+def projected_products(deviance, columns):
+    """
+    T'Z'PZ T for some columns T with a row for each random effect.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Gives P.
+    columns : list of ndarray
+        Rows of T of each factor in the order of the elimination plan, shapes
+        (..., l_i, k_i, m).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., m, m).
+    """
+    elimination = deviance.elimination
+    plan = elimination.products.plan
+    p, m = elimination.products.k_fixed, columns[0].shape[-1]
     chain = columns[: plan.n_chain]
     tail = np.zeros((0, m))
     if plan.tail:
@@ -216,7 +236,7 @@ def _working_products(deviance):
     total = total - forms[..., :m, :]
     across = with_fixed - forms[..., m : m + p, :]
     half = np.linalg.solve(deviance.fixed_root, across)
-    return np.concatenate(first, axis=-1), total - transpose(half) @ half
+    return total - transpose(half) @ half
 
 
 def _rows(blocks):

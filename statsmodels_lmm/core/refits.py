@@ -14,7 +14,7 @@ from statsmodels_lmm.core.covariance import (
     lower_triangles,
     pivoted_factor,
 )
-from statsmodels_lmm.core.derivatives import derivatives, directions
+from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.newton import (
     ACCEPTED,
@@ -25,7 +25,11 @@ from statsmodels_lmm.core.newton import (
     rounding,
 )
 from statsmodels_lmm.core.start import FLOOR
-from statsmodels_lmm.core.trust_region import FLAT, trust_region_step
+from statsmodels_lmm.core.trust_region import trust_region_step
+from statsmodels_lmm.core.variance_information import (
+    average_information,
+    inverse_information,
+)
 
 MAX_BATCHED_TAIL = 40
 """Number of tail columns up to which many fits at once beat one after another."""
@@ -213,14 +217,19 @@ def refit(products, start, reml, settings=SETTINGS):
     -------
     Refits
     """
+    count = len(products.gram)
     if is_batchable(products.plan):
         try:
             return _refit_batch(products, start, reml, settings)
         except np.linalg.LinAlgError:
-            pass  # one replicate spoils a batch: each by itself tells which
-    each = range(len(products.gram))
-    fits = [_refit_one(_select(products, i), start, reml, settings) for i in each]
-    return Refits.join(fits)
+            if count > 1:  # one spoils a batch: halves of it tell which
+                halves = slice(count // 2), slice(count // 2, count)
+                parts = [_select(products, half) for half in halves]
+                return Refits.join([refit(p, start, reml, settings) for p in parts])
+    each = [
+        _refit_one(_select(products, i), start, reml, settings) for i in range(count)
+    ]
+    return Refits.join(each)
 
 
 def _refit_one(products, start, reml, settings):
@@ -229,23 +238,31 @@ def _refit_one(products, start, reml, settings):
         deviance, optimum = minimize(products, start, reml, settings)
     except np.linalg.LinAlgError:
         return _failed(products, start)
-    found = derivatives(deviance)
-    nu = products.nobs - (products.k_fixed if reml else 0)
+    found = _collect(deviance, optimum.certified, optimum.evaluations)
+    return found.take(None)
+
+
+def _collect(deviance, certified, evaluations):
+    """What is kept of one fit or of many."""
+    covariances = tuple(f.covariance for f in deviance.factors)
+    information = average_information(deviance)
+    # the shapes of the batch, also of what every response has in common
+    batch = np.shape(deviance.value)
+    p = deviance.fixed_root.shape[-1]
     return Refits(
-        np.array([deviance.value]),
-        deviance.coefficients[None],
-        deviance.fixed_root[None],
-        np.array([deviance.scale]),
-        tuple(f.covariance[None] for f in deviance.factors),
-        _variance_covariance(
-            deviance.factors, deviance.scale, found, products.plan, nu
-        )[None],
-        np.array([optimum.certified]),
-        np.array([optimum.evaluations]),
+        np.asarray(deviance.value),
+        deviance.coefficients,
+        np.broadcast_to(deviance.fixed_root, (*batch, p, p)),
+        np.asarray(deviance.scale),
+        covariances,
+        inverse_information(information),
+        np.asarray(certified),
+        np.asarray(evaluations),
     )
 
 
 def _failed(products, start):
+    """A fit without an answer, as a batch of one."""
     p, nan = products.k_fixed, np.full(1, np.nan)
     m = 1 + sum(len(lower_triangles(f.block_slices)[0]) for f in products.plan.factors)
     return Refits(
@@ -275,12 +292,9 @@ class _Iterates:
     """Where each replicate stands; every array has the replicates first."""
 
     value: np.ndarray
-    coefficients: np.ndarray
-    fixed_root: np.ndarray
     scale: np.ndarray
     gradient: np.ndarray
     curvature: np.ndarray
-    working: np.ndarray
     duals: tuple
     information: tuple
     matrices: tuple
@@ -322,12 +336,9 @@ def _evaluate(products, covariances, reml):
 
     return _Iterates(
         deviance.value,
-        deviance.coefficients,
-        each(deviance.fixed_root, 2),
         deviance.scale,
         found.gradient,
         found.curvature,
-        found.working,
         found.duals,
         tuple(each(s, 2) for s in deviance.selected.level_sums),
         tuple(each(f.matrix, 2) for f in factors),
@@ -381,72 +392,24 @@ def _refit_batch(products, start, reml, settings):
         radius = np.where(gain < 0.25, shrunk, grown)
         current = current.where(better, trial)
     where = np.argsort(np.concatenate([w for w, _ in ended]))
-    nu = whole.nobs - (whole.k_fixed if reml else 0)
-    parts = [_finished(last, columns, plan, whole.nobs, nu) for _, last in ended]
-    joined = Refits.join(parts).take(where)
-    return replace(joined, evaluations=evaluations)
+    parts = [_finished(last, plan, whole.nobs) for _, last in ended]
+    certified = np.concatenate([c for c, _ in parts])[where]
+    factors = [
+        pivoted_factor(np.concatenate(s)[where], f.block_slices, SNAP)
+        for s, f in zip(zip(*(s for _, s in parts)), plan.factors)
+    ]
+    return _collect(profiled_deviance(whole, factors, reml), certified, evaluations)
 
 
-def _finished(last, columns, plan, nobs, nu):
-    """Optima from the last iterates."""
+def _finished(last, plan, nobs):
+    """Whether the last iterates are optima, and their relative covariances."""
     _, promised = trust_region_step(last.gradient, last.curvature, 1.0)
-    reached = np.maximum(1e-6, 10.0 * rounding(last.value, last.scale, nobs))
-    certified = promised < reached
-    covariances = []
-    for factor, dual, sums, matrix in zip(
-        plan.factors, last.duals, last.information, last.matrices
-    ):
+    certified = promised < np.maximum(
+        1e-6, 10.0 * rounding(last.value, last.scale, nobs)
+    )
+    for factor, dual, sums in zip(plan.factors, last.duals, last.information):
         for block in factor.block_slices:
             information = np.trace(sums[:, block, block], axis1=1, axis2=2)
             lowest = np.linalg.eigvalsh(dual[:, block, block])[:, 0]
             certified &= lowest >= -DUAL_TOLERANCE * information
-        covariance = matrix @ matrix.swapaxes(-1, -2)
-        covariances.append(
-            pivoted_factor(covariance, factor.block_slices, SNAP).covariance
-        )
-    factors = [
-        RelativeFactor(*entries) for entries in zip(last.matrices, last.rows, columns)
-    ]
-    return Refits(
-        last.value,
-        last.coefficients,
-        last.fixed_root,
-        last.scale,
-        tuple(covariances),
-        _variance_covariance(factors, last.scale, last, plan, nu),
-        certified,
-        np.zeros(len(certified), dtype=int),
-    )
-
-
-def _variance_covariance(factors, scale, found, plan, nu):
-    """
-    Covariance of the estimates of scale * S and of the scale, by the delta method.
-
-    The scale is r^2 / nu given L, with derivative -working * scale / nu and the
-    variance 2 scale^2 / nu around it.
-    """
-    scale = np.asarray(scale)[..., None, None]
-    values, vectors = np.linalg.eigh(found.curvature)
-    used = values > FLAT * values[..., -1:]
-    inverse = 2.0 * used / np.where(used, values, 1.0)
-    of_factors = (vectors * inverse[..., None, :]) @ vectors.swapaxes(-1, -2)
-    of_scale = -found.working[..., None, :] * scale / nu
-    rows = []
-    for at, (factor, shape) in enumerate(zip(factors, plan.factors)):
-        row, column = lower_triangles(shape.block_slices)
-        own = directions(factor)[..., row, column].swapaxes(-1, -2) * scale
-        widths = [f.n_free for f in factors]
-        before, after = sum(widths[:at]), sum(widths[at + 1 :])
-        padded = np.zeros((*own.shape[:-1], before + own.shape[-1] + after))
-        padded[..., before : before + own.shape[-1]] = own
-        with_scale = factor.covariance[..., row, column][..., None] * of_scale
-        rows.append(padded + with_scale)
-    change = np.concatenate([*rows, of_scale], axis=-2)
-    entries = [
-        f.covariance[(..., *lower_triangles(s.block_slices))]
-        for f, s in zip(factors, plan.factors)
-    ]
-    alone = np.concatenate([*entries, np.ones((*scale.shape[:-2], 1))], axis=-1)
-    noise = 2.0 * scale**2 / nu * alone[..., :, None] * alone[..., None, :]
-    return change @ of_factors @ change.swapaxes(-1, -2) + noise
+    return certified, [m @ m.swapaxes(-1, -2) for m in last.matrices]
