@@ -1,5 +1,7 @@
 """The model: data, its likelihood, and the fit."""
 
+from copy import copy
+
 import numpy as np
 import pandas as pd
 from scipy.linalg import block_diag
@@ -329,6 +331,51 @@ class CrossedMixedLM(LikelihoodModel):
         results = CrossedMixedLMResults(self, data, deviance, optimum, uninformative)
         warn_after_fit(results)
         return CrossedMixedLMResultsWrapper(results)
+
+    def with_response(self, endog):
+        """
+        The same model of another response.
+
+        Parameters
+        ----------
+        endog : array_like or Series
+            A value for each row used. A Series with the labels of these rows, and
+            possibly more, is aligned with them.
+
+        Returns
+        -------
+        CrossedMixedLM
+
+        Raises
+        ------
+        DataError
+            If the number of rows differs or values are missing.
+        """
+        old = self.data.orig_endog
+        if old is None:
+            raise DataError("the data of the model were removed")
+        labels = getattr(old, "index", None)
+        if isinstance(endog, pd.Series) and labels is not None:
+            if endog.index.is_unique and labels.isin(endog.index).all():
+                endog = endog.loc[labels]
+        values = np.array(endog, dtype=float)
+        if values.shape != (self.nobs,):
+            raise DataError(
+                f"the response has shape {values.shape}, the model {self.nobs} rows"
+            )
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"the response is missing or infinite in "
+                f"{int((~np.isfinite(values)).sum())} of the rows of the model"
+            )
+        other = copy(self)
+        other.data = copy(self.data)
+        other.endog = other.data.endog = values
+        if labels is not None:
+            values = pd.Series(values, labels, name=getattr(old, "name", None))
+        other.data.orig_endog = values
+        other._cross = None
+        return other
 
     def redundant_columns(self, data):
         """

@@ -184,20 +184,21 @@ def lower_root(covariance):
     Parameters
     ----------
     covariance : ndarray
-        S, shape (k, k).
+        S, shape (..., k, k).
 
     Returns
     -------
     ndarray
-        L with a non-negative diagonal, shape (k, k).
+        L with a non-negative diagonal, shape (..., k, k).
     """
-    scale = np.sqrt(np.diag(covariance))
-    scale[scale == 0.0] = 1.0
-    values, vectors = np.linalg.eigh(covariance / np.outer(scale, scale))
-    half = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    lower = np.asarray(np.linalg.qr(half, mode="r")).T
-    lower *= np.where(np.diag(lower) < 0.0, -1.0, 1.0)
-    return lower * scale[:, None]
+    scale = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    scale = np.where(scale == 0.0, 1.0, scale)
+    both = scale[..., :, None] * scale[..., None, :]
+    values, vectors = np.linalg.eigh(covariance / both)
+    half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    lower = np.linalg.qr(half.swapaxes(-1, -2), mode="r").swapaxes(-1, -2)
+    signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
+    return lower * signs[..., None, :] * scale[..., :, None]
 
 
 def lower_theta(covariance, slices):
@@ -207,16 +208,16 @@ def lower_theta(covariance, slices):
     Parameters
     ----------
     covariance : ndarray
-        S, block-diagonal and positive semi-definite, shape (k, k).
+        S, block-diagonal and positive semi-definite, shape (..., k, k).
     slices : sequence of slice
         Columns of each unstructured block.
 
     Returns
     -------
     ndarray
-        Shape (number of parameters,), in the order of `lower_triangles`.
+        Shape (..., number of parameters), in the order of `lower_triangles`.
     """
     lower = np.zeros_like(covariance)
     for block in slices:
-        lower[block, block] = lower_root(covariance[block, block])
-    return lower[lower_triangles(slices)]
+        lower[..., block, block] = lower_root(covariance[..., block, block])
+    return lower[(..., *lower_triangles(slices))]

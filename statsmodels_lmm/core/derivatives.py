@@ -247,19 +247,44 @@ def _rows(blocks):
 
 def _expected_information(deviance):
     """Tr(K dS_a K dS_b) over pairs of free entries, shape (m, m)."""
-    plan = deviance.elimination.products.plan
-    changes = [directions(f) for f in deviance.factors]
-    starts = np.cumsum([0] + [len(d) for d in changes])
-    out = np.zeros((starts[-1], starts[-1]))
-    if len(plan.factors) == 1:
+    m, start = sum(f.n_free for f in deviance.factors), 0
+    changes = []
+    for factor in deviance.factors:
+        own = np.zeros((m, *factor.matrix.shape))
+        own[start : start + factor.n_free] = directions(factor)
+        changes.append(own)
+        start += factor.n_free
+    return trace_products(deviance, changes)
+
+
+def trace_products(deviance, changes):
+    """
+    Tr(K D_a K D_b) for pairs of changes D of the covariance of the random effects.
+
+    K is Z'PZ after REML and Z'V^-1 Z after ML.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Gives K, without batch axes.
+    changes : sequence of ndarray
+        Change of the S of each factor, symmetric, in the order of the elimination
+        plan, shapes (m, k_i, k_i).
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    if len(changes) == 1:
         pairs = {(0, 0): _single_factor_squares(deviance)}
     else:
         pairs = _dense_squares(deviance)
+    out = np.zeros((len(changes[0]),) * 2)
     for (i, j), squares in pairs.items():
         left = np.einsum("mca,abcd->mbd", changes[i], squares)
         block = np.einsum("mbd,nbd->mn", left, changes[j])
-        out[starts[i] : starts[i + 1], starts[j] : starts[j + 1]] = block
-        out[starts[j] : starts[j + 1], starts[i] : starts[i + 1]] = block.T
+        out += block if i == j else block + block.T
     return out
 
 

@@ -31,10 +31,10 @@ from statsmodels_lmm.core.variance_information import (
     inverse_information,
 )
 
-MAX_BATCHED_TAIL = 40
+MAX_BATCHED_TAIL = 250
 """Number of tail columns up to which many fits at once beat one after another."""
 
-MAX_BATCHED_EFFECTS = 3000
+MAX_BATCHED_EFFECTS = 5000
 """Number of random effects up to which they do."""
 
 MAX_BATCH = 500

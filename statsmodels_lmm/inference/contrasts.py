@@ -1,10 +1,14 @@
-"""Tests of contrasts when redundant columns were dropped."""
+"""Tests of contrasts, also when redundant columns were dropped."""
 
 from copy import copy
 
 import numpy as np
 from patsy import DesignInfo
+from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
+
+SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
+"""Methods that give every contrast of the fixed effects its degrees of freedom."""
 
 
 def estimable(results):
@@ -59,7 +63,7 @@ def wald_test(results, r_matrix, *args, **kwargs):
     Parameters
     ----------
     results : CrossedMixedLMResults
-        A fit with dropped columns.
+        A fit.
     r_matrix : array_like, str or tuple
         The constraints.
     *args, **kwargs
@@ -68,14 +72,26 @@ def wald_test(results, r_matrix, *args, **kwargs):
     Returns
     -------
     ContrastResults
+        An F test with the degrees of freedom of `results`, if those are of the
+        contrast and no covariance is given.
     """
+    own = results.df_method in SMALL_SAMPLE and not _has_covariance(args, kwargs)
+    if not own and not results.dropped:
+        return LikelihoodModelResults.wald_test(results, r_matrix, *args, **kwargs)
     coefficients, values, possible = linear_constraints(results, r_matrix)
     if not possible.any():
         return ContrastResults(
             chi2=np.nan, df_denom=0, statistic=np.nan, distribution="chi2"
         )
-    left = coefficients[possible], values[possible]
-    return estimable(results).wald_test(left, *args, **kwargs)
+    coefficients, values = coefficients[possible], values[possible]
+    if own:
+        test = results.inference.f_test(coefficients, values)
+        statistic = test.statistic
+        if not kwargs.get("scalar"):
+            statistic = np.array([[statistic]])
+        return ContrastResults(F=statistic, df_num=test.df_num, df_denom=test.df_denom)
+    left = coefficients, values
+    return LikelihoodModelResults.wald_test(estimable(results), left, *args, **kwargs)
 
 
 def t_test(results, r_matrix, *args, **kwargs):
@@ -85,7 +101,7 @@ def t_test(results, r_matrix, *args, **kwargs):
     Parameters
     ----------
     results : CrossedMixedLMResults
-        A fit with dropped columns.
+        A fit.
     r_matrix : array_like, str or tuple
         The contrasts.
     *args, **kwargs
@@ -94,9 +110,22 @@ def t_test(results, r_matrix, *args, **kwargs):
     Returns
     -------
     ContrastResults
+        With the degrees of freedom of `results` for each contrast, if those are of
+        the contrast and no covariance is given.
     """
+    own = results.df_method in SMALL_SAMPLE and not _has_covariance(args, kwargs)
+    if not own and not results.dropped:
+        return LikelihoodModelResults.t_test(results, r_matrix, *args, **kwargs)
     coefficients, values, possible = linear_constraints(results, r_matrix)
-    tested = estimable(results).t_test((coefficients, values), *args, **kwargs)
+    left = coefficients, values
+    other = estimable(results)
+    tested = LikelihoodModelResults.t_test(other, left, *args, **kwargs)
+    if own:
+        df = np.array([results.inference.df(c) for c in coefficients])
+        df = df.reshape(np.shape(tested.tvalue))
+        tested = ContrastResults(
+            effect=tested.effect, t=tested.tvalue, sd=tested.sd, df_denom=df
+        )
     for name in ("effect", "sd", "tvalue", "statistic", "pvalue"):
         numbers = np.array(getattr(tested, name), dtype=float)
         shape = numbers.shape
@@ -104,3 +133,9 @@ def t_test(results, r_matrix, *args, **kwargs):
         numbers[~possible] = np.nan
         setattr(tested, name, numbers.reshape(shape))
     return tested
+
+
+def _has_covariance(args, kwargs):
+    """Whether the caller gives a covariance matrix."""
+    given = [*args[:1], kwargs.get("cov_p"), kwargs.get("invcov")]
+    return any(matrix is not None for matrix in given)

@@ -6,6 +6,8 @@ from statsmodels.base._prediction_inference import PredictionResultsBase
 
 from statsmodels_lmm.arrays import row_values
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
+from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.prediction_rows import (
     effect_rows,
     new_rows,
@@ -17,9 +19,6 @@ from statsmodels_lmm.inference.prediction_variance import (
     error_variance,
     fixed_variance,
 )
-
-SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
-"""Methods that give every contrast of the fixed effects its degrees of freedom."""
 
 
 class MixedPredictionResults(PredictionResultsBase):
@@ -268,8 +267,6 @@ def _fixed_inference(results, rows, df_method):
     if df_method not in SMALL_SAMPLE:
         dist = "t" if df_method == "residual" else None
         return covariance, {"df": results.df_resid, "dist": dist}
-    from statsmodels_lmm.inference.degrees_of_freedom import inference
-
     found = inference(results, df_method)
     contrasts, each = np.unique(rows.design, axis=0, return_inverse=True)
     df = np.full(len(rows.complete), np.nan)

@@ -6,9 +6,8 @@ simulated prediction errors, and against numbers of lme4.
 """
 
 import pickle
-import sys
 import warnings
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -712,10 +711,7 @@ def test_degrees_of_freedom_of_each_row(method, data, new, monkeypatch):
         assert df_method == method
         return SimpleNamespace(covariance=covariance, df=df)
 
-    module = ModuleType("degrees_of_freedom")
-    module.inference = inference
-    name = "statsmodels_lmm.inference.degrees_of_freedom"
-    monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("statsmodels_lmm.inference.prediction.inference", inference)
     rows = pd.concat([new, new.assign(x=np.nan)[:1]], ignore_index=True)
     found = get_prediction(result, rows, df_method=method)
     design = Case("crossed", data).fixed(new)

@@ -1,0 +1,145 @@
+"""Draws of everything in a response but its fixed part."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """
+    Independent rows from N(0, R R').
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of rows l.
+    root : ndarray
+        R, shape (k, k).
+    """
+
+    n_rows: int
+    root: np.ndarray
+
+    def draw(self, generators):
+        """One sample for each generator, shape (r, l, k)."""
+        shape = self.n_rows, len(self.root)
+        return np.stack([g.standard_normal(shape) for g in generators]) @ self.root.T
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """
+    Rows drawn from a pool with replacement.
+
+    Parameters
+    ----------
+    pool : ndarray
+        Shape (l, k).
+    """
+
+    pool: np.ndarray
+
+    def draw(self, generators):
+        """One sample of as many rows for each generator, shape (r, l, k)."""
+        n = len(self.pool)
+        return self.pool[np.stack([g.integers(n, size=n) for g in generators])]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """
+    The same rows always.
+
+    Parameters
+    ----------
+    values : ndarray
+        Shape (l, k).
+    """
+
+    values: np.ndarray
+
+    def draw(self, generators):
+        """The rows, shape (1, l, k)."""
+        return self.values[None]
+
+
+@dataclass(frozen=True)
+class RandomPart:
+    """
+    How the response less its fixed part comes about: Z b + e / sqrt(w).
+
+    Parameters
+    ----------
+    factors : tuple of GroupedEffects
+        Levels and effect columns of the rows.
+    effects : tuple of Gaussian, Resampled or Fixed
+        The random effects b of each factor.
+    residuals : Gaussian or Resampled
+        e, of one column.
+    root_weights : ndarray or float
+        sqrt(w), shape (n,).
+    """
+
+    factors: tuple[GroupedEffects, ...]
+    effects: tuple
+    residuals: Gaussian | Resampled
+    root_weights: np.ndarray | float = 1.0
+
+    def draw(self, generators):
+        """
+        One response for each generator.
+
+        Each uses nothing but its own generator, so that it does not matter which
+        are drawn together.
+
+        Parameters
+        ----------
+        generators : sequence of numpy.random.Generator
+            r of them.
+
+        Returns
+        -------
+        ndarray
+            Shape (r, n).
+        """
+        effects = [e.draw(generators) for e in self.effects]
+        out = self.residuals.draw(generators)[..., 0] / self.root_weights
+        for factor, b in zip(self.factors, effects):
+            for j, column in enumerate(factor.effects.T):
+                out += column * b[:, factor.codes, j]
+        return out
+
+
+def reflated(rows, covariance):
+    """
+    Rows centered and transformed so that their covariance is a given one.
+
+    Conditional modes and residuals vary less than what they estimate; Carpenter,
+    Goldstein and Rasbash (2003) stretch them before they are resampled.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Shape (l, k).
+    covariance : ndarray
+        Positive semi-definite, shape (k, k).
+
+    Returns
+    -------
+    ndarray
+        Shape (l, k). Directions in which the rows do not vary stay zero.
+    """
+    centered = rows - rows.mean(axis=0)
+    found = centered.T @ centered / len(rows)
+    return centered @ _symmetric_power(found, -0.5) @ _symmetric_power(covariance, 0.5)
+
+
+def _symmetric_power(matrix, power):
+    """A power of a positive semi-definite matrix, zero where it is zero."""
+    values, vectors = np.linalg.eigh(matrix)
+    used = values > 1e-12 * values[-1]
+    powers = np.where(used, np.where(used, values, 1.0) ** power, 0.0)
+    return (vectors * powers) @ vectors.T

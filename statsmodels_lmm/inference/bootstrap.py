@@ -1,0 +1,441 @@
+"""The bootstrap: what the estimates would be if the model were the truth."""
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.refits import Refits, is_batchable
+from statsmodels_lmm.core.replicates import Design, Replicates
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.bootstrap_intervals import METHODS, interval
+from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.simulation import (
+    KINDS,
+    check_count,
+    generators,
+    random_part,
+    seeds,
+)
+from statsmodels_lmm.inference.variance_parameters import (
+    in_user_units,
+    variance_parameters,
+)
+
+SINGULAR = 1e-4
+"""Share of a block's largest standard deviation below which one counts as 0."""
+
+
+@dataclass(frozen=True)
+class BootstrapResults:
+    """
+    Estimates of every parameter in bootstrap replicates.
+
+    Parameters
+    ----------
+    estimates : Series
+        Estimates from the data, by parameter.
+    errors : Series
+        Their standard errors, NaN where there is none.
+    draws : DataFrame
+        A row for each replicate that could be fitted, labeled by its number; a
+        column for each parameter: the fixed effects by name, their standard errors
+        ("se x"), standard deviations ("g: sd x") and correlations ("g: cor x, z")
+        of the random effects, "sigma", and the relative covariance parameters
+        ("theta g.x").
+    draw_errors : DataFrame
+        Standard errors of the draws in each replicate.
+    statistics : DataFrame or None
+        What the user's statistic returned, a row for each replicate.
+    kind : {"parametric", "conditional", "semiparametric"}
+        How the responses were drawn.
+    nsim : int
+        Number of replicates asked for.
+    n_failed : int
+        Replicates that could not be fitted or whose statistic failed.
+    n_boundary : int
+        Replicates with a singular covariance matrix, which are ordinary answers.
+    n_uncertified : int
+        Replicates that are not proved to be optima. They are among the draws.
+    interrupted : bool
+        Whether the user stopped before `nsim` replicates.
+    failures : tuple of str
+        Messages of the errors that the statistic raised, each once.
+    """
+
+    estimates: pd.Series
+    errors: pd.Series
+    draws: pd.DataFrame
+    draw_errors: pd.DataFrame
+    statistics: pd.DataFrame | None
+    kind: str
+    nsim: int
+    n_failed: int
+    n_boundary: int
+    n_uncertified: int
+    interrupted: bool
+    failures: tuple = ()
+    _ranges: dict = field(default_factory=dict, repr=False)
+
+    def conf_int(self, method="percentile", alpha=0.05):
+        """
+        Confidence intervals of every parameter.
+
+        Parameters
+        ----------
+        method : str, optional
+            "wald", from the standard errors, without the bootstrap; "basic",
+            "normal", "studentized", with each replicate's own standard error, or
+            "percentile", see `bootstrap_intervals`; or "all" for all five.
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        DataFrame
+            Rows are the parameters, columns lower and upper; for "all" the columns
+            are labeled by method, too. Ends outside the range of a parameter are
+            moved to its end: 0 for a standard deviation, -1 or 1 for a correlation.
+            Replicates without a correlation (a standard deviation is zero) are left
+            out of its intervals. NaN where a method does not apply, such as
+            intervals that need the standard error of a standard deviation of zero.
+        """
+        if not 0.0 < alpha < 1.0:
+            raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
+        if method == "all":
+            tables = {m: self.conf_int(m, alpha) for m in METHODS}
+            return pd.concat(tables, axis=1, names=["method", "end"])
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)} or all, not {method!r}"
+            )
+        rows = {}
+        for at, name in enumerate(self.estimates.index):
+            ends = interval(
+                method,
+                self.estimates.iloc[at],
+                self.errors.iloc[at],
+                self.draws.iloc[:, at].to_numpy(),
+                self.draw_errors.iloc[:, at].to_numpy(),
+                alpha,
+            )
+            rows[at] = np.clip(ends, *self._ranges.get(name, (-np.inf, np.inf)))
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
+        table.index = pd.Index(self.estimates.index, name="parameter")
+        return table
+
+    def summary(self, method="percentile", alpha=0.05):
+        """
+        Estimates, bias, standard errors and intervals.
+
+        Parameters
+        ----------
+        method : str, optional
+            Which intervals, see `conf_int`.
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        DataFrame
+            Rows are the parameters. Columns: estimate; bias, the mean of the
+            replicates less the estimate; std err, their standard deviation; lower
+            and upper. The attribute ``attrs`` counts replicates and failures.
+        """
+        table = pd.DataFrame(
+            {
+                "estimate": self.estimates,
+                "bias": self.draws.mean() - self.estimates,
+                "std err": self.draws.std(ddof=1),
+            }
+        )
+        table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
+        table.index.name = "parameter"
+        table.attrs = {
+            name: getattr(self, name)
+            for name in ("kind", "nsim", "n_failed", "n_boundary", "n_uncertified")
+        }
+        return table
+
+    def __str__(self):
+        """Counts and the table of percentile intervals."""
+        count = len(self.draws)
+        lines = [
+            f"{self.kind.capitalize()} bootstrap, {count} replicates"
+            + (f" of {self.nsim}, interrupted" if self.interrupted else ""),
+            f"{self.n_failed} failed, {self.n_boundary} on the boundary, "
+            f"{self.n_uncertified} not certified",
+            self.summary().to_string(float_format="{:.4f}".format),
+        ]
+        return "\n".join(lines)
+
+
+def bootstrap(
+    results,
+    nsim=1000,
+    rng=None,
+    statistic=None,
+    type="parametric",
+    n_jobs=None,
+    progress=None,
+):
+    """
+    Draw responses from the fit and estimate the model anew from each.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    nsim : int, optional
+        Number of replicates.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness. The same one gives the same draws, to the last bit,
+        whatever the number and kind of workers.
+    statistic : callable, optional
+        Called with the results of each replicate; returns a number, an array, a
+        Series or a dict of numbers.
+    type : {"parametric", "conditional", "semiparametric"}, optional
+        Whether random effects and residuals are drawn from their normal
+        distributions; or the conditional modes are kept and only residuals are
+        drawn (lme4's ``use.u = TRUE``); or both are resampled from the conditional
+        modes and residuals of the fit, stretched to the estimated variances
+        (Carpenter, Goldstein and Rasbash 2003).
+    n_jobs : int, optional
+        Number of workers, as in joblib. By default small models are fitted at once
+        as one array computation, and large ones by all processors or as
+        ``joblib.parallel_config`` says: processes, threads, Dask, Ray.
+    progress : bool, optional
+        Whether to show a progress bar. Default is to show one after two seconds on
+        a terminal, if tqdm is installed.
+
+    Returns
+    -------
+    BootstrapResults
+        After an interrupt those of the replicates that are done.
+
+    Raises
+    ------
+    ValueError
+        If an argument has an unknown value.
+    DataError
+        If no replicate could be fitted.
+
+    Notes
+    -----
+    The search for each replicate is that of a fit and ends when less than 1e-8 of
+    the criterion is to be gained, so estimates are precise to about 1e-4 of their
+    standard errors.
+
+    References
+    ----------
+    Carpenter, J. R., Goldstein, H. and Rasbash, J. (2003). A novel bootstrap
+    procedure for assessing the relationship between class size and achievement.
+    Applied Statistics 52, 431-443.
+    Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their
+    Application. Cambridge University Press.
+    """
+    results = getattr(results, "_results", results)
+    check_count("nsim", nsim)
+    if type not in KINDS:
+        raise ValueError(f"type must be one of {', '.join(KINDS)}, not {type!r}")
+    replicates = Replicates(random_part(results, type), (design_of(results),))
+    task = _Task(replicates, None if statistic is None else results, statistic)
+    found, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
+    fits = Refits.join([fits for fits, _ in found])
+    values = [value for _, part in found for value in part]
+    return _assemble(results, fits, values, statistic, type, nsim, interrupted)
+
+
+def design_of(results, reml=None):
+    """What a fit was made from, for fits to other responses."""
+    data, products = results.model._sufficient_statistics()
+    start = tuple(f.covariance for f in results._factors)
+    return Design(data, products, start, results.reml if reml is None else reml)
+
+
+def run_replicates(task, nsim, rng, n_jobs, progress):
+    """
+    Call a task on the seeds of all replicates.
+
+    Parameters
+    ----------
+    task : callable
+        Called with seeds; with an attribute ``replicates``.
+    nsim : int
+        Number of replicates.
+    rng : None, int or numpy.random.Generator
+        Source of randomness.
+    n_jobs : int or None
+        Number of workers.
+    progress : bool or None
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    found : list
+        What the task returned for each piece of work.
+    interrupted : bool
+        Whether the user interrupted the work.
+    """
+    every, size = seeds(rng, nsim), task.replicates.size
+    pieces = [every[start : start + size] for start in range(0, nsim, size)]
+    large = not all(is_batchable(d.products.plan) for d in task.replicates.designs)
+    heavy = large or getattr(task, "statistic", None) is not None
+    found, interrupted = run(task, pieces, n_jobs, progress, parallel=heavy)
+    if interrupted:
+        done = sum(map(len, pieces[: len(found)]))
+        warn(f"interrupted after {done} of {nsim} replicates", DataWarning)
+    return found, interrupted
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Fit some replicates, and call the statistic with each."""
+
+    replicates: Replicates
+    results: Any
+    statistic: Any
+
+    def __call__(self, sequences):
+        """Fits, and values of the statistic or the errors it raised."""
+        responses, (fits,) = self.replicates.fit(generators(sequences))
+        if self.statistic is None:
+            return fits, []
+        return fits, [self._evaluate(y) for y in responses]
+
+    def _evaluate(self, random_part):
+        results = self.results
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                model = results.model.with_response(results._fixed_part + random_part)
+                return self.statistic(model.fit(reml=results.reml))
+            except Exception as error:
+                return error
+
+
+def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
+    """The results object from all fits."""
+    fitted = np.isfinite(fits.value)
+    works = fitted.copy()
+    for at, value in enumerate(values):
+        works[at] &= not isinstance(value, Exception)
+    errors = [v for v in values if isinstance(v, Exception)]
+    failures = tuple(dict.fromkeys(f"{e.__class__.__name__}: {e}" for e in errors))
+    if not works.any():
+        reason = f": {failures[0]}" if failures else ""
+        raise DataError(f"none of {len(works)} replicates could be fitted{reason}")
+    numbers = np.flatnonzero(works)
+    fits = fits.take(numbers)
+    draws, draw_errors = replicate_tables(results, fits, numbers)
+    estimates, own_errors, ranges = estimate_tables(results)
+    statistics = None
+    if statistic is not None:
+        rows = [_as_row(values[at]) for at in numbers]
+        statistics = pd.DataFrame(rows, index=draws.index)
+    return BootstrapResults(
+        estimates,
+        own_errors,
+        draws,
+        draw_errors,
+        statistics,
+        kind,
+        nsim,
+        int((~works).sum()),
+        int(singular_fits(results, fits).sum()),
+        int((~fits.certified).sum()),
+        interrupted,
+        failures,
+        ranges,
+    )
+
+
+def _as_row(value):
+    """A value of the statistic as a row."""
+    if isinstance(value, pd.Series):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return value
+    return dict(enumerate(np.ravel(value)))
+
+
+def fixed_effects_of(results, fits):
+    """
+    Fixed effects of some fits less those of the data, and standard errors.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        The fit that the responses were drawn from, without its fixed part.
+    fits : Refits
+        Fits to them.
+
+    Returns
+    -------
+    change, errors : ndarray
+        Shape (r, p); NaN for dropped columns.
+    """
+    data, _ = results.model._sufficient_statistics()
+    shape = len(fits.value), len(results.params)
+    change, errors = np.full(shape, np.nan), np.full(shape, np.nan)
+    change[:, data.kept] = fits.coefficients @ data.to_fixed.T * data.response_scale
+    half = data.to_fixed @ np.linalg.inv(fits.fixed_root).swapaxes(-1, -2)
+    variance = (half**2).sum(axis=-1) * fits.scale[:, None]
+    errors[:, data.kept] = np.sqrt(variance) * data.response_scale
+    return change, errors
+
+
+def replicate_tables(results, fits, numbers):
+    """Draws of every parameter and their standard errors, as DataFrames."""
+    change, errors = fixed_effects_of(results, fits)
+    parameters = in_user_units(
+        results.model, fits.covariances, fits.scale, fits.variance_covariance
+    )
+    table, theta = parameters.estimates(), parameters.theta()
+    names = results.model.exog_names
+    columns = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
+    nothing = np.full(errors.shape, np.nan)
+    draws = [results.params + change, errors, table.values, theta.values]
+    spreads = [errors, nothing, table.errors(parameters), theta.errors(parameters)]
+    return (
+        pd.DataFrame(np.hstack(draws), index=numbers, columns=columns),
+        pd.DataFrame(np.hstack(spreads), index=numbers, columns=columns),
+    )
+
+
+def estimate_tables(results):
+    """Estimates and standard errors of the data as Series, and ranges."""
+    parameters = variance_parameters(results)
+    table, theta = parameters.estimates(), parameters.theta()
+    names = results.model.exog_names
+    columns = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
+    nothing = np.full(len(names), np.nan)
+    bse = np.asarray(results.bse)
+    values = [results.params, bse, table.values, theta.values]
+    errors = [bse, nothing, table.errors(parameters), theta.errors(parameters)]
+    ranges = {f"se {n}": (0.0, np.inf) for n in names}
+    for label in table.labels:
+        ranges[label] = (-1.0, 1.0) if ": cor " in label else (0.0, np.inf)
+    for label in theta.labels:
+        if label.count(".") == 1:
+            ranges[label] = (0.0, np.inf)
+    return (
+        pd.Series(np.concatenate(values), columns),
+        pd.Series(np.concatenate(errors), columns),
+        ranges,
+    )
+
+
+def singular_fits(results, fits):
+    """Which fits have a singular covariance matrix, shape (r,)."""
+    _, products = results.model._sufficient_statistics()
+    singular = np.zeros(len(fits.value), dtype=bool)
+    for factor, covariance in zip(products.plan.factors, fits.covariances):
+        for block in factor.block_slices:
+            values = np.linalg.eigvalsh(covariance[:, block, block])
+            deviations = np.sqrt(np.maximum(values, 0.0))
+            limit = SINGULAR * np.maximum(1.0, deviations[:, -1])
+            singular |= deviations[:, 0] <= limit
+    return singular

@@ -1,0 +1,119 @@
+"""Many independent pieces of work, in one process or in many, with a progress bar."""
+
+import sys
+from contextlib import nullcontext
+from importlib import import_module
+
+EXTRA = "install it with: pip install 'statsmodels_lmm[parallel]'"
+
+DELAY = 2.0
+"""Seconds after which a progress bar appears by itself."""
+
+
+class _Silent:
+    """A progress bar that shows nothing."""
+
+    def update(self, count):
+        """Nothing."""
+
+    def close(self):
+        """Nothing."""
+
+
+def run(function, pieces, n_jobs=None, progress=None, parallel=False):
+    """
+    Call a function on every piece, in order.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one piece; can be pickled if there are processes.
+    pieces : list of list
+        Pieces of work.
+    n_jobs : int, optional
+        Number of workers, as in joblib. Default is what ``joblib.parallel_config``
+        says. If it says nothing, one, or all processors if `parallel`.
+    progress : bool, optional
+        Whether to show a progress bar. Default is to show one after two seconds on
+        a terminal, if tqdm is installed.
+    parallel : bool, optional
+        Whether a piece is worth a process.
+
+    Returns
+    -------
+    done : list
+        What the function returned, in order.
+    interrupted : bool
+        Whether the user interrupted the work. What was done by then is there.
+
+    Raises
+    ------
+    ImportError
+        If joblib or tqdm is asked for and not installed.
+    KeyboardInterrupt
+        If the work was interrupted before anything was done.
+    """
+    done: list = []
+    interrupted = False
+    bar = _bar(sum(map(len, pieces)), progress)
+    try:
+        for found in _results(function, pieces, n_jobs, parallel):
+            done.append(found)
+            bar.update(len(pieces[len(done) - 1]))
+    except KeyboardInterrupt:
+        if not done:
+            raise
+        interrupted = True
+    finally:
+        bar.close()
+    return done, interrupted
+
+
+def _results(function, pieces, n_jobs, parallel):
+    """What the function returns, as it comes."""
+    joblib = _optional("joblib", needed=n_jobs not in (None, 1))
+    if joblib is None or n_jobs == 1:
+        yield from map(_OneThread(function), pieces)
+        return
+    backend, configured = joblib.parallel.get_active_backend()
+    if n_jobs is None and configured == 1:
+        if not parallel:
+            yield from map(_OneThread(function), pieces)
+            return
+        n_jobs = -1
+    lazily = getattr(backend, "supports_return_generator", False)
+    workers = joblib.Parallel(
+        n_jobs=n_jobs, return_as="generator" if lazily else "list"
+    )
+    yield from workers(joblib.delayed(_OneThread(function))(p) for p in pieces)
+
+
+class _OneThread:
+    """A function during which BLAS keeps to one thread, so that digits agree."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, piece):
+        limits = _optional("threadpoolctl")
+        with nullcontext() if limits is None else limits.threadpool_limits(1):
+            return self.function(piece)
+
+
+def _bar(total, progress):
+    if progress is False or (progress is None and not sys.stderr.isatty()):
+        return _Silent()
+    tqdm = _optional("tqdm", needed=bool(progress))
+    if tqdm is None:
+        return _Silent()
+    return tqdm.tqdm(total=total, delay=0.0 if progress else DELAY, unit="fit")
+
+
+def _optional(name, needed=False):
+    """A module, or None if it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        if needed:
+            raise ImportError(f"{name} is needed; {EXTRA}") from None
+        return None

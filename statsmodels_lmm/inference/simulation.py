@@ -1,0 +1,220 @@
+"""New responses from a fitted model, and fits to new responses."""
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.covariance import lower_root
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.simulation import (
+    Fixed,
+    Gaussian,
+    RandomPart,
+    Resampled,
+    reflated,
+)
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.design import group_levels
+from statsmodels_lmm.formula.frame import find_column
+from statsmodels_lmm.inference.prediction_rows import effect_rows, new_rows
+
+KINDS = ("parametric", "conditional", "semiparametric")
+
+
+def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=None):
+    """
+    Draw responses from a fitted model.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    nsim : int, optional
+        Number of responses.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness. Response i depends on it and on i only.
+    random_effects : {"new", "conditional"}, optional
+        Whether the random effects are drawn anew from their distribution, or are
+        the conditional modes, and only the residuals are new.
+    exog : DataFrame, optional
+        New data. Rows of one level share its random effect; with
+        ``random_effects="conditional"`` an unseen level gets a new one. Default is
+        the data of the model, with its weights and offset. Rows of new data have
+        the weight 1.
+    offset : array_like, optional
+        Offset of new rows, in addition to ``offset(...)`` in the formula.
+
+    Returns
+    -------
+    DataFrame
+        One column for each response, labeled as the rows of the data; incomplete
+        rows of new data are NaN.
+
+    Raises
+    ------
+    ValueError
+        If `random_effects` has an unknown value.
+    DataError
+        If new data lack a column, or the data of the model were removed.
+    """
+    results = getattr(results, "_results", results)
+    if random_effects not in ("new", "conditional"):
+        raise ValueError(
+            f"random_effects must be 'new' or 'conditional', not {random_effects!r}"
+        )
+    check_count("nsim", nsim)
+    streams = generators(seeds(rng, nsim))
+    if exog is None:
+        kind = "parametric" if random_effects == "new" else "conditional"
+        drawn = random_part(results, kind).draw(streams)
+        mean, labels = results._fixed_part, results.model.data.row_labels
+        complete = np.ones(len(mean), dtype=bool)
+    else:
+        used = list(results.model.random)
+        rows = new_rows(results, exog, True, used, offset)
+        mean, labels, complete = (
+            rows.fixed_part(results.params),
+            rows.labels,
+            rows.complete,
+        )
+        conditional = random_effects == "conditional"
+        drawn = _new_part(results, rows, conditional).draw(streams)
+    values = np.full((len(mean), nsim), np.nan)
+    values[complete] = drawn.T
+    return pd.DataFrame(values + np.asarray(mean)[:, None], index=labels)
+
+
+def random_part(results, kind="parametric"):
+    """
+    How the rows of the model come about, less their fixed part.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    kind : {"parametric", "conditional", "semiparametric"}, optional
+        Random effects and residuals from their normal distributions; the
+        conditional modes and normal residuals; or both resampled from what the fit
+        found, stretched to the estimated variances (Carpenter et al. 2003).
+
+    Returns
+    -------
+    RandomPart
+    """
+    model = results.model
+    if model.endog is None:
+        raise DataError("the data of the model were removed; simulation needs them")
+    covariances = results._covariances()
+    weights = model.weights
+    sigma = np.sqrt(np.array([[results.scale]]))
+    residuals: Gaussian | Resampled = Gaussian(len(model.endog), sigma)
+    effects: list = []
+    for each, covariance, modes in zip(model.random, covariances, results._modes):
+        if kind == "conditional":
+            effects.append(Fixed(modes))
+        elif kind == "semiparametric":
+            effects.append(Resampled(reflated(modes, covariance)))
+        else:
+            effects.append(Gaussian(each.n_levels, _root(each, covariance)))
+    if kind == "semiparametric":
+        scaled = results.resid_pearson[:, None] * sigma
+        residuals = Resampled(reflated(scaled, sigma**2))
+    return RandomPart(
+        tuple(e.grouped for e in model.random),
+        tuple(effects),
+        residuals,
+        1.0 if weights is None else np.sqrt(weights),
+    )
+
+
+def _new_part(results, rows, conditional):
+    """The same for new rows."""
+    factors: list = []
+    effects: list = []
+    for each, covariance, modes in zip(
+        results.model.random, results._covariances(), results._modes
+    ):
+        columns = [rows.frame[find_column(rows.frame, c)] for c in each.columns]
+        codes, levels, _ = group_levels(columns)
+        k = each.grouped.k_effects
+        take = np.ones(k, dtype=bool)
+        found = effect_rows(results, each, rows, take, "population")
+        blocks = each.grouped.blocks
+        if conditional:
+            known = found.known
+            old = GroupedEffects(
+                np.maximum(found.codes, 0), len(modes), found.taken, blocks
+            )
+            factors.append(old)
+            effects.append(Fixed(modes))
+            drawn = found.columns * ~known[:, None]
+        else:
+            drawn = found.columns
+        factors.append(GroupedEffects(codes, len(levels), drawn, blocks))
+        effects.append(Gaussian(len(levels), _root(each, covariance)))
+    residuals = Gaussian(len(rows.design), np.sqrt(np.array([[results.scale]])))
+    return RandomPart(tuple(factors), tuple(effects), residuals)
+
+
+def _root(effects, covariance):
+    """A square root of the covariance of one factor, singular or not."""
+    root = np.zeros_like(covariance)
+    for block in effects.grouped.block_slices:
+        root[block, block] = lower_root(covariance[block, block])
+    return root
+
+
+def refit(results, endog):
+    """
+    Fit the same model to another response.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    endog : array_like or Series
+        A value for each row used. A Series with the labels of these rows, and
+        possibly more, is aligned with them.
+
+    Returns
+    -------
+    CrossedMixedLMResults
+        By the method of the fit, REML or ML.
+
+    Raises
+    ------
+    DataError
+        If the number of rows differs or values are missing.
+    """
+    results = getattr(results, "_results", results)
+    return results.model.with_response(endog).fit(reml=results.reml)
+
+
+def seeds(rng, count):
+    """
+    Independent seeds, one for each replicate.
+
+    Parameters
+    ----------
+    rng : None, int or numpy.random.Generator
+        Source of randomness; a generator is advanced.
+    count : int
+        How many.
+
+    Returns
+    -------
+    list of numpy.random.SeedSequence
+        Seed i does not depend on `count`.
+    """
+    entropy = np.random.default_rng(rng).integers(2**32, size=8, dtype=np.uint64)
+    return np.random.SeedSequence(entropy.tolist()).spawn(count)
+
+
+def generators(sequences):
+    """Generators from seeds."""
+    return [np.random.Generator(np.random.PCG64(s)) for s in sequences]
+
+
+def check_count(name, value):
+    """Refuse anything but a positive whole number."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a whole number from 1, not {value!r}")
