@@ -19,14 +19,21 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.inference import (
     contrasts,
     degrees_of_freedom,
-    likelihood_ratio,
     prediction,
+)
+from statsmodels_lmm.inference.anova import (
+    anova,
+    drop1,
+    fixed_effect_tests,
+    random_effect_tests,
 )
 from statsmodels_lmm.inference.bootstrap import bootstrap
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS
 from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
+from statsmodels_lmm.inference.likelihood_ratio import compare
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
+from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.simulation import refit, simulate
 
 SINGULAR_TOLERANCE = 1e-4
@@ -618,25 +625,13 @@ class CrossedMixedLMResults(LikelihoodModelResults):
     refit = refit
     bootstrap = bootstrap
     profile = profile
-
-    def compare_lr_test(self, restricted):
-        """
-        Likelihood-ratio test of a restricted model against this one.
-
-        Parameters
-        ----------
-        restricted : CrossedMixedLMResults or RegressionResults
-            A fit of a model nested in this one, on the same data; an OLS fit has no
-            random effects.
-
-        Returns
-        -------
-        CompareLRTestResult
-            Statistic, p-value and difference of the numbers of parameters; the
-            attribute ``pvalue_mixture`` is the p-value that allows for variances on
-            the boundary, ``refitted`` says whether REML fits were refitted by ML.
-        """
-        return likelihood_ratio.compare(self, restricted)
+    compare_lr_test = compare
+    anova = anova
+    fixed_effect_tests = fixed_effect_tests
+    random_effect_tests = random_effect_tests
+    drop1 = drop1
+    drop_fixed = drop_fixed
+    drop_random = drop_random
 
     # prediction ------------------------------------------------------------
 

@@ -196,7 +196,8 @@ def lower_root(covariance):
     both = scale[..., :, None] * scale[..., None, :]
     values, vectors = np.linalg.eigh(covariance / both)
     half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-    lower = np.linalg.qr(half.swapaxes(-1, -2), mode="r").swapaxes(-1, -2)
+    upper = np.asarray(np.linalg.qr(half.swapaxes(-1, -2), mode="r"))
+    lower = upper.swapaxes(-1, -2)
     signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
     return lower * signs[..., None, :] * scale[..., :, None]
 

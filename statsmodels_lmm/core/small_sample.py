@@ -39,7 +39,7 @@ from statsmodels_lmm.core.variance_information import unit_directions
 FLAT = 1e-12
 """Eigenvalues of scaled information, relative to the largest, that count as 0."""
 
-DENSE_COPIES = 6
+DENSE_COPIES = 8
 """Matrices as large as Z'PZ that exist at once while it is formed."""
 
 
@@ -121,11 +121,14 @@ def kenward_roger(deviance):
     MemoryError
         If there are several grouping factors and Z'PZ does not fit.
     """
+    products = deviance.elimination.products
+    identity = np.eye(products.k_fixed)
+    if not products.k_fixed:
+        return UncertainCovariance(identity, np.zeros((0, 0, 0)))
+    _check_memory(products.plan)
     changes = _variance_directions(deviance)
-    _check_memory(deviance.elimination.products.plan)
     root = np.sqrt(2.0) * _inverse_root(_expected_information(deviance, changes))
     changes = [_combined(root, change) for change in changes]
-    identity = np.eye(deviance.elimination.products.k_fixed)
     slopes = root[-1][:, None, None] * identity
     for change, y in zip(changes, deviance.fixed_scores):
         slopes = slopes + _level_forms(y, change)
@@ -195,8 +198,9 @@ def scaled_f(slopes, basis):
     Degrees of freedom and scale of the F statistic of Kenward and Roger (1997).
 
     Both match the first two moments of the statistic, and are exact for Hotelling's
-    T^2 and for the F statistics of balanced designs. As in pbkrtest the scale is 1
-    where the degrees of freedom are close to 2.
+    T^2 and for the F statistics of balanced designs. The scale is 1 where the degrees
+    of freedom are not above 2 and there is no first moment; pbkrtest's is 1 only
+    where they are close to 2, and negative below.
 
     Parameters
     ----------
@@ -229,7 +233,7 @@ def scaled_f(slopes, basis):
         ratio = 1.0 if max(abs(shrunk), abs(v1)) < 1e-14 else shrunk / v1
         rho = ratio**2 * (v0 if abs(v0) >= 1e-10 else 0.0) / (v2 * q)
         df = 4.0 + (q + 2) / (q * rho - 1.0)
-        scale = 1.0 if abs(df - 2.0) < 0.01 else df * shrunk / (df - 2.0)
+        scale = df * shrunk / (df - 2.0) if df > 2.01 else 1.0
     return float(df), float(scale)
 
 

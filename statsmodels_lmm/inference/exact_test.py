@@ -9,13 +9,15 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.exact_test import null_design, simulate
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.likelihood_ratio import (
-    ROUNDING,
-    _check_same_data,
-    _contains,
-    _rank,
-    _spans,
+from statsmodels_lmm.inference.nested_models import (
+    check_same_data,
+    contains,
+    rank_of,
+    spans,
 )
+
+ROUNDING = 1e-12
+"""Statistics below this share of the log-likelihood are zero."""
 
 BOOTSTRAP = (
     "the exact test is for one variance that has no covariances; use method='bootstrap'"
@@ -120,7 +122,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     restricted = getattr(restricted, "_results", restricted)
     _check_models(full, restricted)
     at, block = _tested_block(full, restricted)
-    k_tested = 0 if restricted is None else int(_rank(full) - _rank(restricted))
+    k_tested = 0 if restricted is None else int(rank_of(full) - rank_of(restricted))
     if k_tested and full.reml:
         raise DataError(
             "restricted likelihoods compare only models with the same fixed effects; "
@@ -169,13 +171,13 @@ def _check_models(full, restricted):
         raise DataError(
             "the data of the restricted model were removed; the exact test needs them"
         )
-    _check_same_data(full, restricted)
+    check_same_data(full, restricted)
     if mixed and full.reml != restricted.reml:
         raise DataError(
             f"the full model was fitted by {full.method}, the restricted one by "
             f"{restricted.method}; fit both in the same way"
         )
-    if not _spans(full.model.exog, np.asarray(restricted.model.exog)):
+    if not spans(full.model.exog, np.asarray(restricted.model.exog)):
         raise DataError(
             "the models are not nested: the restricted one has fixed effects that "
             "are not in the full one"
@@ -189,11 +191,11 @@ def _tested_block(full, restricted):
     changed = False
     for other in _blocks(restricted) if mixed else ():
         for one in left:
-            if _contains(one[2], other[2]) and _contains(other[2], one[2]):
+            if contains(one[2], other[2]) and contains(other[2], one[2]):
                 left.remove(one)
                 break
         else:
-            if not any(_contains(e.grouped, other[2]) for e in full.model.random):
+            if not any(contains(e.grouped, other[2]) for e in full.model.random):
                 at, block, _ = other
                 effects = restricted.model.random[at]
                 names = ", ".join(effects.effect_names[block])

@@ -1,15 +1,20 @@
 """Likelihood-ratio tests of nested models."""
 
+from dataclasses import dataclass
 from math import comb
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy import stats
-from statsmodels.regression.linear_model import CompareLRTestResult, RegressionModel
+from statsmodels.regression.linear_model import CompareLRTestResult
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.bootstrap_test import simulated_statistics
+from statsmodels_lmm.inference.exact_test import ROUNDING, exact_lr_test
+from statsmodels_lmm.inference.nested_models import check_nested, is_mixed, rank_of
 
-ROUNDING = 1e-12
-"""Statistics below this share of the log-likelihood are zero."""
+METHODS = ("chi2", "mixture", "bootstrap", "exact")
 
 
 class LikelihoodRatioResult(CompareLRTestResult):
@@ -18,24 +23,174 @@ class LikelihoodRatioResult(CompareLRTestResult):
 
     Attributes
     ----------
+    method : {"chi2", "mixture", "bootstrap", "exact"}
+        Where `pvalue` comes from.
     pvalue_mixture : float
         p-value from the mixture of chi-squared distributions that the statistic
         follows when variances are zero under the restricted model (Self and Liang
-        1987; Stram and Lee 1994). Equal to `pvalue` if no variance is tested.
+        1987; Stram and Lee 1994). The chi-squared one if no variance is tested.
+    refitted : bool
+        Whether REML fits were refitted by maximum likelihood.
+    draws : ndarray or None
+        Statistics under the restricted model, for "bootstrap" and "exact".
+    """
+
+    def __new__(
+        cls, statistic, pvalue, df_diff, pvalue_mixture, refitted, method, draws=None
+    ):
+        """Add the attributes to the tuple."""
+        self = super().__new__(cls, statistic, pvalue, df_diff)
+        self.pvalue_mixture, self.refitted = pvalue_mixture, refitted
+        self.method, self.draws = method, draws
+        return self
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    Two nested fits whose likelihoods compare.
+
+    Parameters
+    ----------
+    full : CrossedMixedLMResults
+        Fit of the larger model.
+    restricted : CrossedMixedLMResults, RegressionResults or None
+        Fit of the smaller one; None for the full one without random effects.
     refitted : bool
         Whether REML fits were refitted by maximum likelihood.
     """
 
-    def __new__(cls, statistic, pvalue, df_diff, pvalue_mixture, refitted):
-        """Add the two attributes to the tuple."""
-        self = super().__new__(cls, statistic, pvalue, df_diff)
-        self.pvalue_mixture, self.refitted = pvalue_mixture, refitted
-        return self
+    full: Any
+    restricted: Any
+    refitted: bool = False
+
+    @property
+    def counts(self):
+        """Numbers of fixed effects, variances and covariances tested."""
+        k_fixed = 0
+        if self.restricted is not None:
+            k_fixed = int(
+                np.isfinite(self.full.params).sum() - rank_of(self.restricted)
+            )
+        blocks, blocks0 = _blocks(self.full), _blocks(self.restricted)
+        variances = sum(blocks) - sum(blocks0)
+        pairs, pairs0 = (sum(b * (b - 1) // 2 for b in x) for x in (blocks, blocks0))
+        return k_fixed, variances, pairs - pairs0
+
+    @property
+    def statistic(self):
+        """Twice the difference of the log-likelihoods."""
+        full, restricted = self.full, self.restricted
+        if restricted is None:
+            nothing = np.zeros(len(full.optimum.theta))
+            llf = full.model.loglike(nothing, full.reml)
+        else:
+            llf = restricted.llf
+        statistic = 2.0 * float(full.llf - llf)
+        negligible = statistic < ROUNDING * max(1.0, abs(full.llf))
+        return 0.0 if negligible else statistic
+
+    def test(self, method="chi2", nsim=1000, rng=None, n_jobs=None, progress=None):
+        """
+        Test the restricted model, see `compare`.
+
+        Parameters
+        ----------
+        method : {"chi2", "mixture", "bootstrap", "exact"}, optional
+            Where the p-value comes from.
+        nsim, rng, n_jobs, progress : optional
+            For "bootstrap" and "exact".
+
+        Returns
+        -------
+        LikelihoodRatioResult
+        """
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)}, not {method!r}"
+            )
+        counts, statistic, draws = self.counts, self.statistic, None
+        df = sum(counts)
+        if df <= 0 or counts[1] < 0:
+            raise DataError(
+                "the restricted model has as many parameters as the full one, or more"
+            )
+        mixture = mixture_pvalue(statistic, *counts)
+        pvalue = float(stats.chi2.sf(statistic, df))
+        if method == "mixture":
+            pvalue = mixture
+        elif method == "exact":
+            exact = exact_lr_test(self.full, self.restricted, nsim, rng)
+            pvalue, draws = exact.pvalue, exact.draws
+        elif method == "bootstrap":
+            draws = simulated_statistics(
+                self.full, self.restricted, nsim, rng, n_jobs, progress
+            )
+            # refits end within 1e-8 of their minimum
+            pvalue = float((np.sum(draws >= statistic - 1e-7) + 1) / (len(draws) + 1))
+        return LikelihoodRatioResult(
+            statistic, pvalue, df, mixture, self.refitted, method, draws
+        )
 
 
-def compare(full, restricted):
+def compare(
+    full,
+    restricted,
+    method="chi2",
+    nsim=1000,
+    rng=None,
+    n_jobs=None,
+    progress=None,
+):
     """
     Likelihood-ratio test of a restricted model against a full one.
+
+    Fits by REML are compared by their restricted likelihoods if their fixed effects
+    are the same, and refitted by maximum likelihood if not.
+
+    Parameters
+    ----------
+    full : CrossedMixedLMResults
+        Fit of the larger model.
+    restricted : CrossedMixedLMResults or RegressionResults
+        Fit of a model nested in it, on the same data; an OLS fit has no random
+        effects. Nestedness is a matter of the spans of the columns, not of names.
+    method : {"chi2", "mixture", "bootstrap", "exact"}, optional
+        Where the p-value comes from: the chi-squared distribution, conservative if
+        variances are tested; the mixture of such that allows for the boundary;
+        responses drawn from the restricted fit, to which both models are fitted,
+        p = (k + 1) / (nsim + 1) for k statistics that are as large; or the finite
+        sample distribution of a test of one variance, see `exact_lr_test`.
+    nsim : int, optional
+        Number of draws for "bootstrap" and "exact".
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+    n_jobs, progress : optional
+        For "bootstrap", as for `CrossedMixedLMResults.bootstrap`.
+
+    Returns
+    -------
+    LikelihoodRatioResult
+        A tuple of statistic, p-value and difference of the numbers of parameters,
+        with attributes.
+
+    Raises
+    ------
+    DataError
+        If the data differ, the models are not nested, or "exact" does not apply.
+
+    Warns
+    -----
+    DataWarning
+        If fits by REML are refitted.
+    """
+    pair = comparison(full, restricted)
+    return pair.test(method, nsim, rng, n_jobs, progress)
+
+
+def comparison(full, restricted):
+    """
+    Check two fits, and refit them by maximum likelihood where they must be.
 
     Parameters
     ----------
@@ -46,66 +201,116 @@ def compare(full, restricted):
 
     Returns
     -------
-    LikelihoodRatioResult
-
-    Raises
-    ------
-    DataError
-        If the data differ or the models are not nested.
+    Comparison
     """
     full = getattr(full, "_results", full)
     restricted = getattr(restricted, "_results", restricted)
-    mixed = hasattr(restricted.model, "random")
-    if not mixed and not isinstance(restricted.model, RegressionModel):
-        raise DataError(
-            f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
-            "restricted model with CrossedMixedLM or OLS"
-        )
-    _check_same_data(full, restricted)
-    x, x0 = full.model.exog, np.asarray(restricted.model.exog)
-    if not _spans(x, x0):
-        raise DataError(
-            "the models are not nested: the restricted one has fixed effects that "
-            "are not in the full one"
-        )
-    for effects in restricted.model.random if mixed else ():
-        if not any(_contains(e.grouped, effects.grouped) for e in full.model.random):
-            raise DataError(
-                "the models are not nested: the random effects "
-                f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "
-                "full one"
-            )
+    check_nested(full, restricted)
+    (full, restricted), refitted = comparable_fits([full, restricted])
+    return Comparison(full, restricted, refitted)
+
+
+def comparable_fits(fits):
+    """
+    Fits whose likelihoods compare.
+
+    Parameters
+    ----------
+    fits : list of CrossedMixedLMResults or RegressionResults
+        Fits of the same data.
+
+    Returns
+    -------
+    fits : list
+        The same, or by maximum likelihood.
+    refitted : bool
+        Whether any was refitted.
+    """
+    mixed = [is_mixed(r) for r in fits]
+    by_reml = [m and r.reml for m, r in zip(mixed, fits)]
+    if not any(by_reml):
+        return fits, False
     # a restricted likelihood depends on how X is coded
-    comparable = full.reml and mixed and restricted.reml and np.array_equal(x, x0)
-    refitted = not comparable and (full.reml or (mixed and restricted.reml))
-    if refitted:
-        warn(
-            "refitted by maximum likelihood: REML likelihoods compare only between "
-            "mixed models with the same fixed effects",
-            DataWarning,
-        )
-        full = _by_ml(full)
-        restricted = _by_ml(restricted) if mixed else restricted
-    parameters = _covariance_parameters(full)
-    parameters0 = _covariance_parameters(restricted) if mixed else (0, 0)
-    k_fixed = int(np.isfinite(full.params).sum() - _rank(restricted))
-    variances = parameters[0] - parameters0[0]
-    covariances = parameters[1] - parameters0[1]
-    df = k_fixed + variances + covariances
-    if df <= 0 or variances < 0:
-        raise DataError(
-            "the restricted model has as many parameters as the full one, or more"
-        )
-    statistic = 2.0 * float(full.llf - restricted.llf)
-    if statistic < ROUNDING * max(1.0, abs(full.llf)):
-        statistic = 0.0
-    return LikelihoodRatioResult(
-        statistic,
-        float(stats.chi2.sf(statistic, df)),
-        df,
-        mixture_pvalue(statistic, k_fixed, variances, covariances),
-        refitted,
+    exog = fits[0].model.exog
+    if all(by_reml) and all(np.array_equal(exog, r.model.exog) for r in fits):
+        return fits, False
+    warn(
+        "refitted by maximum likelihood: REML likelihoods compare only between "
+        "mixed models with the same fixed effects",
+        DataWarning,
     )
+    return [
+        r.model.fit(reml=False)._results if b else r for r, b in zip(fits, by_reml)
+    ], True
+
+
+def compare_models(
+    *fits, method="chi2", nsim=1000, rng=None, n_jobs=None, progress=None
+):
+    """
+    Likelihood-ratio tests of several nested models, as lme4's ``anova(m0, m1, ...)``.
+
+    Parameters
+    ----------
+    *fits : CrossedMixedLMResults or RegressionResults
+        Fits of the same data, in any order.
+    method : {"chi2", "mixture", "bootstrap", "exact"}, optional
+        Where the p-values come from, see `compare`.
+    nsim, rng, n_jobs, progress : optional
+        For "bootstrap" and "exact".
+
+    Returns
+    -------
+    DataFrame
+        A row for each model, from the smallest on, labeled by its formula. Columns:
+        n_params, aic, bic, llf, deviance (-2 llf), and for the test against the
+        model before statistic, df, pvalue and pvalue_mixture. The attribute
+        ``attrs["refitted"]`` says whether fits by REML were refitted.
+    """
+    raw = [getattr(r, "_results", r) for r in fits]
+    raw, refitted = comparable_fits(raw)
+    raw = sorted(raw, key=_n_params)
+    rows = []
+    for at, fit in enumerate(raw):
+        count, n = _n_params(fit), float(fit.nobs)
+        row = {
+            "n_params": count,
+            "aic": -2.0 * fit.llf + 2.0 * count,
+            "bic": -2.0 * fit.llf + np.log(n) * count,
+            "llf": fit.llf,
+            "deviance": -2.0 * fit.llf,
+        }
+        if at:
+            test = compare(fit, raw[at - 1], method, nsim, rng, n_jobs, progress)
+            row |= {
+                "statistic": test.statistic,
+                "df": test.df_diff,
+                "pvalue": test.pvalue,
+                "pvalue_mixture": test.pvalue_mixture,
+            }
+        rows.append(row)
+    table = pd.DataFrame(rows, index=pd.Index(map(_name, raw), name="model"))
+    table.attrs["refitted"] = refitted
+    return table
+
+
+def _n_params(fit):
+    return fit.n_params if is_mixed(fit) else int(rank_of(fit)) + 1
+
+
+def _name(fit):
+    """The formula of a fit, or what it is."""
+    text = getattr(fit.model, "formula_full", None) or getattr(
+        fit.model, "formula", None
+    )
+    return text or f"{type(fit.model).__name__}, {_n_params(fit)} parameters"
+
+
+def _blocks(fit):
+    """Sizes of the covariance blocks of a fit, none without random effects."""
+    if fit is None or not is_mixed(fit):
+        return []
+    return [b for e in fit.model.random for b in e.grouped.blocks]
 
 
 def mixture_pvalue(statistic, k_fixed, variances, covariances):
@@ -145,58 +350,3 @@ def mixture_pvalue(statistic, k_fixed, variances, covariances):
             for d, weight in weights.items()
         )
     )
-
-
-def _check_same_data(full, restricted):
-    y, y0 = full.model.endog, np.asarray(restricted.model.endog)
-    if len(y) != len(y0):
-        raise DataError(
-            f"the models were fitted to different data: {len(y)} and {len(y0)} rows"
-        )
-    if not np.array_equal(y, y0):
-        raise DataError("the models were fitted to different responses")
-    for name, default in (("weights", 1.0), ("offset", 0.0)):
-        w, w0 = (getattr(r.model, name, None) for r in (full, restricted))
-        w, w0 = (np.broadcast_to(default if v is None else v, y.shape) for v in (w, w0))
-        if not np.array_equal(w, w0):
-            raise DataError(f"the models were fitted with different {name}")
-
-
-def _contains(full, restricted):
-    """Whether every covariance block of one factor lies in a block of another."""
-    if full.n_levels != restricted.n_levels:
-        return False
-    matched = np.zeros(full.n_levels, dtype=np.int64)
-    matched[full.codes] = restricted.codes
-    if not np.array_equal(matched[full.codes], restricted.codes):
-        return False
-    return all(
-        any(
-            _spans(full.effects[:, block], restricted.effects[:, inner])
-            for block in full.block_slices
-        )
-        for inner in restricted.block_slices
-    )
-
-
-def _spans(x, x0):
-    """Whether the columns of x0 lie in the span of those of x."""
-    scale = np.sqrt((x0**2).sum(axis=0))
-    rest = x0 - x @ np.linalg.lstsq(x, x0, rcond=None)[0]
-    return bool((np.sqrt((rest**2).sum(axis=0)) <= 1e-7 * scale).all())
-
-
-def _rank(results):
-    if hasattr(results.model, "random"):
-        return np.isfinite(results.params).sum()
-    return results.model.rank if hasattr(results.model, "rank") else len(results.params)
-
-
-def _by_ml(results):
-    return results.model.fit(reml=False)._results if results.reml else results
-
-
-def _covariance_parameters(results):
-    """Numbers of variances and covariances."""
-    blocks = [b for e in results.model.random for b in e.grouped.blocks]
-    return sum(blocks), sum(b * (b - 1) // 2 for b in blocks)

@@ -204,6 +204,8 @@ def test_brute_force_distribution(name, reml, dropped):
     dense[dense < 1e-9] = 0.0
     draws = core.simulate(core.null_design(basis, factor, reml, dropped), 20_000, rng)
     assert stats.ks_2samp(dense, draws).pvalue > 0.01
+    # rounding does not make zeros positive
+    assert not ((draws > 0.0) & (draws < 1e-12)).any()
     # what asymptotic theory says is told apart by the same test
     mixture = stats.chi2.rvs(dropped, size=20_000, random_state=rng) if dropped else 0.0
     zeros = rng.uniform(size=20_000) < 0.5
@@ -248,6 +250,7 @@ def own_draw(result, column, restricted=None):
     return slow_maximum(design, w, y @ y - w.sum()) + dropped
 
 
+@pytest.mark.filterwarnings("ignore::statsmodels_lmm.exceptions.RankWarning")
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize(
     ("formula", "kwargs"),
@@ -446,7 +449,7 @@ def test_rlrsim(name):
     assert_allclose(test.statistic, statistic, rtol=1e-7)
     assert test.pvalue == 1 / (nsim + 1)
     # both sides are simulated
-    tolerance = 4 * np.sqrt(0.5 * zero * (1 - zero) / (nsim / 4))
+    tolerance = 4 * np.sqrt(2 * zero * (1 - zero) / nsim)
     assert_allclose(test.zero_share, zero, atol=tolerance)
     for share, quantile in zip([0.8, 0.9, 0.95, 0.99], quantiles):
         error = np.sqrt(2 * share * (1 - share) / nsim)

@@ -1,0 +1,129 @@
+"""Whether one model is nested in another: by spans, not by names."""
+
+import numpy as np
+from statsmodels.regression.linear_model import RegressionModel
+
+from statsmodels_lmm.exceptions import DataError
+
+
+def is_mixed(results):
+    """Whether a fit has random effects."""
+    return hasattr(results.model, "random")
+
+
+def check_nested(full, restricted):
+    """
+    Refuse a pair of models of which one is not nested in the other.
+
+    Parameters
+    ----------
+    full : CrossedMixedLMResults
+        Fit of the larger model.
+    restricted : CrossedMixedLMResults or RegressionResults
+        Fit of the smaller one.
+
+    Raises
+    ------
+    DataError
+        If the data differ or the models are not nested.
+    """
+    mixed = is_mixed(restricted)
+    if not mixed and not isinstance(restricted.model, RegressionModel):
+        raise DataError(
+            f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
+            "restricted model with CrossedMixedLM or OLS"
+        )
+    check_same_data(full, restricted)
+    if not spans(full.model.exog, np.asarray(restricted.model.exog)):
+        raise DataError(
+            "the models are not nested: the restricted one has fixed effects that "
+            "are not in the full one"
+        )
+    for effects in restricted.model.random if mixed else ():
+        if not any(contains(e.grouped, effects.grouped) for e in full.model.random):
+            raise DataError(
+                "the models are not nested: the random effects "
+                f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "
+                "full one"
+            )
+
+
+def check_same_data(full, restricted):
+    """
+    Refuse models of different data.
+
+    Parameters
+    ----------
+    full, restricted : CrossedMixedLMResults or RegressionResults
+        The fits.
+
+    Raises
+    ------
+    DataError
+        If rows, responses, weights or offsets differ.
+    """
+    y, y0 = full.model.endog, np.asarray(restricted.model.endog)
+    if len(y) != len(y0):
+        raise DataError(
+            f"the models were fitted to different data: {len(y)} and {len(y0)} rows"
+        )
+    if not np.array_equal(y, y0):
+        raise DataError("the models were fitted to different responses")
+    for name, default in (("weights", 1.0), ("offset", 0.0)):
+        w, w0 = (getattr(r.model, name, None) for r in (full, restricted))
+        w, w0 = (np.broadcast_to(default if v is None else v, y.shape) for v in (w, w0))
+        if not np.array_equal(w, w0):
+            raise DataError(f"the models were fitted with different {name}")
+
+
+def contains(full, restricted):
+    """
+    Whether every covariance block of one factor lies in a block of another.
+
+    Parameters
+    ----------
+    full, restricted : GroupedEffects
+        Factors of the larger and of the smaller model.
+
+    Returns
+    -------
+    bool
+    """
+    if full.n_levels != restricted.n_levels:
+        return False
+    matched = np.zeros(full.n_levels, dtype=np.int64)
+    matched[full.codes] = restricted.codes
+    if not np.array_equal(matched[full.codes], restricted.codes):
+        return False
+    return all(
+        any(
+            spans(full.effects[:, block], restricted.effects[:, inner])
+            for block in full.block_slices
+        )
+        for inner in restricted.block_slices
+    )
+
+
+def spans(x, x0):
+    """
+    Whether the columns of a matrix lie in the span of those of another.
+
+    Parameters
+    ----------
+    x, x0 : ndarray
+        The larger and the smaller matrix, shapes (n, p) and (n, q).
+
+    Returns
+    -------
+    bool
+    """
+    scale = np.sqrt((x0**2).sum(axis=0))
+    rest = x0 - x @ np.linalg.lstsq(x, x0, rcond=None)[0]
+    return bool((np.sqrt((rest**2).sum(axis=0)) <= 1e-7 * scale).all())
+
+
+def rank_of(results):
+    """Number of fixed effects that were estimated."""
+    if hasattr(results.model, "random"):
+        return np.isfinite(results.params).sum()
+    return results.model.rank if hasattr(results.model, "rank") else len(results.params)
