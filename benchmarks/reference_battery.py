@@ -150,14 +150,13 @@ def align(ours, theirs):
     return None
 
 
-def compare(battery, record):
-    """Fit one model and measure every disagreement."""
+def fit_record(battery, record):
+    """Fit the model of a record."""
     dataset = battery.datasets[record["data"]]
     frame = battery.frame(record["data"])
     formula = translate(record, dataset)
     for name in re.findall(r"(\w+)_number", formula):
         frame = frame.assign(**{f"{name}_number": frame[name].cat.codes + 1.0})
-    start = time.perf_counter()
     model = crossedmixedlm(
         formula,
         frame,
@@ -165,7 +164,13 @@ def compare(battery, record):
         offset=record["offset"],
         check_levels=False,
     )
-    result = model.fit(reml=record["REML"])
+    return model.fit(reml=record["REML"])
+
+
+def compare(battery, record):
+    """Fit one model and measure every disagreement."""
+    start = time.perf_counter()
+    result = fit_record(battery, record)
     found = {"seconds": time.perf_counter() - start}
     found["evaluations"] = result.optimum.evaluations
     found["certified"] = result.converged
@@ -204,7 +209,11 @@ def compare(battery, record):
     found["fitted"] = (
         np.max(abs(result.fittedvalues.to_numpy()[: len(fitted)] - fitted)) / spread
     )
-    if record.get("predict") and order is not None and "_number" not in formula:
+    if (
+        record.get("predict")
+        and order is not None
+        and "_number" not in result.model.formula_full
+    ):
         found["predict"] = compare_predictions(battery, record, result, spread)
     return found
 

@@ -30,11 +30,17 @@ from statsmodels_lmm.inference.anova import (
 from statsmodels_lmm.inference.bootstrap import bootstrap
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS
 from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
+from statsmodels_lmm.inference.exact_test import exact_lr_test
+from statsmodels_lmm.inference.explained_variance import icc, r_squared
 from statsmodels_lmm.inference.likelihood_ratio import compare
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
 from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.simulation import refit, simulate
+from statsmodels_lmm.inference.variance_parameters import (
+    variance_covariance,
+    variance_table,
+)
 
 SINGULAR_TOLERANCE = 1e-4
 """Share of a block's largest standard deviation below which one counts as 0."""
@@ -621,11 +627,16 @@ class CrossedMixedLMResults(LikelihoodModelResults):
 
     # inference: functions of a result that are methods, too -----------------
 
+    variance_parameters = variance_table
+    cov_variance_parameters = variance_covariance
+    r_squared = r_squared
+    icc = icc
     simulate = simulate
     refit = refit
     bootstrap = bootstrap
     profile = profile
     compare_lr_test = compare
+    exact_lr_test = exact_lr_test
     anova = anova
     fixed_effect_tests = fixed_effect_tests
     random_effect_tests = random_effect_tests

@@ -4,11 +4,13 @@ from textwrap import wrap
 
 import numpy as np
 import pandas as pd
-from statsmodels.iolib.summary import Summary
+from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.summary2 import Summary as Summary2
 from statsmodels.iolib.summary2 import summary_params
 from statsmodels.iolib.table import SimpleTable
-from statsmodels.iolib.tableformatting import fmt_base
+from statsmodels.iolib.tableformatting import fmt_base, fmt_params
+
+from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
 
 
 def summary(results, yname=None, xname=None, title=None, alpha=0.05):
@@ -62,16 +64,43 @@ def summary(results, yname=None, xname=None, title=None, alpha=0.05):
         SimpleTable(cells, list(body.columns), title="Random effects", txt_fmt=form)
     )
     if len(results.params):
-        table.add_table_params(
-            results,
-            yname=yname,
-            xname=xname or model.exog_names,
-            alpha=alpha,
-            use_t=results.use_t,
-        )
+        names = xname or model.exog_names
+        if results.df_method in SMALL_SAMPLE:
+            table.tables.append(_table_with_df(results, names, alpha))
+        else:
+            table.add_table_params(
+                results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
+            )
         table.tables[-1].title = "Fixed effects"
     table.add_extra_txt(notes(results))
     return table
+
+
+def _table_with_df(results, names, alpha):
+    """The fixed effects with the degrees of freedom of each."""
+    ends = results.conf_int(alpha)
+    rows = [
+        [
+            forg(coefficient, 4),
+            forg(error, 3),
+            f"{df:.1f}",
+            f"{t:.3f}",
+            f"{p:.3f}",
+            forg(low, 3),
+            forg(high, 3),
+        ]
+        for coefficient, error, df, t, p, (low, high) in zip(
+            results.params,
+            results.bse,
+            results.df_resid_inference,
+            results.tvalues,
+            results.pvalues,
+            ends,
+        )
+    ]
+    level = f"[{alpha / 2}", f"{1 - alpha / 2}]"
+    header = ["coef", "std err", "df", "t", "P>|t|", *level]
+    return SimpleTable(rows, header, list(names), txt_fmt=fmt_params)
 
 
 def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
@@ -184,6 +213,8 @@ def notes(results):
     if model.n_dropped:
         rows = "row was" if model.n_dropped == 1 else "rows were"
         lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
+    if results.df_method != "asymptotic":
+        lines.append(f"Degrees of freedom: {results.df_method}.")
     if results.dropped:
         lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
     few = [e.name for e in model.random if e.n_levels < 5]

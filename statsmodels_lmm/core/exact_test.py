@@ -22,7 +22,7 @@ EQUAL = 1e-12
 """Difference of equal eigenvalues of Z'Z, as a share of the largest."""
 
 ROUNDING = 1e-14
-"""Maxima on the grid up to this, times nu, are zero."""
+"""Up to this, times nu, values on the grid and slopes at lambda = 0 are zero."""
 
 GAIN = 1e-11
 """The search ends when a Newton step promises less."""
@@ -178,12 +178,14 @@ def statistics(design, chi_squared):
     residual = w @ (1.0 / (1.0 + design.mu[:, None] * GRID)) + rest
     values = design.nu * np.log(total[:, None] / residual)
     values -= design.xi_counts @ np.log1p(design.xi[:, None] * GRID)
-    values[:, 0] = ROUNDING * design.nu
-    best = values.argmax(axis=1)
-    rising = _slopes(design, w, rest, GRID[best])[0] > 0.0
+    peak = 1 + values[:, 1:].argmax(axis=1)
+    limit = ROUNDING * design.nu
+    best = np.where(values[:, 1:].max(axis=1) > limit, peak, 0)
+    slope, _ = _slopes(design, w, rest, GRID[best])
+    rising = slope > np.where(best > 0, 0.0, limit)
     inside = np.flatnonzero(rising | (best > 0))
-    left = np.where(rising, best, best - 1)[inside]
-    left, right = GRID[left], GRID[np.minimum(left + 1, len(GRID) - 1)]
+    left = GRID[np.where(rising, best, best - 1)[inside]]
+    right = GRID[np.minimum(peak + rising, len(GRID) - 1)[inside]]
     w, rest, start = w[inside], rest[inside], GRID[best[inside]]
     out = np.zeros(len(best))
     out[inside] = np.maximum(

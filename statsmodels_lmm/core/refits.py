@@ -21,6 +21,7 @@ from statsmodels_lmm.core.newton import (
     DUAL_TOLERANCE,
     SNAP,
     Settings,
+    lowest_unused,
     minimize,
     rounding,
 )
@@ -234,6 +235,8 @@ def refit(products, start, reml, settings=SETTINGS):
 
 def _refit_one(products, start, reml, settings):
     """One fit by the driver for one fit, as a batch of one."""
+    # the certificate of a large model asks for more than a draw does
+    settings = replace(settings, tol=min(settings.tol, Settings.tol))
     try:
         deviance, optimum = minimize(products, start, reml, settings)
     except np.linalg.LinAlgError:
@@ -407,9 +410,12 @@ def _finished(last, plan, nobs):
     certified = promised < np.maximum(
         1e-6, 10.0 * rounding(last.value, last.scale, nobs)
     )
-    for factor, dual, sums in zip(plan.factors, last.duals, last.information):
+    covariances = [m @ m.swapaxes(-1, -2) for m in last.matrices]
+    for factor, dual, sums, covariance in zip(
+        plan.factors, last.duals, last.information, covariances
+    ):
         for block in factor.block_slices:
             information = np.trace(sums[:, block, block], axis1=1, axis2=2)
-            lowest = np.linalg.eigvalsh(dual[:, block, block])[:, 0]
+            lowest = lowest_unused(dual[:, block, block], covariance[:, block, block])
             certified &= lowest >= -DUAL_TOLERANCE * information
-    return certified, [m @ m.swapaxes(-1, -2) for m in last.matrices]
+    return certified, covariances

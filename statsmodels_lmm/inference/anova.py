@@ -1,5 +1,7 @@
 """Tables of tests, a row for each term."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,7 @@ from statsmodels_lmm.inference.likelihood_ratio import (
     compare,
     compare_models,
 )
-from statsmodels_lmm.inference.nested_models import is_mixed
+from statsmodels_lmm.inference.nested_models import is_mixed, spans
 from statsmodels_lmm.inference.reduced_models import (
     drop_fixed,
     drop_random,
@@ -224,6 +226,7 @@ def random_effect_tests(
         terms with more; or responses drawn from the restricted model.
     reduce_terms : bool, optional
         Whether of ``(x | g)`` only the effect of x is dropped, rather than the term.
+        Of ``(0 + f | g)`` with a factor f the intercept ``(1 | g)`` is left.
     nsim : int, optional
         Number of draws; default is 10,000 for "exact" and 1,000 for "bootstrap".
     rng, n_jobs, progress : optional
@@ -281,8 +284,23 @@ def _reductions(results, reduce_terms):
         for name in names:
             reduced = without_effect(term, name)
             left = [] if reduced is None else [reduced]
+            if reduced is None and _spans_constant(model, term):
+                # without an intercept the indicators of a factor have one in them
+                left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
             others = [*terms[:at], *left, *terms[at + 1 :]]
             yield f"{name} in {term}", _raw(with_random(results, others))
+
+
+def _spans_constant(model, term):
+    """Whether the effect columns of a term add up to a constant."""
+    for effects in model.random:
+        start = 0
+        for each, size in effects.terms:
+            columns = effects.grouped.effects[:, start : start + size]
+            if each == term:
+                return spans(columns, np.ones((len(columns), 1)))
+            start += size
+    return False
 
 
 def _raw(fit):

@@ -134,11 +134,6 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
         factor.codes, factor.n_levels, factor.effects[:, block], (1,)
     )
     design = null_design(data.exog / np.sqrt(full.nobs), factor, full.reml, k_tested)
-    if not (full.reml or design.df_rest):
-        raise DataError(
-            "fixed and random effects together can reproduce any response, so that "
-            "the likelihood has no maximum"
-        )
     draws = simulate(design, int(nsim), np.random.default_rng(rng))
     statistic = _criterion_gain(full, restricted, k_tested)
     if statistic < ROUNDING * max(1.0, abs(full.llf)):

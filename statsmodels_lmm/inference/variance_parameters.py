@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from statsmodels_lmm.core.covariance import lower_root, lower_triangles
 from statsmodels_lmm.core.dense import transpose
@@ -195,6 +196,66 @@ def variance_parameters(results):
     inverse = inverse_information(average_information(deviance))
     covariances = tuple(f.covariance for f in deviance.factors)
     return in_user_units(results.model, covariances, deviance.scale, inverse)
+
+
+def variance_table(results, scale="sd"):
+    """
+    Variance parameters with their standard errors.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    scale : {"sd", "var", "log_sd"}, optional
+        Standard deviations, variances, or logarithms of standard deviations.
+        Correlations are the same on every scale.
+
+    Returns
+    -------
+    DataFrame
+        Columns estimate and std err, one row for each parameter. A standard error is
+        NaN where the delta method has none: for a standard deviation of zero and its
+        correlations.
+
+    Notes
+    -----
+    The covariance of the estimates of variances and covariances is the inverse of
+    the observed information in these parameters, with the fixed effects profiled or
+    integrated out; that of functions of them follows by the delta method. The average
+    information takes its place where the observed one is not positive definite, as it
+    can be on the boundary, and with more than 2,500 random effects of several factors.
+    """
+    parameters = variance_parameters(results)
+    found = parameters.estimates(_checked(scale))
+    columns = {"estimate": found.values, "std err": found.errors(parameters)}
+    return pd.DataFrame(columns, index=pd.Index(found.labels, name="parameter"))
+
+
+def variance_covariance(results, scale="sd"):
+    """
+    Covariance matrix of the estimates of the variance parameters.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    scale : {"sd", "var", "log_sd"}, optional
+        As for `variance_table`.
+
+    Returns
+    -------
+    DataFrame
+        Rows and columns in the order of `variance_table`.
+    """
+    parameters = variance_parameters(results)
+    found = parameters.estimates(_checked(scale))
+    return pd.DataFrame(found.covariance(parameters), found.labels, found.labels)
+
+
+def _checked(scale):
+    if scale not in SCALES:
+        raise ValueError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
+    return scale
 
 
 def in_user_units(model, relative, scale, uncertainty):

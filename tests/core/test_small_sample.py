@@ -98,7 +98,10 @@ class DenseKenwardRoger:
         inverse, projector = twin.v_inverse / s, twin.p / s
         self.phi = twin.xvx_inverse * s
         information = np.array(
-            [[((projector @ a) * (projector @ b).T).sum() for b in slopes] for a in slopes]
+            [
+                [((projector @ a) * (projector @ b).T).sum() for b in slopes]
+                for a in slopes
+            ]
         )
         size = np.sqrt(np.diag(information))
         both = np.outer(size, size)

@@ -41,7 +41,11 @@ def data():
 
 MODELS = {
     # formula, options, (columns of the factor, effects, group of each effect)
-    "crossed": ("x + f + (x | g) + (1 | h)", {}, [("g", "1x", [0, 0]), ("h", "1", [0])]),
+    "crossed": (
+        "x + f + (x | g) + (1 | h)",
+        {},
+        [("g", "1x", [0, 0]), ("h", "1", [0])],
+    ),
     "weights": (
         "x + f + (x | g) + (1 | h)",
         {"weights": "w"},
@@ -88,7 +92,10 @@ class Dense:
         for key, effects, groups in factors:
             label = data[list(key)].astype(str).agg(":".join, axis=1).to_numpy()
             z = np.column_stack(
-                [{"1": np.ones(N), "x": data["x"], "z": data["flat"]}[e] for e in effects]
+                [
+                    {"1": np.ones(N), "x": data["x"], "z": data["flat"]}[e]
+                    for e in effects
+                ]
             )
             sigma = covariances[":".join(key)].to_numpy()
             same = label[:, None] == label[None]
@@ -110,7 +117,9 @@ class Dense:
                         unit[a, b] = unit[b, a] = 1.0
                         slopes.append(z @ unit @ z.T * same)
         slopes.append(self.noise)
-        traces = [[np.sum((self.p @ a) * (self.p @ b).T) for b in slopes] for a in slopes]
+        traces = [
+            [np.sum((self.p @ a) * (self.p @ b).T) for b in slopes] for a in slopes
+        ]
         w = inverse_of(np.array(traces), 2.0)
         bias = sum(
             w[i, j] * self.half @ a @ self.p @ b @ self.half.T

@@ -1,0 +1,528 @@
+"""Influence: what the fit would be without a row, or without a group of rows."""
+
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from statsmodels_lmm.core.case_deletion import Deletions, delete_groups, delete_rows
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.standardize import independent_columns
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.design import RandomEffects, group_levels
+from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.variance_parameters import VarianceParameters
+
+PIECES = 32
+"""Pieces of work that refits are divided into."""
+
+NOT_DETERMINED = "the rows left do not determine "
+
+
+@dataclass(frozen=True, eq=False)
+class MixedInfluence:
+    """
+    What the fit would be without each group of rows.
+
+    Series and DataFrames have a row for each group. Fixed effects that were dropped,
+    and groups without which the fixed effects are not estimable, are NaN.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        The fit.
+    labels : Index
+        The groups.
+    deletions : Deletions
+        The fits without them.
+    not_estimable : Series
+        For each group that cannot be left out, why.
+    variance_params_without : DataFrame or None
+        Standard deviations and correlations of the random effects, sigma and theta
+        without each group; None if theta was held.
+    converged : Series or None
+        Whether each refit is a proved optimum; None if theta was held.
+    """
+
+    results: Any
+    labels: pd.Index
+    deletions: Deletions
+    not_estimable: pd.Series
+    variance_params_without: pd.DataFrame | None = None
+    converged: pd.Series | None = None
+
+    @cached_property
+    def _root(self):
+        return _root(self.results)
+
+    def _fixed(self, values):
+        """A number for each kept fixed effect as a DataFrame of all."""
+        model = self.results.model
+        full = np.full((len(self.labels), model.exog.shape[1]), np.nan)
+        full[:, np.isfinite(self.results.params)] = values
+        return pd.DataFrame(full, self.labels, model.exog_names)
+
+    def _series(self, values, name):
+        return pd.Series(values, self.labels, name=name)
+
+    def _pvalues(self, distance):
+        """Distances with their tail probabilities, as statsmodels has them."""
+        p = self.deletions.change.shape[1]
+        pvalues = stats.f.sf(distance, p, self.results.df_resid) if p else np.nan
+        return (
+            self._series(distance if p else np.nan, "cooks_d"),
+            self._series(pvalues, "pvalue"),
+        )
+
+    @cached_property
+    def _scale_ratio(self):
+        """Residual variance without each group over that of the fit."""
+        _, deviance = _at_optimum(self.results)
+        return self.deletions.scale / deviance.scale
+
+    @cached_property
+    def dfbeta(self):
+        """Fixed effects less those without each group, groups x p."""
+        return self._fixed(self.deletions.change @ self._root.T)
+
+    @cached_property
+    def params_without(self):
+        """Fixed effects without each group, groups x p."""
+        return self.results.params - self.dfbeta
+
+    @cached_property
+    def scale_without(self):
+        """Residual variance sigma^2 without each group."""
+        return self._series(self.results.scale * self._scale_ratio, "scale")
+
+    @cached_property
+    def bse_without(self):
+        """Standard errors of the fixed effects without each group, groups x p."""
+        variances = self.deletions.variances(self._root)
+        return self._fixed(np.sqrt(self.deletions.scale[:, None] * variances))
+
+    @cached_property
+    def dfbetas(self):
+        """`dfbeta` over `bse_without`, as in R's influence.ME, groups x p."""
+        return self.dfbeta / self.bse_without
+
+    @cached_property
+    def cooks_distance(self):
+        """
+        Cook's distance of the fixed effects, and p-values.
+
+        (beta - beta_g)' C^-1 (beta - beta_g) / p with the covariance C of the fit, as
+        in R's influence.ME and car; a pair of Series. The p-values are those of an F
+        distribution with p and df_resid degrees of freedom, as in statsmodels, which
+        are a scale to read the distance on rather than a test.
+        """
+        _, deviance = _at_optimum(self.results)
+        change = self.deletions.change
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = (change**2).sum(axis=1) / change.shape[1] / deviance.scale
+        return self._pvalues(distance)
+
+    @cached_property
+    def cov_ratio(self):
+        """|Cov(beta_hat)| without each group over that of the fit."""
+        p = self.deletions.change.shape[1]
+        values = self._scale_ratio**p * self.deletions.determinant
+        return self._series(values, "cov_ratio")
+
+    def _columns(self):
+        return {"cooks_d": self.cooks_distance[0], "cov_ratio": self.cov_ratio}
+
+    def summary_frame(self):
+        """
+        The measures side by side.
+
+        Returns
+        -------
+        DataFrame
+            ``dfb_`` and the name of each fixed effect: `dfbetas`; cooks_d:
+            `cooks_distance`. For groups cov_ratio; for rows, as statsmodels,
+            standard_resid, hat_diag and student_resid: `resid_studentized`,
+            `hat_matrix_diag` and `resid_studentized_external`.
+        """
+        columns = pd.DataFrame(self._columns(), index=self.labels)
+        return pd.concat([self.dfbetas.add_prefix("dfb_"), columns], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class RowInfluence(MixedInfluence):
+    """
+    What the fit would be without each row; groups of one row, see `MixedInfluence`.
+
+    Where all variances of random effects are zero, everything is that of
+    statsmodels' OLSInfluence.
+
+    Parameters
+    ----------
+    leverages : ndarray
+        Diagonal of the hat matrix, shape (n,).
+    residuals : ndarray
+        Residuals times the square root of the weights over sigma, shape (n,).
+    """
+
+    leverages: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    residuals: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @cached_property
+    def _spread(self):
+        """1 - h, NaN for rows that cannot be left out."""
+        possible = np.isfinite(self.deletions.scale)
+        return np.where(possible, 1.0 - self.leverages, np.nan)
+
+    @cached_property
+    def hat_matrix_diag(self):
+        """
+        Leverage of each row, d yhat / d y, as R's ``hatvalues``.
+
+        The fitted values include the conditional modes; theta is taken as known. The
+        sum of the leverages is the effective number of parameters.
+        """
+        return self._series(self.leverages, "hat_diag")
+
+    @cached_property
+    def resid_studentized(self):
+        """Pearson residuals over sqrt(1 - h), as R's ``rstudent`` for lme4."""
+        values = self.residuals / np.sqrt(self._spread)
+        return self._series(values, "standard_resid")
+
+    @cached_property
+    def resid_studentized_external(self):
+        """The same with the residual variance without the row."""
+        values = self.residuals / np.sqrt(self._spread * self._scale_ratio)
+        return self._series(values, "student_resid")
+
+    @cached_property
+    def dfbetas(self):
+        """
+        `dfbeta` over standard errors with the sigma without the row, n x p.
+
+        The design is that with the row, as in statsmodels.
+        """
+        variances = self.deletions.scale[:, None] * (self._root**2).sum(axis=1)
+        return self.dfbeta / self._fixed(np.sqrt(variances))
+
+    @cached_property
+    def cooks_distance(self):
+        """
+        Cook's distance as R's ``cooks.distance`` for lme4, and p-values.
+
+        r^2 h / (1 - h) / p for a studentized residual r, a pair of Series. It is about
+        the fitted values with their conditional modes; `cooks_distance` of groups is
+        about the fixed effects alone.
+        """
+        change = self.resid_studentized.to_numpy() ** 2 * self.leverages
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = change / self._spread / self.deletions.change.shape[1]
+        return self._pvalues(distance)
+
+    def _columns(self):
+        return {
+            "cooks_d": self.cooks_distance[0],
+            "standard_resid": self.resid_studentized,
+            "hat_diag": self.hat_matrix_diag,
+            "student_resid": self.resid_studentized_external,
+        }
+
+
+def influence(results, group=None, refit=False, n_jobs=None):
+    """
+    Influence of single rows, or of groups of rows.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    group : str or array_like, optional
+        Groups of rows to leave out: a grouping factor such as "Subject" or
+        "batch:cask", a column of the data that the formula uses, or a label for each
+        row used. A Series is aligned with the rows if it has their labels. Default is
+        to leave out one row at a time.
+    refit : bool, optional
+        Whether to estimate the variances anew without each group. By default the
+        relative covariance parameters theta are held, and everything else, sigma
+        included, is exact without a refit.
+    n_jobs : int, optional
+        Number of workers for refits, as in joblib.
+
+    Returns
+    -------
+    MixedInfluence
+        Without `group` a `RowInfluence`.
+
+    Raises
+    ------
+    ImportError
+        If `n_jobs` is given and joblib is not installed.
+    DataError
+        If the groups do not fit the rows.
+    ValueError
+        If there is no such group, or if `refit` is asked for without a group.
+
+    Warns
+    -----
+    DataWarning
+        If the fixed effects are not estimable without some group.
+
+    References
+    ----------
+    Demidenko, E. and Stukel, T. A. (2005). Influence analysis for linear mixed-effects
+    models. Statistics in Medicine 24, 893-909.
+    Nieuwenhuis, R., te Grotenhuis, M. and Pelzer, B. (2012). influence.ME: tools for
+    detecting influential data in mixed effects models. The R Journal 4(2), 38-47.
+    """
+    results = getattr(results, "_results", results)
+    if results.model.endog is None:
+        raise DataError("the data of the model were removed; influence needs them")
+    if group is None:
+        if refit:
+            raise ValueError(
+                "refit=True needs a group; group=range(n) leaves out one row at a time"
+            )
+        return _of_rows(results)
+    codes, labels = _groups(results.model, group)
+    if len(labels) < 2:
+        raise DataError("group has one value only; without it there are no rows")
+    if refit:
+        return _by_refits(results, codes, labels, n_jobs)
+    data, deviance = _at_optimum(results)
+    deletions = delete_groups(deviance, data, codes, len(labels))
+    reasons = {
+        g: _why_not(results, codes != g)
+        for g in np.flatnonzero(~np.isfinite(deletions.scale))
+    }
+    return MixedInfluence(results, labels, deletions, _told(reasons, labels))
+
+
+def _of_rows(results):
+    """Influence of single rows."""
+    data, deviance = _at_optimum(results)
+    deletions, leverages, residuals = delete_rows(deviance, data)
+    n = len(leverages)
+    labels = results.model.data.row_labels
+    labels = pd.RangeIndex(n) if labels is None else pd.Index(labels)
+    reasons = {
+        i: _why_not(results, np.arange(n) != i)
+        for i in np.flatnonzero(~np.isfinite(deletions.scale))
+    }
+    return RowInfluence(
+        results,
+        labels,
+        deletions,
+        _told(reasons, labels),
+        leverages=leverages,
+        residuals=residuals / np.sqrt(deviance.scale),
+    )
+
+
+def _at_optimum(results):
+    """Standardized data, and the criterion at the optimum."""
+    return results.model._sufficient_statistics()[0], results.at_optimum
+
+
+def _root(results):
+    """
+    T that takes the coordinates of `Deletions` to the kept fixed effects.
+
+    Their covariance is the residual variance in standardized units times T T'.
+    """
+    data, deviance = _at_optimum(results)
+    return data.response_scale * data.to_fixed @ np.linalg.inv(deviance.fixed_root).T
+
+
+def _groups(model, group):
+    """Group of each row, and the labels of the groups."""
+    if isinstance(group, str):
+        for effects in model.random:
+            if effects.name == group:
+                index = pd.Index(effects.levels, name=group)
+                return effects.grouped.codes, index
+        frame = getattr(model.data, "frame", None)
+        known = [] if frame is None else list(map(str, frame.columns))
+        names = [group] if group in known else group.split(":")
+        if not set(names) <= set(known):
+            factors = [e.name for e in model.random]
+            listed = ", ".join(dict.fromkeys([*factors, *known]))
+            raise ValueError(
+                f"no grouping factor or column '{group}' in the model; there are "
+                f"{listed}. Other groups are given by their values, as group=data[...]"
+            )
+        columns = [model.data.frame[n] for n in names]
+    else:
+        columns = [_label_values(model, group)]
+    codes, levels, _ = group_levels(columns)
+    name = group if isinstance(group, str) else columns[0].name
+    return codes, pd.Index(levels, name=name)
+
+
+def _label_values(model, group):
+    """Labels of the rows used, as a Series."""
+    rows = model.data.row_labels
+    if isinstance(group, pd.Series) and rows is not None:
+        if group.index.is_unique and pd.Index(rows).isin(group.index).all():
+            group = group.loc[rows]
+    name = getattr(group, "name", None)
+    values = group.array if hasattr(group, "array") else group
+    if not isinstance(values, pd.api.extensions.ExtensionArray):
+        values = np.asarray(values)
+    if np.ndim(values) != 1 or len(values) != model.nobs:
+        raise DataError(
+            f"group has shape {np.shape(values)}, the model {model.nobs} rows; a "
+            "Series with the labels of the data is aligned with them"
+        )
+    return pd.Series(values, name="group" if name is None else name)
+
+
+def _why_not(results, keep):
+    """Why the rows that are kept do not determine the fixed effects."""
+    model = results.model
+    kept = np.flatnonzero(np.isfinite(results.params))
+    root = 1.0 if model.weights is None else np.sqrt(model.weights[keep])[:, None]
+    columns = model.exog[np.ix_(keep, kept)] * root
+    lost = np.delete(kept, independent_columns(columns).astype(int))
+    if not len(lost):
+        return "the rows left are too few for the model"
+    names = ", ".join(model.exog_names[j] for j in lost)
+    return NOT_DETERMINED + names
+
+
+def _told(reasons, labels):
+    """Reasons as a Series, with a warning if there are any."""
+    at = list(reasons)
+    if at:
+        first = f"without {labels[at[0]]!r} {reasons[at[0]]}"
+        more = f" (and {len(at) - 1} more, see not_estimable)" if len(at) > 1 else ""
+        warn(f"influence: {first}; NaN{more}", DataWarning)
+    return pd.Series(list(reasons.values()), labels[at], dtype=object, name="reason")
+
+
+@dataclass(frozen=True)
+class _Refit:
+    """A fit without a group: in the units of the data, picklable."""
+
+    params: np.ndarray
+    normalized_cov_params: np.ndarray
+    scale: float
+    covariances: list
+    converged: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Fit a model of arrays without some groups, one at a time."""
+
+    model: Any
+    codes: np.ndarray
+    reml: bool
+
+    def __call__(self, groups):
+        """A `_Refit` for each group, or why there is none."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return [self._without(g) for g in groups]
+
+    def _without(self, group):
+        try:
+            found = _arrays(self.model, self.codes != group).fit(self.reml)._results
+        except (DataError, np.linalg.LinAlgError) as error:
+            return str(error)
+        if found.dropped:
+            return NOT_DETERMINED + ", ".join(found.dropped)
+        return _Refit(
+            found.params,
+            found.normalized_cov_params,
+            found.scale,
+            found._covariances(),
+            found.converged,
+        )
+
+
+def _arrays(model, rows):
+    """The model of some rows, without a formula and without dropped columns."""
+    kept = model._sufficient_statistics()[0].kept
+    names = [model.exog_names[j] for j in kept]
+    weights, offset = (
+        None if v is None else v[rows] for v in (model.weights, model.offset)
+    )
+    return type(model)(
+        model.endog[rows],
+        pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
+        tuple(_take(effects, rows) for effects in model.random),
+        weights,
+        offset,
+        check_levels=False,
+    )
+
+
+def _take(effects, rows):
+    """Random effects of some rows; levels without rows are left out."""
+    grouped = effects.grouped
+    levels, codes = np.unique(grouped.codes[rows], return_inverse=True)
+    part = GroupedEffects(codes, len(levels), grouped.effects[rows], grouped.blocks)
+    return RandomEffects(
+        effects.name, effects.levels[levels], effects.effect_names, part
+    )
+
+
+def _by_refits(results, codes, labels, n_jobs):
+    """Influence of groups, the model fitted anew without each."""
+    model = _arrays(results.model, np.arange(len(codes)))
+    groups = np.array_split(np.arange(len(labels)), min(PIECES, len(labels)))
+    done, interrupted = run(_Task(model, codes, results.reml), groups, n_jobs)
+    if interrupted:
+        raise KeyboardInterrupt
+    fits = [fit for part in done for fit in part]
+    reasons = {g: fit for g, fit in enumerate(fits) if isinstance(fit, str)}
+    if len(reasons) == len(fits):
+        raise DataError(f"no group can be left out: {reasons[0]}")
+    good = np.delete(np.arange(len(fits)), list(reasons))
+    refits = [fits[g] for g in good]
+    table = _variance_table(model, refits).set_axis(labels[good])
+    converged = [fit.converged for fit in refits]
+    return MixedInfluence(
+        results,
+        labels,
+        _as_deletions(results, good, refits, len(labels)),
+        _told(reasons, labels),
+        table.reindex(labels),
+        pd.Series(converged, labels[good], name="converged"),
+    )
+
+
+def _as_deletions(results, good, refits, n_groups):
+    """Refits without some of the groups, in the coordinates of `Deletions`."""
+    inverse = np.linalg.inv(_root(results))
+    unit = _at_optimum(results)[0].response_scale ** 2
+    params = results.params[np.isfinite(results.params)]
+    p = len(params)
+    change, scale = np.full((n_groups, p), np.nan), np.full(n_groups, np.nan)
+    covariance = np.full((n_groups, p, p), np.nan)
+    for g, fit in zip(good, refits):
+        change[g] = inverse @ (params - fit.params)
+        covariance[g] = unit * inverse @ fit.normalized_cov_params @ inverse.T
+        scale[g] = fit.scale / unit
+    return Deletions(change, covariance, scale)
+
+
+def _variance_table(model, fits):
+    """Variance parameters of some fits, a row for each."""
+    covariances = zip(*(fit.covariances for fit in fits))
+    m = 1 + sum(b * (b + 1) // 2 for e in model.random for b in e.grouped.blocks)
+    parameters = VarianceParameters(
+        model.random,
+        tuple(map(np.array, covariances)),
+        np.array([fit.scale for fit in fits]),
+        np.zeros((len(fits), m, m)),
+    )
+    tables = [parameters.estimates(), parameters.theta()]
+    return pd.DataFrame(
+        np.hstack([t.values for t in tables]),
+        columns=[name for t in tables for name in t.labels],
+    )
