@@ -55,7 +55,8 @@ class ConstrainedOptimum:
     slope : float
         Its derivative in the parameter, the other parameters following.
     deviance : ProfiledDeviance
-        The criterion before it is minimized over sigma; `scale` is sigma^2.
+        The criterion before it is minimized over sigma; `scale` is sigma^2. It comes
+        without its elimination, which a curve of many points would have to hold.
     coordinates : Coordinates
         Where the minimum is.
     gradient, curvature : ndarray
@@ -163,7 +164,7 @@ def minimize_constrained(products, constraint, at, start, reml, tol=TOLERANCE):
         at,
         value,
         slope,
-        deviance,
+        replace(deviance, elimination=None),
         coordinates,
         gradient,
         curvature,

@@ -128,7 +128,12 @@ class MixedInfluence:
 
     @cached_property
     def cov_ratio(self):
-        """|Cov(beta_hat)| without each group over that of the fit."""
+        """
+        Determinant of the covariance of the fixed effects, over that of the fit.
+
+        Sigma is that without the group, as in statsmodels. Below 1 the fit is more
+        precise without the group.
+        """
         p = self.deletions.change.shape[1]
         values = self._scale_ratio**p * self.deletions.determinant
         return self._series(values, "cov_ratio")
@@ -397,7 +402,7 @@ def _told(reasons, labels):
     """Reasons as a Series, with a warning if there are any."""
     at = list(reasons)
     if at:
-        first = f"without {labels[at[0]]!r} {reasons[at[0]]}"
+        first = f"without {labels.name or 'row'} {labels[at[0]]} {reasons[at[0]]}"
         more = f" (and {len(at) - 1} more, see not_estimable)" if len(at) > 1 else ""
         warn(f"influence: {first}; NaN{more}", DataWarning)
     return pd.Series(list(reasons.values()), labels[at], dtype=object, name="reason")

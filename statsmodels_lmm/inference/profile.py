@@ -7,6 +7,7 @@ range of the parameter and does not depend on how it is parameterized.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,11 @@ from statsmodels_lmm.core.constraints import (
     StandardDeviation,
 )
 from statsmodels_lmm.core.profile_curve import ProfileCurve, profile_curve
+from statsmodels_lmm.exceptions import DataWarning, warn
+from statsmodels_lmm.inference.parallel import run
+
+LARGE = 2000
+"""Number of random effects from which each parameter is worth a process."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,15 @@ class ProfileLikelihood:
         return pd.DataFrame(rows, index=index, columns=["lower", "upper"], dtype=float)
 
 
-def profile(result, which=None, scale="sd", alpha_max=0.01, n_points=5):
+def profile(
+    result,
+    which=None,
+    scale="sd",
+    alpha_max=0.01,
+    n_points=5,
+    n_jobs=None,
+    progress=None,
+):
     """
     Profile the likelihood of the parameters of a fit.
 
@@ -126,10 +140,18 @@ def profile(result, which=None, scale="sd", alpha_max=0.01, n_points=5):
         The curves extend to the ends of intervals of level ``1 - alpha_max``.
     n_points : int, optional
         Approximate number of points on each side of an estimate.
+    n_jobs : int, optional
+        Number of workers, as in joblib, each with some of the parameters. By default
+        one for small models, and for large ones all processors or as
+        ``joblib.parallel_config`` says.
+    progress : bool, optional
+        Whether to show a progress bar. Default is to show one after two seconds on
+        a terminal, if tqdm is installed.
 
     Returns
     -------
     ProfileLikelihood
+        After an interrupt with the parameters that are done.
 
     Raises
     ------
@@ -160,12 +182,17 @@ def profile(result, which=None, scale="sd", alpha_max=0.01, n_points=5):
     reach = float(stats.norm.isf(alpha_max / 2.0))
     spacing = reach / n_points
     state = _state(raw.at_optimum)
-    profiled = []
-    for parameter in wanted:
-        if not _is_flat(parameter, state):
-            curve = _curve(raw, parameter, state).extended(reach, spacing)
-            parameter = replace(parameter, curve=curve)
-        profiled.append(parameter)
+    _, products = raw.model._sufficient_statistics()
+    large = sum(f.n_columns for f in products.plan.factors) > LARGE
+    task = partial(_curve, raw, reach, spacing)
+    pieces = [[p.constraint] for p in wanted]
+    found, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
+    if interrupted:
+        warn(f"interrupted after {len(found)} of {len(wanted)} parameters", DataWarning)
+    profiled = [
+        replace(p, curve=curve and replace(curve, products=products))
+        for p, curve in zip(wanted, found)
+    ]
     frames = [_table(p, every, state, float(raw.at_optimum.value)) for p in profiled]
     curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
     return ProfileLikelihood(tuple(profiled), curves, spacing)
@@ -274,17 +301,22 @@ def _state(deviance):
     return deviance.coefficients, matrices, float(deviance.scale) ** -0.5
 
 
-def _is_flat(parameter, state):
-    """Whether the criterion does not depend on the parameter."""
-    return parameter.kind == "cor" and np.isnan(parameter.constraint.estimate(*state))
+def _curve(raw, reach, spacing, constraints):
+    """
+    The curve of one parameter without its data, which do not travel.
 
-
-def _curve(raw, parameter, state):
+    None if the criterion does not depend on the parameter, as on a correlation with
+    an effect without variance.
+    """
+    (constraint,) = constraints
     _, products = raw.model._sufficient_statistics()
-    estimate = parameter.constraint.estimate(*state)
+    state = _state(raw.at_optimum)
+    estimate = constraint.estimate(*state)
+    if np.isnan(estimate):
+        return None
     value = float(raw.at_optimum.value)
-    constraint = parameter.constraint
-    return profile_curve(products, constraint, estimate, state[1:], value, raw.reml)
+    curve = profile_curve(products, constraint, estimate, state[1:], value, raw.reml)
+    return replace(curve.extended(reach, spacing), products=None)
 
 
 def _interval(parameter, height, spacing):

@@ -121,20 +121,25 @@ def covariance_matrices(result, fits):
     ]
 
 
-def close(one, other, rtol=1e-9):
-    """Two sets of fits are the same, up to the order of sums."""
-    assert_allclose(one.value, other.value, rtol=rtol)
-    assert_allclose(one.coefficients, other.coefficients, rtol=rtol, atol=rtol)
-    assert_allclose(one.fixed_root, other.fixed_root, rtol=rtol, atol=rtol)
-    assert_allclose(one.scale, other.scale, rtol=rtol)
+def close(one, other):
+    """
+    Two sets of fits are the same.
+
+    A search ends when less than 1e-8 is to be gained, and how long its first steps are
+    depends a little on the company: values agree to that, estimates to its root.
+    """
+    assert_allclose(one.value, other.value, atol=1e-8)
+    for name in ("coefficients", "fixed_root", "scale"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert_allclose(a, b, rtol=2e-5, atol=2e-5)
     for a, b in zip(one.covariances, other.covariances, strict=True):
-        assert_allclose(a, b, rtol=1e-6, atol=1e-7)
+        assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     largest = np.nanmax(np.abs(other.variance_covariance))
     assert_allclose(
         one.variance_covariance,
         other.variance_covariance,
-        rtol=1e-5,
-        atol=1e-6 * largest,
+        rtol=1e-3,
+        atol=1e-4 * largest,
     )
 
 
@@ -178,18 +183,18 @@ def test_single_fits(name, reml):
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("name", ["slopes", "chain and tail", "weights"])
 def test_singular_fits_are_among_them(name, reml):
-    """The comparison covers them, and they are exactly singular."""
+    """The comparison covers them, and both ways find the same ones."""
     singular = np.array([r.is_singular for r in singles(name, reml)])
     assert singular.any()
     assert not singular.all()
     found = batch(name, reml)
-    lowest = np.full(COUNT, np.inf)
+    at_zero = np.zeros(COUNT, dtype=bool)
     _, products = fitted(name, reml).model._sufficient_statistics()
     for factor, s in zip(products.plan.factors, found.covariances):
         for block in factor.block_slices:
-            values = np.linalg.eigvalsh(s[:, block, block])
-            lowest = np.minimum(lowest, values[:, 0])
-    assert_array_equal(lowest < 1e-12, singular)
+            values = np.linalg.svd(s[:, block, block], compute_uv=False)
+            at_zero |= values[:, -1] <= 1e-8 * np.maximum(1.0, values[:, 0])
+    assert_array_equal(at_zero, singular)
 
 
 @pytest.mark.parametrize("name", ["slopes", "two crossed", "chain and tail", "weights"])
@@ -244,9 +249,7 @@ def test_a_batch_of_one(name):
     whole = batch(name, True)
     result = fitted(name)
     for i, y in enumerate(weighted(result, responses())):
-        one = design_of(result).fit(y[None])
-        close(one, whole.take([i]))
-        assert_array_equal(one.evaluations, whole.evaluations[[i]])
+        close(design_of(result).fit(y[None]), whole.take([i]))
 
 
 @pytest.mark.parametrize("name", CASES)
