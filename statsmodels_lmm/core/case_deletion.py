@@ -67,7 +67,8 @@ class Deletions:
         """Determinant of each covariance, shape (m,)."""
         if self.covariance.ndim == 2:
             return 1.0 + (self.covariance**2).sum(axis=1)
-        return np.linalg.det(self.covariance)
+        with np.errstate(invalid="ignore"):
+            return np.linalg.det(self.covariance)
 
     def variances(self, root):
         """

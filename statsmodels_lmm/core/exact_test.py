@@ -22,7 +22,7 @@ EQUAL = 1e-12
 """Difference of equal eigenvalues of Z'Z, as a share of the largest."""
 
 ROUNDING = 1e-14
-"""Up to this, times nu, values on the grid and slopes at lambda = 0 are zero."""
+"""Values on the grid up to this, times nu, are zero."""
 
 GAIN = 1e-11
 """The search ends when a Newton step promises less."""
@@ -179,10 +179,8 @@ def statistics(design, chi_squared):
     values = design.nu * np.log(total[:, None] / residual)
     values -= design.xi_counts @ np.log1p(design.xi[:, None] * GRID)
     peak = 1 + values[:, 1:].argmax(axis=1)
-    limit = ROUNDING * design.nu
-    best = np.where(values[:, 1:].max(axis=1) > limit, peak, 0)
-    slope, _ = _slopes(design, w, rest, GRID[best])
-    rising = slope > np.where(best > 0, 0.0, limit)
+    best = np.where(values[:, 1:].max(axis=1) > ROUNDING * design.nu, peak, 0)
+    rising = _slopes(design, w, rest, GRID[best])[0] > 0.0
     inside = np.flatnonzero(rising | (best > 0))
     left = GRID[np.where(rising, best, best - 1)[inside]]
     right = GRID[np.minimum(peak + rising, len(GRID) - 1)[inside]]

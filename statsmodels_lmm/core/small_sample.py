@@ -107,6 +107,9 @@ def kenward_roger(deviance):
 
         Phi_A = Phi + 2 Phi {sum_rs W_rs X'V^-1 V_r P V_s V^-1 X} Phi.
 
+    Only what the V_r span matters, so V takes the place of I = V - Z S Z' as the
+    derivative in sigma^2: it drops out of the sum because P X = 0.
+
     Parameters
     ----------
     deviance : ProfiledDeviance
@@ -126,15 +129,14 @@ def kenward_roger(deviance):
     if not products.k_fixed:
         return UncertainCovariance(identity, np.zeros((0, 0, 0)))
     _check_memory(products.plan)
-    changes = _variance_directions(deviance)
+    changes = _unit_changes(deviance)
     root = np.sqrt(2.0) * _inverse_root(_expected_information(deviance, changes))
-    changes = [_combined(root, change) for change in changes]
+    changes = [_combined(root[:-1], change) for change in changes]
     slopes = root[-1][:, None, None] * identity
     for change, y in zip(changes, deviance.fixed_scores):
         slopes = slopes + _level_forms(y, change)
     covariance = identity
     for each in zip(*changes):
-        # P V_r V^-1 X = P Z D Z'V^-1 X, also for sigma^2 because P X = 0
         columns = [d @ y for d, y in zip(each, deviance.fixed_scores)]
         covariance = covariance + 2.0 * projected_products(deviance, columns)
     return UncertainCovariance(covariance, slopes)
@@ -237,38 +239,37 @@ def scaled_f(slopes, basis):
     return float(df), float(scale)
 
 
-def _variance_directions(deviance):
-    """
-    Change of each S with the covariances sigma^2 S and with sigma^2.
-
-    dV is I = V - Z S Z' for the last, which acts as -S on the random effects.
-    Shapes (m + 1, k, k), in the order of the elimination plan.
-    """
+def _unit_changes(deviance):
+    """Changes of each S by the units of all covariances, shapes (m, k, k)."""
     slices = [f.block_slices for f in deviance.elimination.products.plan.factors]
     sizes = [len(lower_triangles(s)[0]) for s in slices]
     changes, start = [], 0
     for factor, blocks, size in zip(deviance.factors, slices, sizes):
-        own = np.zeros((sum(sizes) + 1, *factor.matrix.shape))
+        own = np.zeros((sum(sizes), *factor.matrix.shape))
         own[start : start + size] = unit_directions(blocks, len(factor.matrix))
-        own[-1] = -factor.covariance
         changes.append(own)
         start += size
     return changes
 
 
 def _expected_information(deviance, changes):
-    """Tr(P V_r P V_s), twice the information times sigma^4; P V P is P."""
+    """
+    Tr(P V_r P V_s), twice the information times sigma^4, shape (m + 1, m + 1).
+
+    The last V_r is V, and P V P is P.
+    """
     products = deviance.elimination.products
-    out = trace_products(deviance, changes)
-    linear = 0.0
+    m = len(changes[0])
+    out = np.empty((m + 1, m + 1))
+    out[:m, :m] = trace_products(deviance, changes)
+    out[m, :m] = 0.0
     for change, sums, y in zip(
         changes, deviance.selected.level_sums, deviance.fixed_scores
     ):
         within = sums - np.einsum("gap,gbp->ab", y, y)
-        linear = linear + (change * within).sum(axis=(-1, -2))
-    out[-1] += linear
-    out[:, -1] += linear
-    out[-1, -1] += products.nobs - products.k_fixed
+        out[m, :m] += (change * within).sum(axis=(-1, -2))
+    out[:m, m] = out[m, :m]
+    out[m, m] = products.nobs - products.k_fixed
     return out
 
 

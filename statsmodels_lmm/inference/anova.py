@@ -245,8 +245,6 @@ def random_effect_tests(
             f"method must be one of {', '.join(RANDOM_METHODS)}, not {method!r}"
         )
     how = "chi2" if method == "lrt" else method
-    if nsim is None:
-        nsim = 10_000 if method == "exact" else 1000
     entropy = int(np.random.default_rng(rng).integers(2**63))
     rows = {"<none>": (results.n_params, results.llf, results.aic) + (np.nan,) * 4}
     for name, restricted in _reductions(results, reduce_terms):

@@ -18,7 +18,7 @@ from statsmodels_lmm.exceptions import DataError
 METHODS = ("asymptotic", "residual", "satterthwaite", "kenward-roger")
 
 RANK_TOLERANCE = 1e-8
-"""Singular values of standardized contrasts, relative to the largest, that count as 0."""
+"""Singular values of standardized contrasts, over the largest, that count as 0."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +138,10 @@ class FixedInference:
         if not q:
             return FTest(np.nan, 0, np.nan, np.nan)
         covariance, df, factor = np.eye(q), self.constant_df, 1.0
-        if self.method == "satterthwaite":
+        if self.uncertain is not None and self.method == "satterthwaite":
             principal = np.linalg.svd(whitened, full_matrices=False)[2][:q]
             df = joint_df(self.uncertain.slopes, principal)
-        elif self.method == "kenward-roger":
+        elif self.uncertain is not None:
             covariance = basis @ self.uncertain.covariance @ basis.T
             df, factor = scaled_f(self.uncertain.slopes, basis)
         wald = errors @ np.linalg.solve(covariance, errors) / self.scale

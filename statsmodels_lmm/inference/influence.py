@@ -23,7 +23,7 @@ PIECES = 32
 NOT_DETERMINED = "the rows left do not determine "
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MixedInfluence:
     """
     What the fit would be without each group of rows.
@@ -115,10 +115,11 @@ class MixedInfluence:
         """
         Cook's distance of the fixed effects, and p-values.
 
-        (beta - beta_g)' C^-1 (beta - beta_g) / p with the covariance C of the fit, as
-        in R's influence.ME and car; a pair of Series. The p-values are those of an F
-        distribution with p and df_resid degrees of freedom, as in statsmodels, which
-        are a scale to read the distance on rather than a test.
+        (beta - beta_g)' C^-1 (beta - beta_g) / p with the covariance C of the fit, a
+        pair of Series. R's lme4 and car multiply it by (m - p) / m for m groups;
+        influence.ME takes the covariance without the group. The p-values are those of
+        an F distribution with p and df_resid degrees of freedom, as in statsmodels: a
+        scale to read the distance on rather than a test.
         """
         _, deviance = _at_optimum(self.results)
         change = self.deletions.change
@@ -157,7 +158,7 @@ class MixedInfluence:
         return pd.concat([self.dfbetas.add_prefix("dfb_"), columns], axis=1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RowInfluence(MixedInfluence):
     """
     What the fit would be without each row; groups of one row, see `MixedInfluence`.

@@ -16,6 +16,9 @@ from statsmodels_lmm.inference.nested_models import check_nested, is_mixed, rank
 
 METHODS = ("chi2", "mixture", "bootstrap", "exact")
 
+BOOTSTRAP, EXACT = 1000, 10_000
+"""Numbers of draws."""
+
 
 class LikelihoodRatioResult(CompareLRTestResult):
     """
@@ -90,7 +93,7 @@ class Comparison:
         negligible = statistic < ROUNDING * max(1.0, abs(full.llf))
         return 0.0 if negligible else statistic
 
-    def test(self, method="chi2", nsim=1000, rng=None, n_jobs=None, progress=None):
+    def test(self, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None):
         """
         Test the restricted model, see `compare`.
 
@@ -109,20 +112,25 @@ class Comparison:
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)}, not {method!r}"
             )
-        counts, statistic, draws = self.counts, self.statistic, None
+        counts, draws = self.counts, None
         df = sum(counts)
         if df <= 0 or counts[1] < 0:
             raise DataError(
                 "the restricted model has as many parameters as the full one, or more"
             )
+        if method == "exact":
+            exact = exact_lr_test(
+                self.full, self.restricted, EXACT if nsim is None else nsim, rng
+            )
+            statistic, pvalue, draws = exact.statistic, exact.pvalue, exact.draws
+        else:
+            statistic = self.statistic
+            pvalue = float(stats.chi2.sf(statistic, df))
         mixture = mixture_pvalue(statistic, *counts)
-        pvalue = float(stats.chi2.sf(statistic, df))
         if method == "mixture":
             pvalue = mixture
-        elif method == "exact":
-            exact = exact_lr_test(self.full, self.restricted, nsim, rng)
-            pvalue, draws = exact.pvalue, exact.draws
         elif method == "bootstrap":
+            nsim = BOOTSTRAP if nsim is None else nsim
             draws = simulated_statistics(
                 self.full, self.restricted, nsim, rng, n_jobs, progress
             )
@@ -137,7 +145,7 @@ def compare(
     full,
     restricted,
     method="chi2",
-    nsim=1000,
+    nsim=None,
     rng=None,
     n_jobs=None,
     progress=None,
@@ -162,7 +170,7 @@ def compare(
         p = (k + 1) / (nsim + 1) for k statistics that are as large; or the finite
         sample distribution of a test of one variance, see `exact_lr_test`.
     nsim : int, optional
-        Number of draws for "bootstrap" and "exact".
+        Number of draws; default is 1,000 for "bootstrap" and 10,000 for "exact".
     rng : None, int or numpy.random.Generator, optional
         Source of randomness.
     n_jobs, progress : optional
@@ -184,30 +192,14 @@ def compare(
     DataWarning
         If fits by REML are refitted.
     """
-    pair = comparison(full, restricted)
-    return pair.test(method, nsim, rng, n_jobs, progress)
-
-
-def comparison(full, restricted):
-    """
-    Check two fits, and refit them by maximum likelihood where they must be.
-
-    Parameters
-    ----------
-    full : CrossedMixedLMResults
-        Fit of the larger model.
-    restricted : CrossedMixedLMResults or RegressionResults
-        Fit of the smaller one.
-
-    Returns
-    -------
-    Comparison
-    """
     full = getattr(full, "_results", full)
     restricted = getattr(restricted, "_results", restricted)
     check_nested(full, restricted)
-    (full, restricted), refitted = comparable_fits([full, restricted])
-    return Comparison(full, restricted, refitted)
+    refitted = False
+    if method != "exact":  # which compares restricted likelihoods of OLS fits, too
+        (full, restricted), refitted = comparable_fits([full, restricted])
+    pair = Comparison(full, restricted, refitted)
+    return pair.test(method, nsim, rng, n_jobs, progress)
 
 
 def comparable_fits(fits):

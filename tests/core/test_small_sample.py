@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from dense_twin import (
     SHAPES,
-    Design,
     DenseTwin,
+    Design,
     covariances,
     design,
     evaluate,
@@ -282,7 +282,7 @@ def test_memory(monkeypatch):
     one = evaluate(*_model("one factor"), True)
     assert kenward_roger(one).covariance.shape == (3, 3)
     several = evaluate(*_model("2 crossed"), True)
-    with pytest.raises(MemoryError, match="11 x 11: about .* GiB"):
+    with pytest.raises(MemoryError, match=r"11 x 11: about .* GiB"):
         kenward_roger(several)
 
 

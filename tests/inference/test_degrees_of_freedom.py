@@ -193,7 +193,7 @@ CASES = [(m, "satterthwaite", r) for m in MODELS for r in (True, False)]
 CASES += [(m, "kenward-roger", True) for m in MODELS]
 
 
-@pytest.mark.parametrize("name, method, reml", CASES)
+@pytest.mark.parametrize(("name", "method", "reml"), CASES)
 def test_dense(name, method, reml, data):
     dense = Dense(name, data, reml)
     found = inference(dense.result, method)
@@ -213,16 +213,16 @@ def test_dense(name, method, reml, data):
         t = np.sqrt(one.statistic)
         assert_allclose(one.pvalue, 2.0 * stats.t.sf(t, one.df_denom), rtol=1e-8)
     joint = found.f_test(full_rows(contrasts[1:3], kept))
-    l, params = contrasts[1:3], dense.result.params.to_numpy()[kept]
-    wald = l @ params @ np.linalg.solve(l @ covariance @ l.T, l @ params) / 2
-    values, vectors = np.linalg.eigh(l @ dense.phi @ l.T)
+    two, params = contrasts[1:3], dense.result.params.to_numpy()[kept]
+    wald = two @ params @ np.linalg.solve(two @ covariance @ two.T, two @ params) / 2
+    values, vectors = np.linalg.eigh(two @ dense.phi @ two.T)
     if kenward:
         scale = joint.statistic / wald
         assert 0.9 < scale < 1.0
     else:
         assert_allclose(joint.statistic, wald, rtol=1e-6)
         each = []
-        for value, c in zip(values, vectors.T @ l):
+        for value, c in zip(values, vectors.T @ two):
             gradient = np.array([c @ slope @ c for slope in slopes])
             each.append(2.0 * value**2 / (gradient @ variance @ gradient))
         excess = sum(2.0 / (nu - 2.0) for nu in each)
@@ -280,7 +280,7 @@ def unbalanced_sleep():
     return data[~(late | ((number % 3 == 0) & (data["Days"] < 2)))]
 
 
-@pytest.mark.parametrize("bar, method, reml", SLEEP)
+@pytest.mark.parametrize(("bar", "method", "reml"), SLEEP)
 def test_sleepstudy(bar, method, reml):
     df, se, joint = SLEEP[bar, method, reml]
     formula = f"Reaction ~ Days + I(Days**2) + (Days {bar} Subject)"
@@ -337,19 +337,16 @@ def test_cake():
 def test_balanced_sleepstudy(method):
     """All contrasts of a balanced random-coefficient model have 17."""
     data = datasets.sleepstudy.load_pandas().data
-    found = inference(fit("Reaction ~ Days + (Days | Subject)", data), method)
+    result = fit("Reaction ~ Days + (Days | Subject)", data)
+    found = inference(result, method)
     for contrast in ([1.0, 0.0], [0.0, 1.0], [1.0, 4.5], [2.0, -7.0]):
         assert_allclose(found.df(contrast), 17.0, rtol=1e-6)
     # Hotelling's T^2 with 18 subjects
     if method == "kenward-roger":
         test = found.f_test(np.eye(2))
         assert_allclose((test.df_num, test.df_denom), (2, 16.0), rtol=1e-6)
-        plain = inference(found_result(data), "asymptotic").f_test(np.eye(2))
+        plain = inference(result, "asymptotic").f_test(np.eye(2))
         assert_allclose(test.statistic, plain.statistic * 16.0 / 17.0, rtol=1e-6)
-
-
-def found_result(data):
-    return fit("Reaction ~ Days + (Days | Subject)", data)
 
 
 @pytest.mark.parametrize("method", SMALL)
@@ -506,7 +503,7 @@ def test_prediction(data):
 
 def test_errors(data):
     result = fit("y ~ x + (1 | g)", data, reml=False)
-    with pytest.raises(ValueError, match="'asymptotic', 'residual', .* not 'exact'"):
+    with pytest.raises(ValueError, match=r"'asymptotic', 'residual', .* not 'exact'"):
         inference(result, "exact")
     with pytest.raises(DataError, match="refit with reml=True"):
         inference(result, "kenward-roger")

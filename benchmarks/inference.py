@@ -1,0 +1,303 @@
+"""
+Time the inference of statsmodels_lmm and of R's lme4, lmerTest and pbkrtest.
+
+The bootstrap, degrees of freedom by Satterthwaite and by Kenward and Roger, and
+profile intervals are timed on the same data in the same run; ours in this process,
+R in a process for each task. A time is the median over runs without the first one,
+and leaves out the fit. Without R ours are printed alone. README.rst tells more.
+"""
+
+import argparse
+import gc
+import os
+import platform
+import resource
+import subprocess
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from operator import methodcaller
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pandas as pd
+from side_by_side import print_table, version_of
+
+from statsmodels_lmm import datasets
+from statsmodels_lmm.formula.api import crossedmixedlm
+
+R_CODE = """
+suppressMessages(library(lmerTest))
+data <- read.csv("{path}")
+factors <- strsplit("{factors}", ",")[[1]]
+data[factors] <- lapply(data[factors], factor)
+m <- {fit}({formula}, data, REML = {reml})
+times <- c()
+while (length(times) <= {repeats} && sum(times) < {enough})
+    times <- c(times, system.time({action})[["elapsed"]])
+cat(times)
+"""
+
+R_START = 30  # seconds that R may take to start, read and fit
+
+# ---------------------------------------------------------------------------
+# Models and data
+
+
+@dataclass(frozen=True)
+class Model:
+    """
+    A formula that R and we read alike, and the data it is fitted to.
+
+    Parameters
+    ----------
+    formula : str
+        The formula.
+    data : DataFrame
+        The data; grouping factors are not numeric.
+    reml : bool
+        Whether the REML criterion is used instead of the likelihood.
+    """
+
+    formula: str
+    data: pd.DataFrame
+    reml: bool = True
+
+
+def example(name):
+    return getattr(datasets, name).load_pandas().data
+
+
+def crossed_slopes(n_subjects=56, n_items=32):
+    """Simulate slopes of one covariate in both of two crossed factors."""
+    rng = np.random.default_rng(5632)
+    s, i = np.divmod(np.arange(n_subjects * n_items), n_items)
+    x = rng.normal(size=len(s))
+    y = 1 + 0.5 * x + rng.normal(size=len(s))
+    for index, levels in ((s, n_subjects), (i, n_items)):
+        u = 0.5 * rng.normal(size=(levels, 2))
+        y += u[index, 0] + u[index, 1] * x
+    data = pd.DataFrame({"y": y, "x": x, "s": s, "i": i})
+    return data.astype({"s": "category", "i": "category"})
+
+
+def longitudinal(nobs, n_times=10, n_items=20):
+    """Simulate subjects in two groups, with two covariates that vary within them."""
+    rng = np.random.default_rng(nobs)
+    subject, at = np.divmod(np.arange(nobs), n_times)
+    n_subjects = nobs // n_times
+    item = (3 * subject + at) % n_items
+    x, z = rng.normal(size=(2, nobs))
+    group = subject % 2
+    u = 0.5 * rng.normal(size=(n_subjects, 2))
+    y = 1 + 0.5 * x + u[subject, 0] + u[subject, 1] * x + rng.normal(size=nobs)
+    y += 0.5 * rng.normal(size=n_items)[item]
+    columns = {"x": x, "z": z, "group": group, "subject": subject, "item": item}
+    data = pd.DataFrame({"y": y, **columns})
+    return data.astype({"subject": "category", "item": "category"})
+
+
+# ---------------------------------------------------------------------------
+# Clocks
+
+
+def our_seconds(model, action, options):
+    """Time an action on a result; each run has a fit of its own, nothing is cached."""
+    fitted = crossedmixedlm(model.formula, model.data)
+    times = []
+    while len(times) <= options.repeats and sum(times) < options.enough:
+        result = fitted.fit(reml=model.reml)
+        gc.collect()
+        gc.disable()
+        start = time.perf_counter()
+        action(result)
+        times.append(time.perf_counter() - start)
+        gc.enable()
+    return median(times[1:] or times)
+
+
+def r_seconds(model, action, options, fit="lme4::lmer"):
+    """Time an R expression on the fit `m`; words where there is no time."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "data.csv")
+        model.data.to_csv(path, index=False)
+        numeric = model.data.select_dtypes("number")
+        code = R_CODE.format(
+            path=path,
+            factors=",".join(model.data.columns.difference(numeric.columns)),
+            fit=fit,
+            formula=model.formula,
+            reml="TRUE" if model.reml else "FALSE",
+            repeats=options.repeats,
+            enough=options.enough,
+            action=action,
+        )
+        return run_r(code, options)
+
+
+def run_r(code, options):
+    """Run R code that prints seconds; return their median without the first."""
+    room = int(options.memory * 2**30)
+    try:
+        done = subprocess.run(
+            [options.rscript, "-e", code],
+            capture_output=True,
+            text=True,
+            timeout=options.cap + R_START,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (room, room)),
+        )
+    except OSError:
+        return "-"
+    except subprocess.TimeoutExpired:
+        return f"over {options.cap:g}"
+    if done.returncode:
+        if options.verbose:
+            print(done.stderr)
+        full = "cannot allocate" in done.stderr
+        return f"over {options.memory:g} GiB" if full else "failed"
+    times = [float(word) for word in done.stdout.split()]
+    return median(times[1:] or times)
+
+
+def r_cells(ours, theirs, options, form=".4g"):
+    """Return the time of R and its ratio to ours as words."""
+    if not isinstance(theirs, str):
+        return format(theirs, form), format(theirs / ours, ".3g")
+    if theirs == f"over {options.cap:g}":
+        return theirs, f"over {options.cap / ours:.3g}"
+    return theirs, "-"
+
+
+# ---------------------------------------------------------------------------
+# Tasks
+
+
+def bootstraps(options):
+    """Time refits to simulated responses against lme4's bootMer, each replicate."""
+    models = {
+        "sleepstudy": Model(
+            "Reaction ~ Days + (Days | Subject)", example("sleepstudy")
+        ),
+        "penicillin": Model(
+            "diameter ~ 1 + (1 | plate) + (1 | sample)", example("penicillin")
+        ),
+        "crossed slopes": Model("y ~ x + (x | s) + (x | i)", crossed_slopes()),
+    }
+    counts = {"sleepstudy": (10_000, 100), "penicillin": (1_000, 50)}
+    rows = []
+    for name, model in models.items():
+        nsim, r_nsim = counts.get(name, (1_000, 20))
+        theirs = r_seconds(model, f"bootMer(m, fixef, nsim = {r_nsim})", options)
+        if not isinstance(theirs, str):
+            theirs *= 1e3 / r_nsim
+        for n_jobs in (None, 2):
+            action = methodcaller("bootstrap", nsim, rng=1, n_jobs=n_jobs)
+            ours = our_seconds(model, action, options)
+            each = 1e3 * ours / nsim
+            cells = f"{n_jobs or 'default'}", f"{nsim:,}", f"{ours:.4g}", f"{each:.4g}"
+            rows.append([name, *cells, *r_cells(each, theirs, options)])
+    header = "model,n_jobs,replicates,ours s,ours ms each,R ms each,R/ours"
+    print_table(header.split(","), rows)
+
+
+DF_METHODS = {
+    # lmer of lmerTest does most of the work of Satterthwaite's method in advance
+    "satterthwaite": ("lme4::lmer", "summary(as_lmerModLmerTest(m))"),
+    "kenward-roger": ("lmerTest::lmer", 'summary(m, ddf = "Kenward-Roger")'),
+}
+
+
+def p_values(result, method):
+    return result.with_df_method(method).pvalues
+
+
+def degrees_of_freedom(options):
+    """Time tests of all fixed effects against lmerTest and pbkrtest."""
+    formula = "y ~ x + z + group + (x | subject) + (1 | item)"
+    models = {"longitudinal": [Model(formula, longitudinal(n)) for n in options.sizes]}
+    formula = "y ~ 1 + service + (1 | s) + (1 | d) + (1 | dept)"
+    models["insteval"] = [Model(formula, example("insteval"))]
+    rows = []
+    for method, (fit, action) in DF_METHODS.items():
+        for name, sizes in models.items():
+            for model in sizes:
+                ours = our_seconds(model, partial(p_values, method=method), options)
+                theirs = "-"
+                if name != "insteval":
+                    theirs = r_seconds(model, action, options, fit)
+                cells = f"{len(model.data):,}", f"{ours:.4g}"
+                rows.append([method, name, *cells, *r_cells(ours, theirs, options)])
+    print_table("model,tool,rows,ours s,R s,R/ours".split(","), rows)
+
+
+def profiles(options):
+    """Time profile intervals of all parameters against lme4, both by ML."""
+    formulas = {
+        "sleepstudy": "Reaction ~ Days + (Days | Subject)",
+        "penicillin": "diameter ~ 1 + (1 | plate) + (1 | sample)",
+        "pastes": "strength ~ 1 + (1 | batch / cask)",
+    }
+    rows = []
+    for name, formula in formulas.items():
+        model = Model(formula, example(name), reml=False)
+        ours = our_seconds(model, lambda r: r.profile().conf_int(), options)
+        theirs = r_seconds(model, "confint(profile(m))", options)
+        rows.append([name, f"{ours:.4g}", *r_cells(ours, theirs, options)])
+    print_table("model,ours s,R s,R/ours".split(","), rows)
+
+
+# ---------------------------------------------------------------------------
+# The command line
+
+TASKS = {"bootstrap": bootstraps, "df": degrees_of_freedom, "profile": profiles}
+
+
+def describe_machine(options):
+    """Print what the figures depend on."""
+    load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
+    threads = os.environ.get("OPENBLAS_NUM_THREADS", "default")
+    print(f"{platform.platform()}, {os.cpu_count()} cores, load {load}")
+    names = ("statsmodels_lmm", "statsmodels", "numpy", "scipy", "joblib")
+    versions = [f"{name} {version_of(name)}" for name in names]
+    print(f"Python {platform.python_version()}, " + ", ".join(versions))
+    code = "for (p in c('lme4', 'lmerTest', 'pbkrtest'))"
+    code += " cat(paste(p, packageVersion(p)), ''); cat(R.version.string)"
+    try:
+        done = subprocess.run([options.rscript, "-e", code], stdout=-1, stderr=-3)
+        print(done.stdout.decode() or "R lacks packages")
+    except OSError:
+        print("R is not available")
+    print(f"BLAS threads {threads}\n")
+
+
+def parse(arguments):
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    add = parser.add_argument
+    add("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="what to time")
+    add("--repeats", type=int, default=5, help="timed runs after the first one")
+    add("--enough", type=float, default=20, help="seconds after which none is repeated")
+    add("--cap", type=float, default=120, help="seconds after which R is killed")
+    add("--memory", type=float, default=12, help="GiB that R may use")
+    add("--sizes", type=int, nargs="+", default=[200, 1_000, 5_000, 20_000])
+    add("--rscript", default="Rscript", help="the Rscript that finds the packages")
+    add("--verbose", action="store_true", help="show the errors of R")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Measure and print."""
+    options = parse(arguments)
+    warnings.simplefilter("ignore")
+    describe_machine(options)
+    for name in options.tasks:
+        print(f"{name}: {TASKS[name].__doc__}\n")
+        TASKS[name](options)
+    print(f"load {', '.join(f'{x:.2f}' for x in os.getloadavg())}")
+
+
+if __name__ == "__main__":
+    main()
