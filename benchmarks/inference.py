@@ -217,20 +217,20 @@ def p_values(result, method):
 def degrees_of_freedom(options):
     """Time tests of all fixed effects against lmerTest and pbkrtest."""
     formula = "y ~ x + z + group + (x | subject) + (1 | item)"
-    models = {"longitudinal": [Model(formula, longitudinal(n)) for n in options.sizes]}
+    models = [("longitudinal", Model(formula, longitudinal(n))) for n in options.sizes]
     formula = "y ~ 1 + service + (1 | s) + (1 | d) + (1 | dept)"
-    models["insteval"] = [Model(formula, example("insteval"))]
-    rows = []
+    models.append(("insteval", Model(formula, example("insteval"))))
     for method, (fit, action) in DF_METHODS.items():
-        for name, sizes in models.items():
-            for model in sizes:
-                ours = our_seconds(model, partial(p_values, method=method), options)
-                theirs = "-"
-                if name != "insteval":
-                    theirs = r_seconds(model, action, options, fit)
-                cells = f"{len(model.data):,}", f"{ours:.4g}"
-                rows.append([method, name, *cells, *r_cells(ours, theirs, options)])
-    print_table("model,tool,rows,ours s,R s,R/ours".split(","), rows)
+        rows = []
+        for name, model in models:
+            ours = our_seconds(model, partial(p_values, method=method), options)
+            theirs = "-"
+            if name != "insteval":
+                theirs = r_seconds(model, action, options, fit)
+            cells = f"{len(model.data):,}", f"{ours:.4g}"
+            rows.append([name, *cells, *r_cells(ours, theirs, options)])
+        print(f"{method}:")
+        print_table("model,rows,ours s,R s,R/ours".split(","), rows)
 
 
 def profiles(options):

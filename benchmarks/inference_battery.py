@@ -173,7 +173,6 @@ def compare_quality(result, record, found):
         found["icc"] = relative(result.icc()["adjusted"], icc["adjusted"])
     if not record.get("hatvalues"):
         return
-    if not hasattr(result._results, "get_influence"): return
     influence = result.get_influence()
     count = len(record["hatvalues"])
     for key, values, name in (

@@ -32,6 +32,7 @@ from statsmodels_lmm.inference.bootstrap_intervals import METHODS
 from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
 from statsmodels_lmm.inference.exact_test import exact_lr_test
 from statsmodels_lmm.inference.explained_variance import icc, r_squared
+from statsmodels_lmm.inference.influence import influence
 from statsmodels_lmm.inference.likelihood_ratio import compare
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
@@ -631,6 +632,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
     cov_variance_parameters = variance_covariance
     r_squared = r_squared
     icc = icc
+    get_influence = influence
     simulate = simulate
     refit = refit
     bootstrap = bootstrap

@@ -10,7 +10,7 @@ of the mixed model equations, so that H = A K A' for the rows A = [X Z],
 
 where the second form holds on the columns that the rows I touch, so that its size
 does not grow with the number of rows. Everything is found in coordinates in which
-X'V^-1 X = R R' is the identity: R'(beta - beta_(I)) and R'(X'V^-1 X)_(I)^-1 R.
+X'V^-1 X = R R' is the identity, and in units of sigma.
 
 References
 ----------
@@ -43,19 +43,19 @@ NEARLY_REDUNDANT = 1e-6
 @dataclass(frozen=True)
 class Deletions:
     """
-    Fits without one set of rows each, in coordinates with X'V^-1 X = I.
+    Fits without one set of rows each, where sigma^2 = 1 and X'V^-1 X = R R' = I.
 
-    What the rest does not determine is NaN.
+    All is NaN where the rest does not determine the fixed effects and sigma.
 
     Parameters
     ----------
     change : ndarray
-        R'(beta - beta_(I)), shape (m, p).
+        R'(beta - beta_(I)) / sigma, shape (m, p).
     covariance : ndarray
         R'(X'V^-1 X)_(I)^-1 R, shape (m, p, p); for single rows it is the identity
         plus an outer product, and only its square root is held, shape (m, p).
     scale : ndarray
-        Residual variance without the rows, shape (m,).
+        Residual variance without the rows over that of the fit, shape (m,).
     """
 
     change: np.ndarray
@@ -130,19 +130,18 @@ def delete_rows(deviance, data):
     leverages : ndarray
         Diagonal of H, shape (n,).
     residuals : ndarray
-        P y, shape (n,).
+        P y / sigma, shape (n,).
     """
     n, p = data.exog.shape
     form = residual_form(deviance, data)
-    residuals = form @ deviance.contrast
+    residuals = form @ deviance.contrast / np.sqrt(deviance.scale)
     factors = deviance.elimination.products.plan.factors
     leverages = error_variances(deviance, data.exog, factors)
-    rest = 1.0 - leverages
+    rest = np.where(leverages < 1.0, 1.0 - leverages, np.nan)
     scores = solve_lower(deviance.fixed_root, form[:, :p].T).T if p else form[:, :0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        half = scores / np.sqrt(np.where(rest > 0.0, rest, np.nan))[:, None]
-        change = scores * (residuals / rest)[:, None]
-        scale = _scale(deviance, n, 1, residuals**2 / rest)
+    half = scores / np.sqrt(rest)[:, None]
+    change = scores * (residuals / rest)[:, None]
+    scale = _scale(deviance, n, 1, residuals**2 / rest)
     for row in np.flatnonzero(1.0 - (data.exog**2).sum(axis=1) / n < NEARLY_REDUNDANT):
         change[row], covariance, scale[row] = _evaluate_rest(
             deviance, data, np.arange(n) != row
@@ -176,6 +175,7 @@ def delete_groups(deviance, data, codes, n_groups):
     """
     n, p = data.exog.shape
     residuals = residual_form(deviance, data) @ deviance.contrast
+    residuals /= np.sqrt(deviance.scale)
     rows = _rows_by_group(deviance, data, residuals, codes, n_groups)
     taken = level_sums(codes, n_groups, data.exog, data.exog) / n
     left = 1.0 - np.linalg.eigvalsh(taken).max(axis=1, initial=0.0)
@@ -280,11 +280,11 @@ def _downdate(deviance, n, inverse, group):
 
 
 def _scale(deviance, n, n_deleted, explained):
-    """Residual variance after a loss of rows and of their sum of squares."""
+    """Ratio of residual variances after a loss of rows and of a sum of squares."""
     p = len(deviance.coefficients)
     nu = n - p if deviance.reml else n
     left = nu - n_deleted if n - n_deleted > p else np.nan
-    return (nu * deviance.scale - explained) / left
+    return (nu - explained) / left
 
 
 def _evaluate_rest(deviance, data, keep):
@@ -312,5 +312,5 @@ def _evaluate_rest(deviance, data, keep):
     unit, root = rest.response_scale, deviance.fixed_root
     coefficients = unit * rest.to_fixed @ found.coefficients + rest.least_squares
     half = root.T @ rest.to_fixed @ np.linalg.inv(found.fixed_root).T
-    change = root.T @ (deviance.coefficients - coefficients)
-    return change, half @ half.T, found.scale * unit**2
+    change = root.T @ (deviance.coefficients - coefficients) / np.sqrt(deviance.scale)
+    return change, half @ half.T, found.scale * unit**2 / deviance.scale

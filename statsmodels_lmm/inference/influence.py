@@ -39,6 +39,9 @@ class MixedInfluence:
         The groups.
     deletions : Deletions
         The fits without them.
+    root : ndarray
+        T, T T' the covariance of the kept fixed effects, which takes the coordinates
+        of `deletions` to theirs.
     not_estimable : Series
         For each group that cannot be left out, why.
     variance_params_without : DataFrame or None
@@ -51,13 +54,10 @@ class MixedInfluence:
     results: Any
     labels: pd.Index
     deletions: Deletions
+    root: np.ndarray
     not_estimable: pd.Series
     variance_params_without: pd.DataFrame | None = None
     converged: pd.Series | None = None
-
-    @cached_property
-    def _root(self):
-        return _root(self.results)
 
     def _fixed(self, values):
         """A number for each kept fixed effect as a DataFrame of all."""
@@ -69,25 +69,17 @@ class MixedInfluence:
     def _series(self, values, name):
         return pd.Series(values, self.labels, name=name)
 
-    def _pvalues(self, distance):
-        """Distances with their tail probabilities, as statsmodels has them."""
+    def _cooks(self, distance):
+        """Distances over p with their tail probabilities, as in statsmodels."""
         p = self.deletions.change.shape[1]
-        pvalues = stats.f.sf(distance, p, self.results.df_resid) if p else np.nan
-        return (
-            self._series(distance if p else np.nan, "cooks_d"),
-            self._series(pvalues, "pvalue"),
-        )
-
-    @cached_property
-    def _scale_ratio(self):
-        """Residual variance without each group over that of the fit."""
-        _, deviance = _at_optimum(self.results)
-        return self.deletions.scale / deviance.scale
+        distance = distance / p if p else np.full(len(distance), np.nan)
+        pvalues = stats.f.sf(distance, p, self.results.df_resid)
+        return self._series(distance, "cooks_d"), self._series(pvalues, "pvalue")
 
     @cached_property
     def dfbeta(self):
         """Fixed effects less those without each group, groups x p."""
-        return self._fixed(self.deletions.change @ self._root.T)
+        return self._fixed(self.deletions.change @ self.root.T)
 
     @cached_property
     def params_without(self):
@@ -97,12 +89,12 @@ class MixedInfluence:
     @cached_property
     def scale_without(self):
         """Residual variance sigma^2 without each group."""
-        return self._series(self.results.scale * self._scale_ratio, "scale")
+        return self._series(self.results.scale * self.deletions.scale, "scale")
 
     @cached_property
     def bse_without(self):
         """Standard errors of the fixed effects without each group, groups x p."""
-        variances = self.deletions.variances(self._root)
+        variances = self.deletions.variances(self.root)
         return self._fixed(np.sqrt(self.deletions.scale[:, None] * variances))
 
     @cached_property
@@ -121,11 +113,7 @@ class MixedInfluence:
         an F distribution with p and df_resid degrees of freedom, as in statsmodels: a
         scale to read the distance on rather than a test.
         """
-        _, deviance = _at_optimum(self.results)
-        change = self.deletions.change
-        with np.errstate(divide="ignore", invalid="ignore"):
-            distance = (change**2).sum(axis=1) / change.shape[1] / deviance.scale
-        return self._pvalues(distance)
+        return self._cooks((self.deletions.change**2).sum(axis=1))
 
     @cached_property
     def cov_ratio(self):
@@ -136,7 +124,7 @@ class MixedInfluence:
         precise without the group.
         """
         p = self.deletions.change.shape[1]
-        values = self._scale_ratio**p * self.deletions.determinant
+        values = self.deletions.scale**p * self.deletions.determinant
         return self._series(values, "cov_ratio")
 
     def _columns(self):
@@ -202,7 +190,7 @@ class RowInfluence(MixedInfluence):
     @cached_property
     def resid_studentized_external(self):
         """The same with the residual variance without the row."""
-        values = self.residuals / np.sqrt(self._spread * self._scale_ratio)
+        values = self.residuals / np.sqrt(self._spread * self.deletions.scale)
         return self._series(values, "student_resid")
 
     @cached_property
@@ -212,7 +200,7 @@ class RowInfluence(MixedInfluence):
 
         The design is that with the row, as in statsmodels.
         """
-        variances = self.deletions.scale[:, None] * (self._root**2).sum(axis=1)
+        variances = self.deletions.scale[:, None] * (self.root**2).sum(axis=1)
         return self.dfbeta / self._fixed(np.sqrt(variances))
 
     @cached_property
@@ -224,10 +212,8 @@ class RowInfluence(MixedInfluence):
         the fitted values with their conditional modes; `cooks_distance` of groups is
         about the fixed effects alone.
         """
-        change = self.resid_studentized.to_numpy() ** 2 * self.leverages
-        with np.errstate(divide="ignore", invalid="ignore"):
-            distance = change / self._spread / self.deletions.change.shape[1]
-        return self._pvalues(distance)
+        square = self.resid_studentized.to_numpy() ** 2
+        return self._cooks(square * self.leverages / self._spread)
 
     def _columns(self):
         return {
@@ -298,49 +284,38 @@ def influence(results, group=None, refit=False, n_jobs=None):
         raise DataError("group has one value only; without it there are no rows")
     if refit:
         return _by_refits(results, codes, labels, n_jobs)
-    data, deviance = _at_optimum(results)
-    deletions = delete_groups(deviance, data, codes, len(labels))
-    reasons = {
-        g: _why_not(results, codes != g)
-        for g in np.flatnonzero(~np.isfinite(deletions.scale))
-    }
-    return MixedInfluence(results, labels, deletions, _told(reasons, labels))
+    data, _ = results.model._sufficient_statistics()
+    deletions = delete_groups(results.at_optimum, data, codes, len(labels))
+    reasons = _reasons(results, deletions, codes)
+    return MixedInfluence(
+        results, labels, deletions, _root(results), _told(reasons, labels)
+    )
 
 
 def _of_rows(results):
     """Influence of single rows."""
-    data, deviance = _at_optimum(results)
-    deletions, leverages, residuals = delete_rows(deviance, data)
-    n = len(leverages)
+    data, _ = results.model._sufficient_statistics()
+    deletions, leverages, residuals = delete_rows(results.at_optimum, data)
+    codes = np.arange(len(leverages))
     labels = results.model.data.row_labels
-    labels = pd.RangeIndex(n) if labels is None else pd.Index(labels)
-    reasons = {
-        i: _why_not(results, np.arange(n) != i)
-        for i in np.flatnonzero(~np.isfinite(deletions.scale))
-    }
+    labels = pd.Index(codes if labels is None else labels)
+    reasons = _reasons(results, deletions, codes)
     return RowInfluence(
         results,
         labels,
         deletions,
+        _root(results),
         _told(reasons, labels),
         leverages=leverages,
-        residuals=residuals / np.sqrt(deviance.scale),
+        residuals=residuals,
     )
 
 
-def _at_optimum(results):
-    """Standardized data, and the criterion at the optimum."""
-    return results.model._sufficient_statistics()[0], results.at_optimum
-
-
 def _root(results):
-    """
-    T that takes the coordinates of `Deletions` to the kept fixed effects.
-
-    Their covariance is the residual variance in standardized units times T T'.
-    """
-    data, deviance = _at_optimum(results)
-    return data.response_scale * data.to_fixed @ np.linalg.inv(deviance.fixed_root).T
+    """A square root of the covariance, see `MixedInfluence`."""
+    data, _ = results.model._sufficient_statistics()
+    inverse = np.linalg.inv(results.at_optimum.fixed_root)
+    return np.sqrt(results.scale) * data.to_fixed @ inverse.T
 
 
 def _groups(model, group):
@@ -384,6 +359,12 @@ def _label_values(model, group):
             "Series with the labels of the data is aligned with them"
         )
     return pd.Series(values, name="group" if name is None else name)
+
+
+def _reasons(results, deletions, codes):
+    """Why some groups cannot be left out, by their codes."""
+    gone = np.flatnonzero(~np.isfinite(deletions.scale))
+    return {g: _why_not(results, codes != g) for g in gone}
 
 
 def _why_not(results, keep):
@@ -492,20 +473,21 @@ def _by_refits(results, codes, labels, n_jobs):
     refits = [fits[g] for g in good]
     table = _variance_table(model, refits).set_axis(labels[good])
     converged = [fit.converged for fit in refits]
+    root = _root(results)
     return MixedInfluence(
         results,
         labels,
-        _as_deletions(results, good, refits, len(labels)),
+        _as_deletions(results, root, good, refits, len(labels)),
+        root,
         _told(reasons, labels),
         table.reindex(labels),
         pd.Series(converged, labels[good], name="converged"),
     )
 
 
-def _as_deletions(results, good, refits, n_groups):
+def _as_deletions(results, root, good, refits, n_groups):
     """Refits without some of the groups, in the coordinates of `Deletions`."""
-    inverse = np.linalg.inv(_root(results))
-    unit = _at_optimum(results)[0].response_scale ** 2
+    inverse, unit = np.linalg.inv(root), results.scale
     params = results.params[np.isfinite(results.params)]
     p = len(params)
     change, scale = np.full((n_groups, p), np.nan), np.full(n_groups, np.nan)

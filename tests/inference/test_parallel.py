@@ -1,0 +1,290 @@
+"""Pieces of work in order, whatever does them; interrupts and progress bars."""
+
+import importlib
+import os
+import sys
+import threading
+import time
+
+import joblib
+import numpy as np
+import pytest
+
+from statsmodels_lmm.inference import parallel
+from statsmodels_lmm.inference.parallel import run
+
+PIECES = [[1, 2, 3], [4, 5], [6], [7, 8, 9, 10]]
+
+
+def total(piece):
+    return sum(piece)
+
+
+def process(piece):
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def thread(piece):
+    time.sleep(0.01)
+    return threading.get_ident()
+
+
+def unequal(piece):
+    """Later pieces are done earlier."""
+    time.sleep(0.02 / sum(piece))
+    return piece
+
+
+def without(monkeypatch, *names):
+    """As if some packages were not installed."""
+    real = importlib.import_module
+
+    def refuse(name, *args):
+        if name in names:
+            raise ImportError(f"No module named {name}")
+        return real(name, *args)
+
+    monkeypatch.setattr(parallel, "import_module", refuse)
+
+
+class Joblib:
+    """The arguments of every `joblib.Parallel`."""
+
+    def __init__(self, monkeypatch):
+        self.asked = []
+        real = joblib.Parallel
+
+        def record(*args, **kwargs):
+            self.asked.append(kwargs.get("n_jobs"))
+            return real(*args, **{**kwargs, "n_jobs": 1})
+
+        monkeypatch.setattr(joblib, "Parallel", record)
+
+
+# who does it ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2])
+def test_results_are_in_order(n_jobs):
+    done, interrupted = run(total, PIECES, n_jobs)
+    assert done == [6, 9, 6, 34]
+    assert interrupted is False
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_order_under_any_backend(backend):
+    with joblib.parallel_config(backend=backend):
+        done, _ = run(unequal, PIECES, n_jobs=2)
+    assert done == PIECES
+
+
+def test_no_pieces():
+    assert run(total, []) == ([], False)
+    assert run(total, [], n_jobs=2) == ([], False)
+
+
+def test_one_worker_is_this_process():
+    pieces = [[i] for i in range(4)]
+    assert set(run(process, pieces, n_jobs=1)[0]) == {os.getpid()}
+    assert set(run(process, pieces, n_jobs=1, parallel=True)[0]) == {os.getpid()}
+    assert set(run(process, pieces)[0]) == {os.getpid()}
+
+
+def test_two_workers_are_other_processes():
+    found = set(run(process, [[i] for i in range(6)], n_jobs=2)[0])
+    assert os.getpid() not in found
+
+
+def test_threads():
+    pieces = [[i] for i in range(6)]
+    with joblib.parallel_config(backend="threading"):
+        assert set(run(process, pieces, n_jobs=2)[0]) == {os.getpid()}
+        found = set(run(thread, pieces, n_jobs=2)[0])
+    assert threading.get_ident() not in found
+
+
+def test_what_joblib_is_configured_to():
+    """Without `n_jobs` the user's configuration counts, for small work, too."""
+    pieces = [[i] for i in range(6)]
+    with joblib.parallel_config(n_jobs=2):
+        assert os.getpid() not in set(run(process, pieces)[0])
+    with joblib.parallel_config(backend="threading", n_jobs=2):
+        assert threading.get_ident() not in set(run(thread, pieces)[0])
+
+
+def test_one_worker_by_configuration():
+    """One who configures a single worker gets it."""
+    with joblib.parallel_config(n_jobs=1):
+        found = run(process, [[1], [2]], parallel=True)[0]
+    assert set(found) == {os.getpid()}
+
+
+def test_large_work_is_for_all_processors(monkeypatch):
+    record = Joblib(monkeypatch)
+    assert run(total, PIECES, parallel=True)[0] == [6, 9, 6, 34]
+    assert record.asked == [-1]
+
+
+def test_small_work_is_done_here(monkeypatch):
+    record = Joblib(monkeypatch)
+    assert run(total, PIECES, parallel=False)[0] == [6, 9, 6, 34]
+    assert set(record.asked) <= {1, None}
+
+
+def test_large_work_in_the_configured_backend():
+    """A backend without a number of workers: all of them, and of that kind."""
+    with joblib.parallel_config(backend="threading"):
+        found = run(process, [[i] for i in range(4)], parallel=True)[0]
+        assert set(found) == {os.getpid()}
+        found = run(thread, [[i] for i in range(8)], parallel=True)[0]
+    if joblib.cpu_count() > 1:
+        assert threading.get_ident() not in found
+
+
+def test_one_thread_of_blas():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def threads(piece):
+        info = threadpoolctl.threadpool_info()
+        return max(i["num_threads"] for i in info if i["user_api"] == "blas")
+
+    np.dot(np.ones((2, 2)), np.ones((2, 2)))
+    assert set(run(threads, PIECES, n_jobs=1)[0]) == {1}
+    assert set(run(threads, PIECES, n_jobs=2)[0]) == {1}
+
+
+def test_without_joblib(monkeypatch):
+    without(monkeypatch, "joblib", "threadpoolctl")
+    for parallel_ in (False, True):
+        assert run(total, PIECES, parallel=parallel_)[0] == [6, 9, 6, 34]
+        assert run(total, PIECES, n_jobs=1, parallel=parallel_)[0] == [6, 9, 6, 34]
+    for n_jobs in (2, -1):
+        with pytest.raises(ImportError, match=r"joblib .*statsmodels_lmm\[parallel\]"):
+            run(total, PIECES, n_jobs=n_jobs)
+
+
+# errors and interrupts -----------------------------------------------------
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_errors_are_passed_on(n_jobs):
+    def fails(piece):
+        if piece == [6]:
+            raise RuntimeError("six")
+        return piece
+
+    with pytest.raises(RuntimeError, match="six"):
+        run(fails, PIECES, n_jobs)
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_interrupt(configured):
+    """What is done by then is there; by joblib's own threads, too."""
+
+    def stops(piece):
+        if piece == [6]:
+            raise KeyboardInterrupt
+        return sum(piece)
+
+    if configured:
+        with joblib.parallel_config(backend="threading", n_jobs=1):
+            done, interrupted = run(stops, PIECES)
+    else:
+        done, interrupted = run(stops, PIECES, n_jobs=1)
+    assert done == [6, 9]
+    assert interrupted is True
+
+
+def test_interrupt_before_anything_is_done():
+    def stops(piece):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stops, PIECES, n_jobs=1)
+
+
+# progress ------------------------------------------------------------------
+
+
+class Bar:
+    """A progress bar that counts."""
+
+    made: list = []
+
+    def __init__(self, total, delay=0.0, unit=""):
+        self.total, self.delay, self.counts, self.closed = total, delay, [], False
+        Bar.made.append(self)
+
+    def update(self, count):
+        self.counts.append(count)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    tqdm = pytest.importorskip("tqdm")
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    Bar.made = []
+    return Bar.made
+
+
+class Terminal:
+    """A stream that is a terminal or not."""
+
+    def __init__(self, is_terminal):
+        self.is_terminal = is_terminal
+
+    def isatty(self):
+        return self.is_terminal
+
+    def write(self, text):
+        """Nothing."""
+
+    def flush(self):
+        """Nothing."""
+
+
+def test_bar_that_is_asked_for(bars):
+    run(total, PIECES, n_jobs=1, progress=True)
+    (bar,) = bars
+    assert bar.total == 10
+    assert bar.counts == [3, 2, 1, 4]
+    assert bar.delay == 0.0
+    assert bar.closed
+
+
+def test_bar_of_other_processes(bars):
+    run(total, PIECES, n_jobs=2, progress=True)
+    assert bars[0].counts == [3, 2, 1, 4]
+
+
+@pytest.mark.parametrize("progress", [None, False, True])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_when_there_is_a_bar(bars, progress, terminal, monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal(terminal))
+    run(total, PIECES, n_jobs=1, progress=progress)
+    shown = progress is True or (progress is None and terminal)
+    assert len(bars) == shown
+    if progress is None and terminal:
+        assert bars[0].delay == parallel.DELAY > 0.0
+
+
+def test_bar_is_closed_by_an_error(bars):
+    def fails(piece):
+        raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        run(fails, PIECES, n_jobs=1, progress=True)
+    assert bars[0].closed
+
+
+def test_bar_without_tqdm(monkeypatch):
+    without(monkeypatch, "tqdm")
+    with pytest.raises(ImportError, match=r"tqdm .*statsmodels_lmm\[parallel\]"):
+        run(total, PIECES, n_jobs=1, progress=True)
+    monkeypatch.setattr(sys, "stderr", Terminal(True))
+    # none by itself is no error
+    assert run(total, PIECES, n_jobs=1)[0] == [6, 9, 6, 34]
