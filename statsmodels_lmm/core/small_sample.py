@@ -25,16 +25,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.covariance import lower_triangles
 from statsmodels_lmm.core.derivatives import (
     derivatives,
     directions,
     projected_products,
-    trace_products,
     with_exact_hessian,
 )
 from statsmodels_lmm.core.memory import available_bytes
-from statsmodels_lmm.core.variance_information import unit_directions
+from statsmodels_lmm.core.variance_information import expected_traces, unit_changes
 
 FLAT = 1e-12
 """Eigenvalues of scaled information, relative to the largest, that count as 0."""
@@ -129,8 +127,8 @@ def kenward_roger(deviance):
     if not products.k_fixed:
         return UncertainCovariance(identity, np.zeros((0, 0, 0)))
     _check_memory(products.plan)
-    changes = _unit_changes(deviance)
-    root = np.sqrt(2.0) * _inverse_root(_expected_information(deviance, changes))
+    changes = unit_changes(deviance)
+    root = np.sqrt(2.0) * _inverse_root(expected_traces(deviance, changes))
     changes = [_combined(root[:-1], change) for change in changes]
     slopes = root[-1][:, None, None] * identity
     for change, y in zip(changes, deviance.fixed_scores):
@@ -237,40 +235,6 @@ def scaled_f(slopes, basis):
         df = 4.0 + (q + 2) / (q * rho - 1.0)
         scale = df * shrunk / (df - 2.0) if df > 2.01 else 1.0
     return float(df), float(scale)
-
-
-def _unit_changes(deviance):
-    """Changes of each S by the units of all covariances, shapes (m, k, k)."""
-    slices = [f.block_slices for f in deviance.elimination.products.plan.factors]
-    sizes = [len(lower_triangles(s)[0]) for s in slices]
-    changes, start = [], 0
-    for factor, blocks, size in zip(deviance.factors, slices, sizes):
-        own = np.zeros((sum(sizes), *factor.matrix.shape))
-        own[start : start + size] = unit_directions(blocks, len(factor.matrix))
-        changes.append(own)
-        start += size
-    return changes
-
-
-def _expected_information(deviance, changes):
-    """
-    Tr(P V_r P V_s), twice the information times sigma^4, shape (m + 1, m + 1).
-
-    The last V_r is V, and P V P is P.
-    """
-    products = deviance.elimination.products
-    m = len(changes[0])
-    out = np.empty((m + 1, m + 1))
-    out[:m, :m] = trace_products(deviance, changes)
-    out[m, :m] = 0.0
-    for change, sums, y in zip(
-        changes, deviance.selected.level_sums, deviance.fixed_scores
-    ):
-        within = sums - np.einsum("gap,gbp->ab", y, y)
-        out[m, :m] += (change * within).sum(axis=(-1, -2))
-    out[:m, m] = out[m, :m]
-    out[m, m] = products.nobs - products.k_fixed
-    return out
 
 
 def _level_forms(y, changes):

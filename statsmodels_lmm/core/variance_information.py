@@ -10,7 +10,7 @@ import numpy as np
 
 from statsmodels_lmm.core.covariance import lower_triangles
 from statsmodels_lmm.core.dense import transpose
-from statsmodels_lmm.core.derivatives import projected_products
+from statsmodels_lmm.core.derivatives import projected_products, trace_products
 
 FLAT = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
@@ -80,6 +80,93 @@ def average_information(deviance):
     out[..., :, m] += linear
     out[..., m, m] += nu * scale
     return out / (2.0 * scale[..., None, None] ** 3)
+
+
+def unit_changes(deviance):
+    """
+    Changes of every S by one unit of each covariance parameter.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Gives the covariance blocks.
+
+    Returns
+    -------
+    list of ndarray
+        For each factor in the order of the elimination plan, shapes (m, k_i, k_i).
+    """
+    slices = [f.block_slices for f in deviance.elimination.products.plan.factors]
+    sizes = [len(lower_triangles(s)[0]) for s in slices]
+    changes, start = [], 0
+    for factor, blocks, size in zip(deviance.factors, slices, sizes):
+        own = np.zeros((sum(sizes), *factor.matrix.shape))
+        own[start : start + size] = unit_directions(blocks, len(factor.matrix))
+        changes.append(own)
+        start += size
+    return changes
+
+
+def expected_traces(deviance, changes):
+    """
+    Tr(P V_r P V_s) for changes V_r = Z (I (x) D_r) Z' and, at last, for V itself.
+
+    After ML V^-1 takes the place of P.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    changes : sequence of ndarray
+        D_r of each factor, shapes (m, k_i, k_i).
+
+    Returns
+    -------
+    ndarray
+        Shape (m + 1, m + 1).
+    """
+    products = deviance.elimination.products
+    m = len(changes[0])
+    out = np.zeros((m + 1, m + 1))
+    out[:m, :m] = trace_products(deviance, changes)
+    for change, sums, y in zip(
+        changes, deviance.selected.level_sums, deviance.fixed_scores
+    ):
+        # P V P is P
+        within = sums - np.einsum("gap,gbp->ab", y, y) if deviance.reml else sums
+        out[m, :m] += (change * within).sum(axis=(-1, -2))
+    out[:m, m] = out[m, :m]
+    out[m, m] = products.nobs - (products.k_fixed if deviance.reml else 0)
+    return out
+
+
+def observed_information(deviance):
+    """
+    Half the second derivatives of the criterion in the parameters of this module.
+
+    It is twice the average information less the expected one,
+    tr(P V_r P V_s) / (2 sigma^4).
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+
+    Returns
+    -------
+    ndarray
+        Shape (m + 1, m + 1).
+    """
+    traces = expected_traces(deviance, unit_changes(deviance))
+    slices = [f.block_slices for f in deviance.elimination.products.plan.factors]
+    entries = [
+        f.covariance[lower_triangles(s)] for f, s in zip(deviance.factors, slices)
+    ]
+    # I is V - Z S Z'
+    change = np.eye(len(traces))
+    change[:-1, -1] = -np.concatenate(entries)
+    expected = change.T @ traces @ change / (2.0 * float(deviance.scale) ** 2)
+    return 2.0 * average_information(deviance) - expected
 
 
 def inverse_information(information):

@@ -8,9 +8,11 @@ import pandas as pd
 
 from statsmodels_lmm.core.covariance import lower_root, lower_triangles
 from statsmodels_lmm.core.dense import transpose
+from statsmodels_lmm.core.derivatives import exact_hessian_is_feasible
 from statsmodels_lmm.core.variance_information import (
     average_information,
     inverse_information,
+    observed_information,
     unit_directions,
 )
 
@@ -193,7 +195,12 @@ def variance_parameters(results):
     """
     results = getattr(results, "_results", results)
     deviance = results.at_optimum
-    inverse = inverse_information(average_information(deviance))
+    information = average_information(deviance)
+    if exact_hessian_is_feasible(deviance.elimination.products.plan):
+        observed = observed_information(deviance)
+        if _is_positive(observed):
+            information = observed
+    inverse = inverse_information(information)
     covariances = tuple(f.covariance for f in deviance.factors)
     return in_user_units(results.model, covariances, deviance.scale, inverse)
 
@@ -256,6 +263,15 @@ def _checked(scale):
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
     return scale
+
+
+def _is_positive(matrix):
+    """Whether a symmetric matrix is positive definite, whatever its scales."""
+    diagonal = np.diagonal(matrix)
+    if not (diagonal > 0.0).all():
+        return False
+    scaled = matrix / np.sqrt(np.outer(diagonal, diagonal))
+    return bool(np.linalg.eigvalsh(scaled)[0] > 1e-10)
 
 
 def in_user_units(model, relative, scale, uncertainty):
