@@ -69,7 +69,9 @@ def compare_df(result, record, order, found):
         ours = result.with_df_method(method)
         df = ours._results.df_resid_inference[kept][order]
         found[f"{method} df"] = relative(df, reference["df"])
-        found[f"{method} p"] = relative(ours.pvalues.iloc[kept].iloc[order], reference["p"])
+        found[f"{method} p"] = relative(
+            ours.pvalues.iloc[kept].iloc[order], reference["p"]
+        )
         if "se" in reference:
             se = ours.bse.to_numpy()[kept][order]
             found[f"{method} se"] = relative(se, reference["se"])

@@ -1,7 +1,7 @@
 """
 What can be concluded from a fitted model, step by step.
 
-100 plants: in each of five greenhouses five trays of four plants. Growth depends on
+100 plants: in each of ten greenhouses five trays of two plants. Growth depends on
 the dose of a fertilizer; greenhouses differ, and so do trays within greenhouses. The
 data are simulated, so the truth is known.
 
@@ -15,18 +15,17 @@ from statsmodels_lmm.formula.api import crossedmixedlm
 
 
 def simulated_plants():
-    """Five greenhouses, five trays in each, four plants in each tray."""
+    """Ten greenhouses, five trays in each, two plants in each tray."""
     rng = np.random.default_rng(16)
-    house, tray = np.divmod(np.arange(100) // 4, 5)
+    house, tray = np.divmod(np.arange(100) // 2, 5)
     dose = rng.uniform(0.0, 4.0, 100).round(2)
-    of_house = rng.normal(scale=1.0, size=5)
-    of_tray = rng.normal(scale=0.8, size=25)
+    of_house = rng.normal(scale=1.0, size=10)
+    of_tray = rng.normal(scale=0.8, size=50)
     growth = 3.0 + 1.5 * dose + of_house[house] + of_tray[5 * house + tray]
     growth += rng.normal(scale=1.2, size=100)
-    houses = np.array(["north", "south", "east", "west", "old"])[house]
-    return pd.DataFrame(
-        {"growth": growth.round(3), "dose": dose, "house": houses, "tray": tray}
-    )
+    houses = np.array(list("ABCDEFGHIJ"))[house]
+    columns = {"growth": growth.round(3), "dose": dose, "house": houses, "tray": tray}
+    return pd.DataFrame(columns)
 
 
 def show(title, content):
@@ -35,7 +34,7 @@ def show(title, content):
 
 
 def main():
-    pd.set_option("display.width", 100, "display.max_columns", 20)
+    pd.set_option("display.width", 140, "display.max_columns", 20)
     pd.set_option("display.precision", 4)
     data = simulated_plants()
     result = crossedmixedlm("growth ~ dose + (1 | house/tray)", data).fit()
@@ -67,7 +66,7 @@ def main():
     show("Three nested models", smaller.anova(middle, full))
 
     new = pd.DataFrame(
-        {"dose": [2.0, 2.0, 2.0], "house": ["old", "old", "new"], "tray": [0, 99, 0]}
+        {"dose": [2.0, 2.0, 2.0], "house": ["A", "A", "new"], "tray": [0, 99, 0]}
     )
     prediction = result.get_prediction(
         new, random_effects=True, new_levels="population", interval="prediction"

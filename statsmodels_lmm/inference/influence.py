@@ -1,6 +1,5 @@
 """Influence: what the fit would be without a row, or without a group of rows."""
 
-import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,17 +9,15 @@ import pandas as pd
 from scipy import stats
 
 from statsmodels_lmm.core.case_deletion import Deletions, delete_groups, delete_rows
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.standardize import independent_columns
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.formula.design import RandomEffects, group_levels
-from statsmodels_lmm.inference.parallel import run
-from statsmodels_lmm.inference.variance_parameters import VarianceParameters
-
-PIECES = 32
-"""Pieces of work that refits are divided into."""
-
-NOT_DETERMINED = "the rows left do not determine "
+from statsmodels_lmm.formula.design import group_levels
+from statsmodels_lmm.inference.case_refits import (
+    NOT_DETERMINED,
+    as_deletions,
+    refits_without,
+    variance_table,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,7 +221,7 @@ class RowInfluence(MixedInfluence):
         }
 
 
-def influence(results, group=None, refit=False, n_jobs=None):
+def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     """
     Influence of single rows, or of groups of rows.
 
@@ -243,6 +240,9 @@ def influence(results, group=None, refit=False, n_jobs=None):
         included, is exact without a refit.
     n_jobs : int, optional
         Number of workers for refits, as in joblib.
+    progress : bool, optional
+        Whether to show a progress bar of refits. Default is to show one after two
+        seconds on a terminal, if tqdm is installed.
 
     Returns
     -------
@@ -252,7 +252,7 @@ def influence(results, group=None, refit=False, n_jobs=None):
     Raises
     ------
     ImportError
-        If `n_jobs` is given and joblib is not installed.
+        If `n_jobs` or `progress` needs a package that is not installed.
     DataError
         If the groups do not fit the rows.
     ValueError
@@ -283,7 +283,7 @@ def influence(results, group=None, refit=False, n_jobs=None):
     if len(labels) < 2:
         raise DataError("group has one value only; without it there are no rows")
     if refit:
-        return _by_refits(results, codes, labels, n_jobs)
+        return _by_refits(results, codes, labels, n_jobs, progress)
     data, _ = results.model._sufficient_statistics()
     deletions = delete_groups(results.at_optimum, data, codes, len(labels))
     reasons = _reasons(results, deletions, codes)
@@ -390,127 +390,19 @@ def _told(reasons, labels):
     return pd.Series(list(reasons.values()), labels[at], dtype=object, name="reason")
 
 
-@dataclass(frozen=True)
-class _Refit:
-    """A fit without a group: in the units of the data, picklable."""
-
-    params: np.ndarray
-    normalized_cov_params: np.ndarray
-    scale: float
-    covariances: list
-    converged: bool
-
-
-@dataclass(frozen=True)
-class _Task:
-    """Fit a model of arrays without some groups, one at a time."""
-
-    model: Any
-    codes: np.ndarray
-    reml: bool
-
-    def __call__(self, groups):
-        """A `_Refit` for each group, or why there is none."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return [self._without(g) for g in groups]
-
-    def _without(self, group):
-        try:
-            found = _arrays(self.model, self.codes != group).fit(self.reml)._results
-        except (DataError, np.linalg.LinAlgError) as error:
-            return str(error)
-        if found.dropped:
-            return NOT_DETERMINED + ", ".join(found.dropped)
-        return _Refit(
-            found.params,
-            found.normalized_cov_params,
-            found.scale,
-            found._covariances(),
-            found.converged,
-        )
-
-
-def _arrays(model, rows):
-    """The model of some rows, without a formula and without dropped columns."""
-    kept = model._sufficient_statistics()[0].kept
-    names = [model.exog_names[j] for j in kept]
-    weights, offset = (
-        None if v is None else v[rows] for v in (model.weights, model.offset)
-    )
-    return type(model)(
-        model.endog[rows],
-        pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
-        tuple(_take(effects, rows) for effects in model.random),
-        weights,
-        offset,
-        check_levels=False,
-    )
-
-
-def _take(effects, rows):
-    """Random effects of some rows; levels without rows are left out."""
-    grouped = effects.grouped
-    levels, codes = np.unique(grouped.codes[rows], return_inverse=True)
-    part = GroupedEffects(codes, len(levels), grouped.effects[rows], grouped.blocks)
-    return RandomEffects(
-        effects.name, effects.levels[levels], effects.effect_names, part
-    )
-
-
-def _by_refits(results, codes, labels, n_jobs):
+def _by_refits(results, codes, labels, n_jobs, progress):
     """Influence of groups, the model fitted anew without each."""
-    model = _arrays(results.model, np.arange(len(codes)))
-    groups = np.array_split(np.arange(len(labels)), min(PIECES, len(labels)))
-    done, interrupted = run(_Task(model, codes, results.reml), groups, n_jobs)
-    if interrupted:
-        raise KeyboardInterrupt
-    fits = [fit for part in done for fit in part]
-    reasons = {g: fit for g, fit in enumerate(fits) if isinstance(fit, str)}
-    if len(reasons) == len(fits):
-        raise DataError(f"no group can be left out: {reasons[0]}")
-    good = np.delete(np.arange(len(fits)), list(reasons))
-    refits = [fits[g] for g in good]
-    table = _variance_table(model, refits).set_axis(labels[good])
-    converged = [fit.converged for fit in refits]
+    fits, reasons = refits_without(results, codes, len(labels), n_jobs, progress)
+    good = np.array(list(fits))
+    table = variance_table(results.model, fits.values()).set_axis(labels[good])
+    converged = [fit.converged for fit in fits.values()]
     root = _root(results)
     return MixedInfluence(
         results,
         labels,
-        _as_deletions(results, root, good, refits, len(labels)),
+        as_deletions(results, root, fits, len(labels)),
         root,
         _told(reasons, labels),
         table.reindex(labels),
         pd.Series(converged, labels[good], name="converged"),
-    )
-
-
-def _as_deletions(results, root, good, refits, n_groups):
-    """Refits without some of the groups, in the coordinates of `Deletions`."""
-    inverse, unit = np.linalg.inv(root), results.scale
-    params = results.params[np.isfinite(results.params)]
-    p = len(params)
-    change, scale = np.full((n_groups, p), np.nan), np.full(n_groups, np.nan)
-    covariance = np.full((n_groups, p, p), np.nan)
-    for g, fit in zip(good, refits):
-        change[g] = inverse @ (params - fit.params)
-        covariance[g] = unit * inverse @ fit.normalized_cov_params @ inverse.T
-        scale[g] = fit.scale / unit
-    return Deletions(change, covariance, scale)
-
-
-def _variance_table(model, fits):
-    """Variance parameters of some fits, a row for each."""
-    covariances = zip(*(fit.covariances for fit in fits))
-    m = 1 + sum(b * (b + 1) // 2 for e in model.random for b in e.grouped.blocks)
-    parameters = VarianceParameters(
-        model.random,
-        tuple(map(np.array, covariances)),
-        np.array([fit.scale for fit in fits]),
-        np.zeros((len(fits), m, m)),
-    )
-    tables = [parameters.estimates(), parameters.theta()]
-    return pd.DataFrame(
-        np.hstack([t.values for t in tables]),
-        columns=[name for t in tables for name in t.labels],
     )

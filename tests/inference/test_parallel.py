@@ -154,6 +154,29 @@ def test_one_thread_of_blas():
     assert set(run(threads, PIECES, n_jobs=2)[0]) == {1}
 
 
+def test_threads_leave_blas_as_it_was():
+    """Also where one begins before another ends."""
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def blas():
+        info = threadpoolctl.threadpool_info()
+        return [i["num_threads"] for i in info if i["user_api"] == "blas"]
+
+    def threads(piece):
+        found = blas()
+        time.sleep(0.01 * len(piece))
+        return max(found + blas())
+
+    pieces = [[1], [1, 2], [1], [1, 2], [1], [1, 2]]
+    with threadpoolctl.threadpool_limits(2):
+        before = blas()
+        with joblib.parallel_config(backend="threading"):
+            found = run(threads, pieces, n_jobs=2)[0]
+        after = blas()
+    assert after == before
+    assert set(found) == {1}
+
+
 def test_without_joblib(monkeypatch):
     without(monkeypatch, "joblib", "threadpoolctl")
     for parallel_ in (False, True):
