@@ -10,7 +10,7 @@ from statsmodels_lmm.compat import (
     design_matrices,
     term_columns,
 )
-from statsmodels_lmm.core.standardize import RANK_TOLERANCE
+from statsmodels_lmm.core.standardize import RANK_TOLERANCE, independent_columns
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.parser import term_names
 
@@ -165,8 +165,8 @@ def hypotheses(results, type=3):
 
     Notes
     -----
-    Every L is :math:`A' X` for some orthonormal directions A in the span of X, of
-    dimension n:
+    Every L spans the rows of :math:`A' X` for some orthonormal directions A in the
+    span of X, of dimension n:
 
     - Type 1, sequential: those that the term adds to the terms before it.
     - Type 2: those that it adds to all terms that do not contain it.
@@ -198,6 +198,7 @@ def hypotheses(results, type=3):
     back = basis.T @ x * kept
     find = _marginal(results, terms, basis) if kind == 3 else _added(x, terms, basis)
     found = {t.name: np.zeros((0, len(kept))) for t in every if not t.is_constant}
+    alone = sum(not t.is_constant for t in terms) == 1
     for at, term in enumerate(terms):
         if term.is_constant:
             continue
@@ -206,8 +207,31 @@ def hypotheses(results, type=3):
         else:
             others = [o.name for o in terms if o != term and not o.contains(term)]
         containing = [o.name for o in terms if o.contains(term)]
-        found[term.name] = find(term.name, others, containing) @ back
+        rows = find(term.name, others, containing) @ back
+        own = [at for at in term.columns if kept[at]]
+        found[term.name] = _canonical_rows(rows, own, kind == 1 or alone)
     return found
+
+
+def _canonical_rows(rows, own, triangular):
+    """
+    The rows of a hypothesis combined so that they are about single coefficients.
+
+    Any combinations state the same hypothesis and have the same F. But Satterthwaite's
+    degrees of freedom of several rows depend on them, so those of lmerTest are taken:
+    each row is 1 in a column of the term and 0 in those before it; unless triangular,
+    as for type 1 and for a term that stands alone, it is 0 in those after it, too.
+    """
+    if not len(rows):
+        return rows
+    pivots = [own[i] for i in independent_columns(rows[:, own])]
+    if len(pivots) < len(rows):
+        return rows
+    block = rows[:, pivots]
+    if triangular:
+        basis, triangle = np.linalg.qr(block)
+        return basis.T @ rows / np.diag(triangle)[:, None]
+    return np.linalg.solve(block, rows)
 
 
 def _added(x, terms, basis):
