@@ -11,7 +11,6 @@ import argparse
 import gc
 import os
 import platform
-import resource
 import subprocess
 import tempfile
 import time
@@ -140,14 +139,14 @@ def r_seconds(model, action, options, fit="lme4::lmer"):
 
 def run_r(code, options):
     """Run R code that prints seconds; return their median without the first."""
-    room = int(options.memory * 2**30)
+    room = {"R_MAX_VSIZE": f"{options.memory:g}Gb"}
     try:
         done = subprocess.run(
             [options.rscript, "-e", code],
             capture_output=True,
             text=True,
             timeout=options.cap + R_START,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (room, room)),
+            env={**os.environ, **room},
         )
     except OSError:
         return "-"
@@ -156,16 +155,16 @@ def run_r(code, options):
     if done.returncode:
         if options.verbose:
             print(done.stderr)
-        full = "cannot allocate" in done.stderr
+        full = "memory exhausted" in done.stderr or "cannot alloc" in done.stderr
         return f"over {options.memory:g} GiB" if full else "failed"
     times = [float(word) for word in done.stdout.split()]
     return median(times[1:] or times)
 
 
-def r_cells(ours, theirs, options, form=".4g"):
+def r_cells(ours, theirs, options):
     """Return the time of R and its ratio to ours as words."""
     if not isinstance(theirs, str):
-        return format(theirs, form), format(theirs / ours, ".3g")
+        return format(theirs, ".4g"), format(theirs / ours, ".3g")
     if theirs == f"over {options.cap:g}":
         return theirs, f"over {options.cap / ours:.3g}"
     return theirs, "-"
@@ -177,19 +176,16 @@ def r_cells(ours, theirs, options, form=".4g"):
 
 def bootstraps(options):
     """Time refits to simulated responses against lme4's bootMer, each replicate."""
-    models = {
-        "sleepstudy": Model(
-            "Reaction ~ Days + (Days | Subject)", example("sleepstudy")
-        ),
-        "penicillin": Model(
-            "diameter ~ 1 + (1 | plate) + (1 | sample)", example("penicillin")
-        ),
-        "crossed slopes": Model("y ~ x + (x | s) + (x | i)", crossed_slopes()),
-    }
-    counts = {"sleepstudy": (10_000, 100), "penicillin": (1_000, 50)}
+    sleepstudy = Model("Reaction ~ Days + (Days | Subject)", example("sleepstudy"))
+    formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
+    penicillin = Model(formula, example("penicillin"))
+    crossed = Model("y ~ x + (x | s) + (x | i)", crossed_slopes())
     rows = []
-    for name, model in models.items():
-        nsim, r_nsim = counts.get(name, (1_000, 20))
+    for name, model, nsim, r_nsim in (
+        ("sleepstudy", sleepstudy, 10_000, 100),
+        ("penicillin", penicillin, 1_000, 50),
+        ("crossed slopes", crossed, 1_000, 20),
+    ):
         theirs = r_seconds(model, f"bootMer(m, fixef, nsim = {r_nsim})", options)
         if not isinstance(theirs, str):
             theirs *= 1e3 / r_nsim
@@ -266,8 +262,10 @@ def describe_machine(options):
     code = "for (p in c('lme4', 'lmerTest', 'pbkrtest'))"
     code += " cat(paste(p, packageVersion(p)), ''); cat(R.version.string)"
     try:
-        done = subprocess.run([options.rscript, "-e", code], stdout=-1, stderr=-3)
-        print(done.stdout.decode() or "R lacks packages")
+        done = subprocess.run(
+            [options.rscript, "-e", code], capture_output=True, text=True
+        )
+        print(done.stdout or "R lacks packages")
     except OSError:
         print("R is not available")
     print(f"BLAS threads {threads}\n")

@@ -1,53 +1,21 @@
 """The results of a fit; thin: it delegates."""
 
-from copy import copy
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from statsmodels.base.model import (
-    LikelihoodModelResults,
-    LikelihoodResultsWrapper,
-)
+from statsmodels.base.model import LikelihoodResultsWrapper
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm import summary as summaries
-from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.core.covariance import lower_theta, lower_triangles
+from statsmodels_lmm.core.covariance import SINGULAR, lower_theta, lower_triangles
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.inference import (
-    contrasts,
-    degrees_of_freedom,
-    prediction,
-)
-from statsmodels_lmm.inference.anova import (
-    anova,
-    drop1,
-    fixed_effect_tests,
-    random_effect_tests,
-)
-from statsmodels_lmm.inference.bootstrap import bootstrap
-from statsmodels_lmm.inference.bootstrap_intervals import METHODS
-from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
-from statsmodels_lmm.inference.exact_test import exact_lr_test
-from statsmodels_lmm.inference.explained_variance import icc, r_squared
-from statsmodels_lmm.inference.influence import influence
-from statsmodels_lmm.inference.likelihood_ratio import compare
-from statsmodels_lmm.inference.prediction_variance import joint_covariance
-from statsmodels_lmm.inference.profile import profile
-from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
-from statsmodels_lmm.inference.simulation import refit, simulate
-from statsmodels_lmm.inference.variance_parameters import (
-    variance_covariance,
-    variance_table,
-)
-
-SINGULAR_TOLERANCE = 1e-4
-"""Share of a block's largest standard deviation below which one counts as 0."""
+from statsmodels_lmm.inference.methods import MixedInference
+from statsmodels_lmm.inference.prediction import predict
 
 
-class CrossedMixedLMResults(LikelihoodModelResults):
+class CrossedMixedLMResults(MixedInference):
     """
     Results of a linear mixed model.
 
@@ -113,7 +81,6 @@ class CrossedMixedLMResults(LikelihoodModelResults):
             use_t=False,
         )
         self._cache = {}
-        self.df_method = "asymptotic"
         self.reml = deviance.reml
         self.method = "REML" if deviance.reml else "ML"
         self.nobs = float(model.nobs)
@@ -311,7 +278,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         duals = np.concatenate(self.optimum.dual_eigenvalues)
         rows = []
         for (effects, names, values), dual in zip(self._block_singular_values(), duals):
-            limit = SINGULAR_TOLERANCE * max(1.0, values[0])
+            limit = SINGULAR * max(1.0, values[0])
             rank = int((values > limit).sum())
             singular = rank < len(names)
             rows.append(
@@ -450,202 +417,6 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         root = 1.0 if weights is None else np.sqrt(weights)
         return self.resid * root / np.sqrt(self.scale)
 
-    # tests -----------------------------------------------------------------
-
-    def with_df_method(self, df_method):
-        """
-        The same results with other degrees of freedom of the fixed effects.
-
-        Standard errors, tests and intervals of the fixed effects follow, also those
-        that other packages make of the results.
-
-        Parameters
-        ----------
-        df_method : str
-            "asymptotic", normal and chi-squared tests; "residual", t and F tests
-            with n - p degrees of freedom; "satterthwaite" or "kenward-roger", t and F
-            tests with degrees of freedom for each contrast, see
-            `inference.degrees_of_freedom.inference`.
-
-        Returns
-        -------
-        CrossedMixedLMResults
-        """
-        other = copy(self)
-        other._cache = {}
-        other.inference = degrees_of_freedom.inference(self, df_method)
-        other.df_method = other.inference.method
-        other.normalized_cov_params = other.inference.covariance / self.scale
-        other.use_t = other.df_method != "asymptotic"
-        if other.df_method in SMALL_SAMPLE:
-            unit = np.eye(len(self.params))
-            other.df_resid_inference = np.array([other.inference.df(c) for c in unit])
-        else:
-            other.df_resid_inference = self.df_resid
-        return other
-
-    def _by(self, df_method):
-        """These results, or those with other degrees of freedom."""
-        if df_method is None or df_method == self.df_method:
-            return self
-        return self.with_df_method(df_method)
-
-    def wald_test(self, r_matrix, *args, df_method=None, **kwargs):
-        """
-        Wald test, see `LikelihoodModelResults.wald_test`.
-
-        Constraints on columns that were dropped as redundant are left out.
-
-        Parameters
-        ----------
-        r_matrix : array_like, str or tuple
-            The constraints.
-        *args, **kwargs
-            Passed on; a covariance matrix that is given here is used as it is.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`; an F test unless asymptotic.
-
-        Returns
-        -------
-        ContrastResults
-        """
-        return contrasts.wald_test(self._by(df_method), r_matrix, *args, **kwargs)
-
-    def f_test(self, r_matrix, *args, df_method=None, **kwargs):
-        """
-        F test, see `LikelihoodModelResults.f_test`.
-
-        Parameters
-        ----------
-        r_matrix : array_like, str or tuple
-            The constraints.
-        *args, **kwargs
-            Passed on.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`; residual if asymptotic.
-
-        Returns
-        -------
-        ContrastResults
-        """
-        return super(CrossedMixedLMResults, self._by(df_method)).f_test(
-            r_matrix, *args, **kwargs
-        )
-
-    def t_test(self, r_matrix, *args, df_method=None, **kwargs):
-        """
-        Tests of single contrasts, see `LikelihoodModelResults.t_test`.
-
-        Parameters
-        ----------
-        r_matrix : array_like, str or tuple
-            The contrasts; one on a dropped column is NaN.
-        *args, **kwargs
-            Passed on; a covariance matrix that is given here is used as it is.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`; t tests unless asymptotic.
-
-        Returns
-        -------
-        ContrastResults
-        """
-        return contrasts.t_test(self._by(df_method), r_matrix, *args, **kwargs)
-
-    def wald_test_terms(self, *args, df_method=None, **kwargs):
-        """
-        Wald tests by term, see `LikelihoodModelResults.wald_test_terms`.
-
-        Parameters
-        ----------
-        *args, **kwargs
-            Passed on.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`; F tests unless asymptotic.
-
-        Returns
-        -------
-        WaldTestResults
-        """
-        other = self._by(df_method)
-        with formula_engine(getattr(self.model.data, "engine", None)):
-            return super(CrossedMixedLMResults, other).wald_test_terms(*args, **kwargs)
-
-    def t_test_pairwise(self, *args, df_method=None, **kwargs):
-        """
-        Compare levels pairwise, see `LikelihoodModelResults.t_test_pairwise`.
-
-        Parameters
-        ----------
-        *args, **kwargs
-            Passed on.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`; t tests unless asymptotic.
-
-        Returns
-        -------
-        MultiCompResult
-        """
-        other = self._by(df_method)
-        with formula_engine(getattr(self.model.data, "engine", None)):
-            return super(CrossedMixedLMResults, other).t_test_pairwise(*args, **kwargs)
-
-    def conf_int(self, alpha=0.05, method="wald", df_method=None, **options):
-        """
-        Confidence intervals.
-
-        Parameters
-        ----------
-        alpha : float, optional
-            One less the level.
-        method : str, optional
-            "wald", intervals of the fixed effects from their standard errors;
-            "profile", of all parameters from their profile likelihoods, see
-            `profile`; or a method of the bootstrap, "basic", "normal",
-            "studentized" or "percentile", or "all", see `bootstrap`.
-        df_method : str, optional
-            Degrees of freedom of Wald intervals, see `with_df_method`.
-        **options
-            Passed on to `profile` or `bootstrap`.
-
-        Returns
-        -------
-        ndarray or DataFrame
-            For "wald" lower and upper ends of the fixed effects, shape (p, 2); else
-            a DataFrame with a row for each parameter.
-        """
-        if method == "profile":
-            return profile(self, **options).conf_int(alpha)
-        if method != "wald":
-            if method not in (*METHODS, "all"):
-                raise ValueError(
-                    "method must be wald, profile, basic, normal, studentized, "
-                    f"percentile or all, not {method!r}"
-                )
-            return bootstrap(self, **options).conf_int(method, alpha)
-        if options:
-            raise TypeError(f"unknown argument {', '.join(sorted(options))}")
-        return super(CrossedMixedLMResults, self._by(df_method)).conf_int(alpha)
-
-    # inference: functions of a result that are methods, too -----------------
-
-    variance_parameters = variance_table
-    cov_variance_parameters = variance_covariance
-    r_squared = r_squared
-    icc = icc
-    get_influence = influence
-    simulate = simulate
-    refit = refit
-    bootstrap = bootstrap
-    profile = profile
-    compare_lr_test = compare
-    exact_lr_test = exact_lr_test
-    anova = anova
-    fixed_effect_tests = fixed_effect_tests
-    random_effect_tests = random_effect_tests
-    drop1 = drop1
-    drop_fixed = drop_fixed
-    drop_random = drop_random
-
     # prediction ------------------------------------------------------------
 
     def predict(
@@ -681,86 +452,7 @@ class CrossedMixedLMResults(LikelihoodModelResults):
         Series or ndarray
             Rows with missing values are NaN.
         """
-        return prediction.predict(
-            self, exog, transform, random_effects, new_levels, offset
-        )
-
-    def get_prediction(
-        self,
-        exog=None,
-        transform=True,
-        row_labels=None,
-        offset=None,
-        random_effects=False,
-        new_levels="error",
-        interval="confidence",
-        weights=None,
-        df_method=None,
-    ):
-        """
-        Predict with standard errors and intervals.
-
-        See `inference.prediction.get_prediction`.
-
-        Parameters
-        ----------
-        exog : DataFrame or array_like, optional
-            New data, as for `predict`.
-        transform : bool, optional
-            Whether `exog` is data for the formula.
-        row_labels : array_like, optional
-            Labels of the rows.
-        offset : array_like, optional
-            Offset of the new rows.
-        random_effects : bool, str or list of str, optional
-            Which conditional modes to add, as for `predict`. Their uncertainty is
-            part of the standard errors.
-        new_levels : {"error", "population", "nan"}, optional
-            What a level that the fit has not seen contributes.
-        interval : {"confidence", "prediction"}, optional
-            Whether ``conf_int`` is about the mean or about a new observation.
-        weights : array_like or str, optional
-            Prior weights of the new observations.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`.
-
-        Returns
-        -------
-        MixedPredictionResults
-            With ``summary_frame()``, ``conf_int()``, ``predicted`` and ``se``.
-        """
-        plain = random_effects is False and interval == "confidence"
-        if df_method is None and plain:
-            df_method = self.df_method
-        return prediction.get_prediction(
-            self,
-            exog,
-            transform,
-            row_labels,
-            offset,
-            random_effects,
-            new_levels,
-            interval,
-            weights,
-            df_method,
-        )
-
-    def joint_covariance(self, factors=None):
-        """
-        Joint covariance of the fixed effects and the conditional modes.
-
-        See `inference.prediction_variance.joint_covariance`.
-
-        Parameters
-        ----------
-        factors : str or list of str, optional
-            Grouping factors whose modes to include; default is all.
-
-        Returns
-        -------
-        DataFrame
-        """
-        return joint_covariance(self, factors)
+        return predict(self, exog, transform, random_effects, new_levels, offset)
 
     # tables ----------------------------------------------------------------
 

@@ -6,6 +6,9 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 
+SINGULAR = 1e-4
+"""Share of a block's largest standard deviation below which one counts as 0."""
+
 
 @dataclass(frozen=True)
 class RelativeFactor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.refits import Refits, is_batchable
 from statsmodels_lmm.core.replicates import Design, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
@@ -23,9 +24,6 @@ from statsmodels_lmm.inference.variance_parameters import (
     in_user_units,
     variance_parameters,
 )
-
-SINGULAR = 1e-4
-"""Share of a block's largest standard deviation below which one counts as 0."""
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,27 @@ def icc(results, by_group=False):
     return shares if by_group else shares.sum().rename("icc")
 
 
+def repeatability(results):
+    """
+    Repeatability by grouping factor, as R's rptR.
+
+    It is another name for the intraclass correlation of each factor: "adjusted" has
+    the variance of the fixed effects left out of the denominator, "unadjusted" in it.
+    See `icc`.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    DataFrame
+        Columns adjusted and unadjusted, a row for each factor.
+    """
+    return icc(results, by_group=True)
+
+
 def _variances(results):
     """Variance of the fixed part, of each factor as a Series, and of the residual."""
     results = getattr(results, "_results", results)

@@ -132,7 +132,10 @@ def test_fixed_effects_of_levels():
 
 def test_a_response_depends_on_its_own_generator():
     factors, covariances, _, weights = parts()
-    effects = (Gaussian(4, lower_root(covariances[0])), Resampled(np.arange(3.0)[:, None]))
+    effects = (
+        Gaussian(4, lower_root(covariances[0])),
+        Resampled(np.arange(3.0)[:, None]),
+    )
     residuals = Resampled(np.linspace(-1.0, 1.0, 14)[:, None])
     part = RandomPart(factors, effects, residuals, np.sqrt(weights))
     together = part.draw(streams(6))

@@ -12,17 +12,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm.core import cross_products as cross_products_module
 from statsmodels_lmm.core import refits
-from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.coupling import SparseCoupling
+from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.newton import Settings
 from statsmodels_lmm.core.refits import Refits, lifted, refit, with_responses
-from statsmodels_lmm.core.replicates import Design
 from statsmodels_lmm.core.variance_information import (
     average_information,
     inverse_information,
 )
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.inference.bootstrap import design_of
 
 N = 150
 COUNT = 8
@@ -89,12 +89,6 @@ def singles(name, reml):
         warnings.simplefilter("ignore")
         model = fitted(name, reml).model
         return [model.with_response(y).fit(reml=reml)._results for y in responses()]
-
-
-def design_of(result):
-    data, products = result.model._sufficient_statistics()
-    start = tuple(f.covariance for f in result._factors)
-    return Design(data, products, start, result.reml)
 
 
 def weighted(result, values):
@@ -260,7 +254,6 @@ def test_one_after_another(name, monkeypatch):
         monkeypatch.setattr(refits, limit, -1)
         result = fitted(name)
         design = design_of(result)
-        assert not refits.is_batchable(design.products.plan)
         assert refits.batch_size(design.products) == 1
         found = design.fit(weighted(result, responses()))
         assert_allclose(found.value, together.value, atol=1e-7)

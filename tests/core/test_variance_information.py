@@ -20,6 +20,7 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.variance_information import (
     average_information,
     inverse_information,
+    observed_information,
     unit_directions,
 )
 
@@ -60,6 +61,26 @@ def test_dense_average_information(name, kind, reml):
     assert_allclose(found, found.T, atol=1e-12 * both.max())
 
 
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("kind", ["regular", "zero", "singular"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_dense_observed_information(name, kind, reml):
+    """Twice the average less half of tr(K V_r K V_s), K = P or V^-1."""
+    data = design(name)
+    roots = roots_of(data, covariances(data, kind))
+    products = products_of(data)
+    found = observed_information(evaluate(products, roots, reml))
+    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    order = products.plan.order
+    moved = [twin.kernel @ v / twin.scale for v in directions_of(twin, order)]
+    traces = np.array([[(a * b.T).sum() for b in moved] for a in moved])
+    average = dense_information(twin, order)
+    expected = 2.0 * average - 0.5 * traces
+    size = np.sqrt(np.diag(average + traces))
+    both = np.outer(size, size)
+    assert_allclose(found / both, expected / both, atol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["2 crossed, 2 effects each", "chain and tail"])
 def test_average_of_observed_and_expected(name):
     """Where the second derivatives of the dense REML criterion stand for themselves."""
@@ -97,6 +118,8 @@ def test_average_of_observed_and_expected(name):
     both = np.outer(size, size)
     average = 0.5 * (observed + expected)
     assert_allclose(average / both, found / both, atol=2e-5)
+    own = observed_information(evaluate(products, roots, True))
+    assert_allclose(observed / both, own / both, atol=4e-5)
     # a test of the average only if the two differ
     assert np.abs(observed / both - expected / both).max() > 0.05
 

@@ -41,7 +41,10 @@ def sample():
 CASES = {
     "slopes": ("y ~ x + (x | g)", {}),
     "crossed": ("y ~ x + (x || g) + (1 | h)", {}),
-    "weights and offset": ("y ~ x + (1 | h) + (x | g)", {"weights": "w", "offset": "o"}),
+    "weights and offset": (
+        "y ~ x + (1 | h) + (x | g)",
+        {"weights": "w", "offset": "o"},
+    ),
     "dropped column": ("y ~ x + x2 + (1 | g)", {}),
     "no fixed effects": ("y ~ 0 + (1 | g) + (1 | h)", {}),
 }
@@ -70,7 +73,9 @@ def same(one, other):
         a, b = getattr(one, name), getattr(other, name)
         pd.testing.assert_frame_equal(a, b, check_exact=True)
     if one.statistics is not None:
-        pd.testing.assert_frame_equal(one.statistics, other.statistics, check_exact=True)
+        pd.testing.assert_frame_equal(
+            one.statistics, other.statistics, check_exact=True
+        )
     for name in ("nsim", "n_failed", "n_boundary", "n_uncertified", "kind"):
         assert getattr(one, name) == getattr(other, name)
 
@@ -209,6 +214,19 @@ def test_standard_errors_of_replicates():
     wald, other = (boot.conf_int(m).loc["x"] for m in ("wald", "studentized"))
     width = wald["upper"] - wald["lower"]
     assert (np.abs(wald - other) < 0.25 * width).all()
+
+
+def test_standard_errors_are_of_one_kind():
+    """Those of the data are what those of a replicate are, as studentizing wants."""
+    data = datasets.sleepstudy.load_pandas().data.sample(100, random_state=1)
+    result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    boot = result.bootstrap(3, rng=1)
+    responses = result.simulate(3, rng=1)
+    for i in range(3):
+        own = result.refit(responses[i]).bootstrap(1, rng=1).errors
+        pd.testing.assert_series_equal(
+            boot.draw_errors.loc[i], own, rtol=5e-3, check_names=False
+        )
 
 
 @pytest.mark.parametrize("df_method", ["satterthwaite", "kenward-roger", "residual"])

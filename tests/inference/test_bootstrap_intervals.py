@@ -1,6 +1,7 @@
 """Intervals of the bootstrap, against formulas written out and order statistics."""
 
 import functools
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -10,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.bootstrap import BootstrapResults
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS, interval, quantiles
 
 NORMAL = NormalDist()
@@ -313,35 +313,21 @@ def test_one_way_layout():
     assert_allclose((interior**2).mean(), result.scale, rtol=0.05)
 
 
-def hand_made(draws, names=("x", "g: sd x")):
-    """Results of a bootstrap of which the draws are given."""
-    frame = pd.DataFrame(dict(enumerate(draws)))
-    frame.columns = list(names)
-    estimates = pd.Series(1.0, list(names))
-    return BootstrapResults(
-        estimates=estimates,
-        errors=0.5 * estimates,
-        draws=frame,
-        draw_errors=0.0 * frame + 0.5,
-        statistics=None,
-        kind="parametric",
-        nsim=len(frame),
-        n_failed=0,
-        n_boundary=0,
-        n_uncertified=0,
-        interrupted=False,
-        _ranges={"g: sd x": (0.0, np.inf)},
-    )
-
-
 def test_replicates_without_a_value():
-    x = np.arange(1.0, 20.0)
-    y = np.insert(x, 7, np.nan)[:-1]
-    boot = hand_made([x, y])
-    ends = boot.conf_int("percentile", 0.1)
-    assert_array_equal(ends.loc["x"], [1.0, 19.0])
-    assert_array_equal(ends.loc["g: sd x"], interval("percentile", 1, 1, y, y, 0.1))
-    assert boot.summary().loc["g: sd x", "bias"] == np.nanmean(y) - 1.0
+    """They are left out of the intervals of that parameter alone."""
+    _, boot = sleep_bootstrap()
+    name, draws = "Subject: cor Days, Intercept", boot.draws.copy()
+    draws.loc[[3, 50, 120], name] = np.nan
+    some = replace(boot, draws=draws)
+    left = boot.draws[name].drop(index=[3, 50, 120])
+    for method in ("percentile", "basic", "normal"):
+        expected = interval(method, boot.estimates[name], 1.0, left, left, 0.3)
+        found, whole = some.conf_int(method, 0.3), boot.conf_int(method, 0.3)
+        assert_allclose(found.loc[name], expected, rtol=1e-12)
+        assert_array_equal(found.drop(index=name), whole.drop(index=name))
+    row = some.summary().loc[name]
+    assert_allclose(row["bias"], left.mean() - boot.estimates[name])
+    assert_allclose(row["std err"], left.std(ddof=1))
 
 
 def test_bad_arguments():
@@ -359,9 +345,7 @@ def test_summary():
     _, boot = sleep_bootstrap()
     table = boot.summary("basic", 0.1)
     assert list(table.columns) == ["estimate", "bias", "std err", "lower", "upper"]
-    pd.testing.assert_series_equal(
-        table["estimate"], boot.estimates, check_names=False
-    )
+    pd.testing.assert_series_equal(table["estimate"], boot.estimates, check_names=False)
     assert_allclose(table["bias"], boot.draws.mean() - boot.estimates)
     assert_allclose(table["std err"], np.std(boot.draws.to_numpy(), axis=0, ddof=1))
     pd.testing.assert_frame_equal(
@@ -373,6 +357,12 @@ def test_summary():
     assert text.startswith("Parametric bootstrap, 199 replicates\n")
     assert "0 failed" in text
     assert "Subject: cor Days, Intercept" in text
+
+
+def test_summary_has_one_kind_of_interval():
+    _, boot = sleep_bootstrap()
+    with pytest.raises(ValueError, match="method must be one of wald, basic"):
+        boot.summary("all")
 
 
 # as a method of a fit ------------------------------------------------------

@@ -1,6 +1,8 @@
 """Likelihood-ratio tests, against likelihoods of dense matrices and formulas."""
 
+import copy
 import functools
+import pickle
 import warnings
 
 import numpy as np
@@ -11,9 +13,10 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.regression.linear_model import CompareLRTestResult
 
+from statsmodels_lmm import datasets
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.likelihood_ratio import mixture_pvalue
+from statsmodels_lmm.inference.likelihood_ratio import compare_models, mixture_pvalue
 
 N = 120
 
@@ -388,3 +391,273 @@ def test_mixture_of_one_variance_is_that_of_simulated_fits():
     assert abs((mixture < 0.2).mean() - 0.2) < 0.09
     assert (plain < 0.2).mean() < (mixture < 0.2).mean()
     assert 0.35 < (mixture > 0.6).mean() < 0.7
+
+
+# where the p-value comes from ------------------------------------------------
+
+
+def test_methods():
+    full, restricted = fit("x + (1 | g) + (1 | h)"), fit("x + (1 | g)")
+    plain = full.compare_lr_test(restricted)
+    assert plain.method == "chi2"
+    assert plain.draws is None
+    mixture = full.compare_lr_test(restricted, "mixture")
+    assert mixture.method == "mixture"
+    assert mixture.pvalue == mixture.pvalue_mixture == plain.pvalue_mixture
+    assert_allclose(mixture.pvalue, 0.5 * chi2(plain.statistic, 1))
+    for method in ("bootstrap", "exact"):
+        test = full.compare_lr_test(restricted, method, nsim=30, rng=2)
+        assert test.method == method
+        assert test.statistic == plain.statistic
+        assert test.pvalue_mixture == plain.pvalue_mixture
+        assert len(test.draws) == 30
+        k = (test.draws >= test.statistic).sum()
+        assert test.pvalue == pytest.approx((k + 1) / 31)
+        again = full.compare_lr_test(restricted, method, nsim=30, rng=2)
+        assert np.array_equal(again.draws, test.draws)
+    for wrong in ("Chi2", "lrt", None, "wald"):
+        with pytest.raises(
+            ValueError, match="method must be one of chi2, mixture, bootstrap, exact"
+        ):
+            full.compare_lr_test(restricted, wrong)
+
+
+def test_exact_is_that_of_its_own_function():
+    for reml in (False, True):
+        full, restricted = fit("x + (1 | g) + (1 | h)", reml), fit("x + (1 | g)", reml)
+        test = full.compare_lr_test(restricted, "exact", nsim=500, rng=4)
+        alone = full.exact_lr_test(restricted, nsim=500, rng=4)
+        assert test.pvalue == alone.pvalue
+        assert np.array_equal(test.draws, alone.draws)
+    with pytest.raises(DataError, match="one variance"):
+        fit("x + (x | g)").compare_lr_test(fit("x + (1 | g)"), "exact", nsim=10)
+    alone = fit("x + (1 | g)").compare_lr_test(ols("x"), "exact", nsim=500, rng=4)
+    assert 0.0 < alone.pvalue < 1.0
+
+
+def test_results_can_be_copied_and_pickled():
+    test = fit("x + (1 | g) + (1 | h)").compare_lr_test(
+        fit("x + (1 | g)"), "bootstrap", nsim=5, rng=2
+    )
+    for other in (pickle.loads(pickle.dumps(test)), copy.copy(test)):
+        assert tuple(other) == tuple(test)
+        assert other.method == "bootstrap"
+        assert other.pvalue_mixture == test.pvalue_mixture
+        assert np.array_equal(other.draws, test.draws)
+
+
+@pytest.mark.parametrize("kind", ["gls", "quantreg", "glm"])
+def test_restricted_fits_that_are_not_of_this_package(kind):
+    """Only models with independent errors are nested in a mixed model here."""
+    data, full = sample(), fit("x + (1 | g)")
+    lag = np.abs(np.subtract.outer(np.arange(N), np.arange(N)))
+    if kind == "gls":
+        other = smf.gls("y ~ x", data, sigma=0.7**lag).fit()
+    else:
+        other = getattr(smf, kind)("y ~ x", data).fit()
+    with pytest.raises(DataError, match="cannot be compared"):
+        full.compare_lr_test(other)
+
+
+# several models --------------------------------------------------------------
+
+# lme4 1.1-31, anova(m0, m1, ...) of data in this package:
+# formula, n_params, AIC, BIC, logLik; then chi-squared statistics
+SLEEP = {
+    "Reaction ~ 1 + (1 | Subject)": (
+        3,
+        1916.5410580730588,
+        1926.1199286257295,
+        -955.2705290365294,
+    ),
+    "Reaction ~ Days + (1 | Subject)": (
+        4,
+        1802.0786430052258,
+        1814.8504704087866,
+        -897.0393215026129,
+    ),
+    "Reaction ~ Days + (Days || Subject)": (
+        5,
+        1762.0032551398826,
+        1777.9680393943338,
+        -876.0016275699413,
+    ),
+    "Reaction ~ Days + (Days | Subject)": (
+        6,
+        1763.9393444631978,
+        1783.0970855685391,
+        -875.9696722315989,
+    ),
+}
+SLEEP_TESTS = [
+    (116.46241506783304, 1, 3.7644614765452184e-27),
+    (42.075387865343146, 1, 8.782158485287891e-11),
+    (0.0639106766848272, 1, 0.800418431977498),
+]
+
+
+@functools.cache
+def named_fit(formula, name="sleepstudy", reml=False):
+    data = getattr(datasets, name).load_pandas().data
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = crossedmixedlm(formula, data, check_levels=False)
+        return model.fit(reml=reml)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
+@pytest.mark.parametrize("method", ["chi2", "mixture"])
+def test_table_against_lme4(order, method):
+    fits = [named_fit(list(SLEEP)[i]) for i in order]
+    for table in (
+        compare_models(*fits, method=method),
+        fits[0].anova(*fits[1:], method=method),
+        compare_models(*(f._results for f in fits), method=method),
+    ):
+        assert list(table.index) == list(SLEEP)
+        assert table.attrs["refitted"] is False
+        expected = np.array(list(SLEEP.values()))
+        assert_allclose(table[["n_params", "aic", "bic", "llf"]], expected, rtol=1e-10)
+        assert_allclose(table["deviance"], -2.0 * expected[:, 3], rtol=1e-10)
+        tests = table[["statistic", "df"]].to_numpy()
+        assert np.isnan(tests[0]).all()
+        assert_allclose(tests[1:], np.array(SLEEP_TESTS)[:, :2], atol=1e-8)
+        if method == "chi2":
+            pvalues = [t[2] for t in SLEEP_TESTS]
+            assert_allclose(table["pvalue"].iloc[1:], pvalues, rtol=1e-6)
+        else:
+            assert_allclose(table["pvalue"], table["pvalue_mixture"])
+        halves = [1.0, 0.5, 1.0] * np.array([t[2] for t in SLEEP_TESTS])
+        assert_allclose(table["pvalue_mixture"].iloc[1:], halves, rtol=1e-6)
+
+
+# lme4 1.1-31, anova(m0, m1, refit = FALSE) of REML fits; the same fields, chi-squared
+REML_PAIRS = [
+    (
+        "sleepstudy",
+        ["Reaction ~ Days + (1 | Subject)", "Reaction ~ Days + (Days | Subject)"],
+        [1794.465085394921, 1755.6282719584906],
+        [1807.2369127984819, 1774.786013063832],
+        [-893.2325426974605, -871.8141359792453],
+        (42.836813436430475, 2, 4.9900414269613e-10),
+    ),
+    (
+        "pastes",
+        ["strength ~ 1 + (1 | batch:cask)", "strength ~ 1 + (1 | batch / cask)"],
+        [253.6484017803596, 254.99074585348603],
+        [259.9314354670259, 263.36812410237445],
+        [-123.8242008901798, -123.49537292674302],
+        (0.6576559268735593, 1, 0.4173887109587222),
+    ),
+    (
+        "penicillin",
+        [
+            "diameter ~ 1 + (1 | plate) + (1 | sample)",
+            "diameter ~ 1 + (1 | plate) + (1 | sample) + (1 | plate:sample)",
+        ],
+        [338.8605889910872, 340.86058899108787],
+        [350.7398421893912, 355.7096554889679],
+        [-165.4302944955436, -165.43029449554393],
+        (0.0, 1, 1.0),
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "formulas", "aic", "bic", "llf", "test"), REML_PAIRS)
+def test_restricted_likelihoods_against_lme4(name, formulas, aic, bic, llf, test):
+    fits = [named_fit(f, name, True) for f in formulas]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = compare_models(*fits)
+    assert list(table.index) == formulas
+    assert_allclose(table["aic"], aic, rtol=1e-10)
+    assert_allclose(table["bic"], bic, rtol=1e-10)
+    assert_allclose(table["llf"], llf, rtol=1e-10)
+    row = table[["statistic", "df", "pvalue"]].iloc[1]
+    assert_allclose(row, test, rtol=1e-6, atol=1e-8)
+
+
+def test_refits_of_a_table_warn_once():
+    formulas = list(SLEEP)
+    fits = [named_fit(f, reml=True) for f in formulas]
+    with pytest.warns(DataWarning, match="refitted by maximum likelihood") as caught:
+        table = compare_models(*fits)
+    assert len(caught) == 1
+    assert table.attrs["refitted"] is True
+    assert_allclose(table["llf"], [v[3] for v in SLEEP.values()], rtol=1e-10)
+    with pytest.warns(DataWarning) as caught:
+        table = fits[1].anova(fits[0])
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+    assert_allclose(table["statistic"].iloc[1], SLEEP_TESTS[0][0], rtol=1e-9)
+    assert fits[0].reml is True
+
+
+def test_least_squares_in_a_table():
+    one, two, three = ols("x"), fit("x + (1 | g)"), fit("x + (x | g)")
+    for fits in ((one, two, three), (three, two, one), (two, one, three)):
+        table = compare_models(*fits)
+        assert list(table.index) == ["y ~ x", "y ~ x + (1 | g)", "y ~ x + (x | g)"]
+        assert list(table["n_params"]) == [3, 4, 6]
+        assert_allclose(table["llf"], [one.llf, two.llf, three.llf])
+        assert_allclose(table["aic"], -2.0 * table["llf"] + 2.0 * table["n_params"])
+        bic = -2.0 * table["llf"] + np.log(N) * table["n_params"]
+        assert_allclose(table["bic"], bic)
+        steps = [two.compare_lr_test(one), three.compare_lr_test(two)]
+        for at, step in enumerate(steps, start=1):
+            row = table.iloc[at]
+            assert tuple(row[["statistic", "pvalue", "df"]]) == tuple(step)
+            assert row["pvalue_mixture"] == step.pvalue_mixture
+    with pytest.warns(DataWarning, match="refitted") as caught:
+        table = fit("x + (1 | g)", True).anova(one)
+    assert len(caught) == 1
+    assert_allclose(table["llf"], [one.llf, two.llf])
+
+
+def test_drawn_pvalues_in_a_table():
+    fits = fit("x + (1 | g)"), fit("x + (1 | g) + (1 | h)"), ols("x")
+    for method in ("bootstrap", "exact"):
+        table = compare_models(*fits, method=method, nsim=40, rng=6)
+        again = compare_models(*fits, method=method, nsim=40, rng=6)
+        pd.testing.assert_frame_equal(table, again)
+        steps = [
+            fits[0].compare_lr_test(fits[2], method, nsim=40, rng=6),
+            fits[1].compare_lr_test(fits[0], method, nsim=40, rng=6),
+        ]
+        assert list(table["pvalue"].iloc[1:]) == [s.pvalue for s in steps]
+
+
+def test_tables_that_are_refused():
+    with pytest.raises(DataError, match="not nested"):
+        compare_models(fit("x + (1 | g)"), fit("z + f + (1 | g)"))
+    with pytest.raises(DataError, match="not nested"):
+        fit("x + (1 | g)").anova(fit("x + (1 | h)"), fit("x + (1 | g) + (1 | h)"))
+    with pytest.raises(DataError, match="as many parameters"):
+        fit("x + (1 | g)").anova(fit("x + (1 | g)"))
+    with pytest.raises(DataError, match="different weights"):
+        fit("x + (x | g)").anova(fit("x + (1 | g)", weights="w"))
+    with pytest.raises(ValueError, match="method must be one of"):
+        fit("x + (x | g)").anova(fit("x + (1 | g)"), method="wald")
+    with pytest.raises(TypeError, match="nsmi"):
+        fit("x + (x | g)").anova(fit("x + (1 | g)"), nsmi=3)
+
+
+def test_hypotheses_are_not_for_several_models():
+    """Arguments of the table of one model mean nothing there."""
+    full, restricted = fit("x + (x | g)"), fit("x + (1 | g)")
+    with pytest.raises(TypeError):
+        full.anova(restricted, type=2)
+    with pytest.raises(TypeError):
+        full.anova(restricted, df_method="satterthwaite")
+
+
+def test_data_that_were_removed():
+    full, small = (
+        crossedmixedlm(f"y ~ x + {r}", sample()).fit(reml=False)
+        for r in ("(x | g)", "(1 | g)")
+    )
+    small.remove_data()
+    with pytest.raises(DataError, match="data of the model were removed"):
+        full.compare_lr_test(small)
+    with pytest.raises(DataError, match="data of the model were removed"):
+        small.compare_lr_test(ols("x"))

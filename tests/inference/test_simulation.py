@@ -21,7 +21,7 @@ from statsmodels_lmm.inference.simulation import (
 )
 
 N = 60
-DRAWS = 20_000
+DRAWS = 8_000
 
 
 @functools.cache

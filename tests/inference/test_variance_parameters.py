@@ -429,11 +429,98 @@ def test_a_factor_without_information(reml):
             reml=reml
         )
     plain = crossedmixedlm("y ~ 0 + C(f) + x + (1 | g)", sample()).fit(reml=reml)
-    one, two = variance_parameters(result), variance_parameters(plain)
-    a, b = one.estimates("var"), two.estimates("var")
-    assert a.labels[1:] == b.labels
-    assert_allclose(a.values[1:], b.values, rtol=1e-7)
-    assert_allclose(a.errors(one)[1:], b.errors(two), rtol=1e-6)
+    finders = [by_average_information]
+    if reml:
+        # after ML there is information of a kind about its variance: against it
+        finders.append(variance_parameters)
+    for find in finders:
+        one, two = find(result._results), find(plain._results)
+        a, b = one.estimates("var"), two.estimates("var")
+        assert a.labels[1:] == b.labels
+        assert_allclose(a.values[1:], b.values, rtol=1e-7)
+        assert_allclose(a.errors(one)[1:], b.errors(two), rtol=1e-6)
+
+
+# observed information ------------------------------------------------------
+
+
+@functools.cache
+def interior(reml):
+    """An unbalanced fit that is far from every boundary."""
+    data = datasets.sleepstudy.load_pandas().data.sample(100, random_state=1)
+    formula = "Reaction ~ Days + (Days | Subject)"
+    return crossedmixedlm(formula, data).fit(reml=reml)
+
+
+def criterion(result, entries):
+    """Log-likelihood at some variances and covariances, by n x n matrices."""
+    v = sum(s * d for s, d in zip(entries, directions_of(result)))
+    x, y = result.model.exog, result.model.endog
+    root = np.linalg.cholesky(v)
+    white = np.linalg.solve(root, np.column_stack([x, y]))
+    gram = white[:, :-1].T @ white[:, :-1]
+    r = white[:, -1] - white[:, :-1] @ np.linalg.solve(
+        gram, white[:, :-1].T @ white[:, -1]
+    )
+    total = 2.0 * np.log(np.diag(root)).sum() + r @ r
+    if result.reml:
+        total += np.linalg.slogdet(gram)[1]
+    return -0.5 * total
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_uncertainty_is_that_of_the_dense_likelihood(reml):
+    """Second differences of the log-likelihood, where it has its maximum inside."""
+    result = interior(reml)._results
+    found = variance_parameters(result).uncertainty
+    size = np.sqrt(np.diag(found))
+    at, m = entries_of(result), len(size)
+    observed = np.empty((m, m))
+    steps = 3e-3 * np.diag(size)
+    for a in range(m):
+        for b in range(a + 1):
+            ends = (1.0, 1.0), (1.0, -1.0), (-1.0, 1.0), (-1.0, -1.0)
+            values = [
+                s * t * criterion(result, at + s * steps[a] + t * steps[b])
+                for s, t in ends
+            ]
+            observed[a, b] = observed[b, a] = -sum(values) / 4.0
+    unit = 3e-3 * size
+    expected = np.linalg.inv(observed / np.outer(unit, unit))
+    both = np.outer(size, size)
+    assert_allclose(found / both, expected / both, atol=1e-3)
+    other = by_average_information(result).uncertainty / both
+    assert np.abs(found / both - other).max() > 0.01
+
+
+def test_average_information_on_the_boundary():
+    """Where the observed information has no inverse that is a covariance."""
+    data = datasets.dyestuff2.load_pandas().data
+    result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
+    found = variance_parameters(result).uncertainty
+    assert (np.linalg.eigvalsh(found) > 0.0).all()
+
+
+@pytest.mark.parametrize("scale", ["sd", "var", "log_sd"])
+def test_tables(scale):
+    result = interior(True)
+    parameters = variance_parameters(result)
+    found = parameters.estimates(scale)
+    table = result.variance_parameters(scale)
+    assert list(table.columns) == ["estimate", "std err"]
+    assert list(table.index) == found.labels
+    assert_allclose(table["estimate"], found.values)
+    assert_allclose(table["std err"], found.errors(parameters))
+    covariance = result.cov_variance_parameters(scale)
+    assert list(covariance.index) == list(covariance.columns) == found.labels
+    assert_allclose(covariance, found.covariance(parameters))
+    assert_allclose(np.sqrt(np.diag(covariance)), table["std err"])
+
+
+def test_bad_scale():
+    for method in ("variance_parameters", "cov_variance_parameters"):
+        with pytest.raises(ValueError, match="sd, var, log_sd, not 'log'"):
+            getattr(interior(True), method)("log")
 
 
 def test_wrapped_results():
