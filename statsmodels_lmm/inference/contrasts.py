@@ -15,6 +15,8 @@ def estimable(results):
     """
     A copy of the results with zeros for the dropped columns.
 
+    It has the residual degrees of freedom; statsmodels knows one number of them only.
+
     Parameters
     ----------
     results : CrossedMixedLMResults
@@ -27,7 +29,10 @@ def estimable(results):
     other = copy(results)
     other.params = np.nan_to_num(results.params)
     other.normalized_cov_params = np.nan_to_num(results.normalized_cov_params)
+    if hasattr(results, "cov_params_default"):
+        other.cov_params_default = np.nan_to_num(results.cov_params_default)
     other.dropped, other._cache = [], {}
+    other.df_resid_inference = results.df_resid
     return other
 
 
@@ -75,8 +80,9 @@ def wald_test(results, r_matrix, *args, **kwargs):
         An F test with the degrees of freedom of `results`, if those are of the
         contrast and no covariance is given.
     """
-    own = results.df_method in SMALL_SAMPLE and not _has_covariance(args, kwargs)
-    if not own and not results.dropped:
+    small = results.df_method in SMALL_SAMPLE
+    own = small and not _has_covariance(args, kwargs)
+    if not small and not results.dropped:
         return LikelihoodModelResults.wald_test(results, r_matrix, *args, **kwargs)
     coefficients, values, possible = linear_constraints(results, r_matrix)
     if not possible.any():
@@ -113,8 +119,9 @@ def t_test(results, r_matrix, *args, **kwargs):
         With the degrees of freedom of `results` for each contrast, if those are of
         the contrast and no covariance is given.
     """
-    own = results.df_method in SMALL_SAMPLE and not _has_covariance(args, kwargs)
-    if not own and not results.dropped:
+    small = results.df_method in SMALL_SAMPLE
+    own = small and not _has_covariance(args, kwargs)
+    if not small and not results.dropped:
         return LikelihoodModelResults.t_test(results, r_matrix, *args, **kwargs)
     coefficients, values, possible = linear_constraints(results, r_matrix)
     left = coefficients, values

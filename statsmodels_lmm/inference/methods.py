@@ -66,7 +66,8 @@ class MixedInference(LikelihoodModelResults):
         other._cache = {}
         other.inference = degrees_of_freedom.inference(self, df_method)
         other.df_method = other.inference.method
-        other.normalized_cov_params = other.inference.covariance / self.scale
+        # statsmodels takes this before the one of the fit, which stays
+        other.cov_params_default = other.inference.covariance
         other.use_t = other.df_method != "asymptotic"
         if other.df_method in SMALL_SAMPLE:
             unit = np.eye(len(self.params))
@@ -282,7 +283,7 @@ class MixedInference(LikelihoodModelResults):
             With ``summary_frame()``, ``conf_int()``, ``predicted`` and ``se``.
         """
         plain = random_effects is False and interval == "confidence"
-        if df_method is None and plain:
+        if df_method is None and (plain or self.df_method not in SMALL_SAMPLE):
             df_method = self.df_method
         return prediction.get_prediction(
             self,

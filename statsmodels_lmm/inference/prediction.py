@@ -268,7 +268,8 @@ def _fixed_inference(results, rows, df_method):
         dist = "t" if df_method == "residual" else None
         return covariance, {"df": results.df_resid, "dist": dist}
     found = inference(results, df_method)
-    contrasts, each = np.unique(rows.design, axis=0, return_inverse=True)
+    estimable = rows.design * np.isfinite(results.params)
+    contrasts, each = np.unique(estimable, axis=0, return_inverse=True)
     df = np.full(len(rows.complete), np.nan)
     df[rows.complete] = np.array([found.df(c) for c in contrasts])[each.ravel()]
     return found.covariance, {"df": df, "dist": "t"}
