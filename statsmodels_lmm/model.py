@@ -35,7 +35,12 @@ from statsmodels_lmm.results import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
 )
-from statsmodels_lmm.validation import check_data, check_residual, warn_after_fit
+from statsmodels_lmm.validation import (
+    check_data,
+    check_residual,
+    require_data,
+    warn_after_fit,
+)
 
 NO_RESIDUAL = (
     "the residual variance is zero: fixed and random effects reproduce the response "
@@ -351,9 +356,8 @@ class CrossedMixedLM(LikelihoodModel):
         DataError
             If the number of rows differs or values are missing.
         """
+        require_data(self, "another response")
         old = self.data.orig_endog
-        if old is None:
-            raise DataError("the data of the model were removed")
         labels = getattr(old, "index", None)
         if isinstance(endog, pd.Series) and labels is not None:
             if endog.index.is_unique and labels.isin(endog.index).all():
@@ -513,6 +517,7 @@ class CrossedMixedLM(LikelihoodModel):
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
         if self._cross is None:
+            require_data(self, "a fit")
             endog = self.endog if self.offset is None else self.endog - self.offset
             factors = [r.grouped for r in self.random]
             data = standardize(endog, self.exog, factors, self.weights)

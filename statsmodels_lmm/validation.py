@@ -11,6 +11,25 @@ from statsmodels_lmm.exceptions import (
 )
 
 
+def require_data(model, purpose):
+    """
+    Refuse a model whose data were removed.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM or statsmodels model
+        The model.
+    purpose : str
+        What needs the data.
+
+    Raises
+    ------
+    DataError
+    """
+    if model.endog is None:
+        raise DataError(f"the data of the model were removed; {purpose} needs them")
+
+
 def check_data(endog, exog, random, weights, offset, check_levels=True):
     """
     Refuse data that a model cannot be fitted to.

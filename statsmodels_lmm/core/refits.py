@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.covariance import (
     RelativeFactor,
     lower_triangles,
@@ -105,9 +106,11 @@ class Refits:
         )
 
 
-def is_batchable(plan):
-    """Whether many fits of this design are best done at once."""
-    return (
+def is_batchable(products):
+    """Whether many fits of this design can and are best done at once."""
+    plan = products.plan
+    sparsely = any(isinstance(c, SparseCoupling) for c in products.coupling)
+    return not sparsely and (
         plan.n_tail <= MAX_BATCHED_TAIL
         and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
     )
@@ -127,7 +130,7 @@ def batch_size(products):
     int
     """
     plan = products.plan
-    if not is_batchable(plan):
+    if not is_batchable(products):
         return 1
     m = sum(sum(b * (b + 1) // 2 for b in f.blocks) for f in plan.factors)
     width = m + products.gram.shape[-1] + plan.n_tail
@@ -219,7 +222,7 @@ def refit(products, start, reml, settings=SETTINGS):
     Refits
     """
     count = len(products.gram)
-    if is_batchable(products.plan):
+    if is_batchable(products):
         try:
             return _refit_batch(products, start, reml, settings)
         except np.linalg.LinAlgError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.cross_products import CrossProducts
-from statsmodels_lmm.core.refits import batch_size, lifted, refit, with_responses
+from statsmodels_lmm.core.refits import batch_size, refit, with_responses
 from statsmodels_lmm.core.simulation import RandomPart
 from statsmodels_lmm.core.standardize import Standardized
 
@@ -22,8 +22,8 @@ class Design:
     products : CrossProducts
         Their cross-products.
     start : tuple of ndarray
-        Relative covariances at the optimum of the data, in standardized units and
-        in the order of the elimination plan.
+        Relative covariances to start from, in standardized units and in the order
+        of the elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
     """
@@ -38,7 +38,7 @@ class Design:
         products = with_responses(
             self.products, self.data, responses / self.data.response_scale
         )
-        return refit(products, lifted(self.start, self.products), self.reml)
+        return refit(products, self.start, self.reml)
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,13 @@ from statsmodels_lmm.inference.reduced_models import (
     without_effect,
 )
 from statsmodels_lmm.inference.terms import fixed_terms, has_formula, hypotheses
+from statsmodels_lmm.validation import require_data
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
-def anova(*fits, type=3, df_method=None, **options):
+def anova(*fits, type=None, df_method=None, **options):
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.
 
@@ -37,7 +38,7 @@ def anova(*fits, type=3, df_method=None, **options):
     *fits : CrossedMixedLMResults
         One fit, or several nested ones, see `compare_models`.
     type : {1, 2, 3, "I", "II", "III"}, optional
-        Which hypotheses about the terms of one model, see `hypotheses`.
+        Which hypotheses about the terms of one model, see `hypotheses`. Default is 3.
     df_method : str, optional
         "satterthwaite" (the default), "kenward-roger", "residual" or "asymptotic".
     **options
@@ -47,13 +48,17 @@ def anova(*fits, type=3, df_method=None, **options):
     -------
     DataFrame
         For one fit a row for each term of the fixed effects, as lmerTest's
-        ``anova``: sum_sq and mean_sq, in units of the residual variance; df,
-        df_denom, F and PR(>F). NaN for a term of which nothing can be estimated.
+        ``anova``: sum_sq and mean_sq, the F before Kenward and Roger's scale times
+        the residual variance; df, df_denom, F and PR(>F). NaN for a term of which
+        nothing can be estimated.
     """
     if len(fits) != 1:
+        if type is not None or df_method is not None:
+            raise TypeError("type and df_method are for the table of one model")
         return compare_models(*fits, **options)
     if options:
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
+    type = 3 if type is None else type
     results = getattr(fits[0], "_results", fits[0])
     if df_method is None:
         chosen = results.df_method != "asymptotic"
@@ -61,7 +66,7 @@ def anova(*fits, type=3, df_method=None, **options):
     tests = _f_tests(results, type, df_method)
     rows = {}
     for name, test in tests.items():
-        mean_square = test.statistic * results.scale
+        mean_square = test.unscaled * results.scale
         rows[name] = (
             mean_square * test.df_num if test.df_num else np.nan,
             mean_square,
@@ -183,6 +188,7 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
     results = getattr(results, "_results", results)
     if method not in ("lrt", "bootstrap"):
         raise ValueError(f"method must be 'lrt' or 'bootstrap', not {method!r}")
+    require_data(results.model, "a fit")
     full = results.model.fit(reml=False)._results if results.reml else results
     terms = fixed_terms(full)
     entropy = np.random.default_rng(rng).integers(2**63)
@@ -191,7 +197,11 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
         contained = any(term.factors < other.factors for other in terms)
         if term.is_constant or contained:
             continue
-        restricted = drop_fixed(full, term.name)._results
+        try:
+            restricted = drop_fixed(full, term.name)._results
+        except DataError:  # redundant: the others span the same
+            rows[term.name] = full.n_params, full.aic, np.nan, 0, np.nan
+            continue
         how = "chi2" if method == "lrt" else "bootstrap"
         test = compare(full, restricted, how, nsim, int(entropy), n_jobs, progress)
         rows[term.name] = (
@@ -282,11 +292,19 @@ def _reductions(results, reduce_terms):
         for name in names:
             reduced = without_effect(term, name)
             left = [] if reduced is None else [reduced]
-            if reduced is None and _spans_constant(model, term):
+            alone = reduced is None and not _has_intercept(term.grouping, terms)
+            if alone and _spans_constant(model, term):
                 # without an intercept the indicators of a factor have one in them
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
             others = [*terms[:at], *left, *terms[at + 1 :]]
             yield f"{name} in {term}", _raw(with_random(results, others))
+
+
+def _has_intercept(grouping, terms):
+    """Whether a grouping factor has a random intercept."""
+    return any(
+        "1" in t.effect_terms and set(t.grouping) == set(grouping) for t in terms
+    )
 
 
 def _spans_constant(model, term):

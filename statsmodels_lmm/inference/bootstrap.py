@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.covariance import SINGULAR
-from statsmodels_lmm.core.refits import Refits, is_batchable
+from statsmodels_lmm.core.refits import Refits, is_batchable, lifted
 from statsmodels_lmm.core.replicates import Design, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS, interval
@@ -246,11 +246,15 @@ def bootstrap(
     return _assemble(results, fits, values, statistic, type, nsim, interrupted)
 
 
-def design_of(results, reml=None):
+def design_of(results):
     """What a fit was made from, for fits to other responses."""
-    data, products = results.model._sufficient_statistics()
-    start = tuple(f.covariance for f in results._factors)
-    return Design(data, products, start, results.reml if reml is None else reml)
+    model = results.model
+    data, products = model._sufficient_statistics()
+    start = lifted([f.covariance for f in results._factors], products)
+    for at, i in enumerate(products.plan.order):
+        if model.random[i].name in results.uninformative:
+            start[at] = np.zeros_like(start[at])
+    return Design(data, products, tuple(start), results.reml)
 
 
 def run_replicates(task, nsim, rng, n_jobs, progress):
@@ -279,7 +283,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     """
     every, size = seeds(rng, nsim), task.replicates.size
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
-    large = not all(is_batchable(d.products.plan) for d in task.replicates.designs)
+    large = not all(is_batchable(d.products) for d in task.replicates.designs)
     heavy = large or getattr(task, "statistic", None) is not None
     found, interrupted = run(task, pieces, n_jobs, progress, parallel=heavy)
     if interrupted:

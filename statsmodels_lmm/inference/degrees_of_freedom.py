@@ -14,6 +14,7 @@ from statsmodels_lmm.core.small_sample import (
     scaled_f,
 )
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.validation import require_data
 
 METHODS = ("asymptotic", "residual", "satterthwaite", "kenward-roger")
 
@@ -37,12 +38,15 @@ class FTest:
         ``df_num * statistic``.
     pvalue : float
         Probability of a larger statistic.
+    unscaled : float
+        F before Kenward and Roger's scale.
     """
 
     statistic: float
     df_num: int
     df_denom: float
     pvalue: float
+    unscaled: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +140,7 @@ class FixedInference:
         basis, errors = _reduced(whitened, contrasts, self.params[kept], values)
         q = len(basis)
         if not q:
-            return FTest(np.nan, 0, np.nan, np.nan)
+            return FTest(np.nan, 0, np.nan, np.nan, np.nan)
         covariance, df, factor = np.eye(q), self.constant_df, 1.0
         if self.uncertain is not None and self.method == "satterthwaite":
             principal = np.linalg.svd(whitened, full_matrices=False)[2][:q]
@@ -150,7 +154,7 @@ class FixedInference:
             pvalue = stats.chi2.sf(statistic * q, q)
         else:
             pvalue = stats.f.sf(statistic, q, df)
-        return FTest(float(statistic), q, float(df), float(pvalue))
+        return FTest(float(statistic), q, float(df), float(pvalue), float(wald / q))
 
     def _contrasts(self, contrasts):
         """Contrasts as a matrix with a column for each fixed effect."""
@@ -226,8 +230,7 @@ def _inference(results, method):
         raise DataError(
             "Kenward and Roger's method is defined for REML: refit with reml=True"
         )
-    if results.model.exog is None:
-        raise DataError("the data of the model were removed")
+    require_data(results.model, f"df_method={method!r}")
     data, _ = results.model._sufficient_statistics()
     deviance = results.at_optimum
     root = data.to_fixed @ np.linalg.inv(deviance.fixed_root).T

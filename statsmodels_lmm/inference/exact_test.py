@@ -15,6 +15,7 @@ from statsmodels_lmm.inference.nested_models import (
     rank_of,
     spans,
 )
+from statsmodels_lmm.validation import require_data
 
 ROUNDING = 1e-12
 """Statistics below this share of the log-likelihood are zero."""
@@ -152,8 +153,7 @@ def _check_models(full, restricted):
     """Refuse fits whose likelihoods do not compare."""
     if not hasattr(full.model, "random"):
         raise DataError("the full model must be a fit of CrossedMixedLM")
-    if full.model.endog is None:
-        raise DataError("the data of the model were removed; the exact test needs them")
+    require_data(full.model, "the exact test")
     if restricted is None:
         return
     mixed = hasattr(restricted.model, "random")

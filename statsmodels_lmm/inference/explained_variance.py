@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.validation import require_data
 
 
 def r_squared(results):
@@ -141,10 +141,7 @@ def _variances(results):
     """Variance of the fixed part, of each factor as a Series, and of the residual."""
     results = getattr(results, "_results", results)
     model = results.model
-    if model.endog is None:
-        raise DataError(
-            "the data of the model were removed; shares of variance need them"
-        )
+    require_data(model, "a share of variance")
     fixed = np.var(model.exog @ np.nan_to_num(results.params), ddof=1)
     data, products = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights

@@ -18,6 +18,7 @@ from statsmodels_lmm.inference.case_refits import (
     refits_without,
     variance_table,
 )
+from statsmodels_lmm.validation import require_data
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -271,8 +272,7 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     detecting influential data in mixed effects models. The R Journal 4(2), 38-47.
     """
     results = getattr(results, "_results", results)
-    if results.model.endog is None:
-        raise DataError("the data of the model were removed; influence needs them")
+    require_data(results.model, "influence")
     if group is None:
         if refit:
             raise ValueError(

@@ -47,6 +47,10 @@ class LikelihoodRatioResult(CompareLRTestResult):
         self.method, self.draws = method, draws
         return self
 
+    def __getnewargs__(self):
+        more = self.pvalue_mixture, self.refitted, self.method, self.draws
+        return (*self, *more)
+
 
 @dataclass(frozen=True)
 class Comparison:

@@ -1,9 +1,10 @@
 """Whether one model is nested in another: by spans, not by names."""
 
 import numpy as np
-from statsmodels.regression.linear_model import RegressionModel
+from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.validation import require_data
 
 
 def is_mixed(results):
@@ -28,7 +29,7 @@ def check_nested(full, restricted):
         If the data differ or the models are not nested.
     """
     mixed = is_mixed(restricted)
-    if not mixed and not isinstance(restricted.model, RegressionModel):
+    if not mixed and not isinstance(restricted.model, WLS):
         raise DataError(
             f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
             "restricted model with CrossedMixedLM or OLS"
@@ -62,14 +63,22 @@ def check_same_data(full, restricted):
     DataError
         If rows, responses, weights or offsets differ.
     """
+    for results in (full, restricted):
+        require_data(results.model, "a comparison")
     y, y0 = full.model.endog, np.asarray(restricted.model.endog)
     if len(y) != len(y0):
         raise DataError(
             f"the models were fitted to different data: {len(y)} and {len(y0)} rows"
         )
+    compared = [("weights", 1.0), ("offset", 0.0)]
+    offset = getattr(full.model, "offset", None)
+    if offset is not None and not is_mixed(restricted):
+        # a linear model has no offset but in its response
+        if np.array_equal(y - offset, y0):
+            y, compared = y - offset, [("weights", 1.0)]
     if not np.array_equal(y, y0):
         raise DataError("the models were fitted to different responses")
-    for name, default in (("weights", 1.0), ("offset", 0.0)):
+    for name, default in compared:
         w, w0 = (getattr(r.model, name, None) for r in (full, restricted))
         w, w0 = (np.broadcast_to(default if v is None else v, y.shape) for v in (w, w0))
         if not np.array_equal(w, w0):

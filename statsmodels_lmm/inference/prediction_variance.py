@@ -13,7 +13,7 @@ import pandas as pd
 from statsmodels_lmm.core import memory
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.validation import require_data
 
 
 def fixed_variance(covariance, design):
@@ -166,11 +166,7 @@ def _asked(random, factors):
 
 def _standardized(results):
     """Standardized data and elimination plan of the model."""
-    if results.model.endog is None:
-        raise DataError(
-            "the data of the model were removed; standard errors with random effects "
-            "need them"
-        )
+    require_data(results.model, "a standard error with random effects")
     data, products = results.model._sufficient_statistics()
     return data, products.plan
 

@@ -1,5 +1,6 @@
 """Models without one of their terms, fitted again."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
 from statsmodels_lmm.inference.nested_models import spans
 from statsmodels_lmm.inference.terms import fixed_terms, has_formula
+from statsmodels_lmm.validation import require_data
 
 
 def drop_fixed(results, term):
@@ -39,6 +41,7 @@ def drop_fixed(results, term):
         with their main effects.
     """
     results = getattr(results, "_results", results)
+    require_data(results.model, "a fit")
     terms = fixed_terms(results)
     wanted = _key(term)
     left = [t for t in terms if _key(t.name) != wanted]
@@ -91,6 +94,7 @@ def drop_random(results, term, effect=None):
     """
     results = getattr(results, "_results", results)
     model = results.model
+    require_data(model, "a fit")
     if not has_formula(model):
         names = [e.name for e in model.random]
         if term not in names:
@@ -104,18 +108,20 @@ def drop_random(results, term, effect=None):
             return linear_model(results)
         other = with_fixed(results, model.exog, range(model.exog.shape[1]), left)
         return other.fit(reml=results.reml)
+    meant = [each for each in model._parsed.random if _matches(each, term)]
+    if not meant:
+        listed = ", ".join(map(str, model._parsed.random))
+        raise ValueError(f"no random-effects term {term!r}; there are {listed}")
+    if effect is not None:
+        having = [each for each in meant if _has_effect(each, effect)]
+        meant = having or meant[:1]
     terms: list = []
-    found = False
     for each in model._parsed.random:
-        if _matches(each, term):
-            found = True
+        if each in meant:
             reduced = None if effect is None else without_effect(each, effect)
             terms += [] if reduced is None else [reduced]
         else:
             terms.append(each)
-    if not found:
-        listed = ", ".join(map(str, model._parsed.random))
-        raise ValueError(f"no random-effects term {term!r}; there are {listed}")
     return with_random(results, terms)
 
 
@@ -140,6 +146,11 @@ def with_random(results, terms):
     return _from_formula(results, random=terms).fit(reml=results.reml)
 
 
+def _has_effect(term, effect):
+    """Whether an effect is one of a term."""
+    return any(_key(n) == _key(effect) for n in term_names(term.effects))
+
+
 def without_effect(term, effect):
     """
     A random-effects term without one of its effects.
@@ -161,9 +172,8 @@ def without_effect(term, effect):
     ValueError
         If the term has no such effect.
     """
-    wanted = "1" if effect == "Intercept" else effect
     names = term_names(term.effects)
-    left = [n for n in names if _key(n) != _key(wanted)]
+    left = [n for n in names if _key(n) != _key(effect)]
     if len(left) == len(names):
         raise ValueError(
             f"no effect {effect!r} in {term}; there are {', '.join(names)}"
@@ -193,6 +203,7 @@ def linear_model(results):
         Of the columns that were kept; weighted if the model is.
     """
     model = results.model
+    require_data(model, "a fit")
     kept = np.isfinite(results.params)
     names = np.array(model.exog_names, dtype=object)[kept]
     exog = pd.DataFrame(model.exog[:, kept], columns=names, index=model.data.row_labels)
@@ -223,6 +234,7 @@ def with_fixed(results, exog, columns=None, random=None):
     CrossedMixedLM
     """
     model = results.model
+    require_data(model, "a fit")
     if columns is not None:
         names = [model.exog_names[at] for at in columns]
         exog = pd.DataFrame(exog, columns=names)
@@ -240,8 +252,7 @@ def with_fixed(results, exog, columns=None, random=None):
 def _from_formula(results, fixed=None, random=None):
     """The model with another fixed part or other random effects."""
     model, parsed = results.model, results.model._parsed
-    if model.endog is None:
-        raise DataError("the data of the model were removed; fits to them need them")
+    require_data(model, "a fit")
     if model.data.lost:
         raise DataError(
             "the formula uses names that could not be pickled with the model: "
@@ -291,4 +302,5 @@ def _key(name):
     """What makes two names of terms the same."""
     if name in ("1", "Intercept"):
         return frozenset(["Intercept"])
-    return frozenset(str(name).replace(" ", "").split(":"))
+    plain = re.sub(r"`([^`]*)`", lambda m: f"Q({m.group(1)!r})", str(name))
+    return frozenset(plain.replace(" ", "").split(":"))

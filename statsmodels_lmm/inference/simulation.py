@@ -12,10 +12,10 @@ from statsmodels_lmm.core.simulation import (
     Resampled,
     reflated,
 )
-from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import group_levels
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.inference.prediction_rows import effect_rows, new_rows
+from statsmodels_lmm.validation import require_data
 
 KINDS = ("parametric", "conditional", "semiparametric")
 
@@ -101,8 +101,7 @@ def random_part(results, kind="parametric"):
     RandomPart
     """
     model = results.model
-    if model.endog is None:
-        raise DataError("the data of the model were removed; simulation needs them")
+    require_data(model, "simulation")
     covariances = results._covariances()
     weights = model.weights
     sigma = np.sqrt(np.array([[results.scale]]))

@@ -13,6 +13,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.standardize import RANK_TOLERANCE, independent_columns
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.parser import term_names
+from statsmodels_lmm.validation import require_data
 
 TYPES = {"I": 1, "II": 2, "III": 3}
 
@@ -188,9 +189,8 @@ def hypotheses(results, type=3):
     """
     kind = anova_type(type)
     results = getattr(results, "_results", results)
+    require_data(results.model, "a hypothesis")
     x = results.model.exog
-    if x is None or not len(x):
-        raise DataError("the data of the model were removed")
     kept = np.isfinite(results.params)
     every = fixed_terms(results)
     terms = tuple(t for t in every if kept[list(t.columns)].any())

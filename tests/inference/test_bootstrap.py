@@ -1,7 +1,9 @@
 """The bootstrap is a simulation and a fit of each response, whatever does it."""
 
+import contextlib
 import functools
 import pickle
+import threading
 import time
 import warnings
 
@@ -447,15 +449,20 @@ def test_a_statistic_is_distributed(monkeypatch):
 
 
 def test_threads_leave_warnings_alone(small_pieces):
-    """Filters of the process are the same after statistics at the same time."""
+    """Filters are what they were, also where one thread begins before another ends."""
+    barrier, first = threading.Barrier(2), []
 
-    def slow(result):
-        time.sleep(0.02)
+    def together(result):
+        first.append(threading.get_ident())
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait(0.3)
+        if threading.get_ident() != first[0]:
+            time.sleep(0.03)
         return 1.0
 
     before = list(warnings.filters)
     with joblib.parallel_config(backend="threading"):
-        fitted().bootstrap(6, rng=1, statistic=slow, n_jobs=2)
+        fitted().bootstrap(4, rng=1, statistic=together, n_jobs=2)
     after = list(warnings.filters)
     warnings.filters[:] = before
     assert after == before

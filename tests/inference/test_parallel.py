@@ -150,7 +150,10 @@ def test_one_thread_of_blas():
         return max(i["num_threads"] for i in info if i["user_api"] == "blas")
 
     np.dot(np.ones((2, 2)), np.ones((2, 2)))
-    assert set(run(threads, PIECES, n_jobs=1)[0]) == {1}
+    with threadpoolctl.threadpool_limits(2):
+        assert threads([]) == 2
+        assert set(run(threads, PIECES, n_jobs=1)[0]) == {1}
+        assert threads([]) == 2
     assert set(run(threads, PIECES, n_jobs=2)[0]) == {1}
 
 

@@ -271,7 +271,7 @@ def test_drop_random(name, engine):
 
 @pytest.mark.parametrize(("weights", "offset"), [("w", None), (None, "o"), ("w", "o")])
 @pytest.mark.parametrize("in_formula", ["", " + offset(0.5 * z)"])
-def test_weights_and_offsets(weights, offset, in_formula, engine):
+def test_weights_and_offsets(weights, offset, in_formula):
     more = {"weights": weights, "offset": offset}
     right = "x + z" + in_formula
     result = fit(right + " + (x | g) + (1 | h)", **more)
@@ -459,11 +459,10 @@ def array_fit(reml=True, pandas=True, **more):
     return CrossedMixedLM(data["y"], exog, random=random, **more).fit(reml=reml)
 
 
-@pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("pandas", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
-def test_models_from_arrays(weighted, pandas, reml):
-    data = sample()
+def test_models_from_arrays(weighted, pandas):
+    data, reml = sample(), pandas is weighted
     more, same = {}, {}
     if weighted:
         more = {"weights": data["w"].to_numpy(), "offset": data["o"].to_numpy()}

@@ -487,6 +487,8 @@ def test_results_of_a_refit_are_complete():
     assert_allclose(found.drop_fixed("x").llf, direct.drop_fixed("x").llf)
     assert_allclose(found.drop_random("h").llf, direct.drop_random("h").llf)
     assert found.model.endog_names == "y"
+    assert_array_equal(found.model.data.endog, y)
+    assert_array_equal(np.ravel(found.model.data.orig_endog), y)
     again = pickle.loads(pickle.dumps(found))
     same_fit(again, found)
     assert_array_equal(again.model.endog, y)

@@ -128,6 +128,25 @@ def test_sequential_hypotheses_are_those_of_an_elimination(right):
             assert same_rows(found[term.name], expected, x)
 
 
+def test_rows_are_about_single_coefficients():
+    """On which combinations of rows are taken Satterthwaite's method depends."""
+    result = fit("x + f * k")
+    x, terms = result.model.exog, [t for t in fixed_terms(result) if not t.is_constant]
+    order = [c for t in fixed_terms(result) for c in t.columns]
+    rows = np.zeros((len(order), x.shape[1]))
+    rows[:, order] = doolittle(x[:, order].T @ x[:, order])
+    for term in terms:
+        expected = rows[[order.index(c) for c in term.columns]]
+        assert_allclose(hypotheses(result, 1)[term.name], expected, atol=1e-9)
+        for kind in (2, 3):
+            own = hypotheses(result, kind)[term.name][:, list(term.columns)]
+            assert_allclose(own, np.eye(len(own)), atol=1e-9)
+    alone = fit("f")
+    lower = doolittle(alone.model.exog.T @ alone.model.exog)[1:]
+    for kind in (1, 2, 3):
+        assert_allclose(hypotheses(alone, kind)["f"], lower, atol=1e-9)
+
+
 def test_sequential_sums_of_squares_are_those_of_statsmodels():
     result = fit("f * k")
     table = anova_lm(smf.ols("y ~ f * k", sample()).fit(), typ=1)
@@ -463,6 +482,14 @@ def test_terms_of_a_formula(engine):
     assert not k.contains(f)
     assert not f.contains(f)
     assert not square.contains(x)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_terms_of_fewer_factors_come_first(engine):
+    terms = fixed_terms(fit("x:f + z + f", engine=engine))
+    names = [t.name for t in terms]
+    assert names[:3] == ["Intercept", "z", "f"]
+    assert set(names[3].split(":")) == {"x", "f"}
 
 
 def test_containment():
