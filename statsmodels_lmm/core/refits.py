@@ -11,6 +11,7 @@ import numpy as np
 
 from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.covariance import (
+    SINGULAR,
     RelativeFactor,
     lower_triangles,
     pivoted_factor,
@@ -20,7 +21,6 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.newton import (
     ACCEPTED,
     DUAL_TOLERANCE,
-    SNAP,
     Settings,
     lowest_unused,
     minimize,
@@ -401,7 +401,7 @@ def _refit_batch(products, start, reml, settings):
     parts = [_finished(last, plan, whole.nobs) for _, last in ended]
     certified = np.concatenate([c for c, _ in parts])[where]
     factors = [
-        pivoted_factor(np.concatenate(s)[where], f.block_slices, SNAP)
+        pivoted_factor(np.concatenate(s)[where], f.block_slices, SINGULAR)
         for s, f in zip(zip(*(s for _, s in parts)), plan.factors)
     ]
     return _collect(profiled_deviance(whole, factors, reml), certified, evaluations)

@@ -1,6 +1,5 @@
 """The bootstrap: what the estimates would be if the model were the truth."""
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +11,7 @@ from statsmodels_lmm.core.refits import Refits, is_batchable, lifted
 from statsmodels_lmm.core.replicates import Design, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS, interval
-from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.simulation import (
     KINDS,
     check_count,
@@ -24,6 +23,9 @@ from statsmodels_lmm.inference.variance_parameters import (
     in_user_units,
     variance_parameters,
 )
+
+STATISTICS = 10
+"""Largest number of replicates of a piece of work that calls a statistic."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class BootstrapResults:
         Whether the user stopped before `nsim` replicates.
     failures : tuple of str
         Messages of the errors that the statistic raised, each once.
+    ranges : tuple
+        Smallest and largest value of each parameter.
     """
 
     estimates: pd.Series
@@ -75,7 +79,7 @@ class BootstrapResults:
     n_uncertified: int
     interrupted: bool
     failures: tuple = ()
-    _ranges: dict = field(default_factory=dict, repr=False)
+    ranges: tuple = field(default=(), repr=False)
 
     def conf_int(self, method="percentile", alpha=0.05):
         """
@@ -110,7 +114,7 @@ class BootstrapResults:
                 f"method must be one of {', '.join(METHODS)} or all, not {method!r}"
             )
         rows = {}
-        for at, name in enumerate(self.estimates.index):
+        for at, limits in enumerate(self.ranges):
             ends = interval(
                 method,
                 self.estimates.iloc[at],
@@ -119,7 +123,7 @@ class BootstrapResults:
                 self.draw_errors.iloc[:, at].to_numpy(),
                 alpha,
             )
-            rows[at] = np.clip(ends, *self._ranges.get(name, (-np.inf, np.inf)))
+            rows[at] = np.clip(ends, *limits)
         table = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
         table.index = pd.Index(self.estimates.index, name="parameter")
         return table
@@ -131,7 +135,7 @@ class BootstrapResults:
         Parameters
         ----------
         method : str, optional
-            Which intervals, see `conf_int`.
+            Which intervals, one kind of those of `conf_int`.
         alpha : float, optional
             One less the level.
 
@@ -142,11 +146,15 @@ class BootstrapResults:
             replicates less the estimate; std err, their standard deviation; lower
             and upper. The attribute ``attrs`` counts replicates and failures.
         """
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)}, not {method!r}"
+            )
         table = pd.DataFrame(
             {
                 "estimate": self.estimates,
-                "bias": self.draws.mean() - self.estimates,
-                "std err": self.draws.std(ddof=1),
+                "bias": self.draws.mean().to_numpy() - self.estimates,
+                "std err": self.draws.std(ddof=1).to_numpy(),
             }
         )
         table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
@@ -264,7 +272,8 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     Parameters
     ----------
     task : callable
-        Called with seeds; with an attribute ``replicates``.
+        Called with seeds; with attributes ``replicates`` and ``size``, how many to
+        do at once.
     nsim : int
         Number of replicates.
     rng : None, int or numpy.random.Generator
@@ -281,7 +290,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     interrupted : bool
         Whether the user interrupted the work.
     """
-    every, size = seeds(rng, nsim), task.replicates.size
+    every, size = seeds(rng, nsim), task.size
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
     large = not all(is_batchable(d.products) for d in task.replicates.designs)
     heavy = large or getattr(task, "statistic", None) is not None
@@ -300,6 +309,12 @@ class _Task:
     results: Any
     statistic: Any
 
+    @property
+    def size(self):
+        """How many to do at once; fewer if each costs a fit."""
+        size = self.replicates.size
+        return size if self.statistic is None else min(size, STATISTICS)
+
     def __call__(self, sequences):
         """Fits, and values of the statistic or the errors it raised."""
         responses, (fits,) = self.replicates.fit(generators(sequences))
@@ -309,8 +324,7 @@ class _Task:
 
     def _evaluate(self, random_part):
         results = self.results
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet:
             try:
                 model = results.model.with_response(results._fixed_part + random_part)
                 return self.statistic(model.fit(reml=results.reml))
@@ -409,24 +423,21 @@ def replicate_tables(results, fits, numbers):
 
 def estimate_tables(results):
     """Estimates and standard errors of the data as Series, and ranges."""
-    parameters = variance_parameters(results)
+    parameters = variance_parameters(results, average=True)
     table, theta = parameters.estimates(), parameters.theta()
     names = results.model.exog_names
     columns = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
     nothing = np.full(len(names), np.nan)
-    bse = np.asarray(results.bse)
+    # of the fit, whatever its degrees of freedom
+    bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
     values = [results.params, bse, table.values, theta.values]
     errors = [bse, nothing, table.errors(parameters), theta.errors(parameters)]
-    ranges = {f"se {n}": (0.0, np.inf) for n in names}
-    for label in table.labels:
-        ranges[label] = (-1.0, 1.0) if ": cor " in label else (0.0, np.inf)
-    for label in theta.labels:
-        if label.count(".") == 1:
-            ranges[label] = (0.0, np.inf)
+    everywhere, positive = (-np.inf, np.inf), (0.0, np.inf)
+    ranges = [everywhere] * len(names) + [positive] * len(names)
     return (
         pd.Series(np.concatenate(values), columns),
         pd.Series(np.concatenate(errors), columns),
-        ranges,
+        (*ranges, *table.ranges, *theta.ranges),
     )
 
 

@@ -73,6 +73,11 @@ class _Statistics:
     replicates: Replicates
     exog: np.ndarray | None
 
+    @property
+    def size(self):
+        """How many to do at once."""
+        return self.replicates.size
+
     def __call__(self, sequences):
         """One for each seed; NaN where a fit failed."""
         responses, fits = self.replicates.fit(generators(sequences))

@@ -1,6 +1,5 @@
 """Fits without a group of rows, the variances estimated anew."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from statsmodels_lmm.core.case_deletion import Deletions
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import RandomEffects
-from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.variance_parameters import VarianceParameters
 
 PIECES = 32
@@ -56,8 +55,7 @@ class _Task:
 
     def __call__(self, groups):
         """A `CaseRefit` for each group, or why there is none."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet:
             return [self._without(g) for g in groups]
 
     def _without(self, group):

@@ -1,8 +1,11 @@
 """Many independent pieces of work, in one process or in many, with a progress bar."""
 
 import sys
-from contextlib import nullcontext
+import warnings
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from threading import Lock
+from typing import Any
 
 EXTRA = "install it with: pip install 'statsmodels_lmm[parallel]'"
 
@@ -57,9 +60,11 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
     interrupted = False
     bar = _bar(sum(map(len, pieces)), progress)
     try:
-        for found in _results(function, pieces, n_jobs, parallel):
-            done.append(found)
-            bar.update(len(pieces[len(done) - 1]))
+        # threads of this process cannot limit BLAS themselves
+        with one_thread:
+            for found in _results(function, pieces, n_jobs, parallel):
+                done.append(found)
+                bar.update(len(pieces[len(done) - 1]))
     except KeyboardInterrupt:
         if not done:
             raise
@@ -72,15 +77,12 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
 def _results(function, pieces, n_jobs, parallel):
     """What the function returns, as it comes."""
     joblib = _optional("joblib", needed=n_jobs not in (None, 1))
+    if n_jobs is None:
+        n_jobs = _configured(joblib) or (-1 if parallel else 1)
     if joblib is None or n_jobs == 1:
         yield from map(_OneThread(function), pieces)
         return
-    backend, configured = joblib.parallel.get_active_backend()
-    if n_jobs is None and configured == 1:
-        if not parallel:
-            yield from map(_OneThread(function), pieces)
-            return
-        n_jobs = -1
+    backend, _ = joblib.parallel.get_active_backend()
     lazily = getattr(backend, "supports_return_generator", False)
     workers = joblib.Parallel(
         n_jobs=n_jobs, return_as="generator" if lazily else "list"
@@ -88,15 +90,65 @@ def _results(function, pieces, n_jobs, parallel):
     yield from workers(joblib.delayed(_OneThread(function))(p) for p in pieces)
 
 
+def _configured(joblib):
+    """Number of workers that the user configured, None if nothing was said."""
+    if joblib is None:
+        return None
+    unset = joblib.parallel.default_parallel_config
+    # `get_active_backend` does not tell one worker from no word about it
+    config = getattr(joblib.parallel._backend, "config", unset)
+    found = config.get("n_jobs", unset["n_jobs"])
+    return None if found is unset["n_jobs"] else found
+
+
+class _Shared:
+    """A context that threads share: the first one enters it, the last one leaves."""
+
+    def __init__(self, make):
+        self.make, self.count, self.lock = make, 0, Lock()
+        self.context: Any = None
+
+    def __enter__(self):
+        with self.lock:
+            if not self.count:
+                self.context = self.make()
+                self.context.__enter__()
+            self.count += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.count -= 1
+            if not self.count:
+                self.context.__exit__(*error)
+
+
+def _one_thread_of_blas():
+    limits = _optional("threadpoolctl")
+    return nullcontext() if limits is None else limits.threadpool_limits(1)
+
+
+@contextmanager
+def _without_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+one_thread = _Shared(_one_thread_of_blas)
+"""During this BLAS keeps to one thread, so that digits agree; as in every worker."""
+
+quiet = _Shared(_without_warnings)
+"""During this nobody is warned."""
+
+
 class _OneThread:
-    """A function during which BLAS keeps to one thread, so that digits agree."""
+    """A function that is called with one thread of BLAS."""
 
     def __init__(self, function):
         self.function = function
 
     def __call__(self, piece):
-        limits = _optional("threadpoolctl")
-        with nullcontext() if limits is None else limits.threadpool_limits(1):
+        with one_thread:
             return self.function(piece)
 
 

@@ -32,11 +32,14 @@ class Estimates:
         Shape (..., M).
     jacobian : ndarray
         Derivatives in the parameters of `VarianceParameters`, (..., M, m + 1).
+    ranges : list of tuple
+        The range of each.
     """
 
     labels: list
     values: np.ndarray
     jacobian: np.ndarray
+    ranges: list
 
     def covariance(self, parameters):
         """Covariance matrix by the delta method, shape (..., M, M)."""
@@ -106,7 +109,8 @@ class VarianceParameters:
             A correlation with an effect without variance is NaN, and so are the
             derivatives of a standard deviation of zero.
         """
-        labels, values, rows = [], [], []
+        labels, values, rows, ranges = [], [], [], []
+        positive = (-np.inf if scale == "log_sd" else 0.0), np.inf
         for effects, covariance, at in zip(
             self.random, self.covariances, self._positions
         ):
@@ -119,6 +123,7 @@ class VarianceParameters:
                     labels.append(f"{effects.name}: {scale} {names[a]}")
                     values.append(value)
                     rows.append(row)
+                    ranges.append(positive)
                 for a in inside:
                     for b in range(block.start, a):
                         row = self._empty()
@@ -128,11 +133,15 @@ class VarianceParameters:
                         labels.append(f"{effects.name}: cor {names[a]}, {names[b]}")
                         values.append(value)
                         rows.append(row)
+                        ranges.append((-1.0, 1.0))
         row = self._empty()
         value, row[..., -1] = _deviation(np.asarray(self.scale), scale)
         labels.append(RESIDUAL[scale])
         return Estimates(
-            labels, np.stack([*values, value], -1), np.stack([*rows, row], -2)
+            labels,
+            np.stack([*values, value], -1),
+            np.stack([*rows, row], -2),
+            [*ranges, positive],
         )
 
     def theta(self):
@@ -144,7 +153,7 @@ class VarianceParameters:
         Estimates
             The derivatives are NaN for a singular covariance matrix.
         """
-        labels, values, rows = [], [], []
+        labels, values, rows, ranges = [], [], [], []
         scale = np.asarray(self.scale)[..., None, None]
         for effects, covariance, at in zip(
             self.random, self.covariances, self._positions
@@ -169,18 +178,22 @@ class VarianceParameters:
                 values.append(root[..., own, columns])
                 rows.append(row)
                 first = block.start
+                lowest = np.where(own == columns, 0.0, -np.inf)
+                ranges += [(low, np.inf) for low in lowest.tolist()]
                 labels += [
                     f"theta {effects.name}.{names[first + r]}"
                     + ("" if r == c else f".{names[first + c]}")
                     for r, c in zip(own, columns)
                 ]
-        return Estimates(labels, np.concatenate(values, -1), np.concatenate(rows, -2))
+        return Estimates(
+            labels, np.concatenate(values, -1), np.concatenate(rows, -2), ranges
+        )
 
 
 RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
 
 
-def variance_parameters(results):
+def variance_parameters(results, average=False):
     """
     The variances and covariances of a fit with their uncertainty.
 
@@ -188,6 +201,9 @@ def variance_parameters(results):
     ----------
     results : CrossedMixedLMResults
         A fit.
+    average : bool, optional
+        Whether to take the average information, as replicates do, rather than the
+        observed one.
 
     Returns
     -------
@@ -196,7 +212,8 @@ def variance_parameters(results):
     results = getattr(results, "_results", results)
     deviance = results.at_optimum
     information = average_information(deviance)
-    if exact_hessian_is_feasible(deviance.elimination.products.plan):
+    plan = deviance.elimination.products.plan
+    if not average and exact_hessian_is_feasible(plan):
         observed = observed_information(deviance)
         if _is_positive(observed):
             information = observed
