@@ -375,8 +375,10 @@ class CrossedMixedLM(LikelihoodModel):
         other = copy(self)
         other.data = copy(self.data)
         other.endog = other.data.endog = values
-        if labels is not None:
-            values = pd.Series(values, labels, name=getattr(old, "name", None))
+        if isinstance(old, pd.DataFrame):
+            values = pd.DataFrame(values, labels, old.columns)
+        elif labels is not None:
+            values = pd.Series(values, labels, name=old.name)
         other.data.orig_endog = values
         other._cross = None
         return other

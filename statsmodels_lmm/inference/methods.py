@@ -204,6 +204,8 @@ class MixedInference(LikelihoodModelResults):
             For "wald" lower and upper ends of the fixed effects, shape (p, 2); else
             a DataFrame with a row for each parameter.
         """
+        if method != "wald" and df_method is not None:
+            raise ValueError("df_method is for Wald intervals")
         if method == "profile":
             return profile(self, **options).conf_int(alpha)
         if method != "wald":

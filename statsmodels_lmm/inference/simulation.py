@@ -1,5 +1,7 @@
 """New responses from a fitted model, and fits to new responses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -41,7 +43,8 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
         the data of the model, with its weights and offset. Rows of new data have
         the weight 1.
     offset : array_like, optional
-        Offset of new rows, in addition to ``offset(...)`` in the formula.
+        Offset of the rows, in addition to ``offset(...)`` in the formula, as for
+        `predict`.
 
     Returns
     -------
@@ -63,24 +66,18 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
         )
     check_count("nsim", nsim)
     streams = generators(seeds(rng, nsim))
+    used = [] if exog is None else list(results.model.random)
+    rows = new_rows(results, exog, True, used, offset)
     if exog is None:
         kind = "parametric" if random_effects == "new" else "conditional"
-        drawn = random_part(results, kind).draw(streams)
-        mean, labels = results._fixed_part, results.model.data.row_labels
-        complete = np.ones(len(mean), dtype=bool)
+        part = random_part(results, kind)
     else:
-        used = list(results.model.random)
-        rows = new_rows(results, exog, True, used, offset)
-        mean, labels, complete = (
-            rows.fixed_part(results.params),
-            rows.labels,
-            rows.complete,
-        )
-        conditional = random_effects == "conditional"
-        drawn = _new_part(results, rows, conditional).draw(streams)
+        rows = _with_levels(results, rows)
+        part = _new_part(results, rows, random_effects == "conditional")
+    mean, drawn = rows.fixed_part(results.params), part.draw(streams)
     values = np.full((len(mean), nsim), np.nan)
-    values[complete] = drawn.T
-    return pd.DataFrame(values + np.asarray(mean)[:, None], index=labels)
+    values[rows.complete] = drawn.T
+    return pd.DataFrame(values + mean[:, None], index=rows.labels)
 
 
 def random_part(results, kind="parametric"):
@@ -123,6 +120,17 @@ def random_part(results, kind="parametric"):
         residuals,
         1.0 if weights is None else np.sqrt(weights),
     )
+
+
+def _with_levels(results, rows):
+    """New rows without those of which a grouping factor is missing."""
+    known = np.ones(len(rows.design), dtype=bool)
+    for effects in results.model.random:
+        known &= effects.codes_of(rows.frame) != -2
+    complete = rows.complete.copy()
+    complete[complete] = known
+    frame, design = rows.frame[known], rows.design[known]
+    return replace(rows, design=design, complete=complete, frame=frame)
 
 
 def _new_part(results, rows, conditional):

@@ -48,7 +48,9 @@ class Estimates:
     def errors(self, parameters):
         """Standard errors by the delta method, shape (..., M)."""
         half = self.jacobian @ parameters.uncertainty
-        return np.sqrt((half * self.jacobian).sum(axis=-1))
+        variance = (half * self.jacobian).sum(axis=-1)
+        # what the data do not identify has none
+        return np.sqrt(np.where(variance > 0.0, variance, np.nan))
 
 
 @dataclass(frozen=True)
@@ -211,13 +213,16 @@ def variance_parameters(results, average=False):
     """
     results = getattr(results, "_results", results)
     deviance = results.at_optimum
-    information = average_information(deviance)
     plan = deviance.elimination.products.plan
+    known = np.append(_informative(results, plan), True)
+    inside = np.ix_(known, known)
+    information = average_information(deviance)[inside]
     if not average and exact_hessian_is_feasible(plan):
-        observed = observed_information(deviance)
+        observed = observed_information(deviance)[inside]
         if _is_positive(observed):
             information = observed
-    inverse = inverse_information(information)
+    inverse = np.zeros((len(known),) * 2)
+    inverse[inside] = inverse_information(information)
     covariances = tuple(f.covariance for f in deviance.factors)
     return in_user_units(results.model, covariances, deviance.scale, inverse)
 
@@ -280,6 +285,15 @@ def _checked(scale):
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
     return scale
+
+
+def _informative(results, plan):
+    """Which covariance parameters the fixed effects leave anything about."""
+    flags = []
+    for i, factor in zip(plan.order, plan.factors):
+        told = results.model.random[i].name not in results.uninformative
+        flags += [told] * len(lower_triangles(factor.block_slices)[0])
+    return np.array(flags, dtype=bool)
 
 
 def _is_positive(matrix):
