@@ -276,6 +276,10 @@ def random_effect_tests(
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
 
+ranova = random_effect_tests
+"""As lmerTest calls it."""
+
+
 def _reductions(results, reduce_terms):
     """Name of each reduction, and the fit of what is left."""
     model = results.model

@@ -10,8 +10,8 @@ from scipy import stats
 from statsmodels.regression.linear_model import CompareLRTestResult
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.inference.bootstrap_test import simulated_statistics
-from statsmodels_lmm.inference.exact_test import ROUNDING, exact_lr_test
+from statsmodels_lmm.inference.bootstrap_likelihood_ratio import simulated_statistics
+from statsmodels_lmm.inference.exact_likelihood_ratio import ROUNDING, exact_lr_test
 from statsmodels_lmm.inference.nested_models import check_nested, is_mixed, rank_of
 
 METHODS = ("chi2", "mixture", "bootstrap", "exact")

@@ -12,11 +12,12 @@ from statsmodels_lmm.inference.anova import (
     drop1,
     fixed_effect_tests,
     random_effect_tests,
+    ranova,
 )
 from statsmodels_lmm.inference.bootstrap import bootstrap
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS
 from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
-from statsmodels_lmm.inference.exact_test import exact_lr_test
+from statsmodels_lmm.inference.exact_likelihood_ratio import exact_lr_test
 from statsmodels_lmm.inference.explained_variance import icc, r_squared, repeatability
 from statsmodels_lmm.inference.influence import influence
 from statsmodels_lmm.inference.likelihood_ratio import compare
@@ -236,6 +237,7 @@ class MixedInference(LikelihoodModelResults):
     anova = anova
     fixed_effect_tests = fixed_effect_tests
     random_effect_tests = random_effect_tests
+    ranova = ranova
     drop1 = drop1
     drop_fixed = drop_fixed
     drop_random = drop_random

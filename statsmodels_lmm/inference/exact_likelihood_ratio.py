@@ -6,8 +6,8 @@ import numpy as np
 from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.exact_test import null_design, simulate
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.null_distribution import null_design, simulate
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.nested_models import (
     check_same_data,

@@ -17,7 +17,7 @@ from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.simulation import Gaussian, RandomPart
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.bootstrap_test import (
+from statsmodels_lmm.inference.bootstrap_likelihood_ratio import (
     linear_criterion,
     simulated_statistics,
 )
