@@ -45,6 +45,9 @@ MAX_BATCH = 500
 BATCH_ENTRIES = 2**20
 """Numbers that the largest array of one batch holds."""
 
+RESPONSE_ENTRIES = 2**23
+"""Numbers that the responses of one batch hold."""
+
 SETTINGS = Settings(maxiter=100, tol=1e-8)
 """When a refit stops: far below the spread of replicates, above their rounding."""
 
@@ -135,7 +138,8 @@ def batch_size(products):
     m = sum(sum(b * (b + 1) // 2 for b in f.blocks) for f in plan.factors)
     width = m + products.gram.shape[-1] + plan.n_tail
     rows = sum(f.n_columns * (f.k_effects + width) for f in plan.factors)
-    return int(np.clip(BATCH_ENTRIES // rows, 1, MAX_BATCH))
+    fitting = min(BATCH_ENTRIES // rows, RESPONSE_ENTRIES // products.nobs)
+    return int(np.clip(fitting, 1, MAX_BATCH))
 
 
 def with_responses(products, data, responses):
