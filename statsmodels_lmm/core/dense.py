@@ -82,6 +82,39 @@ def product(left, right):
     ).T
 
 
+def times_shared(blocks, matrix):
+    """
+    Blocks of every level times one matrix, by one product for all levels.
+
+    Parameters
+    ----------
+    blocks : ndarray
+        Shape (..., l, a, b).
+    matrix : ndarray
+        Shape (..., b, c).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., l, a, c).
+    """
+    *batch, levels, a, b = blocks.shape
+    out = product(blocks.reshape(*batch, levels * a, b), matrix)
+    return out.reshape(*out.shape[:-2], levels, a, out.shape[-1])
+
+
+def times_each(left, right):
+    """
+    Products of the blocks of every level, shapes (..., l, a, b) and (..., l, b, c).
+
+    NumPy multiplies small matrices fast if they are contiguous, and outer products
+    elementwise.
+    """
+    if left.shape[-1] == 1:
+        return left * right
+    return np.ascontiguousarray(left) @ right
+
+
 def eigh(matrix):
     """Eigenvalues and eigenvectors of a symmetric matrix, batched or not."""
     if matrix.ndim > 2:

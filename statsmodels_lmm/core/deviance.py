@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 
+from statsmodels_lmm.core.dense import times_shared
 from statsmodels_lmm.core.elimination import Elimination, eliminate
 from statsmodels_lmm.core.selected_inverse import selected_inverse
 
@@ -61,26 +62,21 @@ class ProfiledDeviance:
     @cached_property
     def scores(self):
         """Z_i' P y of each factor, shapes (..., l_i, k_i)."""
-        return tuple(
-            (z @ self.contrast[..., None, :, None])[..., 0]
-            for z in self.selected.projected
-        )
+        column = self.contrast[..., None]
+        return tuple(times_shared(z, column)[..., 0] for z in self.selected.projected)
 
     @cached_property
     def modes(self):
         """Conditional modes of each factor, shapes (..., l_i, k_i)."""
-        return tuple(
-            (z @ self.contrast[..., None, :, None])[..., 0] for z in self.selected.modes
-        )
+        column = self.contrast[..., None]
+        return tuple(times_shared(z, column)[..., 0] for z in self.selected.modes)
 
     @cached_property
     def fixed_scores(self):
         """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, (..., l_i, k_i, p)."""
         p = self.fixed_root.shape[-1]
         inverse = np.linalg.inv(self.fixed_root).swapaxes(-1, -2)
-        return tuple(
-            z[..., :p] @ inverse[..., None, :, :] for z in self.selected.projected
-        )
+        return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
 
 
 def profiled_deviance(products, factors, reml):

@@ -26,6 +26,8 @@ from statsmodels_lmm.core.dense import (
     product,
     solve_lower,
     symmetric,
+    times_each,
+    times_shared,
     transpose,
 )
 
@@ -122,18 +124,20 @@ def solve_levels(diagonal, factor):
         Sum of log |I + A S| over the levels, shape (...).
     """
     k = factor.shape[-1]
-    each = factor[..., None, :, :]
     if k == 1:
+        each = factor[..., None, :, :]
         explained = diagonal * each**2
         logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
         return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
-    matrices = transpose(each) @ diagonal @ each
+    # L'A L is (A L)'L
+    matrices = times_shared(transpose(times_shared(diagonal, factor)), factor)
     matrices[..., range(k), range(k)] += 1.0
     inverse, logdet = _inverse_root(matrices)
-    half = inverse @ transpose(each)
+    half = times_shared(inverse, transpose(factor))
     if _is_regular(factor):
-        back = transpose(np.linalg.inv(factor))[..., None, :, :]
-        inner = back @ (transpose(inverse) @ half)
+        # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
+        inner = times_each(transpose(half), inverse)
+        inner = transpose(times_shared(inner, np.linalg.inv(factor)))
     else:
         inner = np.eye(k) - diagonal @ (transpose(half) @ half)
     return half, inner, logdet
@@ -280,10 +284,10 @@ def eliminate(products, chain_factors, tail_factors):
     done = []
     for i, factor in enumerate(chain_factors):
         half, inner, level_logdet = solve_levels(diagonal[i], factor)
-        c = transpose(half) @ half
+        c = times_each(transpose(half), half)
         logdet = logdet + level_logdet
-        half_fixed = half @ fixed[i]
-        c_fixed = transpose(half) @ half_fixed
+        half_fixed = times_each(half, fixed[i])
+        c_fixed = times_each(transpose(half), half_fixed)
         later = range(i + 1, plan.n_chain)
         for j in later:
             parents = plan.parents[i, j]
@@ -369,7 +373,7 @@ def half_forms(elimination, chain_columns, tail_columns):
     columns = list(chain_columns)
     total = 0.0
     for i, factor in enumerate(elimination.factors):
-        c_columns = factor.covariance @ columns[i]
+        c_columns = times_each(factor.covariance, columns[i])
         for j, block in factor.nested.items():
             columns[j] = columns[j] - sum_by_parent(
                 transpose(block) @ c_columns, plan.parents[i, j]
@@ -417,7 +421,7 @@ def times_gram(products, chain_columns, tail_columns):
         Rows of the product of the tail.
     """
     plan = products.plan
-    out = [a @ t for a, t in zip(products.diagonal, chain_columns)]
+    out = [times_each(a, t) for a, t in zip(products.diagonal, chain_columns)]
     for (i, j), block in products.nested.items():
         parents = plan.parents[i, j]
         out[i] = out[i] + block @ chain_columns[j].take(parents, axis=-3)

@@ -18,6 +18,7 @@ from statsmodels_lmm.core.dense import (
     solve_lower,
     solve_upper,
     symmetric,
+    times_each,
     transpose,
 )
 from statsmodels_lmm.core.elimination import (
@@ -113,8 +114,8 @@ def selected_inverse(elimination):
             linked = linked - factor.nested[j] @ modes[j].take(up[j], axis=-3)
         if tail:
             linked = linked - factor.coupling.times(tail.columns)
-        modes[i] = factor.covariance @ linked
-        projected[i] = factor.inner @ linked
+        modes[i] = times_each(factor.covariance, linked)
+        projected[i] = times_each(factor.inner, linked)
 
         through = {
             m: sum(factor.nested[j] @ between_ancestors(i, j, m) for j in later)
@@ -137,7 +138,7 @@ def selected_inverse(elimination):
             quadratic = term if quadratic is None else quadratic + term
             blocks[i, j] = -factor.covariance @ through[j]
         blocks[i, i] = factor.covariance
-        sums[i] = factor.inner @ factor.diagonal
+        sums[i] = times_each(factor.inner, factor.diagonal)
         if quadratic is not None:
             blocks[i, i] = factor.covariance + (
                 factor.covariance @ quadratic @ factor.covariance

@@ -209,9 +209,11 @@ def bootstrap(
         modes and residuals of the fit, stretched to the estimated variances
         (Carpenter, Goldstein and Rasbash 2003).
     n_jobs : int, optional
-        Number of workers, as in joblib. By default small models are fitted at once
-        as one array computation, and large ones by all processors or as
-        ``joblib.parallel_config`` says: processes, threads, Dask, Ray.
+        Number of workers, as in joblib. Default is what ``joblib.parallel_config``
+        says: processes, threads, Dask, Ray. If it says nothing, small models are
+        fitted many at once as one array computation, a few such batches in threads;
+        large ones, and every replicate if there is a `statistic`, by processes on
+        all processors.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
@@ -294,7 +296,9 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
     large = not all(is_batchable(d.products) for d in task.replicates.designs)
     heavy = large or getattr(task, "statistic", None) is not None
-    found, interrupted = run(task, pieces, n_jobs, progress, parallel=heavy)
+    # a batch spends its time in NumPy, which lets other threads run
+    parallel = heavy or (len(pieces) > 1 and "threads")
+    found, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
         done = sum(map(len, pieces[: len(found)]))
         warn(f"interrupted after {done} of {nsim} replicates", DataWarning)

@@ -35,12 +35,13 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
         Pieces of work.
     n_jobs : int, optional
         Number of workers, as in joblib. Default is what ``joblib.parallel_config``
-        says. If it says nothing, one, or all processors if `parallel`.
+        says. If it says nothing, all processors if `parallel`, else one.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
-    parallel : bool, optional
-        Whether a piece is worth a process.
+    parallel : bool or "threads", optional
+        Whether a piece is worth a process, or at least a thread. The user's joblib
+        backend comes first.
 
     Returns
     -------
@@ -82,11 +83,11 @@ def _results(function, pieces, n_jobs, parallel):
     if joblib is None or n_jobs == 1:
         yield from map(_OneThread(function), pieces)
         return
-    backend, _ = joblib.parallel.get_active_backend()
+    prefer = "threads" if parallel == "threads" else None
+    backend, _ = joblib.parallel.get_active_backend(prefer=prefer)
     lazily = getattr(backend, "supports_return_generator", False)
-    workers = joblib.Parallel(
-        n_jobs=n_jobs, return_as="generator" if lazily else "list"
-    )
+    how = "generator" if lazily else "list"
+    workers = joblib.Parallel(n_jobs=n_jobs, return_as=how, prefer=prefer)
     yield from workers(joblib.delayed(_OneThread(function))(p) for p in pieces)
 
 
