@@ -71,6 +71,7 @@ class CrossedMixedLMResults(MixedInference):
         root = data.to_fixed @ inverse.T
         covariance = np.full((len(params),) * 2, np.nan)
         covariance[np.ix_(data.kept, data.kept)] = root @ root.T
+        self._fixed_root = root
         scale = float(deviance.scale) * data.response_scale**2
         super().__init__(
             model,

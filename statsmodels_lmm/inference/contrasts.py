@@ -7,6 +7,8 @@ from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
+from statsmodels_lmm.inference.degrees_of_freedom import inference
+
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 """Methods that give every contrast of the fixed effects its degrees of freedom."""
 
@@ -72,32 +74,45 @@ def wald_test(results, r_matrix, *args, **kwargs):
     r_matrix : array_like, str or tuple
         The constraints.
     *args, **kwargs
-        Passed on to statsmodels.
+        As for statsmodels. With a covariance matrix the test is that of statsmodels.
 
     Returns
     -------
     ContrastResults
-        An F test with the degrees of freedom of `results`, if those are of the
-        contrast and no covariance is given.
+        An F test with the degrees of freedom of `results` if those are finite or
+        ``use_f`` is True; else a chi-squared test.
+
+    Raises
+    ------
+    DataError
+        If some constraints depend on others but their values do not.
     """
-    small = results.df_method in SMALL_SAMPLE
-    own = small and not _has_covariance(args, kwargs)
-    if not small and not results.dropped:
-        return LikelihoodModelResults.wald_test(results, r_matrix, *args, **kwargs)
     coefficients, values, possible = linear_constraints(results, r_matrix)
-    if not possible.any():
-        return ContrastResults(
-            chi2=np.nan, df_denom=0, statistic=np.nan, distribution="chi2"
-        )
     coefficients, values = coefficients[possible], values[possible]
-    if own:
-        test = results.inference.f_test(coefficients, values)
-        statistic = test.statistic
-        if not kwargs.get("scalar"):
-            statistic = np.array([[statistic]])
-        return ContrastResults(F=statistic, df_num=test.df_num, df_denom=test.df_denom)
-    left = coefficients, values
-    return LikelihoodModelResults.wald_test(estimable(results), left, *args, **kwargs)
+    if _has_covariance(args, kwargs) and len(coefficients):
+        left = coefficients, values
+        return LikelihoodModelResults.wald_test(
+            estimable(results), left, *args, **kwargs
+        )
+    found = inference(results, results.df_method)
+    test = found.f_test(coefficients, values)
+    use_f = kwargs.get("use_f")
+    if results.use_t if use_f is None else use_f:
+        statistic, df = test.statistic, test.df_denom
+        if np.isinf(df):
+            df = results.df_resid
+    else:
+        statistic, df = test.unscaled * test.df_num if test.df_num else np.nan, None
+    if not kwargs.get("scalar"):
+        statistic = np.array([[statistic]])
+    if df is None:
+        return ContrastResults(
+            chi2=statistic,
+            df_denom=test.df_num,
+            statistic=statistic,
+            distribution="chi2",
+        )
+    return ContrastResults(F=statistic, df_num=test.df_num, df_denom=df)
 
 
 def t_test(results, r_matrix, *args, **kwargs):
@@ -111,28 +126,32 @@ def t_test(results, r_matrix, *args, **kwargs):
     r_matrix : array_like, str or tuple
         The contrasts.
     *args, **kwargs
-        Passed on to statsmodels.
+        As for statsmodels. With a covariance matrix the test is that of statsmodels.
 
     Returns
     -------
     ContrastResults
-        With the degrees of freedom of `results` for each contrast, if those are of
-        the contrast and no covariance is given.
+        With the degrees of freedom of `results` for each contrast.
     """
-    small = results.df_method in SMALL_SAMPLE
-    own = small and not _has_covariance(args, kwargs)
-    if not small and not results.dropped:
-        return LikelihoodModelResults.t_test(results, r_matrix, *args, **kwargs)
     coefficients, values, possible = linear_constraints(results, r_matrix)
     left = coefficients, values
-    other = estimable(results)
-    tested = LikelihoodModelResults.t_test(other, left, *args, **kwargs)
-    if own:
-        df = np.array([results.inference.df(c) for c in coefficients])
-        df = df.reshape(np.shape(tested.tvalue))
-        tested = ContrastResults(
-            effect=tested.effect, t=tested.tvalue, sd=tested.sd, df_denom=df
-        )
+    tested = LikelihoodModelResults.t_test(estimable(results), left, *args, **kwargs)
+    if not _has_covariance(args, kwargs):
+        found = inference(results, results.df_method)
+        errors = np.sqrt(found.variances(coefficients)).reshape(np.shape(tested.sd))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = (tested.effect - values).reshape(np.shape(tested.tvalue)) / errors
+        if tested.distribution == "t":
+            df = np.array([found.df(c) for c in coefficients])
+            df = np.where(np.isinf(df), results.df_resid, df)
+            df = df.reshape(np.shape(tested.tvalue))
+            tested = ContrastResults(
+                effect=tested.effect, t=ratios, sd=errors, df_denom=df
+            )
+        else:
+            tested = ContrastResults(
+                effect=tested.effect, statistic=ratios, sd=errors, distribution="norm"
+            )
     for name in ("effect", "sd", "tvalue", "statistic", "pvalue"):
         numbers = np.array(getattr(tested, name), dtype=float)
         shape = numbers.shape

@@ -105,6 +105,30 @@ class FixedInference:
         whitened = contrast[np.isfinite(self.params)] @ self.root
         return float(contrast_df(self.uncertain.slopes, whitened))
 
+    def variances(self, contrasts):
+        """
+        Variances of contrasts of the fixed effects.
+
+        Found from a square root of the covariance: columns of X with a large mean
+        would cost their quadratic form most of its digits.
+
+        Parameters
+        ----------
+        contrasts : array_like
+            Coefficients, shape (q, p); those of dropped columns do not count.
+
+        Returns
+        -------
+        ndarray
+            Shape (q,).
+        """
+        kept = np.isfinite(self.params)
+        whitened = self._contrasts(contrasts)[:, kept] @ self.root
+        inner = whitened
+        if self.uncertain is not None:
+            inner = whitened @ self.uncertain.covariance
+        return self.scale * (inner * whitened).sum(axis=1)
+
     def f_test(self, contrasts, values=0.0):
         """
         Test that some contrasts of the fixed effects have given values.
@@ -219,10 +243,9 @@ def inference(results, df_method=None):
 def _inference(results, method):
     covariance = results.normalized_cov_params * results.scale
     kept = np.isfinite(results.params)
+    root = results._fixed_root
     if method in ("asymptotic", "residual"):
         df = results.df_resid if method == "residual" else np.inf
-        inside = np.ix_(kept, kept)
-        root = np.linalg.cholesky(results.normalized_cov_params[inside])
         return FixedInference(
             method, results.params, covariance, results.scale, root, df
         )
@@ -231,9 +254,7 @@ def _inference(results, method):
             "Kenward and Roger's method is defined for REML: refit with reml=True"
         )
     require_data(results.model, f"df_method={method!r}")
-    data, _ = results.model._sufficient_statistics()
     deviance = results.at_optimum
-    root = data.to_fixed @ np.linalg.inv(deviance.fixed_root).T
     if method == "satterthwaite":
         uncertain = satterthwaite(deviance)
     else:

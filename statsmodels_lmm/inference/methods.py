@@ -64,8 +64,8 @@ class MixedInference(LikelihoodModelResults):
         CrossedMixedLMResults
         """
         other = copy(self)
-        other._cache = {}
         other.inference = degrees_of_freedom.inference(self, df_method)
+        other._cache = {("df", other.inference.method): other.inference}
         other.df_method = other.inference.method
         # statsmodels takes this before the one of the fit, which stays
         other.cov_params_default = other.inference.covariance

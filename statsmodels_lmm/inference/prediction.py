@@ -17,7 +17,6 @@ from statsmodels_lmm.inference.prediction_rows import (
 from statsmodels_lmm.inference.prediction_variance import (
     draw_variance,
     error_variance,
-    fixed_variance,
 )
 
 
@@ -242,7 +241,7 @@ def get_prediction(
         else no_effects(effects, rows)
         for effects, take in factors
     ]
-    covariance, distribution = _fixed_inference(results, rows, df_method)
+    found, distribution = _fixed_inference(results, rows, df_method)
     inside, mean = rows.complete, rows.fixed_part(results.params)
     variance, var_obs = np.full(len(inside), np.nan), None
     if conditional:
@@ -251,7 +250,7 @@ def get_prediction(
         variance[inside] = error_variance(results, rows.design, parts)
         variance[np.isnan(mean)] = np.nan
     else:
-        variance[inside] = fixed_variance(covariance, rows.design)
+        variance[inside] = found.variances(rows.design)
     if new_observation:
         var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
         var_obs[inside] += draw_variance(results, [part.left_out for part in parts])
@@ -262,17 +261,16 @@ def get_prediction(
 
 
 def _fixed_inference(results, rows, df_method):
-    """Covariance of the fixed effects, and the distribution of the quantiles."""
-    covariance = results.normalized_cov_params * results.scale
+    """What is known of the fixed effects, and the distribution of the quantiles."""
+    found = inference(results, df_method)
     if df_method not in SMALL_SAMPLE:
         dist = "t" if df_method == "residual" else None
-        return covariance, {"df": results.df_resid, "dist": dist}
-    found = inference(results, df_method)
+        return found, {"df": results.df_resid, "dist": dist}
     estimable = rows.design * np.isfinite(results.params)
     contrasts, each = np.unique(estimable, axis=0, return_inverse=True)
     df = np.full(len(rows.complete), np.nan)
     df[rows.complete] = np.array([found.df(c) for c in contrasts])[each.ravel()]
-    return found.covariance, {"df": df, "dist": "t"}
+    return found, {"df": df, "dist": "t"}
 
 
 def _row_weights(results, rows, exog, weights):

@@ -16,25 +16,6 @@ from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_var
 from statsmodels_lmm.validation import require_data
 
 
-def fixed_variance(covariance, design):
-    """
-    Variance of x'beta_hat, x' Cov(beta_hat) x.
-
-    Parameters
-    ----------
-    covariance : ndarray
-        Covariance of the fixed effects, NaN for dropped ones, shape (p, p).
-    design : ndarray
-        Shape (m, p).
-
-    Returns
-    -------
-    ndarray
-        Shape (m,).
-    """
-    return ((design @ np.nan_to_num(covariance)) * design).sum(axis=1)
-
-
 def error_variance(results, design, parts):
     """
     Variance of x'(beta_hat - beta) + z'(b_hat - b).

@@ -21,6 +21,7 @@ from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.core import memory
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.inference import prediction as prediction_module
 from statsmodels_lmm.inference.prediction import get_prediction
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 
@@ -706,12 +707,18 @@ def test_degrees_of_freedom_of_each_row(method, data, new, monkeypatch):
         asked.append(np.array(contrast))
         return 5.0 + contrast @ contrast
 
+    def variances(rows):
+        return np.einsum("ij,jk,ik->i", rows, np.asarray(covariance), rows)
+
     def inference(results, df_method):
+        if df_method is None:
+            return true_inference(results, df_method)
         assert results is result._results
         assert df_method == method
-        return SimpleNamespace(covariance=covariance, df=df)
+        return SimpleNamespace(df=df, variances=variances)
 
-    monkeypatch.setattr("statsmodels_lmm.inference.prediction.inference", inference)
+    true_inference = prediction_module.inference
+    monkeypatch.setattr(prediction_module, "inference", inference)
     rows = pd.concat([new, new.assign(x=np.nan)[:1]], ignore_index=True)
     found = get_prediction(result, rows, df_method=method)
     design = Case("crossed", data).fixed(new)
