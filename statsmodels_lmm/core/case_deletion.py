@@ -36,6 +36,9 @@ from statsmodels_lmm.core.standardize import standardize
 MAX_COLUMNS = 3000
 """Columns up to which a dense block of K is formed."""
 
+NOTHING = 1e-14
+"""Share of a direction of X in the rows left that counts as none."""
+
 NEARLY_REDUNDANT = 1e-6
 """Share of a direction of X below which the rest is evaluated by itself."""
 
@@ -291,13 +294,16 @@ def _evaluate_rest(deviance, data, keep):
     """Change, covariance and scale from the criterion of the rows that are kept."""
     p = data.exog.shape[1]
     nothing = np.full(p, np.nan), np.full((p, p), np.nan), np.nan
-    if keep.sum() <= p:
+    inside = data.exog[keep]
+    share = np.linalg.eigvalsh(inside.T @ inside / len(keep)).min(initial=1.0)
+    # what remains of a column may be its rounding only
+    if keep.sum() <= p or share <= NOTHING:
         return nothing
     factors = []
     for f in deviance.elimination.products.plan.factors:
         levels, codes = np.unique(f.codes[keep], return_inverse=True)
         factors.append(GroupedEffects(codes, len(levels), f.effects[keep], f.blocks))
-    rest = standardize(data.endog[keep], data.exog[keep], factors)
+    rest = standardize(data.endog[keep], inside, factors)
     if len(rest.kept) < p:
         return nothing
     products = cross_products(rest.endog, rest.exog, rest.factors)

@@ -3,6 +3,7 @@
 import numpy as np
 from statsmodels.regression.linear_model import WLS
 
+from statsmodels_lmm.core.standardize import constant_column, independent_columns
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.validation import require_data
 
@@ -29,6 +30,10 @@ def check_nested(full, restricted):
         If the data differ or the models are not nested.
     """
     mixed = is_mixed(restricted)
+    if not is_mixed(full):
+        raise DataError(
+            "the models are not nested: the larger one has no random effects"
+        )
     if not mixed and not isinstance(restricted.model, WLS):
         raise DataError(
             f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
@@ -126,9 +131,20 @@ def spans(x, x0):
     -------
     bool
     """
+    size = np.sqrt((x0**2).sum(axis=0))
+    constant = constant_column(x)
+    if constant is not None:
+        # a large mean hides what else there is in a column
+        x = np.delete(x - x.mean(axis=0), constant, axis=1)
+        x0 = x0 - x0.mean(axis=0)
     scale = np.sqrt((x0**2).sum(axis=0))
-    rest = x0 - x @ np.linalg.lstsq(x, x0, rcond=None)[0]
-    return bool((np.sqrt((rest**2).sum(axis=0)) <= 1e-7 * scale).all())
+    norms = np.sqrt((x**2).sum(axis=0))
+    unit = x / np.where(norms > 0.0, norms, 1.0)
+    basis = np.linalg.qr(unit[:, independent_columns(unit)])[0]
+    rest = x0 - basis @ (basis.T @ x0)
+    rest -= basis @ (basis.T @ rest)
+    left = np.sqrt((rest**2).sum(axis=0))
+    return bool((left <= np.maximum(1e-7 * scale, 1e-13 * size)).all())
 
 
 def rank_of(results):

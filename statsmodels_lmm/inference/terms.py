@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+import pandas as pd
 
 from statsmodels_lmm.compat import (
     categorical_factors,
@@ -98,6 +99,8 @@ def fixed_terms(results):
             + ", ".join(model.data.lost)
         )
     coded = categorical_factors(spec, engine)
+    frame = model.data.frame
+    coded |= {str(c) for c in frame.columns if pd.api.types.is_bool_dtype(frame[c])}
     found = []
     for name, columns, factors in term_columns(spec, engine):
         categorical = coded.intersection(factors)
@@ -194,9 +197,15 @@ def hypotheses(results, type=3):
     kept = np.isfinite(results.params)
     every = fixed_terms(results)
     terms = tuple(t for t in every if kept[list(t.columns)].any())
+    if any(t.is_constant for t in terms):
+        # every hypothesis is orthogonal to the constant, which a large mean hides
+        x = _centered(x, [t.columns[0] for t in terms if t.is_constant])
     basis, _ = np.linalg.qr(_unit_columns(x[:, kept]))
     back = basis.T @ x * kept
-    find = _marginal(results, terms, basis) if kind == 3 else _added(x, terms, basis)
+    if kind == 3:
+        find = _marginal(results, x, terms, basis)
+    else:
+        find = _added(x, terms, basis)
     found = {t.name: np.zeros((0, len(kept))) for t in every if not t.is_constant}
     alone = sum(not t.is_constant for t in terms) == 1
     for at, term in enumerate(terms):
@@ -209,7 +218,8 @@ def hypotheses(results, type=3):
         containing = [o.name for o in terms if o.contains(term)]
         rows = find(term.name, others, containing) @ back
         own = [at for at in term.columns if kept[at]]
-        found[term.name] = _canonical_rows(rows, own, kind == 1 or alone)
+        triangular = kind == 1 or alone or (kind == 2 and bool(containing))
+        found[term.name] = _canonical_rows(rows, own, triangular)
     return found
 
 
@@ -220,7 +230,8 @@ def _canonical_rows(rows, own, triangular):
     Any combinations state the same hypothesis and have the same F. But Satterthwaite's
     degrees of freedom of several rows depend on them, so those of lmerTest are taken:
     each row is 1 in a column of the term and 0 in those before it; unless triangular,
-    as for type 1 and for a term that stands alone, it is 0 in those after it, too.
+    as for type 1, for contained terms in type 2 and for a term that stands alone, it
+    is 0 in those after it, too.
     """
     if not len(rows):
         return rows
@@ -232,6 +243,13 @@ def _canonical_rows(rows, own, triangular):
         basis, triangle = np.linalg.qr(block)
         return basis.T @ rows / np.diag(triangle)[:, None]
     return np.linalg.solve(block, rows)
+
+
+def _centered(x, constants):
+    """The columns less their means, but for constants."""
+    means = x.mean(axis=0)
+    means[constants] = 0.0
+    return x - means
 
 
 def _added(x, terms, basis):
@@ -246,9 +264,9 @@ def _added(x, terms, basis):
     return find
 
 
-def _marginal(results, terms, basis):
+def _marginal(results, x, terms, basis):
     """A function that finds the directions of a hypothesis of type 3."""
-    spans = _full_codings(results, terms, basis)
+    spans = _full_codings(results, x, terms, basis)
     coefficients = _stack(spans, [t.name for t in terms], len(basis.T))
 
     def find(term, others, containing):
@@ -263,7 +281,7 @@ def _marginal(results, terms, basis):
     return find
 
 
-def _full_codings(results, terms, basis):
+def _full_codings(results, x, terms, basis):
     """
     The columns of each term with an indicator for every level, in a basis of X.
 
@@ -275,13 +293,14 @@ def _full_codings(results, terms, basis):
         factors = {
             name: _factor_columns(model.data, name, name in term.categorical)
             for term in terms
+            if term.categorical
             for name in term.factors
         }
     spans = {}
     for term in terms:
-        own = _unit_columns(model.exog[:, list(term.columns)])
+        own = _unit_columns(x[:, list(term.columns)])
         full = own
-        if factors and term.factors:
+        if factors and term.categorical:
             parts = [factors[name] for name in sorted(term.factors)]
             full = reduce(_row_products, parts)
         inside = basis.T @ full
