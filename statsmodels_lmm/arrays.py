@@ -49,6 +49,43 @@ def row_values(values, data, what):
     return values
 
 
+def aligned(values, labels, what):
+    """
+    The values of a Series in the order of some rows; anything else as it is.
+
+    Parameters
+    ----------
+    values : Series or array_like
+        The values.
+    labels : Index or None
+        Labels of the rows.
+    what : str
+        What the values are.
+
+    Returns
+    -------
+    Series or array_like
+
+    Raises
+    ------
+    DataError
+        If the labels of the Series are others.
+    """
+    if not isinstance(values, pd.Series) or labels is None:
+        return values
+    labels, given = pd.Index(labels), values.index
+    if given.equals(labels):
+        return values
+    if given.is_unique and labels.isin(given).all():
+        return values.loc[labels]
+    if isinstance(given, pd.RangeIndex) and len(given) == len(labels):
+        return values
+    raise DataError(
+        f"the labels of {what} are not those of the rows of the model, or repeated in "
+        "another order; give an array of the rows' values"
+    )
+
+
 def take_rows(values, rows, n_rows):
     """
     Some rows of an array that is as long as the data; anything else as it is.

@@ -8,6 +8,7 @@ from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.arrays import (
+    aligned,
     complete_rows,
     row_values,
     take_rows,
@@ -359,10 +360,12 @@ class CrossedMixedLM(LikelihoodModel):
         require_data(self, "another response")
         old = self.data.orig_endog
         labels = getattr(old, "index", None)
-        if isinstance(endog, pd.Series) and labels is not None:
-            if endog.index.is_unique and labels.isin(endog.index).all():
-                endog = endog.loc[labels]
-        values = np.array(endog, dtype=float)
+        try:
+            values = np.array(aligned(endog, labels, "the response"), dtype=float)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, DataError):
+                raise
+            raise DataError("the response must be numeric") from None
         if values.shape != (self.nobs,):
             raise DataError(
                 f"the response has shape {values.shape}, the model {self.nobs} rows"

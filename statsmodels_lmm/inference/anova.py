@@ -14,7 +14,7 @@ from statsmodels_lmm.inference.likelihood_ratio import (
     compare,
     compare_models,
 )
-from statsmodels_lmm.inference.nested_models import is_mixed, spans
+from statsmodels_lmm.inference.nested_models import as_fit, spans
 from statsmodels_lmm.inference.reduced_models import (
     drop_fixed,
     drop_random,
@@ -59,7 +59,7 @@ def anova(*fits, type=None, df_method=None, **options):
     if options:
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
     type = 3 if type is None else type
-    results = getattr(fits[0], "_results", fits[0])
+    results = as_fit(fits[0])
     if df_method is None:
         chosen = results.df_method != "asymptotic"
         df_method = results.df_method if chosen else "satterthwaite"
@@ -258,8 +258,7 @@ def random_effect_tests(
     entropy = int(np.random.default_rng(rng).integers(2**63))
     rows = {"<none>": (results.n_params, results.llf, results.aic) + (np.nan,) * 4}
     for name, restricted in _reductions(results, reduce_terms):
-        mixed = is_mixed(restricted)
-        pair = Comparison(results, restricted if mixed else None)
+        pair = Comparison(results, getattr(restricted, "_results", restricted))
         try:
             test = pair.test(how, nsim, entropy, n_jobs, progress)
             pvalue = test.pvalue
@@ -281,17 +280,18 @@ ranova = random_effect_tests
 
 
 def _reductions(results, reduce_terms):
-    """Name of each reduction, and the fit of what is left."""
+    """Name of each reduction, and the fit of what is left, None without any."""
     model = results.model
     if not has_formula(model):
         for effects in model.random:
-            yield effects.name, _raw(drop_random(results, effects.name))
+            alone = len(model.random) == 1
+            yield effects.name, None if alone else drop_random(results, effects.name)
         return
     terms = model._parsed.random
     for at, term in enumerate(terms):
         names = [n for n in term_names(term.effects) if n != "1"]
         if not names or not reduce_terms:
-            yield str(term), _raw(with_random(results, [*terms[:at], *terms[at + 1 :]]))
+            yield str(term), _fit_of(results, [*terms[:at], *terms[at + 1 :]])
             continue
         for name in names:
             reduced = without_effect(term, name)
@@ -301,7 +301,7 @@ def _reductions(results, reduce_terms):
                 # without an intercept the indicators of a factor have one in them
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
             others = [*terms[:at], *left, *terms[at + 1 :]]
-            yield f"{name} in {term}", _raw(with_random(results, others))
+            yield f"{name} in {term}", _fit_of(results, others)
 
 
 def _has_intercept(grouping, terms):
@@ -323,5 +323,6 @@ def _spans_constant(model, term):
     return False
 
 
-def _raw(fit):
-    return getattr(fit, "_results", fit)
+def _fit_of(results, terms):
+    """The fit with these random effects; None if there are none."""
+    return with_random(results, terms) if terms else None

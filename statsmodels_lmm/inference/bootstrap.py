@@ -15,6 +15,7 @@ from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.simulation import (
     KINDS,
     check_count,
+    fit_like,
     generators,
     random_part,
     seeds,
@@ -103,16 +104,31 @@ class BootstrapResults:
             Replicates without a correlation (a standard deviation is zero) are left
             out of its intervals. NaN where a method does not apply, such as
             intervals that need the standard error of a standard deviation of zero.
+
+        Warns
+        -----
+        DataWarning
+            If there are fewer replicates than the quantiles at the ends ask for.
         """
         if not 0.0 < alpha < 1.0:
             raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
-        if method == "all":
-            tables = {m: self.conf_int(m, alpha) for m in METHODS}
-            return pd.concat(tables, axis=1, names=["method", "end"])
-        if method not in METHODS:
+        if method not in (*METHODS, "all"):
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)} or all, not {method!r}"
             )
+        tail = (len(self.draws) + 1) * alpha / 2.0
+        if tail < 1.0 - 1e-9 and method not in ("wald", "normal"):
+            warn(
+                f"{len(self.draws)} replicates say little about intervals of level "
+                f"{1.0 - alpha:g}: {np.ceil(2.0 / alpha - 1.0):.0f} would be enough",
+                DataWarning,
+            )
+        if method == "all":
+            tables = {m: self._intervals(m, alpha) for m in METHODS}
+            return pd.concat(tables, axis=1, names=["method", "end"])
+        return self._intervals(method, alpha)
+
+    def _intervals(self, method, alpha):
         rows = {}
         for at, limits in enumerate(self.ranges):
             ends = interval(
@@ -248,6 +264,8 @@ def bootstrap(
     check_count("nsim", nsim)
     if type not in KINDS:
         raise ValueError(f"type must be one of {', '.join(KINDS)}, not {type!r}")
+    if not (statistic is None or callable(statistic)):
+        raise TypeError(f"statistic must be a function of results, not {statistic!r}")
     replicates = Replicates(random_part(results, type), (design_of(results),))
     task = _Task(replicates, None if statistic is None else results, statistic)
     found, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
@@ -331,7 +349,7 @@ class _Task:
         with quiet:
             try:
                 model = results.model.with_response(results._fixed_part + random_part)
-                return self.statistic(model.fit(reml=results.reml))
+                return self.statistic(fit_like(results, model))
             except Exception as error:
                 return error
 
@@ -345,8 +363,11 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
     errors = [v for v in values if isinstance(v, Exception)]
     failures = tuple(dict.fromkeys(f"{e.__class__.__name__}: {e}" for e in errors))
     if not works.any():
-        reason = f": {failures[0]}" if failures else ""
-        raise DataError(f"none of {len(works)} replicates could be fitted{reason}")
+        if not fitted.any():
+            raise DataError(f"none of {len(works)} replicates could be fitted")
+        raise DataError(
+            f"the statistic failed in all of {len(works)} replicates: {failures[0]}"
+        )
     numbers = np.flatnonzero(works)
     fits = fits.take(numbers)
     draws, draw_errors = replicate_tables(results, fits, numbers)

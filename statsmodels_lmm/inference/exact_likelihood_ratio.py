@@ -10,11 +10,13 @@ from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.null_distribution import null_design, simulate
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.nested_models import (
+    as_fit,
     check_same_data,
     contains,
     rank_of,
     spans,
 )
+from statsmodels_lmm.inference.simulation import check_count
 from statsmodels_lmm.validation import require_data
 
 ROUNDING = 1e-12
@@ -117,10 +119,9 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     >>> round(exact_lr_test(full, rng=0).statistic, 4)
     107.1986
     """
-    if not isinstance(nsim, int | np.integer) or nsim < 1:
-        raise ValueError(f"nsim must be an integer of at least 1, not {nsim!r}")
-    full = getattr(full, "_results", full)
-    restricted = getattr(restricted, "_results", restricted)
+    check_count("nsim", nsim)
+    full = as_fit(full)
+    restricted = None if restricted is None else as_fit(restricted)
     _check_models(full, restricted)
     at, block = _tested_block(full, restricted)
     k_tested = 0 if restricted is None else int(rank_of(full) - rank_of(restricted))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.arrays import aligned
 from statsmodels_lmm.core.case_deletion import Deletions, delete_groups, delete_rows
 from statsmodels_lmm.core.standardize import independent_columns
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
@@ -345,10 +346,7 @@ def _groups(model, group):
 
 def _label_values(model, group):
     """Labels of the rows used, as a Series."""
-    rows = model.data.row_labels
-    if isinstance(group, pd.Series) and rows is not None:
-        if group.index.is_unique and pd.Index(rows).isin(group.index).all():
-            group = group.loc[rows]
+    group = aligned(group, model.data.row_labels, "group")
     name = getattr(group, "name", None)
     values = group.array if hasattr(group, "array") else group
     if not isinstance(values, pd.api.extensions.ExtensionArray):

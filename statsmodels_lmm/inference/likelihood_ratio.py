@@ -12,7 +12,14 @@ from statsmodels.regression.linear_model import CompareLRTestResult
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.bootstrap_likelihood_ratio import simulated_statistics
 from statsmodels_lmm.inference.exact_likelihood_ratio import ROUNDING, exact_lr_test
-from statsmodels_lmm.inference.nested_models import check_nested, is_mixed, rank_of
+from statsmodels_lmm.inference.nested_models import (
+    as_fit,
+    check_nested,
+    check_same_data,
+    is_mixed,
+    rank_of,
+)
+from statsmodels_lmm.inference.simulation import check_count
 
 METHODS = ("chi2", "mixture", "bootstrap", "exact")
 
@@ -112,10 +119,7 @@ class Comparison:
         -------
         LikelihoodRatioResult
         """
-        if method not in METHODS:
-            raise ValueError(
-                f"method must be one of {', '.join(METHODS)}, not {method!r}"
-            )
+        _check_options(method, nsim)
         counts, draws = self.counts, None
         df = sum(counts)
         if df <= 0 or counts[1] < 0:
@@ -196,8 +200,8 @@ def compare(
     DataWarning
         If fits by REML are refitted.
     """
-    full = getattr(full, "_results", full)
-    restricted = getattr(restricted, "_results", restricted)
+    full, restricted = as_fit(full), as_fit(restricted)
+    _check_options(method, nsim)
     check_nested(full, restricted)
     refitted = False
     if method != "exact":  # which compares restricted likelihoods of OLS fits, too
@@ -241,7 +245,7 @@ def comparable_fits(fits):
 
 
 def compare_models(
-    *fits, method="chi2", nsim=1000, rng=None, n_jobs=None, progress=None
+    *fits, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None
 ):
     """
     Likelihood-ratio tests of several nested models, as lme4's ``anova(m0, m1, ...)``.
@@ -263,7 +267,12 @@ def compare_models(
         model before statistic, df, pvalue and pvalue_mixture. The attribute
         ``attrs["refitted"]`` says whether fits by REML were refitted.
     """
-    raw = [getattr(r, "_results", r) for r in fits]
+    raw = [as_fit(r) for r in fits]
+    if len(raw) < 2:
+        raise TypeError("give at least two fitted models")
+    _check_options(method, nsim)
+    for fit in raw[1:]:
+        check_same_data(raw[0], fit)
     raw, refitted = comparable_fits(raw)
     raw = sorted(raw, key=_n_params)
     rows = []
@@ -288,6 +297,13 @@ def compare_models(
     table = pd.DataFrame(rows, index=pd.Index(map(_name, raw), name="model"))
     table.attrs["refitted"] = refitted
     return table
+
+
+def _check_options(method, nsim):
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if nsim is not None:
+        check_count("nsim", nsim)
 
 
 def _n_params(fit):

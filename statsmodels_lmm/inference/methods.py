@@ -218,7 +218,10 @@ class MixedInference(LikelihoodModelResults):
             return bootstrap(self, **options).conf_int(method, alpha)
         if options:
             raise TypeError(f"unknown argument {', '.join(sorted(options))}")
-        return super(MixedInference, self._by(df_method)).conf_int(alpha)
+        if not 0.0 < alpha < 1.0:
+            raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
+        ends = super(MixedInference, self._by(df_method)).conf_int(alpha)
+        return ends.reshape(-1, 2)
 
     # inference: functions of a result that are methods, too -----------------
 

@@ -8,6 +8,26 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.validation import require_data
 
 
+def as_fit(results):
+    """
+    Results without their wrapper.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults or RegressionResults
+        A fit.
+
+    Raises
+    ------
+    TypeError
+        If it is not a fit.
+    """
+    results = getattr(results, "_results", results)
+    if not hasattr(results, "model"):
+        raise TypeError(f"{results!r} is not a fitted model")
+    return results
+
+
 def is_mixed(results):
     """Whether a fit has random effects."""
     return hasattr(results.model, "random")

@@ -6,7 +6,7 @@ range of the parameter and does not depend on how it is parameterized.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -74,7 +74,7 @@ class ProfileLikelihood:
         Intended difference of zeta between neighbors.
     """
 
-    parameters: tuple
+    parameters: tuple = field(repr=False)
     curves: pd.DataFrame
     spacing: float
 
@@ -208,9 +208,11 @@ def _parameters(raw, scale):
     unit, shift = data.response_scale, data.criterion_shift(raw.reml)
     names = np.array(raw.model.exog_names, dtype=object)[data.kept]
     found = []
+    taken = {"parameter", "value", "zeta", "deviance", *_variance_labels(raw, scale)}
     for name, row, start in zip(names, data.to_fixed, data.least_squares):
         length = float(np.linalg.norm(row))
-        to_user = _affine(float(start), unit * length)
+        to_user = ToUser("fixed", unit * length, float(start))
+        name = f"fixed {name}" if name in taken else name
         own_shift = shift
         if raw.reml:
             # one coefficient less is integrated out, in the units of the rest
@@ -228,31 +230,45 @@ def _parameters(raw, scale):
             rows = rows / lengths[:, None]
             for row, length in zip(rows, lengths):
                 deviation = StandardDeviation(at, block, row)
-                to_user = _power(unit * float(length), power)
+                to_user = ToUser("sd", unit * float(length), power=power)
                 found.append(Parameter(next(labels), "sd", deviation, to_user, shift))
             for a in range(len(rows)):
                 for b in range(a):
                     pair = Correlation(at, block, rows[b], rows[a])
-                    found.append(Parameter(next(labels), "cor", pair, _cosine, shift))
-    to_user = _exponential(unit, power)
+                    to_user = ToUser("cor")
+                    found.append(Parameter(next(labels), "cor", pair, to_user, shift))
+    to_user = ToUser("sigma", unit, power=power)
     found.append(Parameter(next(labels), "sigma", ResidualDeviation(), to_user, shift))
     return found
 
 
-def _affine(start, unit):
-    return lambda at: start + unit * at
+@dataclass(frozen=True)
+class ToUser:
+    """
+    From the units of a constraint to those of the data.
 
+    Parameters
+    ----------
+    kind : {"fixed", "sd", "cor", "sigma"}
+        What the parameter is: start + unit x, (unit x)^power, cos(x) or
+        (unit exp(x))^power.
+    unit, start, power : float, optional
+        The constants.
+    """
 
-def _power(unit, power):
-    return lambda at: (unit * at) ** power
+    kind: str
+    unit: float = 1.0
+    start: float = 0.0
+    power: float = 1.0
 
-
-def _exponential(unit, power):
-    return lambda at: (unit * np.exp(at)) ** power
-
-
-def _cosine(at):
-    return -1.0 if at == np.pi else float(np.cos(at))
+    def __call__(self, at):
+        """The value in the units of the data."""
+        if self.kind == "fixed":
+            return self.start + self.unit * at
+        if self.kind == "cor":
+            return -1.0 if at == np.pi else float(np.cos(at))
+        value = np.exp(at) if self.kind == "sigma" else at
+        return (self.unit * value) ** self.power
 
 
 def _variance_labels(raw, scale):

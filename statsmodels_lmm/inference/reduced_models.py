@@ -11,6 +11,7 @@ from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
 from statsmodels_lmm.inference.nested_models import spans
+from statsmodels_lmm.inference.simulation import fit_like
 from statsmodels_lmm.inference.terms import fixed_terms, has_formula
 from statsmodels_lmm.validation import require_data
 
@@ -59,10 +60,10 @@ def drop_fixed(results, term):
     kept = model.exog[:, np.isfinite(results.params)]
     if spans(other.exog, kept):
         raise DataError(
-            f"without {term} the other terms span the same fixed effects; drop those "
-            "that contain it first"
+            f"without {term} the other terms span the same fixed effects: they contain "
+            "it, as an interaction of factors does, or it is redundant"
         )
-    return other.fit(reml=results.reml)
+    return fit_like(results, other)
 
 
 def drop_random(results, term, effect=None):
@@ -107,7 +108,7 @@ def drop_random(results, term, effect=None):
         if not left:
             return linear_model(results)
         other = with_fixed(results, model.exog, range(model.exog.shape[1]), left)
-        return other.fit(reml=results.reml)
+        return fit_like(results, other)
     meant = [each for each in model._parsed.random if _matches(each, term)]
     if not meant:
         listed = ", ".join(map(str, model._parsed.random))
@@ -143,7 +144,7 @@ def with_random(results, terms):
     """
     if not terms:
         return linear_model(results)
-    return _from_formula(results, random=terms).fit(reml=results.reml)
+    return fit_like(results, _from_formula(results, random=terms))
 
 
 def _has_effect(term, effect):
@@ -205,6 +206,8 @@ def linear_model(results):
     model = results.model
     require_data(model, "a fit")
     kept = np.isfinite(results.params)
+    if not kept.any():
+        raise DataError("without random effects nothing is left: there are no others")
     names = np.array(model.exog_names, dtype=object)[kept]
     exog = pd.DataFrame(model.exog[:, kept], columns=names, index=model.data.row_labels)
     offset = 0.0 if model.offset is None else model.offset

@@ -185,7 +185,7 @@ def refit(results, endog):
     Returns
     -------
     CrossedMixedLMResults
-        By the method of the fit, REML or ML.
+        By the method of the fit, REML or ML, with its kind of degrees of freedom.
 
     Raises
     ------
@@ -193,7 +193,29 @@ def refit(results, endog):
         If the number of rows differs or values are missing.
     """
     results = getattr(results, "_results", results)
-    return results.model.with_response(endog).fit(reml=results.reml)
+    return fit_like(results, results.model.with_response(endog))
+
+
+def fit_like(results, model):
+    """
+    Fit a model as another one was fitted.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    model : CrossedMixedLM
+        The model.
+
+    Returns
+    -------
+    CrossedMixedLMResults
+        By REML or ML, with the same kind of degrees of freedom.
+    """
+    found = model.fit(reml=results.reml)
+    if results.df_method == "asymptotic":
+        return found
+    return found.with_df_method(results.df_method)
 
 
 def seeds(rng, count):

@@ -572,7 +572,7 @@ def test_a_statistic_that_always_fails():
     def fails(result):
         raise KeyError("nothing")
 
-    with pytest.raises(DataError, match=r"none of 4 replicates .*KeyError: 'nothing'"):
+    with pytest.raises(DataError, match=r"failed in all of 4 .*KeyError: 'nothing'"):
         fitted().bootstrap(4, rng=1, statistic=fails, n_jobs=1)
 
 
