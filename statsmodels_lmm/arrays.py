@@ -76,7 +76,8 @@ def aligned(values, labels, what):
     labels, given = pd.Index(labels), values.index
     if given.equals(labels):
         return values
-    if given.is_unique and labels.isin(given).all():
+    unique = labels.is_unique and given.is_unique
+    if unique and labels.isin(given).all():
         return values.loc[labels]
     if isinstance(given, pd.RangeIndex) and len(given) == len(labels):
         return values
