@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
@@ -11,10 +10,10 @@ from statsmodels_lmm.core.null_distribution import null_design, simulate
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.nested_models import (
     as_fit,
-    check_same_data,
+    check_nested,
     contains,
+    is_mixed,
     rank_of,
-    spans,
 )
 from statsmodels_lmm.inference.simulation import check_count
 from statsmodels_lmm.validation import require_data
@@ -152,38 +151,22 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
 
 def _check_models(full, restricted):
     """Refuse fits whose likelihoods do not compare."""
-    if not hasattr(full.model, "random"):
-        raise DataError("the full model must be a fit of CrossedMixedLM")
     require_data(full.model, "the exact test")
+    if restricted is not None or not is_mixed(full):
+        check_nested(full, restricted)
     if restricted is None:
         return
-    mixed = hasattr(restricted.model, "random")
-    if not mixed and not isinstance(restricted.model, WLS):
-        raise DataError(
-            f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
-            "restricted model with CrossedMixedLM or OLS"
-        )
-    if restricted.model.endog is None:
-        raise DataError(
-            "the data of the restricted model were removed; the exact test needs them"
-        )
-    check_same_data(full, restricted)
-    if mixed and full.reml != restricted.reml:
+    if is_mixed(restricted) and full.reml != restricted.reml:
         raise DataError(
             f"the full model was fitted by {full.method}, the restricted one by "
             f"{restricted.method}; fit both in the same way"
-        )
-    if not spans(full.model.exog, np.asarray(restricted.model.exog)):
-        raise DataError(
-            "the models are not nested: the restricted one has fixed effects that "
-            "are not in the full one"
         )
 
 
 def _tested_block(full, restricted):
     """Position of the factor, and the column, that only the full model has."""
     left = _blocks(full)
-    mixed = restricted is not None and hasattr(restricted.model, "random")
+    mixed = restricted is not None and is_mixed(restricted)
     changed = False
     for other in _blocks(restricted) if mixed else ():
         for one in left:
@@ -191,14 +174,6 @@ def _tested_block(full, restricted):
                 left.remove(one)
                 break
         else:
-            if not any(contains(e.grouped, other[2]) for e in full.model.random):
-                at, block, _ = other
-                effects = restricted.model.random[at]
-                names = ", ".join(effects.effect_names[block])
-                raise DataError(
-                    f"the models are not nested: the random effects ({names} | "
-                    f"{effects.name}) are not in the full one"
-                )
             changed = True
     if not left:
         raise DataError("the models have the same random effects: no variance to test")
@@ -226,7 +201,7 @@ def _blocks(results):
 
 def _criterion_gain(full, restricted, k_tested):
     """Twice the difference of the (restricted) log-likelihoods."""
-    if restricted is not None and hasattr(restricted.model, "random"):
+    if restricted is not None and is_mixed(restricted):
         return float(_coding_free(restricted) - _coding_free(full))
     if k_tested:
         return 2.0 * float(full.llf - restricted.llf)

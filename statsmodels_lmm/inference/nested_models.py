@@ -49,11 +49,11 @@ def check_nested(full, restricted):
     DataError
         If the data differ or the models are not nested.
     """
-    mixed = is_mixed(restricted)
     if not is_mixed(full):
         raise DataError(
-            "the models are not nested: the larger one has no random effects"
+            "the full model must be a fit of CrossedMixedLM; it has no random effects"
         )
+    mixed = is_mixed(restricted)
     if not mixed and not isinstance(restricted.model, WLS):
         raise DataError(
             f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "

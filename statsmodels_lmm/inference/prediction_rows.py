@@ -126,6 +126,11 @@ def wanted_effects(results, random_effects):
         return [np.full(len(e.effect_names), bool(random_effects)) for e in factors]
     if isinstance(random_effects, str):
         random_effects = [random_effects]
+    if not isinstance(random_effects, list | tuple | set | pd.Index):
+        raise TypeError(
+            "random_effects must be True, False or names of factors or terms, not "
+            f"{random_effects!r}"
+        )
     known = {e.name for e in factors} | {_key(t) for e in factors for t, _ in e.terms}
     asked = set()
     for name in random_effects:

@@ -293,6 +293,8 @@ def _chosen(every, which, dropped):
         if which in ("fixed", "random"):
             return [p for p in every if (p.kind == "fixed") == (which == "fixed")]
         which = [which]
+    if not isinstance(which, list | tuple | set | pd.Index):
+        raise TypeError(f"which must be names of parameters, not {which!r}")
     by_label = {p.label: p for p in every}
     for name in which:
         if name in dropped:

@@ -96,6 +96,10 @@ def drop_random(results, term, effect=None):
     results = getattr(results, "_results", results)
     model = results.model
     require_data(model, "a fit")
+    if not isinstance(term, str):
+        raise TypeError(
+            f"term must be text such as '(1 | item)' or 'item', not {term!r}"
+        )
     if not has_formula(model):
         names = [e.name for e in model.random]
         if term not in names:

@@ -138,7 +138,7 @@ def has_formula(model):
 
 def anova_type(value):
     """The type of an analysis of variance as a number, from 1 or "I" and so on."""
-    kind = TYPES.get(value, value)
+    kind = TYPES.get(value, value) if isinstance(value, str) else value
     if kind not in (1, 2, 3):
         raise ValueError(f"type must be 1, 2, 3, 'I', 'II' or 'III', not {value!r}")
     return int(kind)

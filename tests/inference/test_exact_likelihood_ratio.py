@@ -551,7 +551,7 @@ def test_data_that_were_removed():
     full = crossedmixedlm("y ~ x + (1 | g) + (1 | h)", sample()).fit()
     restricted = crossedmixedlm("y ~ x + (1 | g)", sample()).fit()
     restricted.remove_data()
-    with pytest.raises(DataError, match="restricted model were removed"):
+    with pytest.raises(DataError, match="data of the model were removed"):
         exact_lr_test(full, restricted)
     full.remove_data()
     with pytest.raises(DataError, match="data of the model were removed"):
