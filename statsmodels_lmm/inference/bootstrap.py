@@ -243,14 +243,16 @@ def bootstrap(
     ------
     ValueError
         If an argument has an unknown value.
+    TypeError
+        If `statistic` is not a function.
     DataError
-        If no replicate could be fitted.
+        If no replicate could be fitted, or the statistic failed in all of them.
 
     Notes
     -----
-    The search for each replicate is that of a fit and ends when less than 1e-8 of
-    the criterion is to be gained, so estimates are precise to about 1e-4 of their
-    standard errors.
+    The search for each replicate is that of a fit. It ends with the step that promises
+    less than 1e-7 of the criterion; what is left is far less, and estimates are
+    precise to about 1e-4 of their standard errors.
 
     References
     ----------
