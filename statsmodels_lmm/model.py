@@ -360,11 +360,10 @@ class CrossedMixedLM(LikelihoodModel):
         require_data(self, "another response")
         old = self.data.orig_endog
         labels = getattr(old, "index", None)
+        endog = aligned(endog, labels, "the response")
         try:
-            values = np.array(aligned(endog, labels, "the response"), dtype=float)
-        except (TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
+            values = np.array(endog, dtype=float)
+        except (TypeError, ValueError):
             raise DataError("the response must be numeric") from None
         if values.shape != (self.nobs,):
             raise DataError(

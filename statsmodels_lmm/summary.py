@@ -10,7 +10,7 @@ from statsmodels.iolib.summary2 import summary_params
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_base, fmt_params
 
-from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
+from statsmodels_lmm.inference.degrees_of_freedom import SMALL_SAMPLE
 
 
 def summary(results, yname=None, xname=None, title=None, alpha=0.05):

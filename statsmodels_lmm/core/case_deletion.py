@@ -284,10 +284,9 @@ def _downdate(deviance, n, inverse, group):
 
 def _scale(deviance, n, n_deleted, explained):
     """Ratio of residual variances after a loss of rows and of a sum of squares."""
-    p = len(deviance.coefficients)
-    nu = n - p if deviance.reml else n
-    left = nu - n_deleted if n - n_deleted > p else np.nan
-    return (nu - explained) / left
+    enough = n - n_deleted > len(deviance.coefficients)
+    left = deviance.nu - n_deleted if enough else np.nan
+    return (deviance.nu - explained) / left
 
 
 def _evaluate_rest(deviance, data, keep):

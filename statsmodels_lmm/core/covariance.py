@@ -205,6 +205,28 @@ def lower_root(covariance):
     return lower * signs[..., None, :] * scale[..., :, None]
 
 
+def lower_blocks(covariance, slices):
+    """
+    Lower triangular roots of the blocks of S, as one matrix.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S, block-diagonal and positive semi-definite, shape (..., k, k).
+    slices : sequence of slice
+        Columns of each unstructured block.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., k, k).
+    """
+    lower = np.zeros_like(covariance)
+    for block in slices:
+        lower[..., block, block] = lower_root(covariance[..., block, block])
+    return lower
+
+
 def lower_theta(covariance, slices):
     """
     Entries of the lower triangular roots of the blocks of S, column by column.
@@ -221,7 +243,4 @@ def lower_theta(covariance, slices):
     ndarray
         Shape (..., number of parameters), in the order of `lower_triangles`.
     """
-    lower = np.zeros_like(covariance)
-    for block in slices:
-        lower[..., block, block] = lower_root(covariance[..., block, block])
-    return lower[(..., *lower_triangles(slices))]
+    return lower_blocks(covariance, slices)[(..., *lower_triangles(slices))]

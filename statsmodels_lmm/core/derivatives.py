@@ -98,11 +98,8 @@ def derivatives(deviance):
     duals = dual_matrices(deviance)
     working, products = _working_products(deviance)
     scale = np.asarray(deviance.scale)[..., None]
-    nu = deviance.elimination.products.nobs
-    if deviance.reml:
-        nu -= deviance.elimination.products.k_fixed
     observed, steps = products / scale[..., None], working / scale
-    curvature = observed - steps[..., :, None] * steps[..., None, :] / nu
+    curvature = observed - steps[..., :, None] * steps[..., None, :] / deviance.nu
     start = 0
     for factor, dual in zip(deviance.factors, duals):
         here = slice(start, start + factor.n_free)
@@ -247,14 +244,31 @@ def _rows(blocks):
 
 def _expected_information(deviance):
     """Tr(K dS_a K dS_b) over pairs of free entries, shape (m, m)."""
-    m, start = sum(f.n_free for f in deviance.factors), 0
-    changes = []
-    for factor in deviance.factors:
-        own = np.zeros((m, *factor.matrix.shape))
-        own[start : start + factor.n_free] = directions(factor)
-        changes.append(own)
-        start += factor.n_free
-    return trace_products(deviance, changes)
+    return trace_products(deviance, of_all_factors(map(directions, deviance.factors)))
+
+
+def of_all_factors(changes):
+    """
+    Changes of each factor among those of all, of which the others leave it as it is.
+
+    Parameters
+    ----------
+    changes : iterable of ndarray
+        Changes of the S of each factor by its own parameters, shapes (m_i, k_i, k_i).
+
+    Returns
+    -------
+    list of ndarray
+        By all m parameters, one factor's after another's, shapes (m, k_i, k_i).
+    """
+    changes = list(changes)
+    m, start, out = sum(map(len, changes)), 0, []
+    for own in changes:
+        among = np.zeros((m, *own.shape[1:]))
+        among[start : start + len(own)] = own
+        start += len(own)
+        out.append(among)
+    return out
 
 
 def trace_products(deviance, changes):

@@ -48,6 +48,12 @@ class ProfiledDeviance:
     fixed_root: np.ndarray
     scale: np.ndarray
 
+    @property
+    def nu(self):
+        """Degrees of freedom of the residual variance, n - p or n."""
+        products = self.elimination.products
+        return products.nobs - (products.k_fixed if self.reml else 0)
+
     @cached_property
     def selected(self):
         """Blocks of the inverse, found when first asked for."""

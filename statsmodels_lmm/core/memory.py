@@ -49,13 +49,36 @@ def check_memory(plan, coupled_densely):
     MemoryError
         Says how much would be needed and for what.
     """
-    needed, available = needed_bytes(plan, coupled_densely), available_bytes()
-    if available is None or needed <= available:
-        return
     sizes = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.tail)
-    raise MemoryError(
+    require_memory(
+        needed_bytes(plan, coupled_densely),
         f"the random effects that remain after the largest factor ({sizes} columns) "
-        f"need a dense matrix: about {needed / 2**30:,.1f} GiB, "
-        f"{available / 2**30:,.1f} GiB are free. Fewer levels or effects of the "
-        "smaller factors would need less"
+        "need a dense matrix",
+        "Fewer levels or effects of the smaller factors would need less",
     )
+
+
+def require_memory(needed, purpose, instead):
+    """
+    Refuse what does not fit.
+
+    Parameters
+    ----------
+    needed : int
+        Bytes.
+    purpose : str
+        What needs them.
+    instead : str
+        What would need less.
+
+    Raises
+    ------
+    MemoryError
+        Says how much would be needed and how much is free.
+    """
+    available = available_bytes()
+    if available is not None and needed > available:
+        raise MemoryError(
+            f"{purpose}: about {needed / 2**30:,.1f} GiB, "
+            f"{available / 2**30:,.1f} GiB are free. {instead}"
+        )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.cross_products import level_sums
-from statsmodels_lmm.core.memory import available_bytes
+from statsmodels_lmm.core.memory import require_memory
 
 GRID = np.concatenate([[0.0], np.logspace(-6, 14, 81)])
 """Ratios lambda, in units of 1 / max(mu), between which the maximum is bracketed."""
@@ -266,21 +266,14 @@ def _projected_eigenvalues(values, coupling, members):
         diagonal += [value] * len(block)
         counts.append(len(rows) - len(block))
     block = np.concatenate(kept)
-    _check_size(len(block))
+    require_memory(
+        8 * 4 * len(block) ** 2,
+        f"the exact test of {len(block):,} levels of different sizes needs a matrix",
+        "method='bootstrap' needs none",
+    )
     single = np.linalg.eigvalsh(np.diag(diagonal) - block @ block.T)
     repeated = np.array(counts) > 0
     return (
         np.concatenate([single, values[repeated]]),
         np.concatenate([np.ones(len(single), dtype=int), np.array(counts)[repeated]]),
     )
-
-
-def _check_size(n_levels):
-    """Refuse a dense eigenvalue problem that does not fit."""
-    needed, available = 8 * 4 * n_levels**2, available_bytes()
-    if available is not None and needed > available:
-        raise MemoryError(
-            f"the exact test of {n_levels:,} levels of different sizes needs about "
-            f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; "
-            "method='bootstrap' needs no such matrix"
-        )

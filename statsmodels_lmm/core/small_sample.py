@@ -31,7 +31,7 @@ from statsmodels_lmm.core.derivatives import (
     projected_products,
     with_exact_hessian,
 )
-from statsmodels_lmm.core.memory import available_bytes
+from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.variance_information import expected_traces, unit_changes
 
 FLAT = 1e-12
@@ -79,9 +79,7 @@ def satterthwaite(deviance):
     UncertainCovariance
     """
     found = with_exact_hessian(deviance, derivatives(deviance))
-    products = deviance.elimination.products
-    nu = products.nobs - (products.k_fixed if deviance.reml else 0)
-    identity = np.eye(products.k_fixed)
+    nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
     slopes = np.concatenate(
         [
             _level_forms(y, directions(factor))
@@ -266,11 +264,9 @@ def _check_memory(plan):
     if len(plan.factors) == 1:
         return
     q = sum(f.n_columns for f in plan.factors)
-    needed, available = 8 * DENSE_COPIES * q**2, available_bytes()
-    if available is not None and needed > available:
-        raise MemoryError(
-            "Kenward and Roger's method needs a dense matrix of the random effects, "
-            f"{q:,} x {q:,}: about {needed / 2**30:,.1f} GiB, "
-            f"{available / 2**30:,.1f} GiB are free. df_method='satterthwaite' needs "
-            "no such matrix"
-        )
+    require_memory(
+        8 * DENSE_COPIES * q**2,
+        f"Kenward and Roger's method needs a dense matrix of the random effects, {q:,} "
+        f"x {q:,}",
+        "df_method='satterthwaite' needs no such matrix",
+    )

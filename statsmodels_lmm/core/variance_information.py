@@ -10,7 +10,11 @@ import numpy as np
 
 from statsmodels_lmm.core.covariance import lower_triangles
 from statsmodels_lmm.core.dense import transpose
-from statsmodels_lmm.core.derivatives import projected_products, trace_products
+from statsmodels_lmm.core.derivatives import (
+    of_all_factors,
+    projected_products,
+    trace_products,
+)
 
 FLAT = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
@@ -57,28 +61,20 @@ def average_information(deviance):
     ndarray
         Shape (..., m + 1, m + 1).
     """
-    products = deviance.elimination.products
-    nu = products.nobs - (products.k_fixed if deviance.reml else 0)
-    slices = [f.block_slices for f in products.plan.factors]
-    sizes = [len(lower_triangles(s)[0]) for s in slices]
-    m, start = sum(sizes), 0
     columns, linear = [], 0.0
-    for factor, blocks, size, t, modes in zip(
-        products.plan.factors, slices, sizes, deviance.scores, deviance.modes
+    for change, t, modes in zip(
+        unit_changes(deviance), deviance.scores, deviance.modes
     ):
-        own = np.zeros((*t.shape, m + 1))
-        units = unit_directions(blocks, factor.k_effects)
-        flat = np.moveaxis(units, 0, -1).reshape(factor.k_effects, -1)
-        own[..., start : start + size] = (t @ flat).reshape(*t.shape, size)
-        own[..., m] = -modes
+        m, k, _ = change.shape
+        moved = (t @ np.moveaxis(change, 0, -1).reshape(k, -1)).reshape(*t.shape, m)
+        own = np.concatenate([moved, -modes[..., None]], axis=-1)
         linear = linear + (t[..., None] * own).sum(axis=(-3, -2))
         columns.append(own)
-        start += size
     scale = np.asarray(deviance.scale)
     out = projected_products(deviance, columns)
-    out[..., m, :] += linear
-    out[..., :, m] += linear
-    out[..., m, m] += nu * scale
+    out[..., -1, :] += linear
+    out[..., :, -1] += linear
+    out[..., -1, -1] += deviance.nu * scale
     return out / (2.0 * scale[..., None, None] ** 3)
 
 
@@ -96,15 +92,8 @@ def unit_changes(deviance):
     list of ndarray
         For each factor in the order of the elimination plan, shapes (m, k_i, k_i).
     """
-    slices = [f.block_slices for f in deviance.elimination.products.plan.factors]
-    sizes = [len(lower_triangles(s)[0]) for s in slices]
-    changes, start = [], 0
-    for factor, blocks, size in zip(deviance.factors, slices, sizes):
-        own = np.zeros((sum(sizes), *factor.matrix.shape))
-        own[start : start + size] = unit_directions(blocks, len(factor.matrix))
-        changes.append(own)
-        start += size
-    return changes
+    factors = deviance.elimination.products.plan.factors
+    return of_all_factors(unit_directions(f.block_slices, f.k_effects) for f in factors)
 
 
 def expected_traces(deviance, changes):
@@ -125,7 +114,6 @@ def expected_traces(deviance, changes):
     ndarray
         Shape (m + 1, m + 1).
     """
-    products = deviance.elimination.products
     m = len(changes[0])
     out = np.zeros((m + 1, m + 1))
     out[:m, :m] = trace_products(deviance, changes)
@@ -136,7 +124,7 @@ def expected_traces(deviance, changes):
         within = sums - np.einsum("gap,gbp->ab", y, y) if deviance.reml else sums
         out[m, :m] += (change * within).sum(axis=(-1, -2))
     out[:m, m] = out[m, :m]
-    out[m, m] = products.nobs - (products.k_fixed if deviance.reml else 0)
+    out[m, m] = deviance.nu
     return out
 
 

@@ -11,6 +11,7 @@ from statsmodels_lmm.inference.degrees_of_freedom import METHODS as DF_METHODS
 from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.likelihood_ratio import (
     Comparison,
+    by_ml,
     compare,
     compare_models,
 )
@@ -132,7 +133,7 @@ def fixed_effect_tests(
         if asymptotic:
             columns.remove("df_denom")
         return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    full = results.model.fit(reml=False)._results if results.reml else results
+    full = by_ml(results)
     entropy = np.random.default_rng(rng).integers(2**63)
     rows = {}
     for name, hypothesis in hypotheses(full, type).items():
@@ -189,7 +190,7 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
     if method not in ("lrt", "bootstrap"):
         raise ValueError(f"method must be 'lrt' or 'bootstrap', not {method!r}")
     require_data(results.model, "a fit")
-    full = results.model.fit(reml=False)._results if results.reml else results
+    full = by_ml(results)
     terms = fixed_terms(full)
     entropy = np.random.default_rng(rng).integers(2**63)
     rows = {"<none>": (full.n_params, full.aic, np.nan, np.nan, np.nan)}

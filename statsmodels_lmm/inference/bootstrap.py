@@ -436,34 +436,37 @@ def replicate_tables(results, fits, numbers):
     parameters = in_user_units(
         results.model, fits.covariances, fits.scale, fits.variance_covariance
     )
-    table, theta = parameters.estimates(), parameters.theta()
-    names = results.model.exog_names
-    columns = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
-    nothing = np.full(errors.shape, np.nan)
-    draws = [results.params + change, errors, table.values, theta.values]
-    spreads = [errors, nothing, table.errors(parameters), theta.errors(parameters)]
+    found = _every_parameter(results, parameters, results.params + change, errors)
+    labels, draws, spreads, _ = found
     return (
-        pd.DataFrame(np.hstack(draws), index=numbers, columns=columns),
-        pd.DataFrame(np.hstack(spreads), index=numbers, columns=columns),
+        pd.DataFrame(draws, index=numbers, columns=labels),
+        pd.DataFrame(spreads, index=numbers, columns=labels),
     )
 
 
 def estimate_tables(results):
     """Estimates and standard errors of the data as Series, and ranges."""
     parameters = variance_parameters(results, average=True)
-    table, theta = parameters.estimates(), parameters.theta()
-    names = results.model.exog_names
-    columns = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
-    nothing = np.full(len(names), np.nan)
     # of the fit, whatever its degrees of freedom
     bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
-    values = [results.params, bse, table.values, theta.values]
-    errors = [bse, nothing, table.errors(parameters), theta.errors(parameters)]
-    everywhere, positive = (-np.inf, np.inf), (0.0, np.inf)
-    ranges = [everywhere] * len(names) + [positive] * len(names)
+    found = _every_parameter(results, parameters, results.params, bse)
+    labels, values, errors, ranges = found
+    return pd.Series(values, labels), pd.Series(errors, labels), ranges
+
+
+def _every_parameter(results, parameters, fixed, errors):
+    """Labels, values, standard errors and ranges, for one fit or for many."""
+    table, theta = parameters.estimates(), parameters.theta()
+    names = results.model.exog_names
+    labels = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
+    values = [fixed, errors, table.values, theta.values]
+    nothing = np.full(np.shape(errors), np.nan)
+    spreads = [errors, nothing, table.errors(parameters), theta.errors(parameters)]
+    ranges = [(-np.inf, np.inf)] * len(names) + [(0.0, np.inf)] * len(names)
     return (
-        pd.Series(np.concatenate(values), columns),
-        pd.Series(np.concatenate(errors), columns),
+        labels,
+        np.concatenate(values, axis=-1),
+        np.concatenate(spreads, axis=-1),
         (*ranges, *table.ranges, *theta.ranges),
     )
 

@@ -9,9 +9,6 @@ from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm.inference.degrees_of_freedom import inference
 
-SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
-"""Methods that give every contrast of the fixed effects its degrees of freedom."""
-
 
 def estimable(results):
     """

@@ -16,7 +16,10 @@ from statsmodels_lmm.core.small_sample import (
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.validation import require_data
 
-METHODS = ("asymptotic", "residual", "satterthwaite", "kenward-roger")
+SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
+"""Methods that give every contrast of the fixed effects its degrees of freedom."""
+
+METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
 
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, over the largest, that count as 0."""

@@ -314,9 +314,7 @@ def _of_rows(results):
 
 def _root(results):
     """A square root of the covariance, see `MixedInfluence`."""
-    data, _ = results.model._sufficient_statistics()
-    inverse = np.linalg.inv(results.at_optimum.fixed_root)
-    return np.sqrt(results.scale) * data.to_fixed @ inverse.T
+    return np.sqrt(results.scale) * results._fixed_root
 
 
 def _groups(model, group):

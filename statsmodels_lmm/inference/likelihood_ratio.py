@@ -239,9 +239,24 @@ def comparable_fits(fits):
         "mixed models with the same fixed effects",
         DataWarning,
     )
-    return [
-        r.model.fit(reml=False)._results if b else r for r, b in zip(fits, by_reml)
-    ], True
+    return [by_ml(r) if b else r for r, b in zip(fits, by_reml)], True
+
+
+def by_ml(results):
+    """
+    The fit by maximum likelihood.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit without its wrapper.
+
+    Returns
+    -------
+    CrossedMixedLMResults
+        The same fit if it is one.
+    """
+    return results.model.fit(reml=False)._results if results.reml else results
 
 
 def compare_models(

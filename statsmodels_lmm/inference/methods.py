@@ -6,7 +6,7 @@ import numpy as np
 from statsmodels.base.model import LikelihoodModelResults
 
 from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.inference import contrasts, degrees_of_freedom, prediction
+from statsmodels_lmm.inference import contrasts, degrees_of_freedom
 from statsmodels_lmm.inference.anova import (
     anova,
     drop1,
@@ -16,11 +16,12 @@ from statsmodels_lmm.inference.anova import (
 )
 from statsmodels_lmm.inference.bootstrap import bootstrap
 from statsmodels_lmm.inference.bootstrap_intervals import METHODS
-from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
+from statsmodels_lmm.inference.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.exact_likelihood_ratio import exact_lr_test
 from statsmodels_lmm.inference.explained_variance import icc, r_squared, repeatability
 from statsmodels_lmm.inference.influence import influence
 from statsmodels_lmm.inference.likelihood_ratio import compare
+from statsmodels_lmm.inference.prediction import get_prediction
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
 from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
@@ -244,80 +245,5 @@ class MixedInference(LikelihoodModelResults):
     drop1 = drop1
     drop_fixed = drop_fixed
     drop_random = drop_random
-
-    def get_prediction(
-        self,
-        exog=None,
-        transform=True,
-        row_labels=None,
-        offset=None,
-        random_effects=False,
-        new_levels="error",
-        interval="confidence",
-        weights=None,
-        df_method=None,
-    ):
-        """
-        Predict with standard errors and intervals.
-
-        See `inference.prediction.get_prediction`.
-
-        Parameters
-        ----------
-        exog : DataFrame or array_like, optional
-            New data, as for `predict`.
-        transform : bool, optional
-            Whether `exog` is data for the formula.
-        row_labels : array_like, optional
-            Labels of the rows.
-        offset : array_like, optional
-            Offset of the new rows.
-        random_effects : bool, str or list of str, optional
-            Which conditional modes to add, as for `predict`. Their uncertainty is
-            part of the standard errors.
-        new_levels : {"error", "population", "nan"}, optional
-            What a level that the fit has not seen contributes.
-        interval : {"confidence", "prediction"}, optional
-            Whether ``conf_int`` is about the mean or about a new observation.
-        weights : array_like or str, optional
-            Prior weights of the new observations.
-        df_method : str, optional
-            Degrees of freedom, see `with_df_method`.
-
-        Returns
-        -------
-        MixedPredictionResults
-            With ``summary_frame()``, ``conf_int()``, ``predicted`` and ``se``.
-        """
-        plain = random_effects is False and interval == "confidence"
-        if df_method is None and (plain or self.df_method not in SMALL_SAMPLE):
-            df_method = self.df_method
-        return prediction.get_prediction(
-            self,
-            exog,
-            transform,
-            row_labels,
-            offset,
-            random_effects,
-            new_levels,
-            interval,
-            weights,
-            df_method,
-        )
-
-    def joint_covariance(self, factors=None):
-        """
-        Joint covariance of the fixed effects and the conditional modes.
-
-        See `inference.prediction_variance.joint_covariance`.
-
-        Parameters
-        ----------
-        factors : str or list of str, optional
-            Grouping factors whose modes to include; default is all.
-
-        Returns
-        -------
-        DataFrame
-        """
-        return joint_covariance(self, factors)
+    get_prediction = get_prediction
+    joint_covariance = joint_covariance

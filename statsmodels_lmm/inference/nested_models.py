@@ -169,6 +169,6 @@ def spans(x, x0):
 
 def rank_of(results):
     """Number of fixed effects that were estimated."""
-    if hasattr(results.model, "random"):
+    if is_mixed(results):
         return np.isfinite(results.params).sum()
     return results.model.rank if hasattr(results.model, "rank") else len(results.params)

@@ -6,8 +6,11 @@ from statsmodels.base._prediction_inference import PredictionResultsBase
 
 from statsmodels_lmm.arrays import row_values
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.contrasts import SMALL_SAMPLE
-from statsmodels_lmm.inference.degrees_of_freedom import inference
+from statsmodels_lmm.inference.degrees_of_freedom import (
+    METHODS,
+    SMALL_SAMPLE,
+    inference,
+)
 from statsmodels_lmm.inference.prediction_rows import (
     effect_rows,
     new_rows,
@@ -194,6 +197,7 @@ def get_prediction(
         Normal quantiles, those of a t distribution with the residual degrees of
         freedom, or with those of each row. The last two are for confidence
         intervals of the fixed part; Kenward and Roger's has its own covariance.
+        Default is what the results have, where it can be.
 
     Returns
     -------
@@ -214,14 +218,16 @@ def get_prediction(
     selection model. Biometrics 31, 423-447.
     """
     results = getattr(results, "_results", results)
-    methods = (None, "asymptotic", "residual", *SMALL_SAMPLE)
     _check_choice("new_levels", new_levels, ("error", "population", "nan"))
     _check_choice("interval", interval, ("confidence", "prediction"))
-    _check_choice("df_method", df_method, methods)
+    _check_choice("df_method", df_method, (None, *METHODS))
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)
-    if df_method in SMALL_SAMPLE and (conditional or new_observation):
+    of_fixed_part = not (conditional or new_observation)
+    if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
+        df_method = results.df_method
+    if df_method in SMALL_SAMPLE and not of_fixed_part:
         raise ValueError(
             f"df_method={df_method!r} is for confidence intervals of the fixed part; "
             "with random effects or for new observations use None or 'residual'"

@@ -10,8 +10,8 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core import memory
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
 from statsmodels_lmm.validation import require_data
 
@@ -158,11 +158,8 @@ def _like(factor, codes, effects):
 
 def _check_memory(size, plan):
     """Refuse a joint covariance of some rows that does not fit."""
-    needed = 8 * (4 * size**2 + 3 * size * plan.n_tail)
-    available = memory.available_bytes()
-    if available is not None and needed > available:
-        raise MemoryError(
-            f"the joint covariance of {size:,} effects needs about "
-            f"{needed / 2**30:,.1f} GiB, {available / 2**30:,.1f} GiB are free; name "
-            "fewer factors"
-        )
+    require_memory(
+        8 * (4 * size**2 + 3 * size * plan.n_tail),
+        f"the joint covariance of {size:,} effects",
+        "Name fewer factors",
+    )

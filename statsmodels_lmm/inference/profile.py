@@ -23,6 +23,7 @@ from statsmodels_lmm.core.constraints import (
 from statsmodels_lmm.core.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.variance_parameters import variance_labels
 
 LARGE = 2000
 """Number of random effects from which each parameter is worth a process."""
@@ -208,7 +209,8 @@ def _parameters(raw, scale):
     unit, shift = data.response_scale, data.criterion_shift(raw.reml)
     names = np.array(raw.model.exog_names, dtype=object)[data.kept]
     found = []
-    taken = {"parameter", "value", "zeta", "deviance", *_variance_labels(raw, scale)}
+    own = variance_labels(raw.model.random, scale)
+    taken = {"parameter", "value", "zeta", "deviance", *own}
     for name, row, start in zip(names, data.to_fixed, data.least_squares):
         length = float(np.linalg.norm(row))
         to_user = ToUser("fixed", unit * length, float(start))
@@ -221,7 +223,7 @@ def _parameters(raw, scale):
             Parameter(name, "fixed", FixedEffect(row / length), to_user, own_shift)
         )
     power = 2.0 if scale == "var" else 1.0
-    labels = iter(_variance_labels(raw, scale))
+    labels = iter(own)
     for i, effects in enumerate(raw.model.random):
         at = order.index(i)
         for block in effects.grouped.block_slices:
@@ -269,20 +271,6 @@ class ToUser:
             return -1.0 if at == np.pi else float(np.cos(at))
         value = np.exp(at) if self.kind == "sigma" else at
         return (self.unit * value) ** self.power
-
-
-def _variance_labels(raw, scale):
-    """Names of the variance parameters, in the order of `variance_components`."""
-    table = raw.variance_components()
-    labels = []
-    for group, first, second in zip(table["group"], table["effect1"], table["effect2"]):
-        if not first:
-            labels.append("sigma" if scale == "sd" else "sigma^2")
-        elif second:
-            labels.append(f"{group}: cor {second}, {first}")
-        else:
-            labels.append(f"{group}: {scale} {first}")
-    return labels
 
 
 def _chosen(every, which, dropped):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.covariance import lower_root
+from statsmodels_lmm.core.covariance import lower_blocks
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.simulation import (
     Fixed,
@@ -110,7 +110,8 @@ def random_part(results, kind="parametric"):
         elif kind == "semiparametric":
             effects.append(Resampled(reflated(modes, covariance)))
         else:
-            effects.append(Gaussian(each.n_levels, _root(each, covariance)))
+            root = lower_blocks(covariance, each.grouped.block_slices)
+            effects.append(Gaussian(each.n_levels, root))
     if kind == "semiparametric":
         scaled = results.resid_pearson[:, None] * sigma
         residuals = Resampled(reflated(scaled, sigma**2))
@@ -157,17 +158,10 @@ def _new_part(results, rows, conditional):
         else:
             drawn = found.columns
         factors.append(GroupedEffects(codes, len(levels), drawn, blocks))
-        effects.append(Gaussian(len(levels), _root(each, covariance)))
+        root = lower_blocks(covariance, each.grouped.block_slices)
+        effects.append(Gaussian(len(levels), root))
     residuals = Gaussian(len(rows.design), np.sqrt(np.array([[results.scale]])))
     return RandomPart(tuple(factors), tuple(effects), residuals)
-
-
-def _root(effects, covariance):
-    """A square root of the covariance of one factor, singular or not."""
-    root = np.zeros_like(covariance)
-    for block in effects.grouped.block_slices:
-        root[block, block] = lower_root(covariance[block, block])
-    return root
 
 
 def refit(results, endog):

@@ -111,18 +111,16 @@ class VarianceParameters:
             A correlation with an effect without variance is NaN, and so are the
             derivatives of a standard deviation of zero.
         """
-        labels, values, rows, ranges = [], [], [], []
+        values, rows, ranges = [], [], []
         positive = (-np.inf if scale == "log_sd" else 0.0), np.inf
         for effects, covariance, at in zip(
             self.random, self.covariances, self._positions
         ):
-            names = effects.effect_names
             for block in effects.grouped.block_slices:
                 inside = range(block.start, block.stop)
                 for a in inside:
                     row = self._empty()
                     value, row[..., at[a, a]] = _deviation(covariance[..., a, a], scale)
-                    labels.append(f"{effects.name}: {scale} {names[a]}")
                     values.append(value)
                     rows.append(row)
                     ranges.append(positive)
@@ -132,15 +130,13 @@ class VarianceParameters:
                         value, slopes = _correlation(covariance, a, b)
                         for entry, slope in slopes.items():
                             row[..., at[entry]] = slope
-                        labels.append(f"{effects.name}: cor {names[a]}, {names[b]}")
                         values.append(value)
                         rows.append(row)
                         ranges.append((-1.0, 1.0))
         row = self._empty()
         value, row[..., -1] = _deviation(np.asarray(self.scale), scale)
-        labels.append(RESIDUAL[scale])
         return Estimates(
-            labels,
+            variance_labels(self.random, scale),
             np.stack([*values, value], -1),
             np.stack([*rows, row], -2),
             [*ranges, positive],
@@ -351,6 +347,33 @@ def in_user_units(model, relative, scale, uncertainty):
         np.asarray(scale) * unit,
         change @ uncertainty @ change.T,
     )
+
+
+def variance_labels(random, scale):
+    """
+    Names of standard deviations and correlations, block by block, and of sigma.
+
+    Parameters
+    ----------
+    random : sequence of RandomEffects
+        The factors of a model.
+    scale : {"sd", "var", "log_sd"}
+        Standard deviations, their squares, or their logarithms.
+
+    Returns
+    -------
+    list of str
+    """
+    labels = []
+    for effects in random:
+        for names in effects.block_names:
+            labels += [f"{effects.name}: {scale} {name}" for name in names]
+            labels += [
+                f"{effects.name}: cor {names[a]}, {names[b]}"
+                for a in range(len(names))
+                for b in range(a)
+            ]
+    return [*labels, RESIDUAL[scale]]
 
 
 def _deviation(variance, scale):
