@@ -21,13 +21,14 @@ from statsmodels_lmm.compat import (
     current_engine,
     to_pandas,
 )
-from statsmodels_lmm.core.covariance import full_factor, lower_triangles
+from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
+from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.mixedlm import random_terms
@@ -318,11 +319,10 @@ class CrossedMixedLM(LikelihoodModel):
         if start_params is None:
             start = moment_start(products)
         else:
-            roots = self._relative_roots(start_params)
-            start = [roots[i] @ roots[i].T for i in products.plan.order]
+            start = self._factors_at(start_params, pivoted=True)
         for at, i in enumerate(products.plan.order):
             if self.random[i].name in uninformative:
-                start[at] = np.zeros_like(start[at])
+                start[at] = start[at].nothing()
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
             deviance, optimum = minimize(products, start, bool(reml), settings)
@@ -535,11 +535,11 @@ class CrossedMixedLM(LikelihoodModel):
             self._cross = data, products
         return self._cross
 
-    def _relative_roots(self, theta):
-        """Standardized L of each factor, in the user's order, from theta."""
-        data, _ = self._sufficient_statistics()
+    def _factors_at(self, theta, pivoted=False):
+        """Relative factors in the order of the elimination plan, from theta."""
+        data, products = self._sufficient_statistics()
         theta = np.asarray(theta, dtype=float)
-        sizes = [b * (b + 1) // 2 for f in data.factors for b in f.blocks]
+        sizes = [f.n_parameters for f in data.factors]
         if theta.shape != (sum(sizes),):
             raise ValueError(
                 f"theta has {sum(sizes)} entries, the relative covariance parameters "
@@ -547,22 +547,15 @@ class CrossedMixedLM(LikelihoodModel):
             )
         if not np.isfinite(theta).all():
             raise ValueError("theta must be finite")
-        roots, start = [], 0
-        for factor, change in zip(data.factors, data.to_effects):
-            rows, columns = lower_triangles(factor.block_slices)
-            lower = np.zeros((factor.k_effects, factor.k_effects))
-            lower[rows, columns] = theta[start : start + len(rows)]
-            start += len(rows)
-            roots.append(np.linalg.solve(change, lower))
-        return roots
+        own = np.split(theta, np.cumsum(sizes)[:-1])
+        return [
+            factor_at(data.factors[i], own[i], data.to_effects[i], pivoted)
+            for i in products.plan.order
+        ]
 
     def _deviance(self, theta, reml):
         data, products = self._sufficient_statistics()
-        roots = self._relative_roots(theta)
-        factors = [
-            full_factor(roots[i], data.factors[i].block_slices)
-            for i in products.plan.order
-        ]
+        factors = self._factors_at(theta)
         return data, profiled_deviance(products, factors, reml)
 
     def _derivatives(self, theta, reml, exact):
@@ -574,14 +567,15 @@ class CrossedMixedLM(LikelihoodModel):
         order = deviance.elimination.products.plan.order
         blocks = []
         for i, factor in zip(order, deviance.factors):
-            back = np.linalg.inv(data.to_effects[i])
-            rows, columns = lower_triangles(data.factors[i].block_slices)
-            same = factor.columns[:, None] == columns
-            blocks.append(same * back[factor.rows[:, None], rows])
+            grouped, back = data.factors[i], np.linalg.inv(data.to_effects[i])
+            structured = isinstance(factor, StructuredFactor)
+            parts = factor.parts if structured else [factor]
+            slices = grouped.block_slices if structured else [slice(None)]
+            for part, block in zip(parts, slices):
+                blocks.append(_theta_jacobian(part, back[block, block]))
         jacobian = block_diag(*blocks)
-        columns_of = np.split(
-            np.arange(jacobian.shape[1]), np.cumsum([b.shape[1] for b in blocks])[:-1]
-        )
+        sizes = [data.factors[i].n_parameters for i in order]
+        columns_of = np.split(np.arange(jacobian.shape[1]), np.cumsum(sizes)[:-1])
         as_given = np.concatenate([columns_of[at] for at in np.argsort(order)])
         jacobian = jacobian[:, as_given]
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
@@ -589,3 +583,11 @@ class CrossedMixedLM(LikelihoodModel):
     def __getstate__(self):
         """Pickle without the cross-products, which can be formed again."""
         return {**self.__dict__, "_cross": None}
+
+
+def _theta_jacobian(part, back):
+    """Derivatives of the free entries of a standardized factor in theta."""
+    if not isinstance(part, RelativeFactor):
+        return np.eye(part.n_free)
+    rows, columns = lower_triangles(part.slices)
+    return (part.columns[:, None] == columns) * back[part.rows[:, None], rows]

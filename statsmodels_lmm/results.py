@@ -9,10 +9,13 @@ from statsmodels.base.model import LikelihoodResultsWrapper
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm import summary as summaries
-from statsmodels_lmm.core.covariance import SINGULAR, lower_theta, lower_triangles
+from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.mixed_model_inverse import level_covariances
+from statsmodels_lmm.core.related_effects import RelatedEffects
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
+from statsmodels_lmm.validation import require_data
 
 
 class CrossedMixedLMResults(MixedInference):
@@ -97,21 +100,23 @@ class CrossedMixedLMResults(MixedInference):
         self.uninformative = uninformative
 
         where = {i: at for at, i in enumerate(plan.order)}
-        self._relative, self._modes, self._mode_covariances, theta = [], [], [], []
+        self._relative, self._modes, self._mode_variances, theta = [], [], [], []
         self._factors, self._plan_order = deviance.factors, plan.order
         eigenvalues = []
         for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
             at = where[i]
-            relabel = plan.relabel[at]
+            relabel, factor = plan.relabel[at], plan.factors[at]
             relative = deviance.factors[at]
             root = back @ relative.matrix
-            relative_covariance = root @ root.T
-            self._relative.append(relative_covariance)
-            modes = deviance.modes[at][relabel] @ back.T * data.response_scale
-            self._modes.append(modes)
-            blocks = deviance.selected.diagonal[at][relabel]
-            self._mode_covariances.append(scale * back @ blocks @ back.T)
-            theta.append(lower_theta(relative_covariance, effects.grouped.block_slices))
+            self._relative.append(root @ root.T)
+            modes = factor.level_modes(deviance.modes[at])[relabel]
+            self._modes.append(modes @ back.T * data.response_scale)
+            related, covariances = isinstance(factor, RelatedEffects), None
+            if not related:
+                blocks = deviance.selected.diagonal[at][relabel]
+                covariances = scale * back @ blocks @ back.T
+            self._mode_variances.append(covariances)
+            theta.append(relative.theta(back))
             eigenvalues.append(optimum.dual_eigenvalues[at])
         self.optimum = replace(
             optimum,
@@ -139,6 +144,16 @@ class CrossedMixedLMResults(MixedInference):
         for name in ("at_optimum", "_fixed_part"):
             kept.pop(name, None)
         return kept
+
+    def _mode_covariances(self, i):
+        """Conditional covariances of the modes of a factor, shape (l, k, k)."""
+        if self._mode_variances[i] is None:
+            require_data(self.model, "a conditional variance of related levels")
+            data, products = self.model._sufficient_statistics()
+            at, back = products.plan.order.index(i), data.to_effects[i]
+            blocks = level_covariances(self.at_optimum, at)
+            self._mode_variances[i] = self.scale * back @ blocks @ back.T
+        return self._mode_variances[i]
 
     # fixed effects ---------------------------------------------------------
 
@@ -182,15 +197,25 @@ class CrossedMixedLMResults(MixedInference):
     @property
     def theta(self):
         """Relative covariance parameters as a Series, see the class."""
-        labels = []
-        for effects in self.model.random:
-            rows, columns = lower_triangles(effects.grouped.block_slices)
-            names = effects.effect_names
-            labels += [
-                f"{effects.name}.{names[r]}" + ("" if r == c else f".{names[c]}")
-                for r, c in zip(rows, columns)
-            ]
+        labels = [name for e in self.model.random for name in e.theta_labels]
         return pd.Series(self.optimum.theta, index=labels, name="theta")
+
+    def _block_theta(self):
+        """Relative covariance parameters of each block of each factor."""
+        random = self.model.random
+        ends = np.cumsum([e.grouped.n_parameters for e in random])[:-1]
+        parts = np.split(self.optimum.theta, ends)
+        return [e.split_theta(part) for e, part in zip(random, parts)]
+
+    def _structured_theta(self):
+        """Parameters of all blocks with a structure."""
+        found = [
+            own
+            for effects, theta in zip(self.model.random, self._block_theta())
+            for (_, _, structured), own in zip(effects.blocks, theta)
+            if structured is not None
+        ]
+        return np.concatenate([np.zeros(0), *found])
 
     def _covariances(self):
         return [self.scale * s for s in self._relative]
@@ -211,11 +236,13 @@ class CrossedMixedLMResults(MixedInference):
     @property
     def vcomp(self):
         """Variances of the random effects, a Series by factor and effect."""
-        table = self.variance_components()
-        diagonal = table[(table["effect2"] == "") & (table["group"] != "Residual")]
-        index = pd.MultiIndex.from_frame(diagonal[["group", "effect1"]])
-        index.names = ["group", "effect"]
-        return pd.Series(diagonal["variance"].to_numpy(), index=index, name="variance")
+        values = {
+            (effects.name, name): value
+            for effects, covariance in zip(self.model.random, self._covariances())
+            for name, value in zip(effects.effect_names, np.diag(covariance))
+        }
+        index = pd.MultiIndex.from_tuples(values, names=["group", "effect"])
+        return pd.Series(list(values.values()), index=index, name="variance")
 
     def variance_components(self):
         """
@@ -226,42 +253,55 @@ class CrossedMixedLMResults(MixedInference):
         DataFrame
             As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2
             (empty for a variance), variance (or covariance) and sd (or
-            correlation), the residual last.
+            correlation), the residual last. A term with a structure has a row for
+            each of its parameters; of one that is not a standard deviation effect1 is
+            the structure, effect2 its name and sd its value.
         """
         rows = []
-        for effects, covariance in zip(self.model.random, self._covariances()):
-            names, sd = effects.effect_names, np.sqrt(np.diag(covariance))
-            for block in effects.grouped.block_slices:
-                inside = range(block.start, block.stop)
-                for a in inside:
-                    rows.append((effects.name, names[a], "", covariance[a, a], sd[a]))
-                for a in inside:
-                    for b in range(block.start, a):
-                        product = sd[a] * sd[b]
-                        correlation = covariance[a, b] / product if product else np.nan
-                        rows.append(
-                            (
-                                effects.name,
-                                names[b],
-                                names[a],
-                                covariance[a, b],
-                                np.clip(correlation, -1.0, 1.0),
-                            )
-                        )
-        rows.append(("Residual", "", "", self.scale, np.sqrt(self.scale)))
+        sigma = np.sqrt(self.scale)
+        for effects, covariance, theta in zip(
+            self.model.random, self._covariances(), self._block_theta()
+        ):
+            for (block, _, structured), quantities, own in zip(
+                effects.blocks, effects.quantities, theta
+            ):
+                part = covariance[block, block]
+                sd = np.sqrt(np.diag(part))
+                for at, q in enumerate(quantities):
+                    if structured is not None:
+                        value = own[at] * (sigma if q.kind == "sd" else 1.0)
+                        variance = value**2 if q.kind == "sd" else np.nan
+                    elif q.kind == "sd":
+                        variance, value = part[q.first, q.first], sd[q.first]
+                    else:
+                        variance = part[q.first, q.second]
+                        product = sd[q.first] * sd[q.second]
+                        value = variance / product if product else np.nan
+                        value = np.clip(value, -1.0, 1.0)
+                    rows.append((effects.name, q.effect1, q.effect2, variance, value))
+        rows.append(("Residual", "", "", self.scale, sigma))
         columns = ["group", "effect1", "effect2", "variance", "sd"]
         return pd.DataFrame(rows, columns=columns)
 
     # singular fits ---------------------------------------------------------
 
-    def _block_singular_values(self):
-        """(effects, names, singular values of L in standardized units)."""
+    def _block_ranks(self):
+        """(effects, names, rank, whether it is singular) of each block."""
         out = []
-        for i, effects in enumerate(self.model.random):
+        for i, (effects, theta) in enumerate(
+            zip(self.model.random, self._block_theta())
+        ):
             root = self._factors[self._plan_order.index(i)].matrix
-            for block, names in zip(effects.grouped.block_slices, effects.block_names):
-                values = np.linalg.svd(root[block, block], compute_uv=False)
-                out.append((effects, names, values))
+            for (block, names, structured), own in zip(effects.blocks, theta):
+                k = len(names)
+                if structured is None:
+                    values = np.linalg.svd(root[block, block], compute_uv=False)
+                    rank = int((values > SINGULAR * max(1.0, values[0])).sum())
+                    singular = rank < k
+                else:
+                    rank = structured.structure.rank(own, k)
+                    singular = structured.structure.is_singular(own, k)
+                out.append((effects, names, rank, singular))
         return out
 
     def boundary_table(self):
@@ -275,13 +315,12 @@ class CrossedMixedLMResults(MixedInference):
             estimated covariance matrix, whether it is singular, and the smallest
             eigenvalue of the dual matrix G = d(criterion) / d(covariance), relative
             to the information about the term; at a proved optimum none is negative.
+            For a term with a structure it is the smallest slope of the criterion
+            away from the ends of the ranges of its parameters.
         """
         duals = np.concatenate(self.optimum.dual_eigenvalues)
         rows = []
-        for (effects, names, values), dual in zip(self._block_singular_values(), duals):
-            limit = SINGULAR * max(1.0, values[0])
-            rank = int((values > limit).sum())
-            singular = rank < len(names)
+        for (effects, names, rank, singular), dual in zip(self._block_ranks(), duals):
             rows.append(
                 (effects.name, ", ".join(names), len(names), rank, singular, dual)
             )
@@ -354,11 +393,11 @@ class CrossedMixedLMResults(MixedInference):
         grouping factor a dict of level to DataFrame; for several a dict of these.
         """
         found = {}
-        for effects, blocks in zip(self.model.random, self._mode_covariances):
+        for i, effects in enumerate(self.model.random):
             names = list(effects.effect_names)
             found[effects.name] = {
                 level: pd.DataFrame(block, names, names)
-                for level, block in zip(effects.levels, blocks)
+                for level, block in zip(effects.levels, self._mode_covariances(i))
             }
         return _single(found)
 
@@ -373,10 +412,8 @@ class CrossedMixedLMResults(MixedInference):
             ``as.data.frame(ranef(m))``.
         """
         parts = []
-        for effects, modes, blocks in zip(
-            self.model.random, self._modes, self._mode_covariances
-        ):
-            variances = np.diagonal(blocks, axis1=1, axis2=2)
+        for i, (effects, modes) in enumerate(zip(self.model.random, self._modes)):
+            variances = np.diagonal(self._mode_covariances(i), axis1=1, axis2=2)
             for j, name in enumerate(effects.effect_names):
                 parts.append(
                     pd.DataFrame(
@@ -402,8 +439,7 @@ class CrossedMixedLMResults(MixedInference):
         """Fitted values with the conditional modes, as lme4 and MixedLM."""
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
-            grouped = effects.grouped
-            fitted += (grouped.effects * modes[grouped.codes]).sum(axis=1)
+            fitted += effects.grouped.times(modes)
         return fitted
 
     @property

@@ -168,31 +168,49 @@ def variance_table(results):
     DataFrame
         Strings; one row for each random effect, the residual last.
     """
-    rows = []
-    for effects, covariance in zip(results.model.random, results._covariances()):
-        sd = np.sqrt(np.diag(covariance))
-        for block in effects.grouped.block_slices:
-            for a in range(block.start, block.stop):
-                correlations = []
-                for b in range(block.start, a):
-                    product = sd[a] * sd[b]
-                    value = covariance[a, b] / product if product else np.nan
-                    correlations.append(f"{value:.2f}")
-                first = a == 0
-                rows.append(
-                    [
-                        f"{effects.name} ({effects.n_levels})" if first else "",
-                        effects.effect_names[a],
-                        _number(covariance[a, a]),
-                        _number(sd[a]),
-                        *correlations,
-                    ]
-                )
+    rows, table = [], results.variance_components()
+    for effects in results.model.random:
+        own = table[table["group"] == effects.name].itertuples()
+        first = True
+        for (_, names, structured), quantities in zip(
+            effects.blocks, effects.quantities
+        ):
+            lines: dict = {}
+            for q, row in zip(quantities, own):
+                if q.kind == "sd":
+                    lines[q.effect1] = [_number(row.variance), _number(row.sd)]
+                elif structured is None:
+                    lines[q.effect2].append(f"{row.sd:.2f}")
+                elif q.kind == "cor" and lines:
+                    next(iter(lines.values())).append(f"{row.sd:.2f}")
+                else:
+                    lines[f"{q.effect1} {q.effect2}"] = ["", _number(row.sd)]
+            if structured is not None:
+                lines = _told_structure(lines, names, structured)
+            for name, cells in lines.items():
+                group = f"{effects.name} ({effects.n_levels})" if first else ""
+                rows.append([group, name, *cells])
+                first = False
     rows.append(["Residual", "", _number(results.scale), _number(results.scale**0.5)])
     width = max(map(len, rows))
     columns = ["Group", "Effect", "Variance", "Std.Dev.", "Corr."][: max(width, 4)]
     columns += [""] * (width - len(columns))
     return pd.DataFrame([r + [""] * (width - len(r)) for r in rows], columns=columns)
+
+
+def _told_structure(lines, names, structured):
+    """The lines of a block with a structure, with the structure told."""
+    title = str(structured.structure)
+    if not lines:
+        return {f"{title}, {len(names)} effects": ["", ""]}
+    found = {}
+    for at, (name, cells) in enumerate(lines.items()):
+        if name == structured.structure.name:
+            name = f"{title}, {len(names)} effects"
+        elif at == 0 and name in names:
+            name = f"{name} [{title}]"
+        found[name] = cells
+    return found
 
 
 def notes(results):

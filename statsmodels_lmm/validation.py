@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from statsmodels_lmm.core.related_effects import RawEffects
 from statsmodels_lmm.exceptions import (
     ConvergenceWarning,
     DataError,
@@ -111,22 +112,27 @@ def check_row_values(values, what):
 
 def _check_random(effects, n, check_levels, check_columns):
     grouped = effects.grouped
+    if isinstance(grouped, RawEffects):
+        return
     if not np.isfinite(grouped.effects).all():
         raise DataError(f"the random effects by {effects.name} are not finite")
-    if grouped.n_levels < 2:
+    told = grouped.is_structured or grouped.relationship is not None
+    if grouped.n_levels < 2 and not told:
         raise DataError(
             f"grouping factor {effects.name} has {grouped.n_levels} level; "
             "a random effect needs at least 2"
         )
-    if check_levels and grouped.n_levels >= n:
+    if check_levels and not told and grouped.n_levels >= n:
         raise DataError(
             f"grouping factor {effects.name} has as many levels as there are rows "
             f"({n}); its variance cannot be told from the residual variance "
             "(check_levels=False fits it all the same)"
         )
-    if not check_columns:
+    if not check_columns or grouped.relationship is not None:
         return
-    for names in effects.block_names:
+    for _, names, structured in effects.blocks:
+        if structured is not None:
+            continue
         if grouped.n_levels * len(names) >= n and len(names) > 1:
             raise DataError(
                 f"{n} rows are not more than the {grouped.n_levels * len(names)} "

@@ -137,7 +137,6 @@ BAD_FORMULAS = {
     "dot last": ("y ~ x + . + (1|g)", "name the columns", "."),
     "equals": ("y = x + (1|g)", "write '~'", "="),
     "arrow": ("y <- x + (1|g)", "write '~'", "<-"),
-    "factor": ("y ~ factor(f) + (1|g)", r"C\(", "factor"),
     "as.factor": ("y ~ as.factor(f) + (1|g)", r"C\(", "as.factor"),
     "as.numeric": ("y ~ as.numeric(f) + (1|g)", "as.numeric", "as.numeric"),
     "cbind": ("cbind(y, x) ~ z + (1|g)", "several columns", "cbind(y, x)"),

@@ -26,11 +26,12 @@ import numpy as np
 from scipy import linalg, sparse
 
 from statsmodels_lmm.core.covariance import full_factor
-from statsmodels_lmm.core.cross_products import cross_products, level_sums
+from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.dense import solve_lower
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.grouped_effects import level_sums
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
+from statsmodels_lmm.core.related_effects import RawEffects, RelatedEffects
 from statsmodels_lmm.core.standardize import standardize
 
 MAX_COLUMNS = 3000
@@ -111,7 +112,7 @@ def residual_form(deviance, data):
     out = np.column_stack([data.exog, data.endog])
     factors = deviance.elimination.products.plan.factors
     for factor, modes in zip(factors, deviance.selected.modes):
-        out -= factor.indicator() @ modes.reshape(factor.n_columns, -1)
+        out -= factor.times(np.moveaxis(modes, -1, 0)).T
     return out
 
 
@@ -212,7 +213,8 @@ def _rows_by_group(deviance, data, residuals, codes, n_groups):
     factors = deviance.elimination.products.plan.factors
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(n_groups + 1))
-    parts = [sparse.csr_array(data.exog), *(f.indicator() for f in factors)]
+    parts = [data.exog, *(f.indicator() for f in factors)]
+    parts = [sparse.csr_array(part) for part in parts]
     design = sparse.hstack(parts).tocsr()[order]
     fixed = np.arange(data.exog.shape[1])
     out = []
@@ -255,11 +257,16 @@ def _unit_rows(deviance, p, columns):
     for f in deviance.elimination.products.plan.factors:
         at = columns - start
         own = np.flatnonzero((at >= 0) & (at < f.n_columns))
-        codes = np.zeros(len(columns), dtype=np.intp)
-        effects = np.zeros((len(columns), f.k_effects))
-        codes[own] = at[own] // f.k_effects
-        effects[own, at[own] % f.k_effects] = 1.0
-        factors.append(GroupedEffects(codes, f.n_levels, effects, f.blocks))
+        if isinstance(f, RelatedEffects):
+            shape = len(columns), f.n_columns
+            ones = sparse.coo_array((np.ones(len(own)), (own, at[own])), shape)
+            factors.append(RawEffects(ones.tocsr()))
+        else:
+            codes = np.zeros(len(columns), dtype=np.intp)
+            effects = np.zeros((len(columns), f.k_effects))
+            codes[own] = at[own] // f.k_effects
+            effects[own, at[own] % f.k_effects] = 1.0
+            factors.append(f.at(codes, effects))
         start += f.n_columns
     return fixed, factors
 
@@ -300,8 +307,7 @@ def _evaluate_rest(deviance, data, keep):
         return nothing
     factors = []
     for f in deviance.elimination.products.plan.factors:
-        levels, codes = np.unique(f.codes[keep], return_inverse=True)
-        factors.append(GroupedEffects(codes, len(levels), f.effects[keep], f.blocks))
+        factors.append((f.base if isinstance(f, RelatedEffects) else f).subset(keep))
     rest = standardize(data.endog[keep], inside, factors)
     if len(rest.kept) < p:
         return nothing

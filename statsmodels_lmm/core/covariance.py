@@ -9,6 +9,9 @@ from scipy.linalg import lapack
 SINGULAR = 1e-4
 """Share of a block's largest standard deviation below which one counts as 0."""
 
+SNAP = 1e-5
+"""Pivots of L, in standardized units, that are tried at zero in the end."""
+
 
 @dataclass(frozen=True)
 class RelativeFactor:
@@ -28,11 +31,14 @@ class RelativeFactor:
         Row in L of each free parameter, shape (..., m).
     columns : ndarray
         Column in L of each free parameter, shape (m,).
+    slices : tuple of slice
+        Columns of each block.
     """
 
     matrix: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    slices: tuple
 
     @property
     def covariance(self):
@@ -49,14 +55,23 @@ class RelativeFactor:
         """Unit vectors of the rows of the free parameters, shape (..., m, k)."""
         return np.eye(self.matrix.shape[-1])[self.rows]
 
-    def entries_of(self, matrix):
-        """Entries of a matrix like L at the free parameters, shape (..., m)."""
-        return (self.selection * matrix.swapaxes(-1, -2)[..., self.columns, :]).sum(-1)
+    @cached_property
+    def directions(self):
+        """Derivatives of S in the free parameters, shape (..., m, k, k)."""
+        out = self.selection[..., :, None]
+        out = out * self.matrix.swapaxes(-1, -2)[..., self.columns, None, :]
+        return out + out.swapaxes(-1, -2)
 
-    def curvature_of(self, dual):
-        """Entries of G (x) I at pairs of free parameters, shape (..., m, m)."""
+    def slope(self, dual):
+        """Derivatives tr(G dS) = 2 (G L) of the criterion, shape (..., m)."""
+        columns = (dual @ self.matrix).swapaxes(-1, -2)[..., self.columns, :]
+        return 2.0 * (self.selection * columns).sum(-1)
+
+    def curvature(self, dual):
+        """The part tr(G d^2 S) of the second derivatives, shape (..., m, m)."""
         same = self.columns[:, None] == self.columns
-        return same * (self.selection @ dual @ self.selection.swapaxes(-1, -2))
+        both = self.selection @ dual @ self.selection.swapaxes(-1, -2)
+        return 2.0 * same * both
 
     def moved(self, step):
         """L after a step of the free parameters, without a new pivot."""
@@ -66,7 +81,86 @@ class RelativeFactor:
         else:
             at = np.ix_(*map(np.arange, self.rows.shape))[:-1]
             matrix[(*at, self.rows, self.columns)] += step
-        return RelativeFactor(matrix, self.rows, self.columns)
+        return RelativeFactor(matrix, self.rows, self.columns, self.slices)
+
+    def stepped(self, step):
+        """L after a step of the free parameters, pivoted anew."""
+        return pivoted_factor(self.moved(step).covariance, self.slices)
+
+    def snapped(self):
+        """L with pivots that are almost zero put to zero, itself if there are none."""
+        small = (self.matrix != 0.0) & (np.abs(self.matrix).max(axis=0) <= SNAP)
+        if not small.any():
+            return self
+        return pivoted_factor(self.covariance, self.slices, SNAP)
+
+    def lifted(self, amount):
+        """L moved off the boundary by a variance for every effect."""
+        identity = np.eye(self.matrix.shape[-1])
+        return pivoted_factor(self.covariance + amount * identity, self.slices)
+
+    def nothing(self):
+        """L = 0."""
+        return pivoted_factor(np.zeros_like(self.matrix), self.slices)
+
+    def certificates(self, dual, information):
+        """
+        How far from positive semi-definite G is, block by block.
+
+        Parameters
+        ----------
+        dual : ndarray
+            G, shape (k, k).
+        information : ndarray
+            Sum of the diagonal blocks of Z'V^-1 Z, shape (k, k).
+
+        Returns
+        -------
+        smallest, unused : list of float
+            Smallest eigenvalue of G relative to the information about a block, among
+            all directions and, at most 0, among those that S does not use.
+        """
+        smallest, unused = [], []
+        for block in self.slices:
+            own, weight = dual[block, block], np.trace(information[block, block])
+            if not weight > 0.0:
+                smallest.append(0.0)
+                continue
+            smallest.append(np.linalg.eigvalsh(own)[0] / weight)
+            rest = lowest_unused(own, self.covariance[block, block])
+            unused.append(float(rest) / weight)
+        return smallest, unused
+
+    def theta(self, back):
+        """
+        Relative covariance parameters in the units of the data.
+
+        Parameters
+        ----------
+        back : ndarray
+            From standardized effects to those of the data, shape (k, k).
+        """
+        return lower_theta(back @ self.covariance @ back.T, self.slices)
+
+
+def lowest_unused(dual, covariance):
+    """
+    Smallest eigenvalue of G in the directions that S does not use.
+
+    Parameters
+    ----------
+    dual, covariance : ndarray
+        G and S of one covariance block, shapes (..., k, k).
+
+    Returns
+    -------
+    ndarray
+        Shape (...); at most 0.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    vectors = vectors * (values <= SNAP**2)[..., None, :]
+    within = vectors.swapaxes(-1, -2) @ dual @ vectors
+    return np.minimum(np.linalg.eigvalsh(within)[..., 0], 0.0)
 
 
 def pivoted_factor(covariance, slices, tolerance=0.0):
@@ -109,7 +203,7 @@ def pivoted_factor(covariance, slices, tolerance=0.0):
         rows.append(block.start + pivot[..., row])
         columns.append(block.start + column)
     return RelativeFactor(
-        matrix, np.concatenate(rows, axis=-1), np.concatenate(columns)
+        matrix, np.concatenate(rows, axis=-1), np.concatenate(columns), tuple(slices)
     )
 
 
@@ -153,7 +247,9 @@ def full_factor(matrix, slices):
         row, column = np.indices((block.stop - block.start,) * 2)
         rows.append(block.start + row.ravel())
         columns.append(block.start + column.ravel())
-    return RelativeFactor(matrix, np.concatenate(rows), np.concatenate(columns))
+    return RelativeFactor(
+        matrix, np.concatenate(rows), np.concatenate(columns), tuple(slices)
+    )
 
 
 def lower_triangles(slices):
@@ -178,6 +274,11 @@ def lower_triangles(slices):
         rows.append(block.start + row)
         columns.append(block.start + column)
     return np.concatenate(rows), np.concatenate(columns)
+
+
+def lower_entries(matrix):
+    """Lower triangle of one block, column by column."""
+    return matrix[lower_triangles([slice(0, len(matrix))])]
 
 
 def lower_root(covariance):

@@ -7,7 +7,9 @@ from scipy import sparse
 
 from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.elimination_plan import EliminationPlan, plan_elimination
+from statsmodels_lmm.core.grouped_effects import level_sums
 from statsmodels_lmm.core.memory import check_memory
+from statsmodels_lmm.core.related_effects import RelatedEffects, related
 
 DENSE_SHARE = 0.2
 """Share of occupied entries above which the coupling is held densely."""
@@ -63,36 +65,10 @@ class CrossProducts:
         """Number of columns of X."""
         return self.gram.shape[-1] - 1
 
-
-def level_sums(codes, n_levels, left, right):
-    """
-    Sum of outer products of two sets of columns over the rows of each level.
-
-    Parameters
-    ----------
-    codes : ndarray
-        Level of each row, shape (n,).
-    n_levels : int
-        Number of levels l.
-    left, right : ndarray
-        Shapes (n, a) and (n, b).
-
-    Returns
-    -------
-    ndarray
-        Shape (l, a, b).
-    """
-    out = np.empty((n_levels, left.shape[1], right.shape[1]))
-    same = left is right
-    for a in range(left.shape[1]):
-        for b in range(right.shape[1]):
-            if same and b < a:
-                out[:, a, b] = out[:, b, a]
-            else:
-                out[:, a, b] = np.bincount(
-                    codes, left[:, a] * right[:, b], minlength=n_levels
-                )
-    return out
+    @property
+    def is_coupled_sparsely(self):
+        """Whether the coupling of chain and tail is sparse, so without batch axes."""
+        return any(isinstance(c, SparseCoupling) for c in self.coupling)
 
 
 def cross_products(endog, exog, factors):
@@ -105,18 +81,16 @@ def cross_products(endog, exog, factors):
         Response, shape (n,).
     exog : ndarray
         Design of the fixed effects, shape (n, p).
-    factors : sequence of GroupedEffects
+    factors : sequence of GroupedEffects or RawEffects
         Random-effects factors, in the order the user gave.
 
     Returns
     -------
     CrossProducts
     """
+    factors = [related(f) for f in factors]
     plan = plan_elimination(factors)
-    head = plan.chain[0]
-    entries = head.n_columns * plan.n_tail
-    occupied = head.k_effects * len(endog) * sum(f.k_effects for f in plan.tail)
-    densely = entries <= DENSE_ENTRIES or occupied >= DENSE_SHARE * entries
+    densely = _is_dense(plan, len(endog))
     if not densely:
         plan = plan_elimination(factors, chain_tail=False)
     check_memory(plan, densely)
@@ -138,16 +112,26 @@ def cross_products(endog, exog, factors):
     return CrossProducts(
         plan=plan,
         nobs=len(endog),
-        diagonal=tuple(
-            level_sums(f.codes, f.n_levels, f.effects, f.effects) for f in chain
-        ),
+        diagonal=tuple(f.diagonal_blocks() for f in chain),
         nested=nested,
         coupling=coupling,
-        fixed=tuple(level_sums(f.codes, f.n_levels, f.effects, fixed) for f in chain),
+        fixed=tuple(f.level_sums(fixed) for f in chain),
         tail=tail,
         tail_fixed=tail_fixed,
         gram=fixed.T @ fixed,
     )
+
+
+def _is_dense(plan, nobs):
+    """Whether the coupling of the head with the tail is held densely."""
+    if not plan.chain or not plan.tail:
+        return True
+    if any(isinstance(f, RelatedEffects) for f in plan.factors):
+        return True
+    head = plan.chain[0]
+    entries = head.n_columns * plan.n_tail
+    occupied = head.k_effects * nobs * sum(f.k_effects for f in plan.tail)
+    return entries <= DENSE_ENTRIES or occupied >= DENSE_SHARE * entries
 
 
 def _linked_blocks(first, second):
@@ -170,23 +154,36 @@ def _sparse_product(first, second):
     )
 
 
+def _fill(out, first, second):
+    """Write Z_1'Z_2 into an array of zeros."""
+    if isinstance(second, RelatedEffects):
+        out[...] = first.level_sums(second.indicator()).reshape(out.shape)
+    elif isinstance(first, RelatedEffects):
+        out[...] = second.level_sums(first.indicator()).reshape(out.shape[::-1]).T
+    else:
+        block = _sparse_product(first, second)
+        out[block.row, block.col] = block.data
+
+
 def _tail_gram(factors, slices):
     """Z_t'Z_t as a dense array."""
     out = np.zeros((slices[-1].stop, slices[-1].stop))
     for a, rows in enumerate(slices):
         for b in range(a + 1):
-            block = _sparse_product(factors[a], factors[b])
-            row, column = rows.start + block.row, slices[b].start + block.col
-            out[row, column] = out[column, row] = block.data
+            columns = slices[b]
+            _fill(out[rows, columns], factors[a], factors[b])
+            if a != b:
+                out[columns, rows] = out[rows, columns].T
     return out
 
 
 def _coupling(factor, plan, densely):
     """Z_i'Z_t as an array, or sparse."""
-    matrix = sparse.hstack([_sparse_product(factor, f) for f in plan.tail])
     if densely:
-        shape = (factor.n_levels, factor.k_effects, plan.n_tail)
-        return DenseCoupling(matrix.toarray().reshape(shape))
-    matrix = matrix.tocsr()
+        out = np.zeros((factor.n_columns, plan.n_tail))
+        for other, columns in zip(plan.tail, plan.tail_slices):
+            _fill(out[:, columns], factor, other)
+        return DenseCoupling(out.reshape(factor.n_levels, factor.k_effects, -1))
+    matrix = sparse.hstack([_sparse_product(factor, f) for f in plan.tail]).tocsr()
     matrix.sort_indices()
     return SparseCoupling(matrix, factor.k_effects)

@@ -73,7 +73,7 @@ def dual_matrices(deviance):
 def gradient(factors, duals):
     """The gradient 2 G_i L_i at the free entries, shape (..., m)."""
     return np.concatenate(
-        [2.0 * f.entries_of(dual @ f.matrix) for f, dual in zip(factors, duals)],
+        [f.slope(dual) for f, dual in zip(factors, duals)],
         axis=-1,
     )
 
@@ -103,7 +103,7 @@ def derivatives(deviance):
     start = 0
     for factor, dual in zip(deviance.factors, duals):
         here = slice(start, start + factor.n_free)
-        curvature[..., here, here] += 2.0 * factor.curvature_of(dual)
+        curvature[..., here, here] += factor.curvature(dual)
         start = here.stop
     slope = gradient(deviance.factors, duals)
     return Derivatives(duals, slope, curvature, observed, steps)
@@ -136,7 +136,7 @@ def with_exact_hessian(deviance, found):
 
 def exact_hessian_is_feasible(plan, largest=MAX_DENSE_COLUMNS):
     """Whether Z'V^-1 Z is block-diagonal or small enough to be formed."""
-    return len(plan.factors) == 1 or sum(f.n_columns for f in plan.factors) <= largest
+    return plan.is_diagonal or sum(f.n_columns for f in plan.factors) <= largest
 
 
 def _differenced_gradient(deviance, step=1e-4):
@@ -161,25 +161,6 @@ def _differenced_gradient(deviance, step=1e-4):
     return 0.5 * (np.array(rows) + np.array(rows).T)
 
 
-def directions(factor):
-    """
-    Derivatives dS_a of S in each free entry of a factor.
-
-    Parameters
-    ----------
-    factor : RelativeFactor
-        The factor.
-
-    Returns
-    -------
-    ndarray
-        Shape (..., m, k, k).
-    """
-    selected = factor.selection[..., :, None]
-    out = selected * factor.matrix.swapaxes(-1, -2)[..., factor.columns, None, :]
-    return out + out.swapaxes(-1, -2)
-
-
 def _working_products(deviance):
     """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
     m = sum(f.n_free for f in deviance.factors)
@@ -188,7 +169,7 @@ def _working_products(deviance):
     for factor, t in zip(deviance.factors, deviance.scores):
         block = np.zeros((*t.shape, m))
         here = slice(start, start + factor.n_free)
-        changes = np.moveaxis(directions(factor), -3, -1)
+        changes = np.moveaxis(factor.directions, -3, -1)
         flat = changes.reshape(*changes.shape[:-2], -1)
         moved = (t @ flat).reshape(*t.shape, -1)
         block[..., here] = moved
@@ -244,7 +225,8 @@ def _rows(blocks):
 
 def _expected_information(deviance):
     """Tr(K dS_a K dS_b) over pairs of free entries, shape (m, m)."""
-    return trace_products(deviance, of_all_factors(map(directions, deviance.factors)))
+    changes = of_all_factors(f.directions for f in deviance.factors)
+    return trace_products(deviance, changes)
 
 
 def of_all_factors(changes):
@@ -290,7 +272,7 @@ def trace_products(deviance, changes):
     ndarray
         Shape (m, m).
     """
-    if len(changes) == 1:
+    if deviance.elimination.products.plan.is_diagonal:
         pairs = {(0, 0): _single_factor_squares(deviance)}
     else:
         pairs = _dense_squares(deviance)

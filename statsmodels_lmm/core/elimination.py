@@ -320,7 +320,7 @@ def eliminate(products, chain_factors, tail_factors):
     root = tail
     if plan.tail:
         transposed = [transpose(f) for f in tail_factors]
-        if isinstance(coupling[0], SparseCoupling) and not is_scalar(plan.tail):
+        if products.is_coupled_sparsely and not is_scalar(plan.tail):
             tail = symmetric(tail)
         scaled = scale_tail(products, transposed, tail)
         scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0

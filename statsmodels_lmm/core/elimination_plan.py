@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.related_effects import RelatedEffects
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,12 @@ class EliminationPlan:
     The factor with most levels comes first. A factor joins the *chain* as
     long as every factor already in the chain is nested in it: the chain
     stays block-diagonal, at any depth. Everything else is the *tail*, which
-    is eliminated as one dense matrix.
+    is eliminated as one dense matrix. Related levels are a chain by themselves if
+    their columns are orthogonal, and otherwise part of the tail.
 
     Parameters
     ----------
-    factors : tuple of GroupedEffects
+    factors : tuple of GroupedEffects or RelatedEffects
         The factors in elimination order, chain first. Levels of chain factors
         are renumbered so that the children of a level are contiguous.
     order : tuple of int
@@ -28,7 +30,7 @@ class EliminationPlan:
     relabel : tuple of ndarray
         For each of `factors`, the new code of each of the user's levels.
     n_chain : int
-        Number of chain factors, at least 1.
+        Number of chain factors.
     parents : dict
         ``parents[i, j]``, i < j < n_chain, is the level of factor j in which
         each level of factor i is nested, shape (l_i,), ascending.
@@ -51,6 +53,11 @@ class EliminationPlan:
         return self.factors[self.n_chain :]
 
     @property
+    def is_diagonal(self):
+        """Whether there is one factor, eliminated level by level."""
+        return self.n_chain == len(self.factors) == 1
+
+    @property
     def n_tail(self):
         """Number of columns of the tail."""
         return sum(f.n_columns for f in self.tail)
@@ -71,9 +78,21 @@ def parent_levels(child, parent):
     ndarray or None
         Shape (child.n_levels,), or None if `child` is not nested in `parent`.
     """
+    if not all(isinstance(f, GroupedEffects) for f in (child, parent)):
+        return None
     found = np.zeros(child.n_levels, dtype=np.intp)
     found[child.codes] = parent.codes
     return found if np.array_equal(found[child.codes], parent.codes) else None
+
+
+def _is_diagonal(factor):
+    """Whether Z'Z of a factor is block-diagonal."""
+    return not isinstance(factor, RelatedEffects) or factor.is_orthogonal
+
+
+def n_user_levels(factor):
+    """Number of levels that a factor has for the user."""
+    return factor.base.n_levels if isinstance(factor, RelatedEffects) else factor.n_levels
 
 
 def plan_elimination(factors, chain_tail=True):
@@ -82,7 +101,7 @@ def plan_elimination(factors, chain_tail=True):
 
     Parameters
     ----------
-    factors : sequence of GroupedEffects
+    factors : sequence of GroupedEffects or RelatedEffects
         In the order the user gave.
     chain_tail : bool, optional
         Whether a chain of more than one factor may be followed by a tail.
@@ -95,9 +114,9 @@ def plan_elimination(factors, chain_tail=True):
         range(len(factors)),
         key=lambda i: (-factors[i].n_levels, -factors[i].k_effects),
     )
-    chain = [by_size[0]]
+    chain = [i for i in by_size if _is_diagonal(factors[i])][:1]
     parents = {}
-    for j in by_size[1:]:
+    for j in [i for i in by_size if chain and i != chain[0]]:
         found = [parent_levels(factors[i], factors[j]) for i in chain]
         if all(p is not None for p in found):
             parents.update({(i, j): p for i, p in zip(chain, found)})
@@ -105,10 +124,10 @@ def plan_elimination(factors, chain_tail=True):
     if len(chain) < len(by_size) and not chain_tail:
         chain = chain[:1]
     order = chain + [i for i in by_size if i not in chain]
-    relabel = _contiguous_children(factors, chain, parents)
-    relabel += [np.arange(factors[i].n_levels) for i in order[len(chain) :]]
+    relabel = _contiguous_children(factors, chain, parents) if chain else []
+    relabel += [np.arange(n_user_levels(factors[i])) for i in order[len(chain) :]]
     renumbered = tuple(
-        GroupedEffects(new[f.codes], f.n_levels, f.effects, f.blocks)
+        f.at(new[f.codes], f.effects) if isinstance(f, GroupedEffects) else f
         for f, new in zip([factors[i] for i in order], relabel)
     )
     new_parents = {}
@@ -124,7 +143,7 @@ def plan_elimination(factors, chain_tail=True):
 
 def _contiguous_children(factors, chain, parents):
     """Renumber the levels of a chain so that siblings are neighbors."""
-    relabel = [np.arange(factors[chain[-1]].n_levels)]
+    relabel = [np.arange(n_user_levels(factors[chain[-1]]))]
     for child, above in zip(chain[-2::-1], chain[:0:-1]):
         parent = relabel[0][parents[child, above]]
         new = np.empty(factors[child].n_levels, dtype=np.intp)

@@ -1,9 +1,40 @@
 """The rows of one random-effects factor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
+
+
+def level_sums(codes, n_levels, left, right):
+    """
+    Sum of outer products of two sets of columns over the rows of each level.
+
+    Parameters
+    ----------
+    codes : ndarray
+        Level of each row, shape (n,).
+    n_levels : int
+        Number of levels l.
+    left, right : ndarray
+        Shapes (n, a) and (n, b).
+
+    Returns
+    -------
+    ndarray
+        Shape (l, a, b).
+    """
+    out = np.empty((n_levels, left.shape[1], right.shape[1]))
+    same = left is right
+    for a in range(left.shape[1]):
+        for b in range(right.shape[1]):
+            if same and b < a:
+                out[:, a, b] = out[:, b, a]
+            else:
+                out[:, a, b] = np.bincount(
+                    codes, left[:, a] * right[:, b], minlength=n_levels
+                )
+    return out
 
 
 @dataclass(frozen=True)
@@ -19,18 +50,32 @@ class GroupedEffects:
     codes : ndarray
         Level of each row, integers in 0, ..., n_levels - 1, shape (n,).
     n_levels : int
-        Number of levels l; each occurs in at least one row.
+        Number of levels l; each occurs in at least one row, unless levels are
+        related.
     effects : ndarray
         Values of the effect columns, shape (n, k).
     blocks : tuple of int
-        Sizes of the unstructured diagonal blocks of the k x k covariance
-        matrix, in the order of the columns; they sum to k.
+        Sizes of the diagonal blocks of the k x k covariance matrix, in the order of
+        the columns; they sum to k.
+    structures : tuple, optional
+        For each block a StructuredBlock, or None if it is unstructured, which is the
+        default.
+    relationship : Relationship or Precision, optional
+        What is known of the covariances among the levels; None if they are
+        independent.
     """
 
     codes: np.ndarray
     n_levels: int
     effects: np.ndarray
     blocks: tuple
+    structures: tuple = ()
+    relationship: object = None
+
+    def __post_init__(self):
+        """Blocks are unstructured unless something else is said."""
+        if not self.structures:
+            object.__setattr__(self, "structures", (None,) * len(self.blocks))
 
     @property
     def k_effects(self):
@@ -43,10 +88,90 @@ class GroupedEffects:
         return self.n_levels * self.k_effects
 
     @property
+    def is_structured(self):
+        """Whether any covariance block has a structure."""
+        return any(s is not None for s in self.structures)
+
+    @property
+    def parameter_counts(self):
+        """Number of covariance parameters of each block."""
+        return [
+            b * (b + 1) // 2 if s is None else s.n_parameters
+            for b, s in zip(self.blocks, self.structures)
+        ]
+
+    @property
+    def n_parameters(self):
+        """Number of covariance parameters."""
+        return sum(self.parameter_counts)
+
+    @property
     def block_slices(self):
         """Column slices of the covariance blocks."""
         ends = np.cumsum(self.blocks)
         return [slice(e - b, e) for e, b in zip(ends.tolist(), self.blocks)]
+
+    @property
+    def n_rows(self):
+        """Number of rows n."""
+        return len(self.codes)
+
+    def at(self, codes, effects):
+        """The same random effects at other rows."""
+        return replace(self, codes=codes, effects=effects)
+
+    def take(self, rows):
+        """The same random effects at some of the rows."""
+        return self.at(self.codes[rows], self.effects[rows])
+
+    def columns(self, block):
+        """The factor with the effects of one of its covariance blocks."""
+        at = self.block_slices.index(block)
+        return replace(
+            self,
+            effects=self.effects[:, block],
+            blocks=self.blocks[at : at + 1],
+            structures=self.structures[at : at + 1],
+        )
+
+    def subset(self, rows):
+        """A factor of some of the rows; unrelated levels without a row are left out."""
+        if self.relationship is not None:
+            return self.take(rows)
+        levels, codes = np.unique(self.codes[rows], return_inverse=True)
+        return replace(
+            self, codes=codes, n_levels=len(levels), effects=self.effects[rows]
+        )
+
+    def level_sums(self, columns):
+        """Z'C for columns C of shape (n, w), level by level, shape (l, k, w)."""
+        return level_sums(self.codes, self.n_levels, self.effects, columns)
+
+    def diagonal_blocks(self):
+        """The blocks of Z'Z of every level, shape (l, k, k)."""
+        return self.level_sums(self.effects)
+
+    def times(self, b):
+        """Z b for random effects b of shape (..., l, k), shape (..., n)."""
+        out = np.zeros((*b.shape[:-2], self.n_rows))
+        for j, column in enumerate(self.effects.T):
+            out += column * b[..., self.codes, j]
+        return out
+
+    def row_variances(self, root):
+        """Variances of Z b over sigma^2 for S = R R', shape (n,)."""
+        own = ((self.effects @ root) ** 2).sum(axis=1)
+        known = self.relationship
+        return own if known is None else own * known.variances[self.codes]
+
+    def transposed_times(self, rows):
+        """Z'y for rows y of shape (r, n), shape (r, l, k)."""
+        sums = np.asarray((self.indicator().T @ rows.T).T)
+        return sums.reshape(len(rows), self.n_levels, self.k_effects)
+
+    def level_modes(self, modes):
+        """Conditional modes of the levels from those of a fit, shape (l, k)."""
+        return modes
 
     def indicator(self):
         """

@@ -24,7 +24,7 @@ from scipy import sparse
 from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.dense import solve_lower, transpose
 from statsmodels_lmm.core.elimination import times_tail_factor
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.related_effects import RawEffects, RelatedEffects
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
@@ -40,10 +40,9 @@ def error_variances(deviance, fixed, factors):
         The criterion at the optimum, without batch axes.
     fixed : ndarray
         x of each row, in standardized units, shape (m, p).
-    factors : sequence of GroupedEffects
-        z of each row by level and effect columns, in standardized units, factors
-        and levels in the order of the elimination plan. A row of zeros leaves a
-        factor out.
+    factors : sequence of GroupedEffects or RelatedEffects
+        z of each row, in standardized units, factors and levels in the order of the
+        elimination plan. A row of zeros leaves a factor out.
 
     Returns
     -------
@@ -54,7 +53,7 @@ def error_variances(deviance, fixed, factors):
     if elimination.products.plan.tail:
         # each row costs a triangular solve
         first, each = _distinct(factors)
-        forms = _forms(elimination, [_take(f, first) for f in factors])[each]
+        forms = _forms(elimination, [f.take(first) for f in factors])[each]
     else:
         forms = _forms(elimination, factors)
     return forms + (_shifted(deviance, fixed, factors) ** 2).sum(axis=1)
@@ -70,7 +69,7 @@ def error_covariance(deviance, fixed, factors):
         The criterion at the optimum, without batch axes.
     fixed : ndarray
         x of each row, as in `error_variances`, shape (m, p).
-    factors : sequence of GroupedEffects
+    factors : sequence of GroupedEffects or RelatedEffects
         z of each row, as in `error_variances`.
 
     Returns
@@ -86,13 +85,54 @@ def error_covariance(deviance, fixed, factors):
     return 0.5 * (out + out.T)
 
 
+def level_covariances(deviance, at):
+    """
+    Conditional covariances over sigma^2 of the random effects of related levels.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    at : int
+        Position of a RelatedEffects in the elimination plan.
+
+    Returns
+    -------
+    ndarray
+        Of each level of the user, in standardized units, shape (l, k, k).
+    """
+    plan = deviance.elimination.products.plan
+    own = plan.factors[at]
+    l, k = len(own.root), own.k_effects
+    out = own.left_over[:, None, None] * deviance.factors[at].covariance
+    step = max(1, BATCH_ENTRIES // (k * own.n_columns))
+    for start in range(0, l, step):
+        levels = np.arange(start, min(l, start + step))
+        codes = np.repeat(levels, k)
+        zeros = np.zeros(len(codes), dtype=np.intp)
+        rows = [
+            f.at(codes, np.tile(np.eye(k), (len(levels), 1)))
+            if f is own
+            else f.at(zeros, np.zeros((len(codes), f.k_effects)))
+            for f in plan.factors
+        ]
+        for left, right in _halves(deviance.elimination, rows):
+            blocks = [_as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
+            out[levels] += blocks[0] @ transpose(blocks[1])
+    return out
+
+
+def _as_array(rows):
+    return rows.toarray() if sparse.issparse(rows) else rows
+
+
 def _halves(elimination, factors):
     """Pairs of rows B, D, sparse or not, such that z'M z is the sum of B D'."""
     products = elimination.products
     plan = products.plan
     rows = [f.indicator() for f in factors]
     chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
-    remaining = sparse.hstack(tail).toarray() if plan.tail else None
+    remaining = np.hstack([_as_array(r) for r in tail]) if plan.tail else None
     for i, factor in enumerate(elimination.factors):
         weighted = chain[i] @ _block_matrix(
             factor.covariance, np.arange(len(factor.covariance)), len(factor.covariance)
@@ -113,11 +153,11 @@ def _halves(elimination, factors):
 
 def _forms(elimination, factors):
     """The form z'M z of each row, shape (m,)."""
-    out = np.zeros(len(factors[0].codes))
+    out = np.zeros(factors[0].n_rows)
     step = max(1, BATCH_ENTRIES // max(1, elimination.products.plan.n_tail))
     for start in range(0, len(out), step):
         part = slice(start, start + step)
-        for left, right in _halves(elimination, [_take(f, part) for f in factors]):
+        for left, right in _halves(elimination, [f.take(part) for f in factors]):
             both = left.multiply(right) if sparse.issparse(left) else left * right
             out[part] += both.sum(axis=1)
     return out
@@ -130,23 +170,19 @@ def _shifted(deviance, fixed, factors):
         return fixed
     shifted = fixed.copy()
     for f, modes in zip(factors, deviance.selected.modes):
-        if f.effects.any():
-            of_fixed = modes[..., :p].reshape(f.n_columns, p)
-            shifted -= f.indicator() @ of_fixed
+        shifted -= f.times(np.moveaxis(modes[..., :p], -1, 0)).T
     return solve_lower(deviance.fixed_root, shifted.T).T
 
 
 def _distinct(factors):
     """Rows that differ from all before, and which of them each row equals."""
-    keys = np.column_stack([c for f in factors for c in (f.codes, f.effects)])
+    bases = [f.base if isinstance(f, RelatedEffects) else f for f in factors]
+    if any(isinstance(f, RawEffects) for f in bases):
+        every = np.arange(factors[0].n_rows)
+        return every, every
+    keys = np.column_stack([c for f in bases for c in (f.codes, f.effects)])
     _, first, each = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return first, each.ravel()
-
-
-def _take(factor, rows):
-    return GroupedEffects(
-        factor.codes[rows], factor.n_levels, factor.effects[rows], factor.blocks
-    )
 
 
 def _block_matrix(blocks, columns, n_columns):

@@ -10,10 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.covariance import (
-    lower_theta,
-    pivoted_factor,
-)
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
@@ -49,7 +45,8 @@ class Optimum:
     Parameters
     ----------
     theta : ndarray
-        Relative covariance parameters, the lower triangles of L column by column.
+        Relative covariance parameters, the lower triangles of L column by column or
+        those of a structure.
     evaluations : int
         Number of evaluations of the criterion.
     gradient_norm : float
@@ -60,7 +57,8 @@ class Optimum:
         G of each factor in the order of the elimination plan.
     dual_eigenvalues : tuple of ndarray
         Smallest eigenvalue of G of each covariance block, relative to the
-        information about it, in the order of the elimination plan.
+        information about it, in the order of the elimination plan. Of a block with
+        a structure the smallest slope away from the ends of its parameters.
     curvature : ndarray
         Curvature at the optimum.
     trace : tuple
@@ -86,9 +84,6 @@ How negative a relative eigenvalue of G may be at a certified optimum, in direct
 that S does not use. In those that it uses G is as small as the gradient.
 """
 
-SNAP = 1e-5
-"""Pivots of L, in standardized units, that are tried at zero in the end."""
-
 ROUNDING = 1e-14
 """Relative error of the criterion."""
 
@@ -110,9 +105,8 @@ def minimize(products, start, reml, settings=Settings()):
     ----------
     products : CrossProducts
         Sufficient statistics in standardized units.
-    start : sequence of ndarray
-        Relative covariance of each factor to start from, in the order of the
-        elimination plan.
+    start : sequence of RelativeFactor or StructuredFactor
+        Where to start from, in the order of the elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
     settings : Settings, optional
@@ -123,8 +117,7 @@ def minimize(products, start, reml, settings=Settings()):
     deviance : ProfiledDeviance
         The criterion at the optimum, in standardized units.
     optimum : Optimum
-        How the search went; its theta is in standardized units and in the order
-        of the elimination plan.
+        How the search went.
     """
     search = _Search(products, reml, settings.maxiter)
     current = search.evaluate(start)
@@ -166,15 +159,11 @@ class _Search:
 
     def __init__(self, products, reml, budget):
         self.products, self.reml, self.budget = products, reml, budget
-        self.slices = [f.block_slices for f in products.plan.factors]
         self.evaluations, self.trace, self.exact = 0, [], False
         self.cheap = exact_hessian_is_feasible(products.plan, MAX_DENSE_COLUMNS // 3)
 
-    def evaluate(self, covariances, tolerance=0.0):
-        """The criterion at some relative covariances, None if it is undefined."""
-        factors = [
-            pivoted_factor(s, b, tolerance) for s, b in zip(covariances, self.slices)
-        ]
+    def evaluate(self, factors):
+        """The criterion at some relative factors, None if it is undefined."""
         self.evaluations += 1
         try:
             return profiled_deviance(self.products, factors, self.reml)
@@ -198,7 +187,7 @@ class _Search:
         """The next iterate, None if there is none, and the next radius."""
         while self.evaluations < self.budget and promised >= limit:
             length = float(np.linalg.norm(step))
-            trial = self.evaluate(_moved(current.factors, step))
+            trial = self.evaluate(_stepped(current.factors, step))
             gain = -1.0 if trial is None else (current.value - trial.value) / promised
             if gain > ACCEPTED:
                 if gain > 0.75 and length > 0.9 * radius:
@@ -210,7 +199,7 @@ class _Search:
 
     def polish(self, current, slope, step):
         """One exact Newton step more, which doubles the digits, if it is better."""
-        trial = self.evaluate(_moved(current.factors, step))
+        trial = self.evaluate(_stepped(current.factors, step))
         if trial is not None:
             trial_slope = derivatives(trial)
             if np.abs(trial_slope.gradient).max() < np.abs(slope.gradient).max():
@@ -219,14 +208,11 @@ class _Search:
 
     def snap(self, current, slope):
         """Pivots that are almost zero put to zero, unless the criterion rises."""
-        small = [
-            (f.matrix != 0.0) & (np.abs(f.matrix).max(axis=0) <= SNAP)
-            for f in current.factors
-        ]
-        spent = self.evaluations >= self.budget
-        if spent or not any(s.any() for s in small):
+        snapped = [f.snapped() for f in current.factors]
+        same = all(f is g for f, g in zip(snapped, current.factors))
+        if same or self.evaluations >= self.budget:
             return current, slope
-        trial = self.evaluate([f.covariance for f in current.factors], SNAP)
+        trial = self.evaluate(snapped)
         if trial is not None and trial.value <= current.value + 1e-9:
             return trial, derivatives(trial)
         return current, slope
@@ -261,57 +247,24 @@ def _rounding(deviance):
     return float(rounding(deviance.value, deviance.scale, nobs))
 
 
-def _moved(factors, step):
-    """Relative covariances after a step of the free entries."""
+def _stepped(factors, step):
+    """Relative factors after a step of the free parameters."""
     ends = np.cumsum([0] + [f.n_free for f in factors])
-    moved = [f.moved(step[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
-    return [f.covariance for f in moved]
-
-
-def lowest_unused(dual, covariance):
-    """
-    Smallest eigenvalue of G in the directions that S does not use.
-
-    Parameters
-    ----------
-    dual, covariance : ndarray
-        G and S of one covariance block, shapes (..., k, k).
-
-    Returns
-    -------
-    ndarray
-        Shape (...); at most 0.
-    """
-    values, vectors = np.linalg.eigh(covariance)
-    vectors = vectors * (values <= SNAP**2)[..., None, :]
-    within = vectors.swapaxes(-1, -2) @ dual @ vectors
-    return np.minimum(np.linalg.eigvalsh(within)[..., 0], 0.0)
+    return [f.stepped(step[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
 
 
 def _certify(current, slope, search):
     """Collect the certificate of the last iterate."""
     eigenvalues, escape = [], 0.0
-    plan = current.elimination.products.plan
-    for factor, root, dual, sums in zip(
-        plan.factors, current.factors, slope.duals, current.selected.level_sums
+    for factor, dual, sums in zip(
+        current.factors, slope.duals, current.selected.level_sums
     ):
-        smallest = []
-        for block in factor.block_slices:
-            information = np.trace(sums[block, block])
-            lowest = np.linalg.eigvalsh(dual[block, block])[0]
-            smallest.append(lowest / information if information > 0 else 0.0)
-            unused = float(
-                lowest_unused(dual[block, block], root.covariance[block, block])
-            )
-            if information > 0:
-                escape = min(escape, unused / information)
+        smallest, unused = factor.certificates(dual, sums)
         eigenvalues.append(np.array(smallest))
+        escape = min([escape, *unused])
     _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
     reached = max(1e-6, 10.0 * _rounding(current))
-    theta = [
-        lower_theta(root.covariance, factor.block_slices)
-        for factor, root in zip(plan.factors, current.factors)
-    ]
+    theta = [f.theta(np.eye(len(f.matrix))) for f in current.factors]
     return current, Optimum(
         theta=np.concatenate(theta),
         evaluations=search.evaluations,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.cross_products import level_sums
 from statsmodels_lmm.core.memory import require_memory
+from statsmodels_lmm.core.related_effects import related
 
 GRID = np.concatenate([[0.0], np.logspace(-6, 14, 81)])
 """Ratios lambda, in units of 1 / max(mu), between which the maximum is bracketed."""
@@ -89,7 +89,7 @@ def null_design(basis, factor, reml, k_tested=0):
     ----------
     basis : ndarray
         Orthonormal basis of the fixed effects of the full model, shape (n, p).
-    factor : GroupedEffects
+    factor : GroupedEffects or RawEffects
         The tested effect, one column; with prior weights w, its column and those of X
         times sqrt(w).
     reml : bool
@@ -102,9 +102,9 @@ def null_design(basis, factor, reml, k_tested=0):
     NullDesign
     """
     n, p = basis.shape
-    codes, n_levels, column = factor.codes, factor.n_levels, factor.effects
-    squares = level_sums(codes, n_levels, column, column)[:, 0, 0]
-    coupling = level_sums(codes, n_levels, column, basis)[:, 0, :]
+    factor = related(factor)
+    squares = factor.diagonal_blocks()[:, 0, 0]
+    coupling = factor.level_sums(basis)[:, 0, :]
     xi, xi_counts, members = _distinct(squares)
     mu, counts = _projected_eigenvalues(xi, coupling, members)
     positive = mu > NEGLIGIBLE * xi[-1]

@@ -9,11 +9,10 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.covariance import (
     SINGULAR,
     RelativeFactor,
-    lower_triangles,
+    lowest_unused,
     pivoted_factor,
 )
 from statsmodels_lmm.core.derivatives import derivatives
@@ -22,11 +21,11 @@ from statsmodels_lmm.core.newton import (
     ACCEPTED,
     DUAL_TOLERANCE,
     Settings,
-    lowest_unused,
     minimize,
     rounding,
 )
 from statsmodels_lmm.core.start import FLOOR
+from statsmodels_lmm.core.structured_factor import structured_parameters
 from statsmodels_lmm.core.trust_region import trust_region_step
 from statsmodels_lmm.core.variance_information import (
     average_information,
@@ -73,10 +72,11 @@ class Refits:
     covariances : tuple of ndarray
         Relative covariance of each factor in the order of the elimination plan,
         shapes (r, k, k).
+    structured : ndarray
+        Parameters of all blocks with a structure, in the same order, shape (r, s).
     variance_covariance : ndarray
-        Covariance matrices of the estimates of the covariance parameters, that is
-        of the lower triangles of scale * covariances column by column, and of the
-        scale itself, from the average information, shape (r, m + 1, m + 1).
+        Covariance matrices of the estimates of the covariance parameters, see
+        `variance_information`, from the average information, shape (r, m + 1, m + 1).
     certified : ndarray
         Whether each optimum is proved to be one, shape (r,).
     evaluations : ndarray
@@ -88,6 +88,7 @@ class Refits:
     fixed_root: np.ndarray
     scale: np.ndarray
     covariances: tuple
+    structured: np.ndarray
     variance_covariance: np.ndarray
     certified: np.ndarray
     evaluations: np.ndarray
@@ -115,8 +116,8 @@ class Refits:
 def is_batchable(products):
     """Whether many fits of this design can and are best done at once."""
     plan = products.plan
-    sparsely = any(isinstance(c, SparseCoupling) for c in products.coupling)
-    return not sparsely and (
+    structured = any(f.is_structured for f in plan.factors)
+    return not (products.is_coupled_sparsely or structured) and (
         plan.n_tail <= MAX_BATCHED_TAIL
         and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
     )
@@ -138,7 +139,7 @@ def batch_size(products):
     plan = products.plan
     if not is_batchable(products):
         return 1
-    m = sum(sum(b * (b + 1) // 2 for b in f.blocks) for f in plan.factors)
+    m = sum(f.n_parameters for f in plan.factors)
     width = m + products.gram.shape[-1] + plan.n_tail
     rows = sum(f.n_columns * (f.k_effects + width) for f in plan.factors)
     fitting = min(BATCH_ENTRIES // rows, RESPONSE_ENTRIES // products.nobs)
@@ -171,12 +172,10 @@ def with_responses(products, data, responses):
         out[..., -1] = last
         return out
 
-    sums = [np.asarray((f.indicator().T @ responses.T).T) for f in plan.factors]
-    fixed = tuple(
-        replaced(cross, total.reshape(len(responses), f.n_levels, f.k_effects))
-        for cross, total, f in zip(products.fixed, sums, plan.chain)
-    )
-    tail = np.concatenate([np.zeros((len(responses), 0)), *sums[plan.n_chain :]], 1)
+    sums = [f.transposed_times(responses) for f in plan.factors]
+    fixed = tuple(map(replaced, products.fixed, sums))
+    flat = [s.reshape(len(responses), -1) for s in sums[plan.n_chain :]]
+    tail = np.concatenate([np.zeros((len(responses), 0)), *flat], axis=1)
     with_exog = responses @ data.exog
     gram = replaced(products.gram, 0.0)
     gram[:, :p, p] = gram[:, p, :p] = with_exog
@@ -186,25 +185,24 @@ def with_responses(products, data, responses):
     )
 
 
-def lifted(covariances, products):
+def lifted(factors, products):
     """
-    Relative covariances moved off the boundary, where a search would start slowly.
+    Relative factors moved off the boundary, where a search would start slowly.
 
     Parameters
     ----------
-    covariances : sequence of ndarray
-        Relative covariances in standardized units, shapes (k, k).
+    factors : sequence of RelativeFactor or StructuredFactor
+        In standardized units.
     products : CrossProducts
         Sufficient statistics.
 
     Returns
     -------
-    list of ndarray
+    list of RelativeFactor or StructuredFactor
     """
-    factors = products.plan.factors
     return [
-        s + FLOOR * f.n_levels / products.nobs * np.eye(f.k_effects)
-        for s, f in zip(covariances, factors)
+        f.lifted(FLOOR * each.n_levels / products.nobs)
+        for f, each in zip(factors, products.plan.factors)
     ]
 
 
@@ -216,9 +214,8 @@ def refit(products, start, reml, settings=SETTINGS):
     ----------
     products : CrossProducts
         With a leading axis for the responses, see `with_responses`.
-    start : sequence of ndarray
-        Relative covariances to start from, shared, shapes (k, k), in the order of
-        the elimination plan.
+    start : sequence of RelativeFactor or StructuredFactor
+        Relative factors to start from, shared, in the order of the elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
     settings : Settings, optional
@@ -261,6 +258,7 @@ def _collect(deviance, certified, evaluations):
     information = average_information(deviance)
     # the shapes of the batch, also of what every response has in common
     batch = np.shape(deviance.value)
+    structured = structured_parameters(deviance.factors)
     p = deviance.fixed_root.shape[-1]
     return Refits(
         np.asarray(deviance.value),
@@ -268,6 +266,7 @@ def _collect(deviance, certified, evaluations):
         np.broadcast_to(deviance.fixed_root, (*batch, p, p)),
         np.asarray(deviance.scale),
         covariances,
+        np.broadcast_to(structured, (*batch, len(structured))),
         inverse_information(information),
         np.asarray(certified),
         np.asarray(evaluations),
@@ -277,13 +276,14 @@ def _collect(deviance, certified, evaluations):
 def _failed(products, start):
     """A fit without an answer, as a batch of one."""
     p, nan = products.k_fixed, np.full(1, np.nan)
-    m = 1 + sum(len(lower_triangles(f.block_slices)[0]) for f in products.plan.factors)
+    m = 1 + sum(f.n_parameters for f in products.plan.factors)
     return Refits(
         nan,
         np.full((1, p), np.nan),
         np.full((1, p, p), np.nan),
         nan,
-        tuple(np.full((1, *s.shape), np.nan) for s in start),
+        tuple(np.full((1, *f.matrix.shape), np.nan) for f in start),
+        np.full((1, len(structured_parameters(start))), np.nan),
         np.full((1, m, m), np.nan),
         np.zeros(1, dtype=bool),
         np.ones(1, dtype=int),
@@ -366,17 +366,16 @@ def _moved(current, step, columns):
     for matrix, rows, cols, a, b in zip(
         current.matrices, current.rows, columns, ends[:-1], ends[1:]
     ):
-        out.append(RelativeFactor(matrix, rows, cols).moved(step[:, a:b]).covariance)
+        factor = RelativeFactor(matrix, rows, cols, ())
+        out.append(factor.moved(step[:, a:b]).covariance)
     return out
 
 
 def _refit_batch(products, start, reml, settings):
     """All fits at once."""
     plan, whole = products.plan, products
-    columns = [
-        pivoted_factor(s, f.block_slices).columns for s, f in zip(start, plan.factors)
-    ]
-    current = _evaluate(products, start, reml)
+    columns = [s.columns for s in start]
+    current = _evaluate(products, [s.covariance for s in start], reml)
     count = len(products.gram)
     active, radius = np.arange(count), np.ones(count)
     evaluations = np.ones(count, dtype=int)

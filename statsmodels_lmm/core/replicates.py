@@ -21,9 +21,9 @@ class Design:
         Standardized data.
     products : CrossProducts
         Their cross-products.
-    start : tuple of ndarray
-        Relative covariances to start from, in standardized units and in the order
-        of the elimination plan.
+    start : tuple of RelativeFactor or StructuredFactor
+        Where to start from, in standardized units and in the order of the
+        elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
     """

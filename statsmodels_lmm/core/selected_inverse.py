@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.coupling import DenseCoupling
 from statsmodels_lmm.core.dense import (
     inverse_from_cholesky,
     product,
@@ -163,7 +162,7 @@ def _tail_inverse(elimination):
     factors = elimination.tail_factors
     root = elimination.tail_cholesky
     transposed = [transpose(f) for f in factors]
-    dense = isinstance(elimination.factors[0].coupling, DenseCoupling)
+    dense = not products.is_coupled_sparsely
     inverse = inverse_from_cholesky(root, both=dense)
     scaled = times_tail_factor(products, transposed, elimination.tail_fixed)
     spherical = solve_upper(root, solve_lower(root, scaled))

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-
 
 @dataclass(frozen=True)
 class Gaussian:
@@ -73,8 +71,8 @@ class RandomPart:
 
     Parameters
     ----------
-    factors : tuple of GroupedEffects
-        Levels and effect columns of the rows.
+    factors : tuple of GroupedEffects, RelatedEffects or RawEffects
+        What multiplies the random effects.
     effects : tuple of Gaussian, Resampled or Fixed
         The random effects b of each factor.
     residuals : Gaussian or Resampled
@@ -83,7 +81,7 @@ class RandomPart:
         sqrt(w), shape (n,).
     """
 
-    factors: tuple[GroupedEffects, ...]
+    factors: tuple
     effects: tuple
     residuals: Gaussian | Resampled
     root_weights: np.ndarray | float = 1.0
@@ -108,8 +106,7 @@ class RandomPart:
         effects = [e.draw(generators) for e in self.effects]
         out = self.residuals.draw(generators)[..., 0] / self.root_weights
         for factor, b in zip(self.factors, effects):
-            for j, column in enumerate(factor.effects.T):
-                out += column * b[:, factor.codes, j]
+            out += factor.times(b)
         return out
 
 

@@ -27,7 +27,6 @@ import numpy as np
 
 from statsmodels_lmm.core.derivatives import (
     derivatives,
-    directions,
     projected_products,
     with_exact_hessian,
 )
@@ -82,7 +81,7 @@ def satterthwaite(deviance):
     nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
     slopes = np.concatenate(
         [
-            _level_forms(y, directions(factor))
+            _level_forms(y, factor.directions)
             for factor, y in zip(deviance.factors, deviance.fixed_scores)
         ]
     )
@@ -261,7 +260,7 @@ def _inverse_root(information):
 
 def _check_memory(plan):
     """Refuse what needs the dense Z'PZ of more random effects than fit."""
-    if len(plan.factors) == 1:
+    if plan.is_diagonal:
         return
     q = sum(f.n_columns for f in plan.factors)
     require_memory(

@@ -8,11 +8,12 @@ X by an orthonormal basis of its columns, and the effect columns of every
 covariance block by an orthonormal basis of theirs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.related_effects import RawEffects
 
 RANK_TOLERANCE = 1e-7
 """Share of a column's norm that must remain after the columns before it."""
@@ -35,7 +36,7 @@ class Standardized:
         Standardized response, shape (n,).
     exog : ndarray
         Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
-    factors : tuple of GroupedEffects
+    factors : tuple of GroupedEffects or RawEffects
         Random-effects factors with standardized effect columns.
     kept : ndarray
         Columns of X that span its column space, shape (r,).
@@ -95,7 +96,7 @@ def standardize(endog, exog, factors, weights=None):
         Response less its offset, shape (n,).
     exog : ndarray
         Design of the fixed effects, shape (n, p).
-    factors : sequence of GroupedEffects
+    factors : sequence of GroupedEffects or RawEffects
         Random-effects factors.
     weights : ndarray, optional
         Positive prior weights, shape (n,).
@@ -203,15 +204,49 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
 
 def _standardize_effects(factor, root):
     """A factor with standardized effect columns, and the map back."""
+    if isinstance(factor, RawEffects):
+        return _standardize_columns(factor, root)
     effects = np.empty_like(factor.effects)
     to_effects = np.zeros((factor.k_effects, factor.k_effects))
-    for block in factor.block_slices:
-        columns, to_effects[block, block] = _orthonormal(factor.effects[:, block])
-        effects[:, block] = columns * root[:, None]
-    return (
-        GroupedEffects(factor.codes, factor.n_levels, effects, factor.blocks),
-        to_effects,
-    )
+    size = np.sqrt(_mean_variance(factor))
+    structures = []
+    for block, structure in zip(factor.block_slices, factor.structures):
+        columns = factor.effects[:, block]
+        # a structure is not preserved by more than a change of units
+        scaling = _orthonormal if structure is None else _unit_columns
+        columns, change = scaling(columns)
+        effects[:, block] = columns * root[:, None] / size
+        to_effects[block, block] = change / size
+        if structure is not None:
+            structure = replace(structure, unit=np.diag(change) / size)
+        structures.append(structure)
+    standardized = replace(factor, effects=effects, structures=tuple(structures))
+    return standardized, to_effects
+
+
+def _mean_variance(factor):
+    """Mean over the rows of the variance of a level in its relationship."""
+    if factor.relationship is None:
+        return 1.0
+    return factor.relationship.variances[factor.codes].mean() or 1.0
+
+
+def _standardize_columns(factor, root):
+    """A model matrix of which the rows have a mean variance of one, and the map."""
+    known, z = factor.relationship, factor.matrix
+    spread = z if known is None else z @ known.matrix
+    squares = z.multiply(spread) if sparse.issparse(z) else z * spread
+    size = np.sqrt(squares.sum() / len(root)) or 1.0
+    rows = root[:, None] / size
+    z = z.multiply(rows).tocsr() if sparse.issparse(z) else z * rows
+    return replace(factor, matrix=z), np.array([[1.0 / size]])
+
+
+def _unit_columns(columns):
+    """Columns with a root mean square of one, and the map back."""
+    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms[norms == 0.0] = 1.0
+    return columns / norms, np.diag(1.0 / norms)
 
 
 def _orthonormal(columns):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from statsmodels_lmm.core.coupling import SparseCoupling
+from statsmodels_lmm.core.structured_factor import starting_factor
 
 FLOOR = 0.1
 """Smallest starting variance, relative to sigma^2 over a level's information."""
@@ -10,7 +11,7 @@ FLOOR = 0.1
 
 def moment_start(products):
     """
-    Relative covariances from sums of squares between the levels.
+    Relative factors from sums of squares between the levels.
 
     With t = Z'y for a response that is orthogonal to X, and a the diagonal of
     Z'Z, the sum of squares q_c = sum_g t_gc^2 / a_gc of an effect column c has
@@ -28,9 +29,8 @@ def moment_start(products):
 
     Returns
     -------
-    list of ndarray
-        Diagonal relative covariance of each factor, shapes (k, k), in the order of
-        the elimination plan.
+    list of RelativeFactor or StructuredFactor
+        In the order of the elimination plan.
     """
     plan = products.plan
     labels, width = [], 0
@@ -83,7 +83,8 @@ def moment_start(products):
     residual = max(solution[-1], 0.05 * total / n)
     floor = FLOOR * counts / np.maximum(traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
-    return [np.diag(relative[rows]) for rows in labels]
+    pairs = zip(plan.factors, labels)
+    return [starting_factor(f, np.diag(relative[rows])) for f, rows in pairs]
 
 
 def _reciprocal(values):

@@ -3,18 +3,22 @@ Information about the variances and covariances themselves.
 
 The parameters are the lower triangles of sigma^2 S_i, column by column, and sigma^2.
 Unlike the entries of L they have an information matrix that is regular where S is
-singular, too.
+singular, too. Those of a block with a structure are its own, on which S depends, so
+that a change of sigma^2 changes sigma^2 S of such a block by S.
 """
 
 import numpy as np
+from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.covariance import lower_triangles
+from statsmodels_lmm.core.covariance import lower_entries, lower_triangles
 from statsmodels_lmm.core.dense import transpose
 from statsmodels_lmm.core.derivatives import (
+    dual_matrices,
     of_all_factors,
     projected_products,
     trace_products,
 )
+from statsmodels_lmm.core.structured_factor import StructuredPart
 
 FLAT = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
@@ -49,7 +53,7 @@ def average_information(deviance):
 
     With V_r = dV / d(parameter r) it is y'P V_r P V_s P y / (2 sigma^6) (Gilmour,
     Thompson and Cullis 1995). For an entry of S, V_r = Z (I (x) E_r) Z'; for sigma^2
-    it is I = V - Z S Z', which acts as -S on the random effects.
+    it is V less the part Z S Z' of unstructured blocks.
 
     Parameters
     ----------
@@ -62,12 +66,14 @@ def average_information(deviance):
         Shape (..., m + 1, m + 1).
     """
     columns, linear = [], 0.0
-    for change, t, modes in zip(
-        unit_changes(deviance), deviance.scores, deviance.modes
+    factors = deviance.elimination.products.plan.factors
+    for factor, change, t, modes in zip(
+        factors, unit_changes(deviance), deviance.scores, deviance.modes
     ):
         m, k, _ = change.shape
         moved = (t @ np.moveaxis(change, 0, -1).reshape(k, -1)).reshape(*t.shape, m)
-        own = np.concatenate([moved, -modes[..., None]], axis=-1)
+        apart = modes * unstructured_effects(factor)
+        own = np.concatenate([moved, -apart[..., None]], axis=-1)
         linear = linear + (t[..., None] * own).sum(axis=(-3, -2))
         columns.append(own)
     scale = np.asarray(deviance.scale)
@@ -76,6 +82,14 @@ def average_information(deviance):
     out[..., :, -1] += linear
     out[..., -1, -1] += deviance.nu * scale
     return out / (2.0 * scale[..., None, None] ** 3)
+
+
+def unstructured_effects(factor):
+    """Which effects belong to unstructured blocks, shape (k,)."""
+    inside = np.ones(factor.k_effects, dtype=bool)
+    for structure, block in zip(factor.structures, factor.block_slices):
+        inside[block] = structure is None
+    return inside
 
 
 def unit_changes(deviance):
@@ -92,8 +106,29 @@ def unit_changes(deviance):
     list of ndarray
         For each factor in the order of the elimination plan, shapes (m, k_i, k_i).
     """
-    factors = deviance.elimination.products.plan.factors
-    return of_all_factors(unit_directions(f.block_slices, f.k_effects) for f in factors)
+    plan = deviance.elimination.products.plan
+    changes = []
+    for factor, root in zip(plan.factors, deviance.factors):
+        if factor.is_structured:
+            changes.append(_structured_changes(factor, root, float(deviance.scale)))
+        else:
+            changes.append(unit_directions(factor.block_slices, factor.k_effects))
+    return of_all_factors(changes)
+
+
+def _structured_changes(factor, root, scale):
+    """Changes of the S of a factor some of whose blocks have a structure."""
+    changes = np.zeros((factor.n_parameters, factor.k_effects, factor.k_effects))
+    start = 0
+    for part, block in zip(root.parts, factor.block_slices):
+        if isinstance(part, StructuredPart):
+            own = scale * part.block.derivative(part.theta)
+        else:
+            size = block.stop - block.start
+            own = unit_directions([slice(0, size)], size)
+        changes[start : start + len(own), block, block] = own
+        start += len(own)
+    return changes
 
 
 def expected_traces(deviance, changes):
@@ -133,7 +168,8 @@ def observed_information(deviance):
     Half the second derivatives of the criterion in the parameters of this module.
 
     It is twice the average information less the expected one,
-    tr(P V_r P V_s) / (2 sigma^4).
+    tr(P V_r P V_s) / (2 sigma^4), plus tr(G d^2 S) / 2 for a structure, on whose
+    parameters S does not depend linearly.
 
     Parameters
     ----------
@@ -146,15 +182,32 @@ def observed_information(deviance):
         Shape (m + 1, m + 1).
     """
     traces = expected_traces(deviance, unit_changes(deviance))
-    slices = [f.block_slices for f in deviance.elimination.products.plan.factors]
-    entries = [
-        f.covariance[lower_triangles(s)] for f, s in zip(deviance.factors, slices)
-    ]
-    # I is V - Z S Z'
+    entries, bends = [], []
+    pairs = zip(
+        deviance.elimination.products.plan.factors,
+        deviance.factors,
+        dual_matrices(deviance),
+    )
+    for factor, root, dual in pairs:
+        for at, (structure, block) in enumerate(
+            zip(factor.structures, factor.block_slices)
+        ):
+            if structure is None:
+                own = lower_entries(root.covariance[block, block])
+                bend = np.zeros((len(own), len(own)))
+            else:
+                own = np.zeros(structure.n_parameters)
+                second = structure.second_derivative(root.parts[at].theta)
+                bend = 0.5 * (second * dual[block, block]).sum(axis=(-1, -2))
+            entries.append(own)
+            bends.append(bend)
+    # sigma^2 alone changes V by V - Z S Z', S of the unstructured blocks
     change = np.eye(len(traces))
     change[:-1, -1] = -np.concatenate(entries)
     expected = change.T @ traces @ change / (2.0 * float(deviance.scale) ** 2)
-    return 2.0 * average_information(deviance) - expected
+    observed = 2.0 * average_information(deviance) - expected
+    observed[:-1, :-1] += block_diag(*bends)
+    return observed
 
 
 def inverse_information(information):

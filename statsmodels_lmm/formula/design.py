@@ -10,10 +10,38 @@ from statsmodels_lmm.compat import (
     design_matrices,
 )
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.structured_factor import StructuredBlock
+from statsmodels_lmm.core.structures import structure_named
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
 from statsmodels_lmm.formula.transforms import default_scope
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """
+    A standard deviation, a correlation or another parameter of a covariance block.
+
+    Parameters
+    ----------
+    kind : {"sd", "cor", ""}
+        What it is.
+    first, second : int or None
+        The effects that it is about, by position in the block; None where it is about
+        all. For a block with a structure `first` is None for all but deviations.
+    effect1, effect2 : str
+        What they are called in tables.
+    label : str
+        Its name in tables of parameters, without the grouping factor.
+    """
+
+    kind: str
+    first: int | None
+    second: int | None
+    effect1: str
+    effect2: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -58,12 +86,47 @@ class RandomEffects:
         """Effect names of each covariance block."""
         return [self.effect_names[s] for s in self.grouped.block_slices]
 
+    @property
+    def blocks(self):
+        """(columns, names, structure or None) of each covariance block."""
+        return list(
+            zip(self.grouped.block_slices, self.block_names, self.grouped.structures)
+        )
+
+    @property
+    def quantities(self):
+        """Deviations, correlations and parameters of each block, lists of Quantity."""
+        return [
+            _of_unstructured(names) if structured is None else _of_structure(structured)
+            for _, names, structured in self.blocks
+        ]
+
+    @property
+    def theta_labels(self):
+        """Names of the relative covariance parameters."""
+        labels = []
+        for _, names, structured in self.blocks:
+            if structured is None:
+                column, row = np.triu_indices(len(names))
+                labels += [
+                    names[r] if r == c else f"{names[r]}.{names[c]}"
+                    for r, c in zip(row, column)
+                ]
+            else:
+                labels += [
+                    q.effect1 if q.kind == "sd" else f"{q.effect1}.{q.effect2}"
+                    for q in _of_structure(structured)
+                ]
+        return [f"{self.name}.{label}" for label in labels]
+
+    def split_theta(self, theta):
+        """Parameters of each block, from those of all of them."""
+        ends = np.cumsum(self.grouped.parameter_counts)[:-1]
+        return np.split(theta, ends)
+
     def without_data(self):
         """The same without its arrays of the length of the data."""
-        empty = replace(
-            self.grouped, codes=self.grouped.codes[:0], effects=self.grouped.effects[:0]
-        )
-        return replace(self, grouped=empty)
+        return replace(self, grouped=self.grouped.take(slice(0, 0)))
 
     def codes_of(self, frame):
         """Level of each row of new data; -1 for a new one, -2 where missing."""
@@ -85,6 +148,28 @@ class RandomEffects:
             for term, _ in self.terms
         ]
         return np.column_stack(parts)
+
+
+def _of_unstructured(names):
+    """Deviations, then correlations below the diagonal, row by row."""
+    found = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
+    for a in range(len(names)):
+        for b in range(a):
+            label = f"{names[a]}, {names[b]}"
+            found.append(Quantity("cor", a, b, names[b], names[a], label))
+    return found
+
+
+def _of_structure(structured):
+    """The parameters of a structure."""
+    found, name = [], structured.structure.name
+    for p in structured.parameters:
+        if p.kind == "sd":
+            effect = p.name if p.effect is None else structured.effects[p.effect]
+            found.append(Quantity("sd", p.effect or 0, None, effect, "", effect))
+        else:
+            found.append(Quantity(p.kind, None, None, name, p.name, f"{name} {p.name}"))
+    return found
 
 
 @dataclass(frozen=True)
@@ -140,7 +225,16 @@ class Design:
     rows: np.ndarray
 
 
-def build_design(formula, data, scope, engine, missing="drop", extra=None):
+def build_design(
+    formula,
+    data,
+    scope,
+    engine,
+    missing="drop",
+    extra=None,
+    structures=None,
+    relationships=None,
+):
     """
     Evaluate a formula on data.
 
@@ -158,6 +252,10 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
         What to do with incomplete rows.
     extra : dict of ndarray, optional
         Columns of weights and offsets, which must be complete too.
+    structures : dict, optional
+        Covariance structures of the user by their names in the formula.
+    relationships : dict of KnownLevels, optional
+        Levels that are related, by grouping factor.
 
     Returns
     -------
@@ -181,7 +279,9 @@ def build_design(formula, data, scope, engine, missing="drop", extra=None):
     specs: dict = {}
     warned: set = set()
     random = tuple(
-        _random_effects(terms, frame, scope, engine, specs, warned)
+        _random_effects(
+            terms, frame, scope, engine, specs, warned, structures or {}, relationships
+        )
         for terms in by_group.values()
     )
     return Design(endog, exog, spec, random, specs, offset, scope, frame, rows)
@@ -253,12 +353,19 @@ def evaluate_offset(offsets, frame, scope, engine):
     return total
 
 
-def _random_effects(terms, frame, scope, engine, specs, warned):
+def _random_effects(
+    terms, frame, scope, engine, specs, warned, structures, relationships
+):
     """Random effects of the terms that share a grouping factor."""
     codes, levels, keys = group_levels(
         [frame[find_column(frame, name)] for name in terms[0].grouping]
     )
-    columns, names, blocks, done = [], [], [], []
+    known = (relationships or {}).get(terms[0].group)
+    relationship = None
+    if known is not None:
+        codes, levels, keys = known.place(codes, levels, keys)
+        relationship = known.relationship
+    columns, names, blocks, done, structured = [], [], [], [], []
     for term in terms:
         matrix = np.ones((len(frame), 1))
         labels = ["Intercept"]
@@ -272,14 +379,28 @@ def _random_effects(terms, frame, scope, engine, specs, warned):
         columns.append(matrix)
         names += labels
         size = matrix.shape[1]
-        blocks += [1] * size if term.structure == "diag" else [size]
         done.append((term, size))
+        structure = structures.get(term.structure)
+        if structure is None:
+            structure = structure_named(term.structure, term.hom)
+        if structure is None:
+            own = [1] * size if term.structure == "diag" else [size]
+            blocks += own
+            structured += [None] * len(own)
+        else:
+            blocks.append(size)
+            structured.append(StructuredBlock(structure, tuple(labels)))
     return RandomEffects(
         name=terms[0].group,
         levels=levels,
         effect_names=tuple(names),
         grouped=GroupedEffects(
-            codes, len(levels), np.column_stack(columns), tuple(blocks)
+            codes,
+            len(levels),
+            np.column_stack(columns),
+            tuple(blocks),
+            tuple(structured),
+            relationship,
         ),
         columns=terms[0].grouping,
         terms=tuple(done),

@@ -7,8 +7,12 @@ from patsy import ModelDesc, PatsyError
 
 from statsmodels_lmm.exceptions import FormulaError
 
-STRUCTURES = ("us", "diag")
+STRUCTURES = ("us", "diag", "cs", "ar1")
 """Covariance structures that may stand before a term: ``diag(x | g)``."""
+
+LOGICAL = {"TRUE": True, "T": True, "True": True}
+LOGICAL |= {"FALSE": False, "F": False, "False": False}
+"""What may follow ``hom =``, in the words of R and of Python."""
 
 TRANSFORMS = {
     *("C", "I", "Q", "abs", "bs", "center", "cr", "exp", "log", "log10", "log1p"),
@@ -49,11 +53,13 @@ class RandomTerm:
     grouping : tuple of str
         Columns whose observed combinations are the levels.
     structure : str
-        "us", unstructured, or "diag", independent columns.
+        "us", unstructured, "diag", "cs", "ar1" or a name that the user gave.
     effect_terms : frozenset of str
         Names of the terms in `effects`.
     double_bar : bool
         Whether the term is one part of an expanded ``(effects || grouping)``.
+    hom : bool or None
+        Whether all effects have the same variance, None if the term does not say.
     """
 
     effects: str
@@ -61,6 +67,7 @@ class RandomTerm:
     structure: str
     effect_terms: frozenset
     double_bar: bool = False
+    hom: bool | None = None
 
     @property
     def group(self):
@@ -68,8 +75,13 @@ class RandomTerm:
         return ":".join(self.grouping)
 
     def __str__(self):
+        return self.written(self.group)
+
+    def written(self, group):
+        """The term with its grouping factor in other words."""
         prefix = "" if self.structure == "us" else self.structure
-        return f"{prefix}({self.effects} | {self.group})"
+        ending = "" if self.hom is None else f", hom={self.hom}"
+        return f"{prefix}({self.effects} | {group}{ending})"
 
 
 @dataclass(frozen=True)
@@ -108,7 +120,7 @@ class ModelFormula:
         return tuple(dict.fromkeys(c for t in self.random for c in t.grouping))
 
 
-def parse(text):
+def parse(text, structures=()):
     """
     Take a formula apart.
 
@@ -116,6 +128,8 @@ def parse(text):
     ----------
     text : str
         A formula such as ``"y ~ x + (x | g) + (1 | h)"``.
+    structures : collection of str, optional
+        Names of covariance structures besides `STRUCTURES`.
 
     Returns
     -------
@@ -141,7 +155,7 @@ def parse(text):
                 raise FormulaError(
                     "a random-effects term cannot be subtracted", text, _span(piece)
                 )
-            for term in _random_terms(piece, text):
+            for term in _random_terms(piece, text, structures):
                 _check_new(term, random, text, _span(piece))
                 random.append(term)
         elif piece[0].text == "offset" and _is_call(piece):
@@ -183,6 +197,8 @@ def tokenize(text):
             raise FormulaError("unclosed backtick", text, match.span())
         if kind == "backtick":
             kind, piece = "name", f"Q({piece[1:-1]!r})"
+        if piece == "factor" and text[match.end() :].lstrip().startswith("("):
+            piece = "C"  # R's word for it
         tokens.append(Token(kind, piece, *match.span()))
     return tokens
 
@@ -260,8 +276,8 @@ def _check_operators(tokens, text):
             spelling = "write '~' between response and terms"
             start = before if token.text == "-" else token
             raise FormulaError(spelling, text, (start.start, token.stop))
-        elif token.text == "factor" or token.text == "as.factor":
-            spelling = f"'{token.text}()' is R's; write 'C(...)'"
+        elif token.text == "as.factor":
+            spelling = "'as.factor()' is R's; write 'C(...)'"
         elif token.text.startswith("as."):
             spelling = f"'{token.text}()' is R's; convert the column before"
         if spelling:
@@ -330,9 +346,9 @@ def _closes_at_end(piece):
     return piece[-1].text == ")" and all(d > 0 for d in depths[1:-1])
 
 
-def _random_terms(piece, text):
+def _random_terms(piece, text, structures):
     """Random-effects terms of a piece that has a bar in it."""
-    structure = "us"
+    structure, hom = "us", None
     bars = [t for t in piece if t.text in ("|", "||")]
     depths = dict(zip(piece, _depths(piece)))
     if any(depths[bar] == 0 for bar in bars):
@@ -347,14 +363,17 @@ def _random_terms(piece, text):
         name = piece[0].text
         if name in TRANSFORMS or "." in name or depths[bars[0]] > 1:
             raise FormulaError("a bar inside a call", text, _span(piece))
-        if name not in STRUCTURES:
+        known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
+        if name not in known:
             raise FormulaError(
                 f"unknown covariance structure '{name}'; known are "
-                + ", ".join(STRUCTURES),
+                + ", ".join(known)
+                + ". One of your own is given as structures={name: Structure}",
                 text,
                 _span(piece[:1]),
             )
-        structure, inner = name, piece[1:]
+        structure = name
+        inner, hom = _without_hom(piece[1:], name, text)
     while inner[0].text == "(" and len(inner) > 2 and _closes_at_end(inner):
         inner = inner[1:-1]
     depths = dict(zip(inner, _depths(inner)))
@@ -378,8 +397,8 @@ def _random_terms(piece, text):
     effects = _effect_terms(left, text)
     groupings = _grouping(right, text)
     double = bars[0].text == "||"
-    if double and structure == "diag":
-        raise FormulaError("use either diag( | ) or ( || )", text, _span(bars))
+    if double and structure != "us":
+        raise FormulaError(f"use either {structure}( | ) or ( || )", text, _span(bars))
     parts = [(_join(left), frozenset(effects))]
     if double:
         parts = [
@@ -387,10 +406,29 @@ def _random_terms(piece, text):
             for name in effects
         ]
     return [
-        RandomTerm(formula, grouping, structure, names, double)
+        RandomTerm(formula, grouping, structure, names, double, hom)
         for grouping in groupings
         for formula, names in parts
     ]
+
+
+def _without_hom(inner, name, text):
+    """A parenthesis without ``, hom = TRUE`` at its end, and what that says."""
+    commas = [
+        i for i, (t, d) in enumerate(zip(inner, _depths(inner))) if t.text == "," and d == 1
+    ]
+    if not commas:
+        return inner, None
+    option = inner[commas[0] + 1 : -1]
+    words = [t.text for t in option]
+    said = len(words) == 3 and words[:2] == ["hom", "="] and words[2] in LOGICAL
+    if not said or name == "us" or name not in STRUCTURES:
+        raise FormulaError(
+            "a term may end in ', hom=True' or ', hom=False' after diag, cs and ar1",
+            text,
+            _span(option or inner[commas[0] : commas[0] + 1]),
+        )
+    return [*inner[: commas[0]], inner[-1]], LOGICAL[words[2]]
 
 
 def term_names(text):

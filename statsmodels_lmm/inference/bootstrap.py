@@ -280,10 +280,10 @@ def design_of(results):
     """What a fit was made from, for fits to other responses."""
     model = results.model
     data, products = model._sufficient_statistics()
-    start = lifted([f.covariance for f in results._factors], products)
+    start = lifted(results._factors, products)
     for at, i in enumerate(products.plan.order):
         if model.random[i].name in results.uninformative:
-            start[at] = np.zeros_like(start[at])
+            start[at] = start[at].nothing()
     return Design(data, products, tuple(start), results.reml)
 
 
@@ -434,7 +434,11 @@ def replicate_tables(results, fits, numbers):
     """Draws of every parameter and their standard errors, as DataFrames."""
     change, errors = fixed_effects_of(results, fits)
     parameters = in_user_units(
-        results.model, fits.covariances, fits.scale, fits.variance_covariance
+        results.model,
+        fits.covariances,
+        fits.scale,
+        fits.variance_covariance,
+        fits.structured,
     )
     found = _every_parameter(results, parameters, results.params + change, errors)
     labels, draws, spreads, _ = found
@@ -475,8 +479,15 @@ def singular_fits(results, fits):
     """Which fits have a singular covariance matrix, shape (r,)."""
     _, products = results.model._sufficient_statistics()
     singular = np.zeros(len(fits.value), dtype=bool)
+    start = 0
     for factor, covariance in zip(products.plan.factors, fits.covariances):
-        for block in factor.block_slices:
+        for structured, block in zip(factor.structures, factor.block_slices):
+            if structured is not None:
+                here = slice(start, start + structured.n_parameters)
+                own, k = structured.structure, structured.size
+                singular |= [own.is_singular(t, k) for t in fits.structured[:, here]]
+                start = here.stop
+                continue
             values = np.linalg.eigvalsh(covariance[:, block, block])
             deviations = np.sqrt(np.maximum(values, 0.0))
             limit = SINGULAR * np.maximum(1.0, deviations[:, -1])

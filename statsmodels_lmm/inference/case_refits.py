@@ -1,15 +1,13 @@
 """Fits without a group of rows, the variances estimated anew."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.case_deletion import Deletions
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.formula.design import RandomEffects
 from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.variance_parameters import VarianceParameters
 
@@ -34,6 +32,8 @@ class CaseRefit:
         Residual variance.
     covariances : list of ndarray
         Covariance matrix of the random effects of each factor.
+    structured : ndarray
+        Parameters of the terms with a structure.
     converged : bool
         Whether the optimum is proved.
     """
@@ -42,6 +42,7 @@ class CaseRefit:
     normalized_cov_params: np.ndarray
     scale: float
     covariances: list
+    structured: np.ndarray
     converged: bool
 
 
@@ -70,6 +71,7 @@ class _Task:
             found.normalized_cov_params,
             found.scale,
             found._covariances(),
+            found._structured_theta(),
             found.converged,
         )
 
@@ -93,12 +95,10 @@ def _arrays(model, rows):
 
 def _take(effects, rows):
     """Random effects of some rows; levels without rows are left out."""
-    grouped = effects.grouped
-    levels, codes = np.unique(grouped.codes[rows], return_inverse=True)
-    part = GroupedEffects(codes, len(levels), grouped.effects[rows], grouped.blocks)
-    return RandomEffects(
-        effects.name, effects.levels[levels], effects.effect_names, part
-    )
+    part, levels = effects.grouped.subset(rows), effects.levels
+    if part.n_levels < len(levels):
+        levels = levels[np.unique(effects.grouped.codes[rows])]
+    return replace(effects, levels=levels, grouped=part, columns=(), terms=(), keys=())
 
 
 def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
@@ -194,12 +194,13 @@ def variance_table(model, fits):
     """
     fits = list(fits)
     covariances = zip(*(fit.covariances for fit in fits))
-    m = 1 + sum(b * (b + 1) // 2 for e in model.random for b in e.grouped.blocks)
+    m = 1 + sum(e.grouped.n_parameters for e in model.random)
     parameters = VarianceParameters(
         model.random,
         tuple(map(np.array, covariances)),
         np.array([fit.scale for fit in fits]),
         np.zeros((len(fits), m, m)),
+        np.array([fit.structured for fit in fits]),
     )
     tables = [parameters.estimates(), parameters.theta()]
     return pd.DataFrame(

@@ -1,17 +1,16 @@
 """Exact likelihood-ratio tests of one variance."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.null_distribution import null_design, simulate
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.nested_models import (
     as_fit,
     check_nested,
     contains,
+    gain_of_random_effects,
     is_mixed,
     rank_of,
 )
@@ -131,9 +130,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
         )
     data, _ = full.model._sufficient_statistics()
     factor = data.factors[at]
-    factor = GroupedEffects(
-        factor.codes, factor.n_levels, factor.effects[:, block], (1,)
-    )
+    factor = factor.columns(block)
     design = null_design(data.exog / np.sqrt(full.nobs), factor, full.reml, k_tested)
     draws = simulate(design, int(nsim), np.random.default_rng(rng))
     statistic = _criterion_gain(full, restricted, k_tested)
@@ -192,7 +189,7 @@ def _blocks(results):
         (
             i,
             s,
-            GroupedEffects(g.codes, g.n_levels, g.effects[:, s], (s.stop - s.start,)),
+            g.columns(s),
         )
         for i, g in enumerate(e.grouped for e in results.model.random)
         for s in g.block_slices
@@ -205,10 +202,7 @@ def _criterion_gain(full, restricted, k_tested):
         return float(_coding_free(restricted) - _coding_free(full))
     if k_tested:
         return 2.0 * float(full.llf - restricted.llf)
-    optimum = full.at_optimum
-    zeros = [replace(f, matrix=np.zeros_like(f.matrix)) for f in optimum.factors]
-    without = profiled_deviance(optimum.elimination.products, zeros, full.reml)
-    return float(without.value - optimum.value)
+    return gain_of_random_effects(full)
 
 
 def _coding_free(results):

@@ -148,7 +148,6 @@ def _variances(results):
     random = np.empty(len(model.random))
     for i, root in zip(products.plan.order, results._factors):
         # standardized columns, since those of the user may cancel against each other
-        columns = data.factors[i].effects @ root.matrix
-        random[i] = np.mean((columns**2).sum(axis=1) / weights)
+        random[i] = np.mean(data.factors[i].row_variances(root.matrix) / weights)
     names = pd.Index([e.name for e in model.random], name="group")
     return float(fixed), pd.Series(results.scale * random, index=names), results.scale

@@ -16,6 +16,7 @@ from statsmodels_lmm.inference.nested_models import (
     as_fit,
     check_nested,
     check_same_data,
+    gain_of_random_effects,
     is_mixed,
     rank_of,
 )
@@ -86,21 +87,18 @@ class Comparison:
             k_fixed = int(
                 np.isfinite(self.full.params).sum() - rank_of(self.restricted)
             )
-        blocks, blocks0 = _blocks(self.full), _blocks(self.restricted)
-        variances = sum(blocks) - sum(blocks0)
-        pairs, pairs0 = (sum(b * (b - 1) // 2 for b in x) for x in (blocks, blocks0))
-        return k_fixed, variances, pairs - pairs0
+        kinds, kinds0 = _kinds(self.full), _kinds(self.restricted)
+        variances = kinds.count("sd") - kinds0.count("sd")
+        return k_fixed, variances, len(kinds) - len(kinds0) - variances
 
     @property
     def statistic(self):
         """Twice the difference of the log-likelihoods."""
         full, restricted = self.full, self.restricted
         if restricted is None:
-            nothing = np.zeros(len(full.optimum.theta))
-            llf = full.model.loglike(nothing, full.reml)
+            statistic = gain_of_random_effects(full)
         else:
-            llf = restricted.llf
-        statistic = 2.0 * float(full.llf - llf)
+            statistic = 2.0 * float(full.llf - restricted.llf)
         negligible = statistic < ROUNDING * max(1.0, abs(full.llf))
         return 0.0 if negligible else statistic
 
@@ -333,11 +331,11 @@ def _name(fit):
     return text or f"{type(fit.model).__name__}, {_n_params(fit)} parameters"
 
 
-def _blocks(fit):
-    """Sizes of the covariance blocks of a fit, none without random effects."""
+def _kinds(fit):
+    """Kinds of the covariance parameters of a fit, none without random effects."""
     if fit is None or not is_mixed(fit):
         return []
-    return [b for e in fit.model.random for b in e.grouped.blocks]
+    return [q.kind for e in fit.model.random for block in e.quantities for q in block]
 
 
 def mixture_pvalue(statistic, k_fixed, variances, covariances):

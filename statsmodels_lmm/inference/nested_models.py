@@ -3,7 +3,11 @@
 import numpy as np
 from statsmodels.regression.linear_model import WLS
 
+from statsmodels_lmm.core.covariance import pivoted_factor
+from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.related_effects import RawEffects
 from statsmodels_lmm.core.standardize import constant_column, independent_columns
+from statsmodels_lmm.core.structures import Correlated, Diagonal
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.validation import require_data
 
@@ -116,14 +120,18 @@ def contains(full, restricted):
 
     Parameters
     ----------
-    full, restricted : GroupedEffects
+    full, restricted : GroupedEffects or RawEffects
         Factors of the larger and of the smaller model.
 
     Returns
     -------
     bool
     """
+    if isinstance(full, RawEffects) or isinstance(restricted, RawEffects):
+        return _same_columns(full, restricted)
     if full.n_levels != restricted.n_levels:
+        return False
+    if not _same_relationship(full, restricted):
         return False
     matched = np.zeros(full.n_levels, dtype=np.int64)
     matched[full.codes] = restricted.codes
@@ -131,11 +139,72 @@ def contains(full, restricted):
         return False
     return all(
         any(
-            spans(full.effects[:, block], restricted.effects[:, inner])
-            for block in full.block_slices
+            _nests(outer, inner)
+            and spans(full.effects[:, block], restricted.effects[:, part])
+            for block, outer in zip(full.block_slices, full.structures)
         )
-        for inner in restricted.block_slices
+        for part, inner in zip(restricted.block_slices, restricted.structures)
     )
+
+
+def _same_columns(full, restricted):
+    """Whether two factors have the same model matrix."""
+    if not (isinstance(full, RawEffects) and isinstance(restricted, RawEffects)):
+        return False
+    if full.matrix.shape != restricted.matrix.shape:
+        return False
+    return not np.any(abs(full.matrix - restricted.matrix).max()) and (
+        _same_relationship(full, restricted)
+    )
+
+
+def _same_relationship(full, restricted):
+    """Whether the levels of two factors are related in the same way."""
+    known = [full.relationship, restricted.relationship]
+    if any(k is None for k in known):
+        return known == [None, None]
+    if known[0] is known[1]:
+        return True
+    if type(known[0]) is not type(known[1]):
+        return False
+    return not np.any(abs(known[0].matrix - known[1].matrix).max())
+
+
+def _nests(outer, inner):
+    """Whether one structure is a case of another, for effects that are."""
+    if outer is None:
+        return True
+    full = outer.structure
+    if inner is None:
+        return False
+    restricted = inner.structure
+    if isinstance(full, Correlated) and isinstance(restricted, Correlated):
+        same = type(full) is type(restricted) or isinstance(restricted, Diagonal)
+        return same and (restricted.hom or not full.hom)
+    return full is restricted or full == restricted
+
+
+def gain_of_random_effects(results):
+    """
+    Fall of the criterion from no random effects to those of a fit.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    float
+    """
+    optimum = results.at_optimum
+    factors = optimum.elimination.products.plan.factors
+    zeros = [
+        pivoted_factor(np.zeros((f.k_effects, f.k_effects)), f.block_slices)
+        for f in factors
+    ]
+    without = profiled_deviance(optimum.elimination.products, zeros, results.reml)
+    return float(without.value - optimum.value)
 
 
 def spans(x, x0):

@@ -259,7 +259,9 @@ def get_prediction(
         variance[inside] = found.variances(rows.design)
     if new_observation:
         var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
-        var_obs[inside] += draw_variance(results, [part.left_out for part in parts])
+        for i, part in enumerate(parts):
+            share = part.prior_variances(results.model.random[i].grouped)
+            var_obs[inside] += draw_variance(results, i, part.left_out, share)
     labels = rows.labels if row_labels is None else row_labels
     return MixedPredictionResults(
         mean, variance, var_obs, row_labels=labels, **distribution

@@ -1,11 +1,12 @@
 """The rows to predict: their design, levels and effect columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.compat import design_matrices, to_pandas
+from statsmodels_lmm.core.related_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset
@@ -98,11 +99,93 @@ class EffectRows:
         """Effect columns with zeros where `take`, shape (m, k)."""
         return self.columns * ~self.take
 
+    def at(self, factor, relabel, back):
+        """
+        The rows in the units and with the levels of the elimination plan.
+
+        Parameters
+        ----------
+        factor : GroupedEffects or RelatedEffects
+            The factor in the plan.
+        relabel : ndarray
+            Its level for each level of the user.
+        back : ndarray
+            From standardized effects to those of the data, shape (k, k).
+        """
+        codes = np.where(self.known, relabel[np.maximum(self.codes, 0)], 0)
+        return factor.at(codes, self.taken @ back)
+
+    def left_over(self, factor):
+        """Effect columns, and the variance of levels that related ones leave."""
+        return self.taken, factor.left_over[np.maximum(self.codes, 0)]
+
+    def prior_variances(self, grouped):
+        """Variances of the levels in their relationship, 1 for a new one, (m,)."""
+        if grouped.relationship is None:
+            return 1.0
+        known = grouped.relationship.variances[np.maximum(self.codes, 0)]
+        return np.where(self.known, known, 1.0)
+
     def mean(self, modes):
         """Contribution of the conditional modes, shape (m,)."""
         part = (self.taken * modes[np.maximum(self.codes, 0)]).sum(axis=1)
         part[self.undefined] = np.nan
         return part
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """
+    A factor with a model matrix of its own at the complete rows, as `EffectRows`.
+
+    Parameters
+    ----------
+    matrix : ndarray or sparse array
+        Z of the rows, shape (m, l).
+    is_taken : bool
+        Whether it is predicted by the conditional modes.
+    """
+
+    matrix: np.ndarray
+    is_taken: bool
+
+    @property
+    def drawn(self):
+        """No random effect is new, shape (m, 1)."""
+        return np.zeros((self.matrix.shape[0], 1))
+
+    @property
+    def left_out(self):
+        """One where the modes are left out, shape (m, 1)."""
+        return self.drawn + (not self.is_taken)
+
+    def at(self, factor, relabel, back):
+        """The rows in the units of the elimination plan, see `EffectRows`."""
+        rows = self.matrix * (float(back[0, 0]) * self.is_taken)
+        return replace(factor, base=replace(factor.base, matrix=rows))
+
+    def left_over(self, factor):
+        """Ones, and the variance that the modes leave out of each row."""
+        if not self.is_taken:
+            return self.drawn, 0.0
+        left = _forms(self.matrix, factor.base.relationship)
+        explained = np.asarray(self.matrix @ factor.root)
+        return self.drawn + 1.0, np.maximum(left - (explained**2).sum(axis=1), 0.0)
+
+    def prior_variances(self, grouped):
+        """Variances of the rows of Z b over that of b, shape (m,)."""
+        return _forms(self.matrix, grouped.relationship)
+
+    def mean(self, modes):
+        """Contribution of the conditional modes, shape (m,)."""
+        return np.asarray(self.matrix @ modes[:, 0]) * self.is_taken
+
+
+def _forms(rows, relationship):
+    """Forms z'K z of some rows, shape (m,)."""
+    spread = rows if relationship is None else rows @ relationship.matrix
+    both = rows.multiply(spread) if hasattr(rows, "multiply") else rows * spread
+    return np.asarray(both.sum(axis=1)).ravel()
 
 
 def wanted_effects(results, random_effects):
@@ -310,6 +393,8 @@ def effect_rows(results, effects, rows, take, new_levels):
         If there are unseen levels and `new_levels` is "error".
     """
     if rows.frame is None:
+        if isinstance(effects.grouped, RawEffects):
+            return RawRows(effects.grouped.matrix, bool(take.all()))
         columns, codes = effects.grouped.effects, effects.grouped.codes
         return EffectRows(codes, columns, take, new_levels)
     data = results.model.data

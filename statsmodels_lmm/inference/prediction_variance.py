@@ -10,9 +10,9 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
+from statsmodels_lmm.core.related_effects import RelatedEffects
 from statsmodels_lmm.validation import require_data
 
 
@@ -41,34 +41,40 @@ def error_variance(results, design, parts):
     data, plan = _standardized(results)
     factors = []
     for at, i in enumerate(plan.order):
-        part = parts[i]
-        codes = np.where(part.known, plan.relabel[at][np.maximum(part.codes, 0)], 0)
-        factors.append(_like(plan.factors[at], codes, part.taken @ data.to_effects[i]))
+        factors.append(parts[i].at(plan.factors[at], plan.relabel[at], data.to_effects[i]))
     fixed = design[:, data.kept] @ data.to_fixed
     variance = results.scale * error_variances(results.at_optimum, fixed, factors)
-    return variance + draw_variance(results, [part.drawn for part in parts])
+    for at, i in enumerate(plan.order):
+        factor = plan.factors[at]
+        if isinstance(factor, RelatedEffects):
+            variance += draw_variance(results, i, *parts[i].left_over(factor))
+    return variance + sum(
+        draw_variance(results, i, part.drawn) for i, part in enumerate(parts)
+    )
 
 
-def draw_variance(results, columns):
+def draw_variance(results, i, columns, share=1.0):
     """
-    Variance of new random effects, the sum of z' Sigma z over the factors.
+    Variance z' Sigma z of new random effects of a factor.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
-    columns : list of ndarray
-        Effect columns of each factor, shapes (m, k).
+    i : int
+        Position of the factor in the model.
+    columns : ndarray
+        Its effect columns, shape (m, k).
+    share : float or ndarray, optional
+        What to multiply Sigma with, shape (m,).
 
     Returns
     -------
     ndarray
         Shape (m,).
     """
-    return results.scale * sum(
-        ((z @ relative) * z).sum(axis=1)
-        for z, relative in zip(columns, results._relative)
-    )
+    spread = ((columns @ results._relative[i]) * columns).sum(axis=1)
+    return results.scale * share * spread
 
 
 def joint_covariance(results, factors=None):
@@ -121,8 +127,14 @@ def joint_covariance(results, factors=None):
             own = slice(starts[i], starts[i + 1])
             codes[own] = np.repeat(plan.relabel[at], k)
             columns[own] = np.tile(data.to_effects[i], (sizes[i] // k, 1))
-        rows.append(_like(plan.factors[at], codes, columns))
+        rows.append(plan.factors[at].at(codes, columns))
     covariance = results.scale * error_covariance(results.at_optimum, fixed, rows)
+    for at, i in enumerate(plan.order):
+        factor = plan.factors[at]
+        if sizes[i] and isinstance(factor, RelatedEffects):
+            own = slice(starts[i], starts[i + 1])
+            left = np.kron(factor.left_over_matrix, results._relative[i])
+            covariance[own, own] += results.scale * left
     labels = [("", name, "") for name in results.model.exog_names]
     kept = [*data.kept.tolist(), *range(len(labels), len(labels) + total - starts[0])]
     for effects in compress(random, wanted):
@@ -150,10 +162,6 @@ def _standardized(results):
     require_data(results.model, "a standard error with random effects")
     data, products = results.model._sufficient_statistics()
     return data, products.plan
-
-
-def _like(factor, codes, effects):
-    return GroupedEffects(codes, factor.n_levels, effects, factor.blocks)
 
 
 def _check_memory(size, plan):

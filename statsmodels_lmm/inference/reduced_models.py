@@ -288,8 +288,7 @@ def _from_formula(results, fixed=None, random=None):
 def _written(term):
     """A term as it can be read again."""
     columns = [c if c.isidentifier() else f"`{c}`" for c in term.grouping]
-    prefix = "" if term.structure == "us" else term.structure
-    return f"{prefix}({term.effects} | {':'.join(columns)})"
+    return term.written(":".join(columns))
 
 
 def _matches(term: RandomTerm, text):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.covariance import lower_blocks
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.related_effects import RelatedEffects
 from statsmodels_lmm.core.simulation import (
     Fixed,
     Gaussian,
@@ -104,23 +104,40 @@ def random_part(results, kind="parametric"):
     sigma = np.sqrt(np.array([[results.scale]]))
     residuals: Gaussian | Resampled = Gaussian(len(model.endog), sigma)
     effects: list = []
-    for each, covariance, modes in zip(model.random, covariances, results._modes):
+    factors: list = []
+    for i, (each, covariance) in enumerate(zip(model.random, covariances)):
+        factor, modes = each.grouped, results._modes[i]
+        if kind != "conditional":
+            factor, modes = _independent(results, i, factor, modes)
+        factors.append(factor)
         if kind == "conditional":
             effects.append(Fixed(modes))
         elif kind == "semiparametric":
             effects.append(Resampled(reflated(modes, covariance)))
         else:
             root = lower_blocks(covariance, each.grouped.block_slices)
-            effects.append(Gaussian(each.n_levels, root))
+            effects.append(Gaussian(factor.n_levels, root))
     if kind == "semiparametric":
         scaled = results.resid_pearson[:, None] * sigma
         residuals = Resampled(reflated(scaled, sigma**2))
     return RandomPart(
-        tuple(e.grouped for e in model.random),
+        tuple(factors),
         tuple(effects),
         residuals,
         1.0 if weights is None else np.sqrt(weights),
     )
+
+
+def _independent(results, i, factor, modes):
+    """A factor with independent levels, and their modes in the units of the data."""
+    data, products = results.model._sufficient_statistics()
+    at = products.plan.order.index(i)
+    own = products.plan.factors[at]
+    if not isinstance(own, RelatedEffects):
+        return factor, modes
+    back = data.to_effects[i] * data.response_scale
+    modes = results.at_optimum.modes[at] @ back.T
+    return replace(own, base=factor, is_orthogonal=False), modes
 
 
 def _with_levels(results, rows):
@@ -143,22 +160,22 @@ def _new_part(results, rows, conditional):
     ):
         columns = [rows.frame[find_column(rows.frame, c)] for c in each.columns]
         codes, levels, _ = group_levels(columns)
-        k = each.grouped.k_effects
-        take = np.ones(k, dtype=bool)
+        take = np.ones(each.grouped.k_effects, dtype=bool)
         found = effect_rows(results, each, rows, take, "population")
-        blocks = each.grouped.blocks
-        if conditional:
-            known = found.known
-            old = GroupedEffects(
-                np.maximum(found.codes, 0), len(modes), found.taken, blocks
-            )
-            factors.append(old)
-            effects.append(Fixed(modes))
-            drawn = found.columns * ~known[:, None]
-        else:
-            drawn = found.columns
-        factors.append(GroupedEffects(codes, len(levels), drawn, blocks))
-        root = lower_blocks(covariance, each.grouped.block_slices)
+        drawn, own = found.columns, each.grouped
+        root = lower_blocks(covariance, own.block_slices)
+        if conditional or own.relationship is not None:
+            old = own.at(np.maximum(found.codes, 0), found.taken)
+            drawn = found.columns * ~found.known[:, None]
+            if conditional:
+                factors.append(old)
+                effects.append(Fixed(modes))
+            else:
+                among = own.relationship.root
+                factors.append(RelatedEffects(old, among, False))
+                effects.append(Gaussian(among.shape[1], root))
+        unrelated = replace(own, relationship=None, n_levels=len(levels))
+        factors.append(unrelated.at(codes, drawn))
         effects.append(Gaussian(len(levels), root))
     residuals = Gaussian(len(rows.design), np.sqrt(np.array([[results.scale]])))
     return RandomPart(tuple(factors), tuple(effects), residuals)

@@ -5,10 +5,12 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.covariance import lower_root, lower_triangles
 from statsmodels_lmm.core.dense import transpose
 from statsmodels_lmm.core.derivatives import exact_hessian_is_feasible
+from statsmodels_lmm.core.structured_factor import structured_parameters
 from statsmodels_lmm.core.variance_information import (
     average_information,
     inverse_information,
@@ -68,25 +70,36 @@ class VarianceParameters:
         Residual variance, shape (...).
     uncertainty : ndarray
         Covariance matrix of the estimates of the lower triangles of `covariances`,
-        column by column, and of the scale, shape (..., m + 1, m + 1).
+        column by column, or the parameters of a structure, block by block, and of the
+        scale, shape (..., m + 1, m + 1).
+    structured : ndarray, optional
+        Parameters of all blocks with a structure, shape (..., s).
     """
 
     random: tuple
     covariances: tuple
     scale: np.ndarray
     uncertainty: np.ndarray
+    structured: np.ndarray | None = None
 
     @cached_property
-    def _positions(self):
-        """For each factor, where each entry of its covariance matrix is."""
-        start, out = 0, []
-        for effects in self.random:
-            k = effects.grouped.k_effects
-            rows, columns = lower_triangles(effects.grouped.block_slices)
-            at = np.full((k, k), -1)
-            at[rows, columns] = at[columns, rows] = start + np.arange(len(rows))
-            start += len(rows)
-            out.append(at)
+    def _blocks(self):
+        """Each covariance block, see `_Block`."""
+        start, used, out = 0, 0, []
+        for effects, covariance in zip(self.random, self.covariances):
+            for (block, names, structured), quantities, count in zip(
+                effects.blocks, effects.quantities, effects.grouped.parameter_counts
+            ):
+                place = start + np.arange(count)
+                start += count
+                if structured is None:
+                    values = covariance[..., block, block]
+                else:
+                    values = self.structured[..., used : used + count]
+                    used += count
+                out.append(
+                    _Block(effects.name, names, structured, quantities, values, place)
+                )
         return out
 
     @property
@@ -113,26 +126,19 @@ class VarianceParameters:
         """
         values, rows, ranges = [], [], []
         positive = (-np.inf if scale == "log_sd" else 0.0), np.inf
-        for effects, covariance, at in zip(
-            self.random, self.covariances, self._positions
-        ):
-            for block in effects.grouped.block_slices:
-                inside = range(block.start, block.stop)
-                for a in inside:
-                    row = self._empty()
-                    value, row[..., at[a, a]] = _deviation(covariance[..., a, a], scale)
-                    values.append(value)
-                    rows.append(row)
-                    ranges.append(positive)
-                for a in inside:
-                    for b in range(block.start, a):
-                        row = self._empty()
-                        value, slopes = _correlation(covariance, a, b)
-                        for entry, slope in slopes.items():
-                            row[..., at[entry]] = slope
-                        values.append(value)
-                        rows.append(row)
-                        ranges.append((-1.0, 1.0))
+        for block in self._blocks:
+            for at, q in enumerate(block.quantities):
+                row = self._empty()
+                if block.structured is None:
+                    value, slopes = block.entry(q, scale)
+                    ends = positive if q.kind == "sd" else (-1.0, 1.0)
+                else:
+                    value, slopes, ends = self._parameter(block, at, scale, positive)
+                for place, slope in slopes.items():
+                    row[..., place] = slope
+                values.append(value)
+                rows.append(row)
+                ranges.append(ends)
         row = self._empty()
         value, row[..., -1] = _deviation(np.asarray(self.scale), scale)
         return Estimates(
@@ -141,6 +147,16 @@ class VarianceParameters:
             np.stack([*rows, row], -2),
             [*ranges, positive],
         )
+
+    def _parameter(self, block, at, scale, positive):
+        """A parameter of a structure, its derivatives and its range."""
+        theta, place = block.values[..., at], int(block.place[at])
+        parameter = block.structured.parameters[at]
+        if parameter.kind != "sd":
+            return theta, {place: 1.0}, (parameter.lower, parameter.upper)
+        value, slope = _deviation(theta**2 * self.scale, scale)
+        slopes = {place: 2.0 * theta * self.scale * slope, -1: theta**2 * slope}
+        return value, slopes, positive
 
     def theta(self):
         """
@@ -153,39 +169,71 @@ class VarianceParameters:
         """
         labels, values, rows, ranges = [], [], [], []
         scale = np.asarray(self.scale)[..., None, None]
-        for effects, covariance, at in zip(
-            self.random, self.covariances, self._positions
-        ):
-            names = effects.effect_names
-            for block in effects.grouped.block_slices:
-                root = lower_root(covariance[..., block, block] / scale)
-                place = at[block, block]
-                own, columns = lower_triangles([slice(0, len(place))])
-                inverse = _inverse_or_nan(root)
-                units = unit_directions([slice(0, len(place))], len(place))
-                inner = np.tril(
-                    inverse[..., None, :, :]
-                    @ units
-                    @ transpose(inverse)[..., None, :, :]
-                )
-                inner[..., range(len(place)), range(len(place))] *= 0.5
-                change = root[..., None, :, :] @ inner / scale[..., None]
-                row = np.zeros((*np.shape(self.scale), len(own), self._width))
-                row[..., place[own, columns]] = transpose(change[..., own, columns])
-                row[..., -1] = -root[..., own, columns] / (2.0 * scale[..., 0])
-                values.append(root[..., own, columns])
-                rows.append(row)
-                first = block.start
-                lowest = np.where(own == columns, 0.0, -np.inf)
+        for block in self._blocks:
+            m = len(block.place)
+            row = np.zeros((*np.shape(self.scale), m, self._width))
+            if block.structured is None:
+                found, change = _cholesky(block.values / scale)
+                row[..., block.place] = transpose(change) / scale
+                row[..., -1] = -found / (2.0 * scale[..., 0])
+                column, at = np.triu_indices(len(block.names))
+                lowest = np.where(at == column, 0.0, -np.inf)
                 ranges += [(low, np.inf) for low in lowest.tolist()]
-                labels += [
-                    f"theta {effects.name}.{names[first + r]}"
-                    + ("" if r == c else f".{names[first + c]}")
-                    for r, c in zip(own, columns)
-                ]
+            else:
+                found = block.values
+                row[..., range(m), block.place] = 1.0
+                ranges += [(p.lower, p.upper) for p in block.structured.parameters]
+            values.append(found)
+            rows.append(row)
+        for effects in self.random:
+            labels += [f"theta {label}" for label in effects.theta_labels]
         return Estimates(
             labels, np.concatenate(values, -1), np.concatenate(rows, -2), ranges
         )
+
+
+@dataclass(frozen=True)
+class _Block:
+    """
+    A covariance block of one fit or of many.
+
+    `values` are its covariance matrix (..., k, k) or the parameters of its structure
+    (..., m), and `place` says where its parameters are among all of them.
+    """
+
+    group: str
+    names: tuple
+    structured: object
+    quantities: list
+    values: np.ndarray
+    place: np.ndarray
+
+    def entry(self, q, scale):
+        """A deviation or correlation, and derivatives by place."""
+        k = len(self.names)
+        column, row = np.triu_indices(k)
+        at = np.empty((k, k), dtype=int)
+        at[row, column] = at[column, row] = self.place
+        if q.kind == "sd":
+            value, slope = _deviation(self.values[..., q.first, q.first], scale)
+            return value, {int(at[q.first, q.first]): slope}
+        value, slopes = _correlation(self.values, q.first, q.second)
+        return value, {int(at[entry]): slope for entry, slope in slopes.items()}
+
+
+def _cholesky(relative):
+    """Entries of the roots of S, and their derivatives in those of S, (..., m, m)."""
+    root = lower_root(relative)
+    k = root.shape[-1]
+    own, columns = lower_triangles([slice(0, k)])
+    inverse = _inverse_or_nan(root)
+    units = unit_directions([slice(0, k)], k)
+    inner = np.tril(
+        inverse[..., None, :, :] @ units @ transpose(inverse)[..., None, :, :]
+    )
+    inner[..., range(k), range(k)] *= 0.5
+    change = root[..., None, :, :] @ inner
+    return root[..., own, columns], change[..., own, columns]
 
 
 RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
@@ -220,7 +268,10 @@ def variance_parameters(results, average=False):
     inverse = np.zeros((len(known),) * 2)
     inverse[inside] = inverse_information(information)
     covariances = tuple(f.covariance for f in deviance.factors)
-    return in_user_units(results.model, covariances, deviance.scale, inverse)
+    structured = structured_parameters(deviance.factors)
+    return in_user_units(
+        results.model, covariances, deviance.scale, inverse, structured
+    )
 
 
 def variance_table(results, scale="sd"):
@@ -288,7 +339,7 @@ def _informative(results, plan):
     flags = []
     for i, factor in zip(plan.order, plan.factors):
         told = results.model.random[i].name not in results.uninformative
-        flags += [told] * len(lower_triangles(factor.block_slices)[0])
+        flags += [told] * factor.n_parameters
     return np.array(flags, dtype=bool)
 
 
@@ -301,7 +352,7 @@ def _is_positive(matrix):
     return bool(np.linalg.eigvalsh(scaled)[0] > 1e-10)
 
 
-def in_user_units(model, relative, scale, uncertainty):
+def in_user_units(model, relative, scale, uncertainty, structured=None):
     """
     Variance parameters in the units of the data, for one fit or for many.
 
@@ -316,7 +367,10 @@ def in_user_units(model, relative, scale, uncertainty):
         Residual variance in standardized units, shape (...).
     uncertainty : ndarray
         Covariance matrix of the estimates of ``scale * relative`` and scale in
-        standardized units, shape (..., m + 1, m + 1).
+        standardized units, or of the parameters of a structure, (..., m + 1, m + 1).
+    structured : ndarray, optional
+        Parameters of the blocks with a structure, in the order of the elimination
+        plan, shape (..., s).
 
     Returns
     -------
@@ -326,19 +380,19 @@ def in_user_units(model, relative, scale, uncertainty):
     data, products = model._sufficient_statistics()
     order = list(products.plan.order)
     unit = data.response_scale**2
-    sizes = [len(lower_triangles(data.factors[i].block_slices)[0]) for i in order]
-    ends = np.cumsum([0, *sizes])
+    ends = np.cumsum([0] + [data.factors[i].n_parameters for i in order])
     change = np.zeros((ends[-1] + 1,) * 2)
     change[-1, -1] = unit
-    covariances, row = [], 0
+    if structured is None:
+        structured = np.zeros((*np.shape(scale), 0))
+    covariances, row, moved = [], 0, _by_factor(data, order, structured)
     for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
         at = order.index(i)
-        slices, k = effects.grouped.block_slices, effects.grouped.k_effects
-        rows, columns = lower_triangles(slices)
-        moved = back @ unit_directions(slices, k) @ back.T
-        here = slice(row, row + len(rows))
-        change[here, ends[at] : ends[at + 1]] = unit * moved[:, rows, columns].T
-        row = here.stop
+        size = effects.grouped.n_parameters
+        change[row : row + size, ends[at] : ends[at + 1]] = _unit_change(
+            effects.grouped, back, unit
+        )
+        row += size
         root = np.asarray(scale)[..., None, None] * unit
         covariances.append(root * (back @ relative[at] @ back.T))
     return VarianceParameters(
@@ -346,7 +400,32 @@ def in_user_units(model, relative, scale, uncertainty):
         tuple(covariances),
         np.asarray(scale) * unit,
         change @ uncertainty @ change.T,
+        np.concatenate([moved[order.index(i)] for i in range(len(order))], axis=-1),
     )
+
+
+def _by_factor(data, order, structured):
+    """Parameters of structures of each factor, in the order of the plan."""
+    counts = [
+        sum(s.n_parameters for s in data.factors[i].structures if s is not None)
+        for i in order
+    ]
+    return np.split(np.asarray(structured), np.cumsum(counts)[:-1], axis=-1)
+
+
+def _unit_change(grouped, back, unit):
+    """Change of units of the covariance parameters of a factor, shape (m, m)."""
+    blocks = []
+    for structured, block in zip(grouped.structures, grouped.block_slices):
+        if structured is not None:
+            blocks.append(np.eye(structured.n_parameters))
+            continue
+        own = back[block, block]
+        whole = [slice(0, len(own))]
+        rows, columns = lower_triangles(whole)
+        moved = own @ unit_directions(whole, len(own)) @ own.T
+        blocks.append(unit * moved[:, rows, columns].T)
+    return block_diag(*blocks)
 
 
 def variance_labels(random, scale):
@@ -366,13 +445,9 @@ def variance_labels(random, scale):
     """
     labels = []
     for effects in random:
-        for names in effects.block_names:
-            labels += [f"{effects.name}: {scale} {name}" for name in names]
-            labels += [
-                f"{effects.name}: cor {names[a]}, {names[b]}"
-                for a in range(len(names))
-                for b in range(a)
-            ]
+        for q in (q for block in effects.quantities for q in block):
+            what = {"sd": f"{scale} {q.label}", "cor": f"cor {q.label}"}
+            labels.append(f"{effects.name}: {what.get(q.kind, q.label)}")
     return [*labels, RESIDUAL[scale]]
 
 

@@ -16,6 +16,7 @@ from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.structured_factor import starting_factor
 
 
 def dense_z(factor):
@@ -313,6 +314,11 @@ def products_of(data, monkeypatch=None, max_pairs=None):
 def evaluate(products, roots, reml):
     """The core's criterion at factors given in the user's order."""
     return profiled_deviance(products, [roots[i] for i in products.plan.order], reml)
+
+
+def starts(products, covariances):
+    """Relative factors with some covariances, in the order of the plan."""
+    return list(map(starting_factor, products.plan.factors, covariances))
 
 
 def user_order(products, parts, levels=True):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from dense_twin import dense_z, design, products_of
+from dense_twin import dense_z, design, products_of, starts
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize as minimize_dense
 
@@ -34,7 +34,7 @@ def unit(*entries):
 
 def fitted(name, reml):
     products = products_of(design(name, n=60))
-    start = [np.eye(f.k_effects) for f in products.plan.factors]
+    start = starts(products, [np.eye(f.k_effects) for f in products.plan.factors])
     deviance, _ = minimize(products, start, reml, Settings(tol=1e-12))
     roots = tuple(f.matrix for f in deviance.factors)
     return products, deviance, (roots, float(deviance.scale) ** -0.5)
@@ -207,7 +207,7 @@ def test_a_deviation_that_a_correlation_drives_to_zero(at):
     factor = type(data.factors[0])(codes, levels, effects, (2,))
     data = type(data)(y, np.ones((n, 1)), (factor,))
     products = products_of(data)
-    deviance, _ = minimize(products, [np.eye(2)], False)
+    deviance, _ = minimize(products, starts(products, [np.eye(2)]), False)
     start = ((deviance.factors[0].matrix,), float(deviance.scale) ** -0.5)
     pair = Correlation(0, slice(0, 2), *np.eye(2))
     found = minimize_constrained(products, pair, at, start, False)

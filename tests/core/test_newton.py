@@ -9,6 +9,7 @@ from dense_twin import (
     dense_z,
     design,
     products_of,
+    starts,
     user_order,
 )
 
@@ -178,7 +179,7 @@ def test_escape_from_zero(name):
     slope = derivatives(at_zero)
     assert not slope.gradient.any()
     assert min(lowest(d) for d in slope.duals) < 0.0
-    stuck, optimum = minimize(products, start, True)
+    stuck, optimum = minimize(products, starts(products, start), True)
     usual, _ = minimize(products, moment_start(products), True)
     assert optimum.certified
     assert stuck.value < at_zero.value - 1.0
@@ -205,7 +206,9 @@ def test_no_certificate_when_stopped(maxiter):
     data = standardized(design("3 crossed", n=80))
     products = products_of(data)
     start = [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
-    _, optimum = minimize(products, start, True, Settings(maxiter=maxiter))
+    _, optimum = minimize(
+        products, starts(products, start), True, Settings(maxiter=maxiter)
+    )
     assert not optimum.certified
     assert optimum.evaluations <= maxiter + 1
     assert optimum.promised > 1e-6
@@ -213,7 +216,7 @@ def test_no_certificate_when_stopped(maxiter):
 
 def test_the_criterion_never_rises():
     products = products_of(standardized(design("3 crossed", n=80)))
-    for start in (moment_start(products), zeros(products)):
+    for start in (moment_start(products), starts(products, zeros(products))):
         _, optimum = minimize(products, start, False)
         values = [value for value, *_ in optimum.trace]
         assert (np.diff(values) < 0.0).all()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from dense_twin import DenseTwin
+from dense_twin import DenseTwin, starts
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm.core import cross_products as cross_products_module
@@ -372,7 +372,7 @@ def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
     many = with_responses(products, data, values)
-    start = lifted([f.covariance for f in result._factors], products)
+    start = lifted(result._factors, products)
     found = refit(many, start, True, Settings(maxiter=1, tol=1e-8))
     assert_array_equal(found.evaluations, 1)
     assert not found.certified.any()
@@ -391,7 +391,7 @@ def test_start_does_not_matter():
         products, data, weighted(result, responses()) / data.response_scale
     )
     wide = [4.0 * np.eye(f.k_effects) for f in products.plan.factors]
-    found = refit(many, wide, True)
+    found = refit(many, starts(products, wide), True)
     assert_allclose(found.value, batch("two crossed", True).value, atol=1e-7)
 
 
@@ -459,7 +459,8 @@ def test_lifted_covariances():
     result = fitted("two crossed")
     _, products = result.model._sufficient_statistics()
     zeros = [np.zeros((f.k_effects,) * 2) for f in products.plan.factors]
-    for s, f in zip(lifted(zeros, products), products.plan.factors):
+    moved = lifted(starts(products, zeros), products)
+    for s, f in zip((m.covariance for m in moved), products.plan.factors):
         assert np.linalg.eigvalsh(s)[0] > 0.0
         assert_allclose(s, np.diag(np.diag(s)))
         # well below sigma^2 over the information of a level

@@ -16,7 +16,7 @@ def started(data):
     """Standardized data and their start in the user's order."""
     found = standardize(data.endog, data.exog, data.factors)
     products = cross_products(found.endog, found.exog, found.factors)
-    start = moment_start(products)
+    start = [f.covariance for f in moment_start(products)]
     out = [None] * len(start)
     for at, i in enumerate(products.plan.order):
         out[i] = start[at]
@@ -70,7 +70,7 @@ def test_equations(name, sparsely, monkeypatch):
         replace(data, endog=found.endog, exog=found.exog, factors=found.factors),
         monkeypatch if sparsely else None,
     )
-    start = moment_start(products)
+    start = [f.covariance for f in moment_start(products)]
 
     columns, label = [], []
     for f in products.plan.factors:

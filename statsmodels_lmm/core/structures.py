@@ -1,0 +1,514 @@
+"""
+Structures of the covariance matrix of a term: from parameters to a matrix.
+
+Each is one small class. A structure of your own is a subclass of `Structure` with
+`parameters` and either `covariance` or `factor`; what else a fit needs is found by
+differences.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.covariance import SINGULAR, lower_root
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    One parameter of a structure.
+
+    Parameters
+    ----------
+    name : str
+        Its name, such as "rho".
+    lower, upper : float, optional
+        Its range, ends included.
+    start : float, optional
+        Where a search starts. Standard deviations start from the data; the default
+        of others is the middle of a finite range, one above a single end, or zero.
+    kind : {"", "sd", "cor"}, optional
+        A standard deviation over sigma, from 0 and with a covariance matrix that does
+        not depend on its sign; a correlation; or anything else.
+    effect : int, optional
+        The effect whose standard deviation it is. Default is that of all effects.
+    """
+
+    name: str
+    lower: float = -np.inf
+    upper: float = np.inf
+    start: float | None = None
+    kind: str = ""
+    effect: int | None = None
+
+    @property
+    def initial(self):
+        """Where a search starts if the data do not say."""
+        if self.start is not None:
+            return self.start
+        ends = np.isfinite([self.lower, self.upper])
+        if ends.all():
+            return 0.5 * (self.lower + self.upper)
+        if ends.any():
+            return self.lower + 1.0 if ends[0] else self.upper - 1.0
+        return 0.0
+
+
+def deviation(name="sd", effect=None):
+    """The parameter that is a standard deviation over sigma, see `Parameter`."""
+    return Parameter(name, lower=0.0, kind="sd", effect=effect)
+
+
+class Structure:
+    """
+    How the k x k covariance matrix of a term depends on parameters theta.
+
+    The matrix S is relative: the covariance of the random effects over sigma^2.
+
+    Attributes
+    ----------
+    name : str
+        Name in tables, and before the parenthesis of a term in a formula.
+    """
+
+    name = "structure"
+
+    def parameters(self, effects):
+        """
+        The parameters.
+
+        Parameters
+        ----------
+        effects : sequence of str
+            Names of the k effects.
+
+        Returns
+        -------
+        list of Parameter
+        """
+        raise NotImplementedError
+
+    def factor(self, theta, k):
+        """
+        A square root L of S = L L'.
+
+        Parameters
+        ----------
+        theta : ndarray
+            Parameters, shape (m,).
+        k : int
+            Number of effects.
+
+        Returns
+        -------
+        ndarray
+            Shape (k, any number).
+        """
+        return lower_root(self.covariance(theta, k))
+
+    def covariance(self, theta, k):
+        """The matrix S, shape (k, k), from the same arguments as `factor`."""
+        root = self.factor(theta, k)
+        return root @ root.T
+
+    def derivative(self, theta, k):
+        """
+        Derivatives of S in the parameters.
+
+        The default takes central differences at two steps and extrapolates.
+
+        Returns
+        -------
+        ndarray
+            Shape (m, k, k).
+        """
+        ranges = self.ranges(k)
+        each = range(len(theta))
+        return _stack([_first(self, theta, k, a, ranges[a]) for a in each], k, 1)
+
+    def second_derivative(self, theta, k):
+        """
+        Second derivatives of S, by default differences of the first ones.
+
+        Returns
+        -------
+        ndarray
+            Shape (m, m, k, k).
+        """
+        ranges = self.ranges(k)
+        rows = [_second(self, theta, k, a, ranges[a]) for a in range(len(theta))]
+        out = _stack(rows, k, 2)
+        return 0.5 * (out + out.swapaxes(0, 1))
+
+    def ranges(self, k):
+        """Lower and upper end of each parameter."""
+        return [(p.lower, p.upper) for p in self.parameters([""] * k)]
+
+    def rank(self, theta, k, tolerance=SINGULAR):
+        """Rank of S, with deviations up to a tolerance counted as zero."""
+        values = np.linalg.eigvalsh(self.covariance(theta, k))
+        deviations = np.sqrt(np.maximum(values, 0.0))
+        return int((deviations > tolerance * max(1.0, deviations[-1])).sum())
+
+    def is_singular(self, theta, k, tolerance=SINGULAR):
+        """Whether S counts as singular."""
+        return self.rank(theta, k, tolerance) < k
+
+    def __str__(self):
+        return self.name
+
+
+def _stack(parts, k, n_axes):
+    return np.array(parts) if parts else np.zeros((0,) * n_axes + (k, k))
+
+
+STEP = 2e-3
+"""Relative step of differences, of which the error of fourth order remains."""
+
+
+def _first(structure, theta, k, a, ends):
+    """Derivative of S in one parameter, inside its range, from five values."""
+
+    def at(x):
+        moved = np.array(theta, dtype=float)
+        moved[a] = x
+        return structure.covariance(moved, k)
+
+    return _difference(at, theta[a], ends)
+
+
+def _second(structure, theta, k, a, ends):
+    """Derivatives of all first derivatives in one parameter."""
+
+    def at(x):
+        moved = np.array(theta, dtype=float)
+        moved[a] = x
+        return structure.derivative(moved, k)
+
+    return _difference(at, theta[a], ends)
+
+
+def _difference(function, x, ends):
+    """
+    Derivative of a function of one variable that is defined between two ends.
+
+    Differences of five points, of fourth order also where they lie to one side.
+    """
+    step = STEP * max(abs(x), 0.1)
+    lower, upper = ends
+    if x - 2 * step >= lower and x + 2 * step <= upper:
+        offsets, weights = (-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12)
+    else:
+        step = step if x + 4 * step <= upper else -step
+        offsets = (0, 1, 2, 3, 4)
+        weights = (-25 / 12, 4.0, -3.0, 4 / 3, -1 / 4)
+    return sum(w * function(x + o * step) for o, w in zip(offsets, weights)) / step
+
+
+class Correlated(Structure):
+    """
+    Standard deviations times a correlation matrix with at most one parameter.
+
+    Parameters
+    ----------
+    hom : bool
+        Whether all effects have the same standard deviation.
+    """
+
+    def __init__(self, hom):
+        self.hom = hom
+
+    def __repr__(self):
+        return f"{type(self).__name__}(hom={self.hom})"
+
+    def __str__(self):
+        return f"{self.name}, {'hom' if self.hom else 'het'}"
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.hom == other.hom
+
+    def __hash__(self):
+        return hash((type(self), self.hom))
+
+    def correlations(self, rho, k):
+        """
+        The correlation matrix and its first and second derivative in rho.
+
+        Parameters
+        ----------
+        rho : float or None
+            The parameter, None if there is one effect only.
+        k : int
+            Number of effects.
+        """
+        raise NotImplementedError
+
+    def correlation_range(self, k):
+        """Lower and upper end of rho, None if there is no such parameter."""
+        return (-1.0, 1.0) if k > 1 else None
+
+    def parameters(self, effects):
+        """The deviations, and rho if there are several effects."""
+        if self.hom:
+            found = [deviation(self.name)]
+        else:
+            found = [deviation(name, a) for a, name in enumerate(effects)]
+        ends = self.correlation_range(len(effects))
+        if ends is not None:
+            found.append(Parameter("rho", *ends, start=0.0, kind="cor"))
+        return found
+
+    def _parts(self, theta, k):
+        """Which deviation belongs to which effect, deviations, correlations."""
+        theta = np.asarray(theta, dtype=float)
+        which = np.ones((k, 1)) if self.hom else np.eye(k)
+        count = which.shape[1]
+        rho = theta[count] if len(theta) > count else None
+        return which, which @ theta[:count], self.correlations(rho, k)
+
+    def covariance(self, theta, k):
+        """Deviations on both sides of the correlations."""
+        _, s, (r, _, _) = self._parts(theta, k)
+        return np.outer(s, s) * r
+
+    def derivative(self, theta, k):
+        """Derivatives of S in the parameters, shape (m, k, k)."""
+        which, s, (r, r1, _) = self._parts(theta, k)
+        found = [(np.outer(b, s) + np.outer(s, b)) * r for b in which.T]
+        if len(theta) > len(found):
+            found.append(np.outer(s, s) * r1)
+        return np.array(found)
+
+    def second_derivative(self, theta, k):
+        """Second derivatives of S, shape (m, m, k, k)."""
+        which, s, (r, r1, r2) = self._parts(theta, k)
+        m, count = len(theta), which.shape[1]
+        out = np.zeros((m, m, k, k))
+        for a in range(count):
+            for b in range(count):
+                across = np.outer(which[:, a], which[:, b])
+                out[a, b] = (across + across.T) * r
+            if m > count:
+                across = np.outer(which[:, a], s)
+                out[a, -1] = out[-1, a] = (across + across.T) * r1
+        if m > count:
+            out[-1, -1] = np.outer(s, s) * r2
+        return out
+
+    def is_singular(self, theta, k, tolerance=SINGULAR):
+        """As lme4: a deviation of zero, or rho at an end of its range."""
+        count = 1 if self.hom else k
+        deviations = np.abs(theta[:count])
+        small = deviations <= tolerance * max(1.0, deviations.max())
+        ends = self.correlation_range(k)
+        if ends is None or len(theta) == count:
+            return bool(small.any())
+        distance = np.abs(np.subtract(ends, theta[count])).min()
+        return bool(small.any() or distance <= tolerance)
+
+
+class Diagonal(Correlated):
+    """Independent effects: ``diag(x | g)``, or with one variance ``hom=True``."""
+
+    name = "diag"
+
+    def correlations(self, rho, k):
+        """No correlations."""
+        return np.eye(k), np.zeros((k, k)), np.zeros((k, k))
+
+    def correlation_range(self, k):
+        """There is no parameter."""
+        return None
+
+
+class CompoundSymmetry(Correlated):
+    """
+    One correlation for all pairs of effects: ``cs(x | g)``.
+
+    rho lies between -1 / (k - 1) and 1.
+    """
+
+    name = "cs"
+
+    def correlations(self, rho, k):
+        """The correlation rho for all pairs."""
+        rest = 1.0 - np.eye(k)
+        r = np.eye(k) + (0.0 if rho is None else rho) * rest
+        return r, rest, np.zeros((k, k))
+
+    def correlation_range(self, k):
+        """From -1 / (k - 1) to 1."""
+        return (-1.0 / (k - 1), 1.0) if k > 1 else None
+
+
+class AutoRegressive(Correlated):
+    """
+    Correlations rho^d of effects d places apart: ``ar1(0 + C(time) | g)``.
+
+    The effects are in the order of the columns, one step apart.
+    """
+
+    name = "ar1"
+
+    def correlations(self, rho, k):
+        """The powers of rho."""
+        d = np.abs(np.subtract.outer(np.arange(k), np.arange(k)))
+        rho = 0.0 if rho is None else rho
+        first = np.where(d > 0, d * rho ** np.maximum(d - 1, 0), 0.0)
+        second = np.where(d > 1, d * (d - 1) * rho ** np.maximum(d - 2, 0), 0.0)
+        return rho**d, first, second
+
+
+class Known(Structure):
+    """
+    A known matrix times one variance, S = theta^2 K.
+
+    Parameters
+    ----------
+    matrix : array_like
+        K, positive semi-definite, shape (k, k).
+    name : str, optional
+        Name in tables.
+    """
+
+    def __init__(self, matrix, name="known"):
+        self.matrix = np.array(matrix, dtype=float)
+        self.name = name
+
+    def parameters(self, effects):
+        """One deviation."""
+        return [deviation(self.name)]
+
+    def covariance(self, theta, k):
+        """The matrix times theta^2."""
+        return theta[0] ** 2 * self.matrix
+
+    def derivative(self, theta, k):
+        """2 theta K."""
+        return 2.0 * theta[0] * self.matrix[None]
+
+    def second_derivative(self, theta, k):
+        """2 K."""
+        return 2.0 * self.matrix[None, None]
+
+    def rank(self, theta, k, tolerance=SINGULAR):
+        """That of K unless theta is zero; K itself is not asked."""
+        return k if abs(theta[0]) > tolerance else 0
+
+
+class Fixed(Structure):
+    """
+    A covariance matrix that is not estimated, S = K.
+
+    Parameters
+    ----------
+    matrix : array_like
+        Covariance of the random effects over sigma^2, shape (k, k).
+    name : str, optional
+        Name in tables.
+    """
+
+    def __init__(self, matrix, name="fixed"):
+        self.matrix = np.array(matrix, dtype=float)
+        self.name = name
+
+    def parameters(self, effects):
+        """None."""
+        return []
+
+    def covariance(self, theta, k):
+        """The matrix."""
+        return self.matrix
+
+    def is_singular(self, theta, k, tolerance=SINGULAR):
+        """Nothing is estimated, so nothing is on a boundary."""
+        return False
+
+
+class RelativeFactorFunction(Structure):
+    """
+    A relative covariance factor given as a function of theta.
+
+    Parameters
+    ----------
+    function : callable
+        theta, shape (m,), to L with S = L L', an array or a sparse matrix of shape
+        (k, any number).
+    start : array_like
+        Where the search starts, shape (m,).
+    lower, upper : array_like, optional
+        Range of theta, shape (m,).
+    names : sequence of str, optional
+        Names of the parameters.
+    derivative : callable, optional
+        theta to dL / dtheta, a sequence of m matrices like L. Default is to
+        difference S.
+    name : str, optional
+        Name in tables.
+    """
+
+    def __init__(
+        self,
+        function,
+        start,
+        lower=None,
+        upper=None,
+        names=None,
+        derivative=None,
+        name="function",
+    ):
+        self.function, self.slopes, self.name = function, derivative, name
+        self.start = np.atleast_1d(np.asarray(start, dtype=float))
+        m = len(self.start)
+        self.lower = np.broadcast_to(-np.inf if lower is None else lower, m)
+        self.upper = np.broadcast_to(np.inf if upper is None else upper, m)
+        self.names = [f"theta{j + 1}" for j in range(m)] if names is None else names
+
+    def parameters(self, effects):
+        """As they were given."""
+        columns = zip(self.names, self.lower, self.upper, self.start)
+        return [Parameter(str(n), float(a), float(b), float(s)) for n, a, b, s in columns]
+
+    def factor(self, theta, k):
+        """The value of the function as an array."""
+        return _dense(self.function(np.array(theta, dtype=float)))
+
+    def derivative(self, theta, k):
+        """From the derivative of L, or by differences."""
+        if self.slopes is None:
+            return super().derivative(theta, k)
+        root = self.factor(theta, k)
+        changes = [_dense(d) @ root.T for d in self.slopes(np.array(theta))]
+        return np.array([c + c.T for c in changes])
+
+
+def _dense(matrix):
+    """An array from an array or a sparse matrix."""
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, float)
+
+
+def structure_named(name, hom=None):
+    """
+    A structure by its name in a formula.
+
+    Parameters
+    ----------
+    name : {"us", "diag", "cs", "ar1"}
+        The name.
+    hom : bool, optional
+        Whether all effects have the same variance. Default is True for "ar1", False
+        for the others.
+
+    Returns
+    -------
+    Structure or None
+        None for "us" and for "diag" with different variances: they are the
+        unstructured matrices of all effects together and of each by itself.
+    """
+    if name in ("us", "diag") and not hom:
+        return None
+    return {
+        "diag": Diagonal,
+        "cs": CompoundSymmetry,
+        "ar1": AutoRegressive,
+    }[name](name == "ar1" if hom is None else bool(hom))

@@ -1,0 +1,120 @@
+"""Relationships by the alleles that individuals share."""
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.relationship.labeled import (
+    check_unique,
+    labeled_rows,
+    listed,
+    require_square,
+)
+
+METHODS = ("vanraden1", "vanraden2")
+
+
+def genomic_relationship(genotypes, frequencies=None, method="vanraden1"):
+    """
+    Genomic relationships of individuals.
+
+    With z = m - 2p, m the copies of an allele of frequency p, the relationship is
+
+    - "vanraden1": G = Z Z' / sum of 2p(1 - p) over the markers;
+    - "vanraden2": G = Z D Z', D the diagonal matrix of 1 / (k 2p(1 - p)) for k
+      markers, so that each marker has the same weight.
+
+    With the frequencies of the sample the columns of Z sum to zero, and G is singular.
+
+    Parameters
+    ----------
+    genotypes : DataFrame or array_like
+        Copies of one allele, from 0 to 2, individuals by markers, shape (n, k); a
+        DataFrame is labeled by individual. Expected copies need not be whole
+        numbers. A missing value gets the mean of its marker, 2p.
+    frequencies : Series or array_like, optional
+        Frequencies p of the allele in the base population, shape (k,). A Series is
+        matched by marker. Default is the frequencies of the sample.
+    method : {"vanraden1", "vanraden2"}, optional
+        The first or the second method of VanRaden.
+
+    Returns
+    -------
+    DataFrame
+        G, symmetric and positive semi-definite, shape (n, n).
+
+    Warns
+    -----
+    DataWarning
+        If markers are dropped because one allele has the frequency 0 or no genotype
+        is known.
+
+    Raises
+    ------
+    DataError
+        If a genotype is outside 0 to 2 or a frequency outside 0 to 1, or no marker
+        is left.
+
+    References
+    ----------
+    VanRaden, P. M. (2008). Efficient methods to compute genomic predictions.
+    Journal of Dairy Science 91, 4414-4423.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    copies, labels = labeled_rows(genotypes, "the genotypes")
+    require_square(len(labels), "the genomic relationship matrix")
+    names = getattr(genotypes, "columns", None)
+    markers = pd.RangeIndex(copies.shape[1]) if names is None else pd.Index(names)
+    _check_copies(copies, labels, markers)
+    if frequencies is None:
+        known = np.count_nonzero(~np.isnan(copies), axis=0)
+        p = np.nansum(copies, axis=0) / (2.0 * np.maximum(known, 1))
+    else:
+        p = _given_frequencies(frequencies, markers)
+    variances = 2.0 * p * (1.0 - p)
+    used = variances > 0
+    if not used.any():
+        raise DataError("no marker has two alleles")
+    if not used.all():
+        warn(
+            f"{np.count_nonzero(~used):,} of {len(used):,} markers dropped, which have "
+            f"one allele only: {listed(markers[~used])}",
+            DataWarning,
+        )
+    p, variances = p[used], variances[used]
+    z = copies[:, used] - 2.0 * p
+    z[np.isnan(z)] = 0.0
+    z /= np.sqrt(
+        variances.sum() if method == "vanraden1" else len(variances) * variances
+    )
+    return pd.DataFrame(z @ z.T, labels, labels)
+
+
+def _check_copies(copies, labels, markers):
+    """Refuse genotypes outside 0 to 2."""
+    wrong = np.argwhere((copies < 0) | (copies > 2))
+    if len(wrong):
+        i, j = wrong[0]
+        raise DataError(
+            f"genotype {copies[i, j]:g} of individual '{labels[i]}' at marker "
+            f"'{markers[j]}': genotypes are copies of one allele, from 0 to 2"
+        )
+
+
+def _given_frequencies(frequencies, markers):
+    """Frequencies in the order of the markers."""
+    if isinstance(frequencies, pd.Series):
+        check_unique(markers, "marker")
+        check_unique(frequencies.index, "marker of the frequencies")
+        absent = markers.difference(frequencies.index)
+        if len(absent):
+            raise DataError(f"no frequency of marker {listed(absent)}")
+        frequencies = frequencies.loc[markers]
+    p = np.asarray(frequencies, dtype=float)
+    if p.shape != (len(markers),):
+        raise DataError(f"frequencies of shape {p.shape} for {len(markers)} markers")
+    wrong = ~((p >= 0) & (p <= 1))
+    if wrong.any():
+        raise DataError(f"the frequency of {listed(markers[wrong])} is not in 0 to 1")
+    return p

@@ -1,0 +1,151 @@
+"""Matrices and rows that know the names of their levels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from statsmodels_lmm.core.memory import require_memory
+from statsmodels_lmm.exceptions import DataError
+
+SHOWN = 5
+"""Labels that a message lists."""
+
+
+@dataclass(frozen=True)
+class LabeledMatrix:
+    """
+    A sparse symmetric matrix and the labels of its rows.
+
+    Parameters
+    ----------
+    matrix : sparse array
+        Shape (l, l).
+    labels : Index
+        Labels of the rows and columns, all different, shape (l,).
+    log_determinant : float, optional
+        Natural logarithm of the determinant of `matrix`, where it is known.
+
+    Raises
+    ------
+    DataError
+        If the labels do not fit the matrix or one appears twice.
+    """
+
+    matrix: sparse.csc_array
+    labels: pd.Index
+    log_determinant: float | None = None
+
+    def __post_init__(self):
+        object.__setattr__(self, "matrix", sparse.csc_array(self.matrix))
+        object.__setattr__(self, "labels", pd.Index(self.labels))
+        if self.matrix.shape != (len(self.labels),) * 2:
+            shape = " x ".join(str(n) for n in self.matrix.shape)
+            raise DataError(f"{len(self.labels)} labels for a {shape} matrix")
+        check_unique(self.labels, "label")
+
+    def to_frame(self):
+        """
+        Give the matrix as a dense table.
+
+        Returns
+        -------
+        DataFrame
+            Rows and columns are the labels.
+
+        Raises
+        ------
+        MemoryError
+            If the table does not fit.
+        """
+        require_square(len(self.labels), "the dense matrix")
+        return pd.DataFrame(self.matrix.toarray(), self.labels, self.labels)
+
+
+def recursive_precision(weights, variances, labels):
+    """
+    Precision of effects that follow from earlier ones, u = P u + m.
+
+    With Var(m) = D the precision is (I - P)' D^-1 (I - P), of determinant 1 / |D|.
+
+    Parameters
+    ----------
+    weights : sparse array
+        P, nilpotent, shape (l, l).
+    variances : ndarray
+        Diagonal of D, positive, shape (l,).
+    labels : Index
+        Labels of the effects.
+
+    Returns
+    -------
+    LabeledMatrix
+    """
+    own = sparse.eye_array(len(variances), format="csr") - weights
+    precision = own.T @ sparse.diags_array(1.0 / variances) @ own
+    return LabeledMatrix(precision, labels, -float(np.log(variances).sum()))
+
+
+def labeled_rows(values, what, labels=None):
+    """
+    Rows of numbers with their labels.
+
+    Parameters
+    ----------
+    values : DataFrame or array_like
+        Numbers, shape (n, m) or (n,). Missing values become NaN.
+    what : str
+        What they are.
+    labels : array_like, optional
+        Labels of the rows. Default is the index of a DataFrame, or 0, 1, ...
+
+    Returns
+    -------
+    numbers : ndarray
+        Shape (n, m).
+    labels : Index
+
+    Raises
+    ------
+    DataError
+        If there are no rows, values that are no numbers, or a label twice.
+    """
+    is_pandas = isinstance(values, pd.DataFrame | pd.Series)
+    try:
+        frame = values if is_pandas else pd.DataFrame(np.asarray(values))
+        numbers = pd.DataFrame(frame).to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} must be a table of numbers") from None
+    if not numbers.size:
+        raise DataError(f"{what} must have rows and columns")
+    labels = pd.Index(frame.index if labels is None else labels)
+    if len(labels) != len(numbers):
+        raise DataError(f"{len(labels)} labels for {len(numbers)} rows of {what}")
+    check_unique(labels, "label")
+    return numbers, labels
+
+
+def check_unique(labels, what):
+    """Refuse labels that are missing or appear twice, and name them."""
+    if labels.hasnans:
+        raise DataError(f"a {what} is missing")
+    twice = labels[labels.duplicated()].unique()
+    if len(twice):
+        raise DataError(f"{what} {listed(twice)} appears more than once")
+
+
+def require_square(size, what):
+    """Refuse a dense square matrix that does not fit."""
+    require_memory(
+        3 * 8 * size**2,
+        f"{what} of {size:,} levels",
+        "Use fewer levels, or a sparse inverse",
+    )
+
+
+def listed(labels):
+    """Write the first few labels as text."""
+    shown = ", ".join(f"'{label}'" for label in labels[:SHOWN])
+    more = len(labels) - SHOWN
+    return shown + (f" and {more:,} more" if more > 0 else "")

@@ -1,0 +1,161 @@
+"""Read a tree in the Newick format."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.exceptions import DataError
+
+TOKEN = re.compile(
+    r"(?P<skip>\s+|\[[^\]]*\])"
+    r"|(?P<mark>[(),:;])"
+    r"|'(?P<quoted>(?:[^']|'')*)'"
+    r"|(?P<plain>[^\s()\[\]':;,]+)"
+)
+
+ALLOWED = {
+    "start": ("(", "a name"),
+    "closed": ("a name", ":", ",", ")", ";"),
+    "named": (":", ",", ")", ";"),
+    "length": ("a number",),
+    "measured": (",", ")", ";"),
+    "end": (),
+}
+"""What may follow: where a branch starts, after ")", a name, ":", a length, ";"."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """
+    A rooted tree, its nodes in the order of the text: parents before children.
+
+    Parameters
+    ----------
+    parents : ndarray
+        Position of the parent of each node, -1 for the root, which is the first.
+    lengths : ndarray
+        Length of the branch above each node, not negative; NaN if the root has none.
+    names : list of str
+        Names of the nodes, "" for an inner node without one.
+    is_tip : ndarray
+        Whether a node is a tip.
+    """
+
+    parents: np.ndarray
+    lengths: np.ndarray
+    names: list
+    is_tip: np.ndarray
+
+
+def read_newick(text):
+    """
+    Read one tree with branch lengths.
+
+    Names may be quoted with ', a quote within is doubled; they are kept as written,
+    underscores too. Comments in square brackets are left out. Nodes may have any
+    number of children, inner nodes may have names, the root may have a length. The
+    final semicolon may be missing.
+
+    Parameters
+    ----------
+    text : str
+        The tree, such as ``((A:1,B:1):0.5,C:1.5);``.
+
+    Returns
+    -------
+    Tree
+
+    Raises
+    ------
+    DataError
+        If the text is no tree or a branch has no length; the message says where.
+
+    References
+    ----------
+    Felsenstein, J. (1986). The Newick tree format.
+    https://phylipweb.github.io/phylip/newicktree.html
+    """
+    if not isinstance(text, str):
+        raise DataError("a Newick tree is a text, such as '((A:1,B:1):0.5,C:1.5);'")
+    parents: list[int] = []
+    lengths: list[float] = []
+    names: list[str] = []
+    tips: list[bool] = []
+    parent, node, state = -1, -1, "start"
+
+    def add(name, is_tip):
+        parents.append(parent)
+        lengths.append(np.nan)
+        names.append(name)
+        tips.append(is_tip)
+        return len(parents) - 1
+
+    for kind, value, at in _tokens(text):
+        expected = ALLOWED[state]
+        if kind == "plain" and state == "length":
+            lengths[node], state = _length(value, text, at), "measured"
+            continue
+        what = value if kind == "mark" else "a name"
+        if what not in expected:
+            raise _unexpected(state, text, at)
+        if what in (",", ")", ";") and (parent < 0) != (what == ";"):
+            problem = "'(' is not closed" if what == ";" else "')' without '('"
+            raise _error(problem if what != "," else "',' outside '()'", text, at)
+        if what in (",", ")") and np.isnan(lengths[node]):
+            name = f" of '{names[node]}'" if names[node] else ""
+            raise _error(f"the branch{name} has no length", text, at)
+        if what == "(":
+            parent = add("", False)
+        elif what == ")":
+            node, parent, state = parent, parents[parent], "closed"
+        elif what == "a name":
+            if state == "start":
+                node = add(value, True)
+            else:
+                names[node] = value
+            state = "named"
+        else:
+            state = {":": "length", ",": "start", ";": "end"}[what]
+    if state in ("start", "length"):
+        raise _unexpected(state, text, len(text))
+    if parent >= 0:
+        raise _error("'(' is not closed", text, len(text))
+    return Tree(np.array(parents), np.array(lengths), names, np.array(tips))
+
+
+def _tokens(text):
+    """Kind, value and place of each mark and name."""
+    at = 0
+    while at < len(text):
+        match = TOKEN.match(text, at)
+        if match is None:
+            raise _error(f"{text[at]} without its pair", text, at)
+        kind = match.lastgroup or "skip"
+        if kind != "skip":
+            value = match[kind]
+            yield kind, value.replace("''", "'") if kind == "quoted" else value, at
+        at = match.end()
+
+
+def _length(value, text, at):
+    """A branch length."""
+    try:
+        length = float(value)
+    except ValueError:
+        length = np.nan
+    if not 0 <= length < np.inf:
+        raise _error(f"'{value}' is no branch length", text, at)
+    return length
+
+
+def _unexpected(state, text, at):
+    """The error for a mark or name where another was due."""
+    expected = " or ".join(ALLOWED[state]) or "the end, one tree only"
+    return _error(f"expected {expected}", text, at)
+
+
+def _error(message, text, at):
+    """The error at a place of the text, with what stands around it."""
+    around = text[max(0, at - 20) : at + 20].replace("\n", " ")
+    return DataError(f"Newick tree, character {at + 1}, near {around!r}: {message}")

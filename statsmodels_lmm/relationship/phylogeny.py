@@ -1,0 +1,167 @@
+"""Covariances of species by their common descent, from a phylogenetic tree."""
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.relationship.labeled import (
+    check_unique,
+    listed,
+    recursive_precision,
+    require_square,
+)
+from statsmodels_lmm.relationship.newick import read_newick
+
+
+def phylogenetic_covariance(newick, scale=False):
+    """
+    Covariances of the tips of a tree under Brownian motion.
+
+    The covariance of two tips is the length of the path from the root to their last
+    common ancestor; the variance of a tip is its distance from the root. A branch
+    above the root does not count.
+
+    Parameters
+    ----------
+    newick : str
+        A tree with branch lengths in the Newick format, such as
+        ``((A:1,B:1):0.5,C:1.5);``. Names are kept as written, underscores too.
+    scale : bool, optional
+        Whether to give correlations. Default is covariances, in units of length.
+
+    Returns
+    -------
+    DataFrame
+        Symmetric, labeled by tip in the order of the text.
+
+    Raises
+    ------
+    DataError
+        If the tree cannot be read, a branch has no length or a tip appears twice; or
+        with `scale` if a tip is at the root.
+    MemoryError
+        If the matrix does not fit; `phylogenetic_precision` is sparse.
+
+    References
+    ----------
+    Felsenstein, J. (1985). Phylogenies and the comparative method. American
+    Naturalist 125, 1-15.
+    """
+    tree, tips = _tree(newick)
+    require_square(len(tips), "the phylogenetic covariance matrix")
+    depth = _depths(tree)
+    # the tips below a node are neighbors in the order of the text
+    first = np.cumsum(tree.is_tip) - tree.is_tip
+    stop = first + tree.is_tip
+    for node in range(len(stop) - 1, 0, -1):
+        parent = tree.parents[node]
+        stop[parent] = max(stop[parent], stop[node])
+    covariance = np.diag(depth[tree.is_tip])
+    for node in range(1, len(stop)):
+        parent = tree.parents[node]
+        below, later = slice(first[node], stop[node]), slice(stop[node], stop[parent])
+        covariance[below, later] = covariance[later, below] = depth[parent]
+    if scale:
+        deviations = _deviations(depth[tree.is_tip], tips)
+        covariance /= deviations[:, None] * deviations
+    return pd.DataFrame(covariance, tips, tips)
+
+
+def phylogenetic_precision(newick, scale=False):
+    """
+    Inverse covariance matrix of the tips and inner nodes of a tree, sparse.
+
+    Under Brownian motion a node deviates from its parent by the length l of the
+    branch between them, so that the precision has the entries 1/l of the branches
+    only: (I - P)' D^-1 (I - P) with P the parents and D the lengths. The tips have the
+    covariances of `phylogenetic_covariance`.
+
+    Parameters
+    ----------
+    newick : str
+        A tree, see `phylogenetic_covariance`.
+    scale : bool, optional
+        Whether to give the inverse of a correlation matrix.
+
+    Returns
+    -------
+    LabeledMatrix
+        Labeled by the tips and inner nodes in the order of the text, without the
+        root. An inner node without a name of its own is "Node" and its number among
+        the inner nodes, the root being 1. An inner node at a distance of 0 from its
+        parent is the same as its parent.
+
+    Raises
+    ------
+    DataError
+        As `phylogenetic_covariance`; and if a tip has a branch of length 0.
+
+    References
+    ----------
+    Hadfield, J. D. and Nakagawa, S. (2010). General quantitative genetic methods for
+    comparative biology. Journal of Evolutionary Biology 23, 494-508.
+    """
+    tree, _ = _tree(newick)
+    labels = _node_labels(tree)
+    same = tree.lengths == 0
+    if (tree.is_tip & same).any():
+        raise DataError(
+            f"the branch of {listed(labels[tree.is_tip & same])} has the length 0: a "
+            "tip that is its own ancestor leaves no inverse"
+        )
+    stands_for = np.arange(len(same))
+    for node in range(1, len(same)):
+        if same[node]:
+            stands_for[node] = stands_for[tree.parents[node]]
+    kept = np.flatnonzero(stands_for == np.arange(len(same)))[1:]
+    above = np.searchsorted(kept, stands_for[tree.parents[kept]])
+    inner = stands_for[tree.parents[kept]] > 0
+    shape = (len(kept),) * 2
+    at = np.flatnonzero(inner), above[inner]
+    weights = sparse.csr_array((np.ones(inner.sum()), at), shape=shape)
+    variances, labels = tree.lengths[kept], labels[kept]
+    if scale:
+        deviations = _deviations(_depths(tree)[kept], labels)
+        weights = (
+            sparse.diags_array(1 / deviations)
+            @ weights
+            @ sparse.diags_array(deviations)
+        )
+        variances = variances / deviations**2
+    return recursive_precision(weights, variances, labels)
+
+
+def _tree(newick):
+    """A tree and the names of its tips, which are checked."""
+    tree = read_newick(newick)
+    tips = pd.Index([n for n, is_tip in zip(tree.names, tree.is_tip) if is_tip])
+    if len(tips) < 2:
+        raise DataError("the tree has one tip only; expected a tree in Newick format")
+    check_unique(tips, "tip")
+    return tree, tips
+
+
+def _depths(tree):
+    """Distance of each node from the root."""
+    depth = np.zeros(len(tree.parents))
+    for node in range(1, len(depth)):
+        depth[node] = depth[tree.parents[node]] + tree.lengths[node]
+    return depth
+
+
+def _deviations(depth, labels):
+    """Standard deviations under Brownian motion, which must not be 0."""
+    at_root = depth == 0
+    if at_root.any():
+        raise DataError(f"tip {listed(labels[at_root])} is at the root: no correlation")
+    return np.sqrt(depth)
+
+
+def _node_labels(tree):
+    """Names of the nodes; inner nodes whose name is not unique are numbered."""
+    names = pd.Series(tree.names)
+    numbers = np.cumsum(~tree.is_tip)
+    numbered = pd.Series([f"Node{k}" for k in numbers])
+    unclear = ~tree.is_tip & ((names == "") | names.duplicated(keep=False))
+    return pd.Index(numbered.where(unclear, names))
