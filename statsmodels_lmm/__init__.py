@@ -2,7 +2,16 @@
 
 from statsmodels_lmm.inference.anova import anova
 from statsmodels_lmm.model import CrossedMixedLM
+from statsmodels_lmm.random_effects import matrix_effects, random_effects
+from statsmodels_lmm.structures import Parameter, Structure
 
-__all__ = ["CrossedMixedLM", "anova"]
+__all__ = [
+    "CrossedMixedLM",
+    "Parameter",
+    "Structure",
+    "anova",
+    "matrix_effects",
+    "random_effects",
+]
 
 __version__ = "0.1.0"

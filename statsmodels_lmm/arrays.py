@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 from statsmodels.tools.sm_exceptions import MissingDataError
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.formula.design import RandomEffects, group_levels
+from statsmodels_lmm.formula.design import RandomEffects
 from statsmodels_lmm.formula.frame import rows_text
+from statsmodels_lmm.random_effects import as_terms
 from statsmodels_lmm.validation import check_row_values
 
 
@@ -167,7 +167,7 @@ def with_groups(data, groups):
     return data.assign(**{name: column}), name
 
 
-def complete_rows(endog, exog, random, weights, offset, missing):
+def complete_rows(endog, exog, random, weights, offset, missing, known):
     """
     Drop the incomplete rows of the arrays of a model.
 
@@ -175,12 +175,14 @@ def complete_rows(endog, exog, random, weights, offset, missing):
     ----------
     endog, exog : array_like
         Response and fixed design.
-    random : dict or sequence of RandomEffects
-        Random effects; only a dict can have incomplete rows.
+    random : dict or sequence
+        Random effects, see `random_effects.as_terms`.
     weights, offset : array_like or None
         Prior weights and known part of the linear predictor.
     missing : {"none", "drop", "raise"}
         What to do with incomplete rows.
+    known : callable
+        Names of grouping factors to a dict of `KnownLevels`.
 
     Returns
     -------
@@ -195,22 +197,26 @@ def complete_rows(endog, exog, random, weights, offset, missing):
     """
     endog = endog if hasattr(endog, "ndim") else np.asarray(endog)
     exog = exog if hasattr(exog, "ndim") else np.asarray(exog)
-    n = len(endog)
-    raw = None
-    if isinstance(random, dict):
-        raw = {name: _groups_and_effects(value, n) for name, value in random.items()}
+    terms, n = as_terms(random), len(endog)
+    raw = [t for t in terms if not isinstance(t, RandomEffects)]
+    for term in raw:
+        if term.n_rows != n:
+            raise DataError(
+                f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
+            )
     rows = None
     weights, offset = _as_array(weights), _as_array(offset)
     no_weight = weights is not None and (weights == 0).any()
     if no_weight:
         warn("rows of weight 0 dropped", DataWarning)
     if missing != "none" or no_weight:
-        arrays = [endog, exog] + [a for pair in (raw or {}).values() for a in pair[:2]]
-        arrays += [a for a in (weights, offset) if a is not None]
         keep = weights != 0 if no_weight else np.ones(n, dtype=bool)
-        for array in arrays if missing != "none" else []:
-            gaps = pd.DataFrame(np.asarray(array)).isna().to_numpy()
-            keep &= ~gaps.any(axis=1)
+        if missing != "none":
+            arrays = [endog, exog, *(a for a in (weights, offset) if a is not None)]
+            for array in arrays:
+                keep &= ~pd.DataFrame(np.asarray(array)).isna().to_numpy().any(axis=1)
+            for term in raw:
+                keep &= ~term.incomplete()
         if not keep.all():
             if missing == "raise":
                 raise MissingDataError("missing values in the data")
@@ -219,39 +225,16 @@ def complete_rows(endog, exog, random, weights, offset, missing):
             weights, offset = (
                 None if a is None else a[keep] for a in (weights, offset)
             )
-            if raw is None:
+            if len(raw) < len(terms):
                 raise DataError("drop incomplete rows before building RandomEffects")
-            raw = {k: (g[keep], z[keep], m) for k, (g, z, m) in raw.items()}
-    if raw is not None:
-        random = tuple(_random_from_arrays(k, *value) for k, value in raw.items())
-    return endog, exog, tuple(random), weights, offset, rows
+            terms = [t.take(keep) for t in terms]
+    related = known([t.name for t in raw])
+    random = tuple(
+        t if isinstance(t, RandomEffects) else t.build(related.get(t.name))
+        for t in terms
+    )
+    return endog, exog, random, weights, offset, rows
 
 
 def _as_array(values):
     return None if values is None else np.asarray(values, dtype=float)
-
-
-def _groups_and_effects(value, n):
-    """Groups, effect columns and their names of an entry of `random`."""
-    groups, effects = value if isinstance(value, tuple) else (value, None)
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise DataError(f"groups have shape {groups.shape}, endog has {n} rows")
-    if effects is None:
-        return groups, np.ones((n, 1)), ("Intercept",)
-    names = getattr(effects, "columns", None)
-    effects = np.asarray(effects, dtype=float)
-    effects = effects[:, None] if effects.ndim == 1 else effects
-    if len(effects) != n:
-        raise DataError(f"effects have {len(effects)} rows, endog has {n}")
-    if names is None:
-        names = [f"z{j + 1}" for j in range(effects.shape[1])]
-    return groups, effects, tuple(map(str, names))
-
-
-def _random_from_arrays(name, groups, effects, names):
-    codes, levels, _ = group_levels([pd.Series(groups, name=name)])
-    k = effects.shape[1]
-    return RandomEffects(
-        str(name), levels, names, GroupedEffects(codes, len(levels), effects, (k,))
-    )

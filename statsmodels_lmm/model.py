@@ -1,6 +1,7 @@
 """The model: data, its likelihood, and the fit."""
 
 from copy import copy
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -29,10 +30,13 @@ from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
+from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.mixedlm import random_terms
-from statsmodels_lmm.formula.parser import TRANSFORMS, names_in, parse
+from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
+from statsmodels_lmm.known_levels import known_levels
+from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
@@ -64,11 +68,12 @@ class CrossedMixedLM(LikelihoodModel):
         Response, shape (n,).
     exog : array_like
         Design of the fixed effects, shape (n, p). No constant is added.
-    random : dict or sequence of RandomEffects
-        The random effects. A dict maps the name of each grouping factor to an
-        array of groups, shape (n,), for random intercepts, or to a pair
+    random : dict or sequence
+        The random effects: by name, or one after another, what `random_effects` or
+        `matrix_effects` return; groups, shape (n,), for random intercepts; a pair
         (groups, effects) with effect columns of shape (n, k), correlated among
-        themselves.
+        themselves; a model matrix Z, dense or sparse, shape (n, q); or such a tuple
+        with a covariance structure at its end.
     weights : array_like, optional
         Prior weights; the residual variance of a row is sigma^2 / weight.
     offset : array_like, optional
@@ -81,6 +86,12 @@ class CrossedMixedLM(LikelihoodModel):
     rank : {"drop", "raise"}, optional
         What to do with columns of X that depend linearly on the columns before
         them.
+    relationship, relationship_inverse : dict, optional
+        Known covariance matrices of the levels of grouping factors, or their inverses,
+        by the names of the factors: a DataFrame with the levels as labels, a
+        LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. They may
+        have levels that do not occur, which are predicted, and be in any order. The
+        covariance of all random effects of a factor is then K (x) Sigma.
     groups, exog_re : array_like, optional
         One grouping factor and its effect columns, as MixedLM takes them, instead
         of `random`.
@@ -119,6 +130,8 @@ class CrossedMixedLM(LikelihoodModel):
         missing="none",
         check_levels=True,
         rank="drop",
+        relationship=None,
+        relationship_inverse=None,
         groups=None,
         exog_re=None,
         **kwargs,
@@ -138,8 +151,9 @@ class CrossedMixedLM(LikelihoodModel):
             random = {name: groups if exog_re is None else (groups, exog_re)}
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random; for formulas from_formula")
+        known = partial(known_levels, relationship, relationship_inverse)
         endog, exog, random, weights, offset, rows = complete_rows(
-            endog, exog, random, weights, offset, missing
+            endog, exog, random, weights, offset, missing, known
         )
         check_data(endog, exog, random, weights, offset, check_levels)
         if not np.shape(exog)[1]:
@@ -150,6 +164,7 @@ class CrossedMixedLM(LikelihoodModel):
         self.random = random
         self.weights, self.offset = weights, offset
         self.check_levels, self.rank = check_levels, rank
+        self.structures: dict = {}
         self.formula_offset = None
         self.n_dropped = 0 if rows is None else int((~rows).sum())
         self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
@@ -173,6 +188,9 @@ class CrossedMixedLM(LikelihoodModel):
         missing="drop",
         check_levels=True,
         rank="drop",
+        relationship=None,
+        relationship_inverse=None,
+        structures=None,
         groups=None,
         re_formula=None,
         vc_formula=None,
@@ -205,6 +223,13 @@ class CrossedMixedLM(LikelihoodModel):
         rank : {"drop", "raise"}, optional
             What to do with redundant columns of the fixed effects: leave them out,
             with a warning and NaN coefficients, or raise a DataError.
+        relationship, relationship_inverse : dict, optional
+            Known covariance matrices of the levels of grouping factors, or their
+            inverses, see `CrossedMixedLM`. A factor is named as in the tables, "a:b"
+            for an interaction, whose levels are "x:y".
+        structures : dict, optional
+            Covariance structures of your own by the names that stand before a term:
+            ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
         groups, re_formula, vc_formula : optional
             The random effects in the words of statsmodels' MixedLM instead of, or
             in addition to, terms with a bar, see `formula.mixedlm.random_terms`.
@@ -234,7 +259,10 @@ class CrossedMixedLM(LikelihoodModel):
                 data, groups = with_groups(to_pandas(data), groups)
             terms = random_terms(groups, re_formula, vc_formula)
             formula = " + ".join([formula, *terms])
-        parsed = parse(formula)
+        structures = _checked_structures(structures)
+        parsed = parse(formula, structures)
+        names = list(dict.fromkeys(t.group for t in parsed.random))
+        known = known_levels(relationship, relationship_inverse, names)
         data = to_pandas(data)
         if subset is not None:
             rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
@@ -258,6 +286,8 @@ class CrossedMixedLM(LikelihoodModel):
             engine,
             "drop" if missing == "drop" else "raise",
             {name: row_values(name, data, name) for name in columns},
+            structures,
+            known,
         )
         weights = None if weights is None else weights[design.rows]
         offset = None if offset is None else offset[design.rows]
@@ -279,9 +309,104 @@ class CrossedMixedLM(LikelihoodModel):
         model.formula_offset = design.offset
         model.n_dropped = n_rows - len(design.rows)
         model._parsed = parsed
+        model.structures = structures
         model.data.frame = design.frame
         FormulaData.adopt(model.data, design.scope, engine, design.effect_specs)
         return model
+
+    @classmethod
+    def from_matrices(
+        cls,
+        endog,
+        exog,
+        z,
+        relative_factor=None,
+        start=None,
+        lower=None,
+        upper=None,
+        names=None,
+        derivative=None,
+        name="Z",
+        random=(),
+        **kwargs,
+    ):
+        r"""
+        Create a model from matrices and a function for the covariance.
+
+        .. math:: y = X \beta + Z b + \epsilon, \quad
+           b \sim N(0, \sigma^2 \Lambda_\theta \Lambda_\theta')
+
+        Parameters
+        ----------
+        endog : array_like
+            Response, shape (n,).
+        exog : array_like
+            Design of the fixed effects, shape (n, p).
+        z : array_like or sparse matrix
+            Design of the random effects, shape (n, q).
+        relative_factor : callable, optional
+            theta, an array of shape (m,), to the relative covariance factor
+            :math:`\Lambda`, an array or a sparse matrix of shape (q, any number).
+            Default is theta times the identity.
+        start : array_like, optional
+            Where to start, shape (m,), inside the range and not at its ends.
+        lower, upper : array_like, optional
+            Range of theta, shape (m,). The function is called inside of it only.
+        names : sequence of str, optional
+            Names of the parameters.
+        derivative : callable, optional
+            theta to the m derivatives of the factor. By default its product is
+            differenced.
+        name : str, optional
+            Name of these random effects.
+        random : dict or sequence, optional
+            Further random effects, see `CrossedMixedLM`.
+        **kwargs
+            As for `CrossedMixedLM`.
+
+        Returns
+        -------
+        CrossedMixedLM
+
+        Raises
+        ------
+        DataError
+            If the shapes do not fit.
+        ValueError
+            If the function is not smooth, or its derivative not its own.
+
+        Notes
+        -----
+        A factor that is theta times a matrix, such as a root of a kinship matrix, is
+        found to be one, and costs one eigendecomposition.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> z = np.kron(np.eye(10), np.ones((6, 1)))
+        >>> y = z @ rng.standard_normal(10) + rng.standard_normal(60)
+        >>> def factor(theta):
+        ...     return theta[0] * np.eye(10)
+        >>> model = CrossedMixedLM.from_matrices(
+        ...     y, np.ones((60, 1)), z, factor, start=[1.0], lower=[0.0])
+        >>> model.fit().theta.round(3).tolist()
+        [0.968]
+        """
+        further = as_terms(random)
+        related = dict(kwargs.pop("relationship", None) or {})
+        if relative_factor is None:
+            term, own = matrix_effects(z, name=name), {}
+        else:
+            if start is None:
+                raise TypeError("give start, where the search for theta begins")
+            term, own = function_term(
+                z, relative_factor, start, lower, upper, names, derivative, name
+            )
+        related |= own
+        return cls(
+            endog, exog, [term, *further], relationship=related or None, **kwargs
+        )
 
     def fit(self, reml=True, start_params=None, maxiter=200, tol=1e-10):
         """
@@ -591,3 +716,17 @@ def _theta_jacobian(part, back):
         return np.eye(part.n_free)
     rows, columns = lower_triangles(part.slices)
     return (part.columns[:, None] == columns) * back[part.rows[:, None], rows]
+
+
+def _checked_structures(structures):
+    """The structures of the user, refused if they are something else."""
+    structures = dict(structures or {})
+    for name, structure in structures.items():
+        if not isinstance(structure, Structure):
+            raise TypeError(
+                f"structures={{{name!r}: ...}} must be an object of a subclass of "
+                f"statsmodels_lmm.Structure, not {structure!r}"
+            )
+        if not str(name).isidentifier() or name in STRUCTURES:
+            raise ValueError(f"{name!r} cannot be the name of a structure of your own")
+    return structures

@@ -140,7 +140,8 @@ class RelativeFactor:
         back : ndarray
             From standardized effects to those of the data, shape (k, k).
         """
-        return lower_theta(back @ self.covariance @ back.T, self.slices)
+        root = back @ self.matrix
+        return lower_theta(root @ root.T, self.slices)
 
 
 def lowest_unused(dual, covariance):

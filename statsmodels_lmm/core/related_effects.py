@@ -49,14 +49,31 @@ class Relationship:
         """Diagonal of K, shape (l,)."""
         return np.diagonal(self.matrix)
 
-    def scaled(self, factor):
-        """K times a number."""
-        return Relationship(self.matrix * factor)
+    def among(self, levels):
+        """The covariances among some of the levels."""
+        return Relationship(self.matrix[np.ix_(levels, levels)])
 
     @cached_property
     def root(self):
         """A root of the whole of K, shape (l, r)."""
         return symmetric_root(self.matrix)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """
+    A known covariance matrix of the levels, by its inverse.
+
+    Parameters
+    ----------
+    matrix : csc_array
+        K^-1, sparse, symmetric and positive definite, shape (l, l).
+    log_determinant : float, optional
+        log |K^-1|, where it is known.
+    """
+
+    matrix: sparse.csc_array
+    log_determinant: float | None = None
 
 
 @dataclass(frozen=True)
@@ -304,7 +321,7 @@ def _rotated_columns(factor):
     z = factor.matrix
     known = factor.relationship
     n, l = z.shape
-    if n < l:
+    if n <= l:
         # the root that the rows see: Z K Z' = U D U'
         spread = z if known is None else np.asarray(z @ known.matrix)
         gram = _dense(spread @ z.T)

@@ -26,7 +26,7 @@ from statsmodels_lmm.core.covariance import (
     lower_root,
     pivoted_factor,
 )
-from statsmodels_lmm.core.structures import Structure
+from statsmodels_lmm.core.structures import Structure, check_structure, structure_named
 
 EVEN = 1e-6
 """Derivative at a lower end, relative to that at the start, that counts as zero."""
@@ -436,6 +436,37 @@ class StructuredFactor:
                 for p, b in pairs
             ]
         )
+
+
+def covariance_blocks(structure, names, hom=None):
+    """
+    Covariance blocks of a term.
+
+    Parameters
+    ----------
+    structure : str, Structure or None
+        The structure.
+    names : sequence of str
+        Names of the effects.
+    hom : bool, optional
+        Whether they have one variance, for a structure given by its name.
+
+    Returns
+    -------
+    blocks : tuple of int
+        Sizes of the blocks.
+    structures : tuple
+        Their structures, None where unstructured.
+    """
+    if isinstance(structure, Structure):
+        own = structure
+        check_structure(own, names)
+    else:
+        own = structure_named(structure or "us", hom)
+    if own is not None:
+        return (len(names),), (StructuredBlock(own, tuple(names)),)
+    blocks = (1,) * len(names) if structure == "diag" else (len(names),)
+    return blocks, (None,) * len(blocks)
 
 
 def starting_factor(factor, covariance):

@@ -162,11 +162,14 @@ def _stack(parts, k, n_axes):
     return np.array(parts) if parts else np.zeros((0,) * n_axes + (k, k))
 
 
+CHECKED = 500
+"""Number of effects up to which a matrix given by a user is checked for its sign."""
+
 STEP = 2e-3
 """Relative step of differences, of which the error of fourth order remains."""
 
 
-def _first(structure, theta, k, a, ends):
+def _first(structure, theta, k, a, ends, step=STEP):
     """Derivative of S in one parameter, inside its range, from five values."""
 
     def at(x):
@@ -174,7 +177,7 @@ def _first(structure, theta, k, a, ends):
         moved[a] = x
         return structure.covariance(moved, k)
 
-    return _difference(at, theta[a], ends)
+    return _difference(at, theta[a], ends, step)
 
 
 def _second(structure, theta, k, a, ends):
@@ -188,13 +191,13 @@ def _second(structure, theta, k, a, ends):
     return _difference(at, theta[a], ends)
 
 
-def _difference(function, x, ends):
+def _difference(function, x, ends, step=STEP):
     """
     Derivative of a function of one variable that is defined between two ends.
 
     Differences of five points, of fourth order also where they lie to one side.
     """
-    step = STEP * max(abs(x), 0.1)
+    step = step * max(abs(x), 0.1)
     lower, upper = ends
     if x - 2 * step >= lower and x + 2 * step <= upper:
         offsets, weights = (-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12)
@@ -512,3 +515,56 @@ def structure_named(name, hom=None):
         "cs": CompoundSymmetry,
         "ar1": AutoRegressive,
     }[name](name == "ar1" if hom is None else bool(hom))
+
+
+def check_structure(structure, effects):
+    """
+    Refuse a structure that a fit could not use.
+
+    Parameters
+    ----------
+    structure : Structure
+        The structure.
+    effects : sequence of str
+        Names of the effects.
+
+    Raises
+    ------
+    ValueError
+        If it gives no finite, symmetric, positive semi-definite matrix at its start,
+        or derivatives that its differences contradict.
+    """
+    k, parameters = len(effects), structure.parameters(effects)
+    theta = np.array([p.initial for p in parameters])
+    for p in parameters:
+        if not p.lower <= p.initial <= p.upper:
+            raise ValueError(
+                f"{structure.name}: {p.name} starts at {p.initial}, outside of "
+                f"[{p.lower}, {p.upper}]"
+            )
+        if p.lower == p.upper:
+            raise ValueError(f"{structure.name}: the range of {p.name} is empty")
+    matrix = np.asarray(structure.covariance(theta, k))
+    if matrix.shape != (k, k):
+        raise ValueError(
+            f"{structure.name} gives a matrix of shape {matrix.shape} for {k} effects"
+        )
+    size = np.abs(matrix).max()
+    if not np.isfinite(matrix).all() or np.abs(matrix - matrix.T).max() > 1e-10 * size:
+        raise ValueError(f"{structure.name} is not a symmetric matrix of numbers at {theta}")
+    if k <= CHECKED and np.linalg.eigvalsh(matrix)[0] < -1e-8 * size:
+        raise ValueError(f"{structure.name} is not positive semi-definite at {theta}")
+    given = structure.derivative(theta, k)
+    for a, ends in enumerate(structure.ranges(k)):
+        steps = [_first(structure, theta, k, a, ends, step) for step in (STEP, 0.5 * STEP)]
+        size = np.abs(steps[0]).max() + np.abs(steps[1]).max()
+        if np.abs(steps[0] - steps[1]).max() > 1e-5 * size:
+            raise ValueError(
+                f"{structure.name} is not smooth in {parameters[a].name}: differences "
+                "at two steps disagree"
+            )
+        if np.abs(given[a] - steps[1]).max() > 1e-4 * max(size, 1e-300):
+            raise ValueError(
+                f"the derivative of {structure.name} in {parameters[a].name} is not "
+                "that of its covariance"
+            )

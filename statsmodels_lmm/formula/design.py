@@ -10,8 +10,7 @@ from statsmodels_lmm.compat import (
     design_matrices,
 )
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structured_factor import StructuredBlock
-from statsmodels_lmm.core.structures import structure_named
+from statsmodels_lmm.core.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
@@ -380,16 +379,10 @@ def _random_effects(
         names += labels
         size = matrix.shape[1]
         done.append((term, size))
-        structure = structures.get(term.structure)
-        if structure is None:
-            structure = structure_named(term.structure, term.hom)
-        if structure is None:
-            own = [1] * size if term.structure == "diag" else [size]
-            blocks += own
-            structured += [None] * len(own)
-        else:
-            blocks.append(size)
-            structured.append(StructuredBlock(structure, tuple(labels)))
+        structure = structures.get(term.structure, term.structure)
+        own = covariance_blocks(structure, labels, term.hom)
+        blocks += own[0]
+        structured += own[1]
     return RandomEffects(
         name=terms[0].group,
         levels=levels,

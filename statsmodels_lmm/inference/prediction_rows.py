@@ -215,9 +215,10 @@ def wanted_effects(results, random_effects):
             f"{random_effects!r}"
         )
     known = {e.name for e in factors} | {_key(t) for e in factors for t, _ in e.terms}
-    asked = set()
+    asked, structures = set(), results.model.structures
     for name in random_effects:
-        terms = parse(f"y ~ {name}").random if "|" in str(name) else ()
+        is_term = "|" in str(name)
+        terms = parse(f"y ~ {name}", structures).random if is_term else ()
         keys = {_key(t) for t in terms} or {name}
         if not keys <= known:
             raise ValueError(

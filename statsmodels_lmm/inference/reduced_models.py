@@ -13,6 +13,7 @@ from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
 from statsmodels_lmm.inference.nested_models import spans
 from statsmodels_lmm.inference.simulation import fit_like
 from statsmodels_lmm.inference.terms import fixed_terms, has_formula
+from statsmodels_lmm.known_levels import KnownLevels
 from statsmodels_lmm.validation import require_data
 
 
@@ -280,9 +281,21 @@ def _from_formula(results, fixed=None, random=None):
             check_levels=model.check_levels,
             rank=model.rank,
             eval_env=dict(model.data.scope),
+            structures=model.structures,
+            relationship=_relationships(model, parsed.random if random is None else random),
         )
     # after a refit the frame still has the old response
     return other.with_response(model.endog)
+
+
+def _relationships(model, terms):
+    """Relationships of the levels of the factors of some terms."""
+    left = {t.group for t in terms}
+    return {
+        e.name: KnownLevels(e.name, e.levels, e.grouped.relationship)
+        for e in model.random
+        if e.name in left and e.grouped.relationship is not None
+    }
 
 
 def _written(term):
@@ -300,7 +313,7 @@ def _matches(term: RandomTerm, text):
     return any(
         other.effect_terms == term.effect_terms
         and set(other.grouping) == set(term.grouping)
-        for other in parse(f"y ~ {text}").random
+        for other in parse(f"y ~ {text}", [term.structure]).random
     )
 
 
