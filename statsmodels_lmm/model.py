@@ -23,9 +23,9 @@ from statsmodels_lmm.compat import (
     to_pandas,
 )
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
-from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.engine import sufficient_statistics
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
@@ -656,7 +656,7 @@ class CrossedMixedLM(LikelihoodModel):
                     "the fixed effects are not linearly independent: "
                     + ", ".join(self.redundant_columns(data))
                 )
-            products = cross_products(data.endog, data.exog, data.factors)
+            products = sufficient_statistics(data.endog, data.exog, data.factors)
             self._cross = data, products
         return self._cross
 

@@ -26,12 +26,16 @@ import numpy as np
 from scipy import linalg, sparse
 
 from statsmodels_lmm.core.covariance import full_factor
-from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.dense import solve_lower
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.engine import sufficient_statistics
 from statsmodels_lmm.core.grouped_effects import level_sums
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
-from statsmodels_lmm.core.related_effects import RawEffects, RelatedEffects
+from statsmodels_lmm.core.related_effects import (
+    PrecisionEffects,
+    RawEffects,
+    RelatedEffects,
+)
 from statsmodels_lmm.core.standardize import standardize
 
 MAX_COLUMNS = 3000
@@ -307,11 +311,13 @@ def _evaluate_rest(deviance, data, keep):
         return nothing
     factors = []
     for f in deviance.elimination.products.plan.factors:
-        factors.append((f.base if isinstance(f, RelatedEffects) else f).subset(keep))
+        while isinstance(f, RelatedEffects | PrecisionEffects):
+            f = f.base
+        factors.append(f.subset(keep))
     rest = standardize(data.endog[keep], inside, factors)
     if len(rest.kept) < p:
         return nothing
-    products = cross_products(rest.endog, rest.exog, rest.factors)
+    products = sufficient_statistics(rest.endog, rest.exog, rest.factors)
     roots = []
     for i in products.plan.order:
         lower = np.linalg.solve(rest.to_effects[i], deviance.factors[i].matrix)

@@ -14,6 +14,7 @@ import numpy as np
 from statsmodels_lmm.core.dense import product, transpose
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.elimination import half_forms, times_gram
+from statsmodels_lmm.core.engine import projected_forms
 
 MAX_DENSE_COLUMNS = 2500
 """Number of random effects up to which Z'V^-1 Z is formed densely."""
@@ -136,6 +137,8 @@ def with_exact_hessian(deviance, found):
 
 def exact_hessian_is_feasible(plan, largest=MAX_DENSE_COLUMNS):
     """Whether Z'V^-1 Z is block-diagonal or small enough to be formed."""
+    if plan.is_sparse:
+        return False
     return plan.is_diagonal or sum(f.n_columns for f in plan.factors) <= largest
 
 
@@ -196,31 +199,9 @@ def projected_products(deviance, columns):
     ndarray
         Shape (..., m, m).
     """
-    elimination = deviance.elimination
-    plan = elimination.products.plan
-    p, m = elimination.products.k_fixed, columns[0].shape[-1]
-    chain = columns[: plan.n_chain]
-    tail = np.zeros((0, m))
-    if plan.tail:
-        tail = np.concatenate([_rows(c) for c in columns[plan.n_chain :]], axis=-2)
-    right, tail_right = times_gram(elimination.products, chain, tail)
-    total = product(transpose(tail), tail_right)
-    with_fixed = transpose(elimination.products.tail_fixed[..., :p]) @ tail
-    for c, r, w in zip(chain, right, elimination.products.fixed):
-        flat = _rows(c)
-        total = total + product(transpose(flat), _rows(r))
-        with_fixed = with_fixed + transpose(_rows(w[..., :p])) @ flat
-    forms = half_forms(elimination, right, tail_right)
-    total = total - forms[..., :m, :]
-    across = with_fixed - forms[..., m : m + p, :]
+    total, across = projected_forms(deviance.elimination, columns)
     half = np.linalg.solve(deviance.fixed_root, across)
     return total - transpose(half) @ half
-
-
-def _rows(blocks):
-    """Levels and effects as one axis, shape (..., l k, m)."""
-    *batch, levels, effects, columns = blocks.shape
-    return blocks.reshape(*batch, levels * effects, columns)
 
 
 def _expected_information(deviance):

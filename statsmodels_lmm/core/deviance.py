@@ -7,8 +7,9 @@ import numpy as np
 from scipy.linalg import lapack
 
 from statsmodels_lmm.core.dense import times_shared
-from statsmodels_lmm.core.elimination import Elimination, eliminate
-from statsmodels_lmm.core.selected_inverse import selected_inverse
+from statsmodels_lmm.core.elimination import Elimination
+from statsmodels_lmm.core.engine import eliminate, selected_inverse
+from statsmodels_lmm.core.sparse_elimination import SparseElimination
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class ProfiledDeviance:
 
     Parameters
     ----------
-    elimination : Elimination
+    elimination : Elimination or SparseElimination
         The factorized system.
     factors : tuple of RelativeFactor
         Relative covariance factors, in the order of the elimination plan.
@@ -40,7 +41,7 @@ class ProfiledDeviance:
         Residual variance r^2 / nu, shape (...).
     """
 
-    elimination: Elimination
+    elimination: Elimination | SparseElimination
     factors: tuple
     reml: bool
     value: np.ndarray
@@ -107,12 +108,7 @@ def profiled_deviance(products, factors, reml):
     numpy.linalg.LinAlgError
         If the system is not positive definite in floating point.
     """
-    n_chain = products.plan.n_chain
-    elimination = eliminate(
-        products,
-        [f.matrix for f in factors[:n_chain]],
-        [f.matrix for f in factors[n_chain:]],
-    )
+    elimination = eliminate(products, [f.matrix for f in factors])
     p = products.k_fixed
     root = np.linalg.cholesky(elimination.gram)
     fixed_root = root[..., :p, :p]

@@ -432,3 +432,45 @@ def times_gram(products, chain_columns, tail_columns):
             out[i] = out[i] + link.times(tail_columns)
             tail = tail + link.transposed_times(chain_columns[i])
     return out, tail
+
+
+def projected_forms(elimination, columns):
+    """
+    T'Z'V^-1 Z T and X'V^-1 Z T.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system.
+    columns : list of ndarray
+        Rows of T of each factor in the order of the elimination plan, shapes
+        (..., l_i, k_i, m).
+
+    Returns
+    -------
+    own : ndarray
+        Shape (..., m, m).
+    with_fixed : ndarray
+        Shape (..., p, m).
+    """
+    plan = elimination.products.plan
+    p, m = elimination.products.k_fixed, columns[0].shape[-1]
+    chain = columns[: plan.n_chain]
+    tail = np.zeros((0, m))
+    if plan.tail:
+        tail = np.concatenate([_rows(c) for c in columns[plan.n_chain :]], axis=-2)
+    right, tail_right = times_gram(elimination.products, chain, tail)
+    own = product(transpose(tail), tail_right)
+    with_fixed = transpose(elimination.products.tail_fixed[..., :p]) @ tail
+    for c, r, w in zip(chain, right, elimination.products.fixed):
+        flat = _rows(c)
+        own = own + product(transpose(flat), _rows(r))
+        with_fixed = with_fixed + transpose(_rows(w[..., :p])) @ flat
+    forms = half_forms(elimination, right, tail_right)
+    return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
+
+
+def _rows(blocks):
+    """Levels and effects as one axis, shape (..., l k, m)."""
+    *batch, levels, effects, columns = blocks.shape
+    return blocks.reshape(*batch, levels * effects, columns)

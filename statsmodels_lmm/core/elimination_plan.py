@@ -34,6 +34,8 @@ class EliminationPlan:
     parents : dict
         ``parents[i, j]``, i < j < n_chain, is the level of factor j in which
         each level of factor i is nested, shape (l_i,), ascending.
+    is_sparse : bool, optional
+        Whether all factors are eliminated together, in an order of their levels.
     """
 
     factors: tuple
@@ -41,6 +43,7 @@ class EliminationPlan:
     relabel: tuple
     n_chain: int
     parents: dict
+    is_sparse: bool = False
 
     @property
     def chain(self):
@@ -55,7 +58,7 @@ class EliminationPlan:
     @property
     def is_diagonal(self):
         """Whether there is one factor, eliminated level by level."""
-        return self.n_chain == len(self.factors) == 1
+        return self.n_chain == len(self.factors) == 1 and not self.is_sparse
 
     @property
     def n_tail(self):

@@ -24,7 +24,12 @@ from scipy import sparse
 from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.dense import solve_lower, transpose
 from statsmodels_lmm.core.elimination import times_tail_factor
-from statsmodels_lmm.core.related_effects import RawEffects, RelatedEffects
+from statsmodels_lmm.core.related_effects import (
+    PrecisionEffects,
+    RawEffects,
+    RelatedEffects,
+)
+from statsmodels_lmm.core.sparse_elimination import halves
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
@@ -50,7 +55,7 @@ def error_variances(deviance, fixed, factors):
         Shape (m,).
     """
     elimination = deviance.elimination
-    if elimination.products.plan.tail:
+    if elimination.products.plan.tail or elimination.products.plan.is_sparse:
         # each row costs a triangular solve
         first, each = _distinct(factors)
         forms = _forms(elimination, [f.take(first) for f in factors])[each]
@@ -130,6 +135,9 @@ def _halves(elimination, factors):
     """Pairs of rows B, D, sparse or not, such that z'M z is the sum of B D'."""
     products = elimination.products
     plan = products.plan
+    if plan.is_sparse:
+        yield from halves(elimination, factors)
+        return
     rows = [f.indicator() for f in factors]
     chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
     remaining = np.hstack([_as_array(r) for r in tail]) if plan.tail else None
@@ -154,7 +162,9 @@ def _halves(elimination, factors):
 def _forms(elimination, factors):
     """The form z'M z of each row, shape (m,)."""
     out = np.zeros(factors[0].n_rows)
-    step = max(1, BATCH_ENTRIES // max(1, elimination.products.plan.n_tail))
+    plan = elimination.products.plan
+    width = sum(f.n_columns for f in plan.factors) if plan.is_sparse else plan.n_tail
+    step = max(1, BATCH_ENTRIES // max(1, width))
     for start in range(0, len(out), step):
         part = slice(start, start + step)
         for left, right in _halves(elimination, [f.take(part) for f in factors]):
@@ -176,7 +186,9 @@ def _shifted(deviance, fixed, factors):
 
 def _distinct(factors):
     """Rows that differ from all before, and which of them each row equals."""
-    bases = [f.base if isinstance(f, RelatedEffects) else f for f in factors]
+    known = PrecisionEffects | RelatedEffects
+    bases = [f.base if isinstance(f, known) else f for f in factors]
+    bases = [f.base if isinstance(f, known) else f for f in bases]
     if any(isinstance(f, RawEffects) for f in bases):
         every = np.arange(factors[0].n_rows)
         return every, every

@@ -26,6 +26,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.sparse_cholesky import analyze, factorize
 
 NEGLIGIBLE = 1e-12
 """Eigenvalues, relative to the largest, that are left out of a root."""
@@ -74,6 +75,20 @@ class Precision:
 
     matrix: sparse.csc_array
     log_determinant: float | None = None
+
+    @cached_property
+    def root(self):
+        """The factor R of K^-1, a SparseCholesky."""
+        return factorize(analyze(self.matrix), self.matrix)
+
+    @cached_property
+    def variances(self):
+        """Diagonal of K, shape (l,)."""
+        return self.root.selected_inverse().diagonal()
+
+    def __getstate__(self):
+        """Pickle without what can be found again."""
+        return {"matrix": self.matrix, "log_determinant": self.log_determinant}
 
 
 @dataclass(frozen=True)
@@ -272,6 +287,95 @@ class RelatedEffects:
             return np.asarray(self.base.indicator() @ self.root)
         each = np.kron(self.root, np.eye(self.k_effects))
         return np.asarray(self.base.indicator() @ each)
+
+
+@dataclass(frozen=True)
+class PrecisionEffects:
+    """
+    Random effects whose independent levels are never formed.
+
+    They are C' times those of the levels, K = C C' with the factor of a sparse K^-1;
+    C is the identity if the levels are independent.
+
+    Parameters
+    ----------
+    base : GroupedEffects, RawEffects or RelatedEffects
+        The levels.
+    """
+
+    base: object
+
+    @property
+    def _root(self):
+        known = getattr(self.base, "relationship", None)
+        return known.root if isinstance(known, Precision) else None
+
+    @property
+    def precision(self):
+        """K^-1, sparse, shape (l, l)."""
+        if self._root is None:
+            return sparse.eye_array(self.n_levels, format="csc")
+        return self.base.relationship.matrix
+
+    @property
+    def log_precision(self):
+        """log |K^-1|."""
+        if self._root is None:
+            return 0.0
+        known = self.base.relationship.log_determinant
+        return self._root.logdet if known is None else known
+
+    n_levels = property(lambda self: self.base.n_levels)
+    k_effects = property(lambda self: self.base.k_effects)
+    n_columns = property(lambda self: self.base.n_columns)
+    n_rows = property(lambda self: self.base.n_rows)
+    blocks = property(lambda self: self.base.blocks)
+    structures = property(lambda self: self.base.structures)
+    is_structured = property(lambda self: self.base.is_structured)
+    parameter_counts = property(lambda self: self.base.parameter_counts)
+    n_parameters = property(lambda self: self.base.n_parameters)
+    block_slices = property(lambda self: self.base.block_slices)
+
+    def at(self, codes, effects):
+        """The same random effects at other rows."""
+        return replace(self, base=self.base.at(codes, effects))
+
+    def take(self, rows):
+        """The same random effects at some of the rows."""
+        return replace(self, base=self.base.take(rows))
+
+    def level_sums(self, columns):
+        """Z'C for columns C of shape (n, w), level by level, shape (l, k, w)."""
+        return self.base.level_sums(columns)
+
+    def transposed_times(self, rows):
+        """Z'y for rows y of shape (r, n), shape (r, l, k)."""
+        return np.moveaxis(self.base.level_sums(rows.T), -1, 0)
+
+    def indicator(self):
+        """The model matrix Z of the levels."""
+        return self.base.indicator()
+
+    def level_modes(self, modes):
+        """C u: random effects of levels from independent ones, shape (l, k, ...)."""
+        if self._root is None:
+            return modes
+        return self._root.back_solve(modes.reshape(len(modes), -1)).reshape(modes.shape)
+
+    def whitened(self, sums):
+        """C't for sums t over the rows of the levels, shape (l, k, ...)."""
+        if self._root is None:
+            return sums
+        return self._root.half_solve(sums.reshape(len(sums), -1)).reshape(sums.shape)
+
+    def times(self, b):
+        """Z C b for independent random effects of shape (..., l, k), (..., n)."""
+        *batch, levels, k = b.shape
+        flat = np.moveaxis(b.reshape(-1, levels, k), 0, -1)
+        moved = np.moveaxis(self.level_modes(flat), -1, 0)
+        out = [self.base.times(each) for each in moved]
+        return np.array(out).reshape(*batch, self.n_rows)
+
 
 
 def related(factor):

@@ -262,6 +262,11 @@ def _check_memory(plan):
     """Refuse what needs the dense Z'PZ of more random effects than fit."""
     if plan.is_diagonal:
         return
+    if plan.is_sparse:
+        raise MemoryError(
+            "Kenward and Roger's method needs a dense matrix of the random effects, "
+            "which are kept sparse here; df_method='satterthwaite' needs no such matrix"
+        )
     q = sum(f.n_columns for f in plan.factors)
     require_memory(
         8 * DENSE_COPIES * q**2,

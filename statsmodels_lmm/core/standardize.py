@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.related_effects import RawEffects
+from statsmodels_lmm.core.related_effects import RawEffects, Relationship
 
 RANK_TOLERANCE = 1e-7
 """Share of a column's norm that must remain after the columns before it."""
@@ -226,7 +226,7 @@ def _standardize_effects(factor, root):
 
 def _mean_variance(factor):
     """Mean over the rows of the variance of a level in its relationship."""
-    if factor.relationship is None:
+    if not isinstance(factor.relationship, Relationship):
         return 1.0
     return factor.relationship.variances[factor.codes].mean() or 1.0
 

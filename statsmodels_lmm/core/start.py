@@ -37,6 +37,41 @@ def moment_start(products):
     for factor in plan.factors:
         labels.append(np.arange(width, width + factor.k_effects))
         width += factor.k_effects
+    gather = _sparse_moments if plan.is_sparse else _moments
+    squares, between, traces, counts = gather(products, labels, width)
+    n = float(products.nobs)
+    system = np.block([[squares, counts[:, None]], [traces[None, :], np.array([[n]])]])
+    total = products.gram[-1, -1]
+    solution = np.linalg.lstsq(system, np.append(between, total), rcond=1e-10)[0]
+    residual = max(solution[-1], 0.05 * total / n)
+    floor = FLOOR * counts / np.maximum(traces, 1e-300)
+    relative = np.maximum(solution[:-1] / residual, floor)
+    pairs = zip(plan.factors, labels)
+    return [starting_factor(f, np.diag(relative[rows])) for f, rows in pairs]
+
+
+def _sparse_moments(products, labels, width):
+    """Squares of Z'Z, q_c, traces and numbers of levels, from the whole of Z'Z."""
+    factors = products.plan.factors
+    label = np.concatenate([np.tile(x, f.n_levels) for x, f in zip(labels, factors)])
+    diagonal = products.matrix.diagonal()
+    inverse = _reciprocal(diagonal)
+    matrix = products.matrix.tocoo()
+    weighted = inverse[matrix.row] * matrix.data**2
+    cell = label[matrix.row] * width + label[matrix.col]
+    squares = np.bincount(cell, weighted, width**2).reshape(width, width)
+    t = np.concatenate([f[..., -1].ravel() for f in products.fixed])
+    return (
+        squares,
+        np.bincount(label, inverse * t**2, width),
+        np.bincount(label, diagonal, width),
+        np.bincount(label, inverse > 0, width),
+    )
+
+
+def _moments(products, labels, width):
+    """The same from the blocks of Z'Z."""
+    plan = products.plan
     tail_labels = np.concatenate(
         [np.zeros(0, dtype=int)]
         + [np.tile(x, f.n_levels) for x, f in zip(labels[plan.n_chain :], plan.tail)]
@@ -76,15 +111,7 @@ def moment_start(products):
         traces += np.bincount(tail_labels, np.diagonal(products.tail), width)
         counts += np.bincount(tail_labels, tail_inverse > 0, width)
 
-    n = float(products.nobs)
-    system = np.block([[squares, counts[:, None]], [traces[None, :], np.array([[n]])]])
-    total = products.gram[-1, -1]
-    solution = np.linalg.lstsq(system, np.append(between, total), rcond=1e-10)[0]
-    residual = max(solution[-1], 0.05 * total / n)
-    floor = FLOOR * counts / np.maximum(traces, 1e-300)
-    relative = np.maximum(solution[:-1] / residual, floor)
-    pairs = zip(plan.factors, labels)
-    return [starting_factor(f, np.diag(relative[rows])) for f, rows in pairs]
+    return squares, between, traces, counts
 
 
 def _reciprocal(values):
