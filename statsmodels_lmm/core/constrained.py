@@ -17,7 +17,6 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from statsmodels_lmm.core.constraints import Constraint, Coordinates
-from statsmodels_lmm.core.covariance import full_factor
 from statsmodels_lmm.core.cross_products import CrossProducts
 from statsmodels_lmm.core.derivatives import (
     derivatives,
@@ -76,9 +75,9 @@ class ConstrainedOptimum:
     evaluations: int
 
     @property
-    def matrices(self):
-        """L of each factor in the order of the elimination plan."""
-        return tuple(f.matrix for f in self.deviance.factors)
+    def factors(self):
+        """The relative factors in the order of the elimination plan."""
+        return self.deviance.factors
 
     @property
     def tau(self):
@@ -109,13 +108,13 @@ def minimize_constrained(products, constraint, at, start, reml, tol=TOLERANCE):
     ----------
     products : CrossProducts
         Sufficient statistics in standardized units.
-    constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
+    constraint : Constraint
         Which parameter.
     at : float
         Its value, in the units of the constraint.
     start : tuple
-        L of each factor in the order of the elimination plan, and tau, not
-        necessarily on the constraint.
+        The factors in the order of the elimination plan, and tau, not necessarily on
+        the constraint.
     reml : bool
         Whether it is the REML criterion.
     tol : float, optional
@@ -178,19 +177,17 @@ class _Search:
     def __init__(self, products: CrossProducts, constraint: Constraint, at, reml):
         self.products, self.constraint, self.at = products, constraint, at
         self.reml, self.evaluations = reml, 0
-        self.slices = [f.block_slices for f in products.plan.factors]
         self.nu = products.nobs - (products.k_fixed if reml else 0)
         self.cheap = exact_hessian_is_feasible(products.plan, MAX_EXACT)
 
-    def evaluate(self, matrices, tau):
+    def evaluate(self, factors, tau):
         """(coordinates, deviance, value) on the constraint, None if undefined."""
         if tau is not None and not tau > 0.0:
             return None
-        coordinates = self.constraint.place(self.slices, matrices, tau, self.at)
-        factors = [full_factor(m, b) for m, b in zip(coordinates.matrices, self.slices)]
+        coordinates = self.constraint.place(factors, tau, self.at)
         self.evaluations += 1
         try:
-            deviance = profiled_deviance(self.products, factors, self.reml)
+            deviance = profiled_deviance(self.products, coordinates.factors, self.reml)
         except np.linalg.LinAlgError:
             return None
         if coordinates.tau is None:
@@ -202,16 +199,10 @@ class _Search:
 
     def moved(self, coordinates, deviance, move):
         """The criterion after a move of the entries of L and log(tau)."""
-        matrices, start = [], 0
-        for matrix, blocks in zip(coordinates.matrices, self.slices):
-            matrix = matrix.copy()
-            for block in blocks:
-                size = block.stop - block.start
-                part = move[start : start + size**2]
-                matrix[block, block] += part.reshape(size, size)
-                start += size**2
-            matrices.append(matrix)
-        return self.evaluate(matrices, deviance.scale**-0.5 * (1.0 + move[-1]))
+        factors = coordinates.factors
+        ends = np.cumsum([0] + [f.n_free for f in factors])
+        moved = [f.moved(move[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
+        return self.evaluate(moved, deviance.scale**-0.5 * (1.0 + move[-1]))
 
     def differentiate(self, current):
         """Gradient and curvature in all entries of L and tau / tau now."""

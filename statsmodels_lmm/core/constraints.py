@@ -12,9 +12,12 @@ triangle is pivoted, as in `covariance.RelativeFactor`.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import block_diag, solve_triangular
 
+from statsmodels_lmm.core.covariance import RelativeFactor, full_factor
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.structured_factor import StructuredFactor, StructuredPart
+from statsmodels_lmm.core.structures import Parameter
 
 NEGLIGIBLE = 1e-13
 """Rows of L, relative to L, that count as zero."""
@@ -33,8 +36,9 @@ class Coordinates:
 
     Parameters
     ----------
-    matrices : tuple of ndarray
-        L of each factor in the order of the elimination plan, shapes (k, k).
+    factors : tuple of RelativeFactor or StructuredFactor
+        The factors in the order of the elimination plan; every entry of an
+        unstructured block is free.
     tau : float or None
         1 / sigma, None if sigma is profiled out.
     jacobian : ndarray
@@ -46,7 +50,7 @@ class Coordinates:
         Coordinates that must not be negative: column of the Jacobian to value.
     """
 
-    matrices: tuple
+    factors: tuple
     tau: float | None
     jacobian: np.ndarray
     along: np.ndarray
@@ -68,7 +72,7 @@ class Constraint:
     lower, upper = -np.inf, np.inf
     widest = 1.0
 
-    def estimate(self, coefficients, matrices, tau):
+    def estimate(self, coefficients, factors, tau):
         """
         The parameter at some values of all parameters.
 
@@ -76,8 +80,8 @@ class Constraint:
         ----------
         coefficients : ndarray
             Standardized fixed effects, shape (p,).
-        matrices : sequence of ndarray
-            L of each factor in the order of the elimination plan.
+        factors : sequence of RelativeFactor or StructuredFactor
+            In the order of the elimination plan.
         tau : float
             1 / sigma.
 
@@ -112,16 +116,14 @@ class Constraint:
         """How far the parameter moves until the criterion has risen by about one."""
         return np.sqrt(2.0 / max(optimum.second_derivative, 2.0 / self.widest**2))
 
-    def place(self, slices, matrices, tau, at):
+    def place(self, factors, tau, at):
         """
         Put a point on the constraint.
 
         Parameters
         ----------
-        slices : list
-            Covariance blocks of each factor.
-        matrices : sequence of ndarray
-            L of each factor.
+        factors : sequence of RelativeFactor or StructuredFactor
+            In the order of the elimination plan.
         tau : float
             1 / sigma.
         at : float
@@ -131,23 +133,27 @@ class Constraint:
         -------
         Coordinates
         """
-        placed = [np.zeros_like(m) for m in matrices]
-        columns, along, bounded, start, count = [], [], {}, 0, 0
-        for i, blocks in enumerate(slices):
-            for block in blocks:
-                part = matrices[i][block, block]
-                if self.concerns(i, block):
-                    root, moves, change, bounded = self.own(part, tau, at)
-                    bounded = {c + count: v for c, v in bounded.items()}
+        placed, columns, along, bounded, count = [], [], [], {}, 0
+        for i, factor in enumerate(factors):
+            parts: list = []
+            for block, part in _parts(factor):
+                if isinstance(part, StructuredPart):
+                    new, moves, change = self._placed_part(i, block, part, tau, at)
+                elif self.concerns(i, block):
+                    root, moves, change, own = self.own(part, tau, at)
+                    bounded = {c + count: v for c, v in own.items()}
+                    new = full_factor(root, [slice(0, len(root))])
                 else:
                     root, at_row, at_column = _triangle(part)
                     moves = _unit_moves(np.eye(len(part)), at_row, at_column)
                     change = np.zeros((len(part), len(part)))
-                placed[i][block, block] = root
+                    new = full_factor(root, [slice(0, len(root))])
+                parts.append(new)
                 columns.append(moves.reshape(len(moves), change.size).T)
                 along.append(change.ravel())
                 count += len(moves)
-                start += change.size
+            placed.append(_joined(factor, parts))
+        start = sum(map(len, along))
         jacobian = np.zeros((start + 1, count))
         row = column = 0
         for moves in columns:
@@ -163,8 +169,18 @@ class Constraint:
         )
         return self.finish(coordinates, tau, at)
 
+    def _placed_part(self, factor, block, part, tau, at):
+        """A block with a structure, its directions and its change."""
+        if self.concerns(factor, block):
+            return self.own_part(part, tau, at)
+        return part, np.eye(part.n_free), np.zeros(part.n_free)
+
     def own(self, matrix, tau, at):
         """L of the block in question, its directions, its change, its bounds."""
+        raise NotImplementedError
+
+    def own_part(self, part, tau, at):
+        """The block in question if it has a structure, its directions, its change."""
         raise NotImplementedError
 
     def finish(self, coordinates, tau, at):
@@ -189,7 +205,7 @@ class FixedEffect(Constraint):
 
     direction: np.ndarray
 
-    def estimate(self, coefficients, matrices, tau):
+    def estimate(self, coefficients, factors, tau):
         """The function u'gamma."""
         return float(self.direction @ coefficients)
 
@@ -232,7 +248,7 @@ class FixedEffect(Constraint):
 class ResidualDeviation(Constraint):
     """The logarithm of sigma, in standardized units."""
 
-    def estimate(self, coefficients, matrices, tau):
+    def estimate(self, coefficients, factors, tau):
         """log(1 / tau)."""
         return -float(np.log(tau))
 
@@ -264,9 +280,9 @@ class StandardDeviation(Constraint):
 
     lower, upper = 0.0, np.inf
 
-    def estimate(self, coefficients, matrices, tau):
+    def estimate(self, coefficients, factors, tau):
         """|e'L| / tau, zero if it is negligible."""
-        root = matrices[self.factor][self.block, self.block]
+        root = factors[self.factor].matrix[self.block, self.block]
         length = float(np.linalg.norm(self.effect @ root))
         return length / tau if length > NO_DEVIATION else 0.0
 
@@ -322,9 +338,9 @@ class Correlation(Constraint):
 
     lower, upper = 0.0, np.pi
 
-    def estimate(self, coefficients, matrices, tau):
+    def estimate(self, coefficients, factors, tau):
         """The angle of two rows of L, NaN if one is zero."""
-        root = matrices[self.factor][self.block, self.block]
+        root = factors[self.factor].matrix[self.block, self.block]
         rows = np.stack([self.first, self.second]) @ root
         lengths = np.linalg.norm(rows, axis=1)
         if lengths.min() <= NO_DEVIATION:
@@ -376,6 +392,89 @@ class Correlation(Constraint):
         change = np.zeros((k, k))
         change[:, 0], change[:, 1] = -v * sin * back[:, 1], v * cos * back[:, 1]
         return back @ root, moves, change, {0: s, 1: v}
+
+
+@dataclass(frozen=True)
+class StructureParameter(Constraint):
+    """
+    A parameter of a structure; a standard deviation is theta / tau.
+
+    Parameters
+    ----------
+    factor : int
+        Position of the factor in the elimination plan.
+    block : slice
+        Columns of the covariance block.
+    position : int
+        Position of the parameter in the structure.
+    parameter : Parameter
+        The parameter.
+    """
+
+    factor: int
+    block: slice
+    position: int
+    parameter: Parameter
+
+    @property
+    def lower(self):
+        """Lower end of its range."""
+        return self.parameter.lower
+
+    @property
+    def upper(self):
+        """Upper end of its range."""
+        return self.parameter.upper
+
+    @property
+    def _is_deviation(self):
+        return self.parameter.kind == "sd"
+
+    def estimate(self, coefficients, factors, tau):
+        """Its value, zero for a deviation that is negligible."""
+        for block, part in _parts(factors[self.factor]):
+            if block == self.block:
+                value = float(part.theta[self.position])
+        if not self._is_deviation:
+            return value
+        return value / tau if abs(value) > NO_DEVIATION else 0.0
+
+    def concerns(self, factor, block):
+        """Whether the parameter is one of this covariance block."""
+        return (factor, block) == (self.factor, self.block)
+
+    def own_part(self, part, tau, at):
+        """The block with the parameter held, in coordinates of the others."""
+        unit = tau if self._is_deviation else 1.0
+        moves = np.delete(np.eye(part.n_free), self.position, axis=0)
+        change = np.zeros(part.n_free)
+        change[self.position] = unit
+        return part.held(self.position, at * unit), moves, change
+
+    def finish(self, coordinates, tau, at):
+        """Tau moves a deviation that is held; otherwise sigma is profiled out."""
+        if not self._is_deviation:
+            return coordinates
+        jacobian = np.column_stack([coordinates.jacobian, at * coordinates.along])
+        jacobian[-1, -1] = 1.0
+        return replace(coordinates, tau=tau, jacobian=jacobian)
+
+
+def _parts(factor):
+    """Columns of each block of a factor, and L or the block with a structure."""
+    if isinstance(factor, RelativeFactor):
+        return [(block, factor.matrix[block, block]) for block in factor.slices]
+    return [
+        (block, part if isinstance(part, StructuredPart) else part.matrix)
+        for block, part in zip(factor.slices, factor.parts)
+    ]
+
+
+def _joined(factor, parts):
+    """A factor of the same kind from other blocks."""
+    if isinstance(factor, StructuredFactor):
+        return StructuredFactor(tuple(parts))
+    return full_factor(block_diag(*(p.matrix for p in parts)), factor.slices)
 
 
 def _triangle(rows):

@@ -58,12 +58,12 @@ class CurvePoint:
     @property
     def size(self):
         """Largest entry of L."""
-        return max(np.abs(m).max() for m in self.optimum.matrices)
+        return max(np.abs(f.matrix).max() for f in self.optimum.factors)
 
     @property
     def start(self):
         """Where a neighbor's search starts."""
-        return self.optimum.matrices, self.optimum.tau
+        return self.optimum.factors, self.optimum.tau
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class ProfileCurve:
     ----------
     products : CrossProducts
         Sufficient statistics in standardized units.
-    constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
+    constraint : Constraint
         The parameter, in whose units the curve is.
     reml : bool
         Whether it is the REML criterion.
@@ -115,7 +115,7 @@ class ProfileCurve:
         optimum = minimize_constrained(*arguments, neighbor.start, self.reml)
         for other in self.ceilings:
             if other.value < optimum.value - SEPARATE:
-                start = (other.matrices, other.tau)
+                start = (other.factors, other.tau)
                 optimum = minimize_constrained(*arguments, start, self.reml)
         rise = max(optimum.value - self.origin.optimum.value, 0.0)
         return CurvePoint(optimum, float(np.sqrt(rise)))
@@ -258,7 +258,7 @@ def profile_curve(products, constraint, estimate, start, value, reml):
     ----------
     products : CrossProducts
         Sufficient statistics in standardized units.
-    constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
+    constraint : Constraint
         The parameter.
     estimate : float
         Its estimate in the units of the constraint.
@@ -297,7 +297,7 @@ def _lowest(products, constraint, optimum, spread):
         change = -optimum.slope / curvature
         if abs(change) <= 1e-5 * spread:
             break
-        start = (optimum.matrices, optimum.tau)
+        start = (optimum.factors, optimum.tau)
         at = optimum.at + change
         found = minimize_constrained(products, constraint, at, start, True)
         secant = (found.slope - optimum.slope) / change

@@ -26,7 +26,8 @@ import numpy as np
 from scipy import linalg, sparse
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.sparse_cholesky import analyze, factorize
+from statsmodels_lmm.core.sparse_cholesky import factorize
+from statsmodels_lmm.core.symbolic_cholesky import analyze
 
 NEGLIGIBLE = 1e-12
 """Eigenvalues, relative to the largest, that are left out of a root."""

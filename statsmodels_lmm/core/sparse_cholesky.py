@@ -7,8 +7,9 @@ a supernode J with rows R below it has a dense front
     F = [F_JJ .; F_RJ F_RR],    L_JJ L_JJ' = F_JJ,    L_RJ = F_RJ L_JJ'^-1,
 
 in which the entries of the matrix are gathered, and F_RR - L_RJ L_RJ' is added to the
-front of its parent in the elimination tree. The inverse Z comes down the tree (Takahashi,
-Fagan and Chin 1973), with Z_RR a part of the front of the parent and Y = L_RJ L_JJ^-1,
+front of its parent in the elimination tree. The inverse Z comes down the tree,
+with Z_RR a part of the front of the parent and Y = L_RJ L_JJ^-1 (Takahashi, Fagan and
+Chin 1973),
 
     Z_RJ = -Z_RR Y,    Z_JJ = (L_JJ L_JJ')^-1 - Y'Z_RJ.
 
@@ -30,7 +31,9 @@ from statsmodels_lmm.core.dense import (
     solve_upper,
     transpose,
 )
-from statsmodels_lmm.core.symbolic_cholesky import SymbolicCholesky
+from statsmodels_lmm.core.symbolic_cholesky import SymbolicCholesky, analyze
+
+__all__ = ["SparseCholesky", "SymbolicCholesky", "analyze", "factorize"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class SparseCholesky:
         flat = x.reshape(-1)
         for batch, root, below in self._parts():
             k, m, r = batch.shape
-            part = _solve(solve_lower, root, x[batch.columns].reshape(k, m, c))
+            part = _solve_lower(root, x[batch.columns].reshape(k, m, c))
             x[batch.columns] = part.reshape(k * m, c)
             if r:
                 at = batch.rows[:, :, None] * c + np.arange(c)
@@ -104,7 +107,7 @@ class SparseCholesky:
             part = x[batch.columns].reshape(k, m, c)
             if r:
                 part = part - _times(transpose(below), x[batch.rows])
-            part = _solve(solve_upper, root, part)
+            part = _solve_upper(root, part)
             x[batch.columns] = part.reshape(k * m, c)
         out = np.empty_like(x)
         out[self.symbolic.order] = x
@@ -143,7 +146,7 @@ class SparseCholesky:
             inverse = _inverse(root)
             if batch.shape[2]:
                 rest = batch.from_parents(storage)
-                through = transpose(_solve(solve_upper, root, transpose(below)))
+                through = transpose(_solve_upper(root, transpose(below)))
                 across = -_times(rest, through)
                 inverse = inverse - _times(transpose(through), across)
                 front[:, m:, m:] = rest
@@ -208,48 +211,67 @@ def factorize(symbolic, matrix):
         m = batch.shape[1]
         front = batch.fronts(storage)
         root = _cholesky(front[:, :m, :m])
-        below = transpose(_solve(solve_lower, root, transpose(front[:, m:, :m])))
+        below = transpose(_solve_lower(root, transpose(front[:, m:, :m])))
         if batch.shape[2]:
             update = front[:, m:, m:] - _times(below, transpose(below))
             batch.add_to_parents(storage, update)
         logdet += 2.0 * np.log(np.diagonal(root, axis1=1, axis2=2)).sum()
         roots.append(root)
         belows.append(below)
+    if not np.isfinite(logdet):
+        # LAPACK lets NaN pass
+        raise np.linalg.LinAlgError("Matrix is not positive definite, or not finite")
     return SparseCholesky(symbolic, tuple(roots), tuple(belows), float(logdet))
-
-
-def _alone(verb, *stacks):
-    """Apply a verb to stacks of matrices, by LAPACK if there is one matrix only."""
-    if len(stacks[0]) == 1:
-        return verb(*[stack[0] for stack in stacks])[None]
-    return verb(*stacks)
 
 
 def _cholesky(matrices):
     """Lower Cholesky factors of a stack."""
+    if len(matrices) == 1 and matrices.shape[-1] > 1:
+        return cholesky(np.array(matrices[0]))[None]
     if matrices.shape[-1] > 1:
-        return _alone(cholesky, np.array(matrices))
+        return cholesky(matrices)
     if not (matrices > 0.0).all():
         raise np.linalg.LinAlgError("Matrix is not positive definite")
     return np.sqrt(matrices)
 
 
-def _solve(verb, roots, right):
-    """Solve with a stack of lower triangular matrices or, by the verb, transposes."""
-    if roots.shape[-1] == 1 or right.size == 0:
-        return right / roots[:, :, :1]
-    return _alone(verb, roots, right)
+def _solve_lower(roots, right):
+    """Solve with a stack of lower triangular matrices, one by one or row by row."""
+    k, m, _ = roots.shape
+    if right.size and k < m:
+        return np.array([solve_lower(*each) for each in zip(roots, right)])
+    out = np.empty(right.shape)
+    for i in range(m):
+        known = _times(roots[:, i : i + 1, :i], out[:, :i]) if i else 0.0
+        out[:, i : i + 1] = (right[:, i : i + 1] - known) / roots[
+            :, i : i + 1, i : i + 1
+        ]
+    return out
+
+
+def _solve_upper(roots, right):
+    """Solve with the transposes of a stack of lower triangular matrices."""
+    k, m, _ = roots.shape
+    if right.size and k < m:
+        return np.array([solve_upper(*each) for each in zip(roots, right)])
+    # backwards, the transpose of a lower triangular matrix is one
+    backwards = transpose(roots)[:, ::-1, ::-1]
+    return _solve_lower(backwards, right[:, ::-1])[:, ::-1]
 
 
 def _inverse(roots):
     """Inverses of a stack of matrices from their lower Cholesky factors."""
-    if roots.shape[-1] == 1:
-        return 1.0 / roots**2
-    return _alone(inverse_from_cholesky, roots)
+    k, m, _ = roots.shape
+    if k == 1:
+        return inverse_from_cholesky(roots[0])[None]
+    half = _solve_lower(roots, np.broadcast_to(np.eye(m), roots.shape))
+    return transpose(half) @ half
 
 
 def _times(left, right):
     """Products of two stacks."""
     if left.shape[-1] == 1:
         return left * right
-    return _alone(product, left, right)
+    if len(left) == 1:
+        return product(left[0], right[0])[None]
+    return left @ right

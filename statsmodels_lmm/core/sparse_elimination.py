@@ -37,12 +37,8 @@ from statsmodels_lmm.core.related_effects import (
     RawEffects,
     related,
 )
-from statsmodels_lmm.core.sparse_cholesky import (
-    SparseCholesky,
-    SymbolicCholesky,
-    analyze,
-    factorize,
-)
+from statsmodels_lmm.core.sparse_cholesky import SparseCholesky, factorize
+from statsmodels_lmm.core.symbolic_cholesky import SymbolicCholesky, analyze
 
 REGULAR = 1e-4
 """

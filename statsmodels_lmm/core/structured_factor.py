@@ -147,11 +147,10 @@ class StructuredBlock:
         return self.part(theta).lifted()
 
     def part(self, theta, folded=True):
-        """The block at some parameters."""
-        theta = np.asarray(theta, dtype=float)
-        if folded:
-            theta = np.array([f.fold(t) for f, t in zip(self.folds, theta)])
-        return StructuredPart(self, theta, folded)
+        """The block at some parameters, in coordinates of a search or in theta."""
+        folds = self.folds if folded else (PLAIN,) * self.n_parameters
+        coordinates = np.array([f.fold(float(t)) for f, t in zip(folds, theta)])
+        return StructuredPart(self, coordinates, folds)
 
 
 @dataclass(frozen=True)
@@ -182,7 +181,7 @@ class Fold:
         if self.kind == "even":
             sign = -1.0 if x < 0.0 else 1.0
             return self.origin + self.unit * abs(x), sign * self.unit, 0.0
-        return x, 1.0, 0.0
+        return self.origin + self.unit * x, self.unit, 0.0
 
     def fold(self, theta):
         """The coordinate of a parameter."""
@@ -192,6 +191,10 @@ class Fold:
         if self.kind == "square":
             return np.sqrt(max(distance, 0.0))
         return distance
+
+
+PLAIN = Fold("free", 0.0, 1.0)
+"""A parameter as it is."""
 
 
 @dataclass(frozen=True)
@@ -204,14 +207,14 @@ class StructuredPart:
     block : StructuredBlock
         The structure.
     coordinates : ndarray
-        phi, or theta itself if not `folded`, shape (m,).
-    folded : bool
-        Whether the coordinates are folded into the ranges.
+        phi, shape (m,).
+    folds : tuple of Fold
+        How each is folded into the range of its parameter.
     """
 
     block: StructuredBlock
     coordinates: np.ndarray
-    folded: bool = True
+    folds: tuple
 
     @property
     def n_free(self):
@@ -221,11 +224,9 @@ class StructuredPart:
     @cached_property
     def _unfolded(self):
         """Theta and its first and second derivatives in the coordinates."""
-        if not self.folded or not self.n_free:
-            m = self.n_free
-            return self.coordinates, np.ones(m), np.zeros(m)
-        pairs = zip(self.block.folds, self.coordinates)
-        return tuple(np.array(v) for v in zip(*(f.unfold(x) for f, x in pairs)))
+        pairs = zip(self.folds, self.coordinates)
+        found = np.array([f.unfold(x) for f, x in pairs]).reshape(-1, 3)
+        return tuple(found.T)
 
     @property
     def theta(self):
@@ -271,10 +272,18 @@ class StructuredPart:
         """The block after a step of the coordinates."""
         return replace(self, coordinates=self.coordinates + step)
 
+    moved = stepped
+
+    def held(self, a, theta):
+        """The block with one parameter at a value, not folded."""
+        coordinates, folds = self.coordinates.copy(), list(self.folds)
+        coordinates[a], folds[a] = theta, PLAIN
+        return replace(self, coordinates=coordinates, folds=tuple(folds))
+
     def lifted(self, amount=0.1):
         """The block with coordinates moved off the ends of ranges."""
         out = self.coordinates.copy()
-        for a, (fold, parameter) in enumerate(zip(self.block.folds, out)):
+        for a, (fold, parameter) in enumerate(zip(self.folds, out)):
             if fold.kind == "angle":
                 out[a] = np.clip(parameter, -np.arcsin(OFF_EDGE), np.arcsin(OFF_EDGE))
             elif fold.kind in ("even", "square"):
@@ -284,7 +293,7 @@ class StructuredPart:
     def snapped(self):
         """The block with coordinates that are almost at an end put there."""
         out = self.coordinates.copy()
-        for a, fold in enumerate(self.block.folds):
+        for a, fold in enumerate(self.folds):
             if fold.kind == "angle":
                 edge = np.pi * (np.round(out[a] / np.pi - 0.5) + 0.5)
                 out[a] = edge if abs(out[a] - edge) <= SNAP else out[a]
@@ -358,7 +367,9 @@ class StructuredFactor:
         """Number of free parameters."""
         return sum(p.n_free for p in self.parts)
 
-    def _slices(self):
+    @property
+    def slices(self):
+        """Columns of each block."""
         ends = np.cumsum([0] + [len(p.matrix) for p in self.parts]).tolist()
         return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
 
@@ -367,7 +378,7 @@ class StructuredFactor:
         """Derivatives of S in the free parameters, shape (m, k, k)."""
         k, start = len(self.matrix), 0
         out = np.zeros((self.n_free, k, k))
-        for part, block in zip(self.parts, self._slices()):
+        for part, block in zip(self.parts, self.slices):
             here = slice(start, start + part.n_free)
             out[here, block, block] = part.directions
             start = here.stop
@@ -375,12 +386,12 @@ class StructuredFactor:
 
     def slope(self, dual):
         """Derivatives of the criterion in the free parameters, shape (m,)."""
-        pairs = zip(self.parts, self._slices())
+        pairs = zip(self.parts, self.slices)
         return np.concatenate([p.slope(dual[b, b]) for p, b in pairs])
 
     def curvature(self, dual):
         """The part of the second derivatives that is tr(G d^2 S), shape (m, m)."""
-        pairs = zip(self.parts, self._slices())
+        pairs = zip(self.parts, self.slices)
         return block_diag(*(p.curvature(dual[b, b]) for p, b in pairs))
 
     def stepped(self, step):
@@ -389,7 +400,11 @@ class StructuredFactor:
         steps = [step[a:b] for a, b in zip(ends[:-1], ends[1:])]
         return StructuredFactor(tuple(p.stepped(s) for p, s in zip(self.parts, steps)))
 
-    moved = stepped
+    def moved(self, step):
+        """The same, unstructured blocks without a new pivot."""
+        ends = np.cumsum([0] + [p.n_free for p in self.parts])
+        steps = [step[a:b] for a, b in zip(ends[:-1], ends[1:])]
+        return StructuredFactor(tuple(p.moved(s) for p, s in zip(self.parts, steps)))
 
     def snapped(self):
         """The factor without what is almost on a boundary, itself if nothing is."""
@@ -408,7 +423,7 @@ class StructuredFactor:
     def certificates(self, dual, information):
         """As those of the parts, one after another."""
         smallest, unused = [], []
-        for part, block in zip(self.parts, self._slices()):
+        for part, block in zip(self.parts, self.slices):
             found = part.certificates(dual[block, block], information[block, block])
             smallest += found[0]
             unused += found[1]
@@ -429,7 +444,7 @@ class StructuredFactor:
         back : ndarray
             From standardized effects to those of the data, shape (k, k).
         """
-        pairs = zip(self.parts, self._slices())
+        pairs = zip(self.parts, self.slices)
         return np.concatenate(
             [
                 p.theta if isinstance(p, StructuredPart) else p.theta(back[b, b])

@@ -19,6 +19,7 @@ from statsmodels_lmm.core.constraints import (
     FixedEffect,
     ResidualDeviation,
     StandardDeviation,
+    StructureParameter,
 )
 from statsmodels_lmm.core.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.exceptions import DataWarning, warn
@@ -38,7 +39,7 @@ class Parameter:
     ----------
     label : str
         Its name.
-    kind : {"fixed", "sd", "cor", "sigma"}
+    kind : {"fixed", "sd", "cor", "structure", "sigma"}
         What it is.
     constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
         What the core calls it.
@@ -226,7 +227,12 @@ def _parameters(raw, scale):
     labels = iter(own)
     for i, effects in enumerate(raw.model.random):
         at = order.index(i)
-        for block in effects.grouped.block_slices:
+        for block, _, structured in effects.blocks:
+            if structured is not None:
+                found += _structure_parameters(
+                    structured, at, block, labels, unit, power, shift
+                )
+                continue
             rows = data.to_effects[i][block, block]
             lengths = np.linalg.norm(rows, axis=1)
             rows = rows / lengths[:, None]
@@ -241,6 +247,18 @@ def _parameters(raw, scale):
                     found.append(Parameter(next(labels), "cor", pair, to_user, shift))
     to_user = ToUser("sigma", unit, power=power)
     found.append(Parameter(next(labels), "sigma", ResidualDeviation(), to_user, shift))
+    return found
+
+
+def _structure_parameters(structured, at, block, labels, unit, power, shift):
+    """The parameters of a block with a structure."""
+    found = []
+    for a, parameter in enumerate(structured.parameters):
+        constraint = StructureParameter(at, block, a, parameter)
+        deviation = parameter.kind == "sd"
+        to_user = ToUser("sd", unit, power=power) if deviation else ToUser("fixed")
+        kind = "sd" if deviation else "structure"
+        found.append(Parameter(next(labels), kind, constraint, to_user, shift))
     return found
 
 
@@ -302,9 +320,8 @@ def _chosen(every, which, dropped):
 
 
 def _state(deviance):
-    """(coefficients, matrices, tau) of an evaluated criterion."""
-    matrices = tuple(f.matrix for f in deviance.factors)
-    return deviance.coefficients, matrices, float(deviance.scale) ** -0.5
+    """(coefficients, factors, tau) of an evaluated criterion."""
+    return deviance.coefficients, deviance.factors, float(deviance.scale) ** -0.5
 
 
 def _curve(raw, reach, spacing, constraints):

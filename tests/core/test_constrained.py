@@ -36,8 +36,7 @@ def fitted(name, reml):
     products = products_of(design(name, n=60))
     start = starts(products, [np.eye(f.k_effects) for f in products.plan.factors])
     deviance, _ = minimize(products, start, reml, Settings(tol=1e-12))
-    roots = tuple(f.matrix for f in deviance.factors)
-    return products, deviance, (roots, float(deviance.scale) ** -0.5)
+    return products, deviance, (deviance.factors, float(deviance.scale) ** -0.5)
 
 
 def constraints_of(products):
@@ -83,10 +82,10 @@ def test_value_slope_and_constraint(name, which, reml):
         at = estimate + change if estimate < 2.5 else estimate - change
         found = held(at)
         coefficients = constraint.whole(found.deviance.coefficients, at)
-        back = constraint.estimate(coefficients, found.matrices, found.tau)
+        back = constraint.estimate(coefficients, found.factors, found.tau)
         if not np.isnan(back):
             assert_allclose(back, at, rtol=1e-9)
-        near = (found.matrices, found.tau)
+        near = (found.factors, found.tau)
         rise = held(at + STEP, near).value - held(at - STEP, near).value
         difference = rise / (2 * STEP)
         assert_allclose(found.slope, difference, atol=DIFFERENCES, rtol=1e-6)
@@ -208,10 +207,10 @@ def test_a_deviation_that_a_correlation_drives_to_zero(at):
     data = type(data)(y, np.ones((n, 1)), (factor,))
     products = products_of(data)
     deviance, _ = minimize(products, starts(products, [np.eye(2)]), False)
-    start = ((deviance.factors[0].matrix,), float(deviance.scale) ** -0.5)
+    start = (deviance.factors, float(deviance.scale) ** -0.5)
     pair = Correlation(0, slice(0, 2), *np.eye(2))
     found = minimize_constrained(products, pair, at, start, False)
-    deviations = np.linalg.norm(found.matrices[0], axis=1)
+    deviations = np.linalg.norm(found.factors[0].matrix, axis=1)
     # the best is no correlation at all: the smaller of the two effects vanishes
     alone = StandardDeviation(0, slice(0, 2), np.eye(2)[1])
     without = minimize_constrained(products, alone, 0.0, start, False)
