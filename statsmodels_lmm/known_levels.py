@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg, sparse
 
-from statsmodels_lmm.core.related_effects import Precision, Relationship
+from statsmodels_lmm.core.level_covariance import Precision, Relationship
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import LevelKeys
 from statsmodels_lmm.relationship.labeled import LabeledMatrix, check_unique, listed
@@ -118,7 +118,10 @@ def known_levels(relationship, relationship_inverse, factors):
         If a matrix or its labels cannot be used; the message names the labels.
     """
     found: dict = {}
-    pairs = (("relationship", relationship), ("relationship_inverse", relationship_inverse))
+    pairs = (
+        ("relationship", relationship),
+        ("relationship_inverse", relationship_inverse),
+    )
     for what, given in pairs:
         if given is None:
             continue
@@ -180,9 +183,12 @@ def _of_frame(what, frame):
     if not frame.columns.equals(labels):
         at = frame.columns.get_indexer(labels)
         if len(frame.columns) != len(labels) or (at < 0).any():
-            absent = labels[at < 0] if (at < 0).any() else frame.columns.difference(labels)
+            absent = (
+                labels[at < 0] if (at < 0).any() else frame.columns.difference(labels)
+            )
             raise DataError(
-                f"rows and columns of the {what} have different labels: {listed(absent)}"
+                f"rows and columns of the {what} have different labels: "
+                + listed(absent)
             )
         frame = frame.iloc[:, at]
     return frame, labels
@@ -210,9 +216,10 @@ def _symmetric(what, matrix, labels):
             pair = worst.row[at], worst.col[at]
         else:
             pair = np.unravel_index(difference.argmax(), difference.shape)
+        one, other = matrix[pair[0], pair[1]], matrix[pair[1], pair[0]]
         raise DataError(
-            f"the {what} is not symmetric: {matrix[pair[0], pair[1]]:.6g} for "
-            f"{listed(labels[list(pair)])}, {matrix[pair[1], pair[0]]:.6g} the other way"
+            f"the {what} is not symmetric: {one:.6g} for "
+            f"{listed(labels[list(pair)])}, {other:.6g} the other way"
         )
     return 0.5 * (matrix + matrix.T)
 
@@ -258,8 +265,12 @@ def _check_definite(what, matrix, labels):
     if lowest >= -DEFINITE * largest:
         return
     weights = np.abs(vectors[:, 0])
-    worst = labels[np.argsort(-weights)[: min(5, (weights > 0.1 * weights.max()).sum())]]
-    text = f"the {what} has an eigenvalue of {lowest:.2g}, most of it in {listed(worst)}"
+    worst = labels[
+        np.argsort(-weights)[: min(5, (weights > 0.1 * weights.max()).sum())]
+    ]
+    text = (
+        f"the {what} has an eigenvalue of {lowest:.2g}, most of it in {listed(worst)}"
+    )
     if lowest < -CLIPPED * largest:
         raise DataError(f"{text}; a covariance matrix has none below zero")
     warn(f"{text}; it is used without its negative part", DataWarning)

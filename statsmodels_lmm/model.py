@@ -261,8 +261,8 @@ class CrossedMixedLM(LikelihoodModel):
             formula = " + ".join([formula, *terms])
         structures = _checked_structures(structures)
         parsed = parse(formula, structures)
-        names = list(dict.fromkeys(t.group for t in parsed.random))
-        known = known_levels(relationship, relationship_inverse, names)
+        groups_named = list(dict.fromkeys(t.group for t in parsed.random))
+        known = known_levels(relationship, relationship_inverse, groups_named)
         data = to_pandas(data)
         if subset is not None:
             rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()

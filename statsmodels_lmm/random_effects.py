@@ -1,13 +1,14 @@
 """Random effects from arrays: groups and columns, or model matrices of their own."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.related_effects import RawEffects
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.structured_factor import covariance_blocks
 from statsmodels_lmm.core.structures import (
     RelativeFactorFunction,
@@ -49,15 +50,16 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     name = name or getattr(groups, "name", None) or "Group"
     groups = np.asarray(groups)
     if groups.ndim != 1:
-        raise DataError(f"groups of {name} have shape {groups.shape}, not one dimension")
+        raise DataError(
+            f"groups of {name} have shape {groups.shape}, not one dimension"
+        )
     if effects is None:
-        effects, own = np.ones((len(groups), 1)), ["Intercept"]
-    else:
-        own = getattr(effects, "columns", None)
-        effects = np.asarray(effects, dtype=float)
-        effects = effects[:, None] if effects.ndim == 1 else effects
-        if own is None:
-            own = [f"z{j + 1}" for j in range(effects.shape[1])]
+        effects = pd.DataFrame({"Intercept": np.ones(len(groups))})
+    own = getattr(effects, "columns", None)
+    effects = np.asarray(effects, dtype=float)
+    effects = effects[:, None] if effects.ndim == 1 else effects
+    if own is None:
+        own = [f"z{j + 1}" for j in range(effects.shape[1])]
     if len(effects) != len(groups):
         raise DataError(f"effects have {len(effects)} rows, groups {len(groups)}")
     names = _checked_names(own if names is None else names, effects.shape[1], name)
@@ -165,7 +167,7 @@ class MatrixTerm:
     name: str
     names: pd.Index
     structure: Structure | str | None
-    matrix: np.ndarray | sparse.csr_array
+    matrix: Any
     effect: str = "sd"
 
     @property
@@ -246,7 +248,9 @@ def _from_tuple(name, value):
     named = {} if name is None else {"name": name}
     if getattr(first, "ndim", 1) == 2:
         if len(rest) > 1:
-            raise DataError("a matrix of random effects is followed by a structure only")
+            raise DataError(
+                "a matrix of random effects is followed by a structure only"
+            )
         return matrix_effects(first, *rest, **named)
     if len(rest) > 2:
         raise DataError("groups are followed by effects and a structure")
@@ -278,9 +282,7 @@ def function_term(
     relationship : dict
         What relates its columns, empty if theta is more than a number.
     """
-    structure = RelativeFactorFunction(
-        function, start, lower, upper, names, derivative, name
-    )
+    structure = RelativeFactorFunction(function, start, lower, upper, names, derivative)
     term = matrix_effects(z, structure, name)
     q = len(term.names)
     root = structure.factor(structure.start, q)

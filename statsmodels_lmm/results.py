@@ -103,7 +103,7 @@ class CrossedMixedLMResults(MixedInference):
         self._relative, self._modes, self._mode_variances, theta = [], [], [], []
         self._factors, self._plan_order = deviance.factors, plan.order
         eigenvalues = []
-        for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
+        for i, back in enumerate(data.to_effects):
             at = where[i]
             relabel, factor = plan.relabel[at], plan.factors[at]
             relative = deviance.factors[at]

@@ -2,7 +2,6 @@
 
 from textwrap import wrap
 
-import numpy as np
 import pandas as pd
 from statsmodels.iolib.summary import Summary, forg
 from statsmodels.iolib.summary2 import Summary as Summary2

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.related_effects import RawEffects
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import (
     ConvergenceWarning,
     DataError,

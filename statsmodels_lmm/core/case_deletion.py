@@ -31,11 +31,8 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.engine import sufficient_statistics
 from statsmodels_lmm.core.grouped_effects import level_sums
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
-from statsmodels_lmm.core.related_effects import (
-    PrecisionEffects,
-    RawEffects,
-    RelatedEffects,
-)
+from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.core.related_effects import RelatedEffects
 from statsmodels_lmm.core.standardize import standardize
 
 MAX_COLUMNS = 3000
@@ -311,9 +308,7 @@ def _evaluate_rest(deviance, data, keep):
         return nothing
     factors = []
     for f in deviance.elimination.products.plan.factors:
-        while isinstance(f, RelatedEffects | PrecisionEffects):
-            f = f.base
-        factors.append(f.subset(keep))
+        factors.append(f.of_user.subset(keep))
     rest = standardize(data.endog[keep], inside, factors)
     if len(rest.kept) < p:
         return nothing

@@ -416,15 +416,9 @@ class StructureParameter(Constraint):
     position: int
     parameter: Parameter
 
-    @property
-    def lower(self):
-        """Lower end of its range."""
-        return self.parameter.lower
-
-    @property
-    def upper(self):
-        """Upper end of its range."""
-        return self.parameter.upper
+    def __post_init__(self):
+        object.__setattr__(self, "lower", self.parameter.lower)
+        object.__setattr__(self, "upper", self.parameter.upper)
 
     @property
     def _is_deviation(self):

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.cross_products import CrossProducts
 from statsmodels_lmm.core.dense import (
     cholesky,

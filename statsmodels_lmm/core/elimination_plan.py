@@ -93,11 +93,6 @@ def _is_diagonal(factor):
     return not isinstance(factor, RelatedEffects) or factor.is_orthogonal
 
 
-def n_user_levels(factor):
-    """Number of levels that a factor has for the user."""
-    return factor.base.n_levels if isinstance(factor, RelatedEffects) else factor.n_levels
-
-
 def plan_elimination(factors, chain_tail=True):
     """
     Find the elimination order of some random-effects factors.
@@ -128,7 +123,7 @@ def plan_elimination(factors, chain_tail=True):
         chain = chain[:1]
     order = chain + [i for i in by_size if i not in chain]
     relabel = _contiguous_children(factors, chain, parents) if chain else []
-    relabel += [np.arange(n_user_levels(factors[i])) for i in order[len(chain) :]]
+    relabel += [np.arange(factors[i].of_user.n_levels) for i in order[len(chain) :]]
     renumbered = tuple(
         f.at(new[f.codes], f.effects) if isinstance(f, GroupedEffects) else f
         for f, new in zip([factors[i] for i in order], relabel)
@@ -146,7 +141,7 @@ def plan_elimination(factors, chain_tail=True):
 
 def _contiguous_children(factors, chain, parents):
     """Renumber the levels of a chain so that siblings are neighbors."""
-    relabel = [np.arange(n_user_levels(factors[chain[-1]]))]
+    relabel = [np.arange(factors[chain[-1]].of_user.n_levels)]
     for child, above in zip(chain[-2::-1], chain[:0:-1]):
         parent = relabel[0][parents[child, above]]
         new = np.empty(factors[child].n_levels, dtype=np.intp)

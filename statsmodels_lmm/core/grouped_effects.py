@@ -1,6 +1,7 @@
 """The rows of one random-effects factor."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -37,8 +38,57 @@ def level_sums(codes, n_levels, left, right):
     return out
 
 
+class CovarianceBlocks:
+    """
+    How the covariance matrix of k effects falls into blocks.
+
+    Attributes
+    ----------
+    blocks : tuple of int
+        Sizes of the diagonal blocks.
+    structures : tuple
+        For each a StructuredBlock, or None if it is unstructured.
+    n_levels, k_effects : int
+        Numbers of levels and of effect columns.
+    """
+
+    @property
+    def n_columns(self: Any):
+        """Number of random effects, l k."""
+        return self.n_levels * self.k_effects
+
+    @property
+    def is_structured(self: Any):
+        """Whether any covariance block has a structure."""
+        return any(s is not None for s in self.structures)
+
+    @property
+    def parameter_counts(self: Any):
+        """Number of covariance parameters of each block."""
+        return [
+            b * (b + 1) // 2 if s is None else s.n_parameters
+            for b, s in zip(self.blocks, self.structures)
+        ]
+
+    @property
+    def n_parameters(self: Any):
+        """Number of covariance parameters."""
+        return sum(self.parameter_counts)
+
+    @property
+    def block_slices(self: Any):
+        """Column slices of the covariance blocks."""
+        ends = np.cumsum(self.blocks)
+        return [slice(e - b, e) for e, b in zip(ends.tolist(), self.blocks)]
+
+    @property
+    def of_user(self: Any):
+        """The effects of the user's levels: these."""
+        return self
+
+
 @dataclass(frozen=True)
-class GroupedEffects:
+class GroupedEffects(CovarianceBlocks):
     """
     Effect columns that vary over the levels of one grouping factor.
 
@@ -70,7 +120,7 @@ class GroupedEffects:
     effects: np.ndarray
     blocks: tuple
     structures: tuple = ()
-    relationship: object = None
+    relationship: Any = None
 
     def __post_init__(self):
         """Blocks are unstructured unless something else is said."""
@@ -81,35 +131,6 @@ class GroupedEffects:
     def k_effects(self):
         """Number of effect columns k."""
         return self.effects.shape[1]
-
-    @property
-    def n_columns(self):
-        """Number of random effects, l k."""
-        return self.n_levels * self.k_effects
-
-    @property
-    def is_structured(self):
-        """Whether any covariance block has a structure."""
-        return any(s is not None for s in self.structures)
-
-    @property
-    def parameter_counts(self):
-        """Number of covariance parameters of each block."""
-        return [
-            b * (b + 1) // 2 if s is None else s.n_parameters
-            for b, s in zip(self.blocks, self.structures)
-        ]
-
-    @property
-    def n_parameters(self):
-        """Number of covariance parameters."""
-        return sum(self.parameter_counts)
-
-    @property
-    def block_slices(self):
-        """Column slices of the covariance blocks."""
-        ends = np.cumsum(self.blocks)
-        return [slice(e - b, e) for e, b in zip(ends.tolist(), self.blocks)]
 
     @property
     def n_rows(self):

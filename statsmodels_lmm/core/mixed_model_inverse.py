@@ -24,11 +24,7 @@ from scipy import sparse
 from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.dense import solve_lower, transpose
 from statsmodels_lmm.core.elimination import times_tail_factor
-from statsmodels_lmm.core.related_effects import (
-    PrecisionEffects,
-    RawEffects,
-    RelatedEffects,
-)
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.sparse_elimination import halves
 
 BATCH_ENTRIES = 4_000_000
@@ -108,11 +104,11 @@ def level_covariances(deviance, at):
     """
     plan = deviance.elimination.products.plan
     own = plan.factors[at]
-    l, k = len(own.root), own.k_effects
+    n_levels, k = len(own.root), own.k_effects
     out = own.left_over[:, None, None] * deviance.factors[at].covariance
     step = max(1, BATCH_ENTRIES // (k * own.n_columns))
-    for start in range(0, l, step):
-        levels = np.arange(start, min(l, start + step))
+    for start in range(0, n_levels, step):
+        levels = np.arange(start, min(n_levels, start + step))
         codes = np.repeat(levels, k)
         zeros = np.zeros(len(codes), dtype=np.intp)
         rows = [
@@ -186,9 +182,7 @@ def _shifted(deviance, fixed, factors):
 
 def _distinct(factors):
     """Rows that differ from all before, and which of them each row equals."""
-    known = PrecisionEffects | RelatedEffects
-    bases = [f.base if isinstance(f, known) else f for f in factors]
-    bases = [f.base if isinstance(f, known) else f for f in bases]
+    bases = [f.of_user for f in factors]
     if any(isinstance(f, RawEffects) for f in bases):
         every = np.arange(factors[0].n_rows)
         return every, every

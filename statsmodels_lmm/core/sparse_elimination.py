@@ -31,12 +31,10 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.elimination_plan import EliminationPlan
-from statsmodels_lmm.core.related_effects import (
-    Precision,
-    PrecisionEffects,
-    RawEffects,
-    related,
-)
+from statsmodels_lmm.core.level_covariance import Precision
+from statsmodels_lmm.core.precision_effects import PrecisionEffects
+from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.core.related_effects import related
 from statsmodels_lmm.core.sparse_cholesky import SparseCholesky, factorize
 from statsmodels_lmm.core.symbolic_cholesky import SymbolicCholesky, analyze
 
@@ -157,9 +155,7 @@ def sparse_products(endog, exog, factors):
     -------
     SparseProducts
     """
-    own = tuple(
-        PrecisionEffects(f if is_sparse(f) else related(f)) for f in factors
-    )
+    own = tuple(PrecisionEffects(f if is_sparse(f) else related(f)) for f in factors)
     each = range(len(own))
     plan = EliminationPlan(
         own,

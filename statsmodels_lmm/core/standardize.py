@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.related_effects import RawEffects, Relationship
+from statsmodels_lmm.core.level_covariance import Relationship
+from statsmodels_lmm.core.raw_effects import RawEffects
 
 RANK_TOLERANCE = 1e-7
 """Share of a column's norm that must remain after the columns before it."""

@@ -71,11 +71,9 @@ class StructuredBlock:
         return len(self.parameters)
 
     def _scaled(self, matrices):
-        return matrices if self.unit is None else matrices / self._units
-
-    @cached_property
-    def _units(self):
-        return np.outer(self.unit, self.unit)
+        if self.unit is None:
+            return matrices
+        return matrices / np.outer(self.unit, self.unit)
 
     def covariance(self, theta):
         """S in standardized units, shape (k, k)."""
@@ -299,7 +297,9 @@ class StructuredPart:
                 out[a] = edge if abs(out[a] - edge) <= SNAP else out[a]
             elif fold.kind != "free" and abs(out[a]) <= SNAP:
                 out[a] = 0.0
-        return self if (out == self.coordinates).all() else replace(self, coordinates=out)
+        return (
+            self if (out == self.coordinates).all() else replace(self, coordinates=out)
+        )
 
     def nothing(self):
         """The block with its deviations at zero."""

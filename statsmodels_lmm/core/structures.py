@@ -199,13 +199,16 @@ def _difference(function, x, ends, step=STEP):
     """
     step = step * max(abs(x), 0.1)
     lower, upper = ends
-    if x - 2 * step >= lower and x + 2 * step <= upper:
-        offsets, weights = (-2, -1, 1, 2), (1 / 12, -2 / 3, 2 / 3, -1 / 12)
-    else:
+    terms = CENTRAL
+    if x - 2 * step < lower or x + 2 * step > upper:
         step = step if x + 4 * step <= upper else -step
-        offsets = (0, 1, 2, 3, 4)
-        weights = (-25 / 12, 4.0, -3.0, 4 / 3, -1 / 4)
-    return sum(w * function(x + o * step) for o, w in zip(offsets, weights)) / step
+        terms = ONE_SIDED
+    return sum(w * function(x + o * step) for o, w in terms.items()) / step
+
+
+CENTRAL = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
+ONE_SIDED = {0: -25 / 12, 1: 4.0, 2: -3.0, 3: 4 / 3, 4: -1 / 4}
+"""Steps and weights of differences of fourth order (Fornberg 1988)."""
 
 
 class Correlated(Structure):
@@ -258,7 +261,8 @@ class Correlated(Structure):
             found = [deviation(name, a) for a, name in enumerate(effects)]
         ends = self.correlation_range(len(effects))
         if ends is not None:
-            found.append(Parameter("rho", *ends, start=0.0, kind="cor"))
+            low, high = ends
+            found.append(Parameter("rho", low, high, 0.0, "cor"))
         return found
 
     def _parts(self, theta, k):
@@ -458,19 +462,21 @@ class RelativeFactorFunction(Structure):
         upper=None,
         names=None,
         derivative=None,
-        name="function",
+        name="theta",
     ):
         self.function, self.slopes, self.name = function, derivative, name
         self.start = np.atleast_1d(np.asarray(start, dtype=float))
         m = len(self.start)
         self.lower = np.broadcast_to(-np.inf if lower is None else lower, m)
         self.upper = np.broadcast_to(np.inf if upper is None else upper, m)
-        self.names = [f"theta{j + 1}" for j in range(m)] if names is None else names
+        self.names = [str(j + 1) for j in range(m)] if names is None else list(names)
 
     def parameters(self, effects):
         """As they were given."""
         columns = zip(self.names, self.lower, self.upper, self.start)
-        return [Parameter(str(n), float(a), float(b), float(s)) for n, a, b, s in columns]
+        return [
+            Parameter(str(n), float(a), float(b), float(s)) for n, a, b, s in columns
+        ]
 
     def factor(self, theta, k):
         """The value of the function as an array."""
@@ -551,12 +557,16 @@ def check_structure(structure, effects):
         )
     size = np.abs(matrix).max()
     if not np.isfinite(matrix).all() or np.abs(matrix - matrix.T).max() > 1e-10 * size:
-        raise ValueError(f"{structure.name} is not a symmetric matrix of numbers at {theta}")
+        raise ValueError(
+            f"{structure.name} is not a symmetric matrix of numbers at {theta}"
+        )
     if k <= CHECKED and np.linalg.eigvalsh(matrix)[0] < -1e-8 * size:
         raise ValueError(f"{structure.name} is not positive semi-definite at {theta}")
     given = structure.derivative(theta, k)
     for a, ends in enumerate(structure.ranges(k)):
-        steps = [_first(structure, theta, k, a, ends, step) for step in (STEP, 0.5 * STEP)]
+        steps = [
+            _first(structure, theta, k, a, ends, step) for step in (STEP, 0.5 * STEP)
+        ]
         size = np.abs(steps[0]).max() + np.abs(steps[1]).max()
         if np.abs(steps[0] - steps[1]).max() > 1e-5 * size:
             raise ValueError(

@@ -10,6 +10,7 @@ from statsmodels_lmm.compat import (
     design_matrices,
 )
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
@@ -56,7 +57,7 @@ class RandomEffects:
         Its l levels, in the order of their codes.
     effect_names : tuple of str
         Names of its k effect columns.
-    grouped : GroupedEffects
+    grouped : GroupedEffects or RawEffects
         Codes, effect columns and covariance blocks.
     columns : tuple of str
         Columns of the data whose observed combinations are the levels; empty
@@ -70,7 +71,7 @@ class RandomEffects:
     name: str
     levels: pd.Index
     effect_names: tuple
-    grouped: GroupedEffects
+    grouped: GroupedEffects | RawEffects
     columns: tuple = ()
     terms: tuple = ()
     keys: tuple = ()

@@ -415,7 +415,9 @@ def _random_terms(piece, text, structures):
 def _without_hom(inner, name, text):
     """A parenthesis without ``, hom = TRUE`` at its end, and what that says."""
     commas = [
-        i for i, (t, d) in enumerate(zip(inner, _depths(inner))) if t.text == "," and d == 1
+        i
+        for i, (t, d) in enumerate(zip(inner, _depths(inner)))
+        if t.text == "," and d == 1
     ]
     if not commas:
         return inner, None

@@ -5,7 +5,7 @@ from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.related_effects import RawEffects
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.standardize import constant_column, independent_columns
 from statsmodels_lmm.core.structures import Correlated, Diagonal
 from statsmodels_lmm.exceptions import DataError

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.compat import design_matrices, to_pandas
-from statsmodels_lmm.core.related_effects import RawEffects
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset
@@ -162,30 +162,23 @@ class RawRows:
     def at(self, factor, relabel, back):
         """The rows in the units of the elimination plan, see `EffectRows`."""
         rows = self.matrix * (float(back[0, 0]) * self.is_taken)
-        return replace(factor, base=replace(factor.base, matrix=rows))
+        return factor.over(replace(factor.of_user, matrix=rows))
 
     def left_over(self, factor):
         """Ones, and the variance that the modes leave out of each row."""
         if not self.is_taken:
             return self.drawn, 0.0
-        left = _forms(self.matrix, factor.base.relationship)
+        left = replace(factor.of_user, matrix=self.matrix).forms()
         explained = np.asarray(self.matrix @ factor.root)
         return self.drawn + 1.0, np.maximum(left - (explained**2).sum(axis=1), 0.0)
 
     def prior_variances(self, grouped):
         """Variances of the rows of Z b over that of b, shape (m,)."""
-        return _forms(self.matrix, grouped.relationship)
+        return replace(grouped, matrix=self.matrix).forms()
 
     def mean(self, modes):
         """Contribution of the conditional modes, shape (m,)."""
         return np.asarray(self.matrix @ modes[:, 0]) * self.is_taken
-
-
-def _forms(rows, relationship):
-    """Forms z'K z of some rows, shape (m,)."""
-    spread = rows if relationship is None else rows @ relationship.matrix
-    both = rows.multiply(spread) if hasattr(rows, "multiply") else rows * spread
-    return np.asarray(both.sum(axis=1)).ravel()
 
 
 def wanted_effects(results, random_effects):

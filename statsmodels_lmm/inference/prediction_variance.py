@@ -41,7 +41,9 @@ def error_variance(results, design, parts):
     data, plan = _standardized(results)
     factors = []
     for at, i in enumerate(plan.order):
-        factors.append(parts[i].at(plan.factors[at], plan.relabel[at], data.to_effects[i]))
+        factors.append(
+            parts[i].at(plan.factors[at], plan.relabel[at], data.to_effects[i])
+        )
     fixed = design[:, data.kept] @ data.to_fixed
     variance = results.scale * error_variances(results.at_optimum, fixed, factors)
     for at, i in enumerate(plan.order):

@@ -282,7 +282,9 @@ def _from_formula(results, fixed=None, random=None):
             rank=model.rank,
             eval_env=dict(model.data.scope),
             structures=model.structures,
-            relationship=_relationships(model, parsed.random if random is None else random),
+            relationship=_relationships(
+                model, parsed.random if random is None else random
+            ),
         )
     # after a refit the frame still has the old response
     return other.with_response(model.endog)

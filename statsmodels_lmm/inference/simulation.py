@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.covariance import lower_blocks
-from statsmodels_lmm.core.related_effects import PrecisionEffects, RelatedEffects
+from statsmodels_lmm.core.related_effects import OfLevels, RelatedEffects
 from statsmodels_lmm.core.simulation import (
     Fixed,
     Gaussian,
@@ -133,13 +133,11 @@ def _independent(results, i, factor, modes):
     data, products = results.model._sufficient_statistics()
     at = products.plan.order.index(i)
     own = products.plan.factors[at]
-    if not isinstance(own, RelatedEffects | PrecisionEffects):
+    if not isinstance(own, OfLevels):
         return factor, modes
     back = data.to_effects[i] * data.response_scale
     modes = results.at_optimum.modes[at] @ back.T
-    if isinstance(own, PrecisionEffects) and isinstance(own.base, RelatedEffects):
-        return replace(own, base=replace(own.base, base=factor)), modes
-    return replace(own, base=factor), modes
+    return own.over(factor), modes
 
 
 def _with_levels(results, rows):

@@ -95,7 +95,7 @@ class VarianceParameters:
                 if structured is None:
                     values = covariance[..., block, block]
                 else:
-                    values = self.structured[..., used : used + count]
+                    values = np.asarray(self.structured)[..., used : used + count]
                     used += count
                 out.append(
                     _Block(effects.name, names, structured, quantities, values, place)

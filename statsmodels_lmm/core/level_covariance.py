@@ -1,0 +1,85 @@
+"""What is known of the covariances among the levels of a factor."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg, sparse
+
+from statsmodels_lmm.core.sparse_cholesky import factorize
+from statsmodels_lmm.core.symbolic_cholesky import analyze
+
+NEGLIGIBLE = 1e-12
+"""Eigenvalues, relative to the largest, that are left out of a root."""
+
+
+@dataclass(frozen=True)
+class Relationship:
+    """
+    A known covariance matrix of the levels.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        K, symmetric and positive semi-definite, shape (l, l).
+    """
+
+    matrix: np.ndarray
+
+    @property
+    def variances(self):
+        """Diagonal of K, shape (l,)."""
+        return np.diagonal(self.matrix)
+
+    def among(self, levels):
+        """The covariances among some of the levels."""
+        return Relationship(self.matrix[np.ix_(levels, levels)])
+
+    @cached_property
+    def root(self):
+        """A root of the whole of K, shape (l, r)."""
+        return symmetric_root(self.matrix)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """
+    A known covariance matrix of the levels, by its inverse.
+
+    Parameters
+    ----------
+    matrix : csc_array
+        K^-1, sparse, symmetric and positive definite, shape (l, l).
+    log_determinant : float, optional
+        log |K^-1|, where it is known.
+    """
+
+    matrix: sparse.csc_array
+    log_determinant: float | None = None
+
+    @cached_property
+    def root(self):
+        """The factor R of K^-1, a SparseCholesky."""
+        return factorize(analyze(self.matrix), self.matrix)
+
+    @cached_property
+    def variances(self):
+        """Diagonal of K, shape (l,)."""
+        return self.root.selected_inverse().diagonal()
+
+    def __getstate__(self):
+        """Pickle without what can be found again."""
+        return {"matrix": self.matrix, "log_determinant": self.log_determinant}
+
+
+def symmetric_root(matrix):
+    """U D^1/2 of a positive semi-definite matrix U D U', shape (l, rank)."""
+    values, vectors = positive_eigh(matrix)
+    return vectors * np.sqrt(values)
+
+
+def positive_eigh(matrix):
+    """Eigenvalues that are not negligible and their eigenvectors."""
+    values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
+    used = values > NEGLIGIBLE * max(values[-1], 0.0)
+    return values[used], vectors[:, used]

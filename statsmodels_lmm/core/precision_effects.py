@@ -1,0 +1,85 @@
+"""Random effects of levels that are related by a sparse precision."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.level_covariance import Precision
+from statsmodels_lmm.core.related_effects import OfLevels
+
+
+@dataclass(frozen=True)
+class PrecisionEffects(OfLevels):
+    """
+    Random effects whose independent levels are never formed.
+
+    They are C' times those of the levels, K = C C' with the factor of a sparse K^-1;
+    C is the identity if the levels are independent.
+
+    Parameters
+    ----------
+    base : GroupedEffects, RawEffects or RelatedEffects
+        The levels.
+    """
+
+    @property
+    def _root(self):
+        known = getattr(self.base, "relationship", None)
+        return known.root if isinstance(known, Precision) else None
+
+    @property
+    def precision(self):
+        """K^-1, sparse, shape (l, l)."""
+        if self._root is None:
+            return sparse.eye_array(self.n_levels, format="csc")
+        return self.base.relationship.matrix
+
+    @property
+    def log_precision(self):
+        """Log-determinant of K^-1."""
+        if self._root is None:
+            return 0.0
+        known = self.base.relationship.log_determinant
+        return self._root.logdet if known is None else known
+
+    @property
+    def n_levels(self):
+        """Number of levels l."""
+        return self.base.n_levels
+
+    def take(self, rows):
+        """The same random effects at some of the rows."""
+        return replace(self, base=self.base.take(rows))
+
+    def level_sums(self, columns):
+        """Z'C for columns C of shape (n, w), level by level, shape (l, k, w)."""
+        return self.base.level_sums(columns)
+
+    def transposed_times(self, rows):
+        """Z'y for rows y of shape (r, n), shape (r, l, k)."""
+        return np.moveaxis(self.base.level_sums(rows.T), -1, 0)
+
+    def indicator(self):
+        """The model matrix Z of the levels."""
+        return self.base.indicator()
+
+    def level_modes(self, modes):
+        """C u: random effects of levels from independent ones, shape (l, k, ...)."""
+        if self._root is None:
+            return modes
+        return self._root.back_solve(modes.reshape(len(modes), -1)).reshape(modes.shape)
+
+    def whitened(self, sums):
+        """C't for sums t over the rows of the levels, shape (l, k, ...)."""
+        if self._root is None:
+            return sums
+        return self._root.half_solve(sums.reshape(len(sums), -1)).reshape(sums.shape)
+
+    def times(self, b):
+        """Z C b for independent random effects of shape (..., l, k), (..., n)."""
+        *batch, levels, k = b.shape
+        flat = np.moveaxis(b.reshape(-1, levels, k), 0, -1)
+        moved = np.moveaxis(self.level_modes(flat), -1, 0)
+        out = [self.base.times(each) for each in moved]
+        return np.array(out).reshape(*batch, self.n_rows)
