@@ -61,7 +61,9 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     if own is None:
         own = [f"z{j + 1}" for j in range(effects.shape[1])]
     if len(effects) != len(groups):
-        raise DataError(f"effects have {len(effects)} rows, groups {len(groups)}")
+        raise DataError(
+            f"the effects by {name} have {len(effects)} rows, the groups {len(groups)}"
+        )
     names = _checked_names(own if names is None else names, effects.shape[1], name)
     return GroupTerm(str(name), names, _structure(structure), groups, effects)
 

@@ -16,6 +16,9 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.elimination import half_forms, times_gram
 from statsmodels_lmm.core.engine import projected_forms
 
+WIDE = 10
+"""Number of effects of a level from which k x k x k x k arrays are avoided."""
+
 MAX_DENSE_COLUMNS = 2500
 """Number of random effects up to which Z'V^-1 Z is formed densely."""
 
@@ -253,7 +256,10 @@ def trace_products(deviance, changes):
     ndarray
         Shape (m, m).
     """
-    if deviance.elimination.products.plan.is_diagonal:
+    plan = deviance.elimination.products.plan
+    if max(f.k_effects for f in plan.factors) > WIDE:
+        return _wide_trace_products(deviance, changes)
+    if plan.is_diagonal:
         pairs = {(0, 0): _single_factor_squares(deviance)}
     else:
         pairs = _dense_squares(deviance)
@@ -263,6 +269,39 @@ def trace_products(deviance, changes):
         block = np.einsum("mbd,nbd->mn", left, changes[j])
         out += block if i == j else block + block.T
     return out
+
+
+def _wide_trace_products(deviance, changes):
+    """The same without squares of K, for levels with many effects."""
+    plan = deviance.elimination.products.plan
+    if not plan.is_diagonal:
+        k0, start, moved = _dense_projection(deviance), 0, []
+        for f, own in zip(plan.factors, changes):
+            rows = k0[:, start : start + f.n_columns]
+            rows = rows.reshape(len(k0), f.n_levels, f.k_effects)
+            moved.append([(rows @ d).reshape(len(k0), -1) for d in own])
+            start += f.n_columns
+        return _traces(np.array([np.hstack(each) for each in zip(*moved)]))
+    factor, own = deviance.elimination.factors[0], changes[0]
+    k0 = factor.inner @ factor.diagonal
+    moved = np.array([k0 @ change for change in own])
+    out = np.einsum("mgab,ngba->mn", moved, moved, optimize=True)
+    if deviance.reml:
+        # K is K_0 less an outer product of y over all levels
+        y = deviance.fixed_scores[0]
+        turned = np.array([change @ y for change in own])
+        flat = [t.reshape(-1, y.shape[-1]) for t in turned]
+        across = np.array([(k0 @ t).reshape(f.shape) for t, f in zip(turned, flat)])
+        out -= 2.0 * np.einsum("mip,nip->mn", across, np.array(flat))
+        inner = np.array([f.T @ y.reshape(f.shape) for f in flat])
+        out += np.einsum("mpq,nqp->mn", inner, inner)
+    return out
+
+
+def _traces(matrices):
+    """Tr(A_a A_b) for pairs of some matrices, shape (m, m)."""
+    flat = matrices.reshape(len(matrices), -1)
+    return flat @ transpose(matrices).reshape(len(matrices), -1).T
 
 
 def _single_factor_squares(deviance):
@@ -280,8 +319,8 @@ def _single_factor_squares(deviance):
     return out
 
 
-def _dense_squares(deviance):
-    """The same for each pair of factors, from the whole matrix K."""
+def _dense_projection(deviance):
+    """The whole matrix K, factors in the order of the plan, shape (q, q)."""
     elimination = deviance.elimination
     plan = elimination.products.plan
     sizes = [f.n_columns for f in plan.factors]
@@ -299,7 +338,14 @@ def _dense_squares(deviance):
         parts = deviance.fixed_scores
         y = np.concatenate([part.reshape(n, p) for part, n in zip(parts, sizes)])
         k0 = k0 - product(y, y.T)
-    out = {}
+    return k0
+
+
+def _dense_squares(deviance):
+    """The same for each pair of factors, from the whole matrix K."""
+    plan = deviance.elimination.products.plan
+    ends = np.cumsum([0] + [f.n_columns for f in plan.factors])
+    k0, out = _dense_projection(deviance), {}
     for i, f in enumerate(plan.factors):
         for j, g in enumerate(plan.factors[: i + 1]):
             block = k0[ends[i] : ends[i + 1], ends[j] : ends[j + 1]]

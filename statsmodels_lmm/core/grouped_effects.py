@@ -25,6 +25,8 @@ def level_sums(codes, n_levels, left, right):
     ndarray
         Shape (l, a, b).
     """
+    if n_levels == 1:
+        return (left.T @ right)[None]
     out = np.empty((n_levels, left.shape[1], right.shape[1]))
     same = left is right
     for a in range(left.shape[1]):

@@ -242,10 +242,15 @@ class StructuredPart:
         return lower_root(self.covariance)
 
     @cached_property
+    def _slopes(self):
+        """Derivatives of S in theta, shape (m, k, k)."""
+        return self.block.derivative(self.theta)
+
+    @cached_property
     def directions(self):
         """Derivatives of S in the coordinates, shape (m, k, k)."""
         _, first, _ = self._unfolded
-        return self.block.derivative(self.theta) * first[:, None, None]
+        return self._slopes * first[:, None, None]
 
     @cached_property
     def _second(self):
@@ -254,8 +259,7 @@ class StructuredPart:
         out = out * np.multiply.outer(first, first)[:, :, None, None]
         each = np.arange(len(theta))
         if second.any():
-            slopes = self.block.derivative(theta) * second[:, None, None]
-            out[each, each] += slopes
+            out[each, each] += self._slopes * second[:, None, None]
         return out
 
     def slope(self, dual):

@@ -128,7 +128,9 @@ class Structure:
 
     def second_derivative(self, theta, k):
         """
-        Second derivatives of S, by default differences of the first ones.
+        Second derivatives of S.
+
+        The default takes differences, of the first derivatives where they are given.
 
         Returns
         -------
@@ -136,6 +138,13 @@ class Structure:
             Shape (m, m, k, k).
         """
         ranges = self.ranges(k)
+        if type(self).derivative is Structure.derivative:
+            inside = all(
+                low <= x - 2 * _step(x) and x + 2 * _step(x) <= high
+                for x, (low, high) in zip(theta, ranges)
+            )
+            if inside and len(theta):
+                return _second_differences(self, theta, k)
         rows = [_second(self, theta, k, a, ranges[a]) for a in range(len(theta))]
         out = _stack(rows, k, 2)
         return 0.5 * (out + out.swapaxes(0, 1))
@@ -180,6 +189,37 @@ def _first(structure, theta, k, a, ends, step=STEP):
     return _difference(at, theta[a], ends, step)
 
 
+def _step(x, step=STEP):
+    """Size of a step at a value."""
+    return step * max(abs(x), 0.1)
+
+
+def _second_differences(structure, theta, k):
+    """Second derivatives of S from its values, of fourth order."""
+    theta, m = np.asarray(theta, dtype=float), len(theta)
+    steps = np.diag([_step(x) for x in theta])
+
+    def at(*moves):
+        return structure.covariance(theta + sum(moves), k)
+
+    middle = structure.covariance(theta, k)
+    out = np.empty((m, m, k, k))
+    for a, h in enumerate(steps):
+        near, far = at(h) + at(-h), at(2 * h) + at(-2 * h)
+        out[a, a] = (16.0 * near - far - 30.0 * middle) / (12.0 * h[a] ** 2)
+        for b, j in enumerate(steps[:a]):
+            each = [
+                at(c * h, c * j)
+                + at(-c * h, -c * j)
+                - at(c * h, -c * j)
+                - at(-c * h, c * j)
+                for c in (1, 2)
+            ]
+            across = (16.0 * each[0] - each[1]) / (48.0 * h[a] * j[b])
+            out[a, b] = out[b, a] = across
+    return out
+
+
 def _second(structure, theta, k, a, ends):
     """Derivatives of all first derivatives in one parameter."""
 
@@ -197,7 +237,7 @@ def _difference(function, x, ends, step=STEP):
 
     Differences of five points, of fourth order also where they lie to one side.
     """
-    step = step * max(abs(x), 0.1)
+    step = _step(x, step)
     lower, upper = ends
     terms = CENTRAL
     if x - 2 * step < lower or x + 2 * step > upper:
