@@ -73,6 +73,11 @@ class Structure:
 
     name = "structure"
 
+    @property
+    def gives_derivative(self):
+        """Whether there is a derivative other than by differences."""
+        return type(self).derivative is not Structure.derivative
+
     def parameters(self, effects):
         """
         The parameters.
@@ -138,7 +143,7 @@ class Structure:
             Shape (m, m, k, k).
         """
         ranges = self.ranges(k)
-        if type(self).derivative is Structure.derivative:
+        if not self.gives_derivative:
             inside = all(
                 low <= x - 2 * _step(x) and x + 2 * _step(x) <= high
                 for x, (low, high) in zip(theta, ranges)
@@ -517,6 +522,11 @@ class RelativeFactorFunction(Structure):
         return [
             Parameter(str(n), float(a), float(b), float(s)) for n, a, b, s in columns
         ]
+
+    @property
+    def gives_derivative(self):
+        """Whether the user gave one."""
+        return self.slopes is not None
 
     def factor(self, theta, k):
         """The value of the function as an array."""
