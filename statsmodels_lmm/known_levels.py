@@ -9,7 +9,12 @@ from scipy import linalg, sparse
 from statsmodels_lmm.core.level_covariance import Precision, Relationship
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import LevelKeys
-from statsmodels_lmm.relationship.labeled import LabeledMatrix, check_unique, listed
+from statsmodels_lmm.relationship.labeled import (
+    LabeledMatrix,
+    check_unique,
+    listed,
+    require_square,
+)
 
 SYMMETRIC = 1e-8
 """Difference of two entries, relative to the largest, that is rounding."""
@@ -227,6 +232,7 @@ def _symmetric(what, matrix, labels):
 def _relationship(name, what, matrix, labels, log_determinant):
     """Known covariances of the levels."""
     if sparse.issparse(matrix):
+        require_square(len(labels), f"the {what}, as a dense matrix")
         matrix = matrix.toarray()
     _check_definite(what, matrix, labels)
     return KnownLevels(name, labels, Relationship(matrix))

@@ -104,7 +104,9 @@ def cross_products(endog, exog, factors):
     }
     if plan.tail:
         tail = _tail_gram(plan.tail, plan.tail_slices)
-        tail_fixed = np.vstack([f.indicator().T @ fixed for f in plan.tail])
+        tail_fixed = np.vstack(
+            [f.level_sums(fixed).reshape(f.n_columns, -1) for f in plan.tail]
+        )
         coupling = tuple(_coupling(f, plan, densely) for f in chain)
     else:
         tail, tail_fixed = np.zeros((0, 0)), np.zeros((0, fixed.shape[1]))
@@ -156,13 +158,16 @@ def _sparse_product(first, second):
 
 def _fill(out, first, second):
     """Write Z_1'Z_2 into an array of zeros."""
-    if isinstance(second, RelatedEffects):
-        out[...] = first.level_sums(second.indicator()).reshape(out.shape)
-    elif isinstance(first, RelatedEffects):
-        out[...] = second.level_sums(first.indicator()).reshape(out.shape[::-1]).T
-    else:
+    if not any(isinstance(f, RelatedEffects) for f in (first, second)):
         block = _sparse_product(first, second)
         out[block.row, block.col] = block.data
+        return
+    block = first.of_user.indicator().T @ second.of_user.indicator()
+    if isinstance(first, RelatedEffects):
+        block = first.independent(block)
+    if isinstance(second, RelatedEffects):
+        block = second.independent(block.T).T
+    out[...] = block
 
 
 def _tail_gram(factors, slices):

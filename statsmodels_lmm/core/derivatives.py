@@ -275,13 +275,14 @@ def _wide_trace_products(deviance, changes):
     """The same without squares of K, for levels with many effects."""
     plan = deviance.elimination.products.plan
     if not plan.is_diagonal:
-        k0, start, moved = _dense_projection(deviance), 0, []
+        k0, start = _dense_projection(deviance), 0
+        columns: list = []
         for f, own in zip(plan.factors, changes):
             rows = k0[:, start : start + f.n_columns]
             rows = rows.reshape(len(k0), f.n_levels, f.k_effects)
-            moved.append([(rows @ d).reshape(len(k0), -1) for d in own])
+            columns.append([(rows @ d).reshape(len(k0), -1) for d in own])
             start += f.n_columns
-        return _traces(np.array([np.hstack(each) for each in zip(*moved)]))
+        return _traces(np.array([np.hstack(each) for each in zip(*columns)]))
     factor, own = deviance.elimination.factors[0], changes[0]
     k0 = factor.inner @ factor.diagonal
     moved = np.array([k0 @ change for change in own])

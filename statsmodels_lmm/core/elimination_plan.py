@@ -90,7 +90,7 @@ def parent_levels(child, parent):
 
 def _is_diagonal(factor):
     """Whether Z'Z of a factor is block-diagonal."""
-    return not isinstance(factor, RelatedEffects) or factor.is_orthogonal
+    return not isinstance(factor, RelatedEffects) or factor.squares is not None
 
 
 def plan_elimination(factors, chain_tail=True):

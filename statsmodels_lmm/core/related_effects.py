@@ -28,6 +28,7 @@ from scipy import linalg
 
 from statsmodels_lmm.core.grouped_effects import CovarianceBlocks
 from statsmodels_lmm.core.level_covariance import positive_eigh, symmetric_root
+from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.raw_effects import RawEffects
 
 
@@ -91,12 +92,13 @@ class RelatedEffects(OfLevels):
         Z, by its rows' levels and effect columns, or as it is.
     root : ndarray
         C, from r independent levels to the l levels of `base`, shape (l, r).
-    is_orthogonal : bool
-        Whether the columns of the model matrix are orthogonal.
+    squares : ndarray, optional
+        Squared lengths of the columns of the model matrix if they are orthogonal,
+        shape (r,).
     """
 
     root: np.ndarray
-    is_orthogonal: bool
+    squares: Any = None
 
     @property
     def n_levels(self):
@@ -121,7 +123,7 @@ class RelatedEffects(OfLevels):
 
     def take(self, rows):
         """The same random effects at some of the rows."""
-        return replace(self, base=self.base.take(rows), is_orthogonal=False)
+        return replace(self, base=self.base.take(rows), squares=None)
 
     def level_sums(self, columns):
         """The model matrix times columns, shape (r, k, w)."""
@@ -129,7 +131,14 @@ class RelatedEffects(OfLevels):
 
     def diagonal_blocks(self):
         """Squared lengths of the columns, if they are orthogonal, (r, 1, 1)."""
-        return (self.indicator() ** 2).sum(axis=0)[:, None, None]
+        return self.squares[:, None, None]
+
+    def independent(self, rows):
+        """(C (x) I)'M for a matrix M with a row for each random effect of `base`."""
+        if self.k_effects == 1:
+            return np.asarray((rows.T @ self.root).T)
+        rows = _dense(rows).reshape(len(self.root), -1)
+        return (self.root.T @ rows).reshape(self.n_columns, -1)
 
     def times(self, b):
         """Z b for independent random effects of shape (..., r, k), (..., n)."""
@@ -170,17 +179,28 @@ def related(factor):
     if factor.relationship is None:
         return factor
     matrix = factor.relationship.matrix
+    _check_memory(len(matrix), factor.k_effects)
     seen = np.flatnonzero(np.bincount(factor.codes, minlength=factor.n_levels))
     among = matrix[np.ix_(seen, seen)]
     if factor.k_effects > 1:
         own = symmetric_root(among)
-        return RelatedEffects(factor, _extended(matrix, seen, own), False)
+        return RelatedEffects(factor, _extended(matrix, seen, own))
     squares = factor.diagonal_blocks()[seen, 0, 0]
     inside = squares > 0.0
     seen, weights = seen[inside], np.sqrt(squares[inside])
     among = matrix[np.ix_(seen, seen)]
-    root = symmetric_root(among * np.outer(weights, weights)) / weights[:, None]
-    return RelatedEffects(factor, _extended(matrix, seen, root), True)
+    values, vectors = positive_eigh(among * np.outer(weights, weights))
+    root = vectors * np.sqrt(values) / weights[:, None]
+    return RelatedEffects(factor, _extended(matrix, seen, root), values)
+
+
+def _check_memory(n_levels, k_effects):
+    """Refuse related levels whose dense matrices do not fit."""
+    require_memory(
+        8 * (4 * n_levels**2 + (k_effects > 1) * 6 * (n_levels * k_effects) ** 2),
+        f"{n_levels:,} related levels need dense matrices",
+        "A sparse inverse, relationship_inverse=, needs less",
+    )
 
 
 def _extended(matrix, seen, root):
@@ -204,11 +224,11 @@ def _rotated_columns(factor):
         gram = _dense(spread @ z.T)
         values, vectors = positive_eigh(gram)
         root = _dense(spread).T @ (vectors / np.sqrt(values))
-        return RelatedEffects(factor, root, True)
+        return RelatedEffects(factor, root, values)
     root = np.eye(columns) if known is None else known.root
     gram = _dense(z.T @ z)
     values, vectors = positive_eigh(root.T @ gram @ root)
-    return RelatedEffects(factor, root @ vectors, True)
+    return RelatedEffects(factor, root @ vectors, values)
 
 
 def _dense(matrix):

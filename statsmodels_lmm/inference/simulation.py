@@ -172,7 +172,7 @@ def _new_part(results, rows, conditional):
                 effects.append(Fixed(modes))
             else:
                 among = own.relationship.root
-                factors.append(RelatedEffects(old, among, False))
+                factors.append(RelatedEffects(old, among))
                 effects.append(Gaussian(among.shape[1], root))
         unrelated = replace(own, relationship=None, n_levels=len(levels))
         factors.append(unrelated.at(codes, drawn))

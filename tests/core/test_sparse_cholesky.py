@@ -226,9 +226,9 @@ def test_the_batches_are_of_all_kinds():
     assert any(k > 1 and m == 1 for k, m, r in shapes)
     assert any(k > 1 and m > 1 for k, m, r in shapes)
     assert any(k == 1 and m > LONG for k, m, r in shapes)
-    # two blocks linked to a third, too large to be merged with it
-    blocks = np.kron([[1, 0], [0, 1]], np.ones((150, 150)))
-    pattern = np.block([[blocks, np.ones((300, 70))], [np.ones((70, 370))]])
+    # of three blocks linked to a fourth, one is eliminated together with it
+    blocks = np.kron(np.eye(3), np.ones((150, 150)))
+    pattern = np.block([[blocks, np.ones((450, 70))], [np.ones((70, 520))]])
     matrix = dominant(sparse.coo_array(pattern))
     assert any(k > 1 and r >= LONG for k, m, r in shapes_of(matrix))
     factor = factorize(analyze(matrix), matrix)
