@@ -9,12 +9,9 @@ from scipy import sparse
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.core.structure_checks import check_structure
 from statsmodels_lmm.core.structured_factor import covariance_blocks
-from statsmodels_lmm.core.structures import (
-    RelativeFactorFunction,
-    Structure,
-    check_structure,
-)
+from statsmodels_lmm.core.structures import RelativeFactorFunction, Structure
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import RandomEffects, group_levels
 from statsmodels_lmm.formula.parser import STRUCTURES

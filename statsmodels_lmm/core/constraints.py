@@ -16,7 +16,8 @@ from scipy.linalg import block_diag, solve_triangular
 
 from statsmodels_lmm.core.covariance import RelativeFactor, full_factor
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.structured_factor import StructuredFactor, StructuredPart
+from statsmodels_lmm.core.structured_block import StructuredPart
+from statsmodels_lmm.core.structured_factor import StructuredFactor
 from statsmodels_lmm.core.structures import Parameter
 
 NEGLIGIBLE = 1e-13

@@ -6,6 +6,7 @@ levels at once in a fill-reducing order. Nothing else in the core asks which it 
 """
 
 from statsmodels_lmm.core import elimination as by_blocks
+from statsmodels_lmm.core import row_forms
 from statsmodels_lmm.core import selected_inverse as inverse_by_blocks
 from statsmodels_lmm.core import sparse_elimination as by_order
 from statsmodels_lmm.core.cross_products import cross_products
@@ -77,6 +78,16 @@ def projected_forms(elimination, columns):
         Shapes (..., m, m) and (..., p, m).
     """
     return _of(elimination, by_order, by_blocks).projected_forms(elimination, columns)
+
+
+def halves(elimination, factors):
+    """Pairs of rows whose products are quadratic forms, see `row_forms.halves`."""
+    return _of(elimination, by_order, row_forms).halves(elimination, factors)
+
+
+def row_width(elimination):
+    """Numbers that a row takes while its form is found."""
+    return _of(elimination, by_order, row_forms).row_width(elimination)
 
 
 def _of(elimination, sparsely, blockwise):

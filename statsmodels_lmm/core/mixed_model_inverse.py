@@ -21,11 +21,10 @@ selection model. Biometrics 31, 423-447.
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.dense import solve_lower, transpose
-from statsmodels_lmm.core.elimination import times_tail_factor
+from statsmodels_lmm.core.engine import halves, row_width
 from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.sparse_elimination import halves
+from statsmodels_lmm.core.row_forms import as_array
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
@@ -51,7 +50,7 @@ def error_variances(deviance, fixed, factors):
         Shape (m,).
     """
     elimination = deviance.elimination
-    if elimination.products.plan.tail or elimination.products.plan.is_sparse:
+    if row_width(elimination):
         # each row costs a triangular solve
         first, each = _distinct(factors)
         forms = _forms(elimination, [f.take(first) for f in factors])[each]
@@ -80,7 +79,7 @@ def error_covariance(deviance, fixed, factors):
     """
     shifted = _shifted(deviance, fixed, factors)
     out = shifted @ shifted.T
-    for left, right in _halves(deviance.elimination, factors):
+    for left, right in halves(deviance.elimination, factors):
         form = left @ right.T
         out += form.toarray() if sparse.issparse(form) else form
     return 0.5 * (out + out.T)
@@ -117,53 +116,19 @@ def level_covariances(deviance, at):
             else f.at(zeros, np.zeros((len(codes), f.k_effects)))
             for f in plan.factors
         ]
-        for left, right in _halves(deviance.elimination, rows):
-            blocks = [_as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
+        for left, right in halves(deviance.elimination, rows):
+            blocks = [as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
             out[levels] += blocks[0] @ transpose(blocks[1])
     return out
-
-
-def _as_array(rows):
-    return rows.toarray() if sparse.issparse(rows) else rows
-
-
-def _halves(elimination, factors):
-    """Pairs of rows B, D, sparse or not, such that z'M z is the sum of B D'."""
-    products = elimination.products
-    plan = products.plan
-    if plan.is_sparse:
-        yield from halves(elimination, factors)
-        return
-    rows = [f.indicator() for f in factors]
-    chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
-    remaining = np.hstack([_as_array(r) for r in tail]) if plan.tail else None
-    for i, factor in enumerate(elimination.factors):
-        weighted = chain[i] @ _block_matrix(
-            factor.covariance, np.arange(len(factor.covariance)), len(factor.covariance)
-        )
-        yield chain[i], weighted
-        for j, block in factor.nested.items():
-            above = plan.factors[j].n_levels
-            link = _block_matrix(block, plan.parents[i, j], above)
-            chain[j] = sparse.csr_array(chain[j] - weighted @ link)
-        if remaining is not None:
-            remaining -= _times_coupling(weighted, factor.coupling)
-    if remaining is not None:
-        transposed = [transpose(f) for f in elimination.tail_factors]
-        scaled = times_tail_factor(products, transposed, remaining.T)
-        half = solve_lower(elimination.tail_cholesky, scaled).T
-        yield half, half
 
 
 def _forms(elimination, factors):
     """The form z'M z of each row, shape (m,)."""
     out = np.zeros(factors[0].n_rows)
-    plan = elimination.products.plan
-    width = sum(f.n_columns for f in plan.factors) if plan.is_sparse else plan.n_tail
-    step = max(1, BATCH_ENTRIES // max(1, width))
+    step = max(1, BATCH_ENTRIES // max(1, row_width(elimination)))
     for start in range(0, len(out), step):
         part = slice(start, start + step)
-        for left, right in _halves(elimination, [f.take(part) for f in factors]):
+        for left, right in halves(elimination, [f.take(part) for f in factors]):
             both = left.multiply(right) if sparse.issparse(left) else left * right
             out[part] += both.sum(axis=1)
     return out
@@ -189,18 +154,3 @@ def _distinct(factors):
     keys = np.column_stack([c for f in bases for c in (f.codes, f.effects)])
     _, first, each = np.unique(keys, axis=0, return_index=True, return_inverse=True)
     return first, each.ravel()
-
-
-def _block_matrix(blocks, columns, n_columns):
-    """Blocks of shape (l, a, b), one in each block row, as a sparse matrix."""
-    n, a, b = blocks.shape
-    return sparse.bsr_array(
-        (blocks, columns, np.arange(n + 1)), shape=(n * a, n_columns * b)
-    ).tocsr()
-
-
-def _times_coupling(rows, coupling):
-    """Sparse rows times a coupling, as an array."""
-    if isinstance(coupling, SparseCoupling):
-        return (rows @ coupling.matrix).toarray()
-    return rows @ coupling.values.reshape(rows.shape[1], -1)

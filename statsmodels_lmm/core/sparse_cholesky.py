@@ -7,15 +7,15 @@ a supernode J with rows R below it has a dense front
     F = [F_JJ .; F_RJ F_RR],    L_JJ L_JJ' = F_JJ,    L_RJ = F_RJ L_JJ'^-1,
 
 in which the entries of the matrix are gathered, and F_RR - L_RJ L_RJ' is added to the
-front of its parent in the elimination tree. The inverse Z comes down the tree,
-with Z_RR a part of the front of the parent and Y = L_RJ L_JJ^-1 (Takahashi, Fagan and
-Chin 1973),
+front of its parent in the elimination tree. The inverse Z comes down the tree
+(Takahashi, Fagan and Chin 1973). Z_RR is a part of the parent's, and with
+Y = L_RJ L_JJ^-1,
 
     Z_RJ = -Z_RR Y,    Z_JJ = (L_JJ L_JJ')^-1 - Y'Z_RJ.
 
 In a pedigree nearly all fronts are tiny and the last ones large: those of one shape and
-height are one batch for NumPy, a front alone in its batch goes to LAPACK. SuperLU is as
-fast to factorize, but keeps its factor to itself, and so the inverse.
+height are one batch for NumPy, a front alone in its batch goes to LAPACK. SuperLU, which
+SciPy has, is not faster, and from it the inverse would be as much work again.
 """
 
 from dataclasses import dataclass
@@ -242,10 +242,9 @@ def _solve_lower(roots, right):
         return np.array([solve_lower(*each) for each in zip(roots, right)])
     out = np.empty(right.shape)
     for i in range(m):
-        known = _times(roots[:, i : i + 1, :i], out[:, :i]) if i else 0.0
-        out[:, i : i + 1] = (right[:, i : i + 1] - known) / roots[
-            :, i : i + 1, i : i + 1
-        ]
+        row = slice(i, i + 1)
+        known = _times(roots[:, row, :i], out[:, :i]) if i else 0.0
+        out[:, row] = (right[:, row] - known) / roots[:, row, row]
     return out
 
 

@@ -383,6 +383,11 @@ def projected_forms(elimination, columns):
     return own, elimination.fixed[:, :p].T @ flat - forms[m:]
 
 
+def row_width(elimination):
+    """Numbers that a row takes while its form is found."""
+    return elimination.products.matrix.shape[0]
+
+
 def halves(elimination, factors):
     """Rows B such that the forms z'M z of some rows z are those of B, (B, B)."""
     rows = sparse.hstack([sparse.csr_array(f.indicator()) for f in factors])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.covariance import SINGULAR, lower_root
+from statsmodels_lmm.core.differences import gradient, hessian, is_inside
 
 
 @dataclass(frozen=True)
@@ -120,16 +121,16 @@ class Structure:
         """
         Derivatives of S in the parameters.
 
-        The default takes central differences at two steps and extrapolates.
+        The default takes differences.
 
         Returns
         -------
         ndarray
             Shape (m, k, k).
         """
-        ranges = self.ranges(k)
-        each = range(len(theta))
-        return _stack([_first(self, theta, k, a, ranges[a]) for a in each], k, 1)
+        if not len(theta):
+            return np.zeros((0, k, k))
+        return gradient(lambda t: self.covariance(t, k), theta, self.ranges(k))
 
     def second_derivative(self, theta, k):
         """
@@ -142,16 +143,12 @@ class Structure:
         ndarray
             Shape (m, m, k, k).
         """
+        if not len(theta):
+            return np.zeros((0, 0, k, k))
         ranges = self.ranges(k)
-        if not self.gives_derivative:
-            inside = all(
-                low <= x - 2 * _step(x) and x + 2 * _step(x) <= high
-                for x, (low, high) in zip(theta, ranges)
-            )
-            if inside and len(theta):
-                return _second_differences(self, theta, k)
-        rows = [_second(self, theta, k, a, ranges[a]) for a in range(len(theta))]
-        out = _stack(rows, k, 2)
+        if not self.gives_derivative and is_inside(theta, ranges):
+            return hessian(lambda t: self.covariance(t, k), theta)
+        out = gradient(lambda t: self.derivative(t, k), theta, ranges)
         return 0.5 * (out + out.swapaxes(0, 1))
 
     def ranges(self, k):
@@ -170,90 +167,6 @@ class Structure:
 
     def __str__(self):
         return self.name
-
-
-def _stack(parts, k, n_axes):
-    return np.array(parts) if parts else np.zeros((0,) * n_axes + (k, k))
-
-
-CHECKED = 500
-"""Number of effects up to which a matrix given by a user is checked for its sign."""
-
-STEP = 2e-3
-"""Relative step of differences, of which the error of fourth order remains."""
-
-
-def _first(structure, theta, k, a, ends, step=STEP):
-    """Derivative of S in one parameter, inside its range, from five values."""
-
-    def at(x):
-        moved = np.array(theta, dtype=float)
-        moved[a] = x
-        return structure.covariance(moved, k)
-
-    return _difference(at, theta[a], ends, step)
-
-
-def _step(x, step=STEP):
-    """Size of a step at a value."""
-    return step * max(abs(x), 0.1)
-
-
-def _second_differences(structure, theta, k):
-    """Second derivatives of S from its values, of fourth order."""
-    theta, m = np.asarray(theta, dtype=float), len(theta)
-    steps = np.diag([_step(x) for x in theta])
-
-    def at(*moves):
-        return structure.covariance(theta + sum(moves), k)
-
-    middle = structure.covariance(theta, k)
-    out = np.empty((m, m, k, k))
-    for a, h in enumerate(steps):
-        near, far = at(h) + at(-h), at(2 * h) + at(-2 * h)
-        out[a, a] = (16.0 * near - far - 30.0 * middle) / (12.0 * h[a] ** 2)
-        for b, j in enumerate(steps[:a]):
-            each = [
-                at(c * h, c * j)
-                + at(-c * h, -c * j)
-                - at(c * h, -c * j)
-                - at(-c * h, c * j)
-                for c in (1, 2)
-            ]
-            across = (16.0 * each[0] - each[1]) / (48.0 * h[a] * j[b])
-            out[a, b] = out[b, a] = across
-    return out
-
-
-def _second(structure, theta, k, a, ends):
-    """Derivatives of all first derivatives in one parameter."""
-
-    def at(x):
-        moved = np.array(theta, dtype=float)
-        moved[a] = x
-        return structure.derivative(moved, k)
-
-    return _difference(at, theta[a], ends)
-
-
-def _difference(function, x, ends, step=STEP):
-    """
-    Derivative of a function of one variable that is defined between two ends.
-
-    Differences of five points, of fourth order also where they lie to one side.
-    """
-    step = _step(x, step)
-    lower, upper = ends
-    terms = CENTRAL
-    if x - 2 * step < lower or x + 2 * step > upper:
-        step = step if x + 4 * step <= upper else -step
-        terms = ONE_SIDED
-    return sum(w * function(x + o * step) for o, w in terms.items()) / step
-
-
-CENTRAL = {-2: 1 / 12, -1: -2 / 3, 1: 2 / 3, 2: -1 / 12}
-ONE_SIDED = {0: -25 / 12, 1: 4.0, 2: -3.0, 3: 4 / 3, 4: -1 / 4}
-"""Steps and weights of differences of fourth order (Fornberg 1988)."""
 
 
 class Correlated(Structure):
@@ -571,60 +484,3 @@ def structure_named(name, hom=None):
         "cs": CompoundSymmetry,
         "ar1": AutoRegressive,
     }[name](name == "ar1" if hom is None else bool(hom))
-
-
-def check_structure(structure, effects):
-    """
-    Refuse a structure that a fit could not use.
-
-    Parameters
-    ----------
-    structure : Structure
-        The structure.
-    effects : sequence of str
-        Names of the effects.
-
-    Raises
-    ------
-    ValueError
-        If it gives no finite, symmetric, positive semi-definite matrix at its start,
-        or derivatives that its differences contradict.
-    """
-    k, parameters = len(effects), structure.parameters(effects)
-    theta = np.array([p.initial for p in parameters])
-    for p in parameters:
-        if not p.lower <= p.initial <= p.upper:
-            raise ValueError(
-                f"{structure.name}: {p.name} starts at {p.initial}, outside of "
-                f"[{p.lower}, {p.upper}]"
-            )
-        if p.lower == p.upper:
-            raise ValueError(f"{structure.name}: the range of {p.name} is empty")
-    matrix = np.asarray(structure.covariance(theta, k))
-    if matrix.shape != (k, k):
-        raise ValueError(
-            f"{structure.name} gives a matrix of shape {matrix.shape} for {k} effects"
-        )
-    size = np.abs(matrix).max()
-    if not np.isfinite(matrix).all() or np.abs(matrix - matrix.T).max() > 1e-10 * size:
-        raise ValueError(
-            f"{structure.name} is not a symmetric matrix of numbers at {theta}"
-        )
-    if k <= CHECKED and np.linalg.eigvalsh(matrix)[0] < -1e-8 * size:
-        raise ValueError(f"{structure.name} is not positive semi-definite at {theta}")
-    given = structure.derivative(theta, k)
-    for a, ends in enumerate(structure.ranges(k)):
-        steps = [
-            _first(structure, theta, k, a, ends, step) for step in (STEP, 0.5 * STEP)
-        ]
-        size = np.abs(steps[0]).max() + np.abs(steps[1]).max()
-        if np.abs(steps[0] - steps[1]).max() > 1e-5 * size:
-            raise ValueError(
-                f"{structure.name} is not smooth in {parameters[a].name}: differences "
-                "at two steps disagree"
-            )
-        if np.abs(given[a] - steps[1]).max() > 1e-4 * max(size, 1e-300):
-            raise ValueError(
-                f"the derivative of {structure.name} in {parameters[a].name} is not "
-                "that of its covariance"
-            )

@@ -278,10 +278,10 @@ def analyze(pattern):
 
 
 def _check_memory(n, m, r):
-    """Refuse fronts that do not fit twice, once factorized and once inverted."""
+    """Refuse a factor that does not fit along with the fronts, the largest thrice."""
     width = m + r
     require_memory(
-        8 * int((2 * width**2 + m * width).sum()),
+        8 * int((width**2 + m * width).sum() + 2 * width.max() ** 2),
         f"the Cholesky factor of a sparse matrix with {n:,} rows fills in to "
         f"{int((m * (m + 1) // 2 + m * r).sum()):,} numbers",
         "A pedigree with fewer parents, or fewer crossed effects, fills in less",

@@ -18,7 +18,7 @@ from statsmodels_lmm.core.derivatives import (
     projected_products,
     trace_products,
 )
-from statsmodels_lmm.core.structured_factor import StructuredPart
+from statsmodels_lmm.core.structured_block import StructuredPart
 
 FLAT = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
