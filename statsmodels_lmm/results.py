@@ -463,6 +463,7 @@ class CrossedMixedLMResults(MixedInference):
         random_effects=False,
         new_levels="error",
         offset=None,
+        random=None,
     ):
         """
         Predict the response.
@@ -483,13 +484,18 @@ class CrossedMixedLMResults(MixedInference):
             NaN.
         offset : array_like, optional
             Offset of the new rows, in addition to ``offset(...)`` in the formula.
+        random : dict or sequence, optional
+            For a model without a formula the groups, effects or matrices of the new
+            rows, as the ``random`` of `CrossedMixedLM`, by the names of the factors.
 
         Returns
         -------
         Series or ndarray
             Rows with missing values are NaN.
         """
-        return predict(self, exog, transform, random_effects, new_levels, offset)
+        return predict(
+            self, exog, transform, random_effects, new_levels, offset, random
+        )
 
     # tables ----------------------------------------------------------------
 

@@ -14,8 +14,8 @@ Y = L_RJ L_JJ^-1,
     Z_RJ = -Z_RR Y,    Z_JJ = (L_JJ L_JJ')^-1 - Y'Z_RJ.
 
 In a pedigree nearly all fronts are tiny and the last ones large: those of one shape and
-height are one batch for NumPy, a front alone in its batch goes to LAPACK. SuperLU, which
-SciPy has, is not faster, and from it the inverse would be as much work again.
+height are one batch for NumPy, a front alone in its batch goes to LAPACK. SuperLU, in
+SciPy, is not faster, and from its factor the inverse would be as much work again.
 """
 
 from dataclasses import dataclass

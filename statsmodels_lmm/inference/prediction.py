@@ -104,7 +104,7 @@ class MixedPredictionResults(PredictionResultsBase):
         return pd.DataFrame(columns, index=self.row_labels)
 
 
-def predict(results, exog, transform, random_effects, new_levels, offset):
+def predict(results, exog, transform, random_effects, new_levels, offset, random=None):
     """
     Predict the response, see `CrossedMixedLMResults.predict`.
 
@@ -122,6 +122,8 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
         What unseen levels contribute.
     offset : array_like or None
         Offset of the new rows.
+    random : dict or sequence, optional
+        Groups or matrices of the new rows.
 
     Returns
     -------
@@ -130,7 +132,7 @@ def predict(results, exog, transform, random_effects, new_levels, offset):
     _check_choice("new_levels", new_levels, ("error", "population", "nan"))
     wanted = wanted_effects(results, random_effects)
     used = [e for e, take in zip(results.model.random, wanted) if take.any()]
-    rows = new_rows(results, exog, transform, used, offset)
+    rows = new_rows(results, exog, transform, used, offset, random=random)
     mean = rows.fixed_part(results.params)
     for effects, modes, take in zip(results.model.random, results._modes, wanted):
         if take.any():
@@ -152,6 +154,7 @@ def get_prediction(
     interval="confidence",
     weights=None,
     df_method=None,
+    random=None,
 ):
     r"""
     Predict with standard errors and intervals.
@@ -198,6 +201,9 @@ def get_prediction(
         freedom, or with those of each row. The last two are for confidence
         intervals of the fixed part; Kenward and Roger's has its own covariance.
         Default is what the results have, where it can be.
+    random : dict or sequence, optional
+        For a model without a formula the groups, effects or matrices of the new rows,
+        as the ``random`` of `CrossedMixedLM`, by the names of the factors.
 
     Returns
     -------
@@ -240,6 +246,7 @@ def get_prediction(
         [effects for effects, take in factors if take.any()],
         offset,
         [effects for effects, take in factors if new_observation and not take.any()],
+        random,
     )
     parts = [
         effect_rows(results, effects, rows, take, new_levels)

@@ -1,6 +1,6 @@
 """The rows to predict: their design, levels and effect columns."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,8 @@ from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset
 from statsmodels_lmm.formula.frame import columns_in, find_column
 from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
+from statsmodels_lmm.inference.terms import has_formula
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Rows:
         New data of the complete rows; None for the data of the model.
     data : DataFrame or None
         New data as given; None for the data of the model and for a design.
+    random : dict or None
+        Random effects of the rows of a design, by factor, see `array_rows`.
     """
 
     design: np.ndarray
@@ -41,6 +45,7 @@ class Rows:
     labels: object
     frame: pd.DataFrame | None
     data: pd.DataFrame | None = None
+    random: dict | None = None
 
     def fixed_part(self, params):
         """Linear predictor without random effects, NaN in incomplete rows."""
@@ -133,54 +138,6 @@ class EffectRows:
         return part
 
 
-@dataclass(frozen=True)
-class RawRows:
-    """
-    A factor with a model matrix of its own at the complete rows, as `EffectRows`.
-
-    Parameters
-    ----------
-    matrix : ndarray or sparse array
-        Z of the rows, shape (m, l).
-    is_taken : bool
-        Whether it is predicted by the conditional modes.
-    """
-
-    matrix: np.ndarray
-    is_taken: bool
-
-    @property
-    def drawn(self):
-        """No random effect is new, shape (m, 1)."""
-        return np.zeros((self.matrix.shape[0], 1))
-
-    @property
-    def left_out(self):
-        """One where the modes are left out, shape (m, 1)."""
-        return self.drawn + (not self.is_taken)
-
-    def at(self, factor, relabel, back):
-        """The rows in the units of the elimination plan, see `EffectRows`."""
-        rows = self.matrix * (float(back[0, 0]) * self.is_taken)
-        return factor.over(replace(factor.of_user, matrix=rows))
-
-    def left_over(self, factor):
-        """Ones, and the variance that the modes leave out of each row."""
-        if not self.is_taken:
-            return self.drawn, 0.0
-        left = replace(factor.of_user, matrix=self.matrix).forms()
-        explained = np.asarray(self.matrix @ factor.root)
-        return self.drawn + 1.0, np.maximum(left - (explained**2).sum(axis=1), 0.0)
-
-    def prior_variances(self, grouped):
-        """Variances of the rows of Z b over that of b, shape (m,)."""
-        return replace(grouped, matrix=self.matrix).forms()
-
-    def mean(self, modes):
-        """Contribution of the conditional modes, shape (m,)."""
-        return np.asarray(self.matrix @ modes[:, 0]) * self.is_taken
-
-
 def wanted_effects(results, random_effects):
     """
     For each factor, which of its effect columns to predict with.
@@ -235,7 +192,7 @@ def _key(term):
     return term.effect_terms, frozenset(term.grouping)
 
 
-def new_rows(results, exog, transform, used, offset, drawn=()):
+def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
     """
     The rows to predict, see `CrossedMixedLMResults.predict`.
 
@@ -253,12 +210,20 @@ def new_rows(results, exog, transform, used, offset, drawn=()):
         Offset of the rows besides that of the formula.
     drawn : list of RandomEffects, optional
         The factors of which only the effect columns are wanted.
+    random : dict or sequence, optional
+        Random effects of the rows of a design, see `array_rows.new_terms`.
 
     Returns
     -------
     Rows
     """
     model, frame, total, data = results.model, None, None, None
+    terms_of_rows = None
+    if random is not None and (exog is None or has_formula(model)):
+        raise ValueError(
+            "random is for new rows of a model without a formula; a formula finds the "
+            "groups in the new data"
+        )
     if exog is None:
         if model.exog is None:
             raise DataError("the data of the model were removed; give exog")
@@ -266,16 +231,15 @@ def new_rows(results, exog, transform, used, offset, drawn=()):
         complete = np.ones(len(design), dtype=bool)
         total = model.offset if offset is None else model.formula_offset
     elif getattr(model, "_parsed", None) is None or not transform:
-        if used or drawn:
-            raise ValueError(
-                "random effects at new rows need a model from a formula and its data"
-            )
         design = np.asarray(exog, dtype=float)
         labels = exog.index if isinstance(exog, pd.DataFrame | pd.Series) else None
         if design.ndim == 1:
             design = design[:, None] if len(results.params) == 1 else design[None, :]
             labels = None
         complete = np.ones(len(design), dtype=bool)
+        if used or drawn:
+            names = [e.name for e in (*used, *drawn)]
+            terms_of_rows = new_terms(random, names, len(design))
     else:
         is_row = isinstance(exog, pd.Series)
         data = exog.to_frame().T.infer_objects() if is_row else to_pandas(exog)
@@ -294,7 +258,7 @@ def new_rows(results, exog, transform, used, offset, drawn=()):
                 f"offset has shape {offset.shape}, the data have {len(complete)} rows"
             )
         total = offset if total is None else total + offset
-    return Rows(design, total, complete, labels, frame, data)
+    return Rows(design, total, complete, labels, frame, data, terms_of_rows)
 
 
 def new_frame(results, data, terms, only_effects=()):
@@ -386,6 +350,17 @@ def effect_rows(results, effects, rows, take, new_levels):
     DataError
         If there are unseen levels and `new_levels` is "error".
     """
+    if rows.random is not None:
+        grouped, codes = term_rows(effects, rows.random[effects.name])
+        unseen = effects.name if (codes == -1).any() else None
+        if unseen and take.any() and new_levels == "error":
+            raise DataError(
+                f"new levels of {unseen}; new_levels='population' predicts them by the "
+                "fixed effects, 'nan' gives NaN"
+            )
+        if isinstance(grouped, RawEffects):
+            return RawRows(grouped.matrix, bool(take.all()))
+        return EffectRows(codes, grouped.effects, take, new_levels)
     if rows.frame is None:
         if isinstance(effects.grouped, RawEffects):
             return RawRows(effects.grouped.matrix, bool(take.all()))

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
+from statsmodels_lmm.core.structure_checks import check_structure
 from statsmodels_lmm.core.structures import (
     AutoRegressive,
     CompoundSymmetry,
@@ -14,7 +15,6 @@ from statsmodels_lmm.core.structures import (
     Parameter,
     RelativeFactorFunction,
     Structure,
-    check_structure,
     deviation,
     structure_named,
 )
