@@ -270,6 +270,8 @@ class CrossedMixedLMResults(MixedInference):
                 for at, q in enumerate(quantities):
                     if structured is not None:
                         value = own[at] * (sigma if q.kind == "sd" else 1.0)
+                        if q.kind != "sd" and structured.without_variance(own):
+                            value = np.nan
                         variance = value**2 if q.kind == "sd" else np.nan
                     elif q.kind == "sd":
                         variance, value = part[q.first, q.first], sd[q.first]

@@ -343,8 +343,11 @@ def eliminate(products, chain_factors, tail_factors):
 def _level_gram(left, right):
     """Sum over levels and effects of left' right, shape (..., a, b)."""
     batch = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
+    rows = batch[-2] * batch[-1]
     flat = [
-        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(*batch[:-2], -1, m.shape[-1])
+        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(
+            *batch[:-2], rows, m.shape[-1]
+        )
         for m in (left, right)
     ]
     return product(transpose(flat[0]), flat[1])

@@ -106,6 +106,11 @@ class StructuredBlock:
         """Number of parameters m."""
         return len(self.parameters)
 
+    def without_variance(self, theta):
+        """Whether all deviations are zero, so that nothing else means anything."""
+        sd = [a for a, p in enumerate(self.parameters) if p.kind == "sd"]
+        return np.logical_and(bool(sd), (theta[..., sd] == 0.0).all(axis=-1))
+
     def _scaled(self, matrices):
         if self.unit is None:
             return matrices

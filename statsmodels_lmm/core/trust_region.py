@@ -35,6 +35,8 @@ def trust_region_step(gradient, curvature, radius):
     promised : float or ndarray
         Decrease of the quadratic, shape (...).
     """
+    if not gradient.shape[-1]:
+        return gradient, np.zeros(gradient.shape[:-1])
     values, vectors = eigh(curvature)
     slope = (gradient[..., None, :] @ vectors)[..., 0, :]
     batch, m = slope.shape[:-1], slope.shape[-1]

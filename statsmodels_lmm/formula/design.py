@@ -96,16 +96,23 @@ class RandomEffects:
     @property
     def quantities(self):
         """Deviations, correlations and parameters of each block, lists of Quantity."""
-        return [
-            _of_unstructured(names) if structured is None else _of_structure(structured)
-            for _, names, structured in self.blocks
-        ]
+        found, taken = [], []
+        for _, names, structured in self.blocks:
+            if structured is None:
+                found.append(_of_unstructured(names))
+            else:
+                name = structured.structure.name
+                taken.append(name)
+                again = taken.count(name)
+                name += str(again) if again > 1 else ""
+                found.append(_of_structure(structured, name))
+        return found
 
     @property
     def theta_labels(self):
         """Names of the relative covariance parameters."""
         labels = []
-        for _, names, structured in self.blocks:
+        for (_, names, structured), quantities in zip(self.blocks, self.quantities):
             if structured is None:
                 column, row = np.triu_indices(len(names))
                 labels += [
@@ -115,7 +122,7 @@ class RandomEffects:
             else:
                 labels += [
                     q.effect1 if q.kind == "sd" else f"{q.effect1}.{q.effect2}"
-                    for q in _of_structure(structured)
+                    for q in quantities
                 ]
         return [f"{self.name}.{label}" for label in labels]
 
@@ -160,12 +167,13 @@ def _of_unstructured(names):
     return found
 
 
-def _of_structure(structured):
-    """The parameters of a structure."""
-    found, name = [], structured.structure.name
+def _of_structure(structured, name):
+    """The parameters of a structure, which goes by a name."""
+    found = []
     for p in structured.parameters:
         if p.kind == "sd":
-            effect = p.name if p.effect is None else structured.effects[p.effect]
+            own = name if p.name == structured.structure.name else p.name
+            effect = own if p.effect is None else structured.effects[p.effect]
             found.append(Quantity("sd", p.effect or 0, None, effect, "", effect))
         else:
             found.append(Quantity(p.kind, None, None, name, p.name, f"{name} {p.name}"))

@@ -153,6 +153,8 @@ class VarianceParameters:
         theta, place = block.values[..., at], int(block.place[at])
         parameter = block.structured.parameters[at]
         if parameter.kind != "sd":
+            idle = block.structured.without_variance(block.values)
+            theta = np.where(idle, np.nan, theta)
             return theta, {place: 1.0}, (parameter.lower, parameter.upper)
         value, slope = _deviation(theta**2 * self.scale, scale)
         slopes = {place: 2.0 * theta * self.scale * slope, -1: theta**2 * slope}
