@@ -1,12 +1,14 @@
 """Linear mixed models with crossed, nested and singular random effects."""
 
 from statsmodels_lmm.inference.anova import anova
+from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.model import CrossedMixedLM
 from statsmodels_lmm.random_effects import matrix_effects, random_effects
 from statsmodels_lmm.structures import Parameter, Structure
 
 __all__ = [
     "CrossedMixedLM",
+    "MixedLM",
     "Parameter",
     "Structure",
     "anova",

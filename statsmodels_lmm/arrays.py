@@ -135,38 +135,6 @@ def without_zero_weights(data, weights, offset):
     return data[positive], weights[positive], offset
 
 
-def with_groups(data, groups):
-    """
-    Add an array of groups to the data.
-
-    Parameters
-    ----------
-    data : DataFrame
-        The data.
-    groups : array_like
-        Group of each row, by position.
-
-    Returns
-    -------
-    data : DataFrame
-        The data with the groups as a column.
-    name : str
-        Name of that column: that of a Series, else "Group"; never one that is taken.
-    """
-    values = groups.array if isinstance(groups, pd.Series) else np.asarray(groups)
-    if values.ndim != 1 or len(values) != len(data):
-        raise DataError(
-            f"groups have shape {values.shape}, the data have {len(data)} rows"
-        )
-    name = str(getattr(groups, "name", None) or "Group")
-    column = pd.Series(values, index=data.index)
-    if name in data.columns and data[name].equals(column):
-        return data, name
-    while name in data.columns:
-        name += "_"
-    return data.assign(**{name: column}), name
-
-
 def complete_rows(endog, exog, random, weights, offset, missing, known):
     """
     Drop the incomplete rows of the arrays of a model.

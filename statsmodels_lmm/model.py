@@ -13,7 +13,6 @@ from statsmodels_lmm.arrays import (
     complete_rows,
     row_values,
     take_rows,
-    with_groups,
     without_zero_weights,
 )
 from statsmodels_lmm.compat import (
@@ -31,11 +30,12 @@ from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import build_design
-from statsmodels_lmm.formula.mixedlm import random_terms
 from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
 from statsmodels_lmm.known_levels import known_levels
+from statsmodels_lmm.mixedlm.components import group_term
+from statsmodels_lmm.mixedlm.terms import group_columns, random_terms
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
@@ -92,9 +92,9 @@ class CrossedMixedLM(LikelihoodModel):
         LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. They may
         have levels that do not occur, which are predicted, and be in any order. The
         covariance of all random effects of a factor is then K (x) Sigma.
-    groups, exog_re : array_like, optional
-        One grouping factor and its effect columns, as MixedLM takes them, instead
-        of `random`.
+    groups, exog_re, exog_vc : optional
+        One grouping factor, its effect columns and its variance components, as
+        statsmodels' MixedLM takes them, instead of `random`.
     **kwargs
         Used by `from_formula`.
 
@@ -120,6 +120,8 @@ class CrossedMixedLM(LikelihoodModel):
     1743.6283
     """
 
+    _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
+
     def __init__(
         self,
         endog,
@@ -134,6 +136,7 @@ class CrossedMixedLM(LikelihoodModel):
         relationship_inverse=None,
         groups=None,
         exog_re=None,
+        exog_vc=None,
         **kwargs,
     ):
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
@@ -147,8 +150,7 @@ class CrossedMixedLM(LikelihoodModel):
         if rank not in ("drop", "raise"):
             raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
         if random is None and groups is not None:
-            name = getattr(groups, "name", None) or "Group"
-            random = {name: groups if exog_re is None else (groups, exog_re)}
+            random = [group_term(groups, exog_re, exog_vc)]
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random; for formulas from_formula")
         known = partial(known_levels, relationship, relationship_inverse)
@@ -232,7 +234,8 @@ class CrossedMixedLM(LikelihoodModel):
             ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
         groups, re_formula, vc_formula : optional
             The random effects in the words of statsmodels' MixedLM instead of, or
-            in addition to, terms with a bar, see `formula.mixedlm.random_terms`.
+            in addition to, terms with a bar, see `mixedlm.terms.random_terms`. Several
+            columns of groups are crossed.
         eval_env : int or dict, optional
             How many stack frames above the caller names are looked up, or a
             mapping of names, or -1 for none.
@@ -254,11 +257,12 @@ class CrossedMixedLM(LikelihoodModel):
             raise TypeError(f"unknown argument {', '.join(sorted(kwargs))}")
         if missing not in ("none", "drop", "raise"):
             raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
-        if groups is not None or vc_formula is not None:
-            if groups is not None and not isinstance(groups, str):
-                data, groups = with_groups(to_pandas(data), groups)
-            terms = random_terms(groups, re_formula, vc_formula)
-            formula = " + ".join([formula, *terms])
+        if groups is not None:
+            data, groups = group_columns(to_pandas(data), groups)
+            terms = random_terms(groups, re_formula, vc_formula, data)
+            formula = " + ".join([formula, *(t.text for t in terms)])
+        elif re_formula is not None or vc_formula is not None:
+            raise FormulaError("re_formula and vc_formula need groups")
         structures = _checked_structures(structures)
         parsed = parse(formula, structures)
         groups_named = list(dict.fromkeys(t.group for t in parsed.random))
@@ -459,9 +463,10 @@ class CrossedMixedLM(LikelihoodModel):
             raise DataError(NO_RESIDUAL) from None
         if deviance.scale < 1e-13:
             raise DataError(NO_RESIDUAL)
-        results = CrossedMixedLMResults(self, data, deviance, optimum, uninformative)
-        warn_after_fit(results)
-        return CrossedMixedLMResultsWrapper(results)
+        results, wrapper = self._results_classes
+        found = results(self, data, deviance, optimum, uninformative)
+        warn_after_fit(found)
+        return wrapper(found)
 
     def with_response(self, endog):
         """

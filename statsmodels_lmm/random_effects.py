@@ -62,7 +62,7 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
             f"the effects by {name} have {len(effects)} rows, the groups {len(groups)}"
         )
     names = _checked_names(own if names is None else names, effects.shape[1], name)
-    return GroupTerm(str(name), names, _structure(structure), groups, effects)
+    return GroupTerm(str(name), ((_structure(structure), names),), groups, effects)
 
 
 def matrix_effects(z, structure=None, name="Z", names=None):
@@ -122,11 +122,24 @@ def _structure(structure):
 
 @dataclass(frozen=True)
 class GroupTerm:
-    """What `random_effects` returns."""
+    """
+    What `random_effects` returns.
+
+    Parameters
+    ----------
+    name : str
+        Name of the grouping factor.
+    parts : tuple
+        (structure, names of effects) of the effects that are correlated, in the order
+        of the columns.
+    groups : ndarray
+        Group of each row, shape (n,).
+    effects : ndarray
+        Effect columns, shape (n, k).
+    """
 
     name: str
-    names: tuple
-    structure: Structure | str | None
+    parts: tuple
     groups: np.ndarray
     effects: np.ndarray
 
@@ -152,11 +165,13 @@ class GroupTerm:
         if known is not None:
             codes, levels, _ = known.place(codes, levels)
             relationship = known.relationship
-        blocks, structures = covariance_blocks(self.structure, self.names)
+        pairs = [covariance_blocks(structure, own) for structure, own in self.parts]
+        blocks, structures = (sum(each, ()) for each in zip(*pairs))
         grouped = GroupedEffects(
             codes, len(levels), self.effects, blocks, structures, relationship
         )
-        return RandomEffects(self.name, levels, self.names, grouped)
+        names = sum((own for _, own in self.parts), ())
+        return RandomEffects(self.name, levels, names, grouped)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
-"""Models from formulas."""
+"""One-line models: ``crossedmixedlm(formula, data).fit()``."""
 
+from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.model import CrossedMixedLM
 
-__all__ = ["crossedmixedlm"]
-
 crossedmixedlm = CrossedMixedLM.from_formula
+mixedlm = MixedLM.from_formula
+
+__all__ = ["crossedmixedlm", "mixedlm"]

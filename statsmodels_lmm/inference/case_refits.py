@@ -61,7 +61,9 @@ class _Task:
 
     def _without(self, group):
         try:
-            found = _arrays(self.model, self.codes != group).fit(self.reml)._results
+            found = (
+                _arrays(self.model, self.codes != group).fit(reml=self.reml)._results
+            )
         except (DataError, np.linalg.LinAlgError) as error:
             return str(error)
         if found.dropped:
@@ -86,9 +88,9 @@ def _arrays(model, rows):
     return type(model)(
         model.endog[rows],
         pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
-        tuple(_take(effects, rows) for effects in model.random),
-        weights,
-        offset,
+        random=tuple(_take(effects, rows) for effects in model.random),
+        weights=weights,
+        offset=offset,
         check_levels=False,
     )
 

@@ -10,9 +10,11 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.engine import halves
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
 from statsmodels_lmm.core.related_effects import RelatedEffects
+from statsmodels_lmm.core.row_forms import as_array
 from statsmodels_lmm.validation import require_data
 
 
@@ -77,6 +79,45 @@ def draw_variance(results, i, columns, share=1.0):
     """
     spread = ((columns @ results._relative[i]) * columns).sum(axis=1)
     return results.scale * share * spread
+
+
+def mode_covariance(results, pieces):
+    """
+    Conditional covariance of some random effects, fixed effects taken as known.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    pieces : sequence of tuple
+        Position of a factor, levels, and effects, arrays of one length.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m), the pieces one after another.
+    """
+    factors = {i for i, _, _ in pieces}
+    levels = {int(g) for _, rows, _ in pieces for g in rows}
+    if len(factors) == len(levels) == 1:
+        (i,), (level,) = factors, levels
+        columns = np.concatenate([c for _, _, c in pieces])
+        return results._mode_covariances(i)[level][np.ix_(columns, columns)]
+    data, plan = _standardized(results)
+    ends = np.cumsum([0] + [len(c) for _, _, c in pieces])
+    rows = []
+    for at, i in enumerate(plan.order):
+        codes = np.zeros(ends[-1], dtype=np.intp)
+        effects = np.zeros((ends[-1], plan.factors[at].k_effects))
+        for (own, level, columns), a, b in zip(pieces, ends[:-1], ends[1:]):
+            if own == i:
+                codes[a:b] = plan.relabel[at][level]
+                effects[a:b] = data.to_effects[i][columns]
+        rows.append(plan.factors[at].at(codes, effects))
+    out = np.zeros((ends[-1], ends[-1]))
+    for left, right in halves(results.at_optimum.elimination, rows):
+        out += as_array(left) @ as_array(right).T
+    return results.scale * 0.5 * (out + out.T)
 
 
 def joint_covariance(results, factors=None):

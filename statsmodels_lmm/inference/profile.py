@@ -250,6 +250,32 @@ def _parameters(raw, scale):
     return found
 
 
+def parameter_of(raw, factor, block, effect):
+    """
+    The parameter that is the standard deviation of an effect.
+
+    Parameters
+    ----------
+    raw : CrossedMixedLMResults
+        A fit.
+    factor, block, effect : int
+        Positions of the factor, of the covariance block, and of the effect in it.
+
+    Returns
+    -------
+    Parameter
+    """
+    labels = iter(variance_labels(raw.model.random, "sd"))
+    wanted = None
+    for i, effects in enumerate(raw.model.random):
+        for j, quantities in enumerate(effects.quantities):
+            for q in quantities:
+                label = next(labels)
+                if (i, j, q.kind, q.first) == (factor, block, "sd", effect):
+                    wanted = label
+    return next(p for p in _parameters(raw, "sd") if p.label == wanted)
+
+
 def _structure_parameters(structured, at, block, labels, unit, power, shift):
     """The parameters of a block with a structure."""
     found = []

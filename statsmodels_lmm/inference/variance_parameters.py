@@ -148,6 +148,44 @@ class VarianceParameters:
             [*ranges, positive],
         )
 
+    def covariances_of(self, factor, block):
+        """
+        Variances and covariances of one block with their standard errors.
+
+        Parameters
+        ----------
+        factor, block : int
+            Positions of the factor and of the block.
+
+        Returns
+        -------
+        values, errors : ndarray
+            The lower triangle row by row, or the variances of a structure, (..., m).
+        """
+        counts = [len(e.quantities) for e in self.random]
+        own = self._blocks[sum(counts[:factor]) + block]
+        rows, values = [], []
+        if own.structured is None:
+            k = len(own.names)
+            column, row = np.triu_indices(k)
+            for a, b in zip(*np.tril_indices(k)):
+                at = np.flatnonzero((row == a) & (column == b))[0]
+                change = self._empty()
+                change[..., own.place[at]] = 1.0
+                rows.append(change)
+                values.append(own.values[..., a, b])
+        else:
+            for at, parameter in enumerate(own.structured.parameters):
+                if parameter.kind == "sd":
+                    value, slopes, _ = self._parameter(own, at, "var", (0.0, np.inf))
+                    change = self._empty()
+                    for place, slope in slopes.items():
+                        change[..., place] = slope
+                    rows.append(change)
+                    values.append(value)
+        found = Estimates([], np.stack(values, -1), np.stack(rows, -2), [])
+        return found.values, found.errors(self)
+
     def _parameter(self, block, at, scale, positive):
         """A parameter of a structure, its derivatives and its range."""
         theta, place = block.values[..., at], int(block.place[at])

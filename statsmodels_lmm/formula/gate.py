@@ -1,0 +1,339 @@
+"""An allow-list for formulas from strangers, applied before they are evaluated."""
+
+import ast
+import unicodedata
+from dataclasses import dataclass
+from math import comb, prod
+
+from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.parser import parse, tokenize
+
+MAX_LENGTH = 2_000
+MAX_DEPTH = 20
+MAX_TERMS = 500
+MAX_POWER = 20
+MAX_BASIS = 50
+
+CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
+BASES = {"bs", "cc", "cr", "poly"}
+FUNCTIONS = {
+    *("C", "I", "Q", "abs", "center", "exp", "log", "log10", "log1p", "log2"),
+    *("offset", "scale", "sqrt", "standardize", "te", *BASES, *CODINGS),
+}
+"""Functions that may be called by their bare names."""
+
+ATTRIBUTES = {
+    "np": {
+        *("abs", "arctan", "cbrt", "ceil", "clip", "cos", "exp", "expm1", "floor"),
+        *("log", "log10", "log1p", "log2", "maximum", "minimum", "round", "sign"),
+        *("sin", "sqrt", "square", "tan", "tanh", "where"),
+    },
+    "contr": {"custom", "diff", "helmert", "poly", "SAS", "sum", "treatment"},
+}
+"""Functions that may be called as ``np.log``."""
+
+OPERATORS = (
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd),
+    *(ast.UAdd, ast.USub, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+)
+
+
+def check_formula(formula, columns, structures=()):
+    """
+    Refuse a formula that does more than name columns and listed functions.
+
+    Parameters
+    ----------
+    formula : str
+        A formula of a mixed model from somebody you do not know.
+    columns : iterable of str
+        Names of the columns that it may use.
+    structures : collection of str, optional
+        Names of your own covariance structures.
+
+    Returns
+    -------
+    list
+        The columns that it uses, in the order of the text.
+
+    Raises
+    ------
+    FormulaError
+        With a caret under what is not on the list.
+
+    Notes
+    -----
+    Allowed are columns, numbers, arithmetic, comparisons, the functions in `FUNCTIONS`
+    and `ATTRIBUTES`, codings of factors, and strings that are names or levels. The
+    text has at most 2,000 characters, parentheses are at most 20 deep, it expands to
+    at most 500 terms, powers are at most 20 and never of constants, and a spline or
+    polynomial has at most 50 columns. Nothing is evaluated.
+
+    This is a second line of defense, not a sandbox: it does not bound time or memory
+    (an interaction of factors with many levels is large), and does not vouch for the
+    data or for the libraries that evaluate the formula. Names mean what they mean where
+    the formula is evaluated, so fit it with ``eval_env=-1``, without names of yours.
+
+    Examples
+    --------
+    >>> check_formula("log(y) ~ x + (x | g)", ["y", "x", "g", "z"])
+    ['y', 'x', 'g']
+    >>> check_formula("y ~ open('f') + (1 | g)", ["y", "g"])
+    Traceback (most recent call last):
+    ...
+    statsmodels_lmm.exceptions.FormulaError: 'open' is not a function on the list
+        y ~ open('f') + (1 | g)
+            ^^^^
+    """
+    if isinstance(formula, str):
+        _check_text(formula)
+        tokens = tokenize(formula)
+        _check_tokens(tokens, formula)
+        gate = _Gate(formula, list(columns))
+        if gate.terms(tokens) > MAX_TERMS:
+            raise FormulaError(f"more than {MAX_TERMS} terms", formula)
+    parse(formula, structures)
+    return list(dict.fromkeys(gate.used))
+
+
+def _check_text(text):
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(
+            f"the formula has {len(text)} characters; at most {MAX_LENGTH} are allowed"
+        )
+    for at, character in enumerate(text):
+        if character in "#\\" or not (character.isprintable() or character in "\n\t"):
+            raise FormulaError(
+                f"character {character!r} is not allowed", text, (at, at + 1)
+            )
+
+
+def _check_tokens(tokens, text):
+    """Refuse strings that Python may cut otherwise, disguised letters and depth."""
+    depth = 0
+    for before, token in zip([None, *tokens], tokens):
+        span = token.start, token.stop
+        if token.kind == "string":
+            glued = before is not None and before.kind in ("string", "name", "number")
+            if glued or "\n" in token.text:
+                raise FormulaError("a string stands alone, on a line", text, span)
+        elif not token.text.startswith("Q("):
+            if unicodedata.normalize("NFKC", token.text) != token.text:
+                raise FormulaError(
+                    "letters that Python reads as other letters", text, span
+                )
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth > MAX_DEPTH:
+            raise FormulaError(
+                f"parentheses are more than {MAX_DEPTH} deep", text, span
+            )
+        if depth < 0 or token.text in ("{", "}"):
+            raise FormulaError("unmatched parenthesis", text, span)
+    if depth:
+        raise FormulaError("unmatched parenthesis", text)
+
+
+def _split(tokens, operators):
+    """Pieces between some operators outside of parentheses."""
+    depth, pieces = 0, [[]]
+    for token in tokens:
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth == 0 and token.text in operators:
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    return pieces
+
+
+def _inside(tokens):
+    """What a parenthesis holds that is all of some tokens, else None."""
+    if len(tokens) < 2 or tokens[0].text != "(" or len(_split(tokens, ")")) != 2:
+        return None
+    return tokens[1:-1] if tokens[-1].text == ")" else None
+
+
+@dataclass
+class _Gate:
+    """The walk through one formula; `used` collects its columns."""
+
+    text: str
+    columns: list
+
+    def __post_init__(self):
+        self.used = []
+
+    def terms(self, tokens):
+        """An upper bound of the number of terms; every piece of Python is checked."""
+        if not tokens:
+            return 0
+        pieces = _split(tokens, ("~", "+", "-", "|", "||"))
+        if len(pieces) > 1:
+            return sum(map(self.terms, pieces))
+        for operators, joined in ((("*", "/"), 1), ((":",), 0)):
+            pieces = _split(tokens, operators)
+            if len(pieces) > 1:
+                return prod(self.terms(p) + joined for p in pieces)
+        pieces = _split(tokens, ("**",))
+        if len(pieces) > 1:
+            return self.power(pieces)
+        inner = _inside(tokens)
+        if inner is None and tokens[0].kind == "name":
+            inner = _inside(tokens[1:])
+            if inner is not None and len(_split(inner, ("|", "||"))) > 1:
+                return self.terms(_split(inner, (",",))[0])
+            inner = None
+        if inner is not None:
+            return self.terms(inner)
+        self.python(tokens)
+        return 1
+
+    def power(self, pieces):
+        """Terms of ``(a + b)**k``."""
+        base, *exponents = pieces
+        words = [t.text for piece in exponents for t in piece]
+        if len(words) != 1 or not words[0].isdecimal() or int(words[0]) > MAX_POWER:
+            place = [t for piece in pieces for t in piece]
+            raise FormulaError(
+                f"a power of terms is a whole number up to {MAX_POWER}",
+                self.text,
+                (place[0].start, place[-1].stop),
+            )
+        n = self.terms(base)
+        return sum(comb(n, i) for i in range(1, int(words[0]) + 1))
+
+    def python(self, tokens):
+        """Check one piece of Python."""
+        code = " ".join(t.text for t in tokens)
+        self.tokens, self.starts = tokens, []
+        start = 0
+        for token in tokens:
+            self.starts.append(start)
+            start += len(token.text.encode()) + 1
+        try:
+            tree = ast.parse(code, mode="eval")
+        except (SyntaxError, ValueError, MemoryError, RecursionError):
+            span = tokens[0].start, tokens[-1].stop
+            raise FormulaError("this is not an expression", self.text, span) from None
+        self.value(tree.body)
+
+    def refuse(self, message, node):
+        """Raise an error with carets under the token where a node starts."""
+        at = max(i for i, s in enumerate(self.starts) if s <= node.col_offset)
+        token = self.tokens[at]
+        raise FormulaError(message, self.text, (token.start, token.stop))
+
+    def value(self, node):
+        """Check a node whose value is a column or a number."""
+        if isinstance(node, ast.Name):
+            self.column(node.id, node)
+        elif isinstance(node, ast.Constant):
+            if not isinstance(node.value, int | float | None):
+                self.refuse("a string is a name in Q() or a level of a factor", node)
+        elif isinstance(node, ast.Attribute):
+            self.refuse("only functions of np may follow a dot", node)
+        elif isinstance(node, ast.Call):
+            self.call(node)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            self.value(node.left)
+            self.value(node.right)
+            self.exponent(node)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, OPERATORS):
+            self.value(node.left)
+            self.value(node.right)
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, OPERATORS):
+            self.value(node.operand)
+        elif isinstance(node, ast.Compare) and all(
+            isinstance(op, OPERATORS) for op in node.ops
+        ):
+            for part in (node.left, *node.comparators):
+                self.value(part)
+        else:
+            self.refuse("not allowed in a formula from others", node)
+
+    def column(self, name, node):
+        """Note a column, or refuse a name that is none."""
+        if name not in self.columns or str(name).startswith("__"):
+            if name != "pi":
+                self.refuse(f"'{name}' is not a column", node)
+            return
+        self.used.append(name)
+
+    def exponent(self, node):
+        """Refuse powers that take forever."""
+        varies = [
+            any(isinstance(n, ast.Name) for n in ast.walk(side))
+            for side in (node.left, node.right)
+        ]
+        number = node.right
+        if isinstance(number, ast.UnaryOp):
+            number = number.operand
+        if not any(varies):
+            self.refuse("a power of constants; write the number", node)
+        if not varies[1] and not (
+            isinstance(number, ast.Constant) and abs(number.value or 0) <= MAX_POWER
+        ):
+            self.refuse(f"an exponent is a number up to {MAX_POWER}", node.right)
+
+    def call(self, node):
+        """Check a call of a listed function."""
+        name = self.function(node.func)
+        if name == "Q":
+            return self.quoted(node)
+        for argument in node.args:
+            self.argument(argument, name)
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                self.refuse("'**' cannot stand before arguments", node)
+            self.argument(keyword.value, name)
+            if keyword.arg in ("df", "degree"):
+                self.basis(keyword.value)
+        if name in BASES:
+            for argument in node.args[1:]:
+                self.basis(argument)
+        if name == "te" and len(node.args) > 2:
+            self.refuse("te() takes two bases", node)
+        return None
+
+    def function(self, node):
+        """Name of a listed function."""
+        if isinstance(node, ast.Name):
+            if node.id not in FUNCTIONS:
+                self.refuse(f"'{node.id}' is not a function on the list", node)
+            return node.id
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            home = node.value.id
+            if node.attr in ATTRIBUTES.get(home, ()):
+                return "Treatment" if home == "contr" else node.attr
+            self.refuse(f"'{home}.{node.attr}' is not a function on the list", node)
+        return self.refuse("only listed functions may be called", node)
+
+    def argument(self, node, name):
+        """Check an argument: a coding, a level, a list of numbers or a value."""
+        takes_levels = name == "C" or name in CODINGS
+        if isinstance(node, ast.List | ast.Tuple):
+            for item in node.elts:
+                if not isinstance(item, ast.Constant | ast.UnaryOp):
+                    self.refuse("a list holds numbers or levels", node)
+                self.argument(item, name)
+        elif takes_levels and isinstance(node, ast.Name) and node.id in CODINGS:
+            return
+        elif not (
+            takes_levels
+            and isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+        ):
+            self.value(node)
+
+    def basis(self, node):
+        """Refuse a basis of too many columns."""
+        if not isinstance(node, ast.Constant) or not (
+            isinstance(node.value, int) and 0 <= node.value <= MAX_BASIS
+        ):
+            self.refuse(f"a whole number up to {MAX_BASIS} is expected", node)
+
+    def quoted(self, node):
+        """Check ``Q("my column")``."""
+        names = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        if len(names) != 1 or len(node.args) != 1 or node.keywords:
+            self.refuse("Q() takes the name of a column", node)
+        self.column(names[0], node)

@@ -1,0 +1,585 @@
+"""MixedLM's arguments and attributes over `CrossedMixedLM`."""
+
+import warnings
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from statsmodels.base._penalties import Penalty
+from statsmodels.regression.mixed_linear_model import MixedLMParams
+from statsmodels.tools.numdiff import approx_fprime
+from statsmodels.tools.rng_qrng import check_random_state
+
+from statsmodels_lmm.compat import to_pandas
+from statsmodels_lmm.core.covariance import lower_root
+from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
+from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
+from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
+from statsmodels_lmm.mixedlm.terms import group_columns, random_terms
+from statsmodels_lmm.model import CrossedMixedLM
+
+OPTIMIZER = ("gtol", "maxiter", "eps", "maxcor", "ftol", "tol", "disp", "maxls")
+"""Arguments of MixedLM's optimizers, of which only `maxiter` has a meaning here."""
+
+
+class MixedLM(CrossedMixedLM):
+    """
+    Linear mixed model with the arguments and attributes of statsmodels' MixedLM.
+
+    A script that uses MixedLM runs with this class in its place. It is a
+    `CrossedMixedLM`: several grouping factors and formulas with bars work too, and
+    `params` of the results are the fixed effects only. MixedLM's packed vector is
+    ``result.packed_params``.
+
+    Parameters
+    ----------
+    endog : array_like
+        Response, shape (n,).
+    exog : array_like
+        Design of the fixed effects, shape (n, p).
+    groups : array_like
+        Group of each row, shape (n,).
+    exog_re : array_like, optional
+        Effects that are correlated within a group, shape (n, k). Default is an
+        intercept if there are no variance components.
+    exog_vc : VCSpec, optional
+        Design matrices of variance components, group by group.
+    use_sqrt : bool, optional
+        Whether packed parameters hold square roots of covariances. The search does
+        not depend on it.
+    missing : {"none", "drop", "raise"}, optional
+        What to do with incomplete rows.
+    use_sparse : bool, optional
+        Accepted and without effect.
+    **kwargs
+        As for `CrossedMixedLM`.
+
+    See Also
+    --------
+    CrossedMixedLM : The model in lme4's words.
+    """
+
+    _results_classes = MixedLMResults, MixedLMResultsWrapper
+
+    def __init__(
+        self,
+        endog,
+        exog,
+        groups=None,
+        exog_re=None,
+        exog_vc=None,
+        use_sqrt=True,
+        missing="none",
+        use_sparse=False,
+        **kwargs,
+    ):
+        from_arrays = groups is not None
+        if from_arrays:
+            named = {"groups": groups, "exog_re": exog_re, "exog_vc": exog_vc}
+            # MixedLM did not ask for more rows than random effects
+            kwargs.setdefault("check_levels", False)
+            kwargs |= named
+        exog = np.asarray(exog)[:, None] if np.ndim(exog) == 1 else exog
+        super().__init__(endog, exog, missing=missing, **kwargs)
+        self.use_sqrt, self.reml = bool(use_sqrt), True
+        self._init_keys.append("use_sqrt")
+        if from_arrays:
+            has_effects = exog_re is not None or exog_vc is None
+            layout = layout_of_arrays(self, has_effects)
+            (effects,) = self.random
+            self._set_layout(layout, effects.grouped.codes, effects.levels)
+
+    def _set_layout(self, layout, codes, labels):
+        """Tell where MixedLM's parameters are, and name them and the groups."""
+        self.layout = layout
+        self._group_codes, self.group_labels = codes, list(labels)
+        self.group_sizes = np.bincount(codes, minlength=len(self.group_labels))
+        self._data_attr.append("_group_codes")
+        self.data.exog_re_names = layout.effect_names(self)
+        self.data.exog_re_names_full = layout.covariance_names(self)
+        self.data.vcomp_names = list(layout.components)
+
+    @classmethod
+    def from_formula(  # type: ignore[override]
+        cls,
+        formula,
+        data,
+        re_formula=None,
+        vc_formula=None,
+        subset=None,
+        use_sparse=False,
+        missing="none",
+        *args,
+        groups=None,
+        use_sqrt=True,
+        eval_env=None,
+        **kwargs,
+    ):
+        """
+        Create a model from a formula and a data frame.
+
+        Parameters
+        ----------
+        formula : str
+            The fixed part; terms with a bar are allowed besides.
+        data : DataFrame
+            The data.
+        re_formula : str, optional
+            Effects that are correlated within a group. Default is an intercept if
+            there is no `vc_formula`.
+        vc_formula : dict, optional
+            Variance components: name to formula.
+        subset : array_like, optional
+            Rows to use. MixedLM ignores it.
+        use_sparse : bool, optional
+            Accepted and without effect.
+        missing : {"none", "drop", "raise"}, optional
+            What to do with incomplete rows; "none" raises if there are any.
+        groups : str, sequence of str, DataFrame or array_like
+            The grouping factor, or several that are crossed.
+        use_sqrt : bool, optional
+            See the class.
+        eval_env : int or dict, optional
+            Where names are looked up, see `CrossedMixedLM.from_formula`.
+        *args, **kwargs
+            As for `CrossedMixedLM.from_formula`.
+
+        Returns
+        -------
+        MixedLM
+        """
+        if args:
+            raise TypeError("give the arguments after missing by their names")
+        if groups is None and "|" not in str(formula):
+            raise AttributeError(
+                "'groups' is a required keyword argument in MixedLM.from_formula"
+            )
+        terms: list = []
+        data = to_pandas(data)
+        named = groups if isinstance(groups, str) else "Group"
+        if groups is not None:
+            if isinstance(groups, pd.Series):
+                groups = np.asarray(groups)
+            data, columns = group_columns(data, groups)
+            terms = random_terms(columns, re_formula, vc_formula, data)
+        text = " + ".join([formula, *(t.text for t in terms)])
+        kwargs.setdefault("check_levels", False)
+        eval_env = 0 if eval_env is None else eval_env
+        model = super().from_formula(
+            text,
+            data,
+            subset=subset,
+            missing="drop" if missing == "drop" else "raise",
+            eval_env=eval_env if isinstance(eval_env, dict) else eval_env + 1,
+            **kwargs,
+        )
+        model.use_sqrt = bool(use_sqrt)
+        if terms:
+            layout = layout_of_terms(model, named, terms)
+            frame = model.data.frame
+            if columns[0] in frame.columns:
+                codes, labels = pd.factorize(frame[columns[0]], sort=True)
+            else:  # all rows are one group
+                codes = np.zeros(len(frame), dtype=np.intp)
+                labels = data[columns[0]].iloc[:1]
+            model._set_layout(layout, codes, labels)
+        return model
+
+    # counts and rows --------------------------------------------------------
+
+    @property
+    def k_fe(self):
+        """Number of fixed effects."""
+        return self.exog.shape[1]
+
+    @property
+    def k_re(self):
+        """Number of correlated random effects."""
+        return len(self.data.exog_re_names)
+
+    @property
+    def k_re2(self):
+        """Number of their variances and covariances."""
+        return self.k_re * (self.k_re + 1) // 2
+
+    @property
+    def k_vc(self):
+        """Number of variance components."""
+        return len(self.data.vcomp_names)
+
+    @property
+    def n_totobs(self):
+        """Number of rows."""
+        return len(self.endog)
+
+    @property
+    def n_groups(self):
+        """Number of groups."""
+        return len(self.group_labels)
+
+    @property
+    def row_indices(self):
+        """Rows of each group, a dict by label."""
+        order = np.argsort(self._group_codes, kind="stable")
+        ends = np.searchsorted(self._group_codes[order], np.arange(self.n_groups + 1))
+        return {
+            label: order[a:b].tolist()
+            for label, a, b in zip(self.group_labels, ends[:-1], ends[1:])
+        }
+
+    def group_list(self, array):
+        """The rows of an array group by group, a list; None for None."""
+        if array is None:
+            return None
+        array = np.asarray(array)
+        return [array[rows] for rows in self.row_indices.values()]
+
+    @property
+    def exog_re(self):
+        """Columns of the correlated random effects, shape (n, k_re)."""
+        if self.layout.effects is None:
+            return np.zeros((self.n_totobs, 0))
+        factor, block = self.layout.effects
+        grouped = self.random[factor].grouped
+        return grouped.effects[:, grouped.block_slices[block]]
+
+    # fit --------------------------------------------------------------------
+
+    def fit(  # type: ignore[override]
+        self,
+        start_params=None,
+        reml=True,
+        niter_sa=0,
+        do_cg=True,
+        fe_pen=None,
+        cov_pen=None,
+        free=None,
+        full_output=False,
+        method=None,
+        **fit_kwargs,
+    ):
+        """
+        Estimate the model.
+
+        The search is that of `CrossedMixedLM.fit`, whatever the method named.
+
+        Parameters
+        ----------
+        start_params : MixedLMParams or array_like, optional
+            Where to start: MixedLM's parameters, packed with or without the fixed
+            effects.
+        reml : bool, optional
+            Whether to maximize the restricted likelihood.
+        niter_sa : int, optional
+            Ignored, as in MixedLM.
+        do_cg : bool, optional
+            Whether to search; otherwise the results are those at `start_params`.
+        fe_pen, cov_pen : None
+            Penalties are not supported.
+        free : MixedLMParams, optional
+            Which parameters are free. With an identity matrix for ``cov_re`` the
+            random effects are independent; other masks are not supported.
+        full_output : bool, optional
+            Whether the results have ``hist``, the iterates of the search.
+        method : str or list of str, optional
+            Name of an optimizer, which is not needed: accepted and without effect.
+        **fit_kwargs
+            ``maxiter`` is the largest number of evaluations; other arguments of
+            optimizers have no effect, and unknown ones are warned of.
+
+        Returns
+        -------
+        MixedLMResults
+        """
+        if fe_pen is not None or cov_pen is not None:
+            raise ValueError("penalties (fe_pen, cov_pen) are not supported")
+        unknown = sorted(set(fit_kwargs) - set(OPTIMIZER))
+        if unknown:
+            ending = "s" if len(unknown) > 1 else ""
+            warnings.warn(
+                f"Argument{ending} {', '.join(unknown)} not used by MixedLM.fit",
+                FutureWarning,
+                stacklevel=2,
+            )
+        for name in [method] if isinstance(method, str) else method or []:
+            if name.lower() in ("newton", "ncg"):
+                raise ValueError(f"method {name} not available for MixedLM")
+        model = self if free is None else self._independent(free)
+        options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
+        if start_params is not None and len_of(start_params) != self.k_fe:
+            found = self.layout.read(self, start_params, self.use_sqrt)
+            options["start_params"] = model.layout.theta(model, found)
+        if not do_cg:
+            options["maxiter"] = 1
+        model.reml = bool(reml)
+        results = CrossedMixedLM.fit(model, reml=reml, **options)
+        results._results.hist = (
+            [{"trace": results.optimum.trace}] if full_output else None
+        )
+        results._results.freepat = free
+        return results
+
+    def _independent(self, free):
+        """The model with independent random effects, as a mask says."""
+        pattern = np.asarray(free.cov_re) != 0
+        if pattern.all() or self.k_re < 2:
+            return self
+        if not np.array_equal(pattern, np.eye(self.k_re, dtype=bool)) or not np.all(
+            free.vcomp
+        ):
+            raise ValueError(
+                "free may ask for independent random effects, cov_re = identity; to "
+                "hold a variance at a value use result.profile() or profile_re()"
+            )
+        other = copy(self)
+        factor, block = self.layout.effects
+        effects = self.random[factor]
+        grouped = effects.grouped
+        own = grouped.blocks[block]
+        blocks = (*grouped.blocks[:block], *[1] * own, *grouped.blocks[block + 1 :])
+        structures = (
+            *grouped.structures[:block],
+            *[None] * own,
+            *grouped.structures[block + 1 :],
+        )
+        grouped = replace(grouped, blocks=blocks, structures=structures)
+        random = list(self.random)
+        random[factor] = replace(effects, grouped=grouped)
+        other.random, other._cross = tuple(random), None
+        other.layout = self.layout.with_independent(own)
+        return other
+
+    def fit_regularized(
+        self,
+        start_params=None,
+        method="l1",
+        alpha=0,
+        ceps=1e-4,
+        ptol=1e-6,
+        maxit=200,
+        **fit_kwargs,
+    ):
+        """
+        Estimate the fixed effects with a penalty.
+
+        The covariance of the response is that of the fit without a penalty.
+
+        Parameters
+        ----------
+        start_params : optional
+            As for `fit`.
+        method : {"l1"} or Penalty, optional
+            Absolute values, or a smooth penalty of statsmodels.
+        alpha : float or array_like, optional
+            Weights of the penalty.
+        ceps : float, optional
+            Coefficients that get smaller than this are zero.
+        ptol : float, optional
+            Change of the coefficients at which to stop.
+        maxit : int, optional
+            Largest number of cycles.
+        **fit_kwargs
+            As for `fit`.
+
+        Returns
+        -------
+        MixedLMResults
+            Standard errors are those of the coefficients that are not zero, as if
+            they had been chosen before.
+        """
+        found = self.fit(start_params, **fit_kwargs)._results
+        kept = np.isfinite(found.params)
+        covariance = found.normalized_cov_params[np.ix_(kept, kept)]
+        precision = np.linalg.inv(covariance) / found.scale
+        estimate = np.asarray(found.params)[kept]
+        if isinstance(method, Penalty):
+            method.alpha = alpha
+            beta = smooth(estimate, precision, method)
+        elif method == "l1":
+            weights = np.broadcast_to(np.asarray(alpha, dtype=float), self.k_fe)[kept]
+            beta = lasso(estimate, precision, weights, ceps, ptol, maxit)
+        else:
+            raise ValueError("Invalid regularization method")
+        data, deviance = with_fixed_effects(found, beta)
+        results = MixedLMResults(
+            self, data, deviance, found.optimum, found.uninformative
+        )
+        chosen = np.flatnonzero(kept)[np.abs(beta) > ceps]
+        among = np.abs(beta) > ceps
+        part = np.linalg.inv(precision[np.ix_(among, among)] * found.scale)
+        results.normalized_cov_params = np.full((self.k_fe,) * 2, np.nan)
+        results.normalized_cov_params[np.ix_(chosen, chosen)] = part
+        return MixedLMResultsWrapper(results)
+
+    # likelihood and prediction ----------------------------------------------
+
+    def loglike(  # type: ignore[override]
+        self, params, profile_fe=True, reml=None
+    ):
+        """
+        Log-likelihood with the residual variance profiled out.
+
+        Parameters
+        ----------
+        params : MixedLMParams or array_like
+            MixedLM's parameters, variances relative to the residual variance; a vector
+            is packed as `use_sqrt` says.
+        profile_fe : bool, optional
+            Whether the fixed effects are profiled out, or those of `params` are taken.
+        reml : bool, optional
+            Whether to return the restricted log-likelihood; default is as in the last
+            fit.
+
+        Returns
+        -------
+        float
+        """
+        reml = self.reml if reml is None else reml
+        found = self.layout.read(self, params, self.use_sqrt)
+        theta = self.layout.theta(self, found)
+        value = super().loglike(theta, reml)
+        if profile_fe:
+            return value
+        data, deviance = self._deviance(theta, reml)
+        given = np.asarray(found.fe_params, dtype=float)[data.kept]
+        own = np.linalg.solve(data.to_fixed, given - data.least_squares)
+        away = deviance.fixed_root.T @ (
+            own / data.response_scale - deviance.coefficients
+        )
+        nu = deviance.nu
+        return value - 0.5 * nu * np.log1p(float(away @ away) / (nu * deviance.scale))
+
+    def score(self, params, profile_fe=True):  # type: ignore[override]
+        """
+        Gradient of `loglike` in MixedLM's packed parameters, by differences.
+
+        Parameters
+        ----------
+        params : MixedLMParams or array_like
+            Where.
+        profile_fe : bool, optional
+            Whether the fixed effects are profiled out.
+
+        Returns
+        -------
+        ndarray
+            In the variance parameters as `use_sqrt` says, after the fixed effects if
+            these are not profiled out.
+        """
+        found = self.layout.read(self, params, self.use_sqrt)
+        packed = found.get_packed(self.use_sqrt, has_fe=not profile_fe)
+        return approx_fprime(
+            packed, lambda x: self.loglike(x, profile_fe), centered=True
+        )
+
+    def predict(self, params, exog=None, *args, **kwargs):
+        """
+        Fixed part of the linear predictor.
+
+        Parameters
+        ----------
+        params : MixedLMParams or array_like
+            Parameters; a vector may be packed, of which the fixed effects are used.
+        exog : array_like, optional
+            Design; default is that of the model.
+        *args, **kwargs
+            As for `CrossedMixedLM.predict`.
+
+        Returns
+        -------
+        ndarray
+        """
+        if isinstance(params, MixedLMParams):
+            params = params.fe_params
+        return super().predict(np.asarray(params)[: self.k_fe], exog, *args, **kwargs)
+
+    def relative_covariances(self, theta):
+        """Relative covariance matrix of each factor at some theta, (k, k) each."""
+        data, products = self._sufficient_statistics()
+        found = dict(zip(products.plan.order, self._factors_at(theta, pivoted=True)))
+        out = []
+        for i, back in enumerate(data.to_effects):
+            root = back @ found[i].matrix
+            out.append(root @ root.T)
+        return out
+
+    def get_distribution(self, params, scale, exog=None):
+        """
+        The distribution of the response at some parameters.
+
+        Parameters
+        ----------
+        params : array_like
+            MixedLM's packed parameters, covariances and not their roots; or the fixed
+            effects only, with the variances of the last fit.
+        scale : float
+            Residual variance.
+        exog : array_like, optional
+            Design of the fixed effects; default is that of the model.
+
+        Returns
+        -------
+        object
+            With ``rvs(n, rng=None)``, which returns one response; n is ignored.
+        """
+        found = self.layout.read(self, params, use_sqrt=False)
+        theta = self.layout.theta(self, found)
+        exog = self.exog if exog is None else np.asarray(exog)
+        return Distribution(self, exog @ found.fe_params, theta, float(scale))
+
+
+def len_of(params):
+    """Length of a vector, None of anything else; fixed effects start nothing."""
+    return None if isinstance(params, MixedLMParams) else len(params)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """
+    Responses of a model at some parameters.
+
+    Parameters
+    ----------
+    model : MixedLM
+        The model.
+    mean : ndarray
+        Fixed part, shape (n,).
+    theta : ndarray
+        Relative covariance parameters.
+    scale : float
+        Residual variance.
+    """
+
+    model: MixedLM
+    mean: np.ndarray
+    theta: np.ndarray
+    scale: float
+
+    def rvs(self, n=0, rng=None):
+        """
+        Draw one response.
+
+        Parameters
+        ----------
+        n : int, optional
+            Ignored, as in MixedLM.
+        rng : None, int, numpy.random.Generator or numpy.random.RandomState
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray
+            Shape (number of rows,).
+        """
+        rng = check_random_state(rng)
+        sigma, out = np.sqrt(self.scale), self.mean.copy()
+        for i, covariance in enumerate(self.model.relative_covariances(self.theta)):
+            grouped = self.model.random[i].grouped
+            drawn = np.zeros((grouped.n_levels, grouped.k_effects))
+            for block in grouped.block_slices:  # MixedLM draws one after another
+                root = lower_root(covariance[block, block])
+                own = rng.normal(size=(grouped.n_levels, len(root)))
+                drawn[:, block] = own @ root.T
+            out += sigma * grouped.times(drawn)
+        return out + sigma * rng.normal(size=len(out))

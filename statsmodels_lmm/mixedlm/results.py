@@ -1,0 +1,291 @@
+"""MixedLM's attributes of a fit."""
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.wrapper import populate_wrapper
+
+from statsmodels_lmm.core.constrained import minimize_constrained
+from statsmodels_lmm.inference.prediction_variance import mode_covariance
+from statsmodels_lmm.inference.profile import parameter_of
+from statsmodels_lmm.inference.variance_parameters import variance_parameters
+from statsmodels_lmm.mixedlm.summary import summary
+from statsmodels_lmm.results import CrossedMixedLMResults, CrossedMixedLMResultsWrapper
+
+
+class MixedLMResults(CrossedMixedLMResults):
+    """
+    Results of a linear mixed model with MixedLM's attributes.
+
+    `params` and what is inherited are about the fixed effects; MixedLM's vector with
+    the variances over the residual variance is `packed_params`.
+
+    Attributes
+    ----------
+    packed_params : Series
+        MixedLM's ``params``.
+    params_object : MixedLMParams
+        The same as an object.
+    cov_re, cov_re_unscaled : DataFrame or ndarray
+        Covariance matrix of the correlated effects, and over the residual variance; an
+        array if the model is from arrays.
+    vcomp : ndarray
+        Variance components, sorted by their names.
+    bse_re : Series
+        Standard errors of the variances and covariances as they are printed.
+        MixedLM's are not: they are too small by the residual standard deviation, and
+        leave out what the residual variance adds.
+    k_fe, k_re, k_re2, k_vc : int
+        Numbers of fixed effects, correlated random effects, their covariances, and
+        variance components.
+    hist : list or None
+        Iterates of the search after ``fit(full_output=True)``.
+    """
+
+    cov_pen = None
+    hist = None
+    freepat = None
+
+    @property
+    def layout(self):
+        """Where MixedLM's parameters are."""
+        return self.model.layout
+
+    @property
+    def use_sqrt(self):
+        """As given to the model."""
+        return self.model.use_sqrt
+
+    @property
+    def k_fe(self):
+        """Number of fixed effects."""
+        return len(self.params)
+
+    @property
+    def k_re(self):
+        """Number of correlated random effects."""
+        return len(self.layout.effect_names(self.model))
+
+    @property
+    def k_re2(self):
+        """Number of their variances and covariances."""
+        return self.k_re * (self.k_re + 1) // 2
+
+    @property
+    def k_vc(self):
+        """Number of variance components."""
+        return len(self.layout.components)
+
+    @property
+    def params_object(self):
+        """The parameters as MixedLM holds them, a MixedLMParams."""
+        fixed = np.nan_to_num(self.params)
+        return self.layout.parameters(self.model, fixed, self._relative)
+
+    @property
+    def _has_names(self):
+        """Whether the data came with names, as a DataFrame or by a formula."""
+        return self.model.data.row_labels is not None
+
+    @property
+    def packed_params(self):
+        """Fixed effects, lower triangle of `cov_re` and `vcomp`, the latter / scale."""
+        values = self.params_object.get_packed(use_sqrt=False, has_fe=True)
+        names = [*self.model.exog_names, *self.layout.variance_names(self.model)]
+        return pd.Series(values, index=names)
+
+    @property
+    def cov_re_unscaled(self):
+        """Covariance matrix of the correlated effects over the residual variance."""
+        values = self.params_object.cov_re
+        if not self._has_names:
+            return values
+        names = self.layout.effect_names(self.model)
+        return pd.DataFrame(values, names, names)
+
+    @property
+    def cov_re(self):
+        """Covariance matrix of the correlated effects."""
+        return self.scale * self.cov_re_unscaled
+
+    @property
+    def vcomp(self):
+        """Variance components, sorted by their names."""
+        return self.scale * self.params_object.vcomp
+
+    @property
+    def bse_re(self):
+        """Standard errors of `cov_re`, row by row, and of `vcomp`."""
+        parameters = variance_parameters(self)
+        places = [self.layout.effects] if self.layout.effects else []
+        places += self.layout.components.values()
+        found = [parameters.covariances_of(*at)[1] for at in places]
+        names = self.layout.variance_names(self.model)
+        return pd.Series(np.concatenate([np.zeros(0), *found]), index=names)
+
+    @property
+    def random_effects(self):
+        """Conditional modes, a dict of group to Series: effects, then components."""
+        found = {}
+        for label, pieces in self._pieces().items():
+            parts = [self._modes[i][rows, columns] for i, rows, columns, _ in pieces]
+            names = [n for *_, own in pieces for n in own]
+            found[label] = pd.Series(np.concatenate(parts), index=names)
+        return found
+
+    @property
+    def random_effects_cov(self):
+        """
+        Conditional covariances of the modes given the data, a dict of DataFrames.
+
+        The fixed effects and variances are taken as known.
+        """
+        found = {}
+        for label, pieces in self._pieces().items():
+            names = [n for *_, own in pieces for n in own]
+            matrix = mode_covariance(self, [piece[:3] for piece in pieces])
+            found[label] = pd.DataFrame(matrix, names, names)
+        return found
+
+    @cached_property
+    def variance_errors(self):
+        """Values of `bse_re`, NaN if the data were removed before they were asked."""
+        if self.model.endog is None:
+            return np.full(len(self.layout.variance_names(self.model)), np.nan)
+        return self.bse_re.to_numpy()
+
+    def _pieces(self):
+        """For each group (factor, levels, columns, names) of its random effects."""
+        model, layout = self.model, self.layout
+        found: dict = {label: [] for label in model.group_labels}
+        places = [(None, layout.effects)] if layout.effects else []
+        for component, (i, block) in [*places, *layout.components.items()]:
+            effects = model.random[i]
+            own = effects.grouped.block_slices[block]
+            if component is None:
+                own = layout.columns(model)
+            columns = np.arange(own.start, own.stop)
+            names = [effects.effect_names[c] for c in columns]
+            if component is None:
+                names = layout.effect_names(model)
+            group_of = self._group_of_levels(effects)
+            nested = len(group_of) > self.model.n_groups or len(effects.columns) > 1
+            for level, group in enumerate(group_of):
+                own = names
+                if component is not None:
+                    own = _component_names(component, names, effects, level, nested)
+                rows = np.full(len(columns), level)
+                label = model.group_labels[group]
+                found[label].append((i, rows, columns, own))
+        return found
+
+    def _group_of_levels(self, effects):
+        """Group in which each level of a factor lies."""
+        out = np.zeros(effects.n_levels, dtype=np.intp)
+        out[effects.grouped.codes] = self.model._group_codes
+        return out
+
+    def t_test(self, r_matrix, *args, **kwargs):
+        """As inherited; a matrix must have a column for each fixed effect."""
+        shape = np.shape(r_matrix)
+        if len(shape) == 2 and shape[1] != self.k_fe:
+            raise ValueError(f"r_matrix for t-test should have {self.k_fe:d} columns")
+        return super().t_test(r_matrix, *args, **kwargs)
+
+    def profile_re(
+        self, re_ix, vtype, num_low=5, dist_low=1.0, num_high=5, dist_high=1.0, **_
+    ):
+        """
+        Log-likelihood as a function of one variance.
+
+        Parameters
+        ----------
+        re_ix : int or str
+            Position of a correlated effect, or name of a variance component.
+        vtype : {"re", "vc"}
+            Which of the two.
+        num_low, num_high : int, optional
+            Numbers of points below and above the estimate.
+        dist_low, dist_high : float, optional
+            How far they reach.
+
+        Returns
+        -------
+        ndarray
+            Values of the variance and of the log-likelihood, maximized over all other
+            parameters. MixedLM holds the ratio to the residual variance instead.
+        """
+        if vtype not in ("re", "vc"):
+            raise ValueError(f"vtype must be 're' or 'vc', not {vtype!r}")
+        if vtype == "re":
+            factor, block = self.layout.effects
+            estimate, effect = np.asarray(self.cov_re)[re_ix, re_ix], re_ix
+        else:
+            factor, block = self.layout.components[re_ix]
+            names = list(self.layout.components)
+            estimate, effect = self.vcomp[names.index(re_ix)], 0
+        if estimate <= dist_low:
+            raise ValueError(
+                "dist_low is too large and would result in a negative variance. Try a "
+                "smaller value."
+            )
+        values = np.concatenate(
+            [
+                np.linspace(estimate - dist_low, estimate, num_low + 1),
+                np.linspace(estimate, estimate + dist_high, num_high + 1)[1:],
+            ]
+        )
+        return np.array([(v, self._profiled(factor, block, effect, v)) for v in values])
+
+    def _profiled(self, factor, block, effect, variance):
+        """Log-likelihood with a variance held at a value."""
+        parameter = parameter_of(self, factor, block, effect)
+        _, products = self.model._sufficient_statistics()
+        optimum = self.at_optimum
+        start = optimum.factors, float(optimum.scale) ** -0.5
+        at = float(np.sqrt(variance)) / parameter.to_user.unit
+        found = minimize_constrained(
+            products, parameter.constraint, at, start, self.reml
+        )
+        return -0.5 * (found.value + parameter.shift)
+
+    def summary(  # type: ignore[override]
+        self, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05
+    ):
+        """
+        Summarize the fit as MixedLM does.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname_fe : list of str, optional
+            Names of the fixed effects.
+        xname_re : list of str, optional
+            Names of the variance parameters.
+        title : str, optional
+            Title.
+        alpha : float, optional
+            One less the level of the confidence intervals.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+        """
+        return summary(self, yname, xname_fe, xname_re, title, alpha)
+
+
+def _component_names(component, names, effects, level, nested):
+    """What MixedLM calls the random effects of a variance component at a level."""
+    if nested and effects.keys:
+        key = effects.keys[-1]
+        names = [f"{effects.columns[-1]}[{key.uniques[key.codes[level]]}]"]
+    return [n if n.startswith(f"{component}[") else f"{component}[{n}]" for n in names]
+
+
+class MixedLMResultsWrapper(CrossedMixedLMResultsWrapper):
+    """Results with pandas labels, see `MixedLMResults`."""
+
+
+populate_wrapper(MixedLMResultsWrapper, MixedLMResults)

@@ -1,0 +1,66 @@
+"""The summary of a fit in MixedLM's layout."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.iolib import summary2
+
+from statsmodels_lmm.summary import boundary_notes
+
+
+def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05):
+    """
+    Summary of a fit, see `MixedLMResults.summary`.
+
+    Returns
+    -------
+    statsmodels.iolib.summary2.Summary
+    """
+    model, layout = results.model, results.layout
+    fixed = _names(xname_fe, model.exog_names, "xname_fe")
+    random = _names(xname_re, layout.variance_names(model), "xname_re")
+    sizes = model.group_sizes
+    table = summary2.Summary()
+    table.add_dict(
+        {
+            "Model:": "MixedLM",
+            "Dependent Variable:": yname or model.endog_names,
+            "No. Observations:": str(int(results.nobs)),
+            "Method:": results.method,
+            "No. Groups:": str(model.n_groups),
+            "Scale:": results.scale,
+            "Min. group size:": f"{sizes.min():.0f}",
+            "Log-Likelihood:": results.llf,
+            "Max. group size:": f"{sizes.max():.0f}",
+            "Converged:": "Yes" if results.converged else "No",
+            "Mean group size:": f"{sizes.mean():.1f}",
+        }
+    )
+    table.add_title(title or "Mixed Linear Model Regression Results")
+    ends = np.asarray(results.conf_int(alpha))
+    values = np.column_stack(
+        [results.params, results.bse, results.tvalues, results.pvalues, ends]
+    )
+    variances = results.scale * results.packed_params.to_numpy()[len(fixed) :]
+    empty = np.full((len(random), 4), np.nan)
+    errors = results.variance_errors
+    rows = np.vstack([values, np.column_stack([variances, errors, empty])])
+    columns = ["Coef.", "Std.Err.", "z", "P>|z|"]
+    columns += [f"[{alpha / 2}", f"{1 - alpha / 2}]"]
+    frame = pd.DataFrame(rows, [*fixed, *random], columns)
+    text = frame.map(lambda v: f"{v:.3f}" if np.isfinite(v) else "")
+    table.add_df(text, align="r")
+    formula = getattr(model, "formula_full", None)
+    if formula:
+        table.add_text(f"In lme4's words: {formula}")
+    for line in boundary_notes(results):
+        table.add_text(line)
+    return table
+
+
+def _names(given, default, what):
+    """Names that the user gave, if they are as many."""
+    if given is None:
+        return list(default)
+    if len(given) != len(default):
+        raise ValueError(f"{what} should be a list of length {len(default)}")
+    return list(given)

@@ -1,0 +1,164 @@
+"""The random effects of statsmodels' MixedLM in lme4's words."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.exceptions import DataError, FormulaError
+
+NAME = r"(?:\w+|Q\(['\"][^'\"]*['\"]\))"
+BY_LEVEL = re.compile(rf"^0\s*\+\s*(C\(\s*)?({NAME})(?(1)\s*\))(?:\s*:\s*(.+))?$")
+
+
+@dataclass(frozen=True)
+class MixedTerm:
+    """
+    A term with a bar and what MixedLM calls it.
+
+    Parameters
+    ----------
+    text : str
+        The term, such as "(1 | g:s)".
+    component : str or None
+        Name of the variance component, None for the correlated effects.
+    """
+
+    text: str
+    component: str | None
+
+
+def random_terms(groups, re_formula=None, vc_formula=None, data=None):
+    """
+    Terms with a bar that mean what MixedLM's arguments mean.
+
+    ``re_formula="~x"`` is ``(x | g)``; without `re_formula` and `vc_formula` there
+    is a random intercept. Of `vc_formula`, ``"0 + C(s)"`` is ``(1 | g:s)``,
+    ``"0 + x"`` is ``(0 + x | g)``, ``"0 + C(s):x"`` is ``(0 + x | g:s)``, and
+    anything else is ``diag(... | g, hom=True)``: independent coefficients with one
+    variance. With one group only, ``g:s`` is ``s``.
+
+    Parameters
+    ----------
+    groups : str or sequence of str
+        Columns of the outermost grouping factors; each has the effects of
+        `re_formula`.
+    re_formula : str, optional
+        Effects that are correlated within a group.
+    vc_formula : dict, optional
+        Variance components, name to formula.
+    data : DataFrame, optional
+        The data, which tell categorical from numeric columns.
+
+    Returns
+    -------
+    list of MixedTerm
+
+    Raises
+    ------
+    FormulaError
+        If variance components come with several grouping factors.
+    """
+    names = [groups] if isinstance(groups, str) else list(groups)
+    if vc_formula and len(names) > 1:
+        raise FormulaError(
+            "variance components are nested in one grouping factor; with several write "
+            "the formula with bars, such as y ~ x + (1 | a) + (1 | b)"
+        )
+    terms = []
+    for name in names:
+        if re_formula is not None:
+            effects = _plain(re_formula)
+            terms.append(MixedTerm(f"({effects} | {_quoted(name)})", None))
+        elif not vc_formula:
+            terms.append(MixedTerm(f"(1 | {_quoted(name)})", None))
+    for component in sorted(vc_formula or {}):
+        text = _plain(vc_formula[component])
+        terms.append(MixedTerm(_component_term(text, names[0], data), component))
+    return terms
+
+
+def _component_term(text, group, data):
+    """The term of one variance component."""
+    found = BY_LEVEL.match(text)
+    if found:
+        declared, name, effect = found.groups()
+        column = re.sub(r"^Q\(['\"]|['\"]\)$", "", name)
+        if declared or _is_categorical(column, data):
+            effects = "1" if effect is None else f"0 + {effect}"
+            if _is_constant(group, data):
+                return f"({effects} | {name})"
+            return f"({effects} | {_quoted(group)}:{name})"
+        if effect is None:
+            return f"(0 + {name} | {_quoted(group)})"
+    return f"diag({text} | {_quoted(group)}, hom=True)"
+
+
+def group_columns(data, groups):
+    """
+    Columns of the data with the groups in them.
+
+    Parameters
+    ----------
+    data : DataFrame
+        The data.
+    groups : str, sequence of str, DataFrame or array_like
+        Names of columns, or groups of the rows, which become columns.
+
+    Returns
+    -------
+    data : DataFrame
+        The data with these columns.
+    names : list of str
+        Their names: those of a Series or DataFrame, else "Group"; never one that is
+        taken by other values.
+    """
+    if isinstance(groups, str):
+        return data, [groups]
+    if isinstance(groups, list | tuple) and all(isinstance(g, str) for g in groups):
+        if len(groups) != len(data) or set(groups) <= set(map(str, data.columns)):
+            return data, list(groups)
+    if isinstance(groups, pd.DataFrame):
+        columns = [(str(name), groups[name].array) for name in groups]
+    elif isinstance(groups, pd.Series):
+        columns = [(str(groups.name or "Group"), groups.array)]
+    else:
+        columns = [("Group", np.asarray(groups))]
+    names = []
+    for name, values in columns:
+        if values.ndim != 1 or len(values) != len(data):
+            raise DataError(
+                f"groups have shape {values.shape}, the data have {len(data)} rows"
+            )
+        column = pd.Series(values, index=data.index)
+        while name in data.columns and not data[name].equals(column):
+            name += "_"
+        data = data.assign(**{name: column})
+        names.append(name)
+    return data, names
+
+
+def _plain(text):
+    return text.strip().removeprefix("~").strip()
+
+
+def _quoted(name):
+    return name if name.isidentifier() or name.startswith("Q(") else f"Q({name!r})"
+
+
+def _is_categorical(name, data):
+    """Whether a column is coded by its levels."""
+    if data is None or name not in data.columns:
+        return False
+    column = data[name]
+    return not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(
+        column
+    )
+
+
+def _is_constant(name, data):
+    """Whether a column has one value."""
+    if data is None or name not in data.columns:
+        return False
+    return data[name].nunique(dropna=False) == 1
