@@ -11,6 +11,7 @@ from statsmodels_lmm.formula.parser import parse, tokenize
 MAX_LENGTH = 2_000
 MAX_DEPTH = 20
 MAX_TERMS = 500
+MAX_TOKENS = 150
 MAX_POWER = 20
 MAX_BASIS = 50
 
@@ -66,7 +67,7 @@ def check_formula(formula, columns, structures=()):
     Allowed are columns, numbers, arithmetic, comparisons, the functions in `FUNCTIONS`
     and `ATTRIBUTES`, codings of factors, and strings that are names or levels. The
     text has at most 2,000 characters, parentheses are at most 20 deep, it expands to
-    at most 500 terms, powers are at most 20 and never of constants, and a spline or
+    at most 500 terms, an expression has at most 150 tokens, powers are at most 20 and never of constants, and a spline or
     polynomial has at most 50 columns. Nothing is evaluated.
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
@@ -203,6 +204,9 @@ class _Gate:
 
     def python(self, tokens):
         """Check one piece of Python."""
+        span = tokens[0].start, tokens[-1].stop
+        if len(tokens) > MAX_TOKENS:
+            raise FormulaError("too long an expression", self.text, span)
         code = " ".join(t.text for t in tokens)
         self.tokens, self.starts = tokens, []
         start = 0
@@ -212,7 +216,6 @@ class _Gate:
         try:
             tree = ast.parse(code, mode="eval")
         except (SyntaxError, ValueError, MemoryError, RecursionError):
-            span = tokens[0].start, tokens[-1].stop
             raise FormulaError("this is not an expression", self.text, span) from None
         self.value(tree.body)
 

@@ -1,6 +1,6 @@
 """Where MixedLM's parameters are in a model, and its packed vector."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLMParams
@@ -25,21 +25,29 @@ class Layout:
         For each variance component, sorted by name, the same.
     n_independent : int, optional
         Number of effects that take one block each, from that of `effects` on.
+    further : dict, optional
+        Correlated effects of further grouping factors, by their names, which MixedLM
+        cannot have.
     """
 
     group: str
     effects: tuple | None
     components: dict
     n_independent: int = 0
+    further: dict = field(default_factory=dict)
 
     def with_independent(self, size):
         """The layout with each correlated effect in a block of its own."""
-        factor, block = self.effects
+        factor, block = self._place
         moved = {
             name: (i, j + size - 1 if i == factor and j > block else j)
             for name, (i, j) in self.components.items()
         }
-        return Layout(self.group, self.effects, moved, size)
+        return replace(self, components=moved, n_independent=size)
+
+    @property
+    def _place(self) -> tuple:
+        return self.effects or (0, 0)
 
     def effect_names(self, model):
         """Names of the correlated effects; the intercept goes by the group."""
@@ -47,10 +55,10 @@ class Layout:
             return []
         factor, blocks = self._effect_blocks()
         names = [n for b in blocks for n in model.random[factor].block_names[b]]
-        return [n.replace("Intercept", self.group) for n in names]
+        return [_by_group(n, self.group) for n in names]
 
     def _effect_blocks(self):
-        factor, block = self.effects
+        factor, block = self._place
         return factor, range(block, block + max(1, self.n_independent))
 
     def columns(self, model):
@@ -61,14 +69,45 @@ class Layout:
 
     def covariance_names(self, model):
         """Names of the variances and covariances of these, row by row."""
-        names, out = self.effect_names(model), []
-        for i, name in enumerate(names):
-            out += [f"{names[j]} x {name} Cov" for j in range(i)] + [f"{name} Var"]
-        return out
+        return _lower_names(self.effect_names(model))
 
     def variance_names(self, model):
         """Names of all variance parameters."""
-        return self.covariance_names(model) + [f"{c} Var" for c in self.components]
+        names = self.covariance_names(model) + [f"{c} Var" for c in self.components]
+        for group, (factor, block) in self.further.items():
+            own = model.random[factor].block_names[block]
+            names += _lower_names([_by_group(n, group) for n in own])
+        return names
+
+    def variances(self, parameters):
+        """
+        Values and standard errors of all variance parameters.
+
+        Parameters
+        ----------
+        parameters : VarianceParameters
+            Those of a fit.
+
+        Returns
+        -------
+        values, errors : ndarray
+            In the order of `variance_names`.
+        """
+        places: list = []
+        if self.effects and self.n_independent:
+            factor, blocks = self._effect_blocks()
+            places += [(factor, b) for b in blocks]
+        elif self.effects:
+            places.append(self.effects)
+        places += [*self.components.values(), *self.further.values()]
+        found = [parameters.covariances_of(*at) for at in places]
+        values, errors = zip(*found) if found else ((), ())
+        if self.n_independent:
+            values, errors = (
+                _with_zeros(x, self.n_independent) for x in (values, errors)
+            )
+        nothing = np.zeros(0)
+        return np.concatenate([nothing, *values]), np.concatenate([nothing, *errors])
 
     def parameters(self, model, params, relative):
         """
@@ -87,6 +126,11 @@ class Layout:
         -------
         MixedLMParams
         """
+        if self.further:
+            raise DataError(
+                "MixedLM has no parameters for several grouping factors: see "
+                "variance_components()"
+            )
         covariance = np.zeros((0, 0))
         if self.effects is not None:
             own = self.columns(model)
@@ -124,7 +168,7 @@ class Layout:
         """
         components = dict(zip(self.components.values(), parameters.vcomp))
         covariance = np.asarray(parameters.cov_re, dtype=float)
-        factor, effects = self._effect_blocks() if self.effects else (None, ())
+        factor, effects = self._effect_blocks() if self.effects else (-1, range(0))
         theta: list = []
         for i, each in enumerate(model.random):
             for j, (_, names, _) in enumerate(each.blocks):
@@ -219,16 +263,38 @@ def layout_of_terms(model, group, terms):
     Layout
     """
     places = {}
-    for i, effects in enumerate(model.random):
+    for i, each in enumerate(model.random):
         block = 0
-        for term, size in effects.terms:
+        for term, size in each.terms:
             places[term] = i, block
             block += size if term.structure == "diag" and not term.hom else 1
-    effects, components = None, {}
-    for each in terms:
-        (term,) = parse(f"y ~ {each.text}").random
-        if each.component is None:
-            effects = effects or places[term]
+    effects: tuple | None = None
+    components, further = {}, {}
+    for named in terms:
+        (term,) = parse(f"y ~ {named.text}").random
+        if named.component is not None:
+            components[named.component] = places[term]
+        elif effects is None:
+            effects = places[term]
         else:
-            components[each.component] = places[term]
-    return Layout(group, effects, components)
+            further[term.group] = places[term]
+    return Layout(group, effects, components, further=further)
+
+
+def _by_group(name, group):
+    """The name of an effect, the intercept by its group."""
+    return name.replace("Intercept", group)
+
+
+def _lower_names(names):
+    """Names of the variances and covariances of some effects, row by row."""
+    out: list = []
+    for i, name in enumerate(names):
+        out += [f"{names[j]} x {name} Cov" for j in range(i)] + [f"{name} Var"]
+    return out
+
+
+def _with_zeros(variances, size):
+    """Variances of independent effects as a lower triangle, then the others."""
+    matrix = np.diag(np.concatenate(variances[:size]))
+    return (matrix[np.tril_indices(size)], *variances[size:])

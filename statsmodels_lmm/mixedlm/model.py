@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base._penalties import Penalty
 from statsmodels.regression.mixed_linear_model import MixedLMParams
-from statsmodels.tools.numdiff import approx_fprime
+from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from statsmodels.tools.rng_qrng import check_random_state
 
 from statsmodels_lmm.compat import to_pandas
@@ -163,6 +163,7 @@ class MixedLM(CrossedMixedLM):
                 groups = np.asarray(groups)
             data, columns = group_columns(data, groups)
             terms = random_terms(columns, re_formula, vc_formula, data)
+            named = columns[0] if len(columns) > 1 else named
         text = " + ".join([formula, *(t.text for t in terms)])
         kwargs.setdefault("check_levels", False)
         eval_env = 0 if eval_env is None else eval_env
@@ -472,6 +473,31 @@ class MixedLM(CrossedMixedLM):
         return approx_fprime(
             packed, lambda x: self.loglike(x, profile_fe), centered=True
         )
+
+    def hessian(self, params, profile_fe=False):  # type: ignore[override]
+        """
+        Second derivatives of `loglike` in MixedLM's packed parameters, by differences.
+
+        Parameters
+        ----------
+        params : MixedLMParams or array_like
+            Where.
+        profile_fe : bool, optional
+            Whether the fixed effects are profiled out.
+
+        Returns
+        -------
+        ndarray
+            MixedLM returns a pair with whether the matrix is singular.
+        """
+        found = self.layout.read(self, params, use_sqrt=False)
+        packed = found.get_packed(use_sqrt=False, has_fe=not profile_fe)
+
+        def value(x):
+            own = self.layout.read(self, x, use_sqrt=False)
+            return self.loglike(own, profile_fe)
+
+        return approx_hess(packed, value)
 
     def predict(self, params, exog=None, *args, **kwargs):
         """

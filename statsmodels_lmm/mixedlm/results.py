@@ -7,6 +7,7 @@ import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.constrained import minimize_constrained
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.prediction_variance import mode_covariance
 from statsmodels_lmm.inference.profile import parameter_of
 from statsmodels_lmm.inference.variance_parameters import variance_parameters
@@ -117,12 +118,16 @@ class MixedLMResults(CrossedMixedLMResults):
     @property
     def bse_re(self):
         """Standard errors of `cov_re`, row by row, and of `vcomp`."""
-        parameters = variance_parameters(self)
-        places = [self.layout.effects] if self.layout.effects else []
-        places += self.layout.components.values()
-        found = [parameters.covariances_of(*at)[1] for at in places]
         names = self.layout.variance_names(self.model)
-        return pd.Series(np.concatenate([np.zeros(0), *found]), index=names)
+        return pd.Series(self._variances[1], index=names)
+
+    @cached_property
+    def _variances(self):
+        """Variance parameters and their standard errors."""
+        if self.model.endog is None:
+            values = self.scale * self.packed_params.to_numpy()[self.k_fe :]
+            return values, np.full(len(values), np.nan)
+        return self.layout.variances(variance_parameters(self))
 
     @property
     def random_effects(self):
@@ -148,18 +153,16 @@ class MixedLMResults(CrossedMixedLMResults):
             found[label] = pd.DataFrame(matrix, names, names)
         return found
 
-    @cached_property
-    def variance_errors(self):
-        """Values of `bse_re`, NaN if the data were removed before they were asked."""
-        if self.model.endog is None:
-            return np.full(len(self.layout.variance_names(self.model)), np.nan)
-        return self.bse_re.to_numpy()
-
     def _pieces(self):
         """For each group (factor, levels, columns, names) of its random effects."""
         model, layout = self.model, self.layout
         found: dict = {label: [] for label in model.group_labels}
         places = [(None, layout.effects)] if layout.effects else []
+        if layout.further:
+            raise DataError(
+                "with several grouping factors use random_effects_table(), or "
+                "CrossedMixedLM, whose random_effects are a table for each"
+            )
         for component, (i, block) in [*places, *layout.components.items()]:
             effects = model.random[i]
             own = effects.grouped.block_slices[block]

@@ -40,9 +40,8 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
     values = np.column_stack(
         [results.params, results.bse, results.tvalues, results.pvalues, ends]
     )
-    variances = results.scale * results.packed_params.to_numpy()[len(fixed) :]
+    variances, errors = results._variances
     empty = np.full((len(random), 4), np.nan)
-    errors = results.variance_errors
     rows = np.vstack([values, np.column_stack([variances, errors, empty])])
     columns = ["Coef.", "Std.Err.", "z", "P>|z|"]
     columns += [f"[{alpha / 2}", f"{1 - alpha / 2}]"]
