@@ -18,6 +18,9 @@ from statsmodels_lmm.structures import Parameter, Structure, deviation
 
 WEEKS = [0, 1, 2, 4, 8, 16]
 
+STRUCTURES = {"us": "", "cs": ", hom=TRUE", "ar1": "", "car1": ""}
+"""Names before the term, and what is added to it."""
+
 
 class ContinuousAR1(Structure):
     """Correlations rho^|t - t'| of effects at the times t."""
@@ -28,24 +31,25 @@ class ContinuousAR1(Structure):
         self.lags = np.abs(np.subtract.outer(times, times))
 
     def parameters(self, effects):
-        return [deviation(), Parameter("rho", 0.0, 1.0, 0.5, "cor")]
+        """One standard deviation, and rho for a week."""
+        return [deviation(self.name), Parameter("rho", 0.0, 1.0, 0.5, "cor")]
 
     def covariance(self, theta, k):
-        sd, rho = theta
-        return sd**2 * rho**self.lags
+        """The matrix, relative to the residual variance."""
+        return theta[0] ** 2 * theta[1] ** self.lags
 
 
-def simulated_patients(n_patients=60, seed=4):
-    """Give patient, week, treated and pressure, two rows for each visit kept."""
+def simulated_patients(n_patients=60, seed=3):
+    """Give patient, week, drug and pressure, two rows for each visit kept."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(n_patients), len(WEEKS))
     week = np.tile(WEEKS, n_patients)
-    treated = np.where(patient % 2, "drug", "placebo")
+    drug = patient % 2
     lags = np.abs(np.subtract.outer(WEEKS, WEEKS))
     covariance = 8.0**2 * 0.85**lags
     visit = rng.multivariate_normal(np.zeros(len(WEEKS)), covariance, n_patients)
-    mean = 150.0 + visit.ravel() - 0.5 * week * (treated == "drug")
-    columns = {"patient": patient, "week": week, "treated": treated, "mean": mean}
+    mean = 150.0 + visit.ravel() - 0.5 * week * drug
+    columns = {"patient": patient, "week": week, "drug": drug, "mean": mean}
     visits = pd.DataFrame(columns).sample(frac=0.9, random_state=rng)
     data = visits.loc[visits.index.repeat(2)].sort_index(ignore_index=True)
     pressure = data.pop("mean") + rng.normal(scale=4.0, size=len(data))
@@ -69,20 +73,31 @@ def show(title, content):
     print(content)
 
 
+def correlations_with_start(fits):
+    """Give the correlation of the first visit with each one, by structure."""
+    table = pd.DataFrame(index=pd.Index(WEEKS, name="week"))
+    for name, fit in fits.items():
+        covariance = fit.cov_re.to_numpy()
+        sd = np.sqrt(np.diag(covariance))
+        table[name] = covariance[0] / (sd[0] * sd)
+    return table
+
+
 def main(n_patients=60):
     pd.set_option("display.width", 140, "display.max_columns", 20)
     pd.set_option("display.precision", 3)
     data = simulated_patients(n_patients)
-    structures = {"car1": ContinuousAR1(WEEKS)}
-    formula = "pressure ~ week * treated + {}(0 + factor(week) | patient)"
+    # the effects of factor(week) are in the order of the weeks, as the times are
+    own = {"car1": ContinuousAR1(WEEKS)}
     fits = {}
-    for name in ("us", "cs", "ar1", "car1"):
-        words = formula.format(name).replace("cs(0", "cs(0")
-        model = crossedmixedlm(words, data, structures=structures)
-        fits[name] = model.fit(reml=False)
-    show("Four structures, by ML", compare(fits))
+    for name, options in STRUCTURES.items():
+        term = f"{name}(0 + factor(week) | patient{options})"
+        formula = f"pressure ~ week * drug + {term}"
+        fits[name] = crossedmixedlm(formula, data, structures=own).fit(reml=False)
+    show("Four structures, by ML; LR tests against us", compare(fits))
+    show("Correlation with the visit in week 0", correlations_with_start(fits))
 
-    result = crossedmixedlm(formula.format("car1"), data, structures=structures).fit()
+    result = fits["car1"].model.fit()
     show("Continuous time, by REML", result.summary(df_method="satterthwaite"))
     show("Profile intervals", result.profile().conf_int())
     return fits

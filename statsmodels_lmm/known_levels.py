@@ -25,6 +25,9 @@ DEFINITE = 1e-10
 CLIPPED = 1e-6
 """Negative eigenvalues up to which a matrix is used without them."""
 
+SINGULAR = 1e-13
+"""Share of the variance of a level, given others, at which an inverse is singular."""
+
 DENSE_LEVELS = 2000
 """Levels up to which an inverse is inverted: a dense matrix is faster then."""
 
@@ -240,17 +243,32 @@ def _relationship(name, what, matrix, labels, log_determinant):
 
 def _inverse(name, what, matrix, labels, log_determinant):
     """Covariances of the levels known by their inverse."""
+    diagonal = np.asarray(matrix.diagonal())
+    if (diagonal <= 0.0).any():
+        raise DataError(
+            f"the {what} is singular or no inverse: it is not positive for "
+            f"{listed(labels[diagonal <= 0.0])}"
+        )
+    singular = (
+        f"the {what} is singular or has negative eigenvalues, so it is not the inverse "
+        "of a covariance matrix"
+    )
     if sparse.issparse(matrix) and len(labels) > DENSE_LEVELS:
-        precision = sparse.csc_array(matrix)
-        return KnownLevels(name, labels, Precision(precision, log_determinant))
+        precision = Precision(sparse.csc_array(matrix), log_determinant)
+        try:
+            pivots = precision.root.pivots()
+        except np.linalg.LinAlgError:
+            raise DataError(singular) from None
+        if (pivots <= SINGULAR * diagonal).any():
+            raise DataError(singular)
+        return KnownLevels(name, labels, precision)
     dense = matrix.toarray() if sparse.issparse(matrix) else matrix
     try:
         root = linalg.cho_factor(dense, lower=True, check_finite=False)
     except linalg.LinAlgError:
-        _check_definite(what, dense, labels)
-        raise DataError(
-            f"the {what} is singular, so it is not the inverse of a covariance matrix"
-        ) from None
+        raise DataError(singular) from None
+    if (np.diagonal(root[0]) ** 2 <= SINGULAR * diagonal).any():
+        raise DataError(singular)
     covariance = linalg.cho_solve(root, np.eye(len(labels)), check_finite=False)
     return KnownLevels(name, labels, Relationship(0.5 * (covariance + covariance.T)))
 

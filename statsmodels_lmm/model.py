@@ -732,6 +732,7 @@ def _checked_structures(structures):
                 f"structures={{{name!r}: ...}} must be an object of a subclass of "
                 f"statsmodels_lmm.Structure, not {structure!r}"
             )
-        if not str(name).isidentifier() or name in STRUCTURES:
+        reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
+        if not str(name).isidentifier() or name in reserved:
             raise ValueError(f"{name!r} cannot be the name of a structure of your own")
     return structures

@@ -12,7 +12,6 @@ from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
-from statsmodels_lmm.core.related_effects import RelatedEffects
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
 from statsmodels_lmm.validation import require_data
@@ -111,8 +110,8 @@ class CrossedMixedLMResults(MixedInference):
             self._relative.append(root @ root.T)
             modes = factor.level_modes(deviance.modes[at])[relabel]
             self._modes.append(modes @ back.T * data.response_scale)
-            related, covariances = isinstance(factor, RelatedEffects), None
-            if not related:
+            covariances = None
+            if factor.has_user_levels:
                 blocks = deviance.selected.diagonal[at][relabel]
                 covariances = scale * back @ blocks @ back.T
             self._mode_variances.append(covariances)

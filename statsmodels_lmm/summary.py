@@ -272,7 +272,12 @@ def boundary_notes(results):
     for row in results.boundary_table().itertuples():
         if not row.singular:
             continue
-        if row.rank == 0:
+        if row.rank == row.n_effects:
+            lines.append(
+                f"On the boundary: the covariance matrix of {row.effects} by "
+                f"{row.group} is almost singular."
+            )
+        elif row.rank == 0:
             what = "variance is" if row.n_effects == 1 else "variances are"
             lines.append(
                 f"On the boundary: the {what} estimated as 0 for {row.effects} by "

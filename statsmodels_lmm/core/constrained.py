@@ -184,9 +184,9 @@ class _Search:
         """(coordinates, deviance, value) on the constraint, None if undefined."""
         if tau is not None and not tau > 0.0:
             return None
-        coordinates = self.constraint.place(factors, tau, self.at)
         self.evaluations += 1
         try:
+            coordinates = self.constraint.place(factors, tau, self.at)
             deviance = profiled_deviance(self.products, coordinates.factors, self.reml)
         except np.linalg.LinAlgError:
             return None

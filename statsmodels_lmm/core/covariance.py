@@ -50,6 +50,11 @@ class RelativeFactor:
         """Number of free parameters m."""
         return len(self.columns)
 
+    @property
+    def size(self):
+        """Number of effects k."""
+        return self.matrix.shape[-1]
+
     @cached_property
     def selection(self):
         """Unit vectors of the rows of the free parameters, shape (..., m, k)."""
@@ -282,7 +287,11 @@ def lower_entries(matrix):
     return matrix[lower_triangles([slice(0, len(matrix))])]
 
 
-def lower_root(covariance):
+INDEFINITE = -1e-9
+"""Eigenvalue of a correlation matrix below which it is no such matrix."""
+
+
+def lower_root(covariance, strict=False):
     """
     Lower triangular L of a positive semi-definite S = L L', singular or not.
 
@@ -290,16 +299,28 @@ def lower_root(covariance):
     ----------
     covariance : ndarray
         S, shape (..., k, k).
+    strict : bool, optional
+        Whether to refuse an S that is not positive semi-definite.
 
     Returns
     -------
     ndarray
         L with a non-negative diagonal, shape (..., k, k).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If S is refused.
     """
-    scale = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1))
+    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
+    if strict and not (diagonal >= 0.0).all():
+        raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
+    scale = np.sqrt(diagonal)
     scale = np.where(scale == 0.0, 1.0, scale)
     both = scale[..., :, None] * scale[..., None, :]
     values, vectors = np.linalg.eigh(covariance / both)
+    if strict and not (values >= INDEFINITE).all():
+        raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
     half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
     upper = np.asarray(np.linalg.qr(half.swapaxes(-1, -2), mode="r"))
     lower = upper.swapaxes(-1, -2)

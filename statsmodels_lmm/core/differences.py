@@ -47,7 +47,8 @@ def gradient(function, x, ranges, step=STEP):
     x = np.asarray(x, dtype=float)
     out = []
     for a, (low, high) in enumerate(ranges):
-        size, terms = _size(x[a], step), CENTRAL
+        # four steps fit between the ends on one side at least
+        size, terms = min(_size(x[a], step), 0.125 * (high - low)), CENTRAL
         if x[a] - 2 * size < low or x[a] + 2 * size > high:
             size = size if x[a] + 4 * size <= high else -size
             terms = ONE_SIDED

@@ -88,6 +88,11 @@ class CovarianceBlocks:
         """The effects of the user's levels: these."""
         return self
 
+    @property
+    def has_user_levels(self: Any):
+        """Whether its levels are those of the user."""
+        return self.of_user is self
+
 
 @dataclass(frozen=True)
 class GroupedEffects(CovarianceBlocks):

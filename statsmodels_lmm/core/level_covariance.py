@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import linalg, sparse
 
+from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.sparse_cholesky import factorize
 from statsmodels_lmm.core.symbolic_cholesky import analyze
 
@@ -67,6 +68,17 @@ class Precision:
         """Diagonal of K, shape (l,)."""
         return self.root.selected_inverse().diagonal()
 
+    def dense(self):
+        """K as a Relationship; MemoryError if it does not fit."""
+        size = self.matrix.shape[0]
+        require_memory(
+            3 * 8 * size**2,
+            f"a dense matrix of {size:,} related levels",
+            "What needs it cannot be had of so many",
+        )
+        covariance = self.root.solve(np.eye(size))
+        return Relationship(0.5 * (covariance + covariance.T))
+
     def __getstate__(self):
         """Pickle without what can be found again."""
         return {"matrix": self.matrix, "log_determinant": self.log_determinant}
@@ -82,4 +94,6 @@ def positive_eigh(matrix):
     """Eigenvalues that are not negligible and their eigenvectors."""
     values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
     used = values > NEGLIGIBLE * max(values[-1], 0.0)
+    if not used.any():  # one column of zeros stands for nothing
+        return np.zeros(1), vectors[:, :1]
     return values[used], vectors[:, used]

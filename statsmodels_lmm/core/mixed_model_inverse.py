@@ -94,7 +94,7 @@ def level_covariances(deviance, at):
     deviance : ProfiledDeviance
         The criterion at the optimum, without batch axes.
     at : int
-        Position of a RelatedEffects in the elimination plan.
+        Position of a factor of related levels in the elimination plan.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def level_covariances(deviance, at):
     """
     plan = deviance.elimination.products.plan
     own = plan.factors[at]
-    n_levels, k = len(own.root), own.k_effects
+    n_levels, k = own.of_user.n_levels, own.k_effects
     out = own.left_over[:, None, None] * deviance.factors[at].covariance
     step = max(1, BATCH_ENTRIES // (k * own.n_columns))
     for start in range(0, n_levels, step):

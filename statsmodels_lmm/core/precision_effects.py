@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.level_covariance import Precision
-from statsmodels_lmm.core.related_effects import OfLevels
+from statsmodels_lmm.core.related_effects import OfLevels, RelatedEffects
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,35 @@ class PrecisionEffects(OfLevels):
         """The model matrix Z of the levels."""
         return self.base.indicator()
 
-    def level_modes(self, modes):
-        """C u: random effects of levels from independent ones, shape (l, k, ...)."""
+    def colored(self, modes):
+        """C u for independent random effects u, shape (l, k, ...)."""
         if self._root is None:
             return modes
         return self._root.back_solve(modes.reshape(len(modes), -1)).reshape(modes.shape)
+
+    def level_modes(self, modes):
+        """Random effects of the user's levels from independent ones, (l, k)."""
+        return self.base.level_modes(self.colored(modes))
+
+    @property
+    def has_user_levels(self):
+        """Whether its levels are those of the user."""
+        return self.base.has_user_levels
+
+    @property
+    def root(self):
+        """From its levels to those of the user, if these are related densely."""
+        return self.base.root
+
+    @property
+    def left_over(self):
+        """What the levels leave of the variance of each of the user, shape (l,)."""
+        return self.base.left_over
+
+    @property
+    def left_over_matrix(self):
+        """What they leave of the covariance among the user's levels, shape (l, l)."""
+        return self.base.left_over_matrix
 
     def whitened(self, sums):
         """C't for sums t over the rows of the levels, shape (l, k, ...)."""
@@ -80,6 +104,24 @@ class PrecisionEffects(OfLevels):
         """Z C b for independent random effects of shape (..., l, k), (..., n)."""
         *batch, levels, k = b.shape
         flat = np.moveaxis(b.reshape(-1, levels, k), 0, -1)
-        moved = np.moveaxis(self.level_modes(flat), -1, 0)
+        moved = np.moveaxis(self.colored(flat), -1, 0)
         out = [self.base.times(each) for each in moved]
         return np.array(out).reshape(*batch, self.n_rows)
+
+
+def independent_levels(factor):
+    """
+    Random effects of related levels from as many independent ones as they need.
+
+    Parameters
+    ----------
+    factor : GroupedEffects
+        Its levels are related; any of them may occur.
+
+    Returns
+    -------
+    RelatedEffects or PrecisionEffects
+    """
+    if isinstance(factor.relationship, Precision):
+        return PrecisionEffects(factor)
+    return RelatedEffects(factor, factor.relationship.root)

@@ -31,6 +31,12 @@ from statsmodels_lmm.core.level_covariance import positive_eigh, symmetric_root
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.raw_effects import RawEffects
 
+EVEN = 1e-3
+"""Lengths of the columns of levels, over the largest, that may be divided by."""
+
+NOTHING = 1e-24
+"""Squared length of the column of a level, over the largest, that counts as zero."""
+
 
 @dataclass(frozen=True)
 class OfLevels(CovarianceBlocks):
@@ -142,15 +148,15 @@ class RelatedEffects(OfLevels):
 
     def times(self, b):
         """Z b for independent random effects of shape (..., r, k), (..., n)."""
-        return self.base.times(self.level_modes(b))
+        return self.base.times(self.root @ b)
 
     def transposed_times(self, rows):
         """The model matrix times rows of shape (r, n), shape (r, l, k)."""
         return np.moveaxis(self.level_sums(rows.T), -1, 0)
 
     def level_modes(self, modes):
-        """Random effects of the levels from independent ones, shape (..., l, k)."""
-        return self.root @ modes
+        """Random effects of the levels from independent ones, shape (l, k, ...)."""
+        return np.tensordot(self.root, modes, axes=1)
 
     def indicator(self):
         """The model matrix, shape (n, r k)."""
@@ -186,12 +192,20 @@ def related(factor):
         own = symmetric_root(among)
         return RelatedEffects(factor, _extended(matrix, seen, own))
     squares = factor.diagonal_blocks()[seen, 0, 0]
-    inside = squares > 0.0
+    inside = squares > NOTHING * squares.max()
+    if not inside.any():
+        return RelatedEffects(factor, np.zeros((len(matrix), 1)), np.zeros(1))
     seen, weights = seen[inside], np.sqrt(squares[inside])
     among = matrix[np.ix_(seen, seen)]
     values, vectors = positive_eigh(among * np.outer(weights, weights))
-    root = vectors * np.sqrt(values) / weights[:, None]
-    return RelatedEffects(factor, _extended(matrix, seen, root), values)
+    if not values.any():
+        return RelatedEffects(factor, np.zeros((len(matrix), 1)), values)
+    if len(seen) == len(matrix) and weights.min() > EVEN * weights.max():
+        root = vectors * np.sqrt(values) / weights[:, None]
+    else:
+        # the regression of all levels on those seen; it divides by no small weight
+        root = matrix[:, seen] @ (weights[:, None] * vectors / np.sqrt(values))
+    return RelatedEffects(factor, root, values)
 
 
 def _check_memory(n_levels, k_effects):
@@ -207,6 +221,8 @@ def _extended(matrix, seen, root):
     """A root of the block of K of some levels, extended to all of them."""
     if len(seen) == len(matrix) and (seen == np.arange(len(seen))).all():
         return root
+    if not root.any():
+        return np.zeros((len(matrix), 1))
     # the regression of all levels on those seen: K_.o K_oo^- C, K_oo = C C'
     half = np.linalg.qr(root, mode="reduced")
     inverse = linalg.solve_triangular(half[1], half[0].T).T

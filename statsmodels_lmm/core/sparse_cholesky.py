@@ -129,6 +129,23 @@ class SparseCholesky:
         """
         return self.back_solve(self.half_solve(right))
 
+    def pivots(self):
+        """
+        Squares of the diagonal of R, by the rows of H.
+
+        Returns
+        -------
+        ndarray
+            The variance of each row given those eliminated after it is 1 over it,
+            shape (n,).
+        """
+        out = np.empty(len(self.symbolic.order))
+        found = [
+            np.diagonal(root, axis1=1, axis2=2).ravel() ** 2 for root in self.roots
+        ]
+        out[self.symbolic.order] = np.concatenate(found)
+        return out
+
     def selected_inverse(self):
         """
         H^-1 where H has entries.

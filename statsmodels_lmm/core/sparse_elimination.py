@@ -77,6 +77,8 @@ class SparseProducts:
         Z_i'W, shapes (..., l_i, k_i, w).
     gram : ndarray
         W'W, shape (..., w, w).
+    tail_fixed : ndarray
+        Empty, since there is no tail, shape (..., 0, w).
     """
 
     plan: EliminationPlan
@@ -86,17 +88,13 @@ class SparseProducts:
     symbolic: SymbolicCholesky
     fixed: tuple
     gram: np.ndarray
+    tail_fixed: np.ndarray
     is_coupled_sparsely = True
 
     @property
     def k_fixed(self):
         """Number of columns of X."""
         return self.gram.shape[-1] - 1
-
-    @property
-    def tail_fixed(self):
-        """There is no tail, shape (..., 0, w)."""
-        return np.zeros((*self.gram.shape[:-2], 0, self.gram.shape[-1]))
 
     @cached_property
     def slices(self):
@@ -160,7 +158,7 @@ def sparse_products(endog, exog, factors):
     plan = EliminationPlan(
         own,
         tuple(each),
-        tuple(np.arange(f.n_levels) for f in own),
+        tuple(np.arange(f.of_user.n_levels) for f in own),
         len(own),
         {},
         is_sparse=True,
@@ -169,7 +167,8 @@ def sparse_products(endog, exog, factors):
     matrix = sparse.csc_array(z.T @ z)
     blocks = [sparse.kron(f.precision, sparse.eye_array(f.k_effects)) for f in own]
     precision = sparse.csc_array(sparse.block_diag(blocks))
-    pattern = _whole_blocks(own, matrix) + abs(precision)
+    spread = [sparse.kron(abs(f.precision), np.ones((f.k_effects,) * 2)) for f in own]
+    pattern = _whole_blocks(own, matrix) + sparse.csc_array(sparse.block_diag(spread))
     fixed = np.column_stack([exog, endog])
     return SparseProducts(
         plan,
@@ -179,6 +178,7 @@ def sparse_products(endog, exog, factors):
         analyze(pattern),
         tuple(f.level_sums(fixed) for f in own),
         fixed.T @ fixed,
+        np.zeros((0, fixed.shape[1])),
     )
 
 
@@ -371,7 +371,7 @@ def projected_forms(elimination, columns):
         Shape (p, m).
     """
     products = elimination.products
-    levels = [f.level_modes(c) for f, c in zip(products.plan.factors, columns)]
+    levels = [f.colored(c) for f, c in zip(products.plan.factors, columns)]
     flat = np.concatenate([c.reshape(-1, c.shape[-1]) for c in levels])
     right = products.matrix @ flat
     p = products.k_fixed

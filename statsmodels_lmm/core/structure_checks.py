@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.differences import STEP, gradient
+from statsmodels_lmm.core.differences import gradient
 
 CHECKED = 500
 """Number of effects up to which a matrix is checked for its sign."""
@@ -49,21 +49,26 @@ def check_structure(structure, effects):
         raise ValueError(f"{structure.name} is not positive semi-definite at {theta}")
     if not parameters:
         return
-    ranges, given = structure.ranges(k), structure.derivative(theta, k)
+    given = structure.derivative(theta, k)
 
     def covariance(x):
         return structure.covariance(x, k)
 
-    coarse = gradient(covariance, theta, ranges)
-    fine = gradient(covariance, theta, ranges, 0.5 * STEP)
     for a, p in enumerate(parameters):
-        size = max(np.abs(coarse[a]).max() + np.abs(fine[a]).max(), 1e-300)
-        if np.abs(coarse[a] - fine[a]).max() > 1e-5 * size:
+        sides = []
+        for low, high in ((theta[a], p.upper), (p.lower, theta[a])):
+            if high > low:
+                ranges = structure.ranges(k)
+                ranges[a] = low, high
+                sides.append(gradient(covariance, theta, ranges)[a])
+        size = np.abs(matrix).max() / max(abs(theta[a]), 0.1)
+        size = max(1e-2 * size, *(np.abs(s).max() for s in sides), 1e-300)
+        if len(sides) > 1 and np.abs(sides[0] - sides[1]).max() > 1e-4 * size:
             raise ValueError(
-                f"{structure.name} is not smooth in {p.name}: differences at two steps "
-                "disagree"
+                f"{structure.name} is not smooth in {p.name}: its differences to both "
+                "sides disagree"
             )
-        if np.abs(given[a] - fine[a]).max() > 1e-4 * size:
+        if np.abs(given[a] - sides[0]).max() > 1e-4 * size:
             raise ValueError(
                 f"the derivative of {structure.name} in {p.name} is not that of its "
                 "covariance"

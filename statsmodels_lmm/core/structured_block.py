@@ -38,17 +38,21 @@ class Fold:
         Which map.
     origin, unit : float
         Its constants.
+    lower, upper : float, optional
+        Ends of the range, which rounding must not pass.
     """
 
     kind: str
     origin: float
     unit: float
+    lower: float = -np.inf
+    upper: float = np.inf
 
     def unfold(self, x):
         """The parameter and its first and second derivative in the coordinate."""
         if self.kind == "angle":
             sine, cosine = np.sin(x), np.cos(x)
-            value = self.origin + self.unit * sine
+            value = np.clip(self.origin + self.unit * sine, self.lower, self.upper)
             return value, self.unit * cosine, -self.unit * sine
         if self.kind == "square":
             return self.origin + self.unit * x**2, 2.0 * self.unit * x, 2.0 * self.unit
@@ -65,6 +69,14 @@ class Fold:
         if self.kind == "square":
             return np.sqrt(max(distance, 0.0))
         return distance
+
+
+def generic_value(parameter):
+    """A value at which nothing cancels: off the middle of a finite range."""
+    low, high = parameter.lower, parameter.upper
+    if np.isfinite(low) and np.isfinite(high):
+        return 0.5 * (low + high) + 0.31 * (high - low)
+    return parameter.initial + 0.1
 
 
 PLAIN = Fold("free", 0.0, 1.0)
@@ -136,9 +148,10 @@ class StructuredBlock:
     def _fold(self, a, parameter):
         low, high = parameter.lower, parameter.upper
         if np.isfinite(low) and np.isfinite(high):
-            return Fold("angle", 0.5 * (low + high), 0.5 * (high - low))
+            return Fold("angle", 0.5 * (low + high), 0.5 * (high - low), low, high)
         if parameter.kind == "sd":
-            return Fold("even", 0.0, 1.0 / self._length(parameter.effect))
+            kind = "even" if self._is_flat(a, 0.0) else "square"
+            return Fold(kind, 0.0, 1.0 / self._length(parameter.effect))
         if not (np.isfinite(low) or np.isfinite(high)):
             return Fold("free", 0.0, 1.0)
         end, side = (low, 1.0) if np.isfinite(low) else (high, -1.0)
@@ -154,7 +167,7 @@ class StructuredBlock:
 
     def _is_flat(self, a, end):
         """Whether S does not change at an end, so that it can be reflected there."""
-        theta = np.array([p.initial for p in self.parameters])
+        theta = np.array([generic_value(p) for p in self.parameters])
         inside = np.abs(self.structure.derivative(theta, self.size)[a]).max()
         theta[a] = end
         with np.errstate(all="ignore"):
@@ -184,6 +197,15 @@ class StructuredBlock:
                 value = value / self._length(at)
             theta.append(value)
         return self.part(theta).lifted()
+
+    def check_range(self, theta):
+        """Refuse parameters outside of their ranges."""
+        for parameter, value in zip(self.parameters, theta):
+            if not parameter.lower <= value <= parameter.upper:
+                raise ValueError(
+                    f"theta: {parameter.name} of {self.structure.name} is {value:.6g}, "
+                    f"outside of [{parameter.lower:.6g}, {parameter.upper:.6g}]"
+                )
 
     def part(self, theta, folded=True):
         """The block at some parameters, in coordinates of a search or in theta."""
@@ -216,6 +238,11 @@ class StructuredPart:
         """Number of free parameters m."""
         return len(self.coordinates)
 
+    @property
+    def size(self):
+        """Number of effects k."""
+        return self.block.size
+
     @cached_property
     def _unfolded(self):
         """Theta and its first and second derivatives in the coordinates."""
@@ -235,8 +262,8 @@ class StructuredPart:
 
     @cached_property
     def matrix(self):
-        """A root L of S, shape (k, k)."""
-        return lower_root(self.covariance)
+        """A root L of S, shape (k, k); LinAlgError if S has none."""
+        return lower_root(self.covariance, strict=True)
 
     @cached_property
     def _slopes(self):
@@ -284,7 +311,7 @@ class StructuredPart:
         out = self.coordinates.copy()
         for a, (fold, parameter) in enumerate(zip(self.folds, out)):
             if fold.kind == "angle":
-                out[a] = np.clip(parameter, -np.arcsin(OFF_EDGE), np.arcsin(OFF_EDGE))
+                out[a] = np.arcsin(np.clip(np.sin(parameter), -OFF_EDGE, OFF_EDGE))
             elif fold.kind in ("even", "square"):
                 out[a] = max(abs(parameter), amount)
         return replace(self, coordinates=out)

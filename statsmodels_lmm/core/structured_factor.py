@@ -45,13 +45,13 @@ class StructuredFactor:
     @property
     def slices(self):
         """Columns of each block."""
-        ends = np.cumsum([0] + [len(p.matrix) for p in self.parts]).tolist()
+        ends = np.cumsum([0] + [p.size for p in self.parts]).tolist()
         return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
 
     @cached_property
     def directions(self):
         """Derivatives of S in the free parameters, shape (m, k, k)."""
-        k, start = len(self.matrix), 0
+        k, start = sum(p.size for p in self.parts), 0
         out = np.zeros((self.n_free, k, k))
         for part, block in zip(self.parts, self.slices):
             here = slice(start, start + part.n_free)
@@ -212,6 +212,7 @@ def factor_at(factor, theta, change, pivoted=False):
         size = block.stop - block.start
         if structure is not None:
             own = theta[start : start + structure.n_parameters]
+            structure.check_range(own)
             parts.append(structure.part(own, folded=pivoted))
             start += len(own)
             continue

@@ -65,10 +65,11 @@ def check_formula(formula, columns, structures=()):
     Notes
     -----
     Allowed are columns, numbers, arithmetic, comparisons, the functions in `FUNCTIONS`
-    and `ATTRIBUTES`, codings of factors, and strings that are names or levels. The
-    text has at most 2,000 characters, parentheses are at most 20 deep, it expands to
-    at most 500 terms, an expression has at most 150 tokens, powers are at most 20 and never of constants, and a spline or
-    polynomial has at most 50 columns. Nothing is evaluated.
+    and `ATTRIBUTES`, codings of factors, and strings that are names or levels. A
+    formula has at most 2,000 characters and expands to at most 500 terms; parentheses
+    are at most 20 deep, an expression has at most 150 tokens, powers are at most 20 and
+    never of constants, and a spline or polynomial has at most 50 columns. Nothing is
+    evaluated.
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
     (an interaction of factors with many levels is large), and does not vouch for the
@@ -136,7 +137,8 @@ def _check_tokens(tokens, text):
 
 def _split(tokens, operators):
     """Pieces between some operators outside of parentheses."""
-    depth, pieces = 0, [[]]
+    depth = 0
+    pieces: list = [[]]
     for token in tokens:
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         if depth == 0 and token.text in operators:
@@ -192,6 +194,8 @@ class _Gate:
         """Terms of ``(a + b)**k``."""
         base, *exponents = pieces
         words = [t.text for piece in exponents for t in piece]
+        if not base:
+            raise FormulaError("'**' follows the terms", self.text)
         if len(words) != 1 or not words[0].isdecimal() or int(words[0]) > MAX_POWER:
             place = [t for piece in pieces for t in piece]
             raise FormulaError(
@@ -272,9 +276,12 @@ class _Gate:
             number = number.operand
         if not any(varies):
             self.refuse("a power of constants; write the number", node)
-        if not varies[1] and not (
-            isinstance(number, ast.Constant) and abs(number.value or 0) <= MAX_POWER
-        ):
+        small = (
+            isinstance(number, ast.Constant)
+            and isinstance(number.value, int | float)
+            and abs(number.value) <= MAX_POWER
+        )
+        if not varies[1] and not small:
             self.refuse(f"an exponent is a number up to {MAX_POWER}", node.right)
 
     def call(self, node):

@@ -361,9 +361,10 @@ def _random_terms(piece, text, structures):
     inner = piece
     if _is_call(piece):
         name = piece[0].text
-        if name in TRANSFORMS or "." in name or depths[bars[0]] > 1:
-            raise FormulaError("a bar inside a call", text, _span(piece))
         known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
+        nested = depths[bars[0]] > 1 and name not in known
+        if name in TRANSFORMS or "." in name or nested:
+            raise FormulaError("a bar inside a call", text, _span(piece))
         if name not in known:
             raise FormulaError(
                 f"unknown covariance structure '{name}'; known are "

@@ -291,6 +291,8 @@ def _reductions(results, reduce_terms):
     terms = model._parsed.random
     for at, term in enumerate(terms):
         names = [n for n in term_names(term.effects) if n != "1"]
+        if term.hom or term.structure not in ("us", "diag", "cs"):
+            names = []  # without one effect it would be another structure
         if not names or not reduce_terms:
             yield str(term), _fit_of(results, [*terms[:at], *terms[at + 1 :]])
             continue

@@ -1,9 +1,10 @@
 """Exact likelihood-ratio tests of one variance."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from statsmodels_lmm.core.level_covariance import Precision
 from statsmodels_lmm.core.null_distribution import null_design, simulate
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.nested_models import (
@@ -131,6 +132,8 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     data, _ = full.model._sufficient_statistics()
     factor = data.factors[at]
     factor = factor.columns(block)
+    if isinstance(factor.relationship, Precision):
+        factor = replace(factor, relationship=factor.relationship.dense())
     design = null_design(data.exog / np.sqrt(full.nobs), factor, full.reml, k_tested)
     draws = simulate(design, int(nsim), np.random.default_rng(rng))
     statistic = _criterion_gain(full, restricted, k_tested)

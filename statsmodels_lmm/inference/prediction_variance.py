@@ -13,7 +13,6 @@ import pandas as pd
 from statsmodels_lmm.core.engine import halves
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
-from statsmodels_lmm.core.related_effects import RelatedEffects
 from statsmodels_lmm.core.row_forms import as_array
 from statsmodels_lmm.validation import require_data
 
@@ -50,7 +49,7 @@ def error_variance(results, design, parts):
     variance = results.scale * error_variances(results.at_optimum, fixed, factors)
     for at, i in enumerate(plan.order):
         factor = plan.factors[at]
-        if isinstance(factor, RelatedEffects):
+        if not factor.has_user_levels:
             variance += draw_variance(results, i, *parts[i].left_over(factor))
     return variance + sum(
         draw_variance(results, i, part.drawn) for i, part in enumerate(parts)
@@ -174,7 +173,7 @@ def joint_covariance(results, factors=None):
     covariance = results.scale * error_covariance(results.at_optimum, fixed, rows)
     for at, i in enumerate(plan.order):
         factor = plan.factors[at]
-        if sizes[i] and isinstance(factor, RelatedEffects):
+        if sizes[i] and not factor.has_user_levels:
             own = slice(starts[i], starts[i + 1])
             left = np.kron(factor.left_over_matrix, results._relative[i])
             covariance[own, own] += results.scale * left

@@ -324,4 +324,5 @@ def _key(name):
     if name in ("1", "Intercept"):
         return frozenset(["Intercept"])
     plain = re.sub(r"`([^`]*)`", lambda m: f"Q({m.group(1)!r})", str(name))
+    plain = re.sub(r"\bfactor\(", "C(", plain)
     return frozenset(plain.replace(" ", "").split(":"))

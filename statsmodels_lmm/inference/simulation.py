@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.covariance import lower_blocks
-from statsmodels_lmm.core.related_effects import OfLevels, RelatedEffects
+from statsmodels_lmm.core.precision_effects import independent_levels
+from statsmodels_lmm.core.related_effects import OfLevels
 from statsmodels_lmm.core.simulation import (
     Fixed,
     Gaussian,
@@ -171,9 +172,9 @@ def _new_part(results, rows, conditional):
                 factors.append(old)
                 effects.append(Fixed(modes))
             else:
-                among = own.relationship.root
-                factors.append(RelatedEffects(old, among))
-                effects.append(Gaussian(among.shape[1], root))
+                among = independent_levels(old)
+                factors.append(among)
+                effects.append(Gaussian(among.n_levels, root))
         unrelated = replace(own, relationship=None, n_levels=len(levels))
         factors.append(unrelated.at(codes, drawn))
         effects.append(Gaussian(len(levels), root))

@@ -156,7 +156,7 @@ def test_levels_without_rows(kind, k_effects):
     assert_allclose(found.level_modes(modes), found.root @ modes, rtol=1e-12)
 
 
-@pytest.mark.parametrize("effect", [0.0, 1e-300, 1e-17, 1e-9, 1e-5])
+@pytest.mark.parametrize("effect", [0.0, 1e-300, 1e-17, 1e-9, 1e-7, 1e-5])
 def test_level_that_the_data_hardly_see(effect):
     """A level whose effect column is (almost) zero is predicted from the others."""
     factor = grouped("regular")
@@ -166,12 +166,12 @@ def test_level_that_the_data_hardly_see(effect):
     k = factor.relationship.matrix
     others = np.array([g for g in range(SEEN) if g != 3])
     across = np.linalg.solve(k[np.ix_(others, others)], k[others, 3])
-    # the conditional mode given the random effects of the others is that of K
+    # the covariances of what is seen with all levels are those of K
     root = found.root
-    among = root[others] @ root.T
-    assert_allclose(among, k[others], atol=1e-9)
+    assert_allclose(root[others] @ root.T, k[others], atol=1e-8)
+    # what it has of its own is known to eps / effect^2 only, or not needed at all
     total = (root[3] ** 2).sum() + found.left_over[3]
-    assert_allclose(total, k[3, 3], rtol=1e-9)
+    assert_allclose(total, k[3, 3], rtol=1e-5)
     assert (root[3] ** 2).sum() >= across @ k[others, 3] - 1e-9
 
 

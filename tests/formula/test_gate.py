@@ -79,16 +79,16 @@ ATTACKS = {
     "y ~ [x for x in z] + (1 | g)": "[",
     "y ~ I([i for i in x]) + (1 | g)": "[",
     "y ~ I(lambda: 1) + (1 | g)": "lambda",
-    "y ~ (lambda: x)() + (1 | g)": "(",
+    "y ~ (lambda: x)() + (1 | g)": "lambda",
     "y ~ I(x if z else a) + (1 | g)": "x",
     "y ~ I(y := x) + (1 | g)": "I(y := x)",
-    "y ~ I(await x) + (1 | g)": "I(await x)",
+    "y ~ I(await x) + (1 | g)": "await",
     "y ~ log(*x) + (1 | g)": "*",
-    "y ~ log(**x) + (1 | g)": "log(**x)",
+    "y ~ log(**x) + (1 | g)": "log",
     "y ~ I(f'{x}') + (1 | g)": "'{x}'",
     "y ~ I(rb'x') + (1 | g)": "'x'",
     "y ~ I('%s' % x) + (1 | g)": "'%s'",
-    "y ~ I('{0.__class__}'.format(x)) + (1 | g)": "I",
+    "y ~ I('{0.__class__}'.format(x)) + (1 | g)": "'{0.__class__}'",
     "y ~ Q('__builtins__') + (1 | g)": "Q",
     "y ~ Q(x) + (1 | g)": "Q",
     "y ~ Q('the x' + open('f')) + (1 | g)": "Q",
@@ -162,8 +162,7 @@ def test_nothing_runs(tmp_path):
         with pytest.raises(FormulaError):
             check_formula(formula, COLUMNS)
     assert not file.exists()
-    with pytest.raises(patsy.PatsyError):
-        patsy.dmatrix(f"I({call})", {"x": [1.0]})
+    patsy.dmatrix(f"I({call} or x)", {"x": [1.0]})
     assert file.exists()
 
 
@@ -208,6 +207,12 @@ def test_errors_of_grammar_are_the_parsers():
             parse(formula)
         assert str(caught.value) == str(expected.value)
     check_formula("y ~ x + sprite(1 | g)", COLUMNS, structures={"sprite"})
+
+
+@pytest.mark.parametrize("formula", ["", "**", "~", "y ~ **:x + (1 | g)", "y ~ x +"])
+def test_fragments(formula):
+    with pytest.raises(FormulaError):
+        check_formula(formula, COLUMNS)
 
 
 def test_no_string():

@@ -1,0 +1,338 @@
+"""A fit as plain tables: its estimates, itself in a row, and its data."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from statsmodels_lmm.compat import to_pandas
+from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.influence import influence as influence_of
+from statsmodels_lmm.inference.profile import profile
+from statsmodels_lmm.inference.variance_parameters import (
+    variance_labels,
+    variance_table,
+)
+from statsmodels_lmm.validation import require_data
+
+EFFECTS = ("fixed", "ran_pars", "ran_vals")
+COLUMNS = ["effect", "group", "level", "term", "estimate", "std_error"]
+COLUMNS += ["statistic", "df", "p_value", "conf_low", "conf_high"]
+
+
+def tidy(
+    results,
+    effects=("fixed", "ran_pars"),
+    conf_int=False,
+    conf_level=0.95,
+    conf_method="wald",
+    scale="sd",
+    df_method=None,
+):
+    """
+    The estimates of a fit, one row each, as R's broom.mixed names them.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    effects : str or sequence of str, optional
+        "fixed", the fixed effects; "ran_pars", the parameters of the random effects
+        and sigma; "ran_vals", the conditional modes.
+    conf_int : bool, optional
+        Whether to add confidence intervals.
+    conf_level : float, optional
+        Their level.
+    conf_method : str, object or DataFrame, optional
+        "wald", from the standard errors, which gives no intervals of "ran_pars";
+        "profile"; what `profile` or `bootstrap` returned, for its ``conf_int``; or a
+        table of intervals with columns lower and upper, such as
+        ``boot.conf_int("basic")``, whatever its level. Those of "ran_vals" are always
+        from their standard deviations given the data.
+    scale : {"sd", "var"}, optional
+        Whether "ran_pars" are standard deviations or variances; the intervals follow.
+        Correlations are the same on both.
+    df_method : str, optional
+        Degrees of freedom of the fixed effects, see `with_df_method`. Default is what
+        the results have.
+
+    Returns
+    -------
+    DataFrame
+        One row for each estimate, with the columns
+
+        ========== ==========================================================
+        effect     "fixed", "ran_pars" or "ran_vals"
+        group      grouping factor, "Residual" for sigma, missing for "fixed"
+        level      level of the grouping factor; only with "ran_vals"
+        term       name of the effect; of "ran_pars" ``sd__Days``,
+                   ``cor__Intercept.Days``, ``sd__Observation``
+        estimate   the estimate
+        std_error  its standard error; NaN without data
+        statistic  z or t statistic of a fixed effect
+        df         its degrees of freedom, infinite for a normal distribution
+        p_value    its p-value
+        conf_low   ends of the interval; only with `conf_int`
+        conf_high
+        ========== ==========================================================
+
+        A parameter of a structure that is not a standard deviation is called
+        ``cor__ar1.rho``, or ``name.parameter`` if it is no correlation.
+
+    Raises
+    ------
+    ValueError
+        If an argument has an unknown value.
+
+    Notes
+    -----
+    The rows of broom.mixed have the same meaning; the intercept is called as it is in
+    statsmodels, correlations follow all standard deviations of their term, and
+    variances are shown with correlations where broom.mixed has covariances, which
+    `variance_components` has. Standard errors of "ran_pars" are those of
+    `variance_parameters`; broom.mixed has none.
+    """
+    raw = getattr(results, "_results", results)
+    effects = (effects,) if isinstance(effects, str) else tuple(effects)
+    for effect in effects:
+        if effect not in EFFECTS:
+            raise ValueError(f"effects are {', '.join(EFFECTS)}, not {effect!r}")
+    if scale not in ("sd", "var"):
+        raise ValueError(f"scale must be 'sd' or 'var', not {scale!r}")
+    if not 0.0 < conf_level < 1.0:
+        raise ValueError(f"conf_level must be between 0 and 1, not {conf_level!r}")
+    if isinstance(conf_method, str) and conf_method not in ("wald", "profile"):
+        raise ValueError(
+            "conf_method must be 'wald', 'profile' or what profile or bootstrap "
+            f"returned, not {conf_method!r}"
+        )
+    alpha = 1.0 - conf_level
+    parts = {"fixed": _fixed(raw._by(df_method), alpha)}
+    if "ran_pars" in effects:
+        parts["ran_pars"] = _random_parameters(raw, scale)
+    if "ran_vals" in effects:
+        parts["ran_vals"] = _modes(raw, alpha)
+    if conf_int and not (isinstance(conf_method, str) and conf_method == "wald"):
+        ends = _intervals(raw, effects, conf_method, alpha)
+        fixed = ends.reindex(raw.model.exog_names)
+        parts["fixed"][["conf_low", "conf_high"]] = fixed.to_numpy()
+        if "ran_pars" in effects:
+            ends = _variance_intervals(raw, ends, scale)
+            parts["ran_pars"][["conf_low", "conf_high"]] = ends
+    table = pd.concat([parts[e].assign(effect=e) for e in effects], ignore_index=True)
+    table = table.reindex(columns=COLUMNS)
+    unused = [] if conf_int else ["conf_low", "conf_high"]
+    unused += [] if "ran_vals" in effects else ["level"]
+    return table.drop(columns=unused)
+
+
+def _fixed(raw, alpha):
+    """Fixed effects with their Wald intervals."""
+    ends = raw.conf_int(alpha)
+    normal = raw.df_method == "asymptotic"
+    df = np.inf if normal else raw.df_resid_inference
+    columns = {
+        "group": None,
+        "term": list(raw.model.exog_names),
+        "estimate": raw.params,
+        "std_error": raw.bse,
+        "statistic": raw.tvalues,
+        "df": df,
+        "p_value": raw.pvalues,
+        "conf_low": ends[:, 0],
+        "conf_high": ends[:, 1],
+    }
+    return pd.DataFrame(columns).astype({"df": float})
+
+
+def _random_parameters(raw, scale):
+    """Standard deviations or variances, correlations and other parameters."""
+    quantities = [
+        (effects.name, q)
+        for effects in raw.model.random
+        for block in effects.quantities
+        for q in block
+    ]
+    terms = [_term(q, scale) for _, q in quantities] + [f"{scale}__Observation"]
+    table = raw.variance_components()
+    is_sd = np.array([q.kind == "sd" for _, q in quantities] + [True])
+    squares = is_sd & (scale == "var")
+    errors = np.full(len(terms), np.nan)
+    if raw.model.endog is not None:
+        errors = variance_table(raw, scale)["std err"].to_numpy()
+    columns = {
+        "group": table["group"],
+        "term": terms,
+        "estimate": np.where(squares, table["variance"], table["sd"]),
+        "std_error": errors,
+    }
+    return pd.DataFrame(columns)
+
+
+def _term(q, scale):
+    if q.kind == "sd":
+        return f"{scale}__{q.effect1}"
+    return f"{q.kind}__{q.effect1}.{q.effect2}".removeprefix("__")
+
+
+def _modes(raw, alpha):
+    """Conditional modes with intervals from their standard deviations."""
+    table = raw.random_effects_table().rename(
+        columns={"effect": "term", "mode": "estimate", "sd": "std_error"}
+    )
+    reach = stats.norm.isf(alpha / 2.0) * table["std_error"]
+    table["conf_low"] = table["estimate"] - reach
+    table["conf_high"] = table["estimate"] + reach
+    return table
+
+
+def _intervals(raw, effects, method, alpha):
+    """A table of intervals with the parameters as rows."""
+    if isinstance(method, pd.DataFrame):
+        if list(method.columns) != ["lower", "upper"]:
+            raise ValueError("a table of intervals has the columns lower and upper")
+        return method
+    if isinstance(method, str):
+        kinds = [{"fixed": "fixed", "ran_pars": "random"}.get(e) for e in effects]
+        wanted = {kind for kind in kinds if kind}
+        if not wanted:
+            return pd.DataFrame(columns=["lower", "upper"], dtype=float)
+        method = profile(raw, which=None if len(wanted) > 1 else wanted.pop())
+    return method.conf_int(alpha=alpha)
+
+
+def _variance_intervals(raw, ends, scale):
+    """Intervals of the variance parameters, from those on either scale."""
+    random = raw.model.random
+    labels = {s: variance_labels(random, s) for s in ("sd", "var")}
+    given = "var" if labels["var"][-1] in ends.index else "sd"
+    found = ends.reindex(labels[given]).to_numpy(float, copy=True)
+    if given != scale:
+        is_sd = [a != b for a, b in zip(labels["sd"], labels["var"])]
+        found[is_sd] = found[is_sd] ** (2.0 if scale == "var" else 0.5)
+    return found
+
+
+def glance(results):
+    """
+    A fit in one row.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    DataFrame
+        One row with the columns
+
+        =========== ===========================================================
+        nobs        rows used
+        sigma       residual standard deviation
+        logLik      log-likelihood, restricted after REML, as lme4
+        AIC, BIC    of `n_params` parameters, as lme4
+        REMLcrit    REML criterion; after ML the column is called deviance
+        df_residual rows less `n_params`, as lme4; `df_resid` of the results
+                    counts the fixed effects only
+        converged   whether the optimum is certified
+        singular    whether any covariance matrix is singular
+        =========== ===========================================================
+    """
+    raw = getattr(results, "_results", results)
+    row = {
+        "nobs": int(raw.nobs),
+        "sigma": np.sqrt(raw.scale),
+        "logLik": raw.llf,
+        "AIC": raw.aic,
+        "BIC": raw.bic,
+        "REMLcrit" if raw.reml else "deviance": raw.deviance_criterion,
+        "df_residual": int(raw.nobs) - raw.n_params,
+        "converged": bool(raw.converged),
+        "singular": raw.is_singular,
+    }
+    return pd.DataFrame([row])
+
+
+def augment(results, data=None, influence=False):
+    """
+    The data of a fit with what the fit says about each row.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    data : DataFrame, optional
+        The data that the model was made from, with all of their columns and rows;
+        rows that were not used get NaN. Default is the columns of the formula in the
+        rows used or, for a model from arrays, the response, the design and the levels.
+    influence : bool, optional
+        Whether to add hat and cooksd.
+
+    Returns
+    -------
+    DataFrame
+        The data and the columns
+
+        ====== ===========================================================
+        fitted fitted value with the conditional modes, broom's ``.fitted``
+        resid  response less fitted, ``.resid``
+        fixed  fitted value of the fixed effects and offset, ``.fixed``
+        hat    leverage, ``.hat``
+        cooksd Cook's distance, ``.cooksd``
+        ====== ===========================================================
+
+    Raises
+    ------
+    DataError
+        If the data were removed, have a column of one of these names, or are not
+        those of the fit.
+    """
+    raw = getattr(results, "_results", results)
+    model = raw.model
+    require_data(model, "a table of its rows")
+    columns = {
+        "fitted": raw.fittedvalues,
+        "resid": raw.resid,
+        "fixed": raw._fixed_part,
+    }
+    if influence:
+        found = influence_of(raw)
+        columns["hat"] = found.hat_matrix_diag.to_numpy()
+        columns["cooksd"] = found.cooks_distance[0].to_numpy()
+    labels = model.data.row_labels
+    added = pd.DataFrame(columns, index=labels)
+    frame = _model_frame(model) if data is None else to_pandas(data)
+    taken = [name for name in columns if name in frame.columns]
+    if taken:
+        raise DataError(f"the data have a column '{taken[0]}'; rename it")
+    if data is None:
+        return pd.concat([frame.set_axis(added.index), added], axis=1)
+    return _joined(frame, added)
+
+
+def _joined(frame, added):
+    """Columns of the rows used next to all rows of the data."""
+    if len(frame) == len(added) and frame.index.equals(added.index):
+        return pd.concat([frame, added], axis=1)
+    known = added.index.isin(frame.index).all()
+    if not known or not frame.index.is_unique or not added.index.is_unique:
+        raise DataError(
+            f"the data have {len(frame)} rows whose labels do not tell which are the "
+            f"{len(added)} rows of the fit; give the data that the model was made "
+            "from, with unique labels"
+        )
+    return frame.join(added)
+
+
+def _model_frame(model):
+    """Response, predictors and levels of the rows used."""
+    frame = getattr(model.data, "frame", None)
+    if frame is not None:
+        return frame
+    columns = {model.endog_names: model.endog}
+    columns |= dict(zip(model.exog_names, model.exog.T))
+    for effects in model.random:
+        if not isinstance(effects.grouped, RawEffects):
+            columns[effects.name] = effects.levels[effects.grouped.codes]
+    return pd.DataFrame(columns)
