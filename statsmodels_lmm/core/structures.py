@@ -64,7 +64,9 @@ class Structure:
     """
     How the k x k covariance matrix of a term depends on parameters theta.
 
-    The matrix S is relative: the covariance of the random effects over sigma^2.
+    The matrix S is relative: the covariance of the random effects over sigma^2. It
+    must be positive semi-definite wherever theta is in its range: a search cannot end
+    where S stops being a covariance matrix inside of it.
 
     Attributes
     ----------

@@ -16,7 +16,7 @@ from mpmath import mp, mpf
 from numpy.testing import assert_allclose
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core import mixed_model_inverse
+from statsmodels_lmm.core import mixed_model_inverse, row_forms
 from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
@@ -144,7 +144,8 @@ def test_the_solves_are_done_once_for_equal_random_effects(monkeypatch):
         widths.append(right.shape)
         return solve(root, right)
 
-    monkeypatch.setattr(mixed_model_inverse, "solve_lower", counted)
+    for module in (row_forms, mixed_model_inverse):
+        monkeypatch.setattr(module, "solve_lower", counted)
     deviance = evaluate(products, roots, True)
     error_variances(deviance, fixed, in_plan_order(products, same))
     assert widths == [(products.plan.n_tail, 1), (fixed.shape[1], ROWS)]

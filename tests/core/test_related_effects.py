@@ -248,9 +248,7 @@ def test_order_of_levels_does_not_matter():
     assert_allclose(two.squares, one.squares, rtol=1e-10)
     assert_allclose(two.left_over, one.left_over[order], atol=1e-12)
     covariance = one.root @ one.root.T
-    assert_allclose(
-        two.root @ two.root.T, covariance[np.ix_(order, order)], atol=1e-11
-    )
+    assert_allclose(two.root @ two.root.T, covariance[np.ix_(order, order)], atol=1e-11)
 
 
 def test_root_and_subset_of_a_relationship():

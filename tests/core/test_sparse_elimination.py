@@ -91,7 +91,11 @@ CASES = {
     "slopes": lambda: [related(2, 9, 2)],
     "blocks": lambda: [related(3, 8, 3, (1, 2))],
     "two related": lambda: [related(4, 7, 1), related(5, 9, 2, unseen=0)],
-    "beside crossed": lambda: [unrelated(6, 4, 2), related(7, 9, 1), unrelated(8, 6, 1)],
+    "beside crossed": lambda: [
+        unrelated(6, 4, 2),
+        related(7, 9, 1),
+        unrelated(8, 6, 1),
+    ],
     "matrix": lambda: [matrix(9, 12)],
     "matrix with precision": lambda: [matrix(10, 8, "precision")],
     "matrix beside slopes": lambda: [matrix(11, 10), related(12, 6, 2)],
@@ -149,7 +153,9 @@ class Dense:
         self.y, self.x, self.pairs = data(case)
         self.s = s
         n, p = self.x.shape
-        self.z = [np.asarray(f.indicator() @ np.eye(f.n_columns)) for f, _ in self.pairs]
+        self.z = [
+            np.asarray(f.indicator() @ np.eye(f.n_columns)) for f, _ in self.pairs
+        ]
         self.g = [np.kron(known, each) for (_, known), each in zip(self.pairs, s)]
         v = np.eye(n) + sum(z @ g @ z.T for z, g in zip(self.z, self.g))
         self.inverse = np.linalg.inv(v)
@@ -213,8 +219,7 @@ def at(case, kind):
     """Factors of the core, and the dense twin."""
     s = relative(case, kind)
     factors = [
-        pivoted_factor(each, f.block_slices)
-        for each, (f, _) in zip(s, data(case)[2])
+        pivoted_factor(each, f.block_slices) for each, (f, _) in zip(s, data(case)[2])
     ]
     return factors, s
 
@@ -348,9 +353,7 @@ def test_forms_of_rows(case, kind):
     assert row_width(elimination) <= q
     found = sum(left @ right.T for left, right in halves(elimination, rows))
     both = range(len(z))
-    expected = sum(
-        z[i] @ twin.conditional(i, j) @ z[j].T for i in both for j in both
-    )
+    expected = sum(z[i] @ twin.conditional(i, j) @ z[j].T for i in both for j in both)
     # a matrix or levels of a dense relationship are known up to what the data see
     if "dense" not in case:
         assert_allclose(found, expected, rtol=1e-8, atol=1e-10)

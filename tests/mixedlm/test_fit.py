@@ -19,6 +19,7 @@ from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
 SLEEP = datasets.sleepstudy.load_pandas().data
 TEXT = "y ~ x + z"
+TEXT_NAMES = ["Intercept", "x", "z"]
 
 
 def frame(seed=2):
@@ -120,7 +121,7 @@ def test_fixed_effects_start_nothing(model):
 
 
 def test_starts_of_other_lengths_are_refused(model):
-    for length in (2, 4 + model.k_re2 + model.k_vc):
+    for length in (9, 4 + model.k_re2 + model.k_vc):
         with pytest.raises(ValueError, match="invalid start_params"):
             model.fit(start_params=np.ones(length))
 
@@ -150,15 +151,13 @@ def test_independent_effects_of_sleepstudy():
     assert_allclose(result.params, [251.405105, 10.467286], atol=1e-5)
     assert_allclose(result.bse, [6.8853808, 1.5595691], rtol=1e-5)
     twin = crossedmixedlm("Reaction ~ Days + (Days || Subject)", SLEEP).fit()
-    modes = twin.random_effects_table()
-    assert len(modes) == 36
     effects = result.random_effects
-    assert effects[308].index.tolist() == ["Subject", "Days"]
+    assert effects["308"].index.tolist() == ["Subject", "Days"]
     assert_allclose(
         result.fittedvalues.to_numpy(), twin.fittedvalues.to_numpy(), atol=1e-6
     )
     assert result.n_params == twin.n_params == 5
-    covariance = result.random_effects_cov[308].to_numpy()
+    covariance = result.random_effects_cov["308"].to_numpy()
     assert_allclose(covariance, dense_mode_covariance(result), rtol=1e-6)
     # the model itself is as it was
     assert -2 * model.fit().llf == pytest.approx(1743.6283, abs=1e-4)
@@ -182,8 +181,6 @@ def test_independent_effects_beside_components():
     assert result.bse_re.index.tolist() == names[3:]
     assert result.bse_re["g x x Cov"] == 0.0
     assert result.cov_re.loc["g", "x"] == 0.0
-    expected = twin.bse_of_variances() if hasattr(twin, "bse_of_variances") else None
-    assert expected is None or len(expected) == 4
     found = model.fit(free=free, start_params=result.params_object)
     assert found.llf == pytest.approx(result.llf, abs=1e-9)
     text = str(result.summary())
@@ -194,9 +191,6 @@ def test_independent_effects_beside_components():
         )
     )
     assert same.llf == pytest.approx(model.fit().llf, abs=1e-10)
-
-
-TEXT_NAMES = ["Intercept", "x", "z"]
 
 
 def mask(cov_re, vcomp=()):
@@ -282,16 +276,18 @@ def test_a_fit_leaves_the_model_as_it_was(model):
     assert model.loglike(model.fit().params_object) == pytest.approx(first, abs=1e-9)
 
 
-# penalized fixed effects ----------------------------------------------------------------
+# penalized fixed effects ------------------------------------------------------
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 20.0, np.array([0.0, 5.0, 30.0])])
 @pytest.mark.parametrize("name", ["intercept", "slope"])
 def test_lasso_as_statsmodels(name, alpha):
-    arguments = {"groups": "g"} | MODELS[name]
-    result = mixedlm(TEXT, DATA, **arguments).fit_regularized(alpha=alpha)
-    unpenalized = mixedlm(TEXT, DATA, **arguments).fit()
-    old = statsmodels_mixed.MixedLM.from_formula(TEXT, DATA, **arguments)
+    model = mixedlm(TEXT, DATA, groups="g", **MODELS[name])
+    result, unpenalized = model.fit_regularized(alpha=alpha), model.fit()
+    # MixedLM's fails with names
+    old = statsmodels_mixed.MixedLM(
+        model.endog, model.exog, DATA["g"].to_numpy(), model.exog_re
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = old.fit_regularized(alpha=alpha)
@@ -370,7 +366,5 @@ def test_a_penalized_fit_with_a_redundant_column():
 def test_arguments_of_the_fit_reach_it():
     model = mixedlm(TEXT, DATA, groups="g")
     assert model.fit_regularized(alpha=1.0, reml=False).method == "ML"
-    with pytest.raises(ValueError, match="not available"):
-        model.fit_regularized(alpha=1.0, method_="x") if False else model.fit(
-            method="newton"
-        )
+    with pytest.raises(ValueError, match="penalties"):
+        model.fit_regularized(alpha=1.0, fe_pen=L2())
