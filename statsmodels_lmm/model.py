@@ -31,7 +31,7 @@ from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.exceptions import DataError, FormulaError
-from statsmodels_lmm.formula.design import build_design
+from statsmodels_lmm.formula.design import RandomEffects, build_design
 from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
 from statsmodels_lmm.known_levels import known_levels
 from statsmodels_lmm.mixedlm.components import group_term
@@ -139,6 +139,8 @@ class CrossedMixedLM(LikelihoodModel):
         exog_vc=None,
         **kwargs,
     ):
+        if _are_built(random) and "|" in str(kwargs.get("formula")):
+            kwargs.pop("formula")
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
         if unknown:
             raise TypeError(f"unknown argument {', '.join(sorted(unknown))}")
@@ -172,6 +174,13 @@ class CrossedMixedLM(LikelihoodModel):
         self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
         self._data_attr.extend(["weights", "offset", "formula_offset"])
         self._cross = None
+
+    def _get_init_kwds(self):
+        """What a clone needs besides endog and exog, or a model of other data."""
+        kwds = super()._get_init_kwds()
+        if getattr(self, "_parsed", None) is not None:
+            kwds["formula"] = self.formula_full
+        return kwds
 
     def initialize(self):
         """Set the counts that statsmodels reads."""
@@ -253,6 +262,9 @@ class CrossedMixedLM(LikelihoodModel):
         DataError
             If the data cannot be used, naming column and rows.
         """
+        # a clone names the random effects twice, by its formula and by themselves
+        if _are_built(kwargs.get("random")):
+            kwargs.pop("random")
         if kwargs:
             raise TypeError(f"unknown argument {', '.join(sorted(kwargs))}")
         if missing not in ("none", "drop", "raise"):
@@ -406,6 +418,10 @@ class CrossedMixedLM(LikelihoodModel):
                 raise TypeError("give start, where the search for theta begins")
             term, own = function_term(
                 z, relative_factor, start, lower, upper, names, derivative, name
+            )
+        if own.keys() & related.keys():
+            raise DataError(
+                f"{name} has a relationship and a relative factor; give one"
             )
         related |= own
         return cls(
@@ -721,6 +737,13 @@ def _theta_jacobian(part, back):
         return np.eye(part.n_free)
     rows, columns = lower_triangles(part.slices)
     return (part.columns[:, None] == columns) * back[part.rows[:, None], rows]
+
+
+def _are_built(random):
+    """Whether these are random effects of a model."""
+    return isinstance(random, tuple) and all(
+        isinstance(r, RandomEffects) for r in random
+    )
 
 
 def _checked_structures(structures):

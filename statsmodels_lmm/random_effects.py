@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.level_covariance import Relationship
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.structure_checks import check_structure
 from statsmodels_lmm.core.structured_factor import covariance_blocks
@@ -15,6 +16,7 @@ from statsmodels_lmm.core.structures import RelativeFactorFunction, Structure
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import RandomEffects, group_levels
 from statsmodels_lmm.formula.parser import STRUCTURES
+from statsmodels_lmm.relationship.labeled import check_unique
 
 
 def random_effects(groups, effects=None, structure=None, name=None, names=None):
@@ -98,6 +100,7 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     columns = pd.Index(own if names is None else names)
     if len(columns) != z.shape[1]:
         raise DataError(f"{len(columns)} names for {z.shape[1]} columns of {name}")
+    check_unique(columns, f"column of {name}")
     return MatrixTerm(str(name), columns, _structure(structure), z)
 
 
@@ -105,6 +108,7 @@ def _checked_names(names, count, name):
     names = tuple(map(str, names))
     if len(names) != count:
         raise DataError(f"{len(names)} names for {count} effects by {name}")
+    check_unique(pd.Index(names), f"effect by {name}")
     return names
 
 
@@ -182,7 +186,7 @@ class MatrixTerm:
     names: pd.Index
     structure: Structure | str | None
     matrix: Any
-    effect: str = "sd"
+    effect: str = "b"
 
     @property
     def n_rows(self):
@@ -209,14 +213,25 @@ class MatrixTerm:
         if not np.isfinite(values).all():
             raise DataError(f"the matrix of {self.name} has missing or infinite values")
         if self.structure is None:
-            relationship = None
-            if known is not None:
-                at, _, _ = known.place(np.arange(len(self.names)), self.names)
-                relationship = known.relationship.among(at)
-            raw = RawEffects(z, relationship)
-            return RandomEffects(self.name, self.names, (self.effect,), raw)
+            if known is None:
+                raw = RawEffects(z)
+                return RandomEffects(self.name, self.names, (self.effect,), raw)
+            at, labels, _ = known.place(np.arange(len(self.names)), self.names)
+            # labels without a column are levels without data
+            entries = sparse.coo_array(z)
+            shape = self.n_rows, len(labels)
+            z = sparse.csr_array((entries.data, (entries.row, at[entries.col])), shape)
+            if isinstance(known.relationship, Relationship):
+                z = z.toarray()
+            raw = RawEffects(z, known.relationship)
+            return RandomEffects(self.name, labels, (self.effect,), raw)
         if known is not None:
             raise DataError(f"{self.name} has a relationship and a structure; give one")
+        if self.structure == "us":
+            raise DataError(
+                f"the covariances of the columns of {self.name} cannot be estimated "
+                "from one draw of them; give a structure, or groups"
+            )
         names = tuple(map(str, self.names))
         z = z.toarray() if sparse.issparse(z) else z
         blocks, structures = covariance_blocks(self.structure, names)

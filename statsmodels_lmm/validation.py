@@ -117,7 +117,7 @@ def _check_random(effects, n, check_levels, check_columns):
     if not np.isfinite(grouped.effects).all():
         raise DataError(f"the random effects by {effects.name} are not finite")
     told = grouped.is_structured or grouped.relationship is not None
-    if grouped.n_levels < 2 and not told:
+    if check_columns and grouped.n_levels < 2 and not told:
         raise DataError(
             f"grouping factor {effects.name} has {grouped.n_levels} level; "
             "a random effect needs at least 2"

@@ -220,6 +220,8 @@ def twin(name, route="matrix", reml=True):
 
 every_case = pytest.mark.parametrize("name", CASES)
 every_route = pytest.mark.parametrize("route", ROUTES)
+# where the inverse has become K again
+both_engines = pytest.mark.parametrize("route", ["matrix", "sparse"])
 
 
 # the fit -------------------------------------------------------------------
@@ -250,7 +252,7 @@ def test_all_routes_lead_to_one_optimum(name, route, reml):
     assert_allclose(found.theta, expected.theta, atol=1e-4)
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", [c for c in CASES if c != "equicorrelated"])
 def test_it_is_the_optimum(name, route):
     """The dense likelihood falls on all sides."""
@@ -289,7 +291,7 @@ def test_modes_of_all_levels(name, route):
     assert_allclose(found, fitted_values, rtol=1e-6, atol=1e-7)
 
 
-@every_route
+@both_engines
 @every_case
 def test_conditional_covariances(name, route):
     result, dense = fitted(name, route), twin(name, route)
@@ -307,7 +309,7 @@ def test_conditional_covariances(name, route):
     assert start == len(expected)
 
 
-@every_route
+@both_engines
 @every_case
 def test_joint_covariance(name, route):
     result, dense = fitted(name, route), twin(name, route)
@@ -398,7 +400,7 @@ def effects_at(result, rows, matrices):
 PREDICTED = [c for c in CASES if c not in ("redundant", "no fixed effects")]
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", PREDICTED)
 def test_predictions_with_modes(name, route):
     result, dense, rows = fitted(name, route), twin(name, route), new_rows()
@@ -422,7 +424,7 @@ def test_predictions_with_modes(name, route):
     assert_allclose(result.predict(rows, **options), mean, rtol=1e-6, atol=1e-7)
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", PREDICTED)
 def test_intervals_without_modes(name, route):
     """A new draw of an animal in the herd book has the variance K_gg Sigma."""
@@ -511,7 +513,7 @@ POINTS = {
 
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("point", POINTS)
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", [c for c in CASES if c != "equicorrelated"])
 def test_derivatives_at_any_theta(name, route, point, reml):
     result = fitted(name, route, reml)
@@ -525,7 +527,7 @@ def test_derivatives_at_any_theta(name, route, point, reml):
     assert_allclose(information, -model.hessian(theta, reml))
 
 
-@every_route
+@both_engines
 def test_derivatives_of_a_structure(route):
     """By differences of the dense log-likelihood."""
     result = fitted("equicorrelated", route)
@@ -542,7 +544,7 @@ def test_derivatives_of_a_structure(route):
     assert_allclose(result.model.score(theta), gradient, rtol=1e-4, atol=1e-4)
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", ["intercepts", "beside herds"])
 def test_standard_errors_of_variances(name, route):
     """
@@ -587,7 +589,7 @@ def test_identity_is_no_relationship(formula):
 
 
 @pytest.mark.parametrize("c", [1e-6, 4.0, 1e6])
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", ["intercepts", "slopes"])
 def test_units_of_a_relationship(name, route, c, monkeypatch):
     expected = fitted(name)
@@ -846,7 +848,7 @@ def covariance_of(drawn, mean):
     return changes.to_numpy() @ changes.to_numpy().T
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", [c for c in CASES if c != "redundant"])
 def test_covariance_of_simulated_responses(name, route, unit_draws):
     result, dense = fitted(name, route), twin(name, route)
@@ -859,7 +861,7 @@ def test_covariance_of_simulated_responses(name, route, unit_draws):
     assert_allclose(found, expected, rtol=1e-7, atol=1e-10)
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", ["intercepts", "slopes", "beside herds"])
 def test_covariance_of_simulated_new_data(name, route, unit_draws):
     """Known animals, with data or without, are related; new ones are not."""
@@ -882,7 +884,7 @@ def test_covariance_of_simulated_new_data(name, route, unit_draws):
     )
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("kind", ["parametric", "conditional", "semiparametric"])
 def test_bootstrap(kind, route):
     result = fitted("beside herds", route)
@@ -901,7 +903,7 @@ def test_bootstrap(kind, route):
         assert_allclose(first.draws.loc[i, "sigma"] ** 2, other.scale, rtol=1e-3)
 
 
-@every_route
+@both_engines
 def test_simulation_depends_on_the_seed_only(route):
     result = fitted("slopes", route)
     one, other = result.simulate(3, rng=1), result.simulate(2, rng=1)
@@ -912,7 +914,7 @@ def test_simulation_depends_on_the_seed_only(route):
 # inference -----------------------------------------------------------------
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("reml", [True, False])
 def test_profile_interval(route, reml):
     """Its ends, by a dense minimization over the residual variance."""
@@ -935,7 +937,7 @@ def test_profile_interval(route, reml):
         assert_allclose(excess, stats.chi2.ppf(0.95, 1), rtol=1e-5)
 
 
-@every_route
+@both_engines
 def test_profile_of_a_fixed_effect(route):
     """After ML its ends are where the likelihood of an offset falls that far."""
     result = fitted("intercepts", route, False)
@@ -963,7 +965,7 @@ def dense_moments(name, route):
     return dense, derivatives, inverse, phi, p
 
 
-@every_route
+@both_engines
 def test_satterthwaite(route):
     dense, derivatives, inverse, phi, p = dense_moments("intercepts", route)
     py = p @ dense.y
@@ -1026,7 +1028,7 @@ def without(name, route, keep):
 INFLUENTIAL = ["intercepts", "slopes", "two related", "weights", "nested"]
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", INFLUENTIAL)
 def test_influence_of_rows(name, route):
     result = fitted(name, route)
@@ -1042,7 +1044,7 @@ def test_influence_of_rows(name, route):
     assert_allclose(found.hat_matrix_diag, np.diag(hat), rtol=1e-6)
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", INFLUENTIAL)
 def test_influence_of_groups(name, route):
     result = fitted(name, route)
@@ -1061,7 +1063,7 @@ def test_influence_of_groups(name, route):
         assert_allclose(found.scale_without.loc[level], result.scale, rtol=1e-10)
 
 
-@every_route
+@both_engines
 def test_refits_without_groups(route):
     """Relatives without records keep their place."""
     result = fitted("intercepts", route)
@@ -1073,7 +1075,7 @@ def test_refits_without_groups(route):
     assert_allclose(found.scale_without.loc["a3"], other.scale, rtol=1e-4)
 
 
-@every_route
+@both_engines
 def test_tests_of_random_effects(route):
     result = fitted("beside herds", route)
     table = result.random_effect_tests()
@@ -1088,12 +1090,7 @@ def test_tests_of_random_effects(route):
     assert set(dropped.random_effects) == set(ANIMALS)
 
 
-def test_exact_test_where_levels_are_kept_sparse():
-    with pytest.raises(DataError, match="method='bootstrap'"):
-        fitted("intercepts", "sparse").exact_lr_test(nsim=10)
-
-
-@pytest.mark.parametrize("route", ["matrix", "inverse"])
+@both_engines
 def test_exact_test(route):
     """The share of zeros is that of eigenvalues of Z K Z' found densely."""
     result = fitted("intercepts", route)
@@ -1130,7 +1127,7 @@ def test_exact_test_of_a_matrix():
     assert_allclose(np.sort(found.draws), np.sort(expected.draws), rtol=1e-6, atol=1e-8)
 
 
-@every_route
+@both_engines
 @pytest.mark.parametrize("name", ["intercepts", "slopes", "two related"])
 def test_r_squared(name, route):
     result, dense = fitted(name, route), twin(name, route)

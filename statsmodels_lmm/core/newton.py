@@ -201,7 +201,7 @@ class _Search:
         """One exact Newton step more, which doubles the digits, if it is better."""
         trial = self.evaluate(_stepped(current.factors, step))
         if trial is not None:
-            trial_slope = derivatives(trial)
+            trial_slope = self.differentiate(trial, 1.0)
             if np.abs(trial_slope.gradient).max() < np.abs(slope.gradient).max():
                 return trial, trial_slope
         return current, slope
@@ -214,7 +214,7 @@ class _Search:
             return current, slope
         trial = self.evaluate(snapped)
         if trial is not None and trial.value <= current.value + 1e-9:
-            return trial, derivatives(trial)
+            return trial, self.differentiate(trial, 1.0)
         return current, slope
 
 

@@ -427,9 +427,20 @@ class RelativeFactorFunction(Structure):
         self.function, self.slopes, self.name = function, derivative, name
         self.start = np.atleast_1d(np.asarray(start, dtype=float))
         m = len(self.start)
-        self.lower = np.broadcast_to(-np.inf if lower is None else lower, m)
-        self.upper = np.broadcast_to(np.inf if upper is None else upper, m)
+        self.lower = self._of_each("lower", -np.inf if lower is None else lower)
+        self.upper = self._of_each("upper", np.inf if upper is None else upper)
+        if names is not None and len(names) != m:
+            raise ValueError(f"{len(names)} names for {m} parameters")
         self.names = [str(j + 1) for j in range(m)] if names is None else list(names)
+
+    def _of_each(self, what, values):
+        """A number for each parameter."""
+        values = np.asarray(values, dtype=float)
+        if values.shape not in ((), self.start.shape):
+            raise ValueError(
+                f"{what} has shape {values.shape} for {len(self.start)} parameters"
+            )
+        return np.broadcast_to(values, self.start.shape)
 
     def parameters(self, effects):
         """As they were given."""
@@ -452,7 +463,13 @@ class RelativeFactorFunction(Structure):
         if self.slopes is None:
             return super().derivative(theta, k)
         root = self.factor(theta, k)
-        changes = [_dense(d) @ root.T for d in self.slopes(np.array(theta))]
+        slopes = [_dense(d) for d in self.slopes(np.array(theta))]
+        if [s.shape for s in slopes] != [root.shape] * len(self.start):
+            raise ValueError(
+                f"derivative gives matrices of shapes {[s.shape for s in slopes]}; it "
+                f"needs {len(self.start)} of {root.shape}"
+            )
+        changes = [s @ root.T for s in slopes]
         return np.array([c + c.T for c in changes])
 
 

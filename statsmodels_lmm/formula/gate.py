@@ -294,7 +294,7 @@ class _Gate:
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.refuse("'**' cannot stand before arguments", node)
-            self.argument(keyword.value, name)
+            self.argument(keyword.value, name, keyword.arg)
             if keyword.arg in ("df", "degree"):
                 self.basis(keyword.value)
         if name in BASES:
@@ -317,9 +317,9 @@ class _Gate:
             self.refuse(f"'{home}.{node.attr}' is not a function on the list", node)
         return self.refuse("only listed functions may be called", node)
 
-    def argument(self, node, name):
+    def argument(self, node, name, keyword=None):
         """Check an argument: a coding, a level, a list of numbers or a value."""
-        takes_levels = name == "C" or name in CODINGS
+        takes_levels = name == "C" or name in CODINGS or keyword == "constraints"
         if isinstance(node, ast.List | ast.Tuple):
             for item in node.elts:
                 if not isinstance(item, ast.Constant | ast.UnaryOp):

@@ -537,7 +537,9 @@ def _grouping(tokens, text):
 
 def _check_new(term, random, text, span):
     """Refuse an effect that its grouping factor has already."""
-    same = [t for t in random if set(t.grouping) == set(term.grouping)]
+    if term.hom:  # with one variance for several effects it is another effect
+        return
+    same = [t for t in random if set(t.grouping) == set(term.grouping) and not t.hom]
     twice = term.effect_terms & {name for t in same for name in t.effect_terms}
     if twice == {"1"} and term.effect_terms != {"1"}:
         rest = term.effects.removeprefix("1 + ")

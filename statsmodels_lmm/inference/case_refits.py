@@ -61,9 +61,11 @@ class _Task:
 
     def _without(self, group):
         try:
-            found = (
-                _arrays(self.model, self.codes != group).fit(reml=self.reml)._results
-            )
+            model = _arrays(self.model, self.codes != group)
+            for before, after in zip(self.model.random, model.random):
+                if after.grouped.n_levels == 1 < before.grouped.n_levels:
+                    return f"the rows left have 1 level of {after.name}"
+            found = model.fit(reml=self.reml)._results
         except (DataError, np.linalg.LinAlgError) as error:
             return str(error)
         if found.dropped:

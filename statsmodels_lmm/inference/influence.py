@@ -10,6 +10,7 @@ from scipy import stats
 
 from statsmodels_lmm.arrays import aligned
 from statsmodels_lmm.core.case_deletion import Deletions, delete_groups, delete_rows
+from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.standardize import independent_columns
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import group_levels
@@ -321,6 +322,11 @@ def _groups(model, group):
     """Group of each row, and the labels of the groups."""
     if isinstance(group, str):
         for effects in model.random:
+            if effects.name == group and isinstance(effects.grouped, RawEffects):
+                raise DataError(
+                    f"{group} is a matrix of random effects, not groups of rows; give "
+                    "the group of each row"
+                )
             if effects.name == group:
                 index = pd.Index(effects.levels, name=group)
                 return effects.grouped.codes, index

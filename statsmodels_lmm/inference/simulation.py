@@ -18,6 +18,7 @@ from statsmodels_lmm.core.simulation import (
 from statsmodels_lmm.formula.design import group_levels
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.inference.prediction_rows import effect_rows, new_rows
+from statsmodels_lmm.inference.terms import has_formula
 from statsmodels_lmm.validation import require_data
 
 KINDS = ("parametric", "conditional", "semiparametric")
@@ -66,6 +67,8 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
             f"random_effects must be 'new' or 'conditional', not {random_effects!r}"
         )
     check_count("nsim", nsim)
+    if exog is not None and not has_formula(results.model):
+        raise ValueError("responses at new rows need a model from a formula")
     streams = generators(seeds(rng, nsim))
     used = [] if exog is None else list(results.model.random)
     rows = new_rows(results, exog, True, used, offset)

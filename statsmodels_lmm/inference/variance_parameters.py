@@ -339,7 +339,8 @@ def variance_table(results, scale="sd"):
     the observed information in these parameters, with the fixed effects profiled or
     integrated out; that of functions of them follows by the delta method. The average
     information takes its place where the observed one is not positive definite, as it
-    can be on the boundary, and with more than 2,500 random effects of several factors.
+    can be on the boundary, with more than 2,500 random effects of several factors, and
+    where levels are related by a sparse inverse.
     """
     parameters = variance_parameters(results)
     found = parameters.estimates(_checked(scale))

@@ -1,13 +1,11 @@
 """Random effects of MixedLM's arrays: groups, effects and variance components."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import VCSpec
 
 from statsmodels_lmm.core.structures import Diagonal
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, warn
 from statsmodels_lmm.random_effects import GroupTerm
 
 
@@ -59,10 +57,9 @@ def _as_spec(exog_vc):
         return exog_vc
     if not isinstance(exog_vc, dict):
         raise DataError("exog_vc is a VCSpec of statsmodels or a dict of dicts")
-    warnings.warn(
+    warn(
         "Using deprecated variance components format, a dict of dicts; give a VCSpec",
         FutureWarning,
-        stacklevel=4,
     )
     names = sorted(exog_vc)
     labels = sorted(set().union(*(exog_vc[n] for n in names)))

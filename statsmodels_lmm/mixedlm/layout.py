@@ -23,6 +23,8 @@ class Layout:
         Positions of the factor and of the covariance block of the correlated effects.
     components : dict
         For each variance component, sorted by name, the same.
+    factors : dict, optional
+        The factor within a group whose levels have a component, as it was written.
     n_independent : int, optional
         Number of effects that take one block each, from that of `effects` on.
     further : dict, optional
@@ -33,6 +35,7 @@ class Layout:
     group: str
     effects: tuple | None
     components: dict
+    factors: dict = field(default_factory=dict)
     n_independent: int = 0
     further: dict = field(default_factory=dict)
 
@@ -269,16 +272,17 @@ def layout_of_terms(model, group, terms):
             places[term] = i, block
             block += size if term.structure == "diag" and not term.hom else 1
     effects: tuple | None = None
-    components, further = {}, {}
+    components, factors, further = {}, {}, {}
     for named in terms:
         (term,) = parse(f"y ~ {named.text}").random
         if named.component is not None:
             components[named.component] = places[term]
+            factors[named.component] = named.factor
         elif effects is None:
             effects = places[term]
         else:
             further[term.group] = places[term]
-    return Layout(group, effects, components, further=further)
+    return Layout(group, effects, components, factors, further=further)
 
 
 def _by_group(name, group):

@@ -52,6 +52,8 @@ class MixedLM(CrossedMixedLM):
         What to do with incomplete rows.
     use_sparse : bool, optional
         Accepted and without effect.
+    grouping : tuple, optional
+        What a clone knows of the groups.
     **kwargs
         As for `CrossedMixedLM`.
 
@@ -72,6 +74,7 @@ class MixedLM(CrossedMixedLM):
         use_sqrt=True,
         missing="none",
         use_sparse=False,
+        grouping=None,
         **kwargs,
     ):
         from_arrays = groups is not None
@@ -83,7 +86,10 @@ class MixedLM(CrossedMixedLM):
         exog = np.asarray(exog)[:, None] if np.ndim(exog) == 1 else exog
         super().__init__(endog, exog, missing=missing, **kwargs)
         self.use_sqrt, self.reml = bool(use_sqrt), True
-        self._init_keys.append("use_sqrt")
+        self._last_theta = None
+        self._init_keys += ["use_sqrt", "grouping"]
+        if grouping is not None:
+            self._set_layout(*grouping)
         if from_arrays:
             has_effects = exog_re is not None or exog_vc is None
             layout = layout_of_arrays(self, has_effects)
@@ -92,7 +98,7 @@ class MixedLM(CrossedMixedLM):
 
     def _set_layout(self, layout, codes, labels):
         """Tell where MixedLM's parameters are, and name them and the groups."""
-        self.layout = layout
+        self.layout, self.grouping = layout, (layout, codes, labels)
         self._group_codes, self.group_labels = codes, list(labels)
         self.group_sizes = np.bincount(codes, minlength=len(self.group_labels))
         self._data_attr.append("_group_codes")
@@ -151,6 +157,7 @@ class MixedLM(CrossedMixedLM):
         """
         if args:
             raise TypeError("give the arguments after missing by their names")
+        cloned = kwargs.pop("grouping", None)
         if groups is None and "|" not in str(formula):
             raise AttributeError(
                 "'groups' is a required keyword argument in MixedLM.from_formula"
@@ -176,6 +183,8 @@ class MixedLM(CrossedMixedLM):
             **kwargs,
         )
         model.use_sqrt = bool(use_sqrt)
+        if cloned is not None:
+            model._set_layout(*cloned)
         if terms:
             layout = layout_of_terms(model, named, terms)
             frame = model.data.frame
@@ -245,6 +254,81 @@ class MixedLM(CrossedMixedLM):
         grouped = self.random[factor].grouped
         return grouped.effects[:, grouped.block_slices[block]]
 
+    @property
+    def endog_li(self):
+        """The response group by group, a list."""
+        return self.group_list(self.endog)
+
+    @property
+    def exog_li(self):
+        """The design of the fixed effects group by group, a list."""
+        return self.group_list(self.exog)
+
+    @property
+    def exog_re_li(self):
+        """The columns of the random effects group by group, a list."""
+        return self.group_list(self.exog_re)
+
+    def get_fe_params(self, cov_re, vcomp, tol=1e-10):
+        """
+        Fixed effects at some variances.
+
+        Parameters
+        ----------
+        cov_re : array_like
+            Covariance matrix of the correlated effects over the residual variance.
+        vcomp : array_like
+            Variance components over the residual variance.
+        tol : float, optional
+            Accepted and without effect; MixedLM's answer is 0.0 for variances below.
+
+        Returns
+        -------
+        params : ndarray
+            Shape (k_fe,).
+        singular : bool
+            Always False.
+        """
+        data, deviance = self._deviance(self._theta_of(cov_re, vcomp), False)
+        params = np.full(self.k_fe, np.nan)
+        own = data.response_scale * data.to_fixed @ deviance.coefficients
+        params[data.kept] = own + data.least_squares
+        return params, False
+
+    def get_scale(self, fe_params, cov_re, vcomp):
+        """
+        Residual variance at some parameters, by REML or ML as in the last fit.
+
+        Parameters
+        ----------
+        fe_params : array_like
+            Fixed effects.
+        cov_re, vcomp : array_like
+            As for `get_fe_params`.
+
+        Returns
+        -------
+        float
+        """
+        data, deviance = self._deviance(self._theta_of(cov_re, vcomp), self.reml)
+        away = self._away(data, deviance, fe_params)
+        scale = float(deviance.scale) + float(away @ away) / deviance.nu
+        return scale * data.response_scale**2
+
+    def _theta_of(self, cov_re, vcomp):
+        cov_re = np.asarray(cov_re, dtype=float).reshape(self.k_re, self.k_re)
+        found = MixedLMParams.from_components(cov_re=cov_re, vcomp=np.atleast_1d(vcomp))
+        return self.layout.theta(self, found)
+
+    @staticmethod
+    def _away(data, deviance, fe_params):
+        """R'(beta - estimate) in standardized units, X'V^-1 X = R R'."""
+        given = np.asarray(fe_params, dtype=float)[data.kept]
+        own = np.linalg.solve(data.to_fixed, given - data.least_squares)
+        return deviance.fixed_root.T @ (
+            own / data.response_scale - deviance.coefficients
+        )
+
     # fit --------------------------------------------------------------------
 
     def fit(  # type: ignore[override]
@@ -308,7 +392,7 @@ class MixedLM(CrossedMixedLM):
                 raise ValueError(f"method {name} not available for MixedLM")
         model = self if free is None else self._independent(free)
         options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
-        if start_params is not None and len_of(start_params) != self.k_fe:
+        if start_params is not None and not self._are_fixed(start_params):
             found = self.layout.read(self, start_params, self.use_sqrt)
             options["start_params"] = model.layout.theta(model, found)
         if not do_cg:
@@ -319,16 +403,25 @@ class MixedLM(CrossedMixedLM):
             [{"trace": results.optimum.trace}] if full_output else None
         )
         results._results.freepat = free
+        if model is self:
+            self._last_theta = results._results.optimum.theta
         return results
+
+    def _are_fixed(self, params):
+        """Whether a vector can only be the fixed effects, which start nothing."""
+        if isinstance(params, MixedLMParams) or len(params) != self.k_fe:
+            return False
+        own = self.k_re2 + self.k_vc
+        return len(params) not in (own, own + self.k_fe)
 
     def _independent(self, free):
         """The model with independent random effects, as a mask says."""
-        pattern = np.asarray(free.cov_re) != 0
-        if pattern.all() or self.k_re < 2:
+        pattern = np.asarray(free.cov_re).reshape(self.k_re, self.k_re) != 0
+        components = np.all(np.asarray(free.vcomp) != 0)
+        if components and pattern.all():
             return self
-        if not np.array_equal(pattern, np.eye(self.k_re, dtype=bool)) or not np.all(
-            free.vcomp
-        ):
+        identity = np.array_equal(pattern, np.eye(self.k_re, dtype=bool))
+        if not (identity and components):
             raise ValueError(
                 "free may ask for independent random effects, cov_re = identity; to "
                 "hold a variance at a value use result.profile() or profile_re()"
@@ -443,11 +536,7 @@ class MixedLM(CrossedMixedLM):
         if profile_fe:
             return value
         data, deviance = self._deviance(theta, reml)
-        given = np.asarray(found.fe_params, dtype=float)[data.kept]
-        own = np.linalg.solve(data.to_fixed, given - data.least_squares)
-        away = deviance.fixed_root.T @ (
-            own / data.response_scale - deviance.coefficients
-        )
+        away = self._away(data, deviance, found.fe_params)
         nu = deviance.nu
         return value - 0.5 * nu * np.log1p(float(away @ away) / (nu * deviance.scale))
 
@@ -470,9 +559,10 @@ class MixedLM(CrossedMixedLM):
         """
         found = self.layout.read(self, params, self.use_sqrt)
         packed = found.get_packed(self.use_sqrt, has_fe=not profile_fe)
-        return approx_fprime(
+        slope = approx_fprime(
             packed, lambda x: self.loglike(x, profile_fe), centered=True
         )
+        return np.ravel(slope)
 
     def hessian(self, params, profile_fe=False):  # type: ignore[override]
         """
@@ -549,15 +639,18 @@ class MixedLM(CrossedMixedLM):
         object
             With ``rvs(n, rng=None)``, which returns one response; n is ignored.
         """
-        found = self.layout.read(self, params, use_sqrt=False)
-        theta = self.layout.theta(self, found)
         exog = self.exog if exog is None else np.asarray(exog)
-        return Distribution(self, exog @ found.fe_params, theta, float(scale))
+        if self._are_fixed(params):
+            fixed, theta = np.asarray(params), self._theta_of_last_fit()
+        else:
+            found = self.layout.read(self, params, use_sqrt=False)
+            fixed, theta = found.fe_params, self.layout.theta(self, found)
+        return Distribution(self, exog @ fixed, theta, float(scale))
 
-
-def len_of(params):
-    """Length of a vector, None of anything else; fixed effects start nothing."""
-    return None if isinstance(params, MixedLMParams) else len(params)
+    def _theta_of_last_fit(self):
+        if self._last_theta is None:
+            self.fit()
+        return self._last_theta
 
 
 @dataclass(frozen=True)

@@ -172,15 +172,25 @@ class MixedLMResults(CrossedMixedLMResults):
             names = [effects.effect_names[c] for c in columns]
             if component is None:
                 names = layout.effect_names(model)
+            factor = layout.factors.get(component)
             group_of = self._group_of_levels(effects)
-            nested = len(group_of) > self.model.n_groups or len(effects.columns) > 1
-            for level, group in enumerate(group_of):
-                own = names
+            if component is None or factor is None:
+                labels = names
                 if component is not None:
-                    own = _component_names(component, names, effects, level, nested)
-                rows = np.full(len(columns), level)
-                label = model.group_labels[group]
-                found[label].append((i, rows, columns, own))
+                    labels = [_named(component, n) for n in names]
+                for level, group in enumerate(group_of):
+                    rows = np.full(len(columns), level)
+                    label = model.group_labels[group]
+                    found[label].append((i, rows, columns, labels))
+                continue
+            key = effects.keys[-1]
+            for name, column in zip(names, columns):
+                ending = "" if name == "Intercept" else f":{name}"
+                for level in np.lexsort((key.codes, group_of)):
+                    own = f"{factor}[{key.uniques[key.codes[level]]}]{ending}"
+                    label = model.group_labels[group_of[level]]
+                    at = np.array([level]), np.array([column])
+                    found[label].append((i, *at, [_named(component, own)]))
         return found
 
     def _group_of_levels(self, effects):
@@ -279,12 +289,10 @@ class MixedLMResults(CrossedMixedLMResults):
         return summary(self, yname, xname_fe, xname_re, title, alpha)
 
 
-def _component_names(component, names, effects, level, nested):
-    """What MixedLM calls the random effects of a variance component at a level."""
-    if nested and effects.keys:
-        key = effects.keys[-1]
-        names = [f"{effects.columns[-1]}[{key.uniques[key.codes[level]]}]"]
-    return [n if n.startswith(f"{component}[") else f"{component}[{n}]" for n in names]
+def _named(component, column):
+    """What MixedLM calls a coefficient of a variance component."""
+    known = column == component or column.startswith(f"{component}[")
+    return column if known and "[" in column else f"{component}[{column}]"
 
 
 class MixedLMResultsWrapper(CrossedMixedLMResultsWrapper):

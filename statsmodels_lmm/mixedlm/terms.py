@@ -11,6 +11,9 @@ from statsmodels_lmm.exceptions import DataError, FormulaError
 NAME = r"(?:\w+|Q\(['\"][^'\"]*['\"]\))"
 BY_LEVEL = re.compile(rf"^0\s*\+\s*(C\(\s*)?({NAME})(?(1)\s*\))(?:\s*:\s*(.+))?$")
 
+ONE_COLUMN = re.compile(r"^(?!C\()[\w.]+(\([^()]*\))?$")
+"""A column or a function of columns, which is one number for each row."""
+
 
 @dataclass(frozen=True)
 class MixedTerm:
@@ -23,10 +26,13 @@ class MixedTerm:
         The term, such as "(1 | g:s)".
     component : str or None
         Name of the variance component, None for the correlated effects.
+    factor : str or None
+        The factor whose levels within the group have the effects, as it was written.
     """
 
     text: str
     component: str | None
+    factor: str | None = None
 
 
 def random_terms(groups, re_formula=None, vc_formula=None, data=None):
@@ -75,24 +81,44 @@ def random_terms(groups, re_formula=None, vc_formula=None, data=None):
             terms.append(MixedTerm(f"(1 | {_quoted(name)})", None))
     for component in sorted(vc_formula or {}):
         text = _plain(vc_formula[component])
-        terms.append(MixedTerm(_component_term(text, names[0], data), component))
+        terms.append(MixedTerm(*_component_term(component, text, names[0], data)))
     return terms
 
 
-def _component_term(text, group, data):
-    """The term of one variance component."""
+def _component_term(component, text, group, data):
+    """Text, name and inner factor of one variance component."""
     found = BY_LEVEL.match(text)
-    if found:
+    if found and not _is_sum(found[3] or ""):
         declared, name, effect = found.groups()
         column = re.sub(r"^Q\(['\"]|['\"]\)$", "", name)
         if declared or _is_categorical(column, data):
-            effects = "1" if effect is None else f"0 + {effect}"
-            if _is_constant(group, data):
-                return f"({effects} | {name})"
-            return f"({effects} | {_quoted(group)}:{name})"
+            by = name if _is_constant(group, data) else f"{_quoted(group)}:{name}"
+            factor = f"C({name})" if declared else name
+            if effect is None:
+                return f"(1 | {by})", component, factor
+            if ONE_COLUMN.match(effect) and not _is_categorical(effect, data):
+                return f"(0 + {effect} | {by})", component, factor
+            return f"diag(0 + {effect} | {by}, hom=True)", component, factor
         if effect is None:
-            return f"(0 + {name} | {_quoted(group)})"
-    return f"diag({text} | {_quoted(group)}, hom=True)"
+            return f"(0 + {name} | {_quoted(group)})", component
+    without = re.match(r"^(0\s*\+|-\s*1)", text) or re.search(r"-\s*1$", text)
+    names = re.findall(r"\w+", text)
+    if not without and ("C(" in text or any(_is_categorical(n, data) for n in names)):
+        raise FormulaError(
+            f"variance component '{component}' = '{text}' depends on which label comes "
+            "first in each group; write '0 + ...'"
+        )
+    return f"diag({text} | {_quoted(group)}, hom=True)", component
+
+
+def _is_sum(effect):
+    """Whether an expression is a sum outside of parentheses."""
+    depth = 0
+    for character in effect:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if depth == 0 and character in "+-":
+            return True
+    return False
 
 
 def group_columns(data, groups):

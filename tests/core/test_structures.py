@@ -177,7 +177,8 @@ def test_differences_stay_inside_a_narrow_range(rho):
     watched = Watched(0.3, 0.301)
     watched.derivative(np.array([1.0, rho]), 3)
     asked = np.array(watched.asked)[:, 1]
-    assert asked.min() >= 0.3 and asked.max() <= 0.301
+    assert asked.min() >= 0.3
+    assert asked.max() <= 0.301
 
 
 class ByFactor(Structure):
@@ -401,6 +402,8 @@ def test_relative_factor_function():
     assert_array_equal([p.initial for p in given.parameters("xy")], [1.0, 0.5])
     for structure in (given, slope):
         check_structure(structure, "xy")
-    wrong = RelativeFactorFunction(factor, [1.0, 0.5], derivative=lambda t: slopes(t)[::-1])
+    wrong = RelativeFactorFunction(
+        factor, [1.0, 0.5], derivative=lambda t: slopes(t)[::-1]
+    )
     with pytest.raises(ValueError, match="derivative of theta"):
         check_structure(wrong, "xy")

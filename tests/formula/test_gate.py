@@ -30,6 +30,7 @@ HONEST = {
     "y ~ bs(x, df=4, degree=3) + cr(z, 5) + (1 | g)": "y x z g",
     "y ~ bs(x, knots=[1.5, -2]) + (1 | g)": "y x g",
     "y ~ te(cr(x, df=4), cr(z, df=4)) + (1 | g)": "y x z g",
+    "y ~ cr(x, df=4, constraints='center') + (1 | g)": "y x g",
     "y ~ poly(x, 2) + scale(z) + center(a) + (1 | g)": "y x z a g",
     "y ~ C(f, Treatment('low')) + C(a, Sum) + (1 | g)": "y f a g",
     "y ~ C(f, Treatment(reference='low')) + (1 | g)": "y f g",

@@ -1,0 +1,223 @@
+"""A fitted design as plain lists and numbers, and back, without evaluating anything."""
+
+from collections import OrderedDict
+
+import numpy as np
+from patsy import (
+    ContrastMatrix,
+    DesignInfo,
+    EvalEnvironment,
+    EvalFactor,
+    FactorInfo,
+    ModelDesc,
+    SubtermInfo,
+    Term,
+)
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.transforms import default_scope
+
+STATES = {
+    "BS": ("_degree", "_all_knots"),
+    "CC": ("_all_knots", "_constraints"),
+    "CR": ("_all_knots", "_constraints"),
+    "Center": ("_sum", "_count"),
+    "Poly": ("_degree", "_centers", "_norms"),
+    "Standardize": ("current_n", "current_mean", "current_M2"),
+    "TE": ("_constraints",),
+}
+"""What each transform remembers of the data of the fit."""
+
+
+def plain_design(spec):
+    """
+    A design of patsy as what JSON can hold.
+
+    Parameters
+    ----------
+    spec : DesignInfo
+        How a formula was evaluated.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    DataError
+        If a transform remembers what cannot be told, or a level is no text or number.
+    """
+    factors = {}
+    for factor, info in spec.factor_infos.items():
+        factors[factor.name()] = {
+            "type": info.type,
+            "num_columns": info.num_columns,
+            "categories": plain_levels(info.categories, factor.name()),
+            "transforms": {
+                name: _plain_state(transform, factor.name())
+                for name, transform in info.state["transforms"].items()
+            },
+        }
+    terms = [
+        {
+            "factors": [factor.name() for factor in term.factors],
+            "subterms": [_plain_subterm(subterm) for subterm in subterms],
+        }
+        for term, subterms in spec.term_codings.items()
+    ]
+    columns = list(spec.column_names)
+    return {"columns": columns, "factors": factors, "terms": terms}
+
+
+def _plain_state(transform, factor):
+    kind = type(transform).__name__
+    if kind not in STATES:
+        raise DataError(f"what {kind} in '{factor}' remembers cannot be saved")
+    return {
+        name: plain_numbers(getattr(transform, name), f"{kind} in '{factor}'")
+        for name in STATES[kind]
+    }
+
+
+def _plain_subterm(subterm):
+    contrasts = {
+        factor.name(): {
+            "matrix": plain_numbers(contrast.matrix, factor.name()),
+            "suffixes": list(contrast.column_suffixes),
+        }
+        for factor, contrast in subterm.contrast_matrices.items()
+    }
+    names = [factor.name() for factor in subterm.factors]
+    return {
+        "factors": names,
+        "contrasts": contrasts,
+        "num_columns": subterm.num_columns,
+    }
+
+
+def plain_numbers(value, what):
+    """
+    Numbers as lists of floats, NaN as None.
+
+    Parameters
+    ----------
+    value : array_like or None
+        The numbers.
+    what : str
+        What they are.
+
+    Returns
+    -------
+    float, list or None
+    """
+    if value is None:
+        return None
+    numbers = np.asarray(value, dtype=float)
+    if np.isinf(numbers).any():
+        raise DataError(f"{what} is infinite and cannot be saved")
+    plain = numbers.astype(object)
+    plain[np.isnan(numbers)] = None
+    return plain.tolist()
+
+
+def plain_levels(levels, what):
+    """
+    Levels as a list of texts, numbers and truth values.
+
+    Parameters
+    ----------
+    levels : iterable or None
+        The levels; those of several columns may be tuples.
+    what : str
+        What they are the levels of.
+
+    Returns
+    -------
+    list or None
+
+    Raises
+    ------
+    DataError
+        If they are something else.
+    """
+    if levels is None:
+        return None
+    plain = [x.item() if isinstance(x, np.generic) else x for x in levels]
+    for level in plain:
+        parts = level if isinstance(level, tuple) else (level,)
+        if not all(isinstance(part, str | int | float) for part in parts):
+            raise DataError(
+                f"levels of '{what}' are of type {type(level).__name__}, which cannot "
+                "be saved; convert the column to text before the fit"
+            )
+    return plain
+
+
+def restored_design(plain, formula):
+    """
+    A design from what `plain_design` made of it.
+
+    Parameters
+    ----------
+    plain : dict
+        The design.
+    formula : str
+        Its formula, which has passed `check_formula`. No other code is taken.
+
+    Returns
+    -------
+    DesignInfo
+    """
+    terms = ModelDesc.from_formula(formula).rhs_termlist
+    known = {factor.name() for term in terms for factor in term.factors}
+    unknown = set(plain["factors"]) - known
+    if unknown:
+        raise DataError(f"'{unknown.pop()}' is no part of the formula {formula}")
+    factors = {name: EvalFactor(name) for name in plain["factors"]}
+    infos = {
+        factors[name]: _factor_info(factors[name], info)
+        for name, info in plain["factors"].items()
+    }
+    codings = OrderedDict(
+        (
+            Term([factors[name] for name in term["factors"]]),
+            [_subterm(subterm, factors) for subterm in term["subterms"]],
+        )
+        for term in plain["terms"]
+    )
+    return DesignInfo(plain["columns"], infos, codings)
+
+
+def _factor_info(factor, plain):
+    state: dict = {}
+    factor.memorize_passes_needed(state, EvalEnvironment([default_scope("patsy")]))
+    if set(state["transforms"]) != set(plain["transforms"]):
+        raise DataError(f"the transforms of '{factor.name()}' are others")
+    for name, transform in state["transforms"].items():
+        for attribute in STATES[type(transform).__name__]:
+            value = plain["transforms"][name][attribute]
+            setattr(transform, attribute, _restored_number(value))
+    categories = plain["categories"]
+    if categories is not None:
+        categories = tuple(categories)
+    return FactorInfo(factor, plain["type"], state, plain["num_columns"], categories)
+
+
+def _restored_number(value):
+    """An array, a float, an int for a whole number, or None."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return np.array(value, dtype=float)
+    return int(value) if float(value).is_integer() else float(value)
+
+
+def _subterm(plain, factors):
+    contrasts = {
+        factors[name]: ContrastMatrix(
+            np.array(contrast["matrix"], dtype=float), contrast["suffixes"]
+        )
+        for name, contrast in plain["contrasts"].items()
+    }
+    names = plain["factors"]
+    return SubtermInfo([factors[n] for n in names], contrasts, plain["num_columns"])
