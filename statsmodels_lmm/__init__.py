@@ -1,9 +1,11 @@
 """Linear mixed models with crossed, nested and singular random effects."""
 
+from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.inference.anova import anova
 from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.model import CrossedMixedLM
 from statsmodels_lmm.random_effects import matrix_effects, random_effects
+from statsmodels_lmm.saving import from_json, to_json
 from statsmodels_lmm.structures import Parameter, Structure
 
 __all__ = [
@@ -12,8 +14,11 @@ __all__ = [
     "Parameter",
     "Structure",
     "anova",
+    "check_formula",
+    "from_json",
     "matrix_effects",
     "random_effects",
+    "to_json",
 ]
 
 __version__ = "0.1.0"

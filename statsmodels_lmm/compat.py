@@ -6,14 +6,12 @@ import types
 from contextlib import contextmanager
 from copy import copy
 
-import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
 from patsy import PatsyError
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
-from statsmodels.tools.data import _to_pandas
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.transforms import default_scope
@@ -26,35 +24,7 @@ __all__ = [
     "design_matrices",
     "formula_engine",
     "term_columns",
-    "to_pandas",
 ]
-
-
-def to_pandas(data):
-    """
-    A pandas frame from what users call data.
-
-    Parameters
-    ----------
-    data : DataFrame, dict, recarray, polars or pyarrow table
-        The data.
-
-    Returns
-    -------
-    DataFrame
-    """
-    if isinstance(data, pd.DataFrame):
-        return data
-    if hasattr(data, "collect") and hasattr(data, "lazy"):
-        data = data.collect()
-    data = _to_pandas(data)
-    if isinstance(data, pd.DataFrame):
-        return data
-    if hasattr(data, "to_pandas"):
-        return data.to_pandas()
-    if isinstance(data, np.ndarray) and data.dtype.names:
-        return pd.DataFrame.from_records(data)
-    return pd.DataFrame(data)
 
 
 @contextmanager
@@ -220,21 +190,21 @@ class FormulaData(PandasData):
 
     scope: dict
     engine: str
-    effect_specs: dict
+    column_specs: dict
     lost: list
 
     @classmethod
-    def adopt(cls, data, scope, engine, effect_specs):
+    def adopt(cls, data, scope, engine, column_specs):
         """Make this the class of some PandasData."""
         data.__class__ = cls
-        data.scope, data.engine, data.effect_specs = scope, engine, effect_specs
+        data.scope, data.engine, data.column_specs = scope, engine, column_specs
         data.lost = []
         return data
 
     def __getstate__(self):
         state: dict = copy(self.__dict__)
         state.pop("model_spec", None)
-        state["effect_specs"] = list(self.effect_specs)
+        state["column_specs"] = list(self.column_specs)
         state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}
         state["lost"] = [n for n in self.scope if n not in state["scope"]]
         return state
@@ -244,7 +214,7 @@ class FormulaData(PandasData):
         self.scope = {n: _unpacked(v) for n, v in self.scope.items()}
         right = self.formula.partition("~")[2]
         self.model_spec = self._specify(right)
-        self.effect_specs = {text: self._specify(text) for text in self.effect_specs}
+        self.column_specs = {text: self._specify(text) for text in self.column_specs}
 
     def _specify(self, formula):
         try:

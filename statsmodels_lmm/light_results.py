@@ -21,13 +21,13 @@ class LightData:
         not data.
     model_spec : DesignInfo or None
         How the fixed design is evaluated.
-    effect_specs : dict
+    column_specs : dict
         How effect columns are evaluated, by their formula.
     """
 
     frame: pd.DataFrame
     model_spec: object = None
-    effect_specs: dict = field(default_factory=dict)
+    column_specs: dict = field(default_factory=dict)
     scope: dict = field(default_factory=dict)
     engine: str = "patsy"
     lost: tuple = ()

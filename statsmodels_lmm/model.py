@@ -19,7 +19,6 @@ from statsmodels_lmm.compat import (
     FormulaData,
     caller_scope,
     current_engine,
-    to_pandas,
 )
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
@@ -30,6 +29,7 @@ from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
+from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
 from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
@@ -217,7 +217,9 @@ class CrossedMixedLM(LikelihoodModel):
             Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
             Its names are columns or Python names of the caller.
         data : DataFrame
-            The data, pandas or polars; mappings of columns work too.
+            The data: pandas, polars (eager and lazy), pyarrow, mappings of columns
+            and records; a DuckDB relation and others with the extra ``frames``. Of
+            lazy data only the columns that are used are read.
         subset : array_like, optional
             Rows to use: labels, or booleans for each row.
         weights : str or array_like, optional
@@ -270,7 +272,7 @@ class CrossedMixedLM(LikelihoodModel):
         if missing not in ("none", "drop", "raise"):
             raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
         if groups is not None:
-            data, groups = group_columns(to_pandas(data), groups)
+            data, groups = group_columns(to_frame(data), groups)
             terms = random_terms(groups, re_formula, vc_formula, data)
             formula = " + ".join([formula, *(t.text for t in terms)])
         elif re_formula is not None or vc_formula is not None:
@@ -279,18 +281,19 @@ class CrossedMixedLM(LikelihoodModel):
         parsed = parse(formula, structures)
         groups_named = list(dict.fromkeys(t.group for t in parsed.random))
         known = known_levels(relationship, relationship_inverse, groups_named)
-        data = to_pandas(data)
+        pieces = [parsed.response, parsed.fixed, *parsed.offsets]
+        names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
+        columns = [v for v in (weights, offset) if isinstance(v, str)]
+        grouping = (name for term in parsed.random for name in term.grouping)
+        data = to_frame(data, {*names, *columns, *grouping})
         if subset is not None:
             rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
             weights = take_rows(weights, rows, len(data))
             offset = take_rows(offset, rows, len(data))
             data = data.iloc[rows]
         n_rows = len(data)
-        pieces = [parsed.response, parsed.fixed, *parsed.offsets]
-        names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
         engine = current_engine()
         scope = caller_scope(names - set(data.columns), TRANSFORMS, eval_env, depth=1)
-        columns = [v for v in (weights, offset) if isinstance(v, str)]
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")
         if weights is not None and (weights == 0).any():
@@ -327,7 +330,7 @@ class CrossedMixedLM(LikelihoodModel):
         model._parsed = parsed
         model.structures = structures
         model.data.frame = design.frame
-        FormulaData.adopt(model.data, design.scope, engine, design.effect_specs)
+        FormulaData.adopt(model.data, design.scope, engine, design.column_specs)
         return model
 
     @classmethod

@@ -14,6 +14,7 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
+from statsmodels_lmm.saving import to_json
 from statsmodels_lmm.validation import require_data
 
 
@@ -548,6 +549,8 @@ class CrossedMixedLMResults(MixedInference):
 
     def _repr_html_(self):
         return self.summary().as_html()
+
+    to_json = to_json
 
     def remove_data(self):
         """Drop all arrays of the length of the data, as statsmodels."""

@@ -10,7 +10,7 @@ import patsy.builtins
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, FormulaError
-from statsmodels_lmm.formula.design import LevelKeys, RandomEffects
+from statsmodels_lmm.formula.design import LevelKeys, RandomEffects, offset_formula
 from statsmodels_lmm.formula.frame import columns_in
 from statsmodels_lmm.formula.gate import ATTRIBUTES, FUNCTIONS, check_formula
 from statsmodels_lmm.formula.parser import parse
@@ -140,15 +140,15 @@ def _plain_formula(model):
                 f"'{name}' in the formula is a name of yours and cannot be saved"
             )
     parsed = model._parsed
-    texts = [parsed.fixed, *parsed.offsets, *data.effect_specs]
+    texts = [parsed.fixed, *data.column_specs]
     used = {c: 0 for text in texts for c in columns_in(text, data.frame.columns)}
     return {
         "formula": model.formula_full,
         "columns": columns,
         "types": [[name, _plain_type(data.frame[name], name)] for name in used],
         "design": plain_design(data.model_spec),
-        "effect_designs": {
-            text: plain_design(spec) for text, spec in data.effect_specs.items()
+        "column_designs": {
+            text: plain_design(spec) for text, spec in data.column_specs.items()
         },
     }
 
@@ -218,11 +218,11 @@ def _restored(saved):
             _restored_frame(saved["types"]),
             restored_design(saved["design"], parsed.fixed),
             {
-                term.effects: restored_design(
-                    saved["effect_designs"][term.effects], term.effects
+                text: restored_design(saved["column_designs"][text], text)
+                for text in (
+                    *(t.effects for t in parsed.random if t.effects != "1"),
+                    *map(offset_formula, parsed.offsets),
                 )
-                for term in parsed.random
-                if term.effects != "1"
             },
         )
     names = [str(name) for name in saved["exog_names"]]

@@ -210,8 +210,8 @@ class Design:
         How to evaluate the fixed design again.
     random : tuple of RandomEffects
         One for each grouping factor, in the order of the formula.
-    effect_specs : dict
-        How to evaluate the effect columns again, by their formula.
+    column_specs : dict
+        How to evaluate columns of effects and offsets again, by their formula.
     offset : ndarray or None
         Sum of the offsets in the formula.
     scope : dict
@@ -226,7 +226,7 @@ class Design:
     exog: pd.DataFrame
     spec: object
     random: tuple
-    effect_specs: dict
+    column_specs: dict
     offset: np.ndarray
     scope: dict
     frame: pd.DataFrame
@@ -280,11 +280,11 @@ def build_design(
     if exog.columns.duplicated().any():
         twice = exog.columns[exog.columns.duplicated()][0]
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
-    offset = evaluate_offset(formula.offsets, frame, scope, engine)
+    specs: dict = {}
+    offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
     by_group: dict = {}
     for term in formula.random:
         by_group.setdefault(frozenset(term.grouping), []).append(term)
-    specs: dict = {}
     warned: set = set()
     random = tuple(
         _random_effects(
@@ -330,7 +330,12 @@ def check_finite(columns, what, labels):
         )
 
 
-def evaluate_offset(offsets, frame, scope, engine):
+def offset_formula(expression):
+    """The formula whose one column is an offset."""
+    return f"0 + I({expression})"
+
+
+def evaluate_offset(offsets, frame, scope, engine, specs):
     """
     Sum of the offsets of a formula.
 
@@ -344,6 +349,8 @@ def evaluate_offset(offsets, frame, scope, engine):
         Names that are not columns.
     engine : str
         Formula engine.
+    specs : dict
+        How to evaluate each again, by its formula; those that are not there are added.
 
     Returns
     -------
@@ -353,9 +360,18 @@ def evaluate_offset(offsets, frame, scope, engine):
         return None
     total = np.zeros(len(frame))
     for expression in offsets:
-        _, columns, spec = design_matrices(f"0 + I({expression})", frame, scope, engine)
-        if columns.shape[1] != 1 or categorical_factors(spec, engine):
+        formula = offset_formula(expression)
+        is_new = formula not in specs
+        _, columns, spec = design_matrices(
+            formula if is_new else specs[formula],
+            frame,
+            scope,
+            engine,
+            prediction=not is_new,
+        )
+        if is_new and (columns.shape[1] != 1 or categorical_factors(spec, engine)):
             raise DataError(f"offset({expression}) is not one numeric column")
+        specs.setdefault(formula, spec)
         check_finite(columns, f"offset({expression})", frame.index)
         total += columns.to_numpy(float)[:, 0]
     return total

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from patsy import ModelDesc, PatsyError
 
@@ -207,8 +208,10 @@ def names_in(text):
     """Names and quoted column names that occur in a piece of formula."""
     tokens = tokenize(text)
     names = set()
-    for token in tokens:
+    for token, following in zip_longest(tokens, tokens[1:]):
         if token.kind == "name":
+            if following is not None and following.text == "=":
+                continue  # the name of an argument
             names.add(token.text.split(".")[0])
             names.update(re.findall(r"^Q\(['\"](.*)['\"]\)$", token.text))
         elif token.kind == "string":

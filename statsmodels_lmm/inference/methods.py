@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
 from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.simulation import refit, simulate
+from statsmodels_lmm.inference.tidy import augment, glance, tidy
 from statsmodels_lmm.inference.variance_parameters import (
     variance_covariance,
     variance_table,
@@ -49,8 +50,9 @@ class MixedInference(LikelihoodModelResults):
         """
         The same results with other degrees of freedom of the fixed effects.
 
-        Standard errors, tests and intervals of the fixed effects follow, also those
-        that other packages make of the results.
+        Standard errors, tests and intervals of the fixed effects follow. Other
+        packages see the covariance of Kenward-Roger; their degrees of freedom are
+        their own.
 
         Parameters
         ----------
@@ -228,6 +230,9 @@ class MixedInference(LikelihoodModelResults):
 
     variance_parameters = variance_table
     cov_variance_parameters = variance_covariance
+    tidy = tidy
+    glance = glance
+    augment = augment
     r_squared = r_squared
     icc = icc
     repeatability = repeatability

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.compat import design_matrices, to_pandas
+from statsmodels_lmm.compat import design_matrices
 from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.columns import like_known, plain_column
-from statsmodels_lmm.formula.design import evaluate_offset
+from statsmodels_lmm.formula.design import evaluate_offset, offset_formula
 from statsmodels_lmm.formula.frame import columns_in, find_column
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
@@ -242,7 +243,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
             terms_of_rows = new_terms(random, names, len(design))
     else:
         is_row = isinstance(exog, pd.Series)
-        data = exog.to_frame().T.infer_objects() if is_row else to_pandas(exog)
+        data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)
         labels = data.index
         terms = [term for e in used for term, _ in e.terms]
         only_effects = [term for e in drawn for term, _ in e.terms]
@@ -287,7 +288,8 @@ def new_frame(results, data, terms, only_effects=()):
     formula, known = model._parsed, model.data.frame
     effects = [t.effects for t in [*terms, *only_effects]]
     specs = [model.data.model_spec]
-    specs += [model.data.effect_specs[e] for e in effects if e != "1"]
+    specs += [model.data.column_specs[e] for e in effects if e != "1"]
+    specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
     if any(spec is None for spec in specs):
         raise DataError(
             "the formula uses names that could not be pickled with the model: "
@@ -319,7 +321,9 @@ def _fixed_design(results, frame):
     )
     return (
         exog.to_numpy(float),
-        evaluate_offset(model._parsed.offsets, frame, scope, engine),
+        evaluate_offset(
+            model._parsed.offsets, frame, scope, engine, model.data.column_specs
+        ),
     )
 
 
@@ -367,7 +371,7 @@ def effect_rows(results, effects, rows, take, new_levels):
         columns, codes = effects.grouped.effects, effects.grouped.codes
         return EffectRows(codes, columns, take, new_levels)
     data = results.model.data
-    columns = effects.effects_of(rows.frame, data.effect_specs, data.scope, data.engine)
+    columns = effects.effects_of(rows.frame, data.column_specs, data.scope, data.engine)
     if not take.any():
         return EffectRows(np.full(len(columns), -1), columns, take, new_levels)
     codes = effects.codes_of(rows.frame)

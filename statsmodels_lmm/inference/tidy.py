@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.compat import to_pandas
 from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.influence import influence as influence_of
 from statsmodels_lmm.inference.profile import profile
@@ -302,7 +302,7 @@ def augment(results, data=None, influence=False):
         columns["cooksd"] = found.cooks_distance[0].to_numpy()
     labels = model.data.row_labels
     added = pd.DataFrame(columns, index=labels)
-    frame = _model_frame(model) if data is None else to_pandas(data)
+    frame = _model_frame(model) if data is None else to_frame(data)
     taken = [name for name in columns if name in frame.columns]
     if taken:
         raise DataError(f"the data have a column '{taken[0]}'; rename it")

@@ -11,8 +11,8 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from statsmodels.tools.rng_qrng import check_random_state
 
-from statsmodels_lmm.compat import to_pandas
 from statsmodels_lmm.core.covariance import lower_root
+from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
@@ -163,7 +163,7 @@ class MixedLM(CrossedMixedLM):
                 "'groups' is a required keyword argument in MixedLM.from_formula"
             )
         terms: list = []
-        data = to_pandas(data)
+        data = to_frame(data)
         named = groups if isinstance(groups, str) else "Group"
         if groups is not None:
             if isinstance(groups, pd.Series):

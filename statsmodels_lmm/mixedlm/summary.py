@@ -2,9 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from statsmodels.iolib import summary2
 
-from statsmodels_lmm.summary import boundary_notes
+from statsmodels_lmm.summary import Summary2, boundary_notes
 
 
 def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05):
@@ -19,20 +18,20 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
     fixed = _names(xname_fe, model.exog_names, "xname_fe")
     random = _names(xname_re, layout.variance_names(model), "xname_re")
     sizes = model.group_sizes
-    table = summary2.Summary()
+    table = Summary2()
     table.add_dict(
         {
             "Model:": "MixedLM",
-            "Dependent Variable:": yname or model.endog_names,
             "No. Observations:": str(int(results.nobs)),
-            "Method:": results.method,
             "No. Groups:": str(model.n_groups),
-            "Scale:": results.scale,
             "Min. group size:": f"{sizes.min():.0f}",
-            "Log-Likelihood:": results.llf,
             "Max. group size:": f"{sizes.max():.0f}",
-            "Converged:": "Yes" if results.converged else "No",
             "Mean group size:": f"{sizes.mean():.1f}",
+            "Dependent Variable:": yname or model.endog_names,
+            "Method:": results.method,
+            "Scale:": results.scale,
+            "Log-Likelihood:": results.llf,
+            "Converged:": "Yes" if results.converged else "No",
         }
     )
     table.add_title(title or "Mixed Linear Model Regression Results")

@@ -466,6 +466,15 @@ def test_many_combinations():
     assert effects.n_levels == len(set(zip(a.tolist(), b.tolist(), data["c"])))
 
 
+def test_the_name_of_an_argument_is_no_column():
+    """A gap in a column that is called like an argument costs no row."""
+    data = pd.DataFrame({"y": np.arange(12.0) ** 2, "x": np.arange(12.0)})
+    data["g"], data["df"] = np.arange(12) % 4, np.nan
+    model = crossedmixedlm("y ~ bs(x, df=4) + (1 | g)", data)
+    assert model.nobs == 12
+    assert "df" not in model.data.frame
+
+
 def test_incomplete_rows(engine):
     data = frame()
     data.loc[3, "y"] = np.nan

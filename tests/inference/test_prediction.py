@@ -1,5 +1,6 @@
 """Predictions and their standard errors, computed from the estimates by hand."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -609,3 +610,12 @@ def test_the_new_data_stay_as_they_are(result, new):
 def test_text_where_the_fit_had_numbers(result, new):
     with pytest.raises(DataError, match="'x' was numeric in the fit"):
         result.predict(new.assign(x=new["x"].astype(str)))
+
+
+def test_an_offset_remembers_the_data_of_the_fit(data):
+    """Rows predicted alone and among others have the same center."""
+    result = crossedmixedlm("y ~ offset(5 * center(x)) + (1 | g)", data).fit()
+    expected = result.params["Intercept"] + 5.0 * (data["x"] - data["x"].mean())
+    for own in (result, pickle.loads(pickle.dumps(result))):
+        alone = own.predict(data.iloc[:3], random_effects=False)
+        assert_allclose(alone, expected.iloc[:3])

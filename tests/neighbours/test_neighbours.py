@@ -199,7 +199,6 @@ def test_summary_in_the_words_of_mixedlm_as_html_and_text(fits):
     assert fit._repr_html_().count("<table") == 2
 
 
-@pytest.mark.xfail(strict=True, reason="text below the tables is not escaped")
 @pytest.mark.parametrize("kind", ["summary", "summary2", "mixedlm"])
 def test_text_below_the_tables_as_latex(kind):
     data = awkward().assign(y_1=np.random.default_rng(1).normal(size=N))
