@@ -1,6 +1,6 @@
 """What is known of the covariances among the levels of a factor."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,9 @@ from statsmodels_lmm.core.symbolic_cholesky import analyze
 
 NEGLIGIBLE = 1e-12
 """Eigenvalues, relative to the largest, that are left out of a root."""
+
+EVEN = 1e-3
+"""Lengths of the columns of levels, over the largest, that may be divided by."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +29,42 @@ class Relationship:
     """
 
     matrix: np.ndarray
+    _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self):
+        """Pickle without what can be found again."""
+        return {"matrix": self.matrix, "_kept": {}}
 
     @property
     def variances(self):
         """Diagonal of K, shape (l,)."""
         return np.diagonal(self.matrix)
+
+    def orthogonal_root(self, seen, lengths):
+        """
+        A root C of K for which the columns of Z C are orthogonal.
+
+        It is kept for the next model of the same rows.
+
+        Parameters
+        ----------
+        seen : ndarray
+            Levels with data, shape (s,).
+        lengths : ndarray
+            Lengths of their columns of Z, which are orthogonal, shape (s,).
+
+        Returns
+        -------
+        root : ndarray
+            C, shape (l, r).
+        squares : ndarray
+            Diagonal of C'Z'Z C, shape (r,).
+        """
+        key = seen.tobytes(), lengths.tobytes()
+        if self._kept.get("key") != key:
+            found = _orthogonal_root(self.matrix, seen, lengths)
+            self._kept.update(key=key, root=found)
+        return self._kept["root"]
 
     def among(self, levels):
         """The covariances among some of the levels."""
@@ -82,6 +116,17 @@ class Precision:
     def __getstate__(self):
         """Pickle without what can be found again."""
         return {"matrix": self.matrix, "log_determinant": self.log_determinant}
+
+
+def _orthogonal_root(matrix, seen, lengths):
+    among = matrix[np.ix_(seen, seen)]
+    values, vectors = positive_eigh(among * np.outer(lengths, lengths))
+    if not values.any():
+        return np.zeros((len(matrix), 1)), values
+    if len(seen) == len(matrix) and lengths.min() > EVEN * lengths.max():
+        return vectors * np.sqrt(values) / lengths[:, None], values
+    # the regression of all levels on those seen; it divides by no small length
+    return matrix[:, seen] @ (lengths[:, None] * vectors / np.sqrt(values)), values
 
 
 def symmetric_root(matrix):

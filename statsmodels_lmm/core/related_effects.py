@@ -31,9 +31,6 @@ from statsmodels_lmm.core.level_covariance import positive_eigh, symmetric_root
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.raw_effects import RawEffects
 
-EVEN = 1e-3
-"""Lengths of the columns of levels, over the largest, that may be divided by."""
-
 NOTHING = 1e-24
 """Squared length of the column of a level, over the largest, that counts as zero."""
 
@@ -187,25 +184,16 @@ def related(factor):
     matrix = factor.relationship.matrix
     _check_memory(len(matrix), factor.k_effects)
     seen = np.flatnonzero(np.bincount(factor.codes, minlength=factor.n_levels))
-    among = matrix[np.ix_(seen, seen)]
     if factor.k_effects > 1:
-        own = symmetric_root(among)
+        own = symmetric_root(matrix[np.ix_(seen, seen)])
         return RelatedEffects(factor, _extended(matrix, seen, own))
     squares = factor.diagonal_blocks()[seen, 0, 0]
     inside = squares > NOTHING * squares.max()
     if not inside.any():
         return RelatedEffects(factor, np.zeros((len(matrix), 1)), np.zeros(1))
-    seen, weights = seen[inside], np.sqrt(squares[inside])
-    among = matrix[np.ix_(seen, seen)]
-    values, vectors = positive_eigh(among * np.outer(weights, weights))
-    if not values.any():
-        return RelatedEffects(factor, np.zeros((len(matrix), 1)), values)
-    if len(seen) == len(matrix) and weights.min() > EVEN * weights.max():
-        root = vectors * np.sqrt(values) / weights[:, None]
-    else:
-        # the regression of all levels on those seen; it divides by no small weight
-        root = matrix[:, seen] @ (weights[:, None] * vectors / np.sqrt(values))
-    return RelatedEffects(factor, root, values)
+    lengths = np.sqrt(squares[inside])
+    root, found = factor.relationship.orthogonal_root(seen[inside], lengths)
+    return RelatedEffects(factor, root, found)
 
 
 def _check_memory(n_levels, k_effects):

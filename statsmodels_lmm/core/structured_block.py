@@ -359,7 +359,7 @@ class StructuredPart:
             own, size = second[..., a], np.abs(self.directions[a]).max()
             if size > SINGULAR * np.abs(own).max(initial=0.0):
                 continue
-            weight = np.abs((own * information).sum())
+            weight = (np.abs(own) * np.abs(information)).sum()
             if weight > 0.0:
                 smallest = min(smallest, float((own * dual).sum() / weight))
         return [smallest], [smallest]

@@ -1,0 +1,154 @@
+"""Sets of contrasts between means, their names and coefficients."""
+
+import re
+from itertools import combinations
+from math import comb, gcd, lcm
+
+import numpy as np
+
+METHODS = ("pairwise", "reference", "consecutive", "effects", "poly")
+
+DEGREES = ("linear", "quadratic", "cubic", "quartic", "degree 5", "degree 6")
+
+
+def contrast_set(method, levels, reverse=False, reference=None):
+    """
+    Names and coefficients of a set of contrasts of k means.
+
+    Parameters
+    ----------
+    method : str, dict or array_like
+        One of `METHODS`, a dict of names to k coefficients, or an array of shape
+        (q, k).
+    levels : DataFrame
+        Levels of the factors of each mean, k rows.
+    reverse : bool, optional
+        Whether to take differences the other way round.
+    reference : optional
+        Level, or tuple of levels, of the mean that others are compared with. Default
+        is the first.
+
+    Returns
+    -------
+    names : list of str
+        Names of the q contrasts.
+    coefficients : ndarray
+        Shape (q, k).
+
+    Raises
+    ------
+    ValueError
+        If an argument has an unknown value or shape.
+    """
+    k, labels, one = len(levels), level_labels(levels), np.eye(len(levels))
+    if not isinstance(method, str):
+        return _own(method, k)
+    if method not in METHODS:
+        raise ValueError(
+            f"method must be {', '.join(map(repr, METHODS))}, a dict or an array of "
+            f"coefficients, not {method!r}"
+        )
+    if method == "poly":
+        found = orthogonal_polynomials(k)
+        return list(DEGREES[: len(found)]), found
+    if method == "effects":
+        return [f"{name} effect" for name in labels], one - 1.0 / k
+    if method == "pairwise":
+        pairs = list(combinations(range(k), 2))
+    elif method == "consecutive":
+        pairs = [(i + 1, i) for i in range(k - 1)]
+    else:
+        at = _position(reference, levels)
+        pairs = [(i, at) for i in range(k) if i != at]
+    if reverse:
+        pairs = [(b, a) for a, b in pairs]
+    names = [f"{labels[a]} - {labels[b]}" for a, b in pairs]
+    return names, np.array([one[a] - one[b] for a, b in pairs]).reshape(-1, k)
+
+
+def level_labels(levels):
+    """
+    A label for each combination of levels, as emmeans writes them.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        Levels of the factors.
+
+    Returns
+    -------
+    list of str
+        Levels with blanks between them; numbers follow the name of their factor,
+        and what looks like arithmetic is in parentheses.
+    """
+    if not levels.shape[1]:
+        return ["all"] * len(levels)
+    columns = []
+    for name in levels:
+        texts = [
+            f"{v:g}" if isinstance(v, float) else str(v) for v in levels[name].tolist()
+        ]
+        is_number = any(re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", t) for t in texts)
+        columns.append([f"{name}{t}" for t in texts] if is_number else texts)
+    labels = [" ".join(parts) for parts in zip(*columns)]
+    return [f"({t})" if re.search(r"[-+*/]", t) else t for t in labels]
+
+
+def orthogonal_polynomials(k):
+    """
+    Orthogonal polynomials at 1, ..., k in the smallest whole numbers.
+
+    Discrete Chebyshev polynomials :math:`\\sum_i (-1)^{j-i} \\binom{j}{i}
+    \\binom{j+i}{i} \\binom{x}{i} / \\binom{k-1}{i}`, x = 0, ..., k - 1.
+
+    Parameters
+    ----------
+    k : int
+        Number of means.
+
+    Returns
+    -------
+    ndarray
+        Degrees 1 to min(6, k - 1), shape (degrees, k).
+    """
+    found = []
+    for j in range(1, min(len(DEGREES), k - 1) + 1):
+        common = lcm(*(comb(k - 1, i) for i in range(j + 1)))
+        factors = [
+            (-1) ** (j - i) * comb(j, i) * comb(j + i, i) * common // comb(k - 1, i)
+            for i in range(j + 1)
+        ]
+        values = [sum(f * comb(x, i) for i, f in enumerate(factors)) for x in range(k)]
+        found.append([value // gcd(*values) for value in values])
+    return np.array(found, dtype=float).reshape(-1, k)
+
+
+def _own(method, k):
+    """Contrasts that the user gives."""
+    if isinstance(method, dict):
+        names, given = [str(name) for name in method], list(method.values())
+    else:
+        given = np.atleast_2d(np.asarray(method, dtype=float))
+        names = [f"c{i + 1}" for i in range(len(given))]
+    lengths = {np.size(row) for row in given}
+    if lengths != {k}:
+        raise ValueError(
+            f"a contrast needs {k} coefficients, one for each mean of a group; got "
+            + (", ".join(map(str, sorted(lengths))) or "none")
+        )
+    coefficients = np.array([np.ravel(row) for row in given], dtype=float)
+    if not np.isfinite(coefficients).all():
+        raise ValueError("the coefficients of a contrast must be finite")
+    return names, coefficients
+
+
+def _position(reference, levels):
+    """Where the reference is among the means."""
+    if reference is None:
+        return 0
+    wanted = reference if isinstance(reference, tuple) else (reference,)
+    known = list(levels.itertuples(index=False, name=None))
+    if wanted not in known:
+        listed = ", ".join(str(k[0] if len(k) == 1 else k) for k in known[:10])
+        raise ValueError(f"reference must be one of {listed}, not {reference!r}")
+    return known.index(wanted)
