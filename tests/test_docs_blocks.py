@@ -24,7 +24,7 @@ PAGES = [*sorted((ROOT / "docs").glob("*.rst")), ROOT / "README.rst"]
 BLOCK = re.compile(
     r"^\.\. (?:code-block:: python|hidden python)\n((?:[ ]{3,}.*\n|\n)+)", re.MULTILINE
 )
-FRAGMENTS = {"README.rst": 4}
+FRAGMENTS: dict = {}
 """Most blocks of a page that show calls with data of the reader's own."""
 
 
