@@ -1,0 +1,121 @@
+"""What all pictures share: axes to draw on, colors, and how they are finished."""
+
+import numpy as np
+
+BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
+GRAY, BLACK = "#8c8c8c", "#222222"
+COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, GRAY)
+"""Okabe and Ito's colors, which the color-blind tell apart."""
+
+
+def pyplot():
+    """
+    Return matplotlib's pyplot, imported when the first picture is drawn.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError:
+        raise ImportError(
+            "pictures need matplotlib: pip install 'statsmodels-lmm[plots]'"
+        ) from None
+    return plt
+
+
+def canvas(ax=None, size=(6.4, 4.4)):
+    """
+    Axes to draw one picture on.
+
+    Parameters
+    ----------
+    ax : Axes, optional
+        Axes of the user; by default those of a new figure.
+    size : tuple of float, optional
+        Width and height of a new figure in inches.
+
+    Returns
+    -------
+    figure : Figure
+        The figure.
+    ax : Axes
+        Its axes.
+    """
+    if ax is not None:
+        return ax.get_figure(), ax
+    return pyplot().subplots(figsize=size, layout="constrained")
+
+
+def panels(count, ax=None, columns=None, size=(3.2, 2.8), **kwargs):
+    """
+    Axes for several panels of one picture.
+
+    Parameters
+    ----------
+    count : int
+        Number of panels.
+    ax : Axes or array_like of Axes, optional
+        Axes of the user, as many as there are panels; by default those of a new
+        figure.
+    columns : int, optional
+        Panels in a row; by default about as many as there are rows, at most 6.
+    size : tuple of float, optional
+        Width and height of a panel in inches.
+    **kwargs
+        For ``subplots``, such as ``sharey=True``.
+
+    Returns
+    -------
+    figure : Figure
+        The figure.
+    axes : list of Axes
+        One for each panel; those left over are not shown.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer or more axes than panels.
+    """
+    if ax is not None:
+        axes = list(np.ravel(np.asarray(ax, dtype=object)))
+        if len(axes) != count:
+            raise ValueError(f"ax has {len(axes)} axes, the picture {count} panels")
+        return axes[0].get_figure(), axes
+    if columns is None:
+        columns = min(int(np.ceil(np.sqrt(count))), 6)
+    rows = -(-count // columns)
+    figure, axes = pyplot().subplots(
+        rows,
+        columns,
+        figsize=(columns * size[0], rows * size[1]),
+        layout="constrained",
+        squeeze=False,
+        **kwargs,
+    )
+    axes = list(axes.ravel())
+    for left in axes[count:]:
+        left.set_visible(False)
+    return figure, axes[:count]
+
+
+def finish(ax, xlabel=None, ylabel=None, title=None):
+    """
+    Label axes, and take away the frame where it says nothing.
+
+    Parameters
+    ----------
+    ax : Axes
+        The axes.
+    xlabel, ylabel, title : str, optional
+        Their labels; None leaves what there is.
+    """
+    if xlabel is not None:
+        ax.set_xlabel(xlabel)
+    if ylabel is not None:
+        ax.set_ylabel(ylabel)
+    if title is not None:
+        ax.set_title(title, fontsize="medium")
+    ax.spines[["top", "right"]].set_visible(False)
