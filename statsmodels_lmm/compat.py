@@ -201,6 +201,11 @@ class FormulaData(PandasData):
         data.lost = []
         return data
 
+    @property
+    def design_info(self):
+        """What packages written for statsmodels before 0.15 read."""
+        return self.model_spec
+
     def __getstate__(self):
         state: dict = copy(self.__dict__)
         state.pop("model_spec", None)

@@ -296,12 +296,11 @@ class CrossedMixedLMResults(MixedInference):
             root = self._factors[self._plan_order.index(i)].matrix
             for (block, names, structured), own in zip(effects.blocks, theta):
                 k = len(names)
-                if structured is None:
-                    values = np.linalg.svd(root[block, block], compute_uv=False)
-                    rank = int((values > SINGULAR * max(1.0, values[0])).sum())
-                    singular = rank < k
-                else:
-                    rank = structured.structure.rank(own, k)
+                values = np.linalg.svd(root[block, block], compute_uv=False)
+                rank = int((values > SINGULAR * max(1.0, values[0])).sum())
+                singular = rank < k
+                if structured is not None:
+                    own = _without_units(structured, own, root[block, block])
                     singular = structured.structure.is_singular(own, k)
                 out.append((effects, names, rank, singular))
         return out
@@ -564,6 +563,16 @@ class CrossedMixedLMResults(MixedInference):
 def _single(found):
     """The only value of a dict, or the dict."""
     return next(iter(found.values())) if len(found) == 1 else found
+
+
+def _without_units(structured, theta, root):
+    """Parameters of a structure with the deviations of standardized effects."""
+    found, theta = np.sqrt((root**2).sum(axis=1)), np.array(theta)
+    for a, parameter in enumerate(structured.parameters):
+        if parameter.kind == "sd":
+            e = parameter.effect
+            theta[a] = found.max() if e is None else found[e]
+    return theta
 
 
 class CrossedMixedLMResultsWrapper(LikelihoodResultsWrapper):

@@ -1372,3 +1372,14 @@ def test_structures_are_reported_equal_however_they_are_given(data):
         "y ~ mine(0 + C(t) | g)", data, structures={"mine": Diagonal(True)}
     ).fit()
     assert len(hom.theta) == 1
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-7, 1e7])
+@pytest.mark.parametrize("hom", [True, False])
+def test_units_do_not_make_a_fit_singular(scale, hom):
+    """Deviations are compared as those of effects of equal length."""
+    data = datasets.sleepstudy.load_pandas().data
+    data["x"] = scale * data["Days"]
+    effects = "0 + x" if hom else "1 + x"
+    formula = f"Reaction ~ x + cs({effects} | Subject, hom={hom})"
+    assert not crossedmixedlm(formula, data).fit().is_singular

@@ -157,15 +157,11 @@ class Structure:
         """Lower and upper end of each parameter."""
         return [(p.lower, p.upper) for p in self.parameters([""] * k)]
 
-    def rank(self, theta, k, tolerance=SINGULAR):
-        """Rank of S, with deviations up to a tolerance counted as zero."""
+    def is_singular(self, theta, k, tolerance=SINGULAR):
+        """Whether S has a deviation that counts as zero; `theta` as of equal units."""
         values = np.linalg.eigvalsh(self.covariance(theta, k))
         deviations = np.sqrt(np.maximum(values, 0.0))
-        return int((deviations > tolerance * max(1.0, deviations[-1])).sum())
-
-    def is_singular(self, theta, k, tolerance=SINGULAR):
-        """Whether S counts as singular."""
-        return self.rank(theta, k, tolerance) < k
+        return bool((deviations <= tolerance * max(1.0, deviations[-1])).any())
 
     def __str__(self):
         return self.name

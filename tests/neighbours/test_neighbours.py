@@ -413,7 +413,7 @@ def grid_means(result, factor):
     """
     beta = result.fe_params
     covariance = result.cov_params().loc[beta.index, beta.index].to_numpy()
-    spec, frame = result.model.data.model_spec, result.model.data.frame
+    spec, frame = result.model.data.design_info, result.model.data.frame
     infos = {f.name(): info for f, info in spec.factor_infos.items()}
     assert infos["f"].type == "categorical"
     assert infos["f"].categories == ("a", "b", "c")
@@ -434,12 +434,9 @@ def test_what_pymmeans_reads(result):
 
 
 @pytest.mark.parametrize("kind", OURS)
-def test_pymmeans(fits, kind, monkeypatch):
+def test_pymmeans(fits, kind):
     pymmeans = pytest.importorskip("pymmeans")
     result = fits[kind]
-    # its releases up to 0.2.7 look for the name of statsmodels 0.14
-    data = result.model.data
-    monkeypatch.setattr(data, "design_info", data.model_spec, raising=False)
     found = pymmeans.emmeans(result, "f").frame
     means, errors = grid_means(result, "f")
     assert_allclose(found["emmean"], means, rtol=1e-10)
