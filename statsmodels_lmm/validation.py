@@ -199,3 +199,22 @@ def warn_after_fit(results):
             "the data say little about.",
             ConvergenceWarning,
         )
+
+
+def names_lost(model):
+    """
+    The error of a formula whose names could not be pickled with the model.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+
+    Returns
+    -------
+    DataError
+    """
+    names = ", ".join(model.data.lost)
+    return DataError(
+        f"the formula uses names that could not be pickled with the model: {names}"
+    )

@@ -95,11 +95,11 @@ def level_labels(levels):
 
 
 def orthogonal_polynomials(k):
-    """
+    r"""
     Orthogonal polynomials at 1, ..., k in the smallest whole numbers.
 
-    Discrete Chebyshev polynomials :math:`\\sum_i (-1)^{j-i} \\binom{j}{i}
-    \\binom{j+i}{i} \\binom{x}{i} / \\binom{k-1}{i}`, x = 0, ..., k - 1.
+    Discrete Chebyshev polynomials :math:`\sum_i (-1)^{j-i} \binom{j}{i}
+    \binom{j+i}{i} \binom{x}{i} / \binom{k-1}{i}`, x = 0, ..., k - 1.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def _own(method, k):
     if isinstance(method, dict):
         names, given = [str(name) for name in method], list(method.values())
     else:
-        given = np.atleast_2d(np.asarray(method, dtype=float))
+        given = list(np.atleast_2d(np.asarray(method, dtype=float)))
         names = [f"c{i + 1}" for i in range(len(given))]
     lengths = {np.size(row) for row in given}
     if lengths != {k}:

@@ -21,6 +21,10 @@ from statsmodels_lmm.inference.exact_likelihood_ratio import exact_lr_test
 from statsmodels_lmm.inference.explained_variance import icc, r_squared, repeatability
 from statsmodels_lmm.inference.influence import influence
 from statsmodels_lmm.inference.likelihood_ratio import compare
+from statsmodels_lmm.inference.marginal_means import (
+    marginal_means,
+    marginal_slopes,
+)
 from statsmodels_lmm.inference.prediction import get_prediction
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
@@ -251,4 +255,6 @@ class MixedInference(LikelihoodModelResults):
     drop_fixed = drop_fixed
     drop_random = drop_random
     get_prediction = get_prediction
+    marginal_means = marginal_means
+    marginal_slopes = marginal_slopes
     joint_covariance = joint_covariance

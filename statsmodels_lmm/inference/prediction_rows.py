@@ -15,6 +15,7 @@ from statsmodels_lmm.formula.frame import columns_in, find_column
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
 from statsmodels_lmm.inference.terms import has_formula
+from statsmodels_lmm.validation import names_lost
 
 
 @dataclass(frozen=True)
@@ -291,10 +292,7 @@ def new_frame(results, data, terms, only_effects=()):
     specs += [model.data.column_specs[e] for e in effects if e != "1"]
     specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
     if any(spec is None for spec in specs):
-        raise DataError(
-            "the formula uses names that could not be pickled with the model: "
-            + ", ".join(model.data.lost)
-        )
+        raise names_lost(model)
     texts = [formula.fixed, *formula.offsets, *effects]
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:

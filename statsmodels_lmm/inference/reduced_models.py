@@ -14,7 +14,7 @@ from statsmodels_lmm.inference.nested_models import spans
 from statsmodels_lmm.inference.simulation import fit_like
 from statsmodels_lmm.inference.terms import fixed_terms, has_formula
 from statsmodels_lmm.known_levels import KnownLevels
-from statsmodels_lmm.validation import require_data
+from statsmodels_lmm.validation import names_lost, require_data
 
 
 def drop_fixed(results, term):
@@ -262,10 +262,7 @@ def _from_formula(results, fixed=None, random=None):
     model, parsed = results.model, results.model._parsed
     require_data(model, "a fit")
     if model.data.lost:
-        raise DataError(
-            "the formula uses names that could not be pickled with the model: "
-            + ", ".join(model.data.lost)
-        )
+        raise names_lost(model)
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]
     pieces += map(_written, parsed.random if random is None else random)

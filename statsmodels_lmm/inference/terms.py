@@ -12,9 +12,9 @@ from statsmodels_lmm.compat import (
     term_columns,
 )
 from statsmodels_lmm.core.standardize import RANK_TOLERANCE, independent_columns
-from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.parser import term_names
-from statsmodels_lmm.validation import require_data
+from statsmodels_lmm.validation import names_lost, require_data
 
 TYPES = {"I": 1, "II": 2, "III": 3}
 
@@ -94,10 +94,7 @@ def fixed_terms(results):
         )
     spec, engine = model.data.model_spec, model.data.engine
     if spec is None:
-        raise DataError(
-            "the formula uses names that could not be pickled with the model: "
-            + ", ".join(model.data.lost)
-        )
+        raise names_lost(model)
     coded = categorical_factors(spec, engine)
     frame = model.data.frame
     coded |= {str(c) for c in frame.columns if pd.api.types.is_bool_dtype(frame[c])}
