@@ -6,6 +6,7 @@ from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.model import CrossedMixedLM
 from statsmodels_lmm.random_effects import matrix_effects, random_effects
 from statsmodels_lmm.saving import from_json, to_json
+from statsmodels_lmm.show_versions import show_versions
 from statsmodels_lmm.structures import Parameter, Structure
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "from_json",
     "matrix_effects",
     "random_effects",
+    "show_versions",
     "to_json",
 ]
 

@@ -158,6 +158,7 @@ class LightResults:
     def predict(
         self,
         exog,
+        *,
         random_effects=False,
         new_levels="error",
         offset=None,

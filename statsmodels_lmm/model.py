@@ -279,13 +279,12 @@ class CrossedMixedLM(LikelihoodModel):
             raise FormulaError("re_formula and vc_formula need groups")
         structures = _checked_structures(structures)
         parsed = parse(formula, structures)
-        groups_named = list(dict.fromkeys(t.group for t in parsed.random))
-        known = known_levels(relationship, relationship_inverse, groups_named)
+        factors = [terms[0].group for terms in parsed.by_factor]
+        known = known_levels(relationship, relationship_inverse, factors)
         pieces = [parsed.response, parsed.fixed, *parsed.offsets]
         names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
         columns = [v for v in (weights, offset) if isinstance(v, str)]
-        grouping = (name for term in parsed.random for name in term.grouping)
-        data = to_frame(data, {*names, *columns, *grouping})
+        data = to_frame(data, {*names, *columns, *parsed.grouping_columns})
         if subset is not None:
             rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
             weights = take_rows(weights, rows, len(data))
@@ -372,7 +371,7 @@ class CrossedMixedLM(LikelihoodModel):
         lower, upper : array_like, optional
             Range of theta, shape (m,). The function is called inside of it only.
         names : sequence of str, optional
-            Names of the parameters.
+            Names of the parameters theta.
         derivative : callable, optional
             theta to the m derivatives of the factor. By default its product is
             differenced.
@@ -415,6 +414,11 @@ class CrossedMixedLM(LikelihoodModel):
         further = as_terms(random)
         related = dict(kwargs.pop("relationship", None) or {})
         if relative_factor is None:
+            if any(v is not None for v in (start, lower, upper, names, derivative)):
+                raise TypeError(
+                    "start, lower, upper, names and derivative are of the theta of a "
+                    "relative_factor; give one"
+                )
             term, own = matrix_effects(z, name=name), {}
         else:
             if start is None:

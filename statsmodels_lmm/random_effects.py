@@ -75,9 +75,10 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     ----------
     z : array_like or sparse matrix
         Z, shape (n, q).
-    structure : {"diag", "us", "cs", "ar1"} or Structure, optional
-        Covariance of the q random effects. Default is independent effects of one
-        variance; columns may be related by ``relationship={name: K}``.
+    structure : {"cs", "ar1"} or Structure, optional
+        Covariance of the q random effects. There is one draw of them, so it has few
+        parameters. Default is independent effects of one variance; columns may be
+        related by ``relationship={name: K}``.
     name : str, optional
         Name of the random effects.
     names : sequence of str, optional
@@ -227,7 +228,7 @@ class MatrixTerm:
             return RandomEffects(self.name, labels, (self.effect,), raw)
         if known is not None:
             raise DataError(f"{self.name} has a relationship and a structure; give one")
-        if self.structure == "us":
+        if self.structure in ("us", "diag"):
             raise DataError(
                 f"the covariances of the columns of {self.name} cannot be estimated "
                 "from one draw of them; give a structure, or groups"

@@ -300,8 +300,8 @@ class CrossedMixedLMResults(MixedInference):
                 rank = int((values > SINGULAR * max(1.0, values[0])).sum())
                 singular = rank < k
                 if structured is not None:
-                    own = _without_units(structured, own, root[block, block])
-                    singular = structured.structure.is_singular(own, k)
+                    inner = root[block, block]
+                    singular = structured.is_singular(own, inner @ inner.T)
                 out.append((effects, names, rank, singular))
         return out
 
@@ -563,16 +563,6 @@ class CrossedMixedLMResults(MixedInference):
 def _single(found):
     """The only value of a dict, or the dict."""
     return next(iter(found.values())) if len(found) == 1 else found
-
-
-def _without_units(structured, theta, root):
-    """Parameters of a structure with the deviations of standardized effects."""
-    found, theta = np.sqrt((root**2).sum(axis=1)), np.array(theta)
-    for a, parameter in enumerate(structured.parameters):
-        if parameter.kind == "sd":
-            e = parameter.effect
-            theta[a] = found.max() if e is None else found[e]
-    return theta
 
 
 class CrossedMixedLMResultsWrapper(LikelihoodResultsWrapper):

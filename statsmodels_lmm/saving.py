@@ -272,12 +272,9 @@ def _terms(parsed, random):
     """The terms of each factor, none for a model from arrays."""
     if parsed is None:
         return [()] * len(random)
-    by_group: dict = {}
-    for term in parsed.random:
-        by_group.setdefault(frozenset(term.grouping), []).append(term)
-    if len(by_group) != len(random):
+    if len(parsed.by_factor) != len(random):
         raise ValueError("the formula has other grouping factors")
-    return list(by_group.values())
+    return parsed.by_factor
 
 
 def _restored_effects(plain, terms):

@@ -1382,4 +1382,6 @@ def test_units_do_not_make_a_fit_singular(scale, hom):
     data["x"] = scale * data["Days"]
     effects = "0 + x" if hom else "1 + x"
     formula = f"Reaction ~ x + cs({effects} | Subject, hom={hom})"
-    assert not crossedmixedlm(formula, data).fit().is_singular
+    fit = crossedmixedlm(formula, data).fit()
+    assert not fit.is_singular
+    assert fit.bootstrap(20, rng=1).n_boundary <= 3

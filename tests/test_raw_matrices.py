@@ -864,3 +864,57 @@ def test_names_of_parameters():
     assert_allclose(table["estimate"].iloc[:3], result.theta, rtol=1e-12)
     text = str(result.summary())
     assert all(own in text for own in names)
+
+
+@pytest.mark.parametrize("c", [1e-12, 1e-6, 1e8])
+@pytest.mark.parametrize("as_matrix", [True, False])
+def test_units_of_a_sparse_inverse(as_matrix, c, monkeypatch):
+    """The inverse of c K is sparse, and the fit the same."""
+    monkeypatch.setattr("statsmodels_lmm.known_levels.DENSE_LEVELS", 3)
+    size = 6
+    z = np.eye(size)[GROUPS]
+    names = [f"b{i + 1}" for i in range(size)]
+    inverse = np.eye(size) + 0.4 * np.diag(np.ones(size - 1), 1)
+    inverse = sparse.csc_array(inverse @ inverse.T)
+
+    def fitted(scale):
+        random = matrix(z) if as_matrix else {"groups": np.array(names)[GROUPS]}
+        known = {"Z": (inverse / scale, names)}
+        return fit({"Z": random}, relationship_inverse=known)
+
+    plain, scaled = fitted(1.0), fitted(c)
+    assert scaled.converged
+    assert scaled.optimum.evaluations < 20
+    assert_allclose(scaled.llf, plain.llf, rtol=1e-9)
+    assert_allclose(scaled.theta**2 * c, plain.theta**2, rtol=1e-4)
+
+
+def test_new_rows_in_a_list_belong_to_the_factors_in_their_order():
+    other = GROUPS[::-1].copy()
+    result = fit({"g": GROUPS, "h": other})
+    rows = [GROUPS[:4], other[:4]]
+    named = {"h": other[:4]}
+    kwargs = {"random_effects": ["h"]}
+    expected = result.predict(X[:4], random=named, **kwargs)
+    assert_allclose(result.predict(X[:4], random=rows, **kwargs), expected)
+    with pytest.raises(DataError, match="random has 1 elements, the model 2"):
+        result.predict(X[:4], random=rows[1:], **kwargs)
+    with pytest.raises(DataError, match="random has k; the factors are g, h"):
+        result.predict(X[:4], random=named | {"k": rows[0]}, **kwargs)
+
+
+def test_new_rows_of_one_group():
+    """The group is named, or the matrix given."""
+    one = np.zeros(N, dtype=int)
+    result = fit({"g": (one, Z[:, :4], CompoundSymmetry(True))})
+    by_matrix = result.predict(
+        X[:3], random={"g": matrix(Z[:3, :4])}, random_effects=True
+    )
+    rows = {"g": (one[:3], Z[:3, :4])}
+    assert_allclose(result.predict(X[:3], random=rows, random_effects=True), by_matrix)
+
+
+@pytest.mark.parametrize("what", ["start", "lower", "upper", "names", "derivative"])
+def test_what_is_of_a_function_needs_one(what):
+    with pytest.raises(TypeError, match="give one"):
+        CrossedMixedLM.from_matrices(Y, X, Z, **{what: [1.0]})

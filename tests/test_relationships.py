@@ -1480,3 +1480,31 @@ def test_data_set_with_a_relationship_of_its_own():
         data["Reaction"], model.exog, random=[term], relationship=matrices
     ).fit()
     assert_allclose(other.llf, result.llf, rtol=1e-12)
+
+
+def test_a_relationship_is_named_as_in_the_tables():
+    """Terms by a:b and by b:a are of one factor, which has the first name."""
+    data = pd.DataFrame({"a": np.arange(40) % 4, "b": np.arange(40) // 4 % 5})
+    rng = np.random.default_rng(0)
+    data["x"], data["y"] = rng.normal(size=(2, 40))
+    labels = (data["a"].astype(str) + ":" + data["b"].astype(str)).unique()
+    known = pd.DataFrame(np.eye(len(labels)), labels, labels)
+    text = "y ~ x + (1 | a:b) + (0 + x | b:a)"
+    assert crossedmixedlm(text, data, relationship={"a:b": known}).fit().converged
+    with pytest.raises(DataError, match="b:a"):
+        crossedmixedlm(text, data, relationship={"b:a": known})
+
+
+def test_nested_models_have_the_same_relationship():
+    """Whatever the order of its labels, and not if it is of other levels."""
+    k, data = kinship(), animals()
+    text = "y ~ x + (1 | id)"
+    restricted = crossedmixedlm(text, data, relationship={"id": k}).fit(reml=False)
+    turned = k.iloc[::-1, ::-1]
+    full = crossedmixedlm("y ~ x + (x | id)", data, relationship={"id": turned})
+    full = full.fit(reml=False)
+    assert full.compare_lr_test(restricted).df_diff == 2
+    other = pd.DataFrame(k.to_numpy(), k.index[::-1], k.columns[::-1])
+    full = crossedmixedlm("y ~ x + (x | id)", data, relationship={"id": other})
+    with pytest.raises(DataError, match="nested"):
+        full.fit(reml=False).compare_lr_test(restricted)

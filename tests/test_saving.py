@@ -181,7 +181,7 @@ def test_new_levels_and_single_terms(fits, new):
     saved = from_json(to_json(fits["crossed"]))
     with pytest.raises(DataError, match="new levels of Subject: stranger"):
         saved.predict(new, random_effects=True)
-    assert np.isnan(saved.predict(new, True, "nan")[4])
+    assert np.isnan(saved.predict(new, random_effects=True, new_levels="nan")[4])
     for terms in ("item", ["Subject"], ["(1 | Subject)", "item"]):
         assert_array_equal(
             saved.predict(DATA, random_effects=terms),

@@ -84,6 +84,11 @@ class CovarianceBlocks:
         return [slice(e - b, e) for e, b in zip(ends.tolist(), self.blocks)]
 
     @property
+    def level_variance(self: Any):
+        """Mean variance of the levels whose moments the start takes."""
+        return 1.0
+
+    @property
     def of_user(self: Any):
         """The effects of the user's levels: these."""
         return self

@@ -61,10 +61,11 @@ class Relationship:
             Diagonal of C'Z'Z C, shape (r,).
         """
         key = seen.tobytes(), lengths.tobytes()
-        if self._kept.get("key") != key:
-            found = _orthogonal_root(self.matrix, seen, lengths)
-            self._kept.update(key=key, root=found)
-        return self._kept["root"]
+        kept = self._kept.get("last")
+        if kept is None or kept[0] != key:
+            kept = key, _orthogonal_root(self.matrix, seen, lengths)
+            self._kept["last"] = kept  # at once: threads may share it
+        return kept[1]
 
     def among(self, levels):
         """The covariances among some of the levels."""
@@ -101,6 +102,11 @@ class Precision:
     def variances(self):
         """Diagonal of K, shape (l,)."""
         return self.root.selected_inverse().diagonal()
+
+    @cached_property
+    def size(self):
+        """A number of the order of the variances that costs nothing."""
+        return float((1.0 / self.matrix.diagonal()).mean())
 
     def dense(self):
         """K as a Relationship; MemoryError if it does not fit."""

@@ -48,6 +48,11 @@ class PrecisionEffects(OfLevels):
         """Number of levels l."""
         return self.base.n_levels
 
+    @property
+    def level_variance(self):
+        """About the mean variance of the levels."""
+        return 1.0 if self._root is None else self.base.relationship.size
+
     def take(self, rows):
         """The same random effects at some of the rows."""
         return replace(self, base=self.base.take(rows))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.level_covariance import Relationship
+from statsmodels_lmm.core.level_covariance import Precision
 from statsmodels_lmm.core.raw_effects import RawEffects
 
 RANK_TOLERANCE = 1e-7
@@ -227,7 +227,9 @@ def _standardize_effects(factor, root):
 
 def _mean_variance(factor):
     """Mean over the rows of the variance of a level in its relationship."""
-    if not isinstance(factor.relationship, Relationship):
+    if isinstance(factor.relationship, Precision):
+        return factor.relationship.size
+    if factor.relationship is None:
         return 1.0
     return factor.relationship.variances[factor.codes].mean() or 1.0
 
@@ -235,7 +237,10 @@ def _mean_variance(factor):
 def _standardize_columns(factor, root):
     """A model matrix of which the rows have a mean variance of one, and the map."""
     known, z = factor.relationship, factor.matrix
-    spread = z if known is None else z @ known.matrix
+    if isinstance(known, Precision):
+        spread = z * known.size
+    else:
+        spread = z if known is None else z @ known.matrix
     squares = z.multiply(spread) if sparse.issparse(z) else z * spread
     size = np.sqrt(squares.sum() / len(root)) or 1.0
     rows = root[:, None] / size

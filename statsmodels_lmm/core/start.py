@@ -47,7 +47,10 @@ def moment_start(products):
     floor = FLOOR * counts / np.maximum(traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
     pairs = zip(plan.factors, labels)
-    return [starting_factor(f, np.diag(relative[rows])) for f, rows in pairs]
+    return [
+        starting_factor(f, np.diag(relative[rows] / f.level_variance))
+        for f, rows in pairs
+    ]
 
 
 def _sparse_moments(products, labels, width):

@@ -123,6 +123,29 @@ class StructuredBlock:
         sd = [a for a, p in enumerate(self.parameters) if p.kind == "sd"]
         return np.logical_and(bool(sd), (theta[..., sd] == 0.0).all(axis=-1))
 
+    def is_singular(self, theta, covariance):
+        """
+        Whether S counts as singular, whatever the units of the effects.
+
+        Parameters
+        ----------
+        theta : ndarray
+            The parameters, shape (m,).
+        covariance : ndarray
+            S in standardized units, of which the deviations are taken, shape (k, k).
+
+        Returns
+        -------
+        bool
+        """
+        deviations = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
+        theta = np.array(theta)
+        for a, p in enumerate(self.parameters):
+            if p.kind == "sd":
+                own = slice(None) if p.effect is None else p.effect
+                theta[a] = np.max(deviations[own])
+        return self.structure.is_singular(theta, self.size)
+
     def _scaled(self, matrices):
         if self.unit is None:
             return matrices

@@ -354,9 +354,9 @@ class Known(Structure):
         """2 K."""
         return 2.0 * self.matrix[None, None]
 
-    def rank(self, theta, k, tolerance=SINGULAR):
-        """That of K unless theta is zero; K itself is not asked."""
-        return k if abs(theta[0]) > tolerance else 0
+    def is_singular(self, theta, k, tolerance=SINGULAR):
+        """Whether theta is zero; K itself is not asked."""
+        return bool(abs(theta[0]) <= tolerance)
 
 
 class Fixed(Structure):

@@ -282,15 +282,12 @@ def build_design(
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
     offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
-    by_group: dict = {}
-    for term in formula.random:
-        by_group.setdefault(frozenset(term.grouping), []).append(term)
     warned: set = set()
     random = tuple(
         _random_effects(
             terms, frame, scope, engine, specs, warned, structures or {}, relationships
         )
-        for terms in by_group.values()
+        for terms in formula.by_factor
     )
     return Design(endog, exog, spec, random, specs, offset, scope, frame, rows)
 

@@ -120,6 +120,14 @@ class ModelFormula:
         """Columns used for grouping, each once."""
         return tuple(dict.fromkeys(c for t in self.random for c in t.grouping))
 
+    @property
+    def by_factor(self):
+        """The random terms of each grouping factor, lists; a:b is b:a."""
+        found: dict = {}
+        for term in self.random:
+            found.setdefault(frozenset(term.grouping), []).append(term)
+        return list(found.values())
+
 
 def parse(text, structures=()):
     """

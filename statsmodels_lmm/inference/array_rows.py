@@ -58,7 +58,7 @@ class RawRows:
         return np.asarray(self.matrix @ modes[:, 0]) * self.is_taken
 
 
-def new_terms(random, names, n_rows):
+def new_terms(random, names, every, n_rows):
     """
     Random effects of new rows.
 
@@ -69,6 +69,8 @@ def new_terms(random, names, n_rows):
         by the names of the factors or in their order.
     names : list of str
         Factors that are wanted.
+    every : list of str
+        All factors of the model, in order.
     n_rows : int
         Number of new rows.
 
@@ -90,7 +92,18 @@ def new_terms(random, names, n_rows):
             f"random= with the groups or matrices of {', '.join(names)}"
         )
     if not isinstance(random, dict):
-        random = dict(zip(names, random))
+        random = list(random)
+        if len(random) != len(every):
+            raise DataError(
+                f"random has {len(random)} elements, the model {len(every)} factors: "
+                f"{', '.join(every)}"
+            )
+        random = dict(zip(every, random))
+    unknown = [str(n) for n in random if n not in every]
+    if unknown:
+        raise DataError(
+            f"random has {', '.join(unknown)}; the factors are {', '.join(every)}"
+        )
     absent = [n for n in names if n not in random]
     if absent:
         raise DataError(f"random lacks {', '.join(absent)}")
@@ -125,7 +138,7 @@ def term_rows(effects, term):
     raw = isinstance(term, MatrixTerm)
     columns = term.matrix if raw else term.effects
     wanted = known.n_levels if isinstance(known, RawEffects) else known.k_effects
-    fits = raw == (isinstance(known, RawEffects) or known.n_levels == 1)
+    fits = raw if isinstance(known, RawEffects) else not raw or known.n_levels == 1
     if not fits or columns.shape[1] != wanted:
         kind = "a matrix" if isinstance(known, RawEffects) else "effects"
         raise DataError(f"{effects.name} needs {kind} of {wanted} columns")

@@ -484,8 +484,8 @@ def singular_fits(results, fits):
         for structured, block in zip(factor.structures, factor.block_slices):
             if structured is not None:
                 here = slice(start, start + structured.n_parameters)
-                own, k = structured.structure, structured.size
-                singular |= [own.is_singular(t, k) for t in fits.structured[:, here]]
+                pairs = zip(fits.structured[:, here], covariance[:, block, block])
+                singular |= [structured.is_singular(t, s) for t, s in pairs]
                 start = here.stop
                 continue
             values = np.linalg.eigvalsh(covariance[:, block, block])

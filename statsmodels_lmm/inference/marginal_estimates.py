@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
-from statsmodels.iolib.summary import Summary, forg
+from statsmodels.iolib.summary import forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
@@ -19,6 +19,7 @@ from statsmodels_lmm.inference.multiple_comparisons import (
     adjusted_pvalues,
     critical_values,
 )
+from statsmodels_lmm.latex import Summary
 
 ADJUST = {
     "pairwise": "tukey",

@@ -5,6 +5,7 @@ from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.level_covariance import Relationship
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.standardize import constant_column, independent_columns
 from statsmodels_lmm.core.structured_block import generic_value
@@ -132,11 +133,11 @@ def contains(full, restricted):
         return _same_columns(full, restricted)
     if full.n_levels != restricted.n_levels:
         return False
-    if not _same_relationship(full, restricted):
-        return False
     matched = np.zeros(full.n_levels, dtype=np.int64)
     matched[full.codes] = restricted.codes
     if not np.array_equal(matched[full.codes], restricted.codes):
+        return False
+    if not _same_relationship(full, restricted, matched):
         return False
     return all(
         _holds(full, inner, restricted.effects[:, part])
@@ -168,14 +169,19 @@ def _same_columns(full, restricted):
     )
 
 
-def _same_relationship(full, restricted):
-    """Whether the levels of two factors are related in the same way."""
+def _same_relationship(full, restricted, matched=None):
+    """Whether the levels of two factors, if matched, are related in the same way."""
     known = [full.relationship, restricted.relationship]
     if any(k is None for k in known):
         return known == [None, None]
-    if known[0] is known[1]:
-        return True
     if type(known[0]) is not type(known[1]):
+        return False
+    if matched is not None and isinstance(known[0], Relationship):
+        seen = np.unique(full.codes)
+        known = [known[0].among(seen), known[1].among(matched[seen])]
+    elif matched is not None and not np.array_equal(full.codes, restricted.codes):
+        return False
+    if known[0].matrix.shape != known[1].matrix.shape:
         return False
     return not np.any(abs(known[0].matrix - known[1].matrix).max())
 

@@ -241,7 +241,8 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
         complete = np.ones(len(design), dtype=bool)
         if used or drawn:
             names = [e.name for e in (*used, *drawn)]
-            terms_of_rows = new_terms(random, names, len(design))
+            every = [e.name for e in model.random]
+            terms_of_rows = new_terms(random, names, every, len(design))
     else:
         is_row = isinstance(exog, pd.Series)
         data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)

@@ -226,7 +226,7 @@ class Layout:
         )
 
 
-def layout_of_arrays(model, has_effects):
+def layout_of_arrays(model, names, has_effects):
     """
     The layout of a model from `components.group_term`.
 
@@ -234,6 +234,8 @@ def layout_of_arrays(model, has_effects):
     ----------
     model : CrossedMixedLM
         The model; it has one factor.
+    names : list of str
+        Names of the variance components, sorted.
     has_effects : bool
         Whether its first block is that of correlated effects.
 
@@ -241,10 +243,8 @@ def layout_of_arrays(model, has_effects):
     -------
     Layout
     """
-    (effects,) = model.random
-    names = [n[0].split("[")[0] for n in effects.block_names]
     start = int(has_effects)
-    components = {n: (0, start + j) for j, n in enumerate(names[start:])}
+    components = {n: (0, start + j) for j, n in enumerate(names)}
     return Layout("Group", (0, 0) if has_effects else None, components)
 
 

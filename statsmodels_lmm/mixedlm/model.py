@@ -92,7 +92,8 @@ class MixedLM(CrossedMixedLM):
             self._set_layout(*grouping)
         if from_arrays:
             has_effects = exog_re is not None or exog_vc is None
-            layout = layout_of_arrays(self, has_effects)
+            names = sorted(getattr(exog_vc, "names", exog_vc or ()))
+            layout = layout_of_arrays(self, list(map(str, names)), has_effects)
             (effects,) = self.random
             self._set_layout(layout, effects.grouped.codes, effects.levels)
 
@@ -250,9 +251,8 @@ class MixedLM(CrossedMixedLM):
         """Columns of the correlated random effects, shape (n, k_re)."""
         if self.layout.effects is None:
             return np.zeros((self.n_totobs, 0))
-        factor, block = self.layout.effects
-        grouped = self.random[factor].grouped
-        return grouped.effects[:, grouped.block_slices[block]]
+        factor, _ = self.layout.effects
+        return self.random[factor].grouped.effects[:, self.layout.columns(self)]
 
     @property
     def endog_li(self):
@@ -403,9 +403,25 @@ class MixedLM(CrossedMixedLM):
             [{"trace": results.optimum.trace}] if full_output else None
         )
         results._results.freepat = free
-        if model is self:
-            self._last_theta = results._results.optimum.theta
+        model._last_theta = results._results.optimum.theta
         return results
+
+    def with_response(self, endog):
+        """
+        The same model of another response, see `CrossedMixedLM.with_response`.
+
+        Parameters
+        ----------
+        endog : array_like or Series
+            A value for each row used.
+
+        Returns
+        -------
+        MixedLM
+        """
+        other = super().with_response(endog)
+        other._last_theta = None
+        return other
 
     def _are_fixed(self, params):
         """Whether a vector can only be the fixed effects, which start nothing."""
@@ -578,9 +594,10 @@ class MixedLM(CrossedMixedLM):
         Returns
         -------
         ndarray
-            MixedLM returns a pair with whether the matrix is singular.
+            In covariances, not in their roots. MixedLM returns a pair with whether the
+            matrix is singular.
         """
-        found = self.layout.read(self, params, use_sqrt=False)
+        found = self.layout.read(self, params, self.use_sqrt)
         packed = found.get_packed(use_sqrt=False, has_fe=not profile_fe)
 
         def value(x):
@@ -588,6 +605,23 @@ class MixedLM(CrossedMixedLM):
             return self.loglike(own, profile_fe)
 
         return approx_hess(packed, value)
+
+    def information(self, params, profile_fe=False):
+        """
+        Less the `hessian`.
+
+        Parameters
+        ----------
+        params : MixedLMParams or array_like
+            Where.
+        profile_fe : bool, optional
+            Whether the fixed effects are profiled out.
+
+        Returns
+        -------
+        ndarray
+        """
+        return -self.hessian(params, profile_fe)
 
     def predict(self, params, exog=None, *args, **kwargs):
         """

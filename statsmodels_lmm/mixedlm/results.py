@@ -207,7 +207,7 @@ class MixedLMResults(CrossedMixedLMResults):
         return super().t_test(r_matrix, *args, **kwargs)
 
     def profile_re(
-        self, re_ix, vtype, num_low=5, dist_low=1.0, num_high=5, dist_high=1.0, **_
+        self, re_ix, vtype, num_low=5, dist_low=1.0, num_high=5, dist_high=1.0
     ):
         """
         Log-likelihood as a function of one variance.
@@ -231,13 +231,17 @@ class MixedLMResults(CrossedMixedLMResults):
         """
         if vtype not in ("re", "vc"):
             raise ValueError(f"vtype must be 're' or 'vc', not {vtype!r}")
-        if vtype == "re":
+        names = list(self.layout.components if vtype == "vc" else range(self.k_re))
+        if re_ix not in names:
+            raise ValueError(f"re_ix is one of {names} for {vtype!r}, not {re_ix!r}")
+        if vtype == "vc":
+            factor, block = self.layout.components[re_ix]
+            estimate, effect = self.vcomp[names.index(re_ix)], 0
+        else:
             factor, block = self.layout.effects
             estimate, effect = np.asarray(self.cov_re)[re_ix, re_ix], re_ix
-        else:
-            factor, block = self.layout.components[re_ix]
-            names = list(self.layout.components)
-            estimate, effect = self.vcomp[names.index(re_ix)], 0
+            if self.layout.n_independent:
+                block, effect = block + re_ix, 0
         if estimate <= dist_low:
             raise ValueError(
                 "dist_low is too large and would result in a negative variance. Try a "

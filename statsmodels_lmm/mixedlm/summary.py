@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.summary import Summary2, boundary_notes
+from statsmodels_lmm.latex import Summary2
+from statsmodels_lmm.summary import boundary_notes
 
 
 def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05):

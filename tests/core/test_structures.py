@@ -310,6 +310,7 @@ IS_SINGULAR = [
     (AutoRegressive(False), 3, [1.0, 0.5, 0.0, 0.5], True),
     (Known(K3), 3, [0.0], True),
     (Known(K3), 3, [1.0], False),
+    (Known(np.ones((2, 2))), 2, [1.0], False),
     (Fixed(np.ones((2, 2))), 2, [], False),
     (Toeplitz(), 3, [1.0, 0.5, -0.5], True),
     (Toeplitz(), 3, [1.0, 0.4, 0.1], False),

@@ -562,3 +562,55 @@ def test_the_door_of_the_crossed_class_has_the_same_fixed_effects():
     ).fit()
     assert_allclose(ours.params, other.params, atol=1e-10)
     assert_allclose(ours.bse, other.bse, atol=1e-10)
+
+
+def test_names_of_components_with_brackets():
+    from statsmodels.regression.mixed_linear_model import VCSpec
+
+    blocks = [DATA["g"] == g for g in sorted(DATA["g"].unique())]
+    mats = [[DATA.loc[b, [c]].to_numpy() for b in blocks] for c in ("x", "w")]
+    names = ["u[1]", "u[2]"]
+    spec = VCSpec(names, [[[n] for _ in blocks] for n in names], mats)
+    x = np.column_stack([np.ones(len(DATA)), DATA["x"]])
+    fit = MixedLM(DATA["y"], x, DATA["g"], exog_vc=spec).fit()
+    assert len(fit.vcomp) == 2
+    assert list(fit.bse_re.index) == ["u[1] Var", "u[2] Var"]
+
+
+def test_after_a_fit_with_independent_effects():
+    model = mixedlm(TEXT, DATA, groups="g", re_formula="~x")
+    free = MixedLMParams.from_components(np.ones(2), np.eye(2))
+    fit = model.fit(free=free)
+    assert fit.model.exog_re.shape == (len(DATA), 2)
+    apart = crossedmixedlm("y ~ x + (x || g)", DATA).fit()
+    table = fit.profile_re(1, "re", 1, 0.1, 1, 0.1)
+    assert table[1, 0] == pytest.approx(fit.cov_re.iloc[1, 1])
+    assert table[1, 1] == pytest.approx(apart.llf, abs=1e-6)
+    means = fit.model.get_distribution(fit.params, fit.scale)
+    assert_allclose(means.theta, fit.theta)
+
+
+def test_what_profile_re_refuses():
+    fit = fitted("components")
+    for at, kind in ((2, "re"), ("x", "vc"), (0, "vc")):
+        with pytest.raises(ValueError, match="re_ix is one of"):
+            fit.profile_re(at, kind)
+    with pytest.raises(TypeError, match="dist_lo"):
+        fit.profile_re(0, "re", dist_lo=0.1)
+
+
+def test_information_is_less_the_hessian():
+    fit = fitted("slope")
+    model, point = fit.model, fit.params_object
+    for profile_fe in (True, False):
+        hessian = model.hessian(point, profile_fe)
+        assert_allclose(model.information(point, profile_fe), -hessian)
+        roots = point.get_packed(model.use_sqrt, has_fe=True)
+        assert_allclose(model.hessian(roots, profile_fe), hessian, rtol=1e-4, atol=1e-3)
+
+
+def test_another_response_knows_nothing_of_the_fit():
+    fit = fitted("slope")
+    other = fit.model.with_response(3.0 * DATA["y"] + DATA["w"])
+    drawn = other.get_distribution(np.zeros(2), 1.0)
+    assert_allclose(drawn.theta, other.fit().theta)

@@ -1,0 +1,409 @@
+"""Fixed effects with their intervals, and effects of predictors."""
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.graphics.canvas import COLORS, GRAY, canvas, finish, panels
+from statsmodels_lmm.inference.marginal_estimates import column_names, level_text
+from statsmodels_lmm.inference.reference_grid import check_predictor, reference_grid
+
+MARKERS = ("o", "s", "^", "D", "v", "P")
+LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
+INTERCEPTS = ("Intercept", "const")
+
+MANY_ROWS = 5000
+"""Rows from which the data are not drawn."""
+
+MANY_PANELS = 60
+"""Panels that one picture has at most."""
+
+GRID = 51
+"""Points of the line of a numeric predictor."""
+
+
+def plot_coefficients(
+    results,
+    *others,
+    names=None,
+    level=0.95,
+    intercept=False,
+    method="wald",
+    df_method=None,
+    ax=None,
+    **options,
+):
+    """
+    Draw fixed effects with their intervals, of one fit or of several side by side.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    *others : results
+        More fits, of this package or of statsmodels: whatever has coefficients and
+        `conf_int`, such as OLS. Of statsmodels' MixedLM the fixed effects are drawn.
+    names : list of str, optional
+        What the fits are called in the legend. Default is "model 1", "model 2", ...
+    level : float, optional
+        Level of the intervals.
+    intercept : bool, optional
+        Whether to draw the intercept, too. It is drawn if there is nothing else.
+    method : str, optional
+        Which intervals, see `CrossedMixedLMResults.conf_int`; those of results of
+        statsmodels are its own.
+    df_method : str, optional
+        Degrees of freedom of Wald intervals, see `with_df_method`.
+    ax : Axes, optional
+        Where to draw.
+    **options
+        For the profile or the bootstrap, such as ``rng``.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If there are no coefficients.
+    ValueError
+        If the number of names is wrong.
+
+    Notes
+    -----
+    What is not estimated, such as columns that were dropped as redundant, is left out
+    and named below.
+    """
+    fits = [getattr(r, "_results", r) for r in (results, *others)]
+    alpha = error_probability(level)
+    if names is None:
+        names = [f"model {i + 1}" for i in range(len(fits))]
+    names = column_names(names)
+    if len(names) != len(fits):
+        raise ValueError(f"there are {len(names)} names for {len(fits)} results")
+    tables = [_coefficients(fit, alpha, method, df_method, options) for fit in fits]
+    known = [table.dropna(subset="estimate") for table in tables]
+    labels = list(dict.fromkeys(label for table in known for label in table.index))
+    if not labels:
+        raise DataError("there are no fixed effects to draw")
+    slopes = [label for label in labels if label not in INTERCEPTS]
+    labels = labels if intercept or not slopes else slopes
+    lost = [
+        label if len(fits) == 1 else f"{label} ({name})"
+        for table, name in zip(tables, names)
+        for label in table.index[table["estimate"].isna()]
+    ]
+
+    height = 1.2 + len(labels) * (0.22 + 0.08 * len(fits))
+    figure, ax = canvas(ax, (6.4, min(max(height, 2.2), 24.0)))
+    ax.axvline(0.0, color=GRAY, linewidth=0.8, linestyle="--")
+    room = figure.get_figheight() * ax.get_position().height
+    size = float(np.clip(45.0 * room / (len(labels) * len(fits)), 1.0, 5.0))
+    dodges = np.linspace(-0.28, 0.28, len(fits)) if len(fits) > 1 else [0.0]
+    for i, (table, name, dodge) in enumerate(zip(known, names, dodges)):
+        own = table[table.index.isin(labels)]
+        at = pd.Index(labels).get_indexer(own.index) + dodge
+        color = COLORS[i % len(COLORS)]
+        marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
+        ax.hlines(at, own["lower"], own["upper"], color, linewidth=0.3 * size)
+        ax.plot(
+            own["estimate"],
+            at,
+            marker,
+            color=color,
+            markersize=size,
+            label=name,
+        )
+    ax.set_ylim(len(labels) - 0.5, -0.5)
+    _tick_labels(ax.yaxis, [short(label) for label in labels], room / 0.17)
+    note = f"\nnot estimated: {short(', '.join(map(str, lost)), 70)}" if lost else ""
+    finish(ax, xlabel=f"estimate and {percent(level)} interval{note}")
+    if len(fits) > 1:
+        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure
+
+
+def _coefficients(fit, alpha, method, df_method, options):
+    """Estimates, lower and upper ends of the fixed effects of any results."""
+    estimates = getattr(fit, "fe_params", fit.params)
+    if np.ndim(estimates) != 1:
+        raise DataError(f"{type(fit).__name__} has more than one column of params")
+    labels = list(fit.model.exog_names)[: len(estimates)]
+    estimates = np.asarray(estimates)
+    known = np.ones(len(labels), dtype=bool)
+    if not hasattr(fit, "with_df_method"):
+        ends = fit.conf_int(alpha=alpha)
+    elif method == "wald":
+        ends = fit.conf_int(alpha, df_method=df_method, **options)
+    else:
+        if method == "profile":
+            options = {"which": "fixed", **options}
+            known = np.isfinite(estimates)
+        ends = fit.conf_int(alpha, method, df_method, **options)
+    intervals = np.full((len(labels), 2), np.nan)
+    intervals[known] = np.asarray(ends)[: known.sum()]
+    columns = np.column_stack([estimates, intervals])
+    return pd.DataFrame(columns, labels, ["estimate", "lower", "upper"])
+
+
+def plot_effects(
+    results, x, by=None, at=None, level=0.95, df_method=None, data=True, ax=None
+):
+    """
+    Draw the marginal means along one predictor, or along two.
+
+    Other covariates are at their means and other factors are averaged, see
+    `marginal_means`. A numeric predictor has a line with a band on its range; a
+    factor, and a numeric predictor with two values, has points with intervals.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit from a formula.
+    x : str
+        The predictor on the axis, a column of the data.
+    by : str, optional
+        A second one: a line for each level of a factor or, if it is numeric, for its
+        mean and its mean less and plus its standard deviation; a panel for each where
+        there are more than six.
+    at : dict, optional
+        Values of predictors, of these two as well, see `marginal_means`.
+    level : float, optional
+        Level of the intervals, which are for each mean alone.
+    df_method : str, optional
+        Degrees of freedom, see `with_df_method`.
+    data : bool, optional
+        Whether to draw the responses as faint points: as they were observed, not
+        adjusted for other predictors, random effects or offset. They are left out if
+        there are more than 5,000, and those with other levels than `at` has.
+    ax : Axes or sequence of Axes, optional
+        Where to draw; as many as there are panels.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If the model has no formula or no fixed effects, or its data were removed.
+    ValueError
+        If `x` or `by` is no predictor of the fixed effects, or `by` has more than 60
+        values.
+    """
+    results = getattr(results, "_results", results)
+    alpha = error_probability(level)
+    if by is not None and by == x:
+        raise ValueError(f"x and by are both {x!r}")
+    at = {} if at is None else dict(at)
+    others = {name: values for name, values in at.items() if name not in (x, by)}
+    levels = reference_grid(results, others).levels
+    specs = [x] if by is None else [x, by]
+    for name in specs:
+        check_predictor(name, levels)
+    lines = {name for name in specs if _is_covariate(levels[name])}
+    frame = results.model.data.frame
+    for name in lines - set(at):
+        column = frame[name]
+        grid = np.linspace(column.min(), column.max(), GRID)
+        spread = column.mean() + column.std() * np.array([-1.0, 0.0, 1.0])
+        at[name] = grid if name == x else spread
+    means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method)
+    table = means.frame
+    if not means.estimable.any():
+        raise DataError(f"the data do not determine the means along {x!r}")
+    places = None if x in lines else pd.Index(table[x].unique())
+    values = [None] if by is None else list(table[by].unique())
+    apart = len(values) > len(COLORS)
+    if len(values) > MANY_PANELS:
+        raise ValueError(
+            f"{by!r} has {len(values)} values, too many panels for one picture: "
+            f"at={{{by!r}: [...]}} chooses some"
+        )
+    if apart:
+        figure, axes = panels(len(values), ax, sharex=ax is None, sharey=ax is None)
+    else:
+        figure, panel = canvas(ax)
+        axes = [panel] * len(values)
+
+    shown = _shown(frame, others) & (data and len(frame) <= MANY_ROWS)
+    for i, (panel, value) in enumerate(zip(axes, values)):
+        style = 0 if apart else i
+        dodge = 0.0 if apart or x in lines else 0.13 * (i - (len(values) - 1) / 2.0)
+        if by is not None and by not in lines:
+            rows = shown & (frame[by] == value).to_numpy()
+            _draw_rows(panel, results, x, rows, places, dodge, COLORS[style])
+        elif apart or i == 0:
+            _draw_rows(panel, results, x, shown, places, 0.0, GRAY)
+        part = table if by is None else table[table[by] == value]
+        label = None if by is None else f"{short(by, 16)} = {_text(value)}"
+        _draw_means(panel, part, x, places, dodge, style, label, by is not None)
+        if apart:
+            panel.set_title(label, fontsize="small")
+        if places is not None:
+            _name_levels(panel, places)
+    response = short(results.model.endog_names, 24)
+    for i, panel in enumerate(dict.fromkeys(axes)):
+        finish(panel)
+        inside = apart and ax is None
+        columns = panel.get_subplotspec().get_gridspec().ncols if inside else 1
+        if not inside or i + columns >= len(axes):
+            panel.set_xlabel(short(x))
+            panel.tick_params("x", labelbottom=True)
+        if not inside or i % columns == 0:
+            panel.set_ylabel(f"{response}\nmean and {percent(level)} interval")
+    if by is not None and not apart:
+        axes[0].legend(frameon=False, fontsize="small")
+    _caption(figure if apart and ax is None else axes[0], means)
+    return figure
+
+
+def _is_covariate(values):
+    """Whether a predictor is numeric with more values than two, by its default."""
+    return len(values) == 1 and pd.api.types.is_numeric_dtype(values)
+
+
+def _shown(frame, others):
+    """Rows with the levels that were chosen of other factors."""
+    shown = np.ones(len(frame), dtype=bool)
+    for name, values in others.items():
+        kind = frame[name].dtype
+        if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
+            shown &= frame[name].isin(column_names(values)).to_numpy()
+    return shown
+
+
+def _draw_rows(panel, results, x, rows, places, dodge, color):
+    """Responses as they were observed; those of a level of a factor side by side."""
+    if not rows.any():
+        return
+    at = results.model.data.frame[x][rows]
+    if places is not None:
+        at = places.get_indexer(at)
+        aside = np.random.default_rng(0).uniform(-0.05, 0.05, len(at))
+        at = np.where(at >= 0, at + dodge + aside, np.nan)
+    response = results.model.endog[rows]
+    panel.plot(at, response, ".", color=color, alpha=0.3, markersize=4.0, zorder=1)
+
+
+def _draw_means(panel, table, x, places, dodge, style, label, joined):
+    """A line with a band, or points with intervals."""
+    color, mean = COLORS[style], table["mean"].to_numpy()
+    lower, upper = table["ci_lower"].to_numpy(), table["ci_upper"].to_numpy()
+    if places is None:
+        at = table[x].to_numpy(float)
+        panel.plot(at, mean, color=color, linestyle=LINES[style], label=label)
+        panel.fill_between(at, lower, upper, color=color, alpha=0.15, linewidth=0.0)
+        return
+    panel.errorbar(
+        places.get_indexer(table[x]) + dodge,
+        mean,
+        yerr=[mean - lower, upper - mean],
+        color=color,
+        marker=MARKERS[style],
+        markersize=5.0,
+        linestyle=LINES[style] if joined else "none",
+        linewidth=1.0,
+        elinewidth=1.5,
+        label=label,
+    )
+
+
+def _name_levels(panel, places):
+    """Names of levels along the axis, turned or fewer where there is no room."""
+    names = [short(_text(value), 18) for value in places]
+    room = panel.get_figure().get_figwidth() * panel.get_position().width
+    turned = len(names) * (0.085 * max(map(len, names)) + 0.08) > room
+    _tick_labels(panel.xaxis, names, room / 0.17 if turned else len(names))
+    panel.tick_params("x", labelrotation=90.0 if turned else 0.0)
+    panel.set_xlim(-0.6, len(names) - 0.4)
+
+
+def _caption(target, means):
+    """What the means are averaged over, and how many of them there are not."""
+    notes = list(means.notes)
+    lost = int((~means.estimable).sum())
+    if lost:
+        notes.append(f"{lost} of {len(means.estimable)} means cannot be estimated.")
+    text = textwrap.fill(short(" ".join(notes), 180), 75)
+    if text:
+        draw = target.suptitle if hasattr(target, "suptitle") else target.set_title
+        draw(text, fontsize="small")
+
+
+def _text(value):
+    """A level, or the value of a covariate with three digits."""
+    number = isinstance(value, float) and not value.is_integer()
+    return f"{value:.3g}" if number else level_text(value)
+
+
+# shared ----------------------------------------------------------------------
+
+
+def _tick_labels(axis, labels, room):
+    """As many labels of categories as there is room for."""
+    step = int(np.ceil(len(labels) / max(room, 1.0)))
+    axis.set_ticks(range(0, len(labels), step), labels[::step])
+
+
+def short(text, length=28):
+    """
+    A name that fits into a picture, without its middle if it is long.
+
+    Parameters
+    ----------
+    text : object
+        The name.
+    length : int, optional
+        Characters that are kept.
+
+    Returns
+    -------
+    str
+    """
+    text, half = str(text), (length - 1) // 2
+    if len(text) <= length:
+        return text
+    return f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+
+
+def percent(level):
+    """
+    A level as it is written.
+
+    Parameters
+    ----------
+    level : float
+        Such as 0.95.
+
+    Returns
+    -------
+    str
+    """
+    return f"{100.0 * level:.4g}%"
+
+
+def error_probability(level):
+    """
+    One less the level of intervals.
+
+    Parameters
+    ----------
+    level : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    return 1.0 - level

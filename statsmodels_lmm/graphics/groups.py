@@ -1,0 +1,326 @@
+"""The data of each group with its line, a trellis."""
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.frame import columns_in
+from statsmodels_lmm.graphics.canvas import BLACK, BLUE, ORANGE, finish, panels
+from statsmodels_lmm.graphics.random_effects import chosen_factors, cut, legend
+from statsmodels_lmm.inference.reference_grid import _is_factor
+from statsmodels_lmm.inference.terms import has_formula
+from statsmodels_lmm.validation import require_data
+
+GRID = 41
+"""Points of a line."""
+
+MANY_ROWS = 5000
+"""Rows from which points are small and translucent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Across:
+    """
+    What is drawn across.
+
+    Parameters
+    ----------
+    name : hashable
+        Its name.
+    values : ndarray
+        Its value, or position among the categories, in each row, shape (n,).
+    categories : Index or None
+        Names of the positions; None for numbers.
+    on_grid : bool
+        Whether the model can be evaluated between the values.
+    """
+
+    name: object
+    values: np.ndarray
+    categories: pd.Index | None = None
+    on_grid: bool = False
+
+
+def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None):
+    r"""
+    The data of each group with the lines of the group and of the population.
+
+    A panel for each group shows its data as points, what the model says of the group
+    as a line, :math:`x'\hat\beta + z'\hat b`, and dashed what it says of the
+    population, :math:`x'\hat\beta`. Random effects of other factors are left out of
+    both.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    x : str or array_like, optional
+        What is across: a column of the data, for a model from arrays of its design or
+        of the effects of the factor, or a value for each row used. Categories stand
+        at positions in their order. Default is the first numeric column of the fixed
+        effects, or else of the random effects of the factor, that varies within
+        groups; then the first such factor; then the number of the row in its group.
+    group : str, optional
+        The grouping factor. Default is the first.
+    levels : list, optional
+        Levels to show, in this order. Default is all, sorted by the mode of their
+        first effect, the smallest first.
+    max_groups : int, optional
+        Of more levels every so many are shown, evenly by rank; the title says so.
+    ax : list of Axes, optional
+        Axes to draw on, one for each group, without a legend; by default those of a
+        new figure.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If the data were removed, or the random effects have no groups.
+    ValueError
+        If there is no such column, factor or level.
+
+    Notes
+    -----
+    Lines in a numeric column of a formula are evaluated on a grid over the values of
+    the group, with the other columns at a value of the group: a number at its median,
+    the lower of two, and the others at the most frequent. An offset that was an
+    argument is at its mean in the group. Otherwise lines are evaluated in the
+    group's own rows and joined where there is one value for each x; else the values
+    are dashes, short ones those of the population.
+    """
+    results = getattr(results, "_results", results)
+    model = results.model
+    require_data(model, "a picture of the data")
+    i, factor = _factor(results, group)
+    codes = factor.grouped.codes
+    shown, title = _shown_levels(results, i, levels, max_groups)
+    across = _across(results, factor, x)
+    rows = [np.flatnonzero(codes == level) for level in shown]
+    evaluate = _on_grid if across.on_grid else _in_rows
+    lines = evaluate(results, i, across, rows)
+    size = (2.4, 2.1) if len(shown) <= 12 else (1.7, 1.6)
+    figure, axes = panels(len(shown), ax, None, size, sharex=True, sharey=True)
+    total = sum(map(len, rows))
+    for panel, level, own, line in zip(axes, shown, rows, lines):
+        panel.scatter(
+            across.values[own],
+            model.endog[own],
+            s=4.0 if total > MANY_ROWS else 12.0,
+            alpha=0.3 if total > MANY_ROWS else 0.8,
+            color=BLACK,
+            linewidth=0,
+            label="data",
+        )
+        _draw_line(panel, line[0], line[2], "--", ORANGE, "population")
+        _draw_line(panel, line[0], line[1], "-", BLUE, cut(factor.name))
+        _ticks(panel, across)
+        finish(panel, title=cut(factor.levels[level]))
+    if ax is None:
+        columns = axes[0].get_gridspec().ncols
+        for panel in axes[-columns:]:
+            panel.tick_params(labelbottom=True)
+        figure.supxlabel(cut(across.name, 60))
+        figure.supylabel(cut(model.endog_names, 40))
+        legend(figure, axes, True, "upper", title)
+    else:
+        for panel in axes:
+            finish(panel, cut(across.name, 40), cut(model.endog_names, 40))
+    return figure
+
+
+def _factor(results, group):
+    """Position and RandomEffects of the grouping factor."""
+    if group is not None and not isinstance(group, str):
+        raise ValueError(f"group must be the name of one factor, not {group!r}")
+    found = chosen_factors(results, group)
+    for i, factor in found:
+        if not isinstance(factor.grouped, RawEffects):
+            return i, factor
+    raise DataError(
+        f"the random effects {found[0][1].name} have a model matrix of their own; "
+        "there are no groups to draw"
+    )
+
+
+def _shown_levels(results, i, levels, max_groups):
+    """Positions of the levels to show, and a title if these are not all."""
+    factor = results.model.random[i]
+    if not isinstance(max_groups, int | np.integer) or max_groups < 1:
+        raise ValueError(f"max_groups must be at least 1, not {max_groups!r}")
+    seen = np.bincount(factor.grouped.codes, minlength=factor.n_levels) > 0
+    if levels is not None:
+        levels = [levels] if isinstance(levels, str) else list(levels)
+        at = factor.levels.get_indexer(pd.Index(levels, dtype=object))
+        for level, known in zip(levels, (at >= 0) & seen[at]):
+            if not known:
+                raise ValueError(f"{factor.name} has no rows of a level {level!r}")
+        if not levels:
+            raise ValueError("an empty list leaves nothing to draw")
+        return at, None
+    order = np.argsort(results._modes[i][:, 0], kind="stable")
+    order = order[seen[order]]
+    if len(order) <= max_groups:
+        return order, None
+    ranks = np.linspace(0, len(order) - 1, max_groups).round().astype(int)
+    title = f"{max_groups} of {len(order):,} levels of {factor.name}, evenly by rank"
+    return order[ranks], title
+
+
+def _across(results, factor, x):
+    """What is drawn across, see `plot_groups`."""
+    model, codes = results.model, factor.grouped.codes
+    if x is not None and np.ndim(x) == 1 and not isinstance(x, str):
+        if len(x) != model.nobs:
+            raise ValueError(f"x has {len(x)} values, the model {model.nobs} rows")
+        name = getattr(x, "name", None) or "x"
+        values = pd.Series(x).reset_index(drop=True)
+        if values.isna().any():
+            raise ValueError(f"{name} has missing values")
+        return _coded(name, values)
+    columns = _columns(model, factor)
+    if x is not None:
+        known = model.data.frame if has_formula(model) else columns
+        if x not in known:
+            listed = ", ".join(map(str, known))
+            raise ValueError(f"there is no column {x!r}; there are {listed}")
+        return _from_column(results, x, known[x])
+    varying = [c for c, v in columns.items() if _varies(v, codes)]
+    numeric = [c for c in varying if _is_numeric(columns[c])]
+    for name in [*numeric, *varying]:
+        return _from_column(results, name, columns[name])
+    number = pd.Series(codes).groupby(codes).cumcount() + 1
+    return Across(f"Row in {factor.name}", number.to_numpy(float))
+
+
+def _columns(model, factor):
+    """Columns of the fixed effects, then of the effects of the factor, by name."""
+    if not has_formula(model):
+        names = [*factor.effect_names, *model.exog_names]
+        values = np.column_stack([factor.grouped.effects, model.exog])
+        of = dict(zip(names, map(pd.Series, values.T)))
+        return {n: of[n] for n in dict.fromkeys([*model.exog_names, *names])}
+    frame = model.data.frame
+    found: dict = {}
+    for text in (model._parsed.fixed, *(t.effects for t, _ in factor.terms)):
+        inside = columns_in(text, frame.columns)
+        for name in sorted(inside, key=lambda c: _place(c, text)):
+            found.setdefault(name, frame[name])
+    return found
+
+
+def _place(name, text):
+    """Where a name stands in a formula."""
+    found = re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", text)
+    return len(text) if found is None else found.start()
+
+
+def _varies(values, codes):
+    """Whether a column has several values in some group."""
+    return values.groupby(codes, observed=True).nunique().max() > 1
+
+
+def _is_numeric(values):
+    kind = values.dtype
+    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
+
+
+def _from_column(results, name, values):
+    model = results.model
+    readable = has_formula(model) and model.data.model_spec is not None
+    if not readable or not _is_numeric(values) or _is_factor(results, name):
+        return _coded(name, values)
+    # variables of the caller with a value for each row have none between them
+    by_row = any(
+        isinstance(v, np.ndarray | pd.Series | pd.Categorical)
+        and np.shape(v)[:1] == (model.nobs,)
+        for v in model.data.scope.values()
+    )
+    return _coded(name, values, not by_row)
+
+
+def _coded(name, values, on_grid=False):
+    """Numbers as they are, categories by position."""
+    if _is_numeric(values):
+        return Across(name, values.to_numpy(float), None, on_grid)
+    if not isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype("category")
+    return Across(name, values.cat.codes.to_numpy(float), values.cat.categories)
+
+
+def _on_grid(results, i, across, rows):
+    """(x, values of the group, values of the population) on a grid, for each group."""
+    model = results.model
+    frame, m = model.data.frame, len(rows)
+    own = [across.values[r] for r in rows]
+    grid = [np.linspace(v.min(), v.max(), GRID) for v in own]
+    columns = {
+        name: frame[name]
+        .iloc[np.repeat([_typical(frame[name], r) for r in rows], GRID)]
+        .reset_index(drop=True)
+        for name in frame.columns
+    }
+    columns[across.name] = pd.Series(np.concatenate(grid))
+    offset = None
+    if model.offset is not None:
+        inside = 0.0 if model.formula_offset is None else model.formula_offset
+        known = model.offset - inside
+        offset = np.repeat([known[r].mean() for r in rows], GRID)
+    new = pd.DataFrame(columns)
+    conditional, population = (
+        np.asarray(results.predict(new, random_effects=which, offset=offset))
+        for which in ([model.random[i].name], False)
+    )
+    return list(zip(grid, conditional.reshape(m, GRID), population.reshape(m, GRID)))
+
+
+def _typical(column, rows):
+    """The row of the median of numbers, or of the most frequent of other values."""
+    own = column.iloc[rows]
+    if _is_numeric(own):
+        return rows[np.argsort(own.to_numpy(), kind="stable")[(len(rows) - 1) // 2]]
+    codes = pd.factorize(own)[0]
+    return rows[np.argmax(codes == np.bincount(codes).argmax())]
+
+
+def _in_rows(results, i, across, rows):
+    """(x, values of the group, values of the population) in the rows of each group."""
+    population = results._fixed_part
+    grouped = results.model.random[i].grouped
+    conditional = population + grouped.times(results._modes[i])
+    orders = [own[np.argsort(across.values[own], kind="stable")] for own in rows]
+    return [(across.values[o], conditional[o], population[o]) for o in orders]
+
+
+def _draw_line(ax, x, values, style, color, label):
+    """A line where values are a function of x, which is sorted, or else dashes."""
+    same = np.flatnonzero(np.diff(x) == 0.0)
+    steps = np.abs(values[same + 1] - values[same])
+    if (steps <= 1e-8 * np.abs(values).max()).all():
+        ax.plot(x, values, style, color=color, linewidth=1.4, label=label)
+        if np.ptp(x) == 0.0:
+            ax.plot(x[:1], values[:1], "_", color=color, markersize=14)
+    else:
+        size = 11 if style == "-" else 5
+        ax.plot(x, values, "_", color=color, markersize=size, label=label)
+
+
+def _ticks(ax, across):
+    """Few ticks, since panels are small."""
+    if across.categories is None:
+        ax.locator_params(nbins=4, steps=[1, 2, 5, 10])
+        return
+    names = across.categories
+    step = -(-len(names) // 12)
+    places = range(0, len(names), step)
+    labels = [cut(names[p], 10) for p in places]
+    long = sum(map(len, labels)) > 12
+    ax.set_xticks(places, labels, rotation=90 if long else 0, fontsize="small")
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.locator_params(axis="y", nbins=4)

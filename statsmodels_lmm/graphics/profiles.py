@@ -1,0 +1,365 @@
+"""Profiles of the likelihood and bootstrap draws, one panel for each parameter."""
+
+import numpy as np
+from scipy import stats
+from scipy.interpolate import CubicHermiteSpline
+
+from statsmodels_lmm.graphics.canvas import BLACK, BLUE, GRAY, ORANGE, finish, panels
+from statsmodels_lmm.graphics.estimates import error_probability, percent, short
+
+LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
+"""Levels of the intervals that are marked, those of lme4's xyplot."""
+
+NEAR = 0.2
+"""Zeta up to which a density at the end of a range may be cut off above."""
+
+AT_BOUND = 1e-6
+"""Distance from the end of its range, over its size, at which a draw is there."""
+
+
+def plot_profile(results, which=None, ax=None, **options):
+    """
+    Draw profile zeta of parameters, as lme4's xyplot of a profile.
+
+    Vertical lines mark the ends of the intervals of level 50, 80, 90, 95 and 99 %;
+    those that the curve does not reach have none. Where zeta is a straight line the
+    likelihood is Gaussian. A curve that stops at the end of the range of its
+    parameter, such as 0, ends in an open circle.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults or ProfileLikelihood
+        A fit, which is profiled, or its profile.
+    which : {"fixed", "random"}, str or list of str, optional
+        The fixed effects, the variance parameters, or names of parameters. Default
+        is all.
+    ax : Axes or sequence of Axes, optional
+        One for each parameter.
+    **options
+        For `profile`, such as ``scale="var"``, if `results` is a fit.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter.
+    """
+    chosen = _profiled(results, which, options)
+    figure, axes = _panels(len(chosen), ax, sharey=ax is None)
+    for panel, parameter in zip(axes, chosen):
+        values, zeta, ends = _curve(parameter)
+        panel.axhline(0.0, color=GRAY, linewidth=0.8)
+        panel.plot(values, zeta, color=BLUE)
+        for level in LEVELS:
+            for height in stats.norm.ppf([0.5 - level / 2.0, 0.5 + level / 2.0]):
+                at = _crossing(values, zeta, height)
+                style = "-" if level == 0.95 else ":"
+                if np.isfinite(at):
+                    panel.vlines(at, min(height, 0.0), max(height, 0.0), BLUE, style)
+        panel.plot(values[ends], zeta[ends], "o", color=BLUE, markerfacecolor="white")
+        if parameter.curve is None:
+            _say(panel, "the likelihood\ndoes not depend on it")
+        finish(panel, xlabel=short(parameter.label))
+    for panel in axes:
+        if ax is not None or panel.get_subplotspec().is_first_col():
+            panel.set_ylabel("zeta")
+        if ax is not None or panel.get_subplotspec().is_last_col():
+            _mark_levels(panel)
+    return figure
+
+
+def plot_profile_density(results, which=None, ax=None, **options):
+    r"""
+    Draw the densities that profiles imply, as lme4's densityplot of a profile.
+
+    With zeta the profile of a parameter :math:`\\psi` the density is
+    :math:`d \\Phi(\\zeta) / d \\psi`. What is left of the probability where the curve
+    stops at the end of the range of the parameter is a point mass there; its line has
+    no height of its own. The dashed line is the estimate.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults or ProfileLikelihood
+        A fit, which is profiled, or its profile. The curves extend as far as it.
+    which : {"fixed", "random"}, str or list of str, optional
+        The fixed effects, the variance parameters, or names of parameters. Default
+        is all.
+    ax : Axes or sequence of Axes, optional
+        One for each parameter.
+    **options
+        For `profile`, such as ``scale="var"``, if `results` is a fit.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter.
+    """
+    chosen = _profiled(results, which, options)
+    figure, axes = _panels(len(chosen), ax)
+    for panel, parameter in zip(axes, chosen):
+        finish(panel, xlabel=short(parameter.label))
+        if ax is not None or panel.get_subplotspec().is_first_col():
+            panel.set_ylabel("density")
+        values, zeta, ends = _curve(parameter)
+        if parameter.curve is None:
+            _say(panel, "the likelihood\ndoes not depend on it")
+            continue
+        middle = 0.5 * (values[1:] + values[:-1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            density = np.diff(stats.norm.cdf(zeta)) / np.diff(values)
+        density = np.maximum(np.nan_to_num(density, posinf=0.0), 0.0)
+        drawn = [values[0], *middle, values[-1]], np.pad(density, 1, mode="edge")
+        panel.plot(*drawn, color=BLUE)
+        panel.fill_between(*drawn, color=BLUE, alpha=0.15, linewidth=0.0)
+        estimate, height = np.argmin(np.abs(zeta)), np.abs(zeta[1:])
+        panel.axvline(values[estimate], color=GRAY, linestyle="--", linewidth=1.0)
+        top = density.max()
+        if ends[estimate]:
+            # as that of a variance at 0, it need not have a limit there
+            top = density[height > min(NEAR, 0.5 * height.max())].max()
+        for end in np.flatnonzero(ends):
+            _spike(panel, values[end], top, stats.norm.cdf(-abs(zeta[end])))
+        panel.set_ylim(0.0, 1.2 * top)
+    return figure
+
+
+def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=None):
+    """
+    Draw histograms of the replicates of a bootstrap.
+
+    Replicates at the end of the range of a parameter, such as standard deviations of
+    0 and correlations of 1, are counted apart, as a spike of their share. The line is
+    the estimate, the band its interval.
+
+    Parameters
+    ----------
+    bootstrap : BootstrapResults
+        The replicates.
+    which : {"fixed", "random"}, str or list of str, optional
+        The fixed effects, the variance parameters, or names of columns of
+        ``bootstrap.draws``. Default is the first two together.
+    method : {"wald", "basic", "normal", "studentized", "percentile"}, optional
+        Which interval, see `BootstrapResults.conf_int`.
+    level : float, optional
+        Level of the interval.
+    ax : Axes or sequence of Axes, optional
+        One for each parameter.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter or method.
+    """
+    table = bootstrap.summary(method, error_probability(level))
+    chosen = _chosen(list(table.index), _draw_kinds(bootstrap), which)
+    figure, axes = _panels(len(chosen), ax)
+    for panel, at in zip(axes, chosen):
+        draws = bootstrap.draws.iloc[:, at].dropna().to_numpy()
+        row = table.iloc[at]
+        if len(draws):
+            _histogram(panel, draws, bootstrap.ranges[at])
+        else:
+            _say(panel, "no replicate has it")
+        if np.isfinite(row[["lower", "upper"]]).all():
+            band = {"color": GRAY, "alpha": 0.25, "linewidth": 0.0, "zorder": 0}
+            panel.axvspan(row["lower"], row["upper"], **band)
+        if np.isfinite(row["estimate"]):
+            panel.axvline(row["estimate"], color=BLACK, linewidth=1.2)
+        finish(panel, xlabel=short(table.index[at]))
+        if ax is not None or panel.get_subplotspec().is_first_col():
+            panel.set_ylabel("share of replicates")
+    caption = _caption(bootstrap, method, level)
+    if ax is None:
+        figure.supxlabel(caption, fontsize="small", color=GRAY)
+    else:
+        axes[0].set_title(caption, fontsize="small", color=GRAY)
+    return figure
+
+
+def _caption(bootstrap, method, level):
+    """What was drawn, and how much of it failed."""
+    count = len(bootstrap.draws)
+    replicates = f"{count:,} replicates, {bootstrap.kind} bootstrap"
+    failed = f", {bootstrap.n_failed:,} failed" if bootstrap.n_failed else ""
+    marks = f"line: estimate, band: {percent(level)} {method} interval"
+    return f"{replicates}{failed}\n{marks}"
+
+
+# parameters ------------------------------------------------------------------
+
+
+def _profiled(results, which, options):
+    """The parameters of a profile, or of a fit that is profiled."""
+    results = getattr(results, "_results", results)
+    if not hasattr(results, "curves"):
+        return results.profile(which, **options).parameters
+    if options:
+        raise TypeError(f"{', '.join(sorted(options))}: the profile is there already")
+    kinds = ["fixed" if p.kind == "fixed" else "random" for p in results.parameters]
+    found = _chosen([p.label for p in results.parameters], kinds, which)
+    return [results.parameters[at] for at in found]
+
+
+def _draw_kinds(bootstrap):
+    """Which columns of bootstrap draws are fixed effects and which variances."""
+    labels, ranges = list(bootstrap.estimates.index), list(bootstrap.ranges)
+    # the fixed effects, which have no bounds, come first
+    p = next(at for at, ends in enumerate(ranges) if ends != (-np.inf, np.inf))
+    sigma = labels.index("sigma", 2 * p)
+    kinds = ["fixed"] * p + ["other"] * p + ["random"] * (sigma + 1 - 2 * p)
+    kinds += ["other"] * (len(labels) - len(kinds))
+    dropped = bootstrap.estimates.isna().to_numpy()[:p]
+    return ["other" if lost else "fixed" for lost in dropped] + kinds[p:]
+
+
+def _chosen(labels, kinds, which):
+    """Positions of the parameters that the user asked for."""
+    if which is None or (isinstance(which, str) and which in ("fixed", "random")):
+        wanted = ("fixed", "random") if which is None else (which,)
+        found = [at for at, kind in enumerate(kinds) if kind in wanted]
+        if not found:
+            raise ValueError(f"there are no parameters to draw for which={which!r}")
+        return found
+    names = [which] if isinstance(which, str) else list(which)
+    unknown = [name for name in names if name not in labels]
+    if unknown or not names:
+        raise ValueError(
+            f"there is no parameter {', '.join(map(repr, unknown))}; name some of "
+            f"{labels}, or 'fixed' or 'random'"
+        )
+    return [labels.index(name) for name in names]
+
+
+# curves ----------------------------------------------------------------------
+
+
+def _curve(parameter, parts=30):
+    """
+    Values of a parameter, ascending, zeta there, and which are ends of its range.
+
+    Between the points where it was computed the curve is interpolated with its
+    slopes there.
+    """
+    curve = parameter.curve
+    if curve is None:
+        return np.array([-1.0, 1.0]), np.zeros(2), np.zeros(2, dtype=bool)
+    at = np.array([point.at for point in curve.points])
+    origin = len(curve.below)
+    zeta = np.sign(at - at[origin]) * [point.height for point in curve.points]
+    limits = curve.constraint.lower, curve.constraint.upper
+    fine = at
+    if len(at) > 1:
+        slopes = _slopes(curve, at, zeta, np.isin(at, limits))
+        steps = np.linspace(0.0, 1.0, parts, endpoint=False)
+        fine = np.append(np.ravel(at[:-1, None] + np.diff(at)[:, None] * steps), at[-1])
+        zeta = CubicHermiteSpline(at, zeta, slopes)(fine)
+    values = np.array([parameter.to_user(x) for x in fine])
+    ends = np.isin(fine, limits)
+    if parameter.kind == "cor":
+        return values[::-1], -zeta[::-1], ends[::-1]
+    return values, zeta, ends
+
+
+def _slopes(curve, at, zeta, at_limit):
+    """
+    Slopes of zeta, d' / (2 zeta) with d the criterion.
+
+    At the origin that is 0 / 0, and at the end of a range d' is not that of the
+    curve: correlations with a deviation of 0 have no value there. These slopes make
+    the second derivative continuous or, next to one interval only, constant.
+    """
+    slopes = np.array([point.optimum.slope for point in curve.points])
+    slopes = np.divide(slopes, 2.0 * zeta, np.zeros(len(at)), where=zeta != 0.0)
+    known = ~at_limit
+    known[len(curve.below)] = False
+    for i in dict.fromkeys([len(curve.below), 0, len(at) - 1]):
+        if known[i]:
+            continue
+        near = [j for j in (i - 1, i + 1) if 0 <= j < len(at)]
+        near = [j for j in near if known[j]] or near
+        width = np.abs(at[near] - at[i])
+        secants = (zeta[near] - zeta[i]) / (at[near] - at[i])
+        if not known[near].any():
+            slopes[i] = secants.mean()
+        elif len(near) == 1:
+            slopes[i] = 2.0 * secants[0] - slopes[near[0]]
+        else:
+            bend = (3.0 * secants - slopes[near]) / width
+            slopes[i] = bend.sum() / (2.0 / width).sum()
+        known[i] = True
+    return slopes
+
+
+def _crossing(values, zeta, height):
+    """Where a curve first reaches a height on its way from the estimate, or NaN."""
+    side = np.sign(height)
+    start = np.argmin(np.abs(zeta))
+    outward = slice(start, None) if side > 0 else slice(start, None, -1)
+    reached = np.maximum.accumulate(side * zeta[outward])
+    return np.interp(abs(height), reached, values[outward], right=np.nan)
+
+
+# panels and marks ------------------------------------------------------------
+
+
+def _panels(count, ax, **kwargs):
+    """Panels, up to three side by side."""
+    return panels(count, ax, count if count <= 3 else None, **kwargs)
+
+
+def _mark_levels(panel):
+    """Levels of intervals on the right, at the heights that belong to them."""
+    right = panel.secondary_yaxis("right")
+    heights = stats.norm.isf(0.5 - np.array(LEVELS) / 2.0)
+    right.set_yticks([*-heights, *heights], [f"{x:.0%}" for x in LEVELS] * 2)
+    right.tick_params(labelsize="x-small", length=2.0)
+    right.spines["right"].set_visible(False)
+
+
+def _spike(panel, at, height, share):
+    """A share of the probability at one point."""
+    panel.vlines(at, 0.0, height, ORANGE, linewidth=2.5, zorder=3)
+    panel.plot([at], [height], "D", color=ORANGE, markersize=5.0, zorder=3)
+    left, right = panel.get_xlim()
+    side = "left" if at < 0.5 * (left + right) else "right"
+    panel.annotate(
+        f"{share:.1%}" if share < 0.1 else f"{share:.0%}",
+        (at, height),
+        (6 if side == "left" else -6, 2),
+        textcoords="offset points",
+        ha=side,
+        va="bottom",
+        fontsize="small",
+        bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0.0, "pad": 0.5},
+    )
+
+
+def _histogram(panel, draws, limits):
+    """Shares of draws in bins, and of those at the ends of the range."""
+    size = max(1.0, np.abs(draws).max()) if np.isfinite(limits[1]) else np.ptp(draws)
+    ends = [np.abs(draws - limit) <= AT_BOUND * size for limit in limits]
+    inside = draws[~np.logical_or(*ends)]
+    if len(inside):
+        weights = np.full(len(inside), 1.0 / len(draws))
+        edges = np.histogram_bin_edges(inside, "fd")
+        count = int(np.clip(len(edges) - 1, 5, 40))
+        panel.hist(inside, count, weights=weights, color=BLUE, alpha=0.6)
+    for limit, there in zip(limits, ends):
+        if there.any():
+            _spike(panel, limit, there.mean(), there.mean())
+
+
+def _say(panel, text):
+    """A panel that has nothing to show says why."""
+    panel.text(0.5, 0.6, text, transform=panel.transAxes, ha="center", color=GRAY)

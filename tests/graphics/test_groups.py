@@ -1,0 +1,312 @@
+"""
+The trellis of groups: panels, points and lines against the model's own numbers.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
+from statsmodels_lmm.exceptions import DataError  # noqa: E402
+from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
+from statsmodels_lmm.graphics.groups import plot_groups  # noqa: E402
+from statsmodels_lmm.random_effects import matrix_effects  # noqa: E402
+
+N = 120
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    before = dict(matplotlib.rcParams)
+    yield
+    plt.close("all")
+    assert dict(matplotlib.rcParams) == before
+
+
+def fit(formula, data, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return crossedmixedlm(formula, data, **options).fit()
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(12)
+    g, h = rng.integers(0, 5, N), rng.integers(0, 9, N)
+    frame = pd.DataFrame({"g": [f"g{i}" for i in g], "h": h, "x": rng.normal(size=N)})
+    frame["f"], frame["t"] = rng.choice(list("abc"), N), rng.integers(0, 4, N)
+    frame["o"], frame["w"] = rng.uniform(0, 9, N), rng.uniform(0.5, 2.0, N)
+    u, v = rng.standard_normal((5, 2)), rng.standard_normal(9)
+    mean = 2.0 + frame["x"] + u[g, 0] + u[g, 1] * frame["x"] + v[h] + frame["o"]
+    frame["y"] = mean + 0.5 * rng.standard_normal(N)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def sleep():
+    frame = datasets.sleepstudy.load_pandas().data
+    return fit("Reaction ~ Days + (Days | Subject)", frame)
+
+
+def shown(figure):
+    """Panels by their titles."""
+    return {ax.get_title(): ax for ax in figure.axes if ax.get_visible()}
+
+
+def line(ax, label):
+    (found,) = (p for p in ax.lines if p.get_label() == label)
+    return found
+
+
+def points(ax):
+    return ax.collections[0].get_offsets()
+
+
+def by_mode(result, group):
+    table = result.random_effects_table().query(f"group == '{group}'")
+    first = table[table["effect"] == table["effect"].iloc[0]]
+    return [str(level) for level in first.sort_values("mode")["level"]]
+
+
+def test_sleepstudy(sleep):
+    figure = plot_groups(sleep)
+    panels = shown(figure)
+    assert list(panels) == by_mode(sleep, "Subject")
+    assert figure.get_supxlabel() == "Days"
+    assert figure.get_supylabel() == "Reaction"
+    frame = datasets.sleepstudy.load_pandas().data
+    for level, ax in panels.items():
+        own = frame[frame["Subject"] == level]
+        assert_allclose(points(ax), own[["Days", "Reaction"]])
+        for label, b in (
+            ("Subject", sleep.random_effects[level].to_numpy()),
+            ("population", 0.0),
+        ):
+            intercept, slope = sleep.params.to_numpy() + b
+            x, y = line(ax, label).get_data()
+            assert (x.min(), x.max()) == (0.0, 9.0)
+            assert_allclose(y, intercept + slope * x, rtol=1e-10)
+        assert line(ax, "population").get_linestyle() == "--"
+        assert line(ax, "Subject").get_linestyle() == "-"
+    labels = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert labels == ["data", "population", "Subject"]
+
+
+def test_arrays_give_the_same_picture(sleep):
+    frame = datasets.sleepstudy.load_pandas().data
+    x = frame["Days"].to_numpy(float)
+    effects = np.column_stack([np.ones(180), x])
+    groups = frame["Subject"].to_numpy()
+    model = CrossedMixedLM(frame["Reaction"].to_numpy(), effects, [(groups, effects)])
+    figure = plot_groups(model.fit())
+    assert figure.get_supxlabel() == "x1"
+    expected = shown(plot_groups(sleep))
+    panels = shown(figure)
+    assert list(panels) == list(expected)
+    for level, ax in panels.items():
+        x, y = line(ax, "Group").get_data()
+        assert_array_equal(x, np.arange(10.0))
+        whole = line(expected[level], "Subject").get_data()
+        assert_allclose(y, np.interp(x, *whole), rtol=1e-6)
+
+
+def test_values_of_the_rows_used(data):
+    result = fit("y ~ x + (1 | g)", data)
+    own = pd.Series(np.arange(N)[::-1], name="minutes")
+    figure = plot_groups(result, x=own)
+    assert figure.get_supxlabel() == "minutes"
+    for level, ax in shown(figure).items():
+        here = (data["g"] == level).to_numpy()
+        x, y = line(ax, "g").get_data()
+        assert_array_equal(x, np.sort(own[here]))
+        assert_allclose(y, result.fittedvalues[here].to_numpy()[::-1])
+    with pytest.raises(ValueError, match="x has 3 values, the model 120 rows"):
+        plot_groups(result, x=[1, 2, 3])
+    with pytest.raises(ValueError, match="minutes has missing values"):
+        plot_groups(result, x=own.where(own > 3))
+
+
+def test_other_columns_are_at_a_value_of_the_group(data):
+    result = fit("y ~ np.exp(x) + w + f + (w | g) + (1 | h)", data)
+    panels = shown(plot_groups(result, x="x", group="g"))
+    p = result.params
+    for level, ax in panels.items():
+        own = data[data["g"] == level]
+        w = np.sort(own["w"])[(len(own) - 1) // 2]
+        often = own["f"].value_counts()
+        assert often.iloc[0] > often.iloc[1]
+        fixed = p["Intercept"] + p["w"] * w
+        fixed += p.get(f"f[T.{often.index[0]}]", 0.0)
+        x, population = line(ax, "population").get_data()
+        assert (x.min(), x.max()) == (own["x"].min(), own["x"].max())
+        assert_allclose(population, fixed + p["np.exp(x)"] * np.exp(x))
+        # the effects of h are left out
+        b = result.random_effects["g"].loc[level]
+        assert_allclose(
+            line(ax, "g").get_ydata() - population, b["Intercept"] + b["w"] * w
+        )
+
+
+def test_offsets(data):
+    inside = fit("y ~ x + offset(o) + (x | g)", data)
+    outside = fit("y ~ x + (x | g)", data, offset="o")
+    assert_allclose(inside.params, outside.params)
+    a, b = shown(plot_groups(inside)), shown(plot_groups(outside))
+    for level in a:
+        o = data["o"][data["g"] == level]
+        lower = np.sort(o)[(len(o) - 1) // 2]
+        difference = line(b[level], "g").get_ydata() - line(a[level], "g").get_ydata()
+        assert_allclose(difference, o.mean() - lower)
+
+
+def test_a_factor_stands_at_positions(data):
+    result = fit("y ~ f + (1 | g)", data)
+    figure = plot_groups(result)
+    assert figure.get_supxlabel() == "f"
+    for at, (level, ax) in enumerate(shown(figure).items()):
+        # three in a row; only the last of each column names the positions
+        labels = [t.get_text() for t in ax.get_xticklabels()]
+        assert labels == ([] if at < 2 else ["a", "b", "c"])
+        own = data[data["g"] == level]
+        codes = own["f"].map({"a": 0, "b": 1, "c": 2})
+        assert_array_equal(points(ax)[:, 0], codes)
+        x, y = line(ax, "g").get_data()
+        b = result.random_effects[level]["Intercept"]
+        cells = result.params["Intercept"] + b
+        cells += np.array([0.0, result.params["f[T.b]"], result.params["f[T.c]"]])
+        assert_allclose(y, cells[x.astype(int)])
+        assert line(ax, "g").get_linestyle() == "-"
+
+
+def test_effects_of_other_factors_are_left_out_in_the_rows_of_the_data(data):
+    result = fit("y ~ f + (1 | g) + (1 | h)", data)
+    for level, ax in shown(plot_groups(result)).items():
+        b = result.random_effects["g"].loc[level, "Intercept"]
+        found = line(ax, "g").get_ydata() - line(ax, "population").get_ydata()
+        assert_allclose(found, b)
+
+
+def test_values_that_are_no_function_are_not_joined(data):
+    result = fit("y ~ f + x + (1 | g)", data)
+    for level, ax in shown(plot_groups(result, x="f")).items():
+        here = (data["g"] == level).to_numpy()
+        found = line(ax, "g")
+        assert found.get_linestyle() == "None"
+        assert found.get_marker() == "_"
+        expected = np.sort(result.fittedvalues[here])
+        assert_allclose(np.sort(found.get_ydata()), expected)
+
+
+@pytest.mark.parametrize(
+    ("formula", "name"),
+    [
+        ("y ~ f + o:x + (1 | g)", "o"),
+        ("y ~ f + (0 + x | g)", "x"),
+        ("y ~ C(t) + (1 | g)", "t"),
+        ("y ~ of_g + x + (1 | g)", "x"),
+        ("y ~ of_g + (1 | g)", "Row in g"),
+        ("y ~ 0 + (1 | g)", "Row in g"),
+    ],
+)
+def test_what_is_across_by_default(data, formula, name):
+    frame = data.assign(of_g=data["g"].str[1].astype(int))
+    result = fit(formula, frame)
+    figure = plot_groups(result)
+    assert figure.get_supxlabel() == name
+    if name.startswith("Row"):
+        ax = shown(figure)["g2"]
+        own = frame.loc[frame["g"] == "g2", "y"]
+        assert_allclose(points(ax), np.column_stack([np.arange(len(own)) + 1, own]))
+        assert_allclose(np.ptp(line(ax, "g").get_ydata()), 0.0, atol=1e-12)
+
+
+def test_variables_of_the_caller(data):
+    z = np.cos(np.arange(N))
+    result = fit("y ~ x + z + (1 | g)", data, eval_env={"z": z})
+    for level, ax in shown(plot_groups(result)).items():
+        here = (data["g"] == level).to_numpy()
+        order = np.argsort(data["x"].to_numpy()[here])
+        expected = result.fittedvalues.to_numpy()[here][order]
+        assert_allclose(line(ax, "g").get_ydata(), expected)
+
+
+def test_redundant_columns_and_variance_zero(data):
+    frame = data.assign(f2=data["f"].str.upper())
+    result = fit("y ~ x + f + f2 + (1 | h)", frame)
+    assert np.isnan(result.params).sum() == 2
+    plain = fit("y ~ x + f + (1 | h)", frame)
+    a, b = shown(plot_groups(result)), shown(plot_groups(plain))
+    for level in a:
+        assert_allclose(
+            line(a[level], "h").get_ydata(), line(b[level], "h").get_ydata()
+        )
+    result = fit("Yield ~ 1 + (1 | Batch)", datasets.dyestuff2.load_pandas().data)
+    for ax in shown(plot_groups(result)).values():
+        same = (line(ax, label).get_ydata() for label in ("Batch", "population"))
+        assert_array_equal(*same)
+
+
+def test_an_even_selection_of_many_groups(sleep):
+    figure = plot_groups(sleep, max_groups=4)
+    ranked = by_mode(sleep, "Subject")
+    assert list(shown(figure)) == [ranked[i] for i in (0, 6, 11, 17)]
+    title = figure.legends[0].get_title().get_text()
+    assert title == "4 of 18 levels of Subject, evenly by rank"
+
+
+def test_levels_that_are_chosen(sleep):
+    assert list(shown(plot_groups(sleep, levels=["337", "308"]))) == ["337", "308"]
+    assert list(shown(plot_groups(sleep, levels="335"))) == ["335"]
+
+
+def test_levels_without_rows_have_no_panel(data):
+    names = [f"g{i}" for i in range(7)]
+    known = pd.DataFrame(np.eye(7) + 0.5, names, names)
+    result = fit("y ~ x + (1 | g)", data, relationship={"g": known})
+    assert sorted(shown(plot_groups(result))) == names[:5]
+    with pytest.raises(ValueError, match="g has no rows of a level 'g6'"):
+        plot_groups(result, levels=["g1", "g6"])
+
+
+def test_axes_of_the_user(sleep):
+    own, axes = plt.subplots(1, 2)
+    assert plot_groups(sleep, levels=["308", "309"], ax=axes) is own
+    for ax, level in zip(axes, ("308", "309")):
+        assert ax.get_title() == level
+        assert ax.get_xlabel() == "Days"
+        assert len(points(ax)) == 10
+
+
+def test_a_matrix_has_no_groups(data):
+    z = np.random.default_rng(0).standard_normal((N, 9))
+    model = CrossedMixedLM(data["y"], np.ones((N, 1)), [matrix_effects(z)])
+    with pytest.raises(DataError, match="Z have a model matrix of their own"):
+        plot_groups(model.fit())
+    both = [matrix_effects(z), data["g"].to_numpy()]
+    result = CrossedMixedLM(data["y"], np.ones((N, 1)), both).fit()
+    assert len(shown(plot_groups(result))) == 5
+
+
+def test_errors(sleep, data):
+    with pytest.raises(ValueError, match="no column 'days'; there are Reaction, Days"):
+        plot_groups(sleep, x="days")
+    with pytest.raises(ValueError, match="no grouping factor 'subject'"):
+        plot_groups(sleep, group="subject")
+    with pytest.raises(ValueError, match="the name of one factor"):
+        plot_groups(sleep, group=["Subject"])
+    with pytest.raises(ValueError, match="no rows of a level 308"):
+        plot_groups(sleep, levels=[308])
+    with pytest.raises(ValueError, match="max_groups must be at least 1, not 0"):
+        plot_groups(sleep, max_groups=0)
+    result = fit("y ~ x + (1 | g)", data)
+    result.remove_data()
+    with pytest.raises(DataError, match="the data of the model were removed"):
+        plot_groups(result)

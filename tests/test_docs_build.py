@@ -1,0 +1,167 @@
+"""The pages are built, what they link to is there, and what they show is what is."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+import statsmodels_lmm
+from statsmodels_lmm import datasets, exceptions, relationship, structures
+from statsmodels_lmm.results import CrossedMixedLMResults
+
+ROOT = Path(__file__).parents[1]
+TOOLS = ("furo", "matplotlib", "numpydoc", "sphinx", "sphinx_gallery")
+UNNAMED = {"at_optimum", "df_method", "df_modelwc"}
+"""Public names of the results that the reference leaves out."""
+
+
+@pytest.fixture(scope="module")
+def page_code():
+    sys.path.insert(0, str(ROOT / "docs"))
+    yield importlib.import_module("page_code")
+    sys.path.pop(0)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """The folder of the built pages, without the runs of the gallery."""
+    for tool in TOOLS:
+        pytest.importorskip(tool)
+    home = tmp_path_factory.mktemp("docs")
+    ignored = shutil.ignore_patterns("_build", "_pictures", "generated", "gallery")
+    shutil.copytree(ROOT / "docs", home / "docs", ignore=ignored)
+    for path in ROOT.iterdir():
+        if path.suffix in (".rst", ".md") or path.name in ("benchmarks", "examples"):
+            (home / path.name).symlink_to(path)
+    options = ["-W", "--keep-going", "-q", "-b", "html"]
+    if (ROOT / "examples" / "gallery").is_dir():
+        options += ["-D", "sphinx_gallery_conf.plot_gallery=0"]
+    built = subprocess.run(
+        [sys.executable, "-m", "sphinx", *options, "docs", "html"],
+        cwd=home,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert not built.returncode, built.stderr[-3000:]
+    return home / "html"
+
+
+class Targets(HTMLParser):
+    """What a page links to and shows, and the names that it can be linked by."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.names = [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        """Collect from a tag."""
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            elif name == "id":
+                self.names.add(value)
+
+
+def broken_links(folder):
+    """Links of the pages of a folder to files, pictures or names that are not there."""
+    paths = (p for p in folder.rglob("*.html") if "_static" not in p.parts)
+    pages = {p: Targets(p.read_text()) for p in paths}
+    for page, found in pages.items():
+        for link in found.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            path = unquote(parts.path)
+            target = (page.parent / path).resolve() if path else page
+            if not target.exists():
+                yield f"{page.relative_to(folder)}: {link}"
+            elif parts.fragment and target in pages:
+                if unquote(parts.fragment) not in pages[target].names:
+                    yield f"{page.relative_to(folder)}: {link}"
+
+
+def test_every_link_and_picture_is_there(html):
+    assert not list(broken_links(html))
+
+
+def test_every_page_is_built_and_hides_what_is_hidden(html):
+    for page in (ROOT / "docs").glob("*.rst"):
+        text = (html / f"{page.stem}.html").read_text()
+        assert "hidden python" not in text, page.name
+        for picture in re.findall(r"_pictures/(\S+\.png)", page.read_text()):
+            assert picture in text
+            assert (html / "_images" / picture).stat().st_size > 5_000
+
+
+def test_methods_are_documented_without_what_they_belong_to(html):
+    pages = list((html / "generated").glob("*CrossedMixedLMResults.*.html"))
+    assert len(pages) > 40
+    for page in pages:
+        assert "<strong>results</strong>" not in page.read_text(), page.name
+    function = html / "generated/statsmodels_lmm.to_json.html"
+    assert "<strong>results</strong>" in function.read_text()
+
+
+def test_a_broken_link_is_found(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#there">1</a><a href="b.html#gone">2</a><img src="no.png">'
+        '<a href="https://example.org">3</a><a href="#here">4</a><p id="here">'
+    )
+    (tmp_path / "b.html").write_text('<p id="there">')
+    assert list(broken_links(tmp_path)) == ["a.html: b.html#gone", "a.html: no.png"]
+
+
+def same_output(text):
+    """Output as it is compared: figures of rounding errors are not."""
+    text = re.sub(r"-?\d+(\.\d+)?e-(1[2-9]|[2-9]\d)", "#", text)
+    text = re.sub(r"(?<=gradient |ain left )\S+(?=,)|(?<=dual )\S+(?=\.)", "#", text)
+    text = re.sub(r"-(0\.0*)(?!\d)", r"\1", text)
+    return [line.rstrip() for line in text.strip("\n").split("\n")]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.rst")), ids=str)
+def test_output_is_what_the_code_prints(page, page_code):
+    if "code-block:: text" not in page.read_text():
+        pytest.skip("no output")
+    matplotlib = pytest.importorskip("matplotlib")
+    with matplotlib.rc_context({"backend": "Agg"}):
+        for line, printed, shown in page_code.run(page):
+            if shown is not None:
+                assert same_output(printed) == same_output(shown), f"line {line}"
+        importlib.import_module("matplotlib.pyplot").close("all")
+
+
+def test_output_that_differs_is_found():
+    assert same_output("a 1e-13 \n") == same_output("\na 2.5e-16")
+    assert same_output("-0.0 1") == same_output("0.0 1")
+    assert same_output("1.5e-11") != same_output("1.6e-11")
+    assert same_output("-0.01") != same_output("0.01")
+    assert same_output("12.5") != same_output("12.6")
+
+
+def test_the_reference_has_every_public_name():
+    named = set(re.findall(r"\w+", (ROOT / "docs" / "api.rst").read_text()))
+    public = {
+        name
+        for kind in CrossedMixedLMResults.__mro__
+        if kind.__module__.startswith("statsmodels_lmm")
+        for name in vars(kind)
+        if not name.startswith("_")
+    }
+    for module in (statsmodels_lmm, datasets, relationship, structures, exceptions):
+        public |= {name for name in module.__all__ if name != "warn"}
+    assert sorted(public - named - UNNAMED) == []
+
+
+def test_the_citation_is_of_this_version():
+    text = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {statsmodels_lmm.__version__}\n" in text

@@ -1,0 +1,249 @@
+"""The stories of the gallery: they run, and they find what was simulated."""
+
+import runpy
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+GALLERY = Path(__file__).parents[1] / "examples" / "gallery"
+
+
+@cache
+def story(name):
+    """Names that a story defines, after it ran and its picture was drawn."""
+    plt.close("all")
+    shown = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+        found = runpy.run_path(str(GALLERY / f"plot_{name}.py"), run_name="__main__")
+    assert len(shown) == 1
+    shown[0].canvas.draw()
+    assert any(ax.has_data() for ax in shown[0].axes)
+    plt.close("all")
+    return found
+
+
+def test_every_story_is_told_here():
+    files = {path.stem.removeprefix("plot_") for path in GALLERY.glob("plot_*.py")}
+    told = {
+        name.removeprefix("test_") for name in globals() if name.startswith("test_")
+    }
+    assert files <= told
+
+
+def test_blog_comments():
+    found = story("blog_comments")
+    truth = np.std(list(found["OF_DAY"].values()), ddof=1)
+    assert np.isclose(truth, 0.055, atol=5e-4)
+    assert len(found["posts"]) == 22_435
+
+    lower, upper = found["interval"].loc["day: sd Intercept"]
+    assert 0.0 < lower < truth < upper
+    assert found["test"].pvalue < 1e-3
+    assert found["result"].vcomp.iloc[0] < found["result"].scale / 20**2
+    modes = pd.Series({k: v.iloc[0] for k, v in found["result"].random_effects.items()})
+    assert modes.idxmin() == "Sat"
+
+    assert found["singular"].vcomp.iloc[0] == 0.0
+    assert found["singular"].converged
+    lower, upper = found["misplaced_interval"].loc["day: sd Intercept"]
+    assert lower == 0.0
+    assert upper < truth
+    right = found["posts"]["day"] == found["misplaced"]["day"]
+    assert right.mean() < 0.2
+    wrong, right = (found["f_of_days"](found[name]) for name in ("misplaced", "posts"))
+    assert wrong < 1.0 < right
+
+
+def test_zero_comes_with_f_below_one():
+    found = story("blog_comments")
+    rng = np.random.default_rng(3)
+    singular, below = [], []
+    for _ in range(8):
+        days = rng.permutation(found["posts"]["day"])
+        table = found["posts"].assign(day=days)
+        fit = found["crossedmixedlm"](found["formula"], table).fit()
+        singular.append(fit.is_singular)
+        below.append(found["f_of_days"](table) < 1.0)
+    assert singular == below
+    assert 0 < sum(below) < 8
+
+
+def test_intervals():
+    found = story("intervals")
+    truth, intervals, profile = found["TRUTH"], found["intervals"], found["profile"]
+    for name, value in truth.items():
+        assert profile.loc[name, "lower"] < value < profile.loc[name, "upper"]
+    house = "house: sd Intercept"
+    assert profile.loc[house, "lower"] == 0.0
+    assert intervals.loc[house, ("percentile", "lower")] == 0.0
+    assert intervals.loc[house, ("studentized", "upper")] < truth[house]
+    ends = intervals.loc[house].unstack()
+    widths = ends["upper"] - ends["lower"]
+    assert widths.idxmin() == "studentized"
+    assert widths.nsmallest(2).iloc[1] > 1.3 * widths.min()
+    estimates = found["estimates"][list(truth)]
+    assert np.allclose(intervals["wald"].mean(axis=1), estimates)
+    width = profile["upper"] - profile["lower"]
+    for name in truth:
+        ends = intervals.loc[name].unstack().agg(np.ptp) / width[name]
+        if "sd" in name:
+            assert (ends > 0.15).all()
+        else:
+            assert (ends < 0.15).all()
+
+
+def test_kinship():
+    found = story("kinship")
+    causal, idle, related = list(found["EFFECTS"]), found["idle"], found["related"]
+    assert len(related.resid) == 900
+    limit = 0.05 / found["n_snps"]
+    assert set(related.pvalues.index[related.pvalues < limit]) - {"Intercept"} == set(
+        causal
+    )
+    gap = related.params[causal] - pd.Series(found["EFFECTS"])
+    assert (abs(gap) < 2.5 * related.bse[causal]).all()
+    assert np.isclose(found["heritability"], 1.0 / 1.49, atol=0.1)
+    chi2 = {
+        name: ((found[name].params[idle] / found[name].bse[idle]) ** 2).mean()
+        for name in ("related", "strangers")
+    }
+    # with 197 SNPs the standard error of the mean of chi2 is 0.1
+    assert abs(chi2["related"] - 1.0) < 0.2
+    assert chi2["strangers"] > 1.3
+
+
+def test_kinship_is_mendels():
+    """Copies of an allele are correlated as the relationships say."""
+    counts = story("kinship")["counts"].astype(float)
+    centered = counts - 2.0 * story("kinship")["frequency"]
+    covariance = np.einsum("fip,fjp->ij", centered, centered)
+    root = np.sqrt(np.diag(covariance))
+    kinship = story("kinship")["kinship"].to_numpy()[:6, :6]
+    assert np.allclose(covariance / np.outer(root, root), kinship, atol=0.03)
+
+
+def test_subjects_items():
+    found = story("subjects_items")
+    maximal, intercepts = found["maximal"], found["intercepts"]
+    assert maximal.converged
+    assert maximal.boundary_table()["singular"].tolist() == [False, True]
+    primes = maximal.params.index[1:]
+    assert (maximal.bse[primes] > 1.3 * intercepts.bse[primes]).all()
+    df = found["table"]["df_denom"].astype(float)
+    assert (df["maximal"] < 36).all()
+    assert (df["intercepts"] > 800).all()
+    contrasts = found["contrasts"].frame.set_index("contrast")
+    for name, row in contrasts.iterrows():
+        first, second = (found["TRUTH"][level] for level in name.split(" - "))
+        assert row["ci_lower"] < first - second < row["ci_upper"]
+    assert (contrasts["pvalue"] < 0.05).tolist() == [True, True, False]
+    # every subject sees every item once, and as many of each prime
+    sizes = found["data"].groupby(["subject", "prime"], observed=True).size()
+    assert (sizes == 8).all()
+
+
+def test_insteval():
+    found = story("insteval")
+    result = found["result"]
+    # lme4 1.1-31: lmer(y ~ service + (1|s) + (1|d) + (1|dept:service), InstEval)
+    sd = np.sqrt(np.append(result.vcomp, result.scale))
+    lme4 = [0.3246947979, 0.5124149310, 0.1096533929, 1.1768431514]
+    assert np.allclose(sd, lme4, rtol=1e-4)
+    # lme4 stops a little before the optimum
+    theta = np.array(lme4[:3]) / lme4[3]
+    assert 0.0 <= result.llf - result.model.loglike(theta) < 1e-6
+    assert np.allclose(result.params, [3.280672538, -0.053495737], atol=1e-6)
+    assert np.isclose(-2.0 * result.llf, 237661.53572, atol=1e-4)
+    by_mean = found["by_mean"]
+    assert by_mean.sort_values("mean")["size"].tail(5).max() < 40
+    assert by_mean["mean"].idxmax() != by_mean["mode"].idxmax()
+    assert by_mean["mode"].notna().all()
+
+
+def test_split_plot():
+    found = story("split_plot")
+    oats, table = found["oats"], found["table"]
+    # sums of squares by strata: 6 blocks, 3 varieties, 4 amounts of nitrogen
+    y = oats.pivot_table("yield", ["Block", "Variety"], "nitro", observed=True)
+    y = y.to_numpy().reshape(6, 3, 4)
+    mean = y.mean()
+    variety = 24 * ((y.mean(axis=(0, 2)) - mean) ** 2).sum() / 2
+    block = 12 * ((y.mean(axis=(1, 2)) - mean) ** 2).sum()
+    plots = 4 * ((y.mean(axis=2) - mean) ** 2).sum()
+    error = (plots - block - 2 * variety) / 10
+    assert np.isclose(table.loc["Variety", "F"], variety / error)
+    nitro = 18 * ((y.mean(axis=(0, 1)) - mean) ** 2).sum() / 3
+    cells = 6 * ((y.mean(axis=0) - mean) ** 2).sum()
+    both = (cells - 2 * variety - 3 * nitro) / 6
+    within = (((y - mean) ** 2).sum() - plots - 3 * nitro - 6 * both) / 45
+    assert np.isclose(table.loc["C(nitro)", "F"], nitro / within)
+    assert np.isclose(table.loc["C(nitro):Variety", "F"], both / within)
+    assert np.allclose(table["df_denom"], [45, 10, 45])
+
+    means = found["means"].frame
+    assert np.allclose(means["mean"], y.mean(axis=(0, 1)))
+    steps = found["steps"].frame
+    assert np.allclose(steps["estimate"], np.diff(y.mean(axis=(0, 1))))
+    assert np.allclose(steps["std err"], np.sqrt(2 * within / 18))
+    trend = found["trend"].frame.set_index("contrast")["pvalue"]
+    assert trend["linear"] < 1e-6
+    assert trend["quadratic"] > 0.05
+
+
+def test_repeated_measures():
+    found = story("repeated_measures")
+    fits, table, effect = found["fits"], found["table"], found["effect"]
+    near = found["correlations"](fits["ar1"])[0, 1:]
+    assert np.allclose(near, near[0] ** np.arange(1, 6))
+    assert abs(near[0] - found["RHO"]) < 0.1
+    assert np.ptp(found["correlations"](fits["cs"])[0, 1:]) < 1e-10
+    assert table["AIC"].idxmin() == "ar1"
+    assert table["BIC"].idxmin() == "ar1"
+    assert table["llf"].idxmax() == "us"
+    assert found["test"].df_diff == 19
+    assert found["test"].pvalue > 0.05
+    assert effect.loc["cs", "std err"] < 0.8 * effect.loc["ar1", "std err"]
+    assert abs(effect.loc["ar1", "estimate"] + 1.5) < 2 * effect.loc["ar1", "std err"]
+
+
+def test_power():
+    found = story("power")
+    planned = found["planned"]
+    assert np.allclose(planned.params, [20.0, 1.0, 0.0, 1.0], atol=1e-8)
+    assert np.allclose(planned.cov_re, found["PSI"], atol=1e-5)
+    assert np.isclose(planned.scale, found["SIGMA"] ** 2)
+    pvalue = planned.t_test("day:treated = 0", df_method="satterthwaite").pvalue
+    assert np.isclose(pvalue, 0.075, atol=5e-4)
+    for effect, shares in found["table"].items():
+        truth = found["power_by_formula"](np.array(found["SIZES"]), effect)
+        error = np.sqrt(truth * (1.0 - truth) / found["NSIM"])
+        assert (abs(shares - truth) < 4.0 * error + 2e-3).all()
+
+
+def test_dask():
+    pytest.importorskip("distributed")
+    pytest.importorskip("joblib")
+    found = story("dask")
+    assert found["there"] is not found["here"]
+    pd.testing.assert_frame_equal(
+        found["there"].statistics, found["here"].statistics, check_exact=True
+    )
+    statistics = found["there"].statistics
+    assert (statistics["slowest"] > statistics["average"]).all()
+
+
+def test_dask_that_is_not_installed(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    found = story.__wrapped__("dask")
+    assert found["there"] is found["here"]
+    assert "not installed" in capsys.readouterr().out
