@@ -65,9 +65,9 @@ def draw_pictures(app):
 
 def without_results(app, what, name, obj, options, lines):
     """Leave out what a function of a result is called with where it is a method."""
-    first = "results : CrossedMixedLMResults"
-    if what == "method" and first in lines:
-        start = lines.index(first)
+    found = [i for i, x in enumerate(lines) if x.startswith("results : CrossedMixedLM")]
+    if what == "method" and found:
+        start = found[0]
         stop = start + 1
         while stop < len(lines) and lines[stop].startswith(" "):
             stop += 1

@@ -12,13 +12,14 @@ from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
+from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
 from statsmodels_lmm.saving import to_json
 from statsmodels_lmm.validation import require_data
 
 
-class CrossedMixedLMResults(MixedInference):
+class CrossedMixedLMResults(Pictures, MixedInference):
     """
     Results of a linear mixed model.
 

@@ -18,7 +18,6 @@ import statsmodels.formula.api as smf
 from scipy import stats
 
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.graphics.random_effects import plot_shrinkage
 
 DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 OF_DAY = dict(zip(DAYS, [0.01, 0.04, 0.03, 0.05, -0.03, -0.11, 0.01]))
@@ -102,8 +101,8 @@ print(f"Probability of F < 1 if seven days are alike: {chance:.2f}")
 # way if it is zero.
 
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained", sharex=True)
-plot_shrinkage(result, ax=axes[0])
-plot_shrinkage(singular, ax=axes[1])
+result.plot_shrinkage(ax=axes[0])
+singular.plot_shrinkage(ax=axes[1])
 axes[1].get_legend().remove()
 axes[0].set_title("days of these posts")
 axes[1].set_title("days of other posts: variance 0")

@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.graphics.random_effects import plot_random_effects
 
 data = datasets.insteval.load_pandas().data
 formula = "y ~ service + (1 | s) + (1 | d) + (1 | dept:service)"
@@ -43,5 +42,5 @@ print(by_mean.sort_values("mode", ascending=False).head().round(2))
 # zero are blue. The intervals of students are longer because they have 25 ratings on
 # average, lecturers 65.
 
-figure = plot_random_effects(result, ["d", "s"])
+figure = result.plot_random_effects(["d", "s"])
 plt.show()

@@ -12,7 +12,6 @@ import matplotlib.pyplot as plt
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.graphics.estimates import plot_effects
 
 oats = datasets.oats.load_pandas().data
 formula = "Q('yield') ~ C(nitro) * Variety + (1 | Block/Variety)"
@@ -47,7 +46,7 @@ print(steps.summary())
 # %%
 # All twelve means, over the yields of the subplots.
 
-figure = plot_effects(small, "nitro", by="Variety")
+figure = small.plot_effects("nitro", by="Variety")
 plt.show()
 
 # %%

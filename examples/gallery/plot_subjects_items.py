@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.graphics.estimates import plot_coefficients, plot_effects
 
 PRIMES = ["related", "neutral", "unrelated"]
 TRUTH = {"related": 550.0, "neutral": 580.0, "unrelated": 590.0}
@@ -74,7 +73,9 @@ print(contrasts.summary())
 # Left the means; right the differences from related primes in both models.
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
-plot_effects(maximal, "prime", df_method="kenward-roger", data=False, ax=axes[0])
-fits, names = (maximal, intercepts), ["maximal", "intercepts only"]
-plot_coefficients(*fits, names=names, df_method="kenward-roger", ax=axes[1])
+maximal.plot_effects("prime", df_method="kenward-roger", data=False, ax=axes[0])
+names = ["maximal", "intercepts only"]
+maximal.plot_coefficients(
+    intercepts, names=names, df_method="kenward-roger", ax=axes[1]
+)
 plt.show()

@@ -1,1 +1,40 @@
-"""Pictures of results, with matplotlib."""
+"""Pictures of results, with matplotlib; most are methods of the results, too."""
+
+from statsmodels_lmm.graphics.diagnostics import (
+    plot_influence,
+    plot_residuals,
+    plot_residuals_qq,
+    plot_scale_location,
+    plot_simulated_residuals,
+)
+from statsmodels_lmm.graphics.estimates import plot_coefficients, plot_effects
+from statsmodels_lmm.graphics.groups import plot_groups
+from statsmodels_lmm.graphics.profiles import (
+    plot_bootstrap,
+    plot_profile,
+    plot_profile_density,
+)
+from statsmodels_lmm.graphics.random_effects import (
+    plot_random_effects,
+    plot_random_effects_correlation,
+    plot_random_effects_qq,
+)
+from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
+
+__all__ = [
+    "plot_bootstrap",
+    "plot_coefficients",
+    "plot_effects",
+    "plot_groups",
+    "plot_influence",
+    "plot_profile",
+    "plot_profile_density",
+    "plot_random_effects",
+    "plot_random_effects_correlation",
+    "plot_random_effects_qq",
+    "plot_residuals",
+    "plot_residuals_qq",
+    "plot_scale_location",
+    "plot_shrinkage",
+    "plot_simulated_residuals",
+]

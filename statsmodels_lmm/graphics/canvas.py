@@ -7,6 +7,9 @@ GRAY, BLACK = "#8c8c8c", "#222222"
 COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, GRAY)
 """Okabe and Ito's colors, which the color-blind tell apart."""
 
+MANY_ROWS = 5000
+"""Rows from which points are too many to be told apart."""
+
 
 def pyplot():
     """
@@ -119,3 +122,98 @@ def finish(ax, xlabel=None, ylabel=None, title=None):
     if title is not None:
         ax.set_title(title, fontsize="medium")
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def legend(figure, axes, outside, where="lower", title=None):
+    """
+    Say what the marks mean.
+
+    Parameters
+    ----------
+    figure : Figure
+        The figure.
+    axes : list of Axes
+        Its panels; each mark is explained once.
+    outside : bool
+        Whether outside of all axes, rather than in the first.
+    where : {"lower", "upper"}, optional
+        At which end of the figure.
+    title : str, optional
+        What stands above it.
+    """
+    marks: dict = {}
+    for ax in axes:
+        marks |= {name: mark for mark, name in zip(*ax.get_legend_handles_labels())}
+    if outside:
+        columns = min(len(marks), max(int(figure.get_figwidth() / 1.9), 1))
+        figure.legend(
+            marks.values(),
+            marks,
+            loc=f"outside {where} center",
+            title=title,
+            ncols=columns,
+            frameon=False,
+            fontsize="small",
+        )
+    else:
+        axes[0].legend(marks.values(), marks, fontsize="small", loc="best")
+
+
+def short(text, length=28):
+    """
+    A name that fits into a picture, without its middle if it is long.
+
+    Parameters
+    ----------
+    text : object
+        The name.
+    length : int, optional
+        Characters that are kept.
+
+    Returns
+    -------
+    str
+    """
+    text, half = str(text), (length - 1) // 2
+    if len(text) <= length:
+        return text
+    return f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+
+
+def percent(level):
+    """
+    A level as it is written.
+
+    Parameters
+    ----------
+    level : float
+        Such as 0.95.
+
+    Returns
+    -------
+    str
+    """
+    return f"{100.0 * level:.4g}%"
+
+
+def error_probability(level):
+    """
+    One less the level of intervals.
+
+    Parameters
+    ----------
+    level : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    return 1.0 - level

@@ -9,12 +9,13 @@ from statsmodels_lmm.graphics.canvas import (
     BLACK,
     BLUE,
     GRAY,
+    MANY_ROWS,
     ORANGE,
     canvas,
     finish,
     panels,
+    short,
 )
-from statsmodels_lmm.graphics.estimates import short
 from statsmodels_lmm.inference.influence import MixedInfluence, influence
 from statsmodels_lmm.inference.simulated_residuals import (
     SimulatedResiduals,
@@ -27,9 +28,6 @@ KINDS = {
     "studentized": "studentized residual",
     "response": "residual of ",
 }
-
-MANY_ROWS = 5000
-"""Rows from which there are counts instead of points."""
 
 LONG = 24
 """Characters of a name."""

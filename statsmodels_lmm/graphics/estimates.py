@@ -6,16 +6,23 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.graphics.canvas import COLORS, GRAY, canvas, finish, panels
+from statsmodels_lmm.graphics.canvas import (
+    COLORS,
+    GRAY,
+    MANY_ROWS,
+    canvas,
+    error_probability,
+    finish,
+    panels,
+    percent,
+    short,
+)
 from statsmodels_lmm.inference.marginal_estimates import column_names, level_text
 from statsmodels_lmm.inference.reference_grid import check_predictor, reference_grid
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 INTERCEPTS = ("Intercept", "const")
-
-MANY_ROWS = 5000
-"""Rows from which the data are not drawn."""
 
 MANY_PANELS = 60
 """Panels that one picture has at most."""
@@ -347,63 +354,3 @@ def _tick_labels(axis, labels, room):
     """As many labels of categories as there is room for."""
     step = int(np.ceil(len(labels) / max(room, 1.0)))
     axis.set_ticks(range(0, len(labels), step), labels[::step])
-
-
-def short(text, length=28):
-    """
-    A name that fits into a picture, without its middle if it is long.
-
-    Parameters
-    ----------
-    text : object
-        The name.
-    length : int, optional
-        Characters that are kept.
-
-    Returns
-    -------
-    str
-    """
-    text, half = str(text), (length - 1) // 2
-    if len(text) <= length:
-        return text
-    return f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
-
-
-def percent(level):
-    """
-    A level as it is written.
-
-    Parameters
-    ----------
-    level : float
-        Such as 0.95.
-
-    Returns
-    -------
-    str
-    """
-    return f"{100.0 * level:.4g}%"
-
-
-def error_probability(level):
-    """
-    One less the level of intervals.
-
-    Parameters
-    ----------
-    level : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    return 1.0 - level

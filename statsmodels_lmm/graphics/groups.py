@@ -9,17 +9,23 @@ import pandas as pd
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.frame import columns_in
-from statsmodels_lmm.graphics.canvas import BLACK, BLUE, ORANGE, finish, panels
-from statsmodels_lmm.graphics.random_effects import chosen_factors, cut, legend
-from statsmodels_lmm.inference.reference_grid import _is_factor
+from statsmodels_lmm.graphics.canvas import (
+    BLACK,
+    BLUE,
+    MANY_ROWS,
+    ORANGE,
+    finish,
+    legend,
+    panels,
+    short,
+)
+from statsmodels_lmm.graphics.levels import chosen_factors
+from statsmodels_lmm.inference.reference_grid import is_factor
 from statsmodels_lmm.inference.terms import has_formula
 from statsmodels_lmm.validation import require_data
 
 GRID = 41
 """Points of a line."""
-
-MANY_ROWS = 5000
-"""Rows from which points are small and translucent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +125,19 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
             label="data",
         )
         _draw_line(panel, line[0], line[2], "--", ORANGE, "population")
-        _draw_line(panel, line[0], line[1], "-", BLUE, cut(factor.name))
+        _draw_line(panel, line[0], line[1], "-", BLUE, short(factor.name))
         _ticks(panel, across)
-        finish(panel, title=cut(factor.levels[level]))
+        finish(panel, title=short(factor.levels[level], 18))
     if ax is None:
         columns = axes[0].get_gridspec().ncols
         for panel in axes[-columns:]:
             panel.tick_params(labelbottom=True)
-        figure.supxlabel(cut(across.name, 60))
-        figure.supylabel(cut(model.endog_names, 40))
+        figure.supxlabel(short(across.name, 60))
+        figure.supylabel(short(model.endog_names, 40))
         legend(figure, axes, True, "upper", title)
     else:
         for panel in axes:
-            finish(panel, cut(across.name, 40), cut(model.endog_names, 40))
+            finish(panel, short(across.name, 40), short(model.endog_names, 40))
     return figure
 
 
@@ -234,7 +240,7 @@ def _is_numeric(values):
 def _from_column(results, name, values):
     model = results.model
     readable = has_formula(model) and model.data.model_spec is not None
-    if not readable or not _is_numeric(values) or _is_factor(results, name):
+    if not readable or not _is_numeric(values) or is_factor(results, name):
         return _coded(name, values)
     # variables of the caller with a value for each row have none between them
     by_row = any(
@@ -319,7 +325,7 @@ def _ticks(ax, across):
     names = across.categories
     step = -(-len(names) // 12)
     places = range(0, len(names), step)
-    labels = [cut(names[p], 10) for p in places]
+    labels = [short(names[p], 10) for p in places]
     long = sum(map(len, labels)) > 12
     ax.set_xticks(places, labels, rotation=90 if long else 0, fontsize="small")
     ax.set_xlim(-0.5, len(names) - 0.5)

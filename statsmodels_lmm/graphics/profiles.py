@@ -4,8 +4,17 @@ import numpy as np
 from scipy import stats
 from scipy.interpolate import CubicHermiteSpline
 
-from statsmodels_lmm.graphics.canvas import BLACK, BLUE, GRAY, ORANGE, finish, panels
-from statsmodels_lmm.graphics.estimates import error_probability, percent, short
+from statsmodels_lmm.graphics.canvas import (
+    BLACK,
+    BLUE,
+    GRAY,
+    ORANGE,
+    error_probability,
+    finish,
+    panels,
+    percent,
+    short,
+)
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 """Levels of the intervals that are marked, those of lme4's xyplot."""

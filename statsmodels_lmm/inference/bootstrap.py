@@ -181,6 +181,23 @@ class BootstrapResults:
         }
         return table
 
+    def plot(self, which=None, method="percentile", level=0.95, ax=None):
+        """
+        Draw the replicates of each parameter, see `graphics.plot_bootstrap`.
+
+        Parameters
+        ----------
+        which, method, level, ax : optional
+            As there.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.profiles import plot_bootstrap
+
+        return plot_bootstrap(self, which, method, level, ax)
+
     def __str__(self):
         """Counts and the table of percentile intervals."""
         count = len(self.draws)

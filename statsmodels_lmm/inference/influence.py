@@ -281,7 +281,7 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
                 "refit=True needs a group; group=range(n) leaves out one row at a time"
             )
         return _of_rows(results)
-    codes, labels = _groups(results.model, group)
+    codes, labels = row_groups(results.model, group)
     if len(labels) < 2:
         raise DataError("group has one value only; without it there are no rows")
     if refit:
@@ -318,7 +318,7 @@ def _root(results):
     return np.sqrt(results.scale) * results._fixed_root
 
 
-def _groups(model, group):
+def row_groups(model, group):
     """Group of each row, and the labels of the groups."""
     if isinstance(group, str):
         for effects in model.random:

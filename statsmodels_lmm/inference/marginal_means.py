@@ -1,10 +1,11 @@
 """Marginal means and slopes of the fixed effects."""
 
+import re
+
 import numpy as np
 
 from statsmodels_lmm.core.standardize import RANK_TOLERANCE
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.parser import tokenize
 from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.marginal_estimates import (
     COLUMNS,
@@ -19,6 +20,9 @@ from statsmodels_lmm.inference.reference_grid import (
     check_predictor,
     reference_grid,
 )
+
+PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
+"""A response that is a column as it is."""
 
 
 def marginal_means(
@@ -177,6 +181,6 @@ def _notes(results, others, weights):
     if fixed:
         lines.append(f"At {', '.join(fixed)}.")
     response = results.model._parsed.response
-    if len(tokenize(response)) > 1:
+    if not PLAIN.fullmatch(response):
         lines.append(f"On the scale of {response}.")
     return tuple(lines)

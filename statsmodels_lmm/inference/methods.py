@@ -29,6 +29,7 @@ from statsmodels_lmm.inference.prediction import get_prediction
 from statsmodels_lmm.inference.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.profile import profile
 from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
+from statsmodels_lmm.inference.simulated_residuals import simulated_residuals
 from statsmodels_lmm.inference.simulation import refit, simulate
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
 from statsmodels_lmm.inference.variance_parameters import (
@@ -242,6 +243,7 @@ class MixedInference(LikelihoodModelResults):
     repeatability = repeatability
     get_influence = influence
     simulate = simulate
+    simulated_residuals = simulated_residuals
     refit = refit
     bootstrap = bootstrap
     profile = profile

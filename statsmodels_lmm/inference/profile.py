@@ -80,6 +80,23 @@ class ProfileLikelihood:
     curves: pd.DataFrame
     spacing: float
 
+    def plot(self, which=None, ax=None):
+        """
+        Draw zeta of each parameter, see `graphics.plot_profile`.
+
+        Parameters
+        ----------
+        which, ax : optional
+            As there.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.profiles import plot_profile
+
+        return plot_profile(self, which, ax)
+
     def conf_int(self, alpha=0.05):
         """
         Profile-likelihood confidence intervals.

@@ -141,7 +141,7 @@ def reference_grid(results, at=None, slope=None):
     columns = list(
         dict.fromkeys(c for t in texts for c in columns_in(t, frame.columns))
     )
-    factors = [c for c in columns if _is_factor(results, c)]
+    factors = [c for c in columns if is_factor(results, c)]
     at = {} if at is None else at
     for name in at:
         check_predictor(name, columns)
@@ -192,7 +192,7 @@ def check_predictor(name, known):
         raise ValueError(f"'{name}' is no column of the fixed effects; those: {listed}")
 
 
-def _is_factor(results, name):
+def is_factor(results, name):
     """Whether a column is categorical, or numeric and coded by ``C(...)``."""
     data = results.model.data
     kind = data.frame[name].dtype

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from statsmodels_lmm.core.memory import require_memory
-from statsmodels_lmm.inference.influence import _groups
+from statsmodels_lmm.inference.influence import row_groups
 from statsmodels_lmm.inference.simulation import (
     check_count,
     generators,
@@ -77,6 +77,23 @@ class SimulatedResiduals:
         low, high = self.simulated.min(axis=1), self.simulated.max(axis=1)
         outside = (self.observed < low) | (self.observed > high)
         return pd.Series(outside, self.residuals.index, name="outlier")
+
+    def plot(self, ax=None):
+        """
+        Draw them, see `graphics.plot_simulated_residuals`.
+
+        Parameters
+        ----------
+        ax : list of Axes, optional
+            Two axes; by default those of a new figure.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.diagnostics import plot_simulated_residuals
+
+        return plot_simulated_residuals(self, ax=ax)
 
     def uniformity_test(self, method="ks"):
         """
@@ -247,7 +264,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     if group is None:
         labels, means = model.data.row_labels, sparse.eye_array(n, format="csr")
     else:
-        codes, labels = _groups(model, group)
+        codes, labels = row_groups(model, group)
         means = _means(codes, len(labels))
     m = means.shape[0]
     require_memory(

@@ -18,11 +18,10 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from statsmodels_lmm.graphics.canvas import COLORS  # noqa: E402
+from statsmodels_lmm.graphics.canvas import COLORS, short  # noqa: E402
 from statsmodels_lmm.graphics.estimates import (  # noqa: E402
     plot_coefficients,
     plot_effects,
-    short,
 )
 
 

@@ -1,0 +1,117 @@
+"""What pictures of random effects share: their factors, effects and rows of levels."""
+
+import numpy as np
+
+from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.graphics.canvas import BLACK, short
+
+LABELED = 50
+"""Levels up to which a new figure has room for their names."""
+
+LINE_HEIGHT = 0.13
+"""Inches that the name of a level needs."""
+
+NO_VARIANCE = 1e-6
+"""Deviation of an effect, over that of the residuals, that counts as zero."""
+
+
+def chosen_factors(results, group=None):
+    """
+    The grouping factors of a picture.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    group : str or list of str, optional
+        Their names. Default is all.
+
+    Returns
+    -------
+    list
+        Pairs of position and RandomEffects.
+
+    Raises
+    ------
+    ValueError
+        If there is no such factor.
+    """
+    factors = {e.name: (i, e) for i, e in enumerate(results.model.random)}
+    wanted = list(factors) if group is None else _as_list(group)
+    for name in wanted:
+        if name not in factors:
+            raise ValueError(
+                f"no grouping factor {name!r}; there are {', '.join(factors)}"
+            )
+    return [factors[name] for name in wanted]
+
+
+def chosen_effects(results, group, effects):
+    """(position, RandomEffects, positions of effects) of the factors of a picture."""
+    factors = chosen_factors(results, group)
+    if effects is None:
+        return [(i, f, list(range(len(f.effect_names)))) for i, f in factors]
+    known = dict.fromkeys(name for _, f in factors for name in f.effect_names)
+    wanted = _as_list(effects)
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"no effect {name!r}; there are {', '.join(known)}")
+    found = [
+        (i, f, [j for w in wanted for j, n in enumerate(f.effect_names) if n == w])
+        for i, f in factors
+    ]
+    return [(i, f, columns) for i, f, columns in found if columns]
+
+
+def _as_list(names):
+    names = [names] if isinstance(names, str) else list(names)
+    if not names:
+        raise ValueError("an empty list leaves nothing to draw")
+    return names
+
+
+def has_no_variance(results, i, j):
+    """Whether the variance of an effect is estimated as zero."""
+    grouped = results.model.random[i].grouped
+    size = 1.0
+    if not isinstance(grouped, RawEffects) and grouped.n_rows:
+        size = np.sqrt((grouped.effects[:, j] ** 2).mean())
+    deviation = np.sqrt(max(results._covariances()[i][j, j], 0.0))
+    return bool(deviation * size <= NO_VARIANCE * np.sqrt(results.scale))
+
+
+def correlation(covariance, zero=()):
+    """Correlations, NaN for effects without variance."""
+    sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    sd[np.flatnonzero(zero)] = np.nan
+    sd[sd == 0.0] = np.nan
+    return np.clip(covariance / np.outer(sd, sd), -1.0, 1.0)
+
+
+def name_rows(ax, names, group):
+    """Name the rows of axes after levels where there is room."""
+    box = ax.get_window_extent()
+    room = box.height / ax.get_figure().dpi / LINE_HEIGHT
+    if len(names) <= room:
+        ax.set_yticks(
+            range(len(names)), [short(n, 18) for n in names], fontsize="small"
+        )
+        ax.set_ylabel(short(group, 30))
+    else:
+        ax.set_yticks([])
+        ax.set_ylabel(f"{short(group, 30)} ({len(names):,} levels)")
+
+
+def say(ax, text):
+    """A word in a corner of axes."""
+    ax.text(
+        0.03, 0.97, text, transform=ax.transAxes, va="top", style="italic", color=BLACK
+    )
+
+
+def panel_height(counts):
+    """Inches for a panel with rows for levels, those of few levels named."""
+    named = max((n for n in counts if n <= LABELED), default=0)
+    return max(
+        3.8 if len(counts) and max(counts) > LABELED else 2.8, 1.3 + 0.17 * named
+    )

@@ -1,0 +1,22 @@
+"""The pictures that a result can draw of itself."""
+
+from statsmodels_lmm import graphics
+
+
+class Pictures:
+    """The part of the results of a mixed model that is pictures."""
+
+    plot_coefficients = graphics.plot_coefficients
+    plot_effects = graphics.plot_effects
+    plot_groups = graphics.plot_groups
+    plot_influence = graphics.plot_influence
+    plot_profile = graphics.plot_profile
+    plot_profile_density = graphics.plot_profile_density
+    plot_random_effects = graphics.plot_random_effects
+    plot_random_effects_correlation = graphics.plot_random_effects_correlation
+    plot_random_effects_qq = graphics.plot_random_effects_qq
+    plot_residuals = graphics.plot_residuals
+    plot_residuals_qq = graphics.plot_residuals_qq
+    plot_scale_location = graphics.plot_scale_location
+    plot_shrinkage = graphics.plot_shrinkage
+    plot_simulated_residuals = graphics.plot_simulated_residuals

@@ -1,0 +1,257 @@
+"""Shrinkage: what the groups say alone, and what the model says of them."""
+
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+from statsmodels_lmm.core.grouped_effects import level_sums
+from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.graphics.canvas import (
+    BLUE,
+    GRAY,
+    ORANGE,
+    finish,
+    legend,
+    panels,
+    short,
+)
+from statsmodels_lmm.graphics.levels import (
+    chosen_effects,
+    correlation,
+    has_no_variance,
+    name_rows,
+    panel_height,
+)
+from statsmodels_lmm.validation import require_data
+
+DEPENDENT = 1e-10
+"""Share of columns that must be left for them to be independent."""
+
+
+def plot_shrinkage(results, group=None, effects=None, ax=None):
+    r"""
+    How the model pulls the estimates of the groups towards the population.
+
+    Every group has two marks, joined by a line: open, what its own rows say alone;
+    filled, what the model says, fixed effect plus conditional mode. A panel shows two
+    effects of a factor, with ellipses that hold 50 % and 95 % of the groups under the
+    estimated covariance; if it is singular they are a line, and all filled marks lie
+    on it. A factor with one effect has a row for each group and bands.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    group : str or list of str, optional
+        Grouping factors. Default is all whose random effects have groups.
+    effects : str or list of str, optional
+        Names of the effects to show. Default is all. There is a panel for each pair of
+        up to four effects; of more, the first with each of the others.
+    ax : Axes or list of Axes, optional
+        Axes to draw on, one for each panel; by default those of a new figure.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        If the data were removed, or no group determines its own coefficients.
+    ValueError
+        If there is no such factor or effect.
+
+    Notes
+    -----
+    The population's coefficients :math:`\gamma` of the effect columns Z of a factor
+    are those of the part of :math:`X \hat\beta` whose columns lie in the span of Z:
+    :math:`X_1 \hat\beta_1 = Z \gamma`; they are 0 for effects without a fixed one. A
+    group alone is the weighted least squares fit of :math:`y - o - X_2 \hat\beta_2 -
+    \sum_{\text{others}} Z_i \hat b_i` on Z in its own rows, with all effects of the
+    factor. Groups whose rows do not determine these are left out and counted in the
+    title. With a relationship among the levels the ellipses are for one of variance 1.
+    """
+    results = getattr(results, "_results", results)
+    chosen = chosen_effects(results, group, effects)
+    if group is None:
+        chosen = [c for c in chosen if not isinstance(c[1].grouped, RawEffects)] or (
+            chosen
+        )
+    found = []
+    for i, factor, columns in chosen:
+        estimates = group_estimates(results, i)
+        first = combinations(columns, 2) if len(columns) <= 4 else None
+        pairs = first or ((columns[0], c) for c in columns[1:])
+        for pair in [columns] if len(columns) == 1 else pairs:
+            found.append((i, factor, list(pair), estimates))
+    columns = min(len(found), 3)
+    width = 4.8 if columns == 1 else 3.8
+    rows = [f.n_levels for _, f, pair, _ in found if len(pair) < 2]
+    height = max(3.8, panel_height(rows))
+    figure, axes = panels(len(found), ax, columns, size=(width, height))
+    for panel, (i, factor, pair, (population, alone, model)) in zip(axes, found):
+        covariance = results._covariances()[i][np.ix_(pair, pair)]
+        shown = np.isfinite(alone).all(axis=1)
+        parts = population[pair], alone[shown][:, pair], model[shown][:, pair]
+        names = [factor.effect_names[j] for j in pair]
+        zero = [has_no_variance(results, i, j) for j in pair]
+        draw = _shrunken_rows if len(pair) == 1 else _shrunken_pairs
+        draw(panel, *parts, covariance, factor, names, shown)
+        title = [short(factor.name, 40)]
+        if any(zero):
+            title.append("variance 0: " + ", ".join(map(short, np.array(names)[zero])))
+        elif len(pair) == 2 and abs(correlation(covariance)[0, 1]) > 1.0 - 1e-6:
+            title.append(f"singular: correlation {correlation(covariance)[0, 1]:.0f}")
+        if not shown.all():
+            title.append(f"left out: {(~shown).sum():,} of {len(shown):,} levels")
+        finish(panel, title="\n".join(title))
+    legend(figure, axes, ax is None)
+    return figure
+
+
+def group_estimates(results, i):
+    """
+    Coefficients of the effects of a factor in the population and in its groups.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    i : int
+        Position of the factor.
+
+    Returns
+    -------
+    population : ndarray
+        Fixed part, shape (k,), see `plot_shrinkage`.
+    alone : ndarray
+        Least squares in the rows of each level, shape (l, k); NaN where they do not
+        determine it.
+    model : ndarray
+        Fixed part plus conditional modes, shape (l, k).
+
+    Raises
+    ------
+    DataError
+        If the data were removed, or no level determines its own coefficients.
+    """
+    model, factor = results.model, results.model.random[i]
+    require_data(model, "a picture of shrinkage")
+    grouped = factor.grouped
+    if isinstance(grouped, RawEffects):
+        raise DataError(
+            f"the random effects {factor.name} have a model matrix of their own; "
+            "there are no groups to estimate them in"
+        )
+    none = DataError(f"no level of {factor.name} determines its own coefficients")
+    lengths = np.linalg.norm(grouped.effects, axis=0)
+    if not lengths.all():
+        raise none
+    # orthonormal columns: a covariate far from 0 costs no digits
+    unit, root = np.linalg.qr(grouped.effects / lengths)
+    if (np.abs(np.diag(root)) <= DEPENDENT).any():
+        raise none
+    x, beta = model.exog, np.nan_to_num(np.asarray(results.params))
+    inside = unit.T @ x
+    left = np.linalg.norm(x - unit @ inside, axis=0)
+    beside = left > 1e-8 * np.linalg.norm(x, axis=0)
+    rest = model.endog - x[:, beside] @ beta[beside]
+    if model.offset is not None:
+        rest = rest - model.offset
+    for j, other in enumerate(model.random):
+        if j != i:
+            rest = rest - other.grouped.times(results._modes[j])
+    weights = 1.0 if model.weights is None else model.weights[:, None]
+    sums = (grouped.codes, grouped.n_levels, weights * unit)
+    gram, right = level_sums(*sums, unit), level_sums(*sums, rest[:, None])
+    values = np.linalg.eigvalsh(gram)
+    determined = values[:, 0] > DEPENDENT * values[:, -1]
+    if not determined.any():
+        raise none
+    back = np.linalg.inv(root) / lengths[:, None]
+    population = back @ (inside[:, ~beside] @ beta[~beside])
+    alone = np.full((grouped.n_levels, grouped.k_effects), np.nan)
+    found = np.linalg.solve(gram[determined], right[determined])[..., 0]
+    alone[determined] = found @ back.T
+    return population, alone, population + results._modes[i]
+
+
+def _shrunken_pairs(ax, population, alone, model, covariance, factor, names, shown):
+    """Two effects of each group, alone and in the model."""
+    circle = np.linspace(0.0, 2.0 * np.pi, 200)
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    for share, style in ((0.5, ":"), (0.95, "--")):
+        radius = np.sqrt(stats.chi2.ppf(share, 2))
+        ring = radius * root @ np.array([np.cos(circle), np.sin(circle)])
+        ax.plot(
+            *(population[:, None] + ring),
+            style,
+            color=ORANGE,
+            linewidth=1.0,
+            label=f"{100 * share:.0f} % of groups",
+        )
+    _marks(ax, alone, model)
+    ax.plot(
+        *population, "P", color=ORANGE, mec="white", ms=9, zorder=5, label="population"
+    )
+    finish(ax, *map(short, names))
+
+
+def _shrunken_rows(ax, population, alone, model, covariance, factor, names, shown):
+    """One effect of each group, alone and in the model, sorted by the latter."""
+    order = np.argsort(model[:, 0], kind="stable")
+    rows = np.arange(len(order), dtype=float)
+    for share, alpha in ((0.5, 0.18), (0.95, 0.12)):
+        half = stats.norm.ppf(0.5 + share / 2.0) * np.sqrt(max(covariance[0, 0], 0.0))
+        ax.axvspan(
+            population[0] - half,
+            population[0] + half,
+            color=ORANGE,
+            alpha=alpha,
+            linewidth=0,
+            label=f"{100 * share:.0f} % of groups",
+        )
+    ax.axvline(population[0], color=ORANGE, linestyle="--", label="population")
+    _marks(
+        ax,
+        np.column_stack([alone[order, 0], rows]),
+        np.column_stack([model[order, 0], rows]),
+    )
+    name_rows(ax, [str(level) for level in factor.levels[shown][order]], factor.name)
+    finish(ax, short(names[0]))
+
+
+def _marks(ax, alone, model):
+    """Two marks for each group, and a line between them."""
+    many = len(alone) > 200
+    size, alpha = (5.0, 0.5) if many else (22.0, 1.0)
+    steps = np.stack([alone, model, np.full_like(alone, np.nan)], axis=1)
+    ax.plot(
+        *steps.reshape(-1, 2).T,
+        color=GRAY,
+        linewidth=0.3 if many else 0.9,
+        alpha=0.6,
+        zorder=2,
+    )
+    ax.scatter(
+        *alone.T,
+        s=size,
+        facecolor="white",
+        edgecolor=GRAY,
+        linewidth=0.5 if many else 1.0,
+        alpha=alpha,
+        zorder=3,
+        label="group alone",
+    )
+    ax.scatter(
+        *model.T,
+        s=size,
+        color=BLUE,
+        alpha=alpha,
+        linewidth=0,
+        zorder=4,
+        label="model: fixed + mode",
+    )
