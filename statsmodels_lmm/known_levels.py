@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import linalg, sparse
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.level_covariance import Precision, Relationship
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import LevelKeys
@@ -150,7 +151,8 @@ def known_levels(relationship, relationship_inverse, factors):
                 found[name] = matrix
                 continue
             read = _inverse if what == "relationship_inverse" else _relationship
-            found[name] = read(str(name), *_labeled(f"{what} of {name}", matrix))
+            told = f"{what} of {name}"
+            found[name] = read(str(name), told, *_labeled(told, matrix))
     return found
 
 
@@ -180,7 +182,7 @@ def _labeled(what, given):
             f"the {what} has shape {matrix.shape} and {len(labels)} labels; it must be "
             "square with a label for each row"
         )
-    return what, _symmetric(what, matrix, labels), labels, log_determinant
+    return _symmetric(what, matrix, labels), labels, log_determinant
 
 
 def _of_frame(what, frame):
@@ -262,7 +264,7 @@ def _inverse(name, what, matrix, labels, log_determinant):
         if (pivots <= SINGULAR * diagonal).any():
             raise DataError(singular)
         return KnownLevels(name, labels, precision)
-    dense = matrix.toarray() if sparse.issparse(matrix) else matrix
+    dense = as_array(matrix)
     try:
         root = linalg.cho_factor(dense, lower=True, check_finite=False)
     except linalg.LinAlgError:

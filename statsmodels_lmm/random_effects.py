@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.level_covariance import Relationship
 from statsmodels_lmm.core.raw_effects import RawEffects
@@ -234,7 +235,7 @@ class MatrixTerm:
                 "from one draw of them; give a structure, or groups"
             )
         names = tuple(map(str, self.names))
-        z = z.toarray() if sparse.issparse(z) else z
+        z = as_array(z)
         blocks, structures = covariance_blocks(self.structure, names)
         codes = np.zeros(len(z), dtype=np.int64)
         grouped = GroupedEffects(codes, 1, z, blocks, structures)

@@ -218,3 +218,22 @@ def names_lost(model):
     return DataError(
         f"the formula uses names that could not be pickled with the model: {names}"
     )
+
+
+def check_alpha(alpha, name="alpha"):
+    """
+    Refuse what is no probability between 0 and 1.
+
+    Parameters
+    ----------
+    alpha : float
+        One less the level of the intervals.
+    name : str, optional
+        What it is called.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")

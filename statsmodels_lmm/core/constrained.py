@@ -17,6 +17,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from statsmodels_lmm.core.constraints import Constraint, Coordinates
+from statsmodels_lmm.core.covariance import split_step
 from statsmodels_lmm.core.cross_products import CrossProducts
 from statsmodels_lmm.core.derivatives import (
     derivatives,
@@ -200,8 +201,7 @@ class _Search:
     def moved(self, coordinates, deviance, move):
         """The criterion after a move of the entries of L and log(tau)."""
         factors = coordinates.factors
-        ends = np.cumsum([0] + [f.n_free for f in factors])
-        moved = [f.moved(move[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
+        moved = [f.moved(m) for f, m in zip(factors, split_step(move, factors))]
         return self.evaluate(moved, deviance.scale**-0.5 * (1.0 + move[-1]))
 
     def differentiate(self, current):

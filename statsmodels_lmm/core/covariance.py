@@ -291,6 +291,25 @@ INDEFINITE = -1e-9
 """Eigenvalue of a correlation matrix below which it is no such matrix."""
 
 
+def split_step(step, factors):
+    """
+    The free parameters of each factor.
+
+    Parameters
+    ----------
+    step : ndarray
+        Those of all, one after another; what follows them is left out.
+    factors : sequence
+        Factors with `n_free` free parameters.
+
+    Returns
+    -------
+    list of ndarray
+    """
+    ends = np.cumsum([f.n_free for f in factors])
+    return np.split(step[: ends[-1]], ends[:-1]) if len(ends) else []
+
+
 def lower_root(covariance, strict=False):
     """
     Lower triangular L of a positive semi-definite S = L L', singular or not.

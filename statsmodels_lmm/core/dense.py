@@ -123,3 +123,19 @@ def eigh(matrix):
     if info:
         return np.linalg.eigh(matrix)
     return values, vectors
+
+
+def as_array(matrix):
+    """
+    A dense or sparse matrix as an array.
+
+    Parameters
+    ----------
+    matrix : array_like or sparse matrix
+        The matrix.
+
+    Returns
+    -------
+    ndarray
+    """
+    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)

@@ -21,10 +21,9 @@ selection model. Biometrics 31, 423-447.
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.dense import solve_lower, transpose
+from statsmodels_lmm.core.dense import as_array, solve_lower, transpose
 from statsmodels_lmm.core.engine import halves, row_width
 from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.row_forms import as_array
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
@@ -81,7 +80,7 @@ def error_covariance(deviance, fixed, factors):
     out = shifted @ shifted.T
     for left, right in halves(deviance.elimination, factors):
         form = left @ right.T
-        out += form.toarray() if sparse.issparse(form) else form
+        out += as_array(form)
     return 0.5 * (out + out.T)
 
 

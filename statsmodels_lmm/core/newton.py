@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.covariance import split_step
 from statsmodels_lmm.core.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
@@ -249,8 +250,7 @@ def _rounding(deviance):
 
 def _stepped(factors, step):
     """Relative factors after a step of the free parameters."""
-    ends = np.cumsum([0] + [f.n_free for f in factors])
-    return [f.stepped(step[a:b]) for f, a, b in zip(factors, ends[:-1], ends[1:])]
+    return [f.stepped(s) for f, s in zip(factors, split_step(step, factors))]
 
 
 def _certify(current, slope, search):

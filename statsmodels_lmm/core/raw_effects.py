@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.grouped_effects import CovarianceBlocks
 from statsmodels_lmm.core.level_covariance import Precision
 
@@ -76,7 +77,7 @@ class RawEffects(CovarianceBlocks):
         """Forms z'K z of the rows, shape (n,)."""
         known, z = self.relationship, self.matrix
         if isinstance(known, Precision):
-            half = known.root.half_solve(_dense(z).T)
+            half = known.root.half_solve(as_array(z).T)
             return (half**2).sum(axis=0)
         spread = z if known is None else z @ known.matrix
         both = z.multiply(spread) if sparse.issparse(z) else z * spread
@@ -85,7 +86,3 @@ class RawEffects(CovarianceBlocks):
     def indicator(self):
         """The model matrix Z."""
         return self.matrix
-
-
-def _dense(matrix):
-    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)

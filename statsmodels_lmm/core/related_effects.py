@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from scipy import linalg
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.grouped_effects import CovarianceBlocks
 from statsmodels_lmm.core.level_covariance import positive_eigh, symmetric_root
 from statsmodels_lmm.core.memory import require_memory
@@ -140,7 +141,7 @@ class RelatedEffects(OfLevels):
         """(C (x) I)'M for a matrix M with a row for each random effect of `base`."""
         if self.k_effects == 1:
             return np.asarray((rows.T @ self.root).T)
-        rows = _dense(rows).reshape(len(self.root), -1)
+        rows = as_array(rows).reshape(len(self.root), -1)
         return (self.root.T @ rows).reshape(self.n_columns, -1)
 
     def times(self, b):
@@ -225,15 +226,11 @@ def _rotated_columns(factor):
     if n <= columns:
         # the root that the rows see: Z K Z' = U D U'
         spread = z if known is None else np.asarray(z @ known.matrix)
-        gram = _dense(spread @ z.T)
+        gram = as_array(spread @ z.T)
         values, vectors = positive_eigh(gram)
-        root = _dense(spread).T @ (vectors / np.sqrt(values))
+        root = as_array(spread).T @ (vectors / np.sqrt(values))
         return RelatedEffects(factor, root, values)
     root = np.eye(columns) if known is None else known.root
-    gram = _dense(z.T @ z)
+    gram = as_array(z.T @ z)
     values, vectors = positive_eigh(root.T @ gram @ root)
     return RelatedEffects(factor, root @ vectors, values)
-
-
-def _dense(matrix):
-    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.coupling import SparseCoupling
-from statsmodels_lmm.core.dense import solve_lower, transpose
+from statsmodels_lmm.core.dense import as_array, solve_lower, transpose
 from statsmodels_lmm.core.elimination import times_tail_factor
 from statsmodels_lmm.core.related_effects import RelatedEffects
 
@@ -14,11 +14,6 @@ def row_width(elimination):
     plan = elimination.products.plan
     related = [f.n_columns for f in plan.chain if isinstance(f, RelatedEffects)]
     return plan.n_tail + sum(related)
-
-
-def as_array(rows):
-    """Rows as an array, sparse or not."""
-    return rows.toarray() if sparse.issparse(rows) else rows
 
 
 def halves(elimination, factors):

@@ -6,7 +6,12 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.covariance import RelativeFactor, full_factor, pivoted_factor
+from statsmodels_lmm.core.covariance import (
+    RelativeFactor,
+    full_factor,
+    pivoted_factor,
+    split_step,
+)
 from statsmodels_lmm.core.structure_checks import check_structure
 from statsmodels_lmm.core.structured_block import StructuredBlock, StructuredPart
 from statsmodels_lmm.core.structures import Structure, structure_named
@@ -71,15 +76,13 @@ class StructuredFactor:
 
     def stepped(self, step):
         """The factor after a step of the free parameters."""
-        ends = np.cumsum([0] + [p.n_free for p in self.parts])
-        steps = [step[a:b] for a, b in zip(ends[:-1], ends[1:])]
-        return StructuredFactor(tuple(p.stepped(s) for p, s in zip(self.parts, steps)))
+        pairs = zip(self.parts, split_step(step, self.parts))
+        return StructuredFactor(tuple(p.stepped(s) for p, s in pairs))
 
     def moved(self, step):
         """The same, unstructured blocks without a new pivot."""
-        ends = np.cumsum([0] + [p.n_free for p in self.parts])
-        steps = [step[a:b] for a, b in zip(ends[:-1], ends[1:])]
-        return StructuredFactor(tuple(p.moved(s) for p, s in zip(self.parts, steps)))
+        pairs = zip(self.parts, split_step(step, self.parts))
+        return StructuredFactor(tuple(p.moved(s) for p, s in pairs))
 
     def snapped(self):
         """The factor without what is almost on a boundary, itself if nothing is."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.covariance import SINGULAR, lower_root
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.differences import gradient, hessian, is_inside
 
 
@@ -452,14 +453,15 @@ class RelativeFactorFunction(Structure):
 
     def factor(self, theta, k):
         """The value of the function as an array."""
-        return _dense(self.function(np.array(theta, dtype=float)))
+        value = as_array(self.function(np.array(theta, dtype=float)))
+        return value.astype(float, copy=False)
 
     def derivative(self, theta, k):
         """From the derivative of L, or by differences."""
         if self.slopes is None:
             return super().derivative(theta, k)
         root = self.factor(theta, k)
-        slopes = [_dense(d) for d in self.slopes(np.array(theta))]
+        slopes = [as_array(d) for d in self.slopes(np.array(theta))]
         if [s.shape for s in slopes] != [root.shape] * len(self.start):
             raise ValueError(
                 f"derivative gives matrices of shapes {[s.shape for s in slopes]}; it "
@@ -467,11 +469,6 @@ class RelativeFactorFunction(Structure):
             )
         changes = [s @ root.T for s in slopes]
         return np.array([c + c.T for c in changes])
-
-
-def _dense(matrix):
-    """An array from an array or a sparse matrix."""
-    return np.asarray(matrix.toarray() if hasattr(matrix, "toarray") else matrix, float)
 
 
 def structure_named(name, hom=None):

@@ -143,7 +143,7 @@ class RandomEffects:
             column = find_column(frame, name)
             values = pd.Series(plain_column(frame[column], name, {"group"}))
             missing |= values.isna().to_numpy()
-            positions.append(keys.uniques.get_indexer(_like(values, keys.uniques)))
+            positions.append(keys.uniques.get_indexer(_comparable(values)))
         known = pd.MultiIndex.from_arrays([k.codes for k in self.keys])
         at = known.get_indexer(pd.MultiIndex.from_arrays(positions))
         return np.where(missing, -2, at)
@@ -493,7 +493,7 @@ def _factorize(column):
     return codes.astype(np.int64), pd.Index(uniques)
 
 
-def _like(column, uniques):
+def _comparable(column):
     """A column of new data as an Index that compares with known values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.random_effects import MatrixTerm, as_terms
@@ -145,7 +146,6 @@ def term_rows(effects, term):
     if isinstance(known, RawEffects):
         return replace(known, matrix=columns), zeros
     if raw:
-        columns = columns.toarray() if hasattr(columns, "toarray") else columns
-        return known.at(zeros, columns), zeros
+        return known.at(zeros, as_array(columns)), zeros
     codes = effects.levels.get_indexer(pd.Index(term.groups))
     return known.at(codes, columns), codes

@@ -24,6 +24,7 @@ from statsmodels_lmm.inference.variance_parameters import (
     in_user_units,
     variance_parameters,
 )
+from statsmodels_lmm.validation import check_alpha
 
 STATISTICS = 10
 """Largest number of replicates of a piece of work that calls a statistic."""
@@ -110,8 +111,7 @@ class BootstrapResults:
         DataWarning
             If there are fewer replicates than the quantiles at the ends ask for.
         """
-        if not 0.0 < alpha < 1.0:
-            raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
+        check_alpha(alpha)
         if method not in (*METHODS, "all"):
             raise ValueError(
                 f"method must be one of {', '.join(METHODS)} or all, not {method!r}"

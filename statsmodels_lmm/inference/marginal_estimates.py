@@ -20,6 +20,7 @@ from statsmodels_lmm.inference.multiple_comparisons import (
     critical_values,
 )
 from statsmodels_lmm.latex import Summary
+from statsmodels_lmm.validation import check_alpha
 
 ADJUST = {
     "pairwise": "tukey",
@@ -192,7 +193,7 @@ class MarginalMeans:
         if adjust is None:
             adjust = ADJUST.get(method, "none") if named else "none"
         if adjust not in ADJUSTMENTS:
-            raise ValueError(f"adjust must be {listed(ADJUSTMENTS)}, not {adjust!r}")
+            raise ValueError(f"adjust must be {quoted(ADJUSTMENTS)}, not {adjust!r}")
         if adjust == "tukey" and not (named and method == "pairwise"):
             raise ValueError("adjust='tukey' is for all pairwise differences")
         own = [name for name in self.table if name not in by]
@@ -381,24 +382,7 @@ def column_names(given):
     return list(dict.fromkeys([given] if is_one else given))
 
 
-def check_alpha(alpha):
-    """
-    Refuse what is no error probability.
-
-    Parameters
-    ----------
-    alpha : float
-        One less the level of the intervals.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
-
-
-def listed(allowed):
+def quoted(allowed):
     """
     What is allowed, for a message.
 

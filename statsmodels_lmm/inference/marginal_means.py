@@ -10,16 +10,16 @@ from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.marginal_estimates import (
     COLUMNS,
     MarginalMeans,
-    check_alpha,
     column_names,
     level_text,
-    listed,
+    quoted,
 )
 from statsmodels_lmm.inference.reference_grid import (
     WEIGHTS,
     check_predictor,
     reference_grid,
 )
+from statsmodels_lmm.validation import check_alpha
 
 PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
 """A response that is a column as it is."""
@@ -133,7 +133,7 @@ def marginal_slopes(
 def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=False):
     results = getattr(results, "_results", results)
     if weights not in WEIGHTS:
-        raise ValueError(f"weights must be {listed(WEIGHTS)}, not {weights!r}")
+        raise ValueError(f"weights must be {quoted(WEIGHTS)}, not {weights!r}")
     check_alpha(alpha)
     grid = reference_grid(results, at, what if slope else None)
     groups = column_names(by)

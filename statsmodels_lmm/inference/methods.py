@@ -36,6 +36,7 @@ from statsmodels_lmm.inference.variance_parameters import (
     variance_covariance,
     variance_table,
 )
+from statsmodels_lmm.validation import check_alpha
 
 
 class MixedInference(LikelihoodModelResults):
@@ -226,8 +227,7 @@ class MixedInference(LikelihoodModelResults):
             return bootstrap(self, **options).conf_int(method, alpha)
         if options:
             raise TypeError(f"unknown argument {', '.join(sorted(options))}")
-        if not 0.0 < alpha < 1.0:
-            raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
+        check_alpha(alpha)
         ends = super(MixedInference, self._by(df_method)).conf_int(alpha)
         return ends.reshape(-1, 2)
 

@@ -10,10 +10,10 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.engine import halves
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
-from statsmodels_lmm.core.row_forms import as_array
 from statsmodels_lmm.validation import require_data
 
 

@@ -25,6 +25,7 @@ from statsmodels_lmm.core.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.variance_parameters import variance_labels
+from statsmodels_lmm.validation import check_alpha
 
 LARGE = 2000
 """Number of random effects from which each parameter is worth a process."""
@@ -117,8 +118,7 @@ class ProfileLikelihood:
         DataFrame
             Columns lower and upper, one row for each parameter.
         """
-        if not 0.0 < alpha < 1.0:
-            raise ValueError(f"alpha must be between 0 and 1, not {alpha!r}")
+        check_alpha(alpha)
         height = stats.norm.isf(alpha / 2.0)
         rows = [_interval(p, height, self.spacing) for p in self.parameters]
         index = pd.Index([p.label for p in self.parameters], name="parameter")
@@ -191,8 +191,7 @@ def profile(
     """
     if scale not in ("sd", "var"):
         raise ValueError(f"scale must be 'sd' or 'var', not {scale!r}")
-    if not 0.0 < alpha_max < 1.0:
-        raise ValueError(f"alpha_max must be between 0 and 1, not {alpha_max!r}")
+    check_alpha(alpha_max, "alpha_max")
     if not n_points >= 1:
         raise ValueError(f"n_points must be at least 1, not {n_points!r}")
     raw = getattr(result, "_results", result)

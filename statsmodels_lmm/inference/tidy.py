@@ -13,7 +13,7 @@ from statsmodels_lmm.inference.variance_parameters import (
     variance_labels,
     variance_table,
 )
-from statsmodels_lmm.validation import require_data
+from statsmodels_lmm.validation import check_alpha, require_data
 
 EFFECTS = ("fixed", "ran_pars", "ran_vals")
 COLUMNS = ["effect", "group", "level", "term", "estimate", "std_error"]
@@ -99,23 +99,25 @@ def tidy(
             raise ValueError(f"effects are {', '.join(EFFECTS)}, not {effect!r}")
     if scale not in ("sd", "var"):
         raise ValueError(f"scale must be 'sd' or 'var', not {scale!r}")
-    if not 0.0 < conf_level < 1.0:
-        raise ValueError(f"conf_level must be between 0 and 1, not {conf_level!r}")
+    check_alpha(conf_level, "conf_level")
     if isinstance(conf_method, str) and conf_method not in ("wald", "profile"):
         raise ValueError(
             "conf_method must be 'wald', 'profile' or what profile or bootstrap "
             f"returned, not {conf_method!r}"
         )
     alpha = 1.0 - conf_level
-    parts = {"fixed": _fixed(raw._by(df_method), alpha)}
+    parts = {}
+    if "fixed" in effects:
+        parts["fixed"] = _fixed(raw._by(df_method), alpha)
     if "ran_pars" in effects:
         parts["ran_pars"] = _random_parameters(raw, scale)
     if "ran_vals" in effects:
         parts["ran_vals"] = _modes(raw, alpha)
     if conf_int and not (isinstance(conf_method, str) and conf_method == "wald"):
         ends = _intervals(raw, effects, conf_method, alpha)
-        fixed = ends.reindex(raw.model.exog_names)
-        parts["fixed"][["conf_low", "conf_high"]] = fixed.to_numpy()
+        if "fixed" in effects:
+            fixed = ends.reindex(raw.model.exog_names)
+            parts["fixed"][["conf_low", "conf_high"]] = fixed.to_numpy()
         if "ran_pars" in effects:
             ends = _variance_intervals(raw, ends, scale)
             parts["ran_pars"][["conf_low", "conf_high"]] = ends

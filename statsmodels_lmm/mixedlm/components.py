@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import VCSpec
 
+from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.structures import Diagonal
 from statsmodels_lmm.exceptions import DataError, warn
 from statsmodels_lmm.random_effects import GroupTerm
@@ -112,8 +113,7 @@ def _component(name, spec, at, groups):
                 f"variance component {name} has {matrix.shape[0]} rows for group "
                 f"{label}, which has {len(rows)}"
             )
-        dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
-        out[rows, : matrix.shape[1]] = dense
+        out[rows, : matrix.shape[1]] = as_array(matrix)
     if width == 1:
         return out, (name,)
     longest = max(spec.colnames[at], key=len)

@@ -9,7 +9,7 @@ from statsmodels_lmm.relationship.pedigree import (
 )
 from statsmodels_lmm.relationship.phylogeny import (
     phylogenetic_covariance,
-    phylogenetic_precision,
+    phylogenetic_covariance_inverse,
 )
 from statsmodels_lmm.relationship.spatial import spatial_covariance
 
@@ -20,6 +20,6 @@ __all__ = [
     "numerator_relationship",
     "numerator_relationship_inverse",
     "phylogenetic_covariance",
-    "phylogenetic_precision",
+    "phylogenetic_covariance_inverse",
     "spatial_covariance",
 ]

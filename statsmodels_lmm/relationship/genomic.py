@@ -11,10 +11,10 @@ from statsmodels_lmm.relationship.labeled import (
     require_square,
 )
 
-METHODS = ("vanraden1", "vanraden2")
+KINDS = ("vanraden1", "vanraden2")
 
 
-def genomic_relationship(genotypes, frequencies=None, method="vanraden1"):
+def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=None):
     """
     Genomic relationships of individuals.
 
@@ -35,8 +35,10 @@ def genomic_relationship(genotypes, frequencies=None, method="vanraden1"):
     frequencies : Series or array_like, optional
         Frequencies p of the allele in the base population, shape (k,). A Series is
         matched by marker. Default is the frequencies of the sample.
-    method : {"vanraden1", "vanraden2"}, optional
+    kind : {"vanraden1", "vanraden2"}, optional
         The first or the second method of VanRaden.
+    labels : array_like, optional
+        Labels of the individuals. Default is the index of a DataFrame, or 0, 1, ...
 
     Returns
     -------
@@ -60,9 +62,9 @@ def genomic_relationship(genotypes, frequencies=None, method="vanraden1"):
     VanRaden, P. M. (2008). Efficient methods to compute genomic predictions.
     Journal of Dairy Science 91, 4414-4423.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
-    copies, labels = labeled_rows(genotypes, "the genotypes")
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    copies, labels = labeled_rows(genotypes, "the genotypes", labels)
     require_square(len(labels), "the genomic relationship matrix")
     names = getattr(genotypes, "columns", None)
     markers = pd.RangeIndex(copies.shape[1]) if names is None else pd.Index(names)
@@ -85,9 +87,7 @@ def genomic_relationship(genotypes, frequencies=None, method="vanraden1"):
     p, variances = p[used], variances[used]
     z = copies[:, used] - 2.0 * p
     z[np.isnan(z)] = 0.0
-    z /= np.sqrt(
-        variances.sum() if method == "vanraden1" else len(variances) * variances
-    )
+    z /= np.sqrt(variances.sum() if kind == "vanraden1" else len(variances) * variances)
     return pd.DataFrame(z @ z.T, labels, labels)
 
 

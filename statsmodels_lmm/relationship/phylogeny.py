@@ -41,7 +41,7 @@ def phylogenetic_covariance(newick, scale=False):
         If the tree cannot be read, a branch has no length or a tip appears twice; or
         with `scale` if a tip is at the root.
     MemoryError
-        If the matrix does not fit; `phylogenetic_precision` is sparse.
+        If the matrix does not fit; `phylogenetic_covariance_inverse` is sparse.
 
     References
     ----------
@@ -68,7 +68,7 @@ def phylogenetic_covariance(newick, scale=False):
     return pd.DataFrame(covariance, tips, tips)
 
 
-def phylogenetic_precision(newick, scale=False):
+def phylogenetic_covariance_inverse(newick, scale=False):
     """
     Inverse covariance matrix of the tips and inner nodes of a tree, sparse.
 

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.relationship import genomic_relationship
 
-METHODS = ["vanraden1", "vanraden2"]
+KINDS = ["vanraden1", "vanraden2"]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def genotypes():
     return pd.DataFrame(copies, [f"id{i}" for i in range(12)], markers)
 
 
-def by_loops(copies, p, method):
+def by_loops(copies, p, kind):
     """G one entry and one marker at a time; a missing value is the mean 2p."""
     n, k = copies.shape
     g = np.zeros((n, n))
@@ -30,52 +30,52 @@ def by_loops(copies, p, method):
             for j in range(k):
                 a, b = (0 if np.isnan(m) else m - 2 * p[j] for m in copies[[i, h], j])
                 own = 2 * p[j] * (1 - p[j]) * k
-                g[i, h] += a * b / (total if method == "vanraden1" else own)
+                g[i, h] += a * b / (total if kind == "vanraden1" else own)
     return g
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_against_loops(genotypes, method):
-    g = genomic_relationship(genotypes, method=method)
+@pytest.mark.parametrize("kind", KINDS)
+def test_against_loops(genotypes, kind):
+    g = genomic_relationship(genotypes, kind=kind)
     assert g.index.equals(genotypes.index)
     assert g.columns.equals(genotypes.index)
     copies = genotypes.to_numpy()
-    expected = by_loops(copies, copies.mean(axis=0) / 2, method)
+    expected = by_loops(copies, copies.mean(axis=0) / 2, kind)
     assert_allclose(g, expected, rtol=1e-12, atol=1e-14)
     assert_allclose(g.sum(), 0, atol=1e-12)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_missing_values_are_means(genotypes, method):
+@pytest.mark.parametrize("kind", KINDS)
+def test_missing_values_are_means(genotypes, kind):
     holes = genotypes.mask(np.random.default_rng(1).uniform(size=(12, 30)) < 0.2)
-    g = genomic_relationship(holes, method=method)
+    g = genomic_relationship(holes, kind=kind)
     filled = holes.fillna(holes.mean())
-    assert_allclose(g, genomic_relationship(filled, method=method), atol=1e-14)
-    expected = by_loops(holes.to_numpy(), holes.mean().to_numpy() / 2, method)
+    assert_allclose(g, genomic_relationship(filled, kind=kind), atol=1e-14)
+    expected = by_loops(holes.to_numpy(), holes.mean().to_numpy() / 2, kind)
     assert_allclose(g, expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_given_frequencies(genotypes, method):
+@pytest.mark.parametrize("kind", KINDS)
+def test_given_frequencies(genotypes, kind):
     p = np.linspace(0.2, 0.7, 30)
-    g = genomic_relationship(genotypes, p, method)
-    assert_allclose(g, by_loops(genotypes.to_numpy(), p, method), atol=1e-13)
+    g = genomic_relationship(genotypes, p, kind)
+    assert_allclose(g, by_loops(genotypes.to_numpy(), p, kind), atol=1e-13)
     named = pd.Series(p, genotypes.columns)[::-1]
-    assert_allclose(genomic_relationship(genotypes, named, method), g, atol=1e-14)
+    assert_allclose(genomic_relationship(genotypes, named, kind), g, atol=1e-14)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_invariances(genotypes, method):
-    g = genomic_relationship(genotypes, method=method)
-    other_allele = genomic_relationship(2 - genotypes, method=method)
+@pytest.mark.parametrize("kind", KINDS)
+def test_invariances(genotypes, kind):
+    g = genomic_relationship(genotypes, kind=kind)
+    other_allele = genomic_relationship(2 - genotypes, kind=kind)
     assert_allclose(other_allele, g, atol=1e-13)
     shuffled = genotypes.sample(frac=1, random_state=0).sample(
         frac=1, random_state=1, axis=1
     )
-    found = genomic_relationship(shuffled, method=method)
+    found = genomic_relationship(shuffled, kind=kind)
     assert_allclose(found.loc[g.index, g.index], g, atol=1e-13)
     doubled = pd.concat([genotypes, genotypes.add_suffix("b", axis=1)], axis=1)
-    assert_allclose(genomic_relationship(doubled, method=method), g, atol=1e-13)
+    assert_allclose(genomic_relationship(doubled, kind=kind), g, atol=1e-13)
 
 
 def test_expected_relationships_of_a_family():
@@ -86,20 +86,20 @@ def test_expected_relationships_of_a_family():
     gametes = [np.where(rng.uniform(size=20_000) < 0.5, *pair) for pair in parents]
     copies = np.array([*parents.sum(axis=1), sum(g.astype(int) for g in gametes)])
     expected = [[1, 0, 0.5], [0, 1, 0.5], [0.5, 0.5, 1]]
-    for method in METHODS:
-        g = genomic_relationship(copies, p, method)
+    for kind in KINDS:
+        g = genomic_relationship(copies, p, kind)
         assert_allclose(g, expected, atol=0.04)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_markers_without_variation_are_dropped(genotypes, method):
-    expected = genomic_relationship(genotypes, method=method)
+@pytest.mark.parametrize("kind", KINDS)
+def test_markers_without_variation_are_dropped(genotypes, kind):
+    expected = genomic_relationship(genotypes, kind=kind)
     more = genotypes.assign(same=2.0, none=0.0, unknown=np.nan)
     with pytest.warns(DataWarning, match="3 of 33 .*: 'same', 'none', 'unknown'"):
-        found = genomic_relationship(more, method=method)
+        found = genomic_relationship(more, kind=kind)
     assert_allclose(found, expected, atol=1e-14)
     with pytest.raises(DataError, match="no marker has two alleles"):
-        genomic_relationship(more[["same", "none"]], method=method)
+        genomic_relationship(more[["same", "none"]], kind=kind)
 
 
 def test_kinds_of_tables(genotypes):
@@ -127,7 +127,7 @@ def test_errors(genotypes):
     with pytest.raises(DataError, match="rows and columns"):
         genomic_relationship(genotypes[:0])
     with pytest.raises(ValueError, match="vanraden1, vanraden2"):
-        genomic_relationship(genotypes, method="yang")
+        genomic_relationship(genotypes, kind="yang")
     p = pd.Series(0.5, genotypes.columns)
     with pytest.raises(DataError, match="no frequency of marker 'snp0'"):
         genomic_relationship(genotypes, p[1:])

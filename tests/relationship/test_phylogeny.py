@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.relationship import (
     phylogenetic_covariance,
-    phylogenetic_precision,
+    phylogenetic_covariance_inverse,
 )
 from statsmodels_lmm.relationship.newick import read_newick
 
@@ -81,7 +81,7 @@ def test_tree_drawn_by_hand():
 
 
 def test_precision_of_the_small_tree():
-    precision = phylogenetic_precision(SMALL)
+    precision = phylogenetic_covariance_inverse(SMALL)
     assert precision.labels.tolist() == ["Node2", "A", "B", "C"]
     expected = [
         [1 / 0.5 + 1 + 1 / 2, -1, -1 / 2, 0],
@@ -105,7 +105,7 @@ def test_random_trees(seed):
     correlation = expected / np.outer(deviations, deviations)
     assert_allclose(phylogenetic_covariance(text, scale=True), correlation, rtol=1e-13)
     for scale, wanted in ((False, expected), (True, correlation)):
-        precision = phylogenetic_precision(text, scale=scale)
+        precision = phylogenetic_covariance_inverse(text, scale=scale)
         full = inverse_of(precision)
         assert_allclose(full.loc[tips, tips], wanted, rtol=1e-10, atol=1e-12)
         sign, logarithm = np.linalg.slogdet(precision.to_frame())
@@ -134,7 +134,7 @@ def test_ways_to_write_a_tree(text):
     assert covariance.index.tolist() == ["A", "B", "C"]
     assert_allclose(covariance, SMALL_COVARIANCE)
     tips = ["A", "B", "C"]
-    found = inverse_of(phylogenetic_precision(text)).loc[tips, tips]
+    found = inverse_of(phylogenetic_covariance_inverse(text)).loc[tips, tips]
     assert_allclose(found, SMALL_COVARIANCE, atol=1e-12)
 
 
@@ -150,7 +150,7 @@ def test_names():
 
 def test_inner_names_that_repeat_are_numbered():
     text = "((A:1,B:1)95:1,(C:1,D:1)95:1,(E:1,F:1)y:1);"
-    labels = phylogenetic_precision(text).labels.tolist()
+    labels = phylogenetic_covariance_inverse(text).labels.tolist()
     assert labels == ["Node2", "A", "B", "Node3", "C", "D", "y", "E", "F"]
 
 
@@ -159,10 +159,12 @@ def test_branches_of_length_zero():
     polytomy = "((A:1,B:1,C:1):1,D:1,E:1);"
     covariance = phylogenetic_covariance(polytomy)
     assert_allclose(phylogenetic_covariance(resolved), covariance)
-    precisions = [phylogenetic_precision(t).to_frame() for t in (resolved, polytomy)]
+    precisions = [
+        phylogenetic_covariance_inverse(t).to_frame() for t in (resolved, polytomy)
+    ]
     assert_allclose(*precisions)
     with pytest.raises(DataError, match="branch of 'B' has the length 0"):
-        phylogenetic_precision("((A:1,B:0):1,C:1);")
+        phylogenetic_covariance_inverse("((A:1,B:0):1,C:1);")
     assert_allclose(
         phylogenetic_covariance("((A:1,B:0):1,C:1);"), [[2, 1, 0], [1, 1, 0], [0, 0, 1]]
     )
@@ -189,7 +191,7 @@ def test_deep_tree():
     expected = np.minimum.outer(steps, steps) - 1.0
     expected[np.diag_indices(n)] = steps
     assert_allclose(covariance, expected)
-    precision = phylogenetic_precision(text)
+    precision = phylogenetic_covariance_inverse(text)
     assert precision.matrix.nnz <= 3 * 2 * n
     assert precision.log_determinant == 0.0
 
@@ -220,6 +222,6 @@ def test_deep_tree():
     ],
 )
 def test_errors_say_where(text, message):
-    for function in (phylogenetic_covariance, phylogenetic_precision):
+    for function in (phylogenetic_covariance, phylogenetic_covariance_inverse):
         with pytest.raises(DataError, match=message):
             function(text)
