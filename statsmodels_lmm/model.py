@@ -32,10 +32,9 @@ from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
+from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
 from statsmodels_lmm.known_levels import known_levels
-from statsmodels_lmm.mixedlm.components import group_term
-from statsmodels_lmm.mixedlm.terms import group_columns, random_terms
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
@@ -47,6 +46,7 @@ from statsmodels_lmm.validation import (
     require_data,
     warn_after_fit,
 )
+from statsmodels_lmm.variance_components import group_term
 
 NO_RESIDUAL = (
     "the residual variance is zero: fixed and random effects reproduce the response "
@@ -245,8 +245,8 @@ class CrossedMixedLM(LikelihoodModel):
             ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
         groups, re_formula, vc_formula : optional
             The random effects in the words of statsmodels' MixedLM instead of, or
-            in addition to, terms with a bar, see `mixedlm.terms.random_terms`. Several
-            columns of groups are crossed.
+            in addition to, terms with a bar, see
+            `formula.mixedlm_terms.random_terms`. Several columns of groups are crossed.
         eval_env : int or dict, optional
             How many stack frames above the caller names are looked up, or a
             mapping of names, or -1 for none.

@@ -228,7 +228,7 @@ class Layout:
 
 def layout_of_arrays(model, names, has_effects):
     """
-    The layout of a model from `components.group_term`.
+    The layout of a model from `variance_components.group_term`.
 
     Parameters
     ----------

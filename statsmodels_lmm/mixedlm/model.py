@@ -13,10 +13,10 @@ from statsmodels.tools.rng_qrng import check_random_state
 
 from statsmodels_lmm.core.covariance import lower_root
 from statsmodels_lmm.data_doors import to_frame
+from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
-from statsmodels_lmm.mixedlm.terms import group_columns, random_terms
 from statsmodels_lmm.model import CrossedMixedLM
 
 OPTIMIZER = ("gtol", "maxiter", "eps", "maxcor", "ftol", "tol", "disp", "maxls")
