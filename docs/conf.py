@@ -22,8 +22,8 @@ version = release = statsmodels_lmm.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
+    "mathml",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "gallery/GALLERY_HEADER.rst"]
@@ -37,6 +37,7 @@ numpydoc_show_inherited_class_members = False
 
 html_theme = "furo"
 html_title = f"statsmodels_lmm {release}"
+html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
@@ -50,6 +51,7 @@ if GALLERY.is_dir():
         "write_computation_times": False,
         "show_memory": False,
         "download_all_examples": False,
+        "capture_repr": (),  # what an example shows is printed
         "backreferences_dir": None,
     }
 

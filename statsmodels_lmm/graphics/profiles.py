@@ -84,8 +84,8 @@ def plot_profile_density(results, which=None, ax=None, **options):
     r"""
     Draw the densities that profiles imply, as lme4's densityplot of a profile.
 
-    With zeta the profile of a parameter :math:`\\psi` the density is
-    :math:`d \\Phi(\\zeta) / d \\psi`. What is left of the probability where the curve
+    With zeta the profile of a parameter :math:`\psi` the density is
+    :math:`d \Phi(\zeta) / d \psi`. What is left of the probability where the curve
     stops at the end of the range of the parameter is a point mass there; its line has
     no height of its own. The dashed line is the estimate.
 
