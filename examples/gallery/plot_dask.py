@@ -48,7 +48,7 @@ else:
     print("dask.distributed and joblib are not installed: nothing to show")
 
 # %%
-# What the workers found: the distribution of something of one's own.
+# What was found: the distribution of something of one's own.
 
 print(there.statistics.quantile([0.1, 0.5, 0.9]).round(1))
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")

@@ -146,7 +146,7 @@ def legend(figure, axes, outside, where="lower", title=None):
         marks |= {name: mark for mark, name in zip(*ax.get_legend_handles_labels())}
     if outside:
         columns = min(len(marks), max(int(figure.get_figwidth() / 1.9), 1))
-        figure.legend(
+        box = figure.legend(
             marks.values(),
             marks,
             loc=f"outside {where} center",
@@ -156,12 +156,69 @@ def legend(figure, axes, outside, where="lower", title=None):
             fontsize="small",
         )
     else:
-        axes[0].legend(marks.values(), marks, fontsize="small", loc="best")
+        box = axes[0].legend(marks.values(), marks, fontsize="small", loc="best")
+    for mark in box.legend_handles:
+        # of thousands of small marks one is hardly to be seen
+        if hasattr(mark, "set_sizes"):
+            mark.set(sizes=[22.0], alpha=1.0)
+        elif hasattr(mark, "get_marker"):
+            mark.set_linewidth(max(mark.get_linewidth(), 1.0))
+
+
+def plain(text):
+    """
+    A text as it is, without formulas in it.
+
+    Parameters
+    ----------
+    text : object
+        The text, in which matplotlib would read dollars as the ends of a formula.
+
+    Returns
+    -------
+    str
+    """
+    return str(text).replace("$", r"\$")
+
+
+def entry(text):
+    """
+    A text for the legend, where matplotlib leaves out what starts with "_".
+
+    Parameters
+    ----------
+    text : object
+        The text, of any length.
+
+    Returns
+    -------
+    str
+    """
+    text = plain(text)
+    return f" {text}" if text.startswith("_") else text
 
 
 def short(text, length=28):
     """
-    A name that fits into a picture, without its middle if it is long.
+    A name that fits into a picture, see `shortened` and `plain`.
+
+    Parameters
+    ----------
+    text : object
+        The name.
+    length : int, optional
+        Characters that are kept.
+
+    Returns
+    -------
+    str
+    """
+    return plain(shortened(text, length))
+
+
+def shortened(text, length=28):
+    """
+    A name without its middle if it is long, as it is otherwise.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def plot_residuals(results, kind="pearson", ax=None):
     _cloud(figure, ax, fitted, residuals)
     ax.axhline(0.0, color=GRAY, linewidth=0.8, linestyle="--")
     _smoother(ax, fitted, residuals)
-    finish(ax, f"fitted {results.model.endog_names}", label)
+    finish(ax, f"fitted {short(results.model.endog_names, LONG)}", label)
     return figure
 
 
@@ -110,7 +110,11 @@ def plot_scale_location(results, kind="pearson", ax=None):
     _cloud(figure, ax, fitted, sizes)
     _smoother(ax, fitted, sizes)
     ax.set_ylim(bottom=0.0)
-    finish(ax, f"fitted {results.model.endog_names}", f"square root of |{label}|")
+    finish(
+        ax,
+        f"fitted {short(results.model.endog_names, LONG)}",
+        f"square root of |{label}|",
+    )
     return figure
 
 
@@ -323,7 +327,7 @@ def _residuals(results, kind):
     if kind == "pearson":
         residuals = results.resid_pearson
     elif kind == "response":
-        residuals, label = results.resid, label + str(results.model.endog_names)
+        residuals, label = results.resid, label + short(results.model.endog_names, LONG)
     else:
         residuals = influence(results).resid_studentized.to_numpy()
     known = np.isfinite(residuals)

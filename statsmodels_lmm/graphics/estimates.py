@@ -11,11 +11,14 @@ from statsmodels_lmm.graphics.canvas import (
     GRAY,
     MANY_ROWS,
     canvas,
+    entry,
     error_probability,
     finish,
     panels,
     percent,
+    plain,
     short,
+    shortened,
 )
 from statsmodels_lmm.inference.marginal_estimates import column_names, level_text
 from statsmodels_lmm.inference.reference_grid import check_predictor, reference_grid
@@ -122,7 +125,7 @@ def plot_coefficients(
             marker,
             color=color,
             markersize=size,
-            label=name,
+            label=entry(name),
         )
     ax.set_ylim(len(labels) - 0.5, -0.5)
     _tick_labels(ax.yaxis, [short(label) for label in labels], room / 0.17)
@@ -246,10 +249,11 @@ def plot_effects(
         elif apart or i == 0:
             _draw_rows(panel, results, x, shown, places, 0.0, GRAY)
         part = table if by is None else table[table[by] == value]
-        label = None if by is None else f"{short(by, 16)} = {_text(value)}"
+        text = None if by is None else f"{shortened(by, 16)} = {_text(value)}"
+        label = text and entry(text)
         _draw_means(panel, part, x, places, dodge, style, label, by is not None)
         if apart:
-            panel.set_title(label, fontsize="small")
+            panel.set_title(plain(text), fontsize="small")
         if places is not None:
             _name_levels(panel, places)
     response = short(results.model.endog_names, 24)

@@ -14,10 +14,13 @@ from statsmodels_lmm.graphics.canvas import (
     BLUE,
     MANY_ROWS,
     ORANGE,
+    entry,
     finish,
     legend,
     panels,
+    plain,
     short,
+    shortened,
 )
 from statsmodels_lmm.graphics.levels import chosen_factors
 from statsmodels_lmm.inference.reference_grid import is_factor
@@ -125,7 +128,7 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
             label="data",
         )
         _draw_line(panel, line[0], line[2], "--", ORANGE, "population")
-        _draw_line(panel, line[0], line[1], "-", BLUE, short(factor.name))
+        _draw_line(panel, line[0], line[1], "-", BLUE, entry(shortened(factor.name)))
         _ticks(panel, across)
         finish(panel, title=short(factor.levels[level], 18))
     if ax is None:
@@ -162,7 +165,7 @@ def _shown_levels(results, i, levels, max_groups):
         raise ValueError(f"max_groups must be at least 1, not {max_groups!r}")
     seen = np.bincount(factor.grouped.codes, minlength=factor.n_levels) > 0
     if levels is not None:
-        levels = [levels] if isinstance(levels, str) else list(levels)
+        levels = [levels] if np.ndim(levels) == 0 else list(levels)
         at = factor.levels.get_indexer(pd.Index(levels, dtype=object))
         for level, known in zip(levels, (at >= 0) & seen[at]):
             if not known:
@@ -176,7 +179,7 @@ def _shown_levels(results, i, levels, max_groups):
         return order, None
     ranks = np.linspace(0, len(order) - 1, max_groups).round().astype(int)
     title = f"{max_groups} of {len(order):,} levels of {factor.name}, evenly by rank"
-    return order[ranks], title
+    return order[ranks], plain(title)
 
 
 def _across(results, factor, x):

@@ -270,7 +270,7 @@ def plot_random_effects_correlation(results, group=None, ax=None):
         covariance = results._covariances()[i][block, block]
         zero = [has_no_variance(results, i, j) for j in range(block.start, block.stop)]
         image = _heat_map(panel, correlation(covariance, zero), names)
-        finish(panel, title=factor.name)
+        finish(panel, title=short(factor.name))
         panel.spines[:].set_visible(False)
         figure.colorbar(image, ax=panel, label="Correlation", shrink=0.8)
     return figure

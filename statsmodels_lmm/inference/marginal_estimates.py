@@ -11,6 +11,7 @@ from statsmodels.iolib.summary import forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.contrast_sets import contrast_set
 from statsmodels_lmm.inference.degrees_of_freedom import FixedInference
 from statsmodels_lmm.inference.multiple_comparisons import (
@@ -181,6 +182,8 @@ class MarginalMeans:
         ------
         ValueError
             If an argument has an unknown value or shape.
+        DataError
+            If no group has two means.
         """
         alpha = self.alpha if alpha is None else alpha
         check_alpha(alpha)
@@ -200,6 +203,13 @@ class MarginalMeans:
         column = next(name for name in _contrast_columns() if name not in by)
         tables, rows, offsets = [], [], []
         groups = self._groups(by)
+        if named and max(map(len, groups)) < 2:
+            raise DataError(
+                "there is one estimate"
+                + (f" for each of {quoted(by)}" if by else "")
+                + " and nothing to compare it with; name what should be compared in "
+                "specs and not in by, or give it values by at="
+            )
         for group in groups:
             levels = self.table[own].iloc[group]
             names, coefficients = contrast_set(method, levels, reverse, reference)

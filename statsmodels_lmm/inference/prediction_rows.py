@@ -376,11 +376,18 @@ def effect_rows(results, effects, rows, take, new_levels):
     codes = effects.codes_of(rows.frame)
     if (codes == -1).any() and new_levels == "error":
         values = rows.frame[[find_column(rows.frame, c) for c in effects.columns]]
-        unseen = values[codes == -1].drop_duplicates().astype(str)
-        listed = ", ".join(unseen.agg(":".join, axis=1).head(5))
+        unseen = values[codes == -1].drop_duplicates()
+        texts = unseen.astype(str).agg(":".join, axis=1)
+        text = f"new levels of {effects.name}: {', '.join(texts.head(5))}"
+        if texts.isin(effects.levels.astype(str)).any():
+            kinds = {pd.Index(unseen[c]).inferred_type for c in unseen}
+            text += (
+                f" ({', '.join(sorted(kinds))}, where the model has "
+                f"{effects.levels.inferred_type} of this spelling)"
+            )
         raise DataError(
-            f"new levels of {effects.name}: {listed}; new_levels='population' "
-            "predicts them by the fixed effects, 'nan' gives NaN"
+            f"{text}; new_levels='population' predicts them by the fixed effects, "
+            "'nan' gives NaN"
         )
     return EffectRows(codes, columns, take, new_levels)
 

@@ -94,7 +94,7 @@ def tidy(
     """
     raw = getattr(results, "_results", results)
     effects = (effects,) if isinstance(effects, str) else tuple(effects)
-    for effect in effects:
+    for effect in effects or [effects]:
         if effect not in EFFECTS:
             raise ValueError(f"effects are {', '.join(EFFECTS)}, not {effect!r}")
     if scale not in ("sd", "var"):

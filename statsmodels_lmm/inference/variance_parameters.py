@@ -506,7 +506,7 @@ def _deviation(variance, scale):
 def _correlation(covariance, a, b):
     """A correlation, and its derivatives in the entries of the matrix."""
     v, w = covariance[..., a, a], covariance[..., b, b]
-    product = np.sqrt(v * w)
+    product = np.sqrt(v) * np.sqrt(w)
     product = np.where(product > 0.0, product, np.nan)
     value = np.clip(covariance[..., a, b] / product, -1.0, 1.0)
     slopes = {

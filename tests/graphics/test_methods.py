@@ -54,3 +54,38 @@ def test_matplotlib_that_is_missing(result, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"statsmodels-lmm\[plots\]"):
         result.plot_residuals()
+
+
+def texts(figure):
+    """All that is written in a figure, as it is drawn."""
+    figure.canvas.draw()
+    found = [t for t in figure.findobj(matplotlib.text.Text) if t.get_visible()]
+    return [t.get_text().replace(r"\$", "$") for t in found if t.get_text()]
+
+
+def test_dollars_and_underscores_are_drawn_as_they_are():
+    """Matplotlib takes dollars for formulas and hides entries that start with "_"."""
+    levels = {name: rf"${name}_{{$" for name in DATA["Subject"].unique()}
+    data = DATA.assign(
+        Subject=DATA["Subject"].astype(str).map(levels),
+        f=["$a_{$", "$5 or $6"] * 90,
+    )
+    names = {"Subject": "_$g_{$", "f": "_f", "Reaction": "$y_{$", "Days": "$x_{$"}
+    data = data.rename(columns=names)
+    formula = 'Q("$y_{$") ~ Q("$x_{$") * _f + (Q("$x_{$") | Q("_$g_{$"))'
+    result = crossedmixedlm(formula, data).fit()
+    drawn = {}
+    for name in graphics.__all__:
+        if name in ("plot_bootstrap", "plot_effects", "plot_influence"):
+            continue
+        drawn[name] = texts(getattr(result, name)())
+    drawn["plot_influence"] = texts(result.plot_influence("_$g_{$"))
+    drawn["plot_effects"] = texts(result.plot_effects("$x_{$", by="_f"))
+    levels = set(data["_$g_{$"])
+    for name in ("plot_groups", "plot_random_effects", "plot_influence"):
+        assert levels <= set(drawn[name]), name
+    for name in ("plot_groups", "plot_effects", "plot_residuals"):
+        assert any("$y_{$" in text for text in drawn[name]), name
+    assert {" _f = $a_{$", " _f = $5 or $6"} <= set(drawn["plot_effects"])
+    other = result.plot_coefficients(result, names=["_a", "$b_{$"])
+    assert {" _a", "$b_{$"} <= set(texts(other))

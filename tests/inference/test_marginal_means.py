@@ -698,7 +698,13 @@ def test_constant_alone():
 
 def test_nothing_to_compare():
     means = marginal_means(fit("y ~ f + x + (1 | g)"))
-    assert means.contrasts().frame.empty
+    with pytest.raises(DataError, match="one estimate and nothing to compare"):
+        means.contrasts()
+    by = marginal_slopes(fit("y ~ f * x + (1 | g)"), "x", by="f")
+    for method in ("pairwise", "reference", "consecutive", "effects", "poly"):
+        with pytest.raises(DataError, match=r"for each of 'f'.*in specs and not in by"):
+            by.contrasts(method)
+    assert len(by.contrasts(by=[]).frame) == 3
     test = means.joint_test().iloc[0]
     assert test["df"] == 0
     assert np.isnan(test["F"])

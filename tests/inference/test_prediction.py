@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.formula import options
 
-from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -619,3 +619,13 @@ def test_an_offset_remembers_the_data_of_the_fit(data):
     for own in (result, pickle.loads(pickle.dumps(result))):
         alone = own.predict(data.iloc[:3], random_effects=False)
         assert_allclose(alone, expected.iloc[:3])
+
+
+def test_new_levels_of_another_type_are_told_from_others():
+    data = datasets.sleepstudy.load_pandas().data
+    result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    new = pd.DataFrame({"Days": [1.0], "Subject": [308]})
+    with pytest.raises(DataError, match=r"308 \(integer, where the model has string "):
+        result.predict(new, random_effects=True)
+    with pytest.raises(DataError, match="new levels of Subject: 1; new_levels"):
+        result.predict(new.assign(Subject="1"), random_effects=True)
