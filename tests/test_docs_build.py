@@ -51,7 +51,7 @@ class Targets(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.links, self.names = [], set()
+        self.links, self.loads, self.names = [], [], set()
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -59,6 +59,8 @@ class Targets(HTMLParser):
         for name, value in attrs:
             if name in ("href", "src") and value:
                 self.links.append(value)
+                if tag != "a":
+                    self.loads.append(value)
             elif name == "id":
                 self.names.add(value)
 
@@ -83,6 +85,13 @@ def broken_links(folder):
 
 def test_every_link_and_picture_is_there(html):
     assert not list(broken_links(html))
+
+
+def test_a_page_is_read_without_a_network(html):
+    for page in html.rglob("*.html"):
+        loads = Targets(page.read_text()).loads
+        assert loads
+        assert not [x for x in loads if urlsplit(x).netloc], page.name
 
 
 def test_every_page_is_built_and_hides_what_is_hidden(html):
