@@ -320,7 +320,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
             For a term with a structure it is the smallest slope of the criterion
             away from the ends of the ranges of its parameters.
         """
-        duals = np.concatenate(self.optimum.dual_eigenvalues) + 0.0  # no -0.0
+        duals = np.concatenate(self.optimum.dual_eigenvalues)
         rows = []
         for (effects, names, rank, singular), dual in zip(self._block_ranks(), duals):
             rows.append(

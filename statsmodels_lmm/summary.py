@@ -249,7 +249,7 @@ def notes(results):
     state = "proved" if results.converged else "NOT proved"
     lines.append(
         f"Optimum {state} in {optimum.evaluations} evaluations: gradient "
-        f"{optimum.gradient_norm:.0e}, gain left {abs(optimum.promised):.0e}, "
+        f"{optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
         f"dual {lowest:.0e}."
     )
     return [part for line in lines for part in wrap(line, 79)]

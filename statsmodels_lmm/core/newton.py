@@ -260,7 +260,7 @@ def _certify(current, slope, search):
         current.factors, slope.duals, current.selected.level_sums
     ):
         smallest, unused = factor.certificates(dual, sums)
-        eigenvalues.append(np.array(smallest))
+        eigenvalues.append(np.array(smallest) + 0.0)  # no -0.0
         escape = min([escape, *unused])
     _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
     reached = max(1e-6, 10.0 * _rounding(current))
@@ -269,7 +269,7 @@ def _certify(current, slope, search):
         theta=np.concatenate(theta),
         evaluations=search.evaluations,
         gradient_norm=float(np.abs(slope.gradient).max(initial=0.0)),
-        promised=max(float(promised), 0.0),
+        promised=max(float(promised), 0.0) + 0.0,  # no -0.0
         duals=slope.duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,
