@@ -187,38 +187,19 @@ def entry(text):
 
     Parameters
     ----------
-    text : object
-        The text, of any length.
+    text : str
+        The text.
 
     Returns
     -------
     str
     """
-    text = plain(text)
     return f" {text}" if text.startswith("_") else text
 
 
 def short(text, length=28):
     """
-    A name that fits into a picture, see `shortened` and `plain`.
-
-    Parameters
-    ----------
-    text : object
-        The name.
-    length : int, optional
-        Characters that are kept.
-
-    Returns
-    -------
-    str
-    """
-    return plain(shortened(text, length))
-
-
-def shortened(text, length=28):
-    """
-    A name without its middle if it is long, as it is otherwise.
+    A name that fits into a picture, `plain` and without its middle if it is long.
 
     Parameters
     ----------
@@ -232,9 +213,9 @@ def shortened(text, length=28):
     str
     """
     text, half = str(text), (length - 1) // 2
-    if len(text) <= length:
-        return text
-    return f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+    if len(text) > length:
+        text = f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
+    return plain(text)
 
 
 def percent(level):

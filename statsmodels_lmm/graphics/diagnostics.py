@@ -73,7 +73,7 @@ def plot_residuals(results, kind="pearson", ax=None):
     _cloud(figure, ax, fitted, residuals)
     ax.axhline(0.0, color=GRAY, linewidth=0.8, linestyle="--")
     _smoother(ax, fitted, residuals)
-    finish(ax, f"fitted {short(results.model.endog_names, LONG)}", label)
+    finish(ax, f"fitted {_response(results)}", label)
     return figure
 
 
@@ -110,11 +110,7 @@ def plot_scale_location(results, kind="pearson", ax=None):
     _cloud(figure, ax, fitted, sizes)
     _smoother(ax, fitted, sizes)
     ax.set_ylim(bottom=0.0)
-    finish(
-        ax,
-        f"fitted {short(results.model.endog_names, LONG)}",
-        f"square root of |{label}|",
-    )
+    finish(ax, f"fitted {_response(results)}", f"square root of |{label}|")
     return figure
 
 
@@ -327,13 +323,18 @@ def _residuals(results, kind):
     if kind == "pearson":
         residuals = results.resid_pearson
     elif kind == "response":
-        residuals, label = results.resid, label + short(results.model.endog_names, LONG)
+        residuals, label = results.resid, label + _response(results)
     else:
         residuals = influence(results).resid_studentized.to_numpy()
     known = np.isfinite(residuals)
     if not known.any():
         raise DataError(f"no {label} is defined; try kind='response'")
     return results.fittedvalues[known], residuals[known], label
+
+
+def _response(results):
+    """The name of the response."""
+    return short(results.model.endog_names, LONG)
 
 
 def _positions(n):

@@ -18,9 +18,8 @@ from statsmodels_lmm.graphics.canvas import (
     percent,
     plain,
     short,
-    shortened,
 )
-from statsmodels_lmm.inference.marginal_estimates import column_names, level_text
+from statsmodels_lmm.inference.marginal_estimates import as_list, level_text
 from statsmodels_lmm.inference.reference_grid import check_predictor, reference_grid
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -91,7 +90,7 @@ def plot_coefficients(
     alpha = error_probability(level)
     if names is None:
         names = [f"model {i + 1}" for i in range(len(fits))]
-    names = column_names(names)
+    names = as_list(names)
     if len(names) != len(fits):
         raise ValueError(f"there are {len(names)} names for {len(fits)} results")
     tables = [_coefficients(fit, alpha, method, df_method, options) for fit in fits]
@@ -125,7 +124,7 @@ def plot_coefficients(
             marker,
             color=color,
             markersize=size,
-            label=entry(name),
+            label=entry(plain(name)),
         )
     ax.set_ylim(len(labels) - 0.5, -0.5)
     _tick_labels(ax.yaxis, [short(label) for label in labels], room / 0.17)
@@ -249,11 +248,11 @@ def plot_effects(
         elif apart or i == 0:
             _draw_rows(panel, results, x, shown, places, 0.0, GRAY)
         part = table if by is None else table[table[by] == value]
-        text = None if by is None else f"{shortened(by, 16)} = {_text(value)}"
+        text = None if by is None else f"{short(by, 16)} = {plain(_text(value))}"
         label = text and entry(text)
         _draw_means(panel, part, x, places, dodge, style, label, by is not None)
         if apart:
-            panel.set_title(plain(text), fontsize="small")
+            panel.set_title(text, fontsize="small")
         if places is not None:
             _name_levels(panel, places)
     response = short(results.model.endog_names, 24)
@@ -283,7 +282,7 @@ def _shown(frame, others):
     for name, values in others.items():
         kind = frame[name].dtype
         if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
-            shown &= frame[name].isin(column_names(values)).to_numpy()
+            shown &= frame[name].isin(as_list(values)).to_numpy()
     return shown
 
 

@@ -20,9 +20,9 @@ from statsmodels_lmm.graphics.canvas import (
     panels,
     plain,
     short,
-    shortened,
 )
 from statsmodels_lmm.graphics.levels import chosen_factors
+from statsmodels_lmm.inference.marginal_estimates import as_list
 from statsmodels_lmm.inference.reference_grid import is_factor
 from statsmodels_lmm.inference.terms import has_formula
 from statsmodels_lmm.validation import require_data
@@ -75,7 +75,7 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
         groups; then the first such factor; then the number of the row in its group.
     group : str, optional
         The grouping factor. Default is the first.
-    levels : list, optional
+    levels : label or list, optional
         Levels to show, in this order. Default is all, sorted by the mode of their
         first effect, the smallest first.
     max_groups : int, optional
@@ -128,7 +128,7 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
             label="data",
         )
         _draw_line(panel, line[0], line[2], "--", ORANGE, "population")
-        _draw_line(panel, line[0], line[1], "-", BLUE, entry(shortened(factor.name)))
+        _draw_line(panel, line[0], line[1], "-", BLUE, entry(short(factor.name)))
         _ticks(panel, across)
         finish(panel, title=short(factor.levels[level], 18))
     if ax is None:
@@ -165,7 +165,7 @@ def _shown_levels(results, i, levels, max_groups):
         raise ValueError(f"max_groups must be at least 1, not {max_groups!r}")
     seen = np.bincount(factor.grouped.codes, minlength=factor.n_levels) > 0
     if levels is not None:
-        levels = [levels] if np.ndim(levels) == 0 else list(levels)
+        levels = as_list(levels)
         at = factor.levels.get_indexer(pd.Index(levels, dtype=object))
         for level, known in zip(levels, (at >= 0) & seen[at]):
             if not known:

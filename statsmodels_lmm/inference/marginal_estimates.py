@@ -187,7 +187,7 @@ class MarginalMeans:
         """
         alpha = self.alpha if alpha is None else alpha
         check_alpha(alpha)
-        by = list(self.by) if by is None else column_names(by)
+        by = list(self.by) if by is None else as_list(by)
         for name in by:
             if name not in self.table:
                 known = ", ".join(map(str, self.table.columns))
@@ -373,14 +373,14 @@ def level_text(value):
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def column_names(given):
+def as_list(given):
     """
-    Names of columns as a list.
+    One label or several, as a list without repetitions.
 
     Parameters
     ----------
     given : hashable, iterable or None
-        One name or several.
+        A label, such as the name of a column, or several.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.marginal_estimates import (
     COLUMNS,
     MarginalMeans,
-    column_names,
+    as_list,
     level_text,
     quoted,
 )
@@ -136,8 +136,8 @@ def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=Fal
         raise ValueError(f"weights must be {quoted(WEIGHTS)}, not {weights!r}")
     check_alpha(alpha)
     grid = reference_grid(results, at, what if slope else None)
-    groups = column_names(by)
-    names = [name for name in column_names(specs) if name not in groups]
+    groups = as_list(by)
+    names = [name for name in as_list(specs) if name not in groups]
     for name in [*names, *groups]:
         check_predictor(name, grid.levels)
         if name in COLUMNS:

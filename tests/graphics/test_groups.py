@@ -265,6 +265,12 @@ def test_an_even_selection_of_many_groups(sleep):
 def test_levels_that_are_chosen(sleep):
     assert list(shown(plot_groups(sleep, levels=["337", "308"]))) == ["337", "308"]
     assert list(shown(plot_groups(sleep, levels="335"))) == ["335"]
+    assert list(shown(plot_groups(sleep, levels=iter(["337", "308"])))) == [
+        "337",
+        "308",
+    ]
+    with pytest.raises(ValueError, match="no rows of a level 335"):
+        plot_groups(sleep, levels=335)
 
 
 def test_levels_without_rows_have_no_panel(data):
