@@ -12,6 +12,7 @@ from patsy import PatsyError
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
+from statsmodels.iolib.summary2 import _simple_tables as simple_tables
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.transforms import default_scope
@@ -23,6 +24,7 @@ __all__ = [
     "current_engine",
     "design_matrices",
     "formula_engine",
+    "simple_tables",
     "term_columns",
 ]
 

@@ -20,7 +20,7 @@ from statsmodels_lmm.inference.multiple_comparisons import (
     adjusted_pvalues,
     critical_values,
 )
-from statsmodels_lmm.latex import Summary
+from statsmodels_lmm.markup import Summary
 from statsmodels_lmm.validation import check_alpha
 
 ADJUST = {
