@@ -221,7 +221,7 @@ def plot_effects(
         spread = column.mean() + column.std() * np.array([-1.0, 0.0, 1.0])
         at[name] = grid if name == x else spread
     means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method)
-    table = means.frame
+    table, names = means.frame, means.names
     if not means.estimable.any():
         raise DataError(f"the data do not determine the means along {x!r}")
     places = None if x in lines else pd.Index(table[x].unique())
@@ -250,7 +250,9 @@ def plot_effects(
         part = table if by is None else table[table[by] == value]
         text = None if by is None else f"{short(by, 16)} = {plain(_text(value))}"
         label = text and entry(text)
-        _draw_means(panel, part, x, places, dodge, style, label, by is not None)
+        at = part[x].to_numpy() if places is None else places.get_indexer(part[x])
+        numbers = part[[names[n] for n in ("mean", "ci_lower", "ci_upper")]].to_numpy()
+        _draw_means(panel, at + dodge, numbers, places, style, label, by is not None)
         if apart:
             panel.set_title(text, fontsize="small")
         if places is not None:
@@ -299,17 +301,15 @@ def _draw_rows(panel, results, x, rows, places, dodge, color):
     panel.plot(at, response, ".", color=color, alpha=0.3, markersize=4.0, zorder=1)
 
 
-def _draw_means(panel, table, x, places, dodge, style, label, joined):
+def _draw_means(panel, at, numbers, places, style, label, joined):
     """A line with a band, or points with intervals."""
-    color, mean = COLORS[style], table["mean"].to_numpy()
-    lower, upper = table["ci_lower"].to_numpy(), table["ci_upper"].to_numpy()
+    color, (mean, lower, upper) = COLORS[style], numbers.T
     if places is None:
-        at = table[x].to_numpy(float)
         panel.plot(at, mean, color=color, linestyle=LINES[style], label=label)
         panel.fill_between(at, lower, upper, color=color, alpha=0.15, linewidth=0.0)
         return
     panel.errorbar(
-        places.get_indexer(table[x]) + dodge,
+        at,
         mean,
         yerr=[mean - lower, upper - mean],
         color=color,

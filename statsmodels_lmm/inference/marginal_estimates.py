@@ -31,12 +31,6 @@ ADJUST = {
 }
 """How a set of contrasts is adjusted unless told otherwise; others are not."""
 
-COLUMNS = {
-    *("contrast", "mean", "slope", "estimate", "std err", "df", "statistic", "pvalue"),
-    *("ci_lower", "ci_upper"),
-}
-"""Columns of the tables, which no factor can be called."""
-
 ESTIMABLE = 1e-6
 """Share of a combination of columns that must be left for it to be another one."""
 
@@ -96,6 +90,13 @@ class MarginalMeans:
         seen = np.isfinite(self.rows).all(axis=1)
         return seen & ~self._outside(self.rows).any(axis=1)
 
+    @property
+    def names(self):
+        """What the columns of numbers are called in `frame`, a dict."""
+        tests = ("statistic", "pvalue") if self.kind == "estimate" else ()
+        own = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
+        return _free(own, self.table.columns)
+
     @cached_property
     def frame(self):
         """
@@ -108,7 +109,8 @@ class MarginalMeans:
             "slope" or "estimate"; "std err" and "df", infinite for a normal
             distribution; for contrasts "statistic", t or z of the hypothesis that it
             is 0, and "pvalue"; "ci_lower" and "ci_upper". NaN for what cannot be
-            estimated.
+            estimated. A factor keeps its name: beside one that is called "mean" the
+            means are in the column ``"mean_"``, and so for the others; see `names`.
         """
         rows, known = self._rows(), self.estimable
         params = np.nan_to_num(self.inference.params)
@@ -129,7 +131,8 @@ class MarginalMeans:
             columns |= {"statistic": statistics, "pvalue": pvalues}
         columns["ci_lower"] = estimates - critical * errors
         columns["ci_upper"] = estimates + critical * errors
-        return pd.concat([self.table, pd.DataFrame(columns)], axis=1)
+        numbers = pd.DataFrame(columns).rename(columns=self.names)
+        return pd.concat([self.table, numbers], axis=1)
 
     def contrasts(
         self,
@@ -169,7 +172,8 @@ class MarginalMeans:
         by : str or list of str, optional
             Columns that form the groups. Default is that of the means. After
             contrasts, ``by="contrast"`` compares the same contrast between groups;
-            the new ones are then called "contrast1".
+            the new ones are then called "contrast1", as they are in groups of a
+            factor that is called "contrast".
         alpha : float, optional
             One less the level of the intervals. Default is that of the means.
 
@@ -243,7 +247,7 @@ class MarginalMeans:
         DataFrame
             A row for each group: its levels, "df" and "df_denom", which is infinite
             for a chi-squared test of df times F; "F" and "PR(>F)". What cannot be
-            estimated is left out.
+            estimated is left out. Columns are named as in `frame`.
         """
         found, groups = [], self._groups(self.by)
         lost = np.isnan(self.inference.params)
@@ -259,7 +263,8 @@ class MarginalMeans:
                 rows, offset = combine @ rows, combine @ offset
             test = self.inference.f_test(np.where(lost, 0.0, rows), -offset)
             found.append((test.df_num, test.df_denom, test.statistic, test.pvalue))
-        tests = pd.DataFrame(found, columns=["df", "df_denom", "F", "PR(>F)"])
+        names = _free(("df", "df_denom", "F", "PR(>F)"), self.by)
+        tests = pd.DataFrame(found, columns=list(names.values()))
         first = [group[0] for group in groups]
         levels = self.table[list(self.by)].iloc[first].reset_index(drop=True)
         return pd.concat([levels, tests], axis=1)
@@ -275,17 +280,19 @@ class MarginalMeans:
         frame = self.frame
         normal = self.inference.method == "asymptotic"
         letter = "z" if normal else "t"
+        names = self.names
         formats = {
-            self.kind: (self.kind, lambda v: forg(v, 4)),
-            "std err": ("std err", lambda v: forg(v, 3)),
-            "df": ("df", lambda v: f"{v:.1f}"),
+            self.kind: (names[self.kind], lambda v: forg(v, 4)),
+            "std err": (names["std err"], lambda v: forg(v, 3)),
+            "df": (names["df"], lambda v: f"{v:.1f}"),
             "statistic": (letter, lambda v: f"{v:.3f}"),
             "pvalue": (f"P>|{letter}|", lambda v: f"{v:.3f}"),
             "ci_lower": (f"[{self.alpha / 2:g}", lambda v: forg(v, 3)),
             "ci_upper": (f"{1 - self.alpha / 2:g}]", lambda v: forg(v, 3)),
         }
+        formats = {name: formats[own] for own, name in names.items()}
         if normal:
-            frame = frame.drop(columns="df")
+            frame = frame.drop(columns=names["df"])
         header, cells = [], []
         for name in frame.columns:
             title, form = formats.get(name, (str(name), level_text))
@@ -340,6 +347,16 @@ class MarginalMeans:
             return [np.arange(len(self.table))]
         numbers = self.table.groupby(list(by), sort=False, observed=True).ngroup()
         return [np.flatnonzero(numbers == i) for i in range(numbers.max() + 1)]
+
+
+def _free(names, taken):
+    """Names, with an underscore after those that factors have."""
+    found = {}
+    for name in names:
+        found[name] = name
+        while found[name] in taken:
+            found[name] += "_"
+    return found
 
 
 def _contrast_columns():

@@ -5,10 +5,8 @@ import re
 import numpy as np
 
 from statsmodels_lmm.core.standardize import RANK_TOLERANCE
-from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.marginal_estimates import (
-    COLUMNS,
     MarginalMeans,
     as_list,
     level_text,
@@ -140,8 +138,6 @@ def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=Fal
     names = [name for name in as_list(specs) if name not in groups]
     for name in [*names, *groups]:
         check_predictor(name, grid.levels)
-        if name in COLUMNS:
-            raise DataError(f"the table has a column '{name}' of its own; rename yours")
     table, rows, offset = grid.averaged([*names, *groups], weights)
     others = {n: v for n, v in grid.levels.items() if n not in [*names, *groups]}
     response = results.model.endog_names

@@ -339,6 +339,19 @@ def test_a_covariate_by_a_factor():
         assert_allclose(data[0].get_xydata(), own)
 
 
+@pytest.mark.parametrize("name", ["mean", "ci_lower", "ci_upper", "df"])
+def test_predictors_called_as_a_column_of_the_means(name):
+    """The picture is that of the same predictors under other names."""
+    for of, arguments in (("f", (name, "x")), ("x", (name, "f")), ("f", ("x", name))):
+        formula, data = "y ~ x * f + (1 | g)", sample().rename(columns={of: name})
+        own = tuple(of if a == name else a for a in arguments)
+        renamed = crossedmixedlm(formula.replace(of, name), data).fit()
+        (expected,) = plot_effects(fit(formula), own[0], own[1]).axes
+        (found,) = plot_effects(renamed, *arguments).axes
+        for a, b in zip(expected.lines, found.lines, strict=True):
+            assert_allclose(b.get_xydata(), a.get_xydata(), rtol=1e-7, atol=1e-9)
+
+
 def test_values_that_were_chosen():
     result = fit(FULL)
     at = {"x": [-1.0, 0.0, 0.5], "f": ["b", "c"]}

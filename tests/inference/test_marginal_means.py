@@ -593,6 +593,67 @@ def test_defaults_follow_the_results():
     )
 
 
+# factors that are called as the columns of the tables ---------------------------
+
+OWN = ("mean", "slope", "estimate", "contrast", "std err", "df", "statistic")
+OWN += ("pvalue", "ci_lower", "ci_upper", "F", "PR(>F)", "df_", "df_denom")
+
+
+def renamed(factor, by):
+    """Fits with the factors f and k under other names, and under their own."""
+    data = sample()
+    formula = "y ~ `{0}` * `{1}` + x + (1 | g)"
+    names = {"f": factor, "k": by}
+    other = fit(formula.format(factor, by), data.rename(columns=names))
+    return fit(formula.format("f", "k"), data), other
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_factors_called_as_a_column_of_the_table(name):
+    plain, other = renamed(name, "k")
+    by_plain, by_other = renamed("f", name)
+    means = marginal_means(plain, "f"), marginal_means(other, name)
+    pairs = [
+        means,
+        (marginal_means(plain, "f", by="k"), marginal_means(other, name, by="k")),
+        (marginal_means(plain, "f", by="k"), marginal_means(by_other, "f", by=name)),
+        (marginal_slopes(plain, "x", "f"), marginal_slopes(other, "x", name)),
+        (means[0].contrasts(), means[1].contrasts()),
+    ]
+    within = [
+        marginal_means(by_plain, "f", by="k").contrasts(),
+        marginal_means(by_other, "f", by=name).contrasts(),
+    ]
+    pairs += [within, [m.contrasts("poly") for m in pairs[2]]]
+    for expected, found in pairs:
+        frame = found.frame
+        assert frame.columns.is_unique
+        assert list(frame.columns[: found.table.shape[1]]) == list(found.table)
+        for own, column in found.names.items():
+            assert column == own + "_" * (own == name and name in found.table)
+            assert_array_equal(frame[column], expected.frame[own])
+        assert_array_equal(
+            found.joint_test().iloc[:, -4:], expected.joint_test().iloc[:, -4:]
+        )
+        assert found.joint_test().columns.is_unique
+        rows = str(expected).count("\n")
+        assert str(found).count("\n") == rows
+    column = "contrast1" if name == "contrast" else "contrast"
+    assert list(within[1].table) == [column, name]
+    assert list(within[1].table[column]) == list(within[0].table["contrast"])
+
+
+def test_a_slope_in_a_column_called_slope():
+    data = sample().rename(columns={"x": "slope"})
+    found = marginal_slopes(fit("y ~ f * slope + (1 | g)", data), "slope", "f")
+    expected = marginal_slopes(fit("y ~ f * x + (1 | g)"), "x", "f")
+    assert_array_equal(found.frame["slope"], expected.frame["slope"])
+    along = marginal_means(
+        fit("y ~ f * slope + (1 | g)", data), "slope", at={"slope": [0, 1]}
+    )
+    assert list(along.frame["slope"]) == [0, 1]
+
+
 # printing, storing, refusing -----------------------------------------------------
 
 
@@ -677,9 +738,6 @@ def test_refusals():
         marginal_means(ml, "f", df_method="kenward-roger")
     with pytest.raises(DataError, match="no fixed effects"):
         marginal_means(fit("y ~ 0 + (1 | g)"))
-    named = sample().rename(columns={"f": "df"})
-    with pytest.raises(DataError, match="a column 'df' of its own; rename"):
-        marginal_means(fit("y ~ df + (1 | g)", named), "df")
     d = sample()
     arrays = CrossedMixedLM(d["y"], np.ones((N, 1)), random={"g": d["g"]}).fit()
     with pytest.raises(DataError, match="a model from arrays"):
