@@ -15,6 +15,7 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.iolib.summary2 import _simple_tables as simple_tables
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 
 __all__ = [
@@ -86,6 +87,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         action = "ignore"
     index = frame.index
     frame = frame.reset_index(drop=True)
+    scope = {name: checked(value) for name, value in scope.items()}
     try:
         output = manager.get_matrices(
             formula,

@@ -10,9 +10,10 @@ import patsy.builtins
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
 from statsmodels_lmm.formula.design import LevelKeys, RandomEffects, offset_formula
 from statsmodels_lmm.formula.frame import columns_in
-from statsmodels_lmm.formula.gate import ATTRIBUTES, FUNCTIONS, check_formula
+from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.saved_design import (
     plain_design,
@@ -20,6 +21,7 @@ from statsmodels_lmm.formula.saved_design import (
     plain_numbers,
     restored_design,
 )
+from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inference.terms import has_formula
 from statsmodels_lmm.light_results import LightData, LightModel, LightResults
@@ -135,7 +137,7 @@ def _plain_formula(model):
     known = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
     known |= default_scope("patsy")
     for name, value in data.scope.items():
-        if name in CALLED and value is not known.get(name):
+        if name in CALLED and checked(value) is not known.get(name):
             raise DataError(
                 f"'{name}' in the formula is a name of yours and cannot be saved"
             )

@@ -3,40 +3,33 @@
 import ast
 import unicodedata
 from dataclasses import dataclass
-from math import comb, prod
+from math import comb, isnan, nan, prod
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.allow_list import (
+    ATTRIBUTES,
+    CODINGS,
+    FUNCTIONS,
+    KEYWORDS,
+    MAX_BASIS,
+    OPERATORS,
+    SEVERAL,
+)
 from statsmodels_lmm.formula.parser import parse, tokenize
+from statsmodels_lmm.formula.splines import MAX_DEGREE
+from statsmodels_lmm.formula.widths import (
+    ARGUMENTS,
+    basis_arguments,
+    expression_width,
+)
 
 MAX_LENGTH = 2_000
 MAX_DEPTH = 20
 MAX_TERMS = 500
 MAX_TOKENS = 150
 MAX_POWER = 20
-MAX_BASIS = 50
-
-CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
-BASES = {"bs", "cc", "cr", "poly"}
-FUNCTIONS = {
-    *("C", "I", "Q", "abs", "center", "exp", "log", "log10", "log1p", "log2"),
-    *("offset", "scale", "sqrt", "standardize", "te", *BASES, *CODINGS),
-}
-"""Functions that may be called by their bare names."""
-
-ATTRIBUTES = {
-    "np": {
-        *("abs", "arctan", "cbrt", "ceil", "clip", "cos", "exp", "expm1", "floor"),
-        *("log", "log10", "log1p", "log2", "maximum", "minimum", "round", "sign"),
-        *("sin", "sqrt", "square", "tan", "tanh", "where"),
-    },
-    "contr": {"custom", "diff", "helmert", "poly", "SAS", "sum", "treatment"},
-}
-"""Functions that may be called as ``np.log``."""
-
-OPERATORS = (
-    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd),
-    *(ast.UAdd, ast.USub, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
-)
+MAX_COLUMNS = 1_000
+LARGEST = 1e150
 
 
 def check_formula(formula, columns, structures=()):
@@ -66,15 +59,17 @@ def check_formula(formula, columns, structures=()):
     -----
     Allowed are columns, numbers, arithmetic, comparisons, the functions in `FUNCTIONS`
     and `ATTRIBUTES`, codings of factors, and strings that are names or levels. A
-    formula has at most 2,000 characters and expands to at most 500 terms; parentheses
-    are at most 20 deep, an expression has at most 150 tokens, powers are at most 20 and
-    never of constants, and a spline or polynomial has at most 50 columns. Nothing is
-    evaluated.
+    formula has at most 2,000 characters and expands to at most 500 terms and, a factor
+    counted as one, 1,000 columns; parentheses are at most 20 deep, an expression has at
+    most 150 tokens, and powers are at most 20 and never of constants. A spline or
+    polynomial has at most 50 columns, a B-spline at most degree 5, both as literal
+    numbers, and at most 50 finite knots. Nothing is evaluated.
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
-    (an interaction of factors with many levels is large), and does not vouch for the
-    data or for the libraries that evaluate the formula. Names mean what they mean where
-    the formula is evaluated, so fit it with ``eval_env=-1``, without names of yours.
+    (it knows no levels; an interaction of factors that does not fit into memory is
+    refused when the model is made), and does not vouch for the data or for the
+    libraries that evaluate the formula. Names mean what they mean where the formula is
+    evaluated, so fit it with ``eval_env=-1``, without names of yours.
 
     Examples
     --------
@@ -92,8 +87,7 @@ def check_formula(formula, columns, structures=()):
         tokens = tokenize(formula)
         _check_tokens(tokens, formula)
         gate = _Gate(formula, list(columns))
-        if gate.terms(tokens) > MAX_TERMS:
-            raise FormulaError(f"more than {MAX_TERMS} terms", formula)
+        gate.size(tokens)
     parse(formula, structures)
     return list(dict.fromkeys(gate.used))
 
@@ -155,6 +149,18 @@ def _inside(tokens):
     return tokens[1:-1] if tokens[-1].text == ")" else None
 
 
+def _number(node):
+    """The value of a literal number with or without a sign, NaN for others."""
+    sign = 1.0
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
+        node = node.operand
+    value: object = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return nan
+    return sign * value if abs(value) <= LARGEST else nan
+
+
 @dataclass
 class _Gate:
     """The walk through one formula; `used` collects its columns."""
@@ -165,17 +171,31 @@ class _Gate:
     def __post_init__(self):
         self.used = []
 
-    def terms(self, tokens):
-        """An upper bound of the number of terms; every piece of Python is checked."""
+    def size(self, tokens):
+        """Bounds of the numbers of terms and columns; every piece is checked."""
         if not tokens:
-            return 0
+            return 0, 0
+        found = self.unchecked_size(tokens)
+        for count, largest, what in zip(
+            found,
+            (MAX_TERMS, MAX_COLUMNS),
+            ("terms", "columns, a factor counted as one"),
+        ):
+            if count > largest:
+                place = tokens[0].start, tokens[-1].stop
+                raise FormulaError(f"more than {largest} {what}", self.text, place)
+        return found
+
+    def unchecked_size(self, tokens):
+        """Bounds that may be above the limits."""
         pieces = _split(tokens, ("~", "+", "-", "|", "||"))
         if len(pieces) > 1:
-            return sum(map(self.terms, pieces))
+            return tuple(map(sum, zip(*map(self.size, pieces))))
         for operators, joined in ((("*", "/"), 1), ((":",), 0)):
             pieces = _split(tokens, operators)
             if len(pieces) > 1:
-                return prod(self.terms(p) + joined for p in pieces)
+                sizes = [self.size(piece) for piece in pieces]
+                return tuple(prod(n + joined for n in each) for each in zip(*sizes))
         pieces = _split(tokens, ("**",))
         if len(pieces) > 1:
             return self.power(pieces)
@@ -183,15 +203,14 @@ class _Gate:
         if inner is None and tokens[0].kind == "name":
             inner = _inside(tokens[1:])
             if inner is not None and len(_split(inner, ("|", "||"))) > 1:
-                return self.terms(_split(inner, (",",))[0])
+                return self.size(_split(inner, (",",))[0])
             inner = None
         if inner is not None:
-            return self.terms(inner)
-        self.python(tokens)
-        return 1
+            return self.size(inner)
+        return 1, self.python(tokens)
 
     def power(self, pieces):
-        """Terms of ``(a + b)**k``."""
+        """Terms and columns of ``(a + b)**k``."""
         base, *exponents = pieces
         words = [t.text for piece in exponents for t in piece]
         if not base:
@@ -203,11 +222,15 @@ class _Gate:
                 self.text,
                 (place[0].start, place[-1].stop),
             )
-        n = self.terms(base)
-        return sum(comb(n, i) for i in range(1, int(words[0]) + 1))
+        n, p = self.size(base)
+        degrees = range(1, int(words[0]) + 1)
+        terms = sum(comb(n, i) for i in degrees)
+        # products of i of n widths with the sum p have the largest sum if all are p / n
+        columns = sum(-(-comb(n, i) * p**i // n**i) for i in degrees if n)
+        return terms, columns
 
     def python(self, tokens):
-        """Check one piece of Python."""
+        """Check one piece of Python and bound the number of its columns."""
         span = tokens[0].start, tokens[-1].stop
         if len(tokens) > MAX_TOKENS:
             raise FormulaError("too long an expression", self.text, span)
@@ -222,6 +245,7 @@ class _Gate:
         except (SyntaxError, ValueError, MemoryError, RecursionError):
             raise FormulaError("this is not an expression", self.text, span) from None
         self.value(tree.body)
+        return expression_width(tree.body)
 
     def refuse(self, message, node):
         """Raise an error with carets under the token where a node starts."""
@@ -234,8 +258,7 @@ class _Gate:
         if isinstance(node, ast.Name):
             self.column(node.id, node)
         elif isinstance(node, ast.Constant):
-            if not isinstance(node.value, int | float | None):
-                self.refuse("a string is a name in Q() or a level of a factor", node)
+            self.constant(node)
         elif isinstance(node, ast.Attribute):
             self.refuse("only functions of np may follow a dot", node)
         elif isinstance(node, ast.Call):
@@ -256,6 +279,13 @@ class _Gate:
                 self.value(part)
         else:
             self.refuse("not allowed in a formula from others", node)
+
+    def constant(self, node):
+        """Check a number, a truth value or None."""
+        if not isinstance(node.value, int | float | None):
+            self.refuse("a string is a name in Q() or a level of a factor", node)
+        if not isinstance(node.value, bool | None) and isnan(_number(node)):
+            self.refuse("too large a number", node)
 
     def column(self, name, node):
         """Note a column, or refuse a name that is none."""
@@ -289,19 +319,19 @@ class _Gate:
         name = self.function(node.func)
         if name == "Q":
             return self.quoted(node)
-        for argument in node.args:
-            self.argument(argument, name)
+        if len(node.args) > SEVERAL.get(name, 1):
+            self.refuse(f"{name}() takes fewer arguments", node)
         for keyword in node.keywords:
             if keyword.arg is None:
                 self.refuse("'**' cannot stand before arguments", node)
+            if keyword.arg not in KEYWORDS.get(name, ()):
+                self.refuse(f"{name}() takes no argument '{keyword.arg}' here", node)
+        if name in ARGUMENTS:
+            return self.basis(node)
+        for argument in node.args:
+            self.argument(argument, name)
+        for keyword in node.keywords:
             self.argument(keyword.value, name, keyword.arg)
-            if keyword.arg in ("df", "degree"):
-                self.basis(keyword.value)
-        if name in BASES:
-            for argument in node.args[1:]:
-                self.basis(argument)
-        if name == "te" and len(node.args) > 2:
-            self.refuse("te() takes two bases", node)
         return None
 
     def function(self, node):
@@ -335,11 +365,50 @@ class _Gate:
             self.value(node)
 
     def basis(self, node):
-        """Refuse a basis of too many columns."""
-        if not isinstance(node, ast.Constant) or not (
-            isinstance(node.value, int) and 0 <= node.value <= MAX_BASIS
-        ):
-            self.refuse(f"a whole number up to {MAX_BASIS} is expected", node)
+        """Check the call of a spline or polynomial, whose size is in its arguments."""
+        for argument in node.args[:1]:
+            self.value(argument)
+        given = basis_arguments(node)
+        bounds = []
+        for name, argument in given.items():
+            if name in ("df", "degree"):
+                is_spline = name == "degree" and node.func.id == "bs"
+                self.count(argument, MAX_DEGREE if is_spline else MAX_BASIS)
+            elif name in ("knots", "lower_bound", "upper_bound"):
+                bounds.append((name, self.numbers(argument, name == "knots")))
+            elif name == "constraints":
+                self.argument(argument, "te", name)
+            elif not isinstance(argument, ast.Constant) or not isinstance(
+                argument.value, bool
+            ):
+                self.refuse(f"'{name}' is True or False", argument)
+        inside = dict(bounds)
+        lower, upper = inside.get("lower_bound"), inside.get("upper_bound")
+        knots = [*(lower or []), *sorted(inside.get("knots") or []), *(upper or [])]
+        if knots != sorted(knots):
+            self.refuse("knots lie between lower_bound and upper_bound", node)
+
+    def count(self, node, largest):
+        """Refuse what is no literal whole number up to a limit, or None."""
+        value: object = node.value if isinstance(node, ast.Constant) else ""
+        if value is None:
+            return
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        if not is_whole or not 0 <= _number(node) <= largest:
+            self.refuse(f"a whole number up to {largest} is expected", node)
+
+    def numbers(self, node, several):
+        """The values of a literal list of numbers, or of one number."""
+        if isinstance(node, ast.Constant) and node.value is None:
+            return []
+        items = [node]
+        if several:
+            items = node.elts if isinstance(node, ast.List | ast.Tuple) else [None]
+        found = [_number(item) for item in items]
+        if len(found) > MAX_BASIS or any(map(isnan, found)):
+            what = f"a list of up to {MAX_BASIS} numbers" if several else "a number"
+            self.refuse(f"{what} is expected", node)
+        return found
 
     def quoted(self, node):
         """Check ``Q("my column")``."""

@@ -3,6 +3,8 @@
 import numpy as np
 import patsy
 
+from statsmodels_lmm.formula.splines import CHECKED
+
 
 class Poly:
     """
@@ -68,4 +70,4 @@ def default_scope(engine):
     dict
     """
     extra = {"poly": patsy.stateful_transform(Poly)} if engine == "patsy" else {}
-    return {**FUNCTIONS, **extra, "np": np, "pi": np.pi}
+    return {**FUNCTIONS, **extra, "bs": CHECKED[engine], "np": np, "pi": np.pi}

@@ -29,6 +29,13 @@ HONEST = {
     "y ~ np.where(x > 0, x, 0) + (1 | g)": "y x g",
     "y ~ bs(x, df=4, degree=3) + cr(z, 5) + (1 | g)": "y x z g",
     "y ~ bs(x, knots=[1.5, -2]) + (1 | g)": "y x g",
+    "y ~ bs(x, 5, None, 2) + cc(z, df=4) + (1 | g)": "y x z g",
+    "y ~ bs(x, knots=(1,), lower_bound=-3, upper_bound=4) + (1 | g)": "y x g",
+    "y ~ bs(x, df=50, degree=5, include_intercept=True) + (1 | g)": "y x g",
+    "y ~ te(cr(x, df=9), te(cr(z, df=9), cc(a, df=9))) + (1 | g)": "y x z a g",
+    "y ~ bs(x, df=9) * bs(z, df=9) + (1 | g)": "y x z g",
+    "y ~ np.round(x, 2) + np.clip(z, 0, 1) + (1 | g)": "y x z g",
+    "y ~ scale(x, ddof=1) + poly(z, 2, raw=False) + (1 | g)": "y x z g",
     "y ~ te(cr(x, df=4), cr(z, df=4)) + (1 | g)": "y x z g",
     "y ~ cr(x, df=4, constraints='center') + (1 | g)": "y x g",
     "y ~ poly(x, 2) + scale(z) + center(a) + (1 | g)": "y x z a g",
@@ -114,6 +121,33 @@ ATTACKS = {
     "y ~ poly(x, 99999999) + (1 | g)": "99999999",
     "y ~ bs(x, df=99999999) + (1 | g)": "99999999",
     "y ~ bs(x, df=9 * 9) + (1 | g)": "9",
+    "y ~ bs(x, df=50, degree=49) + (1 | g)": "49",
+    "y ~ bs(x, df=50, degree=6) + (1 | g)": "6",
+    "y ~ bs(x, df=50, degree=-1) + (1 | g)": "-",
+    "y ~ bs(x, df=50, degree=True) + (1 | g)": "True",
+    "y ~ bs(x, df=50, degree=x) + (1 | g)": "x",
+    "y ~ bs(x, 50, None, 49) + (1 | g)": "49",
+    "y ~ bs(x, 50, [0], 3 + 3) + (1 | g)": "3",
+    "y ~ te(bs(x, df=9, degree=9), z) + (1 | g)": "9",
+    "y ~ x + (bs(x, df=9, degree=9) | g)": "9",
+    "y ~ cr(x, 51) + (1 | g)": "51",
+    "y ~ cc(x, df=51) + (1 | g)": "51",
+    "y ~ bs(x, knots=x) + (1 | g)": "x",
+    "y ~ bs(x, knots=[1, x]) + (1 | g)": "[",
+    "y ~ bs(x, knots=[1e999]) + (1 | g)": "[",
+    "y ~ cr(x, knots=['a']) + (1 | g)": "[",
+    "y ~ cr(x, knots=[0" + ", 0" * 50 + "]) + (1 | g)": "[",
+    "y ~ bs(x, df=4, lower_bound=z) + (1 | g)": "z",
+    "y ~ bs(x, df=4, upper_bound=1e999) + (1 | g)": "1e999",
+    "y ~ bs(x, knots=[2], lower_bound=3) + (1 | g)": "bs",
+    "y ~ bs(x, df=4, lower_bound=3, upper_bound=2) + (1 | g)": "bs",
+    "y ~ bs(x, df=4, include_intercept=z) + (1 | g)": "z",
+    "y ~ bs(x, df=4, extrapolation='extend') + (1 | g)": "bs",
+    "y ~ np.log(x, z) + (1 | g)": "np.log",
+    "y ~ np.log(x, out=z) + (1 | g)": "np.log",
+    "y ~ np.clip(x, 0, 1, z) + (1 | g)": "np.clip",
+    "y ~ center(x, _state=z) + (1 | g)": "center",
+    "y ~ I(x * 1e999) + (1 | g)": "1e999",
     "y ~ C(f, levels=[open('f')]) + (1 | g)": "[",
     "y ~ C(f, open) + (1 | h) + (1 | nope)": "nope",
     "y ~ unknown + (1 | g)": "unknown",
@@ -167,7 +201,28 @@ def test_nothing_runs(tmp_path):
     assert file.exists()
 
 
+WIDE = [
+    "te(bs(x,df=50),te(bs(x,df=50),te(bs(x,df=50),bs(x,df=50))))",
+    "te(bs(x, df=50), bs(z, df=21))",
+    "te(te(x, te(cr(x, 40), z)), scale(cc(z, df=40)))",
+    "bs(x, df=50):bs(z, df=50)",
+    "bs(x, df=50) * bs(z, df=50)",
+    "(bs(x, df=50) + z) * (bs(a, df=40) + b)",
+    "(bs(x, df=50) + bs(z, df=50))**2",
+    "poly(poly(x, 50), 50)",
+    "x + (0 + bs(x, df=50):bs(z, df=50) | h)",
+    "x + diag(0 + cr(x, 40):cr(z, 40) | h)",
+]
+
+
+@pytest.mark.parametrize("terms", WIDE)
+def test_columns_are_counted_before_anything_is_built(terms):
+    with pytest.raises(FormulaError, match="more than 1000 columns, a factor counted"):
+        check_formula(f"y ~ {terms} + (1 | g)", COLUMNS)
+
+
 BOMBS = {
+    "nested powers": "y ~ (((x + z + a + b)**20)**20)**20 + (1 | g)",
     "long": "y ~ x" + " + x" * 1000 + " + (1 | g)",
     "deep": "y ~ " + "(" * 500 + "x" + ")" * 500 + " + (1 | g)",
     "deep call": "y ~ " + "log(" * 100 + "x" + ")" * 100 + " + (1 | g)",

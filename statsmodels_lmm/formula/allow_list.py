@@ -1,0 +1,47 @@
+"""What a formula from a stranger may call, and with which arguments."""
+
+import ast
+
+from statsmodels_lmm.formula.widths import ARGUMENTS
+
+MAX_BASIS = 50
+"""Columns of one spline or polynomial, bases in one tensor product, and knots."""
+
+CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
+FUNCTIONS = {
+    *("C", "I", "Q", "abs", "center", "exp", "log", "log10", "log1p", "log2"),
+    *("offset", "scale", "sqrt", "standardize", "te", *ARGUMENTS, *CODINGS),
+}
+"""Functions that may be called by their bare names."""
+
+ATTRIBUTES = {
+    "np": {
+        *("abs", "arctan", "cbrt", "ceil", "clip", "cos", "exp", "expm1", "floor"),
+        *("log", "log10", "log1p", "log2", "maximum", "minimum", "round", "sign"),
+        *("sin", "sqrt", "square", "tan", "tanh", "where"),
+    },
+    "contr": {"custom", "diff", "helmert", "poly", "SAS", "sum", "treatment"},
+}
+"""Functions that may be called as ``np.log``."""
+
+SEVERAL = {"C": 3, "clip": 3, "where": 3, "maximum": 2, "minimum": 2, "round": 2}
+SEVERAL |= {"te": MAX_BASIS, **{name: 1 + len(a) for name, a in ARGUMENTS.items()}}
+"""Functions of more than one argument; one more would be where results are put."""
+
+KEYWORDS = {
+    "C": {"contrast", "contrasts", "levels"},
+    "Treatment": {"base", "reference"},
+    "Poly": {"scores"},
+    "Sum": {"omit"},
+    "scale": {"center", "ddof", "rescale", "scale"},
+    "standardize": {"center", "ddof", "rescale"},
+    "te": {"constraints"},
+    "round": {"decimals"},
+    **{name: set(arguments) for name, arguments in ARGUMENTS.items()},
+}
+"""Arguments that may be given by name."""
+
+OPERATORS = (
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd),
+    *(ast.UAdd, ast.USub, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+)

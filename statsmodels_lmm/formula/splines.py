@@ -1,0 +1,110 @@
+"""B-splines of both formula engines, of degrees and knots that can be evaluated."""
+
+import numpy as np
+import patsy
+from formulaic.transforms import basis_spline
+from formulaic.utils.stateful_transforms import stateful_transform
+from patsy.splines import BS as PatsyBS
+
+MAX_DEGREE = 5
+"""SciPy evaluates B-splines in arrays of fixed length, and does not look."""
+
+
+def check_spline(degree=3, knots=None, lower_bound=None, upper_bound=None):
+    """
+    Refuse a B-spline of a high degree or with knots that are no numbers.
+
+    Parameters
+    ----------
+    degree : int, optional
+        Degree of the polynomials, 0 to `MAX_DEGREE`.
+    knots : array_like, optional
+        Inner knots.
+    lower_bound, upper_bound : float, optional
+        Boundary knots.
+
+    Raises
+    ------
+    ValueError
+    """
+    is_whole = isinstance(degree, int | np.integer) and not isinstance(degree, bool)
+    if not is_whole or not 0 <= degree <= MAX_DEGREE:
+        raise ValueError(
+            f"the degree of bs() is a whole number from 0 to {MAX_DEGREE}, not "
+            f"{degree!r}"
+        )
+    for what, given in (
+        ("knots", knots),
+        ("lower_bound", lower_bound),
+        ("upper_bound", upper_bound),
+    ):
+        if given is not None and not np.isfinite(np.asarray(given, dtype=float)).all():
+            raise ValueError(f"{what} of bs() must be finite")
+
+
+class BS(PatsyBS):
+    """The ``bs`` of patsy with its degree and knots checked."""
+
+    def memorize_chunk(
+        self,
+        x,
+        df=None,
+        knots=None,
+        degree=3,
+        include_intercept=False,
+        lower_bound=None,
+        upper_bound=None,
+    ):
+        """Collect some rows."""
+        check_spline(degree, knots, lower_bound, upper_bound)
+        bounds = lower_bound, upper_bound
+        super().memorize_chunk(x, df, knots, degree, include_intercept, *bounds)
+
+
+@stateful_transform
+def _formulaic_bs(
+    x,
+    df=None,
+    knots=None,
+    degree=3,
+    include_intercept=False,
+    lower_bound=None,
+    upper_bound=None,
+    extrapolation="raise",
+    _state=None,
+):
+    """The ``bs`` of formulaic with its degree and knots checked."""
+    check_spline(degree, knots, lower_bound, upper_bound)
+    return basis_spline(
+        x,
+        df=df,
+        knots=knots if knots is None else np.sort(knots),
+        degree=degree,
+        include_intercept=include_intercept,
+        lower_bound=lower_bound,
+        upper_bound=upper_bound,
+        extrapolation=extrapolation,
+        _state=_state,
+    )
+
+
+CHECKED = {"patsy": patsy.stateful_transform(BS), "formulaic": _formulaic_bs}
+"""What ``bs`` means in a formula, by engine."""
+
+
+def checked(value):
+    """
+    A name of the caller, the checked ``bs`` if it is that of an engine.
+
+    Parameters
+    ----------
+    value : object
+        What a name in a formula means to the caller.
+
+    Returns
+    -------
+    object
+    """
+    if value is patsy.bs:
+        return CHECKED["patsy"]
+    return CHECKED["formulaic"] if value is basis_spline else value

@@ -1,0 +1,137 @@
+"""How many columns a piece of formula makes, from its text alone."""
+
+import ast
+from math import prod
+
+from patsy import ModelDesc, PatsyError
+
+from statsmodels_lmm.core.memory import available_bytes
+from statsmodels_lmm.exceptions import DataError
+
+ARGUMENTS = {
+    "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound"),
+    "cr": ("df", "knots", "lower_bound", "upper_bound", "constraints"),
+    "cc": ("df", "knots", "lower_bound", "upper_bound", "constraints"),
+    "poly": ("degree", "raw"),
+}
+"""What follows the variable in a call of a basis."""
+
+
+def basis_arguments(node):
+    """
+    The arguments of a basis besides its variable, by their names.
+
+    Parameters
+    ----------
+    node : Call
+        A call of one of `ARGUMENTS`.
+
+    Returns
+    -------
+    dict
+        Nodes; positional ones beyond the signature are left out.
+    """
+    names = ARGUMENTS[node.func.id]
+    given = dict(zip(names, node.args[1:]))
+    return given | {k.arg: k.value for k in node.keywords}
+
+
+def expression_width(node):
+    """
+    A bound of the number of columns of an expression of numeric columns.
+
+    Parameters
+    ----------
+    node : AST
+        An expression of Python.
+
+    Returns
+    -------
+    int
+        Names and what is no literal number of columns count as 1.
+    """
+    parts = [
+        expression_width(part)
+        for part in ast.iter_child_nodes(node)
+        if isinstance(part, ast.expr) and not isinstance(part, ast.Constant)
+    ]
+    if not _is_call(node):
+        return max([1, *parts])
+    name, arguments = node.func.id, parts[1:]
+    if name == "te":
+        return prod(arguments)
+    own = _basis_width(node) if name in ARGUMENTS else 1
+    return own * max([1, *arguments])
+
+
+def _is_call(node):
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+def _basis_width(node):
+    given = basis_arguments(node)
+    count = _whole(given.get("degree" if node.func.id == "poly" else "df"))
+    knots = given.get("knots")
+    if count is None and isinstance(knots, ast.List | ast.Tuple):
+        degree = _whole(given.get("degree", ast.Constant(3)))
+        is_bs = node.func.id == "bs"
+        count = len(knots.elts) + ((degree or 0) + 1 if is_bs else 2)
+    return max(1, count or 1)
+
+
+def _whole(node):
+    """The value of a literal whole number, else None."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    return None
+
+
+def require_columns(text, frame):
+    """
+    Refuse a formula whose design would not fit into memory, before it is built.
+
+    Parameters
+    ----------
+    text : str
+        Right-hand side of a formula.
+    frame : DataFrame
+        The data, with the levels that they have.
+
+    Raises
+    ------
+    DataError
+        Names the term with the most columns.
+    """
+    try:
+        terms = ModelDesc.from_formula(text).rhs_termlist
+        widths = {
+            term.name(): prod(_factor_width(f.code, frame) for f in term.factors)
+            for term in terms
+        }
+    except (PatsyError, SyntaxError, AttributeError):
+        return  # the formula engine knows what is wrong with it
+    p = sum(widths.values())
+    needed, available = 8 * p * (2 * len(frame) + p), available_bytes()
+    if available is not None and needed > available:
+        widest = max(widths, key=widths.__getitem__)
+        raise DataError(
+            f"'{widest}' makes about {widths[widest]:,} columns; the design needs "
+            f"{needed / 2**30:,.0f} GiB, and {available / 2**30:,.0f} GiB are free. A "
+            "factor of many levels belongs behind the bar of a random-effects term"
+        )
+
+
+def _factor_width(code, frame):
+    """A lower bound of the number of columns of one factor."""
+    node = ast.parse(code, mode="eval").body
+    is_coded = _is_call(node) and node.func.id == "C" and bool(node.args)
+    column = node.args[0] if is_coded else node
+    if _is_call(column) and column.func.id == "Q" and len(column.args) == 1:
+        name = getattr(column.args[0], "value", None)
+    else:
+        name = getattr(column, "id", None)
+    if name not in frame.columns:
+        return 1 if is_coded else expression_width(node)
+    if not is_coded and frame[name].dtype.kind in "biuf":
+        return 1
+    return max(1, frame[name].nunique() - 1)
