@@ -3,28 +3,24 @@
 import json
 from importlib.metadata import version
 
-import numpy as np
 import pandas as pd
 import patsy.builtins
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
-from statsmodels_lmm.formula.design import LevelKeys, RandomEffects, offset_formula
 from statsmodels_lmm.formula.frame import columns_in
 from statsmodels_lmm.formula.gate import check_formula
-from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.saved_design import (
     plain_design,
     plain_levels,
     plain_numbers,
-    restored_design,
 )
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inference.terms import has_formula
-from statsmodels_lmm.light_results import LightData, LightModel, LightResults
+from statsmodels_lmm.restoring import restored
+from statsmodels_lmm.saved_values import whole
 
 FORMAT = "statsmodels_lmm"
 VERSION = 1
@@ -176,7 +172,8 @@ def from_json(text):
     ----------
     text : str
         JSON. Nothing in it is evaluated but its formula, when predictions are made,
-        which must pass `check_formula`; see there what that is worth.
+        which must pass `check_formula`; see there what that is worth. Numbers, names
+        and levels are checked: what is damaged is refused, not repaired.
 
     Returns
     -------
@@ -190,147 +187,26 @@ def from_json(text):
         If this is no saved fit, or one of a newer version.
     """
     try:
-        saved = json.loads(text)
+        saved = json.loads(text, parse_constant=_no_number)
         if saved["format"] != FORMAT:
             raise KeyError("format")
-        if saved["version"] > VERSION:
+        if whole(saved["version"], "version", 1) > VERSION:
             raise DataError(
                 f"the fit was saved in version {saved['version']} of the format, by "
                 f"{_written(saved)}; this package reads up to {VERSION}: upgrade it"
             )
-        return _restored(saved)
+        return restored(saved)
     except (FormulaError, DataError):
         raise
-    except (AttributeError, IndexError, KeyError, RecursionError) as error:
+    except (KeyError, RecursionError) as error:
         raise DataError(f"this is no saved fit, or a damaged one: {error!r}") from error
-    except (TypeError, ValueError) as error:
+    except Exception as error:  # whatever a damaged text makes the libraries raise
         raise DataError(f"this is no saved fit, or a damaged one: {error}") from error
+
+
+def _no_number(name):
+    raise ValueError(f"{name} is no number")
 
 
 def _written(saved):
     return ", ".join(f"{name} {v}" for name, v in saved["packages"].items())
-
-
-def _restored(saved):
-    parsed, data, structures = None, LightData(pd.DataFrame()), saved["structures"]
-    if saved["formula"] is not None:
-        check_formula(saved["formula"], saved["columns"], structures)
-        parsed = parse(saved["formula"], structures)
-        data = LightData(
-            _restored_frame(saved["types"]),
-            restored_design(saved["design"], parsed.fixed),
-            {
-                text: restored_design(saved["column_designs"][text], text)
-                for text in (
-                    *(t.effects for t in parsed.random if t.effects != "1"),
-                    *map(offset_formula, parsed.offsets),
-                )
-            },
-        )
-    names = [str(name) for name in saved["exog_names"]]
-    random, modes, covariances = [], [], []
-    for plain, terms in zip(saved["random"], _terms(parsed, saved["random"])):
-        random.append(_restored_effects(plain, terms))
-        shape = random[-1].n_levels, len(plain["effects"])
-        modes.append(_array(plain["modes"], shape))
-        covariances.append(_array(plain["mode_covariances"], (*shape, shape[1])))
-    model = LightModel(
-        saved["formula"], names, tuple(random), data, tuple(structures), None, parsed
-    )
-    theta, size = saved["theta"], (len(names),)
-    return LightResults(
-        model=model,
-        params=pd.Series(_array(saved["params"], size), names),
-        scale=float(saved["scale"]),
-        llf=float(saved["llf"]),
-        nobs=float(saved["nobs"]),
-        df_resid=float(saved["df_resid"]),
-        method=str(saved["method"]),
-        converged=bool(saved["converged"]),
-        theta=pd.Series(_array(theta["theta"], (-1,)), theta["name"], name="theta"),
-        versions=dict(saved["packages"]),
-        _covariance=_array(saved["cov_params"], size * 2),
-        _components=_restored_components(saved["variance_components"]),
-        _modes=modes,
-        _mode_covariances=covariances,
-        _text=str(saved["summary"]),
-    )
-
-
-def _array(plain, shape):
-    """An array of floats of a shape, None as NaN."""
-    array = np.array(plain, dtype=float)
-    if array.size and -1 not in shape and array.shape != shape:
-        raise ValueError(f"an array has shape {array.shape} instead of {shape}")
-    return array.reshape(shape)
-
-
-def _restored_components(plain):
-    table = pd.DataFrame(plain)
-    return table.astype({"variance": float, "sd": float})
-
-
-def _terms(parsed, random):
-    """The terms of each factor, none for a model from arrays."""
-    if parsed is None:
-        return [()] * len(random)
-    if len(parsed.by_factor) != len(random):
-        raise ValueError("the formula has other grouping factors")
-    return parsed.by_factor
-
-
-def _restored_effects(plain, terms):
-    levels, k = _restored_index(plain["levels"]), len(plain["effects"])
-    none = np.zeros(0, dtype=np.int64)
-    grouped: GroupedEffects | RawEffects
-    grouped = GroupedEffects(none, len(levels), np.zeros((0, k)), (k,))
-    if plain["is_matrix"]:
-        grouped = RawEffects(np.zeros((0, len(levels))))
-    return RandomEffects(
-        name=str(plain["name"]),
-        levels=levels,
-        effect_names=tuple(plain["effects"]),
-        grouped=grouped,
-        columns=terms[0].grouping if terms else (),
-        terms=tuple(zip(terms, plain["sizes"])),
-        keys=tuple(
-            LevelKeys(_restored_index(key["uniques"]), np.array(key["codes"], int))
-            for key in plain["keys"]
-        ),
-    )
-
-
-def _restored_index(plain):
-    values = [tuple(v) if isinstance(v, list) else v for v in plain["values"]]
-    return pd.Index(values, dtype=_dtype(plain["dtype"]), tupleize_cols=False)
-
-
-def _restored_frame(types):
-    """Columns with the types and levels of the fit; the rows mean nothing."""
-    levels = {
-        name: _restored_index(plain["levels"])
-        for name, plain in types
-        if "levels" in plain
-    }
-    n_rows = max([1, *map(len, levels.values())])
-    columns = {}
-    for name, plain in types:
-        if name not in levels:
-            columns[name] = np.zeros(n_rows, _dtype(plain["dtype"]))
-            continue
-        columns[name] = np.resize(levels[name].to_numpy(object), n_rows)
-        if plain["dtype"] == "category":
-            columns[name] = pd.Categorical(
-                columns[name], levels[name], ordered=plain["ordered"]
-            )
-    return pd.DataFrame(columns)
-
-
-def _dtype(name):
-    """A type of numbers or text by its name."""
-    if name in ("object", "str", "string"):
-        return object
-    dtype = np.dtype(name)
-    if dtype.kind not in "biuf":
-        raise ValueError(f"a column of type {name}")
-    return dtype

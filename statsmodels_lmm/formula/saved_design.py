@@ -15,18 +15,9 @@ from patsy import (
 )
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.states import STATES, check_state
 from statsmodels_lmm.formula.transforms import default_scope
-
-STATES = {
-    "BS": ("_degree", "_all_knots"),
-    "CC": ("_all_knots", "_constraints"),
-    "CR": ("_all_knots", "_constraints"),
-    "Center": ("_sum", "_count"),
-    "Poly": ("_degree", "_centers", "_norms"),
-    "Standardize": ("current_n", "current_mean", "current_M2"),
-    "TE": ("_constraints",),
-}
-"""What each transform remembers of the data of the fit."""
+from statsmodels_lmm.saved_values import levels, number, numbers, texts, whole
 
 
 def plain_design(spec):
@@ -167,12 +158,23 @@ def restored_design(plain, formula):
     Returns
     -------
     DesignInfo
+
+    Raises
+    ------
+    DataError
+        If it names factors or transforms that are not in the formula.
+    ValueError
+        If its parts do not belong together.
     """
     terms = ModelDesc.from_formula(formula).rhs_termlist
     known = {factor.name() for term in terms for factor in term.factors}
     unknown = set(plain["factors"]) - known
     if unknown:
         raise DataError(f"'{unknown.pop()}' is no part of the formula {formula}")
+    expected = [frozenset(f.name() for f in term.factors) for term in terms]
+    found = [frozenset(term["factors"]) for term in plain["terms"]]
+    if len(found) != len(expected) or set(found) != set(expected):
+        raise ValueError(f"the terms are not those of the formula {formula}")
     factors = {name: EvalFactor(name) for name in plain["factors"]}
     infos = {
         factors[name]: _factor_info(factors[name], info)
@@ -185,7 +187,7 @@ def restored_design(plain, formula):
         )
         for term in plain["terms"]
     )
-    return DesignInfo(plain["columns"], infos, codings)
+    return DesignInfo(texts(plain["columns"], "a design"), infos, codings)
 
 
 def _factor_info(factor, plain):
@@ -194,28 +196,35 @@ def _factor_info(factor, plain):
     if set(state["transforms"]) != set(plain["transforms"]):
         raise DataError(f"the transforms of '{factor.name()}' are others")
     for name, transform in state["transforms"].items():
-        for attribute in STATES[type(transform).__name__]:
-            value = plain["transforms"][name][attribute]
-            setattr(transform, attribute, _restored_number(value))
-    categories = plain["categories"]
+        kind, given = type(transform).__name__, plain["transforms"][name]
+        restored = {a: _restored_numbers(given[a], factor) for a in STATES[kind]}
+        check_state(kind, restored)
+        for attribute, value in restored.items():
+            setattr(transform, attribute, value)
+    columns, categories = plain["num_columns"], plain["categories"]
+    if columns is not None:
+        columns = whole(columns, factor.name(), 1)
     if categories is not None:
-        categories = tuple(categories)
-    return FactorInfo(factor, plain["type"], state, plain["num_columns"], categories)
+        categories = tuple(levels(categories, factor.name()))
+    return FactorInfo(factor, plain["type"], state, columns, categories)
 
 
-def _restored_number(value):
+def _restored_numbers(value, factor):
     """An array, a float, an int for a whole number, or None."""
     if value is None:
         return None
     if isinstance(value, list):
-        return np.array(value, dtype=float)
-    return int(value) if float(value).is_integer() else float(value)
+        depth = np.ndim(np.array(value, dtype=object))
+        return numbers(value, factor.name(), (-1,) * depth)
+    found = number(value, factor.name())
+    return int(found) if found.is_integer() else found
 
 
 def _subterm(plain, factors):
     contrasts = {
         factors[name]: ContrastMatrix(
-            np.array(contrast["matrix"], dtype=float), contrast["suffixes"]
+            numbers(contrast["matrix"], name, (-1, len(contrast["suffixes"]))),
+            texts(contrast["suffixes"], name),
         )
         for name, contrast in plain["contrasts"].items()
     }

@@ -1,0 +1,105 @@
+"""What the transforms of patsy remember of the data of a fit."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from statsmodels_lmm.formula.splines import MAX_DEGREE
+
+STATES = {
+    "BS": ("_degree", "_all_knots"),
+    "CC": ("_all_knots", "_constraints"),
+    "CR": ("_all_knots", "_constraints"),
+    "Center": ("_sum", "_count"),
+    "Poly": ("_degree", "_centers", "_norms"),
+    "Standardize": ("current_n", "current_mean", "current_M2"),
+    "TE": ("_constraints",),
+}
+"""Attributes of each transform, by its class."""
+
+
+def check_state(kind, state):
+    """
+    Refuse what a transform cannot have remembered.
+
+    Parameters
+    ----------
+    kind : str
+        The class of the transform, a key of `STATES`.
+    state : dict
+        Its attributes: finite arrays and numbers, or None.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not CHECKS[kind](*(state[name] for name in STATES[kind])):
+        listed = ", ".join(STATES[kind])
+        raise ValueError(f"what {kind} remembers of the data is damaged: {listed}")
+
+
+def _b_spline(degree, knots):
+    """Sorted knots, those at the ends once more than the degree."""
+    if not _is_whole(degree, 0, MAX_DEGREE) or not _is_sorted(knots):
+        return False
+    ends = degree + 1
+    if len(knots) < 2 * ends or not knots[0] < knots[-1]:
+        return False
+    return (knots[:ends] == knots[0]).all() and (knots[-ends:] == knots[-1]).all()
+
+
+def _cyclic_spline(knots, constraints):
+    return _cubic_spline(knots, constraints, 1)
+
+
+def _cubic_spline(knots, constraints, fewer=0):
+    if not _is_sorted(knots) or len(knots) < 2 or not np.diff(knots).min() > 0:
+        return False
+    return constraints is None or _are_constraints(constraints, len(knots) - fewer)
+
+
+def _tensor_product(constraints):
+    return constraints is None or _are_constraints(constraints)
+
+
+def _center(total, count):
+    return total is not None and np.ndim(total) <= 1 and _is_whole(count, 1)
+
+
+def _polynomial(degree, centers, norms):
+    if not _is_whole(degree, 1) or np.ndim(centers) != 1 or np.ndim(norms) != 1:
+        return False
+    return (len(centers), len(norms)) == (degree, degree + 1) and min(norms) > 0
+
+
+def _standardize(count, mean, squares):
+    if not _is_whole(count, 1) or np.ndim(mean) != 1 or np.ndim(squares) != 1:
+        return False
+    return len(mean) == len(squares) > 0 and min(squares) > 0
+
+
+CHECKS: dict[str, Callable[..., bool]] = {
+    "BS": _b_spline,
+    "CC": _cyclic_spline,
+    "CR": _cubic_spline,
+    "Center": _center,
+    "Poly": _polynomial,
+    "Standardize": _standardize,
+    "TE": _tensor_product,
+}
+
+
+def _is_whole(value, least, most=2**53):
+    return isinstance(value, int) and least <= value <= most
+
+
+def _is_sorted(knots):
+    return np.ndim(knots) == 1 and (np.diff(knots) >= 0).all()
+
+
+def _are_constraints(constraints, columns=None):
+    """A matrix of fewer rows than columns."""
+    if np.ndim(constraints) != 2:
+        return False
+    rows, found = constraints.shape
+    return 0 < rows < found and columns in (None, found)
