@@ -60,9 +60,10 @@ def whole(value, what, least=0, most=2**53):
 
 
 def text(value, what):
-    """A string; see `number`."""
+    """A string that can be written; see `number`."""
     if not isinstance(value, str):
         raise ValueError(f"{what} is {_short(value)}")
+    value.encode()
     return value
 
 
@@ -151,8 +152,9 @@ def level(value, what):
     """A level: a string, a number, a truth value, or a list of them as a tuple."""
     if isinstance(value, list):
         return tuple(level(part, what) for part in value)
-    is_number = isinstance(value, int | float) and isfinite(value)
-    if not is_number and not isinstance(value, str):
+    if isinstance(value, str):
+        return text(value, what)
+    if not isinstance(value, int | float) or not isfinite(value):
         raise ValueError(f"{what} has the level {_short(value)}")
     return value
 

@@ -199,6 +199,7 @@ DAMAGES = {
     "levels that overflow": lambda s: s["random"][0]["levels"].update(
         dtype="int8", values=[300 + i for i in range(12)]
     ),
+    "half a character": lambda s: s["random"][0]["effects"].__setitem__(0, "\ud800"),
     "sizes": lambda s: s["random"][0].update(sizes=[7]),
     "columns lost": lambda s: s.update(types=[]),
     "terms lost": lambda s: s["design"]["terms"].pop(),
@@ -239,6 +240,11 @@ STATES = {
     "cr(x, df=3, constraints='center')": {"_constraints": [[1.0, 2.0]]},
     "poly(x, 2)": {"_norms": [1.0, -1.0, 1.0]},
     "poly(x, 3)": {"_degree": 9},
+    "poly(z, 2)": {"_centers": [0.5, 1e9]},
+    "poly(z, 3)": {"_norms": [1.0, 1.0, 1.0, 1e200]},
+    "cr(z, df=3)": {"_all_knots": [-1e99, 0.0, 1e99]},
+    "scale(z)": {"current_mean": [1e99]},
+    "center(z)": {"_sum": [-1e99]},
     "scale(x)": {"current_M2": [-1.0]},
     "standardize(x)": {"current_n": 0},
     "center(x)": {"_count": 0},

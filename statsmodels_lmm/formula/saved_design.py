@@ -19,6 +19,9 @@ from statsmodels_lmm.formula.states import STATES, check_state
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.saved_values import levels, number, numbers, texts, whole
 
+LARGEST_CODE = 1e6
+"""What no coding of a factor has; that of Helmert has the number of levels."""
+
 
 def plain_design(spec):
     """
@@ -220,12 +223,17 @@ def _restored_numbers(value, factor):
     return int(found) if found.is_integer() else found
 
 
+def _contrasts(plain, name):
+    suffixes = texts(plain["suffixes"], name)
+    matrix = numbers(plain["matrix"], name, (-1, len(suffixes)))
+    if (np.abs(matrix) > LARGEST_CODE).any():
+        raise ValueError(f"a coding of {name} is damaged")
+    return ContrastMatrix(matrix, suffixes)
+
+
 def _subterm(plain, factors):
     contrasts = {
-        factors[name]: ContrastMatrix(
-            numbers(contrast["matrix"], name, (-1, len(contrast["suffixes"]))),
-            texts(contrast["suffixes"], name),
-        )
+        factors[name]: _contrasts(contrast, name)
         for name, contrast in plain["contrasts"].items()
     }
     names = plain["factors"]

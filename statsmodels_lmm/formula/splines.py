@@ -1,5 +1,7 @@
 """B-splines of both formula engines, of degrees and knots that can be evaluated."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import patsy
 from formulaic.transforms import basis_spline
@@ -94,7 +96,7 @@ CHECKED = {"patsy": patsy.stateful_transform(BS), "formulaic": _formulaic_bs}
 
 def checked(value):
     """
-    A name of the caller, the checked ``bs`` if it is that of an engine.
+    A name of the caller, with the checked ``bs`` for that of an engine.
 
     Parameters
     ----------
@@ -107,4 +109,6 @@ def checked(value):
     """
     if value is patsy.bs:
         return CHECKED["patsy"]
+    if value is patsy:  # for patsy.bs(...)
+        return SimpleNamespace(**{**vars(patsy), "bs": CHECKED["patsy"]})
     return CHECKED["formulaic"] if value is basis_spline else value

@@ -17,6 +17,9 @@ STATES = {
 }
 """Attributes of each transform, by its class."""
 
+FAR = 1e50
+"""No data are farther from 0; a polynomial there is still a number."""
+
 
 def check_state(kind, state):
     """
@@ -40,7 +43,7 @@ def check_state(kind, state):
 
 def _b_spline(degree, knots):
     """Sorted knots, those at the ends once more than the degree."""
-    if not _is_whole(degree, 0, MAX_DEGREE) or not _is_sorted(knots):
+    if not _is_whole(degree, 0, MAX_DEGREE) or not _are_places(knots):
         return False
     ends = degree + 1
     if len(knots) < 2 * ends or not knots[0] < knots[-1]:
@@ -53,7 +56,10 @@ def _cyclic_spline(knots, constraints):
 
 
 def _cubic_spline(knots, constraints, fewer=0):
-    if not _is_sorted(knots) or len(knots) < 2 or not np.diff(knots).min() > 0:
+    """Knots that differ, and constraints of as many coefficients."""
+    if not _are_places(knots) or len(knots) < 2:
+        return False
+    if not np.diff(knots).min() > 1e-14 * (knots[-1] - knots[0]):
         return False
     return constraints is None or _are_constraints(constraints, len(knots) - fewer)
 
@@ -63,19 +69,29 @@ def _tensor_product(constraints):
 
 
 def _center(total, count):
-    return total is not None and np.ndim(total) <= 1 and _is_whole(count, 1)
+    if total is None or np.ndim(total) > 1 or not _is_whole(count, 1):
+        return False
+    return (np.abs(total) <= FAR * count).all()
 
 
 def _polynomial(degree, centers, norms):
+    """No center and no root is farther from the mean than the rows can be."""
     if not _is_whole(degree, 1) or np.ndim(centers) != 1 or np.ndim(norms) != 1:
         return False
-    return (len(centers), len(norms)) == (degree, degree + 1) and min(norms) > 0
+    if (len(centers), len(norms)) != (degree, degree + 1) or min(norms) <= 0.0:
+        return False
+    reach = 1.001 * np.sqrt(norms[1])
+    near = np.abs(centers - centers[0]) <= reach
+    grown = norms[1:] / norms[:-1] <= 10.0 * norms[1]
+    return max(abs(centers[0]), reach) <= FAR and (near & grown).all()
 
 
 def _standardize(count, mean, squares):
     if not _is_whole(count, 1) or np.ndim(mean) != 1 or np.ndim(squares) != 1:
         return False
-    return len(mean) == len(squares) > 0 and min(squares) > 0
+    if not len(mean) == len(squares) > 0 or np.abs(mean).max() > FAR:
+        return False
+    return FAR**-2 <= min(squares) and max(squares) <= FAR**2
 
 
 CHECKS: dict[str, Callable[..., bool]] = {
@@ -93,13 +109,16 @@ def _is_whole(value, least, most=2**53):
     return isinstance(value, int) and least <= value <= most
 
 
-def _is_sorted(knots):
-    return np.ndim(knots) == 1 and (np.diff(knots) >= 0).all()
+def _are_places(knots):
+    """Whether knots are sorted and could be values of data."""
+    if np.ndim(knots) != 1 or not np.size(knots):
+        return False
+    return (np.diff(knots) >= 0).all() and np.abs(knots).max() <= FAR
 
 
 def _are_constraints(constraints, columns=None):
     """A matrix of fewer rows than columns."""
-    if np.ndim(constraints) != 2:
+    if np.ndim(constraints) != 2 or np.abs(constraints).max() > FAR:
         return False
     rows, found = constraints.shape
     return 0 < rows < found and columns in (None, found)

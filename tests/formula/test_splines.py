@@ -41,12 +41,14 @@ def engine(request):
         "scale(bs(x, df=60, degree=49))",
         "of_patsy(x, df=60, degree=49)",
         "of_formulaic(x, df=60, degree=49)",
+        "patsy.bs(x, df=60, degree=49)",
         "(0 + bs(x, df=60, degree=49) | g)",
     ],
 )
 def test_degrees(engine, term):
     scope = {
         "high": 49,
+        "patsy": patsy,
         "of_patsy": patsy.bs,
         "of_formulaic": formulaic.transforms.basis_spline,
     }
