@@ -17,6 +17,7 @@ from statsmodels.iolib.summary2 import _simple_tables as simple_tables
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
+from statsmodels_lmm.formula.widths import require_columns
 
 __all__ = [
     "FormulaData",
@@ -79,7 +80,16 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         Right-hand side.
     spec : DesignInfo or ModelSpec
         How to evaluate the right-hand side again.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be evaluated.
+    DataError
+        If the design would not fit into memory.
     """
+    if isinstance(formula, str):
+        require_columns(formula, frame)
     manager = FormulaManager(engine=engine)
     if engine == "patsy":
         action = manager.get_na_action("raise", types=[])

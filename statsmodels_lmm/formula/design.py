@@ -16,7 +16,6 @@ from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
 from statsmodels_lmm.formula.transforms import default_scope
-from statsmodels_lmm.formula.widths import require_columns
 
 
 @dataclass(frozen=True)
@@ -273,8 +272,6 @@ def build_design(
     known = {*default_scope(engine), *scope}
     frame, rows = prepare_frame(data, formula, known, missing, extra)
     scope = {name: _used_rows(value, len(data), rows) for name, value in scope.items()}
-    for text in (formula.fixed, *(term.effects for term in formula.random)):
-        require_columns(text, frame)
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")

@@ -93,7 +93,7 @@ def require_columns(text, frame):
     Parameters
     ----------
     text : str
-        Right-hand side of a formula.
+        A formula, or its right-hand side.
     frame : DataFrame
         The data, with the levels that they have.
 
