@@ -372,8 +372,9 @@ class _Gate:
         bounds = []
         for name, argument in given.items():
             if name in ("df", "degree"):
-                is_spline = name == "degree" and node.func.id == "bs"
-                self.count(argument, MAX_DEGREE if is_spline else MAX_BASIS)
+                of_spline = name == "degree" and node.func.id == "bs"
+                limits = (0, MAX_DEGREE) if of_spline else (1, MAX_BASIS)
+                self.count(argument, *limits)
             elif name in ("knots", "lower_bound", "upper_bound"):
                 bounds.append((name, self.numbers(argument, name == "knots")))
             elif name == "constraints":
@@ -388,14 +389,14 @@ class _Gate:
         if knots != sorted(knots):
             self.refuse("knots lie between lower_bound and upper_bound", node)
 
-    def count(self, node, largest):
+    def count(self, node, least, largest):
         """Refuse what is no literal whole number up to a limit, or None."""
         value: object = node.value if isinstance(node, ast.Constant) else ""
         if value is None:
             return
         is_whole = isinstance(value, int) and not isinstance(value, bool)
-        if not is_whole or not 0 <= _number(node) <= largest:
-            self.refuse(f"a whole number up to {largest} is expected", node)
+        if not is_whole or not least <= _number(node) <= largest:
+            self.refuse(f"a whole number from {least} to {largest} is expected", node)
 
     def numbers(self, node, several):
         """The values of a literal list of numbers, or of one number."""

@@ -131,6 +131,7 @@ ATTACKS = {
     "y ~ te(bs(x, df=9, degree=9), z) + (1 | g)": "9",
     "y ~ x + (bs(x, df=9, degree=9) | g)": "9",
     "y ~ cr(x, 51) + (1 | g)": "51",
+    "y ~ poly(x, 0) + (1 | g)": "0",
     "y ~ cc(x, df=51) + (1 | g)": "51",
     "y ~ bs(x, knots=x) + (1 | g)": "x",
     "y ~ bs(x, knots=[1, x]) + (1 | g)": "[",
