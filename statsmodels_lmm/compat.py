@@ -220,6 +220,12 @@ class FormulaData(PandasData):
         """What packages written for statsmodels before 0.15 read."""
         return self.model_spec
 
+    def __copy__(self):
+        """The same data, without an evaluation of the formula."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
     def __getstate__(self):
         state: dict = copy(self.__dict__)
         state.pop("model_spec", None)

@@ -23,9 +23,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.engine import sufficient_statistics
 from statsmodels_lmm.core.newton import Settings, minimize
-from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
@@ -40,6 +38,7 @@ from statsmodels_lmm.results import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
 )
+from statsmodels_lmm.shared_design import SharedDesign
 from statsmodels_lmm.validation import (
     check_data,
     check_residual,
@@ -173,7 +172,12 @@ class CrossedMixedLM(LikelihoodModel):
         self.n_dropped = 0 if rows is None else int((~rows).sum())
         self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
         self._data_attr.extend(["weights", "offset", "formula_offset"])
-        self._cross = None
+        self._forget()
+
+    def _forget(self):
+        """Form standardized data and cross-products anew when they are needed."""
+        self._cross: tuple | None = None
+        self._design = SharedDesign()
 
     def _get_init_kwds(self):
         """What a clone needs besides endog and exog, or a model of other data."""
@@ -509,6 +513,11 @@ class CrossedMixedLM(LikelihoodModel):
         ------
         DataError
             If the number of rows differs or values are missing.
+
+        Notes
+        -----
+        The models share what depends on the design only. Another response costs one
+        pass over the rows and a search.
         """
         require_data(self, "another response")
         old = self.data.orig_endog
@@ -535,7 +544,7 @@ class CrossedMixedLM(LikelihoodModel):
         elif labels is not None:
             values = pd.Series(values, labels, name=old.name)
         other.data.orig_endog = values
-        other._cross = None
+        other._design = self._design
         return other
 
     def redundant_columns(self, data):
@@ -677,15 +686,14 @@ class CrossedMixedLM(LikelihoodModel):
             require_data(self, "a fit")
             endog = self.endog if self.offset is None else self.endog - self.offset
             factors = [r.grouped for r in self.random]
-            data = standardize(endog, self.exog, factors, self.weights)
+            data = self._design.standardize(endog, self.exog, factors, self.weights)
             check_residual(endog, data)
             if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
                 raise DataError(
                     "the fixed effects are not linearly independent: "
                     + ", ".join(self.redundant_columns(data))
                 )
-            products = sufficient_statistics(data.endog, data.exog, data.factors)
-            self._cross = data, products
+            self._cross = data, self._design.cross_products(data)
         return self._cross
 
     def _factors_at(self, theta, pivoted=False):
@@ -734,8 +742,8 @@ class CrossedMixedLM(LikelihoodModel):
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 
     def __getstate__(self):
-        """Pickle without the cross-products, which can be formed again."""
-        return {**self.__dict__, "_cross": None}
+        """Pickle and copy without what can be formed again."""
+        return {**self.__dict__, "_cross": None, "_design": SharedDesign()}
 
 
 def _theta_jacobian(part, back):

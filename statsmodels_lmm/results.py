@@ -15,8 +15,12 @@ from statsmodels_lmm.core.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
+from statsmodels_lmm.level_dict import LevelDict
 from statsmodels_lmm.saving import to_json
 from statsmodels_lmm.validation import require_data
+
+OF_DATA = ("at_optimum", "_fixed_part")
+"""What is found from the data when it is needed."""
 
 
 class CrossedMixedLMResults(Pictures, MixedInference):
@@ -141,10 +145,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def __getstate__(self):
         """Pickle without what can be found again."""
-        kept = dict(self.__dict__)
-        for name in ("at_optimum", "_fixed_part"):
-            kept.pop(name, None)
-        return kept
+        again = {*OF_DATA, "random_effects", "random_effects_cov"}
+        return {n: v for n, v in self.__dict__.items() if n not in again}
 
     def _mode_covariances(self, i):
         """Conditional covariances of the modes of a factor, shape (l, k, k)."""
@@ -370,7 +372,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     # conditional modes -----------------------------------------------------
 
-    @property
+    @cached_property
     def random_effects(self):
         """
         Conditional modes of the random effects.
@@ -378,15 +380,19 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         For one grouping factor a dict of level to Series, as MixedLM; for several
         a dict of factor to DataFrame with a row for each level.
         """
-        frames = {
-            e.name: pd.DataFrame(m, index=e.levels, columns=list(e.effect_names))
-            for e, m in zip(self.model.random, self._modes)
-        }
-        if len(frames) > 1:
-            return frames
-        return {level: row for level, row in next(iter(frames.values())).iterrows()}
+        if len(self._modes) > 1:
+            return {
+                e.name: pd.DataFrame(m.copy(), e.levels, list(e.effect_names))
+                for e, m in zip(self.model.random, self._modes)
+            }
+        (effects,), (modes,) = self.model.random, self._modes
+        names = pd.Index(effects.effect_names)
+        return LevelDict(
+            effects.levels,
+            lambda level, at: pd.Series(modes[at].copy(), names, name=level),
+        )
 
-    @property
+    @cached_property
     def random_effects_cov(self):
         """
         Conditional covariances of the random effects given the data.
@@ -394,14 +400,12 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         The fixed effects and variances are taken as known, as in lme4. For one
         grouping factor a dict of level to DataFrame; for several a dict of these.
         """
-        found = {}
-        for i, effects in enumerate(self.model.random):
-            names = list(effects.effect_names)
-            found[effects.name] = {
-                level: pd.DataFrame(block, names, names)
-                for level, block in zip(effects.levels, self._mode_covariances(i))
+        return _single(
+            {
+                effects.name: _frames(effects, self._mode_covariances(i))
+                for i, effects in enumerate(self.model.random)
             }
-        return _single(found)
+        )
 
     def random_effects_table(self):
         """
@@ -554,11 +558,20 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def remove_data(self):
         """Drop all arrays of the length of the data, as statsmodels."""
-        for name in ("at_optimum", "_fixed_part"):
+        for name in OF_DATA:
             self.__dict__.pop(name, None)
-        self.model._cross = None
+        self.model._forget()
         self.model.random = tuple(e.without_data() for e in self.model.random)
         super().remove_data()
+
+
+def _frames(effects, covariances):
+    """Covariance matrices of the effects of each level."""
+    names = pd.Index(effects.effect_names)
+    return LevelDict(
+        effects.levels,
+        lambda _, at: pd.DataFrame(covariances[at].copy(), names, names),
+    )
 
 
 def _single(found):

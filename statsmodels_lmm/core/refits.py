@@ -24,6 +24,7 @@ from statsmodels_lmm.core.newton import (
     minimize,
     rounding,
 )
+from statsmodels_lmm.core.responses import select
 from statsmodels_lmm.core.start import FLOOR
 from statsmodels_lmm.core.structured_factor import structured_parameters
 from statsmodels_lmm.core.trust_region import trust_region_step
@@ -146,45 +147,6 @@ def batch_size(products):
     return int(np.clip(fitting, 1, MAX_BATCH))
 
 
-def with_responses(products, data, responses):
-    """
-    Cross-products of the same design with other responses.
-
-    Parameters
-    ----------
-    products : CrossProducts
-        Sufficient statistics of one response.
-    data : Standardized
-        The data they were formed from.
-    responses : ndarray
-        New responses in standardized units, weighted, shape (r, n).
-
-    Returns
-    -------
-    CrossProducts
-        With a leading axis of length r on ``fixed``, ``tail_fixed`` and ``gram``.
-    """
-    plan, p = products.plan, products.k_fixed
-
-    def replaced(cross, last):
-        out = np.empty((len(responses), *cross.shape))
-        out[...] = cross
-        out[..., -1] = last
-        return out
-
-    sums = [f.transposed_times(responses) for f in plan.factors]
-    fixed = tuple(map(replaced, products.fixed, sums))
-    flat = [s.reshape(len(responses), -1) for s in sums[plan.n_chain :]]
-    tail = np.concatenate([np.zeros((len(responses), 0)), *flat], axis=1)
-    with_exog = responses @ data.exog
-    gram = replaced(products.gram, 0.0)
-    gram[:, :p, p] = gram[:, p, :p] = with_exog
-    gram[:, p, p] = (responses**2).sum(axis=1)
-    return replace(
-        products, fixed=fixed, tail_fixed=replaced(products.tail_fixed, tail), gram=gram
-    )
-
-
 def lifted(factors, products):
     """
     Relative factors moved off the boundary, where a search would start slowly.
@@ -213,7 +175,7 @@ def refit(products, start, reml, settings=SETTINGS):
     Parameters
     ----------
     products : CrossProducts
-        With a leading axis for the responses, see `with_responses`.
+        With a leading axis for the responses, see `responses.with_responses`.
     start : sequence of RelativeFactor or StructuredFactor
         Relative factors to start from, shared, in the order of the elimination plan.
     reml : bool
@@ -232,10 +194,10 @@ def refit(products, start, reml, settings=SETTINGS):
         except np.linalg.LinAlgError:
             if count > 1:  # one spoils a batch: halves of it tell which
                 halves = slice(count // 2), slice(count // 2, count)
-                parts = [_select(products, half) for half in halves]
+                parts = [select(products, half) for half in halves]
                 return Refits.join([refit(p, start, reml, settings) for p in parts])
     each = [
-        _refit_one(_select(products, i), start, reml, settings) for i in range(count)
+        _refit_one(select(products, i), start, reml, settings) for i in range(count)
     ]
     return Refits.join(each)
 
@@ -287,16 +249,6 @@ def _failed(products, start):
         np.full((1, m, m), np.nan),
         np.zeros(1, dtype=bool),
         np.ones(1, dtype=int),
-    )
-
-
-def _select(products, which):
-    """Cross-products of some of the responses."""
-    return replace(
-        products,
-        fixed=tuple(f[which] for f in products.fixed),
-        tail_fixed=products.tail_fixed[which],
-        gram=products.gram[which],
     )
 
 
@@ -394,7 +346,7 @@ def _refit_batch(products, start, reml, settings):
             going = ~stop
             active, radius = active[going], radius[going]
             step, promised = step[going], promised[going]
-            current, products = current.take(going), _select(products, going)
+            current, products = current.take(going), select(products, going)
         if not len(active):
             break
         trial = _evaluate(products, _moved(current, step, columns), reml)

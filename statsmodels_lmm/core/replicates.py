@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.cross_products import CrossProducts
-from statsmodels_lmm.core.refits import batch_size, refit, with_responses
+from statsmodels_lmm.core.refits import batch_size, refit
+from statsmodels_lmm.core.responses import with_responses
 from statsmodels_lmm.core.simulation import RandomPart
 from statsmodels_lmm.core.standardize import Standardized
 

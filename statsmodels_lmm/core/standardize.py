@@ -8,7 +8,7 @@ X by an orthonormal basis of its columns, and the effect columns of every
 covariance block by an orthonormal basis of theirs.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from scipy import sparse
@@ -27,14 +27,12 @@ ORTHOGONAL_TOLERANCE = 1e-10
 
 
 @dataclass(frozen=True)
-class Standardized:
+class StandardizedDesign:
     """
-    Standardized data and the way back.
+    A standardized design: what responses have in common.
 
     Parameters
     ----------
-    endog : ndarray
-        Standardized response, shape (n,).
     exog : ndarray
         Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
     factors : tuple of GroupedEffects or RawEffects
@@ -44,30 +42,81 @@ class Standardized:
     to_fixed : ndarray
         beta = response_scale * to_fixed @ coefficients + least_squares, shape
         (r, r).
-    least_squares : ndarray
-        Least-squares coefficients of the kept columns, shape (r,).
-    response_scale : float
-        Root mean square of the least-squares residuals.
     to_effects : tuple of ndarray
         b = response_scale * to_effects @ standardized b, shapes (k, k).
+    root_weights : ndarray
+        Square roots of the prior weights, shape (n,).
     log_weights : float
         Sum of the logarithms of the prior weights.
+    ones : ndarray or None
+        Coefficients of a response of ones, shape (r,); None without a constant.
     """
 
-    endog: np.ndarray
     exog: np.ndarray
     factors: tuple
     kept: np.ndarray
     to_fixed: np.ndarray
-    least_squares: np.ndarray
-    response_scale: float
     to_effects: tuple
+    root_weights: np.ndarray
     log_weights: float
+    ones: np.ndarray | None
 
     @property
     def log_fixed(self):
         """Half the change of log |X'V^-1 X| from standardized to user units."""
         return -np.linalg.slogdet(self.to_fixed)[1]
+
+    def with_response(self, endog):
+        """
+        Standardize a response of this design.
+
+        Parameters
+        ----------
+        endog : ndarray
+            Response less its offset, shape (n,).
+
+        Returns
+        -------
+        Standardized
+        """
+        n = len(endog)
+        level = 0.0 if self.ones is None else endog.mean()
+        residual = (endog - level) * self.root_weights
+        coefficients = np.zeros(self.exog.shape[1])
+        for _ in range(2):  # once more, so that no digits are lost
+            further = self.exog.T @ residual / n
+            residual = residual - self.exog @ further
+            coefficients += further
+        least_squares = self.to_fixed @ coefficients
+        if self.ones is not None:
+            least_squares += level * self.ones
+        scale = float(np.sqrt(np.mean(residual**2)))
+        return Standardized(
+            **{f.name: getattr(self, f.name) for f in fields(StandardizedDesign)},
+            endog=residual / scale if scale > 0.0 else residual,
+            least_squares=least_squares,
+            response_scale=scale,
+        )
+
+
+@dataclass(frozen=True)
+class Standardized(StandardizedDesign):
+    """
+    Standardized data and the way back.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Standardized response, shape (n,).
+    least_squares : ndarray
+        Least-squares coefficients of the kept columns, shape (r,).
+    response_scale : float
+        Root mean square of the least-squares residuals.
+    """
+
+    endog: np.ndarray
+    least_squares: np.ndarray
+    response_scale: float
 
     def criterion_shift(self, reml):
         """
@@ -95,6 +144,22 @@ def standardize(endog, exog, factors, weights=None):
     ----------
     endog : ndarray
         Response less its offset, shape (n,).
+    exog, factors, weights : optional
+        See `standardize_design`.
+
+    Returns
+    -------
+    Standardized
+    """
+    return standardize_design(exog, factors, weights).with_response(endog)
+
+
+def standardize_design(exog, factors, weights=None):
+    """
+    Standardize the design of a linear mixed model.
+
+    Parameters
+    ----------
     exog : ndarray
         Design of the fixed effects, shape (n, p).
     factors : sequence of GroupedEffects or RawEffects
@@ -104,9 +169,9 @@ def standardize(endog, exog, factors, weights=None):
 
     Returns
     -------
-    Standardized
+    StandardizedDesign
     """
-    n = len(endog)
+    n = len(exog)
     root = np.ones(n) if weights is None else np.sqrt(weights)
     constant = _independent_constant(exog, root)
     shifts = np.zeros(exog.shape[1])
@@ -119,34 +184,24 @@ def standardize(endog, exog, factors, weights=None):
     norms = np.sqrt(np.mean(exog**2, axis=0))
     q, r = np.linalg.qr(exog / norms * root[:, None])
     to_fixed = np.linalg.inv(r) / norms[:, None] * np.sqrt(n)
-    level = endog.mean() if constant is not None else 0.0
-    centered = (endog - level) * root
-    projected = q.T @ centered
-    residual = centered - q @ projected
-    correction = q.T @ residual
-    residual -= q @ correction
-    least_squares = to_fixed @ (projected + correction) / np.sqrt(n)
+    ones = None
     if constant is not None:
         at = int(np.flatnonzero(kept == constant)[0])
-        least_squares[at] += level / exog[0, at]
+        ones = np.zeros(len(kept))
+        ones[at] = 1.0 / exog[0, at]
         back = np.eye(len(kept))
         back[at] -= shifts[kept]
         to_fixed = back @ to_fixed
-        least_squares = back @ least_squares
-    scale = np.sqrt(np.mean(residual**2))
-    if scale > 0.0:
-        residual = residual / scale
     standardized = [_standardize_effects(f, root) for f in factors]
-    return Standardized(
-        endog=residual,
+    return StandardizedDesign(
         exog=q * np.sqrt(n),
         factors=tuple(f for f, _ in standardized),
         kept=kept,
         to_fixed=to_fixed,
-        least_squares=least_squares,
-        response_scale=float(scale),
         to_effects=tuple(t for _, t in standardized),
+        root_weights=root,
         log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+        ones=ones,
     )
 
 

@@ -24,6 +24,7 @@ from statsmodels_lmm.inference.variance_parameters import (
     in_user_units,
     variance_parameters,
 )
+from statsmodels_lmm.shared_design import SharedDesign
 from statsmodels_lmm.validation import check_alpha
 
 STATISTICS = 10
@@ -361,6 +362,9 @@ class _Task:
         responses, (fits,) = self.replicates.fit(generators(sequences))
         if self.statistic is None:
             return fits, []
+        (design,) = self.replicates.designs
+        # in another process the model has lost it
+        self.results.model._design = SharedDesign(design.data, design.products)
         return fits, [self._evaluate(y) for y in responses]
 
     def _evaluate(self, random_part):

@@ -16,6 +16,9 @@ from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
 from statsmodels_lmm.validation import require_data
 
+JOINT_ROWS = 1000
+"""Random effects whose joint covariance is found at once, for its blocks."""
+
 
 def error_variance(results, design, parts):
     """
@@ -80,28 +83,51 @@ def draw_variance(results, i, columns, share=1.0):
     return results.scale * share * spread
 
 
-def mode_covariance(results, pieces):
+def mode_covariances(results, groups):
     """
-    Conditional covariance of some random effects, fixed effects taken as known.
+    Conditional covariances of some random effects, fixed effects taken as known.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
-    pieces : sequence of tuple
-        Position of a factor, levels, and effects, arrays of one length.
+    groups : sequence of list
+        For each covariance matrix the random effects it is of: pieces of the position
+        of a factor, levels, and effects, arrays of one length.
 
     Returns
     -------
-    ndarray
-        Shape (m, m), the pieces one after another.
+    list of ndarray
+        Shapes (m, m), the pieces one after another.
     """
-    factors = {i for i, _, _ in pieces}
-    levels = {int(g) for _, rows, _ in pieces for g in rows}
-    if len(factors) == len(levels) == 1:
-        (i,), (level,) = factors, levels
-        columns = np.concatenate([c for _, _, c in pieces])
-        return results._mode_covariances(i)[level][np.ix_(columns, columns)]
+    found: list = [None] * len(groups)
+    joint: list = [[]]
+    size = 0
+    for at, pieces in enumerate(groups):
+        factors = {i for i, _, _ in pieces}
+        levels = {int(g) for _, rows, _ in pieces for g in rows}
+        if len(factors) == len(levels) == 1:
+            (i,), (level,) = factors, levels
+            columns = np.concatenate([c for _, _, c in pieces])
+            found[at] = results._mode_covariances(i)[level][np.ix_(columns, columns)]
+            continue
+        own = sum(len(c) for _, _, c in pieces)
+        if size + own > JOINT_ROWS and joint[-1]:
+            joint.append([])
+            size = 0
+        joint[-1].append(at)
+        size += own
+    for batch in filter(None, joint):
+        sizes = [sum(len(c) for _, _, c in groups[at]) for at in batch]
+        whole = _joint_modes(results, [p for at in batch for p in groups[at]])
+        ends = np.cumsum(sizes)
+        for at, a, b in zip(batch, ends - sizes, ends):
+            found[at] = whole[a:b, a:b].copy()
+    return found
+
+
+def _joint_modes(results, pieces):
+    """Conditional covariance matrix of all of some pieces."""
     data, plan = _standardized(results)
     ends = np.cumsum([0] + [len(c) for _, _, c in pieces])
     rows = []
@@ -115,7 +141,7 @@ def mode_covariance(results, pieces):
         rows.append(plan.factors[at].at(codes, effects))
     out = np.zeros((ends[-1], ends[-1]))
     for left, right in halves(results.at_optimum.elimination, rows):
-        out += as_array(left) @ as_array(right).T
+        out += as_array(left @ right.T)
     return results.scale * 0.5 * (out + out.T)
 
 

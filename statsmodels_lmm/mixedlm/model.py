@@ -456,7 +456,7 @@ class MixedLM(CrossedMixedLM):
         grouped = replace(grouped, blocks=blocks, structures=structures)
         random = list(self.random)
         random[factor] = replace(effects, grouped=grouped)
-        other.random, other._cross = tuple(random), None
+        other.random = tuple(random)
         other.layout = self.layout.with_independent(own)
         return other
 

@@ -8,9 +8,10 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.constrained import minimize_constrained
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.prediction_variance import mode_covariance
+from statsmodels_lmm.inference.prediction_variance import mode_covariances
 from statsmodels_lmm.inference.profile import parameter_of
 from statsmodels_lmm.inference.variance_parameters import variance_parameters
+from statsmodels_lmm.level_dict import LevelDict
 from statsmodels_lmm.mixedlm.summary import summary
 from statsmodels_lmm.results import CrossedMixedLMResults, CrossedMixedLMResultsWrapper
 
@@ -129,29 +130,33 @@ class MixedLMResults(CrossedMixedLMResults):
             return values, np.full(len(values), np.nan)
         return self.layout.variances(variance_parameters(self))
 
-    @property
+    @cached_property
     def random_effects(self):
         """Conditional modes, a dict of group to Series: effects, then components."""
-        found = {}
-        for label, pieces in self._pieces().items():
-            parts = [self._modes[i][rows, columns] for i, rows, columns, _ in pieces]
-            names = [n for *_, own in pieces for n in own]
-            found[label] = pd.Series(np.concatenate(parts), index=names)
-        return found
+        pieces = self._pieces()
+        indexes, modes = _indexes(pieces), self._modes
 
-    @property
+        def of_group(group, at):
+            parts = [modes[i][rows, columns] for i, rows, columns, _ in pieces[group]]
+            return pd.Series(np.concatenate(parts), indexes[at])
+
+        return LevelDict(pieces, of_group)
+
+    @cached_property
     def random_effects_cov(self):
         """
         Conditional covariances of the modes given the data, a dict of DataFrames.
 
         The fixed effects and variances are taken as known.
         """
-        found = {}
-        for label, pieces in self._pieces().items():
-            names = [n for *_, own in pieces for n in own]
-            matrix = mode_covariance(self, [piece[:3] for piece in pieces])
-            found[label] = pd.DataFrame(matrix, names, names)
-        return found
+        pieces = self._pieces()
+        indexes = _indexes(pieces)
+        found = mode_covariances(
+            self, [[p[:3] for p in own] for own in pieces.values()]
+        )
+        return LevelDict(
+            pieces, lambda _, at: pd.DataFrame(found[at], indexes[at], indexes[at])
+        )
 
     def _pieces(self):
         """For each group (factor, levels, columns, names) of its random effects."""
@@ -291,6 +296,13 @@ class MixedLMResults(CrossedMixedLMResults):
         statsmodels.iolib.summary2.Summary
         """
         return summary(self, yname, xname_fe, xname_re, title, alpha)
+
+
+def _indexes(pieces):
+    """Labels of the random effects of each group; equal ones are one object."""
+    names = [tuple(n for *_, own in each for n in own) for each in pieces.values()]
+    known = {each: pd.Index(each) for each in set(names)}
+    return [known[each] for each in names]
 
 
 def _named(component, column):

@@ -16,7 +16,8 @@ from statsmodels_lmm.core.coupling import SparseCoupling
 from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.newton import Settings
-from statsmodels_lmm.core.refits import Refits, lifted, refit, with_responses
+from statsmodels_lmm.core.refits import Refits, lifted, refit
+from statsmodels_lmm.core.responses import with_responses
 from statsmodels_lmm.core.variance_information import (
     average_information,
     inverse_information,

@@ -23,8 +23,8 @@ from statsmodels_lmm.core.engine import (
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.level_covariance import Precision, Relationship
 from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.refits import with_responses
 from statsmodels_lmm.core.related_effects import RelatedEffects
+from statsmodels_lmm.core.responses import with_responses
 from statsmodels_lmm.core.simulation import Gaussian
 from statsmodels_lmm.core.sparse_elimination import SparseProducts, is_sparse
 from statsmodels_lmm.core.standardize import standardize

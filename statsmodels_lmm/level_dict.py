@@ -1,0 +1,114 @@
+"""A dict of levels whose values are made when they are asked for."""
+
+from collections.abc import ItemsView, ValuesView
+from itertools import islice
+from typing import Any
+
+SHOWN = 10
+"""Number of levels that are printed."""
+
+
+class _Position(int):
+    """Stands for the value of the level at this position until it is made."""
+
+
+class LevelDict(dict):
+    """
+    A dict of level to value, each made when it is first asked for, and kept.
+
+    It can be used, changed and compared like any other dict; pickles and deep copies
+    are plain dicts. Two values are the same if they are for pandas.
+
+    Parameters
+    ----------
+    levels : iterable, optional
+        The levels.
+    make : callable, optional
+        Called with a level and its position; returns its value.
+    """
+
+    def __init__(self, levels=(), make=None):
+        levels = list(levels)
+        super().__init__(zip(levels, map(_Position, range(len(levels)))))
+        self._make = make
+
+    def _made(self, level, value):
+        return self._make(level, value) if isinstance(value, _Position) else value
+
+    def __getitem__(self, level):
+        value = super().__getitem__(level)
+        made = self._made(level, value)
+        if made is not value:
+            self[level] = made
+        return made
+
+    def __iter__(self):
+        # with an iterator of one's own, dict(x) and {**x} ask for the values
+        return super().__iter__()
+
+    def get(self, level, default=None):
+        """The value of a level, or the default."""
+        return self[level] if level in self else default
+
+    def values(self) -> Any:
+        """A view of the values."""
+        return ValuesView(self)
+
+    def items(self) -> Any:
+        """A view of pairs of level and value."""
+        return ItemsView(self)
+
+    def pop(self, level, *default):
+        """Remove a level and return its value, or the default."""
+        return self._made(level, super().pop(level, *default))
+
+    def popitem(self):
+        """Remove the last level and return it with its value."""
+        level, value = super().popitem()
+        return level, self._made(level, value)
+
+    def setdefault(self, level, default=None):
+        """The value of a level, which is the default from now on if it is new."""
+        super().setdefault(level, default)
+        return self[level]
+
+    def copy(self):
+        """A dict of the same values."""
+        other = LevelDict(make=self._make)
+        other.update(super().items())
+        return other
+
+    __copy__ = copy
+
+    def __reduce__(self):
+        return dict, (list(self.items()),)
+
+    def __or__(self, other):
+        return {**self, **other} if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other):
+        return {**other, **self} if isinstance(other, dict) else NotImplemented
+
+    def __eq__(self, other):
+        if not isinstance(other, dict):
+            return NotImplemented
+        return self.keys() == other.keys() and all(
+            _are_same(value, other[level]) for level, value in self.items()
+        )
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self):
+        parts = [f"{level!r}: {self[level]!r}" for level in islice(self, SHOWN)]
+        if len(self) > SHOWN:
+            parts.append(f"and {len(self) - SHOWN:,} more")
+        return "{" + ",\n".join(parts) + "}"
+
+
+def _are_same(one, other):
+    if one is other:
+        return True
+    return bool(one.equals(other) if hasattr(one, "equals") else one == other)
