@@ -1,6 +1,8 @@
 """Every number and table of the results, against dense or published ones."""
 
+import copy
 import functools
+import pickle
 import warnings
 
 import numpy as np
@@ -474,6 +476,65 @@ def test_random_effects_of_singular_fits():
         assert cov.to_numpy().item() == 0.0
     table = perfect_correlation().random_effects["g"]
     assert_allclose(np.corrcoef(table.T)[0, 1], 1.0, atol=1e-8)
+
+
+def counted(monkeypatch, kind):
+    """How many of a kind of pandas' objects are made from now on."""
+    made = []
+    start = kind.__init__
+
+    def init(self, *args, **kwargs):
+        made.append(1)
+        start(self, *args, **kwargs)
+
+    monkeypatch.setattr(kind, "__init__", init)
+    return made
+
+
+def test_random_effects_of_a_level_are_made_when_asked_for(monkeypatch):
+    result = crossedmixedlm("y ~ x + (x | g)", sample()).fit()
+    series, frames = counted(monkeypatch, pd.Series), counted(monkeypatch, pd.DataFrame)
+    modes, covariances = result.random_effects, result.random_effects_cov
+    assert len(series) == len(frames) == 0
+    assert modes["g3"] is result.random_effects["g3"]
+    assert covariances["g3"] is result.random_effects_cov["g3"]
+    assert len(series) == len(frames) == 1
+
+
+def test_random_effects_of_several_factors_are_made_once():
+    result = crossedmixedlm("y ~ x + (x | g) + (1 | h)", sample()).fit()
+    assert result.random_effects is result.random_effects
+    assert result.random_effects_cov["g"]["g3"] is result.random_effects_cov["g"]["g3"]
+
+
+def test_changed_random_effects_change_no_results():
+    result = crossedmixedlm("y ~ x + (x | g)", sample()).fit()
+    both = crossedmixedlm("y ~ x + (x | g) + (1 | h)", sample()).fit()
+    expected = [r.random_effects_table() for r in (result, both)]
+    fitted = result.fittedvalues
+    result.random_effects["g3"][:] = 9.0
+    result.random_effects_cov["g3"].loc[:, :] = 9.0
+    both.random_effects["g"].loc[:, :] = 9.0
+    both.random_effects_cov["h"][1].loc[:, :] = 9.0
+    for each, table in zip((result, both), expected):
+        pd.testing.assert_frame_equal(each.random_effects_table(), table)
+    assert_allclose(result.fittedvalues, fitted)
+
+
+def test_random_effects_are_not_pickled():
+    result = crossedmixedlm("y ~ x + (x | g)", sample()).fit()
+    before = len(pickle.dumps(result))
+    expected = copy.deepcopy(result.random_effects)
+    covariances = dict(result.random_effects_cov)
+    text = pickle.dumps(result)
+    assert len(text) == before
+    for other in (pickle.loads(text), copy.deepcopy(result)):
+        assert other.random_effects == expected
+        assert other.random_effects_cov == covariances
+    result.remove_data()
+    assert result.random_effects == expected
+    assert pickle.loads(pickle.dumps(result)).random_effects == expected
+    assert result.with_df_method("residual").random_effects == expected
 
 
 # singular fits -------------------------------------------------------------

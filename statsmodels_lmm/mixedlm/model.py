@@ -515,6 +515,7 @@ class MixedLM(CrossedMixedLM):
         results = MixedLMResults(
             self, data, deviance, found.optimum, found.uninformative
         )
+        results.params[kept] = beta  # zeros do not survive a change of units
         chosen = np.flatnonzero(kept)[np.abs(beta) > ceps]
         among = np.abs(beta) > ceps
         part = np.linalg.inv(precision[np.ix_(among, among)] * found.scale)

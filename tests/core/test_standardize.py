@@ -167,3 +167,33 @@ def test_a_constant_after_columns_that_span_it_is_the_one_dropped():
         assert standardize(y, first, [groups], weights).kept.tolist() == [0, 1, 2, 4]
         middle = np.column_stack([x + 1e8, np.ones(30), dummies])
         assert standardize(y, middle, [groups], weights).kept.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_another_response_of_the_same_design(data, weighted, shift):
+    """It is standardized as if it were the first one, and nothing else is new."""
+    n = len(data.endog)
+    weights = np.linspace(0.5, 2.0, n) if weighted else None
+    exog = np.column_stack([data.exog, 3.0 * data.exog[:, 2] + shift])
+    first = standardize(data.endog, exog, data.factors, weights)
+    y = shift + np.cos(np.arange(n))
+    found = first.with_response(y)
+    expected = standardize(y, exog, data.factors, weights)
+    for name in ("endog", "least_squares", "response_scale"):
+        one, other = getattr(found, name), getattr(expected, name)
+        np.testing.assert_allclose(one, other, rtol=1e-14, atol=0.0)
+    for name in ("exog", "factors", "kept", "to_fixed", "to_effects", "root_weights"):
+        assert getattr(found, name) is getattr(first, name)
+    assert found.criterion_shift(True) == expected.criterion_shift(True)
+
+
+def test_a_response_that_is_nearly_fitted_keeps_its_digits(data):
+    """The second projection takes off what the first one leaves by rounding."""
+    rest = np.cos(np.arange(len(data.endog)))
+    q = np.linalg.qr(data.exog)[0]
+    rest -= q @ (q.T @ rest)
+    found = standardize(data.endog, data.exog, data.factors).with_response(
+        1e6 * data.exog[:, 1] + 1e-6 * rest
+    )
+    assert np.abs(found.exog.T @ found.endog).max() < 1e-12 * len(rest)
