@@ -1,7 +1,7 @@
 """
 Time the inference of statsmodels_lmm and of R's lme4, lmerTest and pbkrtest.
 
-The bootstrap, degrees of freedom by Satterthwaite and by Kenward and Roger, and
+The bootstrap, refits, degrees of freedom by Satterthwaite and by Kenward and Roger, and
 profile intervals are timed on the same data in the same run; ours in this process,
 R in a process for each task. A time is the median over runs without the first one,
 and leaves out the fit. Without R ours are printed alone. README.rst tells more.
@@ -17,7 +17,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from functools import partial
-from operator import methodcaller
+from operator import attrgetter, methodcaller
 from pathlib import Path
 from statistics import median
 
@@ -97,6 +97,17 @@ def longitudinal(nobs, n_times=10, n_items=20):
     columns = {"x": x, "z": z, "group": group, "subject": subject, "item": item}
     data = pd.DataFrame({"y": y, **columns})
     return data.astype({"subject": "category", "item": "category"})
+
+
+def wide(nobs=60_000, n_groups=300, n_levels=6):
+    """Simulate 42 fixed effects: a polynomial for each level of a factor."""
+    rng = np.random.default_rng(nobs)
+    x, g = rng.uniform(-1.0, 1.0, nobs), rng.integers(n_groups, size=nobs)
+    y = rng.normal(size=n_groups)[g] + rng.normal(size=nobs)
+    data = pd.DataFrame({"y": y, "g": g, "f": rng.integers(n_levels, size=nobs)})
+    for power in range(1, 7):
+        data[f"x{power}"] = x**power
+    return data.astype({"g": "category", "f": "category"})
 
 
 # ---------------------------------------------------------------------------
@@ -199,6 +210,50 @@ def bootstraps(options):
     print_table(header.split(","), rows)
 
 
+def first_seconds(model, options):
+    """Time the fit of a model that is new for each run, less its formula."""
+    times = []
+    while len(times) <= options.repeats and sum(times) < options.enough:
+        fresh = crossedmixedlm(model.formula, model.data)
+        start = time.perf_counter()
+        fresh.fit(reml=model.reml)
+        times.append(time.perf_counter() - start)
+    return median(times[1:] or times)
+
+
+def refits(options):
+    """Time fits of another response against the first fit and lme4's refit."""
+    powers = " + ".join(f"x{power}" for power in range(1, 7))
+    models = {
+        "sleepstudy": Model(
+            "Reaction ~ Days + (Days | Subject)", example("sleepstudy")
+        ),
+        "42 columns": Model(f"y ~ f * ({powers}) + (1 | g)", wide()),
+        "insteval": Model(
+            "y ~ 1 + service + (1 | s) + (1 | d) + (1 | dept)", example("insteval")
+        ),
+    }
+    replicates = {"rng": 1, "n_jobs": 1}
+    rows = []
+    for name, model in models.items():
+        first = first_seconds(model, options)
+        fitted = crossedmixedlm(model.formula, model.data).fit()
+        call = methodcaller("refit", fitted.simulate(rng=1)[0])
+        ours = our_seconds(model, call, options)
+        plain = our_seconds(model, methodcaller("bootstrap", 5, **replicates), options)
+        call = methodcaller("bootstrap", 5, statistic=SCALE, **replicates)
+        own = our_seconds(model, call, options)
+        theirs = r_seconds(model, "refit(m, simulate(m)[[1]])", options)
+        figures = first, ours, ours / first, plain, own, own / plain
+        cells = [f"{len(model.data):,}", *(f"{x:.3g}" for x in figures)]
+        rows.append([name, *cells, *r_cells(ours, theirs, options)])
+    header = "model,rows,fit s,refit s,refit/fit,5 draws s,with a statistic s,"
+    header += "with/without,R refit s,R/ours"
+    print_table(header.split(","), rows)
+
+
+SCALE = attrgetter("scale")
+
 DF_METHODS = {
     # lmer of lmerTest does most of the work of Satterthwaite's method in advance
     "satterthwaite": ("lme4::lmer", "summary(as_lmerModLmerTest(m))"),
@@ -248,7 +303,12 @@ def profiles(options):
 # ---------------------------------------------------------------------------
 # The command line
 
-TASKS = {"bootstrap": bootstraps, "df": degrees_of_freedom, "profile": profiles}
+TASKS = {
+    "bootstrap": bootstraps,
+    "refit": refits,
+    "df": degrees_of_freedom,
+    "profile": profiles,
+}
 
 
 def describe_machine(options):
