@@ -8,8 +8,8 @@ SHOWN = 10
 """Number of levels that are printed."""
 
 
-class _Position(int):
-    """Stands for the value of the level at this position until it is made."""
+UNMADE = object()
+"""Stands for a value until it is made."""
 
 
 class LevelDict(dict):
@@ -28,12 +28,12 @@ class LevelDict(dict):
     """
 
     def __init__(self, levels=(), make=None):
-        levels = list(levels)
-        super().__init__(zip(levels, map(_Position, range(len(levels)))))
+        self._positions = {level: at for at, level in enumerate(levels)}
         self._make = make
+        super().__init__(dict.fromkeys(self._positions, UNMADE))
 
     def _made(self, level, value):
-        return self._make(level, value) if isinstance(value, _Position) else value
+        return self._make(level, self._positions[level]) if value is UNMADE else value
 
     def __getitem__(self, level):
         value = super().__getitem__(level)
@@ -75,6 +75,7 @@ class LevelDict(dict):
     def copy(self):
         """A dict of the same values."""
         other = LevelDict(make=self._make)
+        other._positions = self._positions
         other.update(super().items())
         return other
 

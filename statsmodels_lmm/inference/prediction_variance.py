@@ -83,63 +83,62 @@ def draw_variance(results, i, columns, share=1.0):
     return results.scale * share * spread
 
 
-def mode_covariances(results, groups):
+class ModeCovariances:
     """
-    Conditional covariances of some random effects, fixed effects taken as known.
+    Conditional covariances of groups of random effects, fixed effects taken as known.
+
+    Those of many groups are found together, when one of them is asked for.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
-    groups : sequence of list
-        For each covariance matrix the random effects it is of: pieces of the position
-        of a factor, levels, and effects, arrays of one length.
-
-    Returns
-    -------
-    list of ndarray
-        Shapes (m, m), the pieces one after another.
+    factors, levels, columns : ndarray
+        Which random effects these are, group by group: position of the factor in the
+        model, level and effect column, shape (m,).
+    ends : ndarray
+        Where the groups begin and the last one ends, shape (groups + 1,).
     """
-    found: list = [None] * len(groups)
-    joint: list = [[]]
-    size = 0
-    for at, pieces in enumerate(groups):
-        factors = {i for i, _, _ in pieces}
-        levels = {int(g) for _, rows, _ in pieces for g in rows}
-        if len(factors) == len(levels) == 1:
-            (i,), (level,) = factors, levels
-            columns = np.concatenate([c for _, _, c in pieces])
-            found[at] = results._mode_covariances(i)[level][np.ix_(columns, columns)]
-            continue
-        own = sum(len(c) for _, _, c in pieces)
-        if size + own > JOINT_ROWS and joint[-1]:
-            joint.append([])
-            size = 0
-        joint[-1].append(at)
-        size += own
-    for batch in filter(None, joint):
-        sizes = [sum(len(c) for _, _, c in groups[at]) for at in batch]
-        whole = _joint_modes(results, [p for at in batch for p in groups[at]])
-        ends = np.cumsum(sizes)
-        for at, a, b in zip(batch, ends - sizes, ends):
-            found[at] = whole[a:b, a:b].copy()
-    return found
+
+    def __init__(self, results, factors, levels, columns, ends):
+        self._results, self._places = results, (factors, levels, columns)
+        self._ends = ends
+        self._found: dict = {}
+
+    def __call__(self, group):
+        """The matrix of a group, by its position, shape (k, k)."""
+        a, b = self._ends[group : group + 2]
+        factors, levels, columns = (each[a:b] for each in self._places)
+        if (factors == factors[0]).all() and (levels == levels[0]).all():
+            own = self._results._mode_covariances(factors[0])[levels[0]]
+            return own[np.ix_(columns, columns)]
+        batch = a // JOINT_ROWS
+        if batch not in self._found:
+            self._found[batch] = self._of_batch(batch)
+        return self._found[batch][group]
+
+    def _of_batch(self, batch):
+        """Matrices of the groups that begin in the same piece of the rows."""
+        starts = self._ends[:-1]
+        groups = np.flatnonzero(starts // JOINT_ROWS == batch)
+        a, b = starts[groups[0]], self._ends[groups[-1] + 1]
+        whole = _joint_modes(self._results, *(each[a:b] for each in self._places))
+        own = [slice(*(self._ends[g : g + 2] - a)) for g in groups]
+        return {g: whole[at, at].copy() for g, at in zip(groups.tolist(), own)}
 
 
-def _joint_modes(results, pieces):
-    """Conditional covariance matrix of all of some pieces."""
+def _joint_modes(results, factors, levels, columns):
+    """Conditional covariance matrix of some random effects, shape (m, m)."""
     data, plan = _standardized(results)
-    ends = np.cumsum([0] + [len(c) for _, _, c in pieces])
     rows = []
     for at, i in enumerate(plan.order):
-        codes = np.zeros(ends[-1], dtype=np.intp)
-        effects = np.zeros((ends[-1], plan.factors[at].k_effects))
-        for (own, level, columns), a, b in zip(pieces, ends[:-1], ends[1:]):
-            if own == i:
-                codes[a:b] = plan.relabel[at][level]
-                effects[a:b] = data.to_effects[i][columns]
+        own = factors == i
+        codes = np.zeros(len(factors), dtype=np.intp)
+        effects = np.zeros((len(factors), plan.factors[at].k_effects))
+        codes[own] = plan.relabel[at][levels[own]]
+        effects[own] = data.to_effects[i][columns[own]]
         rows.append(plan.factors[at].at(codes, effects))
-    out = np.zeros((ends[-1], ends[-1]))
+    out = np.zeros((len(factors),) * 2)
     for left, right in halves(results.at_optimum.elimination, rows):
         out += as_array(left @ right.T)
     return results.scale * 0.5 * (out + out.T)

@@ -1,17 +1,17 @@
 """MixedLM's attributes of a fit."""
 
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.constrained import minimize_constrained
-from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.prediction_variance import mode_covariances
+from statsmodels_lmm.inference.prediction_variance import ModeCovariances
 from statsmodels_lmm.inference.profile import parameter_of
 from statsmodels_lmm.inference.variance_parameters import variance_parameters
 from statsmodels_lmm.level_dict import LevelDict
+from statsmodels_lmm.mixedlm.coefficients import group_coefficients
 from statsmodels_lmm.mixedlm.summary import summary
 from statsmodels_lmm.results import CrossedMixedLMResults, CrossedMixedLMResultsWrapper
 
@@ -133,14 +133,12 @@ class MixedLMResults(CrossedMixedLMResults):
     @cached_property
     def random_effects(self):
         """Conditional modes, a dict of group to Series: effects, then components."""
-        pieces = self._pieces()
-        indexes, modes = _indexes(pieces), self._modes
-
-        def of_group(group, at):
-            parts = [modes[i][rows, columns] for i, rows, columns, _ in pieces[group]]
-            return pd.Series(np.concatenate(parts), indexes[at])
-
-        return LevelDict(pieces, of_group)
+        own = group_coefficients(self.model)
+        values, index = own.values(self._modes), cache(pd.Index)
+        return LevelDict(
+            self.model.group_labels,
+            lambda _, at: pd.Series(values[own.of(at)].copy(), index(own.names_of(at))),
+        )
 
     @cached_property
     def random_effects_cov(self):
@@ -149,60 +147,15 @@ class MixedLMResults(CrossedMixedLMResults):
 
         The fixed effects and variances are taken as known.
         """
-        pieces = self._pieces()
-        indexes = _indexes(pieces)
-        found = mode_covariances(
-            self, [[p[:3] for p in own] for own in pieces.values()]
-        )
-        return LevelDict(
-            pieces, lambda _, at: pd.DataFrame(found[at], indexes[at], indexes[at])
-        )
+        own = group_coefficients(self.model)
+        places = own.factors, own.levels, own.columns
+        covariance, index = ModeCovariances(self, *places, own.ends), cache(pd.Index)
 
-    def _pieces(self):
-        """For each group (factor, levels, columns, names) of its random effects."""
-        model, layout = self.model, self.layout
-        found: dict = {label: [] for label in model.group_labels}
-        places = [(None, layout.effects)] if layout.effects else []
-        if layout.further:
-            raise DataError(
-                "with several grouping factors use random_effects_table(), or "
-                "CrossedMixedLM, whose random_effects are a table for each"
-            )
-        for component, (i, block) in [*places, *layout.components.items()]:
-            effects = model.random[i]
-            own = effects.grouped.block_slices[block]
-            if component is None:
-                own = layout.columns(model)
-            columns = np.arange(own.start, own.stop)
-            names = [effects.effect_names[c] for c in columns]
-            if component is None:
-                names = layout.effect_names(model)
-            factor = layout.factors.get(component)
-            group_of = self._group_of_levels(effects)
-            if component is None or factor is None:
-                labels = names
-                if component is not None:
-                    labels = [_named(component, n) for n in names]
-                for level, group in enumerate(group_of):
-                    rows = np.full(len(columns), level)
-                    label = model.group_labels[group]
-                    found[label].append((i, rows, columns, labels))
-                continue
-            key = effects.keys[-1]
-            for name, column in zip(names, columns):
-                ending = "" if name == "Intercept" else f":{name}"
-                for level in np.lexsort((key.codes, group_of)):
-                    own = f"{factor}[{key.uniques[key.codes[level]]}]{ending}"
-                    label = model.group_labels[group_of[level]]
-                    at = np.array([level]), np.array([column])
-                    found[label].append((i, *at, [_named(component, own)]))
-        return found
+        def frame(_, at):
+            names = index(own.names_of(at))
+            return pd.DataFrame(covariance(at), names, names)
 
-    def _group_of_levels(self, effects):
-        """Group in which each level of a factor lies."""
-        out = np.zeros(effects.n_levels, dtype=np.intp)
-        out[effects.grouped.codes] = self.model._group_codes
-        return out
+        return LevelDict(self.model.group_labels, frame)
 
     def t_test(self, r_matrix, *args, **kwargs):
         """As inherited; a matrix must have a column for each fixed effect."""
@@ -296,19 +249,6 @@ class MixedLMResults(CrossedMixedLMResults):
         statsmodels.iolib.summary2.Summary
         """
         return summary(self, yname, xname_fe, xname_re, title, alpha)
-
-
-def _indexes(pieces):
-    """Labels of the random effects of each group; equal ones are one object."""
-    names = [tuple(n for *_, own in each for n in own) for each in pieces.values()]
-    known = {each: pd.Index(each) for each in set(names)}
-    return [known[each] for each in names]
-
-
-def _named(component, column):
-    """What MixedLM calls a coefficient of a variance component."""
-    known = column == component or column.startswith(f"{component}[")
-    return column if known and "[" in column else f"{component}[{column}]"
 
 
 class MixedLMResultsWrapper(CrossedMixedLMResultsWrapper):

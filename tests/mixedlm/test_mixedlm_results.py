@@ -21,6 +21,7 @@ from statsmodels.tools.numdiff import approx_hess
 from statsmodels_lmm import CrossedMixedLM, MixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.inference import prediction_variance
 
 TEXT = "y ~ x"
 
@@ -399,6 +400,54 @@ def test_summary_col_beside_ols():
     assert f"{fit.params['x']:.4f}" in text
     assert f"({fit.bse['x']:.4f})" in text
     assert f"{ols.params['x']:.4f}" in text
+
+
+# random effects of each group -----------------------------------------------------
+
+
+def test_random_effects_of_a_group_are_made_when_asked_for(result):
+    fit = copy.copy(result._results)
+    assert isinstance(fit.random_effects, dict)
+    assert list(fit.random_effects_cov) == list(fit.random_effects)
+    for name in ("random_effects", "random_effects_cov"):
+        assert getattr(fit, name)["g03"] is getattr(fit, name)["g03"]
+    before = len(pickle.dumps(result))
+    assert len(pickle.dumps(type(result)(fit))) == before
+    found = pickle.loads(pickle.dumps(fit.random_effects_cov))
+    assert type(found) is dict
+    assert found == fit.random_effects_cov
+
+
+@pytest.mark.parametrize("rows", [1, 7, 10_000])
+def test_covariances_of_many_groups_are_found_together(result, rows, monkeypatch):
+    calls = []
+    joint = prediction_variance._joint_modes
+
+    def counted(*args):
+        calls.append(len(args[1]))
+        return joint(*args)
+
+    fit, expected = copy.copy(result._results), dict(result.random_effects_cov)
+    monkeypatch.setattr(prediction_variance, "_joint_modes", counted)
+    monkeypatch.setattr(prediction_variance, "JOINT_ROWS", rows)
+    found = fit.random_effects_cov
+    assert calls == []
+    for label in reversed(list(found)):
+        pd.testing.assert_frame_equal(found[label], expected[label])
+    several = "component" in fit.case
+    assert sum(calls) == several * sum(map(len, expected.values()))
+    assert len(calls) <= max(1, 16 * 6 // rows) * several
+
+
+def test_random_effects_by_group_need_the_data():
+    """Those that were asked for before the data were removed are still there."""
+    fit, other = fitted("components"), fitted("components")
+    expected = dict(fit.random_effects)
+    fit.remove_data()
+    assert fit.random_effects == expected
+    other.remove_data()
+    with pytest.raises(DataError, match="random effects by group needs them"):
+        _ = other.random_effects
 
 
 # copies ------------------------------------------------------------------------
