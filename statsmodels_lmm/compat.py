@@ -221,8 +221,7 @@ class FormulaData(PandasData):
         return self.model_spec
 
     def __copy__(self):
-        """The same data, without an evaluation of the formula."""
-        other = type(self).__new__(type(self))
+        other = object.__new__(type(self))
         other.__dict__.update(self.__dict__)
         return other
 

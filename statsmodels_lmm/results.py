@@ -377,8 +377,9 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         """
         Conditional modes of the random effects.
 
-        For one grouping factor a dict of level to Series, as MixedLM; for several
-        a dict of factor to DataFrame with a row for each level.
+        For one grouping factor a dict of level to Series, as MixedLM, each made when
+        it is asked for; for several a dict of factor to DataFrame with a row for each
+        level.
         """
         if len(self._modes) > 1:
             return {
@@ -398,7 +399,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Conditional covariances of the random effects given the data.
 
         The fixed effects and variances are taken as known, as in lme4. For one
-        grouping factor a dict of level to DataFrame; for several a dict of these.
+        grouping factor a dict of level to DataFrame, each made when it is asked for;
+        for several a dict of these.
         """
         return _single(
             {
