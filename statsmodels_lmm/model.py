@@ -47,6 +47,9 @@ from statsmodels_lmm.validation import (
 )
 from statsmodels_lmm.variance_components import group_term
 
+NOTHING_LEFT = 1e-25
+"""Share of the residual variance at which the response is reproduced exactly."""
+
 NO_RESIDUAL = (
     "the residual variance is zero: fixed and random effects reproduce the response "
     "exactly"
@@ -488,7 +491,7 @@ class CrossedMixedLM(LikelihoodModel):
                     "the criterion cannot be evaluated at start_params; leave them out"
                 ) from None
             raise DataError(NO_RESIDUAL) from None
-        if deviance.scale < 1e-13:
+        if deviance.scale < NOTHING_LEFT:
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes
         found = results(self, data, deviance, optimum, uninformative)

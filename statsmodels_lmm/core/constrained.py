@@ -25,7 +25,7 @@ from statsmodels_lmm.core.derivatives import (
     with_exact_hessian,
 )
 from statsmodels_lmm.core.deviance import ProfiledDeviance, profiled_deviance
-from statsmodels_lmm.core.newton import ACCEPTED, rounding
+from statsmodels_lmm.core.newton import ACCEPTED
 from statsmodels_lmm.core.trust_region import trust_region_step
 
 TOLERANCE = 1e-8
@@ -139,7 +139,7 @@ def minimize_constrained(products, constraint, at, start, reml, tol=TOLERANCE):
         gradient, curvature = search.differentiate(current)
         coordinates, deviance, value = current
         system = (coordinates, gradient, curvature)
-        limit = max(tol, rounding(value, deviance.scale, search.products.nobs))
+        limit = max(tol, float(deviance.rounding))
         move, promised = _bounded_step(*system, radius)
         trial = None
         while promised >= limit and search.evaluations < MAX_EVALUATIONS:
@@ -215,10 +215,7 @@ class _Search:
         gradient[:m], curvature[:m, :m] = found.gradient, found.curvature
         if coordinates.tau is None:
             return gradient, curvature
-        gram = deviance.elimination.gram
-        p = self.products.k_fixed
-        explained = np.sum((deviance.fixed_root.T @ deviance.coefficients) ** 2)
-        squares = (gram[p, p] - explained) * coordinates.tau**2
+        squares = deviance.squares * coordinates.tau**2
         across = found.working[:, None] * found.working
         curvature[:m, :m] += across / self.nu
         gradient[m] = 2.0 * (squares - self.nu)

@@ -222,6 +222,9 @@ class FixedEffect(Constraint):
             fixed=tuple(w @ change for w in products.fixed),
             tail_fixed=products.tail_fixed @ change,
             gram=change.T @ products.gram @ change,
+            rows=None
+            if products.rows is None
+            else replace(products.rows, change=change),
         )
 
     def whole(self, coefficients, at):

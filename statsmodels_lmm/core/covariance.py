@@ -67,6 +67,16 @@ class RelativeFactor:
         out = out * self.matrix.swapaxes(-1, -2)[..., self.columns, None, :]
         return out + out.swapaxes(-1, -2)
 
+    @property
+    def units(self):
+        """
+        Lengths in which steps of the free parameters are measured, shape (..., m).
+
+        The standard deviation of the effect, or one where it is less: a variance
+        that is large next to sigma^2 is known in proportion to itself.
+        """
+        return row_units(self.matrix, self.rows)
+
     def slope(self, dual):
         """Derivatives tr(G dS) = 2 (G L) of the criterion, shape (..., m)."""
         columns = (dual @ self.matrix).swapaxes(-1, -2)[..., self.columns, :]
@@ -147,6 +157,27 @@ class RelativeFactor:
         """
         root = back @ self.matrix
         return lower_theta(root @ root.T, self.slices)
+
+
+def row_units(matrix, rows):
+    """
+    Lengths of some rows of L, one where they are shorter.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        L, shape (..., k, k).
+    rows : ndarray
+        Which rows, shape (..., m).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., m).
+    """
+    lengths = np.maximum(np.sqrt((matrix**2).sum(axis=-1)), 1.0)
+    rows = np.broadcast_to(rows, (*lengths.shape[:-1], rows.shape[-1]))
+    return np.take_along_axis(lengths, rows, axis=-1)
 
 
 def lowest_unused(dual, covariance):

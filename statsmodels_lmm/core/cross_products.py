@@ -1,15 +1,18 @@
 """One pass over the rows: everything the data contribute to a fit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.elimination_plan import EliminationPlan, plan_elimination
-from statsmodels_lmm.core.grouped_effects import level_sums
+from statsmodels_lmm.core.grouped_effects import GroupedEffects, level_sums
 from statsmodels_lmm.core.memory import check_memory
 from statsmodels_lmm.core.related_effects import RelatedEffects, related
+from statsmodels_lmm.core.rows import Rows
+from statsmodels_lmm.core.within_levels import within_levels
 
 DENSE_SHARE = 0.2
 """Share of occupied entries above which the coupling is held densely."""
@@ -48,6 +51,9 @@ class CrossProducts:
         Z_t'W, shape (..., q, w).
     gram : ndarray
         W'W, shape (..., w, w).
+    rows : Rows, optional
+        What they were formed from. It is read again only where a residual sum of
+        squares that is found by subtraction would have too few digits.
     """
 
     plan: EliminationPlan
@@ -59,6 +65,34 @@ class CrossProducts:
     tail: np.ndarray
     tail_fixed: np.ndarray
     gram: np.ndarray
+    rows: Rows | None = None
+
+    def with_sums(self, sums):
+        """
+        The same of other Z'W, with W'W left out.
+
+        Parameters
+        ----------
+        sums : list of ndarray
+            Z_i'W of each factor in the order of the plan, shapes (l_i, k_i, w).
+        """
+        n_chain, width = self.plan.n_chain, self.gram.shape[-1]
+        tail = [s.reshape(-1, width) for s in sums[n_chain:]]
+        return replace(
+            self,
+            fixed=tuple(sums[:n_chain]),
+            tail_fixed=np.vstack([np.zeros((0, width)), *tail]),
+            gram=np.zeros_like(self.gram),
+        )
+
+    @cached_property
+    def within(self):
+        """What the levels of the first factor leave, None if they are not grouped."""
+        if self.rows is None or not self.plan.chain:
+            return None
+        if not all(isinstance(f, GroupedEffects) for f in self.plan.chain):
+            return None
+        return within_levels(self.plan.chain, self.rows.columns())
 
     @property
     def k_fixed(self):
@@ -121,6 +155,7 @@ def cross_products(endog, exog, factors):
         tail=tail,
         tail_fixed=tail_fixed,
         gram=fixed.T @ fixed,
+        rows=Rows(endog, exog),
     )
 
 

@@ -75,8 +75,8 @@ class Elimination:
         What was eliminated.
     factors : tuple of EliminatedFactor
         The chain.
-    tail_factors : tuple of ndarray
-        L of each tail factor, shapes (..., k, k).
+    chain_factors, tail_factors : tuple of ndarray
+        L of each factor of chain and tail, shapes (..., k, k).
     tail : ndarray
         Reduced Z_t'Z_t, shape (..., q, q); lower triangle if coupled sparsely.
     tail_cholesky : ndarray
@@ -91,12 +91,18 @@ class Elimination:
 
     products: CrossProducts
     factors: tuple
+    chain_factors: tuple
     tail_factors: tuple
     tail: np.ndarray
     tail_cholesky: np.ndarray
     tail_fixed: np.ndarray
     gram: np.ndarray
     logdet: np.ndarray
+
+    @property
+    def roots(self):
+        """L of each factor in the order of the plan."""
+        return self.chain_factors + self.tail_factors
 
 
 def solve_levels(diagonal, factor):
@@ -259,7 +265,7 @@ def scale_tail(products, factors, matrix, overwrite=False):
     return transpose(times_tail_factor(products, factors, transpose(half)))
 
 
-def eliminate(products, chain_factors, tail_factors):
+def eliminate(products, chain_factors, tail_factors, within=None):
     """
     Eliminate the random effects.
 
@@ -270,6 +276,9 @@ def eliminate(products, chain_factors, tail_factors):
     chain_factors, tail_factors : sequence of ndarray
         L of the factors of chain and tail, S = L L', shapes (..., k, k), in the
         order of the plan.
+    within : WithinLevels, optional
+        What the levels of the first factor leave, if it is not to be found by
+        subtraction.
 
     Returns
     -------
@@ -316,6 +325,21 @@ def eliminate(products, chain_factors, tail_factors):
                 fixed[i],
             )
         )
+        if within and i == 0:
+            half = within.half_inverse(factor)
+            own_fixed = half @ within.fixed
+            gram = within.gram + _level_gram(own_fixed, own_fixed)
+            for (j, m), left in within.left.items():
+                first, parents = transpose(half @ within.nested[j]), plan.parents[0, j]
+                summed = left + sum_by_parent(
+                    first @ (half @ within.nested[m]), parents
+                )
+                if j == m:
+                    diagonal[j] = summed
+                    own = sum_by_parent(first @ own_fixed, parents)
+                    fixed[j] = within.left_fixed[j] + own
+                else:
+                    nested[j, m] = summed
     root = tail
     if plan.tail:
         transposed = [transpose(f) for f in tail_factors]
@@ -331,6 +355,7 @@ def eliminate(products, chain_factors, tail_factors):
     return Elimination(
         products,
         tuple(done),
+        tuple(chain_factors),
         tuple(tail_factors),
         tail,
         root,

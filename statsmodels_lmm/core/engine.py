@@ -35,7 +35,7 @@ def sufficient_statistics(endog, exog, factors):
     return cross_products(endog, exog, factors)
 
 
-def eliminate(products, roots):
+def eliminate(products, roots, closely=False):
     """
     Eliminate the random effects.
 
@@ -45,6 +45,9 @@ def eliminate(products, roots):
         Sufficient statistics.
     roots : sequence of ndarray
         L of each factor in the order of the plan, S = L L', shapes (..., k, k).
+    closely : bool, optional
+        Whether to spend a pass over the rows on digits that variances which are large
+        next to sigma^2 would cost.
 
     Returns
     -------
@@ -53,7 +56,8 @@ def eliminate(products, roots):
     if isinstance(products, SparseProducts):
         return by_order.eliminate(products, roots)
     n_chain = products.plan.n_chain
-    return by_blocks.eliminate(products, roots[:n_chain], roots[n_chain:])
+    within = products.within if closely else None
+    return by_blocks.eliminate(products, roots[:n_chain], roots[n_chain:], within)
 
 
 def selected_inverse(elimination):

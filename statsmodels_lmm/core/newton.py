@@ -18,7 +18,7 @@ from statsmodels_lmm.core.derivatives import (
     with_exact_hessian,
 )
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.trust_region import trust_region_step
+from statsmodels_lmm.core.trust_region import step_in_units
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,11 @@ How negative a relative eigenvalue of G may be at a certified optimum, in direct
 that S does not use. In those that it uses G is as small as the gradient.
 """
 
-ROUNDING = 1e-14
-"""Relative error of the criterion."""
+REACHED = 1e-6
+"""
+Promised decrease that is left at a certified optimum, and rounding of the criterion
+that may hide one.
+"""
 
 ACCEPTED = 1e-4
 """Share of the promised decrease that a step must bring."""
@@ -127,19 +130,17 @@ def minimize(products, start, reml, settings=Settings()):
     radius = 1.0
     while True:
         slope = search.differentiate(current, radius)
-        step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
+        step, promised = _step(current, slope, radius)
         search.record(current, slope, radius)
         # a decrease below the rounding of the criterion cannot be seen
-        limit = max(settings.tol, _rounding(current))
+        limit = max(settings.tol, float(current.rounding))
         if promised < limit:
             break
         trial, radius = search.descend(current, slope, step, promised, radius, limit)
         if trial is None:
             break
         current = trial
-    spent = search.evaluations >= settings.maxiter
-    if search.exact and POLISHED < promised < limit and not spent:
-        current, slope = search.polish(current, slope, step)
+    current, slope = search.polish(current, slope)
     current, slope = search.snap(current, slope)
     return _certify(current, slope, search)
 
@@ -175,19 +176,20 @@ class _Search:
         """Derivatives, with the exact Hessian close to the optimum if cheap."""
         slope = derivatives(current)
         if self.cheap and not self.exact:
-            _, promised = trust_region_step(slope.gradient, slope.curvature, radius)
+            _, promised = _step(current, slope, radius)
             self.exact = promised < EXACT_BELOW
         return with_exact_hessian(current, slope) if self.exact else slope
 
     def record(self, current, slope, radius):
         """Add an iterate to the trace."""
-        size = np.abs(slope.gradient).max(initial=0.0)
-        self.trace.append((float(current.value), float(size), float(radius)))
+        size = _largest(slope.gradient)
+        self.trace.append((float(current.value), size, float(radius)))
 
     def descend(self, current, slope, step, promised, radius, limit):
         """The next iterate, None if there is none, and the next radius."""
+        units = _units(current)
         while self.evaluations < self.budget and promised >= limit:
-            length = float(np.linalg.norm(step))
+            length = float(np.linalg.norm(step / units))
             trial = self.evaluate(_stepped(current.factors, step))
             gain = -1.0 if trial is None else (current.value - trial.value) / promised
             if gain > ACCEPTED:
@@ -195,16 +197,24 @@ class _Search:
                     return trial, 2.0 * radius
                 return trial, 0.5 * length if gain < 0.25 else radius
             radius = 0.25 * length
-            step, promised = trust_region_step(slope.gradient, slope.curvature, radius)
+            step, promised = _step(current, slope, radius)
         return None, radius
 
-    def polish(self, current, slope, step):
-        """One exact Newton step more, which doubles the digits, if it is better."""
-        trial = self.evaluate(_stepped(current.factors, step))
-        if trial is not None:
+    def polish(self, current, slope):
+        """Exact Newton steps, each of which doubles the digits, while they do."""
+        while self.exact and self.evaluations < self.budget:
+            step, promised = _step(current, slope, 1.0)
+            if not POLISHED < promised < REACHED:
+                break
+            trial = self.evaluate(_stepped(current.factors, step))
+            if trial is None:
+                break
             trial_slope = self.differentiate(trial, 1.0)
-            if np.abs(trial_slope.gradient).max() < np.abs(slope.gradient).max():
-                return trial, trial_slope
+            size, trial_size = (_largest(s.gradient) for s in (slope, trial_slope))
+            if trial_size < size:
+                current, slope = trial, trial_slope
+            if not trial_size < 0.5 * size:
+                break
         return current, slope
 
     def snap(self, current, slope):
@@ -219,33 +229,17 @@ class _Search:
         return current, slope
 
 
-def rounding(value, scale, nobs):
-    """
-    Rounding of the criterion.
-
-    Its residual sum of squares is what a subtraction leaves of that of the
-    least-squares fit, n in standardized units.
-
-    Parameters
-    ----------
-    value : float or ndarray
-        The criterion.
-    scale : float or ndarray
-        Residual variance in standardized units.
-    nobs : int
-        Number of rows n.
-
-    Returns
-    -------
-    float or ndarray
-    """
-    lost = np.finfo(float).eps * nobs / scale
-    return np.maximum(ROUNDING * np.abs(value), lost)
+def _step(current, slope, radius):
+    """A step of the free parameters inside the trust region, and its promise."""
+    return step_in_units(slope.gradient, slope.curvature, radius, _units(current))
 
 
-def _rounding(deviance):
-    nobs = deviance.elimination.products.nobs
-    return float(rounding(deviance.value, deviance.scale, nobs))
+def _units(current):
+    return np.concatenate([f.units for f in current.factors])
+
+
+def _largest(values):
+    return float(np.abs(values).max(initial=0.0))
 
 
 def _stepped(factors, step):
@@ -262,17 +256,20 @@ def _certify(current, slope, search):
         smallest, unused = factor.certificates(dual, sums)
         eigenvalues.append(np.array(smallest) + 0.0)  # no -0.0
         escape = min([escape, *unused])
-    _, promised = trust_region_step(slope.gradient, slope.curvature, 1.0)
-    reached = max(1e-6, 10.0 * _rounding(current))
+    _, promised = _step(current, slope, 1.0)
     theta = [f.theta(np.eye(len(f.matrix))) for f in current.factors]
     return current, Optimum(
         theta=np.concatenate(theta),
         evaluations=search.evaluations,
-        gradient_norm=float(np.abs(slope.gradient).max(initial=0.0)),
+        gradient_norm=_largest(slope.gradient),
         promised=max(float(promised), 0.0) + 0.0,  # no -0.0
         duals=slope.duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,
         trace=tuple(search.trace),
-        certified=bool(promised < reached and escape > -DUAL_TOLERANCE),
+        certified=bool(
+            promised < REACHED
+            and current.rounding < REACHED
+            and escape > -DUAL_TOLERANCE
+        ),
     )

@@ -14,20 +14,21 @@ from statsmodels_lmm.core.covariance import (
     RelativeFactor,
     lowest_unused,
     pivoted_factor,
+    row_units,
 )
 from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.newton import (
     ACCEPTED,
     DUAL_TOLERANCE,
+    REACHED,
     Settings,
     minimize,
-    rounding,
 )
 from statsmodels_lmm.core.responses import select
 from statsmodels_lmm.core.start import FLOOR
 from statsmodels_lmm.core.structured_factor import structured_parameters
-from statsmodels_lmm.core.trust_region import trust_region_step
+from statsmodels_lmm.core.trust_region import step_in_units
 from statsmodels_lmm.core.variance_information import (
     average_information,
     inverse_information,
@@ -257,13 +258,19 @@ class _Iterates:
     """Where each replicate stands; every array has the replicates first."""
 
     value: np.ndarray
-    scale: np.ndarray
+    rounding: np.ndarray
     gradient: np.ndarray
     curvature: np.ndarray
     duals: tuple
     information: tuple
     matrices: tuple
     rows: tuple
+
+    @property
+    def units(self):
+        """Unit of each free parameter, shape (r, m)."""
+        pairs = zip(self.matrices, self.rows)
+        return np.concatenate([row_units(m, r) for m, r in pairs], axis=1)
 
     def take(self, which):
         """Some of the replicates."""
@@ -301,7 +308,7 @@ def _evaluate(products, covariances, reml):
 
     return _Iterates(
         deviance.value,
-        deviance.scale,
+        deviance.rounding,
         found.gradient,
         found.curvature,
         found.duals,
@@ -333,10 +340,11 @@ def _refit_batch(products, start, reml, settings):
     evaluations = np.ones(count, dtype=int)
     ended = []
     while True:
-        step, promised = trust_region_step(current.gradient, current.curvature, radius)
-        limit = np.maximum(
-            settings.tol, rounding(current.value, current.scale, whole.nobs)
+        units = current.units
+        step, promised = step_in_units(
+            current.gradient, current.curvature, radius, units
         )
+        limit = np.maximum(settings.tol, current.rounding)
         stop = (promised < limit) | (evaluations[active] >= settings.maxiter)
         if stop.any():
             # the last step costs nothing: it is evaluated once for all
@@ -345,21 +353,21 @@ def _refit_batch(products, start, reml, settings):
             ended.append((active[stop], last, moved))
             going = ~stop
             active, radius = active[going], radius[going]
-            step, promised = step[going], promised[going]
+            step, promised, units = step[going], promised[going], units[going]
             current, products = current.take(going), select(products, going)
         if not len(active):
             break
         trial = _evaluate(products, _moved(current, step, columns), reml)
         evaluations[active] += 1
         gain = (current.value - trial.value) / promised
-        length = np.linalg.norm(step, axis=1)
+        length = np.linalg.norm(step / units, axis=1)
         better = gain > ACCEPTED
         grown = np.where((gain > 0.75) & (length > 0.9 * radius), 2.0 * radius, radius)
         shrunk = np.where(better, 0.5, 0.25) * length
         radius = np.where(gain < 0.25, shrunk, grown)
         current = current.where(better, trial)
     where = np.argsort(np.concatenate([w for w, _, _ in ended]))
-    parts = [_are_certified(last, plan, whole.nobs) for _, last, _ in ended]
+    parts = [_are_certified(last, plan) for _, last, _ in ended]
     certified = np.concatenate(parts)[where]
     factors = [
         pivoted_factor(np.concatenate(s)[where], f.block_slices, SINGULAR)
@@ -368,12 +376,10 @@ def _refit_batch(products, start, reml, settings):
     return _collect(profiled_deviance(whole, factors, reml), certified, evaluations)
 
 
-def _are_certified(last, plan, nobs):
+def _are_certified(last, plan):
     """Whether the last iterates are optima, as one of them alone."""
-    _, promised = trust_region_step(last.gradient, last.curvature, 1.0)
-    certified = promised < np.maximum(
-        1e-6, 10.0 * rounding(last.value, last.scale, nobs)
-    )
+    _, promised = step_in_units(last.gradient, last.curvature, 1.0, last.units)
+    certified = (promised < REACHED) & (last.rounding < REACHED)
     covariances = [m @ m.swapaxes(-1, -2) for m in last.matrices]
     for factor, dual, sums, covariance in zip(
         plan.factors, last.duals, last.information, covariances

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from statsmodels_lmm.core.rows import Rows
+
 
 def with_response(products, data):
     """
@@ -20,7 +22,8 @@ def with_response(products, data):
     -------
     CrossProducts or SparseProducts
     """
-    return select(with_responses(products, data, data.endog[None]), 0)
+    found = select(with_responses(products, data, data.endog[None]), 0)
+    return replace(found, rows=Rows(data.endog, data.exog))
 
 
 def with_responses(products, data, responses):
@@ -58,7 +61,11 @@ def with_responses(products, data, responses):
     gram[:, :p, p] = gram[:, p, :p] = with_exog
     gram[:, p, p] = (responses**2).sum(axis=1)
     return replace(
-        products, fixed=fixed, tail_fixed=replaced(products.tail_fixed, tail), gram=gram
+        products,
+        fixed=fixed,
+        tail_fixed=replaced(products.tail_fixed, tail),
+        gram=gram,
+        rows=None,
     )
 
 

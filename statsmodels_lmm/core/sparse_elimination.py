@@ -24,7 +24,7 @@ Henderson, C. R. (1976). A simple method for computing the inverse of a numerato
 relationship matrix used in prediction of breeding values. Biometrics 32, 69-83.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -35,6 +35,7 @@ from statsmodels_lmm.core.level_covariance import Precision
 from statsmodels_lmm.core.precision_effects import PrecisionEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.related_effects import related
+from statsmodels_lmm.core.rows import Rows
 from statsmodels_lmm.core.sparse_cholesky import SparseCholesky, factorize
 from statsmodels_lmm.core.symbolic_cholesky import SymbolicCholesky, analyze
 
@@ -79,6 +80,8 @@ class SparseProducts:
         W'W, shape (..., w, w).
     tail_fixed : ndarray
         Empty, since there is no tail, shape (..., 0, w).
+    rows : Rows, optional
+        What they were formed from.
     """
 
     plan: EliminationPlan
@@ -89,12 +92,17 @@ class SparseProducts:
     fixed: tuple
     gram: np.ndarray
     tail_fixed: np.ndarray
+    rows: Rows | None = None
     is_coupled_sparsely = True
 
     @property
     def k_fixed(self):
         """Number of columns of X."""
         return self.gram.shape[-1] - 1
+
+    def with_sums(self, sums):
+        """The same of other Z_i'W, with W'W left out."""
+        return replace(self, fixed=tuple(sums), gram=np.zeros_like(self.gram))
 
     @cached_property
     def slices(self):
@@ -179,6 +187,7 @@ def sparse_products(endog, exog, factors):
         tuple(f.level_sums(fixed) for f in own),
         fixed.T @ fixed,
         np.zeros((0, fixed.shape[1])),
+        Rows(endog, exog),
     )
 
 

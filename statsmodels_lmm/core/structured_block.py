@@ -309,6 +309,12 @@ class StructuredPart:
             out[each, each] += self._slopes * second[:, None, None]
         return out
 
+    @property
+    def units(self):
+        """Lengths in which steps of the coordinates are measured, shape (m,)."""
+        angles = np.array([f.kind == "angle" for f in self.folds], dtype=bool)
+        return np.where(angles, 1.0, np.maximum(np.abs(self.coordinates), 1.0))
+
     def slope(self, dual):
         """Derivatives of the criterion, tr(G dS), shape (m,)."""
         return (self.directions * dual).sum(axis=(-1, -2))

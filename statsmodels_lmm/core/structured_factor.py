@@ -64,6 +64,11 @@ class StructuredFactor:
             start = here.stop
         return out
 
+    @property
+    def units(self):
+        """Lengths in which steps of the free parameters are measured, shape (m,)."""
+        return np.concatenate([p.units for p in self.parts])
+
     def slope(self, dual):
         """Derivatives of the criterion in the free parameters, shape (m,)."""
         pairs = zip(self.parts, self.slices)

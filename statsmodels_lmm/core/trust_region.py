@@ -15,6 +15,31 @@ parameters that the data cannot tell apart, where they mislead.
 """
 
 
+def step_in_units(gradient, curvature, radius, units):
+    """
+    The same with lengths measured in units of the parameters' own.
+
+    Parameters
+    ----------
+    gradient, curvature : ndarray
+        g and H in the parameters, shapes (..., m) and (..., m, m).
+    radius : float or ndarray
+        Radius of the ball in these units, shape (...).
+    units : ndarray
+        Unit of each parameter, shape (..., m).
+
+    Returns
+    -------
+    step : ndarray
+        Of the parameters, shape (..., m).
+    promised : float or ndarray
+        Decrease of the quadratic, shape (...).
+    """
+    scaled = units[..., :, None] * curvature * units[..., None, :]
+    step, promised = trust_region_step(units * gradient, scaled, radius)
+    return units * step, promised
+
+
 def trust_region_step(gradient, curvature, radius):
     """
     Minimize g's + s'H s / 2 over the ball of a radius.

@@ -1,0 +1,30 @@
+"""The rows of a model, kept to be read again where their cross-products do not do."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    The rows of a model in standardized units.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Response, shape (n,).
+    exog : ndarray
+        Design of the fixed effects, shape (n, p).
+    change : ndarray, optional
+        What [X y] is multiplied by from the right, shape (p + 1, w).
+    """
+
+    endog: np.ndarray
+    exog: np.ndarray
+    change: np.ndarray | None = None
+
+    def columns(self):
+        """W = [X y], after the change, shape (n, w)."""
+        whole = np.column_stack([self.exog, self.endog])
+        return whole if self.change is None else whole @ self.change
