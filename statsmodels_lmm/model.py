@@ -23,8 +23,8 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.newton import Settings, minimize
-from statsmodels_lmm.core.start import moment_start
+from statsmodels_lmm.core.newton import Settings
+from statsmodels_lmm.core.search import search
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.data_doors import to_frame
@@ -475,16 +475,17 @@ class CrossedMixedLM(LikelihoodModel):
             raise ValueError("maxiter must be at least 1")
         data, products = self._sufficient_statistics()
         uninformative = self._uninformative(products)
-        if start_params is None:
-            start = moment_start(products)
-        else:
+        start = None
+        if start_params is not None:
             start = self._factors_at(start_params, pivoted=True)
-        for at, i in enumerate(products.plan.order):
-            if self.random[i].name in uninformative:
-                start[at] = start[at].nothing()
+        idle = [
+            at
+            for at, i in enumerate(products.plan.order)
+            if self.random[i].name in uninformative
+        ]
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
-            deviance, optimum = minimize(products, start, bool(reml), settings)
+            deviance, optimum = search(products, bool(reml), settings, start, idle)
         except np.linalg.LinAlgError:
             if start_params is not None:
                 raise ValueError(

@@ -114,6 +114,19 @@ class RelativeFactor:
         identity = np.eye(self.matrix.shape[-1])
         return pivoted_factor(self.covariance + amount * identity, self.slices)
 
+    def correlated(self, share):
+        """Itself: only structures have parameters that are correlations."""
+        return self
+
+    @property
+    def may_be_elsewhere(self):
+        """Whether another optimum is likely: a block is singular."""
+        for block in self.slices:
+            values = np.linalg.eigvalsh(self.covariance[block, block])
+            if values[0] <= SINGULAR**2 * max(1.0, values[-1]):
+                return True
+        return False
+
     def nothing(self):
         """L = 0."""
         return pivoted_factor(np.zeros_like(self.matrix), self.slices)

@@ -65,7 +65,15 @@ class Optimum:
     trace : tuple
         (criterion, largest gradient entry, trust radius) of every iterate.
     certified : bool
-        Whether the point is proved to be a first-order optimum.
+        Whether the point is proved to be a first-order optimum, of which there may
+        be several.
+    starts : int
+        From how many starts the criterion was searched. `evaluations` and `trace` are
+        those of the search that found the optimum.
+    others : tuple of float
+        How far above it the criterion is at other optima that were seen, ascending.
+    saturated : bool
+        Whether the effects can reproduce any response, see `saturation`.
     """
 
     theta: np.ndarray
@@ -77,6 +85,9 @@ class Optimum:
     curvature: np.ndarray
     trace: tuple
     certified: bool
+    starts: int = 1
+    others: tuple = ()
+    saturated: bool = False
 
 
 DUAL_TOLERANCE = 1e-5
@@ -84,6 +95,9 @@ DUAL_TOLERANCE = 1e-5
 How negative a relative eigenvalue of G may be at a certified optimum, in directions
 that S does not use. In those that it uses G is as small as the gradient.
 """
+
+NEAR = 1e-2
+"""Difference of criteria, and share of covariances, that counts as the same place."""
 
 REACHED = 1e-6
 """
@@ -101,7 +115,7 @@ EXACT_BELOW = 1e-1
 """Promised decrease below which the exact Hessian is worth its price."""
 
 
-def minimize(products, start, reml, settings=Settings()):
+def minimize(products, start, reml, settings=Settings(), known=None):
     """
     Minimize the profiled deviance or the REML criterion.
 
@@ -115,12 +129,16 @@ def minimize(products, start, reml, settings=Settings()):
         Whether to minimize the REML criterion.
     settings : Settings, optional
         When to stop.
+    known : ProfiledDeviance, optional
+        An optimum that is known. A search that is bound for it, or for a worse one, is
+        left.
 
     Returns
     -------
-    deviance : ProfiledDeviance
-        The criterion at the optimum, in standardized units.
-    optimum : Optimum
+    deviance : ProfiledDeviance or None
+        The criterion at the optimum, in standardized units; None if the search was
+        left.
+    optimum : Optimum or None
         How the search went.
     """
     search = _Search(products, reml, settings.maxiter)
@@ -136,6 +154,8 @@ def minimize(products, start, reml, settings=Settings()):
         limit = max(settings.tol, float(current.rounding))
         if promised < limit:
             break
+        if known is not None and _is_bound_for(known, current, promised):
+            return None, None
         trial, radius = search.descend(current, slope, step, promised, radius, limit)
         if trial is None:
             break
@@ -143,6 +163,22 @@ def minimize(products, start, reml, settings=Settings()):
     current, slope = search.polish(current, slope)
     current, slope = search.snap(current, slope)
     return _certify(current, slope, search)
+
+
+def _is_bound_for(known, current, promised):
+    """Whether a search nears a known optimum, or will end above it."""
+    height = float(current.value - known.value)
+    if promised < NEAR / 10.0 and height > 30.0 * promised + NEAR / 10.0:
+        return True
+    return (
+        promised < NEAR
+        and abs(height) < NEAR
+        and all(
+            np.abs(f.covariance - g.covariance).max()
+            <= NEAR * np.abs(g.covariance).max()
+            for f, g in zip(current.factors, known.factors)
+        )
+    )
 
 
 class _Search:

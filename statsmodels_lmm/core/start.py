@@ -9,6 +9,13 @@ FLOOR = 0.1
 """Smallest starting variance, relative to sigma^2 over a level's information."""
 
 
+SPREAD = 1e3
+"""Starting variance in units of l / n where all variation is given to the effects."""
+
+CORRELATED = 0.9
+"""Share of the upper half of the range of a correlation at which a search starts."""
+
+
 def moment_start(products):
     """
     Relative factors from sums of squares between the levels.
@@ -51,6 +58,34 @@ def moment_start(products):
         starting_factor(f, np.diag(relative[rows] / f.level_variance))
         for f, rows in pairs
     ]
+
+
+def further_starts(products, factors):
+    """
+    Places from which other optima are found, in the order of their promise.
+
+    Of an effect with one random intercept a variance of l / n, relative to sigma^2,
+    makes half of the variance of a level's mean.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics of standardized data.
+    factors : sequence of RelativeFactor or StructuredFactor
+        An optimum, in the order of the elimination plan.
+
+    Yields
+    ------
+    list of RelativeFactor or StructuredFactor
+    """
+    units = [f.n_levels / products.nobs for f in products.plan.factors]
+    yield [
+        starting_factor(f, SPREAD * unit / f.level_variance * np.eye(f.k_effects))
+        for f, unit in zip(products.plan.factors, units)
+    ]
+    if any(f.is_structured for f in products.plan.factors):
+        lifted = [f.lifted(FLOOR * unit) for f, unit in zip(factors, units)]
+        yield [f.correlated(CORRELATED) for f in lifted]
 
 
 def _sparse_moments(products, labels, width):

@@ -358,6 +358,20 @@ class StructuredPart:
             self if (out == self.coordinates).all() else replace(self, coordinates=out)
         )
 
+    def correlated(self, share):
+        """The block with its correlations at a share of their upper or lower ends."""
+        theta = self.theta.copy()
+        for a, parameter in enumerate(self.block.parameters):
+            if parameter.kind == "cor":
+                end = parameter.upper if share > 0.0 else parameter.lower
+                theta[a] = abs(share) * end
+        return self.block.part(theta).lifted()
+
+    @property
+    def may_be_elsewhere(self):
+        """Whether another optimum is likely: there are parameters to be found."""
+        return self.n_free > 0
+
     def nothing(self):
         """The block with its deviations at zero."""
         out = self.coordinates.copy()

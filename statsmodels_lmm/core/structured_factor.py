@@ -99,6 +99,15 @@ class StructuredFactor:
         """The factor moved off the boundary."""
         return StructuredFactor(tuple(p.lifted(amount) for p in self.parts))
 
+    def correlated(self, share):
+        """The factor with correlations of structures at a share of their ends."""
+        return StructuredFactor(tuple(p.correlated(share) for p in self.parts))
+
+    @property
+    def may_be_elsewhere(self):
+        """Whether another optimum is likely, see the parts."""
+        return any(p.may_be_elsewhere for p in self.parts)
+
     def nothing(self):
         """The factor without variances."""
         return StructuredFactor(tuple(p.nothing() for p in self.parts))

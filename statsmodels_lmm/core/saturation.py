@@ -1,0 +1,65 @@
+"""
+Designs that leave nothing for the residual variance.
+
+If the columns of [X Z] span all n rows, the effects can reproduce any response. The
+likelihood then grows without bound as the residual variance goes to zero, unless Z
+alone spans the rows, and the REML likelihood may be largest there. With all relative
+variances t, log |V| + log |X'V^-1 X| grows as (rank [X Z] - p) log t, so that two
+evaluations tell the rank. Levels with a known relationship or a model matrix are left
+out: their covariance, not their number, tells them from the residuals.
+"""
+
+import numpy as np
+
+from statsmodels_lmm.core.engine import eliminate
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.structured_factor import starting_factor
+
+LARGE = 1e7, 1e6, 1e5
+"""
+Relative variances t in units of the levels over the rows, which are compared with a
+hundred times as much; the largest that floating point bears tells the rank best.
+"""
+
+
+def is_saturated(products):
+    """
+    Whether fixed and independent random effects span all rows.
+
+    Parameters
+    ----------
+    products : CrossProducts or SparseProducts
+        Sufficient statistics in standardized units.
+
+    Returns
+    -------
+    bool
+    """
+    q = sum(f.n_columns for f in products.plan.factors if _is_independent(f))
+    if q + products.k_fixed < products.nobs:
+        return False
+    for t in LARGE:
+        try:
+            rise = _log_determinants(products, 100.0 * t)
+            rise -= _log_determinants(products, t)
+        except np.linalg.LinAlgError:
+            continue
+        return bool(products.k_fixed + rise / np.log(100.0) > products.nobs - 0.5)
+    return False
+
+
+def _is_independent(factor):
+    own = factor.of_user
+    return isinstance(own, GroupedEffects) and own.relationship is None
+
+
+def _log_determinants(products, t):
+    """Log |V| + log |X'V^-1 X| with all relative variances t."""
+    roots = []
+    for factor in products.plan.factors:
+        size = t * factor.n_levels / products.nobs if _is_independent(factor) else 0.0
+        covariance = size / factor.level_variance * np.eye(factor.k_effects)
+        roots.append(starting_factor(factor, covariance).matrix)
+    elimination = eliminate(products, roots, closely=True)
+    p = products.k_fixed
+    return elimination.logdet + np.linalg.slogdet(elimination.gram[:p, :p])[1]
