@@ -96,7 +96,7 @@ How negative a relative eigenvalue of G may be at a certified optimum, in direct
 that S does not use. In those that it uses G is as small as the gradient.
 """
 
-NEAR = 1e-2
+CLOSE = 0.03
 """Difference of criteria, and share of covariances, that counts as the same place."""
 
 REACHED = 1e-6
@@ -154,7 +154,7 @@ def minimize(products, start, reml, settings=Settings(), known=None):
         limit = max(settings.tol, float(current.rounding))
         if promised < limit:
             break
-        if known is not None and _is_bound_for(known, current, promised):
+        if known is not None and _is_bound_for(known, current, step, promised):
             return None, None
         trial, radius = search.descend(current, slope, step, promised, radius, limit)
         if trial is None:
@@ -165,19 +165,18 @@ def minimize(products, start, reml, settings=Settings(), known=None):
     return _certify(current, slope, search)
 
 
-def _is_bound_for(known, current, promised):
+def _is_bound_for(known, current, step, promised):
     """Whether a search nears a known optimum, or will end above it."""
     height = float(current.value - known.value)
-    if promised < NEAR / 10.0 and height > 30.0 * promised + NEAR / 10.0:
+    if promised < CLOSE and height > 30.0 * promised:
         return True
-    return (
-        promised < NEAR
-        and abs(height) < NEAR
-        and all(
-            np.abs(f.covariance - g.covariance).max()
-            <= NEAR * np.abs(g.covariance).max()
-            for f, g in zip(current.factors, known.factors)
-        )
+    if promised > CLOSE or abs(height - promised) > CLOSE:
+        return False
+    nearly = [f.covariance for f in _stepped(current.factors, step)]
+    return all(
+        np.abs(s - f.covariance).max()
+        <= CLOSE * np.abs(f.covariance).max(initial=CLOSE)
+        for s, f in zip(nearly, known.factors)
     )
 
 

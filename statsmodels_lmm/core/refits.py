@@ -203,6 +203,48 @@ def refit(products, start, reml, settings=SETTINGS):
     return Refits.join(each)
 
 
+def from_starts(products, starts, reml, settings):
+    """
+    Minimize the criterion for one response from many starts at once.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Of one response, see `is_batchable`.
+    starts : sequence of sequence of RelativeFactor
+        Relative factors to start from, each in the order of the elimination plan.
+    reml : bool
+        Whether to minimize the REML criterion.
+    settings : Settings
+        When each search stops.
+
+    Returns
+    -------
+    Refits
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a system is not positive definite in floating point.
+    """
+
+    def repeated(array):
+        return np.broadcast_to(array, (len(starts), *array.shape))
+
+    copies = replace(
+        products,
+        fixed=tuple(map(repeated, products.fixed)),
+        tail_fixed=repeated(products.tail_fixed),
+        gram=repeated(products.gram),
+        rows=None,
+    )
+    stacked = [
+        pivoted_factor(np.array([f.covariance for f in each]), plan.block_slices)
+        for each, plan in zip(zip(*starts), products.plan.factors)
+    ]
+    return _refit_batch(copies, stacked, reml, settings)
+
+
 def _refit_one(products, start, reml, settings):
     """One fit by the driver for one fit, as a batch of one."""
     # the certificate of a large model asks for more than a draw does

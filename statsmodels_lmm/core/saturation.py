@@ -13,7 +13,7 @@ import numpy as np
 
 from statsmodels_lmm.core.engine import eliminate
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structured_factor import starting_factor
+from statsmodels_lmm.core.start import start_at
 
 LARGE = 1e7, 1e6, 1e5
 """
@@ -55,11 +55,8 @@ def _is_independent(factor):
 
 def _log_determinants(products, t):
     """Log |V| + log |X'V^-1 X| with all relative variances t."""
-    roots = []
-    for factor in products.plan.factors:
-        size = t * factor.n_levels / products.nobs if _is_independent(factor) else 0.0
-        covariance = size / factor.level_variance * np.eye(factor.k_effects)
-        roots.append(starting_factor(factor, covariance).matrix)
+    sizes = [t if _is_independent(f) else 0.0 for f in products.plan.factors]
+    roots = [f.matrix for f in start_at(products, sizes)]
     elimination = eliminate(products, roots, closely=True)
     p = products.k_fixed
     return elimination.logdet + np.linalg.slogdet(elimination.gram[:p, :p])[1]

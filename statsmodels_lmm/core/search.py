@@ -5,19 +5,25 @@ The likelihood of variances may have several optima, each of them with a certifi
 Nearly always the second one shows itself at the end of the first search: it ends with
 a singular covariance matrix, though the effects carry much of the response, or the
 model has a structure of which the parameters cannot be guessed from moments. Then,
-and only then, the search starts anew from other places.
+and only then, the search starts anew from other places: side by side where the model
+is small, so that many cost little more than one, and one after another elsewhere.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from statsmodels_lmm.core.newton import minimize
+from statsmodels_lmm.core.covariance import pivoted_factor
+from statsmodels_lmm.core.newton import Settings, minimize
+from statsmodels_lmm.core.refits import from_starts, is_batchable
 from statsmodels_lmm.core.saturation import is_saturated
-from statsmodels_lmm.core.start import further_starts, moment_start
+from statsmodels_lmm.core.start import further_starts, many_starts, moment_start
 
 LOWER = 1e-4
 """Difference of criteria by which one optimum is below another."""
+
+BRIEFLY = Settings(maxiter=12, tol=1e-4)
+"""When searches side by side stop: where they lead is known by then."""
 
 
 def search(products, reml, settings, start=None, idle=()):
@@ -49,34 +55,56 @@ def search(products, reml, settings, start=None, idle=()):
     deviance, optimum = minimize(products, _without(first, idle), reml, settings)
     if is_saturated(products):
         return deviance, replace(optimum, certified=False, saturated=True)
-    alone = not (optimum.certified and _may_have_company(deviance, idle))
-    if alone or start is not None:
+    if start is not None or not optimum.certified or not _has_doubts(deviance, idle):
         return deviance, optimum
-    values, starts = [float(deviance.value)], 1
-    for start in further_starts(products, deviance.factors):
-        starts += 1
+
+    # places to start from, in a small model those that proved to lead further down
+    small = is_batchable(products) and deviance.inverse is None and not idle
+    starts, count = further_starts(products, deviance.factors), 0
+    if small:
+        many = many_starts(products)
+        try:
+            starts, count = _leading_down(products, many, reml, deviance), len(many)
+        except np.linalg.LinAlgError:
+            small = False
+    values = [float(deviance.value)]
+    for place in starts:
+        known = None if small else deviance
         try:
             found, other = minimize(
-                products, _without(start, idle), reml, settings, deviance
+                products, _without(place, idle), reml, settings, known
             )
         except np.linalg.LinAlgError:
             continue
         if found is None:
             continue
         values.append(float(found.value))
-        if found.value < deviance.value - LOWER:
+        if other.certified and found.value < deviance.value - LOWER:
             deviance, optimum = found, other
     gaps = np.sort(values) - float(deviance.value)
     return deviance, replace(
-        optimum, starts=starts, others=tuple(gaps[gaps > LOWER].tolist())
+        optimum,
+        starts=1 + (count or len(starts)),
+        others=tuple(gaps[gaps > LOWER].tolist()),
     )
 
 
-def _may_have_company(deviance, idle):
+def _leading_down(products, starts, reml, deviance):
+    """Where the lowest of some searches got, if that is below a known optimum."""
+    found = from_starts(products, starts, reml, BRIEFLY)
+    best = int(np.nanargmin(found.value))
+    if not found.value[best] < deviance.value - LOWER:
+        return []
+    pairs = zip(products.plan.factors, found.covariances)
+    return [[pivoted_factor(s[best], f.block_slices) for f, s in pairs]]
+
+
+def _has_doubts(deviance, idle):
     """Whether a covariance is singular or has a structure."""
     return any(
-        at not in idle and factor.may_be_elsewhere
+        factor.may_be_elsewhere
         for at, factor in enumerate(deviance.factors)
+        if at not in idle
     )
 
 

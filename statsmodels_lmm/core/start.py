@@ -10,10 +10,16 @@ FLOOR = 0.1
 
 
 SPREAD = 1e3
-"""Starting variance in units of l / n where all variation is given to the effects."""
+"""Starting variance in units of l / n where the effects are given all variation."""
+
+SCALES = 1e-2, 1.0, 30.0, 1e5
+"""Other starting variances, where many starts cost little more than one."""
+
+LITTLE = 0.03
+"""Starting variance of effects that are given hardly any variation."""
 
 CORRELATED = 0.9
-"""Share of the upper half of the range of a correlation at which a search starts."""
+"""Share of either half of the range of a correlation at which a search starts."""
 
 
 def moment_start(products):
@@ -62,10 +68,10 @@ def moment_start(products):
 
 def further_starts(products, factors):
     """
-    Places from which other optima are found, in the order of their promise.
+    Places from which other optima are found, the most promising first.
 
-    Of an effect with one random intercept a variance of l / n, relative to sigma^2,
-    makes half of the variance of a level's mean.
+    Optima differ in which effects carry the response, and in the sign of correlations
+    that moments do not tell.
 
     Parameters
     ----------
@@ -74,18 +80,65 @@ def further_starts(products, factors):
     factors : sequence of RelativeFactor or StructuredFactor
         An optimum, in the order of the elimination plan.
 
-    Yields
-    ------
+    Returns
+    -------
+    list of list of RelativeFactor or StructuredFactor
+    """
+    each = products.plan.factors
+    spread = start_at(products, [SPREAD] * len(each))
+    found = [[f.correlated(-CORRELATED) for f in spread]]
+    if any(f.is_structured for f in each):
+        units = [FLOOR * f.n_levels / products.nobs for f in each]
+        lifted = [f.lifted(unit) for f, unit in zip(factors, units)]
+        found.append([f.correlated(CORRELATED) for f in lifted])
+    if len(each) > 1:
+        found.append(start_at(products, [SPREAD, *[LITTLE] * (len(each) - 1)]))
+    return found
+
+
+def many_starts(products):
+    """
+    The same and more, for searches that go on side by side.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics of standardized data.
+
+    Returns
+    -------
+    list of list of RelativeFactor
+    """
+    count = len(products.plan.factors)
+    sizes = [[scale] * count for scale in (SPREAD, *SCALES)]
+    if count > 1:
+        sizes += np.where(np.eye(count), SPREAD, LITTLE).tolist()
+    return [start_at(products, s) for s in sizes]
+
+
+def start_at(products, sizes):
+    """
+    Relative factors with variances of a size.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics of standardized data.
+    sizes : sequence of float
+        Variances of the effects of each factor in units of l / n: at one, half of what
+        a random intercept adds to the mean of a level is noise.
+
+    Returns
+    -------
     list of RelativeFactor or StructuredFactor
     """
-    units = [f.n_levels / products.nobs for f in products.plan.factors]
-    yield [
-        starting_factor(f, SPREAD * unit / f.level_variance * np.eye(f.k_effects))
-        for f, unit in zip(products.plan.factors, units)
+    return [
+        starting_factor(
+            f,
+            size * f.n_levels / products.nobs / f.level_variance * np.eye(f.k_effects),
+        )
+        for f, size in zip(products.plan.factors, sizes)
     ]
-    if any(f.is_structured for f in products.plan.factors):
-        lifted = [f.lifted(FLOOR * unit) for f, unit in zip(factors, units)]
-        yield [f.correlated(CORRELATED) for f in lifted]
 
 
 def _sparse_moments(products, labels, width):
