@@ -47,12 +47,21 @@ from statsmodels_lmm.validation import (
 )
 from statsmodels_lmm.variance_components import group_term
 
-NOTHING_LEFT = 1e-25
-"""Share of the residual variance at which the response is reproduced exactly."""
+NOTHING_LEFT = 1e-15
+"""Share of the residual variance below which its digits are those of rounding."""
+
+VANISHING = 1e-6
+"""The same in a model that can reproduce any response."""
 
 NO_RESIDUAL = (
-    "the residual variance is zero: fixed and random effects reproduce the response "
-    "exactly"
+    "the residual variance is zero, or too small to be told from zero: fixed and "
+    "random effects reproduce the response to the last of its digits"
+)
+
+NO_MAXIMUM = (
+    "the likelihood has no maximum: fixed and random effects together reproduce any "
+    "response of these rows, and it grows without bound as the residual variance goes "
+    "to zero. Leave out a random effect"
 )
 
 
@@ -492,6 +501,8 @@ class CrossedMixedLM(LikelihoodModel):
                     "the criterion cannot be evaluated at start_params; leave them out"
                 ) from None
             raise DataError(NO_RESIDUAL) from None
+        if optimum.saturated and not reml and deviance.scale < VANISHING:
+            raise DataError(NO_MAXIMUM)
         if deviance.scale < NOTHING_LEFT:
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes

@@ -239,7 +239,12 @@ def notes(results):
         lines.append(
             "Fewer than 5 levels, so the variance is known poorly: " + ", ".join(few)
         )
-    if results.residual_share < 1e-6:
+    if optimum.saturated:
+        lines.append(
+            "Fixed and random effects reproduce any response: nothing is left to tell "
+            "the residual variance by."
+        )
+    elif results.residual_share < 1e-6:
         lines.append(
             "The residual variance is almost 0: the random effects reproduce the "
             "response."
@@ -247,8 +252,9 @@ def notes(results):
     lines += boundary_notes(results)
     lowest = min(e.min() for e in optimum.dual_eigenvalues)
     state = "proved" if results.converged else "NOT proved"
+    starts = "1 start" if optimum.starts == 1 else f"best of {optimum.starts} starts"
     lines.append(
-        f"Optimum {state} in {optimum.evaluations} evaluations: gradient "
+        f"Local optimum {state}; {starts}; {optimum.evaluations} evaluations: gradient "
         f"{optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
         f"dual {lowest:.0e}."
     )

@@ -190,7 +190,15 @@ def warn_after_fit(results):
             "variance cannot be estimated and is set to 0",
             DataWarning,
         )
-    if not results.converged:
+    if results.optimum.saturated:
+        warn(
+            "fixed and random effects together reproduce any response of these rows, "
+            "so that nothing is left to tell the residual variance by: the variances "
+            "are those of a local optimum at best, and not to be relied on. Leave out a "
+            "random effect",
+            DataWarning,
+        )
+    elif not results.converged:
         warn(
             "the fit stopped before the best variances were found, so its numbers "
             "are provisional (a further step promises a gain of "

@@ -35,8 +35,10 @@ def is_saturated(products):
     -------
     bool
     """
-    q = sum(f.n_columns for f in products.plan.factors if _is_independent(f))
-    if q + products.k_fixed < products.nobs:
+    factors = [f for f in products.plan.factors if _is_independent(f)]
+    q = sum(f.n_columns for f in factors)
+    # of one intercept for each row the prior weights tell the variances
+    if q + products.k_fixed < products.nobs or [f.k_effects for f in factors] == [1]:
         return False
     for t in LARGE:
         try:

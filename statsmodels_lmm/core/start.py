@@ -87,10 +87,13 @@ def further_starts(products, factors):
     each = products.plan.factors
     spread = start_at(products, [SPREAD] * len(each))
     found = [[f.correlated(-CORRELATED) for f in spread]]
-    if any(f.is_structured for f in each):
+    structures = [s for f in each for s in f.structures if s is not None]
+    if any(p.kind == "cor" for s in structures for p in s.parameters):
         units = [FLOOR * f.n_levels / products.nobs for f in each]
         lifted = [f.lifted(unit) for f, unit in zip(factors, units)]
         found.append([f.correlated(CORRELATED) for f in lifted])
+    elif structures:
+        found.append(start_at(products, [1.0] * len(each)))
     if len(each) > 1:
         found.append(start_at(products, [SPREAD, *[LITTLE] * (len(each) - 1)]))
     return found
