@@ -476,7 +476,9 @@ class CrossedMixedLM(LikelihoodModel):
         Warns
         -----
         ConvergenceWarning
-            If the point found is not proved to be an optimum.
+            If the point found is not proved to be a local optimum.
+        DataWarning
+            If fixed and random effects can reproduce any response.
         """
         if not isinstance(reml, bool | np.bool_):
             raise ValueError(f"reml must be True or False, not {reml!r}")

@@ -56,7 +56,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
     converged : bool
-        Whether the optimum is certified.
+        Whether the point is proved to be a local optimum.
     nobs : float
         Number of rows used.
     df_resid : float

@@ -193,9 +193,8 @@ def warn_after_fit(results):
     if results.optimum.saturated:
         warn(
             "fixed and random effects together reproduce any response of these rows, "
-            "so that nothing is left to tell the residual variance by: the variances "
-            "are those of a local optimum at best, and not to be relied on. Leave out a "
-            "random effect",
+            "so that nothing is left to tell the residual variance by, and the "
+            "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
     elif not results.converged:

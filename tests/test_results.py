@@ -661,7 +661,7 @@ def test_one_warning_in_plain_words_where_maxiter_is_too_small(maxiter):
     assert result.converged is False
     assert result.mle_retvals["converged"] is False
     assert result.optimum.evaluations <= maxiter
-    assert "Optimum NOT proved" in result.summary().as_text()
+    assert "Local optimum NOT proved" in result.summary().as_text()
     assert result.llf < fit("many levels first").llf
 
 
@@ -875,7 +875,7 @@ def test_numbers_in_summaries(kind):
         *("Reaction", "CrossedMixedLM", "Intercept", "Days", "Residual", "P>|z|"),
     ):
         assert number in text
-    assert "Optimum proved in" in text
+    assert "Local optimum proved; 1 start; " in text
     assert "On the boundary" not in text
     assert "dropped" not in text
     assert "Fewer than 5" not in text
@@ -907,7 +907,7 @@ def test_rows_of_the_table_of_variances():
 def test_boundary_in_words():
     text = " ".join(lines(dyestuff2()))
     assert "the variance is estimated as 0 for Intercept by Batch." in text
-    assert "Optimum proved" in text
+    assert "Local optimum proved; best of 6 starts; " in text
     assert "the variance is estimated as 0" in " ".join(
         str(dyestuff2().summary2()).split()
     )

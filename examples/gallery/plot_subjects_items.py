@@ -33,7 +33,7 @@ data["time"] += rng.normal(scale=70.0, size=len(data))
 
 # %%
 # Two covariance matrices with six parameters each are a lot to ask of 864 rows. One of
-# them is singular, and that is no obstacle: the optimum is proved.
+# them is singular, and that is no obstacle: a local optimum is proved.
 
 maximal = crossedmixedlm(
     "time ~ prime + (prime | subject) + (prime | item)", data
