@@ -25,7 +25,7 @@ from statsmodels_lmm.core.newton import (
     Settings,
     minimize,
 )
-from statsmodels_lmm.core.responses import select
+from statsmodels_lmm.core.responses import repeated, select
 from statsmodels_lmm.core.start import FLOOR
 from statsmodels_lmm.core.structured_factor import structured_parameters
 from statsmodels_lmm.core.trust_region import step_in_units
@@ -227,22 +227,11 @@ def from_starts(products, starts, reml, settings):
     numpy.linalg.LinAlgError
         If a system is not positive definite in floating point.
     """
-
-    def repeated(array):
-        return np.broadcast_to(array, (len(starts), *array.shape))
-
-    copies = replace(
-        products,
-        fixed=tuple(map(repeated, products.fixed)),
-        tail_fixed=repeated(products.tail_fixed),
-        gram=repeated(products.gram),
-        rows=None,
-    )
     stacked = [
         pivoted_factor(np.array([f.covariance for f in each]), plan.block_slices)
         for each, plan in zip(zip(*starts), products.plan.factors)
     ]
-    return _refit_batch(copies, stacked, reml, settings)
+    return _refit_batch(repeated(products, len(starts)), stacked, reml, settings)
 
 
 def _refit_one(products, start, reml, settings):
