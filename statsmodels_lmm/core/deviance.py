@@ -148,6 +148,7 @@ def profiled_deviance(products, factors, reml):
         coefficients, fixed_root, _ = _least_squares(elimination)
         squares = ((spread @ np.append(-coefficients, 1.0)) ** 2).sum()
         rounding = EPSILON * products.nobs * np.sqrt(nu / np.maximum(squares, TINY))
+        rounding = rounding + EPSILON * elimination.cancelled
     if not (squares > 0.0).all():
         raise np.linalg.LinAlgError("nothing is left of the residual variance")
     scale = squares / nu

@@ -104,6 +104,15 @@ class Elimination:
         """L of each factor in the order of the plan."""
         return self.chain_factors + self.tail_factors
 
+    @property
+    def cancelled(self):
+        """Entries of I + L_t'Z_t'Z_t L_t over the pivots that are left, summed."""
+        if not self.tail_factors:
+            return 0.0
+        transposed = [transpose(f) for f in self.tail_factors]
+        whole = np.diagonal(scale_tail(self.products, transposed, self.products.tail))
+        return float(((1.0 + whole) / np.diagonal(self.tail_cholesky) ** 2).sum())
+
 
 def solve_levels(diagonal, factor):
     """

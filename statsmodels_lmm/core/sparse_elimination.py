@@ -234,6 +234,7 @@ class SparseElimination:
     fixed: np.ndarray
     gram: np.ndarray
     logdet: np.ndarray
+    cancelled = 0.0
 
 
 @dataclass(frozen=True)
