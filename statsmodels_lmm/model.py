@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
+from statsmodels_lmm.alignment import aligned, subset_rows
 from statsmodels_lmm.arrays import (
-    aligned,
     complete_rows,
     row_values,
     take_rows,
@@ -33,6 +33,7 @@ from statsmodels_lmm.formula.design import RandomEffects, build_design
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
 from statsmodels_lmm.known_levels import known_levels
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
@@ -162,8 +163,9 @@ class CrossedMixedLM(LikelihoodModel):
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         super().__init__(endog, exog, **kwargs)
-        self.endog = self.data.endog.astype(np.float64)
-        self.exog = self.data.exog.astype(np.float64)
+        # pandas hands out views that cannot be written to
+        self.endog = self.data.endog = np.require(self.data.endog, float, "W")
+        self.exog = self.data.exog = np.require(self.data.exog, float, "W")
         self.random = random
         self.weights, self.offset = weights, offset
         self.check_levels, self.rank = check_levels, rank
@@ -290,9 +292,9 @@ class CrossedMixedLM(LikelihoodModel):
         columns = [v for v in (weights, offset) if isinstance(v, str)]
         data = to_frame(data, {*names, *columns, *parsed.grouping_columns})
         if subset is not None:
-            rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
-            weights = take_rows(weights, rows, len(data))
-            offset = take_rows(offset, rows, len(data))
+            rows = subset_rows(subset, data.index)
+            weights = take_rows(weights, rows, data.index, "weights")
+            offset = take_rows(offset, rows, data.index, "offset")
             data = data.iloc[rows]
         n_rows = len(data)
         engine = current_engine()
@@ -520,13 +522,9 @@ class CrossedMixedLM(LikelihoodModel):
         pass over the rows and a search.
         """
         require_data(self, "another response")
-        old = self.data.orig_endog
-        labels = getattr(old, "index", None)
+        old, labels = self.data.orig_endog, self.data.row_labels
         endog = aligned(endog, labels, "the response")
-        try:
-            values = np.array(endog, dtype=float)
-        except (TypeError, ValueError):
-            raise DataError("the response must be numeric") from None
+        values = numeric(endog, "the response")
         if values.shape != (self.nobs,):
             raise DataError(
                 f"the response has shape {values.shape}, the model {self.nobs} rows"
@@ -541,7 +539,7 @@ class CrossedMixedLM(LikelihoodModel):
         other.endog = other.data.endog = values
         if isinstance(old, pd.DataFrame):
             values = pd.DataFrame(values, labels, old.columns)
-        elif labels is not None:
+        elif isinstance(old, pd.Series):
             values = pd.Series(values, labels, name=old.name)
         other.data.orig_endog = values
         other._design = self._design

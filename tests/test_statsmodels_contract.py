@@ -718,7 +718,7 @@ def test_groups_as_an_array_as_in_the_documentation_of_mixedlm(data):
 
 @pytest.mark.parametrize("kind", ["array", "list", "Series", "Series of new labels"])
 def test_groups_as_an_array_go_by_position(kind, data):
-    shuffled = data.sample(frac=1.0, random_state=2)
+    shuffled = data.sample(frac=1.0, random_state=2).add_prefix("row ", axis=0)
     groups = {
         "array": shuffled["g"].to_numpy(),
         "list": list(shuffled["g"]),

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.plain_arrays import float_objects
 
 EXACT_INTEGERS = 2**53
 
@@ -139,11 +140,12 @@ def _object_column(column, name, role):
         return column.where(column.notna(), np.nan).to_numpy(object)
     if not is_number.all():
         raise DataError(f"column '{name}' mixes numbers and text")
+    found = float_objects(column.to_numpy(object), f"column '{name}'")
     warn(
         f"column '{name}' holds numbers as Python objects; they are read as floats",
         DataWarning,
     )
-    return pd.to_numeric(column.map(float, na_action="ignore")).to_numpy(float)
+    return found
 
 
 def _warn_float_keys(values, name):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.compat import (
     categorical_factors,
     design_matrices,
@@ -141,8 +142,10 @@ class RandomEffects:
         positions = []
         for name, keys in zip(self.columns, self.keys):
             column = find_column(frame, name)
-            values = pd.Series(plain_column(frame[column], name, {"group"}))
+            values = pd.Series(plain_column(frame[column], name, {"group"}), name=name)
             missing |= values.isna().to_numpy()
+            if values.dtype == object:  # what cannot be a level is refused here
+                _as_they_come(values)
             positions.append(keys.uniques.get_indexer(_comparable(values)))
         known = pd.MultiIndex.from_arrays([k.codes for k in self.keys])
         at = known.get_indexer(pd.MultiIndex.from_arrays(positions))
@@ -271,7 +274,7 @@ def build_design(
     """
     known = {*default_scope(engine), *scope}
     frame, rows = prepare_frame(data, formula, known, missing, extra)
-    scope = {name: _used_rows(value, len(data), rows) for name, value in scope.items()}
+    scope = {name: _used_rows(v, name, data.index, rows) for name, v in scope.items()}
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
@@ -292,13 +295,19 @@ def build_design(
     return Design(endog, exog, spec, random, specs, offset, scope, frame, rows)
 
 
-def _used_rows(value, n_rows, rows):
+def _used_rows(value, name, labels, rows):
     """The rows used of a variable of the caller that is as long as the data."""
     if not isinstance(value, np.ndarray | pd.Series | pd.Categorical):
         return value
-    if value.ndim == 0 or len(value) != n_rows:
+    if value.ndim == 0 or len(value) != len(labels):
         return value
+    if np.ma.isMaskedArray(value) and value.mask.any():
+        raise DataError(
+            f"'{name}', a variable of yours in the formula, has masked values; make it "
+            "a column of the data, whose incomplete rows can be dropped"
+        )
     if isinstance(value, pd.Series):
+        value = aligned(value, labels, f"'{name}', a variable of yours in the formula,")
         return value.iloc[rows].reset_index(drop=True)
     return value[rows]
 
@@ -487,10 +496,30 @@ def _factorize(column):
         try:
             codes, uniques = pd.factorize(column, sort=True)
         except TypeError:
-            codes, uniques = pd.factorize(column)
+            codes, uniques = _as_they_come(column)
     if (codes < 0).any():
         raise DataError(f"grouping factor {column.name} has missing values")
     return codes.astype(np.int64), pd.Index(uniques)
+
+
+def _as_they_come(column):
+    """Codes and distinct values of a column that cannot be sorted."""
+    try:
+        return pd.factorize(column)
+    except TypeError:
+        kinds = sorted({type(v).__name__ for v in column if not _is_hashable(v)})
+        raise DataError(
+            f"grouping factor {column.name} has values that cannot be levels, such as "
+            f"a {' or '.join(kinds)}; make them text or tuples"
+        ) from None
+
+
+def _is_hashable(value):
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _comparable(column):

@@ -89,6 +89,11 @@ def column_roles(data, formula, scope):
     sides += [("fixed", offset) for offset in formula.offsets]
     sides += [("random", term.effects) for term in formula.random]
     roles: dict = {}
+    if isinstance(data.columns, pd.MultiIndex):
+        raise DataError(
+            f"the names of the columns have {data.columns.nlevels} levels; join them: "
+            "data.columns = ['_'.join(map(str, c)) for c in data.columns]"
+        )
     for role, text in sides:
         for name in _column_names(text, data, formula, scope):
             roles.setdefault(name, set()).add(role)
@@ -99,7 +104,7 @@ def column_roles(data, formula, scope):
             raise _name_error(str(error), formula, name) from None
         roles.setdefault(column, set()).add("group")
     for name in roles:
-        if isinstance(data.columns, pd.MultiIndex) or (data.columns == name).sum() > 1:
+        if (data.columns == name).sum() > 1:
             raise DataError(f"column '{name}' appears twice in the data")
         if name == "Intercept":
             raise DataError(
@@ -168,6 +173,8 @@ def find_column(data, name):
 def _unknown(name, data):
     close = difflib.get_close_matches(name, [str(c) for c in data.columns], n=3)
     hint = f"; close: {', '.join(close)}" if close else ""
+    if name in data.index.names:
+        hint = "; the index has this name: data.reset_index() makes it a column"
     return f"column '{name}' not in data{hint}"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.arrays import aligned
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.core.case_deletion import Deletions, delete_groups, delete_rows
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.standardize import independent_columns

@@ -297,8 +297,9 @@ def _row_weights(results, rows, exog, weights):
             "the model has weights, so a prediction interval needs those of the new "
             "observations: give weights, an array or the name of a column"
         )
-    data = pd.DataFrame(index=range(len(rows.complete)))
-    weights = row_values(weights, data if rows.data is None else rows.data, "weights")
+    index = range(len(rows.complete)) if rows.labels is None else rows.labels
+    data = pd.DataFrame(index=index) if rows.data is None else rows.data
+    weights = row_values(weights, data, "weights")
     if (weights == 0).any():
         raise DataError("weights of new observations must be positive")
     return weights

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.alignment import aligned, labels_of
 from statsmodels_lmm.compat import design_matrices
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.data_doors import to_frame
@@ -15,6 +16,7 @@ from statsmodels_lmm.formula.frame import columns_in, find_column
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
 from statsmodels_lmm.inference.terms import has_formula
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.validation import names_lost
 
 
@@ -233,8 +235,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
         complete = np.ones(len(design), dtype=bool)
         total = model.offset if offset is None else model.formula_offset
     elif getattr(model, "_parsed", None) is None or not transform:
-        design = np.asarray(exog, dtype=float)
-        labels = exog.index if isinstance(exog, pd.DataFrame | pd.Series) else None
+        design, labels = numeric(exog, "exog"), labels_of(exog)
         if design.ndim == 1:
             design = design[:, None] if len(results.params) == 1 else design[None, :]
             labels = None
@@ -242,7 +243,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
         if used or drawn:
             names = [e.name for e in (*used, *drawn)]
             every = [e.name for e in model.random]
-            terms_of_rows = new_terms(random, names, every, len(design))
+            terms_of_rows = new_terms(random, names, every, len(design), labels)
     else:
         is_row = isinstance(exog, pd.Series)
         data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)
@@ -255,7 +256,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
             total = np.full(len(complete), np.nan)
             total[complete] = known
     if offset is not None:
-        offset = np.asarray(offset, dtype=float)
+        offset = numeric(aligned(offset, labels, "offset"), "offset")
         if offset.shape != complete.shape:
             raise DataError(
                 f"offset has shape {offset.shape}, the data have {len(complete)} rows"
@@ -298,7 +299,9 @@ def new_frame(results, data, terms, only_effects=()):
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
         if name not in data.columns:
-            raise DataError(f"the new data have no column '{name}'")
+            at_index = name in data.index.names
+            hint = "; its index has this name: reset_index()" if at_index else ""
+            raise DataError(f"the new data have no column '{name}'{hint}")
         values = plain_column(data[name], name, {"fixed"})
         columns[name] = like_known(values, known[name], name)
     frame = pd.DataFrame(columns, index=data.index)

@@ -167,8 +167,8 @@ class MixedLM(CrossedMixedLM):
         data = to_frame(data)
         named = groups if isinstance(groups, str) else "Group"
         if groups is not None:
-            if isinstance(groups, pd.Series):
-                groups = np.asarray(groups)
+            if isinstance(groups, pd.Series):  # which MixedLM calls Group
+                groups = groups.rename(None)
             data, columns = group_columns(data, groups)
             terms = random_terms(columns, re_formula, vc_formula, data)
             named = columns[0] if len(columns) > 1 else named
