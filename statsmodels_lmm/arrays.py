@@ -205,7 +205,7 @@ def _is_bool(values):
     """Whether all of some values are true or false."""
     if isinstance(values, pd.DataFrame):
         return bool(len(values.columns)) and all(_is_bool(c) for _, c in values.items())
-    if getattr(values, "dtype", object) == object:
+    if pd.api.types.is_object_dtype(getattr(values, "dtype", object)):
         values = pd.Series(np.ravel(np.asarray(values, dtype=object))).infer_objects()
     return pd.api.types.is_bool_dtype(values)
 

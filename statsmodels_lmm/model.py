@@ -42,6 +42,7 @@ from statsmodels_lmm.results import (
 from statsmodels_lmm.shared_design import SharedDesign
 from statsmodels_lmm.validation import (
     check_data,
+    check_range,
     check_residual,
     require_data,
     warn_after_fit,
@@ -675,8 +676,8 @@ class CrossedMixedLM(LikelihoodModel):
             exog = self.exog
             offset = self.offset if offset is None else offset
         fixed = np.nan_to_num(np.asarray(params, dtype=float))
-        mean = np.asarray(exog, dtype=float) @ fixed
-        return mean if offset is None else mean + np.asarray(offset, dtype=float)
+        mean = numeric(exog, "exog") @ fixed
+        return mean if offset is None else mean + numeric(offset, "offset")
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
@@ -685,7 +686,9 @@ class CrossedMixedLM(LikelihoodModel):
             endog = self.endog if self.offset is None else self.endog - self.offset
             factors = [r.grouped for r in self.random]
             data = self._design.standardize(endog, self.exog, factors, self.weights)
-            check_residual(endog, data)
+            root = 1.0 if self.weights is None else np.sqrt(self.weights)
+            check_residual(endog * root, data)
+            check_range(data, self.random)
             if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
                 raise DataError(
                     "the fixed effects are not linearly independent: "

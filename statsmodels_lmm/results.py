@@ -23,6 +23,10 @@ OF_DATA = ("at_optimum", "_fixed_part")
 """What is found from the data when it is needed."""
 
 
+TINY = float(np.finfo(float).tiny)
+"""Smallest variance with all its digits."""
+
+
 class CrossedMixedLMResults(Pictures, MixedInference):
     """
     Results of a linear mixed model.
@@ -78,9 +82,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         params[data.kept] = change @ deviance.coefficients + data.least_squares
         root = data.to_fixed @ inverse.T
         covariance = np.full((len(params),) * 2, np.nan)
-        covariance[np.ix_(data.kept, data.kept)] = root @ root.T
-        self._fixed_root = root
         scale = float(deviance.scale) * data.response_scale**2
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            own = root @ root.T
+            variances = np.diag(own) * [[1.0], [scale]]
+        lost = ~((variances >= TINY) & (variances < np.inf)).all(axis=0)
+        own[lost], own[:, lost] = np.nan, np.nan
+        covariance[np.ix_(data.kept, data.kept)] = own
+        self._fixed_root = root
         super().__init__(
             model,
             params,
@@ -102,6 +111,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         self._llf = -0.5 * self.deviance_criterion
         self.residual_share = float(deviance.scale)
         self.dropped = model.redundant_columns(data)
+        self.out_of_range = [model.exog_names[j] for j in data.kept[lost]]
         self.uninformative = uninformative
 
         where = {i: at for at, i in enumerate(plan.order)}

@@ -12,6 +12,10 @@ from statsmodels_lmm.exceptions import (
 )
 
 
+SMALLEST, LARGEST = 1e-153, 1e153
+"""Range of deviations whose squares are floating-point numbers."""
+
+
 def require_data(model, purpose):
     """
     Refuse a model whose data were removed.
@@ -143,7 +147,7 @@ def check_residual(endog, data):
     Parameters
     ----------
     endog : ndarray
-        Response less its offset.
+        Response less its offset, times the square roots of the weights.
     data : Standardized
         The standardized data.
     """
@@ -153,6 +157,51 @@ def check_residual(endog, data):
             "the residual variance is zero: the fixed effects reproduce the "
             "response exactly"
         )
+
+
+def check_range(data, random):
+    """
+    Refuse data whose variances no floating-point number can hold.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data.
+    random : tuple of RandomEffects
+        Random effects.
+
+    Raises
+    ------
+    DataError
+    """
+    size = data.response_scale
+    if not SMALLEST < size < LARGEST:
+        raise DataError(
+            f"the response (times the square roots of the weights, if any) varies by "
+            f"{size:.1g}, {_out_of_range(size)}"
+        )
+    if not np.isfinite(data.least_squares).all():
+        raise DataError(
+            "the response is so large against the columns of the fixed effects that "
+            "their coefficients overflow; use other units"
+        )
+    for effects, change in zip(random, data.to_effects):
+        own = np.abs(change).max(axis=1)
+        for name, unit in zip(effects.effect_names, own):
+            for size in (unit, unit * data.response_scale):
+                if not SMALLEST < size < LARGEST:
+                    raise DataError(
+                        f"the random effects {name} by {effects.name}: a unit of the "
+                        f"response is {size:.1g} of the effect, {_out_of_range(size)}"
+                    )
+
+
+def _out_of_range(size):
+    word, change = ("large", "divide") if size > 1.0 else ("small", "multiply")
+    exponent = abs(round(float(np.log10(size)))) if 0.0 < size < np.inf else 300
+    return (
+        f"which is too {word} for its square, the variance; {change} it by 1e{exponent}"
+    )
 
 
 def warn_after_fit(results):
@@ -169,6 +218,13 @@ def warn_after_fit(results):
             "the fixed effects are not linearly independent; dropped: "
             + ", ".join(results.dropped),
             RankWarning,
+        )
+    if results.out_of_range:
+        warn(
+            "the squares of the standard errors of some fixed effects are beyond the "
+            "range of floating-point numbers, so they are NaN; use other units for: "
+            + ", ".join(results.out_of_range),
+            DataWarning,
         )
     for effects in results.uninformative:
         warn(

@@ -89,11 +89,7 @@ def column_roles(data, formula, scope):
     sides += [("fixed", offset) for offset in formula.offsets]
     sides += [("random", term.effects) for term in formula.random]
     roles: dict = {}
-    if isinstance(data.columns, pd.MultiIndex):
-        raise DataError(
-            f"the names of the columns have {data.columns.nlevels} levels; join them: "
-            "data.columns = ['_'.join(map(str, c)) for c in data.columns]"
-        )
+    check_columns(data)
     for role, text in sides:
         for name in _column_names(text, data, formula, scope):
             roles.setdefault(name, set()).add(role)
@@ -111,6 +107,15 @@ def column_roles(data, formula, scope):
                 "a column named 'Intercept' collides with the intercept; rename it"
             )
     return roles
+
+
+def check_columns(data):
+    """Refuse columns with names of several levels."""
+    if isinstance(data.columns, pd.MultiIndex):
+        raise DataError(
+            f"the names of the columns have {data.columns.nlevels} levels; join them: "
+            "data.columns = ['_'.join(map(str, c)) for c in data.columns]"
+        )
 
 
 def columns_in(text, columns):

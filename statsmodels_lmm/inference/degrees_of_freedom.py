@@ -123,14 +123,16 @@ class FixedInference:
         Returns
         -------
         ndarray
-            Shape (q,).
+            Shape (q,); NaN where the squares of numbers overflow.
         """
         kept = np.isfinite(self.params)
         whitened = self._contrasts(contrasts)[:, kept] @ self.root
         inner = whitened
         if self.uncertain is not None:
             inner = whitened @ self.uncertain.covariance
-        return self.scale * (inner * whitened).sum(axis=1)
+        with np.errstate(over="ignore"):
+            found = self.scale * (inner * whitened).sum(axis=1)
+        return np.where(np.isfinite(found), found, np.nan)
 
     def f_test(self, contrasts, values=0.0):
         """

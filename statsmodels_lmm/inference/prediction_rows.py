@@ -12,7 +12,7 @@ from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset, offset_formula
-from statsmodels_lmm.formula.frame import columns_in, find_column
+from statsmodels_lmm.formula.frame import check_columns, columns_in, find_column
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
 from statsmodels_lmm.inference.terms import has_formula
@@ -295,6 +295,7 @@ def new_frame(results, data, terms, only_effects=()):
     specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
     if any(spec is None for spec in specs):
         raise names_lost(model)
+    check_columns(data)
     texts = [formula.fixed, *formula.offsets, *effects]
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
