@@ -22,7 +22,6 @@ from statsmodels_lmm.validation import require_data
 OF_DATA = ("at_optimum", "_fixed_part")
 """What is found from the data when it is needed."""
 
-
 TINY = float(np.finfo(float).tiny)
 """Smallest variance with all its digits."""
 

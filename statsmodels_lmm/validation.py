@@ -11,7 +11,6 @@ from statsmodels_lmm.exceptions import (
     warn,
 )
 
-
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of deviations whose squares are floating-point numbers."""
 

@@ -182,8 +182,9 @@ def standardize_design(exog, factors, weights=None):
     """
     n = len(exog)
     root = np.ones(n) if weights is None else np.sqrt(weights)
-    # powers of two change no digit
-    root_unit, units = _units(root), _units(exog)
+    # powers of two change no digit; the criterion is even when weights are about 1
+    root_unit = float(np.ldexp(1.0, np.frexp(root.mean())[1] - 1))
+    units = _units(exog)
     root, exog = root / root_unit, exog / units
     constant = _independent_constant(exog, root)
     shifts = np.zeros(exog.shape[1])
