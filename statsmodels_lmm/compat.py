@@ -1,10 +1,9 @@
 """The only file that touches private names of statsmodels."""
 
-import pickle
 import sys
 import types
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 
 import pandas as pd
 from formulaic.errors import FormulaicError
@@ -18,6 +17,7 @@ from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.formula.widths import require_columns
+from statsmodels_lmm.packing import packed_value
 
 __all__ = [
     "FormulaData",
@@ -198,8 +198,9 @@ class FormulaData(PandasData):
 
     statsmodels evaluates the formula again at some depth of the stack, which
     fails at the top level of a module. Here the names the formula needs travel
-    along: modules by name, the rest if it can be pickled.
-    Names that cannot are `lost`; only predictions for new data need them.
+    along: modules by name, functions that have no name elsewhere by value where
+    cloudpickle is installed, the rest if it can be pickled. Names that cannot are
+    `lost`; only predictions for new data need them. Copies lose nothing.
     """
 
     scope: dict
@@ -225,17 +226,31 @@ class FormulaData(PandasData):
         other.__dict__.update(self.__dict__)
         return other
 
+    def __deepcopy__(self, memo):
+        other = copy(self)
+        shared = {"model_spec", "column_specs", "scope"}  # which nothing changes
+        own = {k: v for k, v in self.__dict__.items() if k not in shared}
+        memo[id(self)] = other
+        other.__dict__.update(deepcopy(own, memo))
+        return other
+
     def __getstate__(self):
         state: dict = copy(self.__dict__)
         state.pop("model_spec", None)
         state["column_specs"] = list(self.column_specs)
-        state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}
-        state["lost"] = [n for n in self.scope if n not in state["scope"]]
+        packed = {name: packed_value(value) for name, value in self.scope.items()}
+        state["scope"] = {n: v for n, v in packed.items() if v is not None}
+        state["lost"] = [*self.lost, *(n for n, v in packed.items() if v is None)]
         return state
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.scope = {n: _unpacked(v) for n, v in self.scope.items()}
+        self.scope = {}
+        for name, packed in state["scope"].items():
+            try:
+                self.scope[name] = packed.unpacked()
+            except Exception:  # of a module that is not there, or a main one of old
+                self.lost.append(name)
         right = self.formula.partition("~")[2]
         self.model_spec = self._specify(right)
         self.column_specs = {text: self._specify(text) for text in self.column_specs}
@@ -247,26 +262,3 @@ class FormulaData(PandasData):
             if not self.lost:
                 raise
             return None
-
-
-class _Module(str):
-    """Name of a module in a pickled scope."""
-
-
-def _packed(value):
-    return _Module(value.__name__) if isinstance(value, types.ModuleType) else value
-
-
-def _unpacked(value):
-    if isinstance(value, _Module):
-        __import__(value)
-        return sys.modules[value]
-    return value
-
-
-def _fits(value):
-    try:
-        pickle.dumps(_packed(value))
-    except Exception:
-        return False
-    return True

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
-from statsmodels_lmm.alignment import aligned, subset_rows
+from statsmodels_lmm.alignment import aligned, labels_of, subset_rows
 from statsmodels_lmm.arrays import (
     complete_rows,
     row_values,
@@ -28,6 +28,7 @@ from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.data_doors import to_frame
+from statsmodels_lmm.distribution import Distribution
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
@@ -142,6 +143,7 @@ class CrossedMixedLM(LikelihoodModel):
     ):
         if _are_built(random) and "|" in str(kwargs.get("formula")):
             kwargs.pop("formula")
+            kwargs.pop("eval_env", None)
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
         if unknown:
             raise TypeError(f"unknown argument {', '.join(sorted(unknown))}")
@@ -176,6 +178,7 @@ class CrossedMixedLM(LikelihoodModel):
         self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
         self._data_attr.extend(["weights", "offset", "formula_offset"])
         self._forget()
+        self._last_theta = None
 
     def _forget(self):
         """Form standardized data and cross-products anew when they are needed."""
@@ -187,6 +190,7 @@ class CrossedMixedLM(LikelihoodModel):
         kwds = super()._get_init_kwds()
         if getattr(self, "_parsed", None) is not None:
             kwds["formula"] = self.formula_full
+            kwds["eval_env"] = self.data.scope
         return kwds
 
     def initialize(self):
@@ -453,7 +457,8 @@ class CrossedMixedLM(LikelihoodModel):
             likelihood.
         start_params : array_like, optional
             Relative covariance parameters to start from, in the order of
-            `CrossedMixedLMResults.theta`.
+            `CrossedMixedLMResults.theta`. Fixed effects, which statsmodels' MICE gives,
+            start nothing.
         maxiter : int, optional
             Largest number of evaluations of the criterion.
         tol : float, optional
@@ -475,7 +480,8 @@ class CrossedMixedLM(LikelihoodModel):
             raise ValueError("maxiter must be at least 1")
         data, products = self._sufficient_statistics()
         uninformative = self._uninformative(products)
-        if start_params is None:
+        if start_params is None or self._are_fixed(start_params):
+            start_params = None
             start = moment_start(products)
         else:
             start = self._factors_at(start_params, pivoted=True)
@@ -495,6 +501,7 @@ class CrossedMixedLM(LikelihoodModel):
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes
         found = results(self, data, deviance, optimum, uninformative)
+        self._last_theta = found.optimum.theta
         warn_after_fit(found)
         return wrapper(found)
 
@@ -543,7 +550,7 @@ class CrossedMixedLM(LikelihoodModel):
         elif isinstance(old, pd.Series):
             values = pd.Series(values, labels, name=old.name)
         other.data.orig_endog = values
-        other._design = self._design
+        other._design, other._last_theta = self._design, None
         return other
 
     def redundant_columns(self, data):
@@ -678,6 +685,49 @@ class CrossedMixedLM(LikelihoodModel):
         fixed = np.nan_to_num(np.asarray(params, dtype=float))
         mean = numeric(exog, "exog") @ fixed
         return mean if offset is None else mean + numeric(offset, "offset")
+
+    def relative_covariances(self, theta):
+        """Relative covariance matrix of each factor at some theta, (k, k) each."""
+        data, products = self._sufficient_statistics()
+        found = dict(zip(products.plan.order, self._factors_at(theta, pivoted=True)))
+        out = []
+        for i, back in enumerate(data.to_effects):
+            root = back @ found[i].matrix
+            out.append(root @ root.T)
+        return out
+
+    def get_distribution(self, params, scale, exog=None):
+        """
+        The distribution of the response with the variances of the last fit.
+
+        statsmodels' mediation analysis draws from it.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, shape (p,).
+        scale : float
+            Residual variance.
+        exog : array_like, optional
+            Design of the fixed effects; default is that of the model.
+
+        Returns
+        -------
+        object
+            With ``rvs(n, rng=None)``, which returns one response; n is ignored.
+        """
+        if self._last_theta is None:
+            self.fit()
+        mean = self.predict(params, self.exog if exog is None else exog)
+        return Distribution(self, mean, self._last_theta, float(scale))
+
+    def _are_fixed(self, params):
+        """Whether these can only be fixed effects, which start nothing."""
+        labels = labels_of(params)
+        if labels is not None and list(labels) == list(self.exog_names):
+            return True
+        count = sum(e.grouped.n_parameters for e in self.random)
+        return len(params) == self.exog.shape[1] != count
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
