@@ -716,10 +716,11 @@ class CrossedMixedLM(LikelihoodModel):
         object
             With ``rvs(n, rng=None)``, which returns one response; n is ignored.
         """
-        if self._last_theta is None:
-            self.fit()
+        theta = self._last_theta
+        if theta is None:
+            theta = self.fit().optimum.theta
         mean = self.predict(params, self.exog if exog is None else exog)
-        return Distribution(self, mean, self._last_theta, float(scale))
+        return Distribution(self, mean, theta, float(scale))
 
     def _are_fixed(self, params):
         """Whether these can only be fixed effects, which start nothing."""

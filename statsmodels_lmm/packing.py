@@ -5,6 +5,7 @@ import sys
 import types
 from dataclasses import dataclass
 from importlib import import_module
+from typing import Any
 
 BY_VALUE = ("cloudpickle", "joblib.externals.cloudpickle")
 """Modules that pickle functions by value, the first one that is installed counts."""
@@ -53,7 +54,7 @@ class Parts:
 
     def unpacked(self):
         """The object."""
-        value = object.__new__(self.kind)
+        value: Any = object.__new__(self.kind)
         value.__dict__.update(self.attributes)
         return value
 
