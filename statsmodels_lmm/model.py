@@ -102,6 +102,9 @@ class CrossedMixedLM(LikelihoodModel):
 
     Notes
     -----
+    Series and DataFrames meet the rows by their labels, see `alignment.row_positions`.
+    What is masked in an array is missing. The model keeps copies of its data.
+
     Variances are estimated by minimizing the profiled deviance of Bates et al.
     (2015) or the REML criterion. `params` of the results are the fixed effects
     only. A formula is code: it is evaluated by statsmodels' formula engine, so
@@ -234,8 +237,9 @@ class CrossedMixedLM(LikelihoodModel):
         subset : array_like, optional
             Rows to use: labels, or booleans for each row.
         weights : str or array_like, optional
-            Prior weights, or the column that holds them. A row without a weight is
-            incomplete if this is a column, an error if it is an array.
+            Prior weights, or the column that holds them. A Series is aligned by its
+            labels. A row without a weight is incomplete if this is a column, an error
+            if it is an array.
         offset : str or array_like, optional
             Known part of the linear predictor, or the column that holds it. It is
             added to ``offset(...)`` in the formula.
