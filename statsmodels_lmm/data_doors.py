@@ -54,7 +54,13 @@ def _read(data, names):
         return data.to_pandas()
     if hasattr(data, "columns") or hasattr(data, "__arrow_c_stream__"):
         return _through_narwhals(data, names)
-    return pd.DataFrame(data)
+    try:
+        return pd.DataFrame(data)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"data of type {type(data).__name__} are no table ({error}); give a "
+            "DataFrame or a mapping of columns"
+        ) from None
 
 
 def _needed(lazy, names):
