@@ -175,9 +175,13 @@ def check_range(data, random):
     """
     size = data.response_scale
     if not SMALLEST < size < LARGEST:
+        what = "the response"
+        if data.log_weights:
+            what += ", times the square roots of the weights,"
+        word, advice = _out_of_range(size)
         raise DataError(
-            f"the response (times the square roots of the weights, if any) varies by "
-            f"{size:.1g}, {_out_of_range(size)}"
+            f"{what} is too {word}: it varies by {size:.1g}, whose square, the variance, "
+            f"is beyond the range of floating-point numbers; {advice}"
         )
     if not np.isfinite(data.least_squares).all():
         raise DataError(
@@ -189,18 +193,20 @@ def check_range(data, random):
         for name, unit in zip(effects.effect_names, own):
             for size in (unit, unit * data.response_scale):
                 if not SMALLEST < size < LARGEST:
+                    word, _ = _out_of_range(1.0 / size)
                     raise DataError(
-                        f"the random effects {name} by {effects.name}: a unit of the "
-                        f"response is {size:.1g} of the effect, {_out_of_range(size)}"
+                        f"the random effects {name} by {effects.name} have a column that "
+                        f"is too {word} against the response: the effects are of the "
+                        f"order {size:.0e}, whose square, the variance, is beyond the "
+                        "range of floating-point numbers; use other units"
                     )
 
 
 def _out_of_range(size):
+    """Whether it is too large or too small, and what to do."""
     word, change = ("large", "divide") if size > 1.0 else ("small", "multiply")
     exponent = abs(round(float(np.log10(size)))) if 0.0 < size < np.inf else 300
-    return (
-        f"which is too {word} for its square, the variance; {change} it by 1e{exponent}"
-    )
+    return word, f"{change} it by 1e{exponent}"
 
 
 def warn_after_fit(results):

@@ -33,10 +33,10 @@ def test_units_of_the_response(unit):
 @pytest.mark.parametrize(
     ("unit", "message"),
     [
-        (1e160, "too large for its square, the variance; divide it by 1e160"),
-        (1e300, "too large for its square, the variance; divide it by 1e300"),
-        (1e-170, "too small for its square, the variance; multiply it by 1e170"),
-        (1e-300, "too small for its square, the variance; multiply it by 1e300"),
+        (1e160, r"the response is too large: it .*; divide it by 1e160"),
+        (1e300, r"the response is too large: it .*; divide it by 1e300"),
+        (1e-170, r"the response is too small: it .*; multiply it by 1e170"),
+        (1e-300, r"the response is too small: it .*; multiply it by 1e300"),
     ],
 )
 def test_a_response_without_a_variance(unit, message):
@@ -65,7 +65,9 @@ def test_a_coefficient_without_a_variance(unit):
     assert np.isnan(found.pvalues.iloc[1])
     if unit < 1.0:
         assert np.isnan(found.t_test("x = 0").sd).all()
-    with pytest.raises(DataError, match="the random effects x by g"):
+    with pytest.raises(
+        DataError, match="the random effects x by g have a column that is too"
+    ):
         crossedmixedlm("y ~ x + (x | g)", data).fit()
 
 

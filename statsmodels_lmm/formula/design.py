@@ -16,7 +16,6 @@ from statsmodels_lmm.core.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
-from statsmodels_lmm.formula.size import require_design
 from statsmodels_lmm.formula.transforms import default_scope
 
 
@@ -276,7 +275,6 @@ def build_design(
     known = {*default_scope(engine), *scope}
     frame, rows = prepare_frame(data, formula, known, missing, extra)
     scope = {name: _used_rows(v, name, data.index, rows) for name, v in scope.items()}
-    require_design(formula.fixed, frame, "the design of the fixed effects")
     endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
@@ -402,7 +400,6 @@ def _random_effects(
         matrix = np.ones((len(frame), 1))
         labels = ["Intercept"]
         if term.effects != "1":
-            require_design(term.effects, frame, f"the effects of {term}")
             _, evaluated, spec = design_matrices(term.effects, frame, scope, engine)
             specs[term.effects] = spec
             check_finite(evaluated, str(term), frame.index)
