@@ -180,8 +180,8 @@ def check_range(data, random):
             what += ", times the square roots of the weights,"
         word, advice = _out_of_range(size)
         raise DataError(
-            f"{what} is too {word}: it varies by {size:.1g}, whose square, the variance, "
-            f"is beyond the range of floating-point numbers; {advice}"
+            f"{what} is too {word}: it varies by {size:.1g}, whose square, the "
+            f"variance, is beyond the range of floating-point numbers; {advice}"
         )
     if not np.isfinite(data.least_squares).all():
         raise DataError(
@@ -195,10 +195,10 @@ def check_range(data, random):
                 if not SMALLEST < size < LARGEST:
                     word, _ = _out_of_range(1.0 / size)
                     raise DataError(
-                        f"the random effects {name} by {effects.name} have a column that "
-                        f"is too {word} against the response: the effects are of the "
-                        f"order {size:.0e}, whose square, the variance, is beyond the "
-                        "range of floating-point numbers; use other units"
+                        f"the random effects {name} by {effects.name} have a column "
+                        f"that is too {word} against the response: the effects are of "
+                        f"the order {size:.0e}, whose square, the variance, is beyond "
+                        "the range of floating-point numbers; use other units"
                     )
 
 

@@ -65,9 +65,7 @@ def test_a_coefficient_without_a_variance(unit):
     assert np.isnan(found.pvalues.iloc[1])
     if unit < 1.0:
         assert np.isnan(found.t_test("x = 0").sd).all()
-    with pytest.raises(
-        DataError, match="the random effects x by g have a column that is too"
-    ):
+    with pytest.raises(DataError, match="the random effects x by g have a column"):
         crossedmixedlm("y ~ x + (x | g)", data).fit()
 
 
