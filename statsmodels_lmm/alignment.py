@@ -63,7 +63,7 @@ def row_positions(given, labels, what):
         at = _indexer(given, labels)
         if (at >= 0).all():
             return at
-    shared = labels.isin(given)
+    shared = at >= 0 if unique else _are_in(labels, given)
     default = _is_default(given) or _is_default(labels)
     if default and len(given) == len(labels) and not shared.any():
         return None
@@ -163,6 +163,14 @@ def _positions_of(chosen, labels):
 def _is_default(index):
     """Whether this is pandas' index of what was given none."""
     return isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(index)))
+
+
+def _are_in(labels, given):
+    """Which labels are among others."""
+    try:
+        return np.asarray(labels.isin(given))
+    except (TypeError, ValueError):
+        return np.zeros(len(labels), dtype=bool)
 
 
 def _indexer(given, labels):

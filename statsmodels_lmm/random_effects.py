@@ -52,9 +52,9 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     name = name or getattr(groups, "name", None) or "Group"
     labels = labels_of(groups)
     groups = group_values(groups, f"groups of {name}")
-    if effects is None:
-        effects = pd.DataFrame({"Intercept": np.ones(len(groups))}, labels)
     own = getattr(effects, "columns", None)
+    if effects is None:
+        effects, own = np.ones(len(groups)), ["Intercept"]
     what = f"the effects by {name}"
     effect_labels = labels_of(effects) if labels is None else None
     effects = numeric(aligned(effects, labels, what), what)

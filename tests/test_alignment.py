@@ -162,6 +162,26 @@ def test_a_default_index_that_contradicts_the_rows_is_refused():
         crossedmixedlm(FORMULA, data, weights=DATA["w"].reset_index(drop=True))
 
 
+def test_arrays_beside_labels_that_look_like_positions():
+    data = DATA.set_axis(np.arange(1, N + 1))
+    groups = data["g"].to_numpy()
+    found = CrossedMixedLM(data["y"], data[["c", "x"]], [groups]).fit()
+    assert found.llf == pytest.approx(PLAIN.llf, abs=1e-9)
+    with pytest.raises(DataError, match="have 5 rows, endog has 60"):
+        CrossedMixedLM(data["y"], data[["c", "x"]], [groups[:5]])
+
+
+def test_labels_of_several_levels():
+    data = DATA.set_axis(pd.MultiIndex.from_arrays([list(DATA["g"]), ROWS]))
+    expected = arrays(weights=DATA["w"]).llf
+    by_position = data["w"].reset_index(drop=True)
+    for weights in (data["w"].iloc[ORDER], by_position):
+        found = crossedmixedlm(FORMULA, data, weights=weights).fit()
+        assert found.llf == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(DataError, match="weights: the labels are not those"):
+        crossedmixedlm(FORMULA, data, weights=DATA["w"])
+
+
 def test_repeated_labels():
     data = DATA.set_axis(list(ROWS[: N // 2]) * 2)
     expected = arrays(weights=DATA["w"]).llf
