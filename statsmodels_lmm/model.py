@@ -461,8 +461,8 @@ class CrossedMixedLM(LikelihoodModel):
             likelihood.
         start_params : array_like, optional
             Relative covariance parameters to start from, in the order of
-            `CrossedMixedLMResults.theta`. Fixed effects, which statsmodels' MICE gives,
-            start nothing.
+            `CrossedMixedLMResults.theta`. A Series of fixed effects, which statsmodels'
+            MICE gives, starts nothing.
         maxiter : int, optional
             Largest number of evaluations of the criterion.
         tol : float, optional
@@ -727,12 +727,9 @@ class CrossedMixedLM(LikelihoodModel):
         return Distribution(self, mean, theta, float(scale))
 
     def _are_fixed(self, params):
-        """Whether these can only be fixed effects, which start nothing."""
+        """Whether these are fixed effects by their labels, which start nothing."""
         labels = labels_of(params)
-        if labels is not None and list(labels) == list(self.exog_names):
-            return True
-        count = sum(e.grouped.n_parameters for e in self.random)
-        return len(params) == self.exog.shape[1] != count
+        return labels is not None and list(labels) == list(self.exog_names)
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""

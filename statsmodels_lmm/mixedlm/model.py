@@ -406,6 +406,8 @@ class MixedLM(CrossedMixedLM):
 
     def _are_fixed(self, params):
         """Whether a vector can only be the fixed effects, which start nothing."""
+        if super()._are_fixed(params):
+            return True
         if isinstance(params, MixedLMParams) or len(params) != self.k_fe:
             return False
         own = self.k_re2 + self.k_vc
