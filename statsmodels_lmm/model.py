@@ -23,6 +23,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
@@ -32,6 +33,7 @@ from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
+from statsmodels_lmm.inference.prediction_rows import determined_means
 from statsmodels_lmm.known_levels import known_levels
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
 from statsmodels_lmm.results import (
@@ -670,14 +672,21 @@ class CrossedMixedLM(LikelihoodModel):
         Returns
         -------
         ndarray
+            NaN, with a RankWarning, in rows of `exog` whose mean the data do not
+            determine.
         """
         if which not in ("mean", "linear"):
             raise ValueError(f"which must be 'mean' or 'linear', not {which!r}")
+        params, relations = np.asarray(params, dtype=float), None
         if exog is None:
             exog = self.exog
             offset = self.offset if offset is None else offset
-        fixed = np.nan_to_num(np.asarray(params, dtype=float))
-        mean = np.asarray(exog, dtype=float) @ fixed
+        elif self.exog is not None:
+            relations = estimability(self.exog, np.isfinite(params))
+        rows = np.asarray(exog, dtype=float)
+        mean = determined_means(
+            np.atleast_2d(rows), params, relations, self.exog_names
+        ).reshape(rows.shape[:-1])
         return mean if offset is None else mean + np.asarray(offset, dtype=float)
 
     def _sufficient_statistics(self):

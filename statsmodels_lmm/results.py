@@ -11,6 +11,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
@@ -442,6 +443,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     def _fixed_part(self):
         return self.model.predict(self.params)
 
+    @cached_property
+    def _estimability(self):
+        """Which combinations of the fixed effects the data determine."""
+        return estimability(self.model.exog, np.isfinite(self.params))
+
     @property
     def fittedvalues(self):
         """Fitted values with the conditional modes, as lme4 and MixedLM."""
@@ -499,7 +505,9 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Returns
         -------
         Series or ndarray
-            Rows with missing values are NaN.
+            Rows with missing values are NaN, and so are, with a RankWarning, those
+            whose mean the data do not determine, such as one of a combination of
+            levels that was never seen.
         """
         return predict(
             self, exog, transform, random_effects, new_levels, offset, random
@@ -560,6 +568,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def remove_data(self):
         """Drop all arrays of the length of the data, as statsmodels."""
+        _ = self._estimability  # predictions need it, and it is small
         for name in OF_DATA:
             self.__dict__.pop(name, None)
         self.model._forget()

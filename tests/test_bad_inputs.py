@@ -594,14 +594,19 @@ def test_collinear_columns(data):
     assert result.df_resid == expected.df_resid
     assert "Redundant columns dropped: w" in str(result.summary())
     assert_allclose(result.predict(data), expected.predict(data), rtol=1e-10)
-    new = sample(1)
-    new["w"] = 100.0  # the column is not used
+    new = sample(1).assign(w=lambda d: d["x"] - 2 * d["z"] + 3)
     assert_allclose(result.predict(new), expected.predict(new), rtol=1e-10)
     assert_allclose(
         result.get_prediction(new).summary_frame(),
         expected.get_prediction(new).summary_frame(),
         rtol=1e-10,
     )
+    # a row without the relation shows what the dropped column would have done
+    new.loc[new.index[:2], "w"] = 100.0
+    with pytest.warns(RankWarning, match=f"2 of {len(new)} rows are NaN.*here w$"):
+        predicted = result.predict(new)
+    assert np.isnan(predicted.iloc[:2]).all()
+    assert_allclose(predicted[2:], expected.predict(new)[2:], rtol=1e-10)
 
 
 def test_collinear_columns_may_be_an_error(data):
