@@ -10,18 +10,19 @@ def r_squared(results):
     r"""
     Marginal and conditional R-squared of a mixed model.
 
-    .. math:: R^2_m = \frac{v_f}{v_f + v_r + \sigma^2}, \quad
-       R^2_c = \frac{v_f + v_r}{v_f + v_r + \sigma^2}
+    .. math:: R^2_m = \frac{v_f}{v_f + v_r + v_e}, \quad
+       R^2_c = \frac{v_f + v_r}{v_f + v_r + v_e}
 
     The variance of the fixed effects v_f is that of X beta over the rows, with n - 1
     and without an offset; v_r is the mean over the rows of the variance z' Sigma z of
-    the random effects, which is right for random slopes too.
+    the random effects, which is right for random slopes too. The residual variance v_e
+    is the mean over the rows, too, of sigma^2 / w for prior weights w: sigma^2 without
+    them, and the same whatever the units of the weights.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
-        A fit. With prior weights sigma^2 is the residual variance of a row of weight
-        1.
+        A fit.
 
     Returns
     -------
@@ -64,8 +65,8 @@ def icc(results, by_group=False):
     r"""
     Intraclass correlation, the repeatability of a measurement.
 
-    .. math:: \frac{v_r}{v_r + \sigma^2} \text{ (adjusted)}, \quad
-       \frac{v_r}{v_f + v_r + \sigma^2} \text{ (unadjusted)}
+    .. math:: \frac{v_r}{v_r + v_e} \text{ (adjusted)}, \quad
+       \frac{v_r}{v_f + v_r + v_e} \text{ (unadjusted)}
 
     The variances are those of `r_squared`. The adjusted one is the share of what the
     fixed effects leave.
@@ -150,4 +151,5 @@ def _variances(results):
         # standardized columns, since those of the user may cancel against each other
         random[i] = np.mean(data.factors[i].row_variances(root.matrix) / weights)
     names = pd.Index([e.name for e in model.random], name="group")
-    return float(fixed), pd.Series(results.scale * random, index=names), results.scale
+    residual = results.scale * float(np.mean(1.0 / np.asarray(weights)))
+    return float(fixed), pd.Series(results.scale * random, index=names), residual
