@@ -14,6 +14,7 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
+from statsmodels_lmm.inference.identification import identification
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
 from statsmodels_lmm.level_dict import LevelDict
@@ -68,7 +69,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     residual_share : float
         Residual variance over that of the least-squares residuals.
     n_params : int
-        Fixed effects, relative covariance parameters and sigma, as lme4 counts.
+        Fixed effects, relative covariance parameters and sigma, as lme4 counts, but
+        without those that the data do not determine.
     """
 
     def __init__(self, model, data, deviance, optimum, uninformative=()):
@@ -178,8 +180,13 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def n_params(self):
-        """Number of fixed effects, variance parameters and sigma."""
-        return int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        """
+        Number of fixed effects, variance parameters and sigma that are determined.
+
+        Where the likelihood depends on the sum of two variances, say, that is one.
+        """
+        count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        return count - self.identification.idle
 
     @property
     def df_modelwc(self):
@@ -197,6 +204,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     # variance components ---------------------------------------------------
+
+    @cached_property
+    def identification(self):
+        """What the data leave open about the variances, an Identification."""
+        return identification(self)
 
     @property
     def theta(self):
