@@ -394,6 +394,32 @@ def test_a_correlation_is_never_worse_than_no_deviation(reml):
     assert tuple(found.conf_int(1e-6).iloc[0]) == (-1.0, 1.0)
 
 
+@pytest.mark.parametrize("seed", [1, 15, 41, 63, 76, 100, 102])
+def test_a_correlation_has_minima_beyond_that_of_its_neighbor(seed):
+    """
+    Small groups, in which the nearest minimum can be worse than no deviation.
+
+    Which of the two deviations is zero where it is better differs between the seeds.
+    """
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(4, 9)
+    n = levels * rng.integers(3, 6)
+    g, x = np.arange(n) % levels, rng.standard_normal(n)
+    u, slope = rng.standard_normal((levels, 2)), rng.choice([0.1, 0.3, 0.6])
+    y = rng.choice([0.3, 1.0]) * u[g, 0] + slope * u[g, 1] * x + rng.standard_normal(n)
+    data, reml = pd.DataFrame({"g": g, "x": x, "y": y}), bool(seed % 2)
+
+    def fit(random):
+        return crossedmixedlm(f"y ~ x + {random}", data).fit(reml=reml)
+
+    curves = profile(
+        fit("(x | g)"), "g: cor x, Intercept", alpha_max=6e-5, n_points=13
+    ).curves
+    roof = min(-2.0 * fit(random).llf for random in ("(1 | g)", "(0 + x | g)"))
+    assert (curves["deviance"] <= roof + 1e-6).all()
+    assert_allclose(curves["deviance"].max(), roof, atol=1e-6)
+
+
 @pytest.mark.parametrize("reml", [False, True])
 def test_a_deviation_without_information(reml):
     """Groups that the fixed effects tell apart: flat by REML, to infinity."""
