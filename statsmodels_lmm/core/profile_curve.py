@@ -27,6 +27,9 @@ Largest entry of L, relative to the estimate where that is large, up to which a 
 is followed; beyond it the criterion has lost half its digits.
 """
 
+RISING = 0.01
+"""Derivative of the criterion in the logarithm of a parameter that is not flat."""
+
 SEPARATE = 1e-8
 """Difference of the criterion that tells two minima apart."""
 
@@ -212,7 +215,10 @@ class ProfileCurve:
             if high.height >= height:
                 return self._root(low, high, side, height)
         end = self.constraint.lower if side < 0.0 else self.constraint.upper
-        return end if path[-1].at == end or self._is_far(path[-1]) else np.nan
+        last = path[-1]
+        rise = side * last.optimum.slope * abs(last.at)
+        reached = last.at == end or (self._is_far(last) and rise < RISING)
+        return end if reached else np.nan
 
     def _root(self, low, high, side, height):
         """Newton's method on zeta between two points, with bisection at need."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import stats
+from scipy import optimize, stats
 from scipy.optimize import minimize
 
 from statsmodels_lmm import datasets
@@ -439,6 +439,36 @@ def test_a_deviation_without_information(reml):
     without = crossedmixedlm("y ~ 0 + C(k) + x + (1 | g)", data).fit(reml=reml)
     ends = profile(without, "random").conf_int()
     assert_allclose(found.conf_int().loc[ends.index], ends, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_two_levels_know_little_of_an_upper_end(reml):
+    """It is finite, far away, and where the criterion has risen so far."""
+    rng = np.random.default_rng(1)
+    g = np.arange(40) % 2
+    y = rng.standard_normal(2)[g] + rng.standard_normal(40)
+    model = crossedmixedlm("y ~ 1 + (1 | g)", pd.DataFrame({"g": g, "y": y}))
+    result = model.fit(reml=reml)
+    profiled = profile(result, "g: sd Intercept", alpha_max=1e-3)
+    upper = profiled.conf_int(1e-4)["upper"].item()
+    assert upper > 15.0
+    if not reml:
+        # y has the covariance sigma^2 I + upper^2 Z Z', sigma estimated anew
+        same = (g[:, None] == g).astype(float)
+
+        def criterion(log_sigma):
+            v = np.exp(2.0 * log_sigma) * np.eye(40) + upper**2 * same
+            inverse = np.linalg.inv(v)
+            mean = inverse.sum(axis=0) @ y / inverse.sum()
+            return -2.0 * stats.multivariate_normal(np.full(40, mean), v).logpdf(y)
+
+        lowest = optimize.minimize_scalar(criterion, (-0.5, 0.5), tol=1e-12).fun
+        rise = lowest + 2.0 * result.llf
+        assert_allclose(np.sqrt(rise), stats.norm.isf(5e-5), rtol=1e-6)
+    # farther than numbers are precise the end is not known, and is not infinity
+    if reml:
+        with pytest.warns(UserWarning, match="could not be followed"):
+            assert np.isnan(profiled.conf_int(1e-6)["upper"].item())
 
 
 def test_few_rows_for_each_level():
