@@ -61,14 +61,14 @@ def linear_constraints(results, r_matrix):
     Warns
     -----
     RankWarning
-        If they do not determine a combination.
+        If they do not determine a combination of columns that were kept.
     """
     given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
     rows, lost = given.coefs, np.isnan(results.params)
     single = (rows != 0.0).sum(axis=1) <= 1
     kept = (rows[:, lost] == 0.0).all(axis=1)
     possible = (single & kept) | results._estimability.determined(rows)
-    unknown = int((~possible & ~single).sum())
+    unknown = int((~possible & kept).sum())
     if unknown:
         warn(
             f"{unknown} of {len(rows)} contrasts cannot be tested: the data do not "
