@@ -124,6 +124,46 @@ def flat_directions(data, products, reml, informative, changes=None):
     return out
 
 
+def mean_variances(data, products, weights=1.0):
+    """
+    What the covariance parameters do to the mean variance of the rows.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data.
+    products : CrossProducts or SparseProducts
+        Their cross-products.
+    weights : ndarray, optional
+        Prior weights, shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Derivatives of the mean variance that each factor gives, in the order of the
+        user, and of the residual variance, in the parameters of `flat_directions`,
+        shape (number of factors + 1, m + 1).
+    """
+    plan = products.plan
+    counts = [f.n_parameters for f in plan.factors]
+    out, start = np.zeros((len(counts) + 1, sum(counts) + 1)), 0
+    share = np.ones(len(data.endog)) / weights / len(data.endog)
+    for i, factor, own in zip(plan.order, plan.factors, generic_changes(plan.factors)):
+        user = data.factors[i]
+        if isinstance(user, RawEffects):
+            inner = (share @ user.forms())[None, None]
+        else:
+            known, each = user.relationship, share
+            if known is not None:
+                each = share * known.variances[user.codes]
+            inner = user.effects.T @ (each[:, None] * user.effects)
+        here = slice(start, start + factor.n_parameters)
+        out[i, here] = _combined(factor, own, inner)
+        start = here.stop
+    out[-1, -1] = share.sum()
+    return out
+
+
 def _null_basis(columns):
     """Orthonormal combinations of some columns that almost vanish."""
     triangle = np.linalg.qr(columns, mode="r")

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.identification import mean_variances
+from statsmodels_lmm.inference.identification import combined
 from statsmodels_lmm.validation import require_data
 
 
@@ -27,9 +29,10 @@ def r_squared(results):
     Returns
     -------
     Series
-        "marginal" and "conditional". As ``r2_nakagawa`` of R's performance, except
-        that these are numbers at singular fits too, and that slopes count wherever
-        they stand, also after ``||`` or without a fixed effect.
+        "marginal" and "conditional", NaN if the data do not determine it. As
+        ``r2_nakagawa`` of R's performance, except that these are numbers at singular
+        fits too, and that slopes count wherever they stand, also after ``||`` or
+        without a fixed effect.
 
     Raises
     ------
@@ -58,6 +61,8 @@ def r_squared(results):
     fixed, random, residual = _variances(results)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
+    _, split, total = _undetermined(results)
+    shares[np.array([total, split or total])] = np.nan
     return pd.Series(shares, index=["marginal", "conditional"], name="r_squared")
 
 
@@ -85,7 +90,8 @@ def icc(results, by_group=False):
     -------
     Series or DataFrame
         "adjusted" and "unadjusted"; with `by_group` columns of these and a row for
-        each grouping factor.
+        each grouping factor. NaN where the data do not determine it, such as the
+        shares of two factors that make the same groups.
 
     Raises
     ------
@@ -114,7 +120,11 @@ def icc(results, by_group=False):
     shares = pd.DataFrame(
         {"adjusted": random / adjusted, "unadjusted": random / (adjusted + fixed)}
     )
-    return shares if by_group else shares.sum().rename("icc")
+    each, split, total = _undetermined(results)
+    if by_group:
+        return shares.where(~(each | [total, total]))
+    found = shares.sum().rename("icc")
+    return found * np.nan if split or total else found
 
 
 def repeatability(results):
@@ -136,6 +146,26 @@ def repeatability(results):
         Columns adjusted and unadjusted, a row for each factor.
     """
     return icc(results, by_group=True)
+
+
+def _undetermined(results):
+    """
+    What the data leave open: the variance of each factor, of all, and the whole one.
+
+    A factor's may be open and that of all factors not, if only their sum is known.
+    """
+    results = getattr(results, "_results", results)
+    flat = results.identification.directions
+    data, products = results.model._sufficient_statistics()
+    if not flat.shape[1]:
+        return np.zeros((len(results.model.random), 1), dtype=bool), False, False
+    weights = 1.0 if results.model.weights is None else results.model.weights
+    parts = mean_variances(data, products, weights)
+    each = combined(parts[:-1], flat).any(axis=1)
+    split, total = (
+        combined(part, flat).any() for part in (parts[:-1].sum(0), parts.sum(0))
+    )
+    return each[:, None], bool(split), bool(total)
 
 
 def _variances(results):

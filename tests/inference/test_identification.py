@@ -250,6 +250,33 @@ def test_models_from_arrays_and_mixedlm():
     assert "Not determined" in str(result.summary())
 
 
+def test_shares_of_variance():
+    two, one = fit("(1 | g) + (1 | again)")[0], fit("(1 | g)")[0]
+    assert_allclose(two.r_squared(), one.r_squared(), rtol=1e-7)
+    assert_allclose(two.icc(), one.icc(), rtol=1e-7)
+    assert two.icc(by_group=True).isna().all(axis=None)
+    more = fit("(1 | g) + (1 | again) + (1 | f)")[0]
+    shares = more.repeatability().notna().all(axis=1)
+    assert shares.to_dict() == {"g": False, "again": False, "f": True}
+    # what a level for each row has is not told from the residual
+    rows = fit("(1 | g) + (1 | row)", check_levels=False)[0]
+    assert rows.r_squared().isna().tolist() == [False, True]
+    assert_allclose(rows.r_squared()["marginal"], one.r_squared()["marginal"])
+    assert rows.icc().isna().all()
+    known = rows.icc(by_group=True).notna().all(axis=1)
+    assert known.to_dict() == {"g": True, "row": False}
+    assert_allclose(rows.icc(by_group=True).loc["g"], one.icc(), rtol=1e-7)
+    # the variance at the doses that were seen is known
+    doses = fit("(treated | g)")[0]
+    assert np.isfinite([*doses.icc(), *doses.r_squared()]).all()
+    weights = np.linspace(0.5, 2.0, len(sample()))
+    two, one = (
+        fit(random, weights=weights)[0]
+        for random in ("(x | g) + (1 | again)", "(x | g)")
+    )
+    assert_allclose(two.icc(), one.icc(), rtol=1e-6)
+
+
 def test_fits_without_their_data():
     result, _ = fit("(1 | g) + (1 | again)")
     count = result.n_params
