@@ -191,12 +191,13 @@ def test_profile_of_a_variance_of_which_the_sum_is_determined(seed):
     assert_allclose(found["upper"], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("seed", [2, 5])
+@pytest.mark.parametrize("seed", [5, 12])
 def test_profile_along_a_valley(seed):
     """The criterion falls and rises by rounding only, which is no slope to follow."""
     rng = np.random.default_rng(seed)
     g = np.repeat(np.arange(24), 16)
-    data = pd.DataFrame({"g": g, "x": rng.standard_normal(384), "k": -g})
+    data = pd.DataFrame({"g": g, "x": rng.standard_normal(384)})
+    data["k"] = data["g"].map("{}@home".format)
     data["y"] = rng.standard_normal(24)[g] + rng.standard_normal(384)
     one = crossedmixedlm("y ~ x + (1 | g)", data).fit()
     with pytest.warns(DataWarning, match="cannot be told apart"):
