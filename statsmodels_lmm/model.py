@@ -31,8 +31,11 @@ from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
+from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
-from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
+from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
+from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, parse
+from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.inference.prediction_rows import determined_means
 from statsmodels_lmm.known_levels import known_levels
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
@@ -140,7 +143,7 @@ class CrossedMixedLM(LikelihoodModel):
         exog_vc=None,
         **kwargs,
     ):
-        if _are_built(random) and "|" in str(kwargs.get("formula")):
+        if _are_built(random) and has_bar(kwargs.get("formula")):
             kwargs.pop("formula")
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
         if unknown:
@@ -287,10 +290,11 @@ class CrossedMixedLM(LikelihoodModel):
         parsed = parse(formula, structures)
         factors = [terms[0].group for terms in parsed.by_factor]
         known = known_levels(relationship, relationship_inverse, factors)
-        pieces = [parsed.response, parsed.fixed, *parsed.offsets]
-        names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
+        names = [names_in(text) for text in parsed.pieces]
+        read = {name for each in names for name in each.read}
+        called = {name for each in names for name in each.called}
         columns = [v for v in (weights, offset) if isinstance(v, str)]
-        data = to_frame(data, {*names, *columns, *parsed.grouping_columns})
+        data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
         if subset is not None:
             rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
             weights = take_rows(weights, rows, len(data))
@@ -298,7 +302,12 @@ class CrossedMixedLM(LikelihoodModel):
             data = data.iloc[rows]
         n_rows = len(data)
         engine = current_engine()
-        scope = caller_scope(names - set(data.columns), TRANSFORMS, eval_env, depth=1)
+        scope = caller_scope(
+            (called - SYNTAX) | (read - set(data.columns)),
+            TRANSFORMS | CODINGS,
+            eval_env,
+            depth=1,
+        )
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")
         if weights is not None and (weights == 0).any():
@@ -328,7 +337,8 @@ class CrossedMixedLM(LikelihoodModel):
             formula=parsed.fixed_formula,
             model_spec=design.spec,
         )
-        model.formula = parsed.fixed_formula
+        # others evaluate it with patsy
+        model.formula = engine_text(parsed.fixed_formula, "patsy")
         model.formula_full = formula
         model.formula_offset = design.offset
         model.n_dropped = n_rows - len(design.rows)

@@ -6,10 +6,10 @@ import pandas as pd
 from statsmodels_lmm.core.estimability import Estimability
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.formula.design import LevelKeys, RandomEffects, offset_formula
-from statsmodels_lmm.formula.frame import columns_in
+from statsmodels_lmm.formula.design import LevelKeys, RandomEffects
 from statsmodels_lmm.formula.gate import check_formula
-from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.parser import offset_formula, parse
 from statsmodels_lmm.formula.saved_design import restored_design
 from statsmodels_lmm.light_results import LightData, LightModel, LightResults
 from statsmodels_lmm.saved_values import (

@@ -9,8 +9,8 @@ import patsy.builtins
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
-from statsmodels_lmm.formula.frame import columns_in
 from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.saved_design import (
     plain_design,
     plain_levels,

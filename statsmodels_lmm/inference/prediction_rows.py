@@ -10,9 +10,10 @@ from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.exceptions import DataError, RankWarning, warn
 from statsmodels_lmm.formula.columns import like_known, plain_column
-from statsmodels_lmm.formula.design import evaluate_offset, offset_formula
-from statsmodels_lmm.formula.frame import columns_in, find_column
-from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.design import evaluate_offset
+from statsmodels_lmm.formula.frame import find_column
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.parser import offset_formula, parse
 from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
 from statsmodels_lmm.inference.terms import has_formula
 from statsmodels_lmm.validation import names_lost
@@ -359,7 +360,7 @@ def new_frame(results, data, terms, only_effects=()):
     specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
     if any(spec is None for spec in specs):
         raise names_lost(model)
-    texts = [formula.fixed, *formula.offsets, *effects]
+    texts = [*formula.fixed_pieces, *effects]
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
         if name not in data.columns:
