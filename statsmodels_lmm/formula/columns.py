@@ -44,6 +44,9 @@ def plain_column(column, name, role):
     if pd.api.types.is_extension_array_dtype(column.dtype):
         column = _from_extension(column, only_group)
     kind = column.dtype
+    if isinstance(kind, np.dtype) and not kind.isnative:
+        column = column.astype(kind.newbyteorder("="))
+        kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype):
         if is_response:
             raise DataError(f"the response '{name}' must be numeric, not categorical")

@@ -173,7 +173,7 @@ def test_any_name_where_the_formula_is_read_again(name, data, engine):
         means, theirs = (
             r.marginal_means(s) for r, s in ((result, specs), (expected, "f"))
         )
-        assert_allclose(means.frame["estimate"], theirs.frame["estimate"], rtol=1e-6)
+        assert_allclose(means.frame["mean"], theirs.frame["mean"], rtol=1e-6)
 
 
 def test_words_of_python(data, engine):
@@ -200,6 +200,11 @@ def test_words_of_python(data, engine):
     named = data.rename(columns={"z": "if"})
     result = fit("y ~ I(x if 1 < 2 else 0) + log(`if`) + (1 | g)", named)
     assert_same(result, fit("y ~ I(x) + log(z) + (1 | g)", data))
+
+
+def test_numbers_in_the_byte_order_of_another_machine(data):
+    foreign = data.assign(g=data["g"].astype(">i4"), x=data["x"].astype(">f8"))
+    assert_same(fit("y ~ x + (x | g)", foreign), fit("y ~ x + (x | g)", data))
 
 
 # arithmetic and terms -----------------------------------------------------
@@ -328,11 +333,11 @@ def test_dates_in_marginal_means(data):
     result = fit("y ~ f + date.dt.month + (1 | g)", data)
     expected = fit("y ~ f + month + (1 | g)", data)
     middle = data["date"].sort_values().iloc[(N - 1) // 2].month
-    means = result.marginal_means("f").frame["estimate"]
-    theirs = expected.marginal_means("f", at={"month": [middle]}).frame["estimate"]
+    means = result.marginal_means("f").frame["mean"]
+    theirs = expected.marginal_means("f", at={"month": [middle]}).frame["mean"]
     assert_allclose(means, theirs, rtol=1e-9)
-    means = result.marginal_means("f", at={"date": ["2023-05-03"]}).frame["estimate"]
-    theirs = expected.marginal_means("f", at={"month": [5]}).frame["estimate"]
+    means = result.marginal_means("f", at={"date": ["2023-05-03"]}).frame["mean"]
+    theirs = expected.marginal_means("f", at={"month": [5]}).frame["mean"]
     assert_allclose(means, theirs, rtol=1e-9)
     with pytest.raises(ValueError, match="'date' holds dates"):
         result.marginal_slopes("date")
