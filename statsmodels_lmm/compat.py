@@ -14,7 +14,14 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.iolib.summary2 import _simple_tables as simple_tables
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.dialects import (
+    engine_column,
+    engine_text,
+    readable,
+    response_of,
+)
 from statsmodels_lmm.formula.splines import checked
+from statsmodels_lmm.formula.tokens import join, sides, tokenize
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.formula.widths import require_columns
 from statsmodels_lmm.packing import packed_value
@@ -29,6 +36,11 @@ __all__ = [
     "simple_tables",
     "term_columns",
 ]
+
+EVALUATION_ERRORS = (
+    *(ArithmeticError, AttributeError, FormulaicError, LookupError, NameError),
+    *(PatsyError, RecursionError, SyntaxError, TypeError, ValueError),
+)
 
 
 @contextmanager
@@ -88,8 +100,9 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     DataError
         If the design would not fit into memory.
     """
-    if isinstance(formula, str):
-        require_columns(formula, frame)
+    is_text = isinstance(formula, str)
+    if is_text:
+        require_columns(engine_text(formula, "patsy"), frame)
     manager = FormulaManager(engine=engine)
     if engine == "patsy":
         action = manager.get_na_action("raise", types=[])
@@ -98,21 +111,29 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     index = frame.index
     frame = frame.reset_index(drop=True)
     scope = {name: checked(value) for name, value in scope.items()}
+    frame.columns = [engine_column(name, engine) for name in frame.columns]
     try:
         output = manager.get_matrices(
-            formula,
+            engine_text(formula, engine) if is_text else formula,
             frame,
             eval_env={**default_scope(engine), **scope},
             pandas=True,
             na_action=action,
             prediction=prediction,
         )
-    except (PatsyError, FormulaicError, SyntaxError, TypeError, ValueError) as error:
-        text = formula if isinstance(formula, str) else "the formula"
-        raise FormulaError(f"{text} cannot be evaluated: {error}") from error
+    except FormulaError:
+        raise
+    except EVALUATION_ERRORS as error:
+        text = formula if is_text else "the formula"
+        deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if deep else readable(str(error), engine)
+        raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
     matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
     for matrix in matrices:
         matrix.index = index
+        matrix.columns = [readable(str(name), engine) for name in matrix.columns]
+    if is_text and len(matrices) == 2 and matrices[0].shape[1] == 1:
+        matrices[0].columns = [response_of(formula)]
     return (None, *matrices)[-2:] + (manager.spec,)
 
 
@@ -121,11 +142,33 @@ def _as_tuple(output):
 
 
 def categorical_factors(spec, engine):
-    """Names of the factors of a model specification that are categorical."""
+    """
+    The categorical factors of a model specification.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    dict
+        Name of each factor to a tuple of its levels.
+    """
     if engine == "patsy":
-        infos = spec.factor_infos
-        return {f.name() for f, info in infos.items() if info.type == "categorical"}
-    return {str(name) for name in spec.factor_contrasts}
+        return {
+            readable(factor.name(), engine): tuple(info.categories)
+            for factor, info in spec.factor_infos.items()
+            if info.type == "categorical"
+        }
+    return {
+        readable(str(name), engine): tuple(
+            spec.encoder_state[name][1].get("categories", ())
+        )
+        for name in spec.factor_contrasts
+    }
 
 
 def term_columns(spec, engine):
@@ -153,7 +196,8 @@ def term_columns(spec, engine):
         else:
             factors = tuple(str(f) for f in term.factors) if term.degree else ()
             name = str(term) if factors else "Intercept"
-        found.append((name, columns, factors))
+        factors = tuple(readable(factor, engine) for factor in factors)
+        found.append((readable(name, engine), columns, factors))
     return found
 
 
@@ -251,7 +295,7 @@ class FormulaData(PandasData):
                 self.scope[name] = packed.unpacked()
             except Exception:  # of a module that is not there, or a main one of old
                 self.lost.append(name)
-        right = self.formula.partition("~")[2]
+        right = join(sides(tokenize(self.formula))[1])
         self.model_spec = self._specify(right)
         self.column_specs = {text: self._specify(text) for text in self.column_specs}
 

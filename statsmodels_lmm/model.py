@@ -23,6 +23,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
@@ -31,8 +32,12 @@ from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.distribution import Distribution
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
+from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
-from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
+from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
+from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, parse
+from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.inference.prediction_rows import determined_means
 from statsmodels_lmm.known_levels import known_levels
 from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
@@ -144,7 +149,7 @@ class CrossedMixedLM(LikelihoodModel):
         exog_vc=None,
         **kwargs,
     ):
-        if _are_built(random) and "|" in str(kwargs.get("formula")):
+        if _are_built(random) and has_bar(kwargs.get("formula")):
             kwargs.pop("formula")
             kwargs.pop("eval_env", None)
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
@@ -296,10 +301,11 @@ class CrossedMixedLM(LikelihoodModel):
         parsed = parse(formula, structures)
         factors = [terms[0].group for terms in parsed.by_factor]
         known = known_levels(relationship, relationship_inverse, factors)
-        pieces = [parsed.response, parsed.fixed, *parsed.offsets]
-        names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
+        names = [names_in(text) for text in parsed.pieces]
+        read = {name for each in names for name in each.read}
+        called = {name for each in names for name in each.called}
         columns = [v for v in (weights, offset) if isinstance(v, str)]
-        data = to_frame(data, {*names, *columns, *parsed.grouping_columns})
+        data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
         if subset is not None:
             rows = subset_rows(subset, data.index)
             weights = take_rows(weights, rows, data.index, "weights")
@@ -307,7 +313,12 @@ class CrossedMixedLM(LikelihoodModel):
             data = data.iloc[rows]
         n_rows = len(data)
         engine = current_engine()
-        scope = caller_scope(names - set(data.columns), TRANSFORMS, eval_env, depth=1)
+        scope = caller_scope(
+            (called - SYNTAX) | (read - set(data.columns)),
+            TRANSFORMS | CODINGS,
+            eval_env,
+            depth=1,
+        )
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")
         if weights is not None and (weights == 0).any():
@@ -337,7 +348,8 @@ class CrossedMixedLM(LikelihoodModel):
             formula=parsed.fixed_formula,
             model_spec=design.spec,
         )
-        model.formula = parsed.fixed_formula
+        # others evaluate it with patsy
+        model.formula = engine_text(parsed.fixed_formula, "patsy")
         model.formula_full = formula
         model.formula_offset = design.offset
         model.n_dropped = n_rows - len(design.rows)
@@ -680,14 +692,21 @@ class CrossedMixedLM(LikelihoodModel):
         Returns
         -------
         ndarray
+            NaN, with a RankWarning, in rows of `exog` whose mean the data do not
+            determine.
         """
         if which not in ("mean", "linear"):
             raise ValueError(f"which must be 'mean' or 'linear', not {which!r}")
+        params, relations = np.asarray(params, dtype=float), None
         if exog is None:
             exog = self.exog
             offset = self.offset if offset is None else offset
-        fixed = np.nan_to_num(np.asarray(params, dtype=float))
-        mean = numeric(exog, "exog") @ fixed
+        elif self.exog is not None:
+            relations = estimability(self.exog, np.isfinite(params))
+        rows = numeric(exog, "exog")
+        mean = determined_means(
+            np.atleast_2d(rows), params, relations, self.exog_names
+        ).reshape(rows.shape[:-1])
         return mean if offset is None else mean + numeric(offset, "offset")
 
     def relative_covariances(self, theta):

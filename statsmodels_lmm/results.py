@@ -11,8 +11,10 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
+from statsmodels_lmm.inference.identification import identification
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
 from statsmodels_lmm.level_dict import LevelDict
@@ -70,7 +72,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     residual_share : float
         Residual variance over that of the least-squares residuals.
     n_params : int
-        Fixed effects, relative covariance parameters and sigma, as lme4 counts.
+        Fixed effects, relative covariance parameters and sigma, as lme4 counts, but
+        without those that the data do not determine.
     """
 
     def __init__(self, model, data, deviance, optimum, uninformative=()):
@@ -186,8 +189,13 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def n_params(self):
-        """Number of fixed effects, variance parameters and sigma."""
-        return int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        """
+        Number of fixed effects, variance parameters and sigma that are determined.
+
+        Where the likelihood depends on the sum of two variances, say, that is one.
+        """
+        count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        return count - self.identification.idle
 
     @property
     def df_modelwc(self):
@@ -205,6 +213,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     # variance components ---------------------------------------------------
+
+    @cached_property
+    def identification(self):
+        """What the data leave open about the variances, an Identification."""
+        return identification(self)
 
     @property
     def theta(self):
@@ -451,6 +464,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     def _fixed_part(self):
         return self.model.predict(self.params)
 
+    @cached_property
+    def _estimability(self):
+        """Which combinations of the fixed effects the data determine."""
+        return estimability(self.model.exog, np.isfinite(self.params))
+
     @property
     def fittedvalues(self):
         """Fitted values with the conditional modes, as lme4 and MixedLM."""
@@ -508,7 +526,9 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Returns
         -------
         Series or ndarray
-            Rows with missing values are NaN.
+            Rows with missing values are NaN, and so are, with a RankWarning, those
+            whose mean the data do not determine, such as one of a combination of
+            levels that was never seen.
         """
         return predict(
             self, exog, transform, random_effects, new_levels, offset, random
@@ -569,6 +589,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def remove_data(self):
         """Drop all arrays of the length of the data, as statsmodels."""
+        _ = self._estimability  # predictions need it, and it is small
         for name in OF_DATA:
             self.__dict__.pop(name, None)
         self.model._forget()

@@ -237,6 +237,8 @@ def warn_after_fit(results):
             "variance cannot be estimated and is set to 0",
             DataWarning,
         )
+    for sentence in results.identification.sentences:
+        warn(sentence, DataWarning)
     if not results.converged:
         warn(
             "the fit stopped before the best variances were found, so its numbers "

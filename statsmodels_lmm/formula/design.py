@@ -15,7 +15,13 @@ from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
+from statsmodels_lmm.formula.evaluation import (
+    evaluate,
+    single_levels,
+    warn_of_single_levels,
+)
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
+from statsmodels_lmm.formula.parser import offset_formula
 from statsmodels_lmm.formula.transforms import default_scope
 
 
@@ -275,7 +281,9 @@ def build_design(
     known = {*default_scope(engine), *scope}
     frame, rows = prepare_frame(data, formula, known, missing, extra)
     scope = {name: _used_rows(v, name, data.index, rows) for name, v in scope.items()}
-    endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
+    warned: set = set()
+    endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
+    warn_of_single_levels(spec, engine, warned)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
     check_finite(endog, formula.response, data.index[rows])
@@ -285,7 +293,6 @@ def build_design(
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
     offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
-    warned: set = set()
     random = tuple(
         _random_effects(
             terms, frame, scope, engine, specs, warned, structures or {}, relationships
@@ -334,11 +341,6 @@ def check_finite(columns, what, labels):
             f"'{column}' in {what} is infinite or undefined in "
             f"{rows_text(len(at))}: {listed}"
         )
-
-
-def offset_formula(expression):
-    """The formula whose one column is an offset."""
-    return f"0 + I({expression})"
 
 
 def evaluate_offset(offsets, frame, scope, engine, specs):
@@ -395,12 +397,21 @@ def _random_effects(
     if known is not None:
         codes, levels, keys = known.place(codes, levels, keys)
         relationship = known.relationship
-    columns, names, blocks, done, structured = [], [], [], [], []
+    columns: list = []
+    names, blocks, done, structured = [], [], [], []
     for term in terms:
         matrix = np.ones((len(frame), 1))
         labels = ["Intercept"]
         if term.effects != "1":
-            _, evaluated, spec = design_matrices(term.effects, frame, scope, engine)
+            _, evaluated, spec = evaluate(term.effects, frame, scope, engine)
+            warn_of_single_levels(spec, engine, warned)
+            single = single_levels(spec, engine) if term.double_bar else {}
+            if single and any(np.array_equal(evaluated, m) for m in columns):
+                name = ", ".join(single)
+                raise DataError(
+                    f"'{name}' has one level in the rows used, so that {term} has the "
+                    "effects of another part of the term; leave it out"
+                )
             specs[term.effects] = spec
             check_finite(evaluated, str(term), frame.index)
             matrix, labels = evaluated.to_numpy(float), list(evaluated.columns)

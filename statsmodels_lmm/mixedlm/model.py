@@ -13,6 +13,7 @@ from statsmodels.tools.numdiff import approx_fprime, approx_hess
 from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.distribution import Distribution
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
+from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
@@ -157,7 +158,7 @@ class MixedLM(CrossedMixedLM):
         if args:
             raise TypeError("give the arguments after missing by their names")
         cloned = kwargs.pop("grouping", None)
-        if groups is None and "|" not in str(formula):
+        if groups is None and not has_bar(formula):
             raise AttributeError(
                 "'groups' is a required keyword argument in MixedLM.from_formula"
             )
