@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 from statsmodels.tools.sm_exceptions import MissingDataError
 
+from statsmodels_lmm.alignment import aligned, labels_of
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import RandomEffects
 from statsmodels_lmm.formula.frame import rows_text
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.random_effects import as_terms
 from statsmodels_lmm.validation import check_row_values
 
@@ -18,7 +20,7 @@ def row_values(values, data, what):
     Parameters
     ----------
     values : str, array_like or None
-        The values.
+        The values. A Series is aligned with the rows by its labels.
     data : DataFrame
         The data.
     what : str
@@ -36,10 +38,9 @@ def row_values(values, data, what):
         if values not in data.columns:
             raise DataError(f"{what}: column '{values}' not in data")
         what, values = f"{what} column '{values}'", data[values]
-    try:
-        values = pd.Series(values).to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
-        raise DataError(f"{what} must be numeric") from None
+    else:
+        values = aligned(values, data.index, what)
+    values = numeric(values, what)
     if values.shape != (len(data),):
         raise DataError(
             f"{what} has shape {values.shape}, the data have {len(data)} rows"
@@ -49,47 +50,9 @@ def row_values(values, data, what):
     return values
 
 
-def aligned(values, labels, what):
+def take_rows(values, rows, labels, what):
     """
-    The values of a Series in the order of some rows; anything else as it is.
-
-    Parameters
-    ----------
-    values : Series or array_like
-        The values.
-    labels : Index or None
-        Labels of the rows.
-    what : str
-        What the values are.
-
-    Returns
-    -------
-    Series or array_like
-
-    Raises
-    ------
-    DataError
-        If the labels of the Series are others.
-    """
-    if not isinstance(values, pd.Series) or labels is None:
-        return values
-    labels, given = pd.Index(labels), values.index
-    if given.equals(labels):
-        return values
-    unique = labels.is_unique and given.is_unique
-    if unique and labels.isin(given).all():
-        return values.loc[labels]
-    if isinstance(given, pd.RangeIndex) and len(given) == len(labels):
-        return values
-    raise DataError(
-        f"the labels of {what} are not those of the rows of the model, or repeated in "
-        "another order; give an array of the rows' values"
-    )
-
-
-def take_rows(values, rows, n_rows):
-    """
-    Some rows of an array that is as long as the data; anything else as it is.
+    Some rows of values that are given for all the data; anything else as it is.
 
     Parameters
     ----------
@@ -97,16 +60,18 @@ def take_rows(values, rows, n_rows):
         The values.
     rows : ndarray
         Positions of the rows.
-    n_rows : int
-        Number of rows of the data.
+    labels : Index
+        Labels of all rows of the data.
+    what : str
+        What the values are.
 
     Returns
     -------
     str, array_like or None
     """
-    if values is None or isinstance(values, str) or len(values) != n_rows:
+    if values is None or isinstance(values, str) or len(values) != len(labels):
         return values
-    return np.asarray(values)[rows]
+    return numeric(aligned(values, labels, what), what)[rows]
 
 
 def without_zero_weights(data, weights, offset):
@@ -163,26 +128,34 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
     rows : ndarray or None
         Which rows these are, None for all.
     """
-    endog = endog if hasattr(endog, "ndim") else np.asarray(endog)
-    exog = exog if hasattr(exog, "ndim") else np.asarray(exog)
-    terms, n = as_terms(random), len(endog)
+    terms = as_terms(random)
     raw = [t for t in terms if not isinstance(t, RandomEffects)]
+    labels = _first_labels(endog, exog, raw, weights, offset)
+    endog = _plain(endog, labels, "the response")
+    exog = _plain(exog, labels, "the fixed effects")
+    n = len(endog)
+    terms = [t if isinstance(t, RandomEffects) else t.aligned(labels) for t in terms]
+    raw = [t for t in terms if not isinstance(t, RandomEffects)]
+    if len(exog) != n:
+        raise DataError(f"endog has {n} rows, exog has {len(exog)}")
     for term in raw:
         if term.n_rows != n:
             raise DataError(
                 f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
             )
     rows = None
-    weights, offset = _as_array(weights), _as_array(offset)
+    weights = _side_values(weights, labels, n, "weights")
+    offset = _side_values(offset, labels, n, "offset")
     no_weight = weights is not None and (weights == 0).any()
     if no_weight:
         warn("rows of weight 0 dropped", DataWarning)
     if missing != "none" or no_weight:
         keep = weights != 0 if no_weight else np.ones(n, dtype=bool)
         if missing != "none":
-            arrays = [endog, exog, *(a for a in (weights, offset) if a is not None)]
-            for array in arrays:
-                keep &= ~pd.DataFrame(np.asarray(array)).isna().to_numpy().any(axis=1)
+            for array in (endog, exog, weights, offset):
+                if array is not None:
+                    gaps = np.isnan(np.asarray(array).reshape(n, -1))
+                    keep &= ~gaps.any(axis=1)
             for term in raw:
                 keep &= ~term.incomplete()
         if not keep.all():
@@ -204,5 +177,44 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
     return endog, exog, random, weights, offset, rows
 
 
-def _as_array(values):
-    return None if values is None else np.asarray(values, dtype=float)
+def _first_labels(endog, exog, terms, weights, offset):
+    """Labels of the rows: those of the response, or of what has labels next."""
+    given = [labels_of(endog), labels_of(exog), *(t.labels for t in terms)]
+    given += [labels_of(weights), labels_of(offset)]
+    return next((labels for labels in given if labels is not None), None)
+
+
+def _plain(values, labels, what):
+    """Response or design in the order of the rows, as float64, with its names."""
+    values = aligned(values, labels, what)
+    numbers = numeric(values, what)
+    if what == "the response" and _is_bool(values):
+        raise DataError(
+            "the response is true/false; a linear mixed model is not a logistic one"
+        )
+    if not numbers.ndim:
+        raise DataError(f"{what} is one value, not one for each row")
+    if isinstance(values, pd.DataFrame):
+        return pd.DataFrame(numbers, labels, values.columns, copy=False)
+    if isinstance(values, pd.Series):
+        return pd.Series(numbers, labels, name=values.name, copy=False)
+    return numbers
+
+
+def _is_bool(values):
+    """Whether all of some values are true or false."""
+    if isinstance(values, pd.DataFrame):
+        return bool(len(values.columns)) and all(_is_bool(c) for _, c in values.items())
+    if pd.api.types.is_object_dtype(getattr(values, "dtype", object)):
+        values = pd.Series(np.ravel(np.asarray(values, dtype=object))).infer_objects()
+    return pd.api.types.is_bool_dtype(values)
+
+
+def _side_values(values, labels, n, what):
+    """Weights or offset of the rows."""
+    if values is None:
+        return None
+    values = numeric(aligned(values, labels, what), what)
+    if values.shape != (n,):
+        raise DataError(f"{what} has shape {values.shape}, endog has {n} rows")
+    return values

@@ -1,10 +1,9 @@
 """The only file that touches private names of statsmodels."""
 
-import pickle
 import sys
 import types
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 
 import pandas as pd
 from formulaic.errors import FormulaicError
@@ -15,9 +14,17 @@ from statsmodels.formula._manager import FormulaManager
 from statsmodels.iolib.summary2 import _simple_tables as simple_tables
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.dialects import (
+    engine_column,
+    engine_text,
+    readable,
+    response_of,
+)
 from statsmodels_lmm.formula.splines import checked
+from statsmodels_lmm.formula.tokens import join, sides, tokenize
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.formula.widths import require_columns
+from statsmodels_lmm.packing import packed_value
 
 __all__ = [
     "FormulaData",
@@ -29,6 +36,11 @@ __all__ = [
     "simple_tables",
     "term_columns",
 ]
+
+EVALUATION_ERRORS = (
+    *(ArithmeticError, AttributeError, FormulaicError, LookupError, NameError),
+    *(PatsyError, RecursionError, SyntaxError, TypeError, ValueError),
+)
 
 
 @contextmanager
@@ -88,8 +100,9 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     DataError
         If the design would not fit into memory.
     """
-    if isinstance(formula, str):
-        require_columns(formula, frame)
+    is_text = isinstance(formula, str)
+    if is_text:
+        require_columns(engine_text(formula, "patsy"), frame)
     manager = FormulaManager(engine=engine)
     if engine == "patsy":
         action = manager.get_na_action("raise", types=[])
@@ -98,21 +111,29 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     index = frame.index
     frame = frame.reset_index(drop=True)
     scope = {name: checked(value) for name, value in scope.items()}
+    frame.columns = [engine_column(name, engine) for name in frame.columns]
     try:
         output = manager.get_matrices(
-            formula,
+            engine_text(formula, engine) if is_text else formula,
             frame,
             eval_env={**default_scope(engine), **scope},
             pandas=True,
             na_action=action,
             prediction=prediction,
         )
-    except (PatsyError, FormulaicError, SyntaxError, TypeError, ValueError) as error:
-        text = formula if isinstance(formula, str) else "the formula"
-        raise FormulaError(f"{text} cannot be evaluated: {error}") from error
+    except FormulaError:
+        raise
+    except EVALUATION_ERRORS as error:
+        text = formula if is_text else "the formula"
+        deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if deep else readable(str(error), engine)
+        raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
     matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
     for matrix in matrices:
         matrix.index = index
+        matrix.columns = [readable(str(name), engine) for name in matrix.columns]
+    if is_text and len(matrices) == 2 and matrices[0].shape[1] == 1:
+        matrices[0].columns = [response_of(formula)]
     return (None, *matrices)[-2:] + (manager.spec,)
 
 
@@ -121,11 +142,33 @@ def _as_tuple(output):
 
 
 def categorical_factors(spec, engine):
-    """Names of the factors of a model specification that are categorical."""
+    """
+    The categorical factors of a model specification.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    dict
+        Name of each factor to a tuple of its levels.
+    """
     if engine == "patsy":
-        infos = spec.factor_infos
-        return {f.name() for f, info in infos.items() if info.type == "categorical"}
-    return {str(name) for name in spec.factor_contrasts}
+        return {
+            readable(factor.name(), engine): tuple(info.categories)
+            for factor, info in spec.factor_infos.items()
+            if info.type == "categorical"
+        }
+    return {
+        readable(str(name), engine): tuple(
+            spec.encoder_state[name][1].get("categories", ())
+        )
+        for name in spec.factor_contrasts
+    }
 
 
 def term_columns(spec, engine):
@@ -153,7 +196,8 @@ def term_columns(spec, engine):
         else:
             factors = tuple(str(f) for f in term.factors) if term.degree else ()
             name = str(term) if factors else "Intercept"
-        found.append((name, columns, factors))
+        factors = tuple(readable(factor, engine) for factor in factors)
+        found.append((readable(name, engine), columns, factors))
     return found
 
 
@@ -198,8 +242,9 @@ class FormulaData(PandasData):
 
     statsmodels evaluates the formula again at some depth of the stack, which
     fails at the top level of a module. Here the names the formula needs travel
-    along: modules by name, the rest if it can be pickled.
-    Names that cannot are `lost`; only predictions for new data need them.
+    along: modules by name, functions that have no name elsewhere by value where
+    cloudpickle is installed, the rest if it can be pickled. Names that cannot are
+    `lost`; only predictions for new data need them. Copies lose nothing.
     """
 
     scope: dict
@@ -225,18 +270,32 @@ class FormulaData(PandasData):
         other.__dict__.update(self.__dict__)
         return other
 
+    def __deepcopy__(self, memo):
+        other = copy(self)
+        shared = {"model_spec", "column_specs", "scope"}  # which nothing changes
+        own = {k: v for k, v in self.__dict__.items() if k not in shared}
+        memo[id(self)] = other
+        other.__dict__.update(deepcopy(own, memo))
+        return other
+
     def __getstate__(self):
         state: dict = copy(self.__dict__)
         state.pop("model_spec", None)
         state["column_specs"] = list(self.column_specs)
-        state["scope"] = {n: _packed(v) for n, v in self.scope.items() if _fits(v)}
-        state["lost"] = [n for n in self.scope if n not in state["scope"]]
+        packed = {name: packed_value(value) for name, value in self.scope.items()}
+        state["scope"] = {n: v for n, v in packed.items() if v is not None}
+        state["lost"] = [*self.lost, *(n for n, v in packed.items() if v is None)]
         return state
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self.scope = {n: _unpacked(v) for n, v in self.scope.items()}
-        right = self.formula.partition("~")[2]
+        self.scope = {}
+        for name, packed in state["scope"].items():
+            try:
+                self.scope[name] = packed.unpacked()
+            except Exception:  # of a module that is not there, or a main one of old
+                self.lost.append(name)
+        right = join(sides(tokenize(self.formula))[1])
         self.model_spec = self._specify(right)
         self.column_specs = {text: self._specify(text) for text in self.column_specs}
 
@@ -247,26 +306,3 @@ class FormulaData(PandasData):
             if not self.lost:
                 raise
             return None
-
-
-class _Module(str):
-    """Name of a module in a pickled scope."""
-
-
-def _packed(value):
-    return _Module(value.__name__) if isinstance(value, types.ModuleType) else value
-
-
-def _unpacked(value):
-    if isinstance(value, _Module):
-        __import__(value)
-        return sys.modules[value]
-    return value
-
-
-def _fits(value):
-    try:
-        pickle.dumps(_packed(value))
-    except Exception:
-        return False
-    return True

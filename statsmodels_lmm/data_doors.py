@@ -22,15 +22,29 @@ def to_frame(data, names=None):
     Returns
     -------
     DataFrame
-        What is a pandas frame already is returned as it is.
+        In the machine's byte order. What is such a frame already is returned as it is.
 
     Raises
     ------
     ImportError
         If the table needs narwhals and narwhals is not installed.
     """
-    if isinstance(data, pd.DataFrame):
+    if not isinstance(data, pd.DataFrame):
+        data = _read(data, names)
+    foreign = [isinstance(kind, np.dtype) and not kind.isnative for kind in data.dtypes]
+    if not any(foreign):
         return data
+    columns = [
+        native(column.to_numpy()) if swapped else column.array
+        for (_, column), swapped in zip(data.items(), foreign)
+    ]
+    frame = pd.DataFrame(dict(enumerate(columns)), data.index)
+    return frame.set_axis(data.columns, axis=1)
+
+
+def _read(data, names):
+    if isinstance(data, np.ma.MaskedArray) and data.dtype.names:
+        return pd.DataFrame({name: data[name] for name in data.dtype.names})
     if isinstance(data, np.ndarray) and data.dtype.names:
         return pd.DataFrame.from_records(data)
     home = type(data).__module__.partition(".")[0]
@@ -40,7 +54,13 @@ def to_frame(data, names=None):
         return data.to_pandas()
     if hasattr(data, "columns") or hasattr(data, "__arrow_c_stream__"):
         return _through_narwhals(data, names)
-    return pd.DataFrame(data)
+    try:
+        return pd.DataFrame(data)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"data of type {type(data).__name__} are no table ({error}); give a "
+            "DataFrame or a mapping of columns"
+        ) from None
 
 
 def _needed(lazy, names):
@@ -69,3 +89,24 @@ def _through_narwhals(data, names):
     if isinstance(frame, narwhals.LazyFrame):
         frame = _needed(frame, names).collect()
     return frame.to_pandas()
+
+
+def native(values):
+    """
+    An array of a type that pandas can sort and look up.
+
+    Parameters
+    ----------
+    values : ndarray
+        The array.
+
+    Returns
+    -------
+    ndarray
+        In the machine's byte order; half and extended precision as double.
+    """
+    if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
+        return values.astype(float)
+    if not values.dtype.isnative:
+        return values.astype(values.dtype.newbyteorder("="))
+    return values

@@ -1,5 +1,6 @@
 """What can go wrong, by name."""
 
+import re
 import sys
 import types
 import warnings
@@ -15,6 +16,9 @@ __all__ = [
     "RankWarning",
     "warn",
 ]
+
+LONGEST = 300
+"""Characters of a formula that an error shows."""
 
 PACKAGE = str(Path(__file__).parent)
 
@@ -54,8 +58,12 @@ class FormulaError(ValueError):
     def __init__(self, message, text=None, span=None):
         self.text, self.span = text, span
         if text is not None:
-            text = text.replace("\n", " ")
+            text = re.sub(r"\s", " ", text)
             start, stop = span or (0, len(text))
+            if len(text) > LONGEST:
+                left = max(0, min(start - LONGEST // 4, len(text) - LONGEST))
+                text = text[left : left + LONGEST]
+                start, stop = start - left, min(stop - left, LONGEST)
             carets = " " * start + "^" * max(1, stop - start)
             message = f"{message}\n    {text}\n    {carets}"
         super().__init__(message)

@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 from scipy import linalg, sparse
 
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.level_covariance import Precision, Relationship
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.design import LevelKeys
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.relationship.labeled import (
     LabeledMatrix,
     check_unique,
@@ -166,23 +168,32 @@ def _labeled(what, given):
         log_determinant = given.log_determinant
     elif isinstance(given, tuple) and len(given) == 2:
         matrix, labels = given[0], pd.Index(given[1])
+        if isinstance(matrix, pd.DataFrame):
+            rows, columns = f"rows of the {what}", f"columns of the {what}"
+            matrix = aligned(matrix, labels, rows)
+            matrix = aligned(matrix.T, labels, columns).T
     else:
         raise DataError(
             f"the {what} has no labels; give a DataFrame with the levels as index, or "
             "a pair (matrix, labels)"
         )
     check_unique(labels, f"label in the {what}:")
-    if not sparse.issparse(matrix):
-        try:
-            matrix = np.array(matrix, dtype=float)
-        except (TypeError, ValueError):
-            raise DataError(f"the {what} must be numeric") from None
+    matrix = _numbers(matrix, f"the {what}")
     if matrix.shape != (len(labels),) * 2:
         raise DataError(
             f"the {what} has shape {matrix.shape} and {len(labels)} labels; it must be "
             "square with a label for each row"
         )
     return _symmetric(what, matrix, labels), labels, log_determinant
+
+
+def _numbers(matrix, what):
+    """A copy of a matrix in double precision, sparse as it is."""
+    if not sparse.issparse(matrix):
+        return numeric(matrix, what)
+    matrix = matrix.tocsc(copy=True)
+    matrix.data = numeric(matrix.data, what)
+    return matrix
 
 
 def _of_frame(what, frame):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.estimability import Estimability
 from statsmodels_lmm.formula.parser import ModelFormula
 from statsmodels_lmm.inference.prediction import predict
 
@@ -96,6 +97,7 @@ class LightResults:
     _components: pd.DataFrame
     _modes: list
     _mode_covariances: list
+    _estimability: Estimability
     _text: str
 
     @property

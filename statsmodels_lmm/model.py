@@ -8,8 +8,8 @@ import pandas as pd
 from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
+from statsmodels_lmm.alignment import aligned, labels_of, subset_rows
 from statsmodels_lmm.arrays import (
-    aligned,
     complete_rows,
     row_values,
     take_rows,
@@ -23,16 +23,23 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.covariance import RelativeFactor, lower_triangles
 from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.newton import Settings
 from statsmodels_lmm.core.search import search
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.data_doors import to_frame
+from statsmodels_lmm.distribution import Distribution
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.design import RandomEffects, build_design
+from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
-from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, names_in, parse
+from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
+from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, parse
+from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.inference.prediction_rows import determined_means
 from statsmodels_lmm.known_levels import known_levels
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.random_effects import as_terms, function_term, matrix_effects
 from statsmodels_lmm.results import (
     CrossedMixedLMResults,
@@ -41,6 +48,7 @@ from statsmodels_lmm.results import (
 from statsmodels_lmm.shared_design import SharedDesign
 from statsmodels_lmm.validation import (
     check_data,
+    check_range,
     check_residual,
     require_data,
     warn_after_fit,
@@ -111,6 +119,9 @@ class CrossedMixedLM(LikelihoodModel):
 
     Notes
     -----
+    Series and DataFrames meet the rows by their labels, see `alignment.row_positions`.
+    What is masked in an array is missing. The model keeps copies of its data.
+
     Variances are estimated by minimizing the profiled deviance of Bates et al.
     (2015) or the REML criterion. `params` of the results are the fixed effects
     only. A formula is code: it is evaluated by statsmodels' formula engine, so
@@ -150,8 +161,9 @@ class CrossedMixedLM(LikelihoodModel):
         exog_vc=None,
         **kwargs,
     ):
-        if _are_built(random) and "|" in str(kwargs.get("formula")):
+        if _are_built(random) and has_bar(kwargs.get("formula")):
             kwargs.pop("formula")
+            kwargs.pop("eval_env", None)
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
         if unknown:
             raise TypeError(f"unknown argument {', '.join(sorted(unknown))}")
@@ -174,8 +186,9 @@ class CrossedMixedLM(LikelihoodModel):
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         super().__init__(endog, exog, **kwargs)
-        self.endog = self.data.endog.astype(np.float64)
-        self.exog = self.data.exog.astype(np.float64)
+        # pandas hands out views that cannot be written to
+        self.endog = self.data.endog = np.require(self.data.endog, float, "W")
+        self.exog = self.data.exog = np.require(self.data.exog, float, "W")
         self.random = random
         self.weights, self.offset = weights, offset
         self.check_levels, self.rank = check_levels, rank
@@ -185,6 +198,7 @@ class CrossedMixedLM(LikelihoodModel):
         self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
         self._data_attr.extend(["weights", "offset", "formula_offset"])
         self._forget()
+        self._last_theta = None
 
     def _forget(self):
         """Form standardized data and cross-products anew when they are needed."""
@@ -196,6 +210,7 @@ class CrossedMixedLM(LikelihoodModel):
         kwds = super()._get_init_kwds()
         if getattr(self, "_parsed", None) is not None:
             kwds["formula"] = self.formula_full
+            kwds["eval_env"] = self.data.scope
         return kwds
 
     def initialize(self):
@@ -239,8 +254,9 @@ class CrossedMixedLM(LikelihoodModel):
         subset : array_like, optional
             Rows to use: labels, or booleans for each row.
         weights : str or array_like, optional
-            Prior weights, or the column that holds them. A row without a weight is
-            incomplete if this is a column, an error if it is an array.
+            Prior weights, or the column that holds them. A Series is aligned by its
+            labels. A row without a weight is incomplete if this is a column, an error
+            if it is an array.
         offset : str or array_like, optional
             Known part of the linear predictor, or the column that holds it. It is
             added to ``offset(...)`` in the formula.
@@ -297,18 +313,24 @@ class CrossedMixedLM(LikelihoodModel):
         parsed = parse(formula, structures)
         factors = [terms[0].group for terms in parsed.by_factor]
         known = known_levels(relationship, relationship_inverse, factors)
-        pieces = [parsed.response, parsed.fixed, *parsed.offsets]
-        names = set().union(*map(names_in, pieces + [t.effects for t in parsed.random]))
+        names = [names_in(text) for text in parsed.pieces]
+        read = {name for each in names for name in each.read}
+        called = {name for each in names for name in each.called}
         columns = [v for v in (weights, offset) if isinstance(v, str)]
-        data = to_frame(data, {*names, *columns, *parsed.grouping_columns})
+        data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
         if subset is not None:
-            rows = pd.Series(np.arange(len(data)), data.index).loc[subset].to_numpy()
-            weights = take_rows(weights, rows, len(data))
-            offset = take_rows(offset, rows, len(data))
+            rows = subset_rows(subset, data.index)
+            weights = take_rows(weights, rows, data.index, "weights")
+            offset = take_rows(offset, rows, data.index, "offset")
             data = data.iloc[rows]
         n_rows = len(data)
         engine = current_engine()
-        scope = caller_scope(names - set(data.columns), TRANSFORMS, eval_env, depth=1)
+        scope = caller_scope(
+            (called - SYNTAX) | (read - set(data.columns)),
+            TRANSFORMS | CODINGS,
+            eval_env,
+            depth=1,
+        )
         weights = row_values(weights, data, "weights")
         offset = row_values(offset, data, "offset")
         if weights is not None and (weights == 0).any():
@@ -338,7 +360,8 @@ class CrossedMixedLM(LikelihoodModel):
             formula=parsed.fixed_formula,
             model_spec=design.spec,
         )
-        model.formula = parsed.fixed_formula
+        # others evaluate it with patsy
+        model.formula = engine_text(parsed.fixed_formula, "patsy")
         model.formula_full = formula
         model.formula_offset = design.offset
         model.n_dropped = n_rows - len(design.rows)
@@ -462,7 +485,8 @@ class CrossedMixedLM(LikelihoodModel):
             likelihood.
         start_params : array_like, optional
             Relative covariance parameters to start from, in the order of
-            `CrossedMixedLMResults.theta`.
+            `CrossedMixedLMResults.theta`. A Series of fixed effects, which statsmodels'
+            MICE gives, starts nothing.
         maxiter : int, optional
             Largest number of evaluations of the criterion.
         tol : float, optional
@@ -487,7 +511,9 @@ class CrossedMixedLM(LikelihoodModel):
         data, products = self._sufficient_statistics()
         uninformative = self._uninformative(products)
         start = None
-        if start_params is not None:
+        if start_params is None or self._are_fixed(start_params):
+            start_params = None
+        else:
             start = self._factors_at(start_params, pivoted=True)
         idle = [
             at
@@ -509,6 +535,7 @@ class CrossedMixedLM(LikelihoodModel):
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes
         found = results(self, data, deviance, optimum, uninformative)
+        self._last_theta = found.optimum.theta
         warn_after_fit(found)
         return wrapper(found)
 
@@ -537,13 +564,9 @@ class CrossedMixedLM(LikelihoodModel):
         pass over the rows and a search.
         """
         require_data(self, "another response")
-        old = self.data.orig_endog
-        labels = getattr(old, "index", None)
+        old, labels = self.data.orig_endog, self.data.row_labels
         endog = aligned(endog, labels, "the response")
-        try:
-            values = np.array(endog, dtype=float)
-        except (TypeError, ValueError):
-            raise DataError("the response must be numeric") from None
+        values = numeric(endog, "the response")
         if values.shape != (self.nobs,):
             raise DataError(
                 f"the response has shape {values.shape}, the model {self.nobs} rows"
@@ -558,10 +581,10 @@ class CrossedMixedLM(LikelihoodModel):
         other.endog = other.data.endog = values
         if isinstance(old, pd.DataFrame):
             values = pd.DataFrame(values, labels, old.columns)
-        elif labels is not None:
+        elif isinstance(old, pd.Series):
             values = pd.Series(values, labels, name=old.name)
         other.data.orig_endog = values
-        other._design = self._design
+        other._design, other._last_theta = self._design, None
         return other
 
     def redundant_columns(self, data):
@@ -687,15 +710,63 @@ class CrossedMixedLM(LikelihoodModel):
         Returns
         -------
         ndarray
+            NaN, with a RankWarning, in rows of `exog` whose mean the data do not
+            determine.
         """
         if which not in ("mean", "linear"):
             raise ValueError(f"which must be 'mean' or 'linear', not {which!r}")
+        params, relations = np.asarray(params, dtype=float), None
         if exog is None:
             exog = self.exog
             offset = self.offset if offset is None else offset
-        fixed = np.nan_to_num(np.asarray(params, dtype=float))
-        mean = np.asarray(exog, dtype=float) @ fixed
-        return mean if offset is None else mean + np.asarray(offset, dtype=float)
+        elif self.exog is not None:
+            relations = estimability(self.exog, np.isfinite(params))
+        rows = numeric(exog, "exog")
+        mean = determined_means(
+            np.atleast_2d(rows), params, relations, self.exog_names
+        ).reshape(rows.shape[:-1])
+        return mean if offset is None else mean + numeric(offset, "offset")
+
+    def relative_covariances(self, theta):
+        """Relative covariance matrix of each factor at some theta, (k, k) each."""
+        data, products = self._sufficient_statistics()
+        found = dict(zip(products.plan.order, self._factors_at(theta, pivoted=True)))
+        out = []
+        for i, back in enumerate(data.to_effects):
+            root = back @ found[i].matrix
+            out.append(root @ root.T)
+        return out
+
+    def get_distribution(self, params, scale, exog=None):
+        """
+        The distribution of the response with the variances of the last fit.
+
+        statsmodels' mediation analysis draws from it.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, shape (p,).
+        scale : float
+            Residual variance.
+        exog : array_like, optional
+            Design of the fixed effects; default is that of the model.
+
+        Returns
+        -------
+        object
+            With ``rvs(n, rng=None)``, which returns one response; n is ignored.
+        """
+        theta = self._last_theta
+        if theta is None:
+            theta = self.fit().optimum.theta
+        mean = self.predict(params, self.exog if exog is None else exog)
+        return Distribution(self, mean, theta, float(scale))
+
+    def _are_fixed(self, params):
+        """Whether these are fixed effects by their labels, which start nothing."""
+        labels = labels_of(params)
+        return labels is not None and list(labels) == list(self.exog_names)
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
@@ -704,7 +775,9 @@ class CrossedMixedLM(LikelihoodModel):
             endog = self.endog if self.offset is None else self.endog - self.offset
             factors = [r.grouped for r in self.random]
             data = self._design.standardize(endog, self.exog, factors, self.weights)
-            check_residual(endog, data)
+            root = 1.0 if self.weights is None else np.sqrt(self.weights)
+            check_residual(endog * root, data)
+            check_range(data, self.random)
             if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
                 raise DataError(
                     "the fixed effects are not linearly independent: "

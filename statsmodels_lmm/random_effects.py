@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from statsmodels_lmm.alignment import aligned, labels_of, row_positions
 from statsmodels_lmm.core.dense import as_array
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.level_covariance import Relationship
@@ -17,6 +18,7 @@ from statsmodels_lmm.core.structures import RelativeFactorFunction, Structure
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.design import RandomEffects, group_levels
 from statsmodels_lmm.formula.parser import STRUCTURES
+from statsmodels_lmm.plain_arrays import group_values, numeric
 from statsmodels_lmm.relationship.labeled import check_unique
 
 
@@ -48,15 +50,14 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
         If the arrays do not fit each other.
     """
     name = name or getattr(groups, "name", None) or "Group"
-    groups = np.asarray(groups)
-    if groups.ndim != 1:
-        raise DataError(
-            f"groups of {name} have shape {groups.shape}, not one dimension"
-        )
-    if effects is None:
-        effects = pd.DataFrame({"Intercept": np.ones(len(groups))})
+    labels = labels_of(groups)
+    groups = group_values(groups, f"groups of {name}")
     own = getattr(effects, "columns", None)
-    effects = np.asarray(effects, dtype=float)
+    if effects is None:
+        effects, own = np.ones(len(groups)), ["Intercept"]
+    what = f"the effects by {name}"
+    effect_labels = labels_of(effects) if labels is None else None
+    effects = numeric(aligned(effects, labels, what), what)
     effects = effects[:, None] if effects.ndim == 1 else effects
     if own is None:
         own = [f"z{j + 1}" for j in range(effects.shape[1])]
@@ -65,7 +66,8 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
             f"the effects by {name} have {len(effects)} rows, the groups {len(groups)}"
         )
     names = _checked_names(own if names is None else names, effects.shape[1], name)
-    return GroupTerm(str(name), ((_structure(structure), names),), groups, effects)
+    parts = ((_structure(structure), names),)
+    return GroupTerm(str(name), parts, groups, effects, labels, effect_labels)
 
 
 def matrix_effects(z, structure=None, name="Z", names=None):
@@ -90,11 +92,14 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     MatrixTerm
         An element of ``random=[...]`` of `CrossedMixedLM`.
     """
-    own = getattr(z, "columns", None)
+    own, labels = getattr(z, "columns", None), labels_of(z)
+    what = f"the matrix of {name}"
     if sparse.issparse(z):
-        z = sparse.csr_array(z, dtype=float)
+        z = z.tocsr()
+        parts = numeric(z.data, what), z.indices.copy(), z.indptr.copy()
+        z = sparse.csr_array(parts, shape=z.shape)
     else:
-        z = np.asarray(z, dtype=float)
+        z = numeric(z, what)
     if z.ndim != 2 or not z.shape[1]:
         raise DataError(f"the matrix of {name} has shape {z.shape}, not two dimensions")
     if own is None:
@@ -103,7 +108,7 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     if len(columns) != z.shape[1]:
         raise DataError(f"{len(columns)} names for {z.shape[1]} columns of {name}")
     check_unique(columns, f"column of {name}")
-    return MatrixTerm(str(name), columns, _structure(structure), z)
+    return MatrixTerm(str(name), columns, _structure(structure), z, labels=labels)
 
 
 def _checked_names(names, count, name):
@@ -142,12 +147,18 @@ class GroupTerm:
         Group of each row, shape (n,).
     effects : ndarray
         Effect columns, shape (n, k).
+    labels : Index or None
+        Labels of the rows.
+    effect_labels : Index or None
+        Labels of the rows of the effects, if only these have labels.
     """
 
     name: str
     parts: tuple
     groups: np.ndarray
     effects: np.ndarray
+    labels: pd.Index | None = None
+    effect_labels: pd.Index | None = None
 
     @property
     def n_rows(self):
@@ -161,11 +172,23 @@ class GroupTerm:
 
     def take(self, rows):
         """The same for some of the rows."""
-        return replace(self, groups=self.groups[rows], effects=self.effects[rows])
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(
+            self, groups=self.groups[rows], effects=self.effects[rows], labels=labels
+        )
+
+    def aligned(self, labels):
+        """The same in the order of the rows of a model."""
+        what = f"the random effects {self.name}"
+        at = row_positions(self.effect_labels, labels, what)
+        effects = self.effects if at is None else self.effects[at]
+        term = replace(self, effects=effects, effect_labels=None)
+        at = row_positions(self.labels, labels, what)
+        return term if at is None else term.take(at)
 
     def build(self, known=None):
         """The RandomEffects, with levels that are known to be related."""
-        groups = pd.Series(self.groups, name=self.name)
+        groups = pd.Series(self.groups, name=self.name).infer_objects()
         codes, levels, _ = group_levels([groups])
         relationship = None
         if known is not None:
@@ -189,6 +212,7 @@ class MatrixTerm:
     structure: Structure | str | None
     matrix: Any
     effect: str = "b"
+    labels: pd.Index | None = None
 
     @property
     def n_rows(self):
@@ -206,7 +230,13 @@ class MatrixTerm:
 
     def take(self, rows):
         """The same for some of the rows."""
-        return replace(self, matrix=self.matrix[rows])
+        labels = None if self.labels is None else self.labels[rows]
+        return replace(self, matrix=self.matrix[rows], labels=labels)
+
+    def aligned(self, labels):
+        """The same in the order of the rows of a model."""
+        at = row_positions(self.labels, labels, f"the random effects {self.name}")
+        return self if at is None else self.take(at)
 
     def build(self, known=None):
         """The RandomEffects, with columns that are known to be related."""

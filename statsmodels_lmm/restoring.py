@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.estimability import Estimability
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.formula.design import LevelKeys, RandomEffects, offset_formula
-from statsmodels_lmm.formula.frame import columns_in
+from statsmodels_lmm.formula.design import LevelKeys, RandomEffects
 from statsmodels_lmm.formula.gate import check_formula
-from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.parser import offset_formula, parse
 from statsmodels_lmm.formula.saved_design import restored_design
 from statsmodels_lmm.light_results import LightData, LightModel, LightResults
 from statsmodels_lmm.saved_values import (
@@ -105,8 +106,17 @@ def restored(saved):
         _components=components,
         _modes=modes,
         _mode_covariances=covariances,
+        _estimability=_restored_estimability(~dropped, saved),
         _text=text(saved["summary"], "summary"),
     )
+
+
+def _restored_estimability(kept, saved):
+    """Relations among the columns, unknown in a fit of the first version."""
+    shape = int(kept.sum()), int((~kept).sum())
+    if saved["version"] == 1:
+        return Estimability(kept, np.full(shape, np.nan))
+    return Estimability(kept, numbers(saved["relations"], "relations", shape))
 
 
 def _restored_data(saved, parsed):

@@ -11,8 +11,10 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm import summary as summaries
 from statsmodels_lmm.core.covariance import SINGULAR
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
+from statsmodels_lmm.inference.identification import identification
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction import predict
 from statsmodels_lmm.level_dict import LevelDict
@@ -21,6 +23,9 @@ from statsmodels_lmm.validation import require_data
 
 OF_DATA = ("at_optimum", "_fixed_part")
 """What is found from the data when it is needed."""
+
+TINY = float(np.finfo(float).tiny)
+"""Smallest variance with all its digits."""
 
 
 class CrossedMixedLMResults(Pictures, MixedInference):
@@ -67,7 +72,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     residual_share : float
         Residual variance over that of the least-squares residuals.
     n_params : int
-        Fixed effects, relative covariance parameters and sigma, as lme4 counts.
+        Fixed effects, relative covariance parameters and sigma, as lme4 counts, but
+        without those that the data do not determine.
     """
 
     def __init__(self, model, data, deviance, optimum, uninformative=()):
@@ -78,9 +84,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         params[data.kept] = change @ deviance.coefficients + data.least_squares
         root = data.to_fixed @ inverse.T
         covariance = np.full((len(params),) * 2, np.nan)
-        covariance[np.ix_(data.kept, data.kept)] = root @ root.T
-        self._fixed_root = root
         scale = float(deviance.scale) * data.response_scale**2
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            own = root @ root.T
+            variances = np.diag(own) * [[1.0], [scale]]
+        lost = ~((variances >= TINY) & (variances < np.inf)).all(axis=0)
+        own[lost], own[:, lost] = np.nan, np.nan
+        covariance[np.ix_(data.kept, data.kept)] = own
+        self._fixed_root = root
         super().__init__(
             model,
             params,
@@ -102,6 +113,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         self._llf = -0.5 * self.deviance_criterion
         self.residual_share = float(deviance.scale)
         self.dropped = model.redundant_columns(data)
+        self.out_of_range = [model.exog_names[j] for j in data.kept[lost]]
         self.uninformative = uninformative
 
         where = {i: at for at, i in enumerate(plan.order)}
@@ -177,8 +189,13 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def n_params(self):
-        """Number of fixed effects, variance parameters and sigma."""
-        return int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        """
+        Number of fixed effects, variance parameters and sigma that are determined.
+
+        Where the likelihood depends on the sum of two variances, say, that is one.
+        """
+        count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        return count - self.identification.idle
 
     @property
     def df_modelwc(self):
@@ -196,6 +213,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     # variance components ---------------------------------------------------
+
+    @cached_property
+    def identification(self):
+        """What the data leave open about the variances, an Identification."""
+        return identification(self)
 
     @property
     def theta(self):
@@ -442,6 +464,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     def _fixed_part(self):
         return self.model.predict(self.params)
 
+    @cached_property
+    def _estimability(self):
+        """Which combinations of the fixed effects the data determine."""
+        return estimability(self.model.exog, np.isfinite(self.params))
+
     @property
     def fittedvalues(self):
         """Fitted values with the conditional modes, as lme4 and MixedLM."""
@@ -499,7 +526,9 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Returns
         -------
         Series or ndarray
-            Rows with missing values are NaN.
+            Rows with missing values are NaN, and so are, with a RankWarning, those
+            whose mean the data do not determine, such as one of a combination of
+            levels that was never seen.
         """
         return predict(
             self, exog, transform, random_effects, new_levels, offset, random
@@ -560,6 +589,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def remove_data(self):
         """Drop all arrays of the length of the data, as statsmodels."""
+        _ = self._estimability  # predictions need it, and it is small
         for name in OF_DATA:
             self.__dict__.pop(name, None)
         self.model._forget()

@@ -9,8 +9,8 @@ import patsy.builtins
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
-from statsmodels_lmm.formula.frame import columns_in
 from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.saved_design import (
     plain_design,
     plain_levels,
@@ -23,7 +23,9 @@ from statsmodels_lmm.restoring import restored
 from statsmodels_lmm.saved_values import whole
 
 FORMAT = "statsmodels_lmm"
-VERSION = 1
+VERSION = 2
+"""Of the format; 1 has no relations among the columns of the fixed effects."""
+
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
 """Names besides columns that a formula that passed can use."""
 
@@ -73,6 +75,7 @@ def to_json(results):
         "exog_names": list(model.exog_names),
         "params": plain_numbers(raw.params, "params"),
         "cov_params": plain_numbers(raw.cov_params(), "cov_params"),
+        "relations": plain_numbers(raw._estimability.relations, "relations"),
         "scale": float(raw.scale),
         "llf": float(raw.llf),
         "nobs": float(raw.nobs),

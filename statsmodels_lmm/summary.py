@@ -249,6 +249,8 @@ def notes(results):
             "The residual variance is almost 0: the random effects reproduce the "
             "response."
         )
+    for message in results.identification.messages:
+        lines.append(f"Not determined: {message}.")
     lines += boundary_notes(results)
     lowest = min(e.min() for e in optimum.dual_eigenvalues)
     state = "proved" if results.converged else "NOT proved"

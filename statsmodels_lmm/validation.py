@@ -11,6 +11,9 @@ from statsmodels_lmm.exceptions import (
     warn,
 )
 
+SMALLEST, LARGEST = 1e-153, 1e153
+"""Range of deviations whose squares are floating-point numbers."""
+
 
 def require_data(model, purpose):
     """
@@ -55,39 +58,25 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
     if not n:
         raise DataError("the data have no rows")
     y = y.reshape(n, -1)
-    for values, what in ((y, "the response"), (x, "the fixed effects")):
-        if values.dtype.kind == "c":
-            raise DataError(f"{what} is complex")
-        if values.dtype.kind not in "fiub":
-            raise DataError(f"{what} must be numeric")
     if y.shape[1] != 1:
         raise DataError("the response must have one column")
-    if len(x) != n:
-        raise DataError(f"endog has {n} rows, exog has {len(x)}")
-    if y.dtype.kind == "b":
-        raise DataError(
-            "the response is true/false; a linear mixed model is not a logistic one"
-        )
+    if x.ndim != 2:
+        raise DataError("the design of the fixed effects must have two dimensions")
     for values, what in ((y, "the response"), (x, "the fixed effects")):
-        bad = ~np.isfinite(values.astype(float)).all(axis=1)
+        bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
             raise DataError(
                 f"{what} has missing or infinite values in rows {_listed(bad)}"
             )
     if not random:
         raise DataError("a mixed model needs at least one random effect")
-    if x.ndim != 2:
-        raise DataError("the design of the fixed effects must have two dimensions")
-    if n <= x.shape[1] and n <= np.linalg.matrix_rank(x.astype(float)):
+    if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
         raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
     if n > 1 and (y == y[0]).all():
         raise DataError("the response is constant")
     for values, what in ((weights, "weights"), (offset, "offset")):
-        if values is None:
-            continue
-        if values.shape != (n,):
-            raise DataError(f"{what} has shape {values.shape}, endog has {n} rows")
-        check_row_values(values, what)
+        if values is not None:
+            check_row_values(values, what)
     for effects in random:
         _check_random(effects, n, check_levels and weights is None, check_levels)
 
@@ -157,7 +146,7 @@ def check_residual(endog, data):
     Parameters
     ----------
     endog : ndarray
-        Response less its offset.
+        Response less its offset, times the square roots of the weights.
     data : Standardized
         The standardized data.
     """
@@ -167,6 +156,57 @@ def check_residual(endog, data):
             "the residual variance is zero: the fixed effects reproduce the "
             "response exactly"
         )
+
+
+def check_range(data, random):
+    """
+    Refuse data whose variances no floating-point number can hold.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data.
+    random : tuple of RandomEffects
+        Random effects.
+
+    Raises
+    ------
+    DataError
+    """
+    size = data.response_scale
+    if not SMALLEST < size < LARGEST:
+        what = "the response"
+        if data.log_weights:
+            what += ", times the square roots of the weights,"
+        word, advice = _out_of_range(size)
+        raise DataError(
+            f"{what} is too {word}: it varies by {size:.1g}, whose square, the "
+            f"variance, is beyond the range of floating-point numbers; {advice}"
+        )
+    if not np.isfinite(data.least_squares).all():
+        raise DataError(
+            "the response is so large against the columns of the fixed effects that "
+            "their coefficients overflow; use other units"
+        )
+    for effects, change in zip(random, data.to_effects):
+        own = np.abs(change).max(axis=1)
+        for name, unit in zip(effects.effect_names, own):
+            for size in (unit, unit * data.response_scale):
+                if not SMALLEST < size < LARGEST:
+                    word, _ = _out_of_range(1.0 / size)
+                    raise DataError(
+                        f"the random effects {name} by {effects.name} have a column "
+                        f"that is too {word} against the response: the effects are of "
+                        f"the order {size:.0e}, whose square, the variance, is beyond "
+                        "the range of floating-point numbers; use other units"
+                    )
+
+
+def _out_of_range(size):
+    """Whether it is too large or too small, and what to do."""
+    word, change = ("large", "divide") if size > 1.0 else ("small", "multiply")
+    exponent = abs(round(float(np.log10(size)))) if 0.0 < size < np.inf else 300
+    return word, f"{change} it by 1e{exponent}"
 
 
 def warn_after_fit(results):
@@ -184,20 +224,30 @@ def warn_after_fit(results):
             + ", ".join(results.dropped),
             RankWarning,
         )
+    if results.out_of_range:
+        warn(
+            "the squares of the standard errors of some fixed effects are beyond the "
+            "range of floating-point numbers, so they are NaN; use other units for: "
+            + ", ".join(results.out_of_range),
+            DataWarning,
+        )
     for effects in results.uninformative:
         warn(
             f"the fixed effects already tell the levels of {effects} apart; its "
             "variance cannot be estimated and is set to 0",
             DataWarning,
         )
-    if results.optimum.saturated:
+    flat = results.identification.sentences
+    for sentence in flat:
+        warn(sentence, DataWarning)
+    if results.optimum.saturated and not flat:
         warn(
             "fixed and random effects together reproduce any response of these rows, "
             "so that nothing is left to tell the residual variance by, and the "
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
-    elif not results.converged:
+    elif not (results.converged or results.optimum.saturated):
         warn(
             "the fit stopped before the best variances were found, so its numbers "
             "are provisional (a further step promises a gain of "

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import VCSpec
 
-from statsmodels_lmm.core.dense import as_array
+from statsmodels_lmm.alignment import aligned, labels_of
 from statsmodels_lmm.core.structures import Diagonal
 from statsmodels_lmm.exceptions import DataError, warn
+from statsmodels_lmm.plain_arrays import group_values, numeric
 from statsmodels_lmm.random_effects import GroupTerm
 
 
@@ -32,14 +33,12 @@ def group_term(groups, exog_re=None, exog_vc=None):
         variance components, sorted by their names.
     """
     name = getattr(groups, "name", None) or "Group"
-    groups = np.asarray(groups)
-    if groups.ndim != 1:
-        raise DataError(f"groups have shape {groups.shape}, not one dimension")
+    labels, groups = labels_of(groups), group_values(groups, "groups")
     spec = _as_spec(exog_vc)
     columns: list = []
     parts: list = []
     if exog_re is not None or not spec.names:
-        effects, names = _correlated(exog_re, len(groups))
+        effects, names = _correlated(exog_re, labels, len(groups))
         columns.append(effects)
         parts.append((None, names))
     for at in np.argsort(spec.names):
@@ -47,7 +46,15 @@ def group_term(groups, exog_re=None, exog_vc=None):
         own, names = _component(component, spec, at, groups)
         columns.append(own)
         parts.append((None if own.shape[1] == 1 else Diagonal(True), names))
-    return GroupTerm(str(name), tuple(parts), groups, np.column_stack(columns))
+    effects = np.column_stack(columns)
+    return GroupTerm(
+        str(name),
+        tuple(parts),
+        groups,
+        effects,
+        labels,
+        labels_of(exog_re) if labels is None and not spec.names else None,
+    )
 
 
 def _as_spec(exog_vc):
@@ -75,14 +82,14 @@ def _as_spec(exog_vc):
     return VCSpec(names, columns, mats)
 
 
-def _correlated(exog_re, n):
+def _correlated(exog_re, labels, n):
     """Effect columns and their names."""
     if exog_re is None:
         return np.ones((n, 1)), ("Intercept",)
     names = getattr(exog_re, "columns", None)
     if isinstance(exog_re, pd.Series) and exog_re.name is not None:
         names = [exog_re.name]
-    effects = np.asarray(exog_re, dtype=float)
+    effects = numeric(aligned(exog_re, labels, "exog_re"), "exog_re")
     effects = effects[:, None] if effects.ndim == 1 else effects
     if len(effects) != n:
         raise DataError(f"exog_re has {len(effects)} rows, groups have {n}")
@@ -113,7 +120,8 @@ def _component(name, spec, at, groups):
                 f"variance component {name} has {matrix.shape[0]} rows for group "
                 f"{label}, which has {len(rows)}"
             )
-        out[rows, : matrix.shape[1]] = as_array(matrix)
+        columns = numeric(matrix, f"variance component {name}")
+        out[rows, : matrix.shape[1]] = columns
     if width == 1:
         return out, (name,)
     longest = max(spec.colnames[at], key=len)

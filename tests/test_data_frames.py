@@ -345,13 +345,6 @@ def test_index(index):
     assert_allclose(numbers(found), numbers(plain), rtol=1e-10)
 
 
-def test_weights_are_aligned_by_position():
-    weights = pd.Series(np.linspace(1, 2, N), index=np.arange(N)[::-1])
-    found = crossedmixedlm(FORMULA, DATA, weights=weights).fit()
-    plain = crossedmixedlm(FORMULA, DATA, weights=weights.to_numpy()).fit()
-    assert_allclose(numbers(found), numbers(plain), rtol=1e-10)
-
-
 @pytest.mark.parametrize("index", ["duplicated", "two levels", "named x"])
 def test_index_and_incomplete_rows(index):
     data = DATA.set_axis(INDEXES[index])

@@ -211,13 +211,23 @@ def test_redundant_column_and_singular_fit():
     model = crossedmixedlm("Reaction ~ Days + twice + (1 | site:t)", data)
     with pytest.warns(RankWarning):
         result = model.fit()
-    saved = from_json(to_json(result))
+    text = to_json(result)
+    saved = from_json(text)
     assert np.isnan(saved.params["twice"])
     assert np.isnan(saved.bse["twice"])
     assert_array_equal(
         saved.predict(data, random_effects=True),
         result.predict(data, random_effects=True),
     )
+    # where the column is no longer the double of the other
+    new = data.iloc[:5].assign(twice=lambda d: d["twice"] + [0, 0, 1, 0, -3])
+    with pytest.warns(RankWarning, match="2 of 5 rows are NaN.*here twice$"):
+        predicted = saved.predict(new)
+    assert np.isnan(predicted).tolist() == [False, False, True, False, True]
+    # the first version of the format did not say what relations there are
+    old = {k: v for k, v in json.loads(text).items() if k != "relations"}
+    with pytest.warns(RankWarning, match="5 of 5 rows"):
+        assert np.isnan(from_json(json.dumps(old | {"version": 1})).predict(new)).all()
 
 
 def test_arrays():
@@ -315,7 +325,7 @@ def saved(fits):
 def test_a_newer_version(saved):
     saved["version"] = VERSION + 1
     saved["packages"]["statsmodels-lmm"] = "9.9"
-    with pytest.raises(DataError, match=r"version 2 .*statsmodels-lmm 9.9.*up to 1"):
+    with pytest.raises(DataError, match=r"version 3 .*statsmodels-lmm 9.9.*up to 2"):
         from_json(json.dumps(saved))
 
 

@@ -9,7 +9,7 @@ from scipy import sparse
 from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.elimination_plan import EliminationPlan, plan_elimination
 from statsmodels_lmm.core.grouped_effects import GroupedEffects, level_sums
-from statsmodels_lmm.core.memory import check_memory
+from statsmodels_lmm.core.memory import check_memory, check_parameters
 from statsmodels_lmm.core.related_effects import RelatedEffects, related
 from statsmodels_lmm.core.rows import Rows
 from statsmodels_lmm.core.within_levels import within_levels
@@ -122,6 +122,7 @@ def cross_products(endog, exog, factors):
     -------
     CrossProducts
     """
+    check_parameters(sum(f.n_parameters for f in factors))
     factors = [related(f) for f in factors]
     plan = plan_elimination(factors)
     densely = _is_dense(plan, len(endog))

@@ -1,14 +1,68 @@
 """Ask whether there is room before a large array is allocated."""
 
 import os
+import time
+from functools import lru_cache
+from pathlib import Path
+
+GROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells what a container may use."""
 
 
 def available_bytes():
-    """Physical memory that is free now, None where the system does not tell."""
+    """
+    Memory that can be had now.
+
+    Returns
+    -------
+    int or None
+        What the system has, or what the limit of a container leaves if that is less;
+        None where nothing is known.
+    """
+    return _available_at(int(time.monotonic()))
+
+
+@lru_cache(maxsize=1)
+def _available_at(second):
+    """The same, asked no more than once a second: small fits ask often."""
+    return min(filter(None, (_of_system(), *_of_group())), default=None)
+
+
+def _of_system():
+    """Memory that is free or only caches files."""
+    try:
+        return 1024 * _counts(Path("/proc/meminfo"))["MemAvailable:"]
+    except (OSError, KeyError, ValueError):
+        pass
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def _of_group():
+    """What is left of the limits of a container."""
+    for folder, limit, usage, cache in (
+        (GROUP, "memory.max", "memory.current", "inactive_file"),
+        (
+            GROUP / "memory",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+            "total_inactive_file",
+        ),
+    ):
+        try:
+            free = int((folder / limit).read_text()) - int((folder / usage).read_text())
+            free += _counts(folder / "memory.stat").get(cache, 0)
+        except (OSError, ValueError):  # no such group, or no limit
+            continue
+        yield max(free, 1)
+
+
+def _counts(path):
+    """Lines of a name and a number."""
+    lines = [line.split() for line in path.read_text().splitlines()]
+    return {line[0]: int(line[1]) for line in lines if len(line) > 1}
 
 
 def needed_bytes(plan, coupled_densely):
@@ -49,12 +103,39 @@ def check_memory(plan, coupled_densely):
     MemoryError
         Says how much would be needed and for what.
     """
+    chain = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.chain)
+    require_memory(
+        4 * 8 * sum(f.n_levels * f.k_effects**2 for f in plan.chain),
+        f"a block for each level ({chain} effects)",
+        "Fewer effects by one factor would need less",
+    )
     sizes = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.tail)
     require_memory(
         needed_bytes(plan, coupled_densely),
         f"the random effects that remain after the largest factor ({sizes} columns) "
         "need a dense matrix",
         "Fewer levels or effects of the smaller factors would need less",
+    )
+
+
+def check_parameters(count):
+    """
+    Refuse more variance parameters than a matrix of second derivatives can hold.
+
+    Parameters
+    ----------
+    count : int
+        Number of relative covariance parameters.
+
+    Raises
+    ------
+    MemoryError
+    """
+    require_memory(
+        3 * 8 * count**2,
+        f"the second derivatives of {count:,} variance parameters",
+        "Fewer effects by one factor, or a structure with fewer parameters such as "
+        "diag, would need less",
     )
 
 

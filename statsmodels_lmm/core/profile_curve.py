@@ -27,8 +27,14 @@ Largest entry of L, relative to the estimate where that is large, up to which a 
 is followed; beyond it the criterion has lost half its digits.
 """
 
+RISING = 0.01
+"""Derivative of the criterion in the logarithm of a parameter that is not flat."""
+
 SEPARATE = 1e-8
 """Difference of the criterion that tells two minima apart."""
+
+LEVEL = 1e-3
+"""|zeta| up to which it is as precise as nothing, and its slope is rounding."""
 
 PRECISION = 1e-9
 """How precisely zeta is brought to the quantile at the end of an interval."""
@@ -145,13 +151,12 @@ class ProfileCurve:
         """Points on one side, from the origin outward."""
         end = self.constraint.lower if side < 0.0 else self.constraint.upper
         path = [self.origin, *known]
-        largest = LARGEST * max(1.0, self.origin.size)
         step = spacing * self.step
         if known:
             step = abs(path[-1].at - path[-2].at)
         for _ in range(MAX_POINTS - len(known)):
             last = path[-1]
-            if last.height >= reach or last.at == end or last.size > largest:
+            if last.height >= reach or last.at == end or self._is_far(last):
                 break
             found = self._next(last, side, step, end, spacing)
             if found is None:
@@ -160,11 +165,15 @@ class ProfileCurve:
             taken = abs(found.at - last.at)
             rate = side * found.optimum.slope
             step = 2.0 * taken
-            if rate > 0.0:
+            if rate > 0.0 and found.height > LEVEL:
                 step = np.clip(
                     2.0 * found.height * spacing / rate, taken / 3.0, 3.0 * taken
                 )
         return tuple(path[1:])
+
+    def _is_far(self, point):
+        """Whether the entries of L are too large to follow the curve farther."""
+        return point.size > LARGEST * max(1.0, self.origin.size)
 
     def _next(self, last, side, step, end, spacing):
         """The next point outward, not much farther than intended."""
@@ -198,13 +207,18 @@ class ProfileCurve:
         Returns
         -------
         float
-            The value, or the boundary of the parameter if the curve stays below.
+            The value, or the boundary of the parameter if the curve stays below; NaN
+            if the curve ends before either is known.
         """
         path = [self.origin, *(self.below if side < 0.0 else self.above)]
         for low, high in zip(path[:-1], path[1:]):
             if high.height >= height:
                 return self._root(low, high, side, height)
-        return self.constraint.lower if side < 0.0 else self.constraint.upper
+        end = self.constraint.lower if side < 0.0 else self.constraint.upper
+        last = path[-1]
+        rise = side * last.optimum.slope * abs(last.at)
+        reached = last.at == end or (self._is_far(last) and rise < RISING)
+        return end if reached else np.nan
 
     def _root(self, low, high, side, height):
         """Newton's method on zeta between two points, with bisection at need."""

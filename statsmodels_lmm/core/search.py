@@ -3,9 +3,9 @@ The search for the best optimum, from one start or from several.
 
 The likelihood of variances may have several optima, each of them with a certificate.
 Nearly always the second one shows itself at the end of the first search: it ends with
-a singular covariance matrix, though the effects carry much of the response, or the
-model has a structure of which the parameters cannot be guessed from moments. Then,
-and only then, the search starts anew from other places: side by side where the model
+a singular covariance matrix, though the effects carry much of the response; or the
+model has a structure, of which the parameters cannot be guessed from moments; or there
+are hardly more rows than effects. Then, and only then, the search starts anew from other places: side by side where the model
 is small, so that many cost little more than one, and one after another elsewhere.
 """
 
@@ -18,6 +18,9 @@ from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.refits import from_starts, is_batchable
 from statsmodels_lmm.core.saturation import is_saturated
 from statsmodels_lmm.core.start import further_starts, many_starts, moment_start
+
+FEW = 10
+"""Rows beyond the number of effects up to which second optima are common anywhere."""
 
 LOWER = 1e-4
 """Difference of criteria by which one optimum is below another."""
@@ -100,8 +103,11 @@ def _leading_down(products, starts, reml, deviance):
 
 
 def _has_doubts(deviance, idle):
-    """Whether a covariance is singular or has a structure."""
-    return any(
+    """Whether another optimum is likely."""
+    products = deviance.elimination.products
+    effects = sum(f.n_columns for f in products.plan.factors)
+    few = products.nobs - products.k_fixed - effects <= FEW
+    return few or any(
         factor.may_be_elsewhere
         for at, factor in enumerate(deviance.factors)
         if at not in idle

@@ -197,7 +197,9 @@ def scaled_f(slopes, basis):
     Both match the first two moments of the statistic, and are exact for Hotelling's
     T^2 and for the F statistics of balanced designs. The scale is 1 where the degrees
     of freedom are not above 2 and there is no first moment; pbkrtest's is 1 only
-    where they are close to 2, and negative below.
+    where they are close to 2, and negative below. With very little information about
+    the variances the moments can be those of no F distribution at all: the degrees of
+    freedom would be negative.
 
     Parameters
     ----------
@@ -209,9 +211,9 @@ def scaled_f(slopes, basis):
     Returns
     -------
     df : float
-        Denominator degrees of freedom.
+        Denominator degrees of freedom, NaN if no F distribution has these moments.
     scale : float
-        What to multiply the statistic with.
+        What to multiply the statistic with, NaN with them.
     """
     q = len(basis)
     inner = basis @ slopes @ basis.T
@@ -231,6 +233,8 @@ def scaled_f(slopes, basis):
         rho = ratio**2 * (v0 if abs(v0) >= 1e-10 else 0.0) / (v2 * q)
         df = 4.0 + (q + 2) / (q * rho - 1.0)
         scale = df * shrunk / (df - 2.0) if df > 2.01 else 1.0
+    if not df > 0.0:
+        return np.nan, np.nan
     return float(df), float(scale)
 
 

@@ -22,6 +22,9 @@ RANK_TOLERANCE = 1e-7
 SPANNED = 1e-12
 """The same for a constant that stands after other columns."""
 
+UNIT_EXPONENT = 200
+"""Binary exponent up to which a column is squared as it is."""
+
 ORTHOGONAL_TOLERANCE = 1e-10
 """Smallest eigenvalue of a correlation matrix that is inverted."""
 
@@ -45,7 +48,9 @@ class StandardizedDesign:
     to_effects : tuple of ndarray
         b = response_scale * to_effects @ standardized b, shapes (k, k).
     root_weights : ndarray
-        Square roots of the prior weights, shape (n,).
+        Square roots of the prior weights over `root_unit`, shape (n,).
+    root_unit : float
+        A power of two of the order of these square roots.
     log_weights : float
         Sum of the logarithms of the prior weights.
     ones : ndarray or None
@@ -58,6 +63,7 @@ class StandardizedDesign:
     to_fixed: np.ndarray
     to_effects: tuple
     root_weights: np.ndarray
+    root_unit: float
     log_weights: float
     ones: np.ndarray | None
 
@@ -79,7 +85,8 @@ class StandardizedDesign:
         -------
         Standardized
         """
-        n = len(endog)
+        n, unit = len(endog), _units(endog)
+        endog = endog / unit
         level = 0.0 if self.ones is None else endog.mean()
         residual = (endog - level) * self.root_weights
         coefficients = np.zeros(self.exog.shape[1])
@@ -87,15 +94,17 @@ class StandardizedDesign:
             further = self.exog.T @ residual / n
             residual = residual - self.exog @ further
             coefficients += further
-        least_squares = self.to_fixed @ coefficients
-        if self.ones is not None:
-            least_squares += level * self.ones
+        with np.errstate(over="ignore", invalid="ignore"):
+            least_squares = (self.to_fixed * self.root_unit) @ coefficients
+            if self.ones is not None:
+                least_squares += level * self.ones
+            least_squares *= unit
         scale = float(np.sqrt(np.mean(residual**2)))
         return Standardized(
             **{f.name: getattr(self, f.name) for f in fields(StandardizedDesign)},
             endog=residual / scale if scale > 0.0 else residual,
             least_squares=least_squares,
-            response_scale=scale,
+            response_scale=scale * float(self.root_unit * unit),
         )
 
 
@@ -173,6 +182,10 @@ def standardize_design(exog, factors, weights=None):
     """
     n = len(exog)
     root = np.ones(n) if weights is None else np.sqrt(weights)
+    # powers of two change no digit; the criterion is even when weights are about 1
+    root_unit = float(np.ldexp(1.0, np.frexp(root.mean())[1] - 1))
+    units = _units(exog)
+    root, exog = root / root_unit, exog / units
     constant = _independent_constant(exog, root)
     shifts = np.zeros(exog.shape[1])
     if constant is not None:
@@ -188,11 +201,13 @@ def standardize_design(exog, factors, weights=None):
     if constant is not None:
         at = int(np.flatnonzero(kept == constant)[0])
         ones = np.zeros(len(kept))
-        ones[at] = 1.0 / exog[0, at]
+        ones[at] = 1.0 / exog[0, at] / units[constant]
         back = np.eye(len(kept))
         back[at] -= shifts[kept]
         to_fixed = back @ to_fixed
-    standardized = [_standardize_effects(f, root) for f in factors]
+    with np.errstate(over="ignore", under="ignore"):
+        to_fixed = to_fixed / units[kept][:, None] / root_unit
+    standardized = [_standardize_effects(f, root, root_unit) for f in factors]
     return StandardizedDesign(
         exog=q * np.sqrt(n),
         factors=tuple(f for f, _ in standardized),
@@ -200,9 +215,17 @@ def standardize_design(exog, factors, weights=None):
         to_fixed=to_fixed,
         to_effects=tuple(t for _, t in standardized),
         root_weights=root,
+        root_unit=root_unit,
         log_weights=0.0 if weights is None else float(np.log(weights).sum()),
         ones=ones,
     )
+
+
+def _units(values):
+    """Powers of two that keep the squares of columns in range, 1 for most."""
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    exponents = np.frexp(largest)[1] - 1
+    return np.ldexp(1.0, np.where(np.abs(exponents) > UNIT_EXPONENT, exponents, 0))
 
 
 def constant_column(columns):
@@ -258,20 +281,22 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     return np.array(kept)
 
 
-def _standardize_effects(factor, root):
+def _standardize_effects(factor, root, root_unit):
     """A factor with standardized effect columns, and the map back."""
     if isinstance(factor, RawEffects):
-        return _standardize_columns(factor, root)
+        return _standardize_columns(factor, root, root_unit)
     effects = np.empty_like(factor.effects)
     to_effects = np.zeros((factor.k_effects, factor.k_effects))
     size = np.sqrt(_mean_variance(factor))
     structures = []
     for block, structure in zip(factor.block_slices, factor.structures):
-        columns = factor.effects[:, block]
+        units = _units(factor.effects[:, block])
+        columns = factor.effects[:, block] / units
         # a structure is not preserved by more than a change of units
         scaling = _orthonormal if structure is None else _unit_columns
         columns, change = scaling(columns)
         effects[:, block] = columns * root[:, None] / size
+        change = change / units[:, None] / root_unit
         to_effects[block, block] = change / size
         if structure is not None:
             structure = replace(structure, unit=np.diag(change) / size)
@@ -289,9 +314,11 @@ def _mean_variance(factor):
     return factor.relationship.variances[factor.codes].mean() or 1.0
 
 
-def _standardize_columns(factor, root):
+def _standardize_columns(factor, root, root_unit):
     """A model matrix of which the rows have a mean variance of one, and the map."""
     known, z = factor.relationship, factor.matrix
+    unit = _units(z.data if sparse.issparse(z) else np.ravel(z))
+    z = z if unit == 1.0 else z / unit
     if isinstance(known, Precision):
         spread = z * known.size
     else:
@@ -300,7 +327,7 @@ def _standardize_columns(factor, root):
     size = np.sqrt(squares.sum() / len(root)) or 1.0
     rows = root[:, None] / size
     z = z.multiply(rows).tocsr() if sparse.issparse(z) else z * rows
-    return replace(factor, matrix=z), np.array([[1.0 / size]])
+    return replace(factor, matrix=z), np.array([[1.0 / size / unit / root_unit]])
 
 
 def _unit_columns(columns):

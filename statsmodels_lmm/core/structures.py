@@ -422,7 +422,7 @@ class RelativeFactorFunction(Structure):
         name="theta",
     ):
         self.function, self.slopes, self.name = function, derivative, name
-        self.start = np.atleast_1d(np.asarray(start, dtype=float))
+        self.start = np.atleast_1d(np.array(start, dtype=float))
         m = len(self.start)
         self.lower = self._of_each("lower", -np.inf if lower is None else lower)
         self.upper = self._of_each("upper", np.inf if upper is None else upper)
@@ -432,7 +432,7 @@ class RelativeFactorFunction(Structure):
 
     def _of_each(self, what, values):
         """A number for each parameter."""
-        values = np.asarray(values, dtype=float)
+        values = np.array(values, dtype=float)
         if values.shape not in ((), self.start.shape):
             raise ValueError(
                 f"{what} has shape {values.shape} for {len(self.start)} parameters"

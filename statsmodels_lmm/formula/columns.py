@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.tokens import written
+from statsmodels_lmm.plain_arrays import float_objects
 
 EXACT_INTEGERS = 2**53
 
@@ -24,7 +26,8 @@ def plain_column(column, name, role):
     name : hashable
         Its name.
     role : set of str
-        What it is used for: "response", "fixed", "random" and "group".
+        What it is used for: "response", "fixed", "random" and "group", and "term" if
+        it stands by itself and not in an expression.
 
     Returns
     -------
@@ -38,23 +41,26 @@ def plain_column(column, name, role):
     if isinstance(column.dtype, pd.SparseDtype):
         column = column.sparse.to_dense()
     only_group = role == {"group"}
+    is_response = {"response", "term"} <= role
     if pd.api.types.is_extension_array_dtype(column.dtype):
         column = _from_extension(column, only_group)
     kind = column.dtype
+    if isinstance(kind, np.dtype) and not kind.isnative:
+        column = column.astype(kind.newbyteorder("="))
+        kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype):
-        if "response" in role:
+        if is_response:
             raise DataError(f"the response '{name}' must be numeric, not categorical")
         return column.array
-    dates = isinstance(kind, pd.PeriodDtype | pd.DatetimeTZDtype)
-    if dates or kind.kind in "mM":
-        if only_group:
-            return column.array
-        raise _dates(name)
+    if holds_dates(column):
+        if "term" in role:
+            raise DataError(no_number(column, name))
+        return column.array
     if isinstance(kind, pd.IntervalDtype):
         return column.array if only_group else column.astype("category").array
     if kind.kind == "c":
         raise DataError(f"column '{name}' is complex")
-    if kind.kind == "b" and "response" in role:
+    if kind.kind == "b" and is_response:
         raise _binary(name)
     if kind.kind == "f":
         values = column.to_numpy(float)
@@ -65,13 +71,59 @@ def plain_column(column, name, role):
         return _integers(column.to_numpy(), name, only_group)
     if kind.kind == "b":
         return column.to_numpy()
-    return column.array if only_group else _object_column(column, name, role)
+    return column.array if only_group else _object_column(column, name, is_response)
 
 
-def _dates(name):
-    return DataError(
-        f"column '{name}' holds dates or times; convert it to a number, such as days "
-        "since the first: (x - x.min()).dt.days"
+def holds_dates(column):
+    """
+    Whether values are dates, times or spans of time.
+
+    Parameters
+    ----------
+    column : Series
+        The values.
+
+    Returns
+    -------
+    bool
+    """
+    kind = column.dtype
+    if isinstance(kind, pd.PeriodDtype | pd.DatetimeTZDtype) or kind.kind in "mM":
+        return True
+    return kind.kind == "O" and pd.api.types.infer_dtype(column, skipna=True) in DATES
+
+
+def no_number(column, name):
+    """
+    Why a column of dates is no term, and which numbers may be meant.
+
+    Parameters
+    ----------
+    column : Series
+        The column.
+    name : hashable
+        Its name.
+
+    Returns
+    -------
+    str
+    """
+    x = written(name)
+    kind = pd.api.types.infer_dtype(column.dropna())
+    advice = f"days since the first: ({x} - {x}.min()).dt.days"
+    if kind == "period":
+        start = f"{x}.dt.to_timestamp()"
+        advice = f"days since the first: ({start} - {start}.min()).dt.days"
+    elif kind in ("timedelta", "timedelta64"):
+        advice = f"seconds: pd.to_timedelta({x}).dt.total_seconds()"
+    elif kind == "time":
+        advice = f"hours: {x}.map(lambda t: t.hour + t.minute / 60)"
+    elif kind != "datetime64":
+        days = f"pd.to_datetime({x})"
+        advice = f"days since the first: ({days} - {days}.min()).dt.days"
+    return (
+        f"column '{name}' holds dates or times; convert it to a number, such as "
+        + advice
     )
 
 
@@ -123,27 +175,26 @@ def _from_extension(column, only_group):
     return column.astype(object).where(~missing, np.nan)
 
 
-def _object_column(column, name, role):
+def _object_column(column, name, is_response):
     """Strings stay, numbers become float, a mixture is refused."""
     values = column.dropna()
-    if pd.api.types.infer_dtype(values) in DATES:
-        raise _dates(name)
     is_bool = values.map(lambda v: isinstance(v, bool | np.bool_)).to_numpy(bool)
     is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))
     is_number = is_number.to_numpy(bool) & ~is_bool
-    if "response" in role and len(values) and is_bool.all():
+    if is_response and len(values) and is_bool.all():
         raise _binary(name)
-    if "response" in role and not is_number.all():
+    if is_response and not is_number.all():
         raise DataError(f"the response '{name}' must be numeric; it holds text")
     if not is_number.any():
         return column.where(column.notna(), np.nan).to_numpy(object)
     if not is_number.all():
         raise DataError(f"column '{name}' mixes numbers and text")
+    found = float_objects(column.to_numpy(object), f"column '{name}'")
     warn(
         f"column '{name}' holds numbers as Python objects; they are read as floats",
         DataWarning,
     )
-    return pd.to_numeric(column.map(float, na_action="ignore")).to_numpy(float)
+    return found
 
 
 def _warn_float_keys(values, name):
@@ -185,6 +236,12 @@ def like_known(values, known, name):
         was_bool = pd.api.types.is_bool_dtype(known.dtype)
         is_bool = pd.api.types.is_bool_dtype(values)
         return np.asarray(values, dtype=float) if is_bool and not was_bool else values
+    if holds_dates(known):
+        if not holds_dates(pd.Series(values)):
+            raise DataError(
+                f"column '{name}' held dates or times in the fit; the new data do not"
+            )
+        return values
     if isinstance(known.dtype, pd.CategoricalDtype):
         levels = known.cat.categories
     else:

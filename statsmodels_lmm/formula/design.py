@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.compat import (
     categorical_factors,
     design_matrices,
@@ -14,7 +15,13 @@ from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
+from statsmodels_lmm.formula.evaluation import (
+    evaluate,
+    single_levels,
+    warn_of_single_levels,
+)
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
+from statsmodels_lmm.formula.parser import offset_formula
 from statsmodels_lmm.formula.transforms import default_scope
 
 
@@ -141,8 +148,10 @@ class RandomEffects:
         positions = []
         for name, keys in zip(self.columns, self.keys):
             column = find_column(frame, name)
-            values = pd.Series(plain_column(frame[column], name, {"group"}))
+            values = pd.Series(plain_column(frame[column], name, {"group"}), name=name)
             missing |= values.isna().to_numpy()
+            if values.dtype == object:  # what cannot be a level is refused here
+                _as_they_come(values)
             positions.append(keys.uniques.get_indexer(_comparable(values)))
         known = pd.MultiIndex.from_arrays([k.codes for k in self.keys])
         at = known.get_indexer(pd.MultiIndex.from_arrays(positions))
@@ -271,8 +280,10 @@ def build_design(
     """
     known = {*default_scope(engine), *scope}
     frame, rows = prepare_frame(data, formula, known, missing, extra)
-    scope = {name: _used_rows(value, len(data), rows) for name, value in scope.items()}
-    endog, exog, spec = design_matrices(formula.fixed_formula, frame, scope, engine)
+    scope = {name: _used_rows(v, name, data.index, rows) for name, v in scope.items()}
+    warned: set = set()
+    endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
+    warn_of_single_levels(spec, engine, warned)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
     check_finite(endog, formula.response, data.index[rows])
@@ -282,7 +293,6 @@ def build_design(
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
     offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
-    warned: set = set()
     random = tuple(
         _random_effects(
             terms, frame, scope, engine, specs, warned, structures or {}, relationships
@@ -292,13 +302,19 @@ def build_design(
     return Design(endog, exog, spec, random, specs, offset, scope, frame, rows)
 
 
-def _used_rows(value, n_rows, rows):
+def _used_rows(value, name, labels, rows):
     """The rows used of a variable of the caller that is as long as the data."""
     if not isinstance(value, np.ndarray | pd.Series | pd.Categorical):
         return value
-    if value.ndim == 0 or len(value) != n_rows:
+    if value.ndim == 0 or len(value) != len(labels):
         return value
+    if np.ma.isMaskedArray(value) and value.mask.any():
+        raise DataError(
+            f"'{name}', a variable of yours in the formula, has masked values; make it "
+            "a column of the data, whose incomplete rows can be dropped"
+        )
     if isinstance(value, pd.Series):
+        value = aligned(value, labels, f"'{name}', a variable of yours in the formula,")
         return value.iloc[rows].reset_index(drop=True)
     return value[rows]
 
@@ -325,11 +341,6 @@ def check_finite(columns, what, labels):
             f"'{column}' in {what} is infinite or undefined in "
             f"{rows_text(len(at))}: {listed}"
         )
-
-
-def offset_formula(expression):
-    """The formula whose one column is an offset."""
-    return f"0 + I({expression})"
 
 
 def evaluate_offset(offsets, frame, scope, engine, specs):
@@ -386,12 +397,21 @@ def _random_effects(
     if known is not None:
         codes, levels, keys = known.place(codes, levels, keys)
         relationship = known.relationship
-    columns, names, blocks, done, structured = [], [], [], [], []
+    columns: list = []
+    names, blocks, done, structured = [], [], [], []
     for term in terms:
         matrix = np.ones((len(frame), 1))
         labels = ["Intercept"]
         if term.effects != "1":
-            _, evaluated, spec = design_matrices(term.effects, frame, scope, engine)
+            _, evaluated, spec = evaluate(term.effects, frame, scope, engine)
+            warn_of_single_levels(spec, engine, warned)
+            single = single_levels(spec, engine) if term.double_bar else {}
+            if single and any(np.array_equal(evaluated, m) for m in columns):
+                name = ", ".join(single)
+                raise DataError(
+                    f"'{name}' has one level in the rows used, so that {term} has the "
+                    "effects of another part of the term; leave it out"
+                )
             specs[term.effects] = spec
             check_finite(evaluated, str(term), frame.index)
             matrix, labels = evaluated.to_numpy(float), list(evaluated.columns)
@@ -487,10 +507,30 @@ def _factorize(column):
         try:
             codes, uniques = pd.factorize(column, sort=True)
         except TypeError:
-            codes, uniques = pd.factorize(column)
+            codes, uniques = _as_they_come(column)
     if (codes < 0).any():
         raise DataError(f"grouping factor {column.name} has missing values")
     return codes.astype(np.int64), pd.Index(uniques)
+
+
+def _as_they_come(column):
+    """Codes and distinct values of a column that cannot be sorted."""
+    try:
+        return pd.factorize(column)
+    except TypeError:
+        kinds = sorted({type(v).__name__ for v in column if not _is_hashable(v)})
+        raise DataError(
+            f"grouping factor {column.name} has values that cannot be levels, such as "
+            f"a {' or '.join(kinds)}; make them text or tuples"
+        ) from None
+
+
+def _is_hashable(value):
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _comparable(column):

@@ -2,17 +2,20 @@
 
 import builtins
 import difflib
-import keyword
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, warn
 from statsmodels_lmm.formula.columns import plain_column
-from statsmodels_lmm.formula.parser import names_in, tokenize
+from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
+from statsmodels_lmm.formula.tokens import is_python_name, tokenize
 
-CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment", "contr"}
-"""Names that the formula engines know inside ``C(f, ...)``."""
+WORDS_OF_R = {
+    "ifelse": "np.where(x > 0, 1, 0)",
+    "relevel": "C(f, Treatment('r'))",
+}
+"""Functions of R, and what to write for them."""
 
 
 def prepare_frame(data, formula, scope, missing="drop", extra=None):
@@ -83,15 +86,19 @@ def column_roles(data, formula, scope):
     Returns
     -------
     dict
-        Column name to a set of "response", "fixed", "random" and "group".
+        Column name to a set of "response", "fixed", "random" and "group", and "term"
+        if it is a factor by itself.
     """
-    sides = [("response", formula.response), ("fixed", formula.fixed)]
-    sides += [("fixed", offset) for offset in formula.offsets]
-    sides += [("random", term.effects) for term in formula.random]
+    pieces = [("response", formula.response)]
+    pieces += [("fixed", piece) for piece in formula.fixed_pieces]
+    pieces += [("random", term.effects) for term in formula.random]
     roles: dict = {}
-    for role, text in sides:
+    check_columns(data)
+    for role, text in pieces:
         for name in _column_names(text, data, formula, scope):
             roles.setdefault(name, set()).add(role)
+            if name in names_in(text).alone:
+                roles[name].add("term")
     for name in formula.grouping_columns:
         try:
             column = find_column(data, name)
@@ -99,7 +106,7 @@ def column_roles(data, formula, scope):
             raise _name_error(str(error), formula, name) from None
         roles.setdefault(column, set()).add("group")
     for name in roles:
-        if isinstance(data.columns, pd.MultiIndex) or (data.columns == name).sum() > 1:
+        if (data.columns == name).sum() > 1:
             raise DataError(f"column '{name}' appears twice in the data")
         if name == "Intercept":
             raise DataError(
@@ -108,52 +115,29 @@ def column_roles(data, formula, scope):
     return roles
 
 
-def columns_in(text, columns):
-    """
-    Columns that a piece of formula reads; ``Q(1)`` is a column named 1.
-
-    Parameters
-    ----------
-    text : str
-        A piece of formula.
-    columns : Index
-        Names of the columns.
-
-    Returns
-    -------
-    list
-    """
-    names = names_in(text)
-    return [
-        c
-        for c in dict.fromkeys(columns)
-        if c in names or (isinstance(c, int) and f"Q({c})" in text)
-    ]
+def check_columns(data):
+    """Refuse columns with names of several levels."""
+    if isinstance(data.columns, pd.MultiIndex):
+        raise DataError(
+            f"the names of the columns have {data.columns.nlevels} levels; join them: "
+            "data.columns = ['_'.join(map(str, c)) for c in data.columns]"
+        )
 
 
 def _column_names(text, data, formula, scope):
     """Columns that occur in a piece of formula; unknown names raise."""
-    tokens = tokenize(text)
-    found = columns_in(text, data.columns)
-    following = [*tokens[1:], None]
-    for before, token, after in zip([None, *tokens], tokens, following):
-        if token.kind != "name" or token.text.startswith("Q("):
-            continue
-        name = token.text.split(".")[0]
-        called = after is not None and after.text == "("
-        is_keyword_argument = after is not None and after.text == "="
-        attribute = before is not None and before.text == "."
-        if name in data.columns or is_keyword_argument or attribute:
-            if keyword.iskeyword(name) and name in data.columns:
-                raise _name_error(
-                    f"'{name}' is a word of Python; write Q('{name}')", formula, name
-                )
-            continue
-        known = name in scope or name in CODINGS or hasattr(builtins, name)
-        if called or known or keyword.iskeyword(name):
-            continue
-        raise _name_error(_unknown(name, data), formula, name)
-    return found
+    names = names_in(text)
+    for name in names.called:
+        if name in WORDS_OF_R and name not in scope:
+            raise _name_error(
+                f"'{name}()' is R's; write {WORDS_OF_R[name]}", formula, name
+            )
+    for name in names.read:
+        known = isinstance(name, str) and is_python_name(name)
+        known &= name in scope or name in CODINGS or hasattr(builtins, str(name))
+        if name not in data.columns and not known:
+            raise _name_error(_unknown(name, data), formula, name)
+    return columns_in(text, data.columns)
 
 
 def find_column(data, name):
@@ -166,14 +150,16 @@ def find_column(data, name):
 
 
 def _unknown(name, data):
-    close = difflib.get_close_matches(name, [str(c) for c in data.columns], n=3)
+    close = difflib.get_close_matches(str(name), [str(c) for c in data.columns], n=3)
     hint = f"; close: {', '.join(close)}" if close else ""
+    if name in data.index.names:
+        hint = "; the index has this name: data.reset_index() makes it a column"
     return f"column '{name}' not in data{hint}"
 
 
 def _name_error(message, formula, name):
     for token in tokenize(formula.text):
-        if token.text.split(".")[0] == name:
+        if name in (token.column, token.text.split(".")[0]):
             return FormulaError(message, formula.text, (token.start, token.stop))
     return FormulaError(message, formula.text)
 

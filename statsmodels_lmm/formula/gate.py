@@ -2,7 +2,7 @@
 
 import ast
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, isnan, nan, prod
 
 from statsmodels_lmm.exceptions import FormulaError
@@ -15,8 +15,9 @@ from statsmodels_lmm.formula.allow_list import (
     OPERATORS,
     SEVERAL,
 )
-from statsmodels_lmm.formula.parser import parse, tokenize
+from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.splines import MAX_DEGREE
+from statsmodels_lmm.formula.tokens import tokenize
 from statsmodels_lmm.formula.widths import (
     ARGUMENTS,
     basis_arguments,
@@ -83,8 +84,9 @@ def check_formula(formula, columns, structures=()):
             ^^^^
     """
     if isinstance(formula, str):
-        _check_text(formula)
-        tokens = tokenize(formula)
+        _check_length(formula)
+        tokens = [_in_python(token) for token in tokenize(formula)]
+        _check_text(formula, tokens)
         _check_tokens(tokens, formula)
         gate = _Gate(formula, list(columns))
         gate.size(tokens)
@@ -92,12 +94,27 @@ def check_formula(formula, columns, structures=()):
     return list(dict.fromkeys(gate.used))
 
 
-def _check_text(text):
+def _in_python(token):
+    """R's powers and nesting, outside of calls, as they will be evaluated."""
+    operator = None if token.inside else {"^": "**", "%in%": ":"}.get(token.text)
+    return token if operator is None else replace(token, text=operator)
+
+
+def _check_length(text):
     if len(text) > MAX_LENGTH:
         raise FormulaError(
             f"the formula has {len(text)} characters; at most {MAX_LENGTH} are allowed"
         )
+
+
+def _check_text(text, tokens):
+    """Refuse characters that hide something, but in the name of a column."""
+    named = {
+        at for t in tokens if t.column is not None for at in range(t.start, t.stop)
+    }
     for at, character in enumerate(text):
+        if at in named:
+            continue
         if character in "#\\" or not (character.isprintable() or character in "\n\t"):
             raise FormulaError(
                 f"character {character!r} is not allowed", text, (at, at + 1)
@@ -113,7 +130,7 @@ def _check_tokens(tokens, text):
             glued = before is not None and before.kind in ("string", "name", "number")
             if glued or "\n" in token.text:
                 raise FormulaError("a string stands alone, on a line", text, span)
-        elif not token.text.startswith("Q("):
+        elif token.column is None:
             if unicodedata.normalize("NFKC", token.text) != token.text:
                 raise FormulaError(
                     "letters that Python reads as other letters", text, span
@@ -234,12 +251,12 @@ class _Gate:
         span = tokens[0].start, tokens[-1].stop
         if len(tokens) > MAX_TOKENS:
             raise FormulaError("too long an expression", self.text, span)
-        code = " ".join(t.text for t in tokens)
+        code = " ".join(t.python for t in tokens)
         self.tokens, self.starts = tokens, []
         start = 0
         for token in tokens:
             self.starts.append(start)
-            start += len(token.text.encode()) + 1
+            start += len(token.python.encode()) + 1
         try:
             tree = ast.parse(code, mode="eval")
         except (SyntaxError, ValueError, MemoryError, RecursionError):

@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.plain_arrays import group_values
 
 NAME = r"(?:\w+|Q\(['\"][^'\"]*['\"]\))"
 BY_LEVEL = re.compile(rf"^0\s*\+\s*(C\(\s*)?({NAME})(?(1)\s*\))(?:\s*:\s*(.+))?$")
@@ -145,12 +146,13 @@ def group_columns(data, groups):
     if isinstance(groups, list | tuple) and all(isinstance(g, str) for g in groups):
         if len(groups) != len(data) or set(groups) <= set(map(str, data.columns)):
             return data, list(groups)
+    groups = aligned(groups, data.index, "groups")
     if isinstance(groups, pd.DataFrame):
         columns = [(str(name), groups[name].array) for name in groups]
     elif isinstance(groups, pd.Series):
         columns = [(str(groups.name or "Group"), groups.array)]
     else:
-        columns = [("Group", np.asarray(groups))]
+        columns = [("Group", group_values(groups, "groups"))]
     names = []
     for name, values in columns:
         if values.ndim != 1 or len(values) != len(data):

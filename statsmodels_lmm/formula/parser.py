@@ -1,12 +1,20 @@
 """lme4's formula language: text to terms, without data."""
 
-import re
-from dataclasses import dataclass
-from itertools import zip_longest
+from dataclasses import dataclass, replace
 
 from patsy import ModelDesc, PatsyError
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.size import check_size
+from statsmodels_lmm.formula.tokens import (
+    depths,
+    factors,
+    join,
+    sides,
+    span,
+    tokenize,
+    written,
+)
 
 STRUCTURES = ("us", "diag", "cs", "ar1")
 """Covariance structures that may stand before a term: ``diag(x | g)``."""
@@ -16,30 +24,9 @@ LOGICAL |= {"FALSE": False, "F": False, "False": False}
 """What may follow ``hom =``, in the words of R and of Python."""
 
 TRANSFORMS = {
-    *("C", "I", "Q", "abs", "bs", "center", "cr", "exp", "log", "log10", "log1p"),
-    *("log2", "np", "poly", "scale", "sqrt", "standardize", "te"),
+    *("C", "I", "Q", "abs", "bs", "cc", "center", "cr", "exp", "log", "log10", "log1p"),
+    *("log2", "np", "ns", "poly", "scale", "sqrt", "standardize", "te"),
 }
-
-TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
-      | (?P<backtick>`[^`]*`)
-      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
-      | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
-      | (?P<percent>%\w+%)
-      | (?P<operator>\|\||\*\*|//|==|!=|<=|>=|.)""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
-@dataclass(frozen=True)
-class Token:
-    """A piece of a formula; `text` is as the formula engine reads it."""
-
-    kind: str
-    text: str
-    start: int
-    stop: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +63,7 @@ class RandomTerm:
         return ":".join(self.grouping)
 
     def __str__(self):
-        return self.written(self.group)
+        return self.written(":".join(map(written, self.grouping)))
 
     def written(self, group):
         """The term with its grouping factor in other words."""
@@ -116,6 +103,17 @@ class ModelFormula:
         return f"{self.response} ~ {self.fixed}"
 
     @property
+    def fixed_pieces(self):
+        """What the fixed effects and offsets are evaluated from."""
+        return [self.fixed, *map(offset_formula, self.offsets)]
+
+    @property
+    def pieces(self):
+        """Everything that is evaluated."""
+        effects = [term.effects for term in self.random]
+        return [self.response, *self.fixed_pieces, *effects]
+
+    @property
     def grouping_columns(self):
         """Columns used for grouping, each once."""
         return tuple(dict.fromkeys(c for t in self.random for c in t.grouping))
@@ -127,6 +125,11 @@ class ModelFormula:
         for term in self.random:
             found.setdefault(frozenset(term.grouping), []).append(term)
         return list(found.values())
+
+
+def offset_formula(expression):
+    """The formula whose one column is an offset."""
+    return f"0 + I({expression})"
 
 
 def parse(text, structures=()):
@@ -154,7 +157,9 @@ def parse(text, structures=()):
     tokens = tokenize(text)
     _check_operators(tokens, text)
     _check_parentheses(tokens, text)
+    check_size(tokens)
     left, right = _split_sides(tokens, text)
+    right = _in_python_words(right, text)
     fixed: list = []
     offsets: list = []
     random: list = []
@@ -162,15 +167,15 @@ def parse(text, structures=()):
         if any(t.text in ("|", "||") for t in piece):
             if sign == "-":
                 raise FormulaError(
-                    "a random-effects term cannot be subtracted", text, _span(piece)
+                    "a random-effects term cannot be subtracted", text, span(piece)
                 )
             for term in _random_terms(piece, text, structures):
-                _check_new(term, random, text, _span(piece))
+                _check_new(term, random, text, span(piece))
                 random.append(term)
         elif piece[0].text == "offset" and _is_call(piece):
-            offsets.append(_join(piece[2:-1]))
+            offsets.append(join(piece[2:-1]))
         else:
-            fixed.append((sign, _join(piece)))
+            fixed.append((sign, join(piece)))
     if not random:
         raise FormulaError(
             "the formula has no random-effects term such as (1 | g); "
@@ -181,79 +186,9 @@ def parse(text, structures=()):
     fixed_text = joined.removeprefix("+ ") or "1"
     if fixed_text.startswith("- "):
         fixed_text = f"1 {fixed_text}"
-    return ModelFormula(text, _join(left), fixed_text, tuple(random), tuple(offsets))
-
-
-def tokenize(text):
-    """
-    Cut a formula into tokens; blanks are dropped, backticks become ``Q``.
-
-    Parameters
-    ----------
-    text : str
-        A formula.
-
-    Returns
-    -------
-    list of Token
-    """
-    tokens = []
-    for match in TOKEN.finditer(text):
-        kind, piece = str(match.lastgroup), match.group()
-        if kind == "space":
-            continue
-        if piece == "`":
-            raise FormulaError("unclosed backtick", text, match.span())
-        if kind == "backtick":
-            kind, piece = "name", f"Q({piece[1:-1]!r})"
-        if piece == "factor" and text[match.end() :].lstrip().startswith("("):
-            piece = "C"  # R's word for it
-        tokens.append(Token(kind, piece, *match.span()))
-    return tokens
-
-
-def names_in(text):
-    """Names and quoted column names that occur in a piece of formula."""
-    tokens = tokenize(text)
-    names = set()
-    for token, following in zip_longest(tokens, tokens[1:]):
-        if token.kind == "name":
-            if following is not None and following.text == "=":
-                continue  # the name of an argument
-            names.add(token.text.split(".")[0])
-            names.update(re.findall(r"^Q\(['\"](.*)['\"]\)$", token.text))
-        elif token.kind == "string":
-            names.add(token.text[1:-1])
-    return names
-
-
-def _span(tokens):
-    return tokens[0].start, tokens[-1].stop
-
-
-def _join(tokens):
-    """Text of some tokens, spaced as a person would."""
-    out = ""
-    for before, token in zip([None, *tokens], tokens):
-        spaced = before is not None and (
-            token.text in ("+", "-", "*", "/", "|", "||", "~")
-            or before.text in ("+", "-", "*", "/", "|", "||", "~", ",")
-            or (before.kind in ("name", "number") and token.kind in ("name", "number"))
-        )
-        out += (" " if spaced else "") + token.text
-    return out
-
-
-def _depths(tokens):
-    """Depth of parentheses at each token; a parenthesis counts as outside."""
-    depth, out = 0, []
-    for token in tokens:
-        if token.text in (")", "]", "}"):
-            depth -= 1
-        out.append(depth)
-        if token.text in ("(", "[", "{"):
-            depth += 1
-    return out
+    return ModelFormula(
+        text, _response(left, text), fixed_text, tuple(random), tuple(offsets)
+    )
 
 
 def _check_parentheses(tokens, text):
@@ -264,19 +199,17 @@ def _check_parentheses(tokens, text):
             stack.append(token)
         elif token.text in closing:
             if not stack or stack.pop().text != closing[token.text]:
-                raise FormulaError("unmatched parenthesis", text, _span([token]))
+                raise FormulaError("unmatched parenthesis", text, span([token]))
     if stack:
-        raise FormulaError("unmatched parenthesis", text, _span(stack[-1:]))
+        raise FormulaError("unmatched parenthesis", text, span(stack[-1:]))
 
 
 def _check_operators(tokens, text):
     """Refuse what only R understands, with the Python spelling."""
-    for before, token, depth in zip([None, *tokens], tokens, _depths(tokens)):
+    for before, token, depth in zip([None, *tokens], tokens, depths(tokens)):
         spelling = None
-        if token.text == "^":
+        if token.text == "^" and token.inside:
             spelling = "'^' is R's power; write '**'"
-        elif token.text == "%in%":
-            spelling = "'%in%' is R's nesting; write 'a:b' or 'a/b'"
         elif token.text == "." and (
             before is None or before.text in ("~", "+", "-", "*", ":", "/", "(")
         ):
@@ -292,7 +225,7 @@ def _check_operators(tokens, text):
         elif token.text.startswith("as."):
             spelling = f"'{token.text}()' is R's; convert the column before"
         if spelling:
-            raise FormulaError(spelling, text, _span([token]))
+            raise FormulaError(spelling, text, span([token]))
 
 
 def _is_arrow(before, token):
@@ -300,28 +233,107 @@ def _is_arrow(before, token):
 
 
 def _split_sides(tokens, text):
-    tildes = [i for i, t in enumerate(tokens) if t.text == "~"]
+    tildes = [t for t in tokens if t.text == "~" and not t.inside]
     if len(tildes) > 1:
-        raise FormulaError("a formula has one '~'", text, _span([tokens[tildes[1]]]))
-    if not tildes or tildes[0] == 0:
+        raise FormulaError("a formula has one '~'", text, span(tildes[1:2]))
+    left, right = sides(tokens)
+    if not left:
         raise FormulaError(
             "the formula needs a response: 'response ~ terms'", text, (0, 1)
         )
-    left, right = tokens[: tildes[0]], tokens[tildes[0] + 1 :]
     if not right:
         raise FormulaError(
-            "nothing stands to the right of '~'", text, _span([tokens[-1]])
+            "nothing stands to the right of '~'", text, span([tokens[-1]])
         )
     for token in left:
-        if token.text in ("|", "||"):
-            raise FormulaError("a bar in the response", text, _span([token]))
+        if token.text in ("|", "||") and not token.inside:
+            raise FormulaError("a bar in the response", text, span([token]))
     if left[0].text == "cbind":
         raise FormulaError(
             "a response of several columns is not a linear mixed model",
             text,
-            _span(left),
+            span(left),
         )
     return left, right
+
+
+def _response(tokens, text):
+    """Text of the response, which is arithmetic."""
+    for token in tokens:
+        if not token.inside and token.text in (":", "%in%", ","):
+            raise FormulaError(
+                f"the response is arithmetic, '{token.text}' joins terms; for a "
+                "product write '*'",
+                text,
+                span([token]),
+            )
+    joined = join(tokens)
+    return f"-{joined[2:]}" if joined.startswith("- ") else joined
+
+
+def _in_python_words(tokens, text):
+    """R's powers and nesting outside of calls, as the formula engines write them."""
+    out: list = []
+    at = 0
+    while at < len(tokens):
+        token = tokens[at]
+        at += 1
+        if token.inside or token.text not in ("^", "**", "%in%"):
+            out.append(token)
+        elif token.text == "%in%":
+            out.append(replace(token, kind="operator", text=":"))
+            nest = _parenthesis(tokens[at:])
+            # what stands before is nested in all of them, not in each
+            out += [
+                replace(t, text=":") if t.text in ("+", "*", "/", "%in%") else t
+                for t in nest
+            ]
+            at += len(nest)
+        else:
+            exponent = _power(out, token, tokens[at : at + 1], text)
+            out += [replace(token, text="**"), exponent]
+            at += 1
+    return out
+
+
+def _parenthesis(tokens):
+    """The tokens of a parenthesis that opens at the first of them, if one does."""
+    if not tokens or tokens[0].text != "(" or tokens[0].inside:
+        return []
+    for at, (token, depth) in enumerate(zip(tokens, depths(tokens))):
+        if at and depth == 0 and token.text == ")":
+            return tokens[: at + 1]
+    return []
+
+
+def _power(before, operator, after, text):
+    """The exponent of a sum of terms; a power of one term is refused."""
+    base: list = []
+    depth = 0
+    for token in reversed(before):
+        depth += (token.text == ")") - (token.text == "(")
+        if depth < 0 or (depth == 0 and token.separates and token.text != "("):
+            break
+        base.insert(0, token)
+        if depth == 0 and token.text == "(" and not token.inside:
+            break
+    exponent = after[0].text if after else ""
+    terms = {join(f) for f in factors(base) if f[0].kind != "number"}
+    if len(terms) < 2:
+        what = join(base) or "x"
+        raise FormulaError(
+            f"'{operator.text}' crosses terms, and {what} crossed with itself is "
+            f"{what}; write I({what}**{exponent or 2})",
+            text,
+            span([operator]),
+        )
+    if not exponent.isdecimal() or int(exponent) < 1:
+        raise FormulaError(
+            "the power of a sum of terms is a whole number, such as (a + b)**2",
+            text,
+            span([operator, *after]),
+        )
+    return replace(after[0], text=str(min(int(exponent), len(terms))))
 
 
 def _split_terms(tokens, text):
@@ -329,18 +341,18 @@ def _split_terms(tokens, text):
     sign = "+"
     piece: list = []
     pieces: list = []
-    for token, depth in zip(tokens, _depths(tokens)):
+    for token, depth in zip(tokens, depths(tokens)):
         if depth == 0 and token.text in ("+", "-"):
             unary = not piece and not pieces and sign == "+"
             if not piece and not unary:
-                raise FormulaError("a term is missing", text, _span([token]))
+                raise FormulaError("a term is missing", text, span([token]))
             if piece:
                 pieces.append((sign, piece))
             sign, piece = token.text, []
         else:
             piece.append(token)
     if not piece:
-        raise FormulaError("a term is missing", text, _span([tokens[-1]]))
+        raise FormulaError("a term is missing", text, span([tokens[-1]]))
     return [*pieces, (sign, piece)]
 
 
@@ -353,65 +365,65 @@ def _is_call(piece):
 
 def _closes_at_end(piece):
     """Whether the parenthesis that opens a piece closes at its very end."""
-    depths = _depths(piece)
-    return piece[-1].text == ")" and all(d > 0 for d in depths[1:-1])
+    inner = depths(piece)
+    return piece[-1].text == ")" and all(d > 0 for d in inner[1:-1])
 
 
 def _random_terms(piece, text, structures):
     """Random-effects terms of a piece that has a bar in it."""
     structure, hom = "us", None
     bars = [t for t in piece if t.text in ("|", "||")]
-    depths = dict(zip(piece, _depths(piece)))
-    if any(depths[bar] == 0 for bar in bars):
+    depth = dict(zip(piece, depths(piece)))
+    if any(depth[bar] == 0 for bar in bars):
         raise FormulaError(
             "a random-effects term needs parentheses, "
-            f"write ({_join(piece)}) if that is the term",
+            f"write ({join(piece)}) if that is the term",
             text,
-            _span(piece),
+            span(piece),
         )
     inner = piece
     if _is_call(piece):
         name = piece[0].text
         known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
-        nested = depths[bars[0]] > 1 and name not in known
+        nested = depth[bars[0]] > 1 and name not in known
         if name in TRANSFORMS or "." in name or nested:
-            raise FormulaError("a bar inside a call", text, _span(piece))
+            raise FormulaError("a bar inside a call", text, span(piece))
         if name not in known:
             raise FormulaError(
                 f"unknown covariance structure '{name}'; known are "
                 + ", ".join(known)
                 + ". One of your own is given as structures={name: Structure}",
                 text,
-                _span(piece[:1]),
+                span(piece[:1]),
             )
         structure = name
         inner, hom = _without_hom(piece[1:], name, text)
     while inner[0].text == "(" and len(inner) > 2 and _closes_at_end(inner):
         inner = inner[1:-1]
-    depths = dict(zip(inner, _depths(inner)))
-    if len(inner) == len(piece) or any(depths[bar] > 0 for bar in bars):
+    depth = dict(zip(inner, depths(inner)))
+    if len(inner) == len(piece) or any(depth[bar] > 0 for bar in bars):
         raise FormulaError(
             "a random-effects term stands alone between '+' signs; "
             "it cannot be part of another term",
             text,
-            _span(piece),
+            span(piece),
         )
     if len(bars) > 1:
-        raise FormulaError("a term has one bar", text, _span(bars[1:2]))
+        raise FormulaError("a term has one bar", text, span(bars[1:2]))
     at = inner.index(bars[0])
     left, right = inner[:at], inner[at + 1 :]
     if not left or not right:
         raise FormulaError(
             "write (effects | grouping factor), (1 | g) for an intercept",
             text,
-            _span(piece),
+            span(piece),
         )
     effects = _effect_terms(left, text)
     groupings = _grouping(right, text)
     double = bars[0].text == "||"
     if double and structure != "us":
-        raise FormulaError(f"use either {structure}( | ) or ( || )", text, _span(bars))
-    parts = [(_join(left), frozenset(effects))]
+        raise FormulaError(f"use either {structure}( | ) or ( || )", text, span(bars))
+    parts = [(join(left), frozenset(effects))]
     if double:
         parts = [
             (name if name == "1" else f"0 + {name}", frozenset([name]))
@@ -428,7 +440,7 @@ def _without_hom(inner, name, text):
     """A parenthesis without ``, hom = TRUE`` at its end, and what that says."""
     commas = [
         i
-        for i, (t, d) in enumerate(zip(inner, _depths(inner)))
+        for i, (t, d) in enumerate(zip(inner, depths(inner)))
         if t.text == "," and d == 1
     ]
     if not commas:
@@ -440,7 +452,7 @@ def _without_hom(inner, name, text):
         raise FormulaError(
             "a term may end in ', hom=True' or ', hom=False' after diag, cs and ar1",
             text,
-            _span(option or inner[commas[0] : commas[0] + 1]),
+            span(option or inner[commas[0] : commas[0] + 1]),
         )
     return [*inner[: commas[0]], inner[-1]], LOGICAL[words[2]]
 
@@ -460,25 +472,20 @@ def term_names(text):
         In the order of the text, those of fewer factors first, the constant as "1".
     """
     names = _effect_terms(tokenize(text), text) if text != "0" else []
-    return sorted(names, key=_degree)
-
-
-def _degree(name):
-    """How many factors a term has."""
-    tokens = tokenize(name)
-    joints = sum(t.text == ":" and d == 0 for t, d in zip(tokens, _depths(tokens)))
-    return 0 if name == "1" else 1 + joints
+    return sorted(names, key=lambda n: n != "1" and len(factors(tokenize(n))))
 
 
 def _effect_terms(tokens, text):
     """Names of the terms of the left side of a bar, the intercept as "1"."""
     try:
-        terms = ModelDesc.from_formula(_join(tokens)).rhs_termlist
+        terms = ModelDesc.from_formula(join(tokens)).rhs_termlist
     except PatsyError as error:
-        raise FormulaError(error.message, text, _span(tokens)) from None
+        raise FormulaError(error.message, text, span(tokens)) from None
+    except RecursionError:
+        raise FormulaError("the formula is nested too deeply", text) from None
     names = [t.name() if t.factors else "1" for t in terms]
     if not names:
-        raise FormulaError("the term has no effects", text, _span(tokens))
+        raise FormulaError("the term has no effects", text, span(tokens))
     return names
 
 
@@ -517,31 +524,29 @@ def _grouping(tokens, text):
         token = tokens.pop(0)
         if token.text == "(":
             groups = product()
-            tokens.pop(0)
+            if tokens:
+                tokens.pop(0)
             return groups
-        if token.text in ("Q", "C") and tokens and tokens[0].text == "(":
-            closing = [t.text for t in tokens].index(")")
-            inside = tokens[1:closing]
-            del tokens[: closing + 1]
-            return [(inside[0].text.strip("\"'"),)]
-        if token.text.startswith("Q("):
-            return [(token.text[3:-2],)]
-        if token.kind != "name" or "." in token.text:
+        called = [t.text for t in tokens[:3:2]] == ["(", ")"]
+        if token.text == "C" and called and tokens[1].kind == "name":
+            token = tokens[1]
+            del tokens[:3]
+        if token.kind != "name" or (token.column is None and "." in token.text):
             raise FormulaError(
                 "a grouping factor is a column, or columns joined by ':' or '/'",
                 text,
-                _span([token]),
+                span([token]),
             )
-        return [(token.text,)]
+        return [(token.text if token.column is None else str(token.column),)]
 
-    last = _span(tokens[-1:])
+    last = span(tokens[-1:])
     groups = product()
     if tokens:
         raise FormulaError(
             "a grouping factor is a column, or columns joined by ':', '/' or '*'; "
             "write a term for each grouping factor",
             text,
-            _span(tokens[:1]),
+            span(tokens[:1]),
         )
     return list(dict.fromkeys(groups))
 

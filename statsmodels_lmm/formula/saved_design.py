@@ -15,6 +15,7 @@ from patsy import (
 )
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.dialects import engine_text, readable
 from statsmodels_lmm.formula.states import STATES, check_state
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.saved_values import levels, number, numbers, texts, whole
@@ -59,7 +60,7 @@ def plain_design(spec):
         }
         for term, subterms in spec.term_codings.items()
     ]
-    columns = list(spec.column_names)
+    columns = [readable(name, "patsy") for name in spec.column_names]
     return {"columns": columns, "factors": factors, "terms": terms}
 
 
@@ -169,7 +170,7 @@ def restored_design(plain, formula):
     ValueError
         If its parts do not belong together.
     """
-    terms = ModelDesc.from_formula(formula).rhs_termlist
+    terms = ModelDesc.from_formula(engine_text(formula, "patsy")).rhs_termlist
     known = {factor.name() for term in terms for factor in term.factors}
     unknown = set(plain["factors"]) - known
     if unknown:

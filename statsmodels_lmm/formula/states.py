@@ -11,6 +11,7 @@ STATES = {
     "CC": ("_all_knots", "_constraints"),
     "CR": ("_all_knots", "_constraints"),
     "Center": ("_sum", "_count"),
+    "NS": ("_knots",),
     "Poly": ("_degree", "_centers", "_norms"),
     "Standardize": ("current_n", "current_mean", "current_M2"),
     "TE": ("_constraints",),
@@ -64,6 +65,10 @@ def _cubic_spline(knots, constraints, fewer=0):
     return constraints is None or _are_constraints(constraints, len(knots) - fewer)
 
 
+def _natural_spline(knots):
+    return _are_places(knots) and len(knots) > 1 and knots[0] < knots[-1]
+
+
 def _tensor_product(constraints):
     return constraints is None or _are_constraints(constraints)
 
@@ -99,6 +104,7 @@ CHECKS: dict[str, Callable[..., bool]] = {
     "CC": _cyclic_spline,
     "CR": _cubic_spline,
     "Center": _center,
+    "NS": _natural_spline,
     "Poly": _polynomial,
     "Standardize": _standardize,
     "TE": _tensor_product,

@@ -2,6 +2,8 @@
 
 import numpy as np
 import patsy
+from formulaic.transforms import stateful_transform
+from scipy.interpolate import BSpline
 
 from statsmodels_lmm.formula.splines import CHECKED
 
@@ -51,6 +53,92 @@ class Poly:
         return np.column_stack(columns)
 
 
+def natural_knots(x, df=None, knots=None):
+    """
+    Knots of a natural cubic spline, at quantiles as R's ``ns`` has them.
+
+    Parameters
+    ----------
+    x : array_like
+        Data, shape (n,).
+    df : int, optional
+        Number of columns; one more than inner knots. Default is 1, a line.
+    knots : array_like, optional
+        The inner knots instead.
+
+    Returns
+    -------
+    ndarray
+        The inner knots between the smallest and the largest value.
+    """
+    x = np.asarray(x, dtype=float)
+    if knots is None:
+        if df is not None and (df != int(df) or df < 1):
+            raise ValueError(f"ns() takes a whole number of columns, not {df!r}")
+        shares = np.linspace(0, 1, int(df or 1) + 1)[1:-1]
+        knots = np.quantile(x, shares)
+    return np.array([x.min(), *np.sort(np.atleast_1d(knots)), x.max()], dtype=float)
+
+
+def natural_spline(x, knots):
+    r"""
+    Basis of the natural cubic splines that vanish at the first knot, R's ``ns``.
+
+    Of the cubic B-splines on the knots, without the first, those combinations are
+    taken whose second derivatives vanish at both ends. Beyond the ends they are lines.
+
+    Parameters
+    ----------
+    x : array_like
+        Where to evaluate, shape (n,).
+    knots : ndarray
+        From `natural_knots`, k + 1 of them.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, k).
+    """
+    x = np.asarray(x, dtype=float)
+    ends = knots[[0, -1]]
+    padded = np.concatenate([ends[[0, 0, 0]], knots, ends[[1, 1, 1]]])
+    splines = BSpline(padded, np.eye(len(padded) - 4), 3)
+    inside = np.clip(x, *ends)
+    values = splines(inside) + (x - inside)[:, None] * splines(inside, nu=1)
+    curvature = splines(ends, nu=2)[:, 1:]
+    rotation, _ = np.linalg.qr(curvature.T, mode="complete")
+    return values[:, 1:] @ rotation[:, 2:]
+
+
+class NS:
+    """Natural cubic splines as R's ``ns``, remembered for prediction by patsy."""
+
+    def __init__(self):
+        self._chunks = []
+
+    def memorize_chunk(self, x, df=None, knots=None):
+        """Collect some rows."""
+        self._chunks.append(np.asarray(x, dtype=float))
+        self._arguments = df, knots
+
+    def memorize_finish(self):
+        """Place the knots."""
+        self._knots = natural_knots(np.concatenate(self._chunks), *self._arguments)
+        del self._chunks, self._arguments
+
+    def transform(self, x, df=None, knots=None):
+        """Evaluate the basis."""
+        return natural_spline(x, self._knots)
+
+
+@stateful_transform
+def remembered_ns(x, df=None, knots=None, _state=None):
+    """Natural cubic splines as R's ``ns``, remembered for prediction by formulaic."""
+    if "knots" not in _state:
+        _state["knots"] = natural_knots(x, df, knots)
+    return natural_spline(x, _state["knots"])
+
+
 FUNCTIONS = {
     name: getattr(np, name) for name in ("exp", "log", "log10", "log1p", "log2", "sqrt")
 }
@@ -69,5 +157,11 @@ def default_scope(engine):
     -------
     dict
     """
-    extra = {"poly": patsy.stateful_transform(Poly)} if engine == "patsy" else {}
+    if engine == "patsy":
+        extra = {
+            "ns": patsy.stateful_transform(NS),
+            "poly": patsy.stateful_transform(Poly),
+        }
+    else:
+        extra = {"ns": remembered_ns}
     return {**FUNCTIONS, **extra, "bs": CHECKED[engine], "np": np, "pi": np.pi}

@@ -12,6 +12,7 @@ ARGUMENTS = {
     "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound"),
     "cr": ("df", "knots", "lower_bound", "upper_bound", "constraints"),
     "cc": ("df", "knots", "lower_bound", "upper_bound", "constraints"),
+    "ns": ("df", "knots"),
     "poly": ("degree", "raw"),
 }
 """What follows the variable in a call of a basis."""
@@ -108,7 +109,7 @@ def require_columns(text, frame):
             term.name(): prod(_factor_width(f.code, frame) for f in term.factors)
             for term in terms
         }
-    except (PatsyError, SyntaxError, AttributeError):
+    except (PatsyError, SyntaxError, AttributeError, RecursionError):
         return  # the formula engine knows what is wrong with it
     p = sum(widths.values())
     needed, available = 8 * p * (2 * len(frame) + p), available_bytes()

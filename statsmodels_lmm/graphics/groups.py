@@ -8,7 +8,7 @@ import pandas as pd
 
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.frame import columns_in
+from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.graphics.canvas import (
     BLACK,
     BLUE,

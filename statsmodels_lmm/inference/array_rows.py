@@ -59,7 +59,7 @@ class RawRows:
         return np.asarray(self.matrix @ modes[:, 0]) * self.is_taken
 
 
-def new_terms(random, names, every, n_rows):
+def new_terms(random, names, every, n_rows, labels=None):
     """
     Random effects of new rows.
 
@@ -74,6 +74,8 @@ def new_terms(random, names, every, n_rows):
         All factors of the model, in order.
     n_rows : int
         Number of new rows.
+    labels : Index, optional
+        Their labels.
 
     Returns
     -------
@@ -109,6 +111,7 @@ def new_terms(random, names, every, n_rows):
     if absent:
         raise DataError(f"random lacks {', '.join(absent)}")
     terms = {t.name: t for t in as_terms({n: random[n] for n in names})}
+    terms = {name: term.aligned(labels) for name, term in terms.items()}
     for name, term in terms.items():
         if term.n_rows != n_rows:
             raise DataError(f"{name} has {term.n_rows} rows, exog has {n_rows}")

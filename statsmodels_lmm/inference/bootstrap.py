@@ -460,6 +460,7 @@ def replicate_tables(results, fits, numbers):
         fits.scale,
         fits.variance_covariance,
         fits.structured,
+        results.identification.directions,
     )
     found = _every_parameter(results, parameters, results.params + change, errors)
     labels, draws, spreads, _ = found

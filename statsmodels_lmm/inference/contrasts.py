@@ -7,6 +7,7 @@ from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
+from statsmodels_lmm.exceptions import RankWarning, warn
 from statsmodels_lmm.inference.degrees_of_freedom import inference
 
 
@@ -53,16 +54,35 @@ def linear_constraints(results, r_matrix):
     values : ndarray
         Right-hand sides, shape (number of constraints,).
     possible : ndarray
-        Whether a constraint touches no dropped column.
+        Whether the data determine each. A single coefficient is meant as in the table
+        of coefficients, that of the model without the dropped columns; a combination
+        of several must be the same whichever of the redundant columns are dropped.
+
+    Warns
+    -----
+    RankWarning
+        If they do not determine a combination of columns that were kept.
     """
     given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
-    possible = (given.coefs[:, np.isnan(results.params)] == 0).all(axis=1)
-    return given.coefs, given.constants[:, 0], possible
+    rows, lost = given.coefs, np.isnan(results.params)
+    single = (rows != 0.0).sum(axis=1) <= 1
+    kept = (rows[:, lost] == 0.0).all(axis=1)
+    possible = (single & kept) | results._estimability.determined(rows)
+    unknown = int((~possible & kept).sum())
+    if unknown:
+        warn(
+            f"{unknown} of {len(rows)} contrasts cannot be tested: the data do not "
+            "determine them, since they depend on which of the redundant columns are "
+            f"dropped, here {', '.join(map(str, results.dropped))}",
+            RankWarning,
+        )
+    rows = np.where(possible[:, None] & lost, 0.0, rows)
+    return rows, given.constants[:, 0], possible
 
 
 def wald_test(results, r_matrix, *args, **kwargs):
     """
-    Wald test of the constraints that touch no dropped column.
+    Wald test of the constraints that the data determine; others are left out.
 
     Parameters
     ----------
@@ -114,7 +134,7 @@ def wald_test(results, r_matrix, *args, **kwargs):
 
 def t_test(results, r_matrix, *args, **kwargs):
     """
-    Tests of single contrasts, NaN for those that touch a dropped column.
+    Tests of single contrasts, NaN for those that the data do not determine.
 
     Parameters
     ----------

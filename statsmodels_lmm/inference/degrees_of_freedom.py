@@ -13,13 +13,19 @@ from statsmodels_lmm.core.small_sample import (
     satterthwaite,
     scaled_f,
 )
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.validation import require_data
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 """Methods that give every contrast of the fixed effects its degrees of freedom."""
 
 METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
+
+NO_F = (
+    "Kenward and Roger's method finds no F distribution for a joint test: its "
+    "denominator degrees of freedom would be negative, since the data say too little "
+    "about the variances. The test is NaN; use Satterthwaite's method or the bootstrap"
+)
 
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, over the largest, that count as 0."""
@@ -123,14 +129,16 @@ class FixedInference:
         Returns
         -------
         ndarray
-            Shape (q,).
+            Shape (q,); NaN where the squares of numbers overflow.
         """
         kept = np.isfinite(self.params)
         whitened = self._contrasts(contrasts)[:, kept] @ self.root
         inner = whitened
         if self.uncertain is not None:
             inner = whitened @ self.uncertain.covariance
-        return self.scale * (inner * whitened).sum(axis=1)
+        with np.errstate(over="ignore"):
+            found = self.scale * (inner * whitened).sum(axis=1)
+        return np.where(np.isfinite(found), found, np.nan)
 
     def f_test(self, contrasts, values=0.0):
         """
@@ -151,12 +159,18 @@ class FixedInference:
         Returns
         -------
         FTest
-            NaN if nothing can be tested.
+            NaN if nothing can be tested, or if Kenward and Roger's method has no F
+            distribution for it.
 
         Raises
         ------
         DataError
             If the values of linearly dependent contrasts contradict each other.
+
+        Warns
+        -----
+        DataWarning
+            If there is no such distribution.
         """
         contrasts = self._contrasts(contrasts)
         values = np.broadcast_to(np.asarray(values, dtype=float), len(contrasts))
@@ -177,6 +191,8 @@ class FixedInference:
             df, factor = scaled_f(self.uncertain.slopes, basis)
         wald = errors @ np.linalg.solve(covariance, errors) / self.scale
         statistic = factor * wald / q
+        if np.isnan(df):
+            warn(NO_F, DataWarning)
         if np.isinf(df):
             pvalue = stats.chi2.sf(statistic * q, q)
         else:

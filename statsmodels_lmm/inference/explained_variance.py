@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.identification import mean_variances
+from statsmodels_lmm.inference.identification import combined
 from statsmodels_lmm.validation import require_data
 
 
@@ -10,25 +12,27 @@ def r_squared(results):
     r"""
     Marginal and conditional R-squared of a mixed model.
 
-    .. math:: R^2_m = \frac{v_f}{v_f + v_r + \sigma^2}, \quad
-       R^2_c = \frac{v_f + v_r}{v_f + v_r + \sigma^2}
+    .. math:: R^2_m = \frac{v_f}{v_f + v_r + v_e}, \quad
+       R^2_c = \frac{v_f + v_r}{v_f + v_r + v_e}
 
     The variance of the fixed effects v_f is that of X beta over the rows, with n - 1
     and without an offset; v_r is the mean over the rows of the variance z' Sigma z of
-    the random effects, which is right for random slopes too.
+    the random effects, which is right for random slopes too. The residual variance v_e
+    is the mean over the rows, too, of sigma^2 / w for prior weights w: sigma^2 without
+    them, and the same whatever the units of the weights.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
-        A fit. With prior weights sigma^2 is the residual variance of a row of weight
-        1.
+        A fit.
 
     Returns
     -------
     Series
-        "marginal" and "conditional". As ``r2_nakagawa`` of R's performance, except
-        that these are numbers at singular fits too, and that slopes count wherever
-        they stand, also after ``||`` or without a fixed effect.
+        "marginal" and "conditional", NaN if the data do not determine it. As
+        ``r2_nakagawa`` of R's performance, except that these are numbers at singular
+        fits too, and that slopes count wherever they stand, also after ``||`` or
+        without a fixed effect.
 
     Raises
     ------
@@ -57,6 +61,8 @@ def r_squared(results):
     fixed, random, residual = _variances(results)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
+    _, split, total = _undetermined(results)
+    shares[np.array([total, split or total])] = np.nan
     return pd.Series(shares, index=["marginal", "conditional"], name="r_squared")
 
 
@@ -64,8 +70,8 @@ def icc(results, by_group=False):
     r"""
     Intraclass correlation, the repeatability of a measurement.
 
-    .. math:: \frac{v_r}{v_r + \sigma^2} \text{ (adjusted)}, \quad
-       \frac{v_r}{v_f + v_r + \sigma^2} \text{ (unadjusted)}
+    .. math:: \frac{v_r}{v_r + v_e} \text{ (adjusted)}, \quad
+       \frac{v_r}{v_f + v_r + v_e} \text{ (unadjusted)}
 
     The variances are those of `r_squared`. The adjusted one is the share of what the
     fixed effects leave.
@@ -84,7 +90,8 @@ def icc(results, by_group=False):
     -------
     Series or DataFrame
         "adjusted" and "unadjusted"; with `by_group` columns of these and a row for
-        each grouping factor.
+        each grouping factor. NaN where the data do not determine it, such as the
+        shares of two factors that make the same groups.
 
     Raises
     ------
@@ -113,7 +120,11 @@ def icc(results, by_group=False):
     shares = pd.DataFrame(
         {"adjusted": random / adjusted, "unadjusted": random / (adjusted + fixed)}
     )
-    return shares if by_group else shares.sum().rename("icc")
+    each, split, total = _undetermined(results)
+    if by_group:
+        return shares.where(~(each | [total, total]))
+    found = shares.sum().rename("icc")
+    return found * np.nan if split or total else found
 
 
 def repeatability(results):
@@ -137,6 +148,26 @@ def repeatability(results):
     return icc(results, by_group=True)
 
 
+def _undetermined(results):
+    """
+    What the data leave open: the variance of each factor, of all, and the whole one.
+
+    A factor's may be open and that of all factors not, if only their sum is known.
+    """
+    results = getattr(results, "_results", results)
+    flat = results.identification.directions
+    data, products = results.model._sufficient_statistics()
+    if not flat.shape[1]:
+        return np.zeros((len(results.model.random), 1), dtype=bool), False, False
+    weights = 1.0 if results.model.weights is None else results.model.weights
+    parts = mean_variances(data, products, weights)
+    each = combined(parts[:-1], flat).any(axis=1)
+    split, total = (
+        combined(part, flat).any() for part in (parts[:-1].sum(0), parts.sum(0))
+    )
+    return each[:, None], bool(split), bool(total)
+
+
 def _variances(results):
     """Variance of the fixed part, of each factor as a Series, and of the residual."""
     results = getattr(results, "_results", results)
@@ -150,4 +181,5 @@ def _variances(results):
         # standardized columns, since those of the user may cancel against each other
         random[i] = np.mean(data.factors[i].row_variances(root.matrix) / weights)
     names = pd.Index([e.name for e in model.random], name="group")
-    return float(fixed), pd.Series(results.scale * random, index=names), results.scale
+    residual = results.scale * float(np.mean(1.0 / np.asarray(weights)))
+    return float(fixed), pd.Series(results.scale * random, index=names), residual

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.arrays import aligned
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.core.case_deletion import Deletions, delete_groups, delete_rows
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.standardize import independent_columns
@@ -20,6 +20,7 @@ from statsmodels_lmm.inference.case_refits import (
     refits_without,
     variance_table,
 )
+from statsmodels_lmm.plain_arrays import group_values
 from statsmodels_lmm.validation import require_data
 
 
@@ -354,7 +355,7 @@ def _label_values(model, group):
     name = getattr(group, "name", None)
     values = group.array if hasattr(group, "array") else group
     if not isinstance(values, pd.api.extensions.ExtensionArray):
-        values = np.asarray(values)
+        values = group_values(values, "group") if np.ndim(values) == 1 else values
     if np.ndim(values) != 1 or len(values) != model.nobs:
         raise DataError(
             f"group has shape {np.shape(values)}, the model {model.nobs} rows; a "

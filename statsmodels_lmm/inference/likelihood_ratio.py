@@ -92,6 +92,19 @@ class Comparison:
         return k_fixed, variances, len(kinds) - len(kinds0) - variances
 
     @property
+    def determined_counts(self):
+        """
+        The same without those that the data do not determine.
+
+        What is left is then not known to be on the boundary, and counts as covariances.
+        """
+        k_fixed, variances, covariances = self.counts
+        idle = _idle(self.full) - _idle(self.restricted)
+        if idle:
+            return k_fixed, 0, max(variances + covariances - idle, 0)
+        return k_fixed, variances, covariances
+
+    @property
     def statistic(self):
         """Twice the difference of the log-likelihoods."""
         full, restricted = self.full, self.restricted
@@ -118,12 +131,12 @@ class Comparison:
         LikelihoodRatioResult
         """
         _check_options(method, nsim)
-        counts, draws = self.counts, None
-        df = sum(counts)
-        if df <= 0 or counts[1] < 0:
+        if sum(self.counts) <= 0 or self.counts[1] < 0:
             raise DataError(
                 "the restricted model has as many parameters as the full one, or more"
             )
+        counts, draws = self.determined_counts, None
+        df = sum(counts)
         if method == "exact":
             exact = exact_lr_test(
                 self.full, self.restricted, EXACT if nsim is None else nsim, rng
@@ -186,7 +199,8 @@ def compare(
     -------
     LikelihoodRatioResult
         A tuple of statistic, p-value and difference of the numbers of parameters,
-        with attributes.
+        with attributes. Parameters that the data do not determine do not count; if
+        they are all that is tested the p-value is NaN.
 
     Raises
     ------
@@ -287,7 +301,7 @@ def compare_models(
     for fit in raw[1:]:
         check_same_data(raw[0], fit)
     raw, refitted = comparable_fits(raw)
-    raw = sorted(raw, key=_n_params)
+    raw = sorted(raw, key=lambda fit: _n_params(fit) + _idle(fit))
     rows = []
     for at, fit in enumerate(raw):
         count, n = _n_params(fit), float(fit.nobs)
@@ -321,6 +335,11 @@ def _check_options(method, nsim):
 
 def _n_params(fit):
     return fit.n_params if is_mixed(fit) else int(rank_of(fit)) + 1
+
+
+def _idle(fit):
+    """How many parameters of a fit the data do not determine."""
+    return fit.identification.idle if fit is not None and is_mixed(fit) else 0
 
 
 def _name(fit):

@@ -11,6 +11,7 @@ from statsmodels.iolib.summary import forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from statsmodels_lmm.core.estimability import Estimability
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.contrast_sets import contrast_set
 from statsmodels_lmm.inference.degrees_of_freedom import FixedInference
@@ -31,8 +32,6 @@ ADJUST = {
 }
 """How a set of contrasts is adjusted unless told otherwise; others are not."""
 
-ESTIMABLE = 1e-6
-"""Share of a combination of columns that must be left for it to be another one."""
 
 ROUNDING = 1e-13
 """Share of its terms that a sum must have left not to be 0."""
@@ -53,8 +52,8 @@ class MarginalMeans:
         L, shape (m, p).
     offset : ndarray
         o, shape (m,).
-    relations : ndarray
-        The d dropped columns of X as combinations of the r that were kept, (r, d).
+    estimability : Estimability
+        The relations among the columns of X.
     inference : FixedInference
         Estimates, covariance and degrees of freedom of the fixed effects.
     alpha : float
@@ -75,7 +74,7 @@ class MarginalMeans:
     by: tuple
     rows: np.ndarray
     offset: np.ndarray
-    relations: np.ndarray
+    estimability: Estimability
     inference: FixedInference
     alpha: float
     kind: str = "mean"
@@ -88,7 +87,7 @@ class MarginalMeans:
     def estimable(self):
         """Whether the data determine each of them, shape (m,)."""
         seen = np.isfinite(self.rows).all(axis=1)
-        return seen & ~self._outside(self.rows).any(axis=1)
+        return seen & self.estimability.determined(self.rows)
 
     @property
     def names(self):
@@ -228,7 +227,7 @@ class MarginalMeans:
             tuple(by),
             np.vstack(rows),
             np.concatenate(offsets),
-            self.relations,
+            self.estimability,
             self.inference,
             alpha,
             kind="estimate",
@@ -257,7 +256,7 @@ class MarginalMeans:
             if self.kind != "estimate":
                 steps = np.diff(np.eye(len(seen)), axis=0)
                 rows, offset = _combined(steps, rows), _combined(steps, offset)
-            outside = self._outside(rows)
+            outside = self.estimability.outside(rows)
             if outside.any():
                 combine = null_space(outside.T).T
                 rows, offset = combine @ rows, combine @ offset
@@ -326,15 +325,6 @@ class MarginalMeans:
         if not self.estimable.all():
             lines.append("NaN: the data do not determine it.")
         return lines
-
-    def _outside(self, rows):
-        """What rows have of the dropped columns besides what the kept ones imply."""
-        lost = np.isnan(self.inference.params)
-        kept, dropped = rows[:, ~lost], rows[:, lost]
-        beyond = dropped - kept @ self.relations
-        size = np.abs(dropped) + np.abs(kept) @ np.abs(self.relations)
-        beyond[np.abs(beyond) <= ESTIMABLE * size] = 0.0
-        return beyond
 
     def _rows(self):
         """L with zeros for dropped columns, and where it cannot be estimated."""

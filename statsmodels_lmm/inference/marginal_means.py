@@ -2,9 +2,6 @@
 
 import re
 
-import numpy as np
-
-from statsmodels_lmm.core.standardize import RANK_TOLERANCE
 from statsmodels_lmm.inference.degrees_of_freedom import inference
 from statsmodels_lmm.inference.marginal_estimates import (
     MarginalMeans,
@@ -147,24 +144,13 @@ def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=Fal
         tuple(groups),
         rows,
         offset,
-        _relations(results),
+        results._estimability,
         inference(results, df_method or results.df_method),
         alpha,
         kind="slope" if slope else "mean",
         title=of,
         notes=_notes(results, others, weights),
     )
-
-
-def _relations(results):
-    """Dropped columns of X as combinations of those that were kept."""
-    x, lost = results.model.exog, np.isnan(results.params)
-    norms = np.linalg.norm(x, axis=0)
-    norms[norms == 0.0] = 1.0
-    unit = x / norms
-    found = np.linalg.lstsq(unit[:, ~lost], unit[:, lost])[0]
-    found[np.abs(found) <= RANK_TOLERANCE] = 0.0
-    return found * norms[lost] / norms[~lost, None]
 
 
 def _notes(results, others, weights):

@@ -96,7 +96,8 @@ class MixedInference(LikelihoodModelResults):
         """
         Wald test, see `LikelihoodModelResults.wald_test`.
 
-        Constraints on columns that were dropped as redundant are left out.
+        Constraints that the data do not determine, such as those on columns that were
+        dropped as redundant, are left out.
 
         Parameters
         ----------
@@ -140,7 +141,8 @@ class MixedInference(LikelihoodModelResults):
         Parameters
         ----------
         r_matrix : array_like, str or tuple
-            The contrasts; one on a dropped column is NaN.
+            The contrasts; one that the data do not determine is NaN, such as one on
+            a dropped column.
         *args, **kwargs
             Passed on; a covariance matrix that is given here is used as it is.
         df_method : str, optional

@@ -133,7 +133,7 @@ def predict(results, exog, transform, random_effects, new_levels, offset, random
     wanted = wanted_effects(results, random_effects)
     used = [e for e, take in zip(results.model.random, wanted) if take.any()]
     rows = new_rows(results, exog, transform, used, offset, random=random)
-    mean = rows.fixed_part(results.params)
+    mean = rows.fixed_part(results)
     for effects, modes, take in zip(results.model.random, results._modes, wanted):
         if take.any():
             part = effect_rows(results, effects, rows, take, new_levels)
@@ -209,7 +209,7 @@ def get_prediction(
     -------
     MixedPredictionResults
         With ``predicted``, ``se``, ``conf_int()`` and ``summary_frame()``. NaN in
-        rows with missing values.
+        rows with missing values, and in rows whose mean the data do not determine.
 
     Raises
     ------
@@ -217,6 +217,11 @@ def get_prediction(
         If new data lack a column or have new levels, or if weights are missing.
     ValueError
         If an argument has an unknown value or two do not go together.
+
+    Warns
+    -----
+    RankWarning
+        If columns were dropped as redundant and rows depend on which ones.
 
     References
     ----------
@@ -255,15 +260,15 @@ def get_prediction(
         for effects, take in factors
     ]
     found, distribution = _fixed_inference(results, rows, df_method)
-    inside, mean = rows.complete, rows.fixed_part(results.params)
+    inside, mean = rows.complete, rows.fixed_part(results)
     variance, var_obs = np.full(len(inside), np.nan), None
     if conditional:
         for part, modes in zip(parts, results._modes):
             mean[inside] += part.mean(modes)
         variance[inside] = error_variance(results, rows.design, parts)
-        variance[np.isnan(mean)] = np.nan
     else:
         variance[inside] = found.variances(rows.design)
+    variance[np.isnan(mean)] = np.nan
     if new_observation:
         var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
         for i, part in enumerate(parts):
@@ -297,8 +302,9 @@ def _row_weights(results, rows, exog, weights):
             "the model has weights, so a prediction interval needs those of the new "
             "observations: give weights, an array or the name of a column"
         )
-    data = pd.DataFrame(index=range(len(rows.complete)))
-    weights = row_values(weights, data if rows.data is None else rows.data, "weights")
+    index = range(len(rows.complete)) if rows.labels is None else rows.labels
+    data = pd.DataFrame(index=index) if rows.data is None else rows.data
+    weights = row_values(weights, data, "weights")
     if (weights == 0).any():
         raise DataError("weights of new observations must be positive")
     return weights

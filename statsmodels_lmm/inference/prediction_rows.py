@@ -5,16 +5,19 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.alignment import aligned, labels_of
 from statsmodels_lmm.compat import design_matrices
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.data_doors import to_frame
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, RankWarning, warn
 from statsmodels_lmm.formula.columns import like_known, plain_column
-from statsmodels_lmm.formula.design import evaluate_offset, offset_formula
-from statsmodels_lmm.formula.frame import columns_in, find_column
-from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.design import evaluate_offset
+from statsmodels_lmm.formula.frame import check_columns, find_column
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.parser import offset_formula, parse
 from statsmodels_lmm.inference.array_rows import RawRows, new_terms, term_rows
 from statsmodels_lmm.inference.terms import has_formula
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.validation import names_lost
 
 
@@ -39,6 +42,8 @@ class Rows:
         New data as given; None for the data of the model and for a design.
     random : dict or None
         Random effects of the rows of a design, by factor, see `array_rows`.
+    of_fit : bool
+        Whether these are the rows of the fit, whose means the data determine.
     """
 
     design: np.ndarray
@@ -48,12 +53,73 @@ class Rows:
     frame: pd.DataFrame | None
     data: pd.DataFrame | None = None
     random: dict | None = None
+    of_fit: bool = False
 
-    def fixed_part(self, params):
-        """Linear predictor without random effects, NaN in incomplete rows."""
+    def fixed_part(self, results):
+        """
+        Linear predictor without random effects, NaN in incomplete rows.
+
+        NaN, too, with a warning, where the data do not determine it.
+
+        Parameters
+        ----------
+        results : CrossedMixedLMResults or LightResults
+            A fit.
+
+        Returns
+        -------
+        ndarray
+            Shape (n,).
+        """
         mean = np.full(len(self.complete), np.nan)
-        mean[self.complete] = self.design @ np.nan_to_num(np.asarray(params))
+        mean[self.complete] = determined_means(
+            self.design,
+            np.asarray(results.params),
+            None if self.of_fit else results._estimability,
+            results.model.exog_names,
+        )
         return mean if self.offset is None else mean + self.offset
+
+
+def determined_means(design, params, estimability, names):
+    """
+    X beta, NaN in rows that need a coefficient which the data do not determine.
+
+    Parameters
+    ----------
+    design : ndarray
+        Rows of X, shape (m, p).
+    params : ndarray
+        Fixed effects, NaN for dropped columns, shape (p,).
+    estimability : Estimability or None
+        Relations among the columns; None if all rows follow them.
+    names : list of str
+        Names of the columns.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+
+    Warns
+    -----
+    RankWarning
+        If some of them are NaN for this reason.
+    """
+    mean = design @ np.nan_to_num(params)
+    if estimability is None or estimability.kept.all():
+        return mean
+    outside = estimability.outside(design) != 0.0
+    unknown = outside.any(axis=1)
+    if unknown.any():
+        lost = np.array(names, dtype=object)[~estimability.kept]
+        warn(
+            f"{int(unknown.sum())} of {len(mean)} rows are NaN: the data do not "
+            "determine their means, which depend on which of the redundant columns "
+            f"are dropped, here {', '.join(map(str, lost[outside.any(axis=0)]))}",
+            RankWarning,
+        )
+    return np.where(unknown, np.nan, mean)
 
 
 @dataclass(frozen=True)
@@ -233,8 +299,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
         complete = np.ones(len(design), dtype=bool)
         total = model.offset if offset is None else model.formula_offset
     elif getattr(model, "_parsed", None) is None or not transform:
-        design = np.asarray(exog, dtype=float)
-        labels = exog.index if isinstance(exog, pd.DataFrame | pd.Series) else None
+        design, labels = numeric(exog, "exog"), labels_of(exog)
         if design.ndim == 1:
             design = design[:, None] if len(results.params) == 1 else design[None, :]
             labels = None
@@ -242,7 +307,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
         if used or drawn:
             names = [e.name for e in (*used, *drawn)]
             every = [e.name for e in model.random]
-            terms_of_rows = new_terms(random, names, every, len(design))
+            terms_of_rows = new_terms(random, names, every, len(design), labels)
     else:
         is_row = isinstance(exog, pd.Series)
         data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)
@@ -255,13 +320,15 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
             total = np.full(len(complete), np.nan)
             total[complete] = known
     if offset is not None:
-        offset = np.asarray(offset, dtype=float)
+        offset = numeric(aligned(offset, labels, "offset"), "offset")
         if offset.shape != complete.shape:
             raise DataError(
                 f"offset has shape {offset.shape}, the data have {len(complete)} rows"
             )
         total = offset if total is None else total + offset
-    return Rows(design, total, complete, labels, frame, data, terms_of_rows)
+    return Rows(
+        design, total, complete, labels, frame, data, terms_of_rows, exog is None
+    )
 
 
 def new_frame(results, data, terms, only_effects=()):
@@ -294,11 +361,14 @@ def new_frame(results, data, terms, only_effects=()):
     specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
     if any(spec is None for spec in specs):
         raise names_lost(model)
-    texts = [formula.fixed, *formula.offsets, *effects]
+    check_columns(data)
+    texts = [*formula.fixed_pieces, *effects]
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
         if name not in data.columns:
-            raise DataError(f"the new data have no column '{name}'")
+            at_index = name in data.index.names
+            hint = "; its index has this name: reset_index()" if at_index else ""
+            raise DataError(f"the new data have no column '{name}'{hint}")
         values = plain_column(data[name], name, {"fixed"})
         columns[name] = like_known(values, known[name], name)
     frame = pd.DataFrame(columns, index=data.index)

@@ -106,7 +106,8 @@ class ProfileLikelihood:
         ``1 - alpha / 2`` on each side of the estimate, found to about nine digits
         by Newton's method on exact slopes, not by interpolation. Where the
         likelihood never falls that far the end is that of the parameter's range: 0
-        for a standard deviation, -1 or 1 for a correlation, infinity.
+        for a standard deviation, -1 or 1 for a correlation, infinity. Where the curve
+        could not be followed so far the end is NaN.
 
         Parameters
         ----------
@@ -117,12 +118,26 @@ class ProfileLikelihood:
         -------
         DataFrame
             Columns lower and upper, one row for each parameter.
+
+        Warns
+        -----
+        DataWarning
+            If an end is NaN.
         """
         check_alpha(alpha)
         height = stats.norm.isf(alpha / 2.0)
         rows = [_interval(p, height, self.spacing) for p in self.parameters]
         index = pd.Index([p.label for p in self.parameters], name="parameter")
-        return pd.DataFrame(rows, index=index, columns=["lower", "upper"], dtype=float)
+        table = pd.DataFrame(rows, index, ["lower", "upper"], dtype=float)
+        lost = table.index[table.isna().any(axis=1)]
+        if len(lost):
+            warn(
+                "the likelihood could not be followed to the end of the interval of "
+                f"{', '.join(lost)}, which is NaN; see the points in `curves`, or use "
+                "method='percentile'",
+                DataWarning,
+            )
+        return table
 
 
 def profile(
@@ -389,8 +404,9 @@ def _interval(parameter, height, spacing):
     if parameter.curve is None:
         return -1.0, 1.0
     curve = parameter.curve.extended(height, spacing)
-    at = [curve.crossing(side, height) for side in (-1.0, 1.0)]
-    return tuple(sorted(float(parameter.to_user(x)) for x in at))
+    # a correlation falls with its angle
+    sides = (1.0, -1.0) if parameter.kind == "cor" else (-1.0, 1.0)
+    return tuple(float(parameter.to_user(curve.crossing(s, height))) for s in sides)
 
 
 def _table(parameter, every, state, value):

@@ -1,6 +1,5 @@
 """Models without one of their terms, fitted again."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +7,9 @@ import pandas as pd
 from statsmodels.regression.linear_model import OLS, WLS
 
 from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
+from statsmodels_lmm.formula.tokens import has_bar, term_key
 from statsmodels_lmm.inference.nested_models import spans
 from statsmodels_lmm.inference.simulation import fit_like
 from statsmodels_lmm.inference.terms import fixed_terms, has_formula
@@ -265,7 +265,7 @@ def _from_formula(results, fixed=None, random=None):
         raise names_lost(model)
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]
-    pieces += map(_written, parsed.random if random is None else random)
+    pieces += map(str, parsed.random if random is None else random)
     offset = model.offset
     if offset is not None and model.formula_offset is not None:
         offset = offset - model.formula_offset
@@ -297,15 +297,9 @@ def _relationships(model, terms):
     }
 
 
-def _written(term):
-    """A term as it can be read again."""
-    columns = [c if c.isidentifier() else f"`{c}`" for c in term.grouping]
-    return term.written(":".join(columns))
-
-
 def _matches(term: RandomTerm, text):
     """Whether a term is meant by a text."""
-    if "|" not in text:
+    if not has_bar(f"({text})"):
         return term.group == text
     if not text.strip().endswith(")"):
         text = f"({text})"
@@ -320,6 +314,7 @@ def _key(name):
     """What makes two names of terms the same."""
     if name in ("1", "Intercept"):
         return frozenset(["Intercept"])
-    plain = re.sub(r"`([^`]*)`", lambda m: f"Q({m.group(1)!r})", str(name))
-    plain = re.sub(r"\bfactor\(", "C(", plain)
-    return frozenset(plain.replace(" ", "").split(":"))
+    try:
+        return term_key(str(name))
+    except FormulaError:
+        return frozenset([str(name)])

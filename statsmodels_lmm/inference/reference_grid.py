@@ -1,6 +1,5 @@
 """The combinations of predictors at which marginal means are found."""
 
-import re
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -11,7 +10,8 @@ import pandas as pd
 from statsmodels_lmm.compat import categorical_factors
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.frame import columns_in
+from statsmodels_lmm.formula.columns import holds_dates
+from statsmodels_lmm.formula.names import coded_column, columns_in
 from statsmodels_lmm.inference.prediction_rows import new_rows
 from statsmodels_lmm.inference.terms import has_formula
 from statsmodels_lmm.validation import names_lost, require_data
@@ -108,7 +108,7 @@ def reference_grid(results, at=None, slope=None):
     at : dict, optional
         Values of some predictors. Without them categorical columns, truth values and
         ``C(x)`` have all their levels; a numeric column has its mean over the rows
-        used, or both of its values if there are only two.
+        used, or both of its values if there are only two; dates their median.
     slope : str, optional
         A numeric column: the design is replaced by its slope in that column, from
         difference quotients whose error is of fourth order in their step; they are
@@ -137,7 +137,7 @@ def reference_grid(results, at=None, slope=None):
     if model.data.model_spec is None:
         raise names_lost(model)
     frame = model.data.frame
-    texts = (model._parsed.fixed, *model._parsed.offsets)
+    texts = model._parsed.fixed_pieces
     columns = list(
         dict.fromkeys(c for t in texts for c in columns_in(t, frame.columns))
     )
@@ -164,6 +164,8 @@ def reference_grid(results, at=None, slope=None):
         check_predictor(slope, columns)
         if slope in factors:
             raise ValueError(f"'{slope}' is a factor; slopes are in numeric columns")
+        if holds_dates(frame[slope]):
+            raise ValueError(f"'{slope}' holds dates; slopes are in numeric columns")
         design, offset = _slope(results, levels, slope)
     counted = [
         c for c in columns if c in factors or (c not in at and len(levels[c]) > 1)
@@ -196,12 +198,12 @@ def is_factor(results, name):
     """Whether a column is categorical, or numeric and coded by ``C(...)``."""
     data = results.model.data
     kind = data.frame[name].dtype
+    if holds_dates(data.frame[name]):
+        return False
     if pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind):
         return True
-    quoted = re.escape(str(name))
-    coded = re.compile(rf"C\((Q\()?['\"`]?{quoted}['\"`]?\)?\s*(,.*)?\)", re.DOTALL)
-    names = categorical_factors(data.model_spec, data.engine)
-    return any(coded.fullmatch(factor) for factor in names)
+    factors = categorical_factors(data.model_spec, data.engine)
+    return any(coded_column(factor) == name for factor in factors)
 
 
 def _default_levels(column, is_factor):
@@ -209,6 +211,9 @@ def _default_levels(column, is_factor):
         return column.cat.categories
     if is_factor:
         return pd.Index(pd.factorize(column, sort=True)[1])
+    if holds_dates(column):
+        middle = column.sort_values().iloc[(len(column) - 1) // 2]
+        return pd.Index(pd.Series([middle], dtype=column.dtype))
     values = pd.Index(np.unique(column))
     return values if len(values) <= 2 else pd.Index([column.mean()])
 
@@ -228,6 +233,13 @@ def _chosen(values, column, is_factor):
                 + ", ".join(map(str, known[:10]))
             )
         return pd.Index(wanted, dtype=known.dtype)
+    if holds_dates(column):
+        try:
+            return pd.Index(pd.Series(wanted).astype(column.dtype))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"'{column.name}' holds dates; at={{...}} gives {wanted}"
+            ) from None
     numbers = pd.to_numeric(pd.Series(wanted), errors="coerce").to_numpy(float)
     if not np.isfinite(numbers).all():
         raise ValueError(f"'{column.name}' is numeric; at={{...}} gives {wanted}")

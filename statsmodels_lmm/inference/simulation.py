@@ -78,7 +78,7 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
     else:
         rows = _with_levels(results, rows)
         part = _new_part(results, rows, random_effects == "conditional")
-    mean, drawn = rows.fixed_part(results.params), part.draw(streams)
+    mean, drawn = rows.fixed_part(results), part.draw(streams)
     values = np.full((len(mean), nsim), np.nan)
     values[rows.complete] = drawn.T
     return pd.DataFrame(values + mean[:, None], index=rows.labels)

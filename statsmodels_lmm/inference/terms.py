@@ -14,6 +14,7 @@ from statsmodels_lmm.compat import (
 from statsmodels_lmm.core.standardize import RANK_TOLERANCE, independent_columns
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.parser import term_names
+from statsmodels_lmm.formula.tokens import term_key, written
 from statsmodels_lmm.validation import names_lost, require_data
 
 TYPES = {"I": 1, "II": 2, "III": 3}
@@ -95,9 +96,9 @@ def fixed_terms(results):
     spec, engine = model.data.model_spec, model.data.engine
     if spec is None:
         raise names_lost(model)
-    coded = categorical_factors(spec, engine)
+    coded = set(categorical_factors(spec, engine))
     frame = model.data.frame
-    coded |= {str(c) for c in frame.columns if pd.api.types.is_bool_dtype(frame[c])}
+    coded |= {written(c) for c in frame if pd.api.types.is_bool_dtype(frame[c])}
     found = []
     for name, columns, factors in term_columns(spec, engine):
         categorical = coded.intersection(factors)
@@ -115,17 +116,13 @@ def _as_written(text):
         names = term_names(text)
     except FormulaError:  # something that only one of the engines can read
         names = []
-    places = {_name_key(name): at for at, name in enumerate(names)}
+    places = {term_key(name): at for at, name in enumerate(names)}
 
     def key(term):
-        place = places.get(_name_key(term.name), len(places))
+        place = places.get(term_key(term.name), len(places))
         return not term.is_constant, len(term.factors), place
 
     return key
-
-
-def _name_key(name):
-    return frozenset(name.replace(" ", "").split(":"))
 
 
 def has_formula(model):

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, null_space
 
 from statsmodels_lmm.core.covariance import lower_root, lower_triangles
 from statsmodels_lmm.core.dense import transpose
@@ -16,6 +16,11 @@ from statsmodels_lmm.core.variance_information import (
     inverse_information,
     observed_information,
     unit_directions,
+)
+from statsmodels_lmm.inference.identification import (
+    combined,
+    flat_at,
+    informative,
 )
 
 SCALES = ("sd", "var", "log_sd")
@@ -45,14 +50,17 @@ class Estimates:
 
     def covariance(self, parameters):
         """Covariance matrix by the delta method, shape (..., M, M)."""
-        return self.jacobian @ parameters.uncertainty @ transpose(self.jacobian)
+        found = self.jacobian @ parameters.uncertainty @ transpose(self.jacobian)
+        open_ = parameters.undetermined(self.jacobian)
+        return np.where(open_[..., :, None] | open_[..., None, :], np.nan, found)
 
     def errors(self, parameters):
         """Standard errors by the delta method, shape (..., M)."""
         half = self.jacobian @ parameters.uncertainty
         variance = (half * self.jacobian).sum(axis=-1)
         # what the data do not identify has none
-        return np.sqrt(np.where(variance > 0.0, variance, np.nan))
+        known = (variance > 0.0) & ~parameters.undetermined(self.jacobian)
+        return np.sqrt(np.where(known, variance, np.nan))
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,9 @@ class VarianceParameters:
         scale, shape (..., m + 1, m + 1).
     structured : ndarray, optional
         Parameters of all blocks with a structure, shape (..., s).
+    flat : ndarray, optional
+        Changes of the parameters that do not change the likelihood, (m + 1, f);
+        default is none.
     """
 
     random: tuple
@@ -81,6 +92,14 @@ class VarianceParameters:
     scale: np.ndarray
     uncertainty: np.ndarray
     structured: np.ndarray | None = None
+    flat: np.ndarray | None = None
+
+    def undetermined(self, jacobian):
+        """Which functions with these derivatives the data leave open, (..., M)."""
+        flat = self.flat
+        if flat is None or not flat.shape[1]:
+            return np.zeros(jacobian.shape[:-1], dtype=bool)
+        return (combined(jacobian, flat) != 0.0).any(axis=-1)
 
     @cached_property
     def _blocks(self):
@@ -298,19 +317,22 @@ def variance_parameters(results, average=False):
     results = getattr(results, "_results", results)
     deviance = results.at_optimum
     plan = deviance.elimination.products.plan
-    known = np.append(_informative(results, plan), True)
-    inside = np.ix_(known, known)
-    information = average_information(deviance)[inside]
+    flat = flat_at(results)
+    # coordinates that leave out what the likelihood does not depend on
+    known = np.append(informative(results, plan), True)
+    basis = np.eye(len(known))[:, known]
+    if flat.shape[1]:
+        basis = basis @ null_space(flat[known].T)
+    information = basis.T @ average_information(deviance) @ basis
     if not average and exact_hessian_is_feasible(plan):
-        observed = observed_information(deviance)[inside]
+        observed = basis.T @ observed_information(deviance) @ basis
         if _is_positive(observed):
             information = observed
-    inverse = np.zeros((len(known),) * 2)
-    inverse[inside] = inverse_information(information)
+    inverse = basis @ inverse_information(information) @ basis.T
     covariances = tuple(f.covariance for f in deviance.factors)
     structured = structured_parameters(deviance.factors)
     return in_user_units(
-        results.model, covariances, deviance.scale, inverse, structured
+        results.model, covariances, deviance.scale, inverse, structured, flat
     )
 
 
@@ -331,7 +353,8 @@ def variance_table(results, scale="sd"):
     DataFrame
         Columns estimate and std err, one row for each parameter. A standard error is
         NaN where the delta method has none: for a standard deviation of zero and its
-        correlations.
+        correlations; and where the data do not determine the parameter, as when two
+        grouping factors make the same groups.
 
     Notes
     -----
@@ -375,15 +398,6 @@ def _checked(scale):
     return scale
 
 
-def _informative(results, plan):
-    """Which covariance parameters the fixed effects leave anything about."""
-    flags = []
-    for i, factor in zip(plan.order, plan.factors):
-        told = results.model.random[i].name not in results.uninformative
-        flags += [told] * factor.n_parameters
-    return np.array(flags, dtype=bool)
-
-
 def _is_positive(matrix):
     """Whether a symmetric matrix is positive definite, whatever its scales."""
     diagonal = np.diagonal(matrix)
@@ -393,7 +407,7 @@ def _is_positive(matrix):
     return bool(np.linalg.eigvalsh(scaled)[0] > 1e-10)
 
 
-def in_user_units(model, relative, scale, uncertainty, structured=None):
+def in_user_units(model, relative, scale, uncertainty, structured=None, flat=None):
     """
     Variance parameters in the units of the data, for one fit or for many.
 
@@ -412,6 +426,9 @@ def in_user_units(model, relative, scale, uncertainty, structured=None):
     structured : ndarray, optional
         Parameters of the blocks with a structure, in the order of the elimination
         plan, shape (..., s).
+    flat : ndarray, optional
+        Changes of these parameters that do not change the likelihood, (m + 1, f);
+        default is none.
 
     Returns
     -------
@@ -442,6 +459,7 @@ def in_user_units(model, relative, scale, uncertainty, structured=None):
         np.asarray(scale) * unit,
         change @ uncertainty @ change.T,
         np.concatenate([moved[order.index(i)] for i in range(len(order))], axis=-1),
+        None if flat is None else combined(change, flat),
     )
 
 

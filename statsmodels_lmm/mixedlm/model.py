@@ -2,18 +2,18 @@
 
 import warnings
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from statsmodels.base._penalties import Penalty
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
-from statsmodels.tools.rng_qrng import check_random_state
 
-from statsmodels_lmm.core.covariance import lower_root
 from statsmodels_lmm.data_doors import to_frame
+from statsmodels_lmm.distribution import Distribution
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
+from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
@@ -86,7 +86,6 @@ class MixedLM(CrossedMixedLM):
         exog = np.asarray(exog)[:, None] if np.ndim(exog) == 1 else exog
         super().__init__(endog, exog, missing=missing, **kwargs)
         self.use_sqrt, self.reml = bool(use_sqrt), True
-        self._last_theta = None
         self._init_keys += ["use_sqrt", "grouping"]
         if grouping is not None:
             self._set_layout(*grouping)
@@ -159,7 +158,7 @@ class MixedLM(CrossedMixedLM):
         if args:
             raise TypeError("give the arguments after missing by their names")
         cloned = kwargs.pop("grouping", None)
-        if groups is None and "|" not in str(formula):
+        if groups is None and not has_bar(formula):
             raise AttributeError(
                 "'groups' is a required keyword argument in MixedLM.from_formula"
             )
@@ -167,8 +166,8 @@ class MixedLM(CrossedMixedLM):
         data = to_frame(data)
         named = groups if isinstance(groups, str) else "Group"
         if groups is not None:
-            if isinstance(groups, pd.Series):
-                groups = np.asarray(groups)
+            if isinstance(groups, pd.Series):  # which MixedLM calls Group
+                groups = groups.rename(None)
             data, columns = group_columns(data, groups)
             terms = random_terms(columns, re_formula, vc_formula, data)
             named = columns[0] if len(columns) > 1 else named
@@ -403,28 +402,13 @@ class MixedLM(CrossedMixedLM):
             [{"trace": results.optimum.trace}] if full_output else None
         )
         results._results.freepat = free
-        model._last_theta = results._results.optimum.theta
+        self._last_theta = model._last_theta
         return results
-
-    def with_response(self, endog):
-        """
-        The same model of another response, see `CrossedMixedLM.with_response`.
-
-        Parameters
-        ----------
-        endog : array_like or Series
-            A value for each row used.
-
-        Returns
-        -------
-        MixedLM
-        """
-        other = super().with_response(endog)
-        other._last_theta = None
-        return other
 
     def _are_fixed(self, params):
         """Whether a vector can only be the fixed effects, which start nothing."""
+        if super()._are_fixed(params):
+            return True
         if isinstance(params, MixedLMParams) or len(params) != self.k_fe:
             return False
         own = self.k_re2 + self.k_vc
@@ -645,16 +629,6 @@ class MixedLM(CrossedMixedLM):
             params = params.fe_params
         return super().predict(np.asarray(params)[: self.k_fe], exog, *args, **kwargs)
 
-    def relative_covariances(self, theta):
-        """Relative covariance matrix of each factor at some theta, (k, k) each."""
-        data, products = self._sufficient_statistics()
-        found = dict(zip(products.plan.order, self._factors_at(theta, pivoted=True)))
-        out = []
-        for i, back in enumerate(data.to_effects):
-            root = back @ found[i].matrix
-            out.append(root @ root.T)
-        return out
-
     def get_distribution(self, params, scale, exog=None):
         """
         The distribution of the response at some parameters.
@@ -674,66 +648,9 @@ class MixedLM(CrossedMixedLM):
         object
             With ``rvs(n, rng=None)``, which returns one response; n is ignored.
         """
-        exog = self.exog if exog is None else np.asarray(exog)
         if self._are_fixed(params):
-            fixed, theta = np.asarray(params), self._theta_of_last_fit()
-        else:
-            found = self.layout.read(self, params, use_sqrt=False)
-            fixed, theta = found.fe_params, self.layout.theta(self, found)
-        return Distribution(self, exog @ fixed, theta, float(scale))
-
-    def _theta_of_last_fit(self):
-        if self._last_theta is None:
-            self.fit()
-        return self._last_theta
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """
-    Responses of a model at some parameters.
-
-    Parameters
-    ----------
-    model : MixedLM
-        The model.
-    mean : ndarray
-        Fixed part, shape (n,).
-    theta : ndarray
-        Relative covariance parameters.
-    scale : float
-        Residual variance.
-    """
-
-    model: MixedLM
-    mean: np.ndarray
-    theta: np.ndarray
-    scale: float
-
-    def rvs(self, n=0, rng=None):
-        """
-        Draw one response.
-
-        Parameters
-        ----------
-        n : int, optional
-            Ignored, as in MixedLM.
-        rng : None, int, numpy.random.Generator or numpy.random.RandomState
-            Source of randomness.
-
-        Returns
-        -------
-        ndarray
-            Shape (number of rows,).
-        """
-        rng = check_random_state(rng)
-        sigma, out = np.sqrt(self.scale), self.mean.copy()
-        for i, covariance in enumerate(self.model.relative_covariances(self.theta)):
-            grouped = self.model.random[i].grouped
-            drawn = np.zeros((grouped.n_levels, grouped.k_effects))
-            for block in grouped.block_slices:  # MixedLM draws one after another
-                root = lower_root(covariance[block, block])
-                own = rng.normal(size=(grouped.n_levels, len(root)))
-                drawn[:, block] = own @ root.T
-            out += sigma * grouped.times(drawn)
-        return out + sigma * rng.normal(size=len(out))
+            return super().get_distribution(params, scale, exog)
+        exog = self.exog if exog is None else np.asarray(exog)
+        found = self.layout.read(self, params, use_sqrt=False)
+        theta = self.layout.theta(self, found)
+        return Distribution(self, exog @ found.fe_params, theta, float(scale))

@@ -51,6 +51,8 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
     formula = getattr(model, "formula_full", None)
     if formula:
         table.add_text(f"In lme4's words: {formula}")
+    for message in results.identification.messages:
+        table.add_text(f"Not determined: {message}.")
     for line in boundary_notes(results):
         table.add_text(line)
     return table

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.plain_arrays import numeric
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
     labeled_rows,
@@ -111,7 +112,7 @@ def _given_frequencies(frequencies, markers):
         if len(absent):
             raise DataError(f"no frequency of marker {listed(absent)}")
         frequencies = frequencies.loc[markers]
-    p = np.asarray(frequencies, dtype=float)
+    p = numeric(frequencies, "the frequencies")
     if p.shape != (len(markers),):
         raise DataError(f"frequencies of shape {p.shape} for {len(markers)} markers")
     wrong = ~((p >= 0) & (p <= 1))

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.core.memory import require_memory
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.plain_arrays import numeric
 
 SHOWN = 5
 """Labels that a message lists."""
@@ -113,13 +115,17 @@ def labeled_rows(values, what, labels=None):
     """
     is_pandas = isinstance(values, pd.DataFrame | pd.Series)
     try:
-        frame = values if is_pandas else pd.DataFrame(np.asarray(values))
-        numbers = pd.DataFrame(frame).to_numpy(dtype=float, na_value=np.nan)
-    except (TypeError, ValueError):
+        frame = pd.DataFrame(values if is_pandas else numeric(values, what))
+        numbers = numeric(frame, what)
+    except ValueError:
         raise DataError(f"{what} must be a table of numbers") from None
     if not numbers.size:
         raise DataError(f"{what} must have rows and columns")
-    labels = pd.Index(frame.index if labels is None else labels)
+    if labels is None:
+        labels = frame.index
+    elif is_pandas:
+        labels = aligned(labels, frame.index, "labels")
+    labels = pd.Index(labels)
     if len(labels) != len(numbers):
         raise DataError(f"{len(labels)} labels for {len(numbers)} rows of {what}")
     check_unique(labels, "label")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from statsmodels_lmm.alignment import aligned, labels_of
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
@@ -230,7 +231,7 @@ def read_pedigree(pedigree, animal="animal", sire="sire", dam="dam"):
 def _columns(pedigree, names):
     """Animals, sires and dams as objects, None where unknown."""
     if not hasattr(pedigree, "keys") and not hasattr(pedigree, "columns"):
-        table = np.asarray(pedigree, dtype=object)
+        table = np.asarray(_unmasked(pedigree), dtype=object)
         if table.ndim != 2 or table.shape[1] != 3:
             raise DataError(
                 "a pedigree without column names must have three columns: "
@@ -241,12 +242,23 @@ def _columns(pedigree, names):
     missing = [name for name in names if name not in present]
     if missing:
         raise DataError(f"the pedigree has no column {listed(missing)}")
-    columns = [pd.Series(list(pedigree[name]), dtype=object) for name in names]
+    first = labels_of(pedigree[names[0]])
+    columns = [aligned(pedigree[n], first, f"column {n} of a pedigree") for n in names]
+    columns = [pd.Series(_unmasked(c), dtype=object) for c in columns]
     if len({len(c) for c in columns}) > 1:
         raise DataError("the columns of the pedigree have different lengths")
     if not len(columns[0]):
         raise DataError("the pedigree has no rows")
     return [c.mask(c.isna() | c.isin(UNKNOWN), None).to_numpy() for c in columns]
+
+
+def _unmasked(values):
+    """A list of some values, None for what is masked."""
+    return (
+        np.ma.asarray(values, dtype=object).tolist()
+        if np.ma.isMaskedArray(values)
+        else list(values)
+    )
 
 
 def _whole(label):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from dense_twin import Design, DenseTwin, dense_z, design, products_of
+from dense_twin import DenseTwin, dense_z, design, products_of
 
 from statsmodels_lmm.core.covariance import full_factor
 from statsmodels_lmm.core.derivatives import derivatives
@@ -81,7 +81,9 @@ def test_slopes_beside_a_large_intercept(ratio):
 
 
 @pytest.mark.parametrize("reml", [True, False])
-@pytest.mark.parametrize("name", ["one factor", "2 crossed", "chain of 3", "chain and tail"])
+@pytest.mark.parametrize(
+    "name", ["one factor", "2 crossed", "chain of 3", "chain and tail"]
+)
 def test_criterion_and_duals_in_many_digits(name, reml):
     """At a point where the effects carry nearly everything, from 60 digits."""
     data = design(name, n=40)

@@ -266,6 +266,19 @@ def test_scale_near_two_degrees_of_freedom():
         assert_allclose(scale, df / (df - 2.0) / mean if matched else 1.0, rtol=1e-12)
 
 
+def test_exact_f_with_two_degrees_of_freedom():
+    """Where everything is known to a scale that is, 0 / 0 is its limit, 1."""
+    for df in (2.0, 1.5, 8.0):
+        slopes = np.sqrt(2.0 / df) * np.eye(2)[None]
+        assert_allclose(scaled_f(slopes, np.eye(2)), [df, 1.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("df", [[0.5, 0.5], [2.0, 2.0, 2.0], [0.3, 0.3, 0.3]])
+def test_moments_of_no_f_distribution(df):
+    """The formula has negative degrees of freedom for them."""
+    assert np.isnan(scaled_f(slopes_with(df), np.eye(len(df)))).all()
+
+
 def test_no_fixed_effects():
     data = design("2 crossed", n=60)
     data = Design(data.endog, data.exog[:, :0], data.factors)

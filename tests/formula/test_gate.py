@@ -87,22 +87,23 @@ ATTACKS = {
     "y ~ [x for x in z] + (1 | g)": "[",
     "y ~ I([i for i in x]) + (1 | g)": "[",
     "y ~ I(lambda: 1) + (1 | g)": "lambda",
-    "y ~ (lambda: x)() + (1 | g)": "lambda",
+    "y ~ (lambda: x)() + (1 | g)": "(lambda: x)()",
     "y ~ I(x if z else a) + (1 | g)": "x",
     "y ~ I(y := x) + (1 | g)": "I(y := x)",
     "y ~ I(await x) + (1 | g)": "await",
     "y ~ log(*x) + (1 | g)": "*",
     "y ~ log(**x) + (1 | g)": "log",
-    "y ~ I(f'{x}') + (1 | g)": "'{x}'",
-    "y ~ I(rb'x') + (1 | g)": "'x'",
+    "y ~ I(f'{x}') + (1 | g)": "f'{x}'",
+    "y ~ I(rb'x') + (1 | g)": "rb'x'",
     "y ~ I('%s' % x) + (1 | g)": "'%s'",
     "y ~ I('{0.__class__}'.format(x)) + (1 | g)": "'{0.__class__}'",
-    "y ~ Q('__builtins__') + (1 | g)": "Q",
+    "y ~ Q('__builtins__') + (1 | g)": "Q('__builtins__')",
     "y ~ Q(x) + (1 | g)": "Q",
     "y ~ Q('the x' + open('f')) + (1 | g)": "Q",
     "y ~ Q('''the x''') + (1 | g)": "'the x'",
     "y ~ Q('the ' 'x') + (1 | g)": "'x'",
-    "y ~ Q('\\x79') + (1 | g)": "\\",
+    "y ~ Q('\\x7a\\x7a') + (1 | g)": "Q('\\x7a\\x7a')",
+    "y ~ C(f, Treatment('\\x79')) + (1 | g)": "\\",
     "y ~ x # + open('f') + (1 | g)": "#",
     "y ~ x + \uff4f\uff50\uff45\uff4e('f') + (1 | g)": "\uff4f\uff50\uff45\uff4e",
     "y ~ np.\uff4c\uff4f\uff41\uff44('f') + (1 | g)": "np.\uff4c\uff4f\uff41\uff44",
@@ -152,7 +153,7 @@ ATTACKS = {
     "y ~ C(f, levels=[open('f')]) + (1 | g)": "[",
     "y ~ C(f, open) + (1 | h) + (1 | nope)": "nope",
     "y ~ unknown + (1 | g)": "unknown",
-    "y ~ True + x(1) + (1 | g)": "x",
+    "y ~ True + x(1) + (1 | g)": "True",
     "y ~ print + (1 | g)": "print",
     "y ~ x + (x | g)}": "}",
     "y ~ x) + (x | g": ")",
@@ -253,7 +254,7 @@ def test_limits_stand_in_the_message():
     with pytest.raises(FormulaError, match="more than 500 terms"):
         check_formula(BOMBS["product"], COLUMNS)
     with pytest.raises(FormulaError, match="more than 20 deep"):
-        check_formula(BOMBS["deep"], COLUMNS)
+        check_formula(f"y ~ {'(' * 30}x{')' * 30} + (1 | g)", COLUMNS)
 
 
 def test_errors_of_grammar_are_the_parsers():

@@ -15,9 +15,14 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.core.small_sample import UncertainCovariance
+from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.degrees_of_freedom import METHODS, inference
+from statsmodels_lmm.inference.degrees_of_freedom import (
+    METHODS,
+    FixedInference,
+    inference,
+)
 
 SMALL = ("satterthwaite", "kenward-roger")
 N = 120
@@ -437,6 +442,28 @@ def test_dropped_columns(method, data):
     nothing = found.f_test(unit[dropped])
     assert nothing.df_num == 0
     assert np.isnan([nothing.statistic, nothing.df_denom, nothing.pvalue]).all()
+
+
+def test_joint_test_without_an_f_distribution():
+    """Kenward and Roger's formula would have negative degrees of freedom."""
+    unit = np.eye(2)
+    slopes = np.array([np.diag(row) for row in 2.0 * unit])
+    found = FixedInference(
+        "kenward-roger",
+        np.array([1.0, 2.0]),
+        unit,
+        1.0,
+        unit,
+        uncertain=UncertainCovariance(unit, slopes),
+    )
+    with pytest.warns(DataWarning, match="Satterthwaite's method or the bootstrap"):
+        test = found.f_test(unit)
+    assert np.isnan([test.statistic, test.df_denom, test.pvalue]).all()
+    assert test.df_num == 2
+    assert_allclose(test.unscaled, 2.5)
+    # each by itself has some
+    assert_allclose([found.df(row) for row in unit], 0.5)
+    assert found.f_test(unit[0]).df_denom == 0.5
 
 
 def test_without_a_formula(data):

@@ -51,7 +51,8 @@ def by_rows(result):
         z = effects.grouped.indicator().toarray()
         sigma = np.kron(np.eye(effects.n_levels), covariances[effects.name])
         random.append(np.trace(z @ sigma @ z.T) / n)
-    return fixed, np.array(random), result.scale
+    weights = 1.0 if result.model.weights is None else result.model.weights
+    return fixed, np.array(random), np.mean(np.full(n, result.scale) / weights)
 
 
 MODELS = {
@@ -172,6 +173,20 @@ def test_invariances(reml):
         assert_allclose(r_squared(other), r_squared(result), rtol=1e-6)
         found = icc(other, by_group=True).sort_index()
         assert_allclose(found, icc(result, by_group=True), rtol=1e-6)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+def test_units_of_the_weights_do_not_matter(reml):
+    data = sample().assign(more=lambda d: 250.0 * d["w"], same=40.0)
+    one = fit("y ~ x + (x | g)", reml, data, weights="w")
+    two = fit("y ~ x + (x | g)", reml, data, weights="more")
+    assert_allclose(r_squared(two), r_squared(one), rtol=1e-6)
+    assert_allclose(icc(two, by_group=True), icc(one, by_group=True), rtol=1e-6)
+    # equal weights are none
+    plain = fit("y ~ x + (x | g)", reml)
+    equal = fit("y ~ x + (x | g)", reml, data, weights="same")
+    assert_allclose(r_squared(equal), r_squared(plain), rtol=1e-6)
+    assert_allclose(icc(equal), icc(plain), rtol=1e-6)
 
 
 def test_offset_is_not_explained():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import stats
+from scipy import optimize, stats
 from scipy.optimize import minimize
 
 from statsmodels_lmm import datasets
@@ -394,6 +394,32 @@ def test_a_correlation_is_never_worse_than_no_deviation(reml):
     assert tuple(found.conf_int(1e-6).iloc[0]) == (-1.0, 1.0)
 
 
+@pytest.mark.parametrize("seed", [1, 15, 41, 63, 76, 100, 102])
+def test_a_correlation_has_minima_beyond_that_of_its_neighbor(seed):
+    """
+    Small groups, in which the nearest minimum can be worse than no deviation.
+
+    Which of the two deviations is zero where it is better differs between the seeds.
+    """
+    rng = np.random.default_rng(seed)
+    levels = rng.integers(4, 9)
+    n = levels * rng.integers(3, 6)
+    g, x = np.arange(n) % levels, rng.standard_normal(n)
+    u, slope = rng.standard_normal((levels, 2)), rng.choice([0.1, 0.3, 0.6])
+    y = rng.choice([0.3, 1.0]) * u[g, 0] + slope * u[g, 1] * x + rng.standard_normal(n)
+    data, reml = pd.DataFrame({"g": g, "x": x, "y": y}), bool(seed % 2)
+
+    def fit(random):
+        return crossedmixedlm(f"y ~ x + {random}", data).fit(reml=reml)
+
+    curves = profile(
+        fit("(x | g)"), "g: cor x, Intercept", alpha_max=6e-5, n_points=13
+    ).curves
+    roof = min(-2.0 * fit(random).llf for random in ("(1 | g)", "(0 + x | g)"))
+    assert (curves["deviance"] <= roof + 1e-6).all()
+    assert_allclose(curves["deviance"].max(), roof, atol=1e-6)
+
+
 @pytest.mark.parametrize("reml", [False, True])
 def test_a_deviation_without_information(reml):
     """Groups that the fixed effects tell apart: flat by REML, to infinity."""
@@ -413,6 +439,36 @@ def test_a_deviation_without_information(reml):
     without = crossedmixedlm("y ~ 0 + C(k) + x + (1 | g)", data).fit(reml=reml)
     ends = profile(without, "random").conf_int()
     assert_allclose(found.conf_int().loc[ends.index], ends, rtol=1e-5)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_two_levels_know_little_of_an_upper_end(reml):
+    """It is finite, far away, and where the criterion has risen so far."""
+    rng = np.random.default_rng(1)
+    g = np.arange(40) % 2
+    y = rng.standard_normal(2)[g] + rng.standard_normal(40)
+    model = crossedmixedlm("y ~ 1 + (1 | g)", pd.DataFrame({"g": g, "y": y}))
+    result = model.fit(reml=reml)
+    profiled = profile(result, "g: sd Intercept", alpha_max=1e-3)
+    upper = profiled.conf_int(1e-4)["upper"].item()
+    assert upper > 15.0
+    if not reml:
+        # y has the covariance sigma^2 I + upper^2 Z Z', sigma estimated anew
+        same = (g[:, None] == g).astype(float)
+
+        def criterion(log_sigma):
+            v = np.exp(2.0 * log_sigma) * np.eye(40) + upper**2 * same
+            inverse = np.linalg.inv(v)
+            mean = inverse.sum(axis=0) @ y / inverse.sum()
+            return -2.0 * stats.multivariate_normal(np.full(40, mean), v).logpdf(y)
+
+        lowest = optimize.minimize_scalar(criterion, (-0.5, 0.5), tol=1e-12).fun
+        rise = lowest + 2.0 * result.llf
+        assert_allclose(np.sqrt(rise), stats.norm.isf(5e-5), rtol=1e-6)
+    # farther than numbers are precise the end is not known, and is not infinity
+    if reml:
+        with pytest.warns(UserWarning, match="could not be followed"):
+            assert np.isnan(profiled.conf_int(1e-6)["upper"].item())
 
 
 def test_few_rows_for_each_level():

@@ -365,7 +365,7 @@ GROUPS = {
     "array": lambda d: d["g"].to_numpy(),
     "series": lambda d: d["g"],
     "series without a name": lambda d: d["g"].rename(None),
-    "series of another index": lambda d: d["g"].set_axis(np.arange(N)[::-1]),
+    "series in another order": lambda d: d["g"].iloc[::-1],
     "list of labels": lambda d: d["g"].tolist(),
     "list of integers": lambda d: d["number"].tolist(),
     "categorical": lambda d: pd.Categorical(d["g"]),

@@ -1,0 +1,107 @@
+"""Formulas evaluated on the data of a fit, with what the engines do not tell."""
+
+import pandas as pd
+
+from statsmodels_lmm.compat import categorical_factors, design_matrices, term_columns
+from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, warn
+from statsmodels_lmm.formula.columns import holds_dates, no_number
+from statsmodels_lmm.formula.names import columns_in
+
+
+def evaluate(text, frame, scope, engine):
+    """
+    Evaluate a formula that has not been evaluated before.
+
+    Parameters
+    ----------
+    text : str
+        A one- or two-sided formula without random effects.
+    frame : DataFrame
+        The data.
+    scope : dict
+        Names that are not columns.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    endog : DataFrame or None
+        Left-hand side.
+    exog : DataFrame
+        Right-hand side.
+    spec : DesignInfo or ModelSpec
+        How to evaluate the right-hand side again.
+
+    Raises
+    ------
+    DataError
+        If a term is a date or a span of time and no number.
+    FormulaError
+        If it cannot be evaluated.
+    """
+    try:
+        endog, exog, spec = design_matrices(text, frame, scope, engine)
+    except FormulaError as error:
+        for name in columns_in(text, frame.columns):
+            if holds_dates(frame[name]):
+                reason = f"{error}; {no_number(frame[name], name)}"
+                raise FormulaError(reason) from error
+        raise
+    values = {c: m[c] for m in (endog, exog) if m is not None for c in m}
+    for name, levels in categorical_factors(spec, engine).items():
+        if not name.startswith("C("):
+            values[name] = pd.Series(levels)
+    for name, value in values.items():
+        if holds_dates(value):
+            raise DataError(
+                f"'{name}' is a date or a span of time; go on to a number, such as "
+                "(date - date.min()).dt.days or date.dt.month"
+            )
+    return endog, exog, spec
+
+
+def single_levels(spec, engine):
+    """
+    The categorical factors that have one level.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    dict
+        Name to level.
+    """
+    factors = categorical_factors(spec, engine)
+    return {name: levels[0] for name, levels in factors.items() if len(levels) == 1}
+
+
+def warn_of_single_levels(spec, engine, warned):
+    """
+    Warn of factors of one level that have terms without columns.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+    warned : set of str
+        Names of which was warned before; others are added.
+    """
+    lost: set = set()
+    for _, columns, factors in term_columns(spec, engine):
+        if columns.start == columns.stop:
+            lost.update(factors)
+    for name, level in single_levels(spec, engine).items():
+        if name in lost and name not in warned:
+            warned.add(name)
+            warn(
+                f"'{name}' has one level, '{level}', in the rows used: its effects are "
+                "left out",
+                DataWarning,
+            )

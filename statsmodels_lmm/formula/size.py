@@ -1,0 +1,66 @@
+"""How large a formula may be: more would take all of the stack, or forever."""
+
+from math import comb, prod
+
+from statsmodels_lmm.exceptions import FormulaError
+
+MAX_OPERATORS = 500
+MAX_TERMS = 2_000
+
+
+def check_size(tokens):
+    """
+    Refuse a formula that is too large for the formula engines.
+
+    Parameters
+    ----------
+    tokens : list of Token
+        The formula.
+
+    Raises
+    ------
+    FormulaError
+        If it joins too many terms or expands to too many.
+    """
+    operators = sum(t.separates and t.text not in ("(", ")") for t in tokens)
+    if operators > MAX_OPERATORS:
+        raise FormulaError(
+            f"the formula joins more than {MAX_OPERATORS} terms; a design of so many "
+            "columns is given as an array to CrossedMixedLM"
+        )
+    if _n_terms(tokens) > MAX_TERMS:
+        raise FormulaError(
+            f"the formula expands to more than {MAX_TERMS} terms; write out those that "
+            "are meant"
+        )
+
+
+def _n_terms(tokens):
+    """An upper bound of the number of terms."""
+    pieces = _split(tokens, ("~", "+", "-", "|", "||", ","))
+    if len(pieces) > 1:
+        return sum(map(_n_terms, pieces))
+    for operators, joined in ((("*", "/"), 1), ((":", "%in%"), 0)):
+        pieces = _split(tokens, operators)
+        if len(pieces) > 1:
+            return prod(_n_terms(piece) + joined for piece in pieces)
+    base, *exponents = _split(tokens, ("**", "^"))
+    if exponents:
+        n, digits = _n_terms(base), "".join(t.text for t in exponents[0])
+        power = min(int(digits), n) if digits.isdecimal() and len(digits) < 9 else n
+        return sum(comb(n, i) for i in range(1, power + 1))
+    opening = [at for at, t in enumerate(tokens) if t.text == "(" and not t.inside]
+    return _n_terms(tokens[opening[0] + 1 : -1]) if opening else 1
+
+
+def _split(tokens, operators):
+    """Pieces between some operators outside of parentheses."""
+    depth = 0
+    pieces: list = [[]]
+    for token in tokens:
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+        if depth == 0 and not token.inside and token.text in operators:
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    return pieces

@@ -1,0 +1,407 @@
+"""A formula cut into tokens, among them columns of any name."""
+
+import ast
+import keyword
+import re
+import unicodedata
+import warnings
+from dataclasses import dataclass, replace
+
+from statsmodels_lmm.exceptions import FormulaError
+
+MAX_LENGTH = 50_000
+MAX_DEPTH = 50
+
+OPERATOR_WORDS = {
+    *("and", "else", "for", "if", "in", "is", "lambda", "not", "or"),
+    *("False", "None", "True"),
+}
+"""Words that mean something to Python inside of a call."""
+
+SEPARATORS = {*("+", "-", "*", "/", ":", "**", "^", "%in%", "|", "||", "~", ",")}
+"""What stands between the factors of a formula, outside of calls."""
+
+TOKEN = re.compile(
+    r"""(?P<space>\s+)
+      | (?P<string>(?:\b[rRuUbBfF]{1,2})?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'))
+      | (?P<backtick>`[^`]*`)
+      | (?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+      | (?P<name>[^\W\d]\w*(?:\.[^\W\d]\w*)*)
+      | (?P<percent>%\w+%)
+      | (?P<operator>\|\||\*\*|//|==|!=|<=|>=|.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Token:
+    """
+    A piece of a formula.
+
+    Parameters
+    ----------
+    kind : str
+        "name", "number", "string", "attribute" or "operator".
+    text : str
+        How it reads in terms and tables.
+    start, stop : int
+        Its place in the formula.
+    column : str, int or None
+        The column that it names, where Python reads the text otherwise.
+    inside : bool
+        Whether it belongs to a call such as ``log(x)``, where Python reads.
+    """
+
+    kind: str
+    text: str
+    start: int
+    stop: int
+    column: str | int | None = None
+    inside: bool = False
+
+    @property
+    def python(self):
+        """How Python reads it: a column of any name is ``Q('name')``."""
+        return self.text if self.column is None else f"Q({self.column!r})"
+
+    @property
+    def separates(self):
+        """Whether it stands between factors, outside of calls."""
+        return not self.inside and self.text in {*SEPARATORS, "(", ")"}
+
+
+def is_python_name(name):
+    """
+    Whether Python reads a name as what it is.
+
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+
+    Returns
+    -------
+    bool
+        False for words of Python, and for letters that it takes for others.
+    """
+    plain = name.isidentifier() and not keyword.iskeyword(name)
+    return plain and unicodedata.normalize("NFKC", name) == name
+
+
+def written(column, inside=False):
+    """
+    The name of a column as it is written in a formula.
+
+    Parameters
+    ----------
+    column : str or int
+        The name.
+    inside : bool, optional
+        Whether it stands in a call.
+
+    Returns
+    -------
+    str
+        Such as "x", "yield" or "Q('my column')".
+    """
+    bare = isinstance(column, str) and column.isidentifier()
+    if bare and not (inside and column in OPERATOR_WORDS):
+        return column
+    return f"Q({column!r})"
+
+
+def tokenize(text):
+    """
+    Cut a formula into tokens; blanks are dropped.
+
+    Parameters
+    ----------
+    text : str
+        A formula, or a piece of one.
+
+    Returns
+    -------
+    list of Token
+
+    Raises
+    ------
+    FormulaError
+        If it is too long, or its parentheses are too deep.
+    """
+    if len(text) > MAX_LENGTH:
+        raise FormulaError(
+            f"the formula has {len(text)} characters; at most {MAX_LENGTH} are read. "
+            "A design of so many columns is given as an array to CrossedMixedLM"
+        )
+    tokens = []
+    for match in TOKEN.finditer(text):
+        kind, piece = str(match.lastgroup), match.group()
+        if kind == "space":
+            continue
+        if piece == "`":
+            raise FormulaError("unclosed backtick", text, match.span())
+        column = piece[1:-1] if kind == "backtick" else None
+        if column is not None:
+            kind, piece = "name", f"Q({column!r})"
+        if piece == "factor" and text[match.end() :].lstrip().startswith("("):
+            piece = "C"  # R's word for it
+        tokens.append(Token(kind, piece, *match.span(), column))
+    return _with_words(_in_calls(_with_quoted(tokens), text))
+
+
+def _with_quoted(tokens):
+    """``Q('name')`` as one token."""
+    out: list = []
+    at = 0
+    while at < len(tokens):
+        four = tokens[at : at + 4]
+        token = four[0]
+        after_dot = bool(out) and out[-1].text == "."
+        if [t.text for t in (four[0], *four[1::2])] == [
+            "Q",
+            "(",
+            ")",
+        ] and not after_dot:
+            column = _literal(four[2])
+            if column is not None:
+                text = f"Q({column!r})"
+                token = Token("name", text, token.start, four[3].stop, column)
+                at += 3
+        out.append(token)
+        at += 1
+    return out
+
+
+def _literal(token):
+    """The text or whole number that a token says, else None."""
+    if token.kind not in ("string", "number"):
+        return None
+    text = token.text.replace("\n", "\\n").replace("\r", "\\r")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Python, about escapes such as "\d"
+        try:
+            value = ast.literal_eval(text)
+        except (SyntaxError, ValueError):
+            return None
+    return value if isinstance(value, str | int) else None
+
+
+def _in_calls(tokens, text):
+    """The tokens, those that belong to a call marked."""
+    with_bar: set = set()
+    opened: list = []
+    for at, token in enumerate(tokens):
+        if token.text in ("(", "[", "{"):
+            opened.append(at)
+        elif token.text in (")", "]", "}") and opened:
+            opened.pop()
+        elif token.text in ("|", "||") and opened:
+            with_bar.add(opened[-1])
+        if len(opened) > MAX_DEPTH:
+            raise FormulaError(
+                f"parentheses are more than {MAX_DEPTH} deep",
+                text,
+                (token.start, token.stop),
+            )
+    out: list = []
+    calls: list = []
+    for at, token in enumerate(tokens):
+        inside = bool(calls) and calls[-1]
+        if token.text in ("(", "[", "{"):
+            follows = at > 0 and _ends_operand(tokens[at - 1])
+            called = token.text != "(" or (follows and at not in with_bar)
+            inside = inside or called
+            calls.append(inside)
+        elif token.text in (")", "]", "}") and calls:
+            inside = calls.pop()
+        out.append(replace(token, inside=inside))
+    return out
+
+
+def _ends_operand(token):
+    return token.kind in ("name", "number", "string") or token.text in (")", "]", "}")
+
+
+def _starts_operand(token):
+    return token.kind in ("name", "number", "string") or token.text in ("(", "[", "{")
+
+
+def _with_words(tokens):
+    """Columns whose names are words of Python told from what the words mean there."""
+    out: list = []
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None]):
+        if token.kind != "name" or (before is not None and before.text in (".", "=")):
+            out.append(token)
+            continue
+        if token.column is not None:
+            bare = isinstance(token.column, str) and token.column.isidentifier()
+            if bare and not is_python_name(token.column):
+                token = replace(token, text=written(token.column, token.inside))
+            out.append(token)
+            continue
+        name, dot, rest = token.text.partition(".")
+        is_argument = token.inside and after is not None and after.text == "="
+        is_called = after is not None and after.text == "(" and after.inside
+        word = keyword.iskeyword(name)
+        if (
+            is_python_name(name)
+            or is_argument
+            or (dot and name == "as")  # R's as.factor, to be refused in words
+            or (is_called and not word)
+            or (word and not dot and _is_operator(before, token, after))
+        ):
+            out.append(token)
+            continue
+        middle = token.start + len(name)
+        text = written(name, token.inside)
+        out.append(Token("name", text, token.start, middle, name, token.inside))
+        if dot:
+            rest = f".{rest}"
+            out.append(Token("attribute", rest, middle, token.stop, None, token.inside))
+    return out
+
+
+def _is_operator(before, token, after):
+    """Whether a word of Python is read by Python: between operands, or in a call."""
+    word = token.text
+    follows = after is not None and _starts_operand(after)
+    if word not in OPERATOR_WORDS:
+        return follows and after.text not in ("(", "[", "{")
+    if word == "lambda":
+        is_name = after is not None and after.kind == "name"
+        return is_name or (
+            token.inside and after is not None and after.text in (":", "*", "**")
+        )
+    if token.inside:
+        return True
+    if word in ("True", "False", "None"):
+        return False
+    return follows and (word == "not" or (before is not None and _ends_operand(before)))
+
+
+def span(tokens):
+    """Where some tokens start and stop."""
+    return tokens[0].start, tokens[-1].stop
+
+
+def join(tokens, spelled=None):
+    """
+    Text of some tokens, spaced as a person would.
+
+    Parameters
+    ----------
+    tokens : list of Token
+        The tokens.
+    spelled : callable, optional
+        How to write a token; default is its text.
+
+    Returns
+    -------
+    str
+    """
+    out = ""
+    for before, token in zip([None, *tokens], tokens):
+        spaced = before is not None and (
+            token.text in ("+", "-", "*", "/", "|", "||", "~")
+            or before.text in ("+", "-", "*", "/", "|", "||", "~", ",")
+            or (
+                before.kind in ("name", "number", "string")
+                and token.kind in ("name", "number", "string")
+            )
+            or _beside_word(before, token)
+        )
+        out += (" " if spaced else "") + (spelled(token) if spelled else token.text)
+    return out
+
+
+def _beside_word(before, token):
+    """Whether a word of Python needs a blank, as in ``(x) if z else 0``."""
+    words = [t.column is None and t.text in OPERATOR_WORDS for t in (before, token)]
+    if before.text in (".", "("):
+        return False
+    return (words[0] and _starts_operand(token)) or (words[1] and _ends_operand(before))
+
+
+def depths(tokens):
+    """Depth of parentheses at each token; a parenthesis counts as outside."""
+    depth, out = 0, []
+    for token in tokens:
+        if token.text in (")", "]", "}"):
+            depth -= 1
+        out.append(depth)
+        if token.text in ("(", "[", "{"):
+            depth += 1
+    return out
+
+
+def factors(tokens):
+    """
+    The factors of a piece of formula: what stands between its operators.
+
+    Parameters
+    ----------
+    tokens : list of Token
+        A piece of formula without names before parentheses with bars.
+
+    Returns
+    -------
+    list of list of Token
+        Numbers included.
+    """
+    found: list = [[]]
+    for token in tokens:
+        if token.separates:
+            found.append([])
+        else:
+            found[-1].append(token)
+    return [piece for piece in found if piece]
+
+
+def term_key(name):
+    """
+    What makes two names of a term the same: its factors, in any order and spelling.
+
+    Parameters
+    ----------
+    name : str
+        Such as "x:z" or "`my x`:z".
+
+    Returns
+    -------
+    frozenset of str
+    """
+    return frozenset(
+        "".join(map(_spelled_once, piece)) for piece in factors(tokenize(name))
+    )
+
+
+def _spelled_once(token):
+    column = token.column
+    plain = isinstance(column, str) and is_python_name(column)
+    return column if plain else token.python
+
+
+def has_bar(text):
+    """
+    Whether a formula has a random-effects term.
+
+    Parameters
+    ----------
+    text : str or None
+        A formula, or a piece of one.
+
+    Returns
+    -------
+    bool
+    """
+    if not isinstance(text, str) or "|" not in text:
+        return False
+    return any(t.text in ("|", "||") and not t.inside for t in tokenize(text))
+
+
+def sides(tokens):
+    """The tokens left and right of the first tilde, a piece without one is right."""
+    tildes = [at for at, t in enumerate(tokens) if t.text == "~" and not t.inside]
+    if not tildes:
+        return [], tokens
+    return tokens[: tildes[0]], tokens[tildes[0] + 1 :]
