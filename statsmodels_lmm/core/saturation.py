@@ -35,7 +35,7 @@ def is_saturated(products):
     -------
     bool
     """
-    factors = [f for f in products.plan.factors if _is_independent(f)]
+    factors = [f for f in products.plan.factors if is_independent(f)]
     q = sum(f.n_columns for f in factors)
     # of one intercept for each row the prior weights tell the variances
     if q + products.k_fixed < products.nobs or [f.k_effects for f in factors] == [1]:
@@ -50,14 +50,15 @@ def is_saturated(products):
     return False
 
 
-def _is_independent(factor):
+def is_independent(factor):
+    """Whether the levels of a factor are a sample, of no known covariance."""
     own = factor.of_user
     return isinstance(own, GroupedEffects) and own.relationship is None
 
 
 def _log_determinants(products, t):
     """Log |V| + log |X'V^-1 X| with all relative variances t."""
-    sizes = [t if _is_independent(f) else 0.0 for f in products.plan.factors]
+    sizes = [t if is_independent(f) else 0.0 for f in products.plan.factors]
     roots = [f.matrix for f in start_at(products, sizes)]
     elimination = eliminate(products, roots, closely=True)
     p = products.k_fixed

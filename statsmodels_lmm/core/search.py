@@ -16,7 +16,7 @@ import numpy as np
 from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.refits import from_starts, is_batchable
-from statsmodels_lmm.core.saturation import is_saturated
+from statsmodels_lmm.core.saturation import is_independent, is_saturated
 from statsmodels_lmm.core.start import further_starts, many_starts, moment_start
 
 FEW = 10
@@ -105,8 +105,9 @@ def _leading_down(products, starts, reml, deviance):
 def _has_doubts(deviance, idle):
     """Whether another optimum is likely."""
     products = deviance.elimination.products
-    effects = sum(f.n_columns for f in products.plan.factors)
-    few = products.nobs - products.k_fixed - effects <= FEW
+    factors = products.plan.factors
+    left = products.nobs - products.k_fixed - sum(f.n_columns for f in factors)
+    few = left <= FEW and all(map(is_independent, factors))
     return few or any(
         factor.may_be_elsewhere
         for at, factor in enumerate(deviance.factors)
