@@ -5,8 +5,9 @@ The likelihood of variances may have several optima, each of them with a certifi
 Nearly always the second one shows itself at the end of the first search: it ends with
 a singular covariance matrix, though the effects carry much of the response; or the
 model has a structure, of which the parameters cannot be guessed from moments; or there
-are hardly more rows than effects. Then, and only then, the search starts anew from other places: side by side where the model
-is small, so that many cost little more than one, and one after another elsewhere.
+are hardly more rows than effects. Then, and only then, the search starts anew from
+other places: side by side where the model is small, so that many cost little more than
+one, and one after another elsewhere.
 """
 
 from dataclasses import replace
