@@ -399,9 +399,7 @@ def test_nothing_said_is_nothing_changed(formula, seed):
         {"weights": np.ones(n), "offset": np.zeros(n)},
     ):
         second = fit(formula, data, **options)
-        assert second.llf == first.llf
-        assert (second.theta == first.theta).all()
-        assert (second.params == first.params).all()
+        assert_same(first, second)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -633,8 +631,7 @@ def test_storage(formula, seed, tmp_path_factory):
         assert (other.predict(new, random_effects=True) == predicted).all()
         assert other.model.loglike(theta) == pytest.approx(result.llf, rel=1e-12)
         again = other.model.fit()
-        assert again.llf == result.llf
-        assert (again.theta == result.theta).all()
+        assert_same(result, again)
         assert (
             other.summary().as_text().splitlines()[-3:]
             == (result.summary().as_text().splitlines()[-3:])
@@ -654,9 +651,7 @@ def test_types_of_numbers(dtype, seed):
         data[column] = (10.0 * data[column]).round()
     plain = fit(SLOPES, data)
     typed = fit(SLOPES, data.astype({"x": dtype, "y": dtype}))
-    assert typed.llf == plain.llf
-    assert (typed.theta == plain.theta).all()
-    assert (typed.params == plain.params).all()
+    assert_same(plain, typed)
 
 
 @few
@@ -665,9 +660,7 @@ def test_single_precision(seed):
     """Not rounded any further than by the numbers themselves."""
     data = simulate(seed).astype({"x": "float32", "y": "float32"})
     double = data.astype({"x": "float64", "y": "float64"})
-    first, second = fit(SLOPES, double), fit(SLOPES, data)
-    assert second.llf == first.llf
-    assert (second.params == first.params).all()
+    assert_same(fit(SLOPES, double), fit(SLOPES, data))
 
 
 def spoiled(data, how, rng):
