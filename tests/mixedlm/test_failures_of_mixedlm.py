@@ -431,7 +431,8 @@ def test_repeated_labels_of_rows_and_labels_of_mixed_types():
     fit = mixedlm("strength ~ 1", data, groups="batch", **arguments).fit()
     assert -2 * fit.llf == pytest.approx(expected, abs=1e-4)
     codes = data["batch"].cat.codes
-    mixed = pd.Series([i if i % 2 else f"batch {i}" for i in codes], dtype=object)
+    mixed = [i if i % 2 else f"batch {i}" for i in codes]
+    mixed = pd.Series(mixed, data.index, dtype=object)
     fit = mixedlm("strength ~ 1", data, groups=mixed, **arguments).fit()
     assert -2 * fit.llf == pytest.approx(expected, abs=1e-4)
     assert_allclose(
