@@ -26,7 +26,8 @@ Why the last lines differ:
                          as lme4 does.
   len(params)            MixedLM's params hold variances over the scale besides the
                          fixed effects; here those are packed_params.
-Other lines differ in the fourth digit at most, because MixedLM's search ends sooner."""
+Other lines differed in the fourth digit at most with statsmodels 0.15.0, whose search
+ends sooner."""
 """What the two packages mean by numbers that are not the same."""
 
 

@@ -142,5 +142,38 @@ def test_predictions(name):
             assert largest((ours - theirs).fillna(0.0)) < limit
 
 
+def certified_above(name, result):
+    """How much worse a certified point is than the best, 0 where none is certified."""
+    best = min(FITS[name]["criterion"], -2.0 * fit(name).llf)
+    return result.converged * (-2.0 * result.llf - best)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FITS)
+def test_a_moved_optimum_is_not_proved(name):
+    """Each parameter by some of its standard error, the others at their best."""
+    result = fit(name)
+    theta, reml = result.theta.to_numpy(), result.reml
+    curvature = np.diagonal(result.model.information(theta, reml=reml))
+    steps = 1e-3 / np.sqrt(np.where(curvature > 0.0, curvature, np.inf))
+    some = np.eye(len(theta))[:: max(1, len(theta) // 4)]
+    for direction in [*some, np.ones(len(theta))]:
+        for size in (1.0, 5.0):
+            moved = theta + size * steps * direction
+            found = result.model.fit(reml=reml, start_params=moved, maxiter=1)
+            assert found.optimum.evaluations == 1
+            # the promise is that of a quadratic
+            assert certified_above(name, found) < 1.01 * CRITERION
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("maxiter", [1, 2, 3])
+@pytest.mark.parametrize("name", FITS)
+def test_a_search_that_is_stopped_is_not_proved(name, maxiter):
+    found = fit(name).model.fit(reml=fit(name).reml, maxiter=maxiter)
+    assert found.optimum.evaluations <= maxiter
+    assert certified_above(name, found) < 1.01 * CRITERION
+
+
 def test_evaluations_altogether():
     assert np.median([fit(name).optimum.evaluations for name in FITS]) <= 7

@@ -56,7 +56,6 @@ def test_threads_of_blas_are_those_of_threadpoolctl():
     threadpoolctl = pytest.importorskip("threadpoolctl")
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         found = [line for line in versions().splitlines() if line.startswith("blas ")]
-    assert found
     assert all(line.endswith(", threads: 1") for line in found)
 
 

@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -23,11 +22,12 @@ from statsmodels.base.model import LikelihoodModel, LikelihoodModelResults
 from statsmodels.formula import options
 from statsmodels.iolib.summary2 import summary_col
 from statsmodels.tools import _testing as checks
+from statsmodels_twin import gain_left, mixedlm_at
 
 import statsmodels_lmm
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError, RankWarning
-from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
 N = 120
 ENGINES = ["patsy", "formulaic"]
@@ -664,10 +664,11 @@ def test_arrays_as_mixedlm_takes_them(k, data):
     effects = {"exog_re": exog[:, :k]} if k > 1 else {}
     y, groups = data["y"].to_numpy(), data["g"].to_numpy()
     ours = CrossedMixedLM(y, exog, groups=groups, **effects).fit()
-    theirs = quiet_mixedlm(sm.MixedLM(y, exog, groups=groups, **effects))
-    assert_allclose(ours.llf, theirs.llf, atol=1e-6)
-    assert_allclose(ours.params, theirs.fe_params, atol=1e-4)
-    assert_allclose(ours.cov_re, theirs.cov_re, atol=2e-3)
+    model = sm.MixedLM(y, exog, groups=groups, **effects)
+    theirs = mixedlm_at(model, ours)
+    assert_allclose(ours.llf, theirs.llf, rtol=1e-10)
+    assert_allclose(ours.params, theirs.fe_params, rtol=1e-8)
+    assert abs(gain_left(model, ours)) < 1e-12
 
 
 def test_name_of_the_groups(data):
@@ -676,12 +677,6 @@ def test_name_of_the_groups(data):
     assert list(named.theta.index) == ["g.Intercept"]
     plain = CrossedMixedLM(data["y"], exog, groups=data["g"].to_numpy()).fit()
     assert list(plain.theta.index) == ["Group.Intercept"]
-
-
-def quiet_mixedlm(model, reml=True):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return model.fit(reml=reml, method=["bfgs", "lbfgs"], gtol=1e-7)
 
 
 @pytest.mark.parametrize(
@@ -704,28 +699,23 @@ def test_formulas_of_mixedlm(more, bar, data):
     data = data.assign(k=k, y=data["y"] + rng.standard_normal(len(cells))[codes])
     ours = crossedmixedlm("y ~ x", data, groups="g", **more).fit()
     by_bar = crossedmixedlm("y ~ x + " + bar, data).fit()
-    theirs = quiet_mixedlm(smf.mixedlm("y ~ x", data, groups="g", **more))
     assert_allclose(ours.llf, by_bar.llf, rtol=1e-12)
     assert_allclose(ours.params, by_bar.params, rtol=1e-10)
     assert_allclose(ours.theta, by_bar.theta, rtol=1e-8)
-    # the same likelihood, and a maximum of it that is not lower
-    theta = []
-    if theirs.cov_re.size:
-        root = np.linalg.cholesky(theirs.cov_re / theirs.scale)
-        theta += list(root.T[np.triu_indices(len(root))])
-    theta += list(np.sqrt(np.asarray(theirs.vcomp) / theirs.scale))
-    assert_allclose(theirs.llf, ours.model.loglike(theta), atol=1e-6)
-    assert ours.llf > theirs.llf - 1e-7
-    if ours.llf < theirs.llf + 1e-6:
-        assert_allclose(ours.fe_params, theirs.fe_params, atol=2e-3)
-        assert_allclose(ours.bse_fe, theirs.bse_fe, atol=2e-3)
+    # the same likelihood, and a maximum of it
+    fitted = mixedlm("y ~ x", data, groups="g", **more).fit()
+    model = smf.mixedlm("y ~ x", data, groups="g", **more)
+    theirs = mixedlm_at(model, fitted)
+    assert abs(gain_left(model, fitted)) < 1e-12
+    assert_allclose(ours.llf, theirs.llf, rtol=1e-10)
+    assert_allclose(ours.fe_params, theirs.fe_params, rtol=1e-6)
 
 
 def test_groups_as_an_array_as_in_the_documentation_of_mixedlm(data):
-    theirs = quiet_mixedlm(smf.mixedlm("y ~ x", data, groups=data["g"]))
     ours = crossedmixedlm("y ~ x", data, groups=data["g"]).fit()
-    assert_allclose(ours.llf, theirs.llf, atol=1e-6)
-    assert_allclose(ours.fe_params, theirs.fe_params, atol=1e-4)
+    theirs = mixedlm_at(smf.mixedlm("y ~ x", data, groups=data["g"]), ours)
+    assert_allclose(ours.llf, theirs.llf, rtol=1e-10)
+    assert_allclose(ours.fe_params, theirs.fe_params, rtol=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["array", "list", "Series", "Series of new labels"])

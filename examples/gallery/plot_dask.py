@@ -5,8 +5,8 @@ A bootstrap on a Dask cluster
 Small models are bootstrapped as one array computation and need no cluster. Where every
 replicate calls a function of yours, or the model is large, workers help. All of it
 goes through joblib: ``joblib.parallel_config`` says where the work is done, and Dask
-is one of its answers. Here the cluster is two processes of this machine; with the
-address of a scheduler it is as many machines as there are.
+is one of its answers. Here the cluster is two workers in the process of this page; with
+the address of a scheduler it is as many machines as there are.
 """
 
 import importlib.util
@@ -36,12 +36,14 @@ here = result.bootstrap(40, rng=1, statistic=last_day, n_jobs=1)
 there = here
 if importlib.util.find_spec("distributed") and importlib.util.find_spec("joblib"):
     import joblib
-    from distributed import Client, SubprocessCluster
+    from distributed import Client
 
-    cluster = SubprocessCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    )
-    with cluster, Client(cluster), joblib.parallel_config("dask", n_jobs=2):
+    workers = {"n_workers": 2, "threads_per_worker": 1, "processes": False}
+    # a busy machine may need more than the ten seconds that joblib waits for workers
+    with (
+        Client(**workers, dashboard_address=None, timeout=600),
+        joblib.parallel_config("dask", n_jobs=2, wait_for_workers_timeout=600),
+    ):
         there = result.bootstrap(40, rng=1, statistic=last_day)
     print(f"the same: {there.statistics.equals(here.statistics)}")
 else:

@@ -140,8 +140,8 @@ def test_huge_covariances(name, reml):
     found = evaluate(products, roots, reml)
     alone = len(roots) == 1
     amplified = 3e-5 if name == "chain of 3" else 3e-6
-    close(found.value, twin.value, 1e-8)
-    close(found.elimination.logdet, twin.logdet, 1e-13 if alone else 1e-8)
+    close(found.value, twin.value, 1e-7)
+    close(found.elimination.logdet, twin.logdet, 1e-13 if alone else 1e-7)
     close(found.scale, twin.scale, 1e-13 if alone else 1e-9)
     close(found.coefficients, twin.coefficients, amplified)
     modes = user_order(products, found.modes)

@@ -76,6 +76,20 @@ def test_hessian_of_large_models(name, reml, monkeypatch):
     assert np.abs(differenced - exact).max() < 1e-6 * np.abs(exact).max()
 
 
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", SHAPES)
+def test_levels_with_many_effects(name, reml, monkeypatch):
+    """Without the squares of K, whose size is k^4."""
+    data = design(name)
+    found = evaluate(
+        products_of(data), roots_of(data, covariances(data, "regular")), reml
+    )
+    exact = with_exact_hessian(found, derivatives(found)).curvature
+    monkeypatch.setattr(derivatives_module, "WIDE", 0)
+    wide = with_exact_hessian(found, derivatives(found)).curvature
+    assert np.abs(wide - exact).max() < 1e-10 * np.abs(exact).max()
+
+
 def test_average_information_is_expected_hessian():
     """
     Averaged over responses, average information and Hessian agree.

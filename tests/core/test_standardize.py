@@ -69,6 +69,18 @@ def test_scales(data, scale):
     same(plain, standardize(data.endog, data.exog, [other]))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_large_mean_of_whole_numbers_costs_no_digit(data, weighted):
+    """They are stored exactly, so what is left of the response is the same."""
+    rng = np.random.default_rng(1)
+    y = rng.integers(-1000, 1000, len(data.endog)).astype(float)
+    weights = rng.uniform(0.5, 2.0, len(y)) if weighted else None
+    plain = standardize(y, data.exog, data.factors, weights)
+    moved = standardize(y + 2.0**40, data.exog, data.factors, weights)
+    np.testing.assert_allclose(moved.endog, plain.endog, atol=1e-10)
+    assert moved.response_scale == pytest.approx(plain.response_scale, rel=1e-10)
+
+
 @pytest.mark.parametrize("shift", [1e3, 1e8])
 def test_shifts(data, shift):
     """A shift takes its digits from the column; the rest is kept."""

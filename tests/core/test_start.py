@@ -9,7 +9,7 @@ from dense_twin import dense_z, design, products_of
 from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.standardize import standardize
-from statsmodels_lmm.core.start import FLOOR, moment_start
+from statsmodels_lmm.core.start import moment_start
 
 
 def started(data):
@@ -52,8 +52,8 @@ def test_floor():
         design("one factor"), endog=y, exog=np.ones((32, 1)), factors=(factor,)
     )
     start = started(data)[1][0][0, 0]
-    assert start > 0.0
-    assert start == pytest.approx(FLOOR / 4)
+    # a tenth of sigma^2 over the rows of a level
+    assert start == pytest.approx(0.1 / 4)
 
 
 @pytest.mark.parametrize("sparsely", [False, True])
@@ -93,7 +93,7 @@ def test_equations(name, sparsely, monkeypatch):
     system[-1, -1], right[-1] = n, (found.endog**2).sum()
     solution = np.linalg.solve(system, right)
     residual = max(solution[-1], 0.05 * right[-1] / n)
-    floor = FLOOR * system[:-1, -1] / system[-1, :-1]
+    floor = 0.1 * system[:-1, -1] / system[-1, :-1]
     wanted = np.maximum(solution[:-1] / residual, floor)
     got = np.concatenate([np.diag(s) for s in start])
     np.testing.assert_allclose(got, wanted, rtol=1e-9)

@@ -1,7 +1,6 @@
 """Formulas from strangers: what passes, what does not, and that nothing runs."""
 
 import sys
-import time
 
 import numpy as np
 import pandas as pd
@@ -242,10 +241,9 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_end_soon(name):
-    start = time.perf_counter()
+    """Evaluated, they would take all memory or never end."""
     with pytest.raises(FormulaError):
         check_formula(BOMBS[name], COLUMNS)
-    assert time.perf_counter() - start < 1.0
 
 
 def test_limits_stand_in_the_message():

@@ -88,6 +88,7 @@ ERRORS = {
     "y ~ log((1 | g))": ("inside a call", "log((1 | g))"),
     "y ~ toep(x | g)": ("unknown covariance structure 'toep'", "toep"),
     "y ~ cs(x | g, hom=2)": ("may end in ', hom=True'", "hom=2"),
+    "y ~ cs(x | g,)": ("may end in ', hom=True'", ","),
     "y ~ us(x | g, hom=TRUE)": ("may end in ', hom=True'", "hom=TRUE"),
     "y ~ ar1(x | g, TRUE)": ("may end in ', hom=True'", "TRUE"),
     "y ~ cs(x || g)": ("use either cs( | ) or ( || )", "||"),

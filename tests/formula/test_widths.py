@@ -1,7 +1,6 @@
 """How many columns a formula makes is known before they are made."""
 
 import ast
-import time
 
 import numpy as np
 import pandas as pd
@@ -58,13 +57,11 @@ BOMBS = [
 @pytest.mark.parametrize("engine_free", BOMBS)
 def test_interactions_that_do_not_fit(monkeypatch, engine_free):
     monkeypatch.setattr(widths, "available_bytes", lambda: 2**33)
-    start = time.perf_counter()
     for formula in (f"y ~ {engine_free} + (1 | g)", f"y ~ x + ({engine_free} | g)"):
         with pytest.raises(DataError, match=r"makes about [\d,]+ columns; the design"):
             crossedmixedlm(formula, DATA)
     with pytest.raises(DataError, match="8 GiB are free"):
         mixedlm(f"y ~ {engine_free}", DATA, groups="g")
-    assert time.perf_counter() - start < 10.0
 
 
 @pytest.mark.parametrize(

@@ -706,6 +706,19 @@ def test_one_replicate():
     assert boot.conf_int("wald").loc["x"].notna().all()
 
 
+@pytest.mark.parametrize("method", ["percentile", "basic", "studentized", "all"])
+def test_too_few_replicates_for_a_quantile(method):
+    with pytest.warns(DataWarning, match="12 replicates say little .* 39 would be"):
+        plain().conf_int(method)
+
+
+def test_moments_of_few_replicates():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain().conf_int("wald")
+        plain().conf_int("normal")
+
+
 def test_function_and_method_are_one():
     same(plain(), bootstrap(fitted(), COUNT, rng=1))
     same(plain(), bootstrap(fitted()._results, COUNT, rng=1))

@@ -10,6 +10,7 @@ from scipy import sparse
 from statsmodels.regression import mixed_linear_model as statsmodels_mixed
 from statsmodels.regression.mixed_linear_model import VCSpec
 from statsmodels.tools.sm_exceptions import MissingDataError
+from statsmodels_twin import mixedlm_at
 
 from statsmodels_lmm import CrossedMixedLM, MixedLM
 from statsmodels_lmm.formula.api import mixedlm
@@ -71,7 +72,7 @@ def test_effects_as_statsmodels(effects, pandas):
     model = MixedLM(*arrays)
     result = model.fit()
     old = statsmodels_mixed.MixedLM(*arrays)
-    theirs = old.fit(start_params=result.params_object)
+    theirs = mixedlm_at(old, result)
     assert result.llf == pytest.approx(theirs.llf, abs=1e-9)
     assert_allclose(result.params, theirs.fe_params, atol=1e-6)
     assert_allclose(result.cov_re, theirs.cov_re, atol=1e-5)
@@ -148,7 +149,7 @@ def test_components_as_statsmodels():
     arrays = data["y"], data[["one", "x"]], data["g"], data[["one"]], spec
     result = MixedLM(*arrays).fit()
     old = statsmodels_mixed.MixedLM(*arrays)
-    theirs = old.fit(start_params=result.params_object)
+    theirs = mixedlm_at(old, result)
     assert result.llf == pytest.approx(theirs.llf, abs=1e-9)
     assert_allclose(result.vcomp, theirs.vcomp, atol=1e-5)
     assert_allclose(result.fittedvalues, theirs.fittedvalues, atol=1e-5)

@@ -1,11 +1,11 @@
 """
-Models at which statsmodels' MixedLM fails: no convergence, a worse point, errors, or
-numbers that are wrong without a word.
+Models at which statsmodels' MixedLM was seen to fail: no convergence, a worse point,
+errors, or numbers that are wrong without a word.
 
-What is right is told by lme4 1.1-31 or by n x n algebra.
+Here they are fitted by ours only. What is right is told by lme4 1.1-31 or by n x n
+algebra; what is said of MixedLM was seen with statsmodels 0.15.0.
 """
 
-import time
 import warnings
 
 import numpy as np
@@ -217,7 +217,7 @@ def test_slopes_of_correlation_one(seed):
     root[:, 0] = deviations * [1, -1] / np.sqrt(fit.scale)
     own = dense_loglike([root], data["y"].to_numpy(), x, [[z, z * x[:, 1:]]])
     assert fit.llf == pytest.approx(own, abs=1e-6)
-    # modes and their covariances exist where MixedLM cannot invert a matrix
+    # modes and their covariances exist
     modes = np.array([fit.random_effects[k] for k in range(12)])
     assert_allclose(modes[:, 1] / modes[:, 0], -deviations[1] / deviations[0])
     assert all(np.isfinite(v).all(axis=None) for v in fit.random_effects_cov.values())
@@ -369,11 +369,10 @@ def test_students_and_lecturers():
     """
     data = data_of("insteval").iloc[::36][:2000].assign(one=1)
     vc = {"s": "0 + C(s)", "d": "0 + C(d)"}
-    start = time.perf_counter()
     model = mixedlm("y ~ service", data, groups="one", vc_formula=vc, use_sparse=True)
     fit = quiet(model.fit)
-    assert time.perf_counter() - start < 10.0
     assert fit.converged
+    assert fit.optimum.evaluations <= 20
     assert -2 * fit.llf <= 6753.53805357 + 1e-6
     assert_allclose(fit.vcomp, [0.2996430342, 0.0238527403], rtol=1e-4)
     assert fit.scale == pytest.approx(1.4543964931, rel=1e-5)
@@ -432,7 +431,8 @@ def test_repeated_labels_of_rows_and_labels_of_mixed_types():
     fit = mixedlm("strength ~ 1", data, groups="batch", **arguments).fit()
     assert -2 * fit.llf == pytest.approx(expected, abs=1e-4)
     codes = data["batch"].cat.codes
-    mixed = pd.Series([i if i % 2 else f"batch {i}" for i in codes], dtype=object)
+    mixed = [i if i % 2 else f"batch {i}" for i in codes]
+    mixed = pd.Series(mixed, data.index, dtype=object)
     fit = mixedlm("strength ~ 1", data, groups=mixed, **arguments).fit()
     assert -2 * fit.llf == pytest.approx(expected, abs=1e-4)
     assert_allclose(

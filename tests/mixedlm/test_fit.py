@@ -10,7 +10,6 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize
 from statsmodels.base._penalties import L2, PseudoHuber
-from statsmodels.regression import mixed_linear_model as statsmodels_mixed
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
@@ -231,7 +230,7 @@ def test_names_of_optimizers(model):
     expected = model.fit()
     for method in ("bfgs", "lbfgs", "cg", "powell", "nm", ["lbfgs", "bfgs"]):
         found = model.fit(method=method, gtol=1e-8, disp=False)
-        assert found.llf == expected.llf
+        assert found.llf == pytest.approx(expected.llf, rel=1e-12)
     for method in ("newton", "ncg", "Newton", ["bfgs", "ncg"]):
         with pytest.raises(ValueError, match="not available for MixedLM"):
             model.fit(method=method)
@@ -248,7 +247,7 @@ def test_unknown_arguments_are_warned_of(model):
     with pytest.warns(FutureWarning, match="Argument cov_type not used") as record:
         found = model.fit(cov_type="robust")
     assert record[0].filename == __file__
-    assert found.llf == model.fit().llf
+    assert found.llf == pytest.approx(model.fit().llf, rel=1e-12)
     with pytest.warns(FutureWarning, match="Arguments cov_type, skip not used"):
         model.fit(cov_type="robust", skip=1)
     with warnings.catch_warnings():
@@ -271,7 +270,7 @@ def test_a_fit_leaves_the_model_as_it_was(model):
     first = model.fit().llf
     model.fit(reml=False)
     assert model.reml is False
-    assert model.fit().llf == first
+    assert model.fit().llf == pytest.approx(first, rel=1e-12)
     assert model.reml is True
     assert model.loglike(model.fit().params_object) == pytest.approx(first, abs=1e-9)
 
@@ -281,24 +280,34 @@ def test_a_fit_leaves_the_model_as_it_was(model):
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 20.0, np.array([0.0, 5.0, 30.0])])
 @pytest.mark.parametrize("name", ["intercept", "slope"])
-def test_lasso_as_statsmodels(name, alpha):
+def test_lasso_is_stationary(name, alpha):
+    """-2 x'V^-1 r is the weight of what is not zero, and no more of what is."""
     model = mixedlm(TEXT, DATA, groups="g", **MODELS[name])
-    result, unpenalized = model.fit_regularized(alpha=alpha), model.fit()
-    # MixedLM's fails with names
-    old = statsmodels_mixed.MixedLM(
-        model.endog, model.exog, DATA["g"].to_numpy(), model.exog_re
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        theirs = old.fit_regularized(alpha=alpha)
-    assert_allclose(result.fe_params, theirs.fe_params, atol=2e-4)
-    assert (result.fe_params == 0).tolist() == (theirs.fe_params == 0).tolist()
-    assert_allclose(result.cov_re_unscaled, unpenalized.cov_re_unscaled, atol=1e-10)
-    assert result.scale == pytest.approx(theirs.scale, rel=1e-4)
-    assert result.fe_params.index.tolist() == TEXT_NAMES
+    options = {"ptol": 1e-12, "ceps": 0.0}
+    result, plain = model.fit_regularized(alpha=alpha, **options), model.fit()
+    z = np.ones((len(DATA), 1)) if model.exog_re is None else model.exog_re
+    g = DATA["g"].to_numpy()
+    v = (g[:, None] == g) * (z @ np.asarray(plain.cov_re) @ z.T)
+    v = v + plain.scale * np.eye(len(g))
+    r = model.endog - model.exog @ result.fe_params.to_numpy()
+    slopes = 2.0 * model.exog.T @ np.linalg.solve(v, r)
     chosen = (result.fe_params != 0).to_numpy()
+    weights = np.broadcast_to(alpha, 3)
+    expected = (weights * np.sign(result.fe_params))[chosen]
+    assert_allclose(slopes[chosen], expected, atol=1e-6)
+    assert (np.abs(slopes[~chosen]) <= weights[~chosen]).all()
+    assert_allclose(result.cov_re_unscaled, plain.cov_re_unscaled, atol=1e-10)
+    scale = r @ np.linalg.solve(v / plain.scale, r) / (len(r) - 3)
+    assert result.scale == pytest.approx(scale, rel=1e-8)
+    assert result.fe_params.index.tolist() == TEXT_NAMES
     assert np.isfinite(result.bse).to_numpy().tolist() == chosen.tolist()
     result.summary()
+
+
+def test_a_strong_lasso_chooses():
+    model = mixedlm(TEXT, DATA, groups="g")
+    assert (model.fit_regularized(alpha=0.0).fe_params != 0.0).all()
+    assert (model.fit_regularized(alpha=1e6).fe_params == 0.0).all()
 
 
 def test_lasso_of_components_is_the_minimum():
