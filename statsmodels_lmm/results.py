@@ -107,9 +107,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         rank = len(data.kept)
         self.df_resid = self.nobs - rank
         self.df_model = float(rank - model.k_constant)
-        self.deviance_criterion = float(deviance.value) + data.criterion_shift(
-            deviance.reml
-        )
+        shift = data.criterion_shift(deviance.reml)
+        self.deviance_criterion = float(deviance.value + shift)
         self._llf = -0.5 * self.deviance_criterion
         self.residual_share = float(deviance.scale)
         self.dropped = model.redundant_columns(data)

@@ -139,9 +139,17 @@ def _first(items):
     return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")
 
 
+FEW_STEPS = 100
+"""Steps of the response from which its residuals are known well enough."""
+
+
 def check_residual(endog, data):
     """
     Refuse a response that the fixed effects reproduce exactly.
+
+    Numbers of the size of the response are a step apart. What least squares leave
+    cannot be told from zero if it is about a step, and has lost digits if it is some
+    dozens.
 
     Parameters
     ----------
@@ -149,12 +157,31 @@ def check_residual(endog, data):
         Response less its offset, times the square roots of the weights.
     data : Standardized
         The standardized data.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+
+    Warns
+    -----
+    DataWarning
+        If few digits are left.
     """
-    spread = np.abs(endog).max()
-    if data.response_scale <= 1e-14 * spread:
+    largest, size = np.abs(endog).max(), data.response_scale
+    step = np.finfo(float).eps * largest
+    if size <= 3.0 * step:
         raise DataError(
             "the residual variance is zero: the fixed effects reproduce the "
             "response exactly"
+        )
+    if size <= FEW_STEPS * step:
+        warn(
+            f"the response is as large as {largest:.2g}, where numbers are about "
+            f"{step:.1g} apart, and its residuals from the fixed effects are about "
+            f"{size:.1g}: their digits were lost before the fit. Subtract a constant "
+            "where the response is made",
+            DataWarning,
         )
 
 

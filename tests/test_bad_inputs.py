@@ -1334,3 +1334,16 @@ def test_warnings_point_to_the_caller(run, data):
 def test_errors_are_value_errors():
     assert issubclass(FormulaError, ValueError)
     assert issubclass(DataError, ValueError)
+
+
+def test_a_response_whose_digits_went_into_a_constant(data):
+    """At 1e15 numbers are 0.125 apart: the fit is that of the rounded response."""
+    shifted = data.assign(y=data["y"] + 1e15)
+    with pytest.warns(DataWarning, match=r"as large as 1e\+15.*Subtract a constant"):
+        result = crossedmixedlm("y ~ x + (1 | g)", shifted).fit()
+    expected = fit("y ~ x + (1 | g)", shifted.assign(y=shifted["y"] - 1e15))
+    assert_allclose(result.scale, expected.scale, rtol=1e-6)
+    assert_allclose(result.params["x"], expected.params["x"], rtol=1e-6)
+    assert_allclose(result.scale, fit("y ~ x + (1 | g)", data).scale, rtol=0.05)
+    with pytest.raises(DataError, match="residual variance is zero"):
+        crossedmixedlm("y ~ x + (1 | g)", data.assign(y=data["x"] + 1e15)).fit()

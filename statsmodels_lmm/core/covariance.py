@@ -9,6 +9,9 @@ from scipy.linalg import lapack
 SINGULAR = 1e-4
 """Share of a block's largest standard deviation below which one counts as 0."""
 
+SMALLEST_PRECISION = 1e-30
+"""Below it an effect is not told of at all."""
+
 SNAP = 1e-5
 """Pivots of L, in standardized units, that are tried at zero in the end."""
 
@@ -67,15 +70,16 @@ class RelativeFactor:
         out = out * self.matrix.swapaxes(-1, -2)[..., self.columns, None, :]
         return out + out.swapaxes(-1, -2)
 
-    @property
-    def units(self):
+    def units(self, precision):
         """
         Lengths in which steps of the free parameters are measured, shape (..., m).
 
-        The standard deviation of the effect, or one where it is less: a variance
-        that is large next to sigma^2 is known in proportion to itself.
+        Parameters
+        ----------
+        precision : ndarray
+            What the data tell of the effects of a level, see `row_units`.
         """
-        return row_units(self.matrix, self.rows)
+        return row_units(precision, self.rows)
 
     def slope(self, dual):
         """Derivatives tr(G dS) = 2 (G L) of the criterion, shape (..., m)."""
@@ -172,14 +176,17 @@ class RelativeFactor:
         return lower_theta(root @ root.T, self.slices)
 
 
-def row_units(matrix, rows):
+def row_units(precision, rows):
     """
-    Lengths of some rows of L, one where they are shorter.
+    Lengths in which steps of some rows of L are measured.
+
+    An effect of a level is known to 1 / sqrt(precision), relative to sigma, and a
+    standard deviation in proportion to that. Below one the unit is one.
 
     Parameters
     ----------
-    matrix : ndarray
-        L, shape (..., k, k).
+    precision : ndarray
+        Mean over the levels of the diagonal of Z'V^-1 Z, shape (..., k).
     rows : ndarray
         Which rows, shape (..., m).
 
@@ -188,9 +195,9 @@ def row_units(matrix, rows):
     ndarray
         Shape (..., m).
     """
-    lengths = np.maximum(np.sqrt((matrix**2).sum(axis=-1)), 1.0)
-    rows = np.broadcast_to(rows, (*lengths.shape[:-1], rows.shape[-1]))
-    return np.take_along_axis(lengths, rows, axis=-1)
+    units = 1.0 / np.sqrt(np.clip(precision, SMALLEST_PRECISION, 1.0))
+    rows = np.broadcast_to(rows, (*units.shape[:-1], rows.shape[-1]))
+    return np.take_along_axis(units, rows, axis=-1)
 
 
 def lowest_unused(dual, covariance):

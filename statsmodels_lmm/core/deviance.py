@@ -101,6 +101,15 @@ class ProfiledDeviance:
         column = self.contrast[..., None]
         return tuple(times_shared(z, column)[..., 0] for z in self.selected.projected)
 
+    @property
+    def precisions(self):
+        """Mean over the levels of the diagonal of Z_i'V^-1 Z_i, shapes (..., k_i)."""
+        factors = self.elimination.products.plan.factors
+        return tuple(
+            np.diagonal(s, axis1=-2, axis2=-1) / f.n_levels
+            for s, f in zip(self.selected.level_sums, factors)
+        )
+
     @cached_property
     def modes(self):
         """Conditional modes of each factor, shapes (..., l_i, k_i)."""
@@ -148,7 +157,7 @@ def profiled_deviance(products, factors, reml):
         coefficients, fixed_root, _ = _least_squares(elimination)
         squares = ((spread @ np.append(-coefficients, 1.0)) ** 2).sum()
         rounding = EPSILON * products.nobs * np.sqrt(nu / np.maximum(squares, TINY))
-        rounding = rounding + EPSILON * elimination.cancelled
+        rounding = rounding + 10.0 * EPSILON * elimination.cancelled
     if not (squares > 0.0).all():
         raise np.linalg.LinAlgError("nothing is left of the residual variance")
     scale = squares / nu

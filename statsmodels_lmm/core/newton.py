@@ -270,7 +270,10 @@ def _step(current, slope, radius):
 
 
 def _units(current):
-    return np.concatenate([f.units for f in current.factors])
+    """Unit of each free parameter, shape (..., m)."""
+    return np.concatenate(
+        [f.units(p) for f, p in zip(current.factors, current.precisions)], axis=-1
+    )
 
 
 def _largest(values):

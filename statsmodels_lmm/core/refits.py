@@ -14,7 +14,6 @@ from statsmodels_lmm.core.covariance import (
     RelativeFactor,
     lowest_unused,
     pivoted_factor,
-    row_units,
 )
 from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
@@ -290,18 +289,13 @@ class _Iterates:
 
     value: np.ndarray
     rounding: np.ndarray
+    units: np.ndarray
     gradient: np.ndarray
     curvature: np.ndarray
     duals: tuple
     information: tuple
     matrices: tuple
     rows: tuple
-
-    @property
-    def units(self):
-        """Unit of each free parameter, shape (r, m)."""
-        pairs = zip(self.matrices, self.rows)
-        return np.concatenate([row_units(m, r) for m, r in pairs], axis=1)
 
     def take(self, which):
         """Some of the replicates."""
@@ -337,9 +331,11 @@ def _evaluate(products, covariances, reml):
     def each(array, n_axes):
         return np.broadcast_to(array, (count, *np.shape(array)[-n_axes:]))
 
+    units = [each(f.units(p), 1) for f, p in zip(factors, deviance.precisions)]
     return _Iterates(
         deviance.value,
         deviance.rounding,
+        np.concatenate(units, axis=1),
         found.gradient,
         found.curvature,
         found.duals,

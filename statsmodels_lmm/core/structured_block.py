@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.covariance import SINGULAR, SNAP, lower_root
+from statsmodels_lmm.core.covariance import SINGULAR, SNAP, lower_root, row_units
 from statsmodels_lmm.core.structures import Structure
 
 EVEN = 1e-6
@@ -309,11 +309,12 @@ class StructuredPart:
             out[each, each] += self._slopes * second[:, None, None]
         return out
 
-    @property
-    def units(self):
+    def units(self, precision):
         """Lengths in which steps of the coordinates are measured, shape (m,)."""
+        length = row_units(precision.mean(keepdims=True), np.zeros(1, dtype=int))
+        own = [length[0] if p.kind == "sd" else 1.0 for p in self.block.parameters]
         angles = np.array([f.kind == "angle" for f in self.folds], dtype=bool)
-        return np.where(angles, 1.0, np.maximum(np.abs(self.coordinates), 1.0))
+        return np.where(angles, 1.0, np.maximum(np.abs(self.coordinates), own))
 
     def slope(self, dual):
         """Derivatives of the criterion, tr(G dS), shape (m,)."""

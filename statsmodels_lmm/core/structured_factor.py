@@ -14,7 +14,7 @@ from statsmodels_lmm.core.covariance import (
 )
 from statsmodels_lmm.core.structure_checks import check_structure
 from statsmodels_lmm.core.structured_block import StructuredBlock, StructuredPart
-from statsmodels_lmm.core.structures import Structure, structure_named
+from statsmodels_lmm.core.structures import Diagonal, Structure, structure_named
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ class StructuredFactor:
             start = here.stop
         return out
 
-    @property
-    def units(self):
+    def units(self, precision):
         """Lengths in which steps of the free parameters are measured, shape (m,)."""
-        return np.concatenate([p.units for p in self.parts])
+        pairs = zip(self.parts, self.slices)
+        return np.concatenate([p.units(precision[b]) for p, b in pairs])
 
     def slope(self, dual):
         """Derivatives of the criterion in the free parameters, shape (m,)."""
@@ -165,6 +165,8 @@ def covariance_blocks(structure, names, hom=None):
     structures : tuple
         Their structures, None where unstructured.
     """
+    if structure == Diagonal(hom=False):
+        structure = "diag"
     if isinstance(structure, Structure):
         own = structure
         check_structure(own, names)

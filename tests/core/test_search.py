@@ -1,96 +1,82 @@
 """Several optima: where the first search ends above another, and where it need not."""
 
+import json
+import pathlib
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import optimize
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core import search as search_module
 from statsmodels_lmm.core.saturation import is_saturated
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.random_effects import random_effects
+from statsmodels_lmm.structures import AutoRegressive, Diagonal
+
+FROZEN = json.loads(
+    (pathlib.Path(__file__).parents[1] / "reference/second_optima.json").read_text()
+)
+"""
+Small random data, made by ``benchmarks/local_optima.py``. Those of "best" have several
+optima, of which `criterion` is the lowest that a dense search from 40 random starts
+found; by maximum likelihood those of "refused" have none.
+"""
+
+FORMS = {"us": None, "diag": Diagonal, "ar1": AutoRegressive}
 
 
-def dense_criterion(y, x, pieces, reml, weights=None):
-    """The criterion of variances over sigma^2, one for each piece Z Z'."""
-    n, p = x.shape
-    base = np.eye(n) if weights is None else np.diag(1.0 / weights)
-
-    def criterion(deviations):
-        v = base + sum(d**2 * z @ z.T for d, z in zip(deviations, pieces))
-        root = np.linalg.cholesky(v)
-        ys, xs = np.linalg.solve(root, y), np.linalg.solve(root, x)
-        q, r = np.linalg.qr(xs)
-        rest = ys - q @ (q.T @ ys)
-        nu = n - p if reml else n
-        value = 2 * np.log(np.diag(root)).sum()
-        value += nu * (1 + np.log(2 * np.pi * (rest @ rest) / nu))
-        return value + (2 * np.log(np.abs(np.diag(r))).sum() if reml else 0.0)
-
-    return criterion
+def frozen(case):
+    """The model of some frozen data."""
+    terms = []
+    for name, factor in zip("abc", case["factors"]):
+        form = FORMS[factor["form"]]
+        structure = form and form(factor["hom"])
+        effects = np.array(factor["effects"])
+        terms.append(random_effects(factor["codes"], effects, structure, name))
+    exog = np.array(case["exog"])
+    weights = case["weights"]
+    return CrossedMixedLM(np.array(case["endog"]), exog, terms, weights=weights)
 
 
-def small_case(seed):
-    """Few rows, no intercept, two factors: where second optima are common."""
-    rng = np.random.default_rng(seed)
-    n = 24
-    data = pd.DataFrame(
-        {"a": np.arange(n) % 4, "b": rng.integers(3, size=n), "x": rng.normal(size=n)}
-    )
-    modes = rng.normal(size=(4, 2)) * [2.0, 2.0]
-    y = modes[data["a"], 0] + modes[data["a"], 1] * data["x"]
-    y += 2.0 * rng.normal(size=3)[data["b"]] + rng.normal(size=n)
-    return data.assign(y=y)
-
-
-def dense_best(data, reml):
-    a, b = (np.eye(k)[data[g]] for g, k in (("a", 4), ("b", 3)))
-    x = data[["x"]].to_numpy()
-    criterion = dense_criterion(data["y"].to_numpy(), x, [a, a * x, b], reml)
-    rng = np.random.default_rng(0)
-    ends = [
-        optimize.minimize(criterion, 10.0 ** rng.uniform(-2, 1.5, 3)).fun
-        for _ in range(12)
-    ]
-    return min(ends)
-
-
-SEEDS = range(60)
-FORMULA = "y ~ 0 + x + (1 | a) + (0 + x | a) + (1 | b)"
-
-
-@pytest.fixture(scope="module")
-def second_optima():
-    """Cases whose first search alone ends above the best."""
-    found = []
-    for seed in SEEDS:
-        data = small_case(seed)
-        model = crossedmixedlm(FORMULA, data)
-        best = model.fit()
-        if best.optimum.starts > 1:
-            first = search_alone(model)
-            if first.deviance_criterion > best.deviance_criterion + 1e-4:
-                found.append((data, first, best))
-    return found
-
-
-def search_alone(model):
+def search_alone(model, reml=True):
+    """The fit that a single search finds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(search_module, "_has_doubts", lambda deviance, idle: False)
-        return model.fit()
+        return model.fit(reml)
 
 
-def test_second_searches_find_what_the_first_misses(second_optima):
-    assert second_optima  # otherwise nothing is tested
-    for data, first, best in second_optima:
-        assert first.converged
-        assert first.optimum.starts == 1
-        assert best.optimum.starts > 1
-        assert best.optimum.others[0] > 1e-4
-        assert best.deviance_criterion <= dense_best(data, True) + 1e-4
+@pytest.mark.parametrize("case", FROZEN["best"], ids=lambda case: case["kind"])
+def test_second_searches_find_what_the_first_misses(case):
+    model, reml = frozen(case), case["reml"]
+    first, best = search_alone(model, reml), model.fit(reml)
+    assert first.converged
+    assert first.optimum.starts == 1
+    assert first.deviance_criterion > case["criterion"] + 0.01
+    assert best.converged
+    assert best.optimum.starts > 1
+    assert best.deviance_criterion == pytest.approx(case["criterion"], abs=1e-5)
+    gap = first.deviance_criterion - best.deviance_criterion
+    assert any(other == pytest.approx(gap, abs=1e-5) for other in best.optimum.others)
+    assert f"best of {best.optimum.starts} starts" in str(best.summary())
+
+
+@pytest.mark.parametrize("case", FROZEN["best"][:2], ids=lambda case: case["kind"])
+def test_searches_one_after_another_end_where_those_side_by_side_do(case, monkeypatch):
+    """A model that is too large for a batch finds the same optimum."""
+    monkeypatch.setattr(search_module, "is_batchable", lambda products: False)
+    best = frozen(case).fit(case["reml"])
+    assert best.optimum.starts in (2, 3)
+    assert best.deviance_criterion == pytest.approx(case["criterion"], abs=1e-5)
+
+
+@pytest.mark.parametrize("case", FROZEN["refused"], ids=lambda case: case["kind"])
+def test_a_likelihood_without_bound_is_refused(case):
+    with pytest.raises(DataError, match="the likelihood has no maximum"):
+        frozen(case).fit(reml=False)
 
 
 def test_one_start_inside_the_cone():
@@ -105,21 +91,9 @@ def test_one_start_inside_the_cone():
 
 
 def test_a_start_of_ones_own_is_the_only_one():
-    model = crossedmixedlm(FORMULA, small_case(0))
-    assert model.fit(start_params=[1.0, 1.0, 1.0]).optimum.starts == 1
-
-
-def test_searches_one_after_another_end_as_those_side_by_side(
-    second_optima, monkeypatch
-):
-    """A model that is too large for a batch finds the same optimum."""
-    monkeypatch.setattr(search_module, "is_batchable", lambda products: False)
-    same = 0
-    for data, _, best in second_optima:
-        again = crossedmixedlm(FORMULA, data).fit()
-        assert again.optimum.starts > 1
-        same += again.deviance_criterion <= best.deviance_criterion + 1e-6
-    assert same >= 0.5 * len(second_optima)
+    model = frozen(FROZEN["best"][1])
+    assert model.fit().optimum.starts > 1
+    assert model.fit(start_params=np.ones(4)).optimum.starts == 1
 
 
 def correlated(rho, seed, hom):
@@ -191,24 +165,6 @@ def test_saturated_designs_are_never_called_proved():
     text = str(result.summary())
     assert "NOT proved" in text
     assert "nothing is left to tell" in text
-
-
-def test_a_likelihood_without_bound_is_refused():
-    """Slopes and intercepts of two factors reproduce any response of these rows."""
-    refused = 0
-    for seed in range(6):
-        model = crossedmixedlm(SATURATED, saturated(seed))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                result = model.fit(reml=False)
-            except DataError as error:
-                assert "no maximum" in str(error)  # noqa: PT017
-                refused += 1
-            else:
-                assert not result.converged
-                assert result.residual_share > 1e-6
-    assert refused
 
 
 def test_known_covariances_are_not_saturated():
