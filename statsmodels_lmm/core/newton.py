@@ -108,7 +108,7 @@ that may hide one.
 ACCEPTED = 1e-4
 """Share of the promised decrease that a step must bring."""
 
-POLISHED = 1e-18
+POLISHED = 1e-22
 """Promised decrease below which the parameters have all the digits there are."""
 
 EXACT_BELOW = 1e-1

@@ -5,8 +5,9 @@ If the columns of [X Z] span all n rows, the effects can reproduce any response.
 likelihood then grows without bound as the residual variance goes to zero, unless Z
 alone spans the rows, and the REML likelihood may be largest there. With all relative
 variances t, log |V| + log |X'V^-1 X| grows as (rank [X Z] - p) log t, so that two
-evaluations tell the rank. Levels with a known relationship or a model matrix are left
-out: their covariance, not their number, tells them from the residuals.
+evaluations tell the rank. Levels with a known relationship, a model matrix, or effects
+whose covariance has a structure are left out: their covariance, not their number, tells
+them from the residuals.
 """
 
 import numpy as np
@@ -51,9 +52,10 @@ def is_saturated(products):
 
 
 def is_independent(factor):
-    """Whether the levels of a factor are a sample, of no known covariance."""
+    """Whether levels are independent and their effects of any covariance."""
     own = factor.of_user
-    return isinstance(own, GroupedEffects) and own.relationship is None
+    known = not isinstance(own, GroupedEffects) or own.relationship is not None
+    return not (known or factor.is_structured)
 
 
 def _log_determinants(products, t):
