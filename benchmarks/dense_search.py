@@ -222,7 +222,7 @@ class DenseCriterion:
         return value, np.concatenate(gradient, axis=1), rss
 
 
-def descend(criterion, start, maxiter=300, tol=1e-10):
+def descend(criterion, start, maxiter=300, tol=1e-9):
     """
     Go down from several points at once by BFGS.
 
@@ -243,68 +243,60 @@ def descend(criterion, start, maxiter=300, tol=1e-10):
     """
     x = start.copy()
     value, slope, rss = criterion(x)
-    scale = np.maximum(np.abs(x), 0.01)
-    inverse = np.eye(x.shape[1]) * scale[:, :, None] ** 2
-    fresh = np.ones(len(x), dtype=bool)
+    scale, inverse = np.zeros(x.shape), np.zeros((*x.shape, x.shape[1]))
+    fresh = np.zeros(len(x), dtype=bool)
+    stuck, renewals = fresh.copy(), np.zeros(len(x), dtype=int)
+
+    def renew(points):
+        scale[points] = np.maximum(np.abs(x[points]), 1e-2)
+        inverse[points] = np.eye(x.shape[1]) * scale[points][:, :, None] ** 2
+        fresh[points], stuck[points] = True, False
+        renewals[points] += 1
+
     at = np.arange(len(x))
+    renew(at)
     for _ in range(maxiter):
-        # steps of at most a few scales
         step = -np.einsum("bij,bj->bi", inverse[at], slope[at])
         promised = -(step * slope[at]).sum(axis=1)
-        going = promised > tol
-        # one that ends with an old inverse tries once more with a fresh one
-        again = at[~going & ~fresh[at]]
-        scale[again] = np.maximum(np.abs(x[again]), 1e-3)
-        inverse[again] = np.eye(x.shape[1]) * scale[again][:, :, None] ** 2
-        fresh[again] = True
-        at, step, promised = at[going], step[going], promised[going]
+        # one that stops tries once more with a fresh inverse
+        idle = stuck[at] | ~(promised > tol)
+        renewed = at[idle & (renewals[at] < 2)]
+        renew(renewed)
+        at, step, promised = at[~idle], step[~idle], promised[~idle]
+        if len(at):
+            # steps of at most a few scales, shortened until they go down
+            length = np.linalg.norm(step / scale[at], axis=1)
+            share = np.minimum(1.0, np.where(fresh[at], 0.5, 5.0) / length)
+            before, bend = x[at].copy(), slope[at].copy()
+            stuck[at] = True
+            for _ in range(15):
+                on = np.flatnonzero(stuck[at])
+                trial = before[on] + share[on, None] * step[on]
+                new_value, new_slope, new_rss = criterion(trial)
+                good = new_value <= value[at[on]] - 1e-4 * share[on] * promised[on]
+                to = at[on[good]]
+                x[to], value[to], rss[to] = trial[good], new_value[good], new_rss[good]
+                slope[to], stuck[to] = new_slope[good], False
+                if good.all():
+                    break
+                share[on] *= 0.3
+            change, bend = x[at] - before, slope[at] - bend
+            curved = (change * bend).sum(axis=1)
+            sizes = np.linalg.norm(change, axis=1) * np.linalg.norm(bend, axis=1)
+            ok = curved > 1e-10 * sizes
+            update(inverse, at[ok], change[ok], bend[ok], curved[ok])
+            scale[at] = np.maximum(np.abs(x[at]), 1e-2)
+            fresh[at] = False
+        at = np.concatenate([at, renewed])
         if not len(at):
-            if not len(again):
-                break
-            at = again
-            continue
-        length = np.linalg.norm(step / scale[at], axis=1)
-        share = np.minimum(1.0, np.where(fresh[at], 0.5, 5.0) / length)
-        moved = x[at].copy()
-        new_value, new_slope, new_rss = value[at], slope[at], rss[at]
-        open_ = np.arange(len(at))
-        for _ in range(30):
-            trial = x[at[open_]] + share[open_, None] * step[open_]
-            v, g, s = criterion(trial)
-            good = v <= value[at[open_]] - 1e-4 * share[open_] * promised[open_]
-            done = open_[good]
-            moved[done] = trial[good]
-            new_value[done], new_slope[done], new_rss[done] = v[good], g[good], s[good]
-            open_ = open_[~good]
-            if not len(open_):
-                break
-            share[open_] *= 0.3
-        change = moved - x[at]
-        bend = new_slope - slope[at]
-        curved = (change * bend).sum(axis=1)
-        scaled = np.sqrt(np.einsum("bi,bij,bj->b", bend, inverse[at], bend))
-        size = scaled * np.sqrt(promised)
-        ok = curved > 1e-10 * size
-        update(inverse, at[ok], change[ok], bend[ok], curved[ok])
-        x[at], value[at], slope[at], rss[at] = moved, new_value, new_slope, new_rss
-        # without a step: a fresh start of the inverse, or the end
-        stuck = np.zeros(len(at), dtype=bool)
-        stuck[open_] = True
-        ended = stuck & fresh[at]
-        renew = at[stuck & ~fresh[at]]
-        fresh[at[ok]] = False
-        scale[at] = np.maximum(np.abs(x[at]), 1e-3)
-        inverse[renew] = np.eye(x.shape[1]) * scale[renew][:, :, None] ** 2
-        fresh[renew] = True
-        at = np.concatenate([at[~ended], again])
+            break
     return x, value, rss
 
 
 def update(inverse, at, change, bend, curved):
     """Bring the inverses of some points up to date after a step."""
     rho = 1.0 / curved[:, None, None]
-    outer = change[:, :, None] * bend[:, None, :] * rho
-    left = np.eye(change.shape[1]) - outer
+    left = np.eye(change.shape[1]) - change[:, :, None] * bend[:, None, :] * rho
     own = left @ inverse[at] @ left.swapaxes(1, 2)
     inverse[at] = own + rho * change[:, :, None] * change[:, None, :]
 
@@ -315,14 +307,16 @@ def lowest(criterion, rng, starts=20):
 
     Returns
     -------
-    value, share : float
-        The criterion there and the share of the residual variance.
-    found : float
-        Share of the starts that end within 1e-4 of it.
+    dict
+        ``best``, the criterion there, ``share`` of the residual variance, and
+        ``found``, the share of the starts that end within 1e-4 of it.
     """
     points = [b.random(rng, starts) for b in criterion.blocks]
     x, value, _ = descend(criterion, np.concatenate(points, axis=1))
     best = int(np.argmin(value))
-    _, polished, rss = descend(criterion, x[best : best + 1], tol=1e-14)
-    found = float((value < polished[0] + 1e-4).mean())
-    return float(polished[0]), float(criterion.share(rss[0])), found
+    _, polished, rss = descend(criterion, x[best : best + 1], tol=1e-12)
+    return {
+        "best": float(polished[0]),
+        "share": float(criterion.share(rss[0])),
+        "found": float((value < polished[0] + 1e-4).mean()),
+    }

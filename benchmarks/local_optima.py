@@ -123,13 +123,20 @@ def case(number):
         k = int(rng.integers(int(low), int(high or low) + 1))
         # fewer random effects than rows in each term
         most = max(2, min((n - 1) // k, 12 if n < 60 else 40, n // 2))
+        if text[0] == "/":
+            most = max(2, min(4, most // (parent.max() + 1)))
+        elif "/" in kind or ":" in kind:
+            most = max(3, most // 3)
         codes = level_codes(rng, n, int(rng.integers(min(3, most), most + 1)))
         if text[0] == "/":
             codes = np.unique(parent * n + codes, return_inverse=True)[1]
-            if (codes.max() + 1) * k >= n:
-                codes = np.unique(parent * n + codes % 2, return_inverse=True)[1]
-        hom = form == "ar1" or (kind[:4] in ("diag", "cs", "cs, ") and form != "us")
-        block = Block(k, form, bool(form == "ar1" or (hom and rng.random() < 0.4)))
+        if form == "ar1":
+            hom = True
+        else:  # "||" has a deviation for each effect
+            hom = (
+                kind.startswith(("diag", "cs")) and form != "us" and rng.random() < 0.4
+            )
+        block = Block(k, form, bool(hom))
         if form in ("cs", "ar1"):  # indicators of conditions or times
             columns = np.eye(k)[rng.permutation(np.arange(n) % k)]
         else:
@@ -205,17 +212,24 @@ class Record:
         return self.missed and self.certified
 
 
+def entry_of(one, criterion, known):
+    """The lowest criterion that is known, from a search if there is none."""
+    check = float(one.endog @ one.endog)
+    entry = known.get(str(one.number))
+    if entry is None or not np.isclose(entry["check"], check, rtol=1e-9, atol=0.0):
+        entry = {"best": np.nan, "share": np.nan, "found": np.nan}
+        if not criterion.saturated:
+            rng = np.random.default_rng([one.number, 1])
+            entry = lowest(criterion, rng, STARTS)
+        known[str(one.number)] = entry = {**entry, "check": check}
+    return entry
+
+
 def run(number, known):
     """Fit one case, and search it densely if that is not known."""
     one = case(number)
     criterion = one.criterion()
-    check = float(one.endog @ one.endog)
-    entry = known.get(str(number))
-    if entry is None or not np.isclose(entry["check"], check, rtol=1e-9, atol=0.0):
-        rng = np.random.default_rng([number, 1])
-        best, share, found = lowest(criterion, rng, STARTS)
-        entry = {"best": best, "share": share, "found": found, "check": check}
-        known[str(number)] = entry
+    entry = entry_of(one, criterion, known)
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -239,6 +253,8 @@ def run(number, known):
     lost = 10.0 * np.finfo(float).eps * len(one.endog)
     record.error = abs(reached - result.deviance_criterion)
     record.error = record.error if record.error > max(1e-6, lost / own) else 0.0
+    if criterion.saturated:
+        return record
     record.gap = result.deviance_criterion - entry["best"]
     record.limit = max(GAP, lost / min(own, entry["share"]))
     if reached < entry["best"] - 1e-6:
