@@ -178,6 +178,13 @@ class DenseCriterion:
         """Residual variance over that of the least-squares fit."""
         return rss / self.nu / self.least_squares
 
+    def at_theta(self, theta):
+        """The criterion, and the share of the residual variance, at theta of a fit."""
+        parts = zip(self.blocks, self.split(np.asarray(theta)))
+        point = np.concatenate([b.from_theta(t) for b, t in parts])
+        value, _, rss = self(point[None])
+        return float(value[0]), float(self.share(rss[0]))
+
     def __call__(self, values):
         """
         The criterion and its gradient.
