@@ -85,10 +85,12 @@ class Block:
             return root, slopes
         m = self.deviations
         which = np.ones((1, k)) if self.hom else np.eye(k)
-        sd = (values[:, :m] @ which)[:, :, None]
+        # deviations are absolute values: other signs would be other correlations
+        sd = (np.abs(values[:, :m]) @ which)[:, :, None]
         angle = values[:, m] if self.size > m else np.zeros(count)
         inner, turned = self.correlation_root(angle)
-        slopes[:, :m] = which[None, :, :, None] * inner[:, None]
+        sign = np.where(values[:, :m] < 0.0, -1.0, 1.0)[:, :, None, None]
+        slopes[:, :m] = sign * which[None, :, :, None] * inner[:, None]
         slopes[:, m:] = (sd * turned)[:, None][:, : self.size - m]
         return sd * inner, slopes
 
