@@ -62,35 +62,36 @@ def search(products, reml, settings, start=None, idle=()):
     if start is not None or not optimum.certified or not _has_doubts(deviance, idle):
         return deviance, optimum
 
-    # places to start from, in a small model those that proved to lead further down
-    small = is_batchable(products) and deviance.inverse is None and not idle
-    starts, count = further_starts(products, deviance.factors), 0
-    if small:
-        many = many_starts(products)
-        try:
-            starts, count = _leading_down(products, many, reml, deviance), len(many)
-        except np.linalg.LinAlgError:
-            small = False
+    places, count = _elsewhere(products, deviance, reml, idle)
     values = [float(deviance.value)]
-    for place in starts:
-        known = None if small else deviance
+    for place in places:
         try:
             found, other = minimize(
-                products, _without(place, idle), reml, settings, known
+                products, _without(place, idle), reml, settings, deviance
             )
         except np.linalg.LinAlgError:
             continue
         if found is None:
             continue
         values.append(float(found.value))
-        if other.certified and found.value < deviance.value - LOWER:
+        if found.value < deviance.value - max(LOWER, found.rounding):
             deviance, optimum = found, other
     gaps = np.sort(values) - float(deviance.value)
     return deviance, replace(
-        optimum,
-        starts=1 + (count or len(starts)),
-        others=tuple(gaps[gaps > LOWER].tolist()),
+        optimum, starts=1 + count, others=tuple(gaps[gaps > LOWER].tolist())
     )
+
+
+def _elsewhere(products, deviance, reml, idle):
+    """Places to search from, and how many were looked at for them."""
+    if is_batchable(products) and deviance.inverse is None and not idle:
+        many = many_starts(products)
+        try:
+            return _leading_down(products, many, reml, deviance), len(many)
+        except np.linalg.LinAlgError:
+            pass  # one after another bears more than a batch
+    starts = further_starts(products, deviance.factors)
+    return starts, len(starts)
 
 
 def _leading_down(products, starts, reml, deviance):
