@@ -239,7 +239,7 @@ def notes(results):
         lines.append(
             "Fewer than 5 levels, so the variance is known poorly: " + ", ".join(few)
         )
-    if optimum.saturated:
+    if optimum.saturated and not results.identification.messages:
         lines.append(
             "Fixed and random effects reproduce any response: nothing is left to tell "
             "the residual variance by."
