@@ -141,6 +141,11 @@ def subset_rows(subset, labels):
         if not pd.api.types.is_bool_dtype(values.dropna().infer_objects()):
             return _positions_of(values.array, labels)
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(subset, str):
+            raise DataError(
+                "subset is labels of rows, or booleans for each row; for a condition "
+                f"in words give data.query({subset!r}) as the data"
+            ) from None
         raise DataError(
             "subset is labels of rows, or booleans for each row; these are not: "
             f"{error}"

@@ -127,6 +127,12 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         text = formula if is_text else "the formula"
         deep = isinstance(error, RecursionError)
         reason = "it is nested too deeply" if deep else readable(str(error), engine)
+        reason = reason.removeprefix("Error evaluating factor: ")
+        reason = reason.removeprefix("NameError: ")
+        if reason.startswith("name 'contr' is"):
+            reason = reason.replace(
+                "name 'contr' is not defined", "R's contr.sum is Sum here: C(f, Sum)"
+            )
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
     matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
     for matrix in matrices:

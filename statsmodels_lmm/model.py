@@ -166,7 +166,7 @@ class CrossedMixedLM(LikelihoodModel):
             kwargs.pop("eval_env", None)
         unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
         if unknown:
-            raise TypeError(f"unknown argument {', '.join(sorted(unknown))}")
+            raise _unknown_arguments(unknown)
         kwargs.pop("missing_idx", None)
         if missing not in ("none", "drop", "raise"):
             raise ValueError(
@@ -300,7 +300,7 @@ class CrossedMixedLM(LikelihoodModel):
         if _are_built(kwargs.get("random")):
             kwargs.pop("random")
         if kwargs:
-            raise TypeError(f"unknown argument {', '.join(sorted(kwargs))}")
+            raise _unknown_arguments(kwargs)
         if missing not in ("none", "drop", "raise"):
             raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
         if groups is not None:
@@ -842,6 +842,19 @@ def _theta_jacobian(part, back):
         return np.eye(part.n_free)
     rows, columns = lower_triangles(part.slices)
     return (part.columns[:, None] == columns) * back[part.rows[:, None], rows]
+
+
+def _unknown_arguments(names):
+    """The error for arguments that do not exist, with what R's users mean by some."""
+    hints = {
+        "REML": "write fit(reml=False)",
+        "reml": "write fit(reml=False)",
+        "contrasts": "write C(f, Sum) in the formula",
+        "na_action": "write missing='drop' or 'raise'",
+        "control": "there is one method; fit takes maxiter",
+    }
+    said = [f"; {hints[name]}" for name in sorted(names) if name in hints]
+    return TypeError(f"unknown argument {', '.join(sorted(names))}{''.join(said[:1])}")
 
 
 def _are_built(random):

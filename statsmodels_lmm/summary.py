@@ -255,7 +255,8 @@ def notes(results):
     lowest = min(e.min() for e in optimum.dual_eigenvalues)
     state = "proved" if results.converged else "NOT proved"
     starts = "1 start" if optimum.starts == 1 else f"best of {optimum.starts} starts"
-    lines.append(f"Local optimum {state}; {starts}; {optimum.evaluations} evaluations:")
+    count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)
+    lines.append(f"Local optimum {state}; {starts}; {count}:")
     lines.append(
         f"gradient {optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
         f"dual {lowest:.0e}."

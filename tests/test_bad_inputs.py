@@ -1,6 +1,7 @@
 """What is refused, what is changed with a warning, and what works all the same."""
 
 import datetime
+import re
 import warnings
 from decimal import Decimal
 
@@ -148,6 +149,9 @@ BAD_FORMULAS = {
     "dot last": ("y ~ x + . + (1|g)", "name the columns", "."),
     "equals": ("y = x + (1|g)", "write '~'", "="),
     "arrow": ("y <- x + (1|g)", "write '~'", "<-"),
+    "dollar": ("y ~ d$x + (1|g)", "'\\$' is R's", "$"),
+    "options": ("y ~ x + (1|g), REML = FALSE", "a formula ends here", ","),
+    "call of lmer": ("lmer(y ~ x + (1|g))", "give what is inside", "l"),
     "as.factor": ("y ~ as.factor(f) + (1|g)", r"C\(", "as.factor"),
     "as.numeric": ("y ~ as.numeric(f) + (1|g)", "as.numeric", "as.numeric"),
     "cbind": ("cbind(y, x) ~ z + (1|g)", "several columns", "cbind(y, x)"),
@@ -238,6 +242,8 @@ def test_missing_column(formula, name, close, data):
         (f"y ~ I({'-' * 5000}x) + (1|g)", "too deeply"),
         (f"y ~ I(x{'.a' * 3000}) + (1|g)", "too deeply"),
         ("y ~ ifelse(x > 0, 1, 0) + (1|g)", r"write np\.where"),
+        ("y ~ poly(x, 2, raw=TRUE) + (1|g)", "'TRUE' is R's; write True"),
+        ("y ~ pmax(x, 0) + (1|g)", r"write np\.maximum"),
         ("y ~ x + yield + (1|g)", "'yield' not in data"),
         ("y ~ x + True + (1|g)", "'True' not in data"),
     ],
@@ -245,6 +251,14 @@ def test_missing_column(formula, name, close, data):
 def test_fixed_part_that_cannot_be_evaluated(formula, message, data):
     with pytest.raises(FormulaError, match=message):
         crossedmixedlm(formula, data)
+
+
+@pytest.mark.parametrize("name", ["my.column", "Yield (kg)"])
+@pytest.mark.parametrize("formula", ["y ~ {} + (1|g)", "y ~ ({}|g)"])
+def test_name_that_needs_quotes(name, formula, data):
+    data = data.assign(**{name: data["x"]})
+    with pytest.raises(FormulaError, match=re.escape(f"write Q({name!r})")):
+        crossedmixedlm(formula.format(name), data)
 
 
 def test_less_than_minus(data):

@@ -122,8 +122,8 @@ def no_number(column, name):
         days = f"pd.to_datetime({x})"
         advice = f"days since the first: ({days} - {days}.min()).dt.days"
     return (
-        f"column '{name}' holds dates or times; convert it to a number, such as "
-        + advice
+        f"column '{name}' holds dates or times; convert it to a column of numbers, "
+        f"such as {advice}"
     )
 
 
@@ -184,7 +184,10 @@ def _object_column(column, name, is_response):
     if is_response and len(values) and is_bool.all():
         raise _binary(name)
     if is_response and not is_number.all():
-        raise DataError(f"the response '{name}' must be numeric; it holds text")
+        example = values[~is_number].iloc[0]
+        raise DataError(
+            f"the response '{name}' must be numeric; it holds text, such as {example!r}"
+        )
     if not is_number.any():
         return column.where(column.notna(), np.nan).to_numpy(object)
     if not is_number.all():

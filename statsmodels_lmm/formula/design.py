@@ -337,8 +337,9 @@ def check_finite(columns, what, labels):
         column = columns.columns[np.argmax(bad.any(axis=0))]
         at = labels[np.flatnonzero(bad.any(axis=1))]
         listed = ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
+        where = "" if column == what else f" in {what}"
         raise DataError(
-            f"'{column}' in {what} is infinite or undefined in "
+            f"'{column}'{where} is infinite or undefined in "
             f"{rows_text(len(at))}: {listed}"
         )
 

@@ -14,8 +14,16 @@ from statsmodels_lmm.formula.tokens import is_python_name, tokenize
 WORDS_OF_R = {
     "ifelse": "np.where(x > 0, 1, 0)",
     "relevel": "C(f, Treatment('r'))",
+    "interaction": "a:b",
+    "ordered": "C(f, Poly)",
+    "pmax": "np.maximum(x, 0)",
+    "pmin": "np.minimum(x, 0)",
+    "mean": "center(x) for x - mean(x)",
 }
 """Functions of R, and what to write for them."""
+
+CONSTANTS_OF_R = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
+"""Constants of R, and those of Python."""
 
 
 def prepare_frame(data, formula, scope, missing="drop", extra=None):
@@ -136,7 +144,8 @@ def _column_names(text, data, formula, scope):
         known = isinstance(name, str) and is_python_name(name)
         known &= name in scope or name in CODINGS or hasattr(builtins, str(name))
         if name not in data.columns and not known:
-            raise _name_error(_unknown(name, data), formula, name)
+            message = _needs_quotes(name, data, formula) or _unknown(name, data)
+            raise _name_error(message, formula, name)
     return columns_in(text, data.columns)
 
 
@@ -149,7 +158,19 @@ def find_column(data, name):
     raise DataError(f"grouping factor: {_unknown(name, data)}")
 
 
+def _needs_quotes(name, data, formula):
+    """What to write if a name is a piece of a column's name with dots or spaces."""
+    for column in data.columns:
+        if not isinstance(column, str) or is_python_name(column):
+            continue
+        if str(name) in column and column in formula.text:
+            return f"write Q({column!r}), because it is not a name in Python"
+    return None
+
+
 def _unknown(name, data):
+    if name in CONSTANTS_OF_R:
+        return f"'{name}' is R's; write {CONSTANTS_OF_R[name]}"
     close = difflib.get_close_matches(str(name), [str(c) for c in data.columns], n=3)
     hint = f"; close: {', '.join(close)}" if close else ""
     if name in data.index.names:

@@ -220,6 +220,15 @@ def _check_operators(tokens, text):
             spelling = "write '~' between response and terms"
             start = before if token.text == "-" else token
             raise FormulaError(spelling, text, (start.start, token.stop))
+        elif depth == 0 and token.text == ",":
+            spelling = (
+                "a formula ends here; options stand beside it, as in "
+                "crossedmixedlm(formula, data).fit(reml=False)"
+            )
+        elif token.text == "$":
+            spelling = (
+                "'$' is R's; write the column alone, its table is the second argument"
+            )
         elif token.text == "as.factor":
             spelling = "'as.factor()' is R's; write 'C(...)'"
         elif token.text.startswith("as."):
@@ -238,9 +247,13 @@ def _split_sides(tokens, text):
         raise FormulaError("a formula has one '~'", text, span(tildes[1:2]))
     left, right = sides(tokens)
     if not left:
-        raise FormulaError(
-            "the formula needs a response: 'response ~ terms'", text, (0, 1)
-        )
+        message = "the formula needs a response: 'response ~ terms'"
+        if tokens and tokens[0].text in ("lmer", "lme", "lm"):
+            message = (
+                f"'{tokens[0].text}()' is R's; give what is inside: "
+                "crossedmixedlm('y ~ x + (1 | g)', data)"
+            )
+        raise FormulaError(message, text, (0, 1))
     if not right:
         raise FormulaError(
             "nothing stands to the right of '~'", text, span([tokens[-1]])
@@ -532,11 +545,10 @@ def _grouping(tokens, text):
             token = tokens[1]
             del tokens[:3]
         if token.kind != "name" or (token.column is None and "." in token.text):
-            raise FormulaError(
-                "a grouping factor is a column, or columns joined by ':' or '/'",
-                text,
-                span([token]),
-            )
+            message = "a grouping factor is a column, or columns joined by ':' or '/'"
+            if token.kind == "name":
+                message += f"; a name with dots is quoted: Q('{token.text}')"
+            raise FormulaError(message, text, span([token]))
         return [(token.text if token.column is None else str(token.column),)]
 
     last = span(tokens[-1:])

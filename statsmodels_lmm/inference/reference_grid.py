@@ -191,7 +191,10 @@ def check_predictor(name, known):
     """
     if name not in known:
         listed = ", ".join(map(str, known)) or "none"
-        raise ValueError(f"'{name}' is no column of the fixed effects; those: {listed}")
+        hint = "; give several as a list" if set(str(name)) & set("~*:|+") else ""
+        raise ValueError(
+            f"'{name}' is no column of the fixed effects, which use {listed}{hint}"
+        )
 
 
 def is_factor(results, name):

@@ -689,7 +689,7 @@ def test_pickle():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"specs": "nope"}, "'nope' is no column of the fixed effects; those: f, x"),
+        ({"specs": "nope"}, "'nope' is no column of the fixed effects, which use f, x"),
         ({"by": "g"}, "'g' is no column"),
         ({"at": {"z": 1.0}}, "'z' is no column"),
         ({"at": {"f": ["a", "d"]}}, "'f' has no level 'd'; it has c, a, b"),
