@@ -7,8 +7,12 @@ alone spans the rows, and the REML likelihood may be largest there. With all rel
 variances t, log |V| + log |X'V^-1 X| grows as (rank [X Z] - p) log t, so that two
 evaluations tell the rank. Levels with a known relationship, a model matrix, or effects
 whose covariance has a structure are left out: their covariance, not their number, tells
-them from the residuals.
+them from the residuals. So is one effect for each row if prior weights differ, as in
+meta-analysis: its variances are not in proportion to those of the residuals, and keep
+the likelihood bounded.
 """
+
+from itertools import compress
 
 import numpy as np
 
@@ -21,6 +25,9 @@ LARGE = 1e7, 1e6, 1e5
 Relative variances t in units of the levels over the rows, which are compared with a
 hundred times as much; the largest that floating point bears tells the rank best.
 """
+
+DIFFERENT = 1e-6
+"""Relative difference of the effects of rows that makes their variances different."""
 
 
 def is_saturated(products):
@@ -36,18 +43,23 @@ def is_saturated(products):
     -------
     bool
     """
-    factors = [f for f in products.plan.factors if is_independent(f)]
+    n = products.nobs
+    counted = [
+        is_independent(f) and not _is_told_by_weights(f, n)
+        for f in products.plan.factors
+    ]
+    factors = list(compress(products.plan.factors, counted))
     q = sum(f.n_columns for f in factors)
-    # of one intercept for each row the prior weights tell the variances
-    if q + products.k_fixed < products.nobs or [f.k_effects for f in factors] == [1]:
+    # one intercept for each row is said not to be told from the residuals
+    if q + products.k_fixed < n or [f.k_effects for f in factors] == [1]:
         return False
     for t in LARGE:
         try:
-            rise = _log_determinants(products, 100.0 * t)
-            rise -= _log_determinants(products, t)
+            rise = _log_determinants(products, counted, 100.0 * t)
+            rise -= _log_determinants(products, counted, t)
         except np.linalg.LinAlgError:
             continue
-        return bool(products.k_fixed + rise / np.log(100.0) > products.nobs - 0.5)
+        return bool(products.k_fixed + rise / np.log(100.0) > n - 0.5)
     return False
 
 
@@ -58,9 +70,17 @@ def is_independent(factor):
     return not (known or factor.is_structured)
 
 
-def _log_determinants(products, t):
-    """Log |V| + log |X'V^-1 X| with all relative variances t."""
-    sizes = [t if is_independent(f) else 0.0 for f in products.plan.factors]
+def _is_told_by_weights(factor, nobs):
+    """Whether there is one effect for each row, of other variances than residuals'."""
+    if factor.k_effects > 1 or factor.n_columns < nobs:
+        return False
+    sizes = np.abs(factor.of_user.effects)
+    return bool(0.0 < sizes.min() < (1.0 - DIFFERENT) * sizes.max())
+
+
+def _log_determinants(products, counted, t):
+    """Log |V| + log |X'V^-1 X|, the relative variances of some factors t, others 0."""
+    sizes = [t if of_any_size else 0.0 for of_any_size in counted]
     roots = [f.matrix for f in start_at(products, sizes)]
     elimination = eliminate(products, roots, closely=True)
     p = products.k_fixed

@@ -71,12 +71,28 @@ class Fold:
         return distance
 
 
-def generic_value(parameter):
-    """A value at which nothing cancels: off the middle of a finite range."""
-    low, high = parameter.lower, parameter.upper
-    if np.isfinite(low) and np.isfinite(high):
-        return 0.5 * (low + high) + 0.31 * (high - low)
-    return parameter.initial + 0.1
+def generic_point(parameters):
+    """
+    A place at which nothing cancels.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The m parameters of a structure.
+
+    Returns
+    -------
+    ndarray
+        Values off the middle of finite ranges and otherwise all different, shape (m,).
+    """
+    values = []
+    for at, parameter in enumerate(parameters):
+        low, high = parameter.lower, parameter.upper
+        if np.isfinite(low) and np.isfinite(high):
+            values.append(0.5 * (low + high) + 0.31 * (high - low))
+        else:
+            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
+    return np.array(values)
 
 
 PLAIN = Fold("free", 0.0, 1.0)
@@ -190,7 +206,7 @@ class StructuredBlock:
 
     def _is_flat(self, a, end):
         """Whether S does not change at an end, so that it can be reflected there."""
-        theta = np.array([generic_value(p) for p in self.parameters])
+        theta = generic_point(self.parameters)
         inside = np.abs(self.structure.derivative(theta, self.size)[a]).max()
         theta[a] = end
         with np.errstate(all="ignore"):

@@ -41,7 +41,8 @@ def engine_text(text, engine):
         return spelled
     spell = _for_formulaic if engine == "formulaic" else _for_patsy
     response = join(left, lambda t: "**" if t.text == "^" else spell(t))
-    if any(token.separates for token in left):
+    bare = engine == "formulaic" and not _is_simple(left)
+    if bare or any(token.separates for token in left):
         response = f"I({response})"
     return f"{response} ~ {spelled}"
 

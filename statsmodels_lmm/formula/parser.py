@@ -173,6 +173,12 @@ def parse(text, structures=()):
                 _check_new(term, random, text, span(piece))
                 random.append(term)
         elif piece[0].text == "offset" and _is_call(piece):
+            if sign == "-":
+                raise FormulaError(
+                    "an offset cannot be subtracted; write offset(-(...))",
+                    text,
+                    span(piece),
+                )
             offsets.append(join(piece[2:-1]))
         else:
             fixed.append((sign, join(piece)))

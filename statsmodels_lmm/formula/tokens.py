@@ -82,10 +82,16 @@ def is_python_name(name):
     Returns
     -------
     bool
-        False for words of Python, and for letters that it takes for others.
+        False for words of Python, and for letters that it takes for others or that
+        formula engines do not take, such as vowel signs.
     """
-    plain = name.isidentifier() and not keyword.iskeyword(name)
+    plain = _is_one_word(name) and not keyword.iskeyword(name)
     return plain and unicodedata.normalize("NFKC", name) == name
+
+
+def _is_one_word(name):
+    """Whether patsy and formulaic cut no name in pieces that Python takes as one."""
+    return name.isidentifier() and re.fullmatch(r"\w+", name) is not None
 
 
 def written(column, inside=False):
@@ -104,7 +110,7 @@ def written(column, inside=False):
     str
         Such as "x", "yield" or "Q('my column')".
     """
-    bare = isinstance(column, str) and column.isidentifier()
+    bare = isinstance(column, str) and _is_one_word(column)
     if bare and not (inside and column in OPERATOR_WORDS):
         return column
     return f"Q({column!r})"
@@ -134,8 +140,8 @@ def tokenize(text):
             "A design of so many columns is given as an array to CrossedMixedLM"
         )
     tokens = []
-    for match in TOKEN.finditer(text):
-        kind, piece = str(match.lastgroup), match.group()
+    for match in TOKEN.finditer(_with_marks(text)):
+        kind, piece = str(match.lastgroup), text[slice(*match.span())]
         if kind == "space":
             continue
         if piece == "`":
@@ -147,6 +153,14 @@ def tokenize(text):
             piece = "C"  # R's word for it
         tokens.append(Token(kind, piece, *match.span(), column))
     return _with_words(_in_calls(_with_quoted(tokens), text))
+
+
+def _with_marks(text):
+    """A text whose accents and vowel signs are letters, as in names of Python."""
+    if text.isascii():
+        return text
+    is_mark = [unicodedata.category(c) in ("Mn", "Mc") for c in text]
+    return "".join("_" if mark else c for c, mark in zip(text, is_mark))
 
 
 def _with_quoted(tokens):

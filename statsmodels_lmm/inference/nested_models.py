@@ -8,7 +8,7 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.level_covariance import Relationship
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.standardize import constant_column, independent_columns
-from statsmodels_lmm.core.structured_block import generic_value
+from statsmodels_lmm.core.structured_block import generic_point
 from statsmodels_lmm.core.structures import Correlated, Diagonal
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.validation import require_data
@@ -211,7 +211,7 @@ def _is_same(full, restricted, block):
     own, other = (s.parameters(block.effects) for s in (full, restricted))
     if own != other:
         return False
-    theta = np.array([generic_value(p) for p in own])
+    theta = generic_point(own)
     return np.array_equal(
         full.covariance(theta, block.size), restricted.covariance(theta, block.size)
     )

@@ -178,3 +178,22 @@ def test_known_covariances_are_not_saturated():
     model = crossedmixedlm("y ~ 1 + (1 | id)", data, relationship={"id": kinship})
     _, products = model._sufficient_statistics()
     assert not is_saturated(products)
+
+
+def test_effect_sizes_of_meta_analysis_are_not_saturated():
+    """Studies with several effects: the weights tell their variance from sigma^2."""
+    rng = np.random.default_rng(11)
+    study, weights = np.repeat(np.arange(20), 6), rng.uniform(1.0, 60.0, size=120)
+    y = 0.5 * rng.normal(size=20)[study] + 0.4 * rng.normal(size=120)
+    y += rng.normal(size=120) / np.sqrt(weights)
+    data = pd.DataFrame({"y": y, "study": study, "effect": np.arange(120)})
+    formula = "y ~ 1 + (1 | study) + (1 | effect)"
+    for reml in (True, False):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model = crossedmixedlm(formula, data, weights=weights, check_levels=False)
+            result = model.fit(reml=reml)
+        assert result.converged
+        assert not result.optimum.saturated
+    equal = crossedmixedlm(formula, data, check_levels=False)
+    assert is_saturated(equal._sufficient_statistics()[1])

@@ -22,6 +22,7 @@ N = 120
 ODD = [
     *("Yield\n(kg)", "Dose\t(mg)", "a\\'b", "_x", "a|b~c:d", 'ward "B"', "it's"),
     *("x (a", "b)", "{c} #h", "a.b", "1", "µg", "class", "in", "None", "np"),
+    *("ऊँचाई", "cafe\N{COMBINING ACUTE ACCENT}", "x\N{COMBINING MACRON}"),
 ]
 """Names that headers of tables have."""
 
@@ -244,6 +245,19 @@ def test_operators_of_r(of_r, expected, data, engine):
     assert_allclose(result.llf, fit(f"y ~ {expected} + (1 | g)", data).llf, rtol=1e-9)
     one = fit("y ~ x + (1 | f %in% g)", data)
     assert_same(one, fit("y ~ x + (1 | g:f)", data))
+
+
+def test_response_is_any_expression_of_python(data, engine):
+    """Operators that formula engines read otherwise or not at all."""
+    values = {
+        "y // 2": data["y"] // 2,
+        "y % 3": data["y"] % 3,
+        "(y > 0) * x": (data["y"] > 0) * data["x"],
+        "y.rank()": data["y"].rank(),
+    }
+    for text, expected in values.items():
+        result = fit(f"{text} ~ f + (1 | g)", data)
+        assert_allclose(result.model.endog, expected)
 
 
 def test_natural_splines(engine):

@@ -84,6 +84,7 @@ ERRORS = {
     "y ~ x + + (1 | g)": ("term is missing", "+"),
     "y ~ (1 | g) +": ("term is missing", "+"),
     "y ~ x - (1 | g)": ("cannot be subtracted", "(1 | g)"),
+    "y ~ x - offset(z) + (1 | g)": ("write offset(-(...))", "offset(z)"),
     "y ~ x * (1 | g)": ("stands alone", "x * (1 | g)"),
     "y ~ log((1 | g))": ("inside a call", "log((1 | g))"),
     "y ~ toep(x | g)": ("unknown covariance structure 'toep'", "toep"),

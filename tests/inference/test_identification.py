@@ -302,3 +302,22 @@ def test_fits_without_their_data():
     again.remove_data()
     assert again.n_params == count
     assert "Not determined" in str(again.summary())
+
+
+def test_correlated_effects_of_their_own_variances_beside_the_residual():
+    """One row for each effect: from three effects on, products of correlations tell."""
+    rng = np.random.default_rng(17)
+    sizes = np.array([1.0, 2.0, 3.0, 1.5])
+    y = (rng.standard_normal((40, 1)) + rng.standard_normal((40, 4))) * sizes
+    data = pd.DataFrame({"g": np.repeat(np.arange(40), 4), "t": np.tile([*"abcd"], 40)})
+    data["y"] = (y + rng.standard_normal((40, 4))).ravel()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = crossedmixedlm("y ~ t + cs(0 + t | g)", data).fit()
+    assert np.isfinite(result.variance_parameters()["std err"]).all()
+    for random, some in (
+        ("cs(0 + t | g)", data[data["t"] < "c"]),
+        ("cs(0 + t | g, hom=True)", data),
+    ):
+        with pytest.warns(DataWarning, match="told from the residual variance"):
+            crossedmixedlm(f"y ~ t + {random}", some).fit()
