@@ -17,7 +17,7 @@ from scipy import optimize, stats
 from scipy.linalg import toeplitz
 
 from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
-from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.structures import (
     AutoRegressive,
@@ -1387,6 +1387,8 @@ def test_units_do_not_make_a_fit_singular(scale, hom):
     data["x"] = scale * data["Days"]
     effects = "0 + x" if hom else "1 + x"
     formula = f"Reaction ~ x + cs({effects} | Subject, hom={hom})"
-    fit = crossedmixedlm(formula, data).fit()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        fit = crossedmixedlm(formula, data).fit()
     assert not fit.is_singular
     assert fit.bootstrap(20, rng=1).n_boundary <= 3

@@ -21,7 +21,6 @@ import numpy as np
 from statsmodels_lmm.core.covariance import lower_triangles
 from statsmodels_lmm.core.precision_effects import PrecisionEffects
 from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.structured_block import generic_point
 
 FLAT = 1e-7
 """Length of what is left of the V_a z, relative to theirs, that counts as zero."""
@@ -55,8 +54,7 @@ def generic_changes(factors):
         None if it is unstructured.
     """
     return [
-        [s and s.derivative(generic_point(s.parameters)) for s in factor.structures]
-        for factor in factors
+        [s and s.derivative(s.generic) for s in factor.structures] for factor in factors
     ]
 
 

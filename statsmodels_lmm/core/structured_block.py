@@ -197,6 +197,15 @@ class StructuredBlock:
         kind = "even" if self._is_flat(a, end) else "square"
         return Fold(kind, end, side)
 
+    @property
+    def generic(self):
+        """A place at which nothing cancels, the effects of equal length, shape (m,)."""
+        theta = generic_point(self.parameters)
+        for a, parameter in enumerate(self.parameters):
+            if parameter.kind == "sd":
+                theta[a] /= self._length(parameter.effect)
+        return theta
+
     def _length(self, effect):
         """Length in standardized units of an effect, or their root mean square."""
         if self.unit is None:
