@@ -222,9 +222,8 @@ class _Search:
 
     def descend(self, current, slope, step, promised, radius, limit):
         """The next iterate, None if there is none, and the next radius."""
-        units = _units(current)
         while self.evaluations < self.budget and promised >= limit:
-            length = float(np.linalg.norm(step / units))
+            length = float(np.linalg.norm(step / current.units))
             trial = self.evaluate(_stepped(current.factors, step))
             gain = -1.0 if trial is None else (current.value - trial.value) / promised
             if gain > ACCEPTED:
@@ -266,14 +265,7 @@ class _Search:
 
 def _step(current, slope, radius):
     """A step of the free parameters inside the trust region, and its promise."""
-    return step_in_units(slope.gradient, slope.curvature, radius, _units(current))
-
-
-def _units(current):
-    """Unit of each free parameter, shape (..., m)."""
-    return np.concatenate(
-        [f.units(p) for f, p in zip(current.factors, current.precisions)], axis=-1
-    )
+    return step_in_units(slope.gradient, slope.curvature, radius, current.units)
 
 
 def _largest(values):
