@@ -107,7 +107,6 @@ def translate(record, dataset):
     formula = record["formula"].replace("^", "**")
     formula = re.sub(r"\bscale\((\w+)\)", r"scale(\1, ddof=1)", formula)
     formula = re.sub(r"as\.integer\((\w+)\)", r"\1_number", formula)
-    formula = re.sub(r"\byield\b", "Q('yield')", formula)
     kinds = {c["name"]: c for c in dataset["columns"]}
     contrasts = record["contrasts"] or {}
     coded = {n: c for n, c in kinds.items() if c["kind"] == "ordered"}
@@ -303,7 +302,7 @@ def compare_modes(result, record):
             k = blocks.shape[-1]
             inside = columns[start : start + k]
             start += k
-            mine = result._results._mode_covariances[at][rows[: len(blocks)]]
+            mine = result._results._mode_covariances(at)[rows[: len(blocks)]]
             mine = mine[:, inside][:, :, inside]
             size = np.sqrt(np.diagonal(blocks, axis1=1, axis2=2)) + 1e-3 * sigma
             gap = abs(mine - blocks) / (size[:, :, None] * size[:, None, :])

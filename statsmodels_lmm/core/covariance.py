@@ -195,7 +195,9 @@ def row_units(precision, rows):
     ndarray
         Shape (..., m).
     """
-    units = 1.0 / np.sqrt(np.clip(precision, SMALLEST_PRECISION, 1.0))
+    units = 1.0 / np.sqrt(np.minimum(np.maximum(precision, SMALLEST_PRECISION), 1.0))
+    if rows.ndim == 1:
+        return units[..., rows]
     rows = np.broadcast_to(rows, (*units.shape[:-1], rows.shape[-1]))
     return np.take_along_axis(units, rows, axis=-1)
 

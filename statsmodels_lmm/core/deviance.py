@@ -111,6 +111,12 @@ class ProfiledDeviance:
         )
 
     @cached_property
+    def units(self):
+        """Lengths in which steps of the parameters are measured, shape (..., m)."""
+        pairs = zip(self.factors, self.precisions)
+        return np.concatenate([f.units(p) for f, p in pairs], axis=-1)
+
+    @cached_property
     def modes(self):
         """Conditional modes of each factor, shapes (..., l_i, k_i)."""
         column = self.contrast[..., None]

@@ -108,8 +108,8 @@ that may hide one.
 ACCEPTED = 1e-4
 """Share of the promised decrease that a step must bring."""
 
-POLISHED = 1e-22
-"""Promised decrease below which the parameters have all the digits there are."""
+POLISHED = 1e-18
+"""Promised decrease that leaves parameters within 1e-9 of a standard error."""
 
 EXACT_BELOW = 1e-1
 """Promised decrease below which the exact Hessian is worth its price."""
@@ -222,9 +222,8 @@ class _Search:
 
     def descend(self, current, slope, step, promised, radius, limit):
         """The next iterate, None if there is none, and the next radius."""
-        units = _units(current)
         while self.evaluations < self.budget and promised >= limit:
-            length = float(np.linalg.norm(step / units))
+            length = float(np.linalg.norm(step / current.units))
             trial = self.evaluate(_stepped(current.factors, step))
             gain = -1.0 if trial is None else (current.value - trial.value) / promised
             if gain > ACCEPTED:
@@ -266,14 +265,7 @@ class _Search:
 
 def _step(current, slope, radius):
     """A step of the free parameters inside the trust region, and its promise."""
-    return step_in_units(slope.gradient, slope.curvature, radius, _units(current))
-
-
-def _units(current):
-    """Unit of each free parameter, shape (..., m)."""
-    return np.concatenate(
-        [f.units(p) for f, p in zip(current.factors, current.precisions)], axis=-1
-    )
+    return step_in_units(slope.gradient, slope.curvature, radius, current.units)
 
 
 def _largest(values):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
+from statsmodels_lmm.core.covariance import lower_triangles
 from statsmodels_lmm.core.identification import flat_directions
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.core.structured_block import StructuredPart
@@ -155,12 +156,43 @@ def _messages(random, plan, flat):
     links = np.array([[np.abs(shared[a, b]).max() for b in places] for a in places])
     involved = np.diagonal(links) > ROUNDING
     _, groups = connected_components(links > ROUNDING, directed=False)
+    apart = _covariances_apart(plan, np.diagonal(shared))
     out = []
     for group in dict.fromkeys(groups[involved]):
         members = np.flatnonzero((groups == group) & involved)
         names = [labels[at] for at in members if at < len(labels)]
-        out.append(_sentence(names, len(labels) in members))
+        if members[0] < len(labels) and apart[members[0]]:
+            out.append(_sentence_of_covariances(*names))
+        else:
+            out.append(_sentence(names, len(labels) in members))
     return tuple(out)
+
+
+def _covariances_apart(plan, shares):
+    """Whether what is open about each block is single covariances, see `_messages`."""
+    out, start = [], 0
+    for factor in plan.factors:
+        for block, count, structure in zip(
+            factor.block_slices, factor.parameter_counts, factor.structures
+        ):
+            own = shares[start : start + count]
+            start += count
+            single = False
+            if structure is None:
+                row, column = lower_triangles([block])
+                whole = np.where(row == column, 0.0, own.round())
+                single = bool(np.abs(own - whole).max() <= ROUNDING)
+            out.append(single and bool(own.any()))
+    return out
+
+
+def _sentence_of_covariances(name):
+    """That nothing tells the correlation of effects which no level has together."""
+    return (
+        f"the covariance of {name} is determined in part only: some of its effects are "
+        f"in no level together, so that nothing tells their correlation. diag{name} "
+        "leaves the correlations out"
+    )
 
 
 def _sentence(names, with_residual):

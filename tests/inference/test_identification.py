@@ -25,7 +25,7 @@ def sample(seed=0):
     data["site"] = g // 2
     data["only"] = "p"
     data["treated"], data["dose"] = g % 2 * 1.0, rng.standard_normal(20)[g]
-    data["row"] = np.arange(len(g))
+    data["row"], data["kind"] = np.arange(len(g)), np.where(g % 2, "new", "old")
     u = rng.standard_normal(20)[g] * (1.0 + data["treated"])
     return data.assign(y=u + rng.standard_normal(len(g)))
 
@@ -67,6 +67,12 @@ OPEN = {
         3,
     ),
     "two doses": ("(treated | g)", None, r"\(treated \| g\) is determined in part", 1),
+    "kinds of levels": (
+        "(0 + kind | g)",
+        "diag(0 + kind | g)",
+        r"in no level together.* diag\(0 \+ kind \| g\) leaves the correlations out",
+        1,
+    ),
     "a level for each row": (
         "(1 | g) + (1 | row)",
         "(1 | g)",
