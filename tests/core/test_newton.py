@@ -226,7 +226,9 @@ def test_the_criterion_never_rises():
 def test_a_search_that_nears_a_known_optimum_is_given_up(name):
     products = products_of(standardized(design(name, n=80)))
     best, optimum = minimize(products, moment_start(products), True)
-    start = starts(products, [100.0 * np.eye(f.k_effects) for f in products.plan.factors])
+    start = starts(
+        products, [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
+    )
     assert minimize(products, start, True, known=best) == (None, None)
     # not for a place that is no optimum
     at_zero = profiled_deviance(products, [f.nothing() for f in best.factors], True)
