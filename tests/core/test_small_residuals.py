@@ -10,6 +10,7 @@ from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.within_levels import within_levels
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -113,6 +114,15 @@ def test_criterion_and_duals_in_many_digits(name, reml):
         left = roots[i].matrix
         expected = np.array(left.T @ twin.dual(i) @ left, dtype=float)
         np.testing.assert_allclose(left.T @ dual @ left, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_ordinary_criterion_has_fourteen_digits():
+    """A step that promises less than the last of them cannot be seen."""
+    data = design("2 crossed", n=40)
+    data = standardize(data.endog, data.exog, data.factors)
+    products = products_of(data)
+    found = profiled_deviance(products, moment_start(products), reml=True)
+    assert found.rounding == pytest.approx(1e-14 * abs(found.value))
 
 
 def test_what_levels_leave():
