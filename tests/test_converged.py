@@ -105,6 +105,21 @@ def test_zero_next_to_a_large_variance(f_statistic, residual):
     assert not found.converged
 
 
+def test_few_groups_next_to_thousands_of_cells():
+    """
+    A step promises nothing: next to the curvature of the cells that of the groups is
+    none. The dual, relative to what the data tell of the groups, is not zero.
+    """
+    data = nested(1.002, 1e-2, groups=4, cells=5000, rows=2)
+    model = crossedmixedlm("y ~ 1 + (1 | a) + (1 | a:b)", data)
+    best = nested_optimum(data)
+    found = stopped_at(model, [0.0, best[1]])
+    assert 2.0 * (model.loglike(best) - found.llf) > 2e-6
+    assert found.optimum.promised < 1e-8
+    assert -1e-2 < found.boundary_table()["dual"].iloc[0] < -1e-3
+    assert not found.converged
+
+
 @pytest.mark.parametrize(
     ("f_statistic", "residual"),
     [(1.003, 1.0), (3.0, 0.1), (3.0, 1e-2), *SMALL_RESIDUALS],
@@ -120,6 +135,18 @@ def test_what_is_proved_is_the_optimum_next_to_a_large_variance(f_statistic, res
     if residual > 1e-3:
         assert found.converged
         np.testing.assert_allclose(found.theta, nested_optimum(data), rtol=1e-5)
+
+
+@pytest.mark.parametrize("left", [1e-7, 1e-5])
+def test_how_near_is_near(left):
+    """An optimum is proved where another step would gain less than 1e-6."""
+    model = crossedmixedlm("y ~ 1 + (1 | g)", one_way(3.0))
+    best = model.fit()
+    bend = -2.0 * model.hessian(best.theta)[0, 0]
+    found = stopped_at(model, best.theta + np.sqrt(2.0 * left / bend))
+    assert 2.0 * (best.llf - found.llf) == pytest.approx(left, rel=0.1)
+    assert found.optimum.promised == pytest.approx(left, rel=0.1)
+    assert found.converged == (left < 1e-6)
 
 
 @pytest.mark.parametrize("f_statistic", [0.999, 0.9, 0.3])

@@ -215,6 +215,7 @@ DAMAGES = {
     "one knot": lambda s: splines(s, _all_knots=[0.0]),
     "no knots": lambda s: splines(s, _all_knots=[]),
     "knots as a number": lambda s: splines(s, _all_knots=3.0),
+    "knots as a column": lambda s: splines(s, _all_knots=[[k] for k in ENDS]),
     "unsorted knots": lambda s: splines(s, _all_knots=[*ENDS, 0.5]),
     "knots outside": lambda s: splines(s, _all_knots=[-1.0, *ENDS]),
     "one place": lambda s: splines(s, _all_knots=[1.0] * 9),

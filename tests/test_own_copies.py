@@ -132,14 +132,15 @@ def test_the_model_changes_nothing_of_the_user():
             np.testing.assert_array_equal(given[name], values)
 
 
-def test_a_copy_that_takes_much_of_the_memory(monkeypatch):
-    given = data()
-    size = given["z"].nbytes
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_a_copy_that_takes_much_of_the_memory(kind, monkeypatch):
+    z = kind(data()["z"])
+    size = 8 * z.size
     for module in (plain_arrays, memory):
         monkeypatch.setattr(module, "available_bytes", lambda: 1.5 * size)
     with pytest.warns(DataWarning, match="own copy of the matrix of Z takes"):
-        matrix_effects(given["z"])
+        matrix_effects(z)
     for module in (plain_arrays, memory):
         monkeypatch.setattr(module, "available_bytes", lambda: 0.5 * size)
     with pytest.raises(MemoryError, match="own copy of the matrix of Z"):
-        matrix_effects(given["z"])
+        matrix_effects(z)

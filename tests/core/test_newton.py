@@ -222,6 +222,22 @@ def test_the_criterion_never_rises():
         assert (np.diff(values) < 0.0).all()
 
 
+@pytest.mark.parametrize("name", ["one factor", "3 crossed", "chain of 3"])
+def test_a_search_that_nears_a_known_optimum_is_given_up(name):
+    products = products_of(standardized(design(name, n=80)))
+    best, optimum = minimize(products, moment_start(products), True)
+    start = starts(
+        products, [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
+    )
+    assert minimize(products, start, True, known=best) == (None, None)
+    # not for a place that is no optimum
+    at_zero = profiled_deviance(products, [f.nothing() for f in best.factors], True)
+    found, again = minimize(products, start, True, known=at_zero)
+    assert float(found.value) == pytest.approx(float(best.value), abs=1e-8)
+    assert again.certified
+    np.testing.assert_allclose(again.theta, optimum.theta, atol=1e-6)
+
+
 @pytest.mark.parametrize("tol", [1e-6, 1e-10, 1e-14, 1e-20])
 def test_a_smaller_tolerance_is_not_worse(tol):
     """

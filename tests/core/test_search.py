@@ -11,7 +11,9 @@ from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core import search as search_module
+from statsmodels_lmm.core.newton import minimize
 from statsmodels_lmm.core.saturation import is_saturated
+from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.random_effects import random_effects
@@ -62,6 +64,18 @@ def test_second_searches_find_what_the_first_misses(case):
     gap = first.deviance_criterion - best.deviance_criterion
     assert any(other == pytest.approx(gap, abs=1e-5) for other in best.optimum.others)
     assert f"best of {best.optimum.starts} starts" in str(best.summary())
+
+
+@pytest.mark.parametrize("case", FROZEN["best"][:2], ids=lambda case: case["kind"])
+def test_a_search_that_will_end_above_a_known_optimum_is_given_up(case):
+    model, reml = frozen(case), case["reml"]
+    best = model.fit(reml).at_optimum
+    products = model._sufficient_statistics()[1]
+    start = moment_start(products)
+    alone, optimum = minimize(products, start, reml)
+    assert optimum.certified
+    assert alone.value > best.value + 0.01
+    assert minimize(products, start, reml, known=best) == (None, None)
 
 
 @pytest.mark.parametrize("case", FROZEN["best"][:2], ids=lambda case: case["kind"])

@@ -8,7 +8,9 @@ from dense_twin import DenseTwin, dense_z, design, products_of
 from statsmodels_lmm.core.covariance import full_factor
 from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.core.start import moment_start
 from statsmodels_lmm.core.within_levels import within_levels
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -114,6 +116,15 @@ def test_criterion_and_duals_in_many_digits(name, reml):
         np.testing.assert_allclose(left.T @ dual @ left, expected, rtol=1e-5, atol=1e-5)
 
 
+def test_an_ordinary_criterion_has_fourteen_digits():
+    """A step that promises less than the last of them cannot be seen."""
+    data = design("2 crossed", n=40)
+    data = standardize(data.endog, data.exog, data.factors)
+    products = products_of(data)
+    found = profiled_deviance(products, moment_start(products), reml=True)
+    assert found.rounding == pytest.approx(1e-14 * abs(found.value))
+
+
 def test_what_levels_leave():
     """Blocks within and between, against projections of the whole columns."""
     data = design("chain of 3", n=60)
@@ -137,6 +148,20 @@ def test_what_levels_leave():
     roots = found.root
     squares = np.swapaxes(roots, 1, 2) @ roots
     np.testing.assert_allclose(squares, chain[0].diagonal_blocks(), atol=1e-10)
+
+
+@pytest.mark.parametrize("small", [1e-3, 1e-7, 1e-11])
+def test_a_level_of_small_effects_leaves_as_much_as_another(small):
+    """Which effects of a level depend on one another has nothing to do with size."""
+    rng = np.random.default_rng(2)
+    codes, fixed = np.repeat(np.arange(6), 7), rng.standard_normal((42, 2))
+    effects = rng.standard_normal((42, 2))
+    factor = GroupedEffects(codes, 6, effects, (2,))
+    scaled = np.where((codes == 3)[:, None], small * effects, effects)
+    usual = within_levels([factor], fixed)
+    found = within_levels([GroupedEffects(codes, 6, scaled, (2,))], fixed)
+    np.testing.assert_allclose(found.gram, usual.gram, rtol=1e-10)
+    np.testing.assert_allclose(found.root[3] / small, usual.root[3], atol=1e-9)
 
 
 def test_what_cannot_be_told_from_rounding():

@@ -279,6 +279,14 @@ def test_moments_of_no_f_distribution(df):
     assert np.isnan(scaled_f(slopes_with(df), np.eye(len(df)))).all()
 
 
+def test_degrees_of_freedom_that_are_rounding():
+    """Two effects with A1 = 0 and A2 = 44/9 have none, nor have any next to it."""
+    for change in (0.0, 1e-12, -1e-12):
+        size = np.sqrt((1.0 + change) * 22.0 / 9.0)
+        slopes = size * np.diag([1.0, -1.0])[None]
+        assert np.isnan(scaled_f(slopes, np.eye(2))).all()
+
+
 def test_no_fixed_effects():
     data = design("2 crossed", n=60)
     data = Design(data.endog, data.exog[:, :0], data.factors)

@@ -8,6 +8,7 @@ from dense_twin import dense_z, design, products_of
 
 from statsmodels_lmm.core.cross_products import cross_products
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.sparse_elimination import sparse_products
 from statsmodels_lmm.core.standardize import standardize
 from statsmodels_lmm.core.start import moment_start
 
@@ -97,3 +98,14 @@ def test_equations(name, sparsely, monkeypatch):
     wanted = np.maximum(solution[:-1] / residual, floor)
     got = np.concatenate([np.diag(s) for s in start])
     np.testing.assert_allclose(got, wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["2 crossed, 2 effects each", "chain and tail"])
+def test_the_same_from_the_whole_of_the_cross_products(name):
+    """Where no factor is eliminated before another, Z'Z is one sparse matrix."""
+    data = design(name, n=60)
+    found, wanted = started(data)
+    products = sparse_products(found.endog, found.exog, found.factors)
+    got = [f.covariance for f in moment_start(products)]
+    for own, other in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-9)

@@ -290,6 +290,11 @@ def test_shares_of_variance():
     known = rows.icc(by_group=True).notna().all(axis=1)
     assert known.to_dict() == {"g": True, "row": False}
     assert_allclose(rows.icc(by_group=True).loc["g"], one.icc(), rtol=1e-7)
+    labels = sample()["row"]
+    related = {"row": pd.DataFrame(2.0 * np.eye(len(labels)), labels, labels)}
+    rows = fit("(1 | g) + (1 | row)", relationship=related, check_levels=False)[0]
+    assert rows.r_squared().isna().tolist() == [False, True]
+    assert_allclose(rows.r_squared()["marginal"], one.r_squared()["marginal"])
     # the variance at the doses that were seen is known
     doses = fit("(treated | g)")[0]
     assert np.isfinite([*doses.icc(), *doses.r_squared()]).all()
