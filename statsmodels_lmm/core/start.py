@@ -112,10 +112,13 @@ def many_starts(products):
     -------
     list of list of RelativeFactor
     """
-    count = len(products.plan.factors)
-    sizes = [[scale] * count for scale in (SPREAD, *SCALES)]
-    if count > 1:
-        sizes += np.where(np.eye(count), SPREAD, LITTLE).tolist()
+    factors = products.plan.factors
+    sizes: list = [[scale] * len(factors) for scale in (SPREAD, *SCALES)]
+    blocks = [(i, block) for i, f in enumerate(factors) for block in f.block_slices]
+    for i, block in blocks if len(blocks) > 1 else ():
+        one = [np.full(f.k_effects, LITTLE) for f in factors]
+        one[i][block] = SPREAD
+        sizes.append(one)
     return [start_at(products, s) for s in sizes]
 
 
@@ -127,9 +130,9 @@ def start_at(products, sizes):
     ----------
     products : CrossProducts
         Sufficient statistics of standardized data.
-    sizes : sequence of float
-        Variances of the effects of each factor in units of l / n: at one, half of what
-        a random intercept adds to the mean of a level is noise.
+    sizes : sequence of float or ndarray
+        Variances of the effects of each factor, shapes () or (k,), in units of l / n:
+        at one, half of what a random intercept adds to the mean of a level is noise.
 
     Returns
     -------
