@@ -108,8 +108,8 @@ that may hide one.
 ACCEPTED = 1e-4
 """Share of the promised decrease that a step must bring."""
 
-POLISHED = 1e-18
-"""Promised decrease that leaves parameters within 1e-9 of a standard error."""
+POLISHED = 1e-21
+"""Promised decrease that leaves parameters within some 1e-11 of a standard error."""
 
 EXACT_BELOW = 1e-1
 """Promised decrease below which the exact Hessian is worth its price."""
