@@ -393,3 +393,20 @@ def test_names_come_back(engine):
         assert "~" not in text
         shown = tokenize(readable(text, engine))
         assert [t.column or t.text for t in shown] == [name]
+
+
+@pytest.mark.parametrize(
+    ("of_patsy", "shown"),
+    [
+        ("Q('in')", "in"),
+        ("Q('in')[T.b]", "in[T.b]"),
+        ("x:Q('in'):Q('is')", "x:in:is"),
+        ("Q('class').abs()", "class.abs()"),
+        ("Q('in').abs()", "Q('in').abs()"),
+        ("center(Q('in'))", "center(Q('in'))"),
+        ("I(x * Q('in'))[b]", "I(x * Q('in'))[b]"),
+        ("Q('my x')", "Q('my x')"),
+    ],
+)
+def test_words_of_python_are_quoted_inside_of_expressions(of_patsy, shown):
+    assert readable(of_patsy, "patsy") == shown
