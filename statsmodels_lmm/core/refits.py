@@ -19,6 +19,7 @@ from statsmodels_lmm.core.derivatives import derivatives
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.newton import (
     ACCEPTED,
+    CLOSE,
     DUAL_TOLERANCE,
     REACHED,
     Settings,
@@ -202,9 +203,9 @@ def refit(products, start, reml, settings=SETTINGS):
     return Refits.join(each)
 
 
-def from_starts(products, starts, reml, settings):
+def from_starts(products, starts, reml, settings, known):
     """
-    Minimize the criterion for one response from many starts at once.
+    Search from many starts at once for what is below a known optimum.
 
     Parameters
     ----------
@@ -216,21 +217,34 @@ def from_starts(products, starts, reml, settings):
         Whether to minimize the REML criterion.
     settings : Settings
         When each search stops.
+    known : ProfiledDeviance
+        The optimum.
 
     Returns
     -------
-    Refits
+    list of RelativeFactor or None
+        Where the lowest search got, None if none got below.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If a system is not positive definite in floating point.
     """
+    factors = products.plan.factors
     stacked = [
         pivoted_factor(np.array([f.covariance for f in each]), plan.block_slices)
-        for each, plan in zip(zip(*starts), products.plan.factors)
+        for each, plan in zip(zip(*starts), factors)
     ]
-    return _refit_batch(repeated(products, len(starts)), stacked, reml, settings)
+    copies = repeated(products, len(starts))
+    lowest, place = float(known.value), None
+    for group in _descend(copies, stacked, reml, settings, known)[0]:
+        values = np.where(group.left, np.inf, group.last.value)
+        best = int(np.argmin(values))
+        if values[best] < lowest:
+            lowest, place = float(values[best]), [s[best] for s in group.moved]
+    if place is None:
+        return None
+    return [pivoted_factor(s, f.block_slices) for s, f in zip(place, factors)]
 
 
 def _refit_one(products, start, reml, settings):
@@ -359,7 +373,33 @@ def _moved(current, step, columns):
 
 def _refit_batch(products, start, reml, settings):
     """All fits at once."""
-    plan, whole = products.plan, products
+    plan = products.plan
+    ended, evaluations = _descend(products, start, reml, settings)
+    where = np.argsort(np.concatenate([e.which for e in ended]))
+    certified = np.concatenate([_are_certified(e.last, plan) for e in ended])[where]
+    factors = [
+        pivoted_factor(np.concatenate(s)[where], f.block_slices, SINGULAR)
+        for s, f in zip(zip(*(e.moved for e in ended)), plan.factors)
+    ]
+    return _collect(profiled_deviance(products, factors, reml), certified, evaluations)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Searches that end together: which, where, and where one more step leads."""
+
+    which: np.ndarray
+    last: _Iterates
+    moved: list
+    left: np.ndarray
+
+
+def _descend(products, start, reml, settings, known=None):
+    """
+    Searches side by side, in groups that end together, and their evaluations.
+
+    Those that are bound for a known optimum or will end above it are left.
+    """
     columns = [s.columns for s in start]
     current = _evaluate(products, [s.covariance for s in start], reml)
     count = len(products.gram)
@@ -372,18 +412,21 @@ def _refit_batch(products, start, reml, settings):
             current.gradient, current.curvature, radius, units
         )
         limit = np.maximum(settings.tol, current.rounding)
-        stop = (promised < limit) | (evaluations[active] >= settings.maxiter)
+        left = np.zeros(len(active), dtype=bool)
+        if known is not None:
+            left = _are_bound_for(known, current, step, promised, columns)
+        stop = left | (promised < limit) | (evaluations[active] >= settings.maxiter)
         if stop.any():
             # the last step costs nothing: it is evaluated once for all
             last = current.take(stop)
             moved = _moved(last, step[stop], columns)
-            ended.append((active[stop], last, moved))
+            ended.append(_Ended(active[stop], last, moved, left[stop]))
             going = ~stop
             active, radius = active[going], radius[going]
             step, promised, units = step[going], promised[going], units[going]
             current, products = current.take(going), select(products, going)
         if not len(active):
-            break
+            return ended, evaluations
         trial = _evaluate(products, _moved(current, step, columns), reml)
         evaluations[active] += 1
         gain = (current.value - trial.value) / promised
@@ -393,14 +436,18 @@ def _refit_batch(products, start, reml, settings):
         shrunk = np.where(better, 0.5, 0.25) * length
         radius = np.where(gain < 0.25, shrunk, grown)
         current = current.where(better, trial)
-    where = np.argsort(np.concatenate([w for w, _, _ in ended]))
-    parts = [_are_certified(last, plan) for _, last, _ in ended]
-    certified = np.concatenate(parts)[where]
-    factors = [
-        pivoted_factor(np.concatenate(s)[where], f.block_slices, SINGULAR)
-        for s, f in zip(zip(*(moved for _, _, moved in ended)), plan.factors)
-    ]
-    return _collect(profiled_deviance(whole, factors, reml), certified, evaluations)
+
+
+def _are_bound_for(known, current, step, promised, columns):
+    """Which searches near a known optimum, or will end above it, see `newton`."""
+    height = current.value - known.value
+    above = (promised < CLOSE) & (height > 30.0 * promised)
+    near = (promised <= CLOSE) & (np.abs(height - promised) <= CLOSE)
+    if near.any():
+        for s, f in zip(_moved(current, step, columns), known.factors):
+            size = np.abs(f.covariance).max(initial=CLOSE)
+            near &= np.abs(s - f.covariance).max(axis=(1, 2)) <= CLOSE * size
+    return above | near
 
 
 def _are_certified(last, plan):

@@ -14,7 +14,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from statsmodels_lmm.core.covariance import pivoted_factor
 from statsmodels_lmm.core.newton import Settings, minimize
 from statsmodels_lmm.core.refits import from_starts, is_batchable
 from statsmodels_lmm.core.saturation import is_independent, is_saturated
@@ -22,6 +21,9 @@ from statsmodels_lmm.core.start import further_starts, many_starts, moment_start
 
 FEW = 10
 """Rows beyond the number of effects up to which second optima are common anywhere."""
+
+SMALL = 150
+"""Number of random effects up to which many searches cost little more than one."""
 
 LOWER = 1e-4
 """Difference of criteria by which one optimum is below another."""
@@ -84,30 +86,29 @@ def search(products, reml, settings, start=None, idle=()):
 
 def _elsewhere(products, deviance, reml, idle):
     """Places to search from, and how many were looked at for them."""
-    if is_batchable(products) and deviance.inverse is None and not idle:
+    effects = sum(f.n_columns for f in products.plan.factors)
+    small = effects <= SMALL and is_batchable(products)
+    if small and deviance.inverse is None and not idle:
         many = many_starts(products)
         try:
-            return _leading_down(products, many, reml, deviance), len(many)
+            place = from_starts(products, many, reml, BRIEFLY, deviance)
         except np.linalg.LinAlgError:
             pass  # one after another bears more than a batch
+        else:
+            return [] if place is None else [place], len(many)
     starts = further_starts(products, deviance.factors)
+    if effects > SMALL:  # where second optima are rare
+        structured = any(f.is_structured for f in products.plan.factors)
+        starts = starts[: 2 if structured else 1]
     return starts, len(starts)
-
-
-def _leading_down(products, starts, reml, deviance):
-    """Where the lowest of some searches got, if that is below a known optimum."""
-    found = from_starts(products, starts, reml, BRIEFLY)
-    best = int(np.nanargmin(found.value))
-    if not found.value[best] < deviance.value - LOWER:
-        return []
-    pairs = zip(products.plan.factors, found.covariances)
-    return [[pivoted_factor(s[best], f.block_slices) for f, s in pairs]]
 
 
 def _has_doubts(deviance, idle):
     """Whether another optimum is likely."""
     products = deviance.elimination.products
     factors = products.plan.factors
+    if sum(f.n_parameters for f in factors) == 1:
+        return False  # of one variance no second optimum was ever met
     left = products.nobs - products.k_fixed - sum(f.n_columns for f in factors)
     few = left <= FEW and all(map(is_independent, factors))
     return few or any(
