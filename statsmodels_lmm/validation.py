@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from statsmodels_lmm.core.newton import REACHED
 from statsmodels_lmm.core.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import (
     ConvergenceWarning,
@@ -267,18 +268,29 @@ def warn_after_fit(results):
     flat = results.identification.sentences
     for sentence in flat:
         warn(sentence, DataWarning)
-    if results.optimum.saturated and not flat:
+    optimum = results.optimum
+    if optimum.saturated and not flat:
         warn(
             "fixed and random effects together reproduce any response of these rows, "
             "so that nothing is left to tell the residual variance by, and the "
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
-    elif not (results.converged or results.optimum.saturated):
+    if optimum.saturated or results.converged:
+        return
+    if optimum.promised < REACHED <= optimum.rounding:
+        warn(
+            "the best variances are not proved: the residual variance is so small next "
+            "to those of the random effects that rounding moves -2 log-likelihood by "
+            f"up to {optimum.rounding:.1g}. Subtract from the response what is known "
+            "of the large effects, or leave them out",
+            ConvergenceWarning,
+        )
+    else:
         warn(
             "the fit stopped before the best variances were found, so its numbers "
             "are provisional (a further step promises a gain of "
-            f"{results.optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, or "
+            f"{optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, or "
             "simplify the random effects: see result.boundary_table() for the terms "
             "the data say little about.",
             ConvergenceWarning,

@@ -62,6 +62,8 @@ class Optimum:
         a structure the smallest slope away from the ends of its parameters.
     curvature : ndarray
         Curvature at the optimum.
+    rounding : float
+        Rounding of the criterion, which may hide what is left to gain.
     trace : tuple
         (criterion, largest gradient entry, trust radius) of every iterate.
     certified : bool
@@ -83,6 +85,7 @@ class Optimum:
     duals: tuple
     dual_eigenvalues: tuple
     curvature: np.ndarray
+    rounding: float
     trace: tuple
     certified: bool
     starts: int = 1
@@ -296,6 +299,7 @@ def _certify(current, slope, search):
         duals=slope.duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,
+        rounding=float(current.rounding),
         trace=tuple(search.trace),
         certified=bool(
             promised < REACHED

@@ -13,6 +13,9 @@ from statsmodels_lmm.core.structured_block import StructuredPart
 ROUNDING = 1e-6
 """Share of its terms that a sum must have left not to be 0."""
 
+CLEAR = 1e-4
+"""Smallest eigenvalue of a curvature of unit diagonal that is no flat direction."""
+
 CONSEQUENCE = (
     "The estimates are one choice of many that fit equally well; where they depend on "
     "it, their standard errors are NaN"
@@ -61,10 +64,27 @@ def identification(results):
     """
     data, products = results.model._sufficient_statistics()
     told = informative(results, products.plan)
+    if told.all() and _is_clear(results):
+        return Identification(np.zeros((len(told) + 1, 0)), 0, ())
     flat = flat_directions(data, products, results.reml, told)
     idle = flat.shape[1] + int((~told).sum())
     messages = _messages(results.model.random, products.plan, flat)
     return Identification(flat, idle, messages)
+
+
+def _is_clear(results):
+    """
+    Whether the curvature inside the cone shows that there is no flat direction.
+
+    There every direction of covariances is one of their factors, too.
+    """
+    if any(f.may_be_elsewhere for f in results._factors):
+        return False
+    curvature = results.optimum.curvature
+    size = np.sqrt(np.maximum(np.diag(curvature), 0.0))
+    if not len(size) or not size.all():
+        return False
+    return bool(np.linalg.eigvalsh(curvature / np.outer(size, size))[0] > CLEAR)
 
 
 def informative(results, plan):

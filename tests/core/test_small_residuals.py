@@ -178,3 +178,16 @@ def test_what_cannot_be_told_from_rounding():
         )
     assert len(caught) == 1
     assert not result.converged
+
+
+def test_rounding_that_hides_what_is_left_is_told():
+    """Two large crossed factors share the mean, of which subtraction leaves little."""
+    rng = np.random.default_rng(3)
+    a, b = np.repeat(np.arange(12), 10), np.tile(np.arange(10), 12)
+    y = 1e6 * (rng.normal(size=12)[a] + rng.normal(size=10)[b]) + rng.normal(size=120)
+    data = pd.DataFrame({"y": y, "a": a, "b": b})
+    with pytest.warns(match=r"rounding moves -2 log-likelihood by up to") as caught:
+        result = crossedmixedlm("y ~ 1 + (1 | a) + (1 | b)", data).fit()
+    assert len(caught) == 1
+    assert not result.converged
+    assert result.optimum.rounding > 1e-6
