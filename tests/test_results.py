@@ -907,7 +907,7 @@ def test_rows_of_the_table_of_variances():
 def test_boundary_in_words():
     text = " ".join(lines(dyestuff2()))
     assert "the variance is estimated as 0 for Intercept by Batch." in text
-    assert "Local optimum proved; best of 6 starts; " in text
+    assert "Local optimum proved; 1 start; " in text
     assert "the variance is estimated as 0" in " ".join(
         str(dyestuff2().summary2()).split()
     )

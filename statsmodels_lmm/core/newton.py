@@ -62,6 +62,9 @@ class Optimum:
         a structure the smallest slope away from the ends of its parameters.
     curvature : ndarray
         Curvature at the optimum.
+    least_curvature : float
+        Smallest eigenvalue of the curvature in the units of steps; not above zero where
+        directions are flat.
     rounding : float
         Rounding of the criterion, which may hide what is left to gain.
     trace : tuple
@@ -85,6 +88,7 @@ class Optimum:
     duals: tuple
     dual_eigenvalues: tuple
     curvature: np.ndarray
+    least_curvature: float
     rounding: float
     trace: tuple
     certified: bool
@@ -290,6 +294,8 @@ def _certify(current, slope, search):
         eigenvalues.append(np.array(smallest) + 0.0)  # no -0.0
         escape = min([escape, *unused])
     _, promised = _step(current, slope, 1.0)
+    units = current.units
+    curvatures = np.linalg.eigvalsh(units[:, None] * slope.curvature * units)
     theta = [f.theta(np.eye(len(f.matrix))) for f in current.factors]
     return current, Optimum(
         theta=np.concatenate(theta),
@@ -299,6 +305,7 @@ def _certify(current, slope, search):
         duals=slope.duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=slope.curvature,
+        least_curvature=float(curvatures.min(initial=np.inf)),
         rounding=float(current.rounding),
         trace=tuple(search.trace),
         certified=bool(

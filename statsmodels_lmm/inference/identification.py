@@ -13,8 +13,8 @@ from statsmodels_lmm.core.structured_block import StructuredPart
 ROUNDING = 1e-6
 """Share of its terms that a sum must have left not to be 0."""
 
-CLEAR = 1e-4
-"""Smallest eigenvalue of a curvature of unit diagonal that is no flat direction."""
+CLEAR = 1e-2
+"""Curvature, in units of what the data tell of an effect, that no rounding feigns."""
 
 CONSEQUENCE = (
     "The estimates are one choice of many that fit equally well; where they depend on "
@@ -78,13 +78,8 @@ def _is_clear(results):
 
     There every direction of covariances is one of their factors, too.
     """
-    if any(f.may_be_elsewhere for f in results._factors):
-        return False
-    curvature = results.optimum.curvature
-    size = np.sqrt(np.maximum(np.diag(curvature), 0.0))
-    if not len(size) or not size.all():
-        return False
-    return bool(np.linalg.eigvalsh(curvature / np.outer(size, size))[0] > CLEAR)
+    inside = not any(f.may_be_elsewhere for f in results._factors)
+    return inside and results.optimum.least_curvature > CLEAR
 
 
 def informative(results, plan):

@@ -473,7 +473,9 @@ def test_results_of_a_refit_are_complete():
 
     def text(result):
         lines = result.summary().as_text().splitlines()
-        return [line for line in lines if "Date" not in line and "Time" not in line]
+        # rounding decides how many evaluations the last digits take
+        words = "Date", "Time", "evaluations:", "gain left"
+        return [line for line in lines if not any(word in line for word in words)]
 
     assert text(found) == text(direct)
     new = new_data()
