@@ -25,7 +25,8 @@ from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.estimability import estimability
 from statsmodels_lmm.core.newton import Settings
-from statsmodels_lmm.core.search import search
+from statsmodels_lmm.core.saturation import is_saturated
+from statsmodels_lmm.core.search import VANISHING, search
 from statsmodels_lmm.core.structured_factor import StructuredFactor, factor_at
 from statsmodels_lmm.core.structures import Structure
 from statsmodels_lmm.data_doors import to_frame
@@ -57,9 +58,6 @@ from statsmodels_lmm.variance_components import group_term
 
 NOTHING_LEFT = 1e-15
 """Share of the residual variance below which its digits are those of rounding."""
-
-VANISHING = 1e-6
-"""The same in a model that can reproduce any response."""
 
 NO_RESIDUAL = (
     "the residual variance is zero, or too small to be told from zero: fixed and "
@@ -529,7 +527,8 @@ class CrossedMixedLM(LikelihoodModel):
                     "the criterion cannot be evaluated at start_params; leave them out"
                 ) from None
             raise DataError(NO_RESIDUAL) from None
-        if optimum.saturated and not reml and deviance.scale < VANISHING:
+        vanished = deviance.scale < VANISHING and is_saturated(products)
+        if vanished and not reml:
             raise DataError(NO_MAXIMUM)
         if deviance.scale < NOTHING_LEFT:
             raise DataError(NO_RESIDUAL)

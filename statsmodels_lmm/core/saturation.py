@@ -30,7 +30,7 @@ DIFFERENT = 1e-6
 """Relative difference of the effects of rows that makes their variances different."""
 
 
-def is_saturated(products):
+def is_saturated(products, structured=False):
     """
     Whether fixed and independent random effects span all rows.
 
@@ -38,6 +38,8 @@ def is_saturated(products):
     ----------
     products : CrossProducts or SparseProducts
         Sufficient statistics in standardized units.
+    structured : bool, optional
+        Whether effects whose covariance has a structure count, too.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def is_saturated(products):
     """
     n = products.nobs
     counted = [
-        is_independent(f) and not _is_told_by_weights(f, n)
+        is_independent(f, structured) and not _is_told_by_weights(f, n)
         for f in products.plan.factors
     ]
     factors = list(compress(products.plan.factors, counted))
@@ -63,11 +65,11 @@ def is_saturated(products):
     return False
 
 
-def is_independent(factor):
-    """Whether levels are independent and their effects of any covariance."""
+def is_independent(factor, structured=False):
+    """Whether levels are independent, their effects of any covariance or structured."""
     own = factor.of_user
     known = not isinstance(own, GroupedEffects) or own.relationship is not None
-    return not (known or factor.is_structured)
+    return not known and (structured or not factor.is_structured)
 
 
 def _is_told_by_weights(factor, nobs):

@@ -22,6 +22,9 @@ from statsmodels_lmm.core.start import further_starts, many_starts, moment_start
 FEW = 10
 """Rows beyond the number of effects up to which second optima are common anywhere."""
 
+VANISHING = 1e-6
+"""Share of the residual variance that may be none in a model that fits everything."""
+
 SMALL = 150
 """Number of random effects up to which many searches cost little more than one."""
 
@@ -59,7 +62,8 @@ def search(products, reml, settings, start=None, idle=()):
     """
     first = moment_start(products) if start is None else start
     deviance, optimum = minimize(products, _without(first, idle), reml, settings)
-    if is_saturated(products):
+    # a structure tells its effects from residuals, unless nothing is left of these
+    if is_saturated(products, structured=deviance.scale < VANISHING):
         return deviance, replace(optimum, certified=False, saturated=True)
     if start is not None or not optimum.certified or not _has_doubts(deviance, idle):
         return deviance, optimum
