@@ -20,6 +20,7 @@ from statsmodels_lmm.formula.dialects import (
     readable,
     response_of,
 )
+from statsmodels_lmm.formula.names import SYNTAX
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.tokens import join, sides, tokenize
 from statsmodels_lmm.formula.transforms import default_scope
@@ -65,6 +66,25 @@ def formula_engine(name):
 def current_engine():
     """Name of statsmodels' formula engine, "patsy" or "formulaic"."""
     return FormulaManager().engine
+
+
+def _reason(error, frame, engine):
+    """Why a formula cannot be evaluated, in words."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    reason = readable(str(error), engine)
+    reason = reason.removeprefix("Error evaluating factor: ")
+    reason = reason.removeprefix("NameError: ")
+    called = {*default_scope(engine), *SYNTAX}
+    hidden = [name for name in frame.columns if name in called]
+    if hidden and "'Series' object" in reason:
+        return (
+            f"the column '{hidden[0]}' hides what formulas call by this name; rename "
+            "the column"
+        )
+    return reason.replace(
+        "name 'contr' is not defined", "R's contr.sum is Sum here: C(f, Sum)"
+    )
 
 
 def design_matrices(formula, frame, scope, engine, prediction=False):
@@ -125,14 +145,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         raise
     except EVALUATION_ERRORS as error:
         text = formula if is_text else "the formula"
-        deep = isinstance(error, RecursionError)
-        reason = "it is nested too deeply" if deep else readable(str(error), engine)
-        reason = reason.removeprefix("Error evaluating factor: ")
-        reason = reason.removeprefix("NameError: ")
-        if reason.startswith("name 'contr' is"):
-            reason = reason.replace(
-                "name 'contr' is not defined", "R's contr.sum is Sum here: C(f, Sum)"
-            )
+        reason = _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
     matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
     for matrix in matrices:

@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from statsmodels.formula import options
 
 from statsmodels_lmm import from_json
+from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.formula.dialects import engine_text, readable
@@ -410,3 +411,23 @@ def test_names_come_back(engine):
 )
 def test_words_of_python_are_quoted_inside_of_expressions(of_patsy, shown):
     assert readable(of_patsy, "patsy") == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("I", "y ~ I + I(x**2) + (1 | g)"),
+        ("Q", "y ~ `Q` + `x y` + (1 | g)"),
+        ("C", "y ~ C + C(g) + (1 | g)"),
+        ("log", "y ~ log + log(x) + (1 | g)"),
+    ],
+)
+def test_columns_that_hide_what_the_formula_calls(name, formula):
+    x = np.linspace(1.0, 2.0, 24)
+    columns = {"y": x**3, "x": x, "x y": x[::-1] ** 2, "g": np.arange(24) % 4}
+    data = pd.DataFrame({**columns, name: np.cos(9 * x)})
+    message = f"column '{name}' hides"
+    with formula_engine("patsy"), pytest.raises(FormulaError, match=message):
+        crossedmixedlm(formula, data)
+    renamed = formula.replace(f"~ {name}", "~ z").replace(f"`{name}`", "z")
+    crossedmixedlm(renamed, data.rename(columns={name: "z"}))
