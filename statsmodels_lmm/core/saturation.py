@@ -12,8 +12,6 @@ meta-analysis: its variances are not in proportion to those of the residuals, an
 the likelihood bounded.
 """
 
-from itertools import compress
-
 import numpy as np
 
 from statsmodels_lmm.core.engine import eliminate
@@ -50,7 +48,7 @@ def is_saturated(products, structured=False):
         is_independent(f, structured) and not _is_told_by_weights(f, n)
         for f in products.plan.factors
     ]
-    factors = list(compress(products.plan.factors, counted))
+    factors = [f for f, c in zip(products.plan.factors, counted) if c]
     q = sum(f.n_columns for f in factors)
     # one intercept for each row is said not to be told from the residuals
     if q + products.k_fixed < n or [f.k_effects for f in factors] == [1]:
