@@ -335,20 +335,7 @@ def eliminate(products, chain_factors, tail_factors, within=None):
             )
         )
         if within and i == 0:
-            half = within.half_inverse(factor)
-            own_fixed = half @ within.fixed
-            gram = within.gram + _level_gram(own_fixed, own_fixed)
-            for (j, m), left in within.left.items():
-                first, parents = transpose(half @ within.nested[j]), plan.parents[0, j]
-                summed = left + sum_by_parent(
-                    first @ (half @ within.nested[m]), parents
-                )
-                if j == m:
-                    diagonal[j] = summed
-                    own = sum_by_parent(first @ own_fixed, parents)
-                    fixed[j] = within.left_fixed[j] + own
-                else:
-                    nested[j, m] = summed
+            gram = _replace_reduced(within, factor, plan, diagonal, fixed, nested)
     root = tail
     if plan.tail:
         transposed = [transpose(f) for f in tail_factors]
@@ -372,6 +359,22 @@ def eliminate(products, chain_factors, tail_factors, within=None):
         gram,
         logdet,
     )
+
+
+def _replace_reduced(within, factor, plan, diagonal, fixed, nested):
+    """Put what the first factor leaves in the place of differences; the new W'W."""
+    half = within.half_inverse(factor)
+    own_fixed = half @ within.fixed
+    for (j, m), left in within.left.items():
+        first, parents = transpose(half @ within.nested[j]), plan.parents[0, j]
+        summed = left + sum_by_parent(first @ (half @ within.nested[m]), parents)
+        if j == m:
+            diagonal[j] = summed
+            own = sum_by_parent(first @ own_fixed, parents)
+            fixed[j] = within.left_fixed[j] + own
+        else:
+            nested[j, m] = summed
+    return within.gram + _level_gram(own_fixed, own_fixed)
 
 
 def _level_gram(left, right):
