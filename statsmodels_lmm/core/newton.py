@@ -106,6 +106,9 @@ that S does not use. In those that it uses G is as small as the gradient.
 CLOSE = 0.03
 """Difference of criteria, and share of covariances, that counts as the same place."""
 
+HOPELESS = 30.0
+"""Promised decreases above a known optimum from which a search will not get below."""
+
 REACHED = 1e-6
 """
 Promised decrease that is left at a certified optimum, and rounding of the criterion
@@ -175,7 +178,7 @@ def minimize(products, start, reml, settings=Settings(), known=None):
 def _is_bound_for(known, current, step, promised):
     """Whether a search nears a known optimum, or will end above it."""
     height = float(current.value - known.value)
-    if promised < CLOSE and height > 30.0 * promised:
+    if promised < CLOSE and height > HOPELESS * promised:
         return True
     if promised > CLOSE or abs(height - promised) > CLOSE:
         return False

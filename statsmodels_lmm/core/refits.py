@@ -21,6 +21,7 @@ from statsmodels_lmm.core.newton import (
     ACCEPTED,
     CLOSE,
     DUAL_TOLERANCE,
+    HOPELESS,
     REACHED,
     Settings,
     minimize,
@@ -441,7 +442,7 @@ def _descend(products, start, reml, settings, known=None):
 def _are_bound_for(known, current, step, promised, columns):
     """Which searches near a known optimum, or will end above it, see `newton`."""
     height = current.value - known.value
-    above = (promised < CLOSE) & (height > 30.0 * promised)
+    above = (promised < CLOSE) & (height > HOPELESS * promised)
     near = (promised <= CLOSE) & (np.abs(height - promised) <= CLOSE)
     if near.any():
         for s, f in zip(_moved(current, step, columns), known.factors):
