@@ -27,7 +27,7 @@ from dense_search import Block, DenseCriterion, lowest
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.random_effects import random_effects
+from statsmodels_lmm.random.terms import random_effects
 from statsmodels_lmm.structures import AutoRegressive, CompoundSymmetry, Diagonal
 
 GAP = 1e-4

@@ -1,11 +1,12 @@
 """Linear mixed models with crossed, nested and singular random effects."""
 
+from statsmodels_lmm import old_names
 from statsmodels_lmm.formula.gate import check_formula
-from statsmodels_lmm.inference.anova import anova
+from statsmodels_lmm.inference.comparison.anova import anova
 from statsmodels_lmm.mixedlm.model import MixedLM
-from statsmodels_lmm.model import CrossedMixedLM
-from statsmodels_lmm.random_effects import matrix_effects, random_effects
-from statsmodels_lmm.saving import from_json, to_json
+from statsmodels_lmm.models.linear import CrossedMixedLM
+from statsmodels_lmm.random.terms import matrix_effects, random_effects
+from statsmodels_lmm.results.saving import from_json, to_json
 from statsmodels_lmm.show_versions import show_versions
 from statsmodels_lmm.structures import Parameter, Structure
 
@@ -24,3 +25,5 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+old_names.install()

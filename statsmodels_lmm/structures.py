@@ -1,6 +1,6 @@
 """Covariance structures of random effects, and the base class of your own."""
 
-from statsmodels_lmm.core.structures import (
+from statsmodels_lmm.core.structures.base import (
     AutoRegressive,
     CompoundSymmetry,
     Diagonal,

@@ -15,7 +15,7 @@ from scipy import stats
 from statsmodels_twin import gain_left, mixedlm_at
 
 from statsmodels_lmm import datasets
-from statsmodels_lmm.core import memory
+from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.exceptions import (
     DataError,
     DataWarning,
@@ -25,7 +25,7 @@ from statsmodels_lmm.exceptions import (
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.formula.design import group_levels
 from statsmodels_lmm.formula.parser import parse
-from statsmodels_lmm.model import CrossedMixedLM
+from statsmodels_lmm.models.linear import CrossedMixedLM
 
 pytestmark = pytest.mark.filterwarnings("error")  # no warning but those expected
 

@@ -16,9 +16,10 @@ from numpy.testing import assert_allclose
 from scipy import optimize, stats
 from scipy.linalg import toeplitz
 
-from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
+from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.random import terms as random_effects
 from statsmodels_lmm.structures import (
     AutoRegressive,
     CompoundSymmetry,
@@ -1187,7 +1188,7 @@ def test_bootstrap(data):
 
 def test_batch_refits_are_fits(data):
     """A bootstrap draw is what the model finds for its response by itself."""
-    from statsmodels_lmm.inference.simulation import refit
+    from statsmodels_lmm.inference.replicates.simulation import refit
 
     result = model("crossed", data).fit()
     responses = np.asarray(result.simulate(3, rng=8))

@@ -11,7 +11,7 @@ import pytest
 
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.saving import from_json, to_json
+from statsmodels_lmm.results.saving import from_json, to_json
 
 rng = np.random.default_rng(3)
 N = 120

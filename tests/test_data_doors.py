@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm import datasets
-from statsmodels_lmm.data_doors import to_frame
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.inputs.tables import to_frame
 
 DATA = pd.DataFrame(
     {
@@ -152,7 +152,7 @@ def test_without_narwhals(monkeypatch):
 def test_no_table_library_is_imported():
     code = (
         "import sys, pandas as pd; before = set(sys.modules);"
-        "from statsmodels_lmm.data_doors import to_frame;"
+        "from statsmodels_lmm.inputs.tables import to_frame;"
         "to_frame(pd.DataFrame({'a': [1]})); to_frame({'a': [1]});"
         "new = {m.split('.')[0] for m in set(sys.modules) - before};"
         "assert not new & {'narwhals', 'polars', 'duckdb'}, new"

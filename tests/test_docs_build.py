@@ -13,7 +13,7 @@ import pytest
 
 import statsmodels_lmm
 from statsmodels_lmm import datasets, exceptions, relationship, structures
-from statsmodels_lmm.results import CrossedMixedLMResults
+from statsmodels_lmm.results.linear import CrossedMixedLMResults
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ("furo", "matplotlib", "numpydoc", "sphinx", "sphinx_gallery")

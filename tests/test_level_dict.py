@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from statsmodels_lmm import level_dict
-from statsmodels_lmm.level_dict import LevelDict
+from statsmodels_lmm.results import level_dict
+from statsmodels_lmm.results.level_dict import LevelDict
 
 LEVELS = ["a", 2, ("b", 1), "d"]
 

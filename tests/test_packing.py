@@ -17,10 +17,10 @@ from numpy.testing import assert_allclose
 from patsy import ContrastMatrix, Treatment
 
 import statsmodels_lmm
-from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.packing import Module, Parts, Written, packed_value
+from statsmodels_lmm.formula.backend import formula_engine
+from statsmodels_lmm.formula.packing import Module, Parts, Written, packed_value
 
 N = 60
 RNG = np.random.default_rng(11)

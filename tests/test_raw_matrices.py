@@ -10,12 +10,13 @@ from numpy.testing import assert_allclose
 from scipy import linalg, optimize, sparse
 from statsmodels.tools.sm_exceptions import MissingDataError
 
-from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
+from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm import matrix_effects as matrix
-from statsmodels_lmm.core import sparse_elimination
-from statsmodels_lmm.core.sparse_elimination import SparseProducts
+from statsmodels_lmm.core.engines import sparse_elimination
+from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.random import terms as random_effects
 from statsmodels_lmm.structures import (
     AutoRegressive,
     CompoundSymmetry,
@@ -312,7 +313,7 @@ def test_related_columns(inverse, is_sparse):
 
 def test_related_columns_that_are_kept_sparse(monkeypatch):
     """A sparse inverse of more levels than are inverted, some without a column."""
-    monkeypatch.setattr("statsmodels_lmm.known_levels.DENSE_LEVELS", 3)
+    monkeypatch.setattr("statsmodels_lmm.random.known_levels.DENSE_LEVELS", 3)
     root = np.random.default_rng(6).standard_normal((Q + 2, Q + 4))
     names = [f"b{i + 1}" for i in range(Q + 2)][::-1]
     k = pd.DataFrame(root @ root.T / Q, names, names)
@@ -870,7 +871,7 @@ def test_names_of_parameters():
 @pytest.mark.parametrize("as_matrix", [True, False])
 def test_units_of_a_sparse_inverse(as_matrix, c, monkeypatch):
     """The inverse of c K is sparse, and the fit the same."""
-    monkeypatch.setattr("statsmodels_lmm.known_levels.DENSE_LEVELS", 3)
+    monkeypatch.setattr("statsmodels_lmm.random.known_levels.DENSE_LEVELS", 3)
     size = 6
     z = np.eye(size)[GROUPS]
     names = [f"b{i + 1}" for i in range(size)]

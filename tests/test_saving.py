@@ -15,7 +15,7 @@ from statsmodels.formula import options
 from statsmodels_lmm import CrossedMixedLM, Structure, datasets, structures
 from statsmodels_lmm.exceptions import DataError, FormulaError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.saving import VERSION, from_json, to_json
+from statsmodels_lmm.results.saving import VERSION, from_json, to_json
 
 
 def sample():
@@ -111,7 +111,7 @@ def new():
 PROGRAM = """
 import pathlib, sys
 import pandas as pd
-from statsmodels_lmm.saving import from_json
+from statsmodels_lmm.results.saving import from_json
 folder = pathlib.Path(sys.argv[1])
 new = pd.read_pickle(folder / "new.pkl")
 out = {}

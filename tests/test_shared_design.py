@@ -12,13 +12,14 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from statsmodels.formula._manager import FormulaManager
 
-from statsmodels_lmm import CrossedMixedLM, shared_design
-from statsmodels_lmm.core.level_covariance import Relationship
-from statsmodels_lmm.core.replicates import Replicates
+from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
-from statsmodels_lmm.inference import bootstrap as bootstrap_module
-from statsmodels_lmm.inference.simulation import random_part, seeds
+from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
+from statsmodels_lmm.inference.replicates.simulation import random_part, seeds
+from statsmodels_lmm.models import shared_design
 
 N = 120
 

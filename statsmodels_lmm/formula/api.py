@@ -1,7 +1,7 @@
 """One-line models: ``crossedmixedlm(formula, data).fit()``."""
 
 from statsmodels_lmm.mixedlm.model import MixedLM
-from statsmodels_lmm.model import CrossedMixedLM
+from statsmodels_lmm.models.linear import CrossedMixedLM
 
 crossedmixedlm = CrossedMixedLM.from_formula
 mixedlm = MixedLM.from_formula

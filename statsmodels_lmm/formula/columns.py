@@ -8,7 +8,7 @@ import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.tokens import written
-from statsmodels_lmm.plain_arrays import float_objects
+from statsmodels_lmm.inputs.plain_arrays import float_objects
 
 EXACT_INTEGERS = 2**53
 

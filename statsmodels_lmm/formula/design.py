@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.alignment import aligned
-from statsmodels_lmm.compat import (
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.structures.structured_factor import covariance_blocks
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.backend import (
     categorical_factors,
     design_matrices,
 )
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.structured_factor import covariance_blocks
-from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.evaluation import (
     evaluate,
@@ -23,6 +22,7 @@ from statsmodels_lmm.formula.evaluation import (
 from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
 from statsmodels_lmm.formula.parser import offset_formula
 from statsmodels_lmm.formula.transforms import default_scope
+from statsmodels_lmm.inputs.alignment import aligned
 
 
 @dataclass(frozen=True)

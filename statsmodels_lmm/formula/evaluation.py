@@ -2,8 +2,12 @@
 
 import pandas as pd
 
-from statsmodels_lmm.compat import categorical_factors, design_matrices, term_columns
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, warn
+from statsmodels_lmm.formula.backend import (
+    categorical_factors,
+    design_matrices,
+    term_columns,
+)
 from statsmodels_lmm.formula.columns import holds_dates, no_number
 from statsmodels_lmm.formula.names import columns_in
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from statsmodels_lmm.alignment import aligned
 from statsmodels_lmm.exceptions import DataError, FormulaError
-from statsmodels_lmm.plain_arrays import group_values
+from statsmodels_lmm.inputs.alignment import aligned
+from statsmodels_lmm.inputs.plain_arrays import group_values
 
 NAME = r"(?:\w+|Q\(['\"][^'\"]*['\"]\))"
 BY_LEVEL = re.compile(rf"^0\s*\+\s*(C\(\s*)?({NAME})(?(1)\s*\))(?:\s*:\s*(.+))?$")

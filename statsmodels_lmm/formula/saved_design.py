@@ -18,7 +18,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.dialects import engine_text, readable
 from statsmodels_lmm.formula.states import STATES, check_state
 from statsmodels_lmm.formula.transforms import default_scope
-from statsmodels_lmm.saved_values import levels, number, numbers, texts, whole
+from statsmodels_lmm.inputs.saved_values import levels, number, numbers, texts, whole
 
 LARGEST_CODE = 1e6
 """What no coding of a factor has; that of Helmert has the number of levels."""

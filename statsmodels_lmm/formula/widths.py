@@ -5,7 +5,7 @@ from math import prod
 
 from patsy import ModelDesc, PatsyError
 
-from statsmodels_lmm.core.memory import available_bytes
+from statsmodels_lmm.core.algebra.memory import available_bytes
 from statsmodels_lmm.exceptions import DataError
 
 ARGUMENTS = {

@@ -16,12 +16,12 @@ from statsmodels_lmm.graphics.canvas import (
     panels,
     short,
 )
-from statsmodels_lmm.inference.influence import MixedInfluence, influence
-from statsmodels_lmm.inference.simulated_residuals import (
+from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
+from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
     simulated_residuals,
 )
-from statsmodels_lmm.validation import require_data
+from statsmodels_lmm.models.validation import require_data
 
 KINDS = {
     "pearson": "Pearson residual",

@@ -19,8 +19,11 @@ from statsmodels_lmm.graphics.canvas import (
     plain,
     short,
 )
-from statsmodels_lmm.inference.marginal_estimates import as_list, level_text
-from statsmodels_lmm.inference.reference_grid import check_predictor, reference_grid
+from statsmodels_lmm.inference.marginal.marginal_estimates import as_list, level_text
+from statsmodels_lmm.inference.marginal.reference_grid import (
+    check_predictor,
+    reference_grid,
+)
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.graphics.canvas import (
@@ -22,10 +22,10 @@ from statsmodels_lmm.graphics.canvas import (
     short,
 )
 from statsmodels_lmm.graphics.levels import chosen_factors
-from statsmodels_lmm.inference.marginal_estimates import as_list
-from statsmodels_lmm.inference.reference_grid import is_factor
-from statsmodels_lmm.inference.terms import has_formula
-from statsmodels_lmm.validation import require_data
+from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.reference_grid import is_factor
+from statsmodels_lmm.models.validation import require_data
 
 GRID = 41
 """Points of a line."""

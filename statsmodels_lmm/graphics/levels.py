@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.graphics.canvas import BLACK, short
 
 LABELED = 50

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from statsmodels_lmm.core.grouped_effects import level_sums
-from statsmodels_lmm.core.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.grouped_effects import level_sums
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.graphics.canvas import (
     BLUE,
@@ -24,7 +24,7 @@ from statsmodels_lmm.graphics.levels import (
     name_rows,
     panel_height,
 )
-from statsmodels_lmm.validation import require_data
+from statsmodels_lmm.models.validation import require_data
 
 DEPENDENT = 1e-10
 """Share of columns that must be left for them to be independent."""

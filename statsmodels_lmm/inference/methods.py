@@ -5,38 +5,42 @@ from copy import copy
 import numpy as np
 from statsmodels.base.model import LikelihoodModelResults
 
-from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.inference import contrasts, degrees_of_freedom
-from statsmodels_lmm.inference.anova import (
+from statsmodels_lmm.formula.backend import formula_engine
+from statsmodels_lmm.inference.comparison.anova import (
     anova,
     drop1,
     fixed_effect_tests,
     random_effect_tests,
     ranova,
 )
-from statsmodels_lmm.inference.bootstrap import bootstrap
-from statsmodels_lmm.inference.bootstrap_intervals import METHODS
-from statsmodels_lmm.inference.degrees_of_freedom import SMALL_SAMPLE
-from statsmodels_lmm.inference.exact_likelihood_ratio import exact_lr_test
-from statsmodels_lmm.inference.explained_variance import icc, r_squared, repeatability
-from statsmodels_lmm.inference.influence import influence
-from statsmodels_lmm.inference.likelihood_ratio import compare
-from statsmodels_lmm.inference.marginal_means import (
+from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import exact_lr_test
+from statsmodels_lmm.inference.comparison.likelihood_ratio import compare
+from statsmodels_lmm.inference.comparison.reduced_models import drop_fixed, drop_random
+from statsmodels_lmm.inference.deletion.influence import influence
+from statsmodels_lmm.inference.fixed import contrasts, degrees_of_freedom
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.marginal.marginal_means import (
     marginal_means,
     marginal_slopes,
 )
-from statsmodels_lmm.inference.prediction import get_prediction
-from statsmodels_lmm.inference.prediction_variance import joint_covariance
-from statsmodels_lmm.inference.profile import profile
-from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
-from statsmodels_lmm.inference.simulated_residuals import simulated_residuals
-from statsmodels_lmm.inference.simulation import refit, simulate
+from statsmodels_lmm.inference.prediction.prediction import get_prediction
+from statsmodels_lmm.inference.prediction.prediction_variance import joint_covariance
+from statsmodels_lmm.inference.replicates.bootstrap import bootstrap
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS
+from statsmodels_lmm.inference.replicates.simulated_residuals import simulated_residuals
+from statsmodels_lmm.inference.replicates.simulation import refit, simulate
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
-from statsmodels_lmm.inference.variance_parameters import (
+from statsmodels_lmm.inference.variances.explained_variance import (
+    icc,
+    r_squared,
+    repeatability,
+)
+from statsmodels_lmm.inference.variances.profile import profile
+from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_covariance,
     variance_table,
 )
-from statsmodels_lmm.validation import check_alpha
+from statsmodels_lmm.models.validation import check_alpha
 
 
 class MixedInference(LikelihoodModelResults):

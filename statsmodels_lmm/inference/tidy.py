@@ -4,16 +4,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.data_doors import to_frame
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.influence import influence as influence_of
-from statsmodels_lmm.inference.profile import profile
-from statsmodels_lmm.inference.variance_parameters import (
+from statsmodels_lmm.inference.deletion.influence import influence as influence_of
+from statsmodels_lmm.inference.variances.profile import profile
+from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_labels,
     variance_table,
 )
-from statsmodels_lmm.validation import check_alpha, require_data
+from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.models.validation import check_alpha, require_data
 
 EFFECTS = ("fixed", "ran_pars", "ran_vals")
 COLUMNS = ["effect", "group", "level", "term", "estimate", "std_error"]

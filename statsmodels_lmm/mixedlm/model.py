@@ -10,14 +10,14 @@ from statsmodels.base._penalties import Penalty
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
-from statsmodels_lmm.data_doors import to_frame
-from statsmodels_lmm.distribution import Distribution
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
-from statsmodels_lmm.model import CrossedMixedLM
+from statsmodels_lmm.models.distribution import Distribution
+from statsmodels_lmm.models.linear import CrossedMixedLM
 
 OPTIMIZER = ("gtol", "maxiter", "eps", "maxcor", "ftol", "tol", "disp", "maxls")
 """Arguments of MixedLM's optimizers, of which only `maxiter` has a meaning here."""

@@ -6,14 +6,17 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
-from statsmodels_lmm.core.constrained import minimize_constrained
-from statsmodels_lmm.inference.prediction_variance import ModeCovariances
-from statsmodels_lmm.inference.profile import parameter_of
-from statsmodels_lmm.inference.variance_parameters import variance_parameters
-from statsmodels_lmm.level_dict import LevelDict
+from statsmodels_lmm.core.search.constrained import minimize_constrained
+from statsmodels_lmm.inference.prediction.prediction_variance import ModeCovariances
+from statsmodels_lmm.inference.variances.profile import parameter_of
+from statsmodels_lmm.inference.variances.variance_parameters import variance_parameters
 from statsmodels_lmm.mixedlm.coefficients import group_coefficients
 from statsmodels_lmm.mixedlm.summary import summary
-from statsmodels_lmm.results import CrossedMixedLMResults, CrossedMixedLMResultsWrapper
+from statsmodels_lmm.results.level_dict import LevelDict
+from statsmodels_lmm.results.linear import (
+    CrossedMixedLMResults,
+    CrossedMixedLMResultsWrapper,
+)
 
 
 class MixedLMResults(CrossedMixedLMResults):

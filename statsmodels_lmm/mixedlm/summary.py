@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.markup import Summary2
-from statsmodels_lmm.summary import boundary_notes
+from statsmodels_lmm.results.markup import Summary2
+from statsmodels_lmm.results.summary import boundary_notes
 
 
 def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.plain_arrays import numeric
+from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
     labeled_rows,

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from statsmodels_lmm.alignment import aligned
-from statsmodels_lmm.core.memory import require_memory
+from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.plain_arrays import numeric
+from statsmodels_lmm.inputs.alignment import aligned
+from statsmodels_lmm.inputs.plain_arrays import numeric
 
 SHOWN = 5
 """Labels that a message lists."""

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from statsmodels_lmm.alignment import aligned, labels_of
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
     listed,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from mpmath import mp, mpf
 
-from statsmodels_lmm.core import cross_products as cross_products_module
-from statsmodels_lmm.core.covariance import pivoted_factor
-from statsmodels_lmm.core.cross_products import cross_products
-from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structured_factor import starting_factor
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.engines.cross_products import cross_products
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
+from statsmodels_lmm.core.structures.structured_factor import starting_factor
 
 
 def dense_z(factor):

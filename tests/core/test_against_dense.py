@@ -14,13 +14,13 @@ from dense_twin import (
     user_parameters,
 )
 
-from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
-from statsmodels_lmm.core.covariance import full_factor
-from statsmodels_lmm.core.derivatives import (
+from statsmodels_lmm.core.criteria.derivatives import (
     derivatives,
     dual_matrices,
     with_exact_hessian,
 )
+from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.structures.relative_factor import full_factor
 
 CROSSED = ["2 crossed", "2 crossed, 2 effects each", "3 crossed", "chain and tail"]
 KINDS = ["regular", "zero", "singular"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from dense_twin import covariances, design, products_of, roots_of
 
-from statsmodels_lmm.core.derivatives import dual_matrices
-from statsmodels_lmm.core.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.derivatives import dual_matrices
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 
 NAMES = [
     "one factor",

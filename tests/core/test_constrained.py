@@ -6,14 +6,14 @@ from dense_twin import dense_z, design, products_of, starts
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize as minimize_dense
 
-from statsmodels_lmm.core.constrained import minimize_constrained
-from statsmodels_lmm.core.constraints import (
+from statsmodels_lmm.core.search.constrained import minimize_constrained
+from statsmodels_lmm.core.search.constraints import (
     Correlation,
     FixedEffect,
     ResidualDeviation,
     StandardDeviation,
 )
-from statsmodels_lmm.core.newton import Settings, minimize
+from statsmodels_lmm.core.search.newton import Settings, minimize
 
 STEP = 1e-4
 # values are exact to about 1e-10 and the third derivatives are of the order of n

@@ -5,7 +5,7 @@ import pytest
 from dense_twin import design, products_of
 from scipy import sparse
 
-from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 
 LEVELS, EFFECTS, COLUMNS = 8, 2, 11
 

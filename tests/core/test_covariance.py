@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from statsmodels_lmm.core.covariance import (
+from statsmodels_lmm.core.structures.relative_factor import (
     full_factor,
     lower_root,
     lower_triangles,

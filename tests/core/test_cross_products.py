@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from dense_twin import SHAPES, dense_z, design, products_of
 
-from statsmodels_lmm.core.cross_products import level_sums
-from statsmodels_lmm.core.elimination_plan import parent_levels, plan_elimination
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.engines.cross_products import level_sums
+from statsmodels_lmm.core.engines.plan import parent_levels, plan_elimination
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from dense_twin import SHAPES, covariances, design, evaluate, products_of, roots_of
 
-from statsmodels_lmm.core import derivatives as derivatives_module
-from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
+from statsmodels_lmm.core.criteria import derivatives as derivatives_module
+from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
 
 STEP = 1e-5
 # STEP^2 of truncation and 1e-16 x 200 / STEP of rounding, with a margin of 100

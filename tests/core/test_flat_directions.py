@@ -5,14 +5,14 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from statsmodels_lmm.core import identification as module
-from statsmodels_lmm.core.covariance import lower_triangles
-from statsmodels_lmm.core.engine import sufficient_statistics
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.identification import flat_directions
-from statsmodels_lmm.core.level_covariance import Precision, Relationship
-from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.core.engines.choice import sufficient_statistics
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.standardize import standardize
+from statsmodels_lmm.core.structures.relative_factor import lower_triangles
+from statsmodels_lmm.core.uncertainty import identification as module
+from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
 N = 90
 

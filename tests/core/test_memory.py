@@ -2,7 +2,7 @@
 
 import pytest
 
-from statsmodels_lmm.core import memory
+from statsmodels_lmm.core.algebra import memory
 
 
 def grouped(folder, names, limit, usage, cache):

@@ -16,10 +16,14 @@ from mpmath import mp, mpf
 from numpy.testing import assert_allclose
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core import mixed_model_inverse, row_forms
-from statsmodels_lmm.core.coupling import DenseCoupling, SparseCoupling
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.mixed_model_inverse import error_covariance, error_variances
+from statsmodels_lmm.core.engines import row_forms
+from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.uncertainty import mixed_model_inverse
+from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
+    error_covariance,
+    error_variances,
+)
 
 CROSSED = ["2 crossed", "2 crossed, 2 effects each", "3 crossed", "chain and tail"]
 ROWS = 25

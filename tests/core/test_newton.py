@@ -13,13 +13,13 @@ from dense_twin import (
     user_order,
 )
 
-from statsmodels_lmm.core.covariance import full_factor
-from statsmodels_lmm.core.derivatives import derivatives
-from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.newton import Settings, minimize
-from statsmodels_lmm.core.standardize import standardize
-from statsmodels_lmm.core.start import moment_start
-from statsmodels_lmm.core.trust_region import trust_region_step
+from statsmodels_lmm.core.criteria.derivatives import derivatives
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.rows.standardize import standardize
+from statsmodels_lmm.core.search.newton import Settings, minimize
+from statsmodels_lmm.core.search.trust_region import trust_region_step
+from statsmodels_lmm.core.structures.relative_factor import full_factor
 
 
 def quadratic(gradient, curvature, steps):

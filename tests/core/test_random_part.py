@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm.core.covariance import lower_root
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.simulation import (
+from statsmodels_lmm.core.resampling.draws import (
     Fixed,
     Gaussian,
     RandomPart,
     Resampled,
     reflated,
 )
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.structures.relative_factor import lower_root
 
 DRAWS = 20_000
 

@@ -10,20 +10,20 @@ import pytest
 from dense_twin import DenseTwin, starts
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm.core import cross_products as cross_products_module
-from statsmodels_lmm.core import refits
-from statsmodels_lmm.core.coupling import SparseCoupling
-from statsmodels_lmm.core.covariance import pivoted_factor
-from statsmodels_lmm.core.cross_products import cross_products
-from statsmodels_lmm.core.newton import Settings
-from statsmodels_lmm.core.refits import Refits, lifted, refit
-from statsmodels_lmm.core.responses import with_responses
-from statsmodels_lmm.core.variance_information import (
+from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.engines.coupling import SparseCoupling
+from statsmodels_lmm.core.engines.cross_products import cross_products
+from statsmodels_lmm.core.engines.responses import with_responses
+from statsmodels_lmm.core.resampling import refits
+from statsmodels_lmm.core.resampling.refits import Refits, lifted, refit
+from statsmodels_lmm.core.search.newton import Settings
+from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
+from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
 )
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.bootstrap import design_of
+from statsmodels_lmm.inference.replicates.bootstrap import design_of
 
 N = 150
 COUNT = 8

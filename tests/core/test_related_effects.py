@@ -6,10 +6,10 @@ from dense_twin import dense_z
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.level_covariance import Relationship
-from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.related_effects import RelatedEffects, related
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.level_covariance import Relationship
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.related_effects import RelatedEffects, related
 
 N, LEVELS, SEEN = 31, 8, 6
 

@@ -6,11 +6,11 @@ from dense_twin import SHAPES, design
 from numpy.testing import assert_allclose
 from test_sparse_elimination import CASES, data
 
-from statsmodels_lmm.core import cross_products as cross_products_module
-from statsmodels_lmm.core.engine import sufficient_statistics
-from statsmodels_lmm.core.responses import select, with_response, with_responses
-from statsmodels_lmm.core.sparse_elimination import SparseProducts
-from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.engines.choice import sufficient_statistics
+from statsmodels_lmm.core.engines.responses import select, with_response, with_responses
+from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
+from statsmodels_lmm.core.rows.standardize import standardize
 
 SHARED = {
     True: ("plan", "matrix", "precision", "symbolic"),

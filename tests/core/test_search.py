@@ -10,13 +10,13 @@ import pytest
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from statsmodels_lmm import CrossedMixedLM
-from statsmodels_lmm.core import search as search_module
-from statsmodels_lmm.core.newton import minimize
-from statsmodels_lmm.core.saturation import is_saturated
-from statsmodels_lmm.core.start import moment_start
+from statsmodels_lmm.core.criteria.saturation import is_saturated
+from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.search import several_starts as search_module
+from statsmodels_lmm.core.search.newton import minimize
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.random_effects import random_effects
+from statsmodels_lmm.random.terms import random_effects
 from statsmodels_lmm.structures import AutoRegressive, Diagonal
 
 FROZEN = json.loads(

@@ -8,16 +8,16 @@ import pytest
 from dense_twin import DenseTwin, dense_z, design, products_of
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from statsmodels_lmm.core.covariance import full_factor
-from statsmodels_lmm.core.derivatives import derivatives
-from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.standardize import standardize
-from statsmodels_lmm.core.start import moment_start
-from statsmodels_lmm.core.within_levels import within_levels
+from statsmodels_lmm.core.criteria.derivatives import derivatives
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.engines.within_levels import within_levels
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.standardize import standardize
+from statsmodels_lmm.core.structures.relative_factor import full_factor
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.validation import warn_after_fit
+from statsmodels_lmm.models.validation import warn_after_fit
 
 
 def residual_squares(columns, y):

@@ -14,17 +14,18 @@ from dense_twin import (
 )
 from numpy.testing import assert_allclose
 
-from statsmodels_lmm.core import derivatives, memory
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.newton import minimize
-from statsmodels_lmm.core.small_sample import (
+from statsmodels_lmm.core.algebra import memory
+from statsmodels_lmm.core.criteria import derivatives
+from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.search.newton import minimize
+from statsmodels_lmm.core.uncertainty.small_sample import (
     contrast_df,
     joint_df,
     kenward_roger,
     satterthwaite,
     scaled_f,
 )
-from statsmodels_lmm.core.start import moment_start
 
 CONTRASTS = np.array([[1.0, 0.3, 0.0], [0.0, 1.0, -2.0]])
 

@@ -5,11 +5,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
-from statsmodels_lmm.core import memory
-from statsmodels_lmm.core.elimination_tree import elimination_tree
-from statsmodels_lmm.core.minimum_degree import minimum_degree
-from statsmodels_lmm.core.sparse_cholesky import analyze, factorize
-from statsmodels_lmm.core.symbolic_cholesky import LONG
+from statsmodels_lmm.core.algebra import memory
+from statsmodels_lmm.core.algebra.elimination_tree import elimination_tree
+from statsmodels_lmm.core.algebra.minimum_degree import minimum_degree
+from statsmodels_lmm.core.algebra.sparse_cholesky import analyze, factorize
+from statsmodels_lmm.core.algebra.symbolic_cholesky import LONG
 
 
 def dominant(pattern, seed=0):

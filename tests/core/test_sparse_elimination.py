@@ -8,11 +8,10 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core import sparse_elimination
-from statsmodels_lmm.core.covariance import pivoted_factor
-from statsmodels_lmm.core.derivatives import derivatives, with_exact_hessian
-from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.engine import (
+from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.engines import sparse_elimination
+from statsmodels_lmm.core.engines.choice import (
     eliminate,
     halves,
     projected_forms,
@@ -20,14 +19,15 @@ from statsmodels_lmm.core.engine import (
     selected_inverse,
     sufficient_statistics,
 )
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.level_covariance import Precision, Relationship
-from statsmodels_lmm.core.raw_effects import RawEffects
-from statsmodels_lmm.core.related_effects import RelatedEffects
-from statsmodels_lmm.core.responses import with_responses
-from statsmodels_lmm.core.simulation import Gaussian
-from statsmodels_lmm.core.sparse_elimination import SparseProducts, is_sparse
-from statsmodels_lmm.core.standardize import standardize
+from statsmodels_lmm.core.engines.responses import with_responses
+from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts, is_sparse
+from statsmodels_lmm.core.resampling.draws import Gaussian
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.related_effects import RelatedEffects
+from statsmodels_lmm.core.rows.standardize import standardize
+from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 
 N = 36
 

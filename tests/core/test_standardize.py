@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from dense_twin import design
 
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.standardize import (
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.standardize import (
     constant_column,
     independent_columns,
     standardize,

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from dense_twin import dense_z, design, products_of
 
-from statsmodels_lmm.core.cross_products import cross_products
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.sparse_elimination import sparse_products
-from statsmodels_lmm.core.standardize import standardize
-from statsmodels_lmm.core.start import moment_start
+from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.engines.cross_products import cross_products
+from statsmodels_lmm.core.engines.sparse_elimination import sparse_products
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.standardize import standardize
 
 
 def started(data):

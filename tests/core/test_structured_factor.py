@@ -7,22 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.covariance import SINGULAR, RelativeFactor, pivoted_factor
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structured_block import (
-    PLAIN,
-    Fold,
-    StructuredBlock,
-    StructuredPart,
-)
-from statsmodels_lmm.core.structured_factor import (
-    StructuredFactor,
-    covariance_blocks,
-    factor_at,
-    starting_factor,
-    structured_parameters,
-)
-from statsmodels_lmm.core.structures import (
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.structures.base import (
     AutoRegressive,
     CompoundSymmetry,
     Diagonal,
@@ -30,6 +16,24 @@ from statsmodels_lmm.core.structures import (
     Known,
     Parameter,
     Structure,
+)
+from statsmodels_lmm.core.structures.relative_factor import (
+    SINGULAR,
+    RelativeFactor,
+    pivoted_factor,
+)
+from statsmodels_lmm.core.structures.structured_block import (
+    PLAIN,
+    Fold,
+    StructuredBlock,
+    StructuredPart,
+)
+from statsmodels_lmm.core.structures.structured_factor import (
+    StructuredFactor,
+    covariance_blocks,
+    factor_at,
+    starting_factor,
+    structured_parameters,
 )
 
 EFFECTS = ("a", "b", "c")

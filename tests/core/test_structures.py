@@ -5,8 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
-from statsmodels_lmm.core.structure_checks import check_structure
-from statsmodels_lmm.core.structures import (
+from statsmodels_lmm.core.structures.base import (
     AutoRegressive,
     CompoundSymmetry,
     Diagonal,
@@ -18,6 +17,7 @@ from statsmodels_lmm.core.structures import (
     deviation,
     structure_named,
 )
+from statsmodels_lmm.core.structures.checks import check_structure
 
 K3 = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 1.5]])
 

@@ -15,9 +15,9 @@ from dense_twin import (
 )
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm.core.covariance import lower_triangles
-from statsmodels_lmm.core.deviance import profiled_deviance
-from statsmodels_lmm.core.variance_information import (
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.structures.relative_factor import lower_triangles
+from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
     observed_information,

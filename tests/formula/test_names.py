@@ -10,13 +10,13 @@ from numpy.testing import assert_allclose
 from statsmodels.formula import options
 
 from statsmodels_lmm import from_json
-from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.formula.dialects import engine_text, readable
 from statsmodels_lmm.formula.names import columns_in, names_in
 from statsmodels_lmm.formula.tokens import tokenize
-from statsmodels_lmm.inference.reduced_models import drop_fixed, drop_random
+from statsmodels_lmm.inference.comparison.reduced_models import drop_fixed, drop_random
 
 N = 120
 

@@ -27,10 +27,10 @@ from statsmodels_lmm.graphics.diagnostics import (  # noqa: E402
     plot_scale_location,
     plot_simulated_residuals,
 )
-from statsmodels_lmm.inference.simulated_residuals import (  # noqa: E402
+from statsmodels_lmm.inference.replicates.simulated_residuals import (  # noqa: E402
     simulated_residuals,
 )
-from statsmodels_lmm.random_effects import random_effects  # noqa: E402
+from statsmodels_lmm.random.terms import random_effects  # noqa: E402
 
 PICTURES = [
     plot_residuals,

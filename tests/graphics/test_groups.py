@@ -18,7 +18,7 @@ from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics.groups import plot_groups  # noqa: E402
-from statsmodels_lmm.random_effects import matrix_effects  # noqa: E402
+from statsmodels_lmm.random.terms import matrix_effects  # noqa: E402
 
 N = 120
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.bootstrap_intervals import interval
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import interval
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")

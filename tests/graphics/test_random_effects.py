@@ -25,7 +25,7 @@ from statsmodels_lmm.graphics import (  # noqa: E402
     plot_random_effects_qq,
     plot_shrinkage,
 )
-from statsmodels_lmm.random_effects import matrix_effects  # noqa: E402
+from statsmodels_lmm.random.terms import matrix_effects  # noqa: E402
 
 N = 150
 

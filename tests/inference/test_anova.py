@@ -16,8 +16,8 @@ from scipy.linalg import null_space
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.degrees_of_freedom import inference
-from statsmodels_lmm.inference.terms import hypotheses
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+from statsmodels_lmm.inference.fixed.terms import hypotheses
 
 N = 90
 COLUMNS = ["sum_sq", "mean_sq", "df", "df_denom", "F", "PR(>F)"]

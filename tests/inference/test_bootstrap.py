@@ -14,14 +14,18 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core import cross_products as cross_products_module
-from statsmodels_lmm.core import refits
+from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.resampling import refits
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference import bootstrap as bootstrap_module
 from statsmodels_lmm.inference import parallel
-from statsmodels_lmm.inference.bootstrap import BootstrapResults, bootstrap
-from statsmodels_lmm.inference.simulation import generators, random_part, seeds
+from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
+from statsmodels_lmm.inference.replicates.bootstrap import BootstrapResults, bootstrap
+from statsmodels_lmm.inference.replicates.simulation import (
+    generators,
+    random_part,
+    seeds,
+)
 
 N = 90
 COUNT = 12
@@ -328,7 +332,7 @@ def test_uncertified_replicates_are_counted(monkeypatch):
         found.certified[[0, 3]] = False
         return found
 
-    monkeypatch.setattr("statsmodels_lmm.core.replicates.refit", careless)
+    monkeypatch.setattr("statsmodels_lmm.core.resampling.replicates.refit", careless)
     boot = fitted().bootstrap(6, rng=1)
     assert boot.n_uncertified == 2
     assert len(boot.draws) == 6

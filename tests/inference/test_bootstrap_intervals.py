@@ -11,7 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.bootstrap_intervals import METHODS, interval, quantiles
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import (
+    METHODS,
+    interval,
+    quantiles,
+)
 
 NORMAL = NormalDist()
 

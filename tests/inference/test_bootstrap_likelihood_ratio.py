@@ -14,14 +14,14 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM
-from statsmodels_lmm.core.simulation import Gaussian, RandomPart
+from statsmodels_lmm.core.resampling.draws import Gaussian, RandomPart
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.bootstrap_likelihood_ratio import (
+from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     linear_criterion,
     simulated_statistics,
 )
-from statsmodels_lmm.inference.simulation import generators, seeds
+from statsmodels_lmm.inference.replicates.simulation import generators, seeds
 
 N = 72
 NSIM = 15

@@ -15,10 +15,10 @@ from numpy.testing import assert_allclose
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core.small_sample import UncertainCovariance
+from statsmodels_lmm.core.uncertainty.small_sample import UncertainCovariance
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.degrees_of_freedom import (
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
     METHODS,
     FixedInference,
     inference,

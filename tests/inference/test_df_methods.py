@@ -22,7 +22,7 @@ from statsmodels.iolib.summary2 import summary_col
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.degrees_of_freedom import METHODS, inference
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS, inference
 
 N = 90
 SMALL = ("satterthwaite", "kenward-roger")

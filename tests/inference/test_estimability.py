@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
-from statsmodels_lmm.saving import from_json, to_json
+from statsmodels_lmm.results.saving import from_json, to_json
 
 CODINGS = [
     "f * h",

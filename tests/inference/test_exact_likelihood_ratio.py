@@ -11,11 +11,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core import null_distribution as core
-from statsmodels_lmm.core.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.uncertainty import null_distribution as core
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.exact_likelihood_ratio import exact_lr_test
+from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import exact_lr_test
 
 N = 90
 

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.explained_variance import icc, r_squared
+from statsmodels_lmm.inference.variances.explained_variance import icc, r_squared
 
 N = 100
 

@@ -216,7 +216,7 @@ def test_profile_along_a_valley(seed):
 
 
 def test_profile_that_ends_early(monkeypatch):
-    from statsmodels_lmm.core import profile_curve
+    from statsmodels_lmm.core.search import profile_curve
 
     result, _ = fit("(1 | g)")
     monkeypatch.setattr(profile_curve, "MAX_POINTS", 1)

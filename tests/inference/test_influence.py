@@ -17,11 +17,11 @@ import statsmodels.api as sm
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core import case_deletion
+from statsmodels_lmm.core.uncertainty import case_deletion
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference import parallel
-from statsmodels_lmm.inference.influence import MixedInfluence, influence
+from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
 
 N = 96
 

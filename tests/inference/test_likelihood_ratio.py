@@ -17,7 +17,10 @@ from statsmodels_twin import mixedlm_at
 from statsmodels_lmm import datasets
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.likelihood_ratio import compare_models, mixture_pvalue
+from statsmodels_lmm.inference.comparison.likelihood_ratio import (
+    compare_models,
+    mixture_pvalue,
+)
 
 N = 120
 

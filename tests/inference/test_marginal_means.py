@@ -21,13 +21,16 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.contrast_sets import (
+from statsmodels_lmm.inference.marginal.contrast_sets import (
     contrast_set,
     level_labels,
     orthogonal_polynomials,
 )
-from statsmodels_lmm.inference.marginal_means import marginal_means, marginal_slopes
-from statsmodels_lmm.inference.multiple_comparisons import critical_values
+from statsmodels_lmm.inference.marginal.marginal_means import (
+    marginal_means,
+    marginal_slopes,
+)
+from statsmodels_lmm.inference.marginal.multiple_comparisons import critical_values
 
 N = 120
 F, K = ["c", "a", "b"], ["p", "q"]

@@ -18,12 +18,12 @@ from scipy import stats
 from scipy.linalg import block_diag
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core import memory
+from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference import prediction as prediction_module
-from statsmodels_lmm.inference.prediction import get_prediction
-from statsmodels_lmm.inference.prediction_variance import joint_covariance
+from statsmodels_lmm.inference.prediction import prediction as prediction_module
+from statsmodels_lmm.inference.prediction.prediction import get_prediction
+from statsmodels_lmm.inference.prediction.prediction_variance import joint_covariance
 
 N = 120
 X_AND_F = ("Intercept", "f[T.b]", "f[T.c]", "x")

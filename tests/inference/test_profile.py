@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.profile import profile
-from statsmodels_lmm.model import CrossedMixedLM
+from statsmodels_lmm.inference.variances.profile import profile
+from statsmodels_lmm.models.linear import CrossedMixedLM
 
 QUANTILE = stats.chi2.isf(0.05, 1)
 

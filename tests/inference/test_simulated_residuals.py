@@ -14,13 +14,13 @@ from scipy import stats
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference import simulated_residuals as module
-from statsmodels_lmm.inference.simulated_residuals import (
+from statsmodels_lmm.inference.replicates import simulated_residuals as module
+from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
     simulated_residuals,
 )
-from statsmodels_lmm.inference.simulation import simulate
-from statsmodels_lmm.random_effects import random_effects
+from statsmodels_lmm.inference.replicates.simulation import simulate
+from statsmodels_lmm.random.terms import random_effects
 
 N = 90
 
@@ -385,6 +385,8 @@ def test_removed_data():
 
 
 def test_too_large(monkeypatch):
-    monkeypatch.setattr("statsmodels_lmm.core.memory.available_bytes", lambda: 10**5)
+    monkeypatch.setattr(
+        "statsmodels_lmm.core.algebra.memory.available_bytes", lambda: 10**5
+    )
     with pytest.raises(MemoryError, match=r"250 responses of 90 rows.*smaller nsim"):
         simulated_residuals(fitted())

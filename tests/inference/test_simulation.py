@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.simulation import (
+from statsmodels_lmm.inference.replicates.simulation import (
     generators,
     random_part,
     refit,

@@ -24,7 +24,7 @@ from statsmodels.stats.anova import anova_lm
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.terms import (
+from statsmodels_lmm.inference.fixed.terms import (
     FixedTerm,
     anova_type,
     fixed_terms,

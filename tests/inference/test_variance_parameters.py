@@ -9,12 +9,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import datasets
-from statsmodels_lmm.core.variance_information import (
+from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
 )
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.variance_parameters import (
+from statsmodels_lmm.inference.variances.variance_parameters import (
     VarianceParameters,
     in_user_units,
     variance_parameters,

@@ -22,7 +22,7 @@ from statsmodels_twin import mixedlm_at
 from statsmodels_lmm import CrossedMixedLM, MixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
-from statsmodels_lmm.inference import prediction_variance
+from statsmodels_lmm.inference.prediction import prediction_variance
 
 TEXT = "y ~ x"
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose
 
-from statsmodels_lmm.core import memory
+from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.relationship import (
     LabeledMatrix,

@@ -1,0 +1,1 @@
+"""Matrices: dense, sparse, and derivatives by differences."""

@@ -1,0 +1,253 @@
+"""
+The profiled deviance and the REML criterion.
+
+W'V^-1 W, W = [X y], is what eliminating the effects leaves of W'W. Where it leaves so
+little that digits are lost, it is found from the rows instead,
+
+    W'V^-1 W = E'E + U'U,      U = L'Z'V^-1 W,      E = W - Z L U,
+
+a sum of squares.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import lapack
+
+from statsmodels_lmm.core.algebra.dense import times_shared
+from statsmodels_lmm.core.engines.choice import eliminate, selected_inverse
+from statsmodels_lmm.core.engines.elimination import Elimination
+from statsmodels_lmm.core.engines.selected_inverse import SelectedInverse
+from statsmodels_lmm.core.engines.sparse_elimination import (
+    SparseElimination,
+    SparseInverse,
+)
+
+EPSILON = np.finfo(float).eps
+
+TINY = np.finfo(float).tiny
+
+ROUNDING = 1e-14
+"""Relative error of the criterion at the least."""
+
+VISIBLE = 1e-8
+"""Rounding of the criterion from which its residual sum of squares is found anew."""
+
+
+@dataclass(frozen=True)
+class ProfiledDeviance:
+    """
+    The criterion at one value of the relative covariances.
+
+    With nu = n - p (REML) or n (ML) and r^2 = y'P y,
+
+        d = log |V| + [log |X'V^-1 X|] + nu (1 + log(2 pi r^2 / nu)),
+
+    the term in brackets under REML only (Bates et al. 2015, equations 34, 41).
+
+    Parameters
+    ----------
+    elimination : Elimination or SparseElimination
+        The factorized system.
+    factors : tuple of RelativeFactor
+        Relative covariance factors, in the order of the elimination plan.
+    reml : bool
+        Whether this is the REML criterion.
+    value : ndarray
+        d, shape (...).
+    coefficients : ndarray
+        Fixed effects, shape (..., p).
+    fixed_root : ndarray
+        Lower Cholesky factor of X'V^-1 X, shape (..., p, p).
+    scale : ndarray
+        Residual variance r^2 / nu, shape (...).
+    squares : ndarray
+        r^2, shape (...).
+    rounding : ndarray
+        Rounding of the criterion, shape (...).
+    inverse : SelectedInverse or SparseInverse, optional
+        Blocks of the inverse, if they are known already.
+    """
+
+    elimination: Elimination | SparseElimination
+    factors: tuple
+    reml: bool
+    value: np.ndarray
+    coefficients: np.ndarray
+    fixed_root: np.ndarray
+    scale: np.ndarray
+    squares: np.ndarray
+    rounding: np.ndarray
+    inverse: SelectedInverse | SparseInverse | None = None
+
+    @property
+    def nu(self):
+        """Degrees of freedom of the residual variance, n - p or n."""
+        products = self.elimination.products
+        return products.nobs - (products.k_fixed if self.reml else 0)
+
+    @cached_property
+    def selected(self):
+        """Blocks of the inverse, found when first asked for."""
+        return self.inverse or selected_inverse(self.elimination)
+
+    @cached_property
+    def contrast(self):
+        """(-beta, 1), which turns columns [X y] into y - X beta."""
+        ones = np.ones((*self.coefficients.shape[:-1], 1))
+        return np.concatenate([-self.coefficients, ones], axis=-1)
+
+    @cached_property
+    def scores(self):
+        """Z_i' P y of each factor, shapes (..., l_i, k_i)."""
+        column = self.contrast[..., None]
+        return tuple(times_shared(z, column)[..., 0] for z in self.selected.projected)
+
+    @property
+    def precisions(self):
+        """Mean over the levels of the diagonal of Z_i'V^-1 Z_i, shapes (..., k_i)."""
+        factors = self.elimination.products.plan.factors
+        return tuple(
+            np.diagonal(s, axis1=-2, axis2=-1) / f.n_levels
+            for s, f in zip(self.selected.level_sums, factors)
+        )
+
+    @cached_property
+    def units(self):
+        """Lengths in which steps of the parameters are measured, shape (..., m)."""
+        pairs = zip(self.factors, self.precisions)
+        return np.concatenate([f.units(p) for f, p in pairs], axis=-1)
+
+    @cached_property
+    def modes(self):
+        """Conditional modes of each factor, shapes (..., l_i, k_i)."""
+        column = self.contrast[..., None]
+        return tuple(times_shared(z, column)[..., 0] for z in self.selected.modes)
+
+    @cached_property
+    def fixed_scores(self):
+        """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, (..., l_i, k_i, p)."""
+        p = self.fixed_root.shape[-1]
+        inverse = np.linalg.inv(self.fixed_root).swapaxes(-1, -2)
+        return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
+
+
+def profiled_deviance(products, factors, reml):
+    """
+    Evaluate the profiled deviance or the REML criterion.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics.
+    factors : sequence of RelativeFactor
+        In the order of the elimination plan.
+    reml : bool
+        Whether to evaluate the REML criterion.
+
+    Returns
+    -------
+    ProfiledDeviance
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the system is not positive definite in floating point.
+    """
+    roots = [f.matrix for f in factors]
+    nu = products.nobs - products.k_fixed if reml else products.nobs
+    elimination, inverse = eliminate(products, roots), None
+    coefficients, fixed_root, squares = _least_squares(elimination)
+    rounding = EPSILON * products.nobs * nu / np.maximum(squares, TINY)
+    alone = squares.ndim == 0 and products.rows is not None
+    if alone and rounding > VISIBLE:
+        elimination, inverse, spread = from_rows(products, roots)
+        coefficients, fixed_root, _ = _least_squares(elimination)
+        squares = ((spread @ np.append(-coefficients, 1.0)) ** 2).sum()
+        rounding = EPSILON * products.nobs * np.sqrt(nu / np.maximum(squares, TINY))
+        rounding = rounding + 10.0 * EPSILON * elimination.cancelled
+    if not (squares > 0.0).all():
+        raise np.linalg.LinAlgError("nothing is left of the residual variance")
+    scale = squares / nu
+    value = elimination.logdet + nu * (1.0 + np.log(2.0 * np.pi * scale))
+    if reml:
+        diagonal = np.diagonal(fixed_root, axis1=-2, axis2=-1)
+        value = value + 2.0 * np.log(diagonal).sum(axis=-1)
+    return ProfiledDeviance(
+        elimination,
+        tuple(factors),
+        reml,
+        value,
+        coefficients,
+        fixed_root,
+        scale,
+        squares,
+        np.maximum(ROUNDING * np.abs(value), rounding),
+        inverse,
+    )
+
+
+def _least_squares(elimination):
+    """Coefficients, Cholesky factor of X'V^-1 X and r^2 by subtraction."""
+    products = elimination.products
+    p, gram = products.k_fixed, elimination.gram.copy()
+    # a last pivot that is positive whatever rounding made of it
+    gram[..., p, p] = np.abs(gram[..., p, p]) + products.nobs
+    root = np.linalg.cholesky(gram)
+    fixed_root, right = root[..., :p, :p], root[..., p, :p]
+    squares = elimination.gram[..., p, p] - (right**2).sum(axis=-1)
+    if right.ndim > 1:
+        transposed = fixed_root.swapaxes(-1, -2)
+        coefficients = np.linalg.solve(transposed, right[..., None])[..., 0]
+    elif p:
+        coefficients = lapack.dtrtrs(fixed_root.T, right, lower=0)[0]
+    else:
+        coefficients = np.zeros(0)
+    return coefficients, fixed_root, squares
+
+
+def from_rows(products, roots):
+    """
+    Eliminate the random effects with W'V^-1 W from passes over the rows.
+
+    What the first pass leaves of the normal equations, Z'E - Z'V^-1 W, is solved for
+    once more, as iterative refinement does.
+
+    Parameters
+    ----------
+    products : CrossProducts or SparseProducts
+        Sufficient statistics, with their rows.
+    roots : sequence of ndarray
+        L of each factor in the order of the plan, shapes (k, k).
+
+    Returns
+    -------
+    elimination : Elimination or SparseElimination
+        Of which W'V^-1 W is a sum of squares.
+    inverse : SelectedInverse or SparseInverse
+        Of which Z'V^-1 W is refined.
+    spread : ndarray
+        [E; U], of which the cross-products are W'V^-1 W, shape (n + q, w).
+    """
+    elimination = eliminate(products, roots, closely=True)
+    inverse = selected_inverse(elimination)
+    factors, left = products.plan.factors, products.rows.columns()
+    change, projected = inverse.projected, [0.0] * len(factors)
+    for again in (True, False):
+        projected = [t + c for t, c in zip(projected, change)]
+        for factor, root, c in zip(factors, roots, change):
+            left = left - factor.times(np.moveaxis(root @ (root.T @ c), -1, 0)).T
+        if again:
+            sums = [factor.level_sums(left) for factor in factors]
+            rest = [a - t for a, t in zip(sums, projected)]
+            other = eliminate(products.with_sums(rest), roots)
+            change = selected_inverse(other).projected
+    spherical = [root.T @ t for root, t in zip(roots, projected)]
+    spread = np.vstack([left, *(u.reshape(-1, u.shape[-1]) for u in spherical)])
+    modes = tuple(root @ u for root, u in zip(roots, spherical))
+    return (
+        replace(elimination, gram=spread.T @ spread),
+        replace(inverse, projected=tuple(projected), modes=modes),
+        spread,
+    )

@@ -1,0 +1,1 @@
+"""Cross-products and their elimination."""

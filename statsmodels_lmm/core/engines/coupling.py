@@ -1,0 +1,167 @@
+"""
+The block Z_1'Z_t that links the chain to the tail, dense or sparse.
+
+Both kinds know the same verbs. T is the coupling of l levels with k effects
+to q tail columns, T_g its k x q rows of level g.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.algebra.dense import product, symmetric, transpose
+
+
+@dataclass(frozen=True)
+class DenseCoupling:
+    """
+    A coupling held as an array.
+
+    Parameters
+    ----------
+    values : ndarray
+        Shape (..., l, k, q).
+    """
+
+    values: np.ndarray
+
+    def gram(self, weights):
+        """Sum over g of T_g' W_g T_g, shape (..., q, q); W is (..., l, k, k)."""
+        weighted = weights @ self.values
+        flat = (*weighted.shape[:-3], -1, weighted.shape[-1])
+        values = np.broadcast_to(self.values, weighted.shape)
+        return product(transpose(values.reshape(flat)), weighted.reshape(flat))
+
+    def transposed_times(self, rows):
+        """T' R, shape (..., q, m), for R of shape (..., l, k, m)."""
+        q = self.values.shape[-1]
+        flat = self.values.reshape(*self.values.shape[:-3], -1, q)
+        rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
+        return product(transpose(flat), rows)
+
+    def times(self, columns):
+        """T B, shape (..., l, k, m), for B of shape (..., q, m)."""
+        shape = self.values.shape
+        flat = self.values.reshape(*shape[:-3], -1, shape[-1])
+        out = product(flat, columns)
+        return out.reshape(*out.shape[:-2], *shape[-3:-1], -1)
+
+    def quadratic(self, middle):
+        """T_g C T_g', shape (..., l, k, k), for a symmetric C (..., q, q)."""
+        return self.times(middle) @ transpose(self.values)
+
+    def minus(self, change):
+        """Subtract a dense array of the same shape."""
+        return DenseCoupling(self.values - change)
+
+
+@dataclass(frozen=True)
+class SparseCoupling:
+    """
+    A coupling of which few blocks are occupied; it has no batch axes.
+
+    The two quadratic verbs are one sparse matrix-vector product each with the
+    matrix of the products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2 over i >= j and
+    a >= b. It is formed once, unless it would hold more than `max_pairs`
+    numbers: then both verbs multiply anew each time.
+
+    Parameters
+    ----------
+    matrix : csr_array
+        Shape (l k, q), indices sorted; the k rows of a level share one pattern.
+    k_effects : int
+        Number of effects k.
+    max_pairs : int, optional
+        Largest number of products that is kept.
+    """
+
+    matrix: sparse.csr_array
+    k_effects: int
+    max_pairs: int = 60_000_000
+
+    @cached_property
+    def _pairs(self):
+        """Products of two entries of a level, shape (l k(k+1)/2, q^2), or None."""
+        k, q = self.k_effects, self.matrix.shape[1]
+        starts = self.matrix.indptr[:-1:k].astype(np.int64)
+        sizes = np.diff(self.matrix.indptr)[::k].astype(np.int64)
+        n_products = sizes * (sizes + 1) // 2
+        ab = np.tril_indices(k)
+        if n_products.sum() * len(ab[0]) > self.max_pairs:
+            return None
+        per_row = np.tile(n_products, len(ab[0]))
+        indptr = np.concatenate([[0], np.cumsum(per_row)])
+        data = np.empty(indptr[-1])
+        indices = np.empty(indptr[-1], dtype=np.int32 if q * q < 2**31 else np.int64)
+        n_levels = len(sizes)
+        for size in np.unique(sizes[sizes > 0]).tolist():
+            levels = np.flatnonzero(sizes == size)
+            i, j = np.tril_indices(size)
+            entries = starts[levels][:, None] + np.arange(size)
+            columns = self.matrix.indices[entries]
+            flat = columns[:, i].astype(indices.dtype) * q + columns[:, j]
+            values = [self.matrix.data[entries + a * size] for a in range(k)]
+            for row, (a, b) in enumerate(zip(*ab)):
+                at = indptr[row * n_levels + levels][:, None] + np.arange(len(i))
+                indices[at] = flat
+                products = values[a][:, i] * values[b][:, j]
+                if a != b:
+                    products += values[b][:, i] * values[a][:, j]
+                    products *= 0.5
+                data[at] = products
+        shape = (n_levels * len(ab[0]), q * q)
+        return sparse.csr_array((data, indices, indptr), shape=shape)
+
+    @cached_property
+    def _pairs_transposed(self):
+        return self._pairs.T
+
+    def gram(self, weights):
+        """
+        Sum over g of T_g' W_g T_g, shape (q, q), for W of shape (l, k, k).
+
+        Only the lower triangle is meant to be read.
+        """
+        q = self.matrix.shape[1]
+        if self._pairs is None:
+            rows = sparse.csr_array(sparse.block_diag(weights))
+            return (self.matrix.T @ (rows @ self.matrix)).toarray()
+        a, b = np.tril_indices(self.k_effects)
+        flat = weights[:, a, b] * np.where(a == b, 1.0, 2.0)
+        return (self._pairs_transposed @ flat.T.ravel()).reshape(q, q)
+
+    def transposed_times(self, rows):
+        """T' R, shape (q, m), for R of shape (l, k, m)."""
+        return self.matrix.T @ rows.reshape(-1, rows.shape[-1])
+
+    def times(self, columns):
+        """T B, shape (l, k, m), for B of shape (q, m)."""
+        product = self.matrix @ columns
+        return product.reshape(-1, self.k_effects, columns.shape[-1])
+
+    def quadratic(self, middle):
+        """
+        T_g C T_g', shape (l, k, k), for a symmetric C of shape (q, q).
+
+        Only the lower triangle of C is read.
+        """
+        k = self.k_effects
+        n_levels = self.matrix.shape[0] // k
+        out = np.empty((n_levels, k, k))
+        if self._pairs is None:
+            middle = symmetric(middle)
+            step = max(1, 2**25 // (k * self.matrix.shape[1]))
+            for start in range(0, n_levels, step):
+                part = self.matrix[start * k : (start + step) * k]
+                levels = (part @ middle).reshape(-1, k, self.matrix.shape[1])
+                dense = part.toarray().reshape(levels.shape)
+                out[start : start + step] = levels @ dense.swapaxes(-1, -2)
+            return out
+        twice = 2.0 * middle
+        twice[np.diag_indices_from(twice)] = middle.diagonal()
+        products = self._pairs @ twice.ravel()
+        a, b = np.tril_indices(k)
+        out[:, a, b] = out[:, b, a] = products.reshape(len(a), -1).T
+        return out

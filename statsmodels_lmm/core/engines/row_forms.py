@@ -1,0 +1,72 @@
+"""Quadratic forms of single rows in the inverse, by the blocks of the elimination."""
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
+from statsmodels_lmm.core.engines.coupling import SparseCoupling
+from statsmodels_lmm.core.engines.elimination import times_tail_factor
+from statsmodels_lmm.core.rows.related_effects import RelatedEffects
+
+
+def row_width(elimination):
+    """Numbers that a row takes while its form is found, none if it stays sparse."""
+    plan = elimination.products.plan
+    related = [f.n_columns for f in plan.chain if isinstance(f, RelatedEffects)]
+    return plan.n_tail + sum(related)
+
+
+def halves(elimination, factors):
+    """
+    Pairs of rows B, D, sparse or not, such that the forms z'M z are the sum of B D'.
+
+    M is (S^-1 + Z'Z)^-1.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system, without batch axes.
+    factors : sequence of GroupedEffects or RelatedEffects
+        The rows z, factors and levels in the order of the elimination plan.
+
+    Yields
+    ------
+    left, right : ndarray or sparse array
+        Rows of the first and of the second.
+    """
+    products = elimination.products
+    plan = products.plan
+    rows = [f.indicator() for f in factors]
+    chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
+    remaining = np.hstack([as_array(r) for r in tail]) if plan.tail else None
+    for i, factor in enumerate(elimination.factors):
+        weighted = chain[i] @ _block_matrix(
+            factor.covariance, np.arange(len(factor.covariance)), len(factor.covariance)
+        )
+        yield chain[i], weighted
+        for j, block in factor.nested.items():
+            above = plan.factors[j].n_levels
+            link = _block_matrix(block, plan.parents[i, j], above)
+            chain[j] = sparse.csr_array(chain[j] - weighted @ link)
+        if remaining is not None:
+            remaining -= _times_coupling(weighted, factor.coupling)
+    if remaining is not None:
+        transposed = [transpose(f) for f in elimination.tail_factors]
+        scaled = times_tail_factor(products, transposed, remaining.T)
+        half = solve_lower(elimination.tail_cholesky, scaled).T
+        yield half, half
+
+
+def _block_matrix(blocks, columns, n_columns):
+    """Blocks of shape (l, a, b), one in each block row, as a sparse matrix."""
+    n, a, b = blocks.shape
+    return sparse.bsr_array(
+        (blocks, columns, np.arange(n + 1)), shape=(n * a, n_columns * b)
+    ).tocsr()
+
+
+def _times_coupling(rows, coupling):
+    """Sparse rows times a coupling, as an array."""
+    if isinstance(coupling, SparseCoupling):
+        return (rows @ coupling.matrix).toarray()
+    return rows @ coupling.values.reshape(rows.shape[1], -1)

@@ -1,0 +1,125 @@
+"""
+What the levels of a factor leave of the other columns, found without subtraction.
+
+With Z_g = Q_g T_g the rows of a level, Q_g orthonormal, the cross-products of columns
+A and B that remain when its effects are eliminated are
+
+    A'V_g^-1 B = A'(I - Q_g Q_g')B + (Q_g'A)'(I + T_g S T_g')^-1 (Q_g'B).
+
+The first part does not depend on S, and neither part is a difference. A'B less what
+the effects explain is the same number, but where S is large next to the rows of a
+level hardly a digit of it is left.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.rows.grouped_effects import level_sums
+
+DEPENDENT = 1e-10
+"""Share of an effect's norm within a level that must remain after those before it."""
+
+
+@dataclass(frozen=True)
+class WithinLevels:
+    """
+    The first factor of a chain and what its levels leave of the others.
+
+    Parameters
+    ----------
+    root : ndarray
+        T, upper triangular, shape (l, k, k).
+    nested, fixed : dict of ndarray, ndarray
+        Q_g'Z_j of the ancestors by j, shapes (l, k, k_j), and Q_g'W, (l, k, w).
+    left : dict of ndarray
+        Sums by the levels of j of what is left of Z_j'Z_m, by (j, m), j <= m, shapes
+        (l_j, k_j, k_m).
+    left_fixed : dict of ndarray
+        The same of Z_j'W, by j, shapes (l_j, k_j, w).
+    gram : ndarray
+        What is left of W'W, shape (w, w).
+    """
+
+    root: np.ndarray
+    nested: dict
+    fixed: np.ndarray
+    left: dict
+    left_fixed: dict
+    gram: np.ndarray
+
+    def half_inverse(self, factor):
+        """Square roots R of R'R = (I + T S T')^-1 for S = L L', shape (l, k, k)."""
+        left, values, _ = np.linalg.svd(self.root @ factor)
+        return transpose(left) / np.sqrt(1.0 + values**2)[..., None]
+
+
+def within_levels(chain, fixed):
+    """
+    Project columns off the effects of a factor, level by level.
+
+    Parameters
+    ----------
+    chain : sequence of GroupedEffects
+        The factor and those that it is nested in.
+    fixed : ndarray
+        W = [X y], shape (n, w).
+
+    Returns
+    -------
+    WithinLevels
+    """
+    head, above = chain[0], dict(enumerate(chain[1:], 1))
+    basis = _basis(head)
+    root = sums_by_level(head, basis, head.effects)
+    nested, rest = {}, {}
+    for j, factor in above.items():
+        rest[j], nested[j] = _left(head, basis, factor.effects)
+    rest_fixed, own_fixed = _left(head, basis, fixed)
+    return WithinLevels(
+        root,
+        nested,
+        own_fixed,
+        {
+            (j, m): sums_by_level(above[j], rest[j], rest[m])
+            for j in above
+            for m in above
+            if j <= m
+        },
+        {j: sums_by_level(above[j], rest[j], rest_fixed) for j in above},
+        rest_fixed.T @ rest_fixed,
+    )
+
+
+def sums_by_level(factor, left, right):
+    """Sums by level of the products of columns, shape (l, a, b)."""
+    return level_sums(factor.codes, factor.n_levels, left, right)
+
+
+def _basis(factor):
+    """Orthonormal columns of each level's effects, zero where dependent, (n, k)."""
+    basis = np.zeros_like(factor.effects)
+    for c in range(factor.k_effects):
+        whole = factor.effects[:, c : c + 1]
+        size = _norms(factor, whole)
+        column, _ = _left(factor, basis[:, :c], whole)
+        length = _norms(factor, column)
+        kept = length > DEPENDENT * size
+        inverse = np.where(kept, 1.0 / np.where(kept, length, 1.0), 0.0)
+        basis[:, c] = column[:, 0] * inverse[factor.codes]
+    return basis
+
+
+def _norms(factor, column):
+    return np.sqrt(sums_by_level(factor, column, column)[:, 0, 0])
+
+
+def _left(factor, basis, columns):
+    """What a basis leaves of some columns, and their coordinates in it."""
+    total = 0.0
+    for _ in range(2):  # once more for what rounding left
+        share = sums_by_level(factor, basis, columns)
+        columns = columns - np.einsum("na,nab->nb", basis, share[factor.codes])
+        total = total + share
+    return columns, total

@@ -1,0 +1,1 @@
+"""Draws of responses, and many fits."""

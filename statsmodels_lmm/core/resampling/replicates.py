@@ -1,0 +1,87 @@
+"""Responses drawn from one model and fitted by one or several designs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.engines.cross_products import CrossProducts
+from statsmodels_lmm.core.engines.responses import with_responses
+from statsmodels_lmm.core.resampling.draws import RandomPart
+from statsmodels_lmm.core.resampling.refits import batch_size, refit
+from statsmodels_lmm.core.rows.standardize import Standardized
+
+
+@dataclass(frozen=True)
+class Design:
+    """
+    What to fit the responses by.
+
+    Parameters
+    ----------
+    data : Standardized
+        Standardized data.
+    products : CrossProducts
+        Their cross-products.
+    start : tuple of RelativeFactor or StructuredFactor
+        Where to start from, in standardized units and in the order of the
+        elimination plan.
+    reml : bool
+        Whether to minimize the REML criterion.
+    """
+
+    data: Standardized
+    products: CrossProducts
+    start: tuple
+    reml: bool
+
+    def fit(self, responses):
+        """Fits to weighted responses in the units of the data, shape (r, n)."""
+        products = with_responses(
+            self.products, self.data, responses / self.data.response_scale
+        )
+        return refit(products, self.start, self.reml)
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """
+    Draws from one model, each fitted by every design.
+
+    The fixed part of the model is left out. It is in the span of the fixed effects
+    of every design, so that only the coefficients would change.
+
+    Parameters
+    ----------
+    part : RandomPart
+        How the responses come about.
+    designs : tuple of Design
+        What to fit them by.
+    """
+
+    part: RandomPart
+    designs: tuple
+
+    @property
+    def size(self):
+        """How many to do at once; a function of the designs only."""
+        return min(batch_size(d.products) for d in self.designs)
+
+    def fit(self, generators):
+        """
+        Draw and fit one replicate for each generator.
+
+        Parameters
+        ----------
+        generators : sequence of numpy.random.Generator
+            r of them.
+
+        Returns
+        -------
+        responses : ndarray
+            What was drawn, shape (r, n).
+        fits : tuple of Refits
+            Those of each design.
+        """
+        responses = self.part.draw(generators)
+        weighted = responses * np.asarray(self.part.root_weights)
+        return responses, tuple(d.fit(weighted) for d in self.designs)

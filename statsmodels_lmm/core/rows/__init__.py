@@ -1,0 +1,1 @@
+"""What has a row for each observation: random effects, fixed effects, and their units."""

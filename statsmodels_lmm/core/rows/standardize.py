@@ -1,0 +1,362 @@
+"""
+Scale and center the data before they are squared.
+
+A fit in standardized units is equivariant under shifts and scales of the
+response and of every column, and loses no digits to a large mean. The response
+is replaced by its least-squares residuals in units of their root mean square,
+X by an orthonormal basis of its columns, and the effect columns of every
+covariance block by an orthonormal basis of theirs.
+"""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.rows.level_covariance import Precision
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+
+RANK_TOLERANCE = 1e-7
+"""Share of a column's norm that must remain after the columns before it."""
+
+SPANNED = 1e-12
+"""The same for a constant that stands after other columns."""
+
+UNIT_EXPONENT = 200
+"""Binary exponent up to which a column is squared as it is."""
+
+ORTHOGONAL_TOLERANCE = 1e-10
+"""Smallest eigenvalue of a correlation matrix that is inverted."""
+
+
+@dataclass(frozen=True)
+class StandardizedDesign:
+    """
+    A standardized design: what responses have in common.
+
+    Parameters
+    ----------
+    exog : ndarray
+        Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
+    factors : tuple of GroupedEffects or RawEffects
+        Random-effects factors with standardized effect columns.
+    kept : ndarray
+        Columns of X that span its column space, shape (r,).
+    to_fixed : ndarray
+        beta = response_scale * to_fixed @ coefficients + least_squares, shape
+        (r, r).
+    to_effects : tuple of ndarray
+        b = response_scale * to_effects @ standardized b, shapes (k, k).
+    root_weights : ndarray
+        Square roots of the prior weights over `root_unit`, shape (n,).
+    root_unit : float
+        A power of two of the order of these square roots.
+    log_weights : float
+        Sum of the logarithms of the prior weights.
+    ones : ndarray or None
+        Coefficients of a response of ones, shape (r,); None without a constant.
+    """
+
+    exog: np.ndarray
+    factors: tuple
+    kept: np.ndarray
+    to_fixed: np.ndarray
+    to_effects: tuple
+    root_weights: np.ndarray
+    root_unit: float
+    log_weights: float
+    ones: np.ndarray | None
+
+    @property
+    def log_fixed(self):
+        """Half the change of log |X'V^-1 X| from standardized to user units."""
+        return -np.linalg.slogdet(self.to_fixed)[1]
+
+    def with_response(self, endog):
+        """
+        Standardize a response of this design.
+
+        Parameters
+        ----------
+        endog : ndarray
+            Response less its offset, shape (n,).
+
+        Returns
+        -------
+        Standardized
+        """
+        n, unit = len(endog), _units(endog)
+        endog = endog / unit
+        level = 0.0 if self.ones is None else endog.mean()
+        residual = (endog - level) * self.root_weights
+        coefficients = np.zeros(self.exog.shape[1])
+        for _ in range(2):  # once more, so that no digits are lost
+            further = self.exog.T @ residual / n
+            residual = residual - self.exog @ further
+            coefficients += further
+        with np.errstate(over="ignore", invalid="ignore"):
+            least_squares = (self.to_fixed * self.root_unit) @ coefficients
+            if self.ones is not None:
+                least_squares += level * self.ones
+            least_squares *= unit
+        scale = float(np.sqrt(np.mean(residual**2)))
+        return Standardized(
+            **{f.name: getattr(self, f.name) for f in fields(StandardizedDesign)},
+            endog=residual / scale if scale > 0.0 else residual,
+            least_squares=least_squares,
+            response_scale=scale * float(self.root_unit * unit),
+        )
+
+
+@dataclass(frozen=True)
+class Standardized(StandardizedDesign):
+    """
+    Standardized data and the way back.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Standardized response, shape (n,).
+    least_squares : ndarray
+        Least-squares coefficients of the kept columns, shape (r,).
+    response_scale : float
+        Root mean square of the least-squares residuals.
+    """
+
+    endog: np.ndarray
+    least_squares: np.ndarray
+    response_scale: float
+
+    def criterion_shift(self, reml):
+        """
+        What to add to the standardized criterion to get it in user units.
+
+        Parameters
+        ----------
+        reml : bool
+            Whether it is the REML criterion.
+
+        Returns
+        -------
+        float
+        """
+        nu = len(self.endog) - (len(self.kept) if reml else 0)
+        shift = 2.0 * nu * np.log(self.response_scale) - self.log_weights
+        return shift + (2.0 * self.log_fixed if reml else 0.0)
+
+
+def standardize(endog, exog, factors, weights=None):
+    """
+    Standardize the data of a linear mixed model.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Response less its offset, shape (n,).
+    exog, factors, weights : optional
+        See `standardize_design`.
+
+    Returns
+    -------
+    Standardized
+    """
+    return standardize_design(exog, factors, weights).with_response(endog)
+
+
+def standardize_design(exog, factors, weights=None):
+    """
+    Standardize the design of a linear mixed model.
+
+    Parameters
+    ----------
+    exog : ndarray
+        Design of the fixed effects, shape (n, p).
+    factors : sequence of GroupedEffects or RawEffects
+        Random-effects factors.
+    weights : ndarray, optional
+        Positive prior weights, shape (n,).
+
+    Returns
+    -------
+    StandardizedDesign
+    """
+    n = len(exog)
+    root = np.ones(n) if weights is None else np.sqrt(weights)
+    # powers of two change no digit; the criterion is even when weights are about 1
+    root_unit = float(np.ldexp(1.0, np.frexp(root.mean())[1] - 1))
+    units = _units(exog)
+    root, exog = root / root_unit, exog / units
+    constant = _independent_constant(exog, root)
+    shifts = np.zeros(exog.shape[1])
+    if constant is not None:
+        shifts = exog.mean(axis=0) / exog[0, constant]
+        shifts[constant] = 0.0
+        exog = exog - np.outer(exog[:, constant], shifts)
+    kept = independent_columns(exog * root[:, None])
+    exog = exog[:, kept]
+    norms = np.sqrt(np.mean(exog**2, axis=0))
+    q, r = np.linalg.qr(exog / norms * root[:, None])
+    to_fixed = np.linalg.inv(r) / norms[:, None] * np.sqrt(n)
+    ones = None
+    if constant is not None:
+        at = int(np.flatnonzero(kept == constant)[0])
+        ones = np.zeros(len(kept))
+        ones[at] = 1.0 / exog[0, at] / units[constant]
+        back = np.eye(len(kept))
+        back[at] -= shifts[kept]
+        to_fixed = back @ to_fixed
+    with np.errstate(over="ignore", under="ignore"):
+        to_fixed = to_fixed / units[kept][:, None] / root_unit
+    standardized = [_standardize_effects(f, root, root_unit) for f in factors]
+    return StandardizedDesign(
+        exog=q * np.sqrt(n),
+        factors=tuple(f for f, _ in standardized),
+        kept=kept,
+        to_fixed=to_fixed,
+        to_effects=tuple(t for _, t in standardized),
+        root_weights=root,
+        root_unit=root_unit,
+        log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+        ones=ones,
+    )
+
+
+def _units(values):
+    """Powers of two that keep the squares of columns in range, 1 for most."""
+    largest = np.abs(values).max(axis=0, initial=0.0)
+    exponents = np.frexp(largest)[1] - 1
+    return np.ldexp(1.0, np.where(np.abs(exponents) > UNIT_EXPONENT, exponents, 0))
+
+
+def constant_column(columns):
+    """Position of the first column that is constant and not zero, or None."""
+    if not columns.shape[1]:
+        return None
+    same = (columns == columns[0]).all(axis=0) & (columns[0] != 0)
+    return int(np.argmax(same)) if same.any() else None
+
+
+def _independent_constant(exog, root):
+    """Position of a constant that the columns before it do not span, or None."""
+    constant = constant_column(exog)
+    if constant:
+        # a column with a large mean almost spans the constant, but only almost
+        columns = exog[:, : constant + 1] * root[:, None]
+        before = independent_columns(columns, SPANNED)
+        return constant if constant in before else None
+    return constant
+
+
+def independent_columns(columns, tolerance=RANK_TOLERANCE):
+    """
+    Columns that are not linear combinations of the columns before them.
+
+    Parameters
+    ----------
+    columns : ndarray
+        Shape (n, p).
+    tolerance : float, optional
+        Share of a column's norm that must remain after the columns before it.
+
+    Returns
+    -------
+    ndarray
+        Positions, ascending.
+    """
+    norms = np.sqrt(np.mean(columns**2, axis=0))
+    candidates = np.flatnonzero(norms > 0)
+    if not len(candidates):
+        return candidates
+    scaled = columns[:, candidates] / norms[candidates]
+    triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
+    basis = np.zeros((len(triangle), 0))
+    kept = []
+    for position, column in zip(candidates, triangle.T):
+        rest = column - basis @ (basis.T @ column)
+        rest -= basis @ (basis.T @ rest)
+        size = np.linalg.norm(rest)
+        if size > tolerance * np.linalg.norm(column):
+            kept.append(position)
+            basis = np.column_stack([basis, rest / size])
+    return np.array(kept)
+
+
+def _standardize_effects(factor, root, root_unit):
+    """A factor with standardized effect columns, and the map back."""
+    if isinstance(factor, RawEffects):
+        return _standardize_columns(factor, root, root_unit)
+    effects = np.empty_like(factor.effects)
+    to_effects = np.zeros((factor.k_effects, factor.k_effects))
+    size = np.sqrt(_mean_variance(factor))
+    structures = []
+    for block, structure in zip(factor.block_slices, factor.structures):
+        units = _units(factor.effects[:, block])
+        columns = factor.effects[:, block] / units
+        # a structure is not preserved by more than a change of units
+        scaling = _orthonormal if structure is None else _unit_columns
+        columns, change = scaling(columns)
+        effects[:, block] = columns * root[:, None] / size
+        change = change / units[:, None] / root_unit
+        to_effects[block, block] = change / size
+        if structure is not None:
+            structure = replace(structure, unit=np.diag(change) / size)
+        structures.append(structure)
+    standardized = replace(factor, effects=effects, structures=tuple(structures))
+    return standardized, to_effects
+
+
+def _mean_variance(factor):
+    """Mean over the rows of the variance of a level in its relationship."""
+    if isinstance(factor.relationship, Precision):
+        return factor.relationship.size
+    if factor.relationship is None:
+        return 1.0
+    return factor.relationship.variances[factor.codes].mean() or 1.0
+
+
+def _standardize_columns(factor, root, root_unit):
+    """A model matrix of which the rows have a mean variance of one, and the map."""
+    known, z = factor.relationship, factor.matrix
+    unit = _units(z.data if sparse.issparse(z) else np.ravel(z))
+    z = z if unit == 1.0 else z / unit
+    if isinstance(known, Precision):
+        spread = z * known.size
+    else:
+        spread = z if known is None else z @ known.matrix
+    squares = z.multiply(spread) if sparse.issparse(z) else z * spread
+    size = np.sqrt(squares.sum() / len(root)) or 1.0
+    rows = root[:, None] / size
+    z = z.multiply(rows).tocsr() if sparse.issparse(z) else z * rows
+    return replace(factor, matrix=z), np.array([[1.0 / size / unit / root_unit]])
+
+
+def _unit_columns(columns):
+    """Columns with a root mean square of one, and the map back."""
+    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms[norms == 0.0] = 1.0
+    return columns / norms, np.diag(1.0 / norms)
+
+
+def _orthonormal(columns):
+    """Columns T with mean cross-products I where possible, and T."""
+    k = columns.shape[1]
+    if k == 1 and (columns == 1.0).all():
+        return columns, np.ones((1, 1))
+    shift = np.eye(k)
+    constant = constant_column(columns)
+    if constant is not None:
+        shift[constant] -= columns.mean(axis=0) / columns[0, constant]
+        shift[constant, constant] = 1.0
+        means = columns.mean(axis=0)
+        means[constant] = 0.0
+        columns = columns - means
+    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms[norms == 0.0] = 1.0
+    columns = columns / norms
+    change = shift / norms
+    if k > 1:
+        correlation = columns.T @ columns / len(columns)
+        if np.linalg.eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
+            inverse = np.linalg.inv(np.linalg.cholesky(correlation)).T
+            return columns @ inverse, change @ inverse
+    return columns, change

@@ -1,0 +1,563 @@
+"""
+Linear spaces of (L, tau) in which one parameter has a given value.
+
+L is the relative factor of a covariance block, tau = 1 / sigma. In a basis that
+starts with the effects in question L becomes a Cholesky factor U whose first rows
+are short: the row of an effect with a standard deviation s is (s tau, 0, ..., 0),
+and that of a second one, at the angle phi, is (v cos(phi), v sin(phi), 0, ..., 0).
+Both are linear in tau or in the lengths, and the other rows are free; their
+triangle is pivoted, as in `covariance.RelativeFactor`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.linalg import block_diag, solve_triangular
+
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.structures.base import Parameter
+from statsmodels_lmm.core.structures.relative_factor import RelativeFactor, full_factor
+from statsmodels_lmm.core.structures.structured_block import StructuredPart
+from statsmodels_lmm.core.structures.structured_factor import StructuredFactor
+
+NEGLIGIBLE = 1e-13
+"""Rows of L, relative to L, that count as zero."""
+
+NO_DEVIATION = 1e-7
+"""Standard deviation over sigma below which its correlations mean nothing."""
+
+AT_BOUNDARY = 1e-7
+"""Angle in radians that counts as a correlation of one."""
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """
+    A point (L, tau) and the directions in which a constraint lets it move.
+
+    Parameters
+    ----------
+    factors : tuple of RelativeFactor or StructuredFactor
+        The factors in the order of the elimination plan; every entry of an
+        unstructured block is free.
+    tau : float or None
+        1 / sigma, None if sigma is profiled out.
+    jacobian : ndarray
+        Derivatives of the m entries of the blocks of L (row by row) and of
+        log(tau) in the f free coordinates, shape (m + 1, f).
+    along : ndarray
+        The same in the parameter that is held, shape (m + 1,).
+    bounded : dict
+        Coordinates that must not be negative: column of the Jacobian to value.
+    """
+
+    factors: tuple
+    tau: float | None
+    jacobian: np.ndarray
+    along: np.ndarray
+    bounded: dict
+
+
+class Constraint:
+    """
+    One parameter and the coordinates of everything else.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Range of the parameter.
+    widest : float
+        Largest first step, for parameters about which the data say little.
+    """
+
+    lower, upper = -np.inf, np.inf
+    widest = 1.0
+
+    def estimate(self, coefficients, factors, tau):
+        """
+        The parameter at some values of all parameters.
+
+        Parameters
+        ----------
+        coefficients : ndarray
+            Standardized fixed effects, shape (p,).
+        factors : sequence of RelativeFactor or StructuredFactor
+            In the order of the elimination plan.
+        tau : float
+            1 / sigma.
+
+        Returns
+        -------
+        float
+            NaN if it means nothing there.
+        """
+        raise NotImplementedError
+
+    def concerns(self, factor, block):
+        """Whether the parameter is one of this covariance block."""
+        return False
+
+    def reduced(self, products, at):
+        """The sufficient statistics with the parameter held."""
+        return products
+
+    def cases(self):
+        """Constraints, and values, that leave this parameter without a meaning."""
+        return ()
+
+    def whole(self, coefficients, at):
+        """All standardized coefficients from those of the reduced statistics."""
+        return coefficients
+
+    def direct_slope(self, products, deviance, at):
+        """Derivative of the criterion other than through L and sigma."""
+        return 0.0
+
+    def spread(self, products, optimum):
+        """How far the parameter moves until the criterion has risen by about one."""
+        return np.sqrt(2.0 / max(optimum.second_derivative, 2.0 / self.widest**2))
+
+    def place(self, factors, tau, at):
+        """
+        Put a point on the constraint.
+
+        Parameters
+        ----------
+        factors : sequence of RelativeFactor or StructuredFactor
+            In the order of the elimination plan.
+        tau : float
+            1 / sigma.
+        at : float
+            Value of the parameter.
+
+        Returns
+        -------
+        Coordinates
+        """
+        placed, columns, along, bounded, count = [], [], [], {}, 0
+        for i, factor in enumerate(factors):
+            parts: list = []
+            for block, part in _parts(factor):
+                if isinstance(part, StructuredPart):
+                    new, moves, change = self._placed_part(i, block, part, tau, at)
+                elif self.concerns(i, block):
+                    root, moves, change, own = self.own(part, tau, at)
+                    bounded = {c + count: v for c, v in own.items()}
+                    new = full_factor(root, [slice(0, len(root))])
+                else:
+                    root, at_row, at_column = _triangle(part)
+                    moves = _unit_moves(np.eye(len(part)), at_row, at_column)
+                    change = np.zeros((len(part), len(part)))
+                    new = full_factor(root, [slice(0, len(root))])
+                parts.append(new)
+                columns.append(moves.reshape(len(moves), change.size).T)
+                along.append(change.ravel())
+                count += len(moves)
+            placed.append(_joined(factor, parts))
+        start = sum(map(len, along))
+        jacobian = np.zeros((start + 1, count))
+        row = column = 0
+        for moves in columns:
+            height, width = moves.shape
+            jacobian[row : row + height, column : column + width] = moves
+            row, column = row + height, column + width
+        coordinates = Coordinates(
+            tuple(placed),
+            None,
+            jacobian,
+            np.append(np.concatenate(along), 0.0),
+            bounded,
+        )
+        return self.finish(coordinates, tau, at)
+
+    def _placed_part(self, factor, block, part, tau, at):
+        """A block with a structure, its directions and its change."""
+        if self.concerns(factor, block):
+            return self.own_part(part, tau, at)
+        return part, np.eye(part.n_free), np.zeros(part.n_free)
+
+    def own(self, matrix, tau, at):
+        """L of the block in question, its directions, its change, its bounds."""
+        raise NotImplementedError
+
+    def own_part(self, part, tau, at):
+        """The block in question if it has a structure, its directions, its change."""
+        raise NotImplementedError
+
+    def finish(self, coordinates, tau, at):
+        """Add what concerns tau."""
+        return coordinates
+
+
+@dataclass(frozen=True)
+class FixedEffect(Constraint):
+    """
+    A linear function u'gamma of the standardized coefficients, |u| = 1.
+
+    The criterion is that of the model with X u c as an offset and the complement
+    of u in the fixed effects. Under REML the other coefficients are integrated out
+    and this one is not, so the minimum over c is near the estimate, not at it.
+
+    Parameters
+    ----------
+    direction : ndarray
+        u, shape (p,).
+    """
+
+    direction: np.ndarray
+
+    def estimate(self, coefficients, factors, tau):
+        """The function u'gamma."""
+        return float(self.direction @ coefficients)
+
+    def reduced(self, products, at):
+        """The sufficient statistics of [X H, y - X u c], H the complement of u."""
+        p = products.k_fixed
+        change = np.zeros((p + 1, p))
+        change[:p, : p - 1] = _frame(self.direction)[:, 1:]
+        change[:p, p - 1] = -at * self.direction
+        change[p, p - 1] = 1.0
+        return replace(
+            products,
+            fixed=tuple(w @ change for w in products.fixed),
+            tail_fixed=products.tail_fixed @ change,
+            gram=change.T @ products.gram @ change,
+            rows=None
+            if products.rows is None
+            else replace(products.rows, change=change),
+        )
+
+    def whole(self, coefficients, at):
+        """All standardized coefficients from those of the complement of u."""
+        return _frame(self.direction) @ np.append(at, coefficients)
+
+    def direct_slope(self, products, deviance, at):
+        """(2 / sigma^2) (c - u'gamma) / (u'(X'V^-1 X)^-1 u), gamma the GLS fit at V."""
+        estimate, variance = self._free_estimate(products, deviance)
+        return 2.0 * (at - estimate) / variance
+
+    def spread(self, products, optimum):
+        """The standard error."""
+        return np.sqrt(self._free_estimate(products, optimum.deviance)[1])
+
+    def _free_estimate(self, products, deviance):
+        """The generalized least-squares estimate at V and its variance."""
+        whole = profiled_deviance(products, deviance.factors, False)
+        half = solve_triangular(whole.fixed_root, self.direction, lower=True)
+        variance = float(half @ half * deviance.scale)
+        return float(self.direction @ whole.coefficients), variance
+
+
+@dataclass(frozen=True)
+class ResidualDeviation(Constraint):
+    """The logarithm of sigma, in standardized units."""
+
+    def estimate(self, coefficients, factors, tau):
+        """log(1 / tau)."""
+        return -float(np.log(tau))
+
+    def finish(self, coordinates, tau, at):
+        """Hold tau."""
+        along = coordinates.along.copy()
+        along[-1] = -1.0
+        return replace(coordinates, tau=np.exp(-at), along=along)
+
+
+@dataclass(frozen=True)
+class StandardDeviation(Constraint):
+    """
+    The standard deviation of e'b, e a unit vector over the effects of a block.
+
+    Parameters
+    ----------
+    factor : int
+        Position of the factor in the elimination plan.
+    block : slice
+        Columns of the covariance block.
+    effect : ndarray
+        e, shape (size of the block,).
+    """
+
+    factor: int
+    block: slice
+    effect: np.ndarray
+
+    lower, upper = 0.0, np.inf
+
+    def estimate(self, coefficients, factors, tau):
+        """|e'L| / tau, zero if it is negligible."""
+        root = factors[self.factor].matrix[self.block, self.block]
+        length = float(np.linalg.norm(self.effect @ root))
+        return length / tau if length > NO_DEVIATION else 0.0
+
+    def concerns(self, factor, block):
+        """Whether the parameter is one of this covariance block."""
+        return (factor, block) == (self.factor, self.block)
+
+    def own(self, matrix, tau, at):
+        """U = [[at tau, 0], [free, triangle]] in a basis that starts with e."""
+        k = len(matrix)
+        basis = _frame(self.effect).T
+        first, others = self.effect @ matrix, basis[1:] @ matrix
+        root, rows, columns = np.zeros((k, k)), [], []
+        root[0, 0] = at * tau
+        if k > 1:
+            heads = 0
+            if at > 0.0:
+                heads = 1
+                turned = others @ _frame(_direction(first, matrix))
+                root[1:, 0], others = turned[:, 0], turned[:, 1:]
+            rows, columns = _lower_rows(root, others, 1, heads)
+        moves = _unit_moves(basis.T, rows, columns)
+        change = np.zeros((k, k))
+        change[:, 0] = tau * self.effect
+        return basis.T @ root, moves, change, {}
+
+    def finish(self, coordinates, tau, at):
+        """Tau is free and moves the entry at tau."""
+        jacobian = np.column_stack([coordinates.jacobian, at * coordinates.along])
+        jacobian[-1, -1] = 1.0
+        return replace(coordinates, tau=tau, jacobian=jacobian)
+
+
+@dataclass(frozen=True)
+class Correlation(Constraint):
+    """
+    The angle of two effects of a block, the arc cosine of their correlation.
+
+    Parameters
+    ----------
+    factor : int
+        Position of the factor in the elimination plan.
+    block : slice
+        Columns of the covariance block.
+    first, second : ndarray
+        The two effects as unit vectors, shape (size of the block,).
+    """
+
+    factor: int
+    block: slice
+    first: np.ndarray
+    second: np.ndarray
+
+    lower, upper = 0.0, np.pi
+
+    def estimate(self, coefficients, factors, tau):
+        """The angle of two rows of L, NaN if one is zero."""
+        root = factors[self.factor].matrix[self.block, self.block]
+        rows = np.stack([self.first, self.second]) @ root
+        lengths = np.linalg.norm(rows, axis=1)
+        if lengths.min() <= NO_DEVIATION:
+            return np.nan
+        one, two = rows / lengths[:, None]
+        # precise for small and large angles, which an arc cosine is not
+        apart, together = np.linalg.norm(one - two), np.linalg.norm(one + two)
+        angle = float(2.0 * np.arctan2(apart, together))
+        if angle < AT_BOUNDARY:
+            return 0.0
+        return np.pi if np.pi - angle < AT_BOUNDARY else angle
+
+    def cases(self):
+        """Either of the two standard deviations zero, which any angle allows."""
+        return tuple(
+            (StandardDeviation(self.factor, self.block, effect), 0.0)
+            for effect in (self.first, self.second)
+        )
+
+    def concerns(self, factor, block):
+        """Whether the parameter is one of this covariance block."""
+        return (factor, block) == (self.factor, self.block)
+
+    def own(self, matrix, tau, at):
+        """U = [[s, 0, 0], [v cos, v sin, 0], [free, free, triangle]], s, v >= 0."""
+        k = len(matrix)
+        cos, sin = np.cos(at), np.sin(at)
+        if at in (self.lower, self.upper):
+            sin = 0.0
+        pair = np.stack([self.first, self.second])
+        rest = np.linalg.qr(pair.T, mode="complete")[0][:, 2:].T
+        basis = np.concatenate([pair, rest])
+        back = np.linalg.inv(basis)
+        one, two = pair @ matrix
+        limit = NEGLIGIBLE * _size(matrix)
+        s, v = (x if x > limit else 0.0 for x in map(_length, (one, two)))
+        frame = _plane(one, two, s, v, cos, sin, matrix)
+        root, rows, columns = np.zeros((k, k)), [], []
+        root[0, 0], root[1, :2] = s, (v * cos, v * sin)
+        if k > 2:
+            others = rest @ matrix @ frame
+            heads = 2 if sin else 1
+            root[2:, :heads] = others[:, :heads]
+            rows, columns = _lower_rows(root, others[:, heads:], 2, heads)
+        moves = np.zeros((2, k, k))
+        moves[0][:, 0] = back[:, 0]
+        moves[1][:, 0], moves[1][:, 1] = cos * back[:, 1], sin * back[:, 1]
+        moves = np.concatenate([moves, _unit_moves(back, rows, columns)])
+        change = np.zeros((k, k))
+        change[:, 0], change[:, 1] = -v * sin * back[:, 1], v * cos * back[:, 1]
+        return back @ root, moves, change, {0: s, 1: v}
+
+
+@dataclass(frozen=True)
+class StructureParameter(Constraint):
+    """
+    A parameter of a structure; a standard deviation is theta / tau.
+
+    Parameters
+    ----------
+    factor : int
+        Position of the factor in the elimination plan.
+    block : slice
+        Columns of the covariance block.
+    position : int
+        Position of the parameter in the structure.
+    parameter : Parameter
+        The parameter.
+    """
+
+    factor: int
+    block: slice
+    position: int
+    parameter: Parameter
+
+    def __post_init__(self):
+        object.__setattr__(self, "lower", self.parameter.lower)
+        object.__setattr__(self, "upper", self.parameter.upper)
+
+    @property
+    def _is_deviation(self):
+        return self.parameter.kind == "sd"
+
+    def estimate(self, coefficients, factors, tau):
+        """Its value, zero for a deviation that is negligible."""
+        for block, part in _parts(factors[self.factor]):
+            if block == self.block:
+                value = float(part.theta[self.position])
+        if not self._is_deviation:
+            return value
+        return value / tau if abs(value) > NO_DEVIATION else 0.0
+
+    def concerns(self, factor, block):
+        """Whether the parameter is one of this covariance block."""
+        return (factor, block) == (self.factor, self.block)
+
+    def own_part(self, part, tau, at):
+        """The block with the parameter held, in coordinates of the others."""
+        unit = tau if self._is_deviation else 1.0
+        moves = np.delete(np.eye(part.n_free), self.position, axis=0)
+        change = np.zeros(part.n_free)
+        change[self.position] = unit
+        return part.held(self.position, at * unit), moves, change
+
+    def finish(self, coordinates, tau, at):
+        """Tau moves a deviation that is held; otherwise sigma is profiled out."""
+        if not self._is_deviation:
+            return coordinates
+        jacobian = np.column_stack([coordinates.jacobian, at * coordinates.along])
+        jacobian[-1, -1] = 1.0
+        return replace(coordinates, tau=tau, jacobian=jacobian)
+
+
+def _parts(factor):
+    """Columns of each block of a factor, and L or the block with a structure."""
+    if isinstance(factor, RelativeFactor):
+        return [(block, factor.matrix[block, block]) for block in factor.slices]
+    return [
+        (block, part if isinstance(part, StructuredPart) else part.matrix)
+        for block, part in zip(factor.slices, factor.parts)
+    ]
+
+
+def _joined(factor, parts):
+    """A factor of the same kind from other blocks."""
+    if isinstance(factor, StructuredFactor):
+        return StructuredFactor(tuple(parts))
+    return full_factor(block_diag(*(p.matrix for p in parts)), factor.slices)
+
+
+def _triangle(rows):
+    """Pivoted triangular root of the rows' inner products, and its entries."""
+    k = len(rows)
+    root, rest = np.zeros((k, k)), rows
+    pivots: list[int] = []
+    for j in range(k):
+        sizes = (rest**2).sum(axis=1)
+        sizes[pivots] = -1.0
+        pivot = int(sizes.argmax())
+        length = np.sqrt(sizes[pivot])
+        if length > 0.0:
+            unit = rest[pivot] / length
+            column = rest @ unit
+            column[pivots] = 0.0
+            root[:, j] = column
+            rest = rest - column[:, None] * unit
+        pivots.append(pivot)
+    row, column = np.tril_indices(k)
+    return root, np.array(pivots, dtype=np.intp)[row], column
+
+
+def _lower_rows(root, others, first, heads):
+    """Fill the rows of U from `first` on, and list their free entries."""
+    triangle, at_row, at_column = _triangle(others)
+    root[first:, first:] = triangle
+    head_rows, head_columns = np.indices((len(others), heads))
+    return (
+        first + np.append(head_rows.ravel(), at_row),
+        np.append(head_columns.ravel(), first + at_column),
+    )
+
+
+def _unit_moves(back, rows, columns):
+    """What one unit more in entries of U does to L = back U, shape (m, k, k)."""
+    moves = np.zeros((len(rows), *back.shape))
+    moves[np.arange(len(rows)), :, columns] = back.T[rows]
+    return moves
+
+
+def _frame(unit):
+    """An orthogonal matrix whose first column is a unit vector."""
+    frame = np.linalg.qr(unit[:, None], mode="complete")[0]
+    if frame[:, 0] @ unit < 0.0:
+        frame[:, 0] *= -1.0
+    return frame
+
+
+def _unused(matrix):
+    """The direction in which the rows of a singular matrix have no part."""
+    return np.linalg.svd(matrix)[2][-1]
+
+
+def _direction(row, matrix):
+    """A row of L over its length, or a direction that no row uses."""
+    length = _length(row)
+    if length <= NEGLIGIBLE * _size(matrix):
+        return _unused(matrix)
+    return row / length
+
+
+def _plane(one, two, s, v, cos, sin, matrix):
+    """An orthogonal matrix that turns two rows into the first two columns."""
+    if s > 0.0:
+        first = one / s
+        across = two - (two @ first) * first
+        length = _length(across)
+        second = across / length if length > 1e-8 * v > 0.0 else _unused(matrix)
+    elif v > 0.0:
+        along, across = two / v, _unused(matrix)
+        first, second = cos * along + sin * across, sin * along - cos * across
+    else:
+        return np.eye(len(matrix))
+    pair = np.stack([first, second], axis=1)
+    frame = np.linalg.qr(pair, mode="complete")[0]
+    # the complement only: the factorization is free to turn the signs of the pair
+    frame[:, :2] = pair
+    return frame
+
+
+def _length(row):
+    return float(np.linalg.norm(row))
+
+
+def _size(matrix):
+    """What entries of L are negligible against; sigma counts as well."""
+    return max(1.0, _length(matrix))

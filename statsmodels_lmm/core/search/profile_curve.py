@@ -1,0 +1,322 @@
+"""
+The criterion as a function of one parameter, minimized over all others.
+
+With d(psi) the minimum at psi and d_min that over psi, the curve is kept as
+
+    zeta(psi) = sign(psi - estimate) sqrt(d(psi) - d_min),
+
+which is a straight line where the likelihood is Gaussian. By the envelope theorem
+d'(psi) is the partial derivative at the minimum, so that zeta' = d' / (2 zeta) is
+known at every point.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from statsmodels_lmm.core.engines.cross_products import CrossProducts
+from statsmodels_lmm.core.search.constrained import (
+    ConstrainedOptimum,
+    minimize_constrained,
+)
+from statsmodels_lmm.core.search.constraints import Constraint, FixedEffect
+
+MAX_POINTS = 60
+"""Largest number of points on one side of the estimate."""
+
+LARGEST = 1e4
+"""
+Largest entry of L, relative to the estimate where that is large, up to which a curve
+is followed; beyond it the criterion has lost half its digits.
+"""
+
+RISING = 0.01
+"""Derivative of the criterion in the logarithm of a parameter that is not flat."""
+
+SEPARATE = 1e-8
+"""Difference of the criterion that tells two minima apart."""
+
+LEVEL = 1e-3
+"""|zeta| up to which it is as precise as nothing, and its slope is rounding."""
+
+PRECISION = 1e-9
+"""How precisely zeta is brought to the quantile at the end of an interval."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """
+    One point of a curve.
+
+    Parameters
+    ----------
+    optimum : ConstrainedOptimum
+        The minimum with the parameter held.
+    height : float
+        |zeta|.
+    """
+
+    optimum: ConstrainedOptimum
+    height: float
+
+    @property
+    def at(self):
+        """Value of the parameter."""
+        return self.optimum.at
+
+    @property
+    def size(self):
+        """Largest entry of L."""
+        return max(np.abs(f.matrix).max() for f in self.optimum.factors)
+
+    @property
+    def start(self):
+        """Where a neighbor's search starts."""
+        return self.optimum.factors, self.optimum.tau
+
+
+@dataclass(frozen=True)
+class ProfileCurve:
+    """
+    The curve of one parameter.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics in standardized units.
+    constraint : Constraint
+        The parameter, in whose units the curve is.
+    reml : bool
+        Whether it is the REML criterion.
+    origin : CurvePoint
+        The minimum.
+    step : float
+        First step away from it.
+    ceilings : tuple of ConstrainedOptimum
+        Minima that any value of the parameter allows, so that no point of the
+        curve is higher: a standard deviation of zero, for a correlation.
+    below, above : tuple of CurvePoint
+        Points on both sides, from the origin outward.
+    """
+
+    products: CrossProducts
+    constraint: Constraint
+    reml: bool
+    origin: CurvePoint
+    step: float
+    ceilings: tuple = ()
+    below: tuple = ()
+    above: tuple = ()
+
+    @property
+    def points(self):
+        """All points, the parameter ascending."""
+        return (*self.below[::-1], self.origin, *self.above)
+
+    @property
+    def evaluations(self):
+        """Evaluations of the criterion."""
+        return sum(p.optimum.evaluations for p in self.points)
+
+    def point(self, at, neighbor):
+        """The point at a value, found from one close to it."""
+        arguments = (self.products, self.constraint, at)
+        optimum = minimize_constrained(*arguments, neighbor.start, self.reml)
+        for other in self.ceilings:
+            if other.value < optimum.value - SEPARATE:
+                start = (other.factors, other.tau)
+                optimum = minimize_constrained(*arguments, start, self.reml)
+        rise = max(optimum.value - self.origin.optimum.value, 0.0)
+        return CurvePoint(optimum, float(np.sqrt(rise)))
+
+    def extended(self, reach, spacing):
+        """
+        The curve continued on both sides until |zeta| passes `reach`.
+
+        It stops before at a boundary of the parameter, at which there is a point.
+
+        Parameters
+        ----------
+        reach : float
+            |zeta| to pass.
+        spacing : float
+            Intended difference of zeta between neighbors.
+
+        Returns
+        -------
+        ProfileCurve
+        """
+        below = self._walk(self.below, -1.0, reach, spacing)
+        above = self._walk(self.above, 1.0, reach, spacing)
+        return replace(self, below=below, above=above)
+
+    def _walk(self, known, side, reach, spacing):
+        """Points on one side, from the origin outward."""
+        end = self.constraint.lower if side < 0.0 else self.constraint.upper
+        path = [self.origin, *known]
+        step = spacing * self.step
+        if known:
+            step = abs(path[-1].at - path[-2].at)
+        for _ in range(MAX_POINTS - len(known)):
+            last = path[-1]
+            if last.height >= reach or last.at == end or self._is_far(last):
+                break
+            found = self._next(last, side, step, end, spacing)
+            if found is None:
+                break
+            path.append(found)
+            taken = abs(found.at - last.at)
+            rate = side * found.optimum.slope
+            step = 2.0 * taken
+            if rate > 0.0 and found.height > LEVEL:
+                step = np.clip(
+                    2.0 * found.height * spacing / rate, taken / 3.0, 3.0 * taken
+                )
+        return tuple(path[1:])
+
+    def _is_far(self, point):
+        """Whether the entries of L are too large to follow the curve farther."""
+        return point.size > LARGEST * max(1.0, self.origin.size)
+
+    def _next(self, last, side, step, end, spacing):
+        """The next point outward, not much farther than intended."""
+        found = None
+        for _ in range(12):
+            at = last.at + side * step
+            if side * (at - end) > -0.1 * step:
+                at = end
+            try:
+                found = self.point(at, last)
+            except np.linalg.LinAlgError:
+                step = 0.25 * step
+                continue
+            rise = abs(found.height - last.height)
+            if rise <= 2.0 * spacing:
+                break
+            step = abs(at - last.at) * np.clip(spacing / rise, 0.1, 0.5)
+        return found
+
+    def crossing(self, side, height):
+        """
+        Where |zeta| first reaches a height on one side.
+
+        Parameters
+        ----------
+        side : {-1.0, 1.0}
+            Below or above the origin.
+        height : float
+            Positive.
+
+        Returns
+        -------
+        float
+            The value, or the boundary of the parameter if the curve stays below; NaN
+            if the curve ends before either is known.
+        """
+        path = [self.origin, *(self.below if side < 0.0 else self.above)]
+        for low, high in zip(path[:-1], path[1:]):
+            if high.height >= height:
+                return self._root(low, high, side, height)
+        end = self.constraint.lower if side < 0.0 else self.constraint.upper
+        last = path[-1]
+        rise = side * last.optimum.slope * abs(last.at)
+        reached = last.at == end or (self._is_far(last) and rise < RISING)
+        return end if reached else np.nan
+
+    def _root(self, low, high, side, height):
+        """Newton's method on zeta between two points, with bisection at need."""
+        at = _interpolated(low, high, side, height)
+        for _ in range(60):
+            if abs(high.height - height) <= PRECISION * height:
+                return high.at
+            inside = min(low.at, high.at) < at < max(low.at, high.at)
+            if not inside:
+                at = 0.5 * (low.at + high.at)
+            # from inside: the outer point may be another minimum
+            found = self.point(at, low)
+            gap = height - found.height
+            if abs(gap) <= PRECISION * height:
+                return at
+            low, high = (found, high) if gap > 0.0 else (low, found)
+            if abs(high.at - low.at) <= 1e-13 * max(abs(high.at), abs(low.at)):
+                return at
+            rate = side * found.optimum.slope
+            at = 0.5 * (low.at + high.at)
+            if rate > 0.0:
+                at = found.at + side * gap * 2.0 * found.height / rate
+        return at
+
+
+def _interpolated(low, high, side, height):
+    """The cubic in zeta through two points with their slopes, at a height."""
+    width = high.height - low.height
+    secant = (high.at - low.at) / width
+    slopes = []
+    for point in (low, high):
+        rate = point.optimum.slope
+        usable = side * rate > 0.0 and point.height > 0.0
+        slopes.append(2.0 * point.height / rate if usable else secant)
+    if low.height == 0.0:
+        slopes[0] = 2.0 * secant - slopes[1]
+    t = (height - low.height) / width
+    return (
+        (1 + 2 * t) * (1 - t) ** 2 * low.at
+        + t * (1 - t) ** 2 * width * slopes[0]
+        + t**2 * (3 - 2 * t) * high.at
+        + t**2 * (t - 1) * width * slopes[1]
+    )
+
+
+def profile_curve(products, constraint, estimate, start, value, reml):
+    """
+    Start the curve of one parameter.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics in standardized units.
+    constraint : Constraint
+        The parameter.
+    estimate : float
+        Its estimate in the units of the constraint.
+    start : tuple
+        L of each factor in the order of the elimination plan, and tau, at the
+        optimum.
+    value : float
+        Criterion at the optimum.
+    reml : bool
+        Whether it is the REML criterion.
+
+    Returns
+    -------
+    ProfileCurve
+        With one point, the minimum of the curve. It is the optimum, except for
+        fixed effects under REML, see `FixedEffect`.
+    """
+    optimum = minimize_constrained(products, constraint, estimate, start, reml)
+    spread = float(constraint.spread(products, optimum))
+    if isinstance(constraint, FixedEffect) and reml:
+        optimum = _lowest(products, constraint, optimum, spread)
+    else:
+        optimum = replace(optimum, value=float(value))
+    ceilings = tuple(
+        minimize_constrained(products, case, at, start, reml)
+        for case, at in constraint.cases()
+    )
+    origin = CurvePoint(optimum, 0.0)
+    return ProfileCurve(products, constraint, reml, origin, spread, ceilings)
+
+
+def _lowest(products, constraint, optimum, spread):
+    """The minimum of a curve near a point, by Newton's method with secants."""
+    curvature = 2.0 / spread**2
+    for _ in range(20):
+        change = -optimum.slope / curvature
+        if abs(change) <= 1e-5 * spread:
+            break
+        start = (optimum.factors, optimum.tau)
+        at = optimum.at + change
+        found = minimize_constrained(products, constraint, at, start, True)
+        secant = (found.slope - optimum.slope) / change
+        optimum, curvature = found, secant if secant > 0.0 else curvature
+    return optimum

@@ -1,0 +1,134 @@
+"""One step: the minimum of a quadratic over a ball, for one problem or many."""
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import eigh
+
+FLAT = 1e-6
+"""Curvature, relative to the largest, that counts as none."""
+
+WORTHWHILE = 1e-7
+"""
+Promised decrease for which directions of negative curvature and hardly any slope
+are put off. They mark a saddle, but also the inside of a curved valley of
+parameters that the data cannot tell apart, where they mislead.
+"""
+
+
+def step_in_units(gradient, curvature, radius, units):
+    """
+    The same with lengths measured in units of the parameters' own.
+
+    Parameters
+    ----------
+    gradient, curvature : ndarray
+        g and H in the parameters, shapes (..., m) and (..., m, m).
+    radius : float or ndarray
+        Radius of the ball in these units, shape (...).
+    units : ndarray
+        Unit of each parameter, shape (..., m).
+
+    Returns
+    -------
+    step : ndarray
+        Of the parameters, shape (..., m).
+    promised : float or ndarray
+        Decrease of the quadratic, shape (...).
+    """
+    scaled = units[..., :, None] * curvature * units[..., None, :]
+    step, promised = trust_region_step(units * gradient, scaled, radius)
+    return units * step, promised
+
+
+def trust_region_step(gradient, curvature, radius):
+    """
+    Minimize g's + s'H s / 2 over the ball of a radius.
+
+    Parameters
+    ----------
+    gradient : ndarray
+        g, shape (..., m).
+    curvature : ndarray
+        H, symmetric, not necessarily positive, shape (..., m, m).
+    radius : float or ndarray
+        Radius of the ball, shape (...).
+
+    Returns
+    -------
+    step : ndarray
+        Shape (..., m).
+    promised : float or ndarray
+        Decrease of the quadratic, shape (...).
+    """
+    if not gradient.shape[-1]:
+        return gradient, np.zeros(gradient.shape[:-1])
+    values, vectors = eigh(curvature)
+    slope = (gradient[..., None, :] @ vectors)[..., 0, :]
+    batch, m = slope.shape[:-1], slope.shape[-1]
+    values, slope = values.reshape(-1, m), slope.reshape(-1, m)
+    radius = np.broadcast_to(np.asarray(radius, dtype=float), batch).ravel()
+    largest = np.abs(values).max(axis=1, initial=1e-300, keepdims=True)
+    size = np.linalg.norm(slope, axis=1, keepdims=True)
+    flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
+    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * size)
+    step = _step_along_axes(slope, values, ~(flat | idle), radius)
+    promised = _decrease(slope, values, step)
+    again = promised <= WORTHWHILE
+    if again.any():
+        step[again] = _step_along_axes(
+            slope[again], values[again], ~flat[again], radius[again]
+        )
+        promised[again] = _decrease(slope[again], values[again], step[again])
+    step = (vectors @ step.reshape(*batch, m, 1))[..., 0]
+    return step, promised.reshape(batch) if batch else float(promised[0])
+
+
+def _decrease(slope, values, step):
+    return -((slope + 0.5 * values * step) * step).sum(axis=1)
+
+
+def _step_along_axes(slope, values, used, radius):
+    """The steps in the coordinates of the eigenvectors, shape (batch, m)."""
+    slope = np.where(used, slope, 0.0)
+    values = np.where(used, values, np.inf)
+    lowest = values.min(axis=1, initial=np.inf)
+    convex = lowest > 0.0
+    step = -slope / np.where(convex[:, None], values, np.inf)
+    outside = used.any(axis=1) & ~(convex & (np.linalg.norm(step, axis=1) <= radius))
+    if outside.any():
+        at = np.flatnonzero(outside)
+        step[at] = _step_to_boundary(slope[at], values[at], radius[at])
+    return step
+
+
+def _step_to_boundary(slope, values, radius):
+    """Steps as long as the radius, where the Newton step is none or too long."""
+    lowest = values.min(axis=1)
+    low = np.maximum(0.0, -lowest)
+    least = low + np.where(lowest <= 0.0, 1e-9 * np.maximum(1.0, low), 0.0)
+    step = -slope / (values + least[:, None])
+    length = np.linalg.norm(step, axis=1)
+    short = length < radius
+    along = values.argmin(axis=1)
+    at = np.arange(len(step))
+    size = np.sqrt(np.maximum(radius**2 - length**2 + step[at, along] ** 2, 0.0))
+    signed = np.where(slope[at, along] > 0.0, -size, size)
+    long = ~short
+    step[at[short], along[short]] = signed[short]
+    if long.any():
+        shift = _shift_for_radius(slope[long], values[long], low[long], radius[long])
+        step[long] = -slope[long] / (values[long] + shift[:, None])
+    return step
+
+
+def _shift_for_radius(slope, values, low, radius):
+    """The shifts at which the steps have the length of the radius."""
+    high = low + np.linalg.norm(slope, axis=1) / radius
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        length = np.linalg.norm(slope / (values + middle[:, None]), axis=1)
+        longer = length > radius
+        if (np.abs(length - radius) < 1e-3 * radius).all():
+            return middle
+        low, high = np.where(longer, middle, low), np.where(longer, high, middle)
+    return high

@@ -1,0 +1,1 @@
+"""How a covariance matrix depends on its parameters."""

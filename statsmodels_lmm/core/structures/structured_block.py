@@ -1,0 +1,439 @@
+"""
+Covariance blocks with a structure, in coordinates without bounds.
+
+A search must not leave the range of a parameter, and may end at its end. So it moves
+in coordinates phi that are folded into the range:
+
+    a standard deviation            theta = unit |phi|
+    between two ends                theta = middle + half sin(phi)
+    above or below one end          theta = end +- unit phi^2
+
+At an end dS / dphi is zero, and the second derivative tells whether the criterion
+rises from there, as with the free entries of an unstructured factor.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.relative_factor import (
+    SINGULAR,
+    SNAP,
+    lower_root,
+    row_units,
+)
+
+EVEN = 1e-6
+"""Derivative at a lower end, relative to that at the start, that counts as zero."""
+
+OFF_EDGE = 0.98
+"""Largest sine of an angle at which a search starts."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """
+    The map from an unbounded coordinate to the range of a parameter.
+
+    Parameters
+    ----------
+    kind : {"free", "even", "square", "angle"}
+        Which map.
+    origin, unit : float
+        Its constants.
+    lower, upper : float, optional
+        Ends of the range, which rounding must not pass.
+    """
+
+    kind: str
+    origin: float
+    unit: float
+    lower: float = -np.inf
+    upper: float = np.inf
+
+    def unfold(self, x):
+        """The parameter and its first and second derivative in the coordinate."""
+        if self.kind == "angle":
+            sine, cosine = np.sin(x), np.cos(x)
+            value = np.clip(self.origin + self.unit * sine, self.lower, self.upper)
+            return value, self.unit * cosine, -self.unit * sine
+        if self.kind == "square":
+            return self.origin + self.unit * x**2, 2.0 * self.unit * x, 2.0 * self.unit
+        if self.kind == "even":
+            sign = -1.0 if x < 0.0 else 1.0
+            return self.origin + self.unit * abs(x), sign * self.unit, 0.0
+        return self.origin + self.unit * x, self.unit, 0.0
+
+    def fold(self, theta):
+        """The coordinate of a parameter."""
+        distance = (theta - self.origin) / self.unit
+        if self.kind == "angle":
+            return np.arcsin(np.clip(distance, -1.0, 1.0))
+        if self.kind == "square":
+            return np.sqrt(max(distance, 0.0))
+        return distance
+
+
+def generic_point(parameters):
+    """
+    A place at which nothing cancels.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The m parameters of a structure.
+
+    Returns
+    -------
+    ndarray
+        Values off the middle of finite ranges and otherwise all different, shape (m,).
+    """
+    values = []
+    for at, parameter in enumerate(parameters):
+        low, high = parameter.lower, parameter.upper
+        if np.isfinite(low) and np.isfinite(high):
+            values.append(0.5 * (low + high) + 0.31 * (high - low))
+        else:
+            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
+    return np.array(values)
+
+
+PLAIN = Fold("free", 0.0, 1.0)
+"""A parameter as it is."""
+
+
+@dataclass(frozen=True)
+class StructuredBlock:
+    """
+    A covariance block with a structure.
+
+    Parameters
+    ----------
+    structure : Structure
+        From parameters to S in the units of the data.
+    effects : tuple of str
+        Names of the k effects.
+    unit : ndarray, optional
+        Units of the standardized effects, so that S_ab / (unit_a unit_b) is in these
+        units, shape (k,); ones if None.
+    """
+
+    structure: Structure
+    effects: tuple
+    unit: np.ndarray | None = None
+
+    @property
+    def size(self):
+        """Number of effects k."""
+        return len(self.effects)
+
+    @cached_property
+    def parameters(self):
+        """The parameters, a tuple of Parameter."""
+        return tuple(self.structure.parameters(self.effects))
+
+    @property
+    def n_parameters(self):
+        """Number of parameters m."""
+        return len(self.parameters)
+
+    def without_variance(self, theta):
+        """Whether all deviations are zero, so that nothing else means anything."""
+        sd = [a for a, p in enumerate(self.parameters) if p.kind == "sd"]
+        return np.logical_and(bool(sd), (theta[..., sd] == 0.0).all(axis=-1))
+
+    def is_singular(self, theta, covariance):
+        """
+        Whether S counts as singular, whatever the units of the effects.
+
+        Parameters
+        ----------
+        theta : ndarray
+            The parameters, shape (m,).
+        covariance : ndarray
+            S in standardized units, of which the deviations are taken, shape (k, k).
+
+        Returns
+        -------
+        bool
+        """
+        deviations = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
+        theta = np.array(theta)
+        for a, p in enumerate(self.parameters):
+            if p.kind == "sd":
+                own = slice(None) if p.effect is None else p.effect
+                theta[a] = np.max(deviations[own])
+        return self.structure.is_singular(theta, self.size)
+
+    def _scaled(self, matrices):
+        if self.unit is None:
+            return matrices
+        return matrices / np.outer(self.unit, self.unit)
+
+    def covariance(self, theta):
+        """S in standardized units, shape (k, k)."""
+        return self._scaled(self.structure.covariance(theta, self.size))
+
+    def derivative(self, theta):
+        """Derivatives of S in theta, in standardized units, shape (m, k, k)."""
+        return self._scaled(self.structure.derivative(theta, self.size))
+
+    def second_derivative(self, theta):
+        """Second derivatives of S in theta, shape (m, m, k, k)."""
+        return self._scaled(self.structure.second_derivative(theta, self.size))
+
+    @cached_property
+    def folds(self):
+        """How each parameter is folded, a tuple of `Fold`."""
+        return tuple(self._fold(a, p) for a, p in enumerate(self.parameters))
+
+    def _fold(self, a, parameter):
+        low, high = parameter.lower, parameter.upper
+        if np.isfinite(low) and np.isfinite(high):
+            return Fold("angle", 0.5 * (low + high), 0.5 * (high - low), low, high)
+        if parameter.kind == "sd":
+            kind = "even" if self._is_flat(a, 0.0) else "square"
+            return Fold(kind, 0.0, 1.0 / self._length(parameter.effect))
+        if not (np.isfinite(low) or np.isfinite(high)):
+            return Fold("free", 0.0, 1.0)
+        end, side = (low, 1.0) if np.isfinite(low) else (high, -1.0)
+        kind = "even" if self._is_flat(a, end) else "square"
+        return Fold(kind, end, side)
+
+    @property
+    def generic(self):
+        """A place at which nothing cancels, the effects of equal length, shape (m,)."""
+        theta = generic_point(self.parameters)
+        for a, parameter in enumerate(self.parameters):
+            if parameter.kind == "sd":
+                theta[a] /= self._length(parameter.effect)
+        return theta
+
+    def _length(self, effect):
+        """Length in standardized units of an effect, or their root mean square."""
+        if self.unit is None:
+            return 1.0
+        squares = self.unit**-2.0
+        return float(np.sqrt(squares.mean() if effect is None else squares[effect]))
+
+    def _is_flat(self, a, end):
+        """Whether S does not change at an end, so that it can be reflected there."""
+        theta = generic_point(self.parameters)
+        inside = np.abs(self.structure.derivative(theta, self.size)[a]).max()
+        theta[a] = end
+        with np.errstate(all="ignore"):
+            at_end = np.abs(self.structure.derivative(theta, self.size)[a]).max()
+        return bool(at_end <= EVEN * inside)
+
+    def start(self, deviations):
+        """
+        Where a search starts.
+
+        Parameters
+        ----------
+        deviations : ndarray
+            Standard deviations of the effects in standardized units, shape (k,).
+
+        Returns
+        -------
+        StructuredPart
+        """
+        theta = []
+        for parameter in self.parameters:
+            value = parameter.initial
+            if parameter.kind == "sd" and parameter.start is None:
+                each = deviations**2
+                at = parameter.effect
+                value = np.sqrt(each.mean() if at is None else each[at])
+                value = value / self._length(at)
+            theta.append(value)
+        return self.part(theta).lifted()
+
+    def check_range(self, theta):
+        """Refuse parameters outside of their ranges."""
+        for parameter, value in zip(self.parameters, theta):
+            if not parameter.lower <= value <= parameter.upper:
+                raise ValueError(
+                    f"theta: {parameter.name} of {self.structure.name} is {value:.6g}, "
+                    f"outside of [{parameter.lower:.6g}, {parameter.upper:.6g}]"
+                )
+
+    def part(self, theta, folded=True):
+        """The block at some parameters, in coordinates of a search or in theta."""
+        folds = self.folds if folded else (PLAIN,) * self.n_parameters
+        coordinates = np.array([f.fold(float(t)) for f, t in zip(folds, theta)])
+        return StructuredPart(self, coordinates, folds)
+
+
+@dataclass(frozen=True)
+class StructuredPart:
+    """
+    A covariance block with a structure at one value of its parameters.
+
+    Parameters
+    ----------
+    block : StructuredBlock
+        The structure.
+    coordinates : ndarray
+        phi, shape (m,).
+    folds : tuple of Fold
+        How each is folded into the range of its parameter.
+    """
+
+    block: StructuredBlock
+    coordinates: np.ndarray
+    folds: tuple
+
+    @property
+    def n_free(self):
+        """Number of free parameters m."""
+        return len(self.coordinates)
+
+    @property
+    def size(self):
+        """Number of effects k."""
+        return self.block.size
+
+    @cached_property
+    def _unfolded(self):
+        """Theta and its first and second derivatives in the coordinates."""
+        pairs = zip(self.folds, self.coordinates)
+        found = np.array([f.unfold(x) for f, x in pairs]).reshape(-1, 3)
+        return tuple(found.T)
+
+    @property
+    def theta(self):
+        """Parameters in the units of the data, shape (m,)."""
+        return self._unfolded[0]
+
+    @cached_property
+    def covariance(self):
+        """S, shape (k, k)."""
+        return self.block.covariance(self.theta)
+
+    @cached_property
+    def matrix(self):
+        """A root L of S, shape (k, k); LinAlgError if S has none."""
+        return lower_root(self.covariance, strict=True)
+
+    @cached_property
+    def _slopes(self):
+        """Derivatives of S in theta, shape (m, k, k)."""
+        return self.block.derivative(self.theta)
+
+    @cached_property
+    def directions(self):
+        """Derivatives of S in the coordinates, shape (m, k, k)."""
+        _, first, _ = self._unfolded
+        return self._slopes * first[:, None, None]
+
+    @cached_property
+    def _second(self):
+        theta, first, second = self._unfolded
+        out = self.block.second_derivative(theta)
+        out = out * np.multiply.outer(first, first)[:, :, None, None]
+        each = np.arange(len(theta))
+        if second.any():
+            out[each, each] += self._slopes * second[:, None, None]
+        return out
+
+    def units(self, precision):
+        """Lengths in which steps of the coordinates are measured, shape (m,)."""
+        length = row_units(precision.mean(keepdims=True), np.zeros(1, dtype=int))
+        own = [length[0] if p.kind == "sd" else 1.0 for p in self.block.parameters]
+        angles = np.array([f.kind == "angle" for f in self.folds], dtype=bool)
+        return np.where(angles, 1.0, np.maximum(np.abs(self.coordinates), own))
+
+    def slope(self, dual):
+        """Derivatives of the criterion, tr(G dS), shape (m,)."""
+        return (self.directions * dual).sum(axis=(-1, -2))
+
+    def curvature(self, dual):
+        """The part of the second derivatives that is tr(G d^2 S), shape (m, m)."""
+        return (self._second * dual).sum(axis=(-1, -2))
+
+    def stepped(self, step):
+        """The block after a step of the coordinates."""
+        return replace(self, coordinates=self.coordinates + step)
+
+    moved = stepped
+
+    def held(self, a, theta):
+        """The block with one parameter at a value, not folded."""
+        coordinates, folds = self.coordinates.copy(), list(self.folds)
+        coordinates[a], folds[a] = theta, PLAIN
+        return replace(self, coordinates=coordinates, folds=tuple(folds))
+
+    def lifted(self, amount=0.1):
+        """The block with coordinates moved off the ends of ranges."""
+        out = self.coordinates.copy()
+        for a, (fold, parameter) in enumerate(zip(self.folds, out)):
+            if fold.kind == "angle":
+                out[a] = np.arcsin(np.clip(np.sin(parameter), -OFF_EDGE, OFF_EDGE))
+            elif fold.kind in ("even", "square"):
+                out[a] = max(abs(parameter), amount)
+        return replace(self, coordinates=out)
+
+    def snapped(self):
+        """The block with coordinates that are almost at an end put there."""
+        out = self.coordinates.copy()
+        for a, fold in enumerate(self.folds):
+            if fold.kind == "angle":
+                edge = np.pi * (np.round(out[a] / np.pi - 0.5) + 0.5)
+                out[a] = edge if abs(out[a] - edge) <= SNAP else out[a]
+            elif fold.kind != "free" and abs(out[a]) <= SNAP:
+                out[a] = 0.0
+        return (
+            self if (out == self.coordinates).all() else replace(self, coordinates=out)
+        )
+
+    def correlated(self, share):
+        """The block with its correlations at a share of their upper or lower ends."""
+        theta = self.theta.copy()
+        for a, parameter in enumerate(self.block.parameters):
+            if parameter.kind == "cor":
+                end = parameter.upper if share > 0.0 else parameter.lower
+                theta[a] = abs(share) * end
+        return self.block.part(theta).lifted()
+
+    @property
+    def may_be_elsewhere(self):
+        """Whether another optimum is likely: there are parameters to be found."""
+        return self.n_free > 0
+
+    def nothing(self):
+        """The block with its deviations at zero."""
+        out = self.coordinates.copy()
+        for a, parameter in enumerate(self.block.parameters):
+            out[a] = 0.0 if parameter.kind == "sd" else out[a]
+        return replace(self, coordinates=out)
+
+    def certificates(self, dual, information):
+        """
+        Slopes away from the ends at which parameters are.
+
+        Parameters
+        ----------
+        dual : ndarray
+            G, shape (k, k).
+        information : ndarray
+            Sum of the diagonal blocks of Z'V^-1 Z, shape (k, k).
+
+        Returns
+        -------
+        smallest, unused : list of float
+            The smallest second derivative of a coordinate at an end, over the
+            information about it; at most 0 in `unused`.
+        """
+        smallest = 0.0
+        second = np.diagonal(self._second, axis1=0, axis2=1)
+        for a in range(self.n_free):
+            own, size = second[..., a], np.abs(self.directions[a]).max()
+            if size > SINGULAR * np.abs(own).max(initial=0.0):
+                continue
+            weight = (np.abs(own) * np.abs(information)).sum()
+            if weight > 0.0:
+                smallest = min(smallest, float((own * dual).sum() / weight))
+        return [smallest], [smallest]

@@ -1,0 +1,244 @@
+"""
+Which variances and covariances the data determine.
+
+The covariance matrix of the response is linear in those of the random effects and in
+sigma^2. Over sigma^2 a change of them changes it by
+
+    sum_a c_a V_a + c_0 I,    V_a = Z_i (I (x) D_a) Z_i',
+
+and if that is zero the likelihood does not change: c is a flat direction. For the
+restricted likelihood M V_a M and M count, M the projection off X. This is a question
+about the design alone, unlike the rank of the information at an estimate.
+
+A symmetric matrix is zero if it maps vectors drawn at random to zero, so that no n x n
+matrix is formed. Vectors can show that a direction is not flat and not that it is. The
+response itself is the first, for which everything is at hand, and settles almost every
+model; what it leaves is held against normal vectors.
+"""
+
+import numpy as np
+
+from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.structures.relative_factor import lower_triangles
+
+FLAT = 1e-7
+"""Length of what is left of the V_a z, relative to theirs, that counts as zero."""
+
+FEW_ROWS = 2000
+"""Rows that the response is looked at, if there are more."""
+
+MAX_VECTORS = 12
+"""Largest number of normal vectors."""
+
+CHUNK = 2**22
+"""Numbers that are held at once."""
+
+SEED = 0x9E3779B97F4A7C15F39CC0605CEDC834
+"""Of the vectors, the same every time; no seed from which data were simulated, too."""
+
+
+def generic_changes(factors):
+    """
+    Derivatives of the structured covariance blocks where nothing cancels.
+
+    Parameters
+    ----------
+    factors : sequence of GroupedEffects, RawEffects or OfLevels
+        In the order of the elimination plan.
+
+    Returns
+    -------
+    list of list
+        For each block of each factor the derivatives (m, k, k) in its parameters,
+        None if it is unstructured.
+    """
+    return [
+        [s and s.derivative(s.generic) for s in factor.structures] for factor in factors
+    ]
+
+
+def flat_directions(data, products, reml, informative, changes=None):
+    """
+    Changes of the covariance parameters that do not change the likelihood.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data.
+    products : CrossProducts or SparseProducts
+        Their cross-products.
+    reml : bool
+        Whether it is the restricted likelihood.
+    informative : ndarray
+        Which of the m parameters to ask for; the others are held, shape (m,).
+    changes : list of list, optional
+        Derivatives of the structured blocks, default is `generic_changes`.
+
+    Returns
+    -------
+    ndarray
+        A basis of them, shape (m + 1, number of flat directions): the lower triangles
+        of the S, or the parameters of a structure, block by block in the order of the
+        elimination plan, and the residual variance.
+    """
+    factors, n = products.plan.factors, len(data.endog)
+    asked = np.append(informative, True)
+    if changes is None:
+        changes = generic_changes(factors)
+    draw = np.random.default_rng(SEED)
+    rows = np.arange(n)
+    few = max(FEW_ROWS, 4 * len(asked))
+    if n > few:
+        rows = np.sort(draw.choice(n, few, replace=False))
+    sums = [s[..., -1] for s in _level_sums(products)]
+    whole, images = _images(data, products, changes, sums, data.endog, rows, True)
+    lengths = np.sqrt((whole[:, asked] ** 2).mean(axis=0))
+    lengths[lengths == 0.0] = 1.0
+    basis = _null_basis(images[:, asked] / lengths)
+    for _ in range(min(MAX_VECTORS, 1 + len(asked))):
+        if not basis.shape[1]:
+            break
+        z = draw.standard_normal(n)
+        if reml:
+            z -= data.exog @ (data.exog.T @ z) / n
+        sums = [f.level_sums(z[:, None])[..., 0] for f in factors]
+        gram, total = np.zeros((basis.shape[1],) * 2), 0.0
+        step = max(1, CHUNK // max(f.k_effects for f in factors) ** 2)
+        for start in range(0, n, step):
+            some = np.arange(start, min(start + step, n))
+            whole, images = _images(data, products, changes, sums, z, some, reml)
+            left = images[:, asked] / lengths @ basis
+            gram += left.T @ left
+            total += np.mean(((whole[:, asked] / lengths) ** 2).sum(axis=0))
+        values, vectors = np.linalg.eigh(gram)
+        basis = basis @ vectors[:, values <= FLAT**2 * total]
+    basis[np.abs(basis) <= FLAT] = 0.0
+    out = np.zeros((len(asked), basis.shape[1]))
+    out[asked] = basis / lengths[:, None]
+    return out
+
+
+def mean_variances(data, products, weights=1.0):
+    """
+    What the covariance parameters do to the mean variance of the rows.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data.
+    products : CrossProducts or SparseProducts
+        Their cross-products.
+    weights : ndarray, optional
+        Prior weights, shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Derivatives of the mean variance that each factor gives, in the order of the
+        user, and of the residual variance, in the parameters of `flat_directions`,
+        shape (number of factors + 1, m + 1).
+    """
+    plan = products.plan
+    counts = [f.n_parameters for f in plan.factors]
+    out, start = np.zeros((len(counts) + 1, sum(counts) + 1)), 0
+    share = np.ones(len(data.endog)) / weights / len(data.endog)
+    for i, factor, own in zip(plan.order, plan.factors, generic_changes(plan.factors)):
+        user = data.factors[i]
+        if isinstance(user, RawEffects):
+            inner = (share @ user.forms())[None, None]
+        else:
+            known, each = user.relationship, share
+            if known is not None:
+                each = share * known.variances[user.codes]
+            inner = user.effects.T @ (each[:, None] * user.effects)
+        here = slice(start, start + factor.n_parameters)
+        out[i, here] = _combined(factor, own, inner)
+        start = here.stop
+    out[-1, -1] = share.sum()
+    return out
+
+
+def _null_basis(columns):
+    """Orthonormal combinations of some columns that almost vanish."""
+    triangle = np.linalg.qr(columns, mode="r")
+    _, values, right = np.linalg.svd(triangle)
+    rank = int((values > FLAT * values.max(initial=0.0)).sum())
+    return right[rank:].T
+
+
+def _level_sums(products):
+    """Z_i'[X y] of every factor in the order of the plan, shapes (l_i, k_i, p + 1)."""
+    plan = products.plan
+    tail = [
+        products.tail_fixed[rows].reshape(f.n_levels, f.k_effects, -1)
+        for f, rows in zip(plan.tail, plan.tail_slices)
+    ]
+    return [*products.fixed, *tail]
+
+
+def _images(data, products, changes, sums, z, rows, projected):
+    """
+    The images V_a z and z of a vector at some rows, before and after M.
+
+    Parameters
+    ----------
+    data, products, changes
+        As for `flat_directions`.
+    sums : list of ndarray
+        Z_i'z of each factor, shapes (l_i, k_i).
+    z : ndarray
+        The vector, in the range of M if it is `projected`, shape (n,).
+    rows : ndarray
+        The rows, shape (r,).
+    projected : bool
+        Whether M is asked for.
+
+    Returns
+    -------
+    whole, images : ndarray
+        Shapes (r, m + 1), twice the same if M is not asked for.
+    """
+    columns, across = [], []
+    p = products.k_fixed
+    for factor, own, t, w in zip(
+        products.plan.factors, changes, sums, _level_sums(products)
+    ):
+        t, base = _whitened(factor, t), factor.of_user
+        levels = factor.level_modes(t)
+        if isinstance(base, RawEffects):
+            inner = np.asarray(base.matrix[rows] @ levels)[..., None]
+        else:
+            x, levels = base.effects[rows], levels[base.codes[rows]]
+            inner = x[:, :, None] * levels[:, None, :]
+        columns.append(_combined(factor, own, inner))
+        if projected:
+            inner = np.tensordot(_whitened(factor, w[..., :p]), t, axes=(0, 0))
+            across.append(_combined(factor, own, np.moveaxis(inner, 1, 0)))
+    whole = np.column_stack([*columns, z[rows]])
+    if not projected:
+        return whole, whole
+    images = whole.copy()
+    images[:, :-1] -= data.exog[rows] @ np.hstack(across) / len(z)
+    return whole, images
+
+
+def _whitened(factor, sums):
+    """Sums over the rows of independent levels."""
+    sparse = isinstance(factor, PrecisionEffects)
+    return factor.whitened(sums) if sparse else sums
+
+
+def _combined(factor, changes, inner):
+    """The sums of D_ab inner_ab over all changes D of a factor, shape (..., m)."""
+    parts = []
+    for own, block in zip(changes, factor.block_slices):
+        part = inner[..., block, block]
+        if own is not None:
+            parts.append(np.tensordot(part, own, axes=([-2, -1], [1, 2])))
+            continue
+        row, column = lower_triangles([slice(0, part.shape[-1])])
+        found = part[..., row, column] + part[..., column, row]
+        found[..., row == column] *= 0.5
+        parts.append(found)
+    return np.concatenate(parts, axis=-1)

@@ -1,0 +1,155 @@
+"""
+The inverse of Henderson's mixed model equations, seen through a few rows.
+
+The errors of the estimated fixed effects and of the conditional modes together
+have the covariance sigma^2 K (Henderson 1975; theta taken as known),
+
+    K = [X'X  X'Z          ]^-1 = [0  0]   [ I     ]
+        [Z'X  Z'Z + S^-1   ]      [0  M] + [-M Z'X ] (X'V^-1 X)^-1 [I  -X'Z M]
+
+with M = (S^-1 + Z'Z)^-1. The right side exists for singular S too. For a row
+(x, z) the quadratic form is z'M z plus (X'V^-1 X)^-1 at x - X'Z M z. Neither K nor
+M is formed: a row touches one level of each factor, so the elimination carries few
+numbers along the chain, and the tail costs one triangular solve.
+
+References
+----------
+Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a
+selection model. Biometrics 31, 423-447.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
+from statsmodels_lmm.core.engines.choice import halves, row_width
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+
+BATCH_ENTRIES = 4_000_000
+"""Size of the largest dense array that is formed for a batch of rows."""
+
+
+def error_variances(deviance, fixed, factors):
+    """
+    Variances over sigma^2 of the errors of some predictions, (x, z) K (x, z)'.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    fixed : ndarray
+        x of each row, in standardized units, shape (m, p).
+    factors : sequence of GroupedEffects or RelatedEffects
+        z of each row, in standardized units, factors and levels in the order of the
+        elimination plan. A row of zeros leaves a factor out.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    elimination = deviance.elimination
+    if row_width(elimination):
+        # each row costs a triangular solve
+        first, each = _distinct(factors)
+        forms = _forms(elimination, [f.take(first) for f in factors])[each]
+    else:
+        forms = _forms(elimination, factors)
+    return forms + (_shifted(deviance, fixed, factors) ** 2).sum(axis=1)
+
+
+def error_covariance(deviance, fixed, factors):
+    """
+    Covariance over sigma^2 of the errors of some predictions.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    fixed : ndarray
+        x of each row, as in `error_variances`, shape (m, p).
+    factors : sequence of GroupedEffects or RelatedEffects
+        z of each row, as in `error_variances`.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    shifted = _shifted(deviance, fixed, factors)
+    out = shifted @ shifted.T
+    for left, right in halves(deviance.elimination, factors):
+        form = left @ right.T
+        out += as_array(form)
+    return 0.5 * (out + out.T)
+
+
+def level_covariances(deviance, at):
+    """
+    Conditional covariances over sigma^2 of the random effects of related levels.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    at : int
+        Position of a factor of related levels in the elimination plan.
+
+    Returns
+    -------
+    ndarray
+        Of each level of the user, in standardized units, shape (l, k, k).
+    """
+    plan = deviance.elimination.products.plan
+    own = plan.factors[at]
+    n_levels, k = own.of_user.n_levels, own.k_effects
+    out = own.left_over[:, None, None] * deviance.factors[at].covariance
+    step = max(1, BATCH_ENTRIES // (k * own.n_columns))
+    for start in range(0, n_levels, step):
+        levels = np.arange(start, min(n_levels, start + step))
+        codes = np.repeat(levels, k)
+        zeros = np.zeros(len(codes), dtype=np.intp)
+        rows = [
+            f.at(codes, np.tile(np.eye(k), (len(levels), 1)))
+            if f is own
+            else f.at(zeros, np.zeros((len(codes), f.k_effects)))
+            for f in plan.factors
+        ]
+        for left, right in halves(deviance.elimination, rows):
+            blocks = [as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
+            out[levels] += blocks[0] @ transpose(blocks[1])
+    return out
+
+
+def _forms(elimination, factors):
+    """The form z'M z of each row, shape (m,)."""
+    out = np.zeros(factors[0].n_rows)
+    step = max(1, BATCH_ENTRIES // max(1, row_width(elimination)))
+    for start in range(0, len(out), step):
+        part = slice(start, start + step)
+        for left, right in halves(elimination, [f.take(part) for f in factors]):
+            both = left.multiply(right) if sparse.issparse(left) else left * right
+            out[part] += both.sum(axis=1)
+    return out
+
+
+def _shifted(deviance, fixed, factors):
+    """(x - X'V^-1 Z S z)' R^-T with R R' = X'V^-1 X, shape (m, p)."""
+    p = fixed.shape[1]
+    if not p:
+        return fixed
+    shifted = fixed.copy()
+    for f, modes in zip(factors, deviance.selected.modes):
+        shifted -= f.times(np.moveaxis(modes[..., :p], -1, 0)).T
+    return solve_lower(deviance.fixed_root, shifted.T).T
+
+
+def _distinct(factors):
+    """Rows that differ from all before, and which of them each row equals."""
+    bases = [f.of_user for f in factors]
+    if any(isinstance(f, RawEffects) for f in bases):
+        every = np.arange(factors[0].n_rows)
+        return every, every
+    keys = np.column_stack([c for f in bases for c in (f.codes, f.effects)])
+    _, first, each = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    return first, each.ravel()

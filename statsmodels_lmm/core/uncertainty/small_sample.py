@@ -1,0 +1,283 @@
+"""
+The uncertainty of the covariance of the fixed effects, and what follows from it.
+
+The covariance of the estimates, sigma^2 Phi with Phi = (X'V^-1 X)^-1, is known as
+well as the variance parameters are. With X'V^-1 X = R R' everything is about the
+coefficients R'beta, for which Phi is I, and in units of sigma^2. With y_g the rows of
+Z'V^-1 X R^-T of a level, a change D of S changes Phi by the sum of y_g'D y_g over
+the levels; a change of sigma^2 changes sigma^2 Phi by itself.
+
+References
+----------
+Fai, A. H.-T. and Cornelius, P. L. (1996). Approximate F-tests of multiple degree of
+freedom hypotheses in generalized least squares analyses of unbalanced split-plot
+experiments. Journal of Statistical Computation and Simulation 54, 363-378.
+
+Giesbrecht, F. G. and Burns, J. C. (1985). Two-stage analysis based on a mixed model:
+large-sample asymptotic theory and small-sample simulation results. Biometrics 41,
+477-486.
+
+Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects from
+restricted maximum likelihood. Biometrics 53, 983-997.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.memory import require_memory
+from statsmodels_lmm.core.criteria.derivatives import (
+    derivatives,
+    projected_products,
+    with_exact_hessian,
+)
+from statsmodels_lmm.core.uncertainty.variance_information import (
+    expected_traces,
+    unit_changes,
+)
+
+FLAT = 1e-12
+"""Eigenvalues of scaled information, relative to the largest, that count as 0."""
+
+DENSE_COPIES = 8
+"""Matrices as large as Z'PZ that exist at once while it is formed."""
+
+
+@dataclass(frozen=True)
+class UncertainCovariance:
+    """
+    Covariance of R'beta in units of sigma^2, and how it varies.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        I, or the adjusted covariance of Kenward and Roger, shape (p, p).
+    slopes : ndarray
+        Derivatives of the unadjusted covariance along directions of the variance
+        parameters in which their estimates are uncorrelated and have variance 1,
+        shape (r, p, p).
+    """
+
+    covariance: np.ndarray
+    slopes: np.ndarray
+
+
+def satterthwaite(deviance):
+    """
+    The covariance with the uncertainty that the curvature of the criterion implies.
+
+    The covariance of the estimates of L is 2 H^-1 with the Hessian H of the profiled
+    criterion. Given L the residual variance has the variance 2 sigma^4 / nu and it
+    follows L with the slope -sigma^2 working / nu, see `Derivatives`: together the
+    inverse of the Hessian in L and sigma^2.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, ML or REML.
+
+    Returns
+    -------
+    UncertainCovariance
+    """
+    found = with_exact_hessian(deviance, derivatives(deviance))
+    nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
+    slopes = np.concatenate(
+        [
+            _level_forms(y, factor.directions)
+            for factor, y in zip(deviance.factors, deviance.fixed_scores)
+        ]
+    )
+    slopes -= found.working[:, None, None] / nu * identity
+    root = np.sqrt(2.0) * _inverse_root(found.curvature)
+    of_scale = np.sqrt(2.0 / nu) * identity
+    slopes = np.concatenate([_combined(root, slopes), of_scale[None]])
+    return UncertainCovariance(identity, slopes)
+
+
+def kenward_roger(deviance):
+    """
+    The adjusted covariance of Kenward and Roger (1997).
+
+    The parameters are the covariances sigma^2 S themselves, also where they are on
+    the boundary, and sigma^2; their covariance W is the inverse of the expected
+    information. With V_r the derivatives of sigma^2 V,
+
+        Phi_A = Phi + 2 Phi {sum_rs W_rs X'V^-1 V_r P V_s V^-1 X} Phi.
+
+    Only what the V_r span matters, so V takes the place of I = V - Z S Z' as the
+    derivative in sigma^2: it drops out of the sum because P X = 0.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The REML criterion at the optimum.
+
+    Returns
+    -------
+    UncertainCovariance
+
+    Raises
+    ------
+    MemoryError
+        If there are several grouping factors and Z'PZ does not fit.
+    """
+    products = deviance.elimination.products
+    identity = np.eye(products.k_fixed)
+    if not products.k_fixed:
+        return UncertainCovariance(identity, np.zeros((0, 0, 0)))
+    _check_memory(products.plan)
+    changes = unit_changes(deviance)
+    root = np.sqrt(2.0) * _inverse_root(expected_traces(deviance, changes))
+    changes = [_combined(root[:-1], change) for change in changes]
+    slopes = root[-1][:, None, None] * identity
+    for change, y in zip(changes, deviance.fixed_scores):
+        slopes = slopes + _level_forms(y, change)
+    covariance = identity
+    for each in zip(*changes):
+        columns = [d @ y for d, y in zip(each, deviance.fixed_scores)]
+        covariance = covariance + 2.0 * projected_products(deviance, columns)
+    return UncertainCovariance(covariance, slopes)
+
+
+def contrast_df(slopes, contrasts):
+    """
+    Degrees of freedom of single contrasts, 2 E^2 / Var of their estimated variance.
+
+    Parameters
+    ----------
+    slopes : ndarray
+        See `UncertainCovariance`, shape (r, p, p).
+    contrasts : ndarray
+        Coefficients of R'beta, shape (..., p).
+
+    Returns
+    -------
+    ndarray
+        Shape (...); infinite for a contrast of zeros, which has no error.
+    """
+    forms = np.einsum(
+        "...p,rpq,...q->...r", contrasts, slopes, contrasts, optimize=True
+    )
+    variance = (contrasts**2).sum(axis=-1)
+    zero = variance == 0.0
+    spread = (forms**2).sum(axis=-1) / np.where(zero, 1.0, variance) ** 2
+    return np.where(zero, np.inf, 2.0 / np.where(zero, 1.0, spread))
+
+
+def joint_df(slopes, basis):
+    """
+    Denominator degrees of freedom of a Wald F statistic (Fai and Cornelius 1996).
+
+    The statistic is a mean of q squared t statistics; an F distribution with these
+    degrees of freedom has its expectation. As lmerTest, with 2 where that does not
+    exist.
+
+    Parameters
+    ----------
+    slopes : ndarray
+        See `UncertainCovariance`, shape (r, p, p).
+    basis : ndarray
+        Orthonormal contrasts of R'beta, shape (q, p).
+
+    Returns
+    -------
+    float
+    """
+    each = contrast_df(slopes, basis)
+    if np.ptp(each) < 1e-8:
+        return float(each.mean())
+    if (each <= 2.0).any():
+        return 2.0
+    excess = (2.0 / (each - 2.0)).sum()
+    return float(2.0 * (len(each) + excess) / excess)
+
+
+def scaled_f(slopes, basis):
+    """
+    Degrees of freedom and scale of the F statistic of Kenward and Roger (1997).
+
+    Both match the first two moments of the statistic, and are exact for Hotelling's
+    T^2 and for the F statistics of balanced designs. The scale is 1 where the degrees
+    of freedom are not above 2 and there is no first moment; pbkrtest's is 1 only
+    where they are close to 2, and negative below. With very little information about
+    the variances the moments can be those of no F distribution at all: the degrees of
+    freedom would be negative.
+
+    Parameters
+    ----------
+    slopes : ndarray
+        See `UncertainCovariance`, shape (r, p, p).
+    basis : ndarray
+        Orthonormal contrasts of R'beta, shape (q, p).
+
+    Returns
+    -------
+    df : float
+        Denominator degrees of freedom, NaN if no F distribution has these moments.
+    scale : float
+        What to multiply the statistic with, NaN with them.
+    """
+    q = len(basis)
+    inner = basis @ slopes @ basis.T
+    a1 = (np.trace(inner, axis1=1, axis2=2) ** 2).sum()
+    a2 = (inner**2).sum()
+    if q == 1:  # what follows would be the same but for rounding
+        return float(2.0 / a2), 1.0
+    b = (a1 + 6.0 * a2) / (2.0 * q)
+    g = ((q + 1) * a1 - (q + 4) * a2) / ((q + 2) * a2)
+    denominator = 3.0 * q + 2.0 * (1.0 - g)
+    v0 = 1.0 + g / denominator * b
+    v1 = 1.0 - (q - g) / denominator * b
+    v2 = 1.0 - (q + 2 - g) / denominator * b
+    shrunk = 1.0 - a2 / q
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = 1.0 if max(abs(shrunk), abs(v1)) < 1e-14 else shrunk / v1
+        rho = ratio**2 * (v0 if abs(v0) >= 1e-10 else 0.0) / (v2 * q)
+        df = 4.0 + (q + 2) / (q * rho - 1.0)
+        scale = df * shrunk / (df - 2.0) if df > 2.01 else 1.0
+    if not df > 0.0:
+        return np.nan, np.nan
+    return float(df), float(scale)
+
+
+def _level_forms(y, changes):
+    """Sum over levels of y_g'D y_g, shape (m, p, p)."""
+    n_levels, k, p = y.shape
+    flat = y.reshape(n_levels, -1)
+    return np.einsum("mab,apbq->mpq", changes, (flat.T @ flat).reshape(k, p, k, p))
+
+
+def _combined(root, changes):
+    """Changes along the columns of a root, shape (r, k, k)."""
+    return np.tensordot(root.T, changes, axes=1)
+
+
+def _inverse_root(information):
+    """B such that B B' is the inverse, less what has no information, (m, r)."""
+    diagonal = np.diagonal(information)
+    largest = diagonal.max(initial=0.0)
+    if largest <= 0.0:
+        return np.zeros((len(information), 0))
+    size = np.sqrt(np.maximum(diagonal, FLAT * largest))
+    values, vectors = np.linalg.eigh(information / np.outer(size, size))
+    used = values > FLAT * values[-1]
+    return vectors[:, used] / np.sqrt(values[used]) / size[:, None]
+
+
+def _check_memory(plan):
+    """Refuse what needs the dense Z'PZ of more random effects than fit."""
+    if plan.is_diagonal:
+        return
+    if plan.is_sparse:
+        raise MemoryError(
+            "Kenward and Roger's method needs a dense matrix of the random effects, "
+            "which are kept sparse here; df_method='satterthwaite' needs no such matrix"
+        )
+    q = sum(f.n_columns for f in plan.factors)
+    require_memory(
+        8 * DENSE_COPIES * q**2,
+        f"Kenward and Roger's method needs a dense matrix of the random effects, {q:,} "
+        f"x {q:,}",
+        "df_method='satterthwaite' needs no such matrix",
+    )

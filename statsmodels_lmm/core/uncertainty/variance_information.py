@@ -1,0 +1,236 @@
+"""
+Information about the variances and covariances themselves.
+
+The parameters are the lower triangles of sigma^2 S_i, column by column, and sigma^2.
+Unlike the entries of L they have an information matrix that is regular where S is
+singular, too. Those of a block with a structure are its own, on which S depends, so
+that a change of sigma^2 changes sigma^2 S of such a block by S.
+"""
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.criteria.derivatives import (
+    dual_matrices,
+    of_all_factors,
+    projected_products,
+    trace_products,
+)
+from statsmodels_lmm.core.structures.relative_factor import (
+    lower_entries,
+    lower_triangles,
+)
+from statsmodels_lmm.core.structures.structured_block import StructuredPart
+
+FLAT = 1e-12
+"""Eigenvalues of the scaled information, relative to the largest, that count as 0."""
+
+
+def unit_directions(slices, k_effects):
+    """
+    The symmetric matrices E_r of which a block-diagonal matrix is a combination.
+
+    Parameters
+    ----------
+    slices : sequence of slice
+        Columns of each covariance block.
+    k_effects : int
+        Number of effect columns k.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, k, k), in the order of `covariance.lower_triangles`.
+    """
+    rows, columns = lower_triangles(slices)
+    out = np.zeros((len(rows), k_effects, k_effects))
+    each = np.arange(len(rows))
+    out[each, rows, columns] = out[each, columns, rows] = 1.0
+    return out
+
+
+def average_information(deviance):
+    """
+    Average of the observed and the expected information.
+
+    With V_r = dV / d(parameter r) it is y'P V_r P V_s P y / (2 sigma^6) (Gilmour,
+    Thompson and Cullis 1995). For an entry of S, V_r = Z (I (x) E_r) Z'; for sigma^2
+    it is V less the part Z S Z' of unstructured blocks.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., m + 1, m + 1).
+    """
+    columns, linear = [], 0.0
+    factors = deviance.elimination.products.plan.factors
+    for factor, change, t, modes in zip(
+        factors, unit_changes(deviance), deviance.scores, deviance.modes
+    ):
+        m, k, _ = change.shape
+        moved = (t @ np.moveaxis(change, 0, -1).reshape(k, -1)).reshape(*t.shape, m)
+        apart = modes * unstructured_effects(factor)
+        own = np.concatenate([moved, -apart[..., None]], axis=-1)
+        linear = linear + (t[..., None] * own).sum(axis=(-3, -2))
+        columns.append(own)
+    scale = np.asarray(deviance.scale)
+    out = projected_products(deviance, columns)
+    out[..., -1, :] += linear
+    out[..., :, -1] += linear
+    out[..., -1, -1] += deviance.nu * scale
+    return out / (2.0 * scale[..., None, None] ** 3)
+
+
+def unstructured_effects(factor):
+    """Which effects belong to unstructured blocks, shape (k,)."""
+    inside = np.ones(factor.k_effects, dtype=bool)
+    for structure, block in zip(factor.structures, factor.block_slices):
+        inside[block] = structure is None
+    return inside
+
+
+def unit_changes(deviance):
+    """
+    Changes of every S by one unit of each covariance parameter.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        Gives the covariance blocks.
+
+    Returns
+    -------
+    list of ndarray
+        For each factor in the order of the elimination plan, shapes (m, k_i, k_i).
+    """
+    plan = deviance.elimination.products.plan
+    changes = []
+    for factor, root in zip(plan.factors, deviance.factors):
+        if factor.is_structured:
+            changes.append(_structured_changes(factor, root, float(deviance.scale)))
+        else:
+            changes.append(unit_directions(factor.block_slices, factor.k_effects))
+    return of_all_factors(changes)
+
+
+def _structured_changes(factor, root, scale):
+    """Changes of the S of a factor some of whose blocks have a structure."""
+    changes = np.zeros((factor.n_parameters, factor.k_effects, factor.k_effects))
+    start = 0
+    for part, block in zip(root.parts, factor.block_slices):
+        if isinstance(part, StructuredPart):
+            own = scale * part.block.derivative(part.theta)
+        else:
+            size = block.stop - block.start
+            own = unit_directions([slice(0, size)], size)
+        changes[start : start + len(own), block, block] = own
+        start += len(own)
+    return changes
+
+
+def expected_traces(deviance, changes):
+    """
+    Tr(P V_r P V_s) for changes V_r = Z (I (x) D_r) Z' and, at last, for V itself.
+
+    After ML V^-1 takes the place of P.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    changes : sequence of ndarray
+        D_r of each factor, shapes (m, k_i, k_i).
+
+    Returns
+    -------
+    ndarray
+        Shape (m + 1, m + 1).
+    """
+    m = len(changes[0])
+    out = np.zeros((m + 1, m + 1))
+    out[:m, :m] = trace_products(deviance, changes)
+    for change, sums, y in zip(
+        changes, deviance.selected.level_sums, deviance.fixed_scores
+    ):
+        # P V P is P
+        within = sums - np.einsum("gap,gbp->ab", y, y) if deviance.reml else sums
+        out[m, :m] += (change * within).sum(axis=(-1, -2))
+    out[:m, m] = out[m, :m]
+    out[m, m] = deviance.nu
+    return out
+
+
+def observed_information(deviance):
+    """
+    Half the second derivatives of the criterion in the parameters of this module.
+
+    It is twice the average information less the expected one,
+    tr(P V_r P V_s) / (2 sigma^4), plus tr(G d^2 S) / 2 for a structure, on whose
+    parameters S does not depend linearly.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+
+    Returns
+    -------
+    ndarray
+        Shape (m + 1, m + 1).
+    """
+    traces = expected_traces(deviance, unit_changes(deviance))
+    entries, bends = [], []
+    pairs = zip(
+        deviance.elimination.products.plan.factors,
+        deviance.factors,
+        dual_matrices(deviance),
+    )
+    for factor, root, dual in pairs:
+        for at, (structure, block) in enumerate(
+            zip(factor.structures, factor.block_slices)
+        ):
+            if structure is None:
+                own = lower_entries(root.covariance[block, block])
+                bend = np.zeros((len(own), len(own)))
+            else:
+                own = np.zeros(structure.n_parameters)
+                second = structure.second_derivative(root.parts[at].theta)
+                bend = 0.5 * (second * dual[block, block]).sum(axis=(-1, -2))
+            entries.append(own)
+            bends.append(bend)
+    # sigma^2 alone changes V by V - Z S Z', S of the unstructured blocks
+    change = np.eye(len(traces))
+    change[:-1, -1] = -np.concatenate(entries)
+    expected = change.T @ traces @ change / (2.0 * float(deviance.scale) ** 2)
+    observed = 2.0 * average_information(deviance) - expected
+    observed[:-1, :-1] += block_diag(*bends)
+    return observed
+
+
+def inverse_information(information):
+    """
+    Covariance of the estimates, without directions that the data do not identify.
+
+    Parameters
+    ----------
+    information : ndarray
+        Shape (..., m, m).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., m, m).
+    """
+    diagonal = np.diagonal(information, axis1=-2, axis2=-1)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, np.inf))
+    both = scale[..., :, None] * scale[..., None, :]
+    values, vectors = np.linalg.eigh(information * both)
+    used = values > FLAT * values[..., -1:]
+    reciprocal = used / np.where(used, values, 1.0)
+    return (vectors * reciprocal[..., None, :]) @ transpose(vectors) * both

@@ -1,0 +1,327 @@
+"""The only file that touches private names of statsmodels."""
+
+import sys
+import types
+from contextlib import contextmanager
+from copy import copy, deepcopy
+
+import pandas as pd
+from formulaic.errors import FormulaicError
+from patsy import PatsyError
+from statsmodels.base.data import PandasData
+from statsmodels.formula import options
+from statsmodels.formula._manager import FormulaManager
+from statsmodels.iolib.summary2 import _simple_tables as simple_tables
+
+from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.dialects import (
+    engine_column,
+    engine_text,
+    readable,
+    response_of,
+)
+from statsmodels_lmm.formula.names import SYNTAX
+from statsmodels_lmm.formula.packing import packed_value
+from statsmodels_lmm.formula.splines import checked
+from statsmodels_lmm.formula.tokens import join, sides, tokenize
+from statsmodels_lmm.formula.transforms import default_scope
+from statsmodels_lmm.formula.widths import require_columns
+
+__all__ = [
+    "FormulaData",
+    "caller_scope",
+    "categorical_factors",
+    "current_engine",
+    "design_matrices",
+    "formula_engine",
+    "simple_tables",
+    "term_columns",
+]
+
+EVALUATION_ERRORS = (
+    *(ArithmeticError, AttributeError, FormulaicError, LookupError, NameError),
+    *(PatsyError, RecursionError, SyntaxError, TypeError, ValueError),
+)
+
+
+@contextmanager
+def formula_engine(name):
+    """
+    Set statsmodels' formula engine for a while.
+
+    Parameters
+    ----------
+    name : {"patsy", "formulaic"} or None
+        The engine; None changes nothing.
+    """
+    before = options.formula_engine
+    if name is not None:
+        options.formula_engine = name
+    try:
+        yield
+    finally:
+        options.formula_engine = before
+
+
+def current_engine():
+    """Name of statsmodels' formula engine, "patsy" or "formulaic"."""
+    return FormulaManager().engine
+
+
+def _reason(error, frame, engine):
+    """Why a formula cannot be evaluated, in words."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    reason = readable(str(error), engine)
+    reason = reason.removeprefix("Error evaluating factor: ")
+    reason = reason.removeprefix("NameError: ")
+    called = {*default_scope(engine), *SYNTAX}
+    hidden = [name for name in frame.columns if name in called]
+    if hidden and "'Series' object" in reason:
+        return (
+            f"the column '{hidden[0]}' hides what formulas call by this name; rename "
+            "the column"
+        )
+    return reason.replace(
+        "name 'contr' is not defined", "R's contr.sum is Sum here: C(f, Sum)"
+    )
+
+
+def design_matrices(formula, frame, scope, engine, prediction=False):
+    """
+    Evaluate a formula, keeping every row of the frame.
+
+    Parameters
+    ----------
+    formula : str or model specification
+        A one- or two-sided formula, or what an earlier evaluation returned.
+    frame : DataFrame
+        The data.
+    scope : dict
+        Names that are neither columns nor known to every formula.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+    prediction : bool, optional
+        Whether to evaluate the right-hand side only.
+
+    Returns
+    -------
+    endog : DataFrame or None
+        Left-hand side.
+    exog : DataFrame
+        Right-hand side.
+    spec : DesignInfo or ModelSpec
+        How to evaluate the right-hand side again.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be evaluated.
+    DataError
+        If the design would not fit into memory.
+    """
+    is_text = isinstance(formula, str)
+    if is_text:
+        require_columns(engine_text(formula, "patsy"), frame)
+    manager = FormulaManager(engine=engine)
+    if engine == "patsy":
+        action = manager.get_na_action("raise", types=[])
+    else:
+        action = "ignore"
+    index = frame.index
+    frame = frame.reset_index(drop=True)
+    scope = {name: checked(value) for name, value in scope.items()}
+    frame.columns = [engine_column(name, engine) for name in frame.columns]
+    try:
+        output = manager.get_matrices(
+            engine_text(formula, engine) if is_text else formula,
+            frame,
+            eval_env={**default_scope(engine), **scope},
+            pandas=True,
+            na_action=action,
+            prediction=prediction,
+        )
+    except FormulaError:
+        raise
+    except EVALUATION_ERRORS as error:
+        text = formula if is_text else "the formula"
+        reason = _reason(error, frame, engine)
+        raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
+    matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
+    for matrix in matrices:
+        matrix.index = index
+        matrix.columns = [readable(str(name), engine) for name in matrix.columns]
+    if is_text and len(matrices) == 2 and matrices[0].shape[1] == 1:
+        matrices[0].columns = [response_of(formula)]
+    return (None, *matrices)[-2:] + (manager.spec,)
+
+
+def _as_tuple(output):
+    return output if isinstance(output, tuple) else (output,)
+
+
+def categorical_factors(spec, engine):
+    """
+    The categorical factors of a model specification.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    dict
+        Name of each factor to a tuple of its levels.
+    """
+    if engine == "patsy":
+        return {
+            readable(factor.name(), engine): tuple(info.categories)
+            for factor, info in spec.factor_infos.items()
+            if info.type == "categorical"
+        }
+    return {
+        readable(str(name), engine): tuple(
+            spec.encoder_state[name][1].get("categories", ())
+        )
+        for name in spec.factor_contrasts
+    }
+
+
+def term_columns(spec, engine):
+    """
+    The terms of a model specification.
+
+    Parameters
+    ----------
+    spec : DesignInfo or ModelSpec
+        How a design was evaluated.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+
+    Returns
+    -------
+    list of tuple
+        Name, slice of its columns and names of its factors for each term; the
+        constant is "Intercept" and has no factors.
+    """
+    found = []
+    for term, columns in spec.term_slices.items():
+        if engine == "patsy":
+            factors = tuple(factor.name() for factor in term.factors)
+            name = term.name()
+        else:
+            factors = tuple(str(f) for f in term.factors) if term.degree else ()
+            name = str(term) if factors else "Intercept"
+        factors = tuple(readable(factor, engine) for factor in factors)
+        found.append((readable(name, engine), columns, factors))
+    return found
+
+
+def caller_scope(names, functions, eval_env, depth):
+    """
+    What some names mean where a formula was written.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names that occur in the formula.
+    functions : container of str
+        Names that mean a function: a variable called Q is not what ``Q('my column')``
+        means.
+    eval_env : int, dict or None
+        Stack frames above the caller, a mapping of names, or -1 for none.
+    depth : int
+        Stack frames between this function and the caller.
+
+    Returns
+    -------
+    dict
+    """
+    if eval_env == -1:
+        return {}
+    if isinstance(eval_env, dict):
+        known = eval_env
+    else:
+        frame = sys._getframe(depth + 1 + (eval_env or 0))
+        known = {**frame.f_globals, **frame.f_locals}
+    found = {n: known[n] for n in names if n in known}
+    return {
+        n: v
+        for n, v in found.items()
+        if n not in functions or callable(v) or isinstance(v, types.ModuleType)
+    }
+
+
+class FormulaData(PandasData):
+    """
+    Data of a formula model that can be unpickled anywhere.
+
+    statsmodels evaluates the formula again at some depth of the stack, which
+    fails at the top level of a module. Here the names the formula needs travel
+    along: modules by name, functions that have no name elsewhere by value where
+    cloudpickle is installed, the rest if it can be pickled. Names that cannot are
+    `lost`; only predictions for new data need them. Copies lose nothing.
+    """
+
+    scope: dict
+    engine: str
+    column_specs: dict
+    lost: list
+
+    @classmethod
+    def adopt(cls, data, scope, engine, column_specs):
+        """Make this the class of some PandasData."""
+        data.__class__ = cls
+        data.scope, data.engine, data.column_specs = scope, engine, column_specs
+        data.lost = []
+        return data
+
+    @property
+    def design_info(self):
+        """What packages written for statsmodels before 0.15 read."""
+        return self.model_spec
+
+    def __copy__(self):
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self, memo):
+        other = copy(self)
+        shared = {"model_spec", "column_specs", "scope"}  # which nothing changes
+        own = {k: v for k, v in self.__dict__.items() if k not in shared}
+        memo[id(self)] = other
+        other.__dict__.update(deepcopy(own, memo))
+        return other
+
+    def __getstate__(self):
+        state: dict = copy(self.__dict__)
+        state.pop("model_spec", None)
+        state["column_specs"] = list(self.column_specs)
+        packed = {name: packed_value(value) for name, value in self.scope.items()}
+        state["scope"] = {n: v for n, v in packed.items() if v is not None}
+        state["lost"] = [*self.lost, *(n for n, v in packed.items() if v is None)]
+        return state
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.scope = {}
+        for name, packed in state["scope"].items():
+            try:
+                self.scope[name] = packed.unpacked()
+            except Exception:  # of a module that is not there, or a main one of old
+                self.lost.append(name)
+        right = join(sides(tokenize(self.formula))[1])
+        self.model_spec = self._specify(right)
+        self.column_specs = {text: self._specify(text) for text in self.column_specs}
+
+    def _specify(self, formula):
+        try:
+            return design_matrices(formula, self.frame, self.scope, self.engine)[2]
+        except Exception:
+            if not self.lost:
+                raise
+            return None

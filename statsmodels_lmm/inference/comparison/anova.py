@@ -1,0 +1,331 @@
+"""Tables of tests, a row for each term."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.parser import term_names
+from statsmodels_lmm.inference.comparison.likelihood_ratio import (
+    Comparison,
+    by_ml,
+    compare,
+    compare_models,
+)
+from statsmodels_lmm.inference.comparison.nested_models import as_fit, spans
+from statsmodels_lmm.inference.comparison.reduced_models import (
+    drop_fixed,
+    drop_random,
+    with_fixed,
+    with_random,
+    without_effect,
+)
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS as DF_METHODS
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
+from statsmodels_lmm.models.validation import require_data
+
+FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
+RANDOM_METHODS = ("lrt", "exact", "bootstrap")
+
+
+def anova(*fits, type=None, df_method=None, **options):
+    """
+    Analysis of variance of one model, or likelihood-ratio tests of several.
+
+    Parameters
+    ----------
+    *fits : CrossedMixedLMResults
+        One fit, or several nested ones, see `compare_models`.
+    type : {1, 2, 3, "I", "II", "III"}, optional
+        Which hypotheses about the terms of one model, see `hypotheses`. Default is 3.
+    df_method : str, optional
+        "satterthwaite" (the default), "kenward-roger", "residual" or "asymptotic".
+    **options
+        For several fits: method, nsim, rng, n_jobs, progress.
+
+    Returns
+    -------
+    DataFrame
+        For one fit a row for each term of the fixed effects, as lmerTest's
+        ``anova``: sum_sq and mean_sq, the F before Kenward and Roger's scale times
+        the residual variance; df, df_denom, F and PR(>F). NaN for a term of which
+        nothing can be estimated.
+    """
+    if len(fits) != 1:
+        if type is not None or df_method is not None:
+            raise TypeError("type and df_method are for the table of one model")
+        return compare_models(*fits, **options)
+    if options:
+        raise TypeError(f"unknown argument {', '.join(sorted(options))}")
+    type = 3 if type is None else type
+    results = as_fit(fits[0])
+    if df_method is None:
+        chosen = results.df_method != "asymptotic"
+        df_method = results.df_method if chosen else "satterthwaite"
+    tests = _f_tests(results, type, df_method)
+    rows = {}
+    for name, test in tests.items():
+        mean_square = test.unscaled * results.scale
+        rows[name] = (
+            mean_square * test.df_num if test.df_num else np.nan,
+            mean_square,
+            test.df_num,
+            test.df_denom,
+            test.statistic,
+            test.pvalue,
+        )
+    columns = ["sum_sq", "mean_sq", "df", "df_denom", "F", "PR(>F)"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _f_tests(results, type, df_method):
+    found = inference(results, df_method)
+    return {n: found.f_test(h) for n, h in hypotheses(results, type).items()}
+
+
+def fixed_effect_tests(
+    results,
+    method="wald",
+    type=3,
+    nsim=1000,
+    rng=None,
+    n_jobs=None,
+    progress=None,
+):
+    """
+    Test each term of the fixed effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    method : str, optional
+        "wald", chi-squared; "residual", "satterthwaite" or "kenward-roger", F with
+        these degrees of freedom; "lrt", likelihood-ratio tests after refits by ML;
+        or "bootstrap", the same with p = (k + 1) / (nsim + 1) for k of nsim
+        statistics under the restricted model that are as large.
+    type : {1, 2, 3, "I", "II", "III"}, optional
+        Which hypotheses, see `hypotheses`; type 3 tests every term in the presence
+        of all others.
+    nsim, rng, n_jobs, progress : optional
+        For "bootstrap"; the same random numbers are used for every term.
+
+    Returns
+    -------
+    DataFrame
+        A row for each term; columns statistic, df, df_denom for F tests, and pvalue.
+    """
+    results = getattr(results, "_results", results)
+    if method not in FIXED_METHODS:
+        raise ValueError(
+            f"method must be one of {', '.join(FIXED_METHODS)}, not {method!r}"
+        )
+    if method not in ("lrt", "bootstrap"):
+        asymptotic = method in ("wald", "asymptotic")
+        tests = _f_tests(results, type, "asymptotic" if asymptotic else method)
+        rows = {
+            n: (t.statistic * (t.df_num if asymptotic else 1), *_rest(t, asymptotic))
+            for n, t in tests.items()
+        }
+        columns = ["statistic", "df", "df_denom", "pvalue"]
+        if asymptotic:
+            columns.remove("df_denom")
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    full = by_ml(results)
+    entropy = np.random.default_rng(rng).integers(2**63)
+    rows = {}
+    for name, hypothesis in hypotheses(full, type).items():
+        if not len(hypothesis):
+            rows[name] = (np.nan, 0, np.nan)
+            continue
+        pair = Comparison(full, _constrained(full, hypothesis))
+        how = "chi2" if method == "lrt" else "bootstrap"
+        test = pair.test(how, nsim, int(entropy), n_jobs, progress)
+        rows[name] = test.statistic, test.df_diff, test.pvalue
+    columns = ["statistic", "df", "pvalue"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def _rest(test, asymptotic):
+    """Degrees of freedom and p-value of a row."""
+    if asymptotic:
+        return test.df_num, test.pvalue
+    return test.df_num, test.df_denom, test.pvalue
+
+
+def _constrained(results, hypothesis):
+    """The fit by ML under L beta = 0: X times a basis of the null space of L."""
+    kept = np.isfinite(results.params)
+    x = results.model.exog[:, kept]
+    size = np.sqrt((x**2).mean(axis=0))
+    _, values, axes = np.linalg.svd(hypothesis[:, kept] / size)
+    rank = int((values > 1e-10 * values.max(initial=0.0)).sum())
+    basis = x / size @ axes[rank:].T
+    return with_fixed(results, basis).fit(reml=False)._results
+
+
+def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None):
+    """
+    Drop each term of the fixed effects that no other contains, one at a time.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit. After ``reml=True`` the models are refitted by ML.
+    method : {"lrt", "bootstrap"}, optional
+        Where the p-values come from, see `fixed_effect_tests`.
+    nsim, rng, n_jobs, progress : optional
+        For "bootstrap".
+
+    Returns
+    -------
+    DataFrame
+        A row for the whole model, "<none>", and for each term; columns n_params and
+        aic without the term, statistic, df and pvalue, as lme4's
+        ``drop1(m, test = "Chisq")``.
+    """
+    results = getattr(results, "_results", results)
+    if method not in ("lrt", "bootstrap"):
+        raise ValueError(f"method must be 'lrt' or 'bootstrap', not {method!r}")
+    require_data(results.model, "a fit")
+    full = by_ml(results)
+    terms = fixed_terms(full)
+    entropy = np.random.default_rng(rng).integers(2**63)
+    rows = {"<none>": (full.n_params, full.aic, np.nan, np.nan, np.nan)}
+    for term in terms:
+        contained = any(term.factors < other.factors for other in terms)
+        if term.is_constant or contained:
+            continue
+        try:
+            restricted = drop_fixed(full, term.name)._results
+        except DataError:  # redundant: the others span the same
+            rows[term.name] = full.n_params, full.aic, np.nan, 0, np.nan
+            continue
+        how = "chi2" if method == "lrt" else "bootstrap"
+        test = compare(full, restricted, how, nsim, int(entropy), n_jobs, progress)
+        rows[term.name] = (
+            restricted.n_params,
+            restricted.aic,
+            test.statistic,
+            test.df_diff,
+            test.pvalue,
+        )
+    columns = ["n_params", "aic", "statistic", "df", "pvalue"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+def random_effect_tests(
+    results,
+    method="lrt",
+    reduce_terms=True,
+    nsim=None,
+    rng=None,
+    n_jobs=None,
+    progress=None,
+):
+    """
+    Test each random-effects term, as lmerTest's ``ranova``.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit; after ``reml=True`` the restricted likelihoods are compared.
+    method : {"lrt", "exact", "bootstrap"}, optional
+        Chi-squared and mixture p-values; the exact test of one variance, NaN for
+        terms with more; or responses drawn from the restricted model.
+    reduce_terms : bool, optional
+        Whether of ``(x | g)`` only the effect of x is dropped, rather than the term.
+        Of ``(0 + f | g)`` with a factor f the intercept ``(1 | g)`` is left.
+    nsim : int, optional
+        Number of draws; default is 10,000 for "exact" and 1,000 for "bootstrap".
+    rng, n_jobs, progress : optional
+        For "exact" and "bootstrap"; the same random numbers are used for every term.
+
+    Returns
+    -------
+    DataFrame
+        A row for the whole model, "<none>", and for each reduction. Columns: n_params,
+        llf and aic of the model left; statistic, df, pvalue, and pvalue_mixture, which
+        allows for variances on the boundary.
+    """
+    results = getattr(results, "_results", results)
+    if method not in RANDOM_METHODS:
+        raise ValueError(
+            f"method must be one of {', '.join(RANDOM_METHODS)}, not {method!r}"
+        )
+    how = "chi2" if method == "lrt" else method
+    entropy = int(np.random.default_rng(rng).integers(2**63))
+    rows = {"<none>": (results.n_params, results.llf, results.aic) + (np.nan,) * 4}
+    for name, restricted in _reductions(results, reduce_terms):
+        pair = Comparison(results, getattr(restricted, "_results", restricted))
+        try:
+            test = pair.test(how, nsim, entropy, n_jobs, progress)
+            pvalue = test.pvalue
+        except DataError:
+            if method != "exact":
+                raise
+            test, pvalue = pair.test(), np.nan
+        count = results.n_params - test.df_diff
+        llf = results.llf - 0.5 * test.statistic
+        aic = -2.0 * llf + 2.0 * count
+        row = count, llf, aic, test.statistic, test.df_diff, pvalue, test.pvalue_mixture
+        rows[name] = row
+    columns = ["n_params", "llf", "aic", "statistic", "df", "pvalue", "pvalue_mixture"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+
+
+ranova = random_effect_tests
+"""As lmerTest calls it."""
+
+
+def _reductions(results, reduce_terms):
+    """Name of each reduction, and the fit of what is left, None without any."""
+    model = results.model
+    if not has_formula(model):
+        for effects in model.random:
+            alone = len(model.random) == 1
+            yield effects.name, None if alone else drop_random(results, effects.name)
+        return
+    terms = model._parsed.random
+    for at, term in enumerate(terms):
+        names = [n for n in term_names(term.effects) if n != "1"]
+        if term.hom or term.structure not in ("us", "diag", "cs"):
+            names = []  # without one effect it would be another structure
+        if not names or not reduce_terms:
+            yield str(term), _fit_of(results, [*terms[:at], *terms[at + 1 :]])
+            continue
+        for name in names:
+            reduced = without_effect(term, name)
+            left = [] if reduced is None else [reduced]
+            alone = reduced is None and not _has_intercept(term.grouping, terms)
+            if alone and _spans_constant(model, term):
+                # without an intercept the indicators of a factor have one in them
+                left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
+            others = [*terms[:at], *left, *terms[at + 1 :]]
+            yield f"{name} in {term}", _fit_of(results, others)
+
+
+def _has_intercept(grouping, terms):
+    """Whether a grouping factor has a random intercept."""
+    return any(
+        "1" in t.effect_terms and set(t.grouping) == set(grouping) for t in terms
+    )
+
+
+def _spans_constant(model, term):
+    """Whether the effect columns of a term add up to a constant."""
+    for effects in model.random:
+        start = 0
+        for each, size in effects.terms:
+            columns = effects.grouped.effects[:, start : start + size]
+            if each == term:
+                return spans(columns, np.ones((len(columns), 1)))
+            start += size
+    return False
+
+
+def _fit_of(results, terms):
+    """The fit with these random effects; None if there are none."""
+    return with_random(results, terms) if terms else None

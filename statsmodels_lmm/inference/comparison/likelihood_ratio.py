@@ -1,0 +1,401 @@
+"""Likelihood-ratio tests of nested models."""
+
+from dataclasses import dataclass
+from math import comb
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.regression.linear_model import CompareLRTestResult
+
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
+    simulated_statistics,
+)
+from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import (
+    ROUNDING,
+    exact_lr_test,
+)
+from statsmodels_lmm.inference.comparison.nested_models import (
+    as_fit,
+    check_nested,
+    check_same_data,
+    gain_of_random_effects,
+    is_mixed,
+    rank_of,
+)
+from statsmodels_lmm.inference.replicates.simulation import check_count
+
+METHODS = ("chi2", "mixture", "bootstrap", "exact")
+
+BOOTSTRAP, EXACT = 1000, 10_000
+"""Numbers of draws."""
+
+
+class LikelihoodRatioResult(CompareLRTestResult):
+    """
+    A statsmodels ``CompareLRTestResult`` that knows about boundaries.
+
+    Attributes
+    ----------
+    method : {"chi2", "mixture", "bootstrap", "exact"}
+        Where `pvalue` comes from.
+    pvalue_mixture : float
+        p-value from the mixture of chi-squared distributions that the statistic
+        follows when variances are zero under the restricted model (Self and Liang
+        1987; Stram and Lee 1994). The chi-squared one if no variance is tested.
+    refitted : bool
+        Whether REML fits were refitted by maximum likelihood.
+    draws : ndarray or None
+        Statistics under the restricted model, for "bootstrap" and "exact".
+    """
+
+    def __new__(
+        cls, statistic, pvalue, df_diff, pvalue_mixture, refitted, method, draws=None
+    ):
+        """Add the attributes to the tuple."""
+        self = super().__new__(cls, statistic, pvalue, df_diff)
+        self.pvalue_mixture, self.refitted = pvalue_mixture, refitted
+        self.method, self.draws = method, draws
+        return self
+
+    def __getnewargs__(self):
+        more = self.pvalue_mixture, self.refitted, self.method, self.draws
+        return (*self, *more)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """
+    Two nested fits whose likelihoods compare.
+
+    Parameters
+    ----------
+    full : CrossedMixedLMResults
+        Fit of the larger model.
+    restricted : CrossedMixedLMResults, RegressionResults or None
+        Fit of the smaller one; None for the full one without random effects.
+    refitted : bool
+        Whether REML fits were refitted by maximum likelihood.
+    """
+
+    full: Any
+    restricted: Any
+    refitted: bool = False
+
+    @property
+    def counts(self):
+        """Numbers of fixed effects, variances and covariances tested."""
+        k_fixed = 0
+        if self.restricted is not None:
+            k_fixed = int(
+                np.isfinite(self.full.params).sum() - rank_of(self.restricted)
+            )
+        kinds, kinds0 = _kinds(self.full), _kinds(self.restricted)
+        variances = kinds.count("sd") - kinds0.count("sd")
+        return k_fixed, variances, len(kinds) - len(kinds0) - variances
+
+    @property
+    def determined_counts(self):
+        """
+        The same without those that the data do not determine.
+
+        What is left is then not known to be on the boundary, and counts as covariances.
+        """
+        k_fixed, variances, covariances = self.counts
+        idle = _idle(self.full) - _idle(self.restricted)
+        if idle:
+            return k_fixed, 0, max(variances + covariances - idle, 0)
+        return k_fixed, variances, covariances
+
+    @property
+    def statistic(self):
+        """Twice the difference of the log-likelihoods."""
+        full, restricted = self.full, self.restricted
+        if restricted is None:
+            statistic = gain_of_random_effects(full)
+        else:
+            statistic = 2.0 * float(full.llf - restricted.llf)
+        negligible = statistic < ROUNDING * max(1.0, abs(full.llf))
+        return 0.0 if negligible else statistic
+
+    def test(self, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None):
+        """
+        Test the restricted model, see `compare`.
+
+        Parameters
+        ----------
+        method : {"chi2", "mixture", "bootstrap", "exact"}, optional
+            Where the p-value comes from.
+        nsim, rng, n_jobs, progress : optional
+            For "bootstrap" and "exact".
+
+        Returns
+        -------
+        LikelihoodRatioResult
+        """
+        _check_options(method, nsim)
+        if sum(self.counts) <= 0 or self.counts[1] < 0:
+            raise DataError(
+                "the restricted model has as many parameters as the full one, or more"
+            )
+        counts, draws = self.determined_counts, None
+        df = sum(counts)
+        if method == "exact":
+            exact = exact_lr_test(
+                self.full, self.restricted, EXACT if nsim is None else nsim, rng
+            )
+            statistic, pvalue, draws = exact.statistic, exact.pvalue, exact.draws
+        else:
+            statistic = self.statistic
+            pvalue = float(stats.chi2.sf(statistic, df))
+        mixture = mixture_pvalue(statistic, *counts)
+        if method == "mixture":
+            pvalue = mixture
+        elif method == "bootstrap":
+            nsim = BOOTSTRAP if nsim is None else nsim
+            draws = simulated_statistics(
+                self.full, self.restricted, nsim, rng, n_jobs, progress
+            )
+            # refits end within 1e-8 of their minimum
+            pvalue = float((np.sum(draws >= statistic - 1e-7) + 1) / (len(draws) + 1))
+        return LikelihoodRatioResult(
+            statistic, pvalue, df, mixture, self.refitted, method, draws
+        )
+
+
+def compare(
+    full,
+    restricted,
+    method="chi2",
+    nsim=None,
+    rng=None,
+    n_jobs=None,
+    progress=None,
+):
+    """
+    Likelihood-ratio test of a restricted model against a full one.
+
+    Fits by REML are compared by their restricted likelihoods if their fixed effects
+    are the same, and refitted by maximum likelihood if not.
+
+    Parameters
+    ----------
+    full : CrossedMixedLMResults
+        Fit of the larger model.
+    restricted : CrossedMixedLMResults or RegressionResults
+        Fit of a model nested in it, on the same data; an OLS fit has no random
+        effects. Nestedness is a matter of the spans of the columns, not of names.
+    method : {"chi2", "mixture", "bootstrap", "exact"}, optional
+        Where the p-value comes from: the chi-squared distribution, conservative if
+        variances are tested; the mixture of such that allows for the boundary;
+        responses drawn from the restricted fit, to which both models are fitted,
+        p = (k + 1) / (nsim + 1) for k statistics that are as large; or the finite
+        sample distribution of a test of one variance, see `exact_lr_test`.
+    nsim : int, optional
+        Number of draws; default is 1,000 for "bootstrap" and 10,000 for "exact".
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness.
+    n_jobs, progress : optional
+        For "bootstrap", as for `CrossedMixedLMResults.bootstrap`.
+
+    Returns
+    -------
+    LikelihoodRatioResult
+        A tuple of statistic, p-value and difference of the numbers of parameters,
+        with attributes. Parameters that the data do not determine do not count; if
+        they are all that is tested the p-value is NaN.
+
+    Raises
+    ------
+    DataError
+        If the data differ, the models are not nested, or "exact" does not apply.
+
+    Warns
+    -----
+    DataWarning
+        If fits by REML are refitted.
+    """
+    full, restricted = as_fit(full), as_fit(restricted)
+    _check_options(method, nsim)
+    check_nested(full, restricted)
+    refitted = False
+    if method != "exact":  # which compares restricted likelihoods of OLS fits, too
+        (full, restricted), refitted = comparable_fits([full, restricted])
+    pair = Comparison(full, restricted, refitted)
+    return pair.test(method, nsim, rng, n_jobs, progress)
+
+
+def comparable_fits(fits):
+    """
+    Fits whose likelihoods compare.
+
+    Parameters
+    ----------
+    fits : list of CrossedMixedLMResults or RegressionResults
+        Fits of the same data.
+
+    Returns
+    -------
+    fits : list
+        The same, or by maximum likelihood.
+    refitted : bool
+        Whether any was refitted.
+    """
+    mixed = [is_mixed(r) for r in fits]
+    by_reml = [m and r.reml for m, r in zip(mixed, fits)]
+    if not any(by_reml):
+        return fits, False
+    # a restricted likelihood depends on how X is coded
+    exog = fits[0].model.exog
+    if all(by_reml) and all(np.array_equal(exog, r.model.exog) for r in fits):
+        return fits, False
+    warn(
+        "refitted by maximum likelihood: REML likelihoods compare only between "
+        "mixed models with the same fixed effects",
+        DataWarning,
+    )
+    return [by_ml(r) if b else r for r, b in zip(fits, by_reml)], True
+
+
+def by_ml(results):
+    """
+    The fit by maximum likelihood.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit without its wrapper.
+
+    Returns
+    -------
+    CrossedMixedLMResults
+        The same fit if it is one.
+    """
+    return results.model.fit(reml=False)._results if results.reml else results
+
+
+def compare_models(
+    *fits, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None
+):
+    """
+    Likelihood-ratio tests of several nested models, as lme4's ``anova(m0, m1, ...)``.
+
+    Parameters
+    ----------
+    *fits : CrossedMixedLMResults or RegressionResults
+        Fits of the same data, in any order.
+    method : {"chi2", "mixture", "bootstrap", "exact"}, optional
+        Where the p-values come from, see `compare`.
+    nsim, rng, n_jobs, progress : optional
+        For "bootstrap" and "exact".
+
+    Returns
+    -------
+    DataFrame
+        A row for each model, from the smallest on, labeled by its formula. Columns:
+        n_params, aic, bic, llf, deviance (-2 llf), and for the test against the
+        model before statistic, df, pvalue and pvalue_mixture. The attribute
+        ``attrs["refitted"]`` says whether fits by REML were refitted.
+    """
+    raw = [as_fit(r) for r in fits]
+    if len(raw) < 2:
+        raise TypeError("give at least two fitted models")
+    _check_options(method, nsim)
+    for fit in raw[1:]:
+        check_same_data(raw[0], fit)
+    raw, refitted = comparable_fits(raw)
+    raw = sorted(raw, key=lambda fit: _n_params(fit) + _idle(fit))
+    rows = []
+    for at, fit in enumerate(raw):
+        count, n = _n_params(fit), float(fit.nobs)
+        row = {
+            "n_params": count,
+            "aic": -2.0 * fit.llf + 2.0 * count,
+            "bic": -2.0 * fit.llf + np.log(n) * count,
+            "llf": fit.llf,
+            "deviance": -2.0 * fit.llf,
+        }
+        if at:
+            test = compare(fit, raw[at - 1], method, nsim, rng, n_jobs, progress)
+            row |= {
+                "statistic": test.statistic,
+                "df": test.df_diff,
+                "pvalue": test.pvalue,
+                "pvalue_mixture": test.pvalue_mixture,
+            }
+        rows.append(row)
+    table = pd.DataFrame(rows, index=pd.Index(map(_name, raw), name="model"))
+    table.attrs["refitted"] = refitted
+    return table
+
+
+def _check_options(method, nsim):
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if nsim is not None:
+        check_count("nsim", nsim)
+
+
+def _n_params(fit):
+    return fit.n_params if is_mixed(fit) else int(rank_of(fit)) + 1
+
+
+def _idle(fit):
+    """How many parameters of a fit the data do not determine."""
+    return fit.identification.idle if fit is not None and is_mixed(fit) else 0
+
+
+def _name(fit):
+    """The formula of a fit, or what it is."""
+    text = getattr(fit.model, "formula_full", None) or getattr(
+        fit.model, "formula", None
+    )
+    return text or f"{type(fit.model).__name__}, {_n_params(fit)} parameters"
+
+
+def _kinds(fit):
+    """Kinds of the covariance parameters of a fit, none without random effects."""
+    if fit is None or not is_mixed(fit):
+        return []
+    return [q.kind for e in fit.model.random for block in e.quantities for q in block]
+
+
+def mixture_pvalue(statistic, k_fixed, variances, covariances):
+    """
+    Tail probability of the mixture for variances on the boundary.
+
+    Parameters
+    ----------
+    statistic : float
+        Twice the difference of the log-likelihoods.
+    k_fixed : int
+        Number of fixed effects tested.
+    variances : int
+        Number of variances tested.
+    covariances : int
+        Number of covariances tested.
+
+    Returns
+    -------
+    float
+        With one variance and c covariances half of chi2(c) and half of chi2(c + 1);
+        with v independent variances binomial weights; otherwise the larger, hence
+        conservative, of the two neighboring halves.
+    """
+    df = k_fixed + covariances
+    if variances == 0:
+        return float(stats.chi2.sf(statistic, df))
+    if covariances and variances > 1:
+        weights = {df + variances - 1: 0.5, df + variances: 0.5}
+    else:
+        weights = {
+            df + j: comb(variances, j) / 2**variances for j in range(variances + 1)
+        }
+    return float(
+        sum(
+            weight * (stats.chi2.sf(statistic, d) if d else float(statistic <= 0))
+            for d, weight in weights.items()
+        )
+    )

@@ -1,0 +1,276 @@
+"""Whether one model is nested in another: by spans, not by names."""
+
+import numpy as np
+from statsmodels.regression.linear_model import WLS
+
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.rows.level_covariance import Relationship
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
+from statsmodels_lmm.core.structures.base import Correlated, Diagonal
+from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
+from statsmodels_lmm.core.structures.structured_block import generic_point
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.models.validation import require_data
+
+
+def as_fit(results):
+    """
+    Results without their wrapper.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults or RegressionResults
+        A fit.
+
+    Raises
+    ------
+    TypeError
+        If it is not a fit.
+    """
+    results = getattr(results, "_results", results)
+    if not hasattr(results, "model"):
+        raise TypeError(f"{results!r} is not a fitted model")
+    return results
+
+
+def is_mixed(results):
+    """Whether a fit has random effects."""
+    return hasattr(results.model, "random")
+
+
+def check_nested(full, restricted):
+    """
+    Refuse a pair of models of which one is not nested in the other.
+
+    Parameters
+    ----------
+    full : CrossedMixedLMResults
+        Fit of the larger model.
+    restricted : CrossedMixedLMResults or RegressionResults
+        Fit of the smaller one.
+
+    Raises
+    ------
+    DataError
+        If the data differ or the models are not nested.
+    """
+    if not is_mixed(full):
+        raise DataError(
+            "the full model must be a fit of CrossedMixedLM; it has no random effects"
+        )
+    mixed = is_mixed(restricted)
+    if not mixed and not isinstance(restricted.model, WLS):
+        raise DataError(
+            f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
+            "restricted model with CrossedMixedLM or OLS"
+        )
+    check_same_data(full, restricted)
+    if not spans(full.model.exog, np.asarray(restricted.model.exog)):
+        raise DataError(
+            "the models are not nested: the restricted one has fixed effects that "
+            "are not in the full one"
+        )
+    for effects in restricted.model.random if mixed else ():
+        if not any(contains(e.grouped, effects.grouped) for e in full.model.random):
+            raise DataError(
+                "the models are not nested: the random effects "
+                f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "
+                "full one"
+            )
+
+
+def check_same_data(full, restricted):
+    """
+    Refuse models of different data.
+
+    Parameters
+    ----------
+    full, restricted : CrossedMixedLMResults or RegressionResults
+        The fits.
+
+    Raises
+    ------
+    DataError
+        If rows, responses, weights or offsets differ.
+    """
+    for results in (full, restricted):
+        require_data(results.model, "a comparison")
+    y, y0 = full.model.endog, np.asarray(restricted.model.endog)
+    if len(y) != len(y0):
+        raise DataError(
+            f"the models were fitted to different data: {len(y)} and {len(y0)} rows"
+        )
+    compared = [("weights", 1.0), ("offset", 0.0)]
+    offset = getattr(full.model, "offset", None)
+    if offset is not None and not is_mixed(restricted):
+        # a linear model has no offset but in its response
+        if np.array_equal(y - offset, y0):
+            y, compared = y - offset, [("weights", 1.0)]
+    if not np.array_equal(y, y0):
+        raise DataError("the models were fitted to different responses")
+    for name, default in compared:
+        w, w0 = (getattr(r.model, name, None) for r in (full, restricted))
+        w, w0 = (np.broadcast_to(default if v is None else v, y.shape) for v in (w, w0))
+        if not np.array_equal(w, w0):
+            raise DataError(f"the models were fitted with different {name}")
+
+
+def contains(full, restricted):
+    """
+    Whether every covariance block of one factor lies in a block of another.
+
+    Parameters
+    ----------
+    full, restricted : GroupedEffects or RawEffects
+        Factors of the larger and of the smaller model.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(full, RawEffects) or isinstance(restricted, RawEffects):
+        return _same_columns(full, restricted)
+    if full.n_levels != restricted.n_levels:
+        return False
+    matched = np.zeros(full.n_levels, dtype=np.int64)
+    matched[full.codes] = restricted.codes
+    if not np.array_equal(matched[full.codes], restricted.codes):
+        return False
+    if not _same_relationship(full, restricted, matched):
+        return False
+    return all(
+        _holds(full, inner, restricted.effects[:, part])
+        for part, inner in zip(restricted.block_slices, restricted.structures)
+    )
+
+
+def _holds(full, inner, columns):
+    """Whether a block is a case of one of a factor, or its effects are of several."""
+    for block, outer in zip(full.block_slices, full.structures):
+        if _nests(outer, inner, columns.shape[1]):
+            if spans(full.effects[:, block], columns):
+                return True
+    if inner is None or not isinstance(inner.structure, Diagonal):
+        return False
+    if columns.shape[1] == 1:
+        return _holds(full, None, columns)
+    return all(_holds(full, None, columns[:, [j]]) for j in range(columns.shape[1]))
+
+
+def _same_columns(full, restricted):
+    """Whether two factors have the same model matrix."""
+    if not (isinstance(full, RawEffects) and isinstance(restricted, RawEffects)):
+        return False
+    if full.matrix.shape != restricted.matrix.shape:
+        return False
+    return not np.any(abs(full.matrix - restricted.matrix).max()) and (
+        _same_relationship(full, restricted)
+    )
+
+
+def _same_relationship(full, restricted, matched=None):
+    """Whether the levels of two factors, if matched, are related in the same way."""
+    known = [full.relationship, restricted.relationship]
+    if any(k is None for k in known):
+        return known == [None, None]
+    if type(known[0]) is not type(known[1]):
+        return False
+    if matched is not None and isinstance(known[0], Relationship):
+        seen = np.unique(full.codes)
+        known = [known[0].among(seen), known[1].among(matched[seen])]
+    elif matched is not None and not np.array_equal(full.codes, restricted.codes):
+        return False
+    if known[0].matrix.shape != known[1].matrix.shape:
+        return False
+    return not np.any(abs(known[0].matrix - known[1].matrix).max())
+
+
+def _nests(outer, inner, size):
+    """Whether one structure is a case of another, for effects that are."""
+    if outer is None:
+        return True
+    full = outer.structure
+    if inner is None:
+        # one effect is what others without a variance leave
+        return size == 1 and isinstance(full, Correlated) and not full.hom
+    restricted = inner.structure
+    if isinstance(full, Correlated) and isinstance(restricted, Correlated):
+        same = type(full) is type(restricted) or isinstance(restricted, Diagonal)
+        same = same and outer.effects == inner.effects
+        return same and (restricted.hom or not full.hom)
+    return _is_same(full, restricted, outer)
+
+
+def _is_same(full, restricted, block):
+    """Whether two structures of the user are the same function."""
+    if full is restricted:
+        return True
+    if type(full) is not type(restricted):
+        return False
+    own, other = (s.parameters(block.effects) for s in (full, restricted))
+    if own != other:
+        return False
+    theta = generic_point(own)
+    return np.array_equal(
+        full.covariance(theta, block.size), restricted.covariance(theta, block.size)
+    )
+
+
+def gain_of_random_effects(results):
+    """
+    Fall of the criterion from no random effects to those of a fit.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    float
+    """
+    optimum = results.at_optimum
+    factors = optimum.elimination.products.plan.factors
+    zeros = [
+        pivoted_factor(np.zeros((f.k_effects, f.k_effects)), f.block_slices)
+        for f in factors
+    ]
+    without = profiled_deviance(optimum.elimination.products, zeros, results.reml)
+    return float(without.value - optimum.value)
+
+
+def spans(x, x0):
+    """
+    Whether the columns of a matrix lie in the span of those of another.
+
+    Parameters
+    ----------
+    x, x0 : ndarray
+        The larger and the smaller matrix, shapes (n, p) and (n, q).
+
+    Returns
+    -------
+    bool
+    """
+    size = np.sqrt((x0**2).sum(axis=0))
+    constant = constant_column(x)
+    if constant is not None:
+        # a large mean hides what else there is in a column
+        x = np.delete(x - x.mean(axis=0), constant, axis=1)
+        x0 = x0 - x0.mean(axis=0)
+    scale = np.sqrt((x0**2).sum(axis=0))
+    norms = np.sqrt((x**2).sum(axis=0))
+    unit = x / np.where(norms > 0.0, norms, 1.0)
+    basis = np.linalg.qr(unit[:, independent_columns(unit)])[0]
+    rest = x0 - basis @ (basis.T @ x0)
+    rest -= basis @ (basis.T @ rest)
+    left = np.sqrt((rest**2).sum(axis=0))
+    return bool((left <= np.maximum(1e-7 * scale, 1e-13 * size)).all())
+
+
+def rank_of(results):
+    """Number of fixed effects that were estimated."""
+    if is_mixed(results):
+        return np.isfinite(results.params).sum()
+    return results.model.rank if hasattr(results.model, "rank") else len(results.params)

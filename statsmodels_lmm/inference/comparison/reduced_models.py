@@ -1,0 +1,320 @@
+"""Models without one of their terms, fitted again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.linear_model import OLS, WLS
+
+from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.formula.backend import formula_engine
+from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
+from statsmodels_lmm.formula.tokens import has_bar, term_key
+from statsmodels_lmm.inference.comparison.nested_models import spans
+from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
+from statsmodels_lmm.inference.replicates.simulation import fit_like
+from statsmodels_lmm.models.validation import names_lost, require_data
+from statsmodels_lmm.random.known_levels import KnownLevels
+
+
+def drop_fixed(results, term):
+    """
+    Fit the model without one term of the fixed effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    term : str
+        Name of the term, such as "x" or "x:z"; "Intercept" for the constant. Without
+        a formula the name of a column.
+
+    Returns
+    -------
+    CrossedMixedLMResults
+        By the method of the fit, REML or ML; its formula lists the terms left.
+
+    Raises
+    ------
+    ValueError
+        If there is no such term.
+    DataError
+        If the terms left span the same model, as an interaction of factors does
+        with their main effects.
+    """
+    results = getattr(results, "_results", results)
+    require_data(results.model, "a fit")
+    terms = fixed_terms(results)
+    wanted = _key(term)
+    left = [t for t in terms if _key(t.name) != wanted]
+    if len(left) == len(terms):
+        listed = ", ".join(t.name for t in terms)
+        raise ValueError(f"no fixed term {term!r}; there are {listed}")
+    model = results.model
+    if has_formula(model):
+        constant = any(t.is_constant for t in left)
+        names = ["1" if constant else "0", *(t.name for t in left if not t.is_constant)]
+        other = _from_formula(results, fixed=" + ".join(names))
+    else:
+        columns = [at for t in left for at in t.columns]
+        other = with_fixed(results, model.exog[:, columns], columns)
+    kept = model.exog[:, np.isfinite(results.params)]
+    if spans(other.exog, kept):
+        raise DataError(
+            f"without {term} the other terms span the same fixed effects: they contain "
+            "it, as an interaction of factors does, or it is redundant"
+        )
+    return fit_like(results, other)
+
+
+def drop_random(results, term, effect=None):
+    """
+    Fit the model without one random-effects term, or without one of its effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    term : str
+        The term, such as "(1 | item)", or the name of a grouping factor, whose
+        terms are all meant.
+    effect : str, optional
+        What to drop of the term, such as "x" of "(x | subject)"; "1" for the
+        intercept. Default is all.
+
+    Returns
+    -------
+    CrossedMixedLMResults or RegressionResults
+        By the method of the fit; its formula says what is left. Without any random
+        effects statsmodels' fit by (weighted) least squares, of the response less
+        its offset.
+
+    Raises
+    ------
+    ValueError
+        If there is no such term or effect.
+    """
+    results = getattr(results, "_results", results)
+    model = results.model
+    require_data(model, "a fit")
+    if not isinstance(term, str):
+        raise TypeError(
+            f"term must be text such as '(1 | item)' or 'item', not {term!r}"
+        )
+    if not has_formula(model):
+        names = [e.name for e in model.random]
+        if term not in names:
+            raise ValueError(
+                f"no grouping factor {term!r}; there are {', '.join(names)}"
+            )
+        if effect is not None:
+            raise ValueError("single effects can be dropped of a model from a formula")
+        left = [e for e in model.random if e.name != term]
+        if not left:
+            return linear_model(results)
+        other = with_fixed(results, model.exog, range(model.exog.shape[1]), left)
+        return fit_like(results, other)
+    meant = [each for each in model._parsed.random if _matches(each, term)]
+    if not meant:
+        listed = ", ".join(map(str, model._parsed.random))
+        raise ValueError(f"no random-effects term {term!r}; there are {listed}")
+    if effect is not None:
+        having = [each for each in meant if _has_effect(each, effect)]
+        meant = having or meant[:1]
+    terms: list = []
+    for each in model._parsed.random:
+        if each in meant:
+            reduced = None if effect is None else without_effect(each, effect)
+            terms += [] if reduced is None else [reduced]
+        else:
+            terms.append(each)
+    return with_random(results, terms)
+
+
+def with_random(results, terms):
+    """
+    Fit the model with other random-effects terms.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit from a formula.
+    terms : sequence of RandomTerm
+        The terms.
+
+    Returns
+    -------
+    CrossedMixedLMResults or RegressionResults
+        By least squares if there are none.
+    """
+    if not terms:
+        return linear_model(results)
+    return fit_like(results, _from_formula(results, random=terms))
+
+
+def _has_effect(term, effect):
+    """Whether an effect is one of a term."""
+    return any(_key(n) == _key(effect) for n in term_names(term.effects))
+
+
+def without_effect(term, effect):
+    """
+    A random-effects term without one of its effects.
+
+    Parameters
+    ----------
+    term : RandomTerm
+        The term.
+    effect : str
+        Name of the effect, "1" or "Intercept" for the intercept.
+
+    Returns
+    -------
+    RandomTerm or None
+        None if nothing is left.
+
+    Raises
+    ------
+    ValueError
+        If the term has no such effect.
+    """
+    names = term_names(term.effects)
+    left = [n for n in names if _key(n) != _key(effect)]
+    if len(left) == len(names):
+        raise ValueError(
+            f"no effect {effect!r} in {term}; there are {', '.join(names)}"
+        )
+    if not left:
+        return None
+    text = " + ".join(left if "1" in left else ["0", *left])
+    return replace(
+        term,
+        effects="1" if left == ["1"] else text,
+        effect_terms=frozenset(left),
+    )
+
+
+def linear_model(results):
+    """
+    The fit without random effects, by least squares.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    RegressionResults
+        Of the columns that were kept; weighted if the model is.
+    """
+    model = results.model
+    require_data(model, "a fit")
+    kept = np.isfinite(results.params)
+    if not kept.any():
+        raise DataError("without random effects nothing is left: there are no others")
+    names = np.array(model.exog_names, dtype=object)[kept]
+    exog = pd.DataFrame(model.exog[:, kept], columns=names, index=model.data.row_labels)
+    offset = 0.0 if model.offset is None else model.offset
+    endog = pd.Series(model.endog - offset, exog.index, name=model.endog_names)
+    if model.weights is None:
+        return OLS(endog, exog).fit()
+    return WLS(endog, exog, weights=model.weights).fit()
+
+
+def with_fixed(results, exog, columns=None, random=None):
+    """
+    The model with another design of the fixed effects, from arrays.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    exog : ndarray
+        Design, shape (n, q).
+    columns : sequence of int, optional
+        Columns of the model that these are, for their names.
+    random : sequence of RandomEffects, optional
+        Random effects; default is those of the model.
+
+    Returns
+    -------
+    CrossedMixedLM
+    """
+    model = results.model
+    require_data(model, "a fit")
+    if columns is not None:
+        names = [model.exog_names[at] for at in columns]
+        exog = pd.DataFrame(exog, columns=names)
+    endog = pd.Series(model.endog, name=model.endog_names)
+    return type(model)(
+        endog,
+        exog,
+        random=tuple(model.random if random is None else random),
+        weights=model.weights,
+        offset=model.offset,
+        check_levels=False,
+    )
+
+
+def _from_formula(results, fixed=None, random=None):
+    """The model with another fixed part or other random effects."""
+    model, parsed = results.model, results.model._parsed
+    require_data(model, "a fit")
+    if model.data.lost:
+        raise names_lost(model)
+    pieces = [parsed.fixed if fixed is None else fixed]
+    pieces += [f"offset({o})" for o in parsed.offsets]
+    pieces += map(str, parsed.random if random is None else random)
+    offset = model.offset
+    if offset is not None and model.formula_offset is not None:
+        offset = offset - model.formula_offset
+    with formula_engine(model.data.engine):
+        other = type(model).from_formula(
+            f"{parsed.response} ~ " + " + ".join(pieces),
+            model.data.frame,
+            weights=model.weights,
+            offset=offset,
+            check_levels=model.check_levels,
+            rank=model.rank,
+            eval_env=dict(model.data.scope),
+            structures=model.structures,
+            relationship=_relationships(
+                model, parsed.random if random is None else random
+            ),
+        )
+    # after a refit the frame still has the old response
+    return other.with_response(model.endog)
+
+
+def _relationships(model, terms):
+    """Relationships of the levels of the factors of some terms."""
+    left = {t.group for t in terms}
+    return {
+        e.name: KnownLevels(e.name, e.levels, e.grouped.relationship)
+        for e in model.random
+        if e.name in left and e.grouped.relationship is not None
+    }
+
+
+def _matches(term: RandomTerm, text):
+    """Whether a term is meant by a text."""
+    if not has_bar(f"({text})"):
+        return term.group == text
+    if not text.strip().endswith(")"):
+        text = f"({text})"
+    return any(
+        other.effect_terms == term.effect_terms
+        and set(other.grouping) == set(term.grouping)
+        for other in parse(f"y ~ {text}", [term.structure]).random
+    )
+
+
+def _key(name):
+    """What makes two names of terms the same."""
+    if name in ("1", "Intercept"):
+        return frozenset(["Intercept"])
+    try:
+        return term_key(str(name))
+    except FormulaError:
+        return frozenset([str(name)])

@@ -1,0 +1,1 @@
+"""Fits without some of the rows or groups."""

@@ -1,0 +1,213 @@
+"""Fits without a group of rows, the variances estimated anew."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.uncertainty.case_deletion import Deletions
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.parallel import quiet, run
+from statsmodels_lmm.inference.variances.variance_parameters import VarianceParameters
+
+PIECES = 32
+"""Pieces of work that refits are divided into."""
+
+NOT_DETERMINED = "the rows left do not determine "
+
+
+@dataclass(frozen=True)
+class CaseRefit:
+    """
+    A fit without a group, in the units of the data.
+
+    Parameters
+    ----------
+    params : ndarray
+        Fixed effects, shape (p,).
+    normalized_cov_params : ndarray
+        Their covariance over sigma^2, shape (p, p).
+    scale : float
+        Residual variance.
+    covariances : list of ndarray
+        Covariance matrix of the random effects of each factor.
+    structured : ndarray
+        Parameters of the terms with a structure.
+    converged : bool
+        Whether the optimum is proved.
+    """
+
+    params: np.ndarray
+    normalized_cov_params: np.ndarray
+    scale: float
+    covariances: list
+    structured: np.ndarray
+    converged: bool
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Fit a model of arrays without some groups, one at a time."""
+
+    model: Any
+    codes: np.ndarray
+    reml: bool
+
+    def __call__(self, groups):
+        """A `CaseRefit` for each group, or why there is none."""
+        with quiet:
+            return [self._without(g) for g in groups]
+
+    def _without(self, group):
+        try:
+            model = _arrays(self.model, self.codes != group)
+            for before, after in zip(self.model.random, model.random):
+                if after.grouped.n_levels == 1 < before.grouped.n_levels:
+                    return f"the rows left have 1 level of {after.name}"
+            found = model.fit(reml=self.reml)._results
+        except (DataError, np.linalg.LinAlgError) as error:
+            return str(error)
+        if found.dropped:
+            return NOT_DETERMINED + ", ".join(found.dropped)
+        return CaseRefit(
+            found.params,
+            found.normalized_cov_params,
+            found.scale,
+            found._covariances(),
+            found._structured_theta(),
+            found.converged,
+        )
+
+
+def _arrays(model, rows):
+    """The model of some rows, without a formula and without dropped columns."""
+    kept = model._sufficient_statistics()[0].kept
+    names = [model.exog_names[j] for j in kept]
+    weights, offset = (
+        None if v is None else v[rows] for v in (model.weights, model.offset)
+    )
+    return type(model)(
+        model.endog[rows],
+        pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
+        random=tuple(_take(effects, rows) for effects in model.random),
+        weights=weights,
+        offset=offset,
+        check_levels=False,
+    )
+
+
+def _take(effects, rows):
+    """Random effects of some rows; levels without rows are left out."""
+    part, levels = effects.grouped.subset(rows), effects.levels
+    if part.n_levels < len(levels):
+        levels = levels[np.unique(effects.grouped.codes[rows])]
+    return replace(effects, levels=levels, grouped=part, columns=(), terms=(), keys=())
+
+
+def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
+    """
+    Fit the model without each group.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    codes : ndarray
+        Group of each row, shape (n,).
+    n_groups : int
+        Number of groups.
+    n_jobs : int, optional
+        Number of workers, as in joblib.
+    progress : bool, optional
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    fits : dict
+        `CaseRefit` by group.
+    reasons : dict
+        Why there is none, by group.
+
+    Raises
+    ------
+    DataError
+        If no group can be left out.
+    """
+    model = _arrays(results.model, np.arange(len(codes)))
+    groups = np.array_split(np.arange(n_groups), min(PIECES, n_groups))
+    task = _Task(model, codes, results.reml)
+    done, interrupted = run(task, groups, n_jobs, progress)
+    found = dict(enumerate(fit for part in done for fit in part))
+    if interrupted:
+        warn(f"interrupted after {len(found)} of {n_groups} groups", DataWarning)
+        missing = range(len(found), n_groups)
+        found |= dict.fromkeys(missing, "was not reached before the interrupt")
+    reasons = {g: fit for g, fit in found.items() if isinstance(fit, str)}
+    if len(reasons) == len(found):
+        raise DataError(f"no group can be left out: {reasons[0]}")
+    return {g: fit for g, fit in found.items() if g not in reasons}, reasons
+
+
+def as_deletions(results, root, fits, n_groups):
+    """
+    Refits without some of the groups, in the coordinates of `Deletions`.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        The fit of all rows.
+    root : ndarray
+        A square root of its covariance of the kept fixed effects, shape (p, p).
+    fits : dict
+        `CaseRefit` by group.
+    n_groups : int
+        Number of groups.
+
+    Returns
+    -------
+    Deletions
+    """
+    inverse, unit = np.linalg.inv(root), results.scale
+    params = results.params[np.isfinite(results.params)]
+    p = len(params)
+    change, scale = np.full((n_groups, p), np.nan), np.full(n_groups, np.nan)
+    covariance = np.full((n_groups, p, p), np.nan)
+    for g, fit in fits.items():
+        change[g] = inverse @ (params - fit.params)
+        covariance[g] = unit * inverse @ fit.normalized_cov_params @ inverse.T
+        scale[g] = fit.scale / unit
+    return Deletions(change, covariance, scale)
+
+
+def variance_table(model, fits):
+    """
+    Variance parameters of some fits.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model of all rows.
+    fits : sequence of CaseRefit
+        Fits of it.
+
+    Returns
+    -------
+    DataFrame
+        A row for each fit; standard deviations, correlations, sigma and theta.
+    """
+    fits = list(fits)
+    covariances = zip(*(fit.covariances for fit in fits))
+    m = 1 + sum(e.grouped.n_parameters for e in model.random)
+    parameters = VarianceParameters(
+        model.random,
+        tuple(map(np.array, covariances)),
+        np.array([fit.scale for fit in fits]),
+        np.zeros((len(fits), m, m)),
+        np.array([fit.structured for fit in fits]),
+    )
+    tables = [parameters.estimates(), parameters.theta()]
+    return pd.DataFrame(
+        np.hstack([t.values for t in tables]),
+        columns=[name for t in tables for name in t.labels],
+    )

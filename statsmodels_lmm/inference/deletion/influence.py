@@ -1,0 +1,415 @@
+"""Influence: what the fit would be without a row, or without a group of rows."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.standardize import independent_columns
+from statsmodels_lmm.core.uncertainty.case_deletion import (
+    Deletions,
+    delete_groups,
+    delete_rows,
+)
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.design import group_levels
+from statsmodels_lmm.inference.deletion.case_refits import (
+    NOT_DETERMINED,
+    as_deletions,
+    refits_without,
+    variance_table,
+)
+from statsmodels_lmm.inputs.alignment import aligned
+from statsmodels_lmm.inputs.plain_arrays import group_values
+from statsmodels_lmm.models.validation import require_data
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedInfluence:
+    """
+    What the fit would be without each group of rows.
+
+    Series and DataFrames have a row for each group. Fixed effects that were dropped,
+    and groups without which the fixed effects are not estimable, are NaN.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        The fit.
+    labels : Index
+        The groups.
+    deletions : Deletions
+        The fits without them.
+    root : ndarray
+        T, T T' the covariance of the kept fixed effects, which takes the coordinates
+        of `deletions` to theirs.
+    not_estimable : Series
+        For each group that cannot be left out, why.
+    variance_params_without : DataFrame or None
+        Standard deviations and correlations of the random effects, sigma and theta
+        without each group; None if theta was held.
+    converged : Series or None
+        Whether each refit is a proved optimum; None if theta was held.
+    """
+
+    results: Any
+    labels: pd.Index
+    deletions: Deletions
+    root: np.ndarray
+    not_estimable: pd.Series
+    variance_params_without: pd.DataFrame | None = None
+    converged: pd.Series | None = None
+
+    def _fixed(self, values):
+        """A number for each kept fixed effect as a DataFrame of all."""
+        model = self.results.model
+        full = np.full((len(self.labels), model.exog.shape[1]), np.nan)
+        full[:, np.isfinite(self.results.params)] = values
+        return pd.DataFrame(full, self.labels, model.exog_names)
+
+    def _series(self, values, name):
+        return pd.Series(values, self.labels, name=name)
+
+    def _cooks(self, distance):
+        """Distances over p with their tail probabilities, as in statsmodels."""
+        p = self.deletions.change.shape[1]
+        distance = distance / p if p else np.full(len(distance), np.nan)
+        pvalues = stats.f.sf(distance, p, self.results.df_resid)
+        return self._series(distance, "cooks_d"), self._series(pvalues, "pvalue")
+
+    @cached_property
+    def dfbeta(self):
+        """Fixed effects less those without each group, groups x p."""
+        return self._fixed(self.deletions.change @ self.root.T)
+
+    @cached_property
+    def params_without(self):
+        """Fixed effects without each group, groups x p."""
+        return self.results.params - self.dfbeta
+
+    @cached_property
+    def scale_without(self):
+        """Residual variance sigma^2 without each group."""
+        return self._series(self.results.scale * self.deletions.scale, "scale")
+
+    @cached_property
+    def bse_without(self):
+        """Standard errors of the fixed effects without each group, groups x p."""
+        variances = self.deletions.variances(self.root)
+        return self._fixed(np.sqrt(self.deletions.scale[:, None] * variances))
+
+    @cached_property
+    def dfbetas(self):
+        """`dfbeta` over `bse_without`, as in R's influence.ME, groups x p."""
+        return self.dfbeta / self.bse_without
+
+    @cached_property
+    def cooks_distance(self):
+        """
+        Cook's distance of the fixed effects, and p-values.
+
+        (beta - beta_g)' C^-1 (beta - beta_g) / p with the covariance C of the fit, a
+        pair of Series. R's lme4 and car multiply it by (m - p) / m for m groups;
+        influence.ME takes the covariance without the group. The p-values are those of
+        an F distribution with p and df_resid degrees of freedom, as in statsmodels: a
+        scale to read the distance on rather than a test.
+        """
+        return self._cooks((self.deletions.change**2).sum(axis=1))
+
+    @cached_property
+    def cov_ratio(self):
+        """
+        Determinant of the covariance of the fixed effects, over that of the fit.
+
+        Sigma is that without the group, as in statsmodels. Below 1 the fit is more
+        precise without the group.
+        """
+        p = self.deletions.change.shape[1]
+        values = self.deletions.scale**p * self.deletions.determinant
+        return self._series(values, "cov_ratio")
+
+    def _columns(self):
+        return {"cooks_d": self.cooks_distance[0], "cov_ratio": self.cov_ratio}
+
+    def summary_frame(self):
+        """
+        The measures side by side.
+
+        Returns
+        -------
+        DataFrame
+            ``dfb_`` and the name of each fixed effect: `dfbetas`; cooks_d:
+            `cooks_distance`. For groups cov_ratio; for rows, as statsmodels,
+            standard_resid, hat_diag and student_resid: `resid_studentized`,
+            `hat_matrix_diag` and `resid_studentized_external`.
+        """
+        columns = pd.DataFrame(self._columns(), index=self.labels)
+        return pd.concat([self.dfbetas.add_prefix("dfb_"), columns], axis=1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RowInfluence(MixedInfluence):
+    """
+    What the fit would be without each row; groups of one row, see `MixedInfluence`.
+
+    Where all variances of random effects are zero, everything is that of
+    statsmodels' OLSInfluence.
+
+    Parameters
+    ----------
+    leverages : ndarray
+        Diagonal of the hat matrix, shape (n,).
+    residuals : ndarray
+        Residuals times the square root of the weights over sigma, shape (n,).
+    """
+
+    leverages: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    residuals: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @cached_property
+    def _spread(self):
+        """1 - h, NaN for rows that cannot be left out."""
+        possible = np.isfinite(self.deletions.scale)
+        return np.where(possible, 1.0 - self.leverages, np.nan)
+
+    @cached_property
+    def hat_matrix_diag(self):
+        """
+        Leverage of each row, d yhat / d y, as R's ``hatvalues``.
+
+        The fitted values include the conditional modes; theta is taken as known. The
+        sum of the leverages is the effective number of parameters.
+        """
+        return self._series(self.leverages, "hat_diag")
+
+    @cached_property
+    def resid_studentized(self):
+        """Pearson residuals over sqrt(1 - h), as R's ``rstudent`` for lme4."""
+        values = self.residuals / np.sqrt(self._spread)
+        return self._series(values, "standard_resid")
+
+    @cached_property
+    def resid_studentized_external(self):
+        """The same with the residual variance without the row."""
+        values = self.residuals / np.sqrt(self._spread * self.deletions.scale)
+        return self._series(values, "student_resid")
+
+    @cached_property
+    def dfbetas(self):
+        """
+        `dfbeta` over standard errors with the sigma without the row, n x p.
+
+        The design is that with the row, as in statsmodels.
+        """
+        variances = self.deletions.scale[:, None] * (self.root**2).sum(axis=1)
+        return self.dfbeta / self._fixed(np.sqrt(variances))
+
+    @cached_property
+    def cooks_distance(self):
+        """
+        Cook's distance as R's ``cooks.distance`` for lme4, and p-values.
+
+        r^2 h / (1 - h) / p for a studentized residual r, a pair of Series. It is about
+        the fitted values with their conditional modes; `cooks_distance` of groups is
+        about the fixed effects alone.
+        """
+        square = self.resid_studentized.to_numpy() ** 2
+        return self._cooks(square * self.leverages / self._spread)
+
+    def _columns(self):
+        return {
+            "cooks_d": self.cooks_distance[0],
+            "standard_resid": self.resid_studentized,
+            "hat_diag": self.hat_matrix_diag,
+            "student_resid": self.resid_studentized_external,
+        }
+
+
+def influence(results, group=None, refit=False, n_jobs=None, progress=None):
+    """
+    Influence of single rows, or of groups of rows.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    group : str or array_like, optional
+        Groups of rows to leave out: a grouping factor such as "Subject" or
+        "batch:cask", a column of the data that the formula uses, or a label for each
+        row used. A Series is aligned with the rows if it has their labels. Default is
+        to leave out one row at a time.
+    refit : bool, optional
+        Whether to estimate the variances anew without each group. By default the
+        relative covariance parameters theta are held, and everything else, sigma
+        included, is exact without a refit.
+    n_jobs : int, optional
+        Number of workers for refits, as in joblib.
+    progress : bool, optional
+        Whether to show a progress bar of refits. Default is to show one after two
+        seconds on a terminal, if tqdm is installed.
+
+    Returns
+    -------
+    MixedInfluence
+        Without `group` a `RowInfluence`.
+
+    Raises
+    ------
+    ImportError
+        If `n_jobs` or `progress` needs a package that is not installed.
+    DataError
+        If the groups do not fit the rows.
+    ValueError
+        If there is no such group, or if `refit` is asked for without a group.
+
+    Warns
+    -----
+    DataWarning
+        If the fixed effects are not estimable without some group.
+
+    References
+    ----------
+    Demidenko, E. and Stukel, T. A. (2005). Influence analysis for linear mixed-effects
+    models. Statistics in Medicine 24, 893-909.
+    Nieuwenhuis, R., te Grotenhuis, M. and Pelzer, B. (2012). influence.ME: tools for
+    detecting influential data in mixed effects models. The R Journal 4(2), 38-47.
+    """
+    results = getattr(results, "_results", results)
+    require_data(results.model, "influence")
+    if group is None:
+        if refit:
+            raise ValueError(
+                "refit=True needs a group; group=range(n) leaves out one row at a time"
+            )
+        return _of_rows(results)
+    codes, labels = row_groups(results.model, group)
+    if len(labels) < 2:
+        raise DataError("group has one value only; without it there are no rows")
+    if refit:
+        return _by_refits(results, codes, labels, n_jobs, progress)
+    data, _ = results.model._sufficient_statistics()
+    deletions = delete_groups(results.at_optimum, data, codes, len(labels))
+    reasons = _reasons(results, deletions, codes)
+    return MixedInfluence(
+        results, labels, deletions, _root(results), _told(reasons, labels)
+    )
+
+
+def _of_rows(results):
+    """Influence of single rows."""
+    data, _ = results.model._sufficient_statistics()
+    deletions, leverages, residuals = delete_rows(results.at_optimum, data)
+    codes = np.arange(len(leverages))
+    labels = results.model.data.row_labels
+    labels = pd.Index(codes if labels is None else labels)
+    reasons = _reasons(results, deletions, codes)
+    return RowInfluence(
+        results,
+        labels,
+        deletions,
+        _root(results),
+        _told(reasons, labels),
+        leverages=leverages,
+        residuals=residuals,
+    )
+
+
+def _root(results):
+    """A square root of the covariance, see `MixedInfluence`."""
+    return np.sqrt(results.scale) * results._fixed_root
+
+
+def row_groups(model, group):
+    """Group of each row, and the labels of the groups."""
+    if isinstance(group, str):
+        for effects in model.random:
+            if effects.name == group and isinstance(effects.grouped, RawEffects):
+                raise DataError(
+                    f"{group} is a matrix of random effects, not groups of rows; give "
+                    "the group of each row"
+                )
+            if effects.name == group:
+                index = pd.Index(effects.levels, name=group)
+                return effects.grouped.codes, index
+        frame = getattr(model.data, "frame", None)
+        known = [] if frame is None else list(map(str, frame.columns))
+        names = [group] if group in known else group.split(":")
+        if not set(names) <= set(known):
+            factors = [e.name for e in model.random]
+            listed = ", ".join(dict.fromkeys([*factors, *known]))
+            raise ValueError(
+                f"no grouping factor or column '{group}' in the model; there are "
+                f"{listed}. Other groups are given by their values, as group=data[...]"
+            )
+        columns = [model.data.frame[n] for n in names]
+    else:
+        columns = [_label_values(model, group)]
+    codes, levels, _ = group_levels(columns)
+    name = group if isinstance(group, str) else columns[0].name
+    return codes, pd.Index(levels, name=name)
+
+
+def _label_values(model, group):
+    """Labels of the rows used, as a Series."""
+    group = aligned(group, model.data.row_labels, "group")
+    name = getattr(group, "name", None)
+    values = group.array if hasattr(group, "array") else group
+    if not isinstance(values, pd.api.extensions.ExtensionArray):
+        values = group_values(values, "group") if np.ndim(values) == 1 else values
+    if np.ndim(values) != 1 or len(values) != model.nobs:
+        raise DataError(
+            f"group has shape {np.shape(values)}, the model {model.nobs} rows; a "
+            "Series with the labels of the data is aligned with them"
+        )
+    return pd.Series(values, name="group" if name is None else name)
+
+
+def _reasons(results, deletions, codes):
+    """Why some groups cannot be left out, by their codes."""
+    gone = np.flatnonzero(~np.isfinite(deletions.scale))
+    return {g: _why_not(results, codes != g) for g in gone}
+
+
+def _why_not(results, keep):
+    """Why the rows that are kept do not determine the fixed effects."""
+    model = results.model
+    kept = np.flatnonzero(np.isfinite(results.params))
+    root = 1.0 if model.weights is None else np.sqrt(model.weights[keep])[:, None]
+    columns = model.exog[np.ix_(keep, kept)] * root
+    lost = np.delete(kept, independent_columns(columns).astype(int))
+    if not len(lost):
+        return "the rows left are too few for the model"
+    names = ", ".join(model.exog_names[j] for j in lost)
+    return NOT_DETERMINED + names
+
+
+def _told(reasons, labels):
+    """Reasons as a Series, with a warning if there are any."""
+    at = list(reasons)
+    if at:
+        first = f"without {labels.name or 'row'} {labels[at[0]]} {reasons[at[0]]}"
+        more = f" (and {len(at) - 1} more, see not_estimable)" if len(at) > 1 else ""
+        warn(f"influence: {first}; NaN{more}", DataWarning)
+    return pd.Series(list(reasons.values()), labels[at], dtype=object, name="reason")
+
+
+def _by_refits(results, codes, labels, n_jobs, progress):
+    """Influence of groups, the model fitted anew without each."""
+    fits, reasons = refits_without(results, codes, len(labels), n_jobs, progress)
+    good = np.array(list(fits))
+    table = variance_table(results.model, fits.values()).set_axis(labels[good])
+    converged = [fit.converged for fit in fits.values()]
+    root = _root(results)
+    return MixedInfluence(
+        results,
+        labels,
+        as_deletions(results, root, fits, len(labels)),
+        root,
+        _told(reasons, labels),
+        table.reindex(labels),
+        pd.Series(converged, labels[good], name="converged"),
+    )

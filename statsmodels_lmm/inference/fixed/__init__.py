@@ -1,0 +1,1 @@
+"""Tests and degrees of freedom of the fixed effects."""

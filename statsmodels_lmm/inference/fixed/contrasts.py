@@ -1,0 +1,184 @@
+"""Tests of contrasts, also when redundant columns were dropped."""
+
+from copy import copy
+
+import numpy as np
+from patsy import DesignInfo
+from statsmodels.base.model import LikelihoodModelResults
+from statsmodels.stats.contrast import ContrastResults
+
+from statsmodels_lmm.exceptions import RankWarning, warn
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+
+
+def estimable(results):
+    """
+    A copy of the results with zeros for the dropped columns.
+
+    It has the residual degrees of freedom; statsmodels knows one number of them only.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    CrossedMixedLMResults
+    """
+    other = copy(results)
+    other.params = np.nan_to_num(results.params)
+    other.normalized_cov_params = np.nan_to_num(results.normalized_cov_params)
+    if hasattr(results, "cov_params_default"):
+        other.cov_params_default = np.nan_to_num(results.cov_params_default)
+    other.dropped, other._cache = [], {}
+    other.df_resid_inference = results.df_resid
+    return other
+
+
+def linear_constraints(results, r_matrix):
+    """
+    Coefficients and values of some constraints, and which can be estimated.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    r_matrix : array_like, str or tuple
+        The constraints.
+
+    Returns
+    -------
+    coefficients : ndarray
+        Shape (number of constraints, p).
+    values : ndarray
+        Right-hand sides, shape (number of constraints,).
+    possible : ndarray
+        Whether the data determine each. A single coefficient is meant as in the table
+        of coefficients, that of the model without the dropped columns; a combination
+        of several must be the same whichever of the redundant columns are dropped.
+
+    Warns
+    -----
+    RankWarning
+        If they do not determine a combination of columns that were kept.
+    """
+    given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
+    rows, lost = given.coefs, np.isnan(results.params)
+    single = (rows != 0.0).sum(axis=1) <= 1
+    kept = (rows[:, lost] == 0.0).all(axis=1)
+    possible = (single & kept) | results._estimability.determined(rows)
+    unknown = int((~possible & kept).sum())
+    if unknown:
+        warn(
+            f"{unknown} of {len(rows)} contrasts cannot be tested: the data do not "
+            "determine them, since they depend on which of the redundant columns are "
+            f"dropped, here {', '.join(map(str, results.dropped))}",
+            RankWarning,
+        )
+    rows = np.where(possible[:, None] & lost, 0.0, rows)
+    return rows, given.constants[:, 0], possible
+
+
+def wald_test(results, r_matrix, *args, **kwargs):
+    """
+    Wald test of the constraints that the data determine; others are left out.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    r_matrix : array_like, str or tuple
+        The constraints.
+    *args, **kwargs
+        As for statsmodels. With a covariance matrix the test is that of statsmodels.
+
+    Returns
+    -------
+    ContrastResults
+        An F test with the degrees of freedom of `results` if those are finite or
+        ``use_f`` is True; else a chi-squared test.
+
+    Raises
+    ------
+    DataError
+        If some constraints depend on others but their values do not.
+    """
+    coefficients, values, possible = linear_constraints(results, r_matrix)
+    coefficients, values = coefficients[possible], values[possible]
+    if _has_covariance(args, kwargs) and len(coefficients):
+        left = coefficients, values
+        return LikelihoodModelResults.wald_test(
+            estimable(results), left, *args, **kwargs
+        )
+    found = inference(results, results.df_method)
+    test = found.f_test(coefficients, values)
+    use_f = kwargs.get("use_f")
+    if results.use_t if use_f is None else use_f:
+        statistic, df = test.statistic, test.df_denom
+        if np.isinf(df):
+            df = results.df_resid
+    else:
+        statistic, df = test.unscaled * test.df_num if test.df_num else np.nan, None
+    if not kwargs.get("scalar"):
+        statistic = np.array([[statistic]])
+    if df is None:
+        return ContrastResults(
+            chi2=statistic,
+            df_denom=test.df_num,
+            statistic=statistic,
+            distribution="chi2",
+        )
+    return ContrastResults(F=statistic, df_num=test.df_num, df_denom=df)
+
+
+def t_test(results, r_matrix, *args, **kwargs):
+    """
+    Tests of single contrasts, NaN for those that the data do not determine.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    r_matrix : array_like, str or tuple
+        The contrasts.
+    *args, **kwargs
+        As for statsmodels. With a covariance matrix the test is that of statsmodels.
+
+    Returns
+    -------
+    ContrastResults
+        With the degrees of freedom of `results` for each contrast.
+    """
+    coefficients, values, possible = linear_constraints(results, r_matrix)
+    left = coefficients, values
+    tested = LikelihoodModelResults.t_test(estimable(results), left, *args, **kwargs)
+    if not _has_covariance(args, kwargs):
+        found = inference(results, results.df_method)
+        errors = np.sqrt(found.variances(coefficients)).reshape(np.shape(tested.sd))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = (tested.effect - values).reshape(np.shape(tested.tvalue)) / errors
+        if tested.distribution == "t":
+            df = np.array([found.df(c) for c in coefficients])
+            df = np.where(np.isinf(df), results.df_resid, df)
+            df = df.reshape(np.shape(tested.tvalue))
+            tested = ContrastResults(
+                effect=tested.effect, t=ratios, sd=errors, df_denom=df
+            )
+        else:
+            tested = ContrastResults(
+                effect=tested.effect, statistic=ratios, sd=errors, distribution="norm"
+            )
+    for name in ("effect", "sd", "tvalue", "statistic", "pvalue"):
+        numbers = np.array(getattr(tested, name), dtype=float)
+        shape = numbers.shape
+        numbers = np.atleast_1d(numbers)
+        numbers[~possible] = np.nan
+        setattr(tested, name, numbers.reshape(shape))
+    return tested
+
+
+def _has_covariance(args, kwargs):
+    """Whether the caller gives a covariance matrix."""
+    given = [*args[:1], kwargs.get("cov_p"), kwargs.get("invcov")]
+    return any(matrix is not None for matrix in given)

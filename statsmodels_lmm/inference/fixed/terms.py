@@ -1,0 +1,346 @@
+"""The terms of the fixed effects and the hypotheses about them."""
+
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.rows.standardize import RANK_TOLERANCE, independent_columns
+from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.backend import (
+    categorical_factors,
+    design_matrices,
+    term_columns,
+)
+from statsmodels_lmm.formula.parser import term_names
+from statsmodels_lmm.formula.tokens import term_key, written
+from statsmodels_lmm.models.validation import names_lost, require_data
+
+TYPES = {"I": 1, "II": 2, "III": 3}
+
+
+@dataclass(frozen=True)
+class FixedTerm:
+    """
+    One term of the fixed effects.
+
+    Parameters
+    ----------
+    name : str
+        Its name, such as "recipe:temp".
+    columns : tuple of int
+        Its columns of the fixed design.
+    categorical : frozenset of str
+        Its categorical factors.
+    numeric : frozenset of str
+        Its numeric ones.
+    """
+
+    name: str
+    columns: tuple
+    categorical: frozenset = frozenset()
+    numeric: frozenset = frozenset()
+
+    @property
+    def factors(self):
+        """Names of all its factors; none for the constant."""
+        return self.categorical | self.numeric
+
+    @property
+    def is_constant(self):
+        """Whether this is the constant."""
+        return not self.factors
+
+    def contains(self, other):
+        """
+        Whether another term is contained in this one, as SAS defines it.
+
+        Parameters
+        ----------
+        other : FixedTerm
+            The other term.
+
+        Returns
+        -------
+        bool
+            True if both involve the same numeric factors, and this one all
+            categorical factors of the other and more.
+        """
+        return self.numeric == other.numeric and self.categorical > other.categorical
+
+
+def fixed_terms(results):
+    """
+    The terms of the fixed effects, in the order of the formula.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    tuple of FixedTerm
+        The constant included; terms of fewer factors come first, as in R, also
+        where the formula engine orders the columns otherwise. Without a formula
+        every column is a term.
+    """
+    model = getattr(results, "_results", results).model
+    if not has_formula(model):
+        constant = model.data.const_idx
+        return tuple(
+            FixedTerm(name, (at,), numeric=frozenset(() if at == constant else (name,)))
+            for at, name in enumerate(model.exog_names)
+        )
+    spec, engine = model.data.model_spec, model.data.engine
+    if spec is None:
+        raise names_lost(model)
+    coded = set(categorical_factors(spec, engine))
+    frame = model.data.frame
+    coded |= {written(c) for c in frame if pd.api.types.is_bool_dtype(frame[c])}
+    found = []
+    for name, columns, factors in term_columns(spec, engine):
+        categorical = coded.intersection(factors)
+        numeric = set(factors) - categorical
+        inside = tuple(range(columns.start, columns.stop))
+        found.append(
+            FixedTerm(name, inside, frozenset(categorical), frozenset(numeric))
+        )
+    return tuple(sorted(found, key=_as_written(model._parsed.fixed)))
+
+
+def _as_written(text):
+    """A sorting key of terms: their place in the formula."""
+    try:
+        names = term_names(text)
+    except FormulaError:  # something that only one of the engines can read
+        names = []
+    places = {term_key(name): at for at, name in enumerate(names)}
+
+    def key(term):
+        place = places.get(term_key(term.name), len(places))
+        return not term.is_constant, len(term.factors), place
+
+    return key
+
+
+def has_formula(model):
+    """Whether a model was made from a formula."""
+    return getattr(model, "_parsed", None) is not None
+
+
+def anova_type(value):
+    """The type of an analysis of variance as a number, from 1 or "I" and so on."""
+    kind = TYPES.get(value, value) if isinstance(value, str) else value
+    if kind not in (1, 2, 3):
+        raise ValueError(f"type must be 1, 2, 3, 'I', 'II' or 'III', not {value!r}")
+    return int(kind)
+
+
+def hypotheses(results, type=3):
+    r"""
+    Hypothesis matrices of the terms of the fixed effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    type : {1, 2, 3, "I", "II", "III"}, optional
+        Which hypotheses, see the notes.
+
+    Returns
+    -------
+    dict
+        Name of each term but the constant to L, shape (q, p), in the units of the
+        coefficients and zero for dropped columns. The hypothesis of a term is
+        :math:`L \beta = 0`; q is 0 if nothing about it can be estimated.
+
+    Raises
+    ------
+    DataError
+        If the data of the model were removed.
+
+    Notes
+    -----
+    Every L spans the rows of :math:`A' X` for some orthonormal directions A in the
+    span of X, of dimension n:
+
+    - Type 1, sequential: those that the term adds to the terms before it.
+    - Type 2: those that it adds to all terms that do not contain it.
+    - Type 3: write :math:`X \beta = \tilde X \gamma` with one indicator for every
+      level and combination of levels. Among the directions that are orthogonal to
+      all terms but T and those that contain it, A has those whose functions
+      :math:`A' \tilde X \gamma` are orthogonal, as coefficients of gamma, to the
+      functions that involve only terms that contain T (Goodnight 1978).
+
+    These depend on what the columns of a term span, not on the contrasts that code
+    them, and hold with empty cells, too. A term all of whose columns were dropped
+    counts as absent. As in lmerTest the directions are orthogonal without regard to
+    weights and random effects.
+
+    References
+    ----------
+    Goodnight, J. H. (1978). Tests of hypotheses in fixed effects linear models. SAS
+    Technical Report R-101.
+    """
+    kind = anova_type(type)
+    results = getattr(results, "_results", results)
+    require_data(results.model, "a hypothesis")
+    x = results.model.exog
+    kept = np.isfinite(results.params)
+    every = fixed_terms(results)
+    terms = tuple(t for t in every if kept[list(t.columns)].any())
+    if any(t.is_constant for t in terms):
+        # every hypothesis is orthogonal to the constant, which a large mean hides
+        x = _centered(x, [t.columns[0] for t in terms if t.is_constant])
+    basis, _ = np.linalg.qr(_unit_columns(x[:, kept]))
+    back = basis.T @ x * kept
+    if kind == 3:
+        find = _marginal(results, x, terms, basis)
+    else:
+        find = _added(x, terms, basis)
+    found = {t.name: np.zeros((0, len(kept))) for t in every if not t.is_constant}
+    alone = sum(not t.is_constant for t in terms) == 1
+    for at, term in enumerate(terms):
+        if term.is_constant:
+            continue
+        if kind == 1:
+            others = [other.name for other in terms[:at]]
+        else:
+            others = [o.name for o in terms if o != term and not o.contains(term)]
+        containing = [o.name for o in terms if o.contains(term)]
+        rows = find(term.name, others, containing) @ back
+        own = [at for at in term.columns if kept[at]]
+        triangular = kind == 1 or alone or (kind == 2 and bool(containing))
+        found[term.name] = _canonical_rows(rows, own, triangular)
+    return found
+
+
+def _canonical_rows(rows, own, triangular):
+    """
+    The rows of a hypothesis combined so that they are about single coefficients.
+
+    Any combinations state the same hypothesis and have the same F. But Satterthwaite's
+    degrees of freedom of several rows depend on them, so those of lmerTest are taken:
+    each row is 1 in a column of the term and 0 in those before it; unless triangular,
+    as for type 1, for contained terms in type 2 and for a term that stands alone, it
+    is 0 in those after it, too.
+    """
+    if not len(rows):
+        return rows
+    pivots = [own[i] for i in independent_columns(rows[:, own])]
+    if len(pivots) < len(rows):
+        return rows
+    block = rows[:, pivots]
+    if triangular:
+        basis, triangle = np.linalg.qr(block)
+        return basis.T @ rows / np.diag(triangle)[:, None]
+    return np.linalg.solve(block, rows)
+
+
+def _centered(x, constants):
+    """The columns less their means, but for constants."""
+    means = x.mean(axis=0)
+    means[constants] = 0.0
+    return x - means
+
+
+def _added(x, terms, basis):
+    """A function that finds what a term adds to others."""
+    spans = {t.name: basis.T @ _unit_columns(x[:, list(t.columns)]) for t in terms}
+
+    def find(term, others, containing):
+        before = _range(_stack(spans, others, len(basis.T)))
+        added = spans[term] - before @ (before.T @ spans[term])
+        return _range(added, np.linalg.norm(spans[term], axis=0).max(initial=0.0)).T
+
+    return find
+
+
+def _marginal(results, x, terms, basis):
+    """A function that finds the directions of a hypothesis of type 3."""
+    spans = _full_codings(results, x, terms, basis)
+    coefficients = _stack(spans, [t.name for t in terms], len(basis.T))
+
+    def find(term, others, containing):
+        mine = _complement(_stack(spans, others, len(basis.T)))
+        theirs = _complement(_stack(spans, [*others, term], len(basis.T)))
+        if not theirs.shape[1]:
+            return mine.T
+        functions, contained = mine.T @ coefficients, theirs.T @ coefficients
+        # combinations of mine without a component along what contains the term
+        return _complement(functions @ contained.T).T @ mine.T
+
+    return find
+
+
+def _full_codings(results, x, terms, basis):
+    """
+    The columns of each term with an indicator for every level, in a basis of X.
+
+    A term whose contrasts span less than its indicators keeps its own columns.
+    """
+    model = results.model
+    factors: dict = {}
+    if has_formula(model):
+        factors = {
+            name: _factor_columns(model.data, name, name in term.categorical)
+            for term in terms
+            if term.categorical
+            for name in term.factors
+        }
+    spans = {}
+    for term in terms:
+        own = _unit_columns(x[:, list(term.columns)])
+        full = own
+        if factors and term.categorical:
+            parts = [factors[name] for name in sorted(term.factors)]
+            full = reduce(_row_products, parts)
+        inside = basis.T @ full
+        lost = np.linalg.norm(full) ** 2 - np.linalg.norm(inside) ** 2
+        if lost > RANK_TOLERANCE * np.linalg.norm(full) ** 2:
+            inside = basis.T @ own
+        spans[term.name] = inside
+    return spans
+
+
+def _factor_columns(data, name, is_categorical):
+    """Indicators of the levels of a factor, or its columns if it is numeric."""
+    columns = design_matrices(f"0 + {name}", data.frame, data.scope, data.engine)[1]
+    values = columns.to_numpy(float)
+    if not is_categorical:
+        return _unit_columns(values) * np.sqrt(len(values))
+    # without a constant the rows of any coding tell all levels apart
+    levels, codes = np.unique(values, axis=0, return_inverse=True)
+    return np.eye(len(levels))[codes.ravel()]
+
+
+def _row_products(a, b):
+    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
+
+
+def _unit_columns(columns):
+    norms = np.linalg.norm(columns, axis=0)
+    return columns / np.where(norms > 0, norms, 1.0)
+
+
+def _stack(spans, names, n_rows):
+    return np.hstack([np.zeros((n_rows, 0)), *(spans[name] for name in names)])
+
+
+def _range(columns, scale=None):
+    """Orthonormal basis of the span of some columns."""
+    left, values, _ = np.linalg.svd(columns, full_matrices=False)
+    return left[:, : _numerical_rank(values, scale)]
+
+
+def _complement(columns):
+    """Orthonormal basis of what is orthogonal to some columns."""
+    left, values, _ = np.linalg.svd(_unit_columns(columns), full_matrices=True)
+    return left[:, _numerical_rank(values) :]
+
+
+def _numerical_rank(values, scale=None):
+    scale = values.max(initial=0.0) if scale is None else scale
+    return int((values > RANK_TOLERANCE * scale).sum())

@@ -1,0 +1,415 @@
+"""Marginal means as tables, and contrasts and tests of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import null_space
+from statsmodels.iolib.summary import forg
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_params
+
+from statsmodels_lmm.core.rows.estimability import Estimability
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference
+from statsmodels_lmm.inference.marginal.contrast_sets import contrast_set
+from statsmodels_lmm.inference.marginal.multiple_comparisons import (
+    ADJUSTMENTS,
+    SIMULTANEOUS,
+    adjusted_pvalues,
+    critical_values,
+)
+from statsmodels_lmm.models.validation import check_alpha
+from statsmodels_lmm.results.markup import Summary
+
+ADJUST = {
+    "pairwise": "tukey",
+    "reference": "sidak",
+    "consecutive": "sidak",
+    "effects": "fdr_bh",
+}
+"""How a set of contrasts is adjusted unless told otherwise; others are not."""
+
+
+ROUNDING = 1e-13
+"""Share of its terms that a sum must have left not to be 0."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MarginalMeans:
+    r"""
+    Marginal means, slopes or contrasts of them, :math:`o + L \beta`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What each of m rows is about.
+    by : tuple of str
+        Columns of `table` that form the groups.
+    rows : ndarray
+        L, shape (m, p).
+    offset : ndarray
+        o, shape (m,).
+    estimability : Estimability
+        The relations among the columns of X.
+    inference : FixedInference
+        Estimates, covariance and degrees of freedom of the fixed effects.
+    alpha : float
+        One less the level of the intervals.
+    kind : {"mean", "slope", "estimate"}
+        What the estimates are called; contrasts are "estimate" and have p-values.
+    adjust : str
+        How p-values and intervals of a group are adjusted.
+    family : int
+        Means of a group that a contrast can be of; for Tukey's adjustment.
+    title : str
+        Title of the summary.
+    notes : tuple of str
+        Lines below it.
+    """
+
+    table: pd.DataFrame
+    by: tuple
+    rows: np.ndarray
+    offset: np.ndarray
+    estimability: Estimability
+    inference: FixedInference
+    alpha: float
+    kind: str = "mean"
+    adjust: str = "none"
+    family: int = 0
+    title: str = ""
+    notes: tuple = ()
+
+    @cached_property
+    def estimable(self):
+        """Whether the data determine each of them, shape (m,)."""
+        seen = np.isfinite(self.rows).all(axis=1)
+        return seen & self.estimability.determined(self.rows)
+
+    @property
+    def names(self):
+        """What the columns of numbers are called in `frame`, a dict."""
+        tests = ("statistic", "pvalue") if self.kind == "estimate" else ()
+        own = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
+        return _free(own, self.table.columns)
+
+    @cached_property
+    def frame(self):
+        """
+        The estimates as a table.
+
+        Returns
+        -------
+        DataFrame
+            The columns of the factors, for contrasts after "contrast"; "mean",
+            "slope" or "estimate"; "std err" and "df", infinite for a normal
+            distribution; for contrasts "statistic", t or z of the hypothesis that it
+            is 0, and "pvalue"; "ci_lower" and "ci_upper". NaN for what cannot be
+            estimated. A factor keeps its name: beside one that is called "mean" the
+            means are in the column ``"mean_"``, and so for the others; see `names`.
+        """
+        rows, known = self._rows(), self.estimable
+        params = np.nan_to_num(self.inference.params)
+        estimates = np.where(known, self.offset + rows @ params, np.nan)
+        variances = np.where(known, self.inference.variances(rows), np.nan)
+        errors = np.sqrt(variances)
+        df = np.array([self.inference.df(row) for row in rows])
+        df[~known] = np.nan
+        with np.errstate(divide="ignore", invalid="ignore"):
+            statistics = estimates / errors
+        pvalues, critical = np.empty((2, len(df)))
+        for at in self._groups(self.by):
+            family = self.adjust, self.family
+            pvalues[at] = adjusted_pvalues(statistics[at], df[at], *family)
+            critical[at] = critical_values(df[at], *family, self.alpha)
+        columns = {self.kind: estimates, "std err": errors, "df": df}
+        if self.kind == "estimate":
+            columns |= {"statistic": statistics, "pvalue": pvalues}
+        columns["ci_lower"] = estimates - critical * errors
+        columns["ci_upper"] = estimates + critical * errors
+        numbers = pd.DataFrame(columns).rename(columns=self.names)
+        return pd.concat([self.table, numbers], axis=1)
+
+    def contrasts(
+        self,
+        method="pairwise",
+        adjust=None,
+        reverse=False,
+        reference=None,
+        by=None,
+        alpha=None,
+    ):
+        """
+        Contrasts of the means of each group.
+
+        Parameters
+        ----------
+        method : str, dict or array_like, optional
+            "pairwise", all differences; "reference", differences from one mean;
+            "consecutive", each mean less the one before; "effects", each mean less
+            their average; "poly", orthogonal polynomials of the order of the means,
+            up to degree 6, with whole numbers as coefficients; or coefficients of
+            your own, one for each of the k means: an array of shape (q, k), or a
+            dict of the names of contrasts to their coefficients.
+        adjust : str, optional
+            How p-values are adjusted for the number of contrasts in a group: "none";
+            "tukey", by the studentized range, for all pairwise differences;
+            "bonferroni" and "sidak"; or "holm", "holm-sidak", "simes-hochberg",
+            "hommel", "fdr_bh" and "fdr_by" of
+            `statsmodels.stats.multitest.multipletests`. Intervals follow the first
+            three and are not adjusted otherwise. Default is "tukey" for "pairwise",
+            "sidak" for "reference" and "consecutive", "fdr_bh" for "effects", and
+            "none" for the others.
+        reverse : bool, optional
+            Whether to take the differences the other way round.
+        reference : optional
+            Level whose mean the others are compared with, or a tuple of levels if
+            the means are of several factors. Default is the first.
+        by : str or list of str, optional
+            Columns that form the groups. Default is that of the means. After
+            contrasts, ``by="contrast"`` compares the same contrast between groups;
+            the new ones are then called "contrast1", as they are in groups of a
+            factor that is called "contrast".
+        alpha : float, optional
+            One less the level of the intervals. Default is that of the means.
+
+        Returns
+        -------
+        MarginalMeans
+            Of the contrasts, with their tests in its `frame`.
+
+        Raises
+        ------
+        ValueError
+            If an argument has an unknown value or shape.
+        DataError
+            If no group has two means.
+        """
+        alpha = self.alpha if alpha is None else alpha
+        check_alpha(alpha)
+        by = list(self.by) if by is None else as_list(by)
+        for name in by:
+            if name not in self.table:
+                known = ", ".join(map(str, self.table.columns))
+                raise ValueError(f"by has '{name}'; the columns are {known}")
+        named = isinstance(method, str)
+        if adjust is None:
+            adjust = ADJUST.get(method, "none") if named else "none"
+        if adjust not in ADJUSTMENTS:
+            raise ValueError(f"adjust must be {quoted(ADJUSTMENTS)}, not {adjust!r}")
+        if adjust == "tukey" and not (named and method == "pairwise"):
+            raise ValueError("adjust='tukey' is for all pairwise differences")
+        own = [name for name in self.table if name not in by]
+        column = next(name for name in _contrast_columns() if name not in by)
+        tables, rows, offsets = [], [], []
+        groups = self._groups(by)
+        if named and max(map(len, groups)) < 2:
+            raise DataError(
+                "there is one estimate"
+                + (f" for each of {quoted(by)}" if by else "")
+                + " and nothing to compare it with; name what should be compared in "
+                "specs and not in by, or give it values by at="
+            )
+        for group in groups:
+            levels = self.table[own].iloc[group]
+            names, coefficients = contrast_set(method, levels, reverse, reference)
+            table = pd.DataFrame({column: names})
+            for name in by:
+                table[name] = self.table[name].iloc[[group[0]] * len(names)].array
+            tables.append(table)
+            rows.append(_combined(coefficients, self.rows[group]))
+            offsets.append(_combined(coefficients, self.offset[group]))
+        return MarginalMeans(
+            pd.concat(tables, ignore_index=True),
+            tuple(by),
+            np.vstack(rows),
+            np.concatenate(offsets),
+            self.estimability,
+            self.inference,
+            alpha,
+            kind="estimate",
+            adjust=adjust,
+            family=len(groups[0]),
+            title="Contrasts: " + self.title.removeprefix("Contrasts: "),
+            notes=self.notes,
+        )
+
+    def joint_test(self):
+        """
+        F tests that all means of a group are the same, or all contrasts are 0.
+
+        Returns
+        -------
+        DataFrame
+            A row for each group: its levels, "df" and "df_denom", which is infinite
+            for a chi-squared test of df times F; "F" and "PR(>F)". What cannot be
+            estimated is left out. Columns are named as in `frame`.
+        """
+        found, groups = [], self._groups(self.by)
+        lost = np.isnan(self.inference.params)
+        for group in groups:
+            seen = group[np.isfinite(self.rows[group]).all(axis=1)]
+            rows, offset = self.rows[seen], self.offset[seen]
+            if self.kind != "estimate":
+                steps = np.diff(np.eye(len(seen)), axis=0)
+                rows, offset = _combined(steps, rows), _combined(steps, offset)
+            outside = self.estimability.outside(rows)
+            if outside.any():
+                combine = null_space(outside.T).T
+                rows, offset = combine @ rows, combine @ offset
+            test = self.inference.f_test(np.where(lost, 0.0, rows), -offset)
+            found.append((test.df_num, test.df_denom, test.statistic, test.pvalue))
+        names = _free(("df", "df_denom", "F", "PR(>F)"), self.by)
+        tests = pd.DataFrame(found, columns=list(names.values()))
+        first = [group[0] for group in groups]
+        levels = self.table[list(self.by)].iloc[first].reset_index(drop=True)
+        return pd.concat([levels, tests], axis=1)
+
+    def summary(self):
+        """
+        The estimates as they are printed.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        frame = self.frame
+        normal = self.inference.method == "asymptotic"
+        letter = "z" if normal else "t"
+        names = self.names
+        formats = {
+            self.kind: (names[self.kind], lambda v: forg(v, 4)),
+            "std err": (names["std err"], lambda v: forg(v, 3)),
+            "df": (names["df"], lambda v: f"{v:.1f}"),
+            "statistic": (letter, lambda v: f"{v:.3f}"),
+            "pvalue": (f"P>|{letter}|", lambda v: f"{v:.3f}"),
+            "ci_lower": (f"[{self.alpha / 2:g}", lambda v: forg(v, 3)),
+            "ci_upper": (f"{1 - self.alpha / 2:g}]", lambda v: forg(v, 3)),
+        }
+        formats = {name: formats[own] for own, name in names.items()}
+        if normal:
+            frame = frame.drop(columns=names["df"])
+        header, cells = [], []
+        for name in frame.columns:
+            title, form = formats.get(name, (str(name), level_text))
+            header.append(title)
+            cells.append([form(value) for value in frame[name]])
+        rows = [list(row) for row in zip(*cells)]
+        layout = {**fmt_params, "data_aligns": "r" * len(header)}
+        table = Summary()
+        table.tables.append(SimpleTable(rows, header, title=self.title, txt_fmt=layout))
+        table.add_extra_txt([*self.notes, *self._remarks()])
+        return table
+
+    def __str__(self):
+        return str(self.summary())
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        return self.summary().as_html()
+
+    def _remarks(self):
+        """What to know of tests, intervals and gaps."""
+        lines = [f"Degrees of freedom: {self.inference.method}."]
+        if self.kind == "estimate" and self.adjust != "none":
+            group = " in each group" if self.by else ""
+            how = f"adjusted{group} by {self.adjust}"
+            if self.adjust in SIMULTANEOUS:
+                lines.append(f"P-values and intervals are {how}.")
+            else:
+                lines.append(f"P-values are {how}; intervals are not.")
+        if not self.estimable.all():
+            lines.append("NaN: the data do not determine it.")
+        return lines
+
+    def _rows(self):
+        """L with zeros for dropped columns, and where it cannot be estimated."""
+        lost = np.isnan(self.inference.params)
+        return np.where(self.estimable[:, None] & ~lost, self.rows, 0.0)
+
+    def _groups(self, by):
+        """Positions of the rows of each group."""
+        if not len(by):
+            return [np.arange(len(self.table))]
+        numbers = self.table.groupby(list(by), sort=False, observed=True).ngroup()
+        return [np.flatnonzero(numbers == i) for i in range(numbers.max() + 1)]
+
+
+def _free(names, taken):
+    """Names, with an underscore after those that factors have."""
+    found = {}
+    for name in names:
+        found[name] = name
+        while found[name] in taken:
+            found[name] += "_"
+    return found
+
+
+def _contrast_columns():
+    yield "contrast"
+    yield from (f"contrast{i}" for i in count(1))
+
+
+def _combined(coefficients, values):
+    """Combinations of rows, NaN where a row that takes part is, 0 what cancels."""
+    missing = np.isnan(values)
+    values = np.where(missing, 0.0, values)
+    found = coefficients @ values
+    found[np.abs(found) <= ROUNDING * (np.abs(coefficients) @ np.abs(values))] = 0.0
+    found[(coefficients != 0.0).astype(float) @ missing > 0.0] = np.nan
+    return found
+
+
+def level_text(value):
+    """
+    A level or the value of a covariate as it is printed.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+
+    Returns
+    -------
+    str
+    """
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def as_list(given):
+    """
+    One label or several, as a list without repetitions.
+
+    Parameters
+    ----------
+    given : hashable, iterable or None
+        A label, such as the name of a column, or several.
+
+    Returns
+    -------
+    list
+    """
+    if given is None:
+        return []
+    is_one = isinstance(given, str) or not np.iterable(given)
+    return list(dict.fromkeys([given] if is_one else given))
+
+
+def quoted(allowed):
+    """
+    What is allowed, for a message.
+
+    Parameters
+    ----------
+    allowed : iterable
+        Values.
+
+    Returns
+    -------
+    str
+    """
+    return ", ".join(map(repr, allowed))

@@ -1,0 +1,302 @@
+"""The combinations of predictors at which marginal means are found."""
+
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.algebra.memory import require_memory
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.backend import categorical_factors
+from statsmodels_lmm.formula.columns import holds_dates
+from statsmodels_lmm.formula.names import coded_column, columns_in
+from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
+from statsmodels_lmm.models.validation import names_lost, require_data
+
+WEIGHTS = ("equal", "proportional", "outer", "cells")
+
+STEP = 1e-3
+"""Step of a difference quotient, as a share of the range of the predictor."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceGrid:
+    """
+    The fixed design at all combinations of levels of the predictors.
+
+    Parameters
+    ----------
+    levels : dict
+        Values of each of k predictors, an Index of length n_j.
+    design : ndarray
+        Fixed design, or its slope in a predictor, shape (n_1, ..., n_k, p).
+    offset : ndarray
+        Offset, shape (n_1, ..., n_k).
+    counts : ndarray
+        Rows of the data, or the sum of their prior weights, with these levels of the
+        factors; the same along covariates. Shape (n_1, ..., n_k).
+    """
+
+    levels: dict
+    design: np.ndarray
+    offset: np.ndarray
+    counts: np.ndarray
+
+    def averaged(self, names, weights="equal"):
+        """
+        Averages over all predictors but some.
+
+        Parameters
+        ----------
+        names : list of str
+            The predictors that stay.
+        weights : {"equal", "proportional", "outer", "cells"}, optional
+            See `marginal_means`.
+
+        Returns
+        -------
+        table : DataFrame
+            Levels of `names`, m combinations, those of the first varying fastest.
+        rows : ndarray
+            Averaged design, shape (m, p); NaN where all weights are 0.
+        offset : ndarray
+            Averaged offset, shape (m,).
+        """
+        at = [list(self.levels).index(name) for name in names]
+        others = tuple(i for i in range(len(self.levels)) if i not in at)
+        shares = self._weights(weights, tuple(at), others)
+        with np.errstate(invalid="ignore"):
+            shares = shares / shares.sum(axis=others, keepdims=True)
+        rows = (shares[..., None] * self.design).sum(axis=others)
+        offset = (shares * self.offset).sum(axis=others)
+        # what is left is in the order of the grid, the last varying fastest
+        order = [sorted(at).index(i) for i in reversed(at)]
+        rows = rows.transpose(*order, len(order)).reshape(-1, rows.shape[-1])
+        offset = offset.transpose(order).ravel()
+        cells = product(*(range(len(self.levels[name])) for name in reversed(names)))
+        codes = np.array(list(cells), dtype=int).reshape(len(offset), len(names))
+        table = {n: self.levels[n][c] for n, c in zip(names, codes.T[::-1])}
+        return pd.DataFrame(table, index=range(len(offset))), rows, offset
+
+    def _weights(self, weights, at, others):
+        """Weights of the cells, not yet scaled."""
+        if weights == "equal":
+            return np.ones_like(self.counts)
+        if weights == "cells":
+            return self.counts
+        marginal = self.counts.sum(axis=at, keepdims=True)
+        if weights == "proportional":
+            return np.broadcast_to(marginal, self.counts.shape)
+        shares = np.ones_like(self.counts)
+        for i in others:
+            rest = tuple(j for j in others if j != i)
+            shares = shares * marginal.sum(axis=rest, keepdims=True)
+        return shares
+
+
+def reference_grid(results, at=None, slope=None):
+    """
+    The reference grid of a fit, by the rules of R's emmeans.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit from a formula.
+    at : dict, optional
+        Values of some predictors. Without them categorical columns, truth values and
+        ``C(x)`` have all their levels; a numeric column has its mean over the rows
+        used, or both of its values if there are only two; dates their median.
+    slope : str, optional
+        A numeric column: the design is replaced by its slope in that column, from
+        difference quotients whose error is of fourth order in their step; they are
+        exact, but for rounding, for polynomials of degree 4.
+
+    Returns
+    -------
+    ReferenceGrid
+
+    Raises
+    ------
+    DataError
+        If the model has no formula or no data, or a level was not seen.
+    ValueError
+        If `at` or `slope` do not name such predictors, or have no values.
+    """
+    model = results.model
+    if not has_formula(model):
+        raise DataError(
+            "marginal means need the factors of a formula; a model from arrays has "
+            "columns only: test combinations of them with t_test"
+        )
+    require_data(model, "a marginal mean")
+    if not len(results.params):
+        raise DataError("the model has no fixed effects, so there are no means")
+    if model.data.model_spec is None:
+        raise names_lost(model)
+    frame = model.data.frame
+    texts = model._parsed.fixed_pieces
+    columns = list(
+        dict.fromkeys(c for t in texts for c in columns_in(t, frame.columns))
+    )
+    factors = [c for c in columns if is_factor(results, c)]
+    at = {} if at is None else at
+    for name in at:
+        check_predictor(name, columns)
+    levels = {
+        name: _chosen(at[name], frame[name], name in factors)
+        if name in at
+        else _default_levels(frame[name], name in factors)
+        for name in columns
+    }
+    size = prod(len(values) for values in levels.values())
+    require_memory(
+        8 * 4 * size * len(results.params),
+        f"a reference grid of {size} combinations of levels",
+        "at={...} chooses fewer.",
+    )
+    if slope is None:
+        design, offset = _evaluated(results, levels)
+        offset = offset + _mean_offset(model)
+    else:
+        check_predictor(slope, columns)
+        if slope in factors:
+            raise ValueError(f"'{slope}' is a factor; slopes are in numeric columns")
+        if holds_dates(frame[slope]):
+            raise ValueError(f"'{slope}' holds dates; slopes are in numeric columns")
+        design, offset = _slope(results, levels, slope)
+    counted = [
+        c for c in columns if c in factors or (c not in at and len(levels[c]) > 1)
+    ]
+    counts = _counts(model, levels, counted)
+    return ReferenceGrid(levels, design, offset, counts)
+
+
+def check_predictor(name, known):
+    """
+    Refuse what is no predictor.
+
+    Parameters
+    ----------
+    name : hashable
+        Name of a column.
+    known : iterable
+        Names of the columns that the fixed effects use.
+
+    Raises
+    ------
+    ValueError
+    """
+    if name not in known:
+        listed = ", ".join(map(str, known)) or "none"
+        hint = "; give several as a list" if set(str(name)) & set("~*:|+") else ""
+        raise ValueError(
+            f"'{name}' is no column of the fixed effects, which use {listed}{hint}"
+        )
+
+
+def is_factor(results, name):
+    """Whether a column is categorical, or numeric and coded by ``C(...)``."""
+    data = results.model.data
+    kind = data.frame[name].dtype
+    if holds_dates(data.frame[name]):
+        return False
+    if pd.api.types.is_bool_dtype(kind) or not pd.api.types.is_numeric_dtype(kind):
+        return True
+    factors = categorical_factors(data.model_spec, data.engine)
+    return any(coded_column(factor) == name for factor in factors)
+
+
+def _default_levels(column, is_factor):
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.categories
+    if is_factor:
+        return pd.Index(pd.factorize(column, sort=True)[1])
+    if holds_dates(column):
+        middle = column.sort_values().iloc[(len(column) - 1) // 2]
+        return pd.Index(pd.Series([middle], dtype=column.dtype))
+    values = pd.Index(np.unique(column))
+    return values if len(values) <= 2 else pd.Index([column.mean()])
+
+
+def _chosen(values, column, is_factor):
+    """The values of a predictor that were asked for."""
+    is_one = isinstance(values, str) or not np.iterable(values)
+    wanted = list(dict.fromkeys([values] if is_one else values))
+    if not wanted:
+        raise ValueError(f"at has no values of '{column.name}'")
+    if is_factor:
+        known = _default_levels(column, True)
+        unseen = [value for value in wanted if value not in known]
+        if unseen:
+            raise DataError(
+                f"'{column.name}' has no level {unseen[0]!r}; it has "
+                + ", ".join(map(str, known[:10]))
+            )
+        return pd.Index(wanted, dtype=known.dtype)
+    if holds_dates(column):
+        try:
+            return pd.Index(pd.Series(wanted).astype(column.dtype))
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"'{column.name}' holds dates; at={{...}} gives {wanted}"
+            ) from None
+    numbers = pd.to_numeric(pd.Series(wanted), errors="coerce").to_numpy(float)
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"'{column.name}' is numeric; at={{...}} gives {wanted}")
+    return pd.Index(numbers)
+
+
+def _evaluated(results, levels):
+    """Fixed design and offset of the formula at all combinations of the levels."""
+    shape = tuple(len(values) for values in levels.values())
+    codes = np.indices(shape).reshape(len(shape), prod(shape))
+    frame = pd.DataFrame(
+        {name: values[c] for (name, values), c in zip(levels.items(), codes)},
+        index=range(prod(shape)),
+    )
+    rows = new_rows(results, frame, True, [], None)
+    offset = np.zeros(shape) if rows.offset is None else rows.offset.reshape(shape)
+    return rows.design.reshape(*shape, -1), offset
+
+
+def _slope(results, levels, name):
+    """Slope of the fixed design and of the offset in a numeric column."""
+    column = results.model.data.frame[name]
+    step = STEP * (column.max() - column.min())
+    if step == 0.0:
+        raise DataError(f"'{name}' is constant, so nothing is known about its slope")
+    found = []
+    for h in (step, 2.0 * step):
+        upper, lower = levels[name] + h, levels[name] - h
+        width = (upper - lower).to_numpy()
+        axes = [-1 if n == name else 1 for n in levels]
+        above = _evaluated(results, {**levels, name: upper})
+        below = _evaluated(results, {**levels, name: lower})
+        design = (above[0] - below[0]) / width.reshape(*axes, 1)
+        found.append((design, (above[1] - below[1]) / width.reshape(axes)))
+    near, far = found
+    return tuple((4.0 * a - b) / 3.0 for a, b in zip(near, far))
+
+
+def _mean_offset(model):
+    """Mean of the offset that is no part of the formula."""
+    if model.offset is None:
+        return 0.0
+    inside = 0.0 if model.formula_offset is None else model.formula_offset
+    return float(np.mean(model.offset - inside))
+
+
+def _counts(model, levels, factors):
+    """Rows, or sums of their prior weights, at combinations of factors, in order."""
+    weights = np.ones(len(model.endog)) if model.weights is None else model.weights
+    cell, seen = np.zeros(len(weights), dtype=int), np.ones(len(weights), dtype=bool)
+    for name in factors:
+        codes = levels[name].get_indexer(pd.Index(model.data.frame[name]))
+        cell = cell * len(levels[name]) + codes
+        seen &= codes >= 0
+    shape = [len(values) if n in factors else 1 for n, values in levels.items()]
+    counts = np.bincount(cell[seen], weights[seen], prod(shape)).reshape(shape)
+    return np.broadcast_to(counts, [len(values) for values in levels.values()])

@@ -1,0 +1,154 @@
+"""Random effects at the rows of a model without a formula."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.algebra.dense import as_array
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.random.terms import MatrixTerm, as_terms
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """
+    A factor with a model matrix of its own at the complete rows, as `EffectRows`.
+
+    Parameters
+    ----------
+    matrix : ndarray or sparse array
+        Z of the rows, shape (m, l).
+    is_taken : bool
+        Whether it is predicted by the conditional modes.
+    """
+
+    matrix: np.ndarray
+    is_taken: bool
+
+    @property
+    def drawn(self):
+        """No random effect is new, shape (m, 1)."""
+        return np.zeros((self.matrix.shape[0], 1))
+
+    @property
+    def left_out(self):
+        """One where the modes are left out, shape (m, 1)."""
+        return self.drawn + (not self.is_taken)
+
+    def at(self, factor, relabel, back):
+        """The rows in the units of the elimination plan, see `EffectRows`."""
+        rows = self.matrix * (float(back[0, 0]) * self.is_taken)
+        return factor.over(replace(factor.of_user, matrix=rows))
+
+    def left_over(self, factor):
+        """Ones, and the variance that the modes leave out of each row."""
+        if not self.is_taken:
+            return self.drawn, 0.0
+        left = replace(factor.of_user, matrix=self.matrix).forms()
+        explained = np.asarray(self.matrix @ factor.root)
+        return self.drawn + 1.0, np.maximum(left - (explained**2).sum(axis=1), 0.0)
+
+    def prior_variances(self, grouped):
+        """Variances of the rows of Z b over that of b, shape (m,)."""
+        return replace(grouped, matrix=self.matrix).forms()
+
+    def mean(self, modes):
+        """Contribution of the conditional modes, shape (m,)."""
+        return np.asarray(self.matrix @ modes[:, 0]) * self.is_taken
+
+
+def new_terms(random, names, every, n_rows, labels=None):
+    """
+    Random effects of new rows.
+
+    Parameters
+    ----------
+    random : dict, sequence or None
+        As ``random`` of `CrossedMixedLM`: groups, effects or matrices of the new rows,
+        by the names of the factors or in their order.
+    names : list of str
+        Factors that are wanted.
+    every : list of str
+        All factors of the model, in order.
+    n_rows : int
+        Number of new rows.
+    labels : Index, optional
+        Their labels.
+
+    Returns
+    -------
+    dict
+        GroupTerm or MatrixTerm by name.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
+    DataError
+        If a factor is missing or has other numbers of rows.
+    """
+    if random is None:
+        raise ValueError(
+            "random effects at new rows need a model from a formula and its data, or "
+            f"random= with the groups or matrices of {', '.join(names)}"
+        )
+    if not isinstance(random, dict):
+        random = list(random)
+        if len(random) != len(every):
+            raise DataError(
+                f"random has {len(random)} elements, the model {len(every)} factors: "
+                f"{', '.join(every)}"
+            )
+        random = dict(zip(every, random))
+    unknown = [str(n) for n in random if n not in every]
+    if unknown:
+        raise DataError(
+            f"random has {', '.join(unknown)}; the factors are {', '.join(every)}"
+        )
+    absent = [n for n in names if n not in random]
+    if absent:
+        raise DataError(f"random lacks {', '.join(absent)}")
+    terms = {t.name: t for t in as_terms({n: random[n] for n in names})}
+    terms = {name: term.aligned(labels) for name, term in terms.items()}
+    for name, term in terms.items():
+        if term.n_rows != n_rows:
+            raise DataError(f"{name} has {term.n_rows} rows, exog has {n_rows}")
+        if term.incomplete().any():
+            raise DataError(f"{name} has missing values")
+    return terms
+
+
+def term_rows(effects, term):
+    """
+    Effect columns of new rows, and their levels, -1 for a new one.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The factor of the model.
+    term : GroupTerm or MatrixTerm
+        The new rows.
+
+    Returns
+    -------
+    grouped : GroupedEffects or RawEffects
+        Effect columns, or the model matrix.
+    codes : ndarray
+        Shape (m,).
+    """
+    known, zeros = effects.grouped, np.zeros(term.n_rows, dtype=np.intp)
+    raw = isinstance(term, MatrixTerm)
+    columns = term.matrix if raw else term.effects
+    wanted = known.n_levels if isinstance(known, RawEffects) else known.k_effects
+    fits = raw if isinstance(known, RawEffects) else not raw or known.n_levels == 1
+    if not fits or columns.shape[1] != wanted:
+        kind = "a matrix" if isinstance(known, RawEffects) else "effects"
+        raise DataError(f"{effects.name} needs {kind} of {wanted} columns")
+    if isinstance(known, RawEffects):
+        return replace(known, matrix=columns), zeros
+    if raw:
+        return known.at(zeros, as_array(columns)), zeros
+    codes = effects.levels.get_indexer(pd.Index(term.groups))
+    return known.at(codes, columns), codes

@@ -1,0 +1,316 @@
+"""Predictions, with and without the random effects, and their intervals."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.base._prediction_inference import PredictionResultsBase
+
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
+    METHODS,
+    SMALL_SAMPLE,
+    inference,
+)
+from statsmodels_lmm.inference.prediction.prediction_rows import (
+    effect_rows,
+    new_rows,
+    no_effects,
+    wanted_effects,
+)
+from statsmodels_lmm.inference.prediction.prediction_variance import (
+    draw_variance,
+    error_variance,
+)
+from statsmodels_lmm.models.arrays import row_values
+
+
+class MixedPredictionResults(PredictionResultsBase):
+    """
+    Predictions of a mixed model with standard errors and intervals.
+
+    Parameters
+    ----------
+    predicted : ndarray
+        Predictions, shape (n,).
+    var_pred : ndarray
+        Variances of their errors, shape (n,).
+    var_obs : ndarray or None
+        Variances of the errors as predictions of new observations; None if no
+        prediction intervals were asked for.
+    **kwargs
+        As for statsmodels' ``PredictionResultsBase``.
+
+    Attributes
+    ----------
+    se : ndarray
+        Standard errors of the predicted means.
+    se_obs : ndarray
+        Standard errors as predictions of new observations.
+    """
+
+    def __init__(self, predicted, var_pred, var_obs=None, **kwargs):
+        super().__init__(predicted, var_pred, var_obs=var_obs, **kwargs)
+
+    @property
+    def se_obs(self):
+        """Standard errors as predictions of new observations."""
+        if self.var_obs is None:
+            raise ValueError("ask for get_prediction(..., interval='prediction')")
+        return np.sqrt(self.var_obs)
+
+    def conf_int(self, obs=None, alpha=0.05):
+        """
+        Confidence or prediction intervals.
+
+        Parameters
+        ----------
+        obs : bool, optional
+            True for prediction intervals of new observations, False for confidence
+            intervals of the predicted means. Default is what `get_prediction` was
+            asked for.
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        ndarray
+            Lower and upper ends, shape (n, 2).
+        """
+        obs = self.var_obs is not None if obs is None else obs
+        return self._conf_int_generic(
+            self.predicted, self.se_obs if obs else self.se, alpha, self.dist_args
+        )
+
+    def summary_frame(self, alpha=0.05):
+        """
+        Predictions, standard errors and intervals as a table.
+
+        Parameters
+        ----------
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        DataFrame
+            Columns predicted, se, ci_lower and ci_upper (of the mean), and
+            obs_ci_lower and obs_ci_upper if prediction intervals were asked for.
+        """
+        columns = {"predicted": self.predicted, "se": self.se}
+        columns["ci_lower"], columns["ci_upper"] = self.conf_int(False, alpha).T
+        if self.var_obs is not None:
+            lower, upper = self.conf_int(True, alpha).T
+            columns["obs_ci_lower"], columns["obs_ci_upper"] = lower, upper
+        columns = {name: np.asarray(values) for name, values in columns.items()}
+        return pd.DataFrame(columns, index=self.row_labels)
+
+
+def predict(results, exog, transform, random_effects, new_levels, offset, random=None):
+    """
+    Predict the response, see `CrossedMixedLMResults.predict`.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    exog : DataFrame, array_like or None
+        New data.
+    transform : bool
+        Whether `exog` is data for the formula.
+    random_effects : bool or list of str
+        Which conditional modes to add.
+    new_levels : {"error", "population", "nan"}
+        What unseen levels contribute.
+    offset : array_like or None
+        Offset of the new rows.
+    random : dict or sequence, optional
+        Groups or matrices of the new rows.
+
+    Returns
+    -------
+    Series or ndarray
+    """
+    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    wanted = wanted_effects(results, random_effects)
+    used = [e for e, take in zip(results.model.random, wanted) if take.any()]
+    rows = new_rows(results, exog, transform, used, offset, random=random)
+    mean = rows.fixed_part(results)
+    for effects, modes, take in zip(results.model.random, results._modes, wanted):
+        if take.any():
+            part = effect_rows(results, effects, rows, take, new_levels)
+            mean[rows.complete] += part.mean(modes)
+    if isinstance(rows.labels, pd.Index):
+        return pd.Series(mean, index=rows.labels)
+    return mean
+
+
+def get_prediction(
+    results,
+    exog=None,
+    transform=True,
+    row_labels=None,
+    offset=None,
+    random_effects=False,
+    new_levels="error",
+    interval="confidence",
+    weights=None,
+    df_method=None,
+    random=None,
+):
+    r"""
+    Predict with standard errors and intervals.
+
+    The variances of the random effects and of the residuals are taken as known. The
+    standard error of a prediction is that of
+
+    .. math:: x'(\hat\beta - \beta) + z'(\hat b - b),
+
+    from the inverse of the mixed model equations (Henderson 1975), as lme4's
+    ``predict(se.fit = TRUE)``; without random effects that of
+    :math:`x'\hat\beta`. Random effects that are left out of the prediction do not
+    count. A prediction interval is for a new observation of the row: it adds
+    :math:`\sigma^2 / w` and, for the random effects that are left out, the variance
+    :math:`z' \Sigma z` of a new draw.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    exog : DataFrame or array_like, optional
+        New data; for a model without a formula the design of the fixed effects.
+        Default is the data of the model.
+    transform : bool, optional
+        Whether `exog` is data for the formula rather than a design matrix.
+    row_labels : array_like, optional
+        Labels of the rows.
+    offset : array_like, optional
+        Offset of the new rows, in addition to ``offset(...)`` in the formula.
+    random_effects : bool, str or list of str, optional
+        Which conditional modes to add: none, all, or those of some factors or terms.
+    new_levels : {"error", "population", "nan"}, optional
+        What a level that the fit has not seen contributes: an error; zero, with the
+        variance :math:`z' \Sigma z` of a new draw; or NaN.
+    interval : {"confidence", "prediction"}, optional
+        Whether ``conf_int`` is about the predicted mean or about a new observation.
+        For "prediction" the new data need the effect columns of all random effects.
+    weights : array_like or str, optional
+        Prior weights w of the new observations, or the column of `exog` that holds
+        them; only for prediction intervals. Default is 1 or, without new data, the
+        weights of the model.
+    df_method : {None, "asymptotic", "residual", "satterthwaite", "kenward-roger"}
+        Normal quantiles, those of a t distribution with the residual degrees of
+        freedom, or with those of each row. The last two are for confidence
+        intervals of the fixed part; Kenward and Roger's has its own covariance.
+        Default is what the results have, where it can be.
+    random : dict or sequence, optional
+        For a model without a formula the groups, effects or matrices of the new rows,
+        as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+
+    Returns
+    -------
+    MixedPredictionResults
+        With ``predicted``, ``se``, ``conf_int()`` and ``summary_frame()``. NaN in
+        rows with missing values, and in rows whose mean the data do not determine.
+
+    Raises
+    ------
+    DataError
+        If new data lack a column or have new levels, or if weights are missing.
+    ValueError
+        If an argument has an unknown value or two do not go together.
+
+    Warns
+    -----
+    RankWarning
+        If columns were dropped as redundant and rows depend on which ones.
+
+    References
+    ----------
+    Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a
+    selection model. Biometrics 31, 423-447.
+    """
+    results = getattr(results, "_results", results)
+    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    _check_choice("interval", interval, ("confidence", "prediction"))
+    _check_choice("df_method", df_method, (None, *METHODS))
+    new_observation = interval == "prediction"
+    wanted = wanted_effects(results, random_effects)
+    conditional = any(take.any() for take in wanted)
+    of_fixed_part = not (conditional or new_observation)
+    if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
+        df_method = results.df_method
+    if df_method in SMALL_SAMPLE and not of_fixed_part:
+        raise ValueError(
+            f"df_method={df_method!r} is for confidence intervals of the fixed part; "
+            "with random effects or for new observations use None or 'residual'"
+        )
+    factors = list(zip(results.model.random, wanted))
+    rows = new_rows(
+        results,
+        exog,
+        transform,
+        [effects for effects, take in factors if take.any()],
+        offset,
+        [effects for effects, take in factors if new_observation and not take.any()],
+        random,
+    )
+    parts = [
+        effect_rows(results, effects, rows, take, new_levels)
+        if new_observation or take.any()
+        else no_effects(effects, rows)
+        for effects, take in factors
+    ]
+    found, distribution = _fixed_inference(results, rows, df_method)
+    inside, mean = rows.complete, rows.fixed_part(results)
+    variance, var_obs = np.full(len(inside), np.nan), None
+    if conditional:
+        for part, modes in zip(parts, results._modes):
+            mean[inside] += part.mean(modes)
+        variance[inside] = error_variance(results, rows.design, parts)
+    else:
+        variance[inside] = found.variances(rows.design)
+    variance[np.isnan(mean)] = np.nan
+    if new_observation:
+        var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
+        for i, part in enumerate(parts):
+            share = part.prior_variances(results.model.random[i].grouped)
+            var_obs[inside] += draw_variance(results, i, part.left_out, share)
+    labels = rows.labels if row_labels is None else row_labels
+    return MixedPredictionResults(
+        mean, variance, var_obs, row_labels=labels, **distribution
+    )
+
+
+def _fixed_inference(results, rows, df_method):
+    """What is known of the fixed effects, and the distribution of the quantiles."""
+    found = inference(results, df_method)
+    if df_method not in SMALL_SAMPLE:
+        dist = "t" if df_method == "residual" else None
+        return found, {"df": results.df_resid, "dist": dist}
+    estimable = rows.design * np.isfinite(results.params)
+    contrasts, each = np.unique(estimable, axis=0, return_inverse=True)
+    df = np.full(len(rows.complete), np.nan)
+    df[rows.complete] = np.array([found.df(c) for c in contrasts])[each.ravel()]
+    return found, {"df": df, "dist": "t"}
+
+
+def _row_weights(results, rows, exog, weights):
+    """Weights of new observations at the rows, a number or an array."""
+    if weights is None and (exog is None or results.model.weights is None):
+        return 1.0 if results.model.weights is None else results.model.weights
+    if weights is None:
+        raise DataError(
+            "the model has weights, so a prediction interval needs those of the new "
+            "observations: give weights, an array or the name of a column"
+        )
+    index = range(len(rows.complete)) if rows.labels is None else rows.labels
+    data = pd.DataFrame(index=index) if rows.data is None else rows.data
+    weights = row_values(weights, data, "weights")
+    if (weights == 0).any():
+        raise DataError("weights of new observations must be positive")
+    return weights
+
+
+def _check_choice(name, value, allowed):
+    if value not in allowed:
+        listed = ", ".join(map(repr, allowed[:-1]))
+        raise ValueError(f"{name} must be {listed} or {allowed[-1]!r}, not {value!r}")

@@ -1,0 +1,487 @@
+"""The rows to predict: their design, levels and effect columns."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.exceptions import DataError, RankWarning, warn
+from statsmodels_lmm.formula.backend import design_matrices
+from statsmodels_lmm.formula.columns import like_known, plain_column
+from statsmodels_lmm.formula.design import evaluate_offset
+from statsmodels_lmm.formula.frame import check_columns, find_column
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.parser import offset_formula, parse
+from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inference.prediction.array_rows import (
+    RawRows,
+    new_terms,
+    term_rows,
+)
+from statsmodels_lmm.inputs.alignment import aligned, labels_of
+from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.models.validation import names_lost
+
+
+@dataclass(frozen=True)
+class Rows:
+    """
+    The rows to predict.
+
+    Parameters
+    ----------
+    design : ndarray
+        Fixed design of the complete rows, shape (m, p).
+    offset : ndarray or None
+        Offset of all rows, NaN in incomplete ones, shape (n,).
+    complete : ndarray
+        Which rows are complete, shape (n,).
+    labels : Index or None
+        Labels of all rows.
+    frame : DataFrame or None
+        New data of the complete rows; None for the data of the model.
+    data : DataFrame or None
+        New data as given; None for the data of the model and for a design.
+    random : dict or None
+        Random effects of the rows of a design, by factor, see `array_rows`.
+    of_fit : bool
+        Whether these are the rows of the fit, whose means the data determine.
+    """
+
+    design: np.ndarray
+    offset: np.ndarray | None
+    complete: np.ndarray
+    labels: object
+    frame: pd.DataFrame | None
+    data: pd.DataFrame | None = None
+    random: dict | None = None
+    of_fit: bool = False
+
+    def fixed_part(self, results):
+        """
+        Linear predictor without random effects, NaN in incomplete rows.
+
+        NaN, too, with a warning, where the data do not determine it.
+
+        Parameters
+        ----------
+        results : CrossedMixedLMResults or LightResults
+            A fit.
+
+        Returns
+        -------
+        ndarray
+            Shape (n,).
+        """
+        mean = np.full(len(self.complete), np.nan)
+        mean[self.complete] = determined_means(
+            self.design,
+            np.asarray(results.params),
+            None if self.of_fit else results._estimability,
+            results.model.exog_names,
+        )
+        return mean if self.offset is None else mean + self.offset
+
+
+def determined_means(design, params, estimability, names):
+    """
+    X beta, NaN in rows that need a coefficient which the data do not determine.
+
+    Parameters
+    ----------
+    design : ndarray
+        Rows of X, shape (m, p).
+    params : ndarray
+        Fixed effects, NaN for dropped columns, shape (p,).
+    estimability : Estimability or None
+        Relations among the columns; None if all rows follow them.
+    names : list of str
+        Names of the columns.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+
+    Warns
+    -----
+    RankWarning
+        If some of them are NaN for this reason.
+    """
+    mean = design @ np.nan_to_num(params)
+    if estimability is None or estimability.kept.all():
+        return mean
+    outside = estimability.outside(design) != 0.0
+    unknown = outside.any(axis=1)
+    if unknown.any():
+        lost = np.array(names, dtype=object)[~estimability.kept]
+        warn(
+            f"{int(unknown.sum())} of {len(mean)} rows are NaN: the data do not "
+            "determine their means, which depend on which of the redundant columns "
+            f"are dropped, here {', '.join(map(str, lost[outside.any(axis=0)]))}",
+            RankWarning,
+        )
+    return np.where(unknown, np.nan, mean)
+
+
+@dataclass(frozen=True)
+class EffectRows:
+    """
+    One factor at the complete rows.
+
+    Parameters
+    ----------
+    codes : ndarray
+        Level of each row, -1 for a new one, -2 where missing, shape (m,).
+    columns : ndarray
+        Effect columns, shape (m, k).
+    take : ndarray
+        Which effect columns are predicted by the conditional modes; the others are
+        left out, shape (k,).
+    new_levels : {"error", "population", "nan"}
+        What levels that are not known contribute.
+    """
+
+    codes: np.ndarray
+    columns: np.ndarray
+    take: np.ndarray
+    new_levels: str
+
+    @property
+    def known(self):
+        """Whether the level of a row is one of the fit, shape (m,)."""
+        return self.codes >= 0
+
+    @property
+    def undefined(self):
+        """Whether there is no prediction for a row, shape (m,)."""
+        if self.new_levels == "population":
+            return np.zeros(len(self.codes), dtype=bool)
+        return self.take.any() & ~self.known
+
+    @property
+    def taken(self):
+        """Effect columns with zeros where no mode is added, shape (m, k)."""
+        return self.columns * self.take * self.known[:, None]
+
+    @property
+    def drawn(self):
+        """Effect columns with zeros where a mode is added or left out, (m, k)."""
+        return self.columns * self.take * ~self.known[:, None]
+
+    @property
+    def left_out(self):
+        """Effect columns with zeros where `take`, shape (m, k)."""
+        return self.columns * ~self.take
+
+    def at(self, factor, relabel, back):
+        """
+        The rows in the units and with the levels of the elimination plan.
+
+        Parameters
+        ----------
+        factor : GroupedEffects or RelatedEffects
+            The factor in the plan.
+        relabel : ndarray
+            Its level for each level of the user.
+        back : ndarray
+            From standardized effects to those of the data, shape (k, k).
+        """
+        codes = np.where(self.known, relabel[np.maximum(self.codes, 0)], 0)
+        return factor.at(codes, self.taken @ back)
+
+    def left_over(self, factor):
+        """Effect columns, and the variance of levels that related ones leave."""
+        return self.taken, factor.left_over[np.maximum(self.codes, 0)]
+
+    def prior_variances(self, grouped):
+        """Variances of the levels in their relationship, 1 for a new one, (m,)."""
+        if grouped.relationship is None:
+            return 1.0
+        known = grouped.relationship.variances[np.maximum(self.codes, 0)]
+        return np.where(self.known, known, 1.0)
+
+    def mean(self, modes):
+        """Contribution of the conditional modes, shape (m,)."""
+        part = (self.taken * modes[np.maximum(self.codes, 0)]).sum(axis=1)
+        part[self.undefined] = np.nan
+        return part
+
+
+def wanted_effects(results, random_effects):
+    """
+    For each factor, which of its effect columns to predict with.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    random_effects : bool, str or list of str
+        All or none, or names of factors and terms.
+
+    Returns
+    -------
+    list of ndarray
+        Booleans of shape (k,).
+    """
+    factors = results.model.random
+    if isinstance(random_effects, bool | np.bool_):
+        return [np.full(len(e.effect_names), bool(random_effects)) for e in factors]
+    if isinstance(random_effects, str):
+        random_effects = [random_effects]
+    if not isinstance(random_effects, list | tuple | set | pd.Index):
+        raise TypeError(
+            "random_effects must be True, False or names of factors or terms, not "
+            f"{random_effects!r}"
+        )
+    known = {e.name for e in factors} | {_key(t) for e in factors for t, _ in e.terms}
+    asked, structures = set(), results.model.structures
+    for name in random_effects:
+        is_term = "|" in str(name)
+        terms = parse(f"y ~ {name}", structures).random if is_term else ()
+        keys = {_key(t) for t in terms} or {name}
+        if not keys <= known:
+            raise ValueError(
+                f"no random effects {name}; there are "
+                + ", ".join(e.name for e in factors)
+            )
+        asked |= keys
+    out = []
+    for effects in factors:
+        take = np.full(len(effects.effect_names), effects.name in asked)
+        start = 0
+        for term, size in effects.terms:
+            take[start : start + size] |= _key(term) in asked
+            start += size
+        out.append(take)
+    return out
+
+
+def _key(term):
+    """What makes two terms the same, however they are written."""
+    return term.effect_terms, frozenset(term.grouping)
+
+
+def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
+    """
+    The rows to predict, see `CrossedMixedLMResults.predict`.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    exog : DataFrame, array_like or None
+        New data, None for those of the model.
+    transform : bool
+        Whether `exog` is data for the formula.
+    used : list of RandomEffects
+        The factors whose conditional modes are wanted.
+    offset : array_like or None
+        Offset of the rows besides that of the formula.
+    drawn : list of RandomEffects, optional
+        The factors of which only the effect columns are wanted.
+    random : dict or sequence, optional
+        Random effects of the rows of a design, see `array_rows.new_terms`.
+
+    Returns
+    -------
+    Rows
+    """
+    model, frame, total, data = results.model, None, None, None
+    terms_of_rows = None
+    if random is not None and (exog is None or has_formula(model)):
+        raise ValueError(
+            "random is for new rows of a model without a formula; a formula finds the "
+            "groups in the new data"
+        )
+    if exog is None:
+        if model.exog is None:
+            raise DataError("the data of the model were removed; give exog")
+        design, labels = model.exog, model.data.row_labels
+        complete = np.ones(len(design), dtype=bool)
+        total = model.offset if offset is None else model.formula_offset
+    elif getattr(model, "_parsed", None) is None or not transform:
+        design, labels = numeric(exog, "exog"), labels_of(exog)
+        if design.ndim == 1:
+            design = design[:, None] if len(results.params) == 1 else design[None, :]
+            labels = None
+        complete = np.ones(len(design), dtype=bool)
+        if used or drawn:
+            names = [e.name for e in (*used, *drawn)]
+            every = [e.name for e in model.random]
+            terms_of_rows = new_terms(random, names, every, len(design), labels)
+    else:
+        is_row = isinstance(exog, pd.Series)
+        data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)
+        labels = data.index
+        terms = [term for e in used for term, _ in e.terms]
+        only_effects = [term for e in drawn for term, _ in e.terms]
+        frame, complete = new_frame(results, data, terms, only_effects)
+        design, known = _fixed_design(results, frame)
+        if known is not None:
+            total = np.full(len(complete), np.nan)
+            total[complete] = known
+    if offset is not None:
+        offset = numeric(aligned(offset, labels, "offset"), "offset")
+        if offset.shape != complete.shape:
+            raise DataError(
+                f"offset has shape {offset.shape}, the data have {len(complete)} rows"
+            )
+        total = offset if total is None else total + offset
+    return Rows(
+        design, total, complete, labels, frame, data, terms_of_rows, exog is None
+    )
+
+
+def new_frame(results, data, terms, only_effects=()):
+    """
+    Rows of new data that are complete, with plain types.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit from a formula.
+    data : DataFrame
+        New data.
+    terms : list of RandomTerm
+        Random-effects terms that are to be predicted.
+    only_effects : list of RandomTerm, optional
+        Terms whose effect columns are wanted, and not their levels.
+
+    Returns
+    -------
+    frame : DataFrame
+        Complete rows.
+    complete : ndarray
+        Which rows these are.
+    """
+    model = results.model
+    formula, known = model._parsed, model.data.frame
+    effects = [t.effects for t in [*terms, *only_effects]]
+    specs = [model.data.model_spec]
+    specs += [model.data.column_specs[e] for e in effects if e != "1"]
+    specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
+    if any(spec is None for spec in specs):
+        raise names_lost(model)
+    check_columns(data)
+    texts = [*formula.fixed_pieces, *effects]
+    columns = {}
+    for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
+        if name not in data.columns:
+            at_index = name in data.index.names
+            hint = "; its index has this name: reset_index()" if at_index else ""
+            raise DataError(f"the new data have no column '{name}'{hint}")
+        values = plain_column(data[name], name, {"fixed"})
+        columns[name] = like_known(values, known[name], name)
+    frame = pd.DataFrame(columns, index=data.index)
+    complete = ~frame.isna().to_numpy().any(axis=1)
+    for term in terms:
+        for name in term.grouping:
+            column = find_column(data, name)
+            if column not in frame:
+                frame[column] = plain_column(data[column], name, {"group"})
+    return frame[complete], complete
+
+
+def _fixed_design(results, frame):
+    """Fixed design and offset of new rows."""
+    model = results.model
+    scope, engine = model.data.scope, model.data.engine
+    _, exog, _ = design_matrices(
+        model.data.model_spec, frame, scope, engine, prediction=True
+    )
+    return (
+        exog.to_numpy(float),
+        evaluate_offset(
+            model._parsed.offsets, frame, scope, engine, model.data.column_specs
+        ),
+    )
+
+
+def effect_rows(results, effects, rows, take, new_levels):
+    """
+    One factor at the complete rows.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    effects : RandomEffects
+        The factor.
+    rows : Rows
+        The rows, whose frame has the columns of the factor.
+    take : ndarray
+        Which effect columns to predict by the conditional modes. If none, only the
+        effect columns are read, and every level counts as new.
+    new_levels : {"error", "population", "nan"}
+        What unseen levels contribute.
+
+    Returns
+    -------
+    EffectRows
+
+    Raises
+    ------
+    DataError
+        If there are unseen levels and `new_levels` is "error".
+    """
+    if rows.random is not None:
+        grouped, codes = term_rows(effects, rows.random[effects.name])
+        unseen = effects.name if (codes == -1).any() else None
+        if unseen and take.any() and new_levels == "error":
+            raise DataError(
+                f"new levels of {unseen}; new_levels='population' predicts them by the "
+                "fixed effects, 'nan' gives NaN"
+            )
+        if isinstance(grouped, RawEffects):
+            return RawRows(grouped.matrix, bool(take.all()))
+        return EffectRows(codes, grouped.effects, take, new_levels)
+    if rows.frame is None:
+        if isinstance(effects.grouped, RawEffects):
+            return RawRows(effects.grouped.matrix, bool(take.all()))
+        columns, codes = effects.grouped.effects, effects.grouped.codes
+        return EffectRows(codes, columns, take, new_levels)
+    data = results.model.data
+    columns = effects.effects_of(rows.frame, data.column_specs, data.scope, data.engine)
+    if not take.any():
+        return EffectRows(np.full(len(columns), -1), columns, take, new_levels)
+    codes = effects.codes_of(rows.frame)
+    if (codes == -1).any() and new_levels == "error":
+        values = rows.frame[[find_column(rows.frame, c) for c in effects.columns]]
+        unseen = values[codes == -1].drop_duplicates()
+        texts = unseen.astype(str).agg(":".join, axis=1)
+        text = f"new levels of {effects.name}: {', '.join(texts.head(5))}"
+        if texts.isin(effects.levels.astype(str)).any():
+            kinds = {pd.Index(unseen[c]).inferred_type for c in unseen}
+            text += (
+                f" ({', '.join(sorted(kinds))}, where the model has "
+                f"{effects.levels.inferred_type} of this spelling)"
+            )
+        raise DataError(
+            f"{text}; new_levels='population' predicts them by the fixed effects, "
+            "'nan' gives NaN"
+        )
+    return EffectRows(codes, columns, take, new_levels)
+
+
+def no_effects(effects, rows):
+    """
+    A factor that takes no part in the prediction.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The factor.
+    rows : Rows
+        The rows.
+
+    Returns
+    -------
+    EffectRows
+        With effect columns of zeros.
+    """
+    m, k = len(rows.design), len(effects.effect_names)
+    take = np.zeros(k, dtype=bool)
+    return EffectRows(np.full(m, -1), np.zeros((m, k)), take, "population")

@@ -1,0 +1,243 @@
+"""
+Variances of the errors of predictions.
+
+The relative covariances and the residual variance are taken as known, as in lme4;
+what is uncertain are the fixed effects and the random effects.
+"""
+
+from itertools import compress
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.algebra.dense import as_array
+from statsmodels_lmm.core.algebra.memory import require_memory
+from statsmodels_lmm.core.engines.choice import halves
+from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
+    error_covariance,
+    error_variances,
+)
+from statsmodels_lmm.models.validation import require_data
+
+JOINT_ROWS = 1000
+"""Random effects whose joint covariance is found at once, for its blocks."""
+
+
+def error_variance(results, design, parts):
+    """
+    Variance of x'(beta_hat - beta) + z'(b_hat - b).
+
+    Henderson's prediction error variance sigma^2 [x z] K [x z]', K the inverse of
+    the mixed model equations. The random effects of a level that the fit has not
+    seen are predicted by zero; their whole variance z' Sigma z is added.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    design : ndarray
+        Fixed design of the rows, shape (m, p).
+    parts : list of EffectRows
+        The factors at these rows, in the order of the model.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    data, plan = _standardized(results)
+    factors = []
+    for at, i in enumerate(plan.order):
+        factors.append(
+            parts[i].at(plan.factors[at], plan.relabel[at], data.to_effects[i])
+        )
+    fixed = design[:, data.kept] @ data.to_fixed
+    variance = results.scale * error_variances(results.at_optimum, fixed, factors)
+    for at, i in enumerate(plan.order):
+        factor = plan.factors[at]
+        if not factor.has_user_levels:
+            variance += draw_variance(results, i, *parts[i].left_over(factor))
+    return variance + sum(
+        draw_variance(results, i, part.drawn) for i, part in enumerate(parts)
+    )
+
+
+def draw_variance(results, i, columns, share=1.0):
+    """
+    Variance z' Sigma z of new random effects of a factor.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    i : int
+        Position of the factor in the model.
+    columns : ndarray
+        Its effect columns, shape (m, k).
+    share : float or ndarray, optional
+        What to multiply Sigma with, shape (m,).
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    spread = ((columns @ results._relative[i]) * columns).sum(axis=1)
+    return results.scale * share * spread
+
+
+class ModeCovariances:
+    """
+    Conditional covariances of groups of random effects, fixed effects taken as known.
+
+    Those of many groups are found together, when one of them is asked for.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    factors, levels, columns : ndarray
+        Which random effects these are, group by group: position of the factor in the
+        model, level and effect column, shape (m,).
+    ends : ndarray
+        Where the groups begin and the last one ends, shape (groups + 1,).
+    """
+
+    def __init__(self, results, factors, levels, columns, ends):
+        self._results, self._places = results, (factors, levels, columns)
+        self._ends = ends
+        self._found: dict = {}
+
+    def __call__(self, group):
+        """The matrix of a group, by its position, shape (k, k)."""
+        a, b = self._ends[group : group + 2]
+        factors, levels, columns = (each[a:b] for each in self._places)
+        if (factors == factors[0]).all() and (levels == levels[0]).all():
+            own = self._results._mode_covariances(factors[0])[levels[0]]
+            return own[np.ix_(columns, columns)]
+        batch = a // JOINT_ROWS
+        if batch not in self._found:
+            self._found[batch] = self._of_batch(batch)
+        return self._found[batch][group]
+
+    def _of_batch(self, batch):
+        """Matrices of the groups that begin in the same piece of the rows."""
+        starts = self._ends[:-1]
+        groups = np.flatnonzero(starts // JOINT_ROWS == batch)
+        a, b = starts[groups[0]], self._ends[groups[-1] + 1]
+        whole = _joint_modes(self._results, *(each[a:b] for each in self._places))
+        own = [slice(*(self._ends[g : g + 2] - a)) for g in groups]
+        return {g: whole[at, at].copy() for g, at in zip(groups.tolist(), own)}
+
+
+def _joint_modes(results, factors, levels, columns):
+    """Conditional covariance matrix of some random effects, shape (m, m)."""
+    data, plan = _standardized(results)
+    rows = []
+    for at, i in enumerate(plan.order):
+        own = factors == i
+        codes = np.zeros(len(factors), dtype=np.intp)
+        effects = np.zeros((len(factors), plan.factors[at].k_effects))
+        codes[own] = plan.relabel[at][levels[own]]
+        effects[own] = data.to_effects[i][columns[own]]
+        rows.append(plan.factors[at].at(codes, effects))
+    out = np.zeros((len(factors),) * 2)
+    for left, right in halves(results.at_optimum.elimination, rows):
+        out += as_array(left @ right.T)
+    return results.scale * 0.5 * (out + out.T)
+
+
+def joint_covariance(results, factors=None):
+    """
+    Joint covariance of the fixed effects and the conditional modes.
+
+    The covariance matrix of the errors (beta_hat - beta, b_hat - b), which is
+    sigma^2 times the inverse of Henderson's mixed model equations, as lme4's
+    ``vcov(model, full = TRUE)``. Variances are taken as known. The block of the
+    fixed effects is `cov_params`; unlike `random_effects_cov` that of the modes
+    includes the uncertainty of the fixed effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    factors : str or list of str, optional
+        Grouping factors whose modes to include; default is all.
+
+    Returns
+    -------
+    DataFrame
+        Symmetric, in the units of the data. Rows and columns have the levels group
+        (empty for fixed effects), effect, and level (empty for fixed effects):
+        first the fixed effects, then the modes level by level. Fixed effects that
+        were dropped are NaN.
+
+    Raises
+    ------
+    MemoryError
+        If the matrix does not fit; name fewer factors then.
+    ValueError
+        If there is no such factor.
+    """
+    results = getattr(results, "_results", results)
+    random, wanted = results.model.random, _asked(results.model.random, factors)
+    data, plan = _standardized(results)
+    # unit vectors of the fixed effects and of the wanted random effects
+    sizes = [e.grouped.n_columns * take for e, take in zip(random, wanted)]
+    starts = len(data.kept) + np.cumsum([0, *sizes])
+    total = starts[-1]
+    _check_memory(total, plan)
+    fixed = np.zeros((total, len(data.kept)))
+    fixed[: starts[0]] = data.to_fixed
+    rows = []
+    for at, i in enumerate(plan.order):
+        k = plan.factors[at].k_effects
+        codes, columns = np.zeros(total, dtype=np.intp), np.zeros((total, k))
+        if sizes[i]:
+            own = slice(starts[i], starts[i + 1])
+            codes[own] = np.repeat(plan.relabel[at], k)
+            columns[own] = np.tile(data.to_effects[i], (sizes[i] // k, 1))
+        rows.append(plan.factors[at].at(codes, columns))
+    covariance = results.scale * error_covariance(results.at_optimum, fixed, rows)
+    for at, i in enumerate(plan.order):
+        factor = plan.factors[at]
+        if sizes[i] and not factor.has_user_levels:
+            own = slice(starts[i], starts[i + 1])
+            left = np.kron(factor.left_over_matrix, results._relative[i])
+            covariance[own, own] += results.scale * left
+    labels = [("", name, "") for name in results.model.exog_names]
+    kept = [*data.kept.tolist(), *range(len(labels), len(labels) + total - starts[0])]
+    for effects in compress(random, wanted):
+        names = effects.effect_names
+        labels += [(effects.name, n, level) for level in effects.levels for n in names]
+    full = np.full((len(labels),) * 2, np.nan)
+    full[np.ix_(kept, kept)] = covariance
+    index = pd.MultiIndex.from_tuples(labels, names=["group", "effect", "level"])
+    return pd.DataFrame(full, index, index)
+
+
+def _asked(random, factors):
+    """For each factor, whether it is one of those named."""
+    names = [e.name for e in random]
+    asked = names if factors is None else factors
+    asked = [asked] if isinstance(asked, str) else list(asked)
+    unknown = ", ".join(str(f) for f in asked if f not in names)
+    if unknown:
+        raise ValueError(f"no grouping factor {unknown}; there are {', '.join(names)}")
+    return [name in asked for name in names]
+
+
+def _standardized(results):
+    """Standardized data and elimination plan of the model."""
+    require_data(results.model, "a standard error with random effects")
+    data, products = results.model._sufficient_statistics()
+    return data, products.plan
+
+
+def _check_memory(size, plan):
+    """Refuse a joint covariance of some rows that does not fit."""
+    require_memory(
+        8 * (4 * size**2 + 3 * size * plan.n_tail),
+        f"the joint covariance of {size:,} effects",
+        "Name fewer factors",
+    )

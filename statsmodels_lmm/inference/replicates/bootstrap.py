@@ -1,0 +1,517 @@
+"""The bootstrap: what the estimates would be if the model were the truth."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.resampling.refits import Refits, is_batchable, lifted
+from statsmodels_lmm.core.resampling.replicates import Design, Replicates
+from statsmodels_lmm.core.structures.relative_factor import SINGULAR
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.parallel import quiet, run
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS, interval
+from statsmodels_lmm.inference.replicates.simulation import (
+    KINDS,
+    check_count,
+    fit_like,
+    generators,
+    random_part,
+    seeds,
+)
+from statsmodels_lmm.inference.variances.variance_parameters import (
+    in_user_units,
+    variance_parameters,
+)
+from statsmodels_lmm.models.shared_design import SharedDesign
+from statsmodels_lmm.models.validation import check_alpha
+
+STATISTICS = 10
+"""Largest number of replicates of a piece of work that calls a statistic."""
+
+
+@dataclass(frozen=True)
+class BootstrapResults:
+    """
+    Estimates of every parameter in bootstrap replicates.
+
+    Parameters
+    ----------
+    estimates : Series
+        Estimates from the data, by parameter.
+    errors : Series
+        Their standard errors, NaN where there is none.
+    draws : DataFrame
+        A row for each replicate that could be fitted, labeled by its number; a
+        column for each parameter: the fixed effects by name, their standard errors
+        ("se x"), standard deviations ("g: sd x") and correlations ("g: cor x, z")
+        of the random effects, "sigma", and the relative covariance parameters
+        ("theta g.x").
+    draw_errors : DataFrame
+        Standard errors of the draws in each replicate.
+    statistics : DataFrame or None
+        What the user's statistic returned, a row for each replicate.
+    kind : {"parametric", "conditional", "semiparametric"}
+        How the responses were drawn.
+    nsim : int
+        Number of replicates asked for.
+    n_failed : int
+        Replicates that could not be fitted or whose statistic failed.
+    n_boundary : int
+        Replicates with a singular covariance matrix, which are ordinary answers.
+    n_uncertified : int
+        Replicates that are not proved to be optima. They are among the draws.
+    interrupted : bool
+        Whether the user stopped before `nsim` replicates.
+    failures : tuple of str
+        Messages of the errors that the statistic raised, each once.
+    ranges : tuple
+        Smallest and largest value of each parameter.
+    """
+
+    estimates: pd.Series
+    errors: pd.Series
+    draws: pd.DataFrame
+    draw_errors: pd.DataFrame
+    statistics: pd.DataFrame | None
+    kind: str
+    nsim: int
+    n_failed: int
+    n_boundary: int
+    n_uncertified: int
+    interrupted: bool
+    failures: tuple = ()
+    ranges: tuple = field(default=(), repr=False)
+
+    def conf_int(self, method="percentile", alpha=0.05):
+        """
+        Confidence intervals of every parameter.
+
+        Parameters
+        ----------
+        method : str, optional
+            "wald", from the standard errors, without the bootstrap; "basic",
+            "normal", "studentized", with each replicate's own standard error, or
+            "percentile", see `bootstrap_intervals`; or "all" for all five.
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        DataFrame
+            Rows are the parameters, columns lower and upper; for "all" the columns
+            are labeled by method, too. Ends outside the range of a parameter are
+            moved to its end: 0 for a standard deviation, -1 or 1 for a correlation.
+            Replicates without a correlation (a standard deviation is zero) are left
+            out of its intervals. NaN where a method does not apply, such as
+            intervals that need the standard error of a standard deviation of zero.
+
+        Warns
+        -----
+        DataWarning
+            If there are fewer replicates than the quantiles at the ends ask for.
+        """
+        check_alpha(alpha)
+        if method not in (*METHODS, "all"):
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)} or all, not {method!r}"
+            )
+        tail = (len(self.draws) + 1) * alpha / 2.0
+        if tail < 1.0 - 1e-9 and method not in ("wald", "normal"):
+            warn(
+                f"{len(self.draws)} replicates say little about intervals of level "
+                f"{1.0 - alpha:g}: {np.ceil(2.0 / alpha - 1.0):.0f} would be enough",
+                DataWarning,
+            )
+        if method == "all":
+            tables = {m: self._intervals(m, alpha) for m in METHODS}
+            return pd.concat(tables, axis=1, names=["method", "end"])
+        return self._intervals(method, alpha)
+
+    def _intervals(self, method, alpha):
+        rows = {}
+        for at, limits in enumerate(self.ranges):
+            ends = interval(
+                method,
+                self.estimates.iloc[at],
+                self.errors.iloc[at],
+                self.draws.iloc[:, at].to_numpy(),
+                self.draw_errors.iloc[:, at].to_numpy(),
+                alpha,
+            )
+            rows[at] = np.clip(ends, *limits)
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
+        table.index = pd.Index(self.estimates.index, name="parameter")
+        return table
+
+    def summary(self, method="percentile", alpha=0.05):
+        """
+        Estimates, bias, standard errors and intervals.
+
+        Parameters
+        ----------
+        method : str, optional
+            Which intervals, one kind of those of `conf_int`.
+        alpha : float, optional
+            One less the level.
+
+        Returns
+        -------
+        DataFrame
+            Rows are the parameters. Columns: estimate; bias, the mean of the
+            replicates less the estimate; std err, their standard deviation; lower
+            and upper. The attribute ``attrs`` counts replicates and failures.
+        """
+        if method not in METHODS:
+            raise ValueError(
+                f"method must be one of {', '.join(METHODS)}, not {method!r}"
+            )
+        table = pd.DataFrame(
+            {
+                "estimate": self.estimates,
+                "bias": self.draws.mean().to_numpy() - self.estimates,
+                "std err": self.draws.std(ddof=1).to_numpy(),
+            }
+        )
+        table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
+        table.index.name = "parameter"
+        table.attrs = {
+            name: getattr(self, name)
+            for name in ("kind", "nsim", "n_failed", "n_boundary", "n_uncertified")
+        }
+        return table
+
+    def plot(self, which=None, method="percentile", level=0.95, ax=None):
+        """
+        Draw the replicates of each parameter, see `graphics.plot_bootstrap`.
+
+        Parameters
+        ----------
+        which, method, level, ax : optional
+            As there.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.profiles import plot_bootstrap
+
+        return plot_bootstrap(self, which, method, level, ax)
+
+    def __str__(self):
+        """Counts and the table of percentile intervals."""
+        count = len(self.draws)
+        lines = [
+            f"{self.kind.capitalize()} bootstrap, {count} replicates"
+            + (f" of {self.nsim}, interrupted" if self.interrupted else ""),
+            f"{self.n_failed} failed, {self.n_boundary} on the boundary, "
+            f"{self.n_uncertified} not certified",
+            self.summary().to_string(float_format="{:.4f}".format),
+        ]
+        return "\n".join(lines)
+
+
+def bootstrap(
+    results,
+    nsim=1000,
+    rng=None,
+    statistic=None,
+    type="parametric",
+    n_jobs=None,
+    progress=None,
+):
+    """
+    Draw responses from the fit and estimate the model anew from each.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    nsim : int, optional
+        Number of replicates.
+    rng : None, int or numpy.random.Generator, optional
+        Source of randomness. The same one gives the same draws, to the last bit,
+        whatever the number and kind of workers.
+    statistic : callable, optional
+        Called with the results of each replicate; returns a number, an array, a
+        Series or a dict of numbers.
+    type : {"parametric", "conditional", "semiparametric"}, optional
+        Whether random effects and residuals are drawn from their normal
+        distributions; or the conditional modes are kept and only residuals are
+        drawn (lme4's ``use.u = TRUE``); or both are resampled from the conditional
+        modes and residuals of the fit, stretched to the estimated variances
+        (Carpenter, Goldstein and Rasbash 2003).
+    n_jobs : int, optional
+        Number of workers, as in joblib. Default is what ``joblib.parallel_config``
+        says: processes, threads, Dask, Ray. If it says nothing, small models are
+        fitted many at once as one array computation, a few such batches in threads;
+        large ones, and every replicate if there is a `statistic`, by processes on
+        all processors.
+    progress : bool, optional
+        Whether to show a progress bar. Default is to show one after two seconds on
+        a terminal, if tqdm is installed.
+
+    Returns
+    -------
+    BootstrapResults
+        After an interrupt those of the replicates that are done.
+
+    Raises
+    ------
+    ValueError
+        If an argument has an unknown value.
+    TypeError
+        If `statistic` is not a function.
+    DataError
+        If no replicate could be fitted, or the statistic failed in all of them.
+
+    Notes
+    -----
+    The search for each replicate is that of a fit. It ends with the step that promises
+    less than 1e-7 of the criterion; what is left is far less, and estimates are
+    precise to about 1e-4 of their standard errors.
+
+    References
+    ----------
+    Carpenter, J. R., Goldstein, H. and Rasbash, J. (2003). A novel bootstrap
+    procedure for assessing the relationship between class size and achievement.
+    Applied Statistics 52, 431-443.
+    Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their
+    Application. Cambridge University Press.
+    """
+    results = getattr(results, "_results", results)
+    check_count("nsim", nsim)
+    if type not in KINDS:
+        raise ValueError(f"type must be one of {', '.join(KINDS)}, not {type!r}")
+    if not (statistic is None or callable(statistic)):
+        raise TypeError(f"statistic must be a function of results, not {statistic!r}")
+    replicates = Replicates(random_part(results, type), (design_of(results),))
+    task = _Task(replicates, None if statistic is None else results, statistic)
+    found, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
+    fits = Refits.join([fits for fits, _ in found])
+    values = [value for _, part in found for value in part]
+    return _assemble(results, fits, values, statistic, type, nsim, interrupted)
+
+
+def design_of(results):
+    """What a fit was made from, for fits to other responses."""
+    model = results.model
+    data, products = model._sufficient_statistics()
+    start = lifted(results._factors, products)
+    for at, i in enumerate(products.plan.order):
+        if model.random[i].name in results.uninformative:
+            start[at] = start[at].nothing()
+    return Design(data, products, tuple(start), results.reml)
+
+
+def run_replicates(task, nsim, rng, n_jobs, progress):
+    """
+    Call a task on the seeds of all replicates.
+
+    Parameters
+    ----------
+    task : callable
+        Called with seeds; with attributes ``replicates`` and ``size``, how many to
+        do at once.
+    nsim : int
+        Number of replicates.
+    rng : None, int or numpy.random.Generator
+        Source of randomness.
+    n_jobs : int or None
+        Number of workers.
+    progress : bool or None
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    found : list
+        What the task returned for each piece of work.
+    interrupted : bool
+        Whether the user interrupted the work.
+    """
+    every, size = seeds(rng, nsim), task.size
+    pieces = [every[start : start + size] for start in range(0, nsim, size)]
+    large = not all(is_batchable(d.products) for d in task.replicates.designs)
+    heavy = large or getattr(task, "statistic", None) is not None
+    # a batch spends its time in NumPy, which lets other threads run
+    parallel = heavy or (len(pieces) > 1 and "threads")
+    found, interrupted = run(task, pieces, n_jobs, progress, parallel)
+    if interrupted:
+        done = sum(map(len, pieces[: len(found)]))
+        warn(f"interrupted after {done} of {nsim} replicates", DataWarning)
+    return found, interrupted
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Fit some replicates, and call the statistic with each."""
+
+    replicates: Replicates
+    results: Any
+    statistic: Any
+
+    @property
+    def size(self):
+        """How many to do at once; fewer if each costs a fit."""
+        size = self.replicates.size
+        return size if self.statistic is None else min(size, STATISTICS)
+
+    def __call__(self, sequences):
+        """Fits, and values of the statistic or the errors it raised."""
+        responses, (fits,) = self.replicates.fit(generators(sequences))
+        if self.statistic is None:
+            return fits, []
+        (design,) = self.replicates.designs
+        # in another process the model has lost it
+        self.results.model._design = SharedDesign(design.data, design.products)
+        return fits, [self._evaluate(y) for y in responses]
+
+    def _evaluate(self, random_part):
+        results = self.results
+        with quiet:
+            try:
+                model = results.model.with_response(results._fixed_part + random_part)
+                return self.statistic(fit_like(results, model))
+            except Exception as error:
+                return error
+
+
+def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
+    """The results object from all fits."""
+    fitted = np.isfinite(fits.value)
+    works = fitted.copy()
+    for at, value in enumerate(values):
+        works[at] &= not isinstance(value, Exception)
+    errors = [v for v in values if isinstance(v, Exception)]
+    failures = tuple(dict.fromkeys(f"{e.__class__.__name__}: {e}" for e in errors))
+    if not works.any():
+        if not fitted.any():
+            raise DataError(f"none of {len(works)} replicates could be fitted")
+        raise DataError(
+            f"the statistic failed in all of {len(works)} replicates: {failures[0]}"
+        )
+    numbers = np.flatnonzero(works)
+    fits = fits.take(numbers)
+    draws, draw_errors = replicate_tables(results, fits, numbers)
+    estimates, own_errors, ranges = estimate_tables(results)
+    statistics = None
+    if statistic is not None:
+        rows = [_as_row(values[at]) for at in numbers]
+        statistics = pd.DataFrame(rows, index=draws.index)
+    return BootstrapResults(
+        estimates,
+        own_errors,
+        draws,
+        draw_errors,
+        statistics,
+        kind,
+        nsim,
+        int((~works).sum()),
+        int(singular_fits(results, fits).sum()),
+        int((~fits.certified).sum()),
+        interrupted,
+        failures,
+        ranges,
+    )
+
+
+def _as_row(value):
+    """A value of the statistic as a row."""
+    if isinstance(value, pd.Series):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return value
+    return dict(enumerate(np.ravel(value)))
+
+
+def fixed_effects_of(results, fits):
+    """
+    Fixed effects of some fits less those of the data, and standard errors.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        The fit that the responses were drawn from, without its fixed part.
+    fits : Refits
+        Fits to them.
+
+    Returns
+    -------
+    change, errors : ndarray
+        Shape (r, p); NaN for dropped columns.
+    """
+    data, _ = results.model._sufficient_statistics()
+    shape = len(fits.value), len(results.params)
+    change, errors = np.full(shape, np.nan), np.full(shape, np.nan)
+    change[:, data.kept] = fits.coefficients @ data.to_fixed.T * data.response_scale
+    half = data.to_fixed @ np.linalg.inv(fits.fixed_root).swapaxes(-1, -2)
+    variance = (half**2).sum(axis=-1) * fits.scale[:, None]
+    errors[:, data.kept] = np.sqrt(variance) * data.response_scale
+    return change, errors
+
+
+def replicate_tables(results, fits, numbers):
+    """Draws of every parameter and their standard errors, as DataFrames."""
+    change, errors = fixed_effects_of(results, fits)
+    parameters = in_user_units(
+        results.model,
+        fits.covariances,
+        fits.scale,
+        fits.variance_covariance,
+        fits.structured,
+        results.identification.directions,
+    )
+    found = _every_parameter(results, parameters, results.params + change, errors)
+    labels, draws, spreads, _ = found
+    return (
+        pd.DataFrame(draws, index=numbers, columns=labels),
+        pd.DataFrame(spreads, index=numbers, columns=labels),
+    )
+
+
+def estimate_tables(results):
+    """Estimates and standard errors of the data as Series, and ranges."""
+    parameters = variance_parameters(results, average=True)
+    # of the fit, whatever its degrees of freedom
+    bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
+    found = _every_parameter(results, parameters, results.params, bse)
+    labels, values, errors, ranges = found
+    return pd.Series(values, labels), pd.Series(errors, labels), ranges
+
+
+def _every_parameter(results, parameters, fixed, errors):
+    """Labels, values, standard errors and ranges, for one fit or for many."""
+    table, theta = parameters.estimates(), parameters.theta()
+    names = results.model.exog_names
+    labels = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
+    values = [fixed, errors, table.values, theta.values]
+    nothing = np.full(np.shape(errors), np.nan)
+    spreads = [errors, nothing, table.errors(parameters), theta.errors(parameters)]
+    ranges = [(-np.inf, np.inf)] * len(names) + [(0.0, np.inf)] * len(names)
+    return (
+        labels,
+        np.concatenate(values, axis=-1),
+        np.concatenate(spreads, axis=-1),
+        (*ranges, *table.ranges, *theta.ranges),
+    )
+
+
+def singular_fits(results, fits):
+    """Which fits have a singular covariance matrix, shape (r,)."""
+    _, products = results.model._sufficient_statistics()
+    singular = np.zeros(len(fits.value), dtype=bool)
+    start = 0
+    for factor, covariance in zip(products.plan.factors, fits.covariances):
+        for structured, block in zip(factor.structures, factor.block_slices):
+            if structured is not None:
+                here = slice(start, start + structured.n_parameters)
+                pairs = zip(fits.structured[:, here], covariance[:, block, block])
+                singular |= [structured.is_singular(t, s) for t, s in pairs]
+                start = here.stop
+                continue
+            values = np.linalg.eigvalsh(covariance[:, block, block])
+            deviations = np.sqrt(np.maximum(values, 0.0))
+            limit = SINGULAR * np.maximum(1.0, deviations[:, -1])
+            singular |= deviations[:, 0] <= limit
+    return singular

@@ -1,0 +1,1 @@
+"""Variance parameters: their errors, profiles and shares."""

@@ -1,0 +1,441 @@
+"""
+Profile likelihood of the fixed effects and the variance parameters.
+
+Unlike a Wald interval, a profile interval needs no standard error, respects the
+range of the parameter and does not depend on how it is parameterized.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from statsmodels_lmm.core.search.constraints import (
+    Constraint,
+    Correlation,
+    FixedEffect,
+    ResidualDeviation,
+    StandardDeviation,
+    StructureParameter,
+)
+from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
+from statsmodels_lmm.exceptions import DataWarning, warn
+from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.variances.variance_parameters import variance_labels
+from statsmodels_lmm.models.validation import check_alpha
+
+LARGE = 2000
+"""Number of random effects from which each parameter is worth a process."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """
+    One parameter of a fit and its curve.
+
+    Parameters
+    ----------
+    label : str
+        Its name.
+    kind : {"fixed", "sd", "cor", "structure", "sigma"}
+        What it is.
+    constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
+        What the core calls it.
+    to_user : callable
+        From the units of the constraint to those of the data.
+    shift : float
+        What the criterion in the units of the data is more than in the core.
+    curve : ProfileCurve or None
+        None if the criterion does not depend on the parameter.
+    """
+
+    label: str
+    kind: str
+    constraint: Constraint
+    to_user: Callable
+    shift: float
+    curve: ProfileCurve | None = None
+
+
+@dataclass(frozen=True)
+class ProfileLikelihood:
+    """
+    Profiles of some parameters of a fit.
+
+    Parameters
+    ----------
+    parameters : tuple of Parameter
+        The parameters that were profiled.
+    curves : DataFrame
+        One row for each point: the parameter, its value, zeta, the criterion
+        (deviance after ML, REML criterion after REML), and the estimates of all
+        parameters given that value.
+    spacing : float
+        Intended difference of zeta between neighbors.
+    """
+
+    parameters: tuple = field(repr=False)
+    curves: pd.DataFrame
+    spacing: float
+
+    def plot(self, which=None, ax=None):
+        """
+        Draw zeta of each parameter, see `graphics.plot_profile`.
+
+        Parameters
+        ----------
+        which, ax : optional
+            As there.
+
+        Returns
+        -------
+        Figure
+        """
+        from statsmodels_lmm.graphics.profiles import plot_profile
+
+        return plot_profile(self, which, ax)
+
+    def conf_int(self, alpha=0.05):
+        """
+        Profile-likelihood confidence intervals.
+
+        The interval ends where ``|zeta|`` first reaches the normal quantile of
+        ``1 - alpha / 2`` on each side of the estimate, found to about nine digits
+        by Newton's method on exact slopes, not by interpolation. Where the
+        likelihood never falls that far the end is that of the parameter's range: 0
+        for a standard deviation, -1 or 1 for a correlation, infinity. Where the curve
+        could not be followed so far the end is NaN.
+
+        Parameters
+        ----------
+        alpha : float, optional
+            One less the level of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            Columns lower and upper, one row for each parameter.
+
+        Warns
+        -----
+        DataWarning
+            If an end is NaN.
+        """
+        check_alpha(alpha)
+        height = stats.norm.isf(alpha / 2.0)
+        rows = [_interval(p, height, self.spacing) for p in self.parameters]
+        index = pd.Index([p.label for p in self.parameters], name="parameter")
+        table = pd.DataFrame(rows, index, ["lower", "upper"], dtype=float)
+        lost = table.index[table.isna().any(axis=1)]
+        if len(lost):
+            warn(
+                "the likelihood could not be followed to the end of the interval of "
+                f"{', '.join(lost)}, which is NaN; see the points in `curves`, or use "
+                "method='percentile'",
+                DataWarning,
+            )
+        return table
+
+
+def profile(
+    result,
+    which=None,
+    scale="sd",
+    alpha_max=0.01,
+    n_points=5,
+    n_jobs=None,
+    progress=None,
+):
+    """
+    Profile the likelihood of the parameters of a fit.
+
+    Every other parameter is estimated anew while one is held at a value. What is
+    profiled is the criterion of the fit: the deviance after ML, the REML criterion
+    after REML. lme4 profiles the deviance in both cases; refit by ML to get that.
+
+    Under REML the profile of a fixed effect is the REML criterion of the model with
+    this effect as an offset: the other effects are integrated out, this one is not.
+    Its minimum is near the estimate but not at it, because one coefficient less is
+    allowed for in the variances; zeta is measured from the minimum of the curve.
+
+    Parameters
+    ----------
+    result : CrossedMixedLMResults
+        A fit.
+    which : {"fixed", "random"}, str or list of str, optional
+        The fixed effects, the variance parameters, or names of parameters. Default
+        is all.
+    scale : {"sd", "var"}, optional
+        Whether to show standard deviations or their squares.
+    alpha_max : float, optional
+        The curves extend to the ends of intervals of level ``1 - alpha_max``.
+    n_points : int, optional
+        Approximate number of points on each side of an estimate.
+    n_jobs : int, optional
+        Number of workers, as in joblib, each with some of the parameters. By default
+        one for small models, and for large ones all processors or as
+        ``joblib.parallel_config`` says.
+    progress : bool, optional
+        Whether to show a progress bar. Default is to show one after two seconds on
+        a terminal, if tqdm is installed.
+
+    Returns
+    -------
+    ProfileLikelihood
+        After an interrupt with the parameters that are done.
+
+    Raises
+    ------
+    ValueError
+        If an argument or the name of a parameter is not known.
+
+    Notes
+    -----
+    With d the criterion, minimized over the other parameters,
+    ``zeta = sign(value - estimate) * sqrt(d(value) - min d)`` (Bates et al. 2015,
+    section 5.1). If a curve is not monotone the interval is the connected one, up
+    to the first crossing on each side.
+
+    References
+    ----------
+    Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear
+    mixed-effects models using lme4. Journal of Statistical Software 67(1).
+    """
+    if scale not in ("sd", "var"):
+        raise ValueError(f"scale must be 'sd' or 'var', not {scale!r}")
+    check_alpha(alpha_max, "alpha_max")
+    if not n_points >= 1:
+        raise ValueError(f"n_points must be at least 1, not {n_points!r}")
+    raw = getattr(result, "_results", result)
+    every = _parameters(raw, scale)
+    wanted = _chosen(every, which, raw.dropped)
+    reach = float(stats.norm.isf(alpha_max / 2.0))
+    spacing = reach / n_points
+    state = _state(raw.at_optimum)
+    _, products = raw.model._sufficient_statistics()
+    large = sum(f.n_columns for f in products.plan.factors) > LARGE
+    task = partial(_curve, raw, reach, spacing)
+    pieces = [[p.constraint] for p in wanted]
+    found, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
+    if interrupted:
+        warn(f"interrupted after {len(found)} of {len(wanted)} parameters", DataWarning)
+    profiled = [
+        replace(p, curve=curve and replace(curve, products=products))
+        for p, curve in zip(wanted, found)
+    ]
+    frames = [_table(p, every, state, float(raw.at_optimum.value)) for p in profiled]
+    curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+    return ProfileLikelihood(tuple(profiled), curves, spacing)
+
+
+# parameters ----------------------------------------------------------------
+
+
+def _parameters(raw, scale):
+    """All parameters of a fit."""
+    data, products = raw.model._sufficient_statistics()
+    order = list(products.plan.order)
+    unit, shift = data.response_scale, data.criterion_shift(raw.reml)
+    names = np.array(raw.model.exog_names, dtype=object)[data.kept]
+    found = []
+    own = variance_labels(raw.model.random, scale)
+    taken = {"parameter", "value", "zeta", "deviance", *own}
+    for name, row, start in zip(names, data.to_fixed, data.least_squares):
+        length = float(np.linalg.norm(row))
+        to_user = ToUser("fixed", unit * length, float(start))
+        name = f"fixed {name}" if name in taken else name
+        own_shift = shift
+        if raw.reml:
+            # one coefficient less is integrated out, in the units of the rest
+            own_shift += 2.0 * np.log(unit) + 2.0 * np.log(length)
+        found.append(
+            Parameter(name, "fixed", FixedEffect(row / length), to_user, own_shift)
+        )
+    power = 2.0 if scale == "var" else 1.0
+    labels = iter(own)
+    for i, effects in enumerate(raw.model.random):
+        at = order.index(i)
+        for block, _, structured in effects.blocks:
+            if structured is not None:
+                found += _structure_parameters(
+                    structured, at, block, labels, unit, power, shift
+                )
+                continue
+            rows = data.to_effects[i][block, block]
+            lengths = np.linalg.norm(rows, axis=1)
+            rows = rows / lengths[:, None]
+            for row, length in zip(rows, lengths):
+                deviation = StandardDeviation(at, block, row)
+                to_user = ToUser("sd", unit * float(length), power=power)
+                found.append(Parameter(next(labels), "sd", deviation, to_user, shift))
+            for a in range(len(rows)):
+                for b in range(a):
+                    pair = Correlation(at, block, rows[b], rows[a])
+                    to_user = ToUser("cor")
+                    found.append(Parameter(next(labels), "cor", pair, to_user, shift))
+    to_user = ToUser("sigma", unit, power=power)
+    found.append(Parameter(next(labels), "sigma", ResidualDeviation(), to_user, shift))
+    return found
+
+
+def parameter_of(raw, factor, block, effect):
+    """
+    The parameter that is the standard deviation of an effect.
+
+    Parameters
+    ----------
+    raw : CrossedMixedLMResults
+        A fit.
+    factor, block, effect : int
+        Positions of the factor, of the covariance block, and of the effect in it.
+
+    Returns
+    -------
+    Parameter
+    """
+    labels = iter(variance_labels(raw.model.random, "sd"))
+    wanted = None
+    for i, effects in enumerate(raw.model.random):
+        for j, quantities in enumerate(effects.quantities):
+            for q in quantities:
+                label = next(labels)
+                if (i, j, q.kind, q.first) == (factor, block, "sd", effect):
+                    wanted = label
+    return next(p for p in _parameters(raw, "sd") if p.label == wanted)
+
+
+def _structure_parameters(structured, at, block, labels, unit, power, shift):
+    """The parameters of a block with a structure."""
+    found = []
+    for a, parameter in enumerate(structured.parameters):
+        constraint = StructureParameter(at, block, a, parameter)
+        deviation = parameter.kind == "sd"
+        to_user = ToUser("sd", unit, power=power) if deviation else ToUser("fixed")
+        kind = "sd" if deviation else "structure"
+        found.append(Parameter(next(labels), kind, constraint, to_user, shift))
+    return found
+
+
+@dataclass(frozen=True)
+class ToUser:
+    """
+    From the units of a constraint to those of the data.
+
+    Parameters
+    ----------
+    kind : {"fixed", "sd", "cor", "sigma"}
+        What the parameter is: start + unit x, (unit x)^power, cos(x) or
+        (unit exp(x))^power.
+    unit, start, power : float, optional
+        The constants.
+    """
+
+    kind: str
+    unit: float = 1.0
+    start: float = 0.0
+    power: float = 1.0
+
+    def __call__(self, at):
+        """The value in the units of the data."""
+        if self.kind == "fixed":
+            return self.start + self.unit * at
+        if self.kind == "cor":
+            return -1.0 if at == np.pi else float(np.cos(at))
+        value = np.exp(at) if self.kind == "sigma" else at
+        return (self.unit * value) ** self.power
+
+
+def _chosen(every, which, dropped):
+    """The parameters that the user asked for, in the order of the fit or of names."""
+    if which is None:
+        return every
+    if isinstance(which, str):
+        if which in ("fixed", "random"):
+            return [p for p in every if (p.kind == "fixed") == (which == "fixed")]
+        which = [which]
+    if not isinstance(which, list | tuple | set | pd.Index):
+        raise TypeError(f"which must be names of parameters, not {which!r}")
+    by_label = {p.label: p for p in every}
+    for name in which:
+        if name in dropped:
+            raise ValueError(
+                f"{name!r} was dropped as redundant and has no profile; name one of "
+                f"{list(by_label)}"
+            )
+        if name not in by_label:
+            raise ValueError(
+                f"there is no parameter {name!r}; name some of {list(by_label)}, or "
+                "'fixed' or 'random'"
+            )
+    return [by_label[name] for name in which]
+
+
+# curves --------------------------------------------------------------------
+
+
+def _state(deviance):
+    """(coefficients, factors, tau) of an evaluated criterion."""
+    return deviance.coefficients, deviance.factors, float(deviance.scale) ** -0.5
+
+
+def _curve(raw, reach, spacing, constraints):
+    """
+    The curve of one parameter without its data, which do not travel.
+
+    None if the criterion does not depend on the parameter, as on a correlation with
+    an effect without variance.
+    """
+    (constraint,) = constraints
+    _, products = raw.model._sufficient_statistics()
+    state = _state(raw.at_optimum)
+    estimate = constraint.estimate(*state)
+    if np.isnan(estimate):
+        return None
+    value = float(raw.at_optimum.value)
+    curve = profile_curve(products, constraint, estimate, state[1:], value, raw.reml)
+    return replace(curve.extended(reach, spacing), products=None)
+
+
+def _interval(parameter, height, spacing):
+    """Lower and upper end in the units of the data."""
+    if parameter.curve is None:
+        return -1.0, 1.0
+    curve = parameter.curve.extended(height, spacing)
+    # a correlation falls with its angle
+    sides = (1.0, -1.0) if parameter.kind == "cor" else (-1.0, 1.0)
+    return tuple(float(parameter.to_user(curve.crossing(s, height))) for s in sides)
+
+
+def _table(parameter, every, state, value):
+    """The points of one curve in the units of the data."""
+    rows = []
+    if parameter.curve is None:
+        for correlation in (-1.0, 0.0, 1.0):
+            estimates = _estimates(every, state)
+            estimates[parameter.label] = correlation
+            rows.append((correlation, 0.0, value + parameter.shift, estimates))
+    else:
+        sign = -1.0 if parameter.kind == "cor" else 1.0
+        origin = parameter.curve.origin.at
+        for point in parameter.curve.points:
+            held = float(parameter.to_user(point.at))
+            zeta = sign * np.sign(point.at - origin) * point.height
+            coefficients, *rest = _state(point.optimum.deviance)
+            coefficients = parameter.constraint.whole(coefficients, point.at)
+            estimates = _estimates(every, (coefficients, *rest))
+            estimates[parameter.label] = held
+            rows.append((held, zeta, point.optimum.value + parameter.shift, estimates))
+        rows.sort(key=lambda row: row[0])
+    columns = ["value", "zeta", "deviance"]
+    frame = pd.DataFrame([row[:3] for row in rows], columns=columns)
+    frame.insert(0, "parameter", parameter.label)
+    others = pd.DataFrame([row[3] for row in rows])
+    return pd.concat([frame, others], axis=1)
+
+
+def _estimates(every, state):
+    """All parameters in the units of the data, by label."""
+    return {p.label: float(p.to_user(p.constraint.estimate(*state))) for p in every}

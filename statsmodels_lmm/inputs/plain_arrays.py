@@ -1,0 +1,198 @@
+"""Arrays that users bring as plain arrays of the model's own, gaps as NaN."""
+
+import numbers
+from decimal import Decimal
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from statsmodels_lmm.core.algebra.memory import available_bytes, require_memory
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inputs.tables import native
+
+DATES = pd.PeriodDtype | pd.DatetimeTZDtype | pd.IntervalDtype
+
+
+def numeric(values, what):
+    """
+    Numbers as an array of their own.
+
+    Parameters
+    ----------
+    values : array_like
+        Numbers of any kind: NumPy's of every width and byte order, masked arrays,
+        pandas' nullable, sparse and Arrow-backed columns, sparse matrices, objects
+        such as Decimal.
+    what : str
+        What they are.
+
+    Returns
+    -------
+    ndarray
+        A float64 copy; what is masked or missing is NaN.
+
+    Raises
+    ------
+    DataError
+        If these are no real numbers.
+    """
+    if isinstance(values, pd.DataFrame):
+        return _of_frame(values, what)
+    if np.ma.isMaskedArray(values):
+        mask = np.ma.getmaskarray(values)
+        out = numeric(np.where(mask, np.zeros((), values.dtype), values.data), what)
+        out[mask] = np.nan
+        return out
+    if sparse.issparse(values):
+        size = 8 * int(np.prod(values.shape))
+        require_memory(size, f"{what} as a dense array", "Use fewer columns")
+        values = values.toarray()
+    elif isinstance(values, pd.Series):
+        values = _of_series(values, what)
+    else:
+        try:
+            values = np.asarray(values)
+        except (TypeError, ValueError):
+            raise DataError(f"{what} is no array of numbers") from None
+    kind = values.dtype.kind
+    if kind == "c":
+        raise DataError(f"{what} is complex")
+    if kind in "mM":
+        raise DataError(
+            f"{what} holds dates or times; convert it to a number, such as days since "
+            "the first"
+        )
+    if kind == "O":
+        return float_objects(values, what)
+    if kind not in "fiub":
+        raise DataError(f"{what} must be numeric")
+    require_room(8 * values.size, what)
+    with np.errstate(over="ignore"):  # what a long double can hold and a double cannot
+        return np.array(values, dtype=float)
+
+
+def float_objects(values, what):
+    """
+    Python objects as floats.
+
+    Parameters
+    ----------
+    values : ndarray
+        Numbers, Decimals, and missing values, dtype object.
+    what : str
+        What they are.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape, NaN where missing.
+    """
+    out = np.full(values.shape, np.nan)
+    for at, value in np.ndenumerate(values):
+        if isinstance(value, numbers.Real | Decimal | np.bool_):
+            try:
+                out[at] = float(value)
+            except OverflowError:
+                raise DataError(f"{what} has numbers that are too large") from None
+        elif isinstance(value, numbers.Complex):
+            raise DataError(f"{what} is complex")
+        elif not _is_missing(value):
+            shown = str(value)[:40]
+            raise DataError(
+                f"{what} must be numeric; it holds {shown!r}, {type(value).__name__}"
+            )
+    return out
+
+
+def group_values(values, what):
+    """
+    Groups of rows as an array of their own.
+
+    Parameters
+    ----------
+    values : array_like
+        A value for each row.
+    what : str
+        What they are.
+
+    Returns
+    -------
+    ndarray
+        Shape (n,), in the machine's byte order; what is masked is NaN.
+
+    Raises
+    ------
+    DataError
+        If they have another shape, or are records.
+    """
+    if np.ma.isMaskedArray(values):
+        plain = values.astype(object)
+        values = np.where(np.ma.getmaskarray(values), np.nan, plain.data)
+    try:
+        values = np.array(values)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} are no array") from None
+    if values.ndim != 1:
+        raise DataError(f"{what} have shape {values.shape}, not one dimension")
+    if values.dtype.kind == "V":
+        raise DataError(f"{what} are records; give one of their fields")
+    return native(values)
+
+
+def require_room(size, what):
+    """
+    Say so before a copy takes more than half of the memory that is free.
+
+    Parameters
+    ----------
+    size : int
+        Bytes of the copy.
+    what : str
+        What is copied.
+
+    Raises
+    ------
+    MemoryError
+        If it does not fit.
+    """
+    available = available_bytes()
+    if available is None or 2 * size <= available:
+        return
+    require_memory(size, f"the model's own copy of {what}", "Use fewer rows or columns")
+    warn(
+        f"the model's own copy of {what} takes {size / 2**30:.1f} of the "
+        f"{available / 2**30:.1f} GiB of memory that are free",
+        DataWarning,
+    )
+
+
+def _of_frame(frame, what):
+    plain = all(isinstance(d, np.dtype) and d.kind in "fiub" for d in frame.dtypes)
+    require_room(8 * frame.size, what)
+    if plain:
+        return frame.to_numpy(dtype=float, copy=True)
+    out = np.empty(frame.shape)
+    for j, name in enumerate(frame.columns):
+        out[:, j] = numeric(frame.iloc[:, j], f"column '{name}' of {what}")
+    return out
+
+
+def _of_series(column, what):
+    """The values of a pandas column as a NumPy array."""
+    kind = column.dtype
+    if isinstance(kind, np.dtype):
+        return column.to_numpy()
+    if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_string_dtype(kind):
+        raise DataError(f"{what} must be numeric, not {kind}")
+    if isinstance(kind, DATES):
+        raise DataError(f"{what} holds dates or intervals; convert it to a number")
+    if pd.api.types.is_complex_dtype(kind):
+        return column.to_numpy(dtype=complex)
+    if pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    return column.to_numpy(dtype=object)
+
+
+def _is_missing(value):
+    return value is None or value is pd.NA or value is pd.NaT

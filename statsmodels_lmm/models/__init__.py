@@ -1,0 +1,1 @@
+"""Models: their data, likelihood and fit."""

@@ -1,0 +1,220 @@
+"""The data of a model from arrays: a value for each row, complete rows only."""
+
+import numpy as np
+import pandas as pd
+from statsmodels.tools.sm_exceptions import MissingDataError
+
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.design import RandomEffects
+from statsmodels_lmm.formula.frame import rows_text
+from statsmodels_lmm.inputs.alignment import aligned, labels_of
+from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.models.validation import check_row_values
+from statsmodels_lmm.random.terms import as_terms
+
+
+def row_values(values, data, what):
+    """
+    A value for each row, from an array or the name of a column.
+
+    Parameters
+    ----------
+    values : str, array_like or None
+        The values. A Series is aligned with the rows by its labels.
+    data : DataFrame
+        The data.
+    what : str
+        What the values are.
+
+    Returns
+    -------
+    ndarray or None
+        Shape (n,).
+    """
+    if values is None:
+        return None
+    is_column = isinstance(values, str)
+    if is_column:
+        if values not in data.columns:
+            raise DataError(f"{what}: column '{values}' not in data")
+        what, values = f"{what} column '{values}'", data[values]
+    else:
+        values = aligned(values, data.index, what)
+    values = numeric(values, what)
+    if values.shape != (len(data),):
+        raise DataError(
+            f"{what} has shape {values.shape}, the data have {len(data)} rows"
+        )
+    # a column may have gaps, whose rows are dropped like any other incomplete row
+    check_row_values(values[~np.isnan(values)] if is_column else values, what)
+    return values
+
+
+def take_rows(values, rows, labels, what):
+    """
+    Some rows of values that are given for all the data; anything else as it is.
+
+    Parameters
+    ----------
+    values : str, array_like or None
+        The values.
+    rows : ndarray
+        Positions of the rows.
+    labels : Index
+        Labels of all rows of the data.
+    what : str
+        What the values are.
+
+    Returns
+    -------
+    str, array_like or None
+    """
+    if values is None or isinstance(values, str) or len(values) != len(labels):
+        return values
+    return numeric(aligned(values, labels, what), what)[rows]
+
+
+def without_zero_weights(data, weights, offset):
+    """
+    Drop the rows of weight zero, which say nothing.
+
+    Parameters
+    ----------
+    data : DataFrame
+        The data.
+    weights : ndarray
+        Weights, shape (n,).
+    offset : ndarray or None
+        Offset, shape (n,).
+
+    Returns
+    -------
+    data : DataFrame
+        Rows of positive weight.
+    weights, offset : ndarray or None
+        Their weights and offset.
+    """
+    positive = weights != 0
+    warn(f"{rows_text((~positive).sum())} of weight 0 dropped", DataWarning)
+    offset = None if offset is None else offset[positive]
+    return data[positive], weights[positive], offset
+
+
+def complete_rows(endog, exog, random, weights, offset, missing, known):
+    """
+    Drop the incomplete rows of the arrays of a model.
+
+    Parameters
+    ----------
+    endog, exog : array_like
+        Response and fixed design.
+    random : dict or sequence
+        Random effects, see `random_effects.as_terms`.
+    weights, offset : array_like or None
+        Prior weights and known part of the linear predictor.
+    missing : {"none", "drop", "raise"}
+        What to do with incomplete rows.
+    known : callable
+        Names of grouping factors to a dict of `KnownLevels`.
+
+    Returns
+    -------
+    endog, exog : array_like
+        Complete rows.
+    random : tuple of RandomEffects
+        Random effects of these rows.
+    weights, offset : ndarray or None
+        Weights and offset of these rows.
+    rows : ndarray or None
+        Which rows these are, None for all.
+    """
+    terms = as_terms(random)
+    raw = [t for t in terms if not isinstance(t, RandomEffects)]
+    labels = _first_labels(endog, exog, raw, weights, offset)
+    endog = _plain(endog, labels, "the response")
+    exog = _plain(exog, labels, "the fixed effects")
+    n = len(endog)
+    terms = [t if isinstance(t, RandomEffects) else t.aligned(labels) for t in terms]
+    raw = [t for t in terms if not isinstance(t, RandomEffects)]
+    if len(exog) != n:
+        raise DataError(f"endog has {n} rows, exog has {len(exog)}")
+    for term in raw:
+        if term.n_rows != n:
+            raise DataError(
+                f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
+            )
+    rows = None
+    weights = _side_values(weights, labels, n, "weights")
+    offset = _side_values(offset, labels, n, "offset")
+    no_weight = weights is not None and (weights == 0).any()
+    if no_weight:
+        warn("rows of weight 0 dropped", DataWarning)
+    if missing != "none" or no_weight:
+        keep = weights != 0 if no_weight else np.ones(n, dtype=bool)
+        if missing != "none":
+            for array in (endog, exog, weights, offset):
+                if array is not None:
+                    gaps = np.isnan(np.asarray(array).reshape(n, -1))
+                    keep &= ~gaps.any(axis=1)
+            for term in raw:
+                keep &= ~term.incomplete()
+        if not keep.all():
+            if missing == "raise":
+                raise MissingDataError("missing values in the data")
+            rows = keep
+            endog, exog = endog[keep], exog[keep]
+            weights, offset = (
+                None if a is None else a[keep] for a in (weights, offset)
+            )
+            if len(raw) < len(terms):
+                raise DataError("drop incomplete rows before building RandomEffects")
+            terms = [t.take(keep) for t in terms]
+    related = known([t.name for t in raw])
+    random = tuple(
+        t if isinstance(t, RandomEffects) else t.build(related.get(t.name))
+        for t in terms
+    )
+    return endog, exog, random, weights, offset, rows
+
+
+def _first_labels(endog, exog, terms, weights, offset):
+    """Labels of the rows: those of the response, or of what has labels next."""
+    given = [labels_of(endog), labels_of(exog), *(t.labels for t in terms)]
+    given += [labels_of(weights), labels_of(offset)]
+    return next((labels for labels in given if labels is not None), None)
+
+
+def _plain(values, labels, what):
+    """Response or design in the order of the rows, as float64, with its names."""
+    values = aligned(values, labels, what)
+    numbers = numeric(values, what)
+    if what == "the response" and _is_bool(values):
+        raise DataError(
+            "the response is true/false; a linear mixed model is not a logistic one"
+        )
+    if not numbers.ndim:
+        raise DataError(f"{what} is one value, not one for each row")
+    if isinstance(values, pd.DataFrame):
+        return pd.DataFrame(numbers, labels, values.columns, copy=False)
+    if isinstance(values, pd.Series):
+        return pd.Series(numbers, labels, name=values.name, copy=False)
+    return numbers
+
+
+def _is_bool(values):
+    """Whether all of some values are true or false."""
+    if isinstance(values, pd.DataFrame):
+        return bool(len(values.columns)) and all(_is_bool(c) for _, c in values.items())
+    if pd.api.types.is_object_dtype(getattr(values, "dtype", object)):
+        values = pd.Series(np.ravel(np.asarray(values, dtype=object))).infer_objects()
+    return pd.api.types.is_bool_dtype(values)
+
+
+def _side_values(values, labels, n, what):
+    """Weights or offset of the rows."""
+    if values is None:
+        return None
+    values = numeric(aligned(values, labels, what), what)
+    if values.shape != (n,):
+        raise DataError(f"{what} has shape {values.shape}, endog has {n} rows")
+    return values

@@ -1,0 +1,335 @@
+"""What a model refuses, and what it says after a fit."""
+
+import numpy as np
+
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.search.newton import REACHED
+from statsmodels_lmm.exceptions import (
+    ConvergenceWarning,
+    DataError,
+    DataWarning,
+    RankWarning,
+    warn,
+)
+
+SMALLEST, LARGEST = 1e-153, 1e153
+"""Range of deviations whose squares are floating-point numbers."""
+
+
+def require_data(model, purpose):
+    """
+    Refuse a model whose data were removed.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM or statsmodels model
+        The model.
+    purpose : str
+        What needs the data.
+
+    Raises
+    ------
+    DataError
+    """
+    if model.endog is None:
+        raise DataError(f"the data of the model were removed; {purpose} needs them")
+
+
+def check_data(endog, exog, random, weights, offset, check_levels=True):
+    """
+    Refuse data that a model cannot be fitted to.
+
+    Parameters
+    ----------
+    endog, exog : array_like
+        Response and fixed design.
+    random : tuple of RandomEffects
+        Random effects.
+    weights, offset : ndarray or None
+        Prior weights and known part of the linear predictor.
+    check_levels : bool, optional
+        Whether there must be more rows than levels and than random effects.
+
+    Raises
+    ------
+    DataError
+    """
+    y, x = np.asarray(endog), np.asarray(exog)
+    n = len(y)
+    if not n:
+        raise DataError("the data have no rows")
+    y = y.reshape(n, -1)
+    if y.shape[1] != 1:
+        raise DataError("the response must have one column")
+    if x.ndim != 2:
+        raise DataError("the design of the fixed effects must have two dimensions")
+    for values, what in ((y, "the response"), (x, "the fixed effects")):
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{what} has missing or infinite values in rows {_listed(bad)}"
+            )
+    if not random:
+        raise DataError("a mixed model needs at least one random effect")
+    if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
+        raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
+    if n > 1 and (y == y[0]).all():
+        raise DataError("the response is constant")
+    for values, what in ((weights, "weights"), (offset, "offset")):
+        if values is not None:
+            check_row_values(values, what)
+    for effects in random:
+        _check_random(effects, n, check_levels and weights is None, check_levels)
+
+
+def check_row_values(values, what):
+    """
+    Refuse weights or offsets that are not finite, and negative weights.
+
+    Parameters
+    ----------
+    values : ndarray
+        A value for each row.
+    what : str
+        "weights" or "offset", perhaps with the name of the column.
+    """
+    if not np.isfinite(values).all():
+        bad = ~np.isfinite(values)
+        raise DataError(f"{what} has missing or infinite values in rows {_listed(bad)}")
+    if what.startswith("weights") and (values < 0).any():
+        raise DataError(f"{what} negative in rows {_listed(values < 0)}")
+
+
+def _check_random(effects, n, check_levels, check_columns):
+    grouped = effects.grouped
+    if isinstance(grouped, RawEffects):
+        return
+    if not np.isfinite(grouped.effects).all():
+        raise DataError(f"the random effects by {effects.name} are not finite")
+    told = grouped.is_structured or grouped.relationship is not None
+    if check_columns and grouped.n_levels < 2 and not told:
+        raise DataError(
+            f"grouping factor {effects.name} has {grouped.n_levels} level; "
+            "a random effect needs at least 2"
+        )
+    if check_levels and not told and grouped.n_levels >= n:
+        raise DataError(
+            f"grouping factor {effects.name} has as many levels as there are rows "
+            f"({n}); its variance cannot be told from the residual variance "
+            "(check_levels=False fits it all the same)"
+        )
+    if not check_columns or grouped.relationship is not None:
+        return
+    for _, names, structured in effects.blocks:
+        if structured is not None:
+            continue
+        if grouped.n_levels * len(names) >= n and len(names) > 1:
+            raise DataError(
+                f"{n} rows are not more than the {grouped.n_levels * len(names)} "
+                f"random effects ({_first(names)}) by {effects.name}; the model "
+                "cannot be told from one with less (check_levels=False fits it all "
+                "the same)"
+            )
+
+
+def _listed(bad):
+    return _first(np.flatnonzero(bad))
+
+
+def _first(items):
+    return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")
+
+
+FEW_STEPS = 100
+"""Steps of the response from which its residuals are known well enough."""
+
+
+def check_residual(endog, data):
+    """
+    Refuse a response that the fixed effects reproduce exactly.
+
+    Numbers of the size of the response are a step apart. What least squares leave
+    cannot be told from zero if it is about a step, and has lost digits if it is some
+    dozens.
+
+    Parameters
+    ----------
+    endog : ndarray
+        Response less its offset, times the square roots of the weights.
+    data : Standardized
+        The standardized data.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+
+    Warns
+    -----
+    DataWarning
+        If few digits are left.
+    """
+    largest, size = np.abs(endog).max(), data.response_scale
+    step = np.finfo(float).eps * largest
+    if size <= 3.0 * step:
+        raise DataError(
+            "the residual variance is zero: the fixed effects reproduce the "
+            "response exactly"
+        )
+    if size <= FEW_STEPS * step:
+        warn(
+            f"the response is as large as {largest:.2g}, where numbers are about "
+            f"{step:.1g} apart, and its residuals from the fixed effects are about "
+            f"{size:.1g}: their digits were lost before the fit. Subtract a constant "
+            "where the response is made",
+            DataWarning,
+        )
+
+
+def check_range(data, random):
+    """
+    Refuse data whose variances no floating-point number can hold.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data.
+    random : tuple of RandomEffects
+        Random effects.
+
+    Raises
+    ------
+    DataError
+    """
+    size = data.response_scale
+    if not SMALLEST < size < LARGEST:
+        what = "the response"
+        if data.log_weights:
+            what += ", times the square roots of the weights,"
+        word, advice = _out_of_range(size)
+        raise DataError(
+            f"{what} is too {word}: it varies by {size:.1g}, whose square, the "
+            f"variance, is beyond the range of floating-point numbers; {advice}"
+        )
+    if not np.isfinite(data.least_squares).all():
+        raise DataError(
+            "the response is so large against the columns of the fixed effects that "
+            "their coefficients overflow; use other units"
+        )
+    for effects, change in zip(random, data.to_effects):
+        own = np.abs(change).max(axis=1)
+        for name, unit in zip(effects.effect_names, own):
+            for size in (unit, unit * data.response_scale):
+                if not SMALLEST < size < LARGEST:
+                    word, _ = _out_of_range(1.0 / size)
+                    raise DataError(
+                        f"the random effects {name} by {effects.name} have a column "
+                        f"that is too {word} against the response: the effects are of "
+                        f"the order {size:.0e}, whose square, the variance, is beyond "
+                        "the range of floating-point numbers; use other units"
+                    )
+
+
+def _out_of_range(size):
+    """Whether it is too large or too small, and what to do."""
+    word, change = ("large", "divide") if size > 1.0 else ("small", "multiply")
+    exponent = abs(round(float(np.log10(size)))) if 0.0 < size < np.inf else 300
+    return word, f"{change} it by 1e{exponent}"
+
+
+def warn_after_fit(results):
+    """
+    Say what the user can act on.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    """
+    if results.dropped:
+        warn(
+            "the fixed effects are not linearly independent; dropped: "
+            + ", ".join(results.dropped),
+            RankWarning,
+        )
+    if results.out_of_range:
+        warn(
+            "the squares of the standard errors of some fixed effects are beyond the "
+            "range of floating-point numbers, so they are NaN; use other units for: "
+            + ", ".join(results.out_of_range),
+            DataWarning,
+        )
+    for effects in results.uninformative:
+        warn(
+            f"the fixed effects already tell the levels of {effects} apart; its "
+            "variance cannot be estimated and is set to 0",
+            DataWarning,
+        )
+    flat = results.identification.sentences
+    for sentence in flat:
+        warn(sentence, DataWarning)
+    optimum = results.optimum
+    if optimum.saturated and not flat:
+        warn(
+            "fixed and random effects together reproduce any response of these rows, "
+            "so that nothing is left to tell the residual variance by, and the "
+            "variances are those of a local optimum at best. Leave out a random effect",
+            DataWarning,
+        )
+    if optimum.saturated or results.converged:
+        return
+    if optimum.promised < REACHED <= optimum.rounding:
+        warn(
+            "the best variances are not proved: the residual variance is so small next "
+            "to those of the random effects that rounding moves -2 log-likelihood by "
+            f"up to {optimum.rounding:.1g}. Subtract from the response what is known "
+            "of the large effects, or leave them out",
+            ConvergenceWarning,
+        )
+    else:
+        warn(
+            "the fit stopped before the best variances were found, so its numbers "
+            "are provisional (a further step promises a gain of "
+            f"{optimum.promised:.2g} in -2 log-likelihood). Raise maxiter, or "
+            "simplify the random effects: see result.boundary_table() for the terms "
+            "the data say little about.",
+            ConvergenceWarning,
+        )
+
+
+def names_lost(model):
+    """
+    The error of a formula whose names could not be pickled with the model.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+
+    Returns
+    -------
+    DataError
+    """
+    names = ", ".join(model.data.lost)
+    return DataError(
+        f"the formula uses names that could not be pickled with the model: {names}"
+    )
+
+
+def check_alpha(alpha, name="alpha"):
+    """
+    Refuse what is no probability between 0 and 1.
+
+    Parameters
+    ----------
+    alpha : float
+        One less the level of the intervals.
+    name : str, optional
+        What it is called.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")

@@ -1,0 +1,166 @@
+"""
+Where names stood in earlier versions.
+
+A pickle names each class by its module, and users import from modules. This table is the
+only place that knows the old ones: a module that is gone is found by `OldModules`, and
+gives its names from where they are now.
+"""
+
+import sys
+from functools import partial
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+
+PACKAGE = __name__.rpartition(".")[0] + "."
+
+MODULES = {
+    "alignment": "inputs.alignment",
+    "arrays": "models.arrays",
+    "compat": "formula.backend",
+    "core.case_deletion": "core.uncertainty.case_deletion",
+    "core.constrained": "core.search.constrained",
+    "core.constraints": "core.search.constraints",
+    "core.coupling": "core.engines.coupling",
+    "core.covariance": "core.structures.relative_factor",
+    "core.cross_products": "core.engines.cross_products",
+    "core.dense": "core.algebra.dense",
+    "core.derivatives": "core.criteria.derivatives",
+    "core.deviance": "core.criteria.deviance",
+    "core.differences": "core.algebra.differences",
+    "core.elimination": "core.engines.elimination",
+    "core.elimination_plan": "core.engines.plan",
+    "core.elimination_tree": "core.algebra.elimination_tree",
+    "core.engine": "core.engines.choice",
+    "core.estimability": "core.rows.estimability",
+    "core.grouped_effects": "core.rows.grouped_effects",
+    "core.identification": "core.uncertainty.identification",
+    "core.level_covariance": "core.rows.level_covariance",
+    "core.memory": "core.algebra.memory",
+    "core.minimum_degree": "core.algebra.minimum_degree",
+    "core.mixed_model_inverse": "core.uncertainty.mixed_model_inverse",
+    "core.newton": "core.search.newton",
+    "core.null_distribution": "core.uncertainty.null_distribution",
+    "core.precision_effects": "core.rows.precision_effects",
+    "core.profile_curve": "core.search.profile_curve",
+    "core.raw_effects": "core.rows.raw_effects",
+    "core.refits": "core.resampling.refits",
+    "core.related_effects": "core.rows.related_effects",
+    "core.replicates": "core.resampling.replicates",
+    "core.responses": "core.engines.responses",
+    "core.row_forms": "core.engines.row_forms",
+    "core.rows": "core.rows.model_rows",
+    "core.saturation": "core.criteria.saturation",
+    "core.search": "core.search.several_starts",
+    "core.selected_inverse": "core.engines.selected_inverse",
+    "core.simulation": "core.resampling.draws",
+    "core.small_sample": "core.uncertainty.small_sample",
+    "core.sparse_cholesky": "core.algebra.sparse_cholesky",
+    "core.sparse_elimination": "core.engines.sparse_elimination",
+    "core.standardize": "core.rows.standardize",
+    "core.start": "core.criteria.start",
+    "core.structure_checks": "core.structures.checks",
+    "core.structured_block": "core.structures.structured_block",
+    "core.structured_factor": "core.structures.structured_factor",
+    "core.structures": "core.structures.base",
+    "core.symbolic_cholesky": "core.algebra.symbolic_cholesky",
+    "core.trust_region": "core.search.trust_region",
+    "core.variance_information": "core.uncertainty.variance_information",
+    "core.within_levels": "core.engines.within_levels",
+    "data_doors": "inputs.tables",
+    "distribution": "models.distribution",
+    "inference.anova": "inference.comparison.anova",
+    "inference.array_rows": "inference.prediction.array_rows",
+    "inference.bootstrap": "inference.replicates.bootstrap",
+    "inference.bootstrap_intervals": "inference.replicates.bootstrap_intervals",
+    "inference.bootstrap_likelihood_ratio": "inference.comparison.bootstrap_likelihood_ratio",
+    "inference.case_refits": "inference.deletion.case_refits",
+    "inference.contrast_sets": "inference.marginal.contrast_sets",
+    "inference.contrasts": "inference.fixed.contrasts",
+    "inference.degrees_of_freedom": "inference.fixed.degrees_of_freedom",
+    "inference.exact_likelihood_ratio": "inference.comparison.exact_likelihood_ratio",
+    "inference.explained_variance": "inference.variances.explained_variance",
+    "inference.identification": "inference.variances.identification",
+    "inference.influence": "inference.deletion.influence",
+    "inference.likelihood_ratio": "inference.comparison.likelihood_ratio",
+    "inference.marginal_estimates": "inference.marginal.marginal_estimates",
+    "inference.marginal_means": "inference.marginal.marginal_means",
+    "inference.multiple_comparisons": "inference.marginal.multiple_comparisons",
+    "inference.nested_models": "inference.comparison.nested_models",
+    "inference.prediction": "inference.prediction.prediction",
+    "inference.prediction_rows": "inference.prediction.prediction_rows",
+    "inference.prediction_variance": "inference.prediction.prediction_variance",
+    "inference.profile": "inference.variances.profile",
+    "inference.reduced_models": "inference.comparison.reduced_models",
+    "inference.reference_grid": "inference.marginal.reference_grid",
+    "inference.simulated_residuals": "inference.replicates.simulated_residuals",
+    "inference.simulation": "inference.replicates.simulation",
+    "inference.terms": "inference.fixed.terms",
+    "inference.variance_parameters": "inference.variances.variance_parameters",
+    "known_levels": "random.known_levels",
+    "level_dict": "results.level_dict",
+    "light_results": "results.light",
+    "markup": "results.markup",
+    "model": "models.linear",
+    "packing": "formula.packing",
+    "plain_arrays": "inputs.plain_arrays",
+    "random_effects": "random.terms",
+    "restoring": "results.restoring",
+    "results": "results.linear",
+    "saved_values": "inputs.saved_values",
+    "saving": "results.saving",
+    "shared_design": "models.shared_design",
+    "summary": "results.summary",
+    "validation": "models.validation",
+    "variance_components": "random.variance_components",
+}
+"""For each old module the modules that have its names now."""
+
+
+def old_name(module, name):
+    """
+    A name of an old module.
+
+    Parameters
+    ----------
+    module : str
+        Full name of the old module.
+    name : str
+        What to look for.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    AttributeError
+        If no module has it now.
+    """
+    for place in MODULES[module.removeprefix(PACKAGE)].split():
+        found = vars(import_module(PACKAGE + place))
+        if name in found:
+            return found[name]
+    raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+
+class OldModules(MetaPathFinder, Loader):
+    """Finds modules of earlier versions, after all finders of modules that exist."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        """The specification of a module of the table."""
+        if fullname.startswith(PACKAGE) and fullname.removeprefix(PACKAGE) in MODULES:
+            return ModuleSpec(fullname, self)
+        return None
+
+    def exec_module(self, module):
+        """Give a module the names that it had."""
+        vars(module)["__getattr__"] = partial(old_name, module.__name__)
+
+
+def install():
+    """Let imports find old names, those of modules that are folders now, too."""
+    sys.meta_path.append(OldModules())
+    for old in MODULES:
+        if PACKAGE + old in sys.modules:
+            OldModules().exec_module(sys.modules[PACKAGE + old])

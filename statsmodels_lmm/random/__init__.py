@@ -1,0 +1,1 @@
+"""The random effects of a model."""

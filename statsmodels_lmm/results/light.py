@@ -1,0 +1,196 @@
+"""A fit without its data: numbers, and predictions for new data."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.rows.estimability import Estimability
+from statsmodels_lmm.formula.parser import ModelFormula
+from statsmodels_lmm.inference.prediction.prediction import predict
+
+
+@dataclass(frozen=True)
+class LightData:
+    """
+    What new data must look like, and how a design is made of them.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The columns of the formula with the types and levels of the fit; its rows are
+        not data.
+    model_spec : DesignInfo or None
+        How the fixed design is evaluated.
+    column_specs : dict
+        How effect columns are evaluated, by their formula.
+    """
+
+    frame: pd.DataFrame
+    model_spec: object = None
+    column_specs: dict = field(default_factory=dict)
+    scope: dict = field(default_factory=dict)
+    engine: str = "patsy"
+    lost: tuple = ()
+
+
+@dataclass(frozen=True)
+class LightModel:
+    """
+    A model without data.
+
+    Parameters
+    ----------
+    formula : str or None
+        Its formula; None for a model from arrays.
+    exog_names : list of str
+        Names of the fixed effects.
+    random : tuple of RandomEffects
+        Its random effects without rows.
+    data : LightData
+        How designs are made.
+    structures : tuple of str
+        Names of the covariance structures of the user.
+    """
+
+    formula: str | None
+    exog_names: list
+    random: tuple
+    data: LightData
+    structures: tuple = ()
+    exog: None = None
+    _parsed: ModelFormula | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class LightResults:
+    """
+    A fit that was loaded from JSON: its numbers, and predictions for new data.
+
+    Attributes
+    ----------
+    params : Series
+        Fixed effects; NaN for redundant columns.
+    scale, llf, nobs, df_resid : float
+        As in `CrossedMixedLMResults`.
+    method : str
+        "REML" or "ML".
+    converged : bool
+        Whether the optimum was certified.
+    theta : Series
+        Relative covariance parameters.
+    versions : dict
+        The packages that the fit was saved with.
+    """
+
+    model: LightModel
+    params: pd.Series
+    scale: float
+    llf: float
+    nobs: float
+    df_resid: float
+    method: str
+    converged: bool
+    theta: pd.Series
+    versions: dict
+    _covariance: np.ndarray
+    _components: pd.DataFrame
+    _modes: list
+    _mode_covariances: list
+    _estimability: Estimability
+    _text: str
+
+    @property
+    def fe_params(self):
+        """Fixed effects, the same as `params`."""
+        return self.params
+
+    @property
+    def bse(self):
+        """Standard errors of the fixed effects."""
+        return pd.Series(np.sqrt(np.diag(self._covariance)), self.params.index)
+
+    def cov_params(self):
+        """
+        Covariance matrix of the fixed effects.
+
+        Returns
+        -------
+        DataFrame
+        """
+        names = self.params.index
+        return pd.DataFrame(self._covariance, names, names)
+
+    def variance_components(self):
+        """
+        Variances and correlations, see `CrossedMixedLMResults.variance_components`.
+
+        Returns
+        -------
+        DataFrame
+        """
+        return self._components.copy()
+
+    def random_effects_table(self):
+        """
+        Conditional modes, see `CrossedMixedLMResults.random_effects_table`.
+
+        Returns
+        -------
+        DataFrame
+            Columns group, effect, level, mode and sd.
+        """
+        parts = [
+            pd.DataFrame(
+                {
+                    "group": effects.name,
+                    "effect": name,
+                    "level": effects.levels.astype(object),
+                    "mode": modes[:, j],
+                    "sd": np.sqrt(np.maximum(covariances[:, j, j], 0.0)),
+                }
+            )
+            for effects, modes, covariances in zip(
+                self.model.random, self._modes, self._mode_covariances
+            )
+            for j, name in enumerate(effects.effect_names)
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    def predict(
+        self,
+        exog,
+        *,
+        random_effects=False,
+        new_levels="error",
+        offset=None,
+        random=None,
+    ):
+        """
+        Predict the response, see `CrossedMixedLMResults.predict`.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like
+            New data; for a model without a formula the design of the fixed effects.
+        random_effects : bool or list of str, optional
+            Which conditional modes to add.
+        new_levels : {"error", "population", "nan"}, optional
+            What a level that the fit has not seen contributes.
+        offset : array_like, optional
+            Offset of the rows, in addition to ``offset(...)`` in the formula.
+        random : dict or sequence, optional
+            For a model without a formula the groups or matrices of the new rows.
+
+        Returns
+        -------
+        Series or ndarray
+        """
+        return predict(self, exog, True, random_effects, new_levels, offset, random)
+
+    def summary(self):
+        """The summary of the fit as text, as it was when it was saved."""
+        return self._text
+
+    def __repr__(self):
+        return f"<LightResults of {self.model.formula or 'a model from arrays'}>"

@@ -1,0 +1,646 @@
+"""The results of a fit; thin: it delegates."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.model import LikelihoodResultsWrapper
+from statsmodels.base.wrapper import populate_wrapper
+
+from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.core.structures.relative_factor import SINGULAR
+from statsmodels_lmm.core.uncertainty.mixed_model_inverse import level_covariances
+from statsmodels_lmm.graphics.methods import Pictures
+from statsmodels_lmm.inference.methods import MixedInference
+from statsmodels_lmm.inference.prediction.prediction import predict
+from statsmodels_lmm.inference.variances.identification import identification
+from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.results import summary as summaries
+from statsmodels_lmm.results.level_dict import LevelDict
+from statsmodels_lmm.results.saving import to_json
+
+OF_DATA = ("at_optimum", "_fixed_part")
+"""What is found from the data when it is needed."""
+
+TINY = float(np.finfo(float).tiny)
+"""Smallest variance with all its digits."""
+
+
+class CrossedMixedLMResults(Pictures, MixedInference):
+    """
+    Results of a linear mixed model.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+    data : Standardized
+        Its standardized data.
+    deviance : ProfiledDeviance
+        The criterion at the optimum, in standardized units.
+    optimum : Optimum
+        How the search went.
+    uninformative : tuple of str
+        Grouping factors that the fixed effects tell apart already.
+
+    Attributes
+    ----------
+    params, fe_params : Series
+        Fixed effects; NaN for redundant columns that were dropped.
+    scale : float
+        Residual variance sigma^2.
+    llf : float
+        Log-likelihood, or restricted log-likelihood after ``reml=True``, with all
+        constants, as lme4.
+    theta : Series
+        Relative covariance parameters: the lower Cholesky factors of the random
+        effects' covariance matrices over sigma^2, column by column, factors in the
+        order of the formula. lme4 sorts factors by number of levels.
+    optimum : Optimum
+        Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
+    converged : bool
+        Whether the point is proved to be a local optimum.
+    nobs : float
+        Number of rows used.
+    df_resid : float
+        Rows less the rank of X, as statsmodels. lme4 counts the variance
+        parameters too.
+    df_model : float
+        Rank of X less the constant, as statsmodels.
+    residual_share : float
+        Residual variance over that of the least-squares residuals.
+    n_params : int
+        Fixed effects, relative covariance parameters and sigma, as lme4 counts, but
+        without those that the data do not determine.
+    """
+
+    def __init__(self, model, data, deviance, optimum, uninformative=()):
+        plan = deviance.elimination.products.plan
+        change = data.response_scale * data.to_fixed
+        inverse = np.linalg.inv(deviance.fixed_root)
+        params = np.full(model.exog.shape[1], np.nan)
+        params[data.kept] = change @ deviance.coefficients + data.least_squares
+        root = data.to_fixed @ inverse.T
+        covariance = np.full((len(params),) * 2, np.nan)
+        scale = float(deviance.scale) * data.response_scale**2
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            own = root @ root.T
+            variances = np.diag(own) * [[1.0], [scale]]
+        lost = ~((variances >= TINY) & (variances < np.inf)).all(axis=0)
+        own[lost], own[:, lost] = np.nan, np.nan
+        covariance[np.ix_(data.kept, data.kept)] = own
+        self._fixed_root = root
+        super().__init__(
+            model,
+            params,
+            normalized_cov_params=covariance,
+            scale=scale,
+            cov_type="nonrobust",
+            use_t=False,
+        )
+        self._cache = {}
+        self.reml = deviance.reml
+        self.method = "REML" if deviance.reml else "ML"
+        self.nobs = float(model.nobs)
+        rank = len(data.kept)
+        self.df_resid = self.nobs - rank
+        self.df_model = float(rank - model.k_constant)
+        shift = data.criterion_shift(deviance.reml)
+        self.deviance_criterion = float(deviance.value + shift)
+        self._llf = -0.5 * self.deviance_criterion
+        self.residual_share = float(deviance.scale)
+        self.dropped = model.redundant_columns(data)
+        self.out_of_range = [model.exog_names[j] for j in data.kept[lost]]
+        self.uninformative = uninformative
+
+        where = {i: at for at, i in enumerate(plan.order)}
+        self._relative, self._modes, self._mode_variances, theta = [], [], [], []
+        self._factors, self._plan_order = deviance.factors, plan.order
+        eigenvalues = []
+        for i, back in enumerate(data.to_effects):
+            at = where[i]
+            relabel, factor = plan.relabel[at], plan.factors[at]
+            relative = deviance.factors[at]
+            root = back @ relative.matrix
+            self._relative.append(root @ root.T)
+            modes = factor.level_modes(deviance.modes[at])[relabel]
+            self._modes.append(modes @ back.T * data.response_scale)
+            covariances = None
+            if factor.has_user_levels:
+                blocks = deviance.selected.diagonal[at][relabel]
+                covariances = scale * back @ blocks @ back.T
+            self._mode_variances.append(covariances)
+            theta.append(relative.theta(back))
+            eigenvalues.append(optimum.dual_eigenvalues[at])
+        self.optimum = replace(
+            optimum,
+            theta=np.concatenate(theta),
+            dual_eigenvalues=tuple(eigenvalues),
+            duals=tuple(optimum.duals[where[i]] for i in range(len(where))),
+        )
+        self.converged = optimum.certified
+        self.mle_retvals = {
+            "converged": self.converged,
+            "iterations": optimum.evaluations,
+            "fopt": self.deviance_criterion,
+        }
+        self.mle_settings = {"optimizer": "newton", "reml": self.reml}
+
+    @cached_property
+    def at_optimum(self):
+        """The criterion at the optimum in standardized units, a ProfiledDeviance."""
+        _, products = self.model._sufficient_statistics()
+        return profiled_deviance(products, self._factors, self.reml)
+
+    def __getstate__(self):
+        """Pickle without what can be found again."""
+        again = {*OF_DATA, "random_effects", "random_effects_cov"}
+        return {n: v for n, v in self.__dict__.items() if n not in again}
+
+    def _mode_covariances(self, i):
+        """Conditional covariances of the modes of a factor, shape (l, k, k)."""
+        if self._mode_variances[i] is None:
+            require_data(self.model, "a conditional variance of related levels")
+            data, products = self.model._sufficient_statistics()
+            at, back = products.plan.order.index(i), data.to_effects[i]
+            blocks = level_covariances(self.at_optimum, at)
+            self._mode_variances[i] = self.scale * back @ blocks @ back.T
+        return self._mode_variances[i]
+
+    # fixed effects ---------------------------------------------------------
+
+    @property
+    def llf(self):
+        """Log-likelihood; restricted log-likelihood after ``reml=True``."""
+        return self._llf
+
+    @property
+    def fe_params(self):
+        """Fixed effects, the same as `params`."""
+        return self.params
+
+    @property
+    def bse_fe(self):
+        """Standard errors of the fixed effects, the same as `bse`."""
+        return self.bse
+
+    @property
+    def n_params(self):
+        """
+        Number of fixed effects, variance parameters and sigma that are determined.
+
+        Where the likelihood depends on the sum of two variances, say, that is one.
+        """
+        count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
+        return count - self.identification.idle
+
+    @property
+    def df_modelwc(self):
+        """Number of estimated parameters, see `n_params`."""
+        return self.n_params
+
+    @property
+    def aic(self):
+        """-2 llf + 2 n_params, as lme4 also after ``reml=True``."""
+        return -2.0 * self.llf + 2.0 * self.n_params
+
+    @property
+    def bic(self):
+        """-2 llf + log(n) n_params, as lme4 also after ``reml=True``."""
+        return -2.0 * self.llf + np.log(self.nobs) * self.n_params
+
+    # variance components ---------------------------------------------------
+
+    @cached_property
+    def identification(self):
+        """What the data leave open about the variances, an Identification."""
+        return identification(self)
+
+    @property
+    def theta(self):
+        """Relative covariance parameters as a Series, see the class."""
+        labels = [name for e in self.model.random for name in e.theta_labels]
+        return pd.Series(self.optimum.theta, index=labels, name="theta")
+
+    def _block_theta(self):
+        """Relative covariance parameters of each block of each factor."""
+        random = self.model.random
+        ends = np.cumsum([e.grouped.n_parameters for e in random])[:-1]
+        parts = np.split(self.optimum.theta, ends)
+        return [e.split_theta(part) for e, part in zip(random, parts)]
+
+    def _structured_theta(self):
+        """Parameters of all blocks with a structure."""
+        found = [
+            own
+            for effects, theta in zip(self.model.random, self._block_theta())
+            for (_, _, structured), own in zip(effects.blocks, theta)
+            if structured is not None
+        ]
+        return np.concatenate([np.zeros(0), *found])
+
+    def _covariances(self):
+        return [self.scale * s for s in self._relative]
+
+    @property
+    def cov_re(self):
+        """
+        Covariance matrix of the random effects of a level.
+
+        A DataFrame for one grouping factor, a dict of them by factor for several.
+        """
+        frames = {}
+        for effects, covariance in zip(self.model.random, self._covariances()):
+            names = list(effects.effect_names)
+            frames[effects.name] = pd.DataFrame(covariance, names, names)
+        return _single(frames)
+
+    @property
+    def vcomp(self):
+        """Variances of the random effects, a Series by factor and effect."""
+        values = {
+            (effects.name, name): value
+            for effects, covariance in zip(self.model.random, self._covariances())
+            for name, value in zip(effects.effect_names, np.diag(covariance))
+        }
+        index = pd.MultiIndex.from_tuples(values, names=["group", "effect"])
+        return pd.Series(list(values.values()), index=index, name="variance")
+
+    def variance_components(self):
+        """
+        Variances, standard deviations, covariances and correlations.
+
+        Returns
+        -------
+        DataFrame
+            As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2
+            (empty for a variance), variance (or covariance) and sd (or
+            correlation), the residual last. A term with a structure has a row for
+            each of its parameters; of one that is not a standard deviation effect1 is
+            the structure, effect2 its name and sd its value.
+        """
+        rows = []
+        sigma = np.sqrt(self.scale)
+        for effects, covariance, theta in zip(
+            self.model.random, self._covariances(), self._block_theta()
+        ):
+            for (block, _, structured), quantities, own in zip(
+                effects.blocks, effects.quantities, theta
+            ):
+                part = covariance[block, block]
+                sd = np.sqrt(np.diag(part))
+                for at, q in enumerate(quantities):
+                    if structured is not None:
+                        value = own[at] * (sigma if q.kind == "sd" else 1.0)
+                        if q.kind != "sd" and structured.without_variance(own):
+                            value = np.nan
+                        variance = value**2 if q.kind == "sd" else np.nan
+                    elif q.kind == "sd":
+                        variance, value = part[q.first, q.first], sd[q.first]
+                    else:
+                        variance = part[q.first, q.second]
+                        product = sd[q.first] * sd[q.second]
+                        value = variance / product if product else np.nan
+                        value = np.clip(value, -1.0, 1.0)
+                    rows.append((effects.name, q.effect1, q.effect2, variance, value))
+        rows.append(("Residual", "", "", self.scale, sigma))
+        columns = ["group", "effect1", "effect2", "variance", "sd"]
+        return pd.DataFrame(rows, columns=columns)
+
+    # singular fits ---------------------------------------------------------
+
+    def _block_ranks(self):
+        """(effects, names, rank, whether it is singular) of each block."""
+        out = []
+        for i, (effects, theta) in enumerate(
+            zip(self.model.random, self._block_theta())
+        ):
+            root = self._factors[self._plan_order.index(i)].matrix
+            for (block, names, structured), own in zip(effects.blocks, theta):
+                k = len(names)
+                values = np.linalg.svd(root[block, block], compute_uv=False)
+                rank = int((values > SINGULAR * max(1.0, values[0])).sum())
+                singular = rank < k
+                if structured is not None:
+                    inner = root[block, block]
+                    singular = structured.is_singular(own, inner @ inner.T)
+                out.append((effects, names, rank, singular))
+        return out
+
+    def boundary_table(self):
+        """
+        Which terms are on the boundary of the parameter space.
+
+        Returns
+        -------
+        DataFrame
+            One row for each term: group, effects, their number, the rank of the
+            estimated covariance matrix, whether it is singular, and the smallest
+            eigenvalue of the dual matrix G = d(criterion) / d(covariance), relative
+            to the information about the term; at a proved optimum none is negative.
+            For a term with a structure it is the smallest slope of the criterion
+            away from the ends of the ranges of its parameters.
+        """
+        duals = np.concatenate(self.optimum.dual_eigenvalues)
+        rows = []
+        for (effects, names, rank, singular), dual in zip(self._block_ranks(), duals):
+            rows.append(
+                (effects.name, ", ".join(names), len(names), rank, singular, dual)
+            )
+        columns = ["group", "effects", "n_effects", "rank", "singular", "dual"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @property
+    def singular(self):
+        """Whether each term is singular, a Series by "group: effects"."""
+        table = self.boundary_table()
+        index = table["group"] + ": " + table["effects"]
+        return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
+
+    @property
+    def is_singular(self):
+        """Whether any covariance matrix is singular, as lme4's isSingular."""
+        return bool(self.singular.any())
+
+    def re_pca(self):
+        """
+        Principal components of the random effects, as lme4's rePCA.
+
+        Returns
+        -------
+        DataFrame
+            For each grouping factor and component the standard deviation, relative
+            to sigma, and the share and cumulative share of the variance.
+        """
+        rows = []
+        for effects, relative in zip(self.model.random, self._relative):
+            values = np.maximum(np.linalg.eigvalsh(relative)[::-1], 0.0)
+            total = values.sum() or 1.0
+            for j, value in enumerate(values):
+                rows.append(
+                    (
+                        effects.name,
+                        j + 1,
+                        np.sqrt(value),
+                        value / total,
+                        values[: j + 1].sum() / total,
+                    )
+                )
+        columns = ["group", "component", "sd", "share", "cumulative"]
+        return pd.DataFrame(rows, columns=columns)
+
+    # conditional modes -----------------------------------------------------
+
+    @cached_property
+    def random_effects(self):
+        """
+        Conditional modes of the random effects.
+
+        For one grouping factor a dict of level to Series, as MixedLM, each made when
+        it is asked for; for several a dict of factor to DataFrame with a row for each
+        level.
+        """
+        if len(self._modes) > 1:
+            return {
+                e.name: pd.DataFrame(m.copy(), e.levels, list(e.effect_names))
+                for e, m in zip(self.model.random, self._modes)
+            }
+        (effects,), (modes,) = self.model.random, self._modes
+        names = pd.Index(effects.effect_names)
+        return LevelDict(
+            effects.levels,
+            lambda level, at: pd.Series(modes[at].copy(), names, name=level),
+        )
+
+    @cached_property
+    def random_effects_cov(self):
+        """
+        Conditional covariances of the random effects given the data.
+
+        The fixed effects and variances are taken as known, as in lme4. For one
+        grouping factor a dict of level to DataFrame, each made when it is asked for;
+        for several a dict of these.
+        """
+        return _single(
+            {
+                effects.name: _frames(effects, self._mode_covariances(i))
+                for i, effects in enumerate(self.model.random)
+            }
+        )
+
+    def random_effects_table(self):
+        """
+        Conditional modes with their standard deviations, one row each.
+
+        Returns
+        -------
+        DataFrame
+            Columns group, effect, level, mode and sd, as R's
+            ``as.data.frame(ranef(m))``.
+        """
+        parts = []
+        for i, (effects, modes) in enumerate(zip(self.model.random, self._modes)):
+            variances = np.diagonal(self._mode_covariances(i), axis1=1, axis2=2)
+            for j, name in enumerate(effects.effect_names):
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "group": effects.name,
+                            "effect": name,
+                            "level": effects.levels.astype(object),
+                            "mode": modes[:, j],
+                            "sd": np.sqrt(np.maximum(variances[:, j], 0.0)),
+                        }
+                    )
+                )
+        return pd.concat(parts, ignore_index=True)
+
+    # fit -------------------------------------------------------------------
+
+    @cached_property
+    def _fixed_part(self):
+        return self.model.predict(self.params)
+
+    @cached_property
+    def _estimability(self):
+        """Which combinations of the fixed effects the data determine."""
+        return estimability(self.model.exog, np.isfinite(self.params))
+
+    @property
+    def fittedvalues(self):
+        """Fitted values with the conditional modes, as lme4 and MixedLM."""
+        fitted = self._fixed_part.copy()
+        for effects, modes in zip(self.model.random, self._modes):
+            fitted += effects.grouped.times(modes)
+        return fitted
+
+    @property
+    def resid(self):
+        """Response less fitted values."""
+        return self.model.endog - self.fittedvalues
+
+    @property
+    def resid_pearson(self):
+        """Residuals times the square root of the weights, over sigma."""
+        weights = self.model.weights
+        root = 1.0 if weights is None else np.sqrt(weights)
+        return self.resid * root / np.sqrt(self.scale)
+
+    # prediction ------------------------------------------------------------
+
+    def predict(
+        self,
+        exog=None,
+        transform=True,
+        random_effects=False,
+        new_levels="error",
+        offset=None,
+        random=None,
+    ):
+        """
+        Predict the response.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like, optional
+            New data; for a model without a formula the design of the fixed effects.
+            Default is the data of the model.
+        transform : bool, optional
+            Whether `exog` is data for the formula rather than a design matrix.
+        random_effects : bool or list of str, optional
+            Whether to add the conditional modes: False, the fixed part only, as
+            MixedLM; True, those of all factors, as lme4; or the names of factors or
+            terms such as ``["Subject"]`` or ``["(1 | Subject)"]``.
+        new_levels : {"error", "population", "nan"}, optional
+            What a level that the fit has not seen contributes: an error, nothing, or
+            NaN.
+        offset : array_like, optional
+            Offset of the new rows, in addition to ``offset(...)`` in the formula.
+        random : dict or sequence, optional
+            For a model without a formula the groups, effects or matrices of the new
+            rows, as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+
+        Returns
+        -------
+        Series or ndarray
+            Rows with missing values are NaN, and so are, with a RankWarning, those
+            whose mean the data do not determine, such as one of a combination of
+            levels that was never seen.
+        """
+        return predict(
+            self, exog, transform, random_effects, new_levels, offset, random
+        )
+
+    # tables ----------------------------------------------------------------
+
+    def summary(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
+        """
+        Summarize the fit.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname : list of str, optional
+            Names of the fixed effects.
+        title : str, optional
+            Title of the table.
+        alpha : float, optional
+            One less the level of the confidence intervals.
+        df_method : str, optional
+            Degrees of freedom of the fixed effects, see `with_df_method`.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        return summaries.summary(self._by(df_method), yname, xname, title, alpha)
+
+    def summary2(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
+        """
+        Summarize the fit as statsmodels' ``summary2`` does, tables as DataFrames.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname : list of str, optional
+            Names of the fixed effects.
+        title : str, optional
+            Title of the table.
+        alpha : float, optional
+            One less the level of the confidence intervals.
+        df_method : str, optional
+            Degrees of freedom of the fixed effects, see `with_df_method`.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+        """
+        return summaries.summary2(self._by(df_method), yname, xname, title, alpha)
+
+    def _repr_html_(self):
+        return self.summary().as_html()
+
+    to_json = to_json
+
+    def remove_data(self):
+        """Drop all arrays of the length of the data, as statsmodels."""
+        _ = self._estimability  # predictions need it, and it is small
+        for name in OF_DATA:
+            self.__dict__.pop(name, None)
+        self.model._forget()
+        self.model.random = tuple(e.without_data() for e in self.model.random)
+        super().remove_data()
+
+
+def _frames(effects, covariances):
+    """Covariance matrices of the effects of each level."""
+    names = pd.Index(effects.effect_names)
+    return LevelDict(
+        effects.levels,
+        lambda _, at: pd.DataFrame(covariances[at].copy(), names, names),
+    )
+
+
+def _single(found):
+    """The only value of a dict, or the dict."""
+    return next(iter(found.values())) if len(found) == 1 else found
+
+
+class CrossedMixedLMResultsWrapper(LikelihoodResultsWrapper):
+    """Results with pandas labels, see `CrossedMixedLMResults`."""
+
+    _attrs = {
+        "fe_params": "columns",
+        "bse_fe": "columns",
+        "resid": "rows",
+        "resid_pearson": "rows",
+        "fittedvalues": "rows",
+    }
+    _wrap_attrs = {**LikelihoodResultsWrapper._wrap_attrs, **_attrs}
+    # intervals of all parameters have labels of their own
+    _wrap_methods = {
+        name: how
+        for name, how in LikelihoodResultsWrapper._wrap_methods.items()
+        if name != "conf_int"
+    }
+
+    def conf_int(self, *args, **kwargs):
+        """Confidence intervals, see `CrossedMixedLMResults.conf_int`."""
+        found = self._results.conf_int(*args, **kwargs)
+        if isinstance(found, pd.DataFrame):
+            return found
+        return self.model.data.wrap_output(found, "columns")
+
+    def with_df_method(self, df_method):
+        """See `CrossedMixedLMResults.with_df_method`."""
+        return type(self)(self._results.with_df_method(df_method))
+
+    def _repr_html_(self):
+        return self._results._repr_html_()
+
+
+populate_wrapper(CrossedMixedLMResultsWrapper, CrossedMixedLMResults)

@@ -1,0 +1,230 @@
+"""A fit without its data from plain lists and numbers, each of which is checked."""
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.rows.estimability import Estimability
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.formula.design import LevelKeys, RandomEffects
+from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.parser import offset_formula, parse
+from statsmodels_lmm.formula.saved_design import restored_design
+from statsmodels_lmm.inputs.saved_values import (
+    covariance,
+    dtype,
+    index,
+    level,
+    number,
+    numbers,
+    text,
+    texts,
+    truth,
+    whole,
+)
+from statsmodels_lmm.results.light import LightData, LightModel, LightResults
+
+SMALLEST = 1e-300
+"""A residual variance is larger."""
+
+FARTHEST = 1e20
+"""Standard errors from 0 that rounding leaves possible."""
+
+
+def restored(saved):
+    """
+    A fit from what `to_json` wrote.
+
+    Parameters
+    ----------
+    saved : dict
+        What was read.
+
+    Returns
+    -------
+    LightResults
+
+    Raises
+    ------
+    FormulaError
+        If the formula is not allowed.
+    Exception
+        Of any kind, if something is missing or damaged.
+    """
+    parsed, data = None, LightData(pd.DataFrame())
+    structures = texts(saved["structures"], "structures")
+    names = texts(saved["exog_names"], "exog_names")
+    if saved["formula"] is not None:
+        check_formula(saved["formula"], saved["columns"], structures)
+        parsed = parse(saved["formula"], structures)
+        data = _restored_data(saved, parsed)
+        if data.model_spec.column_names != names:
+            raise ValueError("exog_names are not the columns of the design")
+    random, modes, covariances = [], [], []
+    for plain, terms in zip(saved["random"], _terms(parsed, saved["random"])):
+        random.append(_restored_effects(plain, terms, data.column_specs))
+        n, k = random[-1].n_levels, len(random[-1].effect_names)
+        modes.append(numbers(plain["modes"], "modes", (n, k)))
+        covariances.append(
+            covariance(plain["mode_covariances"], "mode_covariances", (n, k, k))
+        )
+    model = LightModel(
+        saved["formula"], names, tuple(random), data, tuple(structures), None, parsed
+    )
+    p = len(names)
+    params = numbers(saved["params"], "params", (p,), missing=True)
+    cov_params = covariance(saved["cov_params"], "cov_params", (p, p), missing=True)
+    dropped = np.isnan(params)
+    if (np.isnan(cov_params) != (dropped | dropped[:, None])).any():
+        raise ValueError("params or cov_params has gaps that the other has not")
+    errors = np.sqrt(np.maximum(np.diag(cov_params)[~dropped], 0.0))
+    if (np.abs(params[~dropped]) > FARTHEST * errors).any():
+        raise ValueError("params are farther from 0 than cov_params allows")
+    scale = number(saved["scale"], "scale", least=SMALLEST)
+    components = _restored_components(saved["variance_components"])
+    if not np.isclose(components["variance"].iloc[-1], scale, atol=0.0):
+        raise ValueError("scale is not the variance of the residuals")
+    method = text(saved["method"], "method")
+    if method not in ("REML", "ML"):
+        raise ValueError(f"method is {method!r}")
+    theta, labels = saved["theta"], texts(saved["theta"]["name"], "theta")
+    return LightResults(
+        model=model,
+        params=pd.Series(params, names),
+        scale=scale,
+        llf=number(saved["llf"], "llf"),
+        nobs=float(whole(saved["nobs"], "nobs", 1)),
+        df_resid=number(saved["df_resid"], "df_resid", least=0),
+        method=method,
+        converged=truth(saved["converged"], "converged"),
+        theta=pd.Series(
+            numbers(theta["theta"], "theta", (len(labels),)), labels, name="theta"
+        ),
+        versions={name: text(v, name) for name, v in saved["packages"].items()},
+        _covariance=cov_params,
+        _components=components,
+        _modes=modes,
+        _mode_covariances=covariances,
+        _estimability=_restored_estimability(~dropped, saved),
+        _text=text(saved["summary"], "summary"),
+    )
+
+
+def _restored_estimability(kept, saved):
+    """Relations among the columns, unknown in a fit of the first version."""
+    shape = int(kept.sum()), int((~kept).sum())
+    if saved["version"] == 1:
+        return Estimability(kept, np.full(shape, np.nan))
+    return Estimability(kept, numbers(saved["relations"], "relations", shape))
+
+
+def _restored_data(saved, parsed):
+    """How designs are made of new data."""
+    data = LightData(
+        _restored_frame(saved["types"]),
+        restored_design(saved["design"], parsed.fixed),
+        {
+            text: restored_design(saved["column_designs"][text], text)
+            for text in (
+                *(t.effects for t in parsed.random if t.effects != "1"),
+                *map(offset_formula, parsed.offsets),
+            )
+        },
+    )
+    for offset in map(offset_formula, parsed.offsets):
+        if len(data.column_specs[offset].column_names) != 1:
+            raise ValueError(f"'{offset}' is not one column")
+    for formula in (parsed.fixed, *data.column_specs):
+        lost = set(columns_in(formula, saved["columns"])) - set(data.frame.columns)
+        if lost:
+            raise ValueError(f"the type of column '{lost.pop()}' is not told")
+    return data
+
+
+def _restored_components(plain):
+    """The table of variances, of which those of single effects are not negative."""
+    names = ("group", "effect1", "effect2")
+    table = pd.DataFrame(
+        {name: [text(v, name) for v in plain[name]] for name in names}
+        | {
+            name: numbers(plain[name], name, (-1,), missing=True)
+            for name in ("variance", "sd")
+        }
+    )
+    own = table["effect2"] == ""
+    if (table.loc[own, ["variance", "sd"]] < 0).any(axis=None) or not len(table):
+        raise ValueError("a variance is negative")
+    return table
+
+
+def _terms(parsed, random):
+    """The terms of each factor, none for a model from arrays."""
+    if parsed is None:
+        return [()] * len(random)
+    if len(parsed.by_factor) != len(random):
+        raise ValueError("the formula has other grouping factors")
+    return parsed.by_factor
+
+
+def _restored_effects(plain, terms, specs):
+    name = text(plain["name"], "a grouping factor")
+    levels = index(plain["levels"], name)
+    effects = [text(effect, name) for effect in plain["effects"]]
+    columns = terms[0].grouping if terms else ()
+    if terms and name != terms[0].group:
+        raise ValueError(f"{name} is no grouping factor of the formula")
+    sizes = [
+        1 if term.effects == "1" else len(specs[term.effects].column_names)
+        for term in terms
+    ]
+    if plain["sizes"] != sizes or (terms and sum(sizes) != len(effects)):
+        raise ValueError(f"{name} has other effects than the formula")
+    keys = tuple(_restored_keys(key, name, len(levels)) for key in plain["keys"])
+    if len(keys) != len(columns):
+        raise ValueError(f"{name} has levels of {len(keys)} columns")
+    if keys and len(set(zip(*(key.codes.tolist() for key in keys)))) != len(levels):
+        raise ValueError(f"{name} has a level twice")
+    k, none = len(effects), np.zeros(0, dtype=np.int64)
+    grouped: GroupedEffects | RawEffects
+    grouped = GroupedEffects(none, len(levels), np.zeros((0, k)), (k,))
+    if truth(plain["is_matrix"], "is_matrix"):
+        grouped = RawEffects(np.zeros((0, len(levels))))
+    return RandomEffects(
+        name=name,
+        levels=levels,
+        effect_names=tuple(effects),
+        grouped=grouped,
+        columns=columns,
+        terms=tuple(zip(terms, sizes)),
+        keys=keys,
+    )
+
+
+def _restored_keys(plain, name, n_levels):
+    """How the levels of a factor are made of those of one column."""
+    uniques = index(plain["uniques"], name)
+    codes = [whole(code, name, 0, len(uniques) - 1) for code in plain["codes"]]
+    if len(codes) != n_levels:
+        raise ValueError(f"{name} has {n_levels} levels and {len(codes)} codes")
+    return LevelKeys(uniques, np.array(codes, dtype=np.int64))
+
+
+def _restored_frame(types):
+    """Columns with the types and levels of the fit; the rows mean nothing."""
+    levels = {
+        level(name, "types"): index(plain["levels"], name)
+        for name, plain in types
+        if "levels" in plain
+    }
+    n_rows = max([1, *map(len, levels.values())])
+    columns = {}
+    for name, plain in types:
+        if name not in levels:
+            columns[level(name, "types")] = np.zeros(n_rows, dtype(plain["dtype"]))
+            continue
+        columns[name] = np.resize(levels[name].to_numpy(object), n_rows)
+        if plain["dtype"] == "category":
+            ordered = truth(plain["ordered"], name)
+            columns[name] = pd.Categorical(columns[name], levels[name], ordered=ordered)
+    return pd.DataFrame(columns)

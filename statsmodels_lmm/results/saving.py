@@ -1,0 +1,215 @@
+"""A fit as JSON without its data, from which it predicts again."""
+
+import json
+from importlib.metadata import version
+
+import pandas as pd
+import patsy.builtins
+
+from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
+from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.saved_design import (
+    plain_design,
+    plain_levels,
+    plain_numbers,
+)
+from statsmodels_lmm.formula.splines import checked
+from statsmodels_lmm.formula.transforms import default_scope
+from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inputs.saved_values import whole
+from statsmodels_lmm.results.restoring import restored
+
+FORMAT = "statsmodels_lmm"
+VERSION = 2
+"""Of the format; 1 has no relations among the columns of the fixed effects."""
+
+CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
+"""Names besides columns that a formula that passed can use."""
+
+PACKAGES = ("statsmodels-lmm", "statsmodels", "patsy", "pandas", "numpy")
+
+
+# writing -------------------------------------------------------------------
+
+
+def to_json(results):
+    """
+    A fit as JSON, without its data and without code but the formula.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    str
+        What `from_json` reads: names, estimates and their covariances, conditional
+        modes and theirs, levels and codings of factors, what transforms such as
+        ``scale(x)`` remember, the summary, and the versions of the packages.
+
+    Raises
+    ------
+    FormulaError
+        If the formula uses more than `check_formula` allows, such as a function of
+        yours.
+    DataError
+        If a name of yours stands for a function that the formula uses, if levels are
+        neither text nor numbers, or if the formula was evaluated by formulaic.
+
+    Notes
+    -----
+    Levels and conditional modes say something of the people they stand for.
+    """
+    raw = getattr(results, "_results", results)
+    model = raw.model
+    saved = {
+        "format": FORMAT,
+        "version": VERSION,
+        "packages": {name: version(name) for name in PACKAGES},
+        "formula": None,
+        "structures": sorted(model.structures),
+        "exog_names": list(model.exog_names),
+        "params": plain_numbers(raw.params, "params"),
+        "cov_params": plain_numbers(raw.cov_params(), "cov_params"),
+        "relations": plain_numbers(raw._estimability.relations, "relations"),
+        "scale": float(raw.scale),
+        "llf": float(raw.llf),
+        "nobs": float(raw.nobs),
+        "df_resid": float(raw.df_resid),
+        "method": raw.method,
+        "converged": bool(raw.converged),
+        "theta": _plain_table(raw.theta.rename_axis("name").reset_index()),
+        "variance_components": _plain_table(raw.variance_components()),
+        "random": [_plain_effects(raw, i) for i in range(len(model.random))],
+        "summary": str(raw.summary()),
+    }
+    if has_formula(model):
+        saved |= _plain_formula(model)
+    return json.dumps(saved, allow_nan=False)
+
+
+def _plain_table(table):
+    return {
+        name: plain_numbers(column, name) if column.dtype == float else list(column)
+        for name, column in table.items()
+    }
+
+
+def _plain_effects(raw, i):
+    """The random effects of one factor."""
+    effects = raw.model.random[i]
+    return {
+        "name": effects.name,
+        "levels": _plain_index(effects.levels, effects.name),
+        "effects": list(effects.effect_names),
+        "sizes": [size for _, size in effects.terms],
+        "keys": [
+            {
+                "uniques": _plain_index(key.uniques, effects.name),
+                "codes": key.codes.tolist(),
+            }
+            for key in effects.keys
+        ],
+        "is_matrix": isinstance(effects.grouped, RawEffects),
+        "modes": plain_numbers(raw._modes[i], "modes"),
+        "mode_covariances": plain_numbers(raw._mode_covariances(i), "modes"),
+    }
+
+
+def _plain_index(index, what):
+    return {"dtype": str(index.dtype), "values": plain_levels(index, what)}
+
+
+def _plain_formula(model):
+    """The formula, the columns that it uses, and how designs are made of them."""
+    data = model.data
+    if data.engine != "patsy":
+        raise DataError(
+            "a formula that formulaic has evaluated cannot be saved; fit it with "
+            "patsy, statsmodels' default engine"
+        )
+    columns = check_formula(model.formula_full, data.frame.columns, model.structures)
+    known = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
+    known |= default_scope("patsy")
+    for name, value in data.scope.items():
+        if name in CALLED and checked(value) is not known.get(name):
+            raise DataError(
+                f"'{name}' in the formula is a name of yours and cannot be saved"
+            )
+    parsed = model._parsed
+    texts = [parsed.fixed, *data.column_specs]
+    used = {c: 0 for text in texts for c in columns_in(text, data.frame.columns)}
+    return {
+        "formula": model.formula_full,
+        "columns": columns,
+        "types": [[name, _plain_type(data.frame[name], name)] for name in used],
+        "design": plain_design(data.model_spec),
+        "column_designs": {
+            text: plain_design(spec) for text, spec in data.column_specs.items()
+        },
+    }
+
+
+def _plain_type(column, name):
+    """Type and levels of a column."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = _plain_index(column.cat.categories, name)
+        return {"dtype": "category", "levels": levels, "ordered": column.cat.ordered}
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return {"dtype": str(column.dtype)}
+    return {"dtype": "text", "levels": _plain_index(pd.Index(column.unique()), name)}
+
+
+# reading -------------------------------------------------------------------
+
+
+def from_json(text):
+    """
+    A fit from what `to_json` returned.
+
+    Parameters
+    ----------
+    text : str
+        JSON. Nothing in it is evaluated but its formula, when predictions are made,
+        which must pass `check_formula`; see there what that is worth. Numbers, names
+        and levels are checked: what is damaged is refused, not repaired.
+
+    Returns
+    -------
+    LightResults
+
+    Raises
+    ------
+    FormulaError
+        If the formula is not allowed.
+    DataError
+        If this is no saved fit, or one of a newer version.
+    """
+    try:
+        saved = json.loads(text, parse_constant=_no_number)
+        if saved["format"] != FORMAT:
+            raise KeyError("format")
+        if whole(saved["version"], "version", 1) > VERSION:
+            raise DataError(
+                f"the fit was saved in version {saved['version']} of the format, by "
+                f"{_written(saved)}; this package reads up to {VERSION}: upgrade it"
+            )
+        return restored(saved)
+    except (FormulaError, DataError):
+        raise
+    except (KeyError, RecursionError) as error:
+        raise DataError(f"this is no saved fit, or a damaged one: {error!r}") from error
+    except Exception as error:  # whatever a damaged text makes the libraries raise
+        raise DataError(f"this is no saved fit, or a damaged one: {error}") from error
+
+
+def _no_number(name):
+    raise ValueError(f"{name} is no number")
+
+
+def _written(saved):
+    return ", ".join(f"{name} {v}" for name, v in saved["packages"].items())

@@ -1,0 +1,308 @@
+"""Every table that is printed."""
+
+from textwrap import wrap
+
+import pandas as pd
+from statsmodels.iolib.summary import forg
+from statsmodels.iolib.summary2 import summary_params
+from statsmodels.iolib.table import SimpleTable
+from statsmodels.iolib.tableformatting import fmt_base, fmt_params
+
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.results.markup import Summary, Summary2
+
+
+def summary(results, yname=None, xname=None, title=None, alpha=0.05):
+    """
+    Summary of a fit, see `CrossedMixedLMResults.summary`.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    yname : str, optional
+        Name of the response.
+    xname : list of str, optional
+        Names of the fixed effects.
+    title : str, optional
+        Title.
+    alpha : float, optional
+        One less the level of the intervals.
+
+    Returns
+    -------
+    statsmodels.iolib.summary.Summary
+    """
+    model = results.model
+    table = Summary()
+    table.add_table_2cols(
+        results,
+        title=title or "Linear Mixed Model Results",
+        gleft=[
+            ("Dep. Variable:", None),
+            ("Model:", None),
+            ("Method:", [results.method]),
+            ("No. Observations:", None),
+            ("Df Residuals:", None),
+        ],
+        gright=[
+            ("Log-Likelihood:", [f"{results.llf:.4f}"]),
+            (criterion_name(results) + ":", [f"{results.deviance_criterion:.4f}"]),
+            ("AIC:", [f"{results.aic:.4f}"]),
+            ("BIC:", [f"{results.bic:.4f}"]),
+            ("Scale:", [_number(results.scale)]),
+        ],
+        yname=yname,
+        xname=xname,
+    )
+    body = variance_table(results)
+    cells = body.to_numpy().tolist()
+    form = dict(fmt_base)
+    form["data_aligns"] = "ll" + "r" * (body.shape[1] - 2)
+    table.tables.append(
+        SimpleTable(cells, list(body.columns), title="Random effects", txt_fmt=form)
+    )
+    if len(results.params):
+        names = xname or model.exog_names
+        if results.df_method in SMALL_SAMPLE:
+            table.tables.append(_table_with_df(results, names, alpha))
+        else:
+            table.add_table_params(
+                results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
+            )
+        table.tables[-1].title = "Fixed effects"
+    table.add_extra_txt(notes(results))
+    return table
+
+
+def _table_with_df(results, names, alpha):
+    """The fixed effects with the degrees of freedom of each."""
+    ends = results.conf_int(alpha)
+    rows = [
+        [
+            forg(coefficient, 4),
+            forg(error, 3),
+            f"{df:.1f}",
+            f"{t:.3f}",
+            f"{p:.3f}",
+            forg(low, 3),
+            forg(high, 3),
+        ]
+        for coefficient, error, df, t, p, (low, high) in zip(
+            results.params,
+            results.bse,
+            results.df_resid_inference,
+            results.tvalues,
+            results.pvalues,
+            ends,
+        )
+    ]
+    level = f"[{alpha / 2}", f"{1 - alpha / 2}]"
+    header = ["coef", "std err", "df", "t", "P>|t|", *level]
+    return SimpleTable(rows, header, list(names), txt_fmt=fmt_params)
+
+
+def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
+    """
+    Summary of a fit in the manner of statsmodels' ``summary2``.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    yname : str, optional
+        Name of the response.
+    xname : list of str, optional
+        Names of the fixed effects.
+    title : str, optional
+        Title.
+    alpha : float, optional
+        One less the level of the intervals.
+
+    Returns
+    -------
+    statsmodels.iolib.summary2.Summary
+    """
+    table = Summary2()
+    info = {
+        "Model:": type(results.model).__name__,
+        "Dependent Variable:": yname or results.model.endog_names,
+        "No. Observations:": str(int(results.nobs)),
+        "Method:": results.method,
+        "Log-Likelihood:": f"{results.llf:.4f}",
+        "Scale:": _number(results.scale),
+        "AIC:": f"{results.aic:.4f}",
+        "BIC:": f"{results.bic:.4f}",
+    }
+    table.add_dict(info)
+    names = xname or results.model.exog_names
+    if len(results.params):
+        fixed = summary_params(
+            results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
+        )
+        table.add_df(fixed.map(lambda v: f"{v:.4f}"))
+    table.add_df(variance_table(results).set_index("Group"))
+    table.add_title(title or "Linear Mixed Model Results")
+    for line in notes(results):
+        table.add_text(line)
+    return table
+
+
+def criterion_name(results):
+    """What -2 times the log-likelihood is called."""
+    return "REML criterion" if results.reml else "Deviance"
+
+
+def variance_table(results):
+    """
+    Variance components as lme4 prints them.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    DataFrame
+        Strings; one row for each random effect, the residual last.
+    """
+    rows, table = [], results.variance_components()
+    for effects in results.model.random:
+        own = table[table["group"] == effects.name].itertuples()
+        first = True
+        for (_, names, structured), quantities in zip(
+            effects.blocks, effects.quantities
+        ):
+            lines: dict = {}
+            for q, row in zip(quantities, own):
+                if q.kind == "sd":
+                    lines[q.effect1] = [_number(row.variance), _number(row.sd)]
+                elif structured is None:
+                    lines[q.effect2].append(f"{row.sd:.2f}")
+                elif q.kind == "cor" and lines:
+                    next(iter(lines.values())).append(f"{row.sd:.2f}")
+                else:
+                    lines[f"{q.effect1} {q.effect2}"] = ["", _number(row.sd)]
+            if structured is not None:
+                lines = _told_structure(lines, names, structured)
+            for name, cells in lines.items():
+                group = f"{effects.name} ({effects.n_levels})" if first else ""
+                rows.append([group, name, *cells])
+                first = False
+    rows.append(["Residual", "", _number(results.scale), _number(results.scale**0.5)])
+    width = max(map(len, rows))
+    columns = ["Group", "Effect", "Variance", "Std.Dev.", "Corr."][: max(width, 4)]
+    columns += [""] * (width - len(columns))
+    return pd.DataFrame([r + [""] * (width - len(r)) for r in rows], columns=columns)
+
+
+def _told_structure(lines, names, structured):
+    """The lines of a block with a structure, with the structure told."""
+    title = str(structured.structure)
+    if not lines:
+        return {f"{title}, {len(names)} effects": ["", ""]}
+    found = {}
+    for at, (name, cells) in enumerate(lines.items()):
+        if name == structured.structure.name:
+            name = f"{title}, {len(names)} effects"
+        elif at == 0 and name in names:
+            name = f"{name} [{title}]"
+        found[name] = cells
+    return found
+
+
+def notes(results):
+    """
+    What a reader of the tables should know, in words.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    model, optimum = results.model, results.optimum
+    lines = []
+    if model.n_dropped:
+        rows = "row was" if model.n_dropped == 1 else "rows were"
+        lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
+    if results.df_method != "asymptotic":
+        lines.append(f"Degrees of freedom: {results.df_method}.")
+    if results.dropped:
+        lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
+    few = [e.name for e in model.random if e.n_levels < 5]
+    if few:
+        lines.append(
+            "Fewer than 5 levels, so the variance is known poorly: " + ", ".join(few)
+        )
+    if optimum.saturated and not results.identification.messages:
+        lines.append(
+            "Fixed and random effects reproduce any response: nothing is left to tell "
+            "the residual variance by."
+        )
+    elif results.residual_share < 1e-6:
+        lines.append(
+            "The residual variance is almost 0: the random effects reproduce the "
+            "response."
+        )
+    for message in results.identification.messages:
+        lines.append(f"Not determined: {message}.")
+    lines += boundary_notes(results)
+    lowest = min(e.min() for e in optimum.dual_eigenvalues)
+    state = "proved" if results.converged else "NOT proved"
+    starts = "1 start" if optimum.starts == 1 else f"best of {optimum.starts} starts"
+    count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)
+    lines.append(f"Local optimum {state}; {starts}; {count}:")
+    lines.append(
+        f"gradient {optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
+        f"dual {lowest:.0e}."
+    )
+    return [part for line in lines for part in wrap(line, 79)]
+
+
+def boundary_notes(results):
+    """
+    A sentence for each term whose covariance matrix is singular.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
+    for row in results.boundary_table().itertuples():
+        if not row.singular:
+            continue
+        if row.rank == row.n_effects:
+            lines.append(
+                f"On the boundary: the covariance matrix of {row.effects} by "
+                f"{row.group} is almost singular."
+            )
+        elif row.rank == 0:
+            what = "variance is" if row.n_effects == 1 else "variances are"
+            lines.append(
+                f"On the boundary: the {what} estimated as 0 for {row.effects} by "
+                f"{row.group}."
+            )
+        else:
+            lines.append(
+                f"On the boundary: the covariance matrix of {row.effects} by "
+                f"{row.group} has rank {row.rank} of {row.n_effects}; some combination "
+                "of these effects does not vary."
+            )
+    return lines
+
+
+def _number(value):
+    """Four decimals, or four digits where that would be empty or endless."""
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return f"{value:.4f}"
+    return f"{value:.4g}"
