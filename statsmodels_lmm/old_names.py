@@ -1,9 +1,9 @@
 """
 Where names stood in earlier versions.
 
-A pickle names each class by its module, and users import from modules. This table is the
-only place that knows the old ones: a module that is gone is found by `OldModules`, and
-gives its names from where they are now.
+A pickle names each class by its module, and users import from modules. This table alone
+knows the old ones: `OldModules` finds a module that is gone, and gives its names from
+where they are now.
 """
 
 import sys
@@ -16,7 +16,7 @@ PACKAGE = __name__.rpartition(".")[0] + "."
 
 MODULES = {
     "alignment": "inputs.alignment",
-    "arrays": "models.arrays",
+    "arrays": "models.arrays inputs.row_values",
     "compat": "formula.backend",
     "core.case_deletion": "core.uncertainty.case_deletion",
     "core.constrained": "core.search.constrained",
@@ -62,18 +62,21 @@ MODULES = {
     "core.structure_checks": "core.structures.checks",
     "core.structured_block": "core.structures.structured_block",
     "core.structured_factor": "core.structures.structured_factor",
-    "core.structures": "core.structures.base",
+    "core.structures": "core.structures.base core.structures.correlated "
+    "core.structures.known core.structures.function core.structures.by_name",
     "core.symbolic_cholesky": "core.algebra.symbolic_cholesky",
     "core.trust_region": "core.search.trust_region",
     "core.variance_information": "core.uncertainty.variance_information",
     "core.within_levels": "core.engines.within_levels",
     "data_doors": "inputs.tables",
     "distribution": "models.distribution",
+    "formula.design": "formula.design random.random_effects",
     "inference.anova": "inference.comparison.anova",
     "inference.array_rows": "inference.prediction.array_rows",
     "inference.bootstrap": "inference.replicates.bootstrap",
     "inference.bootstrap_intervals": "inference.replicates.bootstrap_intervals",
-    "inference.bootstrap_likelihood_ratio": "inference.comparison.bootstrap_likelihood_ratio",
+    "inference.bootstrap_likelihood_ratio": "inference.comparison."
+    "bootstrap_likelihood_ratio",
     "inference.case_refits": "inference.deletion.case_refits",
     "inference.contrast_sets": "inference.marginal.contrast_sets",
     "inference.contrasts": "inference.fixed.contrasts",

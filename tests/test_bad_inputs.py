@@ -23,9 +23,9 @@ from statsmodels_lmm.exceptions import (
     RankWarning,
 )
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.formula.design import group_levels
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.models.linear import CrossedMixedLM
+from statsmodels_lmm.random.random_effects import group_levels
 
 pytestmark = pytest.mark.filterwarnings("error")  # no warning but those expected
 

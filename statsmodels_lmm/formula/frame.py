@@ -10,6 +10,7 @@ from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, war
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
 from statsmodels_lmm.formula.tokens import is_python_name, tokenize
+from statsmodels_lmm.inputs.row_values import rows_text
 
 WORDS_OF_R = {
     "ifelse": "np.where(x > 0, 1, 0)",
@@ -80,11 +81,6 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     rows = np.flatnonzero(~incomplete)
     frame = frame.iloc[rows]
     return _drop_unused_levels(frame, roles), rows
-
-
-def rows_text(count):
-    """Count rows in words, such as "1 row" or "3 rows"."""
-    return f"{count} row" + ("s" if count != 1 else "")
 
 
 def column_roles(data, formula, scope):

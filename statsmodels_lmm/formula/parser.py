@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from patsy import ModelDesc, PatsyError
 
+from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.size import check_size
 from statsmodels_lmm.formula.tokens import (
@@ -15,9 +16,6 @@ from statsmodels_lmm.formula.tokens import (
     tokenize,
     written,
 )
-
-STRUCTURES = ("us", "diag", "cs", "ar1")
-"""Covariance structures that may stand before a term: ``diag(x | g)``."""
 
 LOGICAL = {"TRUE": True, "T": True, "True": True}
 LOGICAL |= {"FALSE": False, "F": False, "False": False}

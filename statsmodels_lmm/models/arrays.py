@@ -5,99 +5,10 @@ import pandas as pd
 from statsmodels.tools.sm_exceptions import MissingDataError
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.formula.design import RandomEffects
-from statsmodels_lmm.formula.frame import rows_text
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
-from statsmodels_lmm.models.validation import check_row_values
+from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms
-
-
-def row_values(values, data, what):
-    """
-    A value for each row, from an array or the name of a column.
-
-    Parameters
-    ----------
-    values : str, array_like or None
-        The values. A Series is aligned with the rows by its labels.
-    data : DataFrame
-        The data.
-    what : str
-        What the values are.
-
-    Returns
-    -------
-    ndarray or None
-        Shape (n,).
-    """
-    if values is None:
-        return None
-    is_column = isinstance(values, str)
-    if is_column:
-        if values not in data.columns:
-            raise DataError(f"{what}: column '{values}' not in data")
-        what, values = f"{what} column '{values}'", data[values]
-    else:
-        values = aligned(values, data.index, what)
-    values = numeric(values, what)
-    if values.shape != (len(data),):
-        raise DataError(
-            f"{what} has shape {values.shape}, the data have {len(data)} rows"
-        )
-    # a column may have gaps, whose rows are dropped like any other incomplete row
-    check_row_values(values[~np.isnan(values)] if is_column else values, what)
-    return values
-
-
-def take_rows(values, rows, labels, what):
-    """
-    Some rows of values that are given for all the data; anything else as it is.
-
-    Parameters
-    ----------
-    values : str, array_like or None
-        The values.
-    rows : ndarray
-        Positions of the rows.
-    labels : Index
-        Labels of all rows of the data.
-    what : str
-        What the values are.
-
-    Returns
-    -------
-    str, array_like or None
-    """
-    if values is None or isinstance(values, str) or len(values) != len(labels):
-        return values
-    return numeric(aligned(values, labels, what), what)[rows]
-
-
-def without_zero_weights(data, weights, offset):
-    """
-    Drop the rows of weight zero, which say nothing.
-
-    Parameters
-    ----------
-    data : DataFrame
-        The data.
-    weights : ndarray
-        Weights, shape (n,).
-    offset : ndarray or None
-        Offset, shape (n,).
-
-    Returns
-    -------
-    data : DataFrame
-        Rows of positive weight.
-    weights, offset : ndarray or None
-        Their weights and offset.
-    """
-    positive = weights != 0
-    warn(f"{rows_text((~positive).sum())} of weight 0 dropped", DataWarning)
-    offset = None if offset is None else offset[positive]
-    return data[positive], weights[positive], offset
 
 
 def complete_rows(endog, exog, random, weights, offset, missing, known):

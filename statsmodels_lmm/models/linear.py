@@ -15,6 +15,7 @@ from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.core.structures.relative_factor import (
     RelativeFactor,
     lower_triangles,
@@ -29,22 +30,22 @@ from statsmodels_lmm.formula.backend import (
     caller_scope,
     current_engine,
 )
-from statsmodels_lmm.formula.design import RandomEffects, build_design
+from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
-from statsmodels_lmm.formula.parser import STRUCTURES, TRANSFORMS, parse
+from statsmodels_lmm.formula.parser import TRANSFORMS, parse
 from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, subset_rows
 from statsmodels_lmm.inputs.plain_arrays import numeric
-from statsmodels_lmm.inputs.tables import to_frame
-from statsmodels_lmm.models.arrays import (
-    complete_rows,
+from statsmodels_lmm.inputs.row_values import (
     row_values,
     take_rows,
     without_zero_weights,
 )
+from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.shared_design import SharedDesign
 from statsmodels_lmm.models.validation import (
@@ -55,6 +56,7 @@ from statsmodels_lmm.models.validation import (
     warn_after_fit,
 )
 from statsmodels_lmm.random.known_levels import known_levels
+from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms, function_term, matrix_effects
 from statsmodels_lmm.random.variance_components import group_term
 from statsmodels_lmm.results.linear import (

@@ -11,6 +11,7 @@ from statsmodels_lmm.exceptions import (
     RankWarning,
     warn,
 )
+from statsmodels_lmm.inputs.row_values import check_row_values, listed
 
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of deviations whose squares are floating-point numbers."""
@@ -66,9 +67,8 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
     for values, what in ((y, "the response"), (x, "the fixed effects")):
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
-            raise DataError(
-                f"{what} has missing or infinite values in rows {_listed(bad)}"
-            )
+            rows = listed(np.flatnonzero(bad))
+            raise DataError(f"{what} has missing or infinite values in rows {rows}")
     if not random:
         raise DataError("a mixed model needs at least one random effect")
     if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
@@ -80,24 +80,6 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
             check_row_values(values, what)
     for effects in random:
         _check_random(effects, n, check_levels and weights is None, check_levels)
-
-
-def check_row_values(values, what):
-    """
-    Refuse weights or offsets that are not finite, and negative weights.
-
-    Parameters
-    ----------
-    values : ndarray
-        A value for each row.
-    what : str
-        "weights" or "offset", perhaps with the name of the column.
-    """
-    if not np.isfinite(values).all():
-        bad = ~np.isfinite(values)
-        raise DataError(f"{what} has missing or infinite values in rows {_listed(bad)}")
-    if what.startswith("weights") and (values < 0).any():
-        raise DataError(f"{what} negative in rows {_listed(values < 0)}")
 
 
 def _check_random(effects, n, check_levels, check_columns):
@@ -126,18 +108,10 @@ def _check_random(effects, n, check_levels, check_columns):
         if grouped.n_levels * len(names) >= n and len(names) > 1:
             raise DataError(
                 f"{n} rows are not more than the {grouped.n_levels * len(names)} "
-                f"random effects ({_first(names)}) by {effects.name}; the model "
+                f"random effects ({listed(names)}) by {effects.name}; the model "
                 "cannot be told from one with less (check_levels=False fits it all "
                 "the same)"
             )
-
-
-def _listed(bad):
-    return _first(np.flatnonzero(bad))
-
-
-def _first(items):
-    return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")
 
 
 FEW_STEPS = 100

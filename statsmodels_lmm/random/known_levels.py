@@ -9,9 +9,9 @@ from scipy import linalg, sparse
 from statsmodels_lmm.core.algebra.dense import as_array
 from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.formula.design import LevelKeys
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.random.random_effects import LevelKeys
 from statsmodels_lmm.relationship.labeled import (
     LabeledMatrix,
     check_unique,

@@ -11,14 +11,15 @@ from statsmodels_lmm.core.algebra.dense import as_array
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
-from statsmodels_lmm.core.structures.base import RelativeFactorFunction, Structure
+from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.core.structures.checks import check_structure
+from statsmodels_lmm.core.structures.function import RelativeFactorFunction
 from statsmodels_lmm.core.structures.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.design import RandomEffects, group_levels
-from statsmodels_lmm.formula.parser import STRUCTURES
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, row_positions
 from statsmodels_lmm.inputs.plain_arrays import group_values, numeric
+from statsmodels_lmm.random.random_effects import RandomEffects, group_levels
 from statsmodels_lmm.relationship.labeled import check_unique
 
 

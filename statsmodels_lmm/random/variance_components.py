@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import VCSpec
 
-from statsmodels_lmm.core.structures.base import Diagonal
+from statsmodels_lmm.core.structures.correlated import Diagonal
 from statsmodels_lmm.exceptions import DataError, warn
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import group_values, numeric

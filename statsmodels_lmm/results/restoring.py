@@ -6,7 +6,6 @@ import pandas as pd
 from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
-from statsmodels_lmm.formula.design import LevelKeys, RandomEffects
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.parser import offset_formula, parse
@@ -23,6 +22,7 @@ from statsmodels_lmm.inputs.saved_values import (
     truth,
     whole,
 )
+from statsmodels_lmm.random.random_effects import LevelKeys, RandomEffects
 from statsmodels_lmm.results.light import LightData, LightModel, LightResults
 
 SMALLEST = 1e-300

@@ -8,15 +8,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structures.base import (
+from statsmodels_lmm.core.structures.base import Parameter, Structure
+from statsmodels_lmm.core.structures.correlated import (
     AutoRegressive,
     CompoundSymmetry,
     Diagonal,
-    Fixed,
-    Known,
-    Parameter,
-    Structure,
 )
+from statsmodels_lmm.core.structures.known import Fixed, Known
 from statsmodels_lmm.core.structures.relative_factor import (
     SINGULAR,
     RelativeFactor,

@@ -5,19 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.linalg import toeplitz
 
-from statsmodels_lmm.core.structures.base import (
+from statsmodels_lmm.core.structures.base import Parameter, Structure, deviation
+from statsmodels_lmm.core.structures.by_name import structure_named
+from statsmodels_lmm.core.structures.checks import check_structure
+from statsmodels_lmm.core.structures.correlated import (
     AutoRegressive,
     CompoundSymmetry,
     Diagonal,
-    Fixed,
-    Known,
-    Parameter,
-    RelativeFactorFunction,
-    Structure,
-    deviation,
-    structure_named,
 )
-from statsmodels_lmm.core.structures.checks import check_structure
+from statsmodels_lmm.core.structures.function import RelativeFactorFunction
+from statsmodels_lmm.core.structures.known import Fixed, Known
 
 K3 = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 1.5]])
 

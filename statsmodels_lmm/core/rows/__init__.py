@@ -1,1 +1,1 @@
-"""What has a row for each observation: random effects, fixed effects, and their units."""
+"""What has a row for each observation: effects of both kinds, and their units."""

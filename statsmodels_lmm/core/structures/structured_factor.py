@@ -6,8 +6,10 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.structures.base import Diagonal, Structure, structure_named
+from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.by_name import structure_named
 from statsmodels_lmm.core.structures.checks import check_structure
+from statsmodels_lmm.core.structures.correlated import Diagonal
 from statsmodels_lmm.core.structures.relative_factor import (
     RelativeFactor,
     full_factor,

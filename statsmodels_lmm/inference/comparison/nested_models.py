@@ -7,7 +7,7 @@ from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
-from statsmodels_lmm.core.structures.base import Correlated, Diagonal
+from statsmodels_lmm.core.structures.correlated import Correlated, Diagonal
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.core.structures.structured_block import generic_point
 from statsmodels_lmm.exceptions import DataError

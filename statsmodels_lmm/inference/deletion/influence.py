@@ -16,7 +16,6 @@ from statsmodels_lmm.core.uncertainty.case_deletion import (
     delete_rows,
 )
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.formula.design import group_levels
 from statsmodels_lmm.inference.deletion.case_refits import (
     NOT_DETERMINED,
     as_deletions,
@@ -26,6 +25,7 @@ from statsmodels_lmm.inference.deletion.case_refits import (
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import group_values
 from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.random.random_effects import group_levels
 
 
 @dataclass(frozen=True, eq=False, repr=False)

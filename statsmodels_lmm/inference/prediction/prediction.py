@@ -20,7 +20,7 @@ from statsmodels_lmm.inference.prediction.prediction_variance import (
     draw_variance,
     error_variance,
 )
-from statsmodels_lmm.models.arrays import row_values
+from statsmodels_lmm.inputs.row_values import row_values
 
 
 class MixedPredictionResults(PredictionResultsBase):

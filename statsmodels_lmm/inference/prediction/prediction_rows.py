@@ -12,6 +12,7 @@ from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset
 from statsmodels_lmm.formula.frame import check_columns, find_column
 from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.new_rows import codes_of, effects_of
 from statsmodels_lmm.formula.parser import offset_formula, parse
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.array_rows import (
@@ -444,10 +445,12 @@ def effect_rows(results, effects, rows, take, new_levels):
         columns, codes = effects.grouped.effects, effects.grouped.codes
         return EffectRows(codes, columns, take, new_levels)
     data = results.model.data
-    columns = effects.effects_of(rows.frame, data.column_specs, data.scope, data.engine)
+    columns = effects_of(
+        effects, rows.frame, data.column_specs, data.scope, data.engine
+    )
     if not take.any():
         return EffectRows(np.full(len(columns), -1), columns, take, new_levels)
-    codes = effects.codes_of(rows.frame)
+    codes = codes_of(effects, rows.frame)
     if (codes == -1).any() and new_levels == "error":
         values = rows.frame[[find_column(rows.frame, c) for c in effects.columns]]
         unseen = values[codes == -1].drop_duplicates()

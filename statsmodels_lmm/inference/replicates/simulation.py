@@ -15,11 +15,12 @@ from statsmodels_lmm.core.resampling.draws import (
 from statsmodels_lmm.core.rows.precision_effects import independent_levels
 from statsmodels_lmm.core.rows.related_effects import OfLevels
 from statsmodels_lmm.core.structures.relative_factor import lower_blocks
-from statsmodels_lmm.formula.design import group_levels
 from statsmodels_lmm.formula.frame import find_column
+from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
 from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.random.random_effects import group_levels
 
 KINDS = ("parametric", "conditional", "semiparametric")
 
@@ -148,7 +149,7 @@ def _with_levels(results, rows):
     """New rows without those of which a grouping factor is missing."""
     known = np.ones(len(rows.design), dtype=bool)
     for effects in results.model.random:
-        known &= effects.codes_of(rows.frame) != -2
+        known &= codes_of(effects, rows.frame) != -2
     complete = rows.complete.copy()
     complete[complete] = known
     frame, design = rows.frame[known], rows.design[known]

@@ -1,0 +1,127 @@
+"""A value for each row: weights, offsets and how rows are named."""
+
+import numpy as np
+
+from statsmodels_lmm.exceptions import (
+    DataError,
+    DataWarning,
+    warn,
+)
+from statsmodels_lmm.inputs.alignment import aligned
+from statsmodels_lmm.inputs.plain_arrays import numeric
+
+
+def check_row_values(values, what):
+    """
+    Refuse weights or offsets that are not finite, and negative weights.
+
+    Parameters
+    ----------
+    values : ndarray
+        A value for each row.
+    what : str
+        "weights" or "offset", perhaps with the name of the column.
+    """
+    if not np.isfinite(values).all():
+        bad = ~np.isfinite(values)
+        rows = listed(np.flatnonzero(bad))
+        raise DataError(f"{what} has missing or infinite values in rows {rows}")
+    if what.startswith("weights") and (values < 0).any():
+        raise DataError(f"{what} negative in rows {listed(np.flatnonzero(values < 0))}")
+
+
+def rows_text(count):
+    """Count rows in words, such as "1 row" or "3 rows"."""
+    return f"{count} row" + ("s" if count != 1 else "")
+
+
+def row_values(values, data, what):
+    """
+    A value for each row, from an array or the name of a column.
+
+    Parameters
+    ----------
+    values : str, array_like or None
+        The values. A Series is aligned with the rows by its labels.
+    data : DataFrame
+        The data.
+    what : str
+        What the values are.
+
+    Returns
+    -------
+    ndarray or None
+        Shape (n,).
+    """
+    if values is None:
+        return None
+    is_column = isinstance(values, str)
+    if is_column:
+        if values not in data.columns:
+            raise DataError(f"{what}: column '{values}' not in data")
+        what, values = f"{what} column '{values}'", data[values]
+    else:
+        values = aligned(values, data.index, what)
+    values = numeric(values, what)
+    if values.shape != (len(data),):
+        raise DataError(
+            f"{what} has shape {values.shape}, the data have {len(data)} rows"
+        )
+    # a column may have gaps, whose rows are dropped like any other incomplete row
+    check_row_values(values[~np.isnan(values)] if is_column else values, what)
+    return values
+
+
+def take_rows(values, rows, labels, what):
+    """
+    Some rows of values that are given for all the data; anything else as it is.
+
+    Parameters
+    ----------
+    values : str, array_like or None
+        The values.
+    rows : ndarray
+        Positions of the rows.
+    labels : Index
+        Labels of all rows of the data.
+    what : str
+        What the values are.
+
+    Returns
+    -------
+    str, array_like or None
+    """
+    if values is None or isinstance(values, str) or len(values) != len(labels):
+        return values
+    return numeric(aligned(values, labels, what), what)[rows]
+
+
+def without_zero_weights(data, weights, offset):
+    """
+    Drop the rows of weight zero, which say nothing.
+
+    Parameters
+    ----------
+    data : DataFrame
+        The data.
+    weights : ndarray
+        Weights, shape (n,).
+    offset : ndarray or None
+        Offset, shape (n,).
+
+    Returns
+    -------
+    data : DataFrame
+        Rows of positive weight.
+    weights, offset : ndarray or None
+        Their weights and offset.
+    """
+    positive = weights != 0
+    warn(f"{rows_text((~positive).sum())} of weight 0 dropped", DataWarning)
+    offset = None if offset is None else offset[positive]
+    return data[positive], weights[positive], offset
+
+
+def listed(items):
+    """The first five of some items, in words."""
+    return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")
