@@ -2,15 +2,14 @@
 Where names stood in earlier versions.
 
 A pickle names each class by its module, and users import from modules. This table alone
-knows the old ones: `OldModules` finds a module that is gone, and gives its names from
+knows the old ones: a module that is gone stays importable, and gives its names from
 where they are now.
 """
 
 import sys
 from functools import partial
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 PACKAGE = __name__.rpartition(".")[0] + "."
 
@@ -147,23 +146,23 @@ def old_name(module, name):
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
-class OldModules(MetaPathFinder, Loader):
-    """Finds modules of earlier versions, after all finders of modules that exist."""
-
-    def find_spec(self, fullname, path=None, target=None):
-        """The specification of a module of the table."""
-        if fullname.startswith(PACKAGE) and fullname.removeprefix(PACKAGE) in MODULES:
-            return ModuleSpec(fullname, self)
-        return None
-
-    def exec_module(self, module):
-        """Give a module the names that it had."""
-        vars(module)["__getattr__"] = partial(old_name, module.__name__)
-
-
 def install():
-    """Let imports find old names, those of modules that are folders now, too."""
-    sys.meta_path.append(OldModules())
+    """
+    Let imports find the old modules, and folders that took the place of one its names.
+
+    The modules are entered as they are, since an import would put them in the place of
+    functions of the same name.
+    """
     for old in MODULES:
-        if PACKAGE + old in sys.modules:
-            OldModules().exec_module(sys.modules[PACKAGE + old])
+        module = sys.modules.setdefault(PACKAGE + old, ModuleType(PACKAGE + old))
+        vars(module)["__getattr__"] = partial(old_name, module.__name__)
+    for folder in {old.rpartition(".")[0] for old in MODULES}:
+        name = (PACKAGE + folder).rstrip(".")
+        vars(sys.modules[name])["__getattr__"] = partial(old_module, name)
+
+
+def old_module(folder, name):
+    """A module that was in a folder, or AttributeError."""
+    if f"{folder}.{name}".removeprefix(PACKAGE) in MODULES:
+        return sys.modules[f"{folder}.{name}"]
+    raise AttributeError(f"module {folder!r} has no attribute {name!r}")

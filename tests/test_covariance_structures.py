@@ -16,10 +16,9 @@ from numpy.testing import assert_allclose
 from scipy import optimize, stats
 from scipy.linalg import toeplitz
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.random import terms as random_effects
 from statsmodels_lmm.structures import (
     AutoRegressive,
     CompoundSymmetry,

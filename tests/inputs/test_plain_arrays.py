@@ -10,11 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from statsmodels.tools.sm_exceptions import MissingDataError
 
-from statsmodels_lmm import CrossedMixedLM, matrix_effects
+from statsmodels_lmm import CrossedMixedLM, matrix_effects, random_effects
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inputs.plain_arrays import group_values, numeric
-from statsmodels_lmm.random import terms as random_effects
 
 N, GAPS = 48, 3
 RNG = np.random.default_rng(9)

@@ -5,12 +5,11 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm import CrossedMixedLM, random_effects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inputs.alignment import aligned, row_positions, subset_rows
 from statsmodels_lmm.mixedlm.model import MixedLM
-from statsmodels_lmm.random import terms as random_effects
 
 N = 60
 RNG = np.random.default_rng(7)

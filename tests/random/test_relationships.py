@@ -17,12 +17,12 @@ from numpy.testing import assert_allclose
 from scipy import linalg, optimize, sparse, stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import random_effects as by_group
 from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
 from statsmodels_lmm.exceptions import DataError, DataWarning, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates import simulation
 from statsmodels_lmm.random import known_levels
-from statsmodels_lmm.random import terms as by_group
 from statsmodels_lmm.random.terms import matrix_effects
 from statsmodels_lmm.relationship import (
     LabeledMatrix,

@@ -10,13 +10,12 @@ from numpy.testing import assert_allclose
 from scipy import linalg, optimize, sparse
 from statsmodels.tools.sm_exceptions import MissingDataError
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
 from statsmodels_lmm import matrix_effects as matrix
 from statsmodels_lmm.core.engines import sparse_elimination
 from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.random import terms as random_effects
 from statsmodels_lmm.structures import (
     AutoRegressive,
     CompoundSymmetry,

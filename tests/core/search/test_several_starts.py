@@ -20,7 +20,7 @@ from statsmodels_lmm.random.terms import random_effects
 from statsmodels_lmm.structures import AutoRegressive, Diagonal
 
 FROZEN = json.loads(
-    (pathlib.Path(__file__).parents[1] / "reference/second_optima.json").read_text()
+    (pathlib.Path(__file__).parents[2] / "reference/second_optima.json").read_text()
 )
 """
 Small random data, made by ``benchmarks/local_optima.py``. Those of "best" have several

@@ -5,13 +5,12 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from statsmodels_lmm import CrossedMixedLM, matrix_effects
+from statsmodels_lmm import CrossedMixedLM, matrix_effects, random_effects
 from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inputs import plain_arrays
 from statsmodels_lmm.mixedlm.model import MixedLM
-from statsmodels_lmm.random import terms as random_effects
 
 N, LEVELS = 60, 10
 
