@@ -4,17 +4,17 @@ import re
 
 import numpy as np
 import pandas as pd
-
-from statsmodels_lmm import from_json
 from statsmodels_lmm.inference.bootstrap import BootstrapResults
 from statsmodels_lmm.inference.influence import MixedInfluence
 from statsmodels_lmm.inference.marginal_estimates import MarginalMeans
-from statsmodels_lmm.inference.prediction import MixedPredictionResults
 from statsmodels_lmm.inference.profile import ProfileLikelihood
 from statsmodels_lmm.inference.simulated_residuals import SimulatedResiduals
 from statsmodels_lmm.light_results import LightResults
 from statsmodels_lmm.model import CrossedMixedLM
 from statsmodels_lmm.random_effects import GroupTerm, MatrixTerm
+
+from statsmodels_lmm import from_json
+from statsmodels_lmm.inference.prediction import MixedPredictionResults
 from statsmodels_lmm.relationship import LabeledMatrix
 from statsmodels_lmm.results import CrossedMixedLMResults
 from statsmodels_lmm.structures import Structure
