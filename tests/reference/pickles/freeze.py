@@ -34,10 +34,10 @@ from statsmodels_lmm import (
     structures,
     to_json,
 )
-from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.core import cross_products
+from statsmodels_lmm.core.engines import cross_products
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.relationship.newick import read_newick
 from statsmodels_lmm.relationship.pedigree import read_pedigree
 
