@@ -566,7 +566,7 @@ Any data
 The exact answer is found by minimizing the textbook criterion, with the n x n matrix V,
 by Newton's method in arithmetic with {arithmetic} digits. This package, in the rows
 ``here``, and statsmodels' MixedLM were run with their defaults when this page was
-written. The results of lme4 are stored ones, from ``lmer`` 1.1-31 with its defaults.
+written; lme4's results were stored beforehand, from ``lmer`` 1.1-31 with its defaults.
 Covariances are those of the random effects.
 
 {dense}

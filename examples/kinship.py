@@ -3,7 +3,7 @@ Find the SNPs that affect a trait in related people.
 
 The data are 1,200 people in 100 families of three generations, with 130 SNPs. Four SNPs
 affect the trait. So do many unmeasured genes, which relatives share. An analysis that
-treats relatives as unrelated finds SNPs that have no effect. The remedy is a random
+treats relatives as unrelated reports SNPs that have no effect. The remedy is a random
 effect for each person, with covariances proportional to kinship. Genotypes are
 inherited by Mendel's laws and the trait is simulated, so the truth is known.
 
@@ -49,7 +49,7 @@ def families(n_families):
 
 
 def inherit(people, founder, transmit):
-    """Pass values from parents to children, who follow them in the table."""
+    """Pass values from parents to children; parents come first in the table."""
     at = pd.Series(np.arange(len(people)), people["id"])
     values = []
     for father, mother in zip(people["father"], people["mother"]):

@@ -28,8 +28,9 @@ shares = (result.vcomp / total).round(3)
 print(shares)
 
 # %%
-# Who is rated best? By the means it is someone with few ratings. The model pulls such
-# lecturers toward the average, and how far depends on the number of their ratings.
+# Who is rated best? Judging by the means, it is someone with few ratings. The model
+# pulls such lecturers toward the average, and how far depends on the number of their
+# ratings.
 
 by_mean = data.groupby("d", observed=True)["y"].agg(["mean", "size"])
 table = result.random_effects_table()

@@ -58,7 +58,7 @@ print(kinship.iloc[:6, :6])
 
 # %%
 # The formula gives each person a random intercept, and ``relationship`` says how people
-# are related. The true share of the genes in the variance is 1 / (1 + 0.49) = 0.67.
+# are related. The true share of the variance due to genes is 1 / (1 + 0.49) = 0.67.
 
 fixed = f"trait ~ {' + '.join(snps)}"
 related = crossedmixedlm(
