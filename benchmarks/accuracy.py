@@ -573,10 +573,10 @@ Covariances are those of the random effects.
 
 The criterion is flat at its minimum, so half the digits of a parameter are enough for
 all digits of the criterion. A search that stops when the criterion no longer falls has
-at best seven or eight digits of the parameters; this one ends with a Newton step with
-exact derivatives. More than a few digits are of no use in data analysis. They are
-useful for testing programs, and they make two orders of the rows, or two units of a
-column, give the same answer.
+at best seven or eight digits of the parameters; the search used here ends with a Newton
+step with exact derivatives. More than a few digits are of no use in data analysis. They
+are useful for testing programs, and they ensure that reordering the rows or changing
+the units of a column gives the same answer.
 
 Orthodont is not balanced, and there MixedLM's standard errors also differ for another
 reason, which is explained in `Coming from lme4, MixedLM or MixedModels.jl

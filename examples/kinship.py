@@ -81,7 +81,7 @@ def simulated_people(n_families=100, n_snps=130, seed=2):
     rng = np.random.default_rng(seed)
     people = families(n_families)
     snps = genotypes(people, n_snps, rng)
-    # the mean of the parents, with a deviation of half a founder's variance
+    # the mean of the parents plus a deviation with half a founder's variance
     polygenic = inherit(
         people,
         founder=rng.standard_normal,

@@ -68,7 +68,7 @@ print(planned.summary(df_method="satterthwaite"))
 #
 # Now the replicates. Each has its own estimate and standard error. A different true
 # effect would shift the estimates and change nothing else, so the same replicates serve
-# for every effect, and also for no effect, where the power should be 5 %.
+# for every effect, and for an effect of zero, where the power should be 5 %.
 
 NSIM = 500
 SIZES, EFFECTS = [10, 20, 30, 40, 60, 80], [0.0, 0.5, 1.0, 1.5]
