@@ -20,6 +20,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
     inverse_information,
     observed_information,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.variances.identification import (
     combined,
     flat_at,
@@ -317,7 +318,7 @@ def variance_parameters(results, average=False):
     -------
     VarianceParameters
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     deviance = results.at_optimum
     plan = deviance.elimination.products.plan
     flat = flat_at(results)
