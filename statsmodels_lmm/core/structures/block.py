@@ -10,6 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+SNAP = 1e-5
+"""Pivots of L, in standardized units, that are tried at zero in the end."""
+
 
 class CovarianceBlock(Protocol):
     """
@@ -70,7 +73,7 @@ class CovarianceBlock(Protocol):
     def stepped(self, step):
         """The block after a step, with the free parameters best for another one."""
 
-    def snapped(self):
+    def snapped(self, tolerance=SNAP):
         """The block with what is almost on the boundary put there, or itself."""
 
     def lifted(self, amount):
@@ -92,13 +95,13 @@ class CovarianceBlock(Protocol):
         Parameters
         ----------
         dual : ndarray
-            G, shape (k, k).
+            G, shape (..., k, k).
         information : ndarray
-            Sum of the diagonal blocks of Z'V^-1 Z, shape (k, k).
+            Sum of the diagonal blocks of Z'V^-1 Z, shape (..., k, k).
 
         Returns
         -------
-        smallest, unused : list of float
+        smallest, unused : list of ndarray
             How steeply the criterion falls in the worst direction, relative to the
             information about the block, and in the worst of those that S does not use.
             An optimum has no `unused` below zero.
@@ -158,6 +161,8 @@ class CovarianceModel(Protocol):
         Number of effects k, of parameters, and of parameters that S does not tell.
     parameters : tuple of Parameter
         Those of a structure; empty if unstructured.
+    name : str
+        Name in tables.
     structure : Structure or None
         None if unstructured.
     has_structure : bool
@@ -169,6 +174,7 @@ class CovarianceModel(Protocol):
     n_parameters: int
     n_structured: int
     parameters: tuple
+    name: str
     structure: object
     has_structure: bool
 
@@ -235,3 +241,42 @@ class CovarianceModel(Protocol):
         ndarray
             Shape (n_parameters, n_parameters).
         """
+
+    def quantities(self, names, title):
+        """
+        What tables tell of a block.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the effects.
+        title : str
+            Name of the model, told apart from others of the same factor.
+
+        Returns
+        -------
+        list of Quantity
+        """
+
+    def quantity_values(self, quantities, covariance, theta):
+        """
+        The values of those for a relative covariance.
+
+        Parameters
+        ----------
+        quantities : list of Quantity
+            What `quantities` gave.
+        covariance : ndarray
+            S in the units of the data, shape (k, k).
+        theta : ndarray
+            Its parameters, shape (n_parameters,).
+
+        Returns
+        -------
+        list of (float, float)
+            A variance or covariance, NaN where there is none, and the deviation,
+            correlation or parameter, NaN where it means nothing.
+        """
+
+    def theta_labels(self, names, quantities):
+        """Names of the parameters, a list of str."""

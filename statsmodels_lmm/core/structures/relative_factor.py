@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from statsmodels_lmm.core.structures.block import CovarianceBlock
+from statsmodels_lmm.core.structures.block import SNAP
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredBlock
 
 
@@ -24,7 +24,7 @@ class RelativeFactor:
         The blocks; their free parameters follow one another.
     """
 
-    blocks: tuple[CovarianceBlock, ...]
+    blocks: tuple
 
     def __setstate__(self, state):
         """Read pickles, also of two earlier classes: one matrix, or `parts`."""
@@ -100,9 +100,9 @@ class RelativeFactor:
         pairs = zip(self.blocks, split_step(step, self.blocks))
         return RelativeFactor(tuple(b.stepped(s) for b, s in pairs))
 
-    def snapped(self):
+    def snapped(self, tolerance=SNAP):
         """The factor without what is almost on a boundary, itself if nothing is."""
-        blocks = tuple(b.snapped() for b in self.blocks)
+        blocks = tuple(b.snapped(tolerance) for b in self.blocks)
         same = all(b is c for b, c in zip(blocks, self.blocks))
         return self if same else RelativeFactor(blocks)
 

@@ -18,8 +18,10 @@ from functools import cached_property
 import numpy as np
 
 from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.block import SNAP
+from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import SINGULAR, lower_root, rank
-from statsmodels_lmm.core.structures.unstructured_block import SNAP, row_units
+from statsmodels_lmm.core.structures.unstructured_block import row_units
 
 EVEN = 1e-6
 """Derivative at a lower end, relative to that at the start, that counts as zero."""
@@ -138,6 +140,11 @@ class StructuredCovariance:
         return len(self.parameters)
 
     @property
+    def name(self):
+        """Name of the structure."""
+        return self.structure.name
+
+    @property
     def n_structured(self):
         """Number of parameters that S does not tell: all of them."""
         return self.n_parameters
@@ -178,6 +185,37 @@ class StructuredCovariance:
         for at in np.ndindex(singular.shape):
             singular[at] = self.structure.is_singular(theta[at], self.size)
         return singular
+
+    def quantities(self, names, title):
+        """The parameters of the structure, which goes by a title."""
+        told = []
+        for p in self.parameters:
+            if p.kind == "sd":
+                whole = title if p.name == self.name else p.name
+                effect = whole if p.effect is None else self.effects[p.effect]
+                told.append(Quantity("sd", p.effect or 0, None, effect, "", effect))
+            else:
+                label = f"{title} {p.name}"
+                told.append(Quantity(p.kind, None, None, title, p.name, label))
+        return told
+
+    def quantity_values(self, quantities, covariance, theta):
+        """Squared deviations, and the parameters, see `block.CovarianceModel`."""
+        idle = self.without_variance(theta)
+        values = []
+        for q, value in zip(quantities, theta):
+            if q.kind == "sd":
+                values.append((value**2, value))
+            else:
+                values.append((np.nan, np.nan if idle else value))
+        return values
+
+    def theta_labels(self, names, quantities):
+        """Names of the parameters."""
+        return [
+            q.effect1 if q.kind == "sd" else f"{q.effect1}.{q.effect2}"
+            for q in quantities
+        ]
 
     def unit_change(self, back, unit):
         """None: the parameters are those of the data, shape (m, m)."""
@@ -405,14 +443,14 @@ class StructuredBlock:
                 out[a] = max(abs(parameter), amount)
         return replace(self, coordinates=out)
 
-    def snapped(self):
+    def snapped(self, tolerance=SNAP):
         """The block with coordinates that are almost at an end put there."""
         out = self.coordinates.copy()
         for a, fold in enumerate(self.folds):
             if fold.kind == "angle":
                 edge = np.pi * (np.round(out[a] / np.pi - 0.5) + 0.5)
-                out[a] = edge if abs(out[a] - edge) <= SNAP else out[a]
-            elif fold.kind != "free" and abs(out[a]) <= SNAP:
+                out[a] = edge if abs(out[a] - edge) <= tolerance else out[a]
+            elif fold.kind != "free" and abs(out[a]) <= tolerance:
                 out[a] = 0.0
         return (
             self if (out == self.coordinates).all() else replace(self, coordinates=out)

@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.linalg import lapack
 
+from statsmodels_lmm.core.structures.block import SNAP
+from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
     lower_entries,
@@ -23,9 +25,6 @@ from statsmodels_lmm.core.structures.roots import (
 
 SMALLEST_PRECISION = 1e-30
 """Below it an effect is not told of at all."""
-
-SNAP = 1e-5
-"""Pivots of L, in standardized units, that are tried at zero in the end."""
 
 NO_PIVOT = 1e-300
 """Smallest square of a pivot."""
@@ -47,6 +46,7 @@ class UnstructuredCovariance:
 
     size: int
 
+    name = "us"
     structure = None
     has_structure = False
     parameters = ()
@@ -81,6 +81,34 @@ class UnstructuredCovariance:
     def is_singular(self, covariance, structured_theta):
         """Which S have a deviation that counts as zero, shape (...)."""
         return is_singular(covariance)
+
+    def quantities(self, names, title):
+        """Deviations, then correlations below the diagonal, row by row."""
+        told = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
+        for a, b in zip(*np.tril_indices(self.size, -1)):
+            label = f"{names[a]}, {names[b]}"
+            told.append(Quantity("cor", int(a), int(b), names[b], names[a], label))
+        return told
+
+    def quantity_values(self, quantities, covariance, theta):
+        """Covariances, and deviations or correlations, see `block.CovarianceModel`."""
+        values, deviations = [], np.sqrt(np.diag(covariance))
+        for q in quantities:
+            if q.kind == "sd":
+                values.append((covariance[q.first, q.first], deviations[q.first]))
+                continue
+            product = deviations[q.first] * deviations[q.second]
+            both = covariance[q.first, q.second]
+            share = np.clip(both / product, -1.0, 1.0) if product else np.nan
+            values.append((both, share))
+        return values
+
+    def theta_labels(self, names, quantities):
+        """Names of the entries of L, column by column."""
+        return [
+            names[r] if r == c else f"{names[r]}.{names[c]}"
+            for r, c in zip(*lower_triangle(self.size))
+        ]
 
     def unit_change(self, back, unit):
         """Entries of unit B S B' from those of S, a linear map, shape (m, m)."""
@@ -207,12 +235,12 @@ class UnstructuredBlock:
         """The block after a step of the free parameters, pivoted anew."""
         return UnstructuredBlock.pivoted(self.moved(step).covariance)
 
-    def snapped(self):
+    def snapped(self, tolerance=SNAP):
         """The block with small pivots at zero, itself if there are none."""
-        small = (self.matrix != 0.0) & (np.abs(self.matrix).max(axis=0) <= SNAP)
-        if not small.any():
+        largest = np.abs(self.matrix).max(axis=-2, keepdims=True)
+        if not ((self.matrix != 0.0) & (largest <= tolerance)).any():
             return self
-        return UnstructuredBlock.pivoted(self.covariance, SNAP)
+        return UnstructuredBlock.pivoted(self.covariance, tolerance)
 
     def lifted(self, amount):
         """The block moved off the boundary by a variance for every effect."""
@@ -249,11 +277,10 @@ class UnstructuredBlock:
         Relative to the information about the block, among all directions and, at most
         0, among those that S does not use.
         """
-        weight = np.trace(information)
-        if not weight > 0.0:
-            return [0.0], []
-        smallest = np.linalg.eigvalsh(dual)[0] / weight
-        return [smallest], [float(lowest_unused(dual, self.covariance)) / weight]
+        weight = np.trace(information, axis1=-2, axis2=-1)
+        weight = np.where(weight > 0.0, weight, np.inf)
+        smallest = np.linalg.eigvalsh(dual)[..., 0] / weight
+        return [smallest], [lowest_unused(dual, self.covariance) / weight]
 
     def theta(self, back):
         """Lower triangle of the root of B S B', column by column."""

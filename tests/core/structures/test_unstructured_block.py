@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from statsmodels_lmm.core.structures.block import SNAP
 from statsmodels_lmm.core.structures.roots import lower_entries, lower_root
 from statsmodels_lmm.core.structures.unstructured_block import (
-    SNAP,
     UnstructuredBlock,
     UnstructuredCovariance,
     lowest_unused,
@@ -106,7 +106,7 @@ def test_certificates():
     dual, information = np.diag([-3.0, -2.0]), np.diag([4.0, 6.0])
     assert block.certificates(dual, information) == ([-0.3], [-0.2])
     assert block.certificates(-dual, information) == ([0.2], [0.0])
-    assert block.certificates(dual, np.zeros((2, 2))) == ([0.0], [])
+    assert block.certificates(dual, np.zeros((2, 2))) == ([0.0], [0.0])
     assert lowest_unused(dual, np.diag([1.0, 1.0])) == 0.0
 
 
