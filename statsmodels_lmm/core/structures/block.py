@@ -242,6 +242,12 @@ class CovarianceModel(Protocol):
             Shape (n_parameters, n_parameters).
         """
 
+    def holds(self, other):
+        """Whether another model of effects that these span is a case of this."""
+
+    def parts(self):
+        """Models of single effects that together are this one; empty if none are."""
+
     def quantities(self, names, title):
         """
         What tables tell of a block.

@@ -82,6 +82,14 @@ class UnstructuredCovariance:
         """Which S have a deviation that counts as zero, shape (...)."""
         return is_singular(covariance)
 
+    def holds(self, other):
+        """Always: every other model of effects that these span is a case of this."""
+        return True
+
+    def parts(self):
+        """None: the effects are not independent."""
+        return ()
+
     def quantities(self, names, title):
         """Deviations, then correlations below the diagonal, row by row."""
         told = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
