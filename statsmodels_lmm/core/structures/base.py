@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.algebra.differences import gradient, hessian, is_inside
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR, lower_root
+from statsmodels_lmm.core.structures.roots import SINGULAR, is_singular, lower_root
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,30 @@ def deviation(name="sd", effect=None):
     return Parameter(name, lower=0.0, kind="sd", effect=effect)
 
 
+def generic_point(parameters):
+    """
+    A place at which nothing cancels.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The m parameters of a structure.
+
+    Returns
+    -------
+    ndarray
+        Values off the middle of finite ranges and otherwise all different, shape (m,).
+    """
+    values = []
+    for at, parameter in enumerate(parameters):
+        low, high = parameter.lower, parameter.upper
+        if np.isfinite(low) and np.isfinite(high):
+            values.append(0.5 * (low + high) + 0.31 * (high - low))
+        else:
+            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
+    return np.array(values)
+
+
 class Structure:
     """
     How the k x k covariance matrix of a term depends on parameters theta.
@@ -75,6 +99,13 @@ class Structure:
     """
 
     name = "structure"
+    is_independent = False
+    """Whether it has no covariances."""
+
+    @property
+    def holds_each_effect(self):
+        """Whether one effect of any variance is a case, the others having none."""
+        return False
 
     @property
     def gives_derivative(self):
@@ -159,9 +190,34 @@ class Structure:
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
         """Whether S has a deviation that counts as zero; `theta` as of equal units."""
-        values = np.linalg.eigvalsh(self.covariance(theta, k))
-        deviations = np.sqrt(np.maximum(values, 0.0))
-        return bool((deviations <= tolerance * max(1.0, deviations[-1])).any())
+        return bool(is_singular(self.covariance(theta, k), tolerance))
+
+    def holds(self, other, effects, other_effects):
+        """
+        Whether another structure is a case of this one.
+
+        Here, whether it is the same function.
+
+        Parameters
+        ----------
+        other : Structure
+            The other, for effects that those of this one span.
+        effects, other_effects : sequence of str
+            Names of the effects of either.
+
+        Returns
+        -------
+        bool
+        """
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return False
+        parameters = self.parameters(effects)
+        if parameters != other.parameters(effects):
+            return False
+        theta, k = generic_point(parameters), len(effects)
+        return np.array_equal(self.covariance(theta, k), other.covariance(theta, k))
 
     def __str__(self):
         return self.name

@@ -15,6 +15,8 @@ from statsmodels_lmm.core.structures.correlated import (
 )
 from statsmodels_lmm.core.structures.function import RelativeFactorFunction
 from statsmodels_lmm.core.structures.known import Fixed, Known
+from statsmodels_lmm.core.structures.structured_block import StructuredCovariance
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
 K3 = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 1.5]])
 
@@ -402,3 +404,39 @@ def test_relative_factor_function():
     )
     with pytest.raises(ValueError, match="derivative of theta"):
         check_structure(wrong, "xy")
+
+
+# nesting ---------------------------------------------------------------------
+
+
+def test_which_structure_is_a_case_of_which():
+    effects = ("a", "b", "c")
+    cs, ar = CompoundSymmetry(False), AutoRegressive(False)
+    assert cs.holds(CompoundSymmetry(True), effects, effects)
+    assert cs.holds(Diagonal(True), effects, effects)
+    assert not CompoundSymmetry(True).holds(cs, effects, effects)
+    assert not cs.holds(ar, effects, effects)
+    assert not cs.holds(Diagonal(True), effects, effects[::-1])
+    assert not cs.holds(Known(np.eye(3)), effects, effects)
+    assert cs.holds_each_effect
+    assert not CompoundSymmetry(True).holds_each_effect
+    known = Known(np.eye(3))
+    assert known.holds(Known(np.eye(3)), effects, effects)
+    assert not known.holds(Known(2.0 * np.eye(3)), effects, effects)
+    assert not known.holds(Known(np.eye(3), "other"), effects, effects)
+    assert not known.holds_each_effect
+
+
+def test_which_model_is_a_case_of_which():
+    def model(structure):
+        return StructuredCovariance(structure, ("a", "b"))
+
+    free, one = UnstructuredCovariance(2), UnstructuredCovariance(1)
+    het, hom = (model(Diagonal(h)) for h in (False, True))
+    assert free.holds(het)
+    assert het.holds(one)
+    assert not het.holds(free)
+    assert not hom.holds(one)
+    assert het.holds(hom)
+    assert hom.parts() == (one, one)
+    assert free.parts() == model(CompoundSymmetry(True)).parts() == ()
