@@ -5,13 +5,14 @@ Both kinds know the same verbs. T is the coupling of l levels with k effects
 to q tail columns, T_g its k x q rows of level g.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import product, symmetric, transpose
+from statsmodels_lmm.core.engines.level_pairs import LevelPairs
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class DenseCoupling:
     """
 
     values: np.ndarray
+
+    is_sparse = False
+
+    def __add__(self, other):
+        """The coupling of the rows of both."""
+        return DenseCoupling(self.values + other.values)
 
     def gram(self, weights):
         """Sum over g of T_g' W_g T_g, shape (..., q, q); W is (..., l, k, k)."""
@@ -56,6 +63,16 @@ class DenseCoupling:
         """Subtract a dense array of the same shape."""
         return DenseCoupling(self.values - change)
 
+    def after(self, rows):
+        """R T as an array, for sparse rows R of shape (m, l k)."""
+        return rows @ self.values.reshape(rows.shape[1], -1)
+
+    def entries(self):
+        """Rows, columns and values of what is not zero."""
+        values = self.values.reshape(-1, self.values.shape[-1])
+        row, column = np.nonzero(values)
+        return row, column, values[row, column]
+
 
 @dataclass(frozen=True)
 class SparseCoupling:
@@ -75,44 +92,34 @@ class SparseCoupling:
         Number of effects k.
     max_pairs : int, optional
         Largest number of products that is kept.
+    pairs : LevelPairs, optional
+        Where the products stand, if other couplings of this pattern share it.
     """
 
     matrix: sparse.csr_array
     k_effects: int
     max_pairs: int = 60_000_000
+    pairs: LevelPairs | None = None
+
+    is_sparse = True
+
+    def __add__(self, other):
+        """The coupling of the rows of both, entries in the same places."""
+        same = np.array_equal(self.matrix.indices, other.matrix.indices)
+        if not same or not np.array_equal(self.matrix.indptr, other.matrix.indptr):
+            raise ValueError("couplings are added if they are of one engine")
+        matrix = self.matrix.copy()
+        matrix.data += other.matrix.data
+        return replace(self, matrix=matrix)
 
     @cached_property
     def _pairs(self):
         """Products of two entries of a level, shape (l k(k+1)/2, q^2), or None."""
         k, q = self.k_effects, self.matrix.shape[1]
-        starts = self.matrix.indptr[:-1:k].astype(np.int64)
-        sizes = np.diff(self.matrix.indptr)[::k].astype(np.int64)
-        n_products = sizes * (sizes + 1) // 2
-        ab = np.tril_indices(k)
-        if n_products.sum() * len(ab[0]) > self.max_pairs:
+        pairs = self.pairs or LevelPairs(self.matrix.indices, self.matrix.indptr, k, q)
+        if pairs.count > self.max_pairs:
             return None
-        per_row = np.tile(n_products, len(ab[0]))
-        indptr = np.concatenate([[0], np.cumsum(per_row)])
-        data = np.empty(indptr[-1])
-        indices = np.empty(indptr[-1], dtype=np.int32 if q * q < 2**31 else np.int64)
-        n_levels = len(sizes)
-        for size in np.unique(sizes[sizes > 0]).tolist():
-            levels = np.flatnonzero(sizes == size)
-            i, j = np.tril_indices(size)
-            entries = starts[levels][:, None] + np.arange(size)
-            columns = self.matrix.indices[entries]
-            flat = columns[:, i].astype(indices.dtype) * q + columns[:, j]
-            values = [self.matrix.data[entries + a * size] for a in range(k)]
-            for row, (a, b) in enumerate(zip(*ab)):
-                at = indptr[row * n_levels + levels][:, None] + np.arange(len(i))
-                indices[at] = flat
-                products = values[a][:, i] * values[b][:, j]
-                if a != b:
-                    products += values[b][:, i] * values[a][:, j]
-                    products *= 0.5
-                data[at] = products
-        shape = (n_levels * len(ab[0]), q * q)
-        return sparse.csr_array((data, indices, indptr), shape=shape)
+        return pairs.products(self.matrix.data)
 
     @cached_property
     def _pairs_transposed(self):
@@ -165,3 +172,12 @@ class SparseCoupling:
         a, b = np.tril_indices(k)
         out[:, a, b] = out[:, b, a] = products.reshape(len(a), -1).T
         return out
+
+    def after(self, rows):
+        """R T as an array, for sparse rows R of shape (m, l k)."""
+        return (rows @ self.matrix).toarray()
+
+    def entries(self):
+        """Rows, columns and values of what is not zero."""
+        matrix = self.matrix.tocoo()
+        return matrix.row.astype(int), matrix.col.astype(int), matrix.data
