@@ -79,10 +79,10 @@ class SparseCoupling:
     """
     A coupling of which few blocks are occupied; it has no batch axes.
 
-    The two quadratic verbs are one sparse matrix-vector product each with the
-    matrix of the products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2 over i >= j and
-    a >= b. It is formed once, unless it would hold more than `max_pairs`
-    numbers: then both verbs multiply anew each time.
+    The two quadratic verbs are sparse matrix-vector products with matrices of the
+    products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2 over i >= j, one for each a >= b. They
+    are formed once, unless they would hold more than `max_pairs` numbers: then both
+    verbs multiply anew each time.
 
     Parameters
     ----------
@@ -113,17 +113,17 @@ class SparseCoupling:
         return replace(self, matrix=matrix)
 
     @cached_property
-    def _pairs(self):
-        """Products of two entries of a level, shape (l k(k+1)/2, q^2), or None."""
-        k, q = self.k_effects, self.matrix.shape[1]
-        pairs = self.pairs or LevelPairs(self.matrix.indices, self.matrix.indptr, k, q)
-        if pairs.count > self.max_pairs:
-            return None
-        return pairs.products(self.matrix.data)
+    def _layout(self):
+        """Where the products stand."""
+        indices, indptr = self.matrix.indices, self.matrix.indptr
+        width = self.matrix.shape[1]
+        return self.pairs or LevelPairs(indices, indptr, self.k_effects, width)
 
     @cached_property
-    def _pairs_transposed(self):
-        return self._pairs.T
+    def _products(self):
+        """Products of two entries of a level for each pair of effects, or None."""
+        layout = self._layout
+        return layout.products(self.matrix.data) if layout.fit(self.max_pairs) else None
 
     def gram(self, weights):
         """
@@ -132,12 +132,16 @@ class SparseCoupling:
         Only the lower triangle is meant to be read.
         """
         q = self.matrix.shape[1]
-        if self._pairs is None:
+        if self._products is None:
             rows = sparse.csr_array(sparse.block_diag(weights))
             return (self.matrix.T @ (rows @ self.matrix)).toarray()
-        a, b = np.tril_indices(self.k_effects)
-        flat = weights[:, a, b] * np.where(a == b, 1.0, 2.0)
-        return (self._pairs_transposed @ flat.T.ravel()).reshape(q, q)
+        total = 0.0
+        for a, b, products in zip(*np.tril_indices(self.k_effects), self._products):
+            weight = weights[:, a, b] if a == b else 2.0 * weights[:, a, b]
+            total = total + products @ weight
+        out = np.zeros(q * q)
+        out[self._layout.cells] = total
+        return out.reshape(q, q)
 
     def transposed_times(self, rows):
         """T' R, shape (q, m), for R of shape (l, k, m)."""
@@ -157,7 +161,7 @@ class SparseCoupling:
         k = self.k_effects
         n_levels = self.matrix.shape[0] // k
         out = np.empty((n_levels, k, k))
-        if self._pairs is None:
+        if self._products is None:
             middle = symmetric(middle)
             step = max(1, 2**25 // (k * self.matrix.shape[1]))
             for start in range(0, n_levels, step):
@@ -166,11 +170,10 @@ class SparseCoupling:
                 dense = part.toarray().reshape(levels.shape)
                 out[start : start + step] = levels @ dense.swapaxes(-1, -2)
             return out
-        twice = 2.0 * middle
-        twice[np.diag_indices_from(twice)] = middle.diagonal()
-        products = self._pairs @ twice.ravel()
-        a, b = np.tril_indices(k)
-        out[:, a, b] = out[:, b, a] = products.reshape(len(a), -1).T
+        row, column = np.divmod(self._layout.cells, middle.shape[1])
+        twice = middle[row, column] * np.where(row == column, 1.0, 2.0)
+        for a, b, products in zip(*np.tril_indices(k), self._products):
+            out[:, a, b] = out[:, b, a] = products.T @ twice
         return out
 
     def after(self, rows):

@@ -32,41 +32,58 @@ class LevelPairs:
         """Number of entries of each level, shape (l,)."""
         return np.diff(self.indptr)[:: self.k_effects].astype(np.int64)
 
-    @property
-    def count(self):
-        """Number of products for all pairs a >= b of effects."""
-        k = self.k_effects
-        return int((self._sizes * (self._sizes + 1) // 2).sum()) * (k * (k + 1) // 2)
+    def fit(self, most):
+        """Whether there are no more than `most` products, which 63 bits tell apart."""
+        k, sizes = self.k_effects, self._sizes
+        count = int((sizes * (sizes + 1) // 2).sum()) * (k * (k + 1) // 2)
+        return count <= most and sum(self._bits) <= 63
+
+    @cached_property
+    def _bits(self):
+        """Bits of a cell, of an entry and of the distance of two in a level."""
+        sizes = self.width**2, len(self.indices), self._sizes.max(initial=1)
+        return [int(size - 1).bit_length() for size in sizes]
 
     @cached_property
     def _layout(self):
-        """First and second entry of each pair, its cell i q + j, bounds by level."""
-        sizes, starts = self._sizes, self.indptr[: -1 : self.k_effects].astype(np.int64)
-        bounds = np.concatenate([[0], np.cumsum(sizes * (sizes + 1) // 2)])
-        small = max(len(self.indices), self.width**2) < 2**31
-        kind = np.dtype("int32" if small else "int64")
-        first, second = np.empty(bounds[-1], kind), np.empty(bounds[-1], kind)
-        cells = np.empty(bounds[-1], kind)
-        for size in np.unique(sizes[sizes > 0]).tolist():
-            levels = np.flatnonzero(sizes == size)
-            i, j = np.tril_indices(size)
-            entries = starts[levels][:, None] + np.arange(size)
-            columns = self.indices[entries].astype(kind)
-            at = bounds[levels][:, None] + np.arange(len(i))
-            first[at], second[at] = entries[:, i], entries[:, j]
-            cells[at] = columns[:, i] * self.width + columns[:, j]
-        return first, second, cells, bounds
+        """
+        The pairs in the order of their cells i q + j.
 
-    @cached_property
-    def _pattern(self):
-        """Indices and bounds of the products of all pairs of effects."""
-        _, _, cells, bounds = self._layout
-        k = self.k_effects
-        repeats = k * (k + 1) // 2
-        starts = [bounds[:-1] + part * len(cells) for part in range(repeats)]
-        ends = np.concatenate([*starts, [repeats * len(cells)]])
-        kind = cells.dtype if ends[-1] < 2**31 else np.dtype("int64")
-        return np.tile(cells, repeats).astype(kind, copy=False), ends.astype(kind)
+        Returns
+        -------
+        first, second, levels : ndarray
+            Entries and level of each pair.
+        bounds, cells : ndarray
+            Where the pairs of each cell that has some begin and end, and these cells.
+        """
+        k, (_, entry_bits, distance_bits) = self.k_effects, self._bits
+        starts, keys = self.indptr[:-1:k].astype(np.int64), []
+        for size in np.unique(self._sizes[self._sizes > 0]).tolist():
+            entries = starts[self._sizes == size][:, None] + np.arange(size)
+            columns = self.indices[entries].astype(np.int64)
+            i, j = np.tril_indices(size)
+            key = (columns * self.width)[:, i] + columns[:, j]
+            key <<= entry_bits
+            key |= entries[:, i]
+            key <<= distance_bits
+            key |= i - j
+            keys.append(key.ravel())
+        # numbers are sorted much faster than an order of them is found
+        key = np.sort(np.concatenate(keys)) if keys else np.zeros(0, np.int64)
+        first = (key >> distance_bits) & ((1 << entry_bits) - 1)
+        second = first - (key & ((1 << distance_bits) - 1))
+        key >>= entry_bits + distance_bits
+        begin = np.flatnonzero(np.diff(key, prepend=-1))
+        small = len(key) < 2**31
+        kind = np.dtype("int32" if small else "int64")
+        level_of = np.repeat(np.arange(len(starts), dtype=kind), k * self._sizes)
+        bounds = np.append(begin, len(key)).astype(kind)
+        return first, second, level_of[first], bounds, key[begin]
+
+    @property
+    def cells(self):
+        """Cells i q + j of the rows of the products."""
+        return self._layout[-1]
 
     def products(self, values):
         """
@@ -79,24 +96,20 @@ class LevelPairs:
 
         Returns
         -------
-        csr_array
-            A row for each pair a >= b and each level, a column for each pair of
-            columns, shape (l k(k+1)/2, q^2).
+        list of csr_array
+            For each pair a >= b of effects a matrix with a row for each of `cells` and
+            a column for each level.
         """
-        first, second, cells, _ = self._layout
-        indices, ends = self._pattern
-        if self.k_effects == 1:
-            data = values[first]
-            data *= values[second]
-        else:
-            step = np.repeat(self._sizes, self._sizes * (self._sizes + 1) // 2)
-            data = np.empty(len(indices))
-            for part, (a, b) in enumerate(zip(*np.tril_indices(self.k_effects))):
-                each = values[first + a * step] * values[second + b * step]
-                if a != b:
-                    each += values[first + b * step] * values[second + a * step]
-                    each *= 0.5
-                data[part * len(cells) : (part + 1) * len(cells)] = each
-        return sparse.csr_array(
-            (data, indices, ends), shape=(len(ends) - 1, self.width**2)
-        )
+        first, second, levels, bounds, cells = self._layout
+        shape = len(cells), len(self._sizes)
+        step = self._sizes[levels] if self.k_effects > 1 else 0
+        out = []
+        for a, b in zip(*np.tril_indices(self.k_effects)):
+            data = values[first + a * step if a else first]
+            data *= values[second + b * step if b else second]
+            if a != b:
+                other = values[first + b * step if b else first]
+                data += other * values[second + a * step]
+                data *= 0.5
+            out.append(sparse.csr_array((data, levels, bounds), shape=shape))
+        return out

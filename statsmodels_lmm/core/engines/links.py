@@ -1,5 +1,6 @@
 """Which levels of two grouping factors share rows; weights do not change it."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,27 +79,22 @@ class CouplingPattern:
 
     Parameters
     ----------
-    indices, indptr : ndarray
-        Of the coupling by rows, indices sorted.
+    layout : csr_array
+        A coupling of this pattern, indices sorted.
     places : ndarray
         For each entry its place among those of all blocks, one link after another.
-    shape : tuple of int
-        Numbers of rows and columns.
     pairs : LevelPairs
         The entries that are multiplied in T_g'W_g T_g.
     """
 
-    indices: np.ndarray
-    indptr: np.ndarray
+    layout: sparse.csr_array
     places: np.ndarray
-    shape: tuple
     pairs: LevelPairs
 
     def matrix(self, blocks):
         """The coupling from the blocks of each link, a csr_array."""
-        data = np.concatenate([block.ravel() for block in blocks])[self.places]
-        out = sparse.csr_array((data, self.indices, self.indptr), shape=self.shape)
-        out.has_sorted_indices = out.has_canonical_format = True
+        out = copy(self.layout)
+        out.data = np.concatenate([block.ravel() for block in blocks])[self.places]
         return out
 
 
@@ -130,4 +126,4 @@ def coupling_pattern(factor, tail, links):
     matrix.sort_indices()
     pairs = LevelPairs(matrix.indices, matrix.indptr, factor.k_effects, matrix.shape[1])
     places = matrix.data.astype(np.intp)
-    return CouplingPattern(matrix.indices, matrix.indptr, places, matrix.shape, pairs)
+    return CouplingPattern(matrix, places, pairs)

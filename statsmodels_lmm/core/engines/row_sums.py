@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.solution import by_factor
 from statsmodels_lmm.core.rows.model_rows import Rows
 
 
@@ -35,6 +36,14 @@ class RowSums:
     level_sums: tuple
     gram: np.ndarray
     rows: Rows | None = field(default=None, kw_only=True)
+
+    def __setstate__(self, state):
+        """Read what earlier versions pickled, with the sums of the tail apart."""
+        if "fixed" in state:
+            plan, tail = state["plan"], state.pop("tail_fixed")
+            sums = (*state.pop("fixed"), *by_factor(plan, tail))
+            state = {**state, "level_sums": sums}
+        self.__dict__.update(state)
 
     @property
     def squares(self) -> list:

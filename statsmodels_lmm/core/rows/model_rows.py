@@ -26,7 +26,9 @@ class Rows:
 
     def columns(self):
         """W = [X y], after the change, shape (n, w)."""
-        whole = np.column_stack([self.exog, self.endog])
+        n, p = self.exog.shape
+        whole = np.empty((n, p + 1), order="F")  # sums go column by column
+        whole[:, :p], whole[:, p] = self.exog, self.endog
         return whole if self.change is None else whole @ self.change
 
     def transformed(self, transform):
