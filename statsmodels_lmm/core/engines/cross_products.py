@@ -48,12 +48,13 @@ class CrossProducts(RowSums):
 
     def __add__(self, other):
         """The products of the rows of both, formed by one engine or its parts."""
+        common = self._added(other)
         coupling = tuple(
             a if a is None else a + b for a, b in zip(self.coupling, other.coupling)
         )
         return replace(
             self,
-            **self._added(other),
+            **common,
             diagonal=tuple(map(add, self.diagonal, other.diagonal)),
             nested={pair: a + other.nested[pair] for pair, a in self.nested.items()},
             coupling=coupling,
