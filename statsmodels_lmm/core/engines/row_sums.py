@@ -1,7 +1,6 @@
 """Sums of X and y over the rows, which the products of all engines have."""
 
 from dataclasses import dataclass, field, replace
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -187,8 +186,13 @@ class RowSums:
         changes: dict[str, Any] = {
             "plan": mine.take(slice(0)),
             "nobs": self.nobs + other.nobs,
-            "level_sums": tuple(map(add, self.level_sums, other.level_sums)),
+            "level_sums": added(self.level_sums, other.level_sums),
             "gram": self.gram + other.gram,
             "rows": None,
         }
         return changes
+
+
+def added(one, other):
+    """Sums of the arrays of two sets of products."""
+    return tuple(a + b for a, b in zip(one, other))
