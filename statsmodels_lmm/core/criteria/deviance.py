@@ -16,20 +16,13 @@ import numpy as np
 from scipy.linalg import lapack
 
 from statsmodels_lmm.core.algebra.dense import times_shared
-from statsmodels_lmm.core.engines.choice import eliminate, selected_inverse
-from statsmodels_lmm.core.engines.elimination import Elimination
+from statsmodels_lmm.core.engines.base import Elimination
 from statsmodels_lmm.core.engines.selected_inverse import SelectedInverse
-from statsmodels_lmm.core.engines.sparse_elimination import (
-    SparseElimination,
-    SparseInverse,
-)
+from statsmodels_lmm.core.engines.sparse_elimination import SparseInverse
 
 EPSILON = np.finfo(float).eps
 
 TINY = np.finfo(float).tiny
-
-ROUNDING = 1e-14
-"""Relative error of the criterion at the least."""
 
 VISIBLE = 1e-8
 """Rounding of the criterion from which its residual sum of squares is found anew."""
@@ -48,7 +41,7 @@ class ProfiledDeviance:
 
     Parameters
     ----------
-    elimination : Elimination or SparseElimination
+    elimination : Elimination
         The factorized system.
     factors : tuple of RelativeFactor
         Relative covariance factors, in the order of the elimination plan.
@@ -70,7 +63,7 @@ class ProfiledDeviance:
         Blocks of the inverse, if they are known already.
     """
 
-    elimination: Elimination | SparseElimination
+    elimination: Elimination
     factors: tuple
     reml: bool
     value: np.ndarray
@@ -90,7 +83,7 @@ class ProfiledDeviance:
     @cached_property
     def selected(self):
         """Blocks of the inverse, found when first asked for."""
-        return self.inverse or selected_inverse(self.elimination)
+        return self.inverse or self.elimination.selected_inverse()
 
     @cached_property
     def contrast(self):
@@ -157,7 +150,7 @@ def profiled_deviance(products, factors, reml):
     """
     roots = [f.matrix for f in factors]
     nu = products.nobs - products.k_fixed if reml else products.nobs
-    elimination, inverse = eliminate(products, roots), None
+    elimination, inverse = products.eliminate(roots), None
     coefficients, fixed_root, squares = _least_squares(elimination)
     rounding = EPSILON * products.nobs * nu / np.maximum(squares, TINY)
     alone = squares.ndim == 0 and products.rows is not None
@@ -183,7 +176,7 @@ def profiled_deviance(products, factors, reml):
         fixed_root,
         scale,
         squares,
-        np.maximum(ROUNDING * np.abs(value), rounding),
+        np.maximum(elimination.precision * np.abs(value), rounding),
         inverse,
     )
 
@@ -230,8 +223,8 @@ def from_rows(products, roots):
     spread : ndarray
         [E; U], of which the cross-products are W'V^-1 W, shape (n + q, w).
     """
-    elimination = eliminate(products, roots, closely=True)
-    inverse = selected_inverse(elimination)
+    elimination = products.eliminate(roots, closely=True)
+    inverse = elimination.selected_inverse()
     factors, left = products.plan.factors, products.rows.columns()
     change, projected = inverse.projected, [0.0] * len(factors)
     for again in (True, False):
@@ -241,8 +234,7 @@ def from_rows(products, roots):
         if again:
             sums = [factor.level_sums(left) for factor in factors]
             rest = [a - t for a, t in zip(sums, projected)]
-            other = eliminate(products.with_sums(rest), roots)
-            change = selected_inverse(other).projected
+            change = elimination.project(rest)
     spherical = [root.T @ t for root, t in zip(roots, projected)]
     spread = np.vstack([left, *(u.reshape(-1, u.shape[-1]) for u in spherical)])
     modes = tuple(root @ u for root, u in zip(roots, spherical))

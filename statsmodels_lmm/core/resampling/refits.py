@@ -12,7 +12,6 @@ import numpy as np
 from statsmodels_lmm.core.criteria.derivatives import derivatives
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.start import FLOOR
-from statsmodels_lmm.core.engines.responses import repeated, select
 from statsmodels_lmm.core.search.newton import (
     ACCEPTED,
     CLOSE,
@@ -120,9 +119,13 @@ def is_batchable(products):
     """Whether many fits of this design can and are best done at once."""
     plan = products.plan
     structured = any(f.is_structured for f in plan.factors)
-    return not (products.is_coupled_sparsely or structured) and (
-        plan.n_tail <= MAX_BATCHED_TAIL
-        and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
+    return (
+        products.is_batchable
+        and not structured
+        and (
+            plan.n_tail <= MAX_BATCHED_TAIL
+            and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
+        )
     )
 
 
@@ -177,7 +180,7 @@ def refit(products, start, reml, settings=SETTINGS):
     Parameters
     ----------
     products : CrossProducts
-        With a leading axis for the responses, see `responses.with_responses`.
+        With a leading axis for the responses, see `RowSums.with_responses`.
     start : sequence of RelativeFactor
         Relative factors to start from, shared, in the order of the elimination plan.
     reml : bool
@@ -196,11 +199,9 @@ def refit(products, start, reml, settings=SETTINGS):
         except np.linalg.LinAlgError:
             if count > 1:  # one spoils a batch: halves of it tell which
                 halves = slice(count // 2), slice(count // 2, count)
-                parts = [select(products, half) for half in halves]
+                parts = [products.select(half) for half in halves]
                 return Refits.join([refit(p, start, reml, settings) for p in parts])
-    each = [
-        _refit_one(select(products, i), start, reml, settings) for i in range(count)
-    ]
+    each = [_refit_one(products.select(i), start, reml, settings) for i in range(count)]
     return Refits.join(each)
 
 
@@ -236,7 +237,7 @@ def from_starts(products, starts, reml, settings, known):
         pivoted_factor(np.array([f.covariance for f in each]), plan.block_slices)
         for each, plan in zip(zip(*starts), factors)
     ]
-    copies = repeated(products, len(starts))
+    copies = products.repeated(len(starts))
     lowest, place = float(known.value), None
     for group in _descend(copies, stacked, reml, settings, known)[0]:
         values = np.where(group.left, np.inf, group.last.value)
@@ -421,7 +422,7 @@ def _descend(products, start, reml, settings, known=None):
             going = ~stop
             active, radius = active[going], radius[going]
             step, promised, units = step[going], promised[going], units[going]
-            current, products = current.take(going), select(products, going)
+            current, products = current.take(going), products.select(going)
         if not len(active):
             return ended, evaluations
         trial = _evaluate(products, _moved(current, step), reml)

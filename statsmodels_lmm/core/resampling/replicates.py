@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
-from statsmodels_lmm.core.engines.responses import with_responses
 from statsmodels_lmm.core.resampling.draws import RandomPart
 from statsmodels_lmm.core.resampling.refits import batch_size, refit
 from statsmodels_lmm.core.rows.standardize import Standardized
@@ -36,8 +35,8 @@ class Design:
 
     def fit(self, responses):
         """Fits to weighted responses in the units of the data, shape (r, n)."""
-        products = with_responses(
-            self.products, self.data, responses / self.data.response_scale
+        products = self.products.with_responses(
+            self.data, responses / self.data.response_scale
         )
         return refit(products, self.start, self.reml)
 

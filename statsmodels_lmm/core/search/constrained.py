@@ -18,7 +18,6 @@ from scipy.linalg import solve_triangular
 
 from statsmodels_lmm.core.criteria.derivatives import (
     derivatives,
-    exact_hessian_is_feasible,
     with_exact_hessian,
 )
 from statsmodels_lmm.core.criteria.deviance import ProfiledDeviance, profiled_deviance
@@ -179,7 +178,7 @@ class _Search:
         self.products, self.constraint, self.at = products, constraint, at
         self.reml, self.evaluations = reml, 0
         self.nu = products.nobs - (products.k_fixed if reml else 0)
-        self.cheap = exact_hessian_is_feasible(products.plan, MAX_EXACT)
+        self.cheap = products.projection_is_affordable(MAX_EXACT)
 
     def evaluate(self, factors, tau):
         """(coordinates, deviance, value) on the constraint, None if undefined."""

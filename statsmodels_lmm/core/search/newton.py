@@ -13,7 +13,6 @@ import numpy as np
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
     derivatives,
-    exact_hessian_is_feasible,
     with_exact_hessian,
 )
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
@@ -207,7 +206,7 @@ class _Search:
     def __init__(self, products, reml, budget):
         self.products, self.reml, self.budget = products, reml, budget
         self.evaluations, self.trace, self.exact = 0, [], False
-        self.cheap = exact_hessian_is_feasible(products.plan, MAX_DENSE_COLUMNS // 3)
+        self.cheap = products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
 
     def evaluate(self, factors):
         """The criterion at some relative factors, None if it is undefined."""
