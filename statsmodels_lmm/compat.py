@@ -5,9 +5,10 @@ import types
 from contextlib import contextmanager
 from copy import copy, deepcopy
 
+import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
-from patsy import PatsyError
+from patsy import EvalEnvironment, ModelDesc, NAAction, PatsyError, dmatrices, dmatrix
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
@@ -24,7 +25,7 @@ from statsmodels_lmm.formula.names import SYNTAX
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.tokens import join, sides, tokenize
 from statsmodels_lmm.formula.transforms import default_scope
-from statsmodels_lmm.formula.widths import require_columns
+from statsmodels_lmm.formula.widths import model_terms, require_columns
 from statsmodels_lmm.packing import packed_value
 
 __all__ = [
@@ -123,23 +124,12 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     is_text = isinstance(formula, str)
     if is_text:
         require_columns(engine_text(formula, "patsy"), frame)
-    manager = FormulaManager(engine=engine)
-    if engine == "patsy":
-        action = manager.get_na_action("raise", types=[])
-    else:
-        action = "ignore"
-    index = frame.index
-    frame = frame.reset_index(drop=True)
     scope = {name: checked(value) for name, value in scope.items()}
-    frame.columns = [engine_column(name, engine) for name in frame.columns]
+    text = engine_text(formula, engine) if is_text else formula
+    evaluated = _by_patsy if engine == "patsy" else _by_formulaic
     try:
-        output = manager.get_matrices(
-            engine_text(formula, engine) if is_text else formula,
-            frame,
-            eval_env={**default_scope(engine), **scope},
-            pandas=True,
-            na_action=action,
-            prediction=prediction,
+        *matrices, spec = evaluated(
+            text, frame, {**default_scope(engine), **scope}, prediction
         )
     except FormulaError:
         raise
@@ -147,13 +137,70 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         text = formula if is_text else "the formula"
         reason = _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
-    matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
-    for matrix in matrices:
-        matrix.index = index
-        matrix.columns = [readable(str(name), engine) for name in matrix.columns]
     if is_text and len(matrices) == 2 and matrices[0].shape[1] == 1:
         matrices[0].columns = [response_of(formula)]
-    return (None, *matrices)[-2:] + (manager.spec,)
+    return (None, *matrices)[-2:] + (spec,)
+
+
+def _by_patsy(formula, frame, scope, _):
+    """Design matrices and the specification of the last."""
+    data = frame.reset_index(drop=True)
+    two_sided = False
+    if isinstance(formula, str):
+        formula = model_terms(formula)
+        data = _with_arrays(formula, data)
+        two_sided = bool(formula.lhs_termlist)
+    found = (dmatrices if two_sided else dmatrix)(
+        formula, data, EvalEnvironment([scope]), NAAction("raise", NA_types=[])
+    )
+    found = _as_tuple(found)
+    return *(_labeled(m, frame.index) for m in found), found[-1].design_info
+
+
+def _labeled(matrix, index):
+    names = [readable(name, "patsy") for name in matrix.design_info.column_names]
+    return pd.DataFrame(np.asarray(matrix), index, names, copy=False)
+
+
+def _with_arrays(formula, frame):
+    """
+    Columns that are factors by themselves as arrays, others as Series.
+
+    Expressions may need a Series, which takes patsy several times as long. It counts
+    the rows of a frame or of a factor.
+    """
+    sides = *formula.lhs_termlist, *formula.rhs_termlist
+    codes = {factor.code for term in sides for factor in term.factors}
+    columns = {code for code in codes if code in frame.columns}
+    expressions = codes - columns
+    arrays = {}
+    for name in columns:
+        values = frame[name].values
+        plain = isinstance(values, np.ndarray) and values.dtype.kind in "fiubO"
+        plain |= isinstance(values, pd.Categorical)
+        if plain and not any(name in code for code in expressions):
+            arrays[name] = values
+    return {**frame, **arrays} if arrays else frame
+
+
+def _by_formulaic(formula, frame, scope, prediction):
+    """Design matrices and the specification of the last."""
+    data = frame.reset_index(drop=True)
+    data.columns = [engine_column(name, "formulaic") for name in frame.columns]
+    manager = FormulaManager(engine="formulaic")
+    output = manager.get_matrices(
+        formula,
+        data,
+        eval_env=scope,
+        pandas=True,
+        na_action="ignore",
+        prediction=prediction,
+    )
+    matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
+    for matrix in matrices:
+        matrix.index = frame.index
+        matrix.columns = [readable(str(name), "formulaic") for name in matrix.columns]
+    return *matrices, manager.spec
 
 
 def _as_tuple(output):

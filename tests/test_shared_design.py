@@ -10,9 +10,8 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from statsmodels.formula._manager import FormulaManager
 
-from statsmodels_lmm import CrossedMixedLM, shared_design
+from statsmodels_lmm import CrossedMixedLM, compat, shared_design
 from statsmodels_lmm.core.level_covariance import Relationship
 from statsmodels_lmm.core.replicates import Replicates
 from statsmodels_lmm.exceptions import DataError
@@ -103,7 +102,7 @@ def counts(monkeypatch):
 
     counted(shared_design, "standardize_design", "designs")
     counted(shared_design, "sufficient_statistics", "cross-products")
-    counted(FormulaManager, "get_matrices", "formulas")
+    counted(compat, "_by_patsy", "formulas")
     return found
 
 
