@@ -20,7 +20,12 @@ from statsmodels_lmm.formula.evaluation import (
     single_levels,
     warn_of_single_levels,
 )
-from statsmodels_lmm.formula.frame import find_column, prepare_frame, rows_text
+from statsmodels_lmm.formula.frame import (
+    find_column,
+    has_all_levels,
+    prepare_frame,
+    rows_text,
+)
 from statsmodels_lmm.formula.parser import offset_formula
 from statsmodels_lmm.formula.transforms import default_scope
 
@@ -286,9 +291,9 @@ def build_design(
     warn_of_single_levels(spec, engine, warned)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
-    check_finite(endog, formula.response, data.index[rows])
-    check_finite(exog, "the fixed effects", data.index[rows])
-    if exog.columns.duplicated().any():
+    check_finite(endog, formula.response, frame.index)
+    check_finite(exog, "the fixed effects", frame.index)
+    if not exog.columns.is_unique:
         twice = exog.columns[exog.columns.duplicated()][0]
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
@@ -502,8 +507,10 @@ def group_levels(columns):
 def _factorize(column):
     """Codes and distinct values of a column, sorted where they can be."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        used = column.cat.remove_unused_categories()
-        codes, uniques = used.cat.codes.to_numpy(), used.cat.categories
+        used = column.array
+        if not has_all_levels(used):
+            used = used.remove_unused_categories()
+        codes, uniques = used.codes, used.categories
     else:
         try:
             codes, uniques = pd.factorize(column, sort=True)
