@@ -128,7 +128,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     text = engine_text(formula, engine) if is_text else formula
     evaluated = _by_patsy if engine == "patsy" else _by_formulaic
     try:
-        *matrices, spec = evaluated(
+        matrices, spec = evaluated(
             text, frame, {**default_scope(engine), **scope}, prediction
         )
     except FormulaError:
@@ -137,54 +137,64 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         text = formula if is_text else "the formula"
         reason = _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
-    if is_text and len(matrices) == 2 and matrices[0].shape[1] == 1:
-        matrices[0].columns = [response_of(formula)]
-    return (None, *matrices)[-2:] + (spec,)
+    found: list = [None]
+    for values, columns in matrices:
+        names = [readable(str(name), engine) for name in columns]
+        if is_text and len(matrices) == 2 and len(found) == len(names) == 1:
+            names = [response_of(formula)]
+        matrix = pd.DataFrame(values, copy=False)
+        matrix.index, matrix.columns = frame.index, names
+        found.append(matrix)
+    return (*found[-2:], spec)
 
 
 def _by_patsy(formula, frame, scope, _):
-    """Design matrices and the specification of the last."""
-    data = frame.reset_index(drop=True)
-    two_sided = False
+    """Pairs of a design matrix and names, and the specification of the last."""
     if isinstance(formula, str):
         formula = model_terms(formula)
-        data = _with_arrays(formula, data)
-        two_sided = bool(formula.lhs_termlist)
+        data = _columns(formula, frame)
+    else:
+        data = frame.reset_index(drop=True)
+    two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
     found = (dmatrices if two_sided else dmatrix)(
         formula, data, EvalEnvironment([scope]), NAAction("raise", NA_types=[])
     )
-    found = _as_tuple(found)
-    return *(_labeled(m, frame.index) for m in found), found[-1].design_info
+    infos = [matrix.design_info for matrix in _as_tuple(found)]
+    pairs = zip(map(np.asarray, _as_tuple(found)), (i.column_names for i in infos))
+    return list(pairs), infos[-1]
 
 
-def _labeled(matrix, index):
-    names = [readable(name, "patsy") for name in matrix.design_info.column_names]
-    return pd.DataFrame(np.asarray(matrix), index, names, copy=False)
-
-
-def _with_arrays(formula, frame):
+def _columns(formula, frame):
     """
-    Columns that are factors by themselves as arrays, others as Series.
+    Columns that are factors by themselves as arrays, for expressions all as Series.
 
-    Expressions may need a Series, which takes patsy several times as long. It counts
-    the rows of a frame or of a factor.
+    patsy takes several times as long for a Series. It counts the rows of a factor, or
+    of a frame where there is none.
     """
     sides = *formula.lhs_termlist, *formula.rhs_termlist
     codes = {factor.code for term in sides for factor in term.factors}
-    columns = {code for code in codes if code in frame.columns}
-    expressions = codes - columns
-    arrays = {}
-    for name in columns:
-        values = frame[name].values
-        plain = isinstance(values, np.ndarray) and values.dtype.kind in "fiubO"
-        plain |= isinstance(values, pd.Categorical)
-        if plain and not any(name in code for code in expressions):
-            arrays[name] = values
-    return {**frame, **arrays} if arrays else frame
+    alone = {code for code in codes if code in frame.columns}
+    expressions = codes - alone
+    if not alone:
+        return frame.reset_index(drop=True)
+    found = dict(frame.reset_index(drop=True)) if expressions else {}
+    for name in alone:
+        if not any(name in code for code in expressions):
+            found[name] = _plain(frame[name])
+    return found
+
+
+def _plain(column):
+    """The values of a column, or a Series where an array of them is another type."""
+    values = column.values
+    if isinstance(values, pd.Categorical):
+        return values
+    plain = isinstance(values, np.ndarray) and values.dtype.kind in "fiubO"
+    return values if plain else column.reset_index(drop=True)
 
 
 def _by_formulaic(formula, frame, scope, prediction):
-    """Design matrices and the specification of the last."""
+    """Pairs of a design matrix and names, and the specification of the last."""
     data = frame.reset_index(drop=True)
     data.columns = [engine_column(name, "formulaic") for name in frame.columns]
     manager = FormulaManager(engine="formulaic")
@@ -196,11 +206,7 @@ def _by_formulaic(formula, frame, scope, prediction):
         na_action="ignore",
         prediction=prediction,
     )
-    matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
-    for matrix in matrices:
-        matrix.index = frame.index
-        matrix.columns = [readable(str(name), "formulaic") for name in matrix.columns]
-    return *matrices, manager.spec
+    return [(m, m.columns) for m in _as_tuple(output)], manager.spec
 
 
 def _as_tuple(output):

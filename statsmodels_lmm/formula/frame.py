@@ -79,7 +79,8 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
                     DataWarning,
                 )
         frame = frame.iloc[rows]
-    return _drop_unused_levels(frame, roles), rows
+    factors = [n for n, v in columns.items() if isinstance(v, pd.Categorical)]
+    return _drop_unused_levels(frame, {n: roles[n] for n in factors}), rows
 
 
 def rows_text(count):
@@ -208,8 +209,6 @@ def _drop_unused_levels(frame, roles):
     """Categories without a row left go, with a warning if the fixed part has them."""
     for name, role in roles.items():
         column = frame[name]
-        if not isinstance(column.dtype, pd.CategoricalDtype):
-            continue
         if has_all_levels(column.array):
             continue
         used = column.cat.remove_unused_categories()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from patsy import ModelDesc, PatsyError
+from patsy import PatsyError
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.size import check_size
@@ -15,6 +15,7 @@ from statsmodels_lmm.formula.tokens import (
     tokenize,
     written,
 )
+from statsmodels_lmm.formula.widths import model_terms
 
 STRUCTURES = ("us", "diag", "cs", "ar1")
 """Covariance structures that may stand before a term: ``diag(x | g)``."""
@@ -497,7 +498,7 @@ def term_names(text):
 def _effect_terms(tokens, text):
     """Names of the terms of the left side of a bar, the intercept as "1"."""
     try:
-        terms = ModelDesc.from_formula(join(tokens)).rhs_termlist
+        terms = model_terms(join(tokens)).rhs_termlist
     except PatsyError as error:
         raise FormulaError(error.message, text, span(tokens)) from None
     except RecursionError:

@@ -88,7 +88,7 @@ def _whole(node):
     return None
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def model_terms(text):
     """
     The terms of a formula as patsy reads it.
