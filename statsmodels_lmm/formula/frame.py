@@ -79,8 +79,10 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
                     DataWarning,
                 )
         frame = frame.iloc[rows]
-    factors = [n for n, v in columns.items() if isinstance(v, pd.Categorical)]
-    return _drop_unused_levels(frame, {n: roles[n] for n in factors}), rows
+    for name, values in columns.items():
+        if isinstance(values, pd.Categorical) and not has_all_levels(values[rows]):
+            frame = _drop_unused_levels(frame, name, roles[name])
+    return frame, rows
 
 
 def rows_text(count):
@@ -205,19 +207,15 @@ def has_all_levels(values):
     return bool(counts.all())
 
 
-def _drop_unused_levels(frame, roles):
+def _drop_unused_levels(frame, name, role):
     """Categories without a row left go, with a warning if the fixed part has them."""
-    for name, role in roles.items():
-        column = frame[name]
-        if has_all_levels(column.array):
-            continue
-        used = column.cat.remove_unused_categories()
-        if "fixed" in role:
-            gone = column.cat.categories.difference(used.cat.categories, sort=False)
-            warn(
-                f"levels of '{name}' without observations dropped: "
-                + ", ".join(map(str, gone)),
-                DataWarning,
-            )
-        frame = frame.assign(**{name: used}) if isinstance(name, str) else frame
-    return frame
+    column = frame[name]
+    used = column.cat.remove_unused_categories()
+    if "fixed" in role:
+        gone = column.cat.categories.difference(used.cat.categories, sort=False)
+        warn(
+            f"levels of '{name}' without observations dropped: "
+            + ", ".join(map(str, gone)),
+            DataWarning,
+        )
+    return frame.assign(**{name: used}) if isinstance(name, str) else frame
