@@ -142,8 +142,10 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         names = [readable(str(name), engine) for name in columns]
         if is_text and len(matrices) == 2 and len(found) == len(names) == 1:
             names = [response_of(formula)]
-        matrix = pd.DataFrame(values, copy=False)
-        matrix.index, matrix.columns = frame.index, names
+        if isinstance(values, np.ndarray):
+            matrix = pd.DataFrame(values, frame.index, names, copy=False)
+        else:
+            matrix = values.set_axis(frame.index).set_axis(names, axis=1)
         found.append(matrix)
     return (*found[-2:], spec)
 
@@ -206,7 +208,7 @@ def _by_formulaic(formula, frame, scope, prediction):
         na_action="ignore",
         prediction=prediction,
     )
-    return [(m, m.columns) for m in _as_tuple(output)], manager.spec
+    return [(pd.DataFrame(m), m.columns) for m in _as_tuple(output)], manager.spec
 
 
 def _as_tuple(output):

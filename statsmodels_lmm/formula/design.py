@@ -293,7 +293,7 @@ def build_design(
         raise DataError(f"the response '{formula.response}' has several columns")
     check_finite(endog, formula.response, frame.index)
     check_finite(exog, "the fixed effects", frame.index)
-    if not exog.columns.is_unique:
+    if len(set(exog.columns)) < exog.shape[1]:
         twice = exog.columns[exog.columns.duplicated()][0]
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}

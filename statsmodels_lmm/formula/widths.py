@@ -142,6 +142,8 @@ def require_columns(text, frame):
 
 def _factor_width(code, frame):
     """A lower bound of the number of columns of one factor."""
+    if code in frame.columns and frame[code].dtype.kind in "biuf":
+        return 1
     node = ast.parse(code, mode="eval").body
     is_coded = _is_call(node) and node.func.id == "C" and bool(node.args)
     column = node.args[0] if is_coded else node
