@@ -600,7 +600,8 @@ class CrossedMixedLM(LikelihoodModel):
         -------
         list of str
         """
-        return np.delete(np.array(self.exog_names, dtype=object), data.kept).tolist()
+        kept = set(data.kept.tolist())
+        return [name for j, name in enumerate(self.exog_names) if j not in kept]
 
     def _uninformative(self, products):
         """Names of factors whose effect columns lie in the span of X."""

@@ -19,7 +19,9 @@ OPERATOR_WORDS = {
 }
 """Words that mean something to Python inside of a call."""
 
-SEPARATORS = {*("+", "-", "*", "/", ":", "**", "^", "%in%", "|", "||", "~", ",")}
+SEPARATORS = {
+    *("+", "-", "*", "/", ":", "**", "^", "%in%", "|", "||", "~", ",", "(", ")")
+}
 """What stands between the factors of a formula, outside of calls."""
 
 TOKEN = re.compile(
@@ -68,7 +70,7 @@ class Token:
     @property
     def separates(self):
         """Whether it stands between factors, outside of calls."""
-        return not self.inside and self.text in {*SEPARATORS, "(", ")"}
+        return not self.inside and self.text in SEPARATORS
 
 
 def is_python_name(name):
