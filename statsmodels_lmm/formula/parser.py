@@ -1,6 +1,7 @@
 """lme4's formula language: text to terms, without data."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from patsy import PatsyError
 
@@ -155,6 +156,11 @@ def parse(text, structures=()):
     """
     if not isinstance(text, str):
         raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+    return _parsed(text, tuple(structures))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text, structures):
     tokens = tokenize(text)
     _check_operators(tokens, text)
     _check_parentheses(tokens, text)
