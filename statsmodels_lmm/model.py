@@ -180,8 +180,8 @@ class CrossedMixedLM(LikelihoodModel):
         endog, exog, random, weights, offset, rows = complete_rows(
             endog, exog, random, weights, offset, missing, known
         )
-        arrays = (getattr(values, "values", values) for values in (endog, exog))
-        check_data(*arrays, random, weights, offset, check_levels)
+        y, x = (getattr(values, "values", values) for values in (endog, exog))
+        check_data(y, x, random, weights, offset, check_levels)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         super().__init__(endog, exog, **kwargs)
