@@ -5,9 +5,10 @@ import types
 from contextlib import contextmanager
 from copy import copy, deepcopy
 
+import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
-from patsy import PatsyError
+from patsy import EvalEnvironment, ModelDesc, NAAction, PatsyError, dmatrices, dmatrix
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
@@ -25,7 +26,7 @@ from statsmodels_lmm.formula.packing import packed_value
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.tokens import join, sides, tokenize
 from statsmodels_lmm.formula.transforms import default_scope
-from statsmodels_lmm.formula.widths import require_columns
+from statsmodels_lmm.formula.widths import model_terms, require_columns
 
 __all__ = [
     "FormulaData",
@@ -123,23 +124,12 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     is_text = isinstance(formula, str)
     if is_text:
         require_columns(engine_text(formula, "patsy"), frame)
-    manager = FormulaManager(engine=engine)
-    if engine == "patsy":
-        action = manager.get_na_action("raise", types=[])
-    else:
-        action = "ignore"
-    index = frame.index
-    frame = frame.reset_index(drop=True)
     scope = {name: checked(value) for name, value in scope.items()}
-    frame.columns = [engine_column(name, engine) for name in frame.columns]
+    text = engine_text(formula, engine) if is_text else formula
+    evaluated = _by_patsy if engine == "patsy" else _by_formulaic
     try:
-        output = manager.get_matrices(
-            engine_text(formula, engine) if is_text else formula,
-            frame,
-            eval_env={**default_scope(engine), **scope},
-            pandas=True,
-            na_action=action,
-            prediction=prediction,
+        matrices, spec = evaluated(
+            text, frame, {**default_scope(engine), **scope}, prediction
         )
     except FormulaError:
         raise
@@ -147,13 +137,78 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         text = formula if is_text else "the formula"
         reason = _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
-    matrices = [pd.DataFrame(m) for m in _as_tuple(output)]
-    for matrix in matrices:
-        matrix.index = index
-        matrix.columns = [readable(str(name), engine) for name in matrix.columns]
-    if is_text and len(matrices) == 2 and matrices[0].shape[1] == 1:
-        matrices[0].columns = [response_of(formula)]
-    return (None, *matrices)[-2:] + (manager.spec,)
+    found: list = [None]
+    for values, columns in matrices:
+        names = [readable(str(name), engine) for name in columns]
+        if is_text and len(matrices) == 2 and len(found) == len(names) == 1:
+            names = [response_of(formula)]
+        if isinstance(values, np.ndarray):
+            matrix = pd.DataFrame(values, frame.index, names, copy=False)
+        else:
+            matrix = values.set_axis(frame.index).set_axis(names, axis=1)
+        found.append(matrix)
+    return (*found[-2:], spec)
+
+
+def _by_patsy(formula, frame, scope, _):
+    """Pairs of a design matrix and names, and the specification of the last."""
+    if isinstance(formula, str):
+        formula = model_terms(formula)
+        data = _columns(formula, frame)
+    else:
+        data = frame.reset_index(drop=True)
+    two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
+    found = (dmatrices if two_sided else dmatrix)(
+        formula, data, EvalEnvironment([scope]), NAAction("raise", NA_types=[])
+    )
+    infos = [matrix.design_info for matrix in _as_tuple(found)]
+    pairs = zip(map(np.asarray, _as_tuple(found)), (i.column_names for i in infos))
+    return list(pairs), infos[-1]
+
+
+def _columns(formula, frame):
+    """
+    Columns that are factors by themselves as arrays, for expressions all as Series.
+
+    patsy takes several times as long for a Series. It counts the rows of a factor, or
+    of a frame where there is none.
+    """
+    sides = *formula.lhs_termlist, *formula.rhs_termlist
+    codes = {factor.code for term in sides for factor in term.factors}
+    alone = {code for code in codes if code in frame.columns}
+    expressions = codes - alone
+    if not alone:
+        return frame.reset_index(drop=True)
+    found = dict(frame.reset_index(drop=True)) if expressions else {}
+    for name in alone:
+        if not any(name in code for code in expressions):
+            found[name] = _plain(frame[name])
+    return found
+
+
+def _plain(column):
+    """The values of a column, or a Series where an array of them is another type."""
+    values = column.values
+    if isinstance(values, pd.Categorical):
+        return values
+    plain = isinstance(values, np.ndarray) and values.dtype.kind in "fiubO"
+    return values if plain else column.reset_index(drop=True)
+
+
+def _by_formulaic(formula, frame, scope, prediction):
+    """Pairs of a design matrix and names, and the specification of the last."""
+    data = frame.reset_index(drop=True)
+    data.columns = [engine_column(name, "formulaic") for name in frame.columns]
+    manager = FormulaManager(engine="formulaic")
+    output = manager.get_matrices(
+        formula,
+        data,
+        eval_env=scope,
+        pandas=True,
+        na_action="ignore",
+        prediction=prediction,
+    )
+    return [(pd.DataFrame(m), m.columns) for m in _as_tuple(output)], manager.spec
 
 
 def _as_tuple(output):

@@ -42,7 +42,7 @@ def plain_column(column, name, role):
         column = column.sparse.to_dense()
     only_group = role == {"group"}
     is_response = {"response", "term"} <= role
-    if pd.api.types.is_extension_array_dtype(column.dtype):
+    if not isinstance(column.dtype, np.dtype):
         column = _from_extension(column, only_group)
     kind = column.dtype
     if isinstance(kind, np.dtype) and not kind.isnative:
@@ -149,11 +149,12 @@ def _integers(values, name, only_group):
 
 def _from_extension(column, only_group):
     """A nullable, Arrow-backed or string column with a NumPy type."""
-    kind, missing = column.dtype, column.isna()
+    kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype | pd.PeriodDtype | pd.IntervalDtype):
         return column
     if isinstance(kind, pd.DatetimeTZDtype):
         return column
+    missing = column.isna()
     if str(kind).startswith("dictionary"):
         values = column.array.__arrow_array__().to_pandas().array
         return pd.Series(values, index=column.index)

@@ -105,16 +105,24 @@ def build_design(
     warn_of_single_levels(spec, engine, warned)
     if endog.shape[1] > 1:
         raise DataError(f"the response '{formula.response}' has several columns")
-    check_finite(endog, formula.response, data.index[rows])
-    check_finite(exog, "the fixed effects", data.index[rows])
-    if exog.columns.duplicated().any():
+    check_finite(endog, formula.response, frame.index)
+    check_finite(exog, "the fixed effects", frame.index)
+    if len(set(exog.columns)) < exog.shape[1]:
         twice = exog.columns[exog.columns.duplicated()][0]
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
     offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
+    found = {formula.fixed: (exog, spec)}
+
+    def evaluated(effects):
+        if effects not in found:
+            found[effects] = evaluate(effects, frame, scope, engine)[1:]
+        return found[effects]
+
     random = tuple(
         _random_effects(
-            terms, frame, scope, engine, specs, warned, structures or {}, relationships
+            *(terms, frame, evaluated, engine, specs, warned, structures or {}),
+            relationships,
         )
         for terms in formula.by_factor
     )
@@ -206,7 +214,7 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
 
 
 def _random_effects(
-    terms, frame, scope, engine, specs, warned, structures, relationships
+    terms, frame, evaluated, engine, specs, warned, structures, relationships
 ):
     """Random effects of the terms that share a grouping factor."""
     codes, levels, keys = group_levels(
@@ -223,18 +231,18 @@ def _random_effects(
         matrix = np.ones((len(frame), 1))
         labels = ["Intercept"]
         if term.effects != "1":
-            _, evaluated, spec = evaluate(term.effects, frame, scope, engine)
+            exog, spec = evaluated(term.effects)
             warn_of_single_levels(spec, engine, warned)
             single = single_levels(spec, engine) if term.double_bar else {}
-            if single and any(np.array_equal(evaluated, m) for m in columns):
+            if single and any(np.array_equal(exog, m) for m in columns):
                 name = ", ".join(single)
                 raise DataError(
                     f"'{name}' has one level in the rows used, so that {term} has the "
                     "effects of another part of the term; leave it out"
                 )
             specs[term.effects] = spec
-            check_finite(evaluated, str(term), frame.index)
-            matrix, labels = evaluated.to_numpy(float), list(evaluated.columns)
+            check_finite(exog, str(term), frame.index)
+            matrix, labels = exog.to_numpy(float), list(exog.columns)
             if term.double_bar and term.group not in warned:
                 _warn_correlated(term, spec, engine, warned)
         columns.append(matrix)

@@ -1,6 +1,7 @@
 """A formula as patsy and formulaic read it, and their names as a person reads them."""
 
 import re
+from functools import lru_cache
 
 from statsmodels_lmm.formula.tokens import (
     is_python_name,
@@ -18,6 +19,7 @@ ESCAPED = re.compile(r"\\x(28|29|5b|5d|60|7b|7d|7e)")
 """Brackets and backticks in strings, which formulaic would count, and tildes."""
 
 
+@lru_cache(maxsize=64)
 def engine_text(text, engine):
     """
     A formula, or one side of it, for a formula engine.

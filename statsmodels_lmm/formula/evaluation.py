@@ -51,7 +51,12 @@ def evaluate(text, frame, scope, engine):
                 reason = f"{error}; {no_number(frame[name], name)}"
                 raise FormulaError(reason) from error
         raise
-    values = {c: m[c] for m in (endog, exog) if m is not None for c in m}
+    values = {
+        c: m[c]
+        for m in (endog, exog)
+        if m is not None and m.to_numpy().dtype.kind not in "fiub"
+        for c in m
+    }
     for name, levels in categorical_factors(spec, engine).items():
         if not name.startswith("C("):
             values[name] = pd.Series(levels)

@@ -11,6 +11,7 @@ from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
 from statsmodels_lmm.formula.tokens import is_python_name, tokenize
 from statsmodels_lmm.inputs.row_values import rows_text
+from statsmodels_lmm.inputs.tables import has_all_levels
 
 WORDS_OF_R = {
     "ifelse": "np.where(x > 0, 1, 0)",
@@ -60,27 +61,30 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     if not len(data):
         raise DataError("the data have no rows")
     columns = {name: plain_column(data[name], name, roles[name]) for name in roles}
-    frame = pd.DataFrame(columns, index=data.index)
-    gaps = frame.isna()
+    gaps = {name: pd.isna(values) for name, values in columns.items()}
     for name, values in (extra or {}).items():
         gaps[name] = gaps.get(name, False) | np.isnan(values)
-    incomplete = gaps.to_numpy().any(axis=1)
-    counts = gaps.sum()
+    incomplete = np.any(list(gaps.values()), axis=0)
+    frame, rows = pd.DataFrame(columns, index=data.index), np.flatnonzero(~incomplete)
     if incomplete.any():
-        listed = ", ".join(f"{name} ({n})" for name, n in counts[counts > 0].items())
+        counts = {name: int(gap.sum()) for name, gap in gaps.items() if gap.any()}
+        listed = ", ".join(f"{name} ({n})" for name, n in counts.items())
         if missing == "raise":
             raise DataError(f"missing values in {listed}; missing='drop' drops them")
         if incomplete.all():
             raise DataError(f"no complete row is left: missing values in {listed}")
-        grouping = [n for n, role in roles.items() if "group" in role and counts[n]]
-        for name in grouping:
-            dropped = rows_text(counts[name])
-            warn(
-                f"{dropped} dropped: no value in grouping column '{name}'", DataWarning
-            )
-    rows = np.flatnonzero(~incomplete)
-    frame = frame.iloc[rows]
-    return _drop_unused_levels(frame, roles), rows
+        for name in counts:
+            if "group" in roles.get(name, ()):
+                dropped = rows_text(counts[name])
+                warn(
+                    f"{dropped} dropped: no value in grouping column '{name}'",
+                    DataWarning,
+                )
+        frame = frame.iloc[rows]
+    for name, values in columns.items():
+        if isinstance(values, pd.Categorical) and not has_all_levels(values[rows]):
+            frame = _drop_unused_levels(frame, name, roles[name])
+    return frame, rows
 
 
 def column_roles(data, formula, scope):
@@ -109,8 +113,9 @@ def column_roles(data, formula, scope):
         except DataError as error:
             raise _name_error(str(error), formula, name) from None
         roles.setdefault(column, set()).add("group")
+    unique = data.columns.is_unique
     for name in roles:
-        if (data.columns == name).sum() > 1:
+        if not unique and (data.columns == name).sum() > 1:
             raise DataError(f"column '{name}' appears twice in the data")
         if name == "Intercept":
             raise DataError(
@@ -181,21 +186,15 @@ def _name_error(message, formula, name):
     return FormulaError(message, formula.text)
 
 
-def _drop_unused_levels(frame, roles):
+def _drop_unused_levels(frame, name, role):
     """Categories without a row left go, with a warning if the fixed part has them."""
-    for name, role in roles.items():
-        column = frame[name]
-        if not isinstance(column.dtype, pd.CategoricalDtype):
-            continue
-        used = column.cat.remove_unused_categories()
-        if len(used.cat.categories) == len(column.cat.categories):
-            continue
-        if "fixed" in role:
-            gone = column.cat.categories.difference(used.cat.categories, sort=False)
-            warn(
-                f"levels of '{name}' without observations dropped: "
-                + ", ".join(map(str, gone)),
-                DataWarning,
-            )
-        frame = frame.assign(**{name: used}) if isinstance(name, str) else frame
-    return frame
+    column = frame[name]
+    used = column.cat.remove_unused_categories()
+    if "fixed" in role:
+        gone = column.cat.categories.difference(used.cat.categories, sort=False)
+        warn(
+            f"levels of '{name}' without observations dropped: "
+            + ", ".join(map(str, gone)),
+            DataWarning,
+        )
+    return frame.assign(**{name: used}) if isinstance(name, str) else frame

@@ -1,8 +1,9 @@
 """lme4's formula language: text to terms, without data."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from patsy import ModelDesc, PatsyError
+from patsy import PatsyError
 
 from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.exceptions import FormulaError
@@ -16,6 +17,7 @@ from statsmodels_lmm.formula.tokens import (
     tokenize,
     written,
 )
+from statsmodels_lmm.formula.widths import model_terms
 
 LOGICAL = {"TRUE": True, "T": True, "True": True}
 LOGICAL |= {"FALSE": False, "F": False, "False": False}
@@ -152,6 +154,11 @@ def parse(text, structures=()):
     """
     if not isinstance(text, str):
         raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+    return _parsed(text, tuple(structures))
+
+
+@lru_cache(maxsize=64)
+def _parsed(text, structures):
     tokens = tokenize(text)
     _check_operators(tokens, text)
     _check_parentheses(tokens, text)
@@ -495,7 +502,7 @@ def term_names(text):
 def _effect_terms(tokens, text):
     """Names of the terms of the left side of a bar, the intercept as "1"."""
     try:
-        terms = ModelDesc.from_formula(join(tokens)).rhs_termlist
+        terms = model_terms(join(tokens)).rhs_termlist
     except PatsyError as error:
         raise FormulaError(error.message, text, span(tokens)) from None
     except RecursionError:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 import warnings
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from statsmodels_lmm.exceptions import FormulaError
 
@@ -18,7 +19,9 @@ OPERATOR_WORDS = {
 }
 """Words that mean something to Python inside of a call."""
 
-SEPARATORS = {*("+", "-", "*", "/", ":", "**", "^", "%in%", "|", "||", "~", ",")}
+SEPARATORS = {
+    *("+", "-", "*", "/", ":", "**", "^", "%in%", "|", "||", "~", ",", "(", ")")
+}
 """What stands between the factors of a formula, outside of calls."""
 
 TOKEN = re.compile(
@@ -67,7 +70,7 @@ class Token:
     @property
     def separates(self):
         """Whether it stands between factors, outside of calls."""
-        return not self.inside and self.text in {*SEPARATORS, "(", ")"}
+        return not self.inside and self.text in SEPARATORS
 
 
 def is_python_name(name):
@@ -116,6 +119,7 @@ def written(column, inside=False):
     return f"Q({column!r})"
 
 
+@lru_cache(maxsize=64)
 def tokenize(text):
     """
     Cut a formula into tokens; blanks are dropped.
@@ -127,7 +131,7 @@ def tokenize(text):
 
     Returns
     -------
-    list of Token
+    tuple of Token
 
     Raises
     ------
@@ -152,7 +156,7 @@ def tokenize(text):
         if piece == "factor" and text[match.end() :].lstrip().startswith("("):
             piece = "C"  # R's word for it
         tokens.append(Token(kind, piece, *match.span(), column))
-    return _with_words(_in_calls(_with_quoted(tokens), text))
+    return tuple(_with_words(_in_calls(_with_quoted(tokens), text)))
 
 
 def _with_marks(text):
@@ -228,7 +232,7 @@ def _in_calls(tokens, text):
             calls.append(inside)
         elif token.text in (")", "]", "}") and calls:
             inside = calls.pop()
-        out.append(replace(token, inside=inside))
+        out.append(replace(token, inside=True) if inside else token)
     return out
 
 

@@ -143,6 +143,15 @@ FUNCTIONS = {
     name: getattr(np, name) for name in ("exp", "log", "log10", "log1p", "log2", "sqrt")
 }
 
+REMEMBERED = {
+    "patsy": {
+        "ns": patsy.stateful_transform(NS),
+        "poly": patsy.stateful_transform(Poly),
+    },
+    "formulaic": {"ns": remembered_ns},
+}
+"""Transforms of an engine that remember the data of a fit."""
+
 
 def default_scope(engine):
     """
@@ -157,11 +166,5 @@ def default_scope(engine):
     -------
     dict
     """
-    if engine == "patsy":
-        extra = {
-            "ns": patsy.stateful_transform(NS),
-            "poly": patsy.stateful_transform(Poly),
-        }
-    else:
-        extra = {"ns": remembered_ns}
-    return {**FUNCTIONS, **extra, "bs": CHECKED[engine], "np": np, "pi": np.pi}
+    own = {**REMEMBERED[engine], "bs": CHECKED[engine]}
+    return {**FUNCTIONS, **own, "np": np, "pi": np.pi}

@@ -1,6 +1,7 @@
 """How many columns a piece of formula makes, from its text alone."""
 
 import ast
+from functools import lru_cache
 from math import prod
 
 from patsy import ModelDesc, PatsyError
@@ -87,6 +88,23 @@ def _whole(node):
     return None
 
 
+@lru_cache(maxsize=64)
+def model_terms(text):
+    """
+    The terms of a formula as patsy reads it.
+
+    Parameters
+    ----------
+    text : str
+        A formula, or its right-hand side.
+
+    Returns
+    -------
+    ModelDesc
+    """
+    return ModelDesc.from_formula(text)
+
+
 def require_columns(text, frame):
     """
     Refuse a formula whose design would not fit into memory, before it is built.
@@ -104,7 +122,7 @@ def require_columns(text, frame):
         Names the term with the most columns.
     """
     try:
-        terms = ModelDesc.from_formula(text).rhs_termlist
+        terms = model_terms(text).rhs_termlist
         widths = {
             term.name(): prod(_factor_width(f.code, frame) for f in term.factors)
             for term in terms
@@ -124,6 +142,8 @@ def require_columns(text, frame):
 
 def _factor_width(code, frame):
     """A lower bound of the number of columns of one factor."""
+    if code in frame.columns and frame[code].dtype.kind in "biuf":
+        return 1
     node = ast.parse(code, mode="eval").body
     is_coded = _is_call(node) and node.func.id == "C" and bool(node.args)
     column = node.args[0] if is_coded else node

@@ -110,3 +110,21 @@ def native(values):
     if not values.dtype.isnative:
         return values.astype(values.dtype.newbyteorder("="))
     return values
+
+
+def has_all_levels(values):
+    """
+    Whether each category occurs.
+
+    Parameters
+    ----------
+    values : Categorical
+        A value for each row.
+
+    Returns
+    -------
+    bool
+    """
+    codes = values.codes
+    counts = np.bincount(codes[codes >= 0], minlength=len(values.categories))
+    return bool(counts.all())

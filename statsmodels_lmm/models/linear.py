@@ -181,7 +181,8 @@ class CrossedMixedLM(LikelihoodModel):
         endog, exog, random, weights, offset, rows = complete_rows(
             endog, exog, random, weights, offset, missing, known
         )
-        check_data(endog, exog, random, weights, offset, check_levels)
+        y, x = (getattr(values, "values", values) for values in (endog, exog))
+        check_data(y, x, random, weights, offset, check_levels)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         super().__init__(endog, exog, **kwargs)
@@ -600,7 +601,8 @@ class CrossedMixedLM(LikelihoodModel):
         -------
         list of str
         """
-        return np.delete(np.array(self.exog_names, dtype=object), data.kept).tolist()
+        kept = set(data.kept.tolist())
+        return [name for j, name in enumerate(self.exog_names) if j not in kept]
 
     def _uninformative(self, products):
         """Names of factors whose effect columns lie in the span of X."""

@@ -8,6 +8,7 @@ import pandas as pd
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inputs.tables import has_all_levels
 
 
 @dataclass(frozen=True)
@@ -144,8 +145,10 @@ def group_levels(columns):
 def _factorize(column):
     """Codes and distinct values of a column, sorted where they can be."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        used = column.cat.remove_unused_categories()
-        codes, uniques = used.cat.codes.to_numpy(), used.cat.categories
+        used = column.array
+        if not has_all_levels(used):
+            used = used.remove_unused_categories()
+        codes, uniques = used.codes, used.categories
     else:
         try:
             codes, uniques = pd.factorize(column, sort=True)

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from statsmodels.formula._manager import FormulaManager
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.resampling.replicates import Replicates
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula import backend
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
 from statsmodels_lmm.inference.replicates.simulation import random_part, seeds
@@ -104,7 +104,7 @@ def counts(monkeypatch):
 
     counted(shared_design, "standardize_design", "designs")
     counted(shared_design, "engine_for", "cross-products")
-    counted(FormulaManager, "get_matrices", "formulas")
+    counted(backend, "_by_patsy", "formulas")
     return found
 
 

@@ -268,6 +268,8 @@ class GroupedEffects(CovarianceBlocks):
 
     def transposed_times(self, rows):
         """Z'y for rows y of shape (r, n), shape (r, l, k)."""
+        if len(rows) == 1:
+            return self.level_sums(rows.T)[None, ..., 0]
         sums = np.asarray((self.indicator().T @ rows.T).T)
         return sums.reshape(len(rows), self.n_levels, self.k_effects)
 

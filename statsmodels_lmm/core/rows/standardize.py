@@ -19,6 +19,9 @@ from statsmodels_lmm.core.rows.raw_effects import RawEffects
 RANK_TOLERANCE = 1e-7
 """Share of a column's norm that must remain after the columns before it."""
 
+MARGIN = 10.0
+"""How far above the tolerance all columns must be to be kept at once."""
+
 SPANNED = 1e-12
 """The same for a constant that stands after other columns."""
 
@@ -269,6 +272,11 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
         return candidates
     scaled = columns[:, candidates] / norms[candidates]
     triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
+    # what is left of each column if all are kept, of a norm of sqrt(n)
+    left = np.abs(np.diagonal(triangle))
+    clearly = MARGIN * tolerance * np.sqrt(len(columns))
+    if len(left) == len(candidates) and left.min() > clearly:
+        return candidates
     basis = np.zeros((len(triangle), 0))
     kept = []
     for position, column in zip(candidates, triangle.T):
