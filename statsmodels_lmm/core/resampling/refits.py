@@ -23,6 +23,7 @@ from statsmodels_lmm.core.search.newton import (
 )
 from statsmodels_lmm.core.search.trust_region import step_in_units
 from statsmodels_lmm.core.structures.relative_factor import (
+    RelativeFactor,
     pivoted_factor,
     split_step,
     structured_parameters,
@@ -314,24 +315,26 @@ class _Iterates:
 
     def take(self, which):
         """Some of the replicates."""
-        factors = tuple(f.take(which) for f in self.factors)
-        return self._map(factors, lambda array: array[which])
+
+        def some(values):
+            is_factor = isinstance(values, RelativeFactor)
+            return values.take(which) if is_factor else values[which]
+
+        return self._map(some)
 
     def where(self, better, trial):
         """The trial where it is better, else this."""
 
         def choose(old, new):
+            if isinstance(old, RelativeFactor):
+                return old.where(better, new)
             return np.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
-        pairs = zip(self.factors, trial.factors)
-        return self._map(tuple(f.where(better, g) for f, g in pairs), choose, trial)
+        return self._map(choose, trial)
 
-    def _map(self, factors, function, *others):
-        """Other iterates, with some factors and a function of all arrays."""
-        out: dict = {"factors": factors}
+    def _map(self, function, *others):
+        out: dict = {}
         for f in fields(self):
-            if f.name == "factors":
-                continue
             values = [getattr(x, f.name) for x in (self, *others)]
             if isinstance(values[0], tuple):
                 out[f.name] = tuple(function(*v) for v in zip(*values))

@@ -18,10 +18,10 @@ from functools import cached_property
 import numpy as np
 
 from statsmodels_lmm.core.structures.base import Structure, generic_point
-from statsmodels_lmm.core.structures.block import SNAP
 from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import SINGULAR, lower_root, rank
 from statsmodels_lmm.core.structures.unstructured_block import (
+    SNAP,
     UnstructuredCovariance,
     row_units,
 )

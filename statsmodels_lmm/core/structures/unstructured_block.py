@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.linalg import lapack
 
-from statsmodels_lmm.core.structures.block import SNAP
 from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
@@ -25,6 +24,9 @@ from statsmodels_lmm.core.structures.roots import (
 
 SMALLEST_PRECISION = 1e-30
 """Below it an effect is not told of at all."""
+
+SNAP = 1e-5
+"""Pivots of L, in standardized units, that are tried at zero in the end."""
 
 NO_PIVOT = 1e-300
 """Smallest square of a pivot."""
