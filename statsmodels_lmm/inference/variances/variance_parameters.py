@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag, null_space
+from scipy.linalg import null_space
 
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import exact_hessian_is_feasible
@@ -319,7 +319,7 @@ def variance_parameters(results, average=False):
     plan = deviance.elimination.products.plan
     flat = flat_at(results)
     # coordinates that leave out what the likelihood does not depend on
-    known = np.append(informative(results, plan), True)
+    known = np.append(informative(results), True)
     basis = np.eye(len(known))[:, known]
     if flat.shape[1]:
         basis = basis @ null_space(flat[known].T)
@@ -435,56 +435,17 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     VarianceParameters
         In the order of the model.
     """
-    data, products = model._sufficient_statistics()
-    order = list(products.plan.order)
-    unit = data.response_scale**2
-    ends = np.cumsum([0] + [data.factors[i].n_parameters for i in order])
-    change = np.zeros((ends[-1] + 1,) * 2)
-    change[-1, -1] = unit
+    units, change = model._units, model._units.variance_change()
     if structured is None:
         structured = np.zeros((*np.shape(scale), 0))
-    covariances, row, moved = [], 0, _by_factor(data, order, structured)
-    for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
-        at = order.index(i)
-        size = effects.grouped.n_parameters
-        change[row : row + size, ends[at] : ends[at + 1]] = _unit_change(
-            effects.grouped, back, unit
-        )
-        row += size
-        root = np.asarray(scale)[..., None, None] * unit
-        covariances.append(root * (back @ relative[at] @ back.T))
     return VarianceParameters(
         model.random,
-        tuple(covariances),
-        np.asarray(scale) * unit,
+        tuple(units.covariances(relative, scale)),
+        units.scale(scale),
         change @ uncertainty @ change.T,
-        np.concatenate([moved[order.index(i)] for i in range(len(order))], axis=-1),
+        units.structured(structured),
         None if flat is None else combined(change, flat),
     )
-
-
-def _by_factor(data, order, structured):
-    """Parameters of structures of each factor, in the order of the plan."""
-    counts = [
-        sum(s.n_parameters for s in data.factors[i].structures if s is not None)
-        for i in order
-    ]
-    return np.split(np.asarray(structured), np.cumsum(counts)[:-1], axis=-1)
-
-
-def _unit_change(grouped, back, unit):
-    """Change of units of the covariance parameters of a factor, shape (m, m)."""
-    blocks = []
-    for structured, block in zip(grouped.structures, grouped.block_slices):
-        if structured is not None:
-            blocks.append(np.eye(structured.n_parameters))
-            continue
-        own = back[block, block]
-        whole = [slice(0, len(own))]
-        rows, columns = lower_triangles(whole)
-        moved = own @ unit_directions(whole, len(own)) @ own.T
-        blocks.append(unit * moved[:, rows, columns].T)
-    return block_diag(*blocks)
 
 
 def variance_labels(random, scale):

@@ -183,11 +183,10 @@ def transformed():
         " + offset(o / 4) + (standardize(z) | g)"
     )
     model = crossedmixedlm(formula, data, weights="w", offset="o", eval_env=names)
-    found = objects_of(
-        model, new_rows(data) | {"offset": [0.1, 0.2, 0.3]}, "center(z)"
-    )
+    found = objects_of(model, new_rows(data) | {"offset": [0.1, 0.2, 0.3]}, "center(z)")
     smooth = crossedmixedlm(
-        "y ~ ns(x, 3) + poly(z, 2) + cr(w, df=3, constraints='center') + scale(o) + (1 | g)", data
+        "y ~ ns(x, 3) + poly(z, 2) + cr(w, df=3, constraints='center') + scale(o) + (1 | g)",
+        data,
     ).fit()
     return found | {
         "satterthwaite": found["result"].with_df_method("satterthwaite"),
