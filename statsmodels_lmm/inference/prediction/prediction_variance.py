@@ -15,7 +15,7 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
     error_covariance,
     error_variances,
 )
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 JOINT_ROWS = 1000
 """Random effects whose joint covariance is found at once, for its blocks."""
@@ -163,7 +163,7 @@ def joint_covariance(results, factors=None):
     ValueError
         If there is no such factor.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     random, wanted = results.model.random, _asked(results.model.random, factors)
     units, kept = _units(results), np.isfinite(results.params)
     labels = [("", name, "") for name in results.model.exog_names]
