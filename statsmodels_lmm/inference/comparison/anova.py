@@ -259,7 +259,7 @@ def random_effect_tests(
     entropy = int(np.random.default_rng(rng).integers(2**63))
     rows = {"<none>": (results.n_params, results.llf, results.aic) + (np.nan,) * 4}
     for name, restricted in _reductions(results, reduce_terms):
-        pair = Comparison(results, as_fit(restricted) if restricted else None)
+        pair = Comparison(results, None if restricted is None else as_fit(restricted))
         try:
             test = pair.test(how, nsim, entropy, n_jobs, progress)
             pvalue = test.pvalue
