@@ -28,7 +28,7 @@ SCALES = ("sd", "var", "log_sd")
 
 
 @dataclass(frozen=True)
-class Estimates:
+class VarianceFunctions:
     """
     Functions of the variances and covariances, for one fit or for many.
 
@@ -140,7 +140,7 @@ class VarianceParameters:
 
         Returns
         -------
-        Estimates
+        VarianceFunctions
             A correlation with an effect without variance is NaN, and so are the
             derivatives of a standard deviation of zero.
         """
@@ -161,7 +161,7 @@ class VarianceParameters:
                 ranges.append(ends)
         row = self._empty()
         value, row[..., -1] = _deviation(np.asarray(self.scale), scale)
-        return Estimates(
+        return VarianceFunctions(
             variance_labels(self.random, scale),
             np.stack([*values, value], -1),
             np.stack([*rows, row], -2),
@@ -203,7 +203,7 @@ class VarianceParameters:
                         change[..., place] = slope
                     rows.append(change)
                     values.append(value)
-        found = Estimates([], np.stack(values, -1), np.stack(rows, -2), [])
+        found = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
         return found.values, found.errors(self)
 
     def _parameter(self, block, at, scale, positive):
@@ -224,7 +224,7 @@ class VarianceParameters:
 
         Returns
         -------
-        Estimates
+        VarianceFunctions
             The derivatives are NaN for a singular covariance matrix.
         """
         labels, values, rows, ranges = [], [], [], []
@@ -247,7 +247,7 @@ class VarianceParameters:
             rows.append(row)
         for effects in self.random:
             labels += [f"theta {label}" for label in effects.theta_labels]
-        return Estimates(
+        return VarianceFunctions(
             labels, np.concatenate(values, -1), np.concatenate(rows, -2), ranges
         )
 
