@@ -195,7 +195,7 @@ class Units:
         ]
 
     def structured(self, parameters):
-        """Parameters of the structures (..., s), from the plan's order to the user's."""
+        """Parameters of structures, from the plan's order to the user's, (..., s)."""
         counts = [
             sum(s.n_parameters for s in term.structures if s is not None)
             for term in self.plan.factors
