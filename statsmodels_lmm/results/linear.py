@@ -10,7 +10,6 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates, estimates
 from statsmodels_lmm.core.rows.estimability import estimability
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
@@ -236,13 +235,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def _structured_theta(self):
         """Parameters of all blocks with a structure."""
-        found = [
-            own
-            for effects, theta in zip(self.model.random, self._block_theta())
-            for (_, _, structured), own in zip(effects.blocks, theta)
-            if structured is not None
+        pairs = zip(self.model.random, self._block_theta())
+        each = [
+            values
+            for effects, theta in pairs
+            for model, values in zip(effects.grouped.structures, theta)
+            if model.n_structured
         ]
-        return np.concatenate([np.zeros(0), *found])
+        return np.concatenate([np.zeros(0), *each])
 
     @property
     def _relative(self):
@@ -289,30 +289,18 @@ class CrossedMixedLMResults(Pictures, MixedInference):
             each of its parameters; of one that is not a standard deviation effect1 is
             the structure, effect2 its name and sd its value.
         """
-        rows = []
-        sigma = np.sqrt(self.scale)
-        for effects, covariance, theta in zip(
-            self.model.random, self._covariances(), self._block_theta()
+        rows, sigma = [], np.sqrt(self.scale)
+        for effects, relative, theta in zip(
+            self.model.random, self._relative, self._block_theta()
         ):
-            for (block, _, structured), quantities, own in zip(
+            for (block, _, model), told, own in zip(
                 effects.blocks, effects.quantities, theta
             ):
-                part = covariance[block, block]
-                sd = np.sqrt(np.diag(part))
-                for at, q in enumerate(quantities):
-                    if structured is not None:
-                        value = own[at] * (sigma if q.kind == "sd" else 1.0)
-                        if q.kind != "sd" and structured.without_variance(own):
-                            value = np.nan
-                        variance = value**2 if q.kind == "sd" else np.nan
-                    elif q.kind == "sd":
-                        variance, value = part[q.first, q.first], sd[q.first]
-                    else:
-                        variance = part[q.first, q.second]
-                        product = sd[q.first] * sd[q.second]
-                        value = variance / product if product else np.nan
-                        value = np.clip(value, -1.0, 1.0)
-                    rows.append((effects.name, q.effect1, q.effect2, variance, value))
+                values = model.quantity_values(told, relative[block, block], own)
+                for q, (variance, value) in zip(told, values):
+                    value = value * (sigma if q.kind == "sd" else 1.0)
+                    row = q.effect1, q.effect2, variance * self.scale, value
+                    rows.append((effects.name, *row))
         rows.append(("Residual", "", "", self.scale, sigma))
         columns = ["group", "effect1", "effect2", "variance", "sd"]
         return pd.DataFrame(rows, columns=columns)
@@ -322,19 +310,9 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     def _block_ranks(self):
         """(effects, names, rank, whether it is singular) of each block."""
         out = []
-        for i, (effects, theta) in enumerate(
-            zip(self.model.random, self._block_theta())
-        ):
-            root = self._estimates.factors[i].matrix
-            for (block, names, structured), own in zip(effects.blocks, theta):
-                k = len(names)
-                values = np.linalg.svd(root[block, block], compute_uv=False)
-                rank = int((values > SINGULAR * max(1.0, values[0])).sum())
-                singular = rank < k
-                if structured is not None:
-                    inner = root[block, block]
-                    singular = structured.is_singular(own, inner @ inner.T)
-                out.append((effects, names, rank, singular))
+        for factor, effects in zip(self._estimates.factors, self.model.random):
+            for block, names in zip(factor.blocks, effects.block_names):
+                out.append((effects, names, block.rank(), bool(block.is_singular)))
         return out
 
     def boundary_table(self):

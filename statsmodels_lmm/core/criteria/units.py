@@ -20,14 +20,7 @@ from statsmodels_lmm.core.algebra.dense import as_array, transpose
 from statsmodels_lmm.core.engines.choice import halves
 from statsmodels_lmm.core.engines.plan import EliminationPlan
 from statsmodels_lmm.core.rows.standardize import Standardized
-from statsmodels_lmm.core.structures.relative_factor import (
-    RelativeFactor,
-    lower_triangles,
-)
-from statsmodels_lmm.core.structures.structured_factor import (
-    StructuredFactor,
-    factor_at,
-)
+from statsmodels_lmm.core.structures.relative_factor import factor_at
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of levels."""
@@ -196,10 +189,7 @@ class Units:
 
     def structured(self, parameters):
         """Parameters of structures, from the plan's order to the user's, (..., s)."""
-        counts = [
-            sum(s.n_parameters for s in term.structures if s is not None)
-            for term in self.plan.factors
-        ]
+        counts = [term.n_structured for term in self.plan.factors]
         parts = np.split(np.asarray(parameters), np.cumsum(counts)[:-1], axis=-1)
         return np.concatenate(self.of_user(parts), axis=-1)
 
@@ -214,11 +204,10 @@ class Units:
             the parameters of a structure, block by block in the order of the user, and
             of sigma^2, in the same of the plan, shape (m + 1, m + 1).
         """
-        unit, data = self.data.response_scale**2, self.data
-        blocks = [
-            _covariance_change(term, change, unit)
-            for term, change in zip(data.factors, data.to_effects)
-        ]
+        unit, blocks = self.data.response_scale**2, []
+        for term, change in zip(self.data.factors, self.data.to_effects):
+            pairs = zip(term.structures, term.block_slices)
+            blocks += [model.unit_change(change[s, s], unit) for model, s in pairs]
         changed = self._plan_columns(block_diag(*blocks))
         return block_diag(changed, unit)
 
@@ -325,8 +314,8 @@ class Units:
             shape (number of free parameters, m).
         """
         own = self.of_user(factors)
-        terms = zip(self.data.factors, self.data.to_effects, own)
-        jacobian = block_diag(*(_theta_jacobian(*each) for each in terms))
+        pairs = zip(own, self.data.to_effects)
+        jacobian = block_diag(*(f.theta_jacobian(change) for f, change in pairs))
         ends = np.cumsum([factor.n_free for factor in own])[:-1]
         return np.vstack(self.of_plan(np.split(jacobian, ends)))
 
@@ -518,33 +507,3 @@ class LevelBlocks:
     def covariances(self):
         """Conditional covariances over sigma^2 in the user's units, (l, k, k)."""
         return self.change @ self.blocks[self.relabel] @ self.change.T
-
-
-def _covariance_change(term, change, unit):
-    """Change of units of the covariance parameters of a term, shape (m, m)."""
-    blocks = []
-    for structure, block in zip(term.structures, term.block_slices):
-        if structure is not None:
-            blocks.append(np.eye(structure.n_parameters))
-            continue
-        own = change[block, block]
-        row, column = lower_triangles([slice(0, len(own))])
-        moved = own[row][:, row] * own[column][:, column]
-        mirrored = own[row][:, column] * own[column][:, row]
-        blocks.append(unit * (moved + (row != column) * mirrored))
-    return block_diag(*blocks)
-
-
-def _theta_jacobian(term, change, factor):
-    """Derivatives of the free parameters of one factor in its theta."""
-    blocks, back = [], np.linalg.inv(change)
-    structured = isinstance(factor, StructuredFactor)
-    parts = factor.parts if structured else [factor]
-    for part, block in zip(parts, term.block_slices if structured else [slice(None)]):
-        if not isinstance(part, RelativeFactor):
-            blocks.append(np.eye(part.n_free))
-            continue
-        rows, columns = lower_triangles(part.slices)
-        own = back[block, block][part.rows[:, None], rows]
-        blocks.append((part.columns[:, None] == columns) * own)
-    return block_diag(*blocks)

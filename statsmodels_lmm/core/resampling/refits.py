@@ -24,12 +24,13 @@ from statsmodels_lmm.core.search.newton import (
 )
 from statsmodels_lmm.core.search.trust_region import step_in_units
 from statsmodels_lmm.core.structures.relative_factor import (
-    SINGULAR,
     RelativeFactor,
-    lowest_unused,
     pivoted_factor,
+    split_step,
+    structured_parameters,
 )
-from statsmodels_lmm.core.structures.structured_factor import structured_parameters
+from statsmodels_lmm.core.structures.roots import SINGULAR
+from statsmodels_lmm.core.structures.unstructured_block import lowest_unused
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
@@ -155,14 +156,14 @@ def lifted(factors, products):
 
     Parameters
     ----------
-    factors : sequence of RelativeFactor or StructuredFactor
+    factors : sequence of RelativeFactor
         In standardized units.
     products : CrossProducts
         Sufficient statistics.
 
     Returns
     -------
-    list of RelativeFactor or StructuredFactor
+    list of RelativeFactor
     """
     return [
         f.lifted(FLOOR * each.n_levels / products.nobs)
@@ -178,7 +179,7 @@ def refit(products, start, reml, settings=SETTINGS):
     ----------
     products : CrossProducts
         With a leading axis for the responses, see `responses.with_responses`.
-    start : sequence of RelativeFactor or StructuredFactor
+    start : sequence of RelativeFactor
         Relative factors to start from, shared, in the order of the elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
@@ -309,17 +310,23 @@ class _Iterates:
     curvature: np.ndarray
     duals: tuple
     information: tuple
-    matrices: tuple
-    rows: tuple
+    factors: tuple
 
     def take(self, which):
         """Some of the replicates."""
-        return self._map(lambda array: array[which])
+
+        def some(values):
+            is_factor = isinstance(values, RelativeFactor)
+            return values.take(which) if is_factor else values[which]
+
+        return self._map(some)
 
     def where(self, better, trial):
         """The trial where it is better, else this."""
 
         def choose(old, new):
+            if isinstance(old, RelativeFactor):
+                return old.where(better, new)
             return np.where(better.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
         return self._map(choose, trial)
@@ -355,21 +362,14 @@ def _evaluate(products, covariances, reml):
         found.curvature,
         found.duals,
         tuple(each(s, 2) for s in deviance.selected.level_sums),
-        tuple(each(f.matrix, 2) for f in factors),
-        tuple(each(f.rows, 1) for f in factors),
+        tuple(f.broadcast(count) for f in factors),
     )
 
 
-def _moved(current, step, columns):
+def _moved(current, step):
     """Relative covariances after a step of the free entries."""
-    ends = np.cumsum([0] + [len(c) for c in columns])
-    out = []
-    for matrix, rows, cols, a, b in zip(
-        current.matrices, current.rows, columns, ends[:-1], ends[1:]
-    ):
-        factor = RelativeFactor(matrix, rows, cols, ())
-        out.append(factor.moved(step[:, a:b]).covariance)
-    return out
+    pairs = zip(current.factors, split_step(step, current.factors))
+    return [factor.moved(own).covariance for factor, own in pairs]
 
 
 def _refit_batch(products, start, reml, settings):
@@ -401,7 +401,6 @@ def _descend(products, start, reml, settings, known=None):
 
     Those that are bound for a known optimum or will end above it are left.
     """
-    columns = [s.columns for s in start]
     current = _evaluate(products, [s.covariance for s in start], reml)
     count = len(products.gram)
     active, radius = np.arange(count), np.ones(count)
@@ -415,12 +414,12 @@ def _descend(products, start, reml, settings, known=None):
         limit = np.maximum(settings.tol, current.rounding)
         left = np.zeros(len(active), dtype=bool)
         if known is not None:
-            left = _are_bound_for(known, current, step, promised, columns)
+            left = _are_bound_for(known, current, step, promised)
         stop = left | (promised < limit) | (evaluations[active] >= settings.maxiter)
         if stop.any():
             # the last step costs nothing: it is evaluated once for all
             last = current.take(stop)
-            moved = _moved(last, step[stop], columns)
+            moved = _moved(last, step[stop])
             ended.append(_Ended(active[stop], last, moved, left[stop]))
             going = ~stop
             active, radius = active[going], radius[going]
@@ -428,7 +427,7 @@ def _descend(products, start, reml, settings, known=None):
             current, products = current.take(going), select(products, going)
         if not len(active):
             return ended, evaluations
-        trial = _evaluate(products, _moved(current, step, columns), reml)
+        trial = _evaluate(products, _moved(current, step), reml)
         evaluations[active] += 1
         gain = (current.value - trial.value) / promised
         length = np.linalg.norm(step / units, axis=1)
@@ -439,13 +438,13 @@ def _descend(products, start, reml, settings, known=None):
         current = current.where(better, trial)
 
 
-def _are_bound_for(known, current, step, promised, columns):
+def _are_bound_for(known, current, step, promised):
     """Which searches near a known optimum, or will end above it, see `newton`."""
     height = current.value - known.value
     above = (promised < CLOSE) & (height > HOPELESS * promised)
     near = (promised <= CLOSE) & (np.abs(height - promised) <= CLOSE)
     if near.any():
-        for s, f in zip(_moved(current, step, columns), known.factors):
+        for s, f in zip(_moved(current, step), known.factors):
             size = np.abs(f.covariance).max(initial=CLOSE)
             near &= np.abs(s - f.covariance).max(axis=(1, 2)) <= CLOSE * size
     return above | near
@@ -455,7 +454,7 @@ def _are_certified(last, plan):
     """Whether the last iterates are optima, as one of them alone."""
     _, promised = step_in_units(last.gradient, last.curvature, 1.0, last.units)
     certified = (promised < REACHED) & (last.rounding < REACHED)
-    covariances = [m @ m.swapaxes(-1, -2) for m in last.matrices]
+    covariances = [f.covariance for f in last.factors]
     for factor, dual, sums, covariance in zip(
         plan.factors, last.duals, last.information, covariances
     ):

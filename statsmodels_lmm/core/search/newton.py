@@ -133,7 +133,7 @@ def minimize(products, start, reml, settings=Settings(), known=None):
     ----------
     products : CrossProducts
         Sufficient statistics in standardized units.
-    start : sequence of RelativeFactor or StructuredFactor
+    start : sequence of RelativeFactor
         Where to start from, in the order of the elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
