@@ -10,9 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-SNAP = 1e-5
-"""Pivots of L, in standardized units, that are tried at zero in the end."""
-
 
 class CovarianceBlock(Protocol):
     """
@@ -73,7 +70,7 @@ class CovarianceBlock(Protocol):
     def stepped(self, step):
         """The block after a step, with the free parameters best for another one."""
 
-    def snapped(self, tolerance=SNAP):
+    def snapped(self, tolerance=...):
         """The block with what is almost on the boundary put there, or itself."""
 
     def lifted(self, amount):
@@ -101,7 +98,7 @@ class CovarianceBlock(Protocol):
 
         Returns
         -------
-        smallest, unused : list of ndarray
+        smallest, unused : list
             How steeply the criterion falls in the worst direction, relative to the
             information about the block, and in the worst of those that S does not use.
             An optimum has no `unused` below zero.
@@ -241,6 +238,12 @@ class CovarianceModel(Protocol):
         ndarray
             Shape (n_parameters, n_parameters).
         """
+
+    def holds(self, other):
+        """Whether another model of effects that these span is a case of this."""
+
+    def parts(self):
+        """Models of single effects that together are this one; empty if none are."""
 
     def quantities(self, names, title):
         """

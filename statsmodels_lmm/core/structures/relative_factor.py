@@ -5,8 +5,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from statsmodels_lmm.core.structures.block import SNAP
-from statsmodels_lmm.core.structures.unstructured_block import UnstructuredBlock
+from statsmodels_lmm.core.structures.unstructured_block import SNAP, UnstructuredBlock
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,14 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.structures.base import Structure
-from statsmodels_lmm.core.structures.block import SNAP
+from statsmodels_lmm.core.structures.base import Structure, generic_point
 from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import SINGULAR, lower_root, rank
-from statsmodels_lmm.core.structures.unstructured_block import row_units
+from statsmodels_lmm.core.structures.unstructured_block import (
+    SNAP,
+    UnstructuredCovariance,
+    row_units,
+)
 
 EVEN = 1e-6
 """Derivative at a lower end, relative to that at the start, that counts as zero."""
@@ -72,30 +75,6 @@ class Fold:
         if self.kind == "square":
             return np.sqrt(max(distance, 0.0))
         return distance
-
-
-def generic_point(parameters):
-    """
-    A place at which nothing cancels.
-
-    Parameters
-    ----------
-    parameters : sequence of Parameter
-        The m parameters of a structure.
-
-    Returns
-    -------
-    ndarray
-        Values off the middle of finite ranges and otherwise all different, shape (m,).
-    """
-    values = []
-    for at, parameter in enumerate(parameters):
-        low, high = parameter.lower, parameter.upper
-        if np.isfinite(low) and np.isfinite(high):
-            values.append(0.5 * (low + high) + 0.31 * (high - low))
-        else:
-            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
-    return np.array(values)
 
 
 PLAIN = Fold("free", 0.0, 1.0)
@@ -185,6 +164,18 @@ class StructuredCovariance:
         for at in np.ndindex(singular.shape):
             singular[at] = self.structure.is_singular(theta[at], self.size)
         return singular
+
+    def holds(self, other):
+        """Whether another model of effects that these span is a case of this."""
+        if not other.has_structure:
+            # one effect is what others without a variance leave
+            return other.size == 1 and self.structure.holds_each_effect
+        return self.structure.holds(other.structure, self.effects, other.effects)
+
+    def parts(self):
+        """Models of single effects that together are this one, if there are any."""
+        independent = self.structure.is_independent
+        return (UnstructuredCovariance(1),) * self.size if independent else ()
 
     def quantities(self, names, title):
         """The parameters of the structure, which goes by a title."""

@@ -12,7 +12,6 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.linalg import lapack
 
-from statsmodels_lmm.core.structures.block import SNAP
 from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
@@ -25,6 +24,9 @@ from statsmodels_lmm.core.structures.roots import (
 
 SMALLEST_PRECISION = 1e-30
 """Below it an effect is not told of at all."""
+
+SNAP = 1e-5
+"""Pivots of L, in standardized units, that are tried at zero in the end."""
 
 NO_PIVOT = 1e-300
 """Smallest square of a pivot."""
@@ -81,6 +83,14 @@ class UnstructuredCovariance:
     def is_singular(self, covariance, structured_theta):
         """Which S have a deviation that counts as zero, shape (...)."""
         return is_singular(covariance)
+
+    def holds(self, other):
+        """Always: every other model of effects that these span is a case of this."""
+        return True
+
+    def parts(self):
+        """None: the effects are not independent."""
+        return ()
 
     def quantities(self, names, title):
         """Deviations, then correlations below the diagonal, row by row."""

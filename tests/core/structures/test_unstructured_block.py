@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm.core.structures.block import SNAP
 from statsmodels_lmm.core.structures.roots import lower_entries, lower_root
 from statsmodels_lmm.core.structures.unstructured_block import (
+    SNAP,
     UnstructuredBlock,
     UnstructuredCovariance,
     lowest_unused,
