@@ -17,7 +17,7 @@ from statsmodels_lmm.results.linear import CrossedMixedLMResults
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ("furo", "matplotlib", "numpydoc", "sphinx", "sphinx_gallery")
-UNNAMED = {"at_optimum", "df_method", "df_modelwc"}
+UNNAMED = {"at_optimum", "df_method", "df_modelwc", "mle_retvals", "mle_settings"}
 """Public names of the results that the reference leaves out."""
 
 

@@ -289,11 +289,8 @@ class MixedLM(CrossedMixedLM):
         singular : bool
             Always False.
         """
-        data, deviance = self._deviance(self._theta_of(cov_re, vcomp), False)
-        params = np.full(self.k_fe, np.nan)
-        own = data.response_scale * data.to_fixed @ deviance.coefficients
-        params[data.kept] = own + data.least_squares
-        return params, False
+        deviance = self._deviance(self._theta_of(cov_re, vcomp), False)
+        return self._units.beta(deviance.coefficients), False
 
     def get_scale(self, fe_params, cov_re, vcomp):
         """
@@ -310,24 +307,20 @@ class MixedLM(CrossedMixedLM):
         -------
         float
         """
-        data, deviance = self._deviance(self._theta_of(cov_re, vcomp), self.reml)
-        away = self._away(data, deviance, fe_params)
+        deviance = self._deviance(self._theta_of(cov_re, vcomp), self.reml)
+        away = self._away(deviance, fe_params)
         scale = float(deviance.scale) + float(away @ away) / deviance.nu
-        return scale * data.response_scale**2
+        return float(self._units.scale(scale))
 
     def _theta_of(self, cov_re, vcomp):
         cov_re = np.asarray(cov_re, dtype=float).reshape(self.k_re, self.k_re)
         found = MixedLMParams.from_components(cov_re=cov_re, vcomp=np.atleast_1d(vcomp))
         return self.layout.theta(self, found)
 
-    @staticmethod
-    def _away(data, deviance, fe_params):
+    def _away(self, deviance, fe_params):
         """R'(beta - estimate) in standardized units, X'V^-1 X = R R'."""
-        given = np.asarray(fe_params, dtype=float)[data.kept]
-        own = np.linalg.solve(data.to_fixed, given - data.least_squares)
-        return deviance.fixed_root.T @ (
-            own / data.response_scale - deviance.coefficients
-        )
+        own = self._units.coefficients(fe_params)
+        return deviance.fixed_root.T @ (own - deviance.coefficients)
 
     # fit --------------------------------------------------------------------
 
@@ -496,9 +489,11 @@ class MixedLM(CrossedMixedLM):
             beta = lasso(estimate, precision, weights, ceps, ptol, maxit)
         else:
             raise ValueError("Invalid regularization method")
-        data, deviance = with_fixed_effects(found, beta)
+        whole = np.array(found.params)
+        whole[kept] = beta
+        deviance = with_fixed_effects(found, whole)
         results = MixedLMResults(
-            self, data, deviance, found.optimum, found.uninformative
+            self, found._units, deviance, found.optimum, found.uninformative
         )
         results.params[kept] = beta  # zeros do not survive a change of units
         chosen = np.flatnonzero(kept)[np.abs(beta) > ceps]
@@ -537,8 +532,8 @@ class MixedLM(CrossedMixedLM):
         value = super().loglike(theta, reml)
         if profile_fe:
             return value
-        data, deviance = self._deviance(theta, reml)
-        away = self._away(data, deviance, found.fe_params)
+        deviance = self._deviance(theta, reml)
+        away = self._away(deviance, found.fe_params)
         nu = deviance.nu
         return value - 0.5 * nu * np.log1p(float(away @ away) / (nu * deviance.scale))
 

@@ -89,20 +89,16 @@ def with_fixed_effects(results, beta):
     results : CrossedMixedLMResults
         A fit.
     beta : ndarray
-        Fixed effects of the columns that were kept, shape (r,).
+        Fixed effects, those of dropped columns do not matter, shape (p,).
 
     Returns
     -------
-    data : Standardized
-        The data.
-    deviance : ProfiledDeviance
+    ProfiledDeviance
         The criterion at these fixed effects, with their residual variance.
     """
-    data, _ = results.model._sufficient_statistics()
     optimum = results.at_optimum
-    own = np.linalg.solve(data.to_fixed, beta - data.least_squares)
-    own = own / data.response_scale
+    own = results._units.coefficients(beta)
     away = optimum.fixed_root.T @ (own - optimum.coefficients)
     scale = optimum.scale + away @ away / optimum.nu
     value = optimum.value + optimum.nu * np.log(scale / optimum.scale)
-    return data, replace(optimum, coefficients=own, scale=scale, value=value)
+    return replace(optimum, coefficients=own, scale=scale, value=value)

@@ -5,18 +5,17 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
+from statsmodels_lmm.core.criteria.units import Units
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES
-from statsmodels_lmm.core.structures.relative_factor import factor_at
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import (
     FormulaData,
@@ -508,17 +507,17 @@ class CrossedMixedLM(LikelihoodModel):
             raise ValueError(f"reml must be True or False, not {reml!r}")
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
-        data, products = self._sufficient_statistics()
-        uninformative = self._uninformative(products)
+        _, products = self._sufficient_statistics()
+        units, uninformative = self._units, self._uninformative(products)
         start = None
         if start_params is None or self._are_fixed(start_params):
             start_params = None
         else:
-            start = self._factors_at(start_params, pivoted=True)
+            start = units.factors_at(start_params, pivoted=True)
         idle = [
             at
-            for at, i in enumerate(products.plan.order)
-            if self.random[i].name in uninformative
+            for at, effects in enumerate(units.of_plan(self.random))
+            if effects.name in uninformative
         ]
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
@@ -535,8 +534,9 @@ class CrossedMixedLM(LikelihoodModel):
         if deviance.scale < NOTHING_LEFT:
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes
-        found = results(self, data, deviance, optimum, uninformative)
-        self._last_theta = found.optimum.theta
+        optimum = units.optimum(optimum, deviance.factors)
+        found = results(self, units, deviance, optimum, uninformative)
+        self._last_theta = optimum.theta
         warn_after_fit(found)
         return wrapper(found)
 
@@ -625,8 +625,7 @@ class CrossedMixedLM(LikelihoodModel):
         -------
         float
         """
-        data, deviance = self._deviance(params, reml)
-        return -0.5 * (float(deviance.value) + data.criterion_shift(reml))
+        return -0.5 * self._units.criterion(self._deviance(params, reml))
 
     def score(self, params, reml=True):
         """
@@ -716,13 +715,8 @@ class CrossedMixedLM(LikelihoodModel):
 
     def relative_covariances(self, theta):
         """Relative covariance matrix of each factor at some theta, (k, k) each."""
-        data, products = self._sufficient_statistics()
-        found = dict(zip(products.plan.order, self._factors_at(theta, pivoted=True)))
-        out = []
-        for i, back in enumerate(data.to_effects):
-            root = back @ found[i].matrix
-            out.append(root @ root.T)
-        return out
+        units = self._units
+        return units.relative_covariances(units.factors_at(theta, pivoted=True))
 
     def get_distribution(self, params, scale, exog=None):
         """
@@ -773,44 +767,24 @@ class CrossedMixedLM(LikelihoodModel):
             self._cross = data, self._design.cross_products(data)
         return self._cross
 
-    def _factors_at(self, theta, pivoted=False):
-        """Relative factors in the order of the elimination plan, from theta."""
+    @property
+    def _units(self):
+        """The way between the order and units of a fit and those of the user."""
         data, products = self._sufficient_statistics()
-        theta = np.asarray(theta, dtype=float)
-        sizes = [f.n_parameters for f in data.factors]
-        if theta.shape != (sum(sizes),):
-            raise ValueError(
-                f"theta has {sum(sizes)} entries, the relative covariance parameters "
-                f"in the order of result.theta; got an array of shape {theta.shape}"
-            )
-        if not np.isfinite(theta).all():
-            raise ValueError("theta must be finite")
-        own = np.split(theta, np.cumsum(sizes)[:-1])
-        return [
-            factor_at(data.factors[i], own[i], data.to_effects[i], pivoted)
-            for i in products.plan.order
-        ]
+        return Units(data, products.plan)
 
     def _deviance(self, theta, reml):
-        data, products = self._sufficient_statistics()
-        factors = self._factors_at(theta)
-        return data, profiled_deviance(products, factors, reml)
+        """The criterion at some theta, in standardized units."""
+        _, products = self._sufficient_statistics()
+        return profiled_deviance(products, self._units.factors_at(theta), reml)
 
     def _derivatives(self, theta, reml, exact):
         """Gradient and Hessian of the criterion in theta."""
-        data, deviance = self._deviance(theta, reml)
+        deviance = self._deviance(theta, reml)
         found = derivatives(deviance)
         if exact:
             found = with_exact_hessian(deviance, found)
-        order = deviance.elimination.products.plan.order
-        blocks = []
-        for i, factor in zip(order, deviance.factors):
-            blocks.append(factor.theta_jacobian(data.to_effects[i]))
-        jacobian = block_diag(*blocks)
-        sizes = [data.factors[i].n_parameters for i in order]
-        columns_of = np.split(np.arange(jacobian.shape[1]), np.cumsum(sizes)[:-1])
-        as_given = np.concatenate([columns_of[at] for at in np.argsort(order)])
-        jacobian = jacobian[:, as_given]
+        jacobian = self._units.theta_jacobian(deviance.factors)
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 
     def __getstate__(self):

@@ -171,9 +171,8 @@ def check_range(data, random):
             "the response is so large against the columns of the fixed effects that "
             "their coefficients overflow; use other units"
         )
-    for effects, change in zip(random, data.to_effects):
-        own = np.abs(change).max(axis=1)
-        for name, unit in zip(effects.effect_names, own):
+    for effects, sizes in zip(random, data.effect_sizes):
+        for name, unit in zip(effects.effect_names, sizes):
             for size in (unit, unit * data.response_scale):
                 if not SMALLEST < size < LARGEST:
                     word, _ = _out_of_range(1.0 / size)

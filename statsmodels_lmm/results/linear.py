@@ -1,6 +1,5 @@
 """The results of a fit; thin: it delegates."""
 
-from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -9,8 +8,8 @@ from statsmodels.base.model import LikelihoodResultsWrapper
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.estimates import Estimates, estimates
 from statsmodels_lmm.core.rows.estimability import estimability
-from statsmodels_lmm.core.uncertainty.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
@@ -23,9 +22,6 @@ from statsmodels_lmm.results.saving import to_json
 OF_DATA = ("at_optimum", "_fixed_part")
 """What is found from the data when it is needed."""
 
-TINY = float(np.finfo(float).tiny)
-"""Smallest variance with all its digits."""
-
 
 class CrossedMixedLMResults(Pictures, MixedInference):
     """
@@ -35,12 +31,12 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     ----------
     model : CrossedMixedLM
         The model.
-    data : Standardized
-        Its standardized data.
+    units : Units
+        The way from the order and units of the search to those of the user.
     deviance : ProfiledDeviance
         The criterion at the optimum, in standardized units.
     optimum : Optimum
-        How the search went.
+        How the search went, in the order and units of the user.
     uninformative : tuple of str
         Grouping factors that the fixed effects tell apart already.
 
@@ -75,105 +71,112 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         without those that the data do not determine.
     """
 
-    def __init__(self, model, data, deviance, optimum, uninformative=()):
-        plan = deviance.elimination.products.plan
-        change = data.response_scale * data.to_fixed
-        inverse = np.linalg.inv(deviance.fixed_root)
-        params = np.full(model.exog.shape[1], np.nan)
-        params[data.kept] = change @ deviance.coefficients + data.least_squares
-        root = data.to_fixed @ inverse.T
-        covariance = np.full((len(params),) * 2, np.nan)
-        scale = float(deviance.scale) * data.response_scale**2
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            own = root @ root.T
-            variances = np.diag(own) * [[1.0], [scale]]
-        lost = ~((variances >= TINY) & (variances < np.inf)).all(axis=0)
-        own[lost], own[:, lost] = np.nan, np.nan
-        covariance[np.ix_(data.kept, data.kept)] = own
-        self._fixed_root = root
+    def __init__(self, model, units, deviance, optimum, uninformative=()):
+        self._estimates = estimates(units, deviance)
         super().__init__(
             model,
-            params,
-            normalized_cov_params=covariance,
-            scale=scale,
+            self._estimates.fixed.copy(),
+            normalized_cov_params=self._estimates.fixed_covariance,
+            scale=self._estimates.scale,
             cov_type="nonrobust",
             use_t=False,
         )
         self._cache = {}
+        self._mode_variances = {}
         self.reml = deviance.reml
-        self.method = "REML" if deviance.reml else "ML"
-        self.nobs = float(model.nobs)
-        rank = len(data.kept)
-        self.df_resid = self.nobs - rank
-        self.df_model = float(rank - model.k_constant)
-        shift = data.criterion_shift(deviance.reml)
-        self.deviance_criterion = float(deviance.value + shift)
-        self._llf = -0.5 * self.deviance_criterion
         self.residual_share = float(deviance.scale)
-        self.dropped = model.redundant_columns(data)
-        self.out_of_range = [model.exog_names[j] for j in data.kept[lost]]
+        self.optimum = optimum
         self.uninformative = uninformative
-
-        where = {i: at for at, i in enumerate(plan.order)}
-        self._relative, self._modes, self._mode_variances, theta = [], [], [], []
-        self._factors, self._plan_order = deviance.factors, plan.order
-        eigenvalues = []
-        for i, back in enumerate(data.to_effects):
-            at = where[i]
-            relabel, factor = plan.relabel[at], plan.factors[at]
-            relative = deviance.factors[at]
-            root = back @ relative.matrix
-            self._relative.append(root @ root.T)
-            modes = factor.level_modes(deviance.modes[at])[relabel]
-            self._modes.append(modes @ back.T * data.response_scale)
-            covariances = None
-            if factor.has_user_levels:
-                blocks = deviance.selected.diagonal[at][relabel]
-                covariances = scale * back @ blocks @ back.T
-            self._mode_variances.append(covariances)
-            theta.append(relative.theta(back))
-            eigenvalues.append(optimum.dual_eigenvalues[at])
-        self.optimum = replace(
-            optimum,
-            theta=np.concatenate(theta),
-            dual_eigenvalues=tuple(eigenvalues),
-            duals=tuple(optimum.duals[where[i]] for i in range(len(where))),
-        )
-        self.converged = optimum.certified
-        self.mle_retvals = {
-            "converged": self.converged,
-            "iterations": optimum.evaluations,
-            "fopt": self.deviance_criterion,
-        }
-        self.mle_settings = {"optimizer": "newton", "reml": self.reml}
 
     @cached_property
     def at_optimum(self):
-        """The criterion at the optimum in standardized units, a ProfiledDeviance."""
+        """The criterion evaluated at the optimum, in standardized units."""
         _, products = self.model._sufficient_statistics()
-        return profiled_deviance(products, self._factors, self.reml)
+        factors = self._units.of_plan(self._estimates.factors)
+        return profiled_deviance(products, factors, self.reml)
+
+    @property
+    def _units(self):
+        """The way between the order and units of the search and those of the user."""
+        return self.model._units
 
     def __getstate__(self):
         """Pickle without what can be found again."""
         again = {*OF_DATA, "random_effects", "random_effects_cov"}
-        return {n: v for n, v in self.__dict__.items() if n not in again}
+        state = {n: v for n, v in self.__dict__.items() if n not in again}
+        at_hand = self._estimates.level_blocks
+        known = self._mode_variances.items()
+        return state | {
+            "_mode_variances": {i: v for i, v in known if at_hand[i] is None}
+        }
 
-    def _mode_covariances(self, i):
-        """Conditional covariances of the modes of a factor, shape (l, k, k)."""
-        if self._mode_variances[i] is None:
-            require_data(self.model, "a conditional variance of related levels")
-            data, products = self.model._sufficient_statistics()
-            at, back = products.plan.order.index(i), data.to_effects[i]
-            blocks = level_covariances(self.at_optimum, at)
-            self._mode_variances[i] = self.scale * back @ blocks @ back.T
-        return self._mode_variances[i]
+    def __setstate__(self, state):
+        """Take the estimates from where earlier versions had them, too."""
+        self.__dict__.update(state if "_estimates" in state else _converted(state))
+
+    # counts ----------------------------------------------------------------
+
+    @cached_property
+    def nobs(self):
+        """Number of rows used."""
+        return float(self.model.nobs)
+
+    @cached_property
+    def df_resid(self):
+        """Rows less the rank of X, as statsmodels."""
+        return self.nobs - len(self._estimates.kept)
+
+    @cached_property
+    def df_model(self):
+        """Rank of X less the constant, as statsmodels."""
+        return float(len(self._estimates.kept) - self.model.k_constant)
+
+    @cached_property
+    def dropped(self):
+        """Names of the columns of X that depend on those before them."""
+        names = np.array(self.model.exog_names, dtype=object)
+        return np.delete(names, self._estimates.kept).tolist()
+
+    @cached_property
+    def out_of_range(self):
+        """Names of the fixed effects whose variance no number holds."""
+        return [self.model.exog_names[j] for j in self._estimates.out_of_range]
+
+    @cached_property
+    def method(self):
+        """REML or ML."""
+        return "REML" if self.reml else "ML"
+
+    @cached_property
+    def converged(self):
+        """Whether the point is proved to be a local optimum."""
+        return self.optimum.certified
+
+    @cached_property
+    def mle_retvals(self):
+        """How the search ended, in statsmodels' words."""
+        return {
+            "converged": self.converged,
+            "iterations": self.optimum.evaluations,
+            "fopt": self.deviance_criterion,
+        }
+
+    @cached_property
+    def mle_settings(self):
+        """What was asked for, in statsmodels' words."""
+        return {"optimizer": "newton", "reml": self.reml}
+
+    @property
+    def deviance_criterion(self):
+        """The criterion, -2 times the (restricted) log-likelihood."""
+        return self._estimates.criterion
 
     # fixed effects ---------------------------------------------------------
 
     @property
     def llf(self):
         """Log-likelihood; restricted log-likelihood after ``reml=True``."""
-        return self._llf
+        return -0.5 * self.deviance_criterion
 
     @property
     def fe_params(self):
@@ -241,6 +244,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         ]
         return np.concatenate([np.zeros(0), *each])
 
+    @property
+    def _relative(self):
+        """Covariance matrices of the random effects over sigma^2, of each factor."""
+        return self._estimates.relative
+
     def _covariances(self):
         return [self.scale * s for s in self._relative]
 
@@ -302,8 +310,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     def _block_ranks(self):
         """(effects, names, rank, whether it is singular) of each block."""
         out = []
-        for i, effects in enumerate(self.model.random):
-            factor = self._factors[self._plan_order.index(i)]
+        for factor, effects in zip(self._estimates.factors, self.model.random):
             for block, names in zip(factor.blocks, effects.block_names):
                 out.append((effects, names, block.rank(), bool(block.is_singular)))
         return out
@@ -371,6 +378,21 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         return pd.DataFrame(rows, columns=columns)
 
     # conditional modes -----------------------------------------------------
+
+    @property
+    def _modes(self):
+        """Conditional modes of each factor, shapes (l, k)."""
+        return self._estimates.modes
+
+    def _mode_covariances(self, i):
+        """Conditional covariances of the modes of a factor, shape (l, k, k)."""
+        if i not in self._mode_variances:
+            found = self._estimates.mode_covariances(i)
+            if found is None:
+                require_data(self.model, "a conditional variance of related levels")
+                found = self._units.mode_covariances(self.at_optimum, i)
+            self._mode_variances[i] = self.scale * found
+        return self._mode_variances[i]
 
     @cached_property
     def random_effects(self):
@@ -573,6 +595,28 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         self.model._forget()
         self.model.random = tuple(e.without_data() for e in self.model.random)
         super().remove_data()
+
+
+def _converted(state):
+    """The state of results of earlier versions, with their estimates in one place."""
+    own = dict(state)
+    params, order = np.asarray(own["params"]), own.pop("_plan_order")
+    factors, covariances = own.pop("_factors"), own.pop("_mode_variances")
+    own["_estimates"] = Estimates(
+        fixed=params,
+        kept=np.flatnonzero(np.isfinite(params)),
+        fixed_root=own.pop("_fixed_root"),
+        scale=own["scale"],
+        factors=tuple(factors[at] for at in np.argsort(order)),
+        relative=tuple(own.pop("_relative")),
+        modes=tuple(own.pop("_modes")),
+        level_blocks=(None,) * len(order),
+        criterion=own.pop("deviance_criterion"),
+    )
+    known = enumerate(covariances)
+    own["_mode_variances"] = {i: c for i, c in known if c is not None}
+    del own["_llf"]
+    return own
 
 
 def _frames(effects, covariances):

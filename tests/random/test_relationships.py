@@ -1438,16 +1438,12 @@ def test_breeding_values_of_a_pedigree(route, monkeypatch):
     if route == "sparse":
         monkeypatch.setattr(known_levels, "DENSE_LEVELS", 3)
     model = crossedmixedlm("gain ~ 0 + sex + (1 | calf)", CALVES, **related)
-    data, deviance = model._deviance([np.sqrt(0.5)], True)
-    params = data.response_scale * data.to_fixed @ deviance.coefficients
-    params += data.least_squares
-    solution = dict(zip(model.exog_names, params))
+    deviance, units = model._deviance([np.sqrt(0.5)], True), model._units
+    solution = dict(zip(model.exog_names, units.beta(deviance.coefficients)))
     for sex, value in SEXES.items():
         assert_allclose(solution[f"sex[{sex}]"], value, atol=6e-4)
-    plan = deviance.elimination.products.plan
-    modes = plan.factors[0].level_modes(deviance.modes[0])[plan.relabel[0]]
-    modes = data.response_scale * modes[:, 0] * data.to_effects[0][0, 0]
-    found = pd.Series(modes, model.random[0].levels).sort_index()
+    (modes,) = units.modes(deviance)
+    found = pd.Series(modes[:, 0], model.random[0].levels).sort_index()
     assert found.index.tolist() == list(range(1, 9))
     assert_allclose(found, BREEDING_VALUES, atol=6e-4)
     assert_allclose(found, mixed_model_equations()[-1][2:], rtol=1e-8)

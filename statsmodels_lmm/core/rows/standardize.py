@@ -43,6 +43,8 @@ class StandardizedDesign:
         Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
     factors : tuple of GroupedEffects or RawEffects
         Random-effects factors with standardized effect columns.
+    n_columns : int
+        Number of columns of X.
     kept : ndarray
         Columns of X that span its column space, shape (r,).
     to_fixed : ndarray
@@ -62,6 +64,7 @@ class StandardizedDesign:
 
     exog: np.ndarray
     factors: tuple
+    n_columns: int
     kept: np.ndarray
     to_fixed: np.ndarray
     to_effects: tuple
@@ -69,6 +72,11 @@ class StandardizedDesign:
     root_unit: float
     log_weights: float
     ones: np.ndarray | None
+
+    @property
+    def effect_sizes(self):
+        """Sizes of the effects of each factor over the response scale, shapes (k,)."""
+        return [np.abs(change).max(axis=1) for change in self.to_effects]
 
     @property
     def log_fixed(self):
@@ -183,7 +191,7 @@ def standardize_design(exog, factors, weights=None):
     -------
     StandardizedDesign
     """
-    n = len(exog)
+    n, n_columns = exog.shape
     root = np.ones(n) if weights is None else np.sqrt(weights)
     # powers of two change no digit; the criterion is even when weights are about 1
     root_unit = float(np.ldexp(1.0, np.frexp(root.mean())[1] - 1))
@@ -214,6 +222,7 @@ def standardize_design(exog, factors, weights=None):
     return StandardizedDesign(
         exog=q * np.sqrt(n),
         factors=tuple(f for f, _ in standardized),
+        n_columns=n_columns,
         kept=kept,
         to_fixed=to_fixed,
         to_effects=tuple(t for _, t in standardized),

@@ -21,7 +21,7 @@ selection model. Biometrics 31, 423-447.
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
+from statsmodels_lmm.core.algebra.dense import as_array, solve_lower
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
@@ -80,43 +80,6 @@ def error_covariance(deviance, fixed, factors):
         form = left @ right.T
         out += as_array(form)
     return 0.5 * (out + out.T)
-
-
-def level_covariances(deviance, at):
-    """
-    Conditional covariances over sigma^2 of the random effects of related levels.
-
-    Parameters
-    ----------
-    deviance : ProfiledDeviance
-        The criterion at the optimum, without batch axes.
-    at : int
-        Position of a factor of related levels in the elimination plan.
-
-    Returns
-    -------
-    ndarray
-        Of each level of the user, in standardized units, shape (l, k, k).
-    """
-    plan = deviance.elimination.products.plan
-    own = plan.factors[at]
-    n_levels, k = own.of_user.n_levels, own.k_effects
-    out = own.left_over[:, None, None] * deviance.factors[at].covariance
-    step = max(1, BATCH_ENTRIES // (k * own.n_columns))
-    for start in range(0, n_levels, step):
-        levels = np.arange(start, min(n_levels, start + step))
-        codes = np.repeat(levels, k)
-        zeros = np.zeros(len(codes), dtype=np.intp)
-        rows = [
-            f.at(codes, np.tile(np.eye(k), (len(levels), 1)))
-            if f is own
-            else f.at(zeros, np.zeros((len(codes), f.k_effects)))
-            for f in plan.factors
-        ]
-        for left, right in deviance.elimination.row_forms(rows):
-            blocks = [as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
-            out[levels] += blocks[0] @ transpose(blocks[1])
-    return out
 
 
 def _forms(elimination, factors):

@@ -262,7 +262,7 @@ def inference(results, df_method=None):
 def _inference(results, method):
     covariance = results.normalized_cov_params * results.scale
     kept = np.isfinite(results.params)
-    root = results._fixed_root
+    root = results._estimates.fixed_root
     if method in ("asymptotic", "residual"):
         df = results.df_resid if method == "residual" else np.inf
         return FixedInference(

@@ -37,10 +37,10 @@ class RawRows:
         """One where the modes are left out, shape (m, 1)."""
         return self.drawn + (not self.is_taken)
 
-    def at(self, factor, relabel, back):
-        """The rows in the units of the elimination plan, see `EffectRows`."""
-        rows = self.matrix * (float(back[0, 0]) * self.is_taken)
-        return factor.over(replace(factor.of_user, matrix=rows))
+    def at(self, term, levels, change):
+        """The rows in the units of the elimination, see `EffectRows`."""
+        rows = self.matrix * (float(change[0, 0]) * self.is_taken)
+        return term.over(replace(term.of_user, matrix=rows))
 
     def left_over(self, factor):
         """Ones, and the variance that the modes leave out of each row."""

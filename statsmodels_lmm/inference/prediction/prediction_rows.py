@@ -177,21 +177,21 @@ class EffectRows:
         """Effect columns with zeros where `take`, shape (m, k)."""
         return self.columns * ~self.take
 
-    def at(self, factor, relabel, back):
+    def at(self, term, levels, change):
         """
-        The rows in the units and with the levels of the elimination plan.
+        The rows in the units and with the levels of the elimination.
 
         Parameters
         ----------
-        factor : GroupedEffects or RelatedEffects
-            The factor in the plan.
-        relabel : ndarray
-            Its level for each level of the user.
-        back : ndarray
+        term : GroupedEffects or OfLevels
+            The factor in the elimination.
+        levels : ndarray
+            Its level for each level of the user, shape (l,).
+        change : ndarray
             From standardized effects to those of the data, shape (k, k).
         """
-        codes = np.where(self.known, relabel[np.maximum(self.codes, 0)], 0)
-        return factor.at(codes, self.taken @ back)
+        codes = np.where(self.known, levels[np.maximum(self.codes, 0)], 0)
+        return term.at(codes, self.taken @ change)
 
     def left_over(self, factor):
         """Effect columns, and the variance of levels that related ones leave."""

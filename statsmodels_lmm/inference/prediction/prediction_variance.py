@@ -5,8 +5,6 @@ The relative covariances and the residual variance are taken as known, as in lme
 what is uncertain are the fixed effects and the random effects.
 """
 
-from itertools import compress
-
 import numpy as np
 import pandas as pd
 
@@ -44,21 +42,15 @@ def error_variance(results, design, parts):
     ndarray
         Shape (m,).
     """
-    data, plan = _standardized(results)
-    factors = []
-    for at, i in enumerate(plan.order):
-        factors.append(
-            parts[i].at(plan.factors[at], plan.relabel[at], data.to_effects[i])
-        )
-    fixed = design[:, data.kept] @ data.to_fixed
-    variance = results.scale * error_variances(results.at_optimum, fixed, factors)
-    for at, i in enumerate(plan.order):
-        factor = plan.factors[at]
-        if not factor.has_user_levels:
-            variance += draw_variance(results, i, *parts[i].left_over(factor))
-    return variance + sum(
-        draw_variance(results, i, part.drawn) for i, part in enumerate(parts)
-    )
+    units, optimum = _units(results), results.at_optimum
+    forms = error_variances(optimum, units.fixed(design), units.rows(parts))
+    variance = results.scale * forms
+    for i, part in enumerate(parts):
+        term = units.term(i)
+        if not term.has_user_levels:
+            variance += draw_variance(results, i, *part.left_over(term))
+        variance += draw_variance(results, i, part.drawn)
+    return variance
 
 
 def draw_variance(results, i, columns, share=1.0):
@@ -131,15 +123,7 @@ class ModeCovariances:
 
 def _joint_modes(results, factors, levels, columns):
     """Conditional covariance matrix of some random effects, shape (m, m)."""
-    data, plan = _standardized(results)
-    rows = []
-    for at, i in enumerate(plan.order):
-        own = factors == i
-        codes = np.zeros(len(factors), dtype=np.intp)
-        effects = np.zeros((len(factors), plan.factors[at].k_effects))
-        codes[own] = plan.relabel[at][levels[own]]
-        effects[own] = data.to_effects[i][columns[own]]
-        rows.append(plan.factors[at].at(codes, effects))
+    rows = _units(results).unit_rows(factors, levels, columns)
     out = np.zeros((len(factors),) * 2)
     for left, right in results.at_optimum.elimination.row_forms(rows):
         out += as_array(left @ right.T)
@@ -180,39 +164,32 @@ def joint_covariance(results, factors=None):
     """
     results = as_fit(results)
     random, wanted = results.model.random, _asked(results.model.random, factors)
-    data, plan = _standardized(results)
-    # unit vectors of the fixed effects and of the wanted random effects
-    sizes = [e.grouped.n_columns * take for e, take in zip(random, wanted)]
-    starts = len(data.kept) + np.cumsum([0, *sizes])
-    total = starts[-1]
-    _check_memory(total, plan)
-    fixed = np.zeros((total, len(data.kept)))
-    fixed[: starts[0]] = data.to_fixed
-    rows = []
-    for at, i in enumerate(plan.order):
-        k = plan.factors[at].k_effects
-        codes, columns = np.zeros(total, dtype=np.intp), np.zeros((total, k))
-        if sizes[i]:
-            own = slice(starts[i], starts[i + 1])
-            codes[own] = np.repeat(plan.relabel[at], k)
-            columns[own] = np.tile(data.to_effects[i], (sizes[i] // k, 1))
-        rows.append(plan.factors[at].at(codes, columns))
-    covariance = results.scale * error_covariance(results.at_optimum, fixed, rows)
-    for at, i in enumerate(plan.order):
-        factor = plan.factors[at]
-        if sizes[i] and not factor.has_user_levels:
-            own = slice(starts[i], starts[i + 1])
-            left = np.kron(factor.left_over_matrix, results._relative[i])
-            covariance[own, own] += results.scale * left
+    units, kept = _units(results), np.isfinite(results.params)
     labels = [("", name, "") for name in results.model.exog_names]
-    kept = [*data.kept.tolist(), *range(len(labels), len(labels) + total - starts[0])]
-    for effects in compress(random, wanted):
-        names = effects.effect_names
+    # a unit vector for each fixed effect and each of the wanted random effects
+    places = [np.full((3, len(labels)), -1)]
+    for i in np.flatnonzero(wanted):
+        effects, k = random[i], random[i].grouped.k_effects
+        names, each = effects.effect_names, np.arange(effects.grouped.n_columns)
+        places.append(np.array([np.full(len(each), i), each // k, each % k]))
         labels += [(effects.name, n, level) for level in effects.levels for n in names]
-    full = np.full((len(labels),) * 2, np.nan)
-    full[np.ix_(kept, kept)] = covariance
+    terms, levels, columns = np.hstack(places)
+    _check_memory(len(labels), units.plan)
+    design = np.eye(len(labels), len(kept))
+    covariance = results.scale * error_covariance(
+        results.at_optimum,
+        units.fixed(design),
+        units.unit_rows(terms, levels, columns),
+    )
+    for i in np.flatnonzero(wanted):
+        term, own = units.term(i), np.flatnonzero(terms == i)
+        if not term.has_user_levels:
+            left = np.kron(term.left_over_matrix, results._relative[i])
+            covariance[np.ix_(own, own)] += results.scale * left
+    dropped = np.flatnonzero(~kept)
+    covariance[dropped], covariance[:, dropped] = np.nan, np.nan
     index = pd.MultiIndex.from_tuples(labels, names=["group", "effect", "level"])
-    return pd.DataFrame(full, index, index)
+    return pd.DataFrame(covariance, index, index)
 
 
 def _asked(random, factors):
@@ -226,11 +203,10 @@ def _asked(random, factors):
     return [name in asked for name in names]
 
 
-def _standardized(results):
-    """Standardized data and elimination plan of the model."""
+def _units(results):
+    """The units of the model, which needs its data for them."""
     require_data(results.model, "a standard error with random effects")
-    data, products = results.model._sufficient_statistics()
-    return data, products.plan
+    return results._units
 
 
 def _check_memory(size, plan):

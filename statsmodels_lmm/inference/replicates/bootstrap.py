@@ -295,11 +295,10 @@ def bootstrap(
 
 def design_of(results):
     """What a fit was made from, for fits to other responses."""
-    model = results.model
-    data, products = model._sufficient_statistics()
-    start = lifted(results._factors, products)
-    for at, i in enumerate(products.plan.order):
-        if model.random[i].name in results.uninformative:
+    units, (data, products) = results._units, results.model._sufficient_statistics()
+    start = lifted(units.of_plan(results._estimates.factors), products)
+    for at, effects in enumerate(units.of_plan(results.model.random)):
+        if effects.name in results.uninformative:
             start[at] = start[at].nothing()
     return Design(data, products, tuple(start), results.reml)
 
@@ -440,14 +439,10 @@ def fixed_effects_of(results, fits):
     change, errors : ndarray
         Shape (r, p); NaN for dropped columns.
     """
-    data, _ = results.model._sufficient_statistics()
-    shape = len(fits.value), len(results.params)
-    change, errors = np.full(shape, np.nan), np.full(shape, np.nan)
-    change[:, data.kept] = fits.coefficients @ data.to_fixed.T * data.response_scale
-    half = data.to_fixed @ np.linalg.inv(fits.fixed_root).swapaxes(-1, -2)
-    variance = (half**2).sum(axis=-1) * fits.scale[:, None]
-    errors[:, data.kept] = np.sqrt(variance) * data.response_scale
-    return change, errors
+    units = results._units
+    root, sigma = units.beta_root(fits.fixed_root), np.sqrt(units.scale(fits.scale))
+    errors = sigma[:, None] * np.linalg.norm(root, axis=-1)
+    return units.beta_change(fits.coefficients), units.whole(errors)
 
 
 def replicate_tables(results, fits, numbers):

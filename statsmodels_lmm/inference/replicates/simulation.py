@@ -135,14 +135,10 @@ def random_part(results, kind="parametric"):
 
 def _independent(results, i, factor, modes):
     """A factor with independent levels, and their modes in the units of the data."""
-    data, products = results.model._sufficient_statistics()
-    at = products.plan.order.index(i)
-    own = products.plan.factors[at]
-    if not isinstance(own, OfLevels):
+    term = results._units.term(i)
+    if not isinstance(term, OfLevels):
         return factor, modes
-    back = data.to_effects[i] * data.response_scale
-    modes = results.at_optimum.modes[at] @ back.T
-    return own.over(factor), modes
+    return term.over(factor), results._units.independent_modes(results.at_optimum, i)
 
 
 def _with_levels(results, rows):

@@ -174,12 +174,13 @@ def _variances(results):
     model = results.model
     require_data(model, "a share of variance")
     fixed = np.var(model.exog @ np.nan_to_num(results.params), ddof=1)
-    data, products = model._sufficient_statistics()
+    data, _ = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights
-    random = np.empty(len(model.random))
-    for i, root in zip(products.plan.order, results._factors):
-        # standardized columns, since those of the user may cancel against each other
-        random[i] = np.mean(data.factors[i].row_variances(root.matrix) / weights)
+    # standardized columns, since those of the user may cancel against each other
+    pairs = zip(data.factors, results._estimates.factors)
+    random = np.array(
+        [np.mean(rows.row_variances(f.matrix) / weights) for rows, f in pairs]
+    )
     names = pd.Index([e.name for e in model.random], name="group")
     residual = results.scale * float(np.mean(1.0 / np.asarray(weights)))
     return float(fixed), pd.Series(results.scale * random, index=names), residual

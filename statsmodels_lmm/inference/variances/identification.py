@@ -62,12 +62,13 @@ def identification(results):
     Identification
     """
     data, products = results.model._sufficient_statistics()
-    told = informative(results, products.plan)
+    told = informative(results)
     if told.all() and _is_clear(results):
         return Identification(np.zeros((len(told) + 1, 0)), 0, ())
     flat = flat_directions(data, products, results.reml, told)
     idle = flat.shape[1] + int((~told).sum())
-    messages = _messages(results.model.random, products.plan, flat)
+    random = results._units.of_plan(results.model.random)
+    messages = _messages(random, products.plan.factors, flat)
     return Identification(flat, idle, messages)
 
 
@@ -77,11 +78,11 @@ def _is_clear(results):
 
     There every direction of covariances is one of their factors, too.
     """
-    inside = not any(f.may_be_elsewhere for f in results._factors)
+    inside = not any(f.may_be_elsewhere for f in results._estimates.factors)
     return inside and results.optimum.least_curvature > CLEAR
 
 
-def informative(results, plan):
+def informative(results):
     """
     Which covariance parameters the fixed effects leave anything about.
 
@@ -89,19 +90,15 @@ def informative(results, plan):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    plan : EliminationPlan
-        The order of its factors.
 
     Returns
     -------
     ndarray
-        Booleans, shape (m,).
+        Booleans, in the order of the elimination, shape (m,).
     """
-    flags = []
-    for i, factor in zip(plan.order, plan.factors):
-        told = results.model.random[i].name not in results.uninformative
-        flags += [told] * factor.n_parameters
-    return np.array(flags, dtype=bool)
+    random = results._units.of_plan(results.model.random)
+    told = [effects.name not in results.uninformative for effects in random]
+    return np.repeat(told, [effects.grouped.n_parameters for effects in random])
 
 
 def flat_at(results):
@@ -119,8 +116,8 @@ def flat_at(results):
         Shape (m + 1, f).
     """
     data, products = results.model._sufficient_statistics()
-    told = informative(results, products.plan)
     places = results.at_optimum.factors
+    told = informative(results)
     return flat_directions(data, products, results.reml, told, places)
 
 
@@ -145,13 +142,13 @@ def combined(coefficients, directions):
     return np.where(np.abs(found) <= ROUNDING * terms, 0.0, found)
 
 
-def _messages(random, plan, flat):
+def _messages(random, factors, flat):
     """A sentence for each set of terms that cannot be told apart."""
     if not flat.shape[1]:
         return ()
     labels, places, start = [], [], 0
-    for i, factor in zip(plan.order, plan.factors):
-        for label, count in zip(_labels(random[i]), factor.parameter_counts):
+    for effects, factor in zip(random, factors):
+        for label, count in zip(_labels(effects), factor.parameter_counts):
             labels.append(label)
             places.append(slice(start, start + count))
             start += count
@@ -162,7 +159,7 @@ def _messages(random, plan, flat):
     links = np.array([[np.abs(shared[a, b]).max() for b in places] for a in places])
     involved = np.diagonal(links) > ROUNDING
     _, groups = connected_components(links > ROUNDING, directed=False)
-    apart = _covariances_apart(plan, np.diagonal(shared))
+    apart = _covariances_apart(factors, np.diagonal(shared))
     out = []
     for group in dict.fromkeys(groups[involved]):
         members = np.flatnonzero((groups == group) & involved)
@@ -174,10 +171,10 @@ def _messages(random, plan, flat):
     return tuple(out)
 
 
-def _covariances_apart(plan, shares):
+def _covariances_apart(factors, shares):
     """Whether what is open about each block is single covariances, see `_messages`."""
     out, start = [], 0
-    for factor in plan.factors:
+    for factor in factors:
         for block, count, model in zip(
             factor.block_slices, factor.parameter_counts, factor.structures
         ):

@@ -236,40 +236,32 @@ def profile(
 
 def _parameters(raw, scale):
     """All parameters of a fit."""
-    data, products = raw.model._sufficient_statistics()
-    order = list(products.plan.order)
-    unit, shift = data.response_scale, data.criterion_shift(raw.reml)
-    names = np.array(raw.model.exog_names, dtype=object)[data.kept]
+    units = raw._units
+    unit, shift = units.response_scale, units.shift(raw.reml)
     found = []
     own = variance_labels(raw.model.random, scale)
     taken = {"parameter", "value", "zeta", "deviance", *own}
-    for name, row, start in zip(names, data.to_fixed, data.least_squares):
-        length = float(np.linalg.norm(row))
-        to_user = ToUser("fixed", unit * length, float(start))
+    for column, row, length, origin in zip(*units.beta_directions()):
+        to_user = ToUser("fixed", float(length), float(origin))
+        name = raw.model.exog_names[column]
         name = f"fixed {name}" if name in taken else name
-        own_shift = shift
-        if raw.reml:
-            # one coefficient less is integrated out, in the units of the rest
-            own_shift += 2.0 * np.log(unit) + 2.0 * np.log(length)
-        found.append(
-            Parameter(name, "fixed", FixedEffect(row / length), to_user, own_shift)
-        )
+        # under REML one coefficient less is integrated out, in the units of the rest
+        own_shift = shift + (2.0 * np.log(length) if raw.reml else 0.0)
+        found.append(Parameter(name, "fixed", FixedEffect(row), to_user, own_shift))
     power = 2.0 if scale == "var" else 1.0
     labels = iter(own)
     for i, effects in enumerate(raw.model.random):
-        at = order.index(i)
+        at = units.places[i]
         for block, _, model in effects.blocks:
             if model.has_structure:
                 found += _structure_parameters(
                     model, at, block, labels, unit, power, shift
                 )
                 continue
-            rows = data.to_effects[i][block, block]
-            lengths = np.linalg.norm(rows, axis=1)
-            rows = rows / lengths[:, None]
+            rows, lengths = units.deviations(i, block)
             for row, length in zip(rows, lengths):
                 deviation = StandardDeviation(at, block, row)
-                to_user = ToUser("sd", unit * float(length), power=power)
+                to_user = ToUser("sd", float(length), power=power)
                 found.append(Parameter(next(labels), "sd", deviation, to_user, shift))
             for a in range(len(rows)):
                 for b in range(a):

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import block_diag, null_space
+from scipy.linalg import null_space
 
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import MAX_DENSE_COLUMNS
@@ -32,7 +32,7 @@ SCALES = ("sd", "var", "log_sd")
 
 
 @dataclass(frozen=True)
-class Estimates:
+class VarianceFunctions:
     """
     Functions of the variances and covariances, for one fit or for many.
 
@@ -148,7 +148,7 @@ class VarianceParameters:
 
         Returns
         -------
-        Estimates
+        VarianceFunctions
             A correlation with an effect without variance is NaN, and so are the
             derivatives of a standard deviation of zero.
         """
@@ -160,7 +160,7 @@ class VarianceParameters:
                 rows.append(self._row(slopes))
                 ranges.append(ends)
         value, slope = deviation(np.asarray(self.scale), scale)
-        return Estimates(
+        return VarianceFunctions(
             variance_labels(self.random, scale),
             np.stack([*values, value], -1),
             np.stack([*rows, self._row({-1: slope})], -2),
@@ -184,7 +184,7 @@ class VarianceParameters:
         counts = [len(e.quantities) for e in self.random]
         told = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
         values, rows = zip(*((value, self._row(slopes)) for value, slopes in told))
-        found = Estimates([], np.stack(values, -1), np.stack(rows, -2), [])
+        found = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
         return found.values, found.errors(self)
 
     def theta(self):
@@ -193,7 +193,7 @@ class VarianceParameters:
 
         Returns
         -------
-        Estimates
+        VarianceFunctions
             The derivatives are NaN for a singular covariance matrix.
         """
         values, rows, ranges = [], [], []
@@ -206,7 +206,7 @@ class VarianceParameters:
             rows.append(row)
             ranges += ends
         labels = [f"theta {label}" for e in self.random for label in e.theta_labels]
-        return Estimates(
+        return VarianceFunctions(
             labels, np.concatenate(values, -1), np.concatenate(rows, -2), ranges
         )
 
@@ -235,7 +235,7 @@ def variance_parameters(results, average=False):
     products = deviance.elimination.products
     flat = flat_at(results)
     # coordinates that leave out what the likelihood does not depend on
-    known = np.append(informative(results, products.plan), True)
+    known = np.append(informative(results), True)
     basis = np.eye(len(known))[:, known]
     if flat.shape[1]:
         basis = basis @ null_space(flat[known].T)
@@ -351,44 +351,17 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     VarianceParameters
         In the order of the model.
     """
-    data, products = model._sufficient_statistics()
-    order = list(products.plan.order)
-    unit = data.response_scale**2
-    ends = np.cumsum([0] + [data.factors[i].n_parameters for i in order])
-    change = np.zeros((ends[-1] + 1,) * 2)
-    change[-1, -1] = unit
+    units, change = model._units, model._units.variance_change()
     if structured is None:
         structured = np.zeros((*np.shape(scale), 0))
-    covariances, row, moved = [], 0, _by_factor(data, order, structured)
-    for i, (effects, back) in enumerate(zip(model.random, data.to_effects)):
-        at = order.index(i)
-        size = effects.grouped.n_parameters
-        change[row : row + size, ends[at] : ends[at + 1]] = _unit_change(
-            effects.grouped, back, unit
-        )
-        row += size
-        root = np.asarray(scale)[..., None, None] * unit
-        covariances.append(root * (back @ relative[at] @ back.T))
     return VarianceParameters(
         model.random,
-        tuple(covariances),
-        np.asarray(scale) * unit,
+        tuple(units.covariances(relative, scale)),
+        units.scale(scale),
         change @ uncertainty @ change.T,
-        np.concatenate([moved[order.index(i)] for i in range(len(order))], axis=-1),
+        units.structured(structured),
         None if flat is None else combined(change, flat),
     )
-
-
-def _by_factor(data, order, structured):
-    """Parameters of structures of each factor, in the order of the plan."""
-    counts = [data.factors[i].n_structured for i in order]
-    return np.split(np.asarray(structured), np.cumsum(counts)[:-1], axis=-1)
-
-
-def _unit_change(grouped, back, unit):
-    """Change of units of the covariance parameters of a factor, shape (m, m)."""
-    pairs = zip(grouped.structures, grouped.block_slices)
-    return block_diag(*(c.unit_change(back[s, s], unit) for c, s in pairs))
 
 
 def variance_labels(random, scale):

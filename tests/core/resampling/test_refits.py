@@ -372,7 +372,7 @@ def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
-    start = lifted(result._factors, products)
+    start = lifted(result._units.of_plan(result._estimates.factors), products)
     found = refit(many, start, True, Settings(maxiter=1, tol=1e-8))
     assert_array_equal(found.evaluations, 1)
     assert not found.certified.any()

@@ -1,0 +1,101 @@
+"""What a fit estimates, in the order and units of the user."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+TINY = float(np.finfo(float).tiny)
+"""Smallest variance with all its digits."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """
+    The estimates of a fit and what their uncertainty is found from.
+
+    Parameters
+    ----------
+    fixed : ndarray
+        Fixed effects, NaN for dropped columns, shape (p,).
+    kept : ndarray
+        Columns of X that were kept, shape (r,).
+    fixed_root : ndarray
+        R with (X'V^-1 X)^-1 = R R', of the columns that were kept, shape (r, r).
+    scale : float
+        Residual variance sigma^2.
+    factors : tuple of RelativeFactor
+        Relative covariance factors; these are in standardized units.
+    relative : tuple of ndarray
+        Covariance matrices of the random effects over sigma^2, shapes (k, k).
+    modes : tuple of ndarray
+        Conditional modes of the random effects, shapes (l, k).
+    level_blocks : tuple of LevelBlocks or None
+        Their conditional covariances, None where they need a search of the levels.
+    criterion : float
+        -2 times the (restricted) log-likelihood.
+    """
+
+    fixed: np.ndarray
+    kept: np.ndarray
+    fixed_root: np.ndarray
+    scale: float
+    factors: tuple
+    relative: tuple
+    modes: tuple
+    level_blocks: tuple
+    criterion: float
+
+    @cached_property
+    def out_of_range(self):
+        """Which columns of X have a variance that no number holds, positions."""
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            squares = (self.fixed_root**2).sum(axis=1)
+            variances = squares * [[1.0], [self.scale]]
+        held = ((variances >= TINY) & (variances < np.inf)).all(axis=0)
+        return self.kept[~held]
+
+    @cached_property
+    def fixed_covariance(self):
+        """(X'V^-1 X)^-1, NaN for dropped columns and out of range, shape (p, p)."""
+        covariance = np.full((len(self.fixed),) * 2, np.nan)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            own = self.fixed_root @ self.fixed_root.T
+        covariance[np.ix_(self.kept, self.kept)] = own
+        lost = self.out_of_range
+        covariance[lost], covariance[:, lost] = np.nan, np.nan
+        return covariance
+
+    def mode_covariances(self, i):
+        """Conditional covariances of a term's modes over sigma^2, if at hand."""
+        blocks = self.level_blocks[i]
+        return None if blocks is None else blocks.covariances()
+
+
+def estimates(units, evaluation):
+    """
+    The estimates that follow from an optimum.
+
+    Parameters
+    ----------
+    units : Units
+        The way to the order and units of the user.
+    evaluation : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+
+    Returns
+    -------
+    Estimates
+    """
+    terms = range(len(units.places))
+    return Estimates(
+        fixed=units.beta(evaluation.coefficients),
+        kept=units.data.kept,
+        fixed_root=units.beta_root(evaluation.fixed_root),
+        scale=float(units.scale(evaluation.scale)),
+        factors=tuple(units.of_user(evaluation.factors)),
+        relative=tuple(units.relative_covariances(evaluation.factors)),
+        modes=tuple(units.modes(evaluation)),
+        level_blocks=tuple(units.level_blocks(evaluation, i) for i in terms),
+        criterion=units.criterion(evaluation),
+    )

@@ -1,0 +1,508 @@
+"""
+Two orders and two units, and the way between them.
+
+The elimination has an order of its own for the terms and for the levels of each, and
+what it eliminates is standardized. With starred quantities in standardized units,
+
+    beta = s T beta* + c,    b_i = s B_i b_i*,    sigma = s sigma*,
+
+s the scale of the response, T and B_i changes of units of the columns of X and Z_i, and
+c the least-squares coefficients. Relative covariances are S_i = B_i S_i* B_i'.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import block_diag
+
+from statsmodels_lmm.core.algebra.dense import as_array, transpose
+from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.rows.standardize import Standardized
+from statsmodels_lmm.core.structures.relative_factor import factor_at
+
+BATCH_ENTRIES = 4_000_000
+"""Size of the largest dense array that is formed for a batch of levels."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """
+    Between the plan's order and standardized units, and the user's.
+
+    Lists with an element for each term are in the order of the plan or of the user, as
+    each method says.
+
+    Parameters
+    ----------
+    data : Standardized
+        The standardized data, terms in the order of the user.
+    plan : EliminationPlan
+        The order of the elimination.
+    """
+
+    data: Standardized
+    plan: EliminationPlan
+
+    # orders ----------------------------------------------------------------
+
+    @cached_property
+    def places(self):
+        """Place in the plan of each term of the user."""
+        return tuple(np.argsort(self.plan.order).tolist())
+
+    def of_user(self, per_term):
+        """Elements in the order of the plan, put into that of the user, as a list."""
+        return [per_term[at] for at in self.places]
+
+    def of_plan(self, per_term):
+        """Elements in the order of the user, put into that of the plan, as a list."""
+        return [per_term[i] for i in self.plan.order]
+
+    def term(self, i):
+        """The term of the plan that stands for term i of the user."""
+        return self.plan.factors[self.places[i]]
+
+    # fixed effects -----------------------------------------------------------
+
+    def whole(self, kept):
+        """Values of the columns of X that were kept, NaN for the others, (..., p)."""
+        out = np.full((*np.shape(kept)[:-1], self.data.n_columns), np.nan)
+        out[..., self.data.kept] = kept
+        return out
+
+    def beta_change(self, change):
+        """
+        A change of the fixed effects from one of the standardized coefficients.
+
+        Parameters
+        ----------
+        change : ndarray
+            Shape (..., r).
+
+        Returns
+        -------
+        ndarray
+            Shape (..., p); NaN for dropped columns.
+        """
+        return self.whole(change @ (self.data.response_scale * self.data.to_fixed).T)
+
+    def beta(self, coefficients):
+        """Fixed effects, NaN for dropped columns, shape (..., p)."""
+        return self.beta_change(coefficients) + self.whole(self.data.least_squares)
+
+    def coefficients(self, beta):
+        """Standardized coefficients of some fixed effects of shape (p,)."""
+        data = self.data
+        above = np.asarray(beta, dtype=float)[data.kept] - data.least_squares
+        return np.linalg.solve(data.to_fixed, above) / data.response_scale
+
+    def beta_root(self, fixed_root):
+        """
+        A root of the covariance over sigma^2 of the fixed effects that were kept.
+
+        Parameters
+        ----------
+        fixed_root : ndarray
+            Lower Cholesky factor of X'V^-1 X in standardized units, shape (..., r, r).
+
+        Returns
+        -------
+        ndarray
+            R with (X'V^-1 X)^-1 = R R' in the units of the data, shape (..., r, r).
+        """
+        return self.data.to_fixed @ transpose(np.linalg.inv(fixed_root))
+
+    def beta_directions(self):
+        """
+        Each fixed effect as a direction of the standardized coefficients.
+
+        Returns
+        -------
+        columns : ndarray
+            Which columns of X were kept, shape (r,).
+        directions : ndarray
+            Unit vectors e, shape (r, r).
+        lengths, origins : ndarray
+            The fixed effects are origins + lengths * e'beta*, shapes (r,).
+        """
+        rows = self.data.to_fixed
+        sizes = np.linalg.norm(rows, axis=1)
+        lengths = self.data.response_scale * sizes
+        return self.data.kept, rows / sizes[:, None], lengths, self.data.least_squares
+
+    def fixed(self, design):
+        """Rows of X in standardized units over s, from (m, p) to (m, r)."""
+        return design[:, self.data.kept] @ self.data.to_fixed
+
+    # variances -----------------------------------------------------------------
+
+    @property
+    def response_scale(self):
+        """The unit of a standard deviation, s."""
+        return self.data.response_scale
+
+    def scale(self, scale):
+        """Residual variance sigma^2."""
+        return np.asarray(scale) * self.data.response_scale**2
+
+    def relative_covariances(self, factors):
+        """
+        S of each term.
+
+        Parameters
+        ----------
+        factors : sequence of RelativeFactor
+            In the order of the plan.
+
+        Returns
+        -------
+        list of ndarray
+            In the order of the user, exactly symmetric, shapes (k, k).
+        """
+        pairs = zip(self.data.to_effects, self.of_user(factors))
+        roots = [change @ factor.matrix for change, factor in pairs]
+        return [root @ root.T for root in roots]
+
+    def covariances(self, relative, scale):
+        """
+        Covariance matrices sigma^2 S of the random effects, for one fit or for many.
+
+        Parameters
+        ----------
+        relative : sequence of ndarray
+            S* of each term in the order of the plan, shapes (..., k, k).
+        scale : ndarray
+            Standardized residual variance, shape (...).
+
+        Returns
+        -------
+        list of ndarray
+            In the order of the user, shapes (..., k, k).
+        """
+        unit = self.scale(scale)[..., None, None]
+        return [
+            unit * (change @ s @ change.T)
+            for change, s in zip(self.data.to_effects, self.of_user(relative))
+        ]
+
+    def structured(self, parameters):
+        """Parameters of structures, from the plan's order to the user's, (..., s)."""
+        counts = [term.n_structured for term in self.plan.factors]
+        parts = np.split(np.asarray(parameters), np.cumsum(counts)[:-1], axis=-1)
+        return np.concatenate(self.of_user(parts), axis=-1)
+
+    def variance_change(self):
+        """
+        Change of the covariance parameters from standardized units.
+
+        Returns
+        -------
+        ndarray
+            Derivatives of the lower triangles of sigma^2 S column by column, or of
+            the parameters of a structure, block by block in the order of the user, and
+            of sigma^2, in the same of the plan, shape (m + 1, m + 1).
+        """
+        unit, blocks = self.data.response_scale**2, []
+        for term, change in zip(self.data.factors, self.data.to_effects):
+            pairs = zip(term.structures, term.block_slices)
+            blocks += [model.unit_change(change[s, s], unit) for model, s in pairs]
+        changed = self._plan_columns(block_diag(*blocks))
+        return block_diag(changed, unit)
+
+    def _parameter_slices(self):
+        """Where the parameters of each term of the user are."""
+        ends = np.cumsum([0] + [f.n_parameters for f in self.data.factors]).tolist()
+        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+
+    def _plan_columns(self, matrix):
+        """A matrix whose columns are put into the order of the plan."""
+        parts = [matrix[:, own] for own in self._parameter_slices()]
+        return np.hstack(self.of_plan(parts))
+
+    def deviations(self, i, block):
+        """
+        Each effect of a covariance block as a direction of the standardized ones.
+
+        Parameters
+        ----------
+        i : int
+            Position of the term in the order of the user.
+        block : slice
+            Columns of the block.
+
+        Returns
+        -------
+        directions : ndarray
+            Unit vectors e, shape (k, k).
+        lengths : ndarray
+            An effect is length * e'b*, shape (k,).
+        """
+        rows = self.data.to_effects[i][block, block]
+        sizes = np.linalg.norm(rows, axis=1)
+        return rows / sizes[:, None], self.data.response_scale * sizes
+
+    # theta ---------------------------------------------------------------------
+
+    def theta(self, factors):
+        """
+        Relative covariance parameters.
+
+        Parameters
+        ----------
+        factors : sequence of RelativeFactor
+            In the order of the plan.
+
+        Returns
+        -------
+        ndarray
+            In the order of the user, shape (m,).
+        """
+        pairs = zip(self.of_user(factors), self.data.to_effects)
+        return np.concatenate([factor.theta(change) for factor, change in pairs])
+
+    def factors_at(self, theta, pivoted=False):
+        """
+        Relative covariance factors at some theta.
+
+        Parameters
+        ----------
+        theta : array_like
+            Relative covariance parameters in the order of the user, shape (m,).
+        pivoted : bool, optional
+            Whether a search starts there, or derivatives in theta are wanted.
+
+        Returns
+        -------
+        list of RelativeFactor
+            In the order of the plan.
+
+        Raises
+        ------
+        ValueError
+            If theta has another shape, is not finite or is out of range.
+        """
+        theta, slices = np.asarray(theta, dtype=float), self._parameter_slices()
+        size = slices[-1].stop
+        if theta.shape != (size,):
+            raise ValueError(
+                f"theta has {size} entries, the relative covariance parameters "
+                f"in the order of result.theta; got an array of shape {theta.shape}"
+            )
+        if not np.isfinite(theta).all():
+            raise ValueError("theta must be finite")
+        data = self.data
+        return [
+            factor_at(data.factors[i], theta[slices[i]], data.to_effects[i], pivoted)
+            for i in self.plan.order
+        ]
+
+    def theta_jacobian(self, factors):
+        """
+        Derivatives of the free parameters of factors that are not pivoted in theta.
+
+        Parameters
+        ----------
+        factors : sequence of RelativeFactor
+            What `factors_at` returned.
+
+        Returns
+        -------
+        ndarray
+            Free parameters in the order of the plan, theta in that of the user,
+            shape (number of free parameters, m).
+        """
+        own = self.of_user(factors)
+        pairs = zip(own, self.data.to_effects)
+        jacobian = block_diag(*(f.theta_jacobian(change) for f, change in pairs))
+        ends = np.cumsum([factor.n_free for factor in own])[:-1]
+        return np.vstack(self.of_plan(np.split(jacobian, ends)))
+
+    # random effects --------------------------------------------------------------
+
+    def modes(self, evaluation):
+        """
+        Conditional modes of the random effects.
+
+        Parameters
+        ----------
+        evaluation : ProfiledDeviance
+            The criterion.
+
+        Returns
+        -------
+        list of ndarray
+            In the order of the user, shapes (l, k).
+        """
+        out = []
+        for i, change in enumerate(self.data.to_effects):
+            at = self.places[i]
+            modes = self.plan.factors[at].level_modes(evaluation.modes[at])
+            modes = modes[self.plan.relabel[at]]
+            out.append(modes @ change.T * self.data.response_scale)
+        return out
+
+    def independent_modes(self, evaluation, i):
+        """Modes of the independent levels in the plan that make those of a term."""
+        modes = evaluation.modes[self.places[i]]
+        return modes @ (self.data.to_effects[i] * self.data.response_scale).T
+
+    def level_blocks(self, evaluation, i):
+        """
+        Conditional covariances of the levels of a term as the elimination has them.
+
+        Parameters
+        ----------
+        evaluation : ProfiledDeviance
+            The criterion at the optimum, without batch axes.
+        i : int
+            Position of the term in the order of the user.
+
+        Returns
+        -------
+        LevelBlocks or None
+            None if they are not at hand, as for levels that are related densely.
+        """
+        at = self.places[i]
+        if not self.plan.factors[at].has_user_levels:
+            return None
+        blocks = evaluation.selected.diagonal[at]
+        return LevelBlocks(blocks, self.plan.relabel[at], self.data.to_effects[i])
+
+    def mode_covariances(self, evaluation, i):
+        """
+        Conditional covariances over sigma^2 of the random effects of each level.
+
+        Parameters
+        ----------
+        evaluation : ProfiledDeviance
+            The criterion at the optimum, without batch axes.
+        i : int
+            Position of the term in the order of the user.
+
+        Returns
+        -------
+        ndarray
+            Shape (l, k, k).
+        """
+        at_hand = self.level_blocks(evaluation, i)
+        if at_hand is not None:
+            return at_hand.covariances()
+        term = self.term(i)
+        n_levels, k = term.of_user.n_levels, term.k_effects
+        relative = self.relative_covariances(evaluation.factors)[i]
+        out = term.left_over[:, None, None] * relative
+        step = max(1, BATCH_ENTRIES // (k * term.n_columns))
+        for start in range(0, n_levels, step):
+            levels = np.arange(start, min(n_levels, start + step))
+            columns = np.tile(np.arange(k), len(levels))
+            each = np.repeat(levels, k)
+            rows = self.unit_rows(np.full(len(each), i), each, columns)
+            for left, right in evaluation.elimination.row_forms(rows):
+                parts = [as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
+                out[levels] += parts[0] @ transpose(parts[1])
+        return out
+
+    def rows(self, parts):
+        """
+        Rows of each term in the units of the plan over s.
+
+        Parameters
+        ----------
+        parts : sequence of EffectRows or RawRows
+            In the order of the user.
+
+        Returns
+        -------
+        list of GroupedEffects, RawEffects or OfLevels
+            In the order of the plan.
+        """
+        changed = zip(self.plan.factors, self.plan.relabel, self.plan.order)
+        return [
+            parts[i].at(term, relabel, self.data.to_effects[i])
+            for term, relabel, i in changed
+        ]
+
+    def unit_rows(self, terms, levels, columns):
+        """
+        Rows z of which each picks one random effect, b = s z'b*.
+
+        Parameters
+        ----------
+        terms, levels, columns : ndarray
+            Which random effects: position of the term in the order of the user, -1
+            for a row of zeros, level and effect column, shape (m,).
+
+        Returns
+        -------
+        list of GroupedEffects, RawEffects or OfLevels
+            In the order of the plan.
+        """
+        rows = []
+        for term, relabel, i in zip(
+            self.plan.factors, self.plan.relabel, self.plan.order
+        ):
+            own = terms == i
+            codes = np.zeros(len(terms), dtype=np.intp)
+            effects = np.zeros((len(terms), term.k_effects))
+            codes[own] = relabel[levels[own]]
+            effects[own] = self.data.to_effects[i][columns[own]]
+            rows.append(term.at(codes, effects))
+        return rows
+
+    # criterion -------------------------------------------------------------------
+
+    def criterion(self, evaluation):
+        """-2 times the (restricted) log-likelihood of the data as they are."""
+        return float(evaluation.value + self.shift(evaluation.reml))
+
+    def shift(self, reml):
+        """What to add to the standardized criterion, see `criterion`."""
+        return self.data.criterion_shift(reml)
+
+    def optimum(self, optimum, factors):
+        """
+        What a search says, in the order and units of the user.
+
+        Parameters
+        ----------
+        optimum : Optimum
+            How the search went.
+        factors : sequence of RelativeFactor
+            Where it ended, in the order of the plan.
+
+        Returns
+        -------
+        Optimum
+        """
+        return replace(
+            optimum,
+            theta=self.theta(factors),
+            dual_eigenvalues=tuple(self.of_user(optimum.dual_eigenvalues)),
+            duals=tuple(self.of_user(optimum.duals)),
+        )
+
+
+@dataclass(frozen=True)
+class LevelBlocks:
+    """
+    Conditional covariances of the levels of a term, not yet in the units of the data.
+
+    Parameters
+    ----------
+    blocks : ndarray
+        Over sigma^2, in standardized units, levels in the order of the plan, shape
+        (l, k, k).
+    relabel : ndarray
+        Level of the plan for each level of the user, shape (l,).
+    change : ndarray
+        From standardized effects to those of the data over s, shape (k, k).
+    """
+
+    blocks: np.ndarray
+    relabel: np.ndarray
+    change: np.ndarray
+
+    def covariances(self):
+        """Conditional covariances over sigma^2 in the user's units, (l, k, k)."""
+        return self.change @ self.blocks[self.relabel] @ self.change.T
