@@ -8,8 +8,7 @@ import pandas as pd
 from scipy.linalg import block_diag
 from statsmodels.base.model import LikelihoodModel
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.search.newton import Settings
@@ -528,7 +527,8 @@ class CrossedMixedLM(LikelihoodModel):
         ]
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
-            deviance, optimum = search(products, bool(reml), settings, start, idle)
+            criterion = Profiled(products, bool(reml))
+            deviance, optimum = search(criterion, settings, start, idle)
         except np.linalg.LinAlgError:
             if start_params is not None:
                 raise ValueError(
@@ -819,9 +819,7 @@ class CrossedMixedLM(LikelihoodModel):
     def _derivatives(self, theta, reml, exact):
         """Gradient and Hessian of the criterion in theta."""
         data, deviance = self._deviance(theta, reml)
-        found = derivatives(deviance)
-        if exact:
-            found = with_exact_hessian(deviance, found)
+        found = deviance.derivatives(exact)
         order = deviance.elimination.products.plan.order
         blocks = []
         for i, factor in zip(order, deviance.factors):

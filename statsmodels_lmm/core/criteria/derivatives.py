@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import product, transpose
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines.choice import projected_forms
 from statsmodels_lmm.core.engines.elimination import half_forms, times_gram
 
@@ -82,7 +81,7 @@ def gradient(factors, duals):
     )
 
 
-def derivatives(deviance):
+def average_derivatives(deviance):
     """
     Gradient and average information of the criterion.
 
@@ -147,7 +146,6 @@ def exact_hessian_is_feasible(plan, largest=MAX_DENSE_COLUMNS):
 
 def _differenced_gradient(deviance, step=1e-4):
     """Central differences of the gradient, shape (m, m)."""
-    products, reml = deviance.elimination.products, deviance.reml
 
     def gradient_at(entry, change):
         factors, start = [], 0
@@ -157,7 +155,7 @@ def _differenced_gradient(deviance, step=1e-4):
                 move[entry - start] = change
             start += len(move)
             factors.append(f.moved(move))
-        duals = dual_matrices(profiled_deviance(products, factors, reml))
+        duals = dual_matrices(deviance.elsewhere(factors))
         return gradient(factors, duals)
 
     m = sum(f.n_free for f in deviance.factors)

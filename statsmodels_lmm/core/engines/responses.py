@@ -69,35 +69,6 @@ def with_responses(products, data, responses):
     )
 
 
-def repeated(products, count):
-    """
-    Cross-products with the same response many times.
-
-    Parameters
-    ----------
-    products : CrossProducts
-        Sufficient statistics of one response.
-    count : int
-        How many times.
-
-    Returns
-    -------
-    CrossProducts
-        With a leading axis on ``fixed``, ``tail_fixed`` and ``gram``, read only.
-    """
-
-    def copies(array):
-        return np.broadcast_to(array, (count, *array.shape))
-
-    return replace(
-        products,
-        fixed=tuple(map(copies, products.fixed)),
-        tail_fixed=copies(products.tail_fixed),
-        gram=copies(products.gram),
-        rows=None,
-    )
-
-
 def select(products, which):
     """
     Cross-products of some of many responses.

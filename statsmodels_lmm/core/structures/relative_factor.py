@@ -1,6 +1,6 @@
 """How the relative covariance of a factor depends on its free parameters."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -106,12 +106,28 @@ class RelativeFactor:
         """L after a step of the free parameters, pivoted anew."""
         return pivoted_factor(self.moved(step).covariance, self.slices)
 
-    def snapped(self):
+    def snapped(self, tolerance=SNAP):
         """L with pivots that are almost zero put to zero, itself if there are none."""
-        small = (self.matrix != 0.0) & (np.abs(self.matrix).max(axis=0) <= SNAP)
-        if not small.any():
+        largest = np.abs(self.matrix).max(axis=-2, keepdims=True)
+        if not ((self.matrix != 0.0) & (largest <= tolerance)).any():
             return self
-        return pivoted_factor(self.covariance, self.slices, SNAP)
+        return pivoted_factor(self.covariance, self.slices, tolerance)
+
+    def take(self, which):
+        """Some of many values."""
+        return replace(self, matrix=self.matrix[which], rows=self.rows[which])
+
+    def where(self, better, other):
+        """The other of many values where it is better, else this; shape (count,)."""
+        matrix = np.where(better[:, None, None], other.matrix, self.matrix)
+        rows = np.where(better[:, None], other.rows, self.rows)
+        return replace(self, matrix=matrix, rows=rows)
+
+    def broadcast(self, count):
+        """The same value many times, or as many as there are."""
+        matrix = np.broadcast_to(self.matrix, (count, *self.matrix.shape[-2:]))
+        rows = np.broadcast_to(self.rows, (count, self.rows.shape[-1]))
+        return replace(self, matrix=matrix, rows=rows)
 
     def lifted(self, amount):
         """L moved off the boundary by a variance for every effect."""
@@ -142,25 +158,24 @@ class RelativeFactor:
         Parameters
         ----------
         dual : ndarray
-            G, shape (k, k).
+            G, shape (..., k, k).
         information : ndarray
-            Sum of the diagonal blocks of Z'V^-1 Z, shape (k, k).
+            Sum of the diagonal blocks of Z'V^-1 Z, shape (..., k, k).
 
         Returns
         -------
-        smallest, unused : list of float
+        smallest, unused : list of ndarray
             Smallest eigenvalue of G relative to the information about a block, among
             all directions and, at most 0, among those that S does not use.
         """
         smallest, unused = [], []
         for block in self.slices:
-            own, weight = dual[block, block], np.trace(information[block, block])
-            if not weight > 0.0:
-                smallest.append(0.0)
-                continue
-            smallest.append(np.linalg.eigvalsh(own)[0] / weight)
-            rest = lowest_unused(own, self.covariance[block, block])
-            unused.append(float(rest) / weight)
+            inside = (..., block, block)
+            weight = np.trace(information[inside], axis1=-2, axis2=-1)
+            weight = np.where(weight > 0.0, weight, np.inf)
+            smallest.append(np.linalg.eigvalsh(dual[inside])[..., 0] / weight)
+            rest = lowest_unused(dual[inside], self.covariance[inside])
+            unused.append(rest / weight)
         return smallest, unused
 
     def theta(self, back):
@@ -173,7 +188,7 @@ class RelativeFactor:
             From standardized effects to those of the data, shape (k, k).
         """
         root = back @ self.matrix
-        return lower_theta(root @ root.T, self.slices)
+        return lower_theta(root @ root.swapaxes(-1, -2), self.slices)
 
 
 def row_units(precision, rows):
@@ -351,7 +366,7 @@ def split_step(step, factors):
     Parameters
     ----------
     step : ndarray
-        Those of all, one after another; what follows them is left out.
+        Those of all, one after another, shape (..., m); what follows is left out.
     factors : sequence
         Factors with `n_free` free parameters.
 
@@ -359,8 +374,8 @@ def split_step(step, factors):
     -------
     list of ndarray
     """
-    ends = np.cumsum([f.n_free for f in factors])
-    return np.split(step[: ends[-1]], ends[:-1]) if len(ends) else []
+    ends = np.cumsum([f.n_free for f in factors]).tolist()
+    return [step[..., a:b] for a, b in zip([0, *ends], ends)]
 
 
 def lower_root(covariance, strict=False):

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.resampling.refits import Refits, is_batchable, lifted
-from statsmodels_lmm.core.resampling.replicates import Design, Replicates
+from statsmodels_lmm.core.engines.batches import is_batchable
+from statsmodels_lmm.core.resampling.refits import Refits, lifted
+from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
 from statsmodels_lmm.core.structures.relative_factor import SINGULAR
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
@@ -302,7 +303,7 @@ def design_of(results):
     for at, i in enumerate(products.plan.order):
         if model.random[i].name in results.uninformative:
             start[at] = start[at].nothing()
-    return Design(data, products, tuple(start), results.reml)
+    return Refitting(data, products, tuple(start), results.reml)
 
 
 def run_replicates(task, nsim, rng, n_jobs, progress):

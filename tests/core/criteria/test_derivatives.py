@@ -7,7 +7,6 @@ import pytest
 from dense_twin import SHAPES, covariances, design, evaluate, products_of, roots_of
 
 from statsmodels_lmm.core.criteria import derivatives as derivatives_module
-from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
 
 STEP = 1e-5
 # STEP^2 of truncation and 1e-16 x 200 / STEP of rounding, with a margin of 100
@@ -38,7 +37,7 @@ def test_differences(name, kind, reml):
     products = products_of(data)
     roots = roots_of(data, covariances(data, kind))
     found = evaluate(products, roots, reml)
-    slope = with_exact_hessian(found, derivatives(found))
+    slope = found.derivatives(exact=True)
 
     gradient, hessian = [], []
     # moving the plan's factors moves the parameters in the plan's order
@@ -51,7 +50,7 @@ def test_differences(name, kind, reml):
             sides.append(evaluate(products, [factors[i] for i in back], reml))
         up, down = sides
         gradient.append((up.value - down.value) / (2 * STEP))
-        change = derivatives(up).gradient - derivatives(down).gradient
+        change = up.derivatives().gradient - down.derivatives().gradient
         hessian.append(change / (2 * STEP))
     size = 1.0 + np.abs(slope.curvature).max()
     assert np.abs(slope.gradient - gradient).max() < DIFFERENCES * size
@@ -65,12 +64,11 @@ def test_hessian_of_large_models(name, reml, monkeypatch):
     data = design(name)
     roots = roots_of(data, covariances(data, "regular"))
     found = evaluate(products_of(data), roots, reml)
-    slope = derivatives(found)
-    exact = with_exact_hessian(found, slope).curvature
+    exact = found.derivatives(exact=True).curvature
     monkeypatch.setattr(
         derivatives_module, "exact_hessian_is_feasible", lambda plan: False
     )
-    differenced = with_exact_hessian(found, slope).curvature
+    differenced = found.derivatives(exact=True).curvature
     assert not np.array_equal(differenced, exact)
     # differences over 1e-4 truncate at 1e-8
     assert np.abs(differenced - exact).max() < 1e-6 * np.abs(exact).max()
@@ -84,9 +82,9 @@ def test_levels_with_many_effects(name, reml, monkeypatch):
     found = evaluate(
         products_of(data), roots_of(data, covariances(data, "regular")), reml
     )
-    exact = with_exact_hessian(found, derivatives(found)).curvature
+    exact = found.derivatives(exact=True).curvature
     monkeypatch.setattr(derivatives_module, "WIDE", 0)
-    wide = with_exact_hessian(found, derivatives(found)).curvature
+    wide = found.derivatives(exact=True).curvature
     assert np.abs(wide - exact).max() < 1e-10 * np.abs(exact).max()
 
 
@@ -109,7 +107,7 @@ def test_average_information_is_expected_hessian():
             b = rng.standard_normal((f.n_levels, f.k_effects)) @ root.matrix.T
             y = y + (f.effects * b[f.codes]).sum(axis=1)
         found = evaluate(products_of(replace(data, endog=y)), roots, True)
-        slope = derivatives(found)
+        slope = found.derivatives()
         average = average + slope.curvature / draws
-        exact = exact + with_exact_hessian(found, slope).curvature / draws
+        exact = exact + found.derivatives(exact=True).curvature / draws
     assert np.abs(average - exact).max() < 0.15 * np.abs(exact).max()

@@ -13,8 +13,7 @@ from dense_twin import (
     user_order,
 )
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.rows.standardize import standardize
 from statsmodels_lmm.core.search.newton import Settings, minimize
@@ -143,7 +142,7 @@ def test_optimum_by_the_dense_twin(name, reml):
     """
     data = standardized(design(name, n=80))
     products = products_of(data)
-    deviance, optimum = minimize(products, moment_start(products), reml)
+    deviance, optimum = minimize(Profiled(products, reml), moment_start(products))
     assert optimum.certified
     factors = user_order(products, deviance.factors, levels=False)
     roots = [
@@ -176,11 +175,11 @@ def test_escape_from_zero(name):
         full_factor(s, f.block_slices) for s, f in zip(start, products.plan.factors)
     ]
     at_zero = profiled_deviance(products, roots, True)
-    slope = derivatives(at_zero)
+    slope = at_zero.derivatives()
     assert not slope.gradient.any()
     assert min(lowest(d) for d in slope.duals) < 0.0
-    stuck, optimum = minimize(products, starts(products, start), True)
-    usual, _ = minimize(products, moment_start(products), True)
+    stuck, optimum = minimize(Profiled(products, True), starts(products, start))
+    usual, _ = minimize(Profiled(products, True), moment_start(products))
     assert optimum.certified
     assert stuck.value < at_zero.value - 1.0
     assert float(stuck.value) == pytest.approx(float(usual.value), abs=1e-8)
@@ -194,7 +193,7 @@ def test_zero_is_kept_where_it_is_best():
     noise -= z @ np.linalg.lstsq(z, noise)[0]
     data = standardized(Design(noise, np.ones((48, 1)), data.factors))
     products = products_of(data)
-    deviance, optimum = minimize(products, moment_start(products), True)
+    deviance, optimum = minimize(Profiled(products, True), moment_start(products))
     assert optimum.theta.tolist() == [0.0]
     assert optimum.certified
     assert optimum.dual_eigenvalues[0][0] > 0.0
@@ -207,7 +206,7 @@ def test_no_certificate_when_stopped(maxiter):
     products = products_of(data)
     start = [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
     _, optimum = minimize(
-        products, starts(products, start), True, Settings(maxiter=maxiter)
+        Profiled(products, True), starts(products, start), Settings(maxiter=maxiter)
     )
     assert not optimum.certified
     assert optimum.evaluations <= maxiter + 1
@@ -217,7 +216,7 @@ def test_no_certificate_when_stopped(maxiter):
 def test_the_criterion_never_rises():
     products = products_of(standardized(design("3 crossed", n=80)))
     for start in (moment_start(products), starts(products, zeros(products))):
-        _, optimum = minimize(products, start, False)
+        _, optimum = minimize(Profiled(products, False), start)
         values = [value for value, *_ in optimum.trace]
         assert (np.diff(values) < 0.0).all()
 
@@ -225,14 +224,14 @@ def test_the_criterion_never_rises():
 @pytest.mark.parametrize("name", ["one factor", "3 crossed", "chain of 3"])
 def test_a_search_that_nears_a_known_optimum_is_given_up(name):
     products = products_of(standardized(design(name, n=80)))
-    best, optimum = minimize(products, moment_start(products), True)
+    best, optimum = minimize(Profiled(products, True), moment_start(products))
     start = starts(
         products, [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
     )
-    assert minimize(products, start, True, known=best) == (None, None)
+    assert minimize(Profiled(products, True), start, known=best) == (None, None)
     # not for a place that is no optimum
     at_zero = profiled_deviance(products, [f.nothing() for f in best.factors], True)
-    found, again = minimize(products, start, True, known=at_zero)
+    found, again = minimize(Profiled(products, True), start, known=at_zero)
     assert float(found.value) == pytest.approx(float(best.value), abs=1e-8)
     assert again.certified
     np.testing.assert_allclose(again.theta, optimum.theta, atol=1e-6)
@@ -255,7 +254,9 @@ def test_a_smaller_tolerance_is_not_worse(tol):
     factor = type(factor)(codes, levels, np.ones((len(codes), 1)), (1,))
     data = standardized(Design(y, np.ones((len(codes), 1)), (factor,)))
     products = products_of(data)
-    _, optimum = minimize(products, moment_start(products), True, Settings(tol=tol))
+    _, optimum = minimize(
+        Profiled(products, True), moment_start(products), Settings(tol=tol)
+    )
     means = np.bincount(codes, y) / rows
     within = ((y - means[codes]) ** 2).sum() / (levels * (rows - 1))
     between = rows * ((means - means.mean()) ** 2).sum() / (levels - 1)
