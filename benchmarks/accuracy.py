@@ -503,7 +503,7 @@ def dense_digits():
 
 
 def against_lme4():
-    """Give the differences of the criterion from the frozen fits of the tests."""
+    """Give the differences of the criterion from the stored fits of the tests."""
     tests = Path(__file__).resolve().parents[1] / "tests"
     sys.path.insert(0, str(tests))
     import test_reference
@@ -528,67 +528,68 @@ PAGE = """\
 Accuracy
 ========
 
-How many digits of an answer are right. This page is written by
-``benchmarks/accuracy.py``, and its figures come from a run of it. A number has d digits
-if its relative error is 10 to the power of -d; a double has 16. Where several numbers
-are meant, the worst one is counted.
+This page shows how many digits of the results are correct. It is written by
+``benchmarks/accuracy.py``, with the figures of a run of that script. A number has d
+correct digits if its relative error is 10 to the power of -d; double precision has 16.
+For several numbers, the worst one counts.
 
 Balanced data
 -------------
 
-In balanced data the REML estimates are those of the analysis of variance, as long as
-none of them is negative, and can be found without a search. It is done here in
-fractions, which do not round, from the numbers as they are stored.
+In balanced data the REML estimates are those of the analysis of variance, provided that
+none of these is negative, and can be found without a search. Here they are computed
+from the stored data in fractions, which do not round.
 
 {balanced}
 
-The fixed part is X times the fixed effects. Variances are differences of mean squares,
-which may cost a digit.
+The fixed part is X times the fixed effects. Variances are computed from differences of
+mean squares, which may cost a digit.
 
-A known answer with large numbers
----------------------------------
+A known answer in the presence of large numbers
+-----------------------------------------------
 
-Simon and Lesage (1989) made data whose analysis of variance is known by construction,
-and put large numbers before the decimal point. They are among the reference data of
-NIST. With 13 leading digits the data themselves have some four digits left; nobody can
-do better. What is counted are sigma squared and F, one plus the rows of a treatment
-times the relative variance.
+Simon and Lesage (1989) constructed data whose analysis of variance is known, with large
+numbers before the decimal point. They are among the reference data sets of NIST. With
+13 leading digits only about four digits are left for the data, and no program can do
+better than that. The table shows the correct digits of sigma squared and of F, which is
+one plus the number of rows in each treatment times the relative variance.
 
 {simon}
 
-MixedLM's search stops after some digits, whatever the data have. Here the response is
-replaced by its residuals from least squares before anything is squared, so that a large
-number in front of all costs no more digits than storing the data did.
+MixedLM's search stops after a few digits, whatever the data contain. Here the response
+is replaced by its least-squares residuals before anything is squared, so a large
+constant costs no more digits than storing the data already did.
 
 Any data
 --------
 
-The criterion as the textbooks write it, with the n x n matrix V, minimized by Newton's
-method in arithmetic of {arithmetic} digits. ``here`` and MixedLM of statsmodels were
-run with their defaults as this page was written. The numbers of lme4 are those of
-``lmer`` 1.1-31 with its defaults, frozen. Covariances are those of the random effects.
+The exact answer is found by minimizing the textbook criterion, with the n x n matrix V,
+by Newton's method in arithmetic with {arithmetic} digits. This package, in the rows
+``here``, and statsmodels' MixedLM were run with their defaults when this page was
+written; lme4's results were stored beforehand, from ``lmer`` 1.1-31 with its defaults.
+Covariances are those of the random effects.
 
 {dense}
 
-The criterion is flat at its minimum, so that half the digits of a parameter are enough
-for all digits of the criterion: a search that stops when the criterion no longer falls
-has seven or eight digits of the parameters at best, and this one ends with a Newton
-step on exact derivatives. More than a few digits are of no use to the analysis of
-data. They are of use to whoever tests a program, and for two orders of the rows or two
-units of a column to give the same answer.
+The criterion is flat at its minimum, so half the digits of a parameter are enough for
+all digits of the criterion. A search that stops when the criterion no longer falls has
+at best seven or eight digits of the parameters; the search used here ends with a Newton
+step with exact derivatives. More than a few digits are of no use in data analysis. They
+are useful for testing programs, and they ensure that reordering the rows or changing
+the units of a column gives the same answer.
 
-Orthodont is not balanced, and standard errors of MixedLM differ there for a reason of
-their own, which `Coming from lme4, MixedLM or MixedModels.jl <coming_from.html>`__
-tells.
+Orthodont is not balanced, and there MixedLM's standard errors also differ for another
+reason, which is explained in `Coming from lme4, MixedLM or MixedModels.jl
+<coming_from.html>`__.
 
 lme4 at its best
 ----------------
 
-The tests hold {count} frozen fits, of which {singular} are singular here. Each frozen
-criterion is the lowest that lme4's function reached with several optimizers from
-several starts. Ours less theirs is between {low:.0e} and {high:.0e}. The optimum is
-certified in {certified}. It took {median:.0f} evaluations of the criterion in the
-median and {most} at most.
+The tests contain {count} stored fits, of which {singular} are singular here. Each
+stored criterion is the lowest that lme4's function reached with several optimizers from
+several starting points. The difference, ours minus lme4's, lies between {low:.0e} and
+{high:.0e}. The optimum is certified in {certified}. The search took {median:.0f}
+evaluations of the criterion in the median and {most} at most.
 
 How to run
 ----------
@@ -634,7 +635,7 @@ def page():
             ["data", "model", "variances", "sigma²", "fixed part"], balanced
         ),
         simon=table(
-            ["before the point", "rows of a treatment", "here", "MixedLM"],
+            ["before the decimal point", "rows per treatment", "here", "MixedLM"],
             simon_lesage_digits(),
         ),
         dense=table(

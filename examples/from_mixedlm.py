@@ -1,9 +1,9 @@
 """
-The same analyses by statsmodels' MixedLM and by this package, side by side.
+The same analyses with statsmodels' MixedLM and with this package, side by side.
 
-One import is changed. Sleepstudy has random slopes, Pastes a nested factor by
-``vc_formula``; each prints which numbers are the same, and which are not and why.
-Then two models that MixedLM has no words for, or no time.
+Only one import changes. Sleepstudy has random slopes, and Pastes has a nested factor
+given by ``vc_formula``. For each the script prints which numbers agree, which differ,
+and why. It then fits two models that MixedLM cannot express, or fits too slowly.
 
     python examples/from_mixedlm.py
 """
@@ -19,27 +19,27 @@ from statsmodels_lmm.formula import api  # the one import that changes
 
 REASONS = """
 Why the last lines differ:
-  std err of a variance  MixedLM's is that of variance / scale, times the root of the
-                         scale: neither that of the ratio nor that of the variance
-                         printed beside it, which is what stands here.
+  std err of a variance  MixedLM gives that of variance / scale, times the square root
+                         of the scale. This is the standard error neither of the ratio
+                         nor of the variance printed with it; here it is the latter.
   AIC                    MixedLM has none after REML. Here it counts all parameters,
-                         as lme4 does.
-  len(params)            MixedLM's params hold variances over the scale besides the
-                         fixed effects; here those are packed_params.
+                         as in lme4.
+  len(params)            MixedLM's params hold the fixed effects and the variances
+                         divided by the scale; here that vector is packed_params.
 Other lines differed in the fourth digit at most with statsmodels 0.15.0, whose search
-ends sooner."""
-"""What the two packages mean by numbers that are not the same."""
+stops sooner."""
+"""What the numbers that differ mean in the two packages."""
 
 
 def timed(function, *args, **kwargs):
-    """A fit and its seconds."""
+    """Return a fit and the time that it took, in seconds."""
     start = time.perf_counter()
     result = function(*args, **kwargs).fit()
     return result, time.perf_counter() - start
 
 
 def numbers(result):
-    """What a person reads off a fit, the same lines of code for both packages."""
+    """Collect the main results of a fit, by the same code for both packages."""
     found = {"log-likelihood": result.llf}
     for name in result.fe_params.index:
         found[name] = result.fe_params[name]
@@ -64,20 +64,20 @@ def numbers(result):
 
 
 def side_by_side(*args, **kwargs):
-    """Fit by both and print the numbers of both."""
+    """Fit with both packages and print the results of both."""
     old, old_seconds = timed(smf.mixedlm, *args, **kwargs)
     new, new_seconds = timed(api.mixedlm, *args, **kwargs)
     table = pd.DataFrame({"MixedLM": numbers(old), "here": numbers(new)})
     same = np.isclose(table["MixedLM"], table["here"], rtol=1e-3, atol=1e-3)
     table[""] = np.where(same, "", "differs")
     print(table.to_string(float_format="{:.4f}".format, na_rep="none"))
-    print(f"log-likelihood here less MixedLM's: {new.llf - old.llf:.1e}")
+    print(f"log-likelihood here minus MixedLM's: {new.llf - old.llf:.1e}")
     print(f"seconds: MixedLM {old_seconds:.3f}, here {new_seconds:.3f}")
-    print(f"In lme4's words: {new.model.formula_full}")
+    print(f"lme4's formula: {new.model.formula_full}")
 
 
 def subjects_and_items():
-    """40 subjects each read 30 items under two conditions; both differ in effects."""
+    """Simulate 40 subjects who read 30 items in two conditions, with random slopes."""
     rng = np.random.default_rng(3)
     subject, item = np.divmod(np.arange(40 * 30), 30)
     condition = rng.integers(2, size=len(item)) - 0.5
@@ -95,7 +95,7 @@ def main():
     sleepstudy = datasets.sleepstudy.load_pandas().data
     side_by_side("Reaction ~ Days", sleepstudy, groups="Subject", re_formula="~Days")
 
-    title("Pastes: casks within batches, vc_formula")
+    title("Pastes: casks within batches, by vc_formula")
     pastes = datasets.pastes.load_pandas().data
     casks = {"cask": "0 + C(cask)"}
     side_by_side(
@@ -104,7 +104,7 @@ def main():
     print(REASONS)
 
     title("Subjects and items, both with slopes")
-    print("MixedLM has one grouping factor with correlated effects, so no such model.")
+    print("MixedLM allows one factor with correlated effects, so it has no such model.")
     formula = "ms ~ condition + (condition | subject) + (condition | item)"
     result, seconds = timed(api.mixedlm, formula, subjects_and_items())
     print(result.variance_components().to_string(index=False))
@@ -113,7 +113,7 @@ def main():
     title("InstEval: 2,972 students rate 1,128 lecturers")
     print(
         "MixedLM was not run: with all rows as one group and a variance component for\n"
-        "each factor it needs more than 10 seconds for 2,000 of these rows."
+        "each factor, it takes more than 10 seconds for 2,000 of these rows."
     )
     insteval = datasets.insteval.load_pandas().data
     formula = "y ~ service + (1 | s) + (1 | d)"

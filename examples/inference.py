@@ -1,9 +1,9 @@
 """
-What can be concluded from a fitted model, step by step.
+Inference from a fitted model, step by step.
 
-100 plants: in each of ten greenhouses five trays of two plants. Growth depends on
-the dose of a fertilizer; greenhouses differ, and so do trays within greenhouses. The
-data are simulated, so the truth is known.
+The data are 100 plants: ten greenhouses have five trays each, and each tray has two
+plants. Growth depends on the dose of a fertilizer; greenhouses differ, and so do trays
+within greenhouses. The data are simulated, so the truth is known.
 
     python examples/inference.py
 """
@@ -15,7 +15,7 @@ from statsmodels_lmm.formula.api import crossedmixedlm
 
 
 def simulated_plants():
-    """Ten greenhouses, five trays in each, two plants in each tray."""
+    """Simulate ten greenhouses with five trays each and two plants in each tray."""
     rng = np.random.default_rng(16)
     house, tray = np.divmod(np.arange(100) // 2, 5)
     dose = rng.uniform(0.0, 4.0, 100).round(2)
@@ -47,9 +47,9 @@ def main():
     show("Profile likelihood", result.conf_int(method="profile"))
     show("Standard errors of the variance parameters", result.variance_parameters())
 
-    show("F test of the dose", result.anova(df_method="kenward-roger"))
+    show("F test of dose", result.anova(df_method="kenward-roger"))
     show(
-        "The same by a bootstrapped likelihood-ratio test",
+        "The same effect by a bootstrapped likelihood-ratio test",
         result.fixed_effect_tests(method="bootstrap", nsim=999, rng=1),
     )
 
@@ -71,12 +71,12 @@ def main():
     prediction = result.get_prediction(
         new, random_effects=True, new_levels="population", interval="prediction"
     )
-    show("A known tray, a new one, a new house", prediction.summary_frame())
+    show("Known tray, new tray, new greenhouse", prediction.summary_frame())
 
     show("Explained variance", result.r_squared())
     show("Intraclass correlation", result.icc(by_group=True))
     influence = result.get_influence(group="house")
-    show("Change of the dose's coefficient without a house", influence.dfbetas["dose"])
+    show("Change of the dose effect without a greenhouse", influence.dfbetas["dose"])
 
     other = result.refit(result.simulate(rng=1)[0])
     show("A fit to a simulated response", other.params)

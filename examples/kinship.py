@@ -1,14 +1,14 @@
 """
-Which SNPs act on a trait when the people are relatives.
+Find the SNPs that affect a trait in related people.
 
-100 families of three generations, 1,200 people, 130 SNPs. Four SNPs act on the trait;
-many genes that nobody measured do, too, and relatives share them. An analysis that
-takes relatives for strangers finds SNPs that do nothing. A random effect of each
-person, with covariances in proportion to kinship, is the remedy. The genotypes are
-handed down by Mendel's laws and the trait is simulated, so the truth is known.
+The data are 1,200 people in 100 families of three generations, with 130 SNPs. Four SNPs
+affect the trait. So do many unmeasured genes, which relatives share. An analysis that
+treats relatives as unrelated reports SNPs that have no effect. The remedy is a random
+effect for each person, with covariances proportional to kinship. Genotypes are
+inherited by Mendel's laws and the trait is simulated, so the truth is known.
 
     python examples/kinship.py               # prints the analysis
-    python examples/kinship.py effects.png   # draws the effects of the SNPs, too
+    python examples/kinship.py effects.png   # also draws the effects of the SNPs
 """
 
 import sys
@@ -23,10 +23,10 @@ from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.relationship import numerator_relationship
 
 EFFECTS = {"snp018": 0.30, "snp047": -0.25, "snp083": 0.25, "snp112": -0.20}
-"""What one more copy of the allele of a causal SNP adds to the trait."""
+"""Effect of one more copy of the allele of a causal SNP on the trait."""
 
 POLYGENIC, RESIDUAL = 0.6, 0.6
-"""Variances of the genes that nobody measured and of everything else."""
+"""Variances of the unmeasured genes and of the residuals."""
 
 # a family: two grandparents, two children and their spouses, three children of each
 FATHERS = [-1, -1, 0, 0, -1, -1, 2, 2, 2, 5, 5, 5]
@@ -37,7 +37,7 @@ MOTHERS = [-1, -1, 1, 1, -1, -1, 4, 4, 4, 3, 3, 3]
 
 
 def families(n_families):
-    """Give the people and their parents; those of founders are missing."""
+    """Give the people and their parents, which are missing for founders."""
     size = len(FATHERS)
     people = pd.DataFrame({"id": [f"P{i:04d}" for i in range(size * n_families)]})
     first = size * np.repeat(np.arange(n_families), size)
@@ -49,7 +49,7 @@ def families(n_families):
 
 
 def inherit(people, founder, transmit):
-    """Hand something down, parents before children as they are in the table."""
+    """Pass values from parents to children; parents come first in the table."""
     at = pd.Series(np.arange(len(people)), people["id"])
     values = []
     for father, mother in zip(people["father"], people["mother"]):
@@ -61,7 +61,7 @@ def inherit(people, founder, transmit):
 
 
 def genotypes(people, n_snps, rng):
-    """Count the rarer allele at each SNP; every parent passes on one of two."""
+    """Count the rarer allele at each SNP; each parent passes on one of its two."""
     frequency = rng.uniform(0.1, 0.5, n_snps)
 
     def gamete(parent):
@@ -77,11 +77,11 @@ def genotypes(people, n_snps, rng):
 
 
 def simulated_people(n_families=100, n_snps=130, seed=2):
-    """Give the pedigree, and the data: id, sex, trait and the SNPs."""
+    """Give the pedigree and the data: id, sex, trait and SNPs."""
     rng = np.random.default_rng(seed)
     people = families(n_families)
     snps = genotypes(people, n_snps, rng)
-    # a child's polygenic value is its parents' mean and half a founder's variance
+    # the mean of the parents plus a deviation with half a founder's variance
     polygenic = inherit(
         people,
         founder=rng.standard_normal,
@@ -108,19 +108,19 @@ def show(title, content):
 
 
 def heritability(theta):
-    """Share of the genes in the variance; theta is their sd over that of the rest."""
+    """Share of the variance due to genes; theta is their sd over the residual sd."""
     return theta**2 / (1.0 + theta**2)
 
 
 def bootstrap_interval(result, nsim):
-    """Give a 95 % interval of the heritability by the parametric bootstrap."""
+    """Give a 95 % interval for the heritability by the parametric bootstrap."""
     draws = result.bootstrap(nsim, rng=1).draws
     theta = draws["id: sd Intercept"] / draws["sigma"]
     return tuple(np.quantile(heritability(theta), [0.025, 0.975]))
 
 
 def profile_interval(result):
-    """Give a 95 % interval of the heritability by its profile likelihood."""
+    """Give a 95 % interval for the heritability by its profile likelihood."""
     estimate = heritability(result.theta.iloc[0])
     height = 0.5 * stats.chi2.isf(0.05, 1)
 
@@ -157,10 +157,10 @@ def effects_of_snps(result, snps):
 
 def compare_with_strangers(table, strangers):
     """
-    Tell how often each analysis errs about the SNPs that do nothing.
+    Count how often each analysis errs about the SNPs without effect.
 
-    Over many data sets 5 % of their p-values are below 0.05 with kinship, and 11 %
-    as strangers; the mean of chi2 = (effect / se)^2 is 1 and 1.5.
+    Over many data sets 5 % of their p-values are below 0.05 with kinship, and 11 % if
+    relatives are treated as unrelated; the mean of chi2 = (effect / se)^2 is 1 and 1.5.
     """
     plain = effects_of_snps(strangers, list(table.index))
     rows = {}
@@ -220,15 +220,15 @@ def main(picture=None, n_families=100, n_snps=130, nsim=999):
     snps = [name for name in data if name.startswith("snp")]
     print(f"{len(people):,} people of {n_families} families, {len(snps)} SNPs")
 
-    # relationship_inverse={"id": numerator_relationship_inverse(people, ...)} says the
-    # same with a sparse matrix, the way to go with many thousands
+    # for many thousands of people use the sparse inverse of the same matrix:
+    # relationship_inverse={"id": numerator_relationship_inverse(people, ...)}
     pedigree = {"animal": "id", "sire": "father", "dam": "mother"}
     kinship = numerator_relationship(people, **pedigree)
     show("Relationships in the first family", kinship.iloc[:12, :12])
 
     related = {"relationship": {"id": kinship}}
     null = crossedmixedlm("trait ~ sex + (1 | id)", data, **related).fit()
-    show("Without SNPs, by REML", null.summary())
+    show("The model without SNPs, by REML", null.summary())
     show(
         "Heritability, with 95 % intervals",
         f"bootstrap   {describe(null, bootstrap_interval(null, nsim))}\n"
@@ -243,13 +243,13 @@ def main(picture=None, n_families=100, n_snps=130, nsim=999):
     table = effects_of_snps(result, snps)
     found = table[table["found"]].sort_values("p")
     p_values = dict.fromkeys(["p", "holm"], "{:.1e}".format)
-    title = "SNPs found when all are in the model, Wald tests with Holm's adjustment"
+    title = "SNPs found with all in the model, by Wald tests with Holm's adjustment"
     show(title, found.drop(columns="found").to_string(formatters=p_values))
     missed = table.index[(table["truth"] != 0.0) & ~table["found"]]
     print(f"Causal but not found: {', '.join(missed) or 'none'}")
 
     strangers = smf.ols(fixed, data).fit()
-    show("SNPs that do nothing", compare_with_strangers(table, strangers))
+    show("SNPs without effect", compare_with_strangers(table, strangers))
 
     name = table["p"].idxmin()
     full = result.model.fit(reml=False)

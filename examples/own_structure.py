@@ -1,11 +1,11 @@
 """
-A covariance structure of your own, written in a few lines and used in a formula.
+A custom covariance structure, written in a few lines and used in a formula.
 
-60 patients are seen 0, 1, 2, 4, 8 and 16 weeks after a treatment began; at a visit
-the blood pressure is taken twice, and some visits are missed. What two visits of a
-patient share fades with the weeks between them: the correlation is rho^|t - t'|, an
-autoregressive process in continuous time. The structure `ar1` counts visits instead
-of weeks. The data are simulated with rho = 0.85, so the truth is known.
+Sixty patients are seen 0, 1, 2, 4, 8 and 16 weeks after the start of a treatment. At
+each visit blood pressure is measured twice; some visits are missed. The correlation
+between two visits of a patient decays with the weeks between them as rho^|t - t'|, an
+autoregressive process in continuous time. The structure `ar1` counts visits instead of
+weeks. The data are simulated with rho = 0.85, so the truth is known.
 
     python examples/own_structure.py
 """
@@ -19,7 +19,7 @@ from statsmodels_lmm.structures import Parameter, Structure, deviation
 WEEKS = [0, 1, 2, 4, 8, 16]
 
 STRUCTURES = {"us": "", "cs": ", hom=TRUE", "ar1": "", "car1": ""}
-"""Names before the term, and what is added to it."""
+"""Names of structures, and the options added to their terms."""
 
 
 class ContinuousAR1(Structure):
@@ -31,16 +31,16 @@ class ContinuousAR1(Structure):
         self.lags = np.abs(np.subtract.outer(times, times))
 
     def parameters(self, effects):
-        """One standard deviation, and rho for a week."""
+        """One standard deviation, and the correlation rho at a distance of one week."""
         return [deviation(self.name), Parameter("rho", 0.0, 1.0, 0.5, "cor")]
 
     def covariance(self, theta, k):
-        """The matrix, relative to the residual variance."""
+        """The covariance matrix, relative to the residual variance."""
         return theta[0] ** 2 * theta[1] ** self.lags
 
 
 def simulated_patients(n_patients=60, seed=3):
-    """Give patient, week, drug and pressure, two rows for each visit kept."""
+    """Give patient, week, drug and pressure, with two rows for each visit kept."""
     rng = np.random.default_rng(seed)
     patient = np.repeat(np.arange(n_patients), len(WEEKS))
     week = np.tile(WEEKS, n_patients)
@@ -57,7 +57,7 @@ def simulated_patients(n_patients=60, seed=3):
 
 
 def compare(fits):
-    """Give a table of the fits, each tested against the one without structure."""
+    """Give a table of the fits, each tested against the unstructured one."""
     rows = {}
     for name, fit in fits.items():
         rows[name] = {"parameters": fit.n_params, "-2 llf": -2 * fit.llf}
@@ -74,7 +74,7 @@ def show(title, content):
 
 
 def correlations_with_start(fits):
-    """Give the correlation of the first visit with each one, by structure."""
+    """Give the correlation of each visit with the first, for every structure."""
     table = pd.DataFrame(index=pd.Index(WEEKS, name="week"))
     for name, fit in fits.items():
         covariance = fit.cov_re.to_numpy()
@@ -87,7 +87,7 @@ def main(n_patients=60):
     pd.set_option("display.width", 140, "display.max_columns", 20)
     pd.set_option("display.precision", 3)
     data = simulated_patients(n_patients)
-    # the effects of factor(week) are in the order of the weeks, as the times are
+    # factor(week) has its effects in the order of WEEKS, the times of the structure
     own = {"car1": ContinuousAR1(WEEKS)}
     fits = {}
     for name, options in STRUCTURES.items():

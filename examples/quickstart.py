@@ -1,8 +1,8 @@
 """
-Four linear mixed models in a few seconds, all from data shipped with the package.
+Fit four linear mixed models to data that come with the package, in a few seconds.
 
-Correlated intercepts and slopes, two crossed factors, a singular fit, and three
-factors with 73,421 rows.
+They have correlated intercepts and slopes, two crossed factors, a singular fit, and
+three factors with 73,421 rows.
 """
 
 import time

@@ -102,7 +102,6 @@ MODULES = {
     "known_levels": "random.known_levels",
     "level_dict": "results.level_dict",
     "light_results": "results.light",
-    "markup": "results.markup",
     "model": "models.linear",
     "packing": "formula.packing",
     "plain_arrays": "inputs.plain_arrays",

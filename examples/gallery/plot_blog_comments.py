@@ -1,14 +1,14 @@
 """
-Comments on blog posts: what a variance of zero tells
+Comments on blog posts: what a variance of zero means
 =====================================================
 
-How many comments a post gets depends on the blog, on the post, and perhaps a little on
-the day of the week. Seven days are few, and their differences are small: a random
-effect of the day is a test case for estimates on the boundary.
+The number of comments on a post depends on the blog, on the post, and perhaps a little
+on the day of the week. There are only seven days, and they differ little, so a random
+effect of the day is a good test case for estimates on the boundary.
 
-The setting is that of an example of the Ruby package mixed_models from 2015, with data
-of Buza (2014). The data here are simulated, with as many posts and with effects of
-about the size that they have there.
+The setting comes from an example of the Ruby package mixed_models from 2015, with data
+of Buza (2014). The data here are simulated, with the same number of posts and with
+effects of about the same size.
 """
 
 import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ mean += 2.5e-5 * collected["length"] + collected["day"].map(OF_DAY)
 collected["log_comments"] = mean + rng.normal(scale=1.26, size=n_posts)
 
 # %%
-# Only posts that had a comment on the first day are of interest.
+# The analysis is restricted to posts that had a comment on the first day.
 
 wanted = rng.choice(n_posts, 22_435, replace=False)
 posts = collected.iloc[np.sort(wanted)].reset_index(drop=True)
@@ -48,9 +48,10 @@ result = crossedmixedlm(formula, posts).fit()
 print(result.summary())
 
 # %%
-# The standard deviation of the days is not a 20th of that of the residuals, but with
-# this many posts it is seen clearly. The test takes into account that a variance cannot
-# be negative, and simulates the distribution for just this design.
+# The standard deviation of the days is less than a 20th of that of the residuals, but
+# with this many posts it is clearly different from zero. The test allows for the fact
+# that a variance cannot be negative, and simulates the null distribution for this
+# particular design.
 
 interval = result.conf_int(method="profile", which="random")
 test = result.exact_lr_test(rng=1)
@@ -58,30 +59,30 @@ print(interval.round(3))
 print(f"likelihood ratio {test.statistic:.1f}, p = {test.pvalue:.4f}")
 
 # %%
-# Now a mistake that is easily made. The days come from the table before the selection,
-# by position: there are no missing values, no error, and each day is about as frequent
-# as it should be. But they are the days of other posts.
+# Now consider a mistake that is easily made: the days are taken by position from the
+# table before the selection. There are no missing values and no error, and each day is
+# about as frequent as it should be. But the days belong to other posts.
 
 misplaced = posts.assign(day=collected["day"].to_numpy()[: len(posts)])
 singular = crossedmixedlm(formula, misplaced).fit()
 print(singular.summary())
 
 # %%
-# The variance is estimated as zero, without a warning, and the last lines say that this
-# is the optimum and on the boundary. It means that the means of the days differ no more
-# than chance would have it; a variance below zero would fit better still. It does not
-# mean that days are alike: here they are not. What else is possible is in the profile
-# interval, and the true value, 0.055, is outside: the misplaced days are no evidence
-# about days.
+# The variance is estimated as zero, without a warning, and the last lines of the
+# summary say that this is the optimum and that it lies on the boundary. It means that
+# the means of the days differ no more than they would by chance; a negative variance
+# would fit better still. It does not mean that the days are alike, for here they are
+# not. The profile interval shows which other values are possible. The true value,
+# 0.055, lies outside it, because the misplaced days carry no evidence about days.
 
 print(singular.boundary_table()[["group", "rank", "singular"]])
 misplaced_interval = singular.conf_int(method="profile", which="random")
 print(misplaced_interval.round(3))
 
 # %%
-# The F statistic of the days shows why. It is below 1 where the days are closer to
-# each other than chance alone would have them, and then zero fits best. If all days
-# are alike that happens in more than half of all samples, so a zero is nothing rare.
+# The F statistic of the days shows why. It is below 1 if the days are closer to one
+# another than they would be by chance, and then zero fits best. If all days are alike,
+# this happens in more than half of all samples, so an estimate of zero is not unusual.
 
 
 def f_of_days(table):
@@ -96,9 +97,9 @@ chance = stats.chi2.cdf(6, 6)
 print(f"Probability of F < 1 if seven days are alike: {chance:.2f}")
 
 # %%
-# The picture shows both fits. Open marks are the days alone, filled ones the days in
-# the model: pulled towards the mean, the more the smaller the variance is, and all the
-# way if it is zero.
+# The figure shows both fits. Open symbols are the estimates for each day alone, filled
+# ones those of the model: the smaller the variance, the more they are pulled toward the
+# mean, and if it is zero they are pulled all the way.
 
 figure, axes = plt.subplots(1, 2, figsize=(8.5, 4), layout="constrained", sharex=True)
 result.plot_shrinkage(ax=axes[0])

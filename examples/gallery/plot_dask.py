@@ -2,11 +2,11 @@
 A bootstrap on a Dask cluster
 =============================
 
-Small models are bootstrapped as one array computation and need no cluster. Where every
-replicate calls a function of yours, or the model is large, workers help. All of it
-goes through joblib: ``joblib.parallel_config`` says where the work is done, and Dask
-is one of its answers. Here the cluster is two workers in the process of this page; with
-the address of a scheduler it is as many machines as there are.
+Small models are bootstrapped as one array computation and need no cluster. Workers help
+if the model is large, or if each replicate calls a function of yours. The work is
+distributed by joblib: ``joblib.parallel_config`` sets where it is done, and Dask is one
+of the choices. In this example the cluster consists of two workers in the process of
+this page; with the address of a scheduler it can consist of any number of machines.
 """
 
 import importlib.util
@@ -50,7 +50,7 @@ else:
     print("dask.distributed and joblib are not installed: nothing to show")
 
 # %%
-# What was found: the distribution of something of one's own.
+# The result is the bootstrap distribution of a user-defined statistic.
 
 print(there.statistics.quantile([0.1, 0.5, 0.9]).round(1))
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")

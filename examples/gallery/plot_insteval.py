@@ -2,10 +2,11 @@
 Students and lecturers: thousands of random effects
 ===================================================
 
-At ETH Zurich 2,972 students rated 1,128 lecturers, 73,421 times, from 1 to 5. Students
-and lecturers are crossed, but far from completely: most students never met most
-lecturers. A strict student should not count against the lecturers that he rates, and a
-lecturer with four ratings should not top the list by luck. A mixed model does both.
+At ETH Zurich 2,972 students gave 1,128 lecturers 73,421 ratings, from 1 to 5. Students
+and lecturers are crossed, but far from completely: most students never met most of the
+lecturers. A strict student should not count against the lecturers he rates, and a
+lecturer with four ratings should not top the list by luck. A mixed model takes care of
+both.
 """
 
 import matplotlib.pyplot as plt
@@ -19,16 +20,17 @@ result = crossedmixedlm(formula, data).fit()
 print(result.summary())
 
 # %%
-# Lecturers differ more in how they are rated than students do in how they rate. Their
-# shares in the variance of a rating:
+# Lecturers differ more in the ratings they receive than students do in the ratings they
+# give. Their shares of the variance of a rating are:
 
 total = result.vcomp.sum() + result.scale
 shares = (result.vcomp / total).round(3)
 print(shares)
 
 # %%
-# Who is rated best? By means it is somebody with few ratings; the model pulls them in,
-# and how far depends on their number.
+# Who is rated best? Judging by the means, it is someone with few ratings. The model
+# pulls such lecturers toward the average, and how far depends on the number of their
+# ratings.
 
 by_mean = data.groupby("d", observed=True)["y"].agg(["mean", "size"])
 table = result.random_effects_table()
@@ -38,9 +40,9 @@ print(by_mean.sort_values("mean", ascending=False).head().round(2))
 print(by_mean.sort_values("mode", ascending=False).head().round(2))
 
 # %%
-# All of them, sorted, with intervals of 95 %: each is a line, and those that exclude
-# zero are blue. The intervals of students are longer because they have 25 ratings on
-# average, lecturers 65.
+# The figure shows all of them, sorted, with 95 % intervals; those that exclude zero are
+# blue. The intervals for students are longer because students have 25 ratings on
+# average, and lecturers 65.
 
 figure = result.plot_random_effects(["d", "s"])
 plt.show()

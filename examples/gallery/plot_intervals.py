@@ -2,9 +2,10 @@
 Six intervals for every parameter
 =================================
 
-100 plants: in each of ten greenhouses five trays of two plants. Growth depends on the
-dose of a fertilizer; greenhouses differ, and so do trays within greenhouses. There are
-few rows for five parameters, and the kind of interval matters.
+The data are 100 plants: ten greenhouses have five trays each, and each tray has two
+plants. Growth depends on the dose of a fertilizer; greenhouses differ, and so do trays
+within greenhouses. There are few rows for five parameters, and the kind of interval
+matters.
 """
 
 import matplotlib.pyplot as plt
@@ -32,9 +33,9 @@ result = crossedmixedlm("growth ~ dose + (1 | house/tray)", data).fit()
 print(result.summary())
 
 # %%
-# 999 responses are drawn from the fit and the model is fitted to each of them, as one
-# array computation. Four of the five intervals come from these; Wald's come from the
-# standard errors alone.
+# The bootstrap simulates 999 responses from the fit and fits the model to each of them,
+# in one array computation. It provides four of the five intervals below; Wald's come
+# from the standard errors alone.
 
 bootstrap = result.bootstrap(999, rng=1)
 intervals = bootstrap.conf_int("all").loc[list(TRUTH)]
@@ -42,18 +43,19 @@ print(intervals.round(2).T.to_string())
 print(f"{bootstrap.n_boundary} of {bootstrap.nsim} replicates are on the boundary.")
 
 # %%
-# The sixth one has all values that a likelihood-ratio test would not reject.
+# The sixth kind, the profile interval, contains all values that a likelihood-ratio test
+# would not reject.
 
 profile = result.conf_int(method="profile").loc[list(TRUTH)]
 print(profile.round(2))
 
 # %%
-# For the fixed effects and sigma all are much alike. For the standard deviations, one
-# of ten greenhouses and one of fifty trays, they are not. Wald's intervals are
-# symmetric, the likelihood is not: greenhouses might well be all the same, say the
-# profile and the percentiles, whose intervals start at zero. The studentized interval
-# is much shorter than the others, and leaves out the truth. The page :doc:`/inference`
-# counts how often each kind contains it: profile intervals are the ones to take.
+# For the fixed effects and sigma all six are much alike. For the standard deviations,
+# of ten greenhouses and of fifty trays, they are not. Wald's intervals are symmetric,
+# but the likelihood is not. The profile and percentile intervals for greenhouses start
+# at zero, so the greenhouses might well be all the same. The studentized interval is
+# much shorter than the others and excludes the true value. The page :doc:`/inference`
+# shows how often each kind covers the truth: profile intervals are the ones to use.
 
 methods = ["wald", "basic", "normal", "studentized", "percentile"]
 rows = {name: intervals[name] for name in methods} | {"profile": profile}

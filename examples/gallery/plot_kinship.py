@@ -1,11 +1,11 @@
 """
-SNPs and a trait when the people are relatives
-==============================================
+SNPs and a trait in related people
+==================================
 
-Three of 200 SNPs act on a trait. Many genes that nobody measured do, too, and
-relatives share them. An analysis that takes relatives for strangers thinks that it has
-more information than there is, and too often finds SNPs that do nothing. A random
-effect of each person with covariances in proportion to kinship is the remedy.
+Three of 200 SNPs affect a trait. So do many unmeasured genes, which relatives share. An
+analysis that treats relatives as unrelated assumes more information than there is, and
+too often finds SNPs that have no effect. The remedy is a random effect for each person,
+with covariances proportional to kinship.
 """
 
 import matplotlib.pyplot as plt
@@ -17,12 +17,12 @@ from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.relationship import numerator_relationship
 
 EFFECTS = {"snp040": 0.35, "snp100": -0.35, "snp170": 0.30}
-"""What one more copy of the allele adds to the trait."""
+"""Effect of one more copy of the allele on the trait."""
 
 # %%
-# 150 families of two parents and four children. A child has one of the two alleles of
-# each parent, and the mean of its parents' polygenic values, plus half the variance of
-# a founder.
+# The data are 150 families of two parents and four children. A child inherits one of
+# the two alleles of each parent. Its polygenic value is the mean of its parents' values
+# plus a random deviation with half the variance of a founder.
 
 rng = np.random.default_rng(23)
 n_families, n_snps = 150, 200
@@ -50,15 +50,15 @@ for parent, at in (("father", 0), ("mother", 1)):
     people[parent] = np.where(member < 2, None, label)
 
 # %%
-# The relationships follow from the pedigree: 1 with oneself, 1/2 of parent and child
-# and of siblings, 0 of father and mother.
+# The relationships follow from the pedigree: 1 with oneself, 1/2 between parent and
+# child and between siblings, 0 between father and mother.
 
 kinship = numerator_relationship(people, animal="id", sire="father", dam="mother")
 print(kinship.iloc[:6, :6])
 
 # %%
-# The formula says that persons have a random intercept, and ``relationship`` how they
-# are related. The share of the genes in the variance is 1 / (1 + 0.49) = 0.67 in truth.
+# The formula gives each person a random intercept, and ``relationship`` says how people
+# are related. The true share of the variance due to genes is 1 / (1 + 0.49) = 0.67.
 
 fixed = f"trait ~ {' + '.join(snps)}"
 related = crossedmixedlm(
@@ -71,8 +71,8 @@ heritability = variances[0] / sum(variances)
 print(f"heritability {heritability:.2f}")
 
 # %%
-# If a SNP does nothing its chi2, the square of the estimate over the standard error, is
-# 1 on average. Among strangers it is more.
+# For a SNP without effect, chi2, the square of the estimate divided by its standard
+# error, is 1 on average. If relatives are treated as unrelated, it is larger.
 
 idle = [name for name in snps if name not in EFFECTS]
 for title, fit in (("with kinship", related), ("as strangers", strangers)):
@@ -81,9 +81,9 @@ for title, fit in (("with kinship", related), ("as strangers", strangers)):
     print(f"{title}: mean chi2 {chi2.mean():.2f}, {below:.1%} have p < 0.05")
 
 # %%
-# The p-values, sorted, against those to be expected if no SNP acts. Those of the SNPs
-# that do nothing follow the line with kinship, and leave it without. The dashed line is
-# Bonferroni's.
+# The figure compares the sorted p-values with those expected if no SNP has an effect.
+# For SNPs without effect, the p-values follow the line if kinship is modeled, and
+# depart from it otherwise. The dashed line is Bonferroni's threshold.
 
 expected = -np.log10((np.arange(n_snps) + 0.5) / n_snps)
 figure, ax = plt.subplots(figsize=(6, 5), layout="constrained")

@@ -2,13 +2,14 @@
 Power: how many subjects does a study need?
 ===========================================
 
-Power is the probability that an effect is found if it is there. It is found by
-simulation: draw responses, fit, test, count. The bootstrap of a fit does just that,
-many responses at once as one array computation; what it needs is a fit whose estimates
-are the values that the study is planned with.
+Power is the probability of finding an effect that exists. It can be estimated by
+simulation: draw responses, fit the model, test the effect, and count the significant
+results. The bootstrap of a fit does just this, with many responses in one array
+computation. All it needs is a fit whose estimates are the values assumed in planning
+the study.
 
-Half of the subjects are treated, all are measured on five days, and the treatment acts
-on the slope over days.
+In this example half of the subjects are treated, all are measured on five days, and the
+treatment affects the slope over days.
 """
 
 import matplotlib.pyplot as plt
@@ -19,7 +20,7 @@ from scipy import stats
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 EFFECT = 1.0
-"""What the treatment adds to the slope."""
+"""Effect of the treatment on the slope."""
 
 PSI = np.diag([3.0**2, 1.0**2])
 """Covariance of intercepts and slopes of the subjects."""
@@ -30,11 +31,10 @@ SIGMA = 2.0
 Z = np.column_stack([np.ones(5), np.arange(5)])
 
 # %%
-# Random numbers may be centered and scaled until they have exactly the moments that
-# they should have. In a balanced design the estimates depend on two of them only: the
-# covariance of the subjects' own least-squares lines, PSI + SIGMA^2 (Z'Z)^-1, and the
-# sum of squares about the lines. So there are data whose estimates are the planned
-# values.
+# Random numbers can be centered and scaled to have exactly the required moments. In a
+# balanced design the estimates depend on only two of these: the covariance of the
+# subjects' own least-squares lines, PSI + SIGMA^2 (Z'Z)^-1, and the sum of squares
+# about the lines. Hence one can construct data whose estimates are the planned values.
 
 
 def typical_study(n_subjects):
@@ -62,20 +62,20 @@ planned = crossedmixedlm(formula, typical_study(20)).fit()
 print(planned.summary(df_method="satterthwaite"))
 
 # %%
-# With 20 subjects Satterthwaite's method has 18 degrees of freedom for the treatment,
-# two less than subjects, and p is 0.075: even an estimate of the planned size would not
-# be significant.
+# With 20 subjects Satterthwaite's method gives 18 degrees of freedom for the treatment,
+# two fewer than there are subjects, and p is 0.075: even an estimate of the planned
+# size would not be significant.
 #
-# Now the replicates. Each has its own estimate and standard error. Another effect would
-# move the estimates and nothing else, so the same replicates tell about every effect,
-# and about none, where the power should be 5 %.
+# Now the replicates. Each has its own estimate and standard error. A different true
+# effect would shift the estimates and change nothing else, so the same replicates serve
+# for every effect, and for an effect of zero, where the power should be 5 %.
 
 NSIM = 500
 SIZES, EFFECTS = [10, 20, 30, 40, 60, 80], [0.0, 0.5, 1.0, 1.5]
 
 
 def power(n_subjects, nsim=NSIM):
-    """Share of replicates in which the treatment is found, for each of the effects."""
+    """Share of replicates in which the effect is found, for each true effect."""
     fit = crossedmixedlm(formula, typical_study(n_subjects)).fit()
     draws = fit.bootstrap(nsim, rng=n_subjects).draws
     estimate, error = draws["day:treated"], draws["se day:treated"]
@@ -87,12 +87,13 @@ table = pd.DataFrame([power(n) for n in SIZES], SIZES, EFFECTS)
 print(table.round(3))
 
 # %%
-# In this design there is a formula, by the noncentral t distribution: the lines of the
-# picture. Dots are what the simulation found, with two standard errors.
+# For this design there is also a formula, based on the noncentral t distribution. It
+# gives the lines in the figure; dots are the simulation results, with two standard
+# errors.
 #
-# With missing visits or crossed factors there is no formula. Then
-# ``result.simulate(500, exog=design)`` draws responses from the fit of a pilot study
-# for any design, and ``fit.refit(y)`` takes one at a time.
+# With missing visits or crossed factors there is no formula. In that case
+# ``result.simulate(500, exog=design)`` draws responses for any design from the fit of a
+# pilot study, and ``fit.refit(y)`` fits the model to one of them.
 
 
 def power_by_formula(n_subjects, effect):

@@ -1,11 +1,11 @@
 """
-Repeated measures: near visits are alike
-========================================
+Repeated measures: correlation between visits
+=============================================
 
-40 patients on two treatments come to six visits, and at each one their blood pressure
-is taken twice. Visits that follow each other are more alike than those far apart: the
-correlation is 0.7 from one to the next, 0.49 to the one after, and so on. Three
-structures for the covariance of six visits compete.
+Forty patients on two treatments make six visits, and at each visit their blood pressure
+is measured twice. Consecutive visits are more alike than distant ones: the correlation
+is 0.7 between neighboring visits, 0.49 between visits two apart, and so on. This
+example compares three structures for the covariance matrix of the six visits.
 """
 
 import matplotlib.pyplot as plt
@@ -26,8 +26,8 @@ data["pressure"] = 140.0 - 1.5 * visit * data["treated"] + of_visit[patient, vis
 data["pressure"] += rng.normal(scale=5.0, size=len(data))
 
 # %%
-# Compound symmetry, ``cs``, has one correlation for all pairs; ``ar1`` has one that
-# becomes weaker with the distance; an unstructured matrix has 15. With ``hom=True``
+# Compound symmetry, ``cs``, has one correlation for all pairs of visits; ``ar1`` has
+# one that decreases with distance; an unstructured matrix has 15. With ``hom=True`` the
 # variances are the same at all visits.
 
 fixed = "pressure ~ visit * treated"
@@ -43,23 +43,25 @@ fits = {
 print(fits["ar1"].summary())
 
 # %%
-# The fixed effects are the same, so criteria of REML may be compared. The unstructured
-# matrix fits best, as it must, and pays for 21 parameters.
+# The fixed effects are the same in all three models, so REML criteria may be compared.
+# The unstructured matrix has the highest likelihood, as it must, but pays for its 21
+# parameters.
 
 columns = {name: [f.llf, f.n_params, f.aic, f.bic] for name, f in fits.items()}
 table = pd.DataFrame(columns, ["llf", "parameters", "AIC", "BIC"]).T
 print(table.round(1))
 
 # %%
-# ar1 is a special case of the unstructured matrix, so there is a test. It does not
-# reject.
+# ``ar1`` is a special case of the unstructured matrix, so the two can be compared by a
+# test. It does not reject ``ar1``.
 
 test = fits["us"].compare_lr_test(fits["ar1"])
 print(f"us or ar1: {test.statistic:.1f} on {test.df_diff} df, p = {test.pvalue:.2f}")
 
 # %%
-# What it matters for: the treatment works over time, and the standard error of that is
-# too small under compound symmetry. Patients who drift look like patients who react.
+# The choice matters for the effect of the treatment over time, whose standard error is
+# too small under compound symmetry. Patients whose pressure drifts look like patients
+# who respond to the treatment.
 
 slope = "visit:treated"
 effect = pd.DataFrame(
@@ -71,7 +73,8 @@ effect = pd.DataFrame(
 print(effect.round(3))
 
 # %%
-# Correlations of visits by their distance. Dots are the unstructured estimates.
+# The figure shows the correlations between visits by their distance. Dots are the
+# unstructured estimates.
 
 
 def correlations(fit):

@@ -21,7 +21,7 @@ from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
     simulated_residuals,
 )
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 KINDS = {
     "pearson": "Pearson residual",
@@ -67,7 +67,7 @@ def plot_residuals(results, kind="pearson", ax=None):
     ValueError
         If `kind` is unknown.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     fitted, residuals, label = _residuals(results, kind)
     figure, ax = canvas(ax)
     _cloud(figure, ax, fitted, residuals)
@@ -103,7 +103,7 @@ def plot_scale_location(results, kind="pearson", ax=None):
     ValueError
         If `kind` is unknown.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     fitted, residuals, label = _residuals(results, kind)
     sizes = np.sqrt(np.abs(residuals))
     figure, ax = canvas(ax)
@@ -141,7 +141,7 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
     ValueError
         If `kind` is unknown.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     _, residuals, label = _residuals(results, kind)
     n = len(residuals)
     low, high = np.quantile(residuals, [0.25, 0.75])

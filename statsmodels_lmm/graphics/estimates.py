@@ -24,6 +24,7 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,
     reference_grid,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
@@ -89,7 +90,7 @@ def plot_coefficients(
     What is not estimated, such as columns that were dropped as redundant, is left out
     and named below.
     """
-    fits = [getattr(r, "_results", r) for r in (results, *others)]
+    fits = [as_fit(r) for r in (results, *others)]
     alpha = error_probability(level)
     if names is None:
         names = [f"model {i + 1}" for i in range(len(fits))]
@@ -206,7 +207,7 @@ def plot_effects(
         If `x` or `by` is no predictor of the fixed effects, or `by` has more than 60
         values.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     alpha = error_probability(level)
     if by is not None and by == x:
         raise ValueError(f"x and by are both {x!r}")

@@ -25,7 +25,7 @@ from statsmodels_lmm.graphics.levels import chosen_factors
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
 from statsmodels_lmm.inference.marginal.reference_grid import is_factor
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 GRID = 41
 """Points of a line."""
@@ -104,7 +104,7 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     group's own rows and joined where there is one value for each x; else the values
     are dashes, short ones those of the population.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     model = results.model
     require_data(model, "a picture of the data")
     i, factor = _factor(results, group)

@@ -15,6 +15,7 @@ from statsmodels_lmm.graphics.canvas import (
     percent,
     short,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 """Levels of the intervals that are marked, those of lme4's xyplot."""
@@ -210,7 +211,7 @@ def _caption(bootstrap, method, level):
 
 def _profiled(results, which, options):
     """The parameters of a profile, or of a fit that is profiled."""
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if not hasattr(results, "curves"):
         return results.profile(which, **options).parameters
     if options:

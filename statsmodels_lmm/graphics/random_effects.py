@@ -24,6 +24,7 @@ from statsmodels_lmm.graphics.levels import (
     panel_height,
     say,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 
 EXPLAINED = 1e-10
 """Share of the variance of a level that the data must explain for a mode to vary."""
@@ -99,7 +100,7 @@ def plot_random_effects(
     A term that has one level and several effects, such as a matrix with a structure,
     has one panel with a row for each effect.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
     found = _effect_modes(results, group, effects)
@@ -193,7 +194,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
     is Beta(i, m + 1 - i). Both take the modes as independent, which they are only
     about. Levels that the data say nothing about are left out.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     found = _effect_modes(results, group, None)
     figure, axes = panels(len(found), ax, min(len(found), 4), size=(3.2, 3.2))
     for panel, each in zip(axes, found):
@@ -250,7 +251,7 @@ def plot_random_effects_correlation(results, group=None, ax=None):
     ValueError
         If there is no such factor.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     found = [
         (i, factor, block, names)
         for i, factor, _ in chosen_effects(results, group, None)

@@ -24,7 +24,7 @@ from statsmodels_lmm.graphics.levels import (
     name_rows,
     panel_height,
 )
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 DEPENDENT = 1e-10
 """Share of columns that must be left for them to be independent."""
@@ -73,7 +73,7 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     factor. Groups whose rows do not determine these are left out and counted in the
     title. With a relationship among the levels the ellipses are for one of variance 1.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     chosen = chosen_effects(results, group, effects)
     if group is None:
         chosen = [c for c in chosen if not isinstance(c[1].grouped, RawEffects)] or (

@@ -29,6 +29,7 @@ from statsmodels_lmm.inference.replicates.bootstrap import bootstrap
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS
 from statsmodels_lmm.inference.replicates.simulated_residuals import simulated_residuals
 from statsmodels_lmm.inference.replicates.simulation import refit, simulate
+from statsmodels_lmm.inference.requirements import check_alpha
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
 from statsmodels_lmm.inference.variances.explained_variance import (
     icc,
@@ -40,7 +41,6 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_covariance,
     variance_table,
 )
-from statsmodels_lmm.models.validation import check_alpha
 
 
 class MixedInference(LikelihoodModelResults):

@@ -7,13 +7,13 @@ from scipy import stats
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
 from statsmodels_lmm.inference.variances.profile import profile
 from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_labels,
     variance_table,
 )
 from statsmodels_lmm.inputs.tables import to_frame
-from statsmodels_lmm.models.validation import check_alpha, require_data
 
 EFFECTS = ("fixed", "ran_pars", "ran_vals")
 COLUMNS = ["effect", "group", "level", "term", "estimate", "std_error"]
@@ -92,7 +92,7 @@ def tidy(
     `variance_components` has. Standard errors of "ran_pars" are those of
     `variance_parameters`; broom.mixed has none.
     """
-    raw = getattr(results, "_results", results)
+    raw = as_fit(results)
     effects = (effects,) if isinstance(effects, str) else tuple(effects)
     for effect in effects or [effects]:
         if effect not in EFFECTS:
@@ -241,7 +241,7 @@ def glance(results):
         singular    whether any covariance matrix is singular
         =========== ===========================================================
     """
-    raw = getattr(results, "_results", results)
+    raw = as_fit(results)
     row = {
         "nobs": int(raw.nobs),
         "sigma": np.sqrt(raw.scale),
@@ -290,7 +290,7 @@ def augment(results, data=None, influence=False):
         If the data were removed, have a column of one of these names, or are not
         those of the fit.
     """
-    raw = getattr(results, "_results", results)
+    raw = as_fit(results)
     model = raw.model
     require_data(model, "a table of its rows")
     columns = {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import require_data
 
 
 @dataclass(frozen=True)

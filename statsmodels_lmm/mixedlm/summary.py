@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.results.markup import Summary2
+from statsmodels_lmm.markup import Summary2
 from statsmodels_lmm.results.summary import boundary_notes
 
 

@@ -36,6 +36,7 @@ from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import TRANSFORMS, parse
 from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
+from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, subset_rows
 from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.row_values import (
@@ -51,7 +52,6 @@ from statsmodels_lmm.models.validation import (
     check_data,
     check_range,
     check_residual,
-    require_data,
     warn_after_fit,
 )
 from statsmodels_lmm.random.known_levels import known_levels

@@ -17,25 +17,6 @@ SMALLEST, LARGEST = 1e-153, 1e153
 """Range of deviations whose squares are floating-point numbers."""
 
 
-def require_data(model, purpose):
-    """
-    Refuse a model whose data were removed.
-
-    Parameters
-    ----------
-    model : CrossedMixedLM or statsmodels model
-        The model.
-    purpose : str
-        What needs the data.
-
-    Raises
-    ------
-    DataError
-    """
-    if model.endog is None:
-        raise DataError(f"the data of the model were removed; {purpose} needs them")
-
-
 def check_data(endog, exog, random, weights, offset, check_levels=True):
     """
     Refuse data that a model cannot be fitted to.
@@ -269,41 +250,3 @@ def warn_after_fit(results):
             "the data say little about.",
             ConvergenceWarning,
         )
-
-
-def names_lost(model):
-    """
-    The error of a formula whose names could not be pickled with the model.
-
-    Parameters
-    ----------
-    model : CrossedMixedLM
-        The model.
-
-    Returns
-    -------
-    DataError
-    """
-    names = ", ".join(model.data.lost)
-    return DataError(
-        f"the formula uses names that could not be pickled with the model: {names}"
-    )
-
-
-def check_alpha(alpha, name="alpha"):
-    """
-    Refuse what is no probability between 0 and 1.
-
-    Parameters
-    ----------
-    alpha : float
-        One less the level of the intervals.
-    name : str, optional
-        What it is called.
-
-    Raises
-    ------
-    ValueError
-    """
-    if not 0.0 < alpha < 1.0:
-        raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")

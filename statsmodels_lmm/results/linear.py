@@ -15,8 +15,8 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import level_covarianc
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
+from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.identification import identification
-from statsmodels_lmm.models.validation import require_data
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.level_dict import LevelDict
 from statsmodels_lmm.results.saving import to_json

@@ -19,6 +19,7 @@ from statsmodels_lmm.formula.saved_design import (
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inputs.saved_values import whole
 from statsmodels_lmm.results.restoring import restored
 
@@ -64,7 +65,7 @@ def to_json(results):
     -----
     Levels and conditional modes say something of the people they stand for.
     """
-    raw = getattr(results, "_results", results)
+    raw = as_fit(results)
     model = raw.model
     saved = {
         "format": FORMAT,

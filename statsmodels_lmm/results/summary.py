@@ -9,7 +9,7 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_base, fmt_params
 
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
-from statsmodels_lmm.results.markup import Summary, Summary2
+from statsmodels_lmm.markup import Summary, Summary2
 
 
 def summary(results, yname=None, xname=None, title=None, alpha=0.05):

@@ -13,7 +13,7 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     compare,
     compare_models,
 )
-from statsmodels_lmm.inference.comparison.nested_models import as_fit, spans
+from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.comparison.reduced_models import (
     drop_fixed,
     drop_random,
@@ -24,7 +24,7 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS as DF_METHODS
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")
@@ -117,7 +117,7 @@ def fixed_effect_tests(
     DataFrame
         A row for each term; columns statistic, df, df_denom for F tests, and pvalue.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if method not in FIXED_METHODS:
         raise ValueError(
             f"method must be one of {', '.join(FIXED_METHODS)}, not {method!r}"
@@ -186,7 +186,7 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
         aic without the term, statistic, df and pvalue, as lme4's
         ``drop1(m, test = "Chisq")``.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if method not in ("lrt", "bootstrap"):
         raise ValueError(f"method must be 'lrt' or 'bootstrap', not {method!r}")
     require_data(results.model, "a fit")
@@ -250,7 +250,7 @@ def random_effect_tests(
         llf and aic of the model left; statistic, df, pvalue, and pvalue_mixture, which
         allows for variances on the boundary.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if method not in RANDOM_METHODS:
         raise ValueError(
             f"method must be one of {', '.join(RANDOM_METHODS)}, not {method!r}"
@@ -259,7 +259,7 @@ def random_effect_tests(
     entropy = int(np.random.default_rng(rng).integers(2**63))
     rows = {"<none>": (results.n_params, results.llf, results.aic) + (np.nan,) * 4}
     for name, restricted in _reductions(results, reduce_terms):
-        pair = Comparison(results, getattr(restricted, "_results", restricted))
+        pair = Comparison(results, None if restricted is None else as_fit(restricted))
         try:
             test = pair.test(how, nsim, entropy, n_jobs, progress)
             pvalue = test.pvalue

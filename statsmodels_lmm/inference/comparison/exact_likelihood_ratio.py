@@ -8,7 +8,6 @@ from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.uncertainty.null_distribution import null_design, simulate
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_models import (
-    as_fit,
     check_nested,
     contains,
     gain_of_random_effects,
@@ -16,7 +15,7 @@ from statsmodels_lmm.inference.comparison.nested_models import (
     rank_of,
 )
 from statsmodels_lmm.inference.replicates.simulation import check_count
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 ROUNDING = 1e-12
 """Statistics below this share of the log-likelihood are zero."""

@@ -18,7 +18,6 @@ from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import (
     exact_lr_test,
 )
 from statsmodels_lmm.inference.comparison.nested_models import (
-    as_fit,
     check_nested,
     check_same_data,
     gain_of_random_effects,
@@ -26,6 +25,7 @@ from statsmodels_lmm.inference.comparison.nested_models import (
     rank_of,
 )
 from statsmodels_lmm.inference.replicates.simulation import check_count
+from statsmodels_lmm.inference.requirements import as_fit
 
 METHODS = ("chi2", "mixture", "bootstrap", "exact")
 

@@ -11,27 +11,7 @@ from statsmodels_lmm.core.structures.correlated import Correlated, Diagonal
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.core.structures.structured_block import generic_point
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.models.validation import require_data
-
-
-def as_fit(results):
-    """
-    Results without their wrapper.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults or RegressionResults
-        A fit.
-
-    Raises
-    ------
-    TypeError
-        If it is not a fit.
-    """
-    results = getattr(results, "_results", results)
-    if not hasattr(results, "model"):
-        raise TypeError(f"{results!r} is not a fitted model")
-    return results
+from statsmodels_lmm.inference.requirements import require_data
 
 
 def is_mixed(results):

@@ -13,7 +13,7 @@ from statsmodels_lmm.formula.tokens import has_bar, term_key
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
-from statsmodels_lmm.models.validation import names_lost, require_data
+from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
 from statsmodels_lmm.random.known_levels import KnownLevels
 
 
@@ -42,7 +42,7 @@ def drop_fixed(results, term):
         If the terms left span the same model, as an interaction of factors does
         with their main effects.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     require_data(results.model, "a fit")
     terms = fixed_terms(results)
     wanted = _key(term)
@@ -94,7 +94,7 @@ def drop_random(results, term, effect=None):
     ValueError
         If there is no such term or effect.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     model = results.model
     require_data(model, "a fit")
     if not isinstance(term, str):

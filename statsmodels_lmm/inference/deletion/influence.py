@@ -22,9 +22,9 @@ from statsmodels_lmm.inference.deletion.case_refits import (
     refits_without,
     variance_table,
 )
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import group_values
-from statsmodels_lmm.models.validation import require_data
 from statsmodels_lmm.random.random_effects import group_levels
 
 
@@ -278,7 +278,7 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     Nieuwenhuis, R., te Grotenhuis, M. and Pelzer, B. (2012). influence.ME: tools for
     detecting influential data in mixed effects models. The R Journal 4(2), 38-47.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     require_data(results.model, "influence")
     if group is None:
         if refit:

@@ -14,7 +14,7 @@ from statsmodels_lmm.core.uncertainty.small_sample import (
     scaled_f,
 )
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 """Methods that give every contrast of the fixed effects its degrees of freedom."""
@@ -246,7 +246,7 @@ def inference(results, df_method=None):
     ----------
     See `statsmodels_lmm.core.uncertainty.small_sample`.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     method = "asymptotic" if df_method is None else df_method
     if method not in METHODS:
         listed = ", ".join(map(repr, METHODS[:-1]))

@@ -15,7 +15,7 @@ from statsmodels_lmm.formula.backend import (
 )
 from statsmodels_lmm.formula.parser import term_names
 from statsmodels_lmm.formula.tokens import term_key, written
-from statsmodels_lmm.models.validation import names_lost, require_data
+from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
 
 TYPES = {"I": 1, "II": 2, "III": 3}
 
@@ -86,7 +86,7 @@ def fixed_terms(results):
         where the formula engine orders the columns otherwise. Without a formula
         every column is a term.
     """
-    model = getattr(results, "_results", results).model
+    model = as_fit(results).model
     if not has_formula(model):
         constant = model.data.const_idx
         return tuple(
@@ -185,7 +185,7 @@ def hypotheses(results, type=3):
     Technical Report R-101.
     """
     kind = anova_type(type)
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     require_data(results.model, "a hypothesis")
     x = results.model.exog
     kept = np.isfinite(results.params)

@@ -21,8 +21,8 @@ from statsmodels_lmm.inference.marginal.multiple_comparisons import (
     adjusted_pvalues,
     critical_values,
 )
-from statsmodels_lmm.models.validation import check_alpha
-from statsmodels_lmm.results.markup import Summary
+from statsmodels_lmm.inference.requirements import check_alpha
+from statsmodels_lmm.markup import Summary
 
 ADJUST = {
     "pairwise": "tukey",

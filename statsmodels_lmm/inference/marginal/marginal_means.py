@@ -14,7 +14,7 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,
     reference_grid,
 )
-from statsmodels_lmm.models.validation import check_alpha
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 
 PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
 """A response that is a column as it is."""
@@ -126,7 +126,7 @@ def marginal_slopes(
 
 
 def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=False):
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be {quoted(WEIGHTS)}, not {weights!r}")
     check_alpha(alpha)

@@ -14,7 +14,7 @@ from statsmodels_lmm.formula.columns import holds_dates
 from statsmodels_lmm.formula.names import coded_column, columns_in
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
-from statsmodels_lmm.models.validation import names_lost, require_data
+from statsmodels_lmm.inference.requirements import names_lost, require_data
 
 WEIGHTS = ("equal", "proportional", "outer", "cells")
 

@@ -20,6 +20,7 @@ from statsmodels_lmm.inference.prediction.prediction_variance import (
     draw_variance,
     error_variance,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inputs.row_values import row_values
 
 
@@ -228,7 +229,7 @@ def get_prediction(
     Henderson, C. R. (1975). Best linear unbiased estimation and prediction under a
     selection model. Biometrics 31, 423-447.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     _check_choice("new_levels", new_levels, ("error", "population", "nan"))
     _check_choice("interval", interval, ("confidence", "prediction"))
     _check_choice("df_method", df_method, (None, *METHODS))

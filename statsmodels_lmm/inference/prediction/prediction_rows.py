@@ -20,10 +20,10 @@ from statsmodels_lmm.inference.prediction.array_rows import (
     new_terms,
     term_rows,
 )
+from statsmodels_lmm.inference.requirements import names_lost
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.tables import to_frame
-from statsmodels_lmm.models.validation import names_lost
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
     error_covariance,
     error_variances,
 )
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 JOINT_ROWS = 1000
 """Random effects whose joint covariance is found at once, for its blocks."""
@@ -179,7 +179,7 @@ def joint_covariance(results, factors=None):
     ValueError
         If there is no such factor.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     random, wanted = results.model.random, _asked(results.model.random, factors)
     data, plan = _standardized(results)
     # unit vectors of the fixed effects and of the wanted random effects

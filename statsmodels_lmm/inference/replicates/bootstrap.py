@@ -21,12 +21,12 @@ from statsmodels_lmm.inference.replicates.simulation import (
     random_part,
     seeds,
 )
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
     variance_parameters,
 )
 from statsmodels_lmm.models.shared_design import SharedDesign
-from statsmodels_lmm.models.validation import check_alpha
 
 STATISTICS = 10
 """Largest number of replicates of a piece of work that calls a statistic."""
@@ -281,7 +281,7 @@ def bootstrap(
     Davison, A. C. and Hinkley, D. V. (1997). Bootstrap Methods and their
     Application. Cambridge University Press.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     check_count("nsim", nsim)
     if type not in KINDS:
         raise ValueError(f"type must be one of {', '.join(KINDS)}, not {type!r}")

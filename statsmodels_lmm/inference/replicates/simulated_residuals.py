@@ -16,6 +16,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
     random_part,
     seeds,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 
 KINDS = ("parametric", "conditional")
 
@@ -255,7 +256,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     Hartig, F. (2022). DHARMa: residual diagnostics for hierarchical (multi-level /
     mixed) regression models. R package.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     _check("kind", kind, KINDS)
     check_count("nsim", nsim)
     part, model = random_part(results, kind), results.model

@@ -19,7 +19,7 @@ from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
-from statsmodels_lmm.models.validation import require_data
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 from statsmodels_lmm.random.random_effects import group_levels
 
 KINDS = ("parametric", "conditional", "semiparametric")
@@ -62,7 +62,7 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
     DataError
         If new data lack a column, or the data of the model were removed.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     if random_effects not in ("new", "conditional"):
         raise ValueError(
             f"random_effects must be 'new' or 'conditional', not {random_effects!r}"
@@ -208,7 +208,7 @@ def refit(results, endog):
     DataError
         If the number of rows differs or values are missing.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     return fit_like(results, results.model.with_response(endog))
 
 

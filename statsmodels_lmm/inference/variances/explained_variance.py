@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.uncertainty.identification import mean_variances
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 from statsmodels_lmm.inference.variances.identification import combined
-from statsmodels_lmm.models.validation import require_data
 
 
 def r_squared(results):
@@ -154,7 +154,7 @@ def _undetermined(results):
 
     A factor's may be open and that of all factors not, if only their sum is known.
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     flat = results.identification.directions
     data, products = results.model._sufficient_statistics()
     if not flat.shape[1]:
@@ -170,7 +170,7 @@ def _undetermined(results):
 
 def _variances(results):
     """Variance of the fixed part, of each factor as a Series, and of the residual."""
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     model = results.model
     require_data(model, "a share of variance")
     fixed = np.var(model.exog @ np.nan_to_num(results.params), ddof=1)

@@ -24,8 +24,8 @@ from statsmodels_lmm.core.search.constraints import (
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.inference.variances.variance_parameters import variance_labels
-from statsmodels_lmm.models.validation import check_alpha
 
 LARGE = 2000
 """Number of random effects from which each parameter is worth a process."""
@@ -209,7 +209,7 @@ def profile(
     check_alpha(alpha_max, "alpha_max")
     if not n_points >= 1:
         raise ValueError(f"n_points must be at least 1, not {n_points!r}")
-    raw = getattr(result, "_results", result)
+    raw = as_fit(result)
     every = _parameters(raw, scale)
     wanted = _chosen(every, which, raw.dropped)
     reach = float(stats.norm.isf(alpha_max / 2.0))

@@ -17,6 +17,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
     observed_information,
     unit_directions,
 )
+from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.variances.identification import (
     combined,
     flat_at,
@@ -314,7 +315,7 @@ def variance_parameters(results, average=False):
     -------
     VarianceParameters
     """
-    results = getattr(results, "_results", results)
+    results = as_fit(results)
     deviance = results.at_optimum
     plan = deviance.elimination.products.plan
     flat = flat_at(results)

@@ -6,18 +6,6 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm import from_json
-from statsmodels_lmm.inference.bootstrap import BootstrapResults
-from statsmodels_lmm.inference.influence import MixedInfluence
-from statsmodels_lmm.inference.marginal_estimates import MarginalMeans
-from statsmodels_lmm.inference.prediction import MixedPredictionResults
-from statsmodels_lmm.inference.profile import ProfileLikelihood
-from statsmodels_lmm.inference.simulated_residuals import SimulatedResiduals
-from statsmodels_lmm.light_results import LightResults
-from statsmodels_lmm.model import CrossedMixedLM
-from statsmodels_lmm.random_effects import GroupTerm, MatrixTerm
-from statsmodels_lmm.relationship import LabeledMatrix
-from statsmodels_lmm.results import CrossedMixedLMResults
-from statsmodels_lmm.structures import Structure
 
 CLOCK = re.compile(r"^.*\b(Date|Time):.*$\n?", re.M)
 """Lines of a summary that depend on when it is printed."""
@@ -48,15 +36,15 @@ def of(value, new, response):
     raw = getattr(value, "_results", value)
     if isinstance(raw, str) and raw.startswith('{"format"'):
         raw = value = from_json(raw)
-    for kind, ask in ASKED.items():
-        if isinstance(raw, kind):
-            return plain(ask(value, new, response))
+    for kind in type(raw).__mro__:
+        if kind.__name__ in ASKED:
+            return plain(ASKED[kind.__name__](value, new, response))
     return plain(value)
 
 
 def of_model(model, new, response):
     fit = model.fit()
-    return {"llf": fit.llf, "params": fit.params, "theta": fit.theta}
+    return {"fit": {"llf": fit.llf, "params": fit.params, "theta": fit.theta}}
 
 
 def of_results(result, new, response):
@@ -102,6 +90,7 @@ def of_bootstrap(replicates, *given):
         "conf_int": replicates.conf_int("all"),
         "summary": text(str(replicates)),
         "counts": [replicates.n_failed, replicates.n_boundary],
+        "statistics": replicates.statistics,
     }
 
 
@@ -122,6 +111,10 @@ def of_residuals(residuals, *given):
             list(residuals.outlier_test()),
         ],
     }
+
+
+def of_distribution(distribution, *given):
+    return distribution.rvs(rng=np.random.RandomState(1))
 
 
 def of_prediction(prediction, *given):
@@ -156,21 +149,22 @@ def of_labeled(matrix, *given):
 
 
 ASKED = {
-    CrossedMixedLM: of_model,
-    CrossedMixedLMResults: of_results,
-    LightResults: of_light_results,
-    BootstrapResults: of_bootstrap,
-    ProfileLikelihood: of_profile,
-    MixedInfluence: of_influence,
-    SimulatedResiduals: of_residuals,
-    MixedPredictionResults: of_prediction,
-    MarginalMeans: of_means,
-    Structure: of_structure,
-    GroupTerm: of_term,
-    MatrixTerm: of_term,
-    LabeledMatrix: of_labeled,
+    "CrossedMixedLM": of_model,
+    "CrossedMixedLMResults": of_results,
+    "LightResults": of_light_results,
+    "BootstrapResults": of_bootstrap,
+    "ProfileLikelihood": of_profile,
+    "MixedInfluence": of_influence,
+    "SimulatedResiduals": of_residuals,
+    "Distribution": of_distribution,
+    "MixedPredictionResults": of_prediction,
+    "MarginalMeans": of_means,
+    "Structure": of_structure,
+    "GroupTerm": of_term,
+    "MatrixTerm": of_term,
+    "LabeledMatrix": of_labeled,
 }
-"""How each kind of object is asked."""
+"""How objects are asked, by the names of their classes, wherever these are."""
 
 
 def text(lines):
@@ -191,6 +185,8 @@ def plain(value):
         labels = [str(label) for label in value.index]
         parts = [plain(value.iloc[:, j].to_numpy()) for j in range(len(columns))]
         return {"rows": labels, **dict(zip(columns, parts))}
+    if isinstance(value, Exception):
+        return f"{type(value).__name__}: {value}"
     if isinstance(value, np.ndarray):
         return [plain(each) for each in value.tolist()]
     if isinstance(value, bool | np.bool_):

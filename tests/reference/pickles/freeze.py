@@ -34,9 +34,12 @@ from statsmodels_lmm import (
     structures,
     to_json,
 )
-from statsmodels_lmm.compat import formula_engine
-from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.core.engines import cross_products
+from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.formula.backend import formula_engine
+from statsmodels_lmm.relationship.newick import read_newick
+from statsmodels_lmm.relationship.pedigree import read_pedigree
 
 HERE = pathlib.Path(__file__).parent
 
@@ -50,6 +53,7 @@ FEW = 40
 
 
 def main():
+    pd.set_option("mode.string_storage", "python")  # which needs no pyarrow
     for name, make in CASES.items():
         path = HERE / f"{name}.pickle.xz"
         if name in sys.argv[1:] or not path.exists():
@@ -153,8 +157,7 @@ def inference():
         "refitted": result.get_influence("h", refit=True, n_jobs=1),
         "residuals": result.simulated_residuals(40, rng=1),
         "residuals of groups": result.simulated_residuals(40, rng=1, group="g"),
-        "prediction": result.get_prediction(interval="prediction"),
-        "prediction by t": result.get_prediction(df_method="satterthwaite"),
+        "test of residuals": result.simulated_residuals(40, rng=1).dispersion_test(),
         "means": means,
         "contrasts": means.contrasts().frame,
         "slopes": result.marginal_slopes("x", "f"),
@@ -167,9 +170,22 @@ def inference():
         "distribution": result.model.get_distribution(result.params, result.scale),
         "modes": result.random_effects,
         "data set": datasets.sleepstudy,
-        "errors": [DataError("of data"), FormulaError("of a formula", "y ~ x", (4, 5))],
+        "error of data": DataError("no"),
+        "error of a formula": FormulaError("no", "y ~ x", (4, 5)),
+        "warnings": [DataWarning("of data"), RankWarning("of columns")],
         "summary": result.summary(),
         "summary2": result.summary2(),
+    }
+
+
+def predictions():
+    """They hold distributions of SciPy."""
+    data = frame()
+    result = crossedmixedlm("y ~ x + f + (x | g) + (1 | h)", data).fit()
+    return {
+        "prediction": result.get_prediction(interval="prediction"),
+        "of new rows": result.get_prediction(**new_rows(data)),
+        "by t": result.get_prediction(df_method="satterthwaite"),
     }
 
 
@@ -183,12 +199,9 @@ def transformed():
         " + offset(o / 4) + (standardize(z) | g)"
     )
     model = crossedmixedlm(formula, data, weights="w", offset="o", eval_env=names)
-    found = objects_of(
-        model, new_rows(data) | {"offset": [0.1, 0.2, 0.3]}, "center(z)"
-    )
-    smooth = crossedmixedlm(
-        "y ~ ns(x, 3) + poly(z, 2) + cr(w, df=3, constraints='center') + scale(o) + (1 | g)", data
-    ).fit()
+    found = objects_of(model, new_rows(data) | {"offset": [0.1, 0.2, 0.3]}, "center(z)")
+    splines = "y ~ ns(x, 3) + poly(z, 2) + cr(w, df=3, constraints='center')"
+    smooth = crossedmixedlm(f"{splines} + scale(o) + (1 | g)", data).fit()
     return found | {
         "satterthwaite": found["result"].with_df_method("satterthwaite"),
         "splines": smooth,
@@ -204,6 +217,32 @@ def formulaic():
         )
         found = objects_of(model, new_rows(data), "scale(z)")
     return found | {"satterthwaite": found["result"].with_df_method("satterthwaite")}
+
+
+def nested():
+    """Groups within groups and crossed ones, as if of many levels."""
+    data = frame()
+    before = cross_products.DENSE_ENTRIES, cross_products.DENSE_SHARE
+    cross_products.DENSE_ENTRIES, cross_products.DENSE_SHARE = 0, 2.0
+    try:
+        model = crossedmixedlm("y ~ x + (1 | g/t) + (x || h)", data)
+        return objects_of(model, new_rows(data), "x", "g: sd Intercept", "sigma")
+    finally:
+        cross_products.DENSE_ENTRIES, cross_products.DENSE_SHARE = before
+
+
+def large_variances():
+    """Random effects that are large next to the residuals; a redundant column."""
+    data = frame()
+    data["twice"] = 2.0 * data["x"]
+    rng = np.random.default_rng(8)
+    own = rng.standard_normal((8, 2))[np.repeat(np.arange(8), 8)]
+    y = own[:, 0] + own[:, 1] * data["z"] + rng.standard_normal(6)[data["h"]]
+    data["y"] = y + 1e-3 * rng.standard_normal(len(data))
+    model = crossedmixedlm("y ~ x + twice + (z | g) + (1 | h)", data)
+    new = new_rows(data)
+    new["exog"]["twice"] = 2.0 * new["exog"]["x"]
+    return objects_of(model, new, "x", "g: sd z")
 
 
 def structured():
@@ -273,6 +312,8 @@ def related():
     return objects_of(model, new, "x", "g: sd x", "g: cor x, Intercept") | {
         "kinship": kinship,
         "inverse": inverse,
+        "pedigree": read_pedigree(pedigree()),
+        "tree": read_newick("((a:1,b:1):1,c:2);"),
         "by inverse": by_inverse,
         "result by inverse": by_inverse.fit(),
     }
@@ -366,7 +407,9 @@ def light():
     new = new_rows(data)
     formula = "y ~ bs(x, df=4) + scale(z) + f + offset(o) + (x | g) + (1 | h)"
     result = crossedmixedlm(formula, data).fit()
-    return {"json": to_json(result), "new": new}
+    formula = "y ~ ns(x, 3) + poly(z, 2) + np.log(w) + ar1(0 + C(t) | g)"
+    smooth = crossedmixedlm(formula, data).fit()
+    return {"json": to_json(result), "of splines": to_json(smooth), "new": new}
 
 
 def light_arrays():
@@ -383,8 +426,11 @@ def light_arrays():
 CASES = {
     "crossed": crossed,
     "inference": inference,
+    "predictions": predictions,
     "transformed": transformed,
     "formulaic": formulaic,
+    "nested": nested,
+    "large_variances": large_variances,
     "structured": structured,
     "own_structures": own_structures,
     "related": related,

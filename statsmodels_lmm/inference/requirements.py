@@ -1,0 +1,84 @@
+"""What functions of a fit ask of it and of their arguments."""
+
+from statsmodels_lmm.exceptions import DataError
+
+
+def as_fit(results):
+    """
+    Results without their wrapper.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults, RegressionResults or a wrapper of one
+        A fit.
+
+    Returns
+    -------
+    CrossedMixedLMResults or RegressionResults
+
+    Raises
+    ------
+    TypeError
+        If it is not a fit.
+    """
+    results = getattr(results, "_results", results)
+    if not hasattr(results, "model"):
+        raise TypeError(f"{results!r} is not a fitted model")
+    return results
+
+
+def require_data(model, purpose):
+    """
+    Refuse a model whose data were removed.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM or statsmodels model
+        The model.
+    purpose : str
+        What needs the data.
+
+    Raises
+    ------
+    DataError
+    """
+    if model.endog is None:
+        raise DataError(f"the data of the model were removed; {purpose} needs them")
+
+
+def names_lost(model):
+    """
+    The error of a formula whose names could not be pickled with the model.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+
+    Returns
+    -------
+    DataError
+    """
+    names = ", ".join(model.data.lost)
+    return DataError(
+        f"the formula uses names that could not be pickled with the model: {names}"
+    )
+
+
+def check_alpha(alpha, name="alpha"):
+    """
+    Refuse what is no probability between 0 and 1.
+
+    Parameters
+    ----------
+    alpha : float
+        One less the level of the intervals.
+    name : str, optional
+        What it is called.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")
