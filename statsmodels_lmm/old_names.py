@@ -21,7 +21,8 @@ MODULES = {
     "core.constrained": "core.search.constrained",
     "core.constraints": "core.search.constraints",
     "core.coupling": "core.engines.coupling",
-    "core.covariance": "core.structures.relative_factor",
+    "core.covariance": "core.structures.relative_factor core.structures.roots "
+    "core.structures.unstructured_block",
     "core.cross_products": "core.engines.cross_products",
     "core.dense": "core.algebra.dense",
     "core.derivatives": "core.criteria.derivatives",
@@ -60,7 +61,7 @@ MODULES = {
     "core.start": "core.criteria.start",
     "core.structure_checks": "core.structures.checks",
     "core.structured_block": "core.structures.structured_block",
-    "core.structured_factor": "core.structures.structured_factor",
+    "core.structured_factor": "core.structures.relative_factor core.structures.by_name",
     "core.structures": "core.structures.base core.structures.correlated "
     "core.structures.known core.structures.function core.structures.by_name",
     "core.symbolic_cholesky": "core.algebra.symbolic_cholesky",
@@ -117,6 +118,14 @@ MODULES = {
 }
 """For each old module the modules that have its names now."""
 
+NAMES = {
+    "core.replicates.Design": "Refitting",
+    "core.structured_block.StructuredBlock": "StructuredCovariance",
+    "core.structured_block.StructuredPart": "StructuredBlock",
+    "core.structured_factor.StructuredFactor": "RelativeFactor",
+}
+"""What is called otherwise now."""
+
 
 def old_name(module, name):
     """
@@ -138,10 +147,12 @@ def old_name(module, name):
     AttributeError
         If no module has it now.
     """
-    for place in MODULES[module.removeprefix(PACKAGE)].split():
-        found = vars(import_module(PACKAGE + place))
-        if name in found:
-            return found[name]
+    old = module.removeprefix(PACKAGE)
+    new = NAMES.get(f"{old}.{name}", name)
+    for place in MODULES[old].split():
+        names = vars(import_module(PACKAGE + place))
+        if new in names:
+            return names[new]
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structures.structured_factor import covariance_blocks
+from statsmodels_lmm.core.structures.by_name import covariance_blocks
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.backend import (
     categorical_factors,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
-from statsmodels_lmm.core.structures.relative_factor import lower_root
+from statsmodels_lmm.core.structures.roots import lower_root
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.parser import parse
 

@@ -10,6 +10,7 @@ from statsmodels.base._penalties import Penalty
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
@@ -434,7 +435,7 @@ class MixedLM(CrossedMixedLM):
         blocks = (*grouped.blocks[:block], *[1] * own, *grouped.blocks[block + 1 :])
         structures = (
             *grouped.structures[:block],
-            *[None] * own,
+            *[UnstructuredCovariance(1)] * own,
             *grouped.structures[block + 1 :],
         )
         grouped = replace(grouped, blocks=blocks, structures=structures)

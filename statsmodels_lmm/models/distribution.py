@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from statsmodels.tools.rng_qrng import check_random_state
 
-from statsmodels_lmm.core.structures.relative_factor import lower_root
+from statsmodels_lmm.core.structures.roots import lower_root
 
 
 @dataclass(frozen=True)

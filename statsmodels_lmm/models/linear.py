@@ -15,14 +15,7 @@ from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES
-from statsmodels_lmm.core.structures.relative_factor import (
-    RelativeFactor,
-    lower_triangles,
-)
-from statsmodels_lmm.core.structures.structured_factor import (
-    StructuredFactor,
-    factor_at,
-)
+from statsmodels_lmm.core.structures.relative_factor import factor_at
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import (
     FormulaData,
@@ -823,12 +816,7 @@ class CrossedMixedLM(LikelihoodModel):
         order = deviance.elimination.products.plan.order
         blocks = []
         for i, factor in zip(order, deviance.factors):
-            grouped, back = data.factors[i], np.linalg.inv(data.to_effects[i])
-            structured = isinstance(factor, StructuredFactor)
-            parts = factor.parts if structured else [factor]
-            slices = grouped.block_slices if structured else [slice(None)]
-            for part, block in zip(parts, slices):
-                blocks.append(_theta_jacobian(part, back[block, block]))
+            blocks.append(factor.theta_jacobian(data.to_effects[i]))
         jacobian = block_diag(*blocks)
         sizes = [data.factors[i].n_parameters for i in order]
         columns_of = np.split(np.arange(jacobian.shape[1]), np.cumsum(sizes)[:-1])
@@ -839,14 +827,6 @@ class CrossedMixedLM(LikelihoodModel):
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""
         return {**self.__dict__, "_cross": None, "_design": SharedDesign()}
-
-
-def _theta_jacobian(part, back):
-    """Derivatives of the free entries of a standardized factor in theta."""
-    if not isinstance(part, RelativeFactor):
-        return np.eye(part.n_free)
-    rows, columns = lower_triangles(part.slices)
-    return (part.columns[:, None] == columns) * back[part.rows[:, None], rows]
 
 
 def _unknown_arguments(names):

@@ -82,7 +82,11 @@ class RandomEffects:
     def blocks(self):
         """(columns, names, structure or None) of each covariance block."""
         return list(
-            zip(self.grouped.block_slices, self.block_names, self.grouped.structures)
+            zip(
+                self.grouped.block_slices,
+                self.block_names,
+                [s if s.has_structure else None for s in self.grouped.structures],
+            )
         )
 
     @property

@@ -12,10 +12,9 @@ from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.structures.base import Structure
-from statsmodels_lmm.core.structures.by_name import STRUCTURES
+from statsmodels_lmm.core.structures.by_name import STRUCTURES, covariance_blocks
 from statsmodels_lmm.core.structures.checks import check_structure
 from statsmodels_lmm.core.structures.function import RelativeFactorFunction
-from statsmodels_lmm.core.structures.structured_factor import covariance_blocks
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, row_positions
 from statsmodels_lmm.inputs.plain_arrays import group_values, numeric

@@ -10,7 +10,6 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.rows.estimability import estimability
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR
 from statsmodels_lmm.core.uncertainty.mixed_model_inverse import level_covariances
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
@@ -314,19 +313,10 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     def _block_ranks(self):
         """(effects, names, rank, whether it is singular) of each block."""
         out = []
-        for i, (effects, theta) in enumerate(
-            zip(self.model.random, self._block_theta())
-        ):
-            root = self._factors[self._plan_order.index(i)].matrix
-            for (block, names, structured), own in zip(effects.blocks, theta):
-                k = len(names)
-                values = np.linalg.svd(root[block, block], compute_uv=False)
-                rank = int((values > SINGULAR * max(1.0, values[0])).sum())
-                singular = rank < k
-                if structured is not None:
-                    inner = root[block, block]
-                    singular = structured.is_singular(own, inner @ inner.T)
-                out.append((effects, names, rank, singular))
+        for i, effects in enumerate(self.model.random):
+            factor = self._factors[self._plan_order.index(i)]
+            for block, names in zip(factor.blocks, effects.block_names):
+                out.append((effects, names, block.rank(), bool(block.is_singular)))
         return out
 
     def boundary_table(self):

@@ -15,8 +15,10 @@ from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines import cross_products as cross_products_module
 from statsmodels_lmm.core.engines.cross_products import cross_products
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
-from statsmodels_lmm.core.structures.structured_factor import starting_factor
+from statsmodels_lmm.core.structures.relative_factor import (
+    pivoted_factor,
+    starting_factor,
+)
 
 
 def dense_z(factor):
@@ -43,6 +45,15 @@ def inverse_and_logdet(matrix):
             if j != i:
                 work[j] = work[j] - work[j, i] * work[i]
     return work[:, n:], logdet
+
+
+def free_entries(factor):
+    """(row, column) in L of the free entries of a factor of unstructured blocks."""
+    return [
+        (start.start + row, start.start + column)
+        for block, start in zip(factor.blocks, factor.slices)
+        for row, column in zip(block.rows, block.columns)
+    ]
 
 
 class DenseTwin:
@@ -141,7 +152,7 @@ class DenseTwin:
         out = []
         for i, root in enumerate(self.roots):
             k = self.factors[i].k_effects
-            for row, column in zip(root.rows, root.columns):
+            for row, column in free_entries(root):
                 ds = np.zeros((k, k)) * self.l[i][0, 0]
                 ds[row] = ds[row] + self.l[i][:, column]
                 ds = ds + ds.T
@@ -332,7 +343,7 @@ def user_order(products, parts, levels=True):
 
 def user_parameters(products, roots):
     """For each entry of a gradient in the user's order, its place in the plan's."""
-    sizes = [len(roots[i].rows) for i in products.plan.order]
+    sizes = [roots[i].n_free for i in products.plan.order]
     ends = np.cumsum(sizes)
     where = {
         i: np.arange(end - size, end)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from statsmodels_lmm.core.engines.coupling import SparseCoupling
-from statsmodels_lmm.core.structures.structured_factor import starting_factor
+from statsmodels_lmm.core.structures.relative_factor import starting_factor
 
 FLOOR = 0.1
 """Smallest starting variance, relative to sigma^2 over a level's information."""
@@ -42,7 +42,7 @@ def moment_start(products):
 
     Returns
     -------
-    list of RelativeFactor or StructuredFactor
+    list of RelativeFactor
         In the order of the elimination plan.
     """
     plan = products.plan
@@ -77,22 +77,22 @@ def further_starts(products, factors):
     ----------
     products : CrossProducts
         Sufficient statistics of standardized data.
-    factors : sequence of RelativeFactor or StructuredFactor
+    factors : sequence of RelativeFactor
         An optimum, in the order of the elimination plan.
 
     Returns
     -------
-    list of list of RelativeFactor or StructuredFactor
+    list of list of RelativeFactor
     """
     each = products.plan.factors
     spread = start_at(products, [SPREAD] * len(each))
     found = [[f.correlated(-CORRELATED) for f in spread]]
-    structures = [s for f in each for s in f.structures if s is not None]
+    structures = [s for f in each for s in f.structures]
     if any(p.kind == "cor" for s in structures for p in s.parameters):
         units = [FLOOR * f.n_levels / products.nobs for f in each]
         lifted = [f.lifted(unit) for f, unit in zip(factors, units)]
         found.append([f.correlated(CORRELATED) for f in lifted])
-    elif structures:
+    elif any(s.has_structure for s in structures):
         found.append(start_at(products, [1.0] * len(each)))
     if len(each) > 1:
         found.append(start_at(products, [SPREAD, *[LITTLE] * (len(each) - 1)]))
@@ -136,7 +136,7 @@ def start_at(products, sizes):
 
     Returns
     -------
-    list of RelativeFactor or StructuredFactor
+    list of RelativeFactor
     """
     return [
         starting_factor(

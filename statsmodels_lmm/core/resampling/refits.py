@@ -12,7 +12,7 @@ import numpy as np
 from statsmodels_lmm.core.criteria.start import FLOOR
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.search.newton import Settings, minimize
-from statsmodels_lmm.core.structures.structured_factor import structured_parameters
+from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
@@ -122,14 +122,14 @@ def lifted(factors, products):
 
     Parameters
     ----------
-    factors : sequence of RelativeFactor or StructuredFactor
+    factors : sequence of RelativeFactor
         In standardized units.
     products : CrossProducts
         Sufficient statistics.
 
     Returns
     -------
-    list of RelativeFactor or StructuredFactor
+    list of RelativeFactor
     """
     return [
         f.lifted(FLOOR * each.n_levels / products.nobs)
@@ -145,7 +145,7 @@ def refit(criterion, start, settings=SETTINGS):
     ----------
     criterion : Profiled
         With a leading axis for the responses, see `responses.with_responses`.
-    start : sequence of RelativeFactor or StructuredFactor
+    start : sequence of RelativeFactor
         Relative factors to start from, shared, in the order of the elimination plan.
     settings : Settings, optional
         When to stop.

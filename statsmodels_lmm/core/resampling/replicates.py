@@ -23,7 +23,7 @@ class Refitting:
         Standardized data.
     products : CrossProducts
         Their cross-products.
-    start : tuple of RelativeFactor or StructuredFactor
+    start : tuple of RelativeFactor
         Where to start from, in standardized units and in the order of the
         elimination plan.
     reml : bool

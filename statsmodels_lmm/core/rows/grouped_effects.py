@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
+
 
 def level_sums(codes, n_levels, left, right):
     """
@@ -49,7 +51,7 @@ class CovarianceBlocks:
     blocks : tuple of int
         Sizes of the diagonal blocks.
     structures : tuple
-        For each a StructuredBlock, or None if it is unstructured.
+        A CovarianceModel for each.
     n_levels, k_effects : int
         Numbers of levels and of effect columns.
     """
@@ -62,20 +64,22 @@ class CovarianceBlocks:
     @property
     def is_structured(self: Any):
         """Whether any covariance block has a structure."""
-        return any(s is not None for s in self.structures)
+        return any(s.has_structure for s in self.structures)
 
     @property
     def parameter_counts(self: Any):
         """Number of covariance parameters of each block."""
-        return [
-            b * (b + 1) // 2 if s is None else s.n_parameters
-            for b, s in zip(self.blocks, self.structures)
-        ]
+        return [s.n_parameters for s in self.structures]
 
     @property
     def n_parameters(self: Any):
         """Number of covariance parameters."""
         return sum(self.parameter_counts)
+
+    @property
+    def n_structured(self: Any):
+        """Number of those that belong to a structure."""
+        return sum(s.n_structured for s in self.structures)
 
     @property
     def block_slices(self: Any):
@@ -120,8 +124,7 @@ class GroupedEffects(CovarianceBlocks):
         Sizes of the diagonal blocks of the k x k covariance matrix, in the order of
         the columns; they sum to k.
     structures : tuple, optional
-        For each block a StructuredBlock, or None if it is unstructured, which is the
-        default.
+        A CovarianceModel for each block; by default they are unstructured.
     relationship : Relationship or Precision, optional
         What is known of the covariances among the levels; None if they are
         independent.
@@ -137,7 +140,14 @@ class GroupedEffects(CovarianceBlocks):
     def __post_init__(self):
         """Blocks are unstructured unless something else is said."""
         if not self.structures:
-            object.__setattr__(self, "structures", (None,) * len(self.blocks))
+            unstructured = tuple(map(UnstructuredCovariance, self.blocks))
+            object.__setattr__(self, "structures", unstructured)
+
+    def __setstate__(self, state):
+        """Read pickles, also of earlier versions, in which unstructured was None."""
+        pairs = zip(state["blocks"], state["structures"])
+        models = tuple(s or UnstructuredCovariance(size) for size, s in pairs)
+        self.__dict__.update(state, structures=models)
 
     @property
     def k_effects(self):

@@ -9,6 +9,7 @@ from scipy import sparse
 from statsmodels_lmm.core.algebra.dense import as_array
 from statsmodels_lmm.core.rows.grouped_effects import CovarianceBlocks
 from statsmodels_lmm.core.rows.level_covariance import Precision
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class RawEffects(CovarianceBlocks):
     matrix: Any
     relationship: Any = None
 
-    blocks, structures, k_effects = (1,), (None,), 1
+    blocks, structures, k_effects = (1,), (UnstructuredCovariance(1),), 1
 
     @property
     def n_levels(self):

@@ -293,14 +293,12 @@ def _standardize_effects(factor, root, root_unit):
         units = _units(factor.effects[:, block])
         columns = factor.effects[:, block] / units
         # a structure is not preserved by more than a change of units
-        scaling = _orthonormal if structure is None else _unit_columns
+        scaling = _unit_columns if structure.has_structure else _orthonormal
         columns, change = scaling(columns)
         effects[:, block] = columns * root[:, None] / size
         change = change / units[:, None] / root_unit
         to_effects[block, block] = change / size
-        if structure is not None:
-            structure = replace(structure, unit=np.diag(change) / size)
-        structures.append(structure)
+        structures.append(structure.in_units(change / size))
     standardized = replace(factor, effects=effects, structures=tuple(structures))
     return standardized, to_effects
 

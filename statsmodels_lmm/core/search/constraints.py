@@ -6,19 +6,21 @@ starts with the effects in question L becomes a Cholesky factor U whose first ro
 are short: the row of an effect with a standard deviation s is (s tau, 0, ..., 0),
 and that of a second one, at the angle phi, is (v cos(phi), v sin(phi), 0, ..., 0).
 Both are linear in tau or in the lengths, and the other rows are free; their
-triangle is pivoted, as in `covariance.RelativeFactor`.
+triangle is pivoted, as in `structures.unstructured_block`.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag, solve_triangular
+from scipy.linalg import solve_triangular
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.structures.base import Parameter
-from statsmodels_lmm.core.structures.relative_factor import RelativeFactor, full_factor
-from statsmodels_lmm.core.structures.structured_block import StructuredPart
-from statsmodels_lmm.core.structures.structured_factor import StructuredFactor
+from statsmodels_lmm.core.structures.relative_factor import RelativeFactor
+from statsmodels_lmm.core.structures.unstructured_block import (
+    UnstructuredBlock,
+    pivoted_triangle,
+)
 
 NEGLIGIBLE = 1e-13
 """Rows of L, relative to L, that count as zero."""
@@ -37,7 +39,7 @@ class Coordinates:
 
     Parameters
     ----------
-    factors : tuple of RelativeFactor or StructuredFactor
+    factors : tuple of RelativeFactor
         The factors in the order of the elimination plan; every entry of an
         unstructured block is free.
     tau : float or None
@@ -81,7 +83,7 @@ class Constraint:
         ----------
         coefficients : ndarray
             Standardized fixed effects, shape (p,).
-        factors : sequence of RelativeFactor or StructuredFactor
+        factors : sequence of RelativeFactor
             In the order of the elimination plan.
         tau : float
             1 / sigma.
@@ -123,7 +125,7 @@ class Constraint:
 
         Parameters
         ----------
-        factors : sequence of RelativeFactor or StructuredFactor
+        factors : sequence of RelativeFactor
             In the order of the elimination plan.
         tau : float
             1 / sigma.
@@ -136,24 +138,19 @@ class Constraint:
         """
         placed, columns, along, bounded, count = [], [], [], {}, 0
         for i, factor in enumerate(factors):
-            parts: list = []
-            for block, part in _parts(factor):
-                if isinstance(part, StructuredPart):
-                    new, moves, change = self._placed_part(i, block, part, tau, at)
-                elif self.concerns(i, block):
-                    root, moves, change, own = self.own(part, tau, at)
-                    bounded = {c + count: v for c, v in own.items()}
-                    new = full_factor(root, [slice(0, len(root))])
+            blocks = []
+            for block, inside in zip(factor.blocks, factor.slices):
+                if self.concerns(i, inside):
+                    new, moves, change, ends = self.held(block, tau, at)
+                    bounded = {c + count: v for c, v in ends.items()}
                 else:
-                    root, at_row, at_column = _triangle(part)
-                    moves = _unit_moves(np.eye(len(part)), at_row, at_column)
-                    change = np.zeros((len(part), len(part)))
-                    new = full_factor(root, [slice(0, len(root))])
-                parts.append(new)
-                columns.append(moves.reshape(len(moves), change.size).T)
-                along.append(change.ravel())
+                    new, moves = block.freed()
+                    change = np.zeros(new.n_free)
+                blocks.append(new)
+                columns.append(moves.T)
+                along.append(change)
                 count += len(moves)
-            placed.append(_joined(factor, parts))
+            placed.append(RelativeFactor(tuple(blocks)))
         start = sum(map(len, along))
         jacobian = np.zeros((start + 1, count))
         row = column = 0
@@ -170,18 +167,30 @@ class Constraint:
         )
         return self.finish(coordinates, tau, at)
 
-    def _placed_part(self, factor, block, part, tau, at):
-        """A block with a structure, its directions and its change."""
-        if self.concerns(factor, block):
-            return self.own_part(part, tau, at)
-        return part, np.eye(part.n_free), np.zeros(part.n_free)
+    def held(self, block, tau, at):
+        """
+        The block in question with the parameter held at a value.
 
-    def own(self, matrix, tau, at):
-        """L of the block in question, its directions, its change, its bounds."""
-        raise NotImplementedError
+        Parameters
+        ----------
+        block : CovarianceBlock
+            The block, not necessarily on the constraint.
+        tau : float
+            1 / sigma.
+        at : float
+            Value of the parameter.
 
-    def own_part(self, part, tau, at):
-        """The block in question if it has a structure, its directions, its change."""
+        Returns
+        -------
+        block : CovarianceBlock
+            With m free parameters.
+        moves : ndarray
+            Directions in which it may move, shape (f, m).
+        change : ndarray
+            How it changes with the parameter, shape (m,).
+        bounded : dict
+            Coordinates that must not be negative: row of `moves` to value.
+        """
         raise NotImplementedError
 
     def finish(self, coordinates, tau, at):
@@ -294,9 +303,9 @@ class StandardDeviation(Constraint):
         """Whether the parameter is one of this covariance block."""
         return (factor, block) == (self.factor, self.block)
 
-    def own(self, matrix, tau, at):
+    def held(self, block, tau, at):
         """U = [[at tau, 0], [free, triangle]] in a basis that starts with e."""
-        k = len(matrix)
+        matrix, k = block.matrix, block.size
         basis = _frame(self.effect).T
         first, others = self.effect @ matrix, basis[1:] @ matrix
         root, rows, columns = np.zeros((k, k)), [], []
@@ -311,7 +320,7 @@ class StandardDeviation(Constraint):
         moves = _unit_moves(basis.T, rows, columns)
         change = np.zeros((k, k))
         change[:, 0] = tau * self.effect
-        return basis.T @ root, moves, change, {}
+        return UnstructuredBlock.full(basis.T @ root), moves, change.ravel(), {}
 
     def finish(self, coordinates, tau, at):
         """Tau is free and moves the entry at tau."""
@@ -368,9 +377,9 @@ class Correlation(Constraint):
         """Whether the parameter is one of this covariance block."""
         return (factor, block) == (self.factor, self.block)
 
-    def own(self, matrix, tau, at):
+    def held(self, block, tau, at):
         """U = [[s, 0, 0], [v cos, v sin, 0], [free, free, triangle]], s, v >= 0."""
-        k = len(matrix)
+        matrix, k = block.matrix, block.size
         cos, sin = np.cos(at), np.sin(at)
         if at in (self.lower, self.upper):
             sin = 0.0
@@ -392,10 +401,12 @@ class Correlation(Constraint):
         moves = np.zeros((2, k, k))
         moves[0][:, 0] = back[:, 0]
         moves[1][:, 0], moves[1][:, 1] = cos * back[:, 1], sin * back[:, 1]
+        moves = moves.reshape(2, -1)
         moves = np.concatenate([moves, _unit_moves(back, rows, columns)])
         change = np.zeros((k, k))
         change[:, 0], change[:, 1] = -v * sin * back[:, 1], v * cos * back[:, 1]
-        return back @ root, moves, change, {0: s, 1: v}
+        placed = UnstructuredBlock.full(back @ root)
+        return placed, moves, change.ravel(), {0: s, 1: v}
 
 
 @dataclass(frozen=True)
@@ -430,9 +441,9 @@ class StructureParameter(Constraint):
 
     def estimate(self, coefficients, factors, tau):
         """Its value, zero for a deviation that is negligible."""
-        for block, part in _parts(factors[self.factor]):
-            if block == self.block:
-                value = float(part.theta[self.position])
+        factor = factors[self.factor]
+        block = factor.blocks[factor.slices.index(self.block)]
+        value = float(block.structured_theta[self.position])
         if not self._is_deviation:
             return value
         return value / tau if abs(value) > NO_DEVIATION else 0.0
@@ -441,13 +452,13 @@ class StructureParameter(Constraint):
         """Whether the parameter is one of this covariance block."""
         return (factor, block) == (self.factor, self.block)
 
-    def own_part(self, part, tau, at):
+    def held(self, block, tau, at):
         """The block with the parameter held, in coordinates of the others."""
         unit = tau if self._is_deviation else 1.0
-        moves = np.delete(np.eye(part.n_free), self.position, axis=0)
-        change = np.zeros(part.n_free)
+        moves = np.delete(np.eye(block.n_free), self.position, axis=0)
+        change = np.zeros(block.n_free)
         change[self.position] = unit
-        return part.held(self.position, at * unit), moves, change
+        return block.held(self.position, at * unit), moves, change, {}
 
     def finish(self, coordinates, tau, at):
         """Tau moves a deviation that is held; otherwise sigma is profiled out."""
@@ -458,47 +469,9 @@ class StructureParameter(Constraint):
         return replace(coordinates, tau=tau, jacobian=jacobian)
 
 
-def _parts(factor):
-    """Columns of each block of a factor, and L or the block with a structure."""
-    if isinstance(factor, RelativeFactor):
-        return [(block, factor.matrix[block, block]) for block in factor.slices]
-    return [
-        (block, part if isinstance(part, StructuredPart) else part.matrix)
-        for block, part in zip(factor.slices, factor.parts)
-    ]
-
-
-def _joined(factor, parts):
-    """A factor of the same kind from other blocks."""
-    if isinstance(factor, StructuredFactor):
-        return StructuredFactor(tuple(parts))
-    return full_factor(block_diag(*(p.matrix for p in parts)), factor.slices)
-
-
-def _triangle(rows):
-    """Pivoted triangular root of the rows' inner products, and its entries."""
-    k = len(rows)
-    root, rest = np.zeros((k, k)), rows
-    pivots: list[int] = []
-    for j in range(k):
-        sizes = (rest**2).sum(axis=1)
-        sizes[pivots] = -1.0
-        pivot = int(sizes.argmax())
-        length = np.sqrt(sizes[pivot])
-        if length > 0.0:
-            unit = rest[pivot] / length
-            column = rest @ unit
-            column[pivots] = 0.0
-            root[:, j] = column
-            rest = rest - column[:, None] * unit
-        pivots.append(pivot)
-    row, column = np.tril_indices(k)
-    return root, np.array(pivots, dtype=np.intp)[row], column
-
-
 def _lower_rows(root, others, first, heads):
     """Fill the rows of U from `first` on, and list their free entries."""
-    triangle, at_row, at_column = _triangle(others)
+    triangle, at_row, at_column = pivoted_triangle(others)
     root[first:, first:] = triangle
     head_rows, head_columns = np.indices((len(others), heads))
     return (
@@ -508,10 +481,10 @@ def _lower_rows(root, others, first, heads):
 
 
 def _unit_moves(back, rows, columns):
-    """What one unit more in entries of U does to L = back U, shape (m, k, k)."""
+    """What one unit more in entries of U does to L = back U, shape (m, k k)."""
     moves = np.zeros((len(rows), *back.shape))
     moves[np.arange(len(rows)), :, columns] = back.T[rows]
-    return moves
+    return moves.reshape(len(rows), back.size)
 
 
 def _frame(unit):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.search.descent import Iterate, descend
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR
+from statsmodels_lmm.core.structures.roots import SINGULAR
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def search(criterion, settings, start=None, idle=()):
         Which of the two, in standardized units.
     settings : Settings
         When each search stops.
-    start : sequence of RelativeFactor or StructuredFactor, optional
+    start : sequence of RelativeFactor, optional
         The only place to start from, in the order of the elimination plan.
     idle : collection of int, optional
         Factors that stay without variances, by their places in the elimination plan.

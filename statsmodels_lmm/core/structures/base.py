@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.algebra.differences import gradient, hessian, is_inside
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR, lower_root
+from statsmodels_lmm.core.structures.roots import SINGULAR, is_singular, lower_root
 
 
 @dataclass(frozen=True)
@@ -159,9 +159,7 @@ class Structure:
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
         """Whether S has a deviation that counts as zero; `theta` as of equal units."""
-        values = np.linalg.eigvalsh(self.covariance(theta, k))
-        deviations = np.sqrt(np.maximum(values, 0.0))
-        return bool((deviations <= tolerance * max(1.0, deviations[-1])).any())
+        return bool(is_singular(self.covariance(theta, k), tolerance))
 
     def __str__(self):
         return self.name

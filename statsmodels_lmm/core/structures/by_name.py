@@ -1,13 +1,26 @@
 """Structures by their names in a formula."""
 
+from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.checks import check_structure
 from statsmodels_lmm.core.structures.correlated import (
     AutoRegressive,
     CompoundSymmetry,
     Diagonal,
 )
+from statsmodels_lmm.core.structures.structured_block import StructuredCovariance
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
-STRUCTURES = ("us", "diag", "cs", "ar1")
-"""Covariance structures that may stand before a term: ``diag(x | g)``."""
+STRUCTURES: dict = {
+    "us": None,
+    "diag": Diagonal,
+    "cs": CompoundSymmetry,
+    "ar1": AutoRegressive,
+}
+"""
+Covariance structures that may stand before a term: ``diag(x | g)``.
+
+None is the unstructured matrix.
+"""
 
 
 def structure_named(name, hom=None):
@@ -30,8 +43,38 @@ def structure_named(name, hom=None):
     """
     if name in ("us", "diag") and not hom:
         return None
-    return {
-        "diag": Diagonal,
-        "cs": CompoundSymmetry,
-        "ar1": AutoRegressive,
-    }[name](name == "ar1" if hom is None else bool(hom))
+    kind = STRUCTURES[name]
+    return kind(kind.is_homogeneous if hom is None else bool(hom))
+
+
+def covariance_blocks(structure, names, hom=None):
+    """
+    Covariance blocks of a term.
+
+    Parameters
+    ----------
+    structure : str, Structure or None
+        The structure.
+    names : sequence of str
+        Names of the effects.
+    hom : bool, optional
+        Whether they have one variance, for a structure given by its name.
+
+    Returns
+    -------
+    blocks : tuple of int
+        Sizes of the blocks.
+    structures : tuple
+        A CovarianceModel for each.
+    """
+    if structure == Diagonal(hom=False):
+        structure = "diag"
+    if isinstance(structure, Structure):
+        chosen = structure
+        check_structure(chosen, names)
+    else:
+        chosen = structure_named(structure or "us", hom)
+    if chosen is not None:
+        return (len(names),), (StructuredCovariance(chosen, tuple(names)),)
+    blocks = (1,) * len(names) if structure == "diag" else (len(names),)
+    return blocks, tuple(map(UnstructuredCovariance, blocks))

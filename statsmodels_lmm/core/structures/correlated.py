@@ -3,7 +3,7 @@
 import numpy as np
 
 from statsmodels_lmm.core.structures.base import Parameter, Structure, deviation
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR
+from statsmodels_lmm.core.structures.roots import SINGULAR
 
 
 class Correlated(Structure):
@@ -15,6 +15,9 @@ class Correlated(Structure):
     hom : bool
         Whether all effects have the same standard deviation.
     """
+
+    is_homogeneous = False
+    """Whether ``hom`` is true where nothing is said."""
 
     def __init__(self, hom):
         self.hom = hom
@@ -151,6 +154,7 @@ class AutoRegressive(Correlated):
     """
 
     name = "ar1"
+    is_homogeneous = True
 
     def correlations(self, rho, k):
         """The powers of rho."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from statsmodels_lmm.core.structures.base import Structure, deviation
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR
+from statsmodels_lmm.core.structures.roots import SINGULAR
 
 
 class Known(Structure):

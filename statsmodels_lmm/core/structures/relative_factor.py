@@ -1,19 +1,12 @@
 """How the relative covariance of a factor depends on its free parameters."""
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
-from scipy.linalg import lapack
 
-SINGULAR = 1e-4
-"""Share of a block's largest standard deviation below which one counts as 0."""
-
-SMALLEST_PRECISION = 1e-30
-"""Below it an effect is not told of at all."""
-
-SNAP = 1e-5
-"""Pivots of L, in standardized units, that are tried at zero in the end."""
+from statsmodels_lmm.core.structures.block import CovarianceBlock
+from statsmodels_lmm.core.structures.unstructured_block import SNAP, UnstructuredBlock
 
 
 @dataclass(frozen=True)
@@ -21,54 +14,61 @@ class RelativeFactor:
     """
     A square root L of the relative covariance S = L L' of one factor.
 
-    L is block-diagonal; with its rows put into pivot order each block is
-    lower triangular. Its free parameters are the entries of those triangles.
-    A fixed order of rows would make a curved valley wherever a leading minor
-    of S is singular; pivoting avoids it.
+    L is block-diagonal, and the verbs are those of `block.CovarianceBlock`, of all
+    blocks together. A factor of unstructured blocks may have leading axes for many
+    values at once.
 
     Parameters
     ----------
-    matrix : ndarray
-        L, shape (..., k, k).
-    rows : ndarray
-        Row in L of each free parameter, shape (..., m).
-    columns : ndarray
-        Column in L of each free parameter, shape (m,).
-    slices : tuple of slice
-        Columns of each block.
+    blocks : tuple of CovarianceBlock
+        The blocks; their free parameters follow one another.
     """
 
-    matrix: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
-    slices: tuple
+    blocks: tuple[CovarianceBlock, ...]
 
-    @property
-    def covariance(self):
-        """S = L L'."""
-        return self.matrix @ self.matrix.swapaxes(-1, -2)
+    def __setstate__(self, state):
+        """Read pickles, also of two earlier classes: one matrix, or `parts`."""
+        if "parts" in state:
+            blocks = [getattr(part, "blocks", (part,)) for part in state["parts"]]
+            state = {"blocks": sum(blocks, ())}
+        elif "blocks" not in state:
+            state = {"blocks": _unjoined(*map(state.get, _OF_ONE_MATRIX))}
+        self.__dict__.update(state)
 
-    @property
-    def n_free(self):
-        """Number of free parameters m."""
-        return len(self.columns)
+    @cached_property
+    def slices(self):
+        """Columns of each block, a tuple of slice."""
+        return _slices(tuple(b.size for b in self.blocks))
 
     @property
     def size(self):
         """Number of effects k."""
-        return self.matrix.shape[-1]
+        return sum(b.size for b in self.blocks)
+
+    @property
+    def n_free(self):
+        """Number of free parameters m."""
+        return sum(b.n_free for b in self.blocks)
+
+    @property
+    def n_parameters(self):
+        """Number of parameters in the units of the data."""
+        return sum(b.n_parameters for b in self.blocks)
 
     @cached_property
-    def selection(self):
-        """Unit vectors of the rows of the free parameters, shape (..., m, k)."""
-        return np.eye(self.matrix.shape[-1])[self.rows]
+    def matrix(self):
+        """L, shape (..., k, k)."""
+        return block_diagonal([b.matrix for b in self.blocks])
+
+    @cached_property
+    def covariance(self):
+        """S = L L', shape (..., k, k)."""
+        return block_diagonal([b.covariance for b in self.blocks])
 
     @cached_property
     def directions(self):
         """Derivatives of S in the free parameters, shape (..., m, k, k)."""
-        out = self.selection[..., :, None]
-        out = out * self.matrix.swapaxes(-1, -2)[..., self.columns, None, :]
-        return out + out.swapaxes(-1, -2)
+        return self._of_whole([b.directions for b in self.blocks])
 
     def units(self, precision):
         """
@@ -79,162 +79,174 @@ class RelativeFactor:
         precision : ndarray
             What the data tell of the effects of a level, see `row_units`.
         """
-        return row_units(precision, self.rows)
+        pairs = zip(self.blocks, self.slices)
+        return _concatenated([b.units(precision[..., s]) for b, s in pairs])
 
     def slope(self, dual):
-        """Derivatives tr(G dS) = 2 (G L) of the criterion, shape (..., m)."""
-        columns = (dual @ self.matrix).swapaxes(-1, -2)[..., self.columns, :]
-        return 2.0 * (self.selection * columns).sum(-1)
+        """Derivatives tr(G dS) of the criterion, shape (..., m)."""
+        return _concatenated([b.slope(g) for b, g in self._with_inner(dual)])
 
     def curvature(self, dual):
         """The part tr(G d^2 S) of the second derivatives, shape (..., m, m)."""
-        same = self.columns[:, None] == self.columns
-        both = self.selection @ dual @ self.selection.swapaxes(-1, -2)
-        return 2.0 * same * both
+        return block_diagonal([b.curvature(g) for b, g in self._with_inner(dual)])
 
     def moved(self, step):
         """L after a step of the free parameters, without a new pivot."""
-        matrix = self.matrix.copy()
-        if self.rows.ndim == 1:
-            matrix[..., self.rows, self.columns] += step
-        else:
-            at = np.ix_(*map(np.arange, self.rows.shape))[:-1]
-            matrix[(*at, self.rows, self.columns)] += step
-        return RelativeFactor(matrix, self.rows, self.columns, self.slices)
+        pairs = zip(self.blocks, split_step(step, self.blocks))
+        return RelativeFactor(tuple(b.moved(s) for b, s in pairs))
 
     def stepped(self, step):
         """L after a step of the free parameters, pivoted anew."""
-        return pivoted_factor(self.moved(step).covariance, self.slices)
+        pairs = zip(self.blocks, split_step(step, self.blocks))
+        return RelativeFactor(tuple(b.stepped(s) for b, s in pairs))
 
     def snapped(self, tolerance=SNAP):
-        """L with pivots that are almost zero put to zero, itself if there are none."""
-        largest = np.abs(self.matrix).max(axis=-2, keepdims=True)
-        if not ((self.matrix != 0.0) & (largest <= tolerance)).any():
-            return self
-        return pivoted_factor(self.covariance, self.slices, tolerance)
-
-    def take(self, which):
-        """Some of many values."""
-        return replace(self, matrix=self.matrix[which], rows=self.rows[which])
-
-    def where(self, better, other):
-        """The other of many values where it is better, else this; shape (count,)."""
-        matrix = np.where(better[:, None, None], other.matrix, self.matrix)
-        rows = np.where(better[:, None], other.rows, self.rows)
-        return replace(self, matrix=matrix, rows=rows)
-
-    def broadcast(self, count):
-        """The same value many times, or as many as there are."""
-        matrix = np.broadcast_to(self.matrix, (count, *self.matrix.shape[-2:]))
-        rows = np.broadcast_to(self.rows, (count, self.rows.shape[-1]))
-        return replace(self, matrix=matrix, rows=rows)
+        """The factor without what is almost on a boundary, itself if nothing is."""
+        blocks = tuple(b.snapped(tolerance) for b in self.blocks)
+        same = all(b is c for b, c in zip(blocks, self.blocks))
+        return self if same else RelativeFactor(blocks)
 
     def lifted(self, amount):
-        """L moved off the boundary by a variance for every effect."""
-        identity = np.eye(self.matrix.shape[-1])
-        return pivoted_factor(self.covariance + amount * identity, self.slices)
+        """The factor moved off the boundary."""
+        return RelativeFactor(tuple(b.lifted(amount) for b in self.blocks))
 
     def correlated(self, share):
-        """Itself: only structures have parameters that are correlations."""
-        return self
+        """The factor with correlations of structures at a share of their ends."""
+        return RelativeFactor(tuple(b.correlated(share) for b in self.blocks))
+
+    def nothing(self):
+        """The factor without variances."""
+        return RelativeFactor(tuple(b.nothing() for b in self.blocks))
 
     @property
     def may_be_elsewhere(self):
-        """Whether another optimum is likely: a block is singular."""
-        for block in self.slices:
-            values = np.linalg.eigvalsh(self.covariance[block, block])
-            if values[0] <= SINGULAR**2 * max(1.0, values[-1]):
-                return True
-        return False
-
-    def nothing(self):
-        """L = 0."""
-        return pivoted_factor(np.zeros_like(self.matrix), self.slices)
+        """Whether another optimum is likely, see the blocks."""
+        return any(b.may_be_elsewhere for b in self.blocks)
 
     def certificates(self, dual, information):
-        """
-        How far from positive semi-definite G is, block by block.
-
-        Parameters
-        ----------
-        dual : ndarray
-            G, shape (..., k, k).
-        information : ndarray
-            Sum of the diagonal blocks of Z'V^-1 Z, shape (..., k, k).
-
-        Returns
-        -------
-        smallest, unused : list of ndarray
-            Smallest eigenvalue of G relative to the information about a block, among
-            all directions and, at most 0, among those that S does not use.
-        """
+        """The certificates of the blocks, one after another."""
         smallest, unused = [], []
-        for block in self.slices:
-            inside = (..., block, block)
-            weight = np.trace(information[inside], axis1=-2, axis2=-1)
-            weight = np.where(weight > 0.0, weight, np.inf)
-            smallest.append(np.linalg.eigvalsh(dual[inside])[..., 0] / weight)
-            rest = lowest_unused(dual[inside], self.covariance[inside])
-            unused.append(rest / weight)
+        pairs = self._with_inner(dual), self._with_inner(information)
+        for (block, inner), (_, known) in zip(*pairs):
+            certified = block.certificates(inner, known)
+            smallest += certified[0]
+            unused += certified[1]
         return smallest, unused
+
+    @property
+    def structured_theta(self):
+        """Parameters of the blocks with a structure."""
+        return _concatenated([b.structured_theta for b in self.blocks])
 
     def theta(self, back):
         """
-        Relative covariance parameters in the units of the data.
+        Relative covariance parameters in the units of the data, block by block.
 
         Parameters
         ----------
         back : ndarray
             From standardized effects to those of the data, shape (k, k).
         """
-        root = back @ self.matrix
-        return lower_theta(root @ root.swapaxes(-1, -2), self.slices)
+        return _concatenated([b.theta(c) for b, c in self._with_inner(back)])
+
+    def theta_jacobian(self, back):
+        """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
+        pairs = self._with_inner(back)
+        return block_diagonal([b.theta_jacobian(c) for b, c in pairs])
+
+    def unit_changes(self, scale):
+        """
+        Changes of sigma^2 S by one unit of each covariance parameter.
+
+        Parameters
+        ----------
+        scale : float
+            sigma^2.
+
+        Returns
+        -------
+        ndarray
+            Shape (n_parameters, k, k).
+        """
+        return self._of_whole([b.unit_changes(scale) for b in self.blocks])
+
+    def traces(self, inner):
+        """Inner products of the changes of S and some matrices, (..., n_parameters)."""
+        return _concatenated([b.traces(m) for b, m in self._with_inner(inner)])
+
+    def scale_slopes(self):
+        """What the covariance parameters change by as sigma^2 does and S stays."""
+        return _concatenated([b.scale_slopes() for b in self.blocks])
+
+    def bend(self, dual):
+        """The part tr(G d^2 S) / 2 in the parameters, shape (n_parameters,) * 2."""
+        return block_diagonal([b.bend(g) for b, g in self._with_inner(dual)])
+
+    def take(self, which):
+        """Some of many values."""
+        return RelativeFactor(tuple(b.take(which) for b in self.blocks))
+
+    def where(self, better, other):
+        """
+        One of two for each of many values.
+
+        Parameters
+        ----------
+        better : ndarray of bool
+            Where the other is taken, shape (count,).
+        other : RelativeFactor
+            Of the same blocks.
+        """
+        pairs = zip(self.blocks, other.blocks)
+        return RelativeFactor(tuple(b.where(better, c) for b, c in pairs))
+
+    def broadcast(self, count):
+        """The same value many times, or as many as there are."""
+        return RelativeFactor(tuple(b.broadcast(count) for b in self.blocks))
+
+    def _with_inner(self, matrix):
+        """Each block and what it has of a matrix (..., k, k)."""
+        if len(self.blocks) == 1:
+            return [(self.blocks[0], matrix)]
+        return [(b, matrix[..., s, s]) for b, s in zip(self.blocks, self.slices)]
+
+    def _of_whole(self, changes):
+        """Changes of each block as changes of the whole S, shape (..., m, k, k)."""
+        if len(changes) == 1:
+            return changes[0]
+        m, start = sum(c.shape[-3] for c in changes), 0
+        out = np.zeros((*changes[0].shape[:-3], m, self.size, self.size))
+        for change, columns in zip(changes, self.slices):
+            end = start + change.shape[-3]
+            out[..., start:end, columns, columns] = change
+            start = end
+        return out
 
 
-def row_units(precision, rows):
+def block_diagonal(matrices):
     """
-    Lengths in which steps of some rows of L are measured.
-
-    An effect of a level is known to 1 / sqrt(precision), relative to sigma, and a
-    standard deviation in proportion to that. Below one the unit is one.
+    A block-diagonal matrix.
 
     Parameters
     ----------
-    precision : ndarray
-        Mean over the levels of the diagonal of Z'V^-1 Z, shape (..., k).
-    rows : ndarray
-        Which rows, shape (..., m).
+    matrices : sequence of ndarray
+        The blocks, shapes (..., a, b).
 
     Returns
     -------
     ndarray
-        Shape (..., m).
+        Shape (..., sum of a, sum of b); the block itself if there is only one.
     """
-    units = 1.0 / np.sqrt(np.minimum(np.maximum(precision, SMALLEST_PRECISION), 1.0))
-    if rows.ndim == 1:
-        return units[..., rows]
-    rows = np.broadcast_to(rows, (*units.shape[:-1], rows.shape[-1]))
-    return np.take_along_axis(units, rows, axis=-1)
-
-
-def lowest_unused(dual, covariance):
-    """
-    Smallest eigenvalue of G in the directions that S does not use.
-
-    Parameters
-    ----------
-    dual, covariance : ndarray
-        G and S of one covariance block, shapes (..., k, k).
-
-    Returns
-    -------
-    ndarray
-        Shape (...); at most 0.
-    """
-    values, vectors = np.linalg.eigh(covariance)
-    vectors = vectors * (values <= SNAP**2)[..., None, :]
-    within = vectors.swapaxes(-1, -2) @ dual @ vectors
-    return np.minimum(np.linalg.eigvalsh(within)[..., 0], 0.0)
+    if len(matrices) == 1:
+        return matrices[0]
+    shape = [sum(m.shape[axis] for m in matrices) for axis in (-2, -1)]
+    out = np.zeros((*matrices[0].shape[:-2], *shape))
+    row = column = 0
+    for matrix in matrices:
+        height, width = matrix.shape[-2:]
+        out[..., row : row + height, column : column + width] = matrix
+        row, column = row + height, column + width
+    return out
 
 
 def pivoted_factor(covariance, slices, tolerance=0.0):
@@ -254,51 +266,10 @@ def pivoted_factor(covariance, slices, tolerance=0.0):
     -------
     RelativeFactor
     """
-    matrix = np.zeros_like(covariance)
-    rows, columns = [], []
-    for block in slices:
-        size = block.stop - block.start
-        part = covariance[..., block, block]
-        if size == 1:
-            root = np.sqrt(np.maximum(part, 0.0))
-            matrix[..., block, block] = np.where(root > tolerance, root, 0.0)
-            pivot = np.zeros((*part.shape[:-2], 1), dtype=np.intp)
-        elif part.ndim == 2:
-            lower, pivot, rank, _ = lapack.dpstrf(
-                part, lower=1, tol=max(tolerance**2, 1e-300)
-            )
-            lower = np.tril(lower)
-            lower[:, rank:] = 0.0
-            pivot = pivot - 1
-            matrix[block.start + pivot, block] = lower
-        else:
-            matrix[..., block, block], pivot = _pivoted_cholesky(part, tolerance)
-        row, column = np.tril_indices(size)
-        rows.append(block.start + pivot[..., row])
-        columns.append(block.start + column)
+    parts = [covariance[..., s, s] for s in slices]
     return RelativeFactor(
-        matrix, np.concatenate(rows, axis=-1), np.concatenate(columns), tuple(slices)
+        tuple(UnstructuredBlock.pivoted(part, tolerance) for part in parts)
     )
-
-
-def _pivoted_cholesky(covariance, tolerance):
-    """Pivoted Cholesky factors of many matrices, rows not permuted, and pivots."""
-    rest = covariance.copy()
-    matrix, pivots = np.zeros_like(rest), []
-    left = np.ones(rest.shape[:-1], dtype=bool)
-    for j in range(rest.shape[-1]):
-        diagonal = np.where(left, np.diagonal(rest, axis1=-2, axis2=-1), -np.inf)
-        pivot = diagonal.argmax(axis=-1)[..., None]
-        square = np.take_along_axis(diagonal, pivot, axis=-1)
-        positive = square > max(tolerance**2, 1e-300)
-        column = np.take_along_axis(rest, pivot[..., None], axis=-1)[..., 0]
-        scale = 1.0 / np.sqrt(np.where(positive, square, np.inf))
-        column = np.where(left, column, 0.0) * scale
-        matrix[..., j] = column
-        rest -= column[..., :, None] * column[..., None, :]
-        np.put_along_axis(left, pivot, False, axis=-1)
-        pivots.append(pivot)
-    return matrix, np.concatenate(pivots, axis=-1)
 
 
 def full_factor(matrix, slices):
@@ -316,141 +287,121 @@ def full_factor(matrix, slices):
     -------
     RelativeFactor
     """
-    rows, columns = [], []
-    for block in slices:
-        row, column = np.indices((block.stop - block.start,) * 2)
-        rows.append(block.start + row.ravel())
-        columns.append(block.start + column.ravel())
-    return RelativeFactor(
-        matrix, np.concatenate(rows), np.concatenate(columns), tuple(slices)
-    )
+    return RelativeFactor(tuple(UnstructuredBlock.full(matrix[s, s]) for s in slices))
 
 
-def lower_triangles(slices):
+def starting_factor(term, covariance):
     """
-    Rows and columns of the lower triangles of some blocks, column by column.
-
-    This is the order in which lme4 lists theta.
+    Where the search for the covariance of a term starts.
 
     Parameters
     ----------
-    slices : sequence of slice
-        Columns of each unstructured block.
+    term : GroupedEffects
+        In standardized units.
+    covariance : ndarray
+        A relative covariance, of which structured blocks take the diagonal, (k, k).
 
     Returns
     -------
-    rows, columns : ndarray
-        Shape (number of parameters,).
+    RelativeFactor
     """
-    rows, columns = [], []
-    for block in slices:
-        column, row = np.triu_indices(block.stop - block.start)
-        rows.append(block.start + row)
-        columns.append(block.start + column)
-    return np.concatenate(rows), np.concatenate(columns)
+    pairs = zip(term.structures, term.block_slices)
+    return RelativeFactor(tuple(c.start(covariance[s, s]) for c, s in pairs))
 
 
-def lower_entries(matrix):
-    """Lower triangle of one block, column by column."""
-    return matrix[lower_triangles([slice(0, len(matrix))])]
-
-
-INDEFINITE = -1e-9
-"""Eigenvalue of a correlation matrix below which it is no such matrix."""
-
-
-def split_step(step, factors):
+def factor_at(term, theta, change, pivoted=False):
     """
-    The free parameters of each factor.
+    The relative covariance factor at some parameters.
+
+    Parameters
+    ----------
+    term : GroupedEffects
+        In standardized units.
+    theta : ndarray
+        Parameters in the units of the data, shape (m,).
+    change : ndarray
+        From standardized effects to those of the data, shape (k, k).
+    pivoted : bool, optional
+        Whether a search starts there, in coordinates of its own, or derivatives in
+        theta are wanted.
+
+    Returns
+    -------
+    RelativeFactor
+    """
+    each = np.split(theta, np.cumsum(term.parameter_counts)[:-1])
+    triples = zip(term.structures, each, term.block_slices)
+    return RelativeFactor(
+        tuple(c.at(values, change[s, s], pivoted) for c, values, s in triples)
+    )
+
+
+def generic_factor(term):
+    """The relative covariance factor of a term somewhere, where nothing cancels."""
+    return RelativeFactor(tuple(c.generic() for c in term.structures))
+
+
+def structured_parameters(factors):
+    """
+    Parameters of all blocks with a structure, one after another.
+
+    Parameters
+    ----------
+    factors : sequence of RelativeFactor
+        The factors.
+
+    Returns
+    -------
+    ndarray
+        Shape (s,).
+    """
+    return np.concatenate([f.structured_theta for f in factors])
+
+
+def split_step(step, parts):
+    """
+    The free parameters of each factor or block.
 
     Parameters
     ----------
     step : ndarray
-        Those of all, one after another, shape (..., m); what follows is left out.
-    factors : sequence
-        Factors with `n_free` free parameters.
+        Those of all, one after another, shape (..., m); what follows them is left out.
+    parts : sequence
+        Factors or blocks with `n_free` free parameters.
 
     Returns
     -------
     list of ndarray
     """
-    ends = np.cumsum([f.n_free for f in factors]).tolist()
-    return [step[..., a:b] for a, b in zip([0, *ends], ends)]
+    steps, start = [], 0
+    for part in parts:
+        end = start + part.n_free
+        steps.append(step[..., start:end])
+        start = end
+    return steps
 
 
-def lower_root(covariance, strict=False):
-    """
-    Lower triangular L of a positive semi-definite S = L L', singular or not.
-
-    Parameters
-    ----------
-    covariance : ndarray
-        S, shape (..., k, k).
-    strict : bool, optional
-        Whether to refuse an S that is not positive semi-definite.
-
-    Returns
-    -------
-    ndarray
-        L with a non-negative diagonal, shape (..., k, k).
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If S is refused.
-    """
-    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
-    if strict and not (diagonal >= 0.0).all():
-        raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
-    scale = np.sqrt(diagonal)
-    scale = np.where(scale == 0.0, 1.0, scale)
-    both = scale[..., :, None] * scale[..., None, :]
-    values, vectors = np.linalg.eigh(covariance / both)
-    if strict and not (values >= INDEFINITE).all():
-        raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
-    half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-    upper = np.asarray(np.linalg.qr(half.swapaxes(-1, -2), mode="r"))
-    lower = upper.swapaxes(-1, -2)
-    signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
-    return lower * signs[..., None, :] * scale[..., :, None]
+def _concatenated(arrays):
+    """Arrays one after another along their last axis."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
-def lower_blocks(covariance, slices):
-    """
-    Lower triangular roots of the blocks of S, as one matrix.
-
-    Parameters
-    ----------
-    covariance : ndarray
-        S, block-diagonal and positive semi-definite, shape (..., k, k).
-    slices : sequence of slice
-        Columns of each unstructured block.
-
-    Returns
-    -------
-    ndarray
-        Shape (..., k, k).
-    """
-    lower = np.zeros_like(covariance)
-    for block in slices:
-        lower[..., block, block] = lower_root(covariance[..., block, block])
-    return lower
+@lru_cache(maxsize=64)
+def _slices(sizes):
+    """Columns of blocks of some sizes."""
+    ends = np.cumsum([0, *sizes]).tolist()
+    return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:]))
 
 
-def lower_theta(covariance, slices):
-    """
-    Entries of the lower triangular roots of the blocks of S, column by column.
+_OF_ONE_MATRIX = "matrix", "rows", "columns", "slices"
+"""The fields that a factor of unstructured blocks once had."""
 
-    Parameters
-    ----------
-    covariance : ndarray
-        S, block-diagonal and positive semi-definite, shape (..., k, k).
-    slices : sequence of slice
-        Columns of each unstructured block.
 
-    Returns
-    -------
-    ndarray
-        Shape (..., number of parameters), in the order of `lower_triangles`.
-    """
-    return lower_blocks(covariance, slices)[(..., *lower_triangles(slices))]
+def _unjoined(matrix, rows, columns, slices):
+    """Unstructured blocks from L, and the places of their free parameters in it."""
+    blocks = []
+    for s in slices:
+        of_block = (columns >= s.start) & (columns < s.stop)
+        places = rows[..., of_block] - s.start, columns[of_block] - s.start
+        blocks.append(UnstructuredBlock(matrix[..., s, s], *places))
+    return tuple(blocks)

@@ -18,12 +18,8 @@ from functools import cached_property
 import numpy as np
 
 from statsmodels_lmm.core.structures.base import Structure
-from statsmodels_lmm.core.structures.relative_factor import (
-    SINGULAR,
-    SNAP,
-    lower_root,
-    row_units,
-)
+from statsmodels_lmm.core.structures.roots import SINGULAR, lower_root, rank
+from statsmodels_lmm.core.structures.unstructured_block import SNAP, row_units
 
 EVEN = 1e-6
 """Derivative at a lower end, relative to that at the start, that counts as zero."""
@@ -105,9 +101,9 @@ PLAIN = Fold("free", 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class StructuredBlock:
+class StructuredCovariance:
     """
-    A covariance block with a structure.
+    A covariance matrix with a structure, see `block.CovarianceModel`.
 
     Parameters
     ----------
@@ -124,6 +120,8 @@ class StructuredBlock:
     effects: tuple
     unit: np.ndarray | None = None
 
+    has_structure = True
+
     @property
     def size(self):
         """Number of effects k."""
@@ -139,33 +137,51 @@ class StructuredBlock:
         """Number of parameters m."""
         return len(self.parameters)
 
+    @property
+    def n_structured(self):
+        """Number of parameters that S does not tell: all of them."""
+        return self.n_parameters
+
+    def in_units(self, change):
+        """The model for standardized effects, whose units alone may change."""
+        return replace(self, unit=np.diag(change))
+
     def without_variance(self, theta):
         """Whether all deviations are zero, so that nothing else means anything."""
         sd = [a for a, p in enumerate(self.parameters) if p.kind == "sd"]
         return np.logical_and(bool(sd), (theta[..., sd] == 0.0).all(axis=-1))
 
-    def is_singular(self, theta, covariance):
+    def is_singular(self, covariance, structured_theta):
         """
-        Whether S counts as singular, whatever the units of the effects.
+        Which S count as singular, whatever the units of the effects.
 
         Parameters
         ----------
-        theta : ndarray
-            The parameters, shape (m,).
         covariance : ndarray
-            S in standardized units, of which the deviations are taken, shape (k, k).
+            S in standardized units, of which the deviations are taken, (..., k, k).
+        structured_theta : ndarray
+            The parameters, shape (..., m).
 
         Returns
         -------
-        bool
+        ndarray of bool
+            Shape (...).
         """
-        deviations = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
-        theta = np.array(theta)
+        variances = np.diagonal(covariance, axis1=-2, axis2=-1)
+        deviations = np.sqrt(np.maximum(variances, 0.0))
+        theta = np.array(structured_theta)
         for a, p in enumerate(self.parameters):
             if p.kind == "sd":
-                own = slice(None) if p.effect is None else p.effect
-                theta[a] = np.max(deviations[own])
-        return self.structure.is_singular(theta, self.size)
+                effects = slice(None) if p.effect is None else [p.effect]
+                theta[..., a] = deviations[..., effects].max(axis=-1)
+        singular = np.zeros(theta.shape[:-1], dtype=bool)
+        for at in np.ndindex(singular.shape):
+            singular[at] = self.structure.is_singular(theta[at], self.size)
+        return singular
+
+    def unit_change(self, back, unit):
+        """None: the parameters are those of the data, shape (m, m)."""
+        return np.eye(self.n_parameters)
 
     def _scaled(self, matrices):
         if self.unit is None:
@@ -202,14 +218,13 @@ class StructuredBlock:
         kind = "even" if self._is_flat(a, end) else "square"
         return Fold(kind, end, side)
 
-    @property
     def generic(self):
-        """A place at which nothing cancels, the effects of equal length, shape (m,)."""
+        """The block where nothing cancels, the effects being of equal length."""
         theta = generic_point(self.parameters)
         for a, parameter in enumerate(self.parameters):
             if parameter.kind == "sd":
                 theta[a] /= self._length(parameter.effect)
-        return theta
+        return self.block(theta, folded=False)
 
     def _length(self, effect):
         """Length in standardized units of an effect, or their root mean square."""
@@ -227,29 +242,22 @@ class StructuredBlock:
             at_end = np.abs(self.structure.derivative(theta, self.size)[a]).max()
         return bool(at_end <= EVEN * inside)
 
-    def start(self, deviations):
-        """
-        Where a search starts.
-
-        Parameters
-        ----------
-        deviations : ndarray
-            Standard deviations of the effects in standardized units, shape (k,).
-
-        Returns
-        -------
-        StructuredPart
-        """
+    def start(self, covariance):
+        """The block from which a search starts, with the deviations of some S."""
         theta = []
         for parameter in self.parameters:
             value = parameter.initial
             if parameter.kind == "sd" and parameter.start is None:
-                each = deviations**2
-                at = parameter.effect
-                value = np.sqrt(each.mean() if at is None else each[at])
+                variances, at = np.diag(covariance), parameter.effect
+                value = np.sqrt(variances.mean() if at is None else variances[at])
                 value = value / self._length(at)
             theta.append(value)
-        return self.part(theta).lifted()
+        return self.block(theta).lifted()
+
+    def at(self, theta, change, pivoted=False):
+        """The block at some parameters, refused outside of their ranges."""
+        self.check_range(theta)
+        return self.block(theta, folded=pivoted)
 
     def check_range(self, theta):
         """Refuse parameters outside of their ranges."""
@@ -260,21 +268,23 @@ class StructuredBlock:
                     f"outside of [{parameter.lower:.6g}, {parameter.upper:.6g}]"
                 )
 
-    def part(self, theta, folded=True):
+    def block(self, theta, folded=True):
         """The block at some parameters, in coordinates of a search or in theta."""
         folds = self.folds if folded else (PLAIN,) * self.n_parameters
         coordinates = np.array([f.fold(float(t)) for f, t in zip(folds, theta)])
-        return StructuredPart(self, coordinates, folds)
+        return StructuredBlock(self, coordinates, folds)
 
 
 @dataclass(frozen=True)
-class StructuredPart:
+class StructuredBlock:
     """
     A covariance block with a structure at one value of its parameters.
 
+    See `block.CovarianceBlock` for its verbs.
+
     Parameters
     ----------
-    block : StructuredBlock
+    model : StructuredCovariance
         The structure.
     coordinates : ndarray
         phi, shape (m,).
@@ -282,9 +292,19 @@ class StructuredPart:
         How each is folded into the range of its parameter.
     """
 
-    block: StructuredBlock
+    model: StructuredCovariance
     coordinates: np.ndarray
     folds: tuple
+
+    def __setstate__(self, state):
+        """Read pickles, also of earlier versions, in which the model was a block."""
+        if "block" in state:
+            state = {
+                "model": state["block"],
+                "coordinates": state["coordinates"],
+                "folds": state["folds"],
+            }
+        self.__dict__.update(state)
 
     @property
     def n_free(self):
@@ -294,24 +314,33 @@ class StructuredPart:
     @property
     def size(self):
         """Number of effects k."""
-        return self.block.size
+        return self.model.size
 
     @cached_property
     def _unfolded(self):
         """Theta and its first and second derivatives in the coordinates."""
         pairs = zip(self.folds, self.coordinates)
-        found = np.array([f.unfold(x) for f, x in pairs]).reshape(-1, 3)
-        return tuple(found.T)
+        unfolded = np.array([f.unfold(x) for f, x in pairs]).reshape(-1, 3)
+        return tuple(unfolded.T)
 
     @property
-    def theta(self):
+    def n_parameters(self):
+        """Number of parameters in the units of the data, m."""
+        return len(self.coordinates)
+
+    @property
+    def structured_theta(self):
         """Parameters in the units of the data, shape (m,)."""
         return self._unfolded[0]
+
+    def theta(self, back):
+        """The same, whatever the units of the effects."""
+        return self.structured_theta
 
     @cached_property
     def covariance(self):
         """S, shape (k, k)."""
-        return self.block.covariance(self.theta)
+        return self.model.covariance(self.structured_theta)
 
     @cached_property
     def matrix(self):
@@ -321,7 +350,7 @@ class StructuredPart:
     @cached_property
     def _slopes(self):
         """Derivatives of S in theta, shape (m, k, k)."""
-        return self.block.derivative(self.theta)
+        return self.model.derivative(self.structured_theta)
 
     @cached_property
     def directions(self):
@@ -332,7 +361,7 @@ class StructuredPart:
     @cached_property
     def _second(self):
         theta, first, second = self._unfolded
-        out = self.block.second_derivative(theta)
+        out = self.model.second_derivative(theta)
         out = out * np.multiply.outer(first, first)[:, :, None, None]
         each = np.arange(len(theta))
         if second.any():
@@ -342,9 +371,9 @@ class StructuredPart:
     def units(self, precision):
         """Lengths in which steps of the coordinates are measured, shape (m,)."""
         length = row_units(precision.mean(keepdims=True), np.zeros(1, dtype=int))
-        own = [length[0] if p.kind == "sd" else 1.0 for p in self.block.parameters]
+        least = [length[0] if p.kind == "sd" else 1.0 for p in self.model.parameters]
         angles = np.array([f.kind == "angle" for f in self.folds], dtype=bool)
-        return np.where(angles, 1.0, np.maximum(np.abs(self.coordinates), own))
+        return np.where(angles, 1.0, np.maximum(np.abs(self.coordinates), least))
 
     def slope(self, dual):
         """Derivatives of the criterion, tr(G dS), shape (m,)."""
@@ -376,14 +405,14 @@ class StructuredPart:
                 out[a] = max(abs(parameter), amount)
         return replace(self, coordinates=out)
 
-    def snapped(self):
+    def snapped(self, tolerance=SNAP):
         """The block with coordinates that are almost at an end put there."""
         out = self.coordinates.copy()
         for a, fold in enumerate(self.folds):
             if fold.kind == "angle":
                 edge = np.pi * (np.round(out[a] / np.pi - 0.5) + 0.5)
-                out[a] = edge if abs(out[a] - edge) <= SNAP else out[a]
-            elif fold.kind != "free" and abs(out[a]) <= SNAP:
+                out[a] = edge if abs(out[a] - edge) <= tolerance else out[a]
+            elif fold.kind != "free" and abs(out[a]) <= tolerance:
                 out[a] = 0.0
         return (
             self if (out == self.coordinates).all() else replace(self, coordinates=out)
@@ -391,12 +420,21 @@ class StructuredPart:
 
     def correlated(self, share):
         """The block with its correlations at a share of their upper or lower ends."""
-        theta = self.theta.copy()
-        for a, parameter in enumerate(self.block.parameters):
+        theta = self.structured_theta.copy()
+        for a, parameter in enumerate(self.model.parameters):
             if parameter.kind == "cor":
                 end = parameter.upper if share > 0.0 else parameter.lower
                 theta[a] = abs(share) * end
-        return self.block.part(theta).lifted()
+        return self.model.block(theta).lifted()
+
+    @property
+    def is_singular(self):
+        """Whether S counts as singular, whatever the units of the effects."""
+        return self.model.is_singular(self.covariance, self.structured_theta)
+
+    def rank(self):
+        """Number of deviations that do not count as zero."""
+        return rank(self.matrix)
 
     @property
     def may_be_elsewhere(self):
@@ -406,7 +444,7 @@ class StructuredPart:
     def nothing(self):
         """The block with its deviations at zero."""
         out = self.coordinates.copy()
-        for a, parameter in enumerate(self.block.parameters):
+        for a, parameter in enumerate(self.model.parameters):
             out[a] = 0.0 if parameter.kind == "sd" else out[a]
         return replace(self, coordinates=out)
 
@@ -430,10 +468,35 @@ class StructuredPart:
         smallest = 0.0
         second = np.diagonal(self._second, axis1=0, axis2=1)
         for a in range(self.n_free):
-            own, size = second[..., a], np.abs(self.directions[a]).max()
-            if size > SINGULAR * np.abs(own).max(initial=0.0):
+            bend, size = second[..., a], np.abs(self.directions[a]).max()
+            if size > SINGULAR * np.abs(bend).max(initial=0.0):
                 continue
-            weight = (np.abs(own) * np.abs(information)).sum()
+            weight = (np.abs(bend) * np.abs(information)).sum()
             if weight > 0.0:
-                smallest = min(smallest, float((own * dual).sum() / weight))
+                smallest = min(smallest, float((bend * dual).sum() / weight))
         return [smallest], [smallest]
+
+    def theta_jacobian(self, back):
+        """Derivatives of the coordinates in the parameters, shape (m, m)."""
+        return np.diag(1.0 / self._unfolded[1])
+
+    def unit_changes(self, scale):
+        """Changes of sigma^2 S by a unit of each parameter, shape (m, k, k)."""
+        return scale * self._slopes
+
+    def traces(self, inner):
+        """Inner products of the changes of S and some matrices, shape (..., m)."""
+        return np.tensordot(inner, self._slopes, axes=([-2, -1], [1, 2]))
+
+    def scale_slopes(self):
+        """Zero: the parameters are those of S, shape (m,)."""
+        return np.zeros(self.n_parameters)
+
+    def bend(self, dual):
+        """The part tr(G d^2 S) / 2 in the parameters, shape (m, m)."""
+        second = self.model.second_derivative(self.structured_theta)
+        return 0.5 * (second * dual).sum(axis=(-1, -2))
+
+    def freed(self):
+        """The block as it is, and that each coordinate may move."""
+        return self, np.eye(self.n_free)

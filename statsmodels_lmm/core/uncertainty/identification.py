@@ -20,7 +20,7 @@ import numpy as np
 
 from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
-from statsmodels_lmm.core.structures.relative_factor import lower_triangles
+from statsmodels_lmm.core.structures.relative_factor import generic_factor
 
 FLAT = 1e-7
 """Length of what is left of the V_a z, relative to theirs, that counts as zero."""
@@ -38,27 +38,7 @@ SEED = 0x9E3779B97F4A7C15F39CC0605CEDC834
 """Of the vectors, the same every time; no seed from which data were simulated, too."""
 
 
-def generic_changes(factors):
-    """
-    Derivatives of the structured covariance blocks where nothing cancels.
-
-    Parameters
-    ----------
-    factors : sequence of GroupedEffects, RawEffects or OfLevels
-        In the order of the elimination plan.
-
-    Returns
-    -------
-    list of list
-        For each block of each factor the derivatives (m, k, k) in its parameters,
-        None if it is unstructured.
-    """
-    return [
-        [s and s.derivative(s.generic) for s in factor.structures] for factor in factors
-    ]
-
-
-def flat_directions(data, products, reml, informative, changes=None):
+def flat_directions(data, products, reml, informative, places=None):
     """
     Changes of the covariance parameters that do not change the likelihood.
 
@@ -72,8 +52,9 @@ def flat_directions(data, products, reml, informative, changes=None):
         Whether it is the restricted likelihood.
     informative : ndarray
         Which of the m parameters to ask for; the others are held, shape (m,).
-    changes : list of list, optional
-        Derivatives of the structured blocks, default is `generic_changes`.
+    places : sequence of RelativeFactor, optional
+        Where the derivatives of structured blocks are taken, in the order of the
+        elimination plan; default is where nothing cancels.
 
     Returns
     -------
@@ -84,15 +65,15 @@ def flat_directions(data, products, reml, informative, changes=None):
     """
     factors, n = products.plan.factors, len(data.endog)
     asked = np.append(informative, True)
-    if changes is None:
-        changes = generic_changes(factors)
+    if places is None:
+        places = [generic_factor(f) for f in factors]
     draw = np.random.default_rng(SEED)
     rows = np.arange(n)
     few = max(FEW_ROWS, 4 * len(asked))
     if n > few:
         rows = np.sort(draw.choice(n, few, replace=False))
     sums = [s[..., -1] for s in _level_sums(products)]
-    whole, images = _images(data, products, changes, sums, data.endog, rows, True)
+    whole, images = _images(data, products, places, sums, data.endog, rows, True)
     lengths = np.sqrt((whole[:, asked] ** 2).mean(axis=0))
     lengths[lengths == 0.0] = 1.0
     basis = _null_basis(images[:, asked] / lengths)
@@ -107,7 +88,7 @@ def flat_directions(data, products, reml, informative, changes=None):
         step = max(1, CHUNK // max(f.k_effects for f in factors) ** 2)
         for start in range(0, n, step):
             some = np.arange(start, min(start + step, n))
-            whole, images = _images(data, products, changes, sums, z, some, reml)
+            whole, images = _images(data, products, places, sums, z, some, reml)
             left = images[:, asked] / lengths @ basis
             gram += left.T @ left
             total += np.mean(((whole[:, asked] / lengths) ** 2).sum(axis=0))
@@ -143,7 +124,7 @@ def mean_variances(data, products, weights=1.0):
     counts = [f.n_parameters for f in plan.factors]
     out, start = np.zeros((len(counts) + 1, sum(counts) + 1)), 0
     share = np.ones(len(data.endog)) / weights / len(data.endog)
-    for i, factor, own in zip(plan.order, plan.factors, generic_changes(plan.factors)):
+    for i, factor in zip(plan.order, plan.factors):
         user = data.factors[i]
         if isinstance(user, RawEffects):
             inner = (share @ user.forms())[None, None]
@@ -153,7 +134,7 @@ def mean_variances(data, products, weights=1.0):
                 each = share * known.variances[user.codes]
             inner = user.effects.T @ (each[:, None] * user.effects)
         here = slice(start, start + factor.n_parameters)
-        out[i, here] = _combined(factor, own, inner)
+        out[i, here] = generic_factor(factor).traces(inner)
         start = here.stop
     out[-1, -1] = share.sum()
     return out
@@ -177,13 +158,13 @@ def _level_sums(products):
     return [*products.fixed, *tail]
 
 
-def _images(data, products, changes, sums, z, rows, projected):
+def _images(data, products, places, sums, z, rows, projected):
     """
     The images V_a z and z of a vector at some rows, before and after M.
 
     Parameters
     ----------
-    data, products, changes
+    data, products, places
         As for `flat_directions`.
     sums : list of ndarray
         Z_i'z of each factor, shapes (l_i, k_i).
@@ -201,8 +182,8 @@ def _images(data, products, changes, sums, z, rows, projected):
     """
     columns, across = [], []
     p = products.k_fixed
-    for factor, own, t, w in zip(
-        products.plan.factors, changes, sums, _level_sums(products)
+    for factor, place, t, w in zip(
+        products.plan.factors, places, sums, _level_sums(products)
     ):
         t, base = _whitened(factor, t), factor.of_user
         levels = factor.level_modes(t)
@@ -211,10 +192,10 @@ def _images(data, products, changes, sums, z, rows, projected):
         else:
             x, levels = base.effects[rows], levels[base.codes[rows]]
             inner = x[:, :, None] * levels[:, None, :]
-        columns.append(_combined(factor, own, inner))
+        columns.append(place.traces(inner))
         if projected:
             inner = np.tensordot(_whitened(factor, w[..., :p]), t, axes=(0, 0))
-            across.append(_combined(factor, own, np.moveaxis(inner, 1, 0)))
+            across.append(place.traces(np.moveaxis(inner, 1, 0)))
     whole = np.column_stack([*columns, z[rows]])
     if not projected:
         return whole, whole
@@ -227,18 +208,3 @@ def _whitened(factor, sums):
     """Sums over the rows of independent levels."""
     sparse = isinstance(factor, PrecisionEffects)
     return factor.whitened(sums) if sparse else sums
-
-
-def _combined(factor, changes, inner):
-    """The sums of D_ab inner_ab over all changes D of a factor, shape (..., m)."""
-    parts = []
-    for own, block in zip(changes, factor.block_slices):
-        part = inner[..., block, block]
-        if own is not None:
-            parts.append(np.tensordot(part, own, axes=([-2, -1], [1, 2])))
-            continue
-        row, column = lower_triangles([slice(0, part.shape[-1])])
-        found = part[..., row, column] + part[..., column, row]
-        found[..., row == column] *= 0.5
-        parts.append(found)
-    return np.concatenate(parts, axis=-1)

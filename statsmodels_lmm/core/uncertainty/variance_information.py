@@ -8,7 +8,6 @@ that a change of sigma^2 changes sigma^2 S of such a block by S.
 """
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import (
@@ -17,37 +16,10 @@ from statsmodels_lmm.core.criteria.derivatives import (
     projected_products,
     trace_products,
 )
-from statsmodels_lmm.core.structures.relative_factor import (
-    lower_entries,
-    lower_triangles,
-)
-from statsmodels_lmm.core.structures.structured_block import StructuredPart
+from statsmodels_lmm.core.structures.relative_factor import block_diagonal
 
 FLAT = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
-
-
-def unit_directions(slices, k_effects):
-    """
-    The symmetric matrices E_r of which a block-diagonal matrix is a combination.
-
-    Parameters
-    ----------
-    slices : sequence of slice
-        Columns of each covariance block.
-    k_effects : int
-        Number of effect columns k.
-
-    Returns
-    -------
-    ndarray
-        Shape (m, k, k), in the order of `covariance.lower_triangles`.
-    """
-    rows, columns = lower_triangles(slices)
-    out = np.zeros((len(rows), k_effects, k_effects))
-    each = np.arange(len(rows))
-    out[each, rows, columns] = out[each, columns, rows] = 1.0
-    return out
 
 
 def average_information(deviance):
@@ -91,7 +63,7 @@ def unstructured_effects(factor):
     """Which effects belong to unstructured blocks, shape (k,)."""
     inside = np.ones(factor.k_effects, dtype=bool)
     for structure, block in zip(factor.structures, factor.block_slices):
-        inside[block] = structure is None
+        inside[block] = not structure.has_structure
     return inside
 
 
@@ -109,29 +81,8 @@ def unit_changes(deviance):
     list of ndarray
         For each factor in the order of the elimination plan, shapes (m, k_i, k_i).
     """
-    plan = deviance.elimination.products.plan
-    changes = []
-    for factor, root in zip(plan.factors, deviance.factors):
-        if factor.is_structured:
-            changes.append(_structured_changes(factor, root, float(deviance.scale)))
-        else:
-            changes.append(unit_directions(factor.block_slices, factor.k_effects))
-    return of_all_factors(changes)
-
-
-def _structured_changes(factor, root, scale):
-    """Changes of the S of a factor some of whose blocks have a structure."""
-    changes = np.zeros((factor.n_parameters, factor.k_effects, factor.k_effects))
-    start = 0
-    for part, block in zip(root.parts, factor.block_slices):
-        if isinstance(part, StructuredPart):
-            own = scale * part.block.derivative(part.theta)
-        else:
-            size = block.stop - block.start
-            own = unit_directions([slice(0, size)], size)
-        changes[start : start + len(own), block, block] = own
-        start += len(own)
-    return changes
+    scale = np.asarray(deviance.scale)
+    return of_all_factors(f.unit_changes(scale) for f in deviance.factors)
 
 
 def expected_traces(deviance, changes):
@@ -185,31 +136,13 @@ def observed_information(deviance):
         Shape (m + 1, m + 1).
     """
     traces = expected_traces(deviance, unit_changes(deviance))
-    entries, bends = [], []
-    pairs = zip(
-        deviance.elimination.products.plan.factors,
-        deviance.factors,
-        dual_matrices(deviance),
-    )
-    for factor, root, dual in pairs:
-        for at, (structure, block) in enumerate(
-            zip(factor.structures, factor.block_slices)
-        ):
-            if structure is None:
-                own = lower_entries(root.covariance[block, block])
-                bend = np.zeros((len(own), len(own)))
-            else:
-                own = np.zeros(structure.n_parameters)
-                second = structure.second_derivative(root.parts[at].theta)
-                bend = 0.5 * (second * dual[block, block]).sum(axis=(-1, -2))
-            entries.append(own)
-            bends.append(bend)
     # sigma^2 alone changes V by V - Z S Z', S of the unstructured blocks
     change = np.eye(len(traces))
-    change[:-1, -1] = -np.concatenate(entries)
+    change[:-1, -1] = -np.concatenate([f.scale_slopes() for f in deviance.factors])
     expected = change.T @ traces @ change / (2.0 * float(deviance.scale) ** 2)
     observed = 2.0 * average_information(deviance) - expected
-    observed[:-1, :-1] += block_diag(*bends)
+    pairs = zip(deviance.factors, dual_matrices(deviance))
+    observed[:-1, :-1] += block_diagonal([f.bend(dual) for f, dual in pairs])
     return observed
 
 

@@ -10,6 +10,7 @@ from statsmodels_lmm.core.rows.standardize import constant_column, independent_c
 from statsmodels_lmm.core.structures.correlated import Correlated, Diagonal
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.core.structures.structured_block import generic_point
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import require_data
 
@@ -131,11 +132,10 @@ def _holds(full, inner, columns):
         if _nests(outer, inner, columns.shape[1]):
             if spans(full.effects[:, block], columns):
                 return True
-    if inner is None or not isinstance(inner.structure, Diagonal):
+    if not isinstance(inner.structure, Diagonal):
         return False
-    if columns.shape[1] == 1:
-        return _holds(full, None, columns)
-    return all(_holds(full, None, columns[:, [j]]) for j in range(columns.shape[1]))
+    one = UnstructuredCovariance(1)
+    return all(_holds(full, one, columns[:, [j]]) for j in range(columns.shape[1]))
 
 
 def _same_columns(full, restricted):
@@ -168,10 +168,10 @@ def _same_relationship(full, restricted, matched=None):
 
 def _nests(outer, inner, size):
     """Whether one structure is a case of another, for effects that are."""
-    if outer is None:
+    if not outer.has_structure:
         return True
     full = outer.structure
-    if inner is None:
+    if not inner.has_structure:
         # one effect is what others without a variance leave
         return size == 1 and isinstance(full, Correlated) and not full.hom
     restricted = inner.structure

@@ -9,7 +9,6 @@ import pandas as pd
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.resampling.refits import Refits, lifted
 from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
-from statsmodels_lmm.core.structures.relative_factor import SINGULAR
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS, interval
@@ -504,15 +503,10 @@ def singular_fits(results, fits):
     singular = np.zeros(len(fits.value), dtype=bool)
     start = 0
     for factor, covariance in zip(products.plan.factors, fits.covariances):
-        for structured, block in zip(factor.structures, factor.block_slices):
-            if structured is not None:
-                here = slice(start, start + structured.n_parameters)
-                pairs = zip(fits.structured[:, here], covariance[:, block, block])
-                singular |= [structured.is_singular(t, s) for t, s in pairs]
-                start = here.stop
-                continue
-            values = np.linalg.eigvalsh(covariance[:, block, block])
-            deviations = np.sqrt(np.maximum(values, 0.0))
-            limit = SINGULAR * np.maximum(1.0, deviations[:, -1])
-            singular |= deviations[:, 0] <= limit
+        for model, block in zip(factor.structures, factor.block_slices):
+            end = start + model.n_structured
+            singular |= model.is_singular(
+                covariance[:, block, block], fits.structured[:, start:end]
+            )
+            start = end
     return singular

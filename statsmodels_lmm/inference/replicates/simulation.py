@@ -14,7 +14,7 @@ from statsmodels_lmm.core.resampling.draws import (
 )
 from statsmodels_lmm.core.rows.precision_effects import independent_levels
 from statsmodels_lmm.core.rows.related_effects import OfLevels
-from statsmodels_lmm.core.structures.relative_factor import lower_blocks
+from statsmodels_lmm.core.structures.roots import lower_blocks
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula

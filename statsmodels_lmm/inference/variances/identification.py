@@ -6,8 +6,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
-from statsmodels_lmm.core.structures.relative_factor import lower_triangles
-from statsmodels_lmm.core.structures.structured_block import StructuredPart
+from statsmodels_lmm.core.structures.roots import lower_triangles
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
 ROUNDING = 1e-6
@@ -121,16 +120,8 @@ def flat_at(results):
     """
     data, products = results.model._sufficient_statistics()
     told = informative(results, products.plan)
-    changes = []
-    for factor, root in zip(products.plan.factors, results.at_optimum.factors):
-        parts = root.parts if factor.is_structured else [None] * len(factor.blocks)
-        changes.append(
-            [
-                p.block.derivative(p.theta) if isinstance(p, StructuredPart) else None
-                for p in parts
-            ]
-        )
-    return flat_directions(data, products, results.reml, told, changes)
+    places = results.at_optimum.factors
+    return flat_directions(data, products, results.reml, told, places)
 
 
 def combined(coefficients, directions):
@@ -193,7 +184,7 @@ def _covariances_apart(plan, shares):
             own = shares[start : start + count]
             start += count
             single = False
-            if structure is None:
+            if not structure.has_structure:
                 row, column = lower_triangles([block])
                 whole = np.where(row == column, 0.0, own.round())
                 single = bool(np.abs(own - whole).max() <= ROUNDING)

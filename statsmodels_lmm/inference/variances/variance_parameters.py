@@ -9,13 +9,16 @@ from scipy.linalg import block_diag, null_space
 
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import exact_hessian_is_feasible
-from statsmodels_lmm.core.structures.relative_factor import lower_root, lower_triangles
-from statsmodels_lmm.core.structures.structured_factor import structured_parameters
+from statsmodels_lmm.core.structures.relative_factor import structured_parameters
+from statsmodels_lmm.core.structures.roots import (
+    lower_root,
+    lower_triangle,
+    symmetric_units,
+)
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
     observed_information,
-    unit_directions,
 )
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.variances.identification import (
@@ -285,9 +288,9 @@ def _cholesky(relative):
     """Entries of the roots of S, and their derivatives in those of S, (..., m, m)."""
     root = lower_root(relative)
     k = root.shape[-1]
-    own, columns = lower_triangles([slice(0, k)])
+    own, columns = lower_triangle(k)
     inverse = _inverse_or_nan(root)
-    units = unit_directions([slice(0, k)], k)
+    units = symmetric_units(k)
     inner = np.tril(
         inverse[..., None, :, :] @ units @ transpose(inverse)[..., None, :, :]
     )
@@ -466,26 +469,14 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
 
 def _by_factor(data, order, structured):
     """Parameters of structures of each factor, in the order of the plan."""
-    counts = [
-        sum(s.n_parameters for s in data.factors[i].structures if s is not None)
-        for i in order
-    ]
+    counts = [data.factors[i].n_structured for i in order]
     return np.split(np.asarray(structured), np.cumsum(counts)[:-1], axis=-1)
 
 
 def _unit_change(grouped, back, unit):
     """Change of units of the covariance parameters of a factor, shape (m, m)."""
-    blocks = []
-    for structured, block in zip(grouped.structures, grouped.block_slices):
-        if structured is not None:
-            blocks.append(np.eye(structured.n_parameters))
-            continue
-        own = back[block, block]
-        whole = [slice(0, len(own))]
-        rows, columns = lower_triangles(whole)
-        moved = own @ unit_directions(whole, len(own)) @ own.T
-        blocks.append(unit * moved[:, rows, columns].T)
-    return block_diag(*blocks)
+    pairs = zip(grouped.structures, grouped.block_slices)
+    return block_diag(*(c.unit_change(back[s, s], unit) for c, s in pairs))
 
 
 def variance_labels(random, scale):

@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from dense_twin import free_entries
 from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.linalg import block_diag
@@ -186,7 +187,7 @@ class Dense:
         """DV for every free entry of L, and where it is."""
         out = []
         for i, factor in enumerate(factors):
-            for row, column in zip(factor.rows, factor.columns):
+            for row, column in free_entries(factor):
                 ds = np.zeros_like(self.s[i])
                 ds[row] = factor.matrix[:, column]
                 out.append((i, row, column, self.through(i, ds + ds.T)))

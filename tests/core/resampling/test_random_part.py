@@ -12,7 +12,7 @@ from statsmodels_lmm.core.resampling.draws import (
     reflated,
 )
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.structures.relative_factor import lower_root
+from statsmodels_lmm.core.structures.roots import lower_root
 
 DRAWS = 20_000
 

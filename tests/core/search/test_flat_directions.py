@@ -10,7 +10,7 @@ from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.standardize import standardize
-from statsmodels_lmm.core.structures.relative_factor import lower_triangles
+from statsmodels_lmm.core.structures.roots import lower_triangles
 from statsmodels_lmm.core.uncertainty import identification as module
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 

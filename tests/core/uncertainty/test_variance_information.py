@@ -16,12 +16,12 @@ from dense_twin import (
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
-from statsmodels_lmm.core.structures.relative_factor import lower_triangles
+from statsmodels_lmm.core.structures.relative_factor import full_factor, pivoted_factor
+from statsmodels_lmm.core.structures.roots import lower_triangles
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
     observed_information,
-    unit_directions,
 )
 
 
@@ -144,11 +144,7 @@ def test_a_batch(name, reml):
         gram=np.stack([m.gram for m in many]),
     )
     factors = [
-        replace(
-            rs[0],
-            matrix=np.stack([r.matrix for r in rs]),
-            rows=np.stack([r.rows for r in rs]),
-        )
+        pivoted_factor(np.stack([r.covariance for r in rs]), rs[0].slices)
         for rs in zip(*roots)
     ]
     together = average_information(profiled_deviance(stacked, factors, reml))
@@ -157,8 +153,9 @@ def test_a_batch(name, reml):
         assert_allclose(together[i], one, rtol=1e-9, atol=1e-9 * np.abs(one).max())
 
 
-def test_unit_directions():
-    found = unit_directions([slice(0, 2), slice(2, 3)], 3)
+def test_unit_changes():
+    blocks = [slice(0, 2), slice(2, 3)]
+    found = full_factor(np.eye(3), blocks).unit_changes(1.0)
     expected = np.zeros((4, 3, 3))
     expected[0, 0, 0] = expected[2, 1, 1] = expected[3, 2, 2] = 1.0
     expected[1, 0, 1] = expected[1, 1, 0] = 1.0

@@ -1,0 +1,181 @@
+"""Square roots of covariance matrices, their triangles, and when they are singular."""
+
+from functools import lru_cache
+
+import numpy as np
+
+SINGULAR = 1e-4
+"""Share of a block's largest standard deviation below which one counts as 0."""
+
+INDEFINITE = -1e-9
+"""Eigenvalue of a correlation matrix below which it is no such matrix."""
+
+
+def is_singular(covariance, tolerance=SINGULAR):
+    """
+    Whether a covariance matrix has a standard deviation that counts as zero.
+
+    The deviations are those of the principal components. They are held against the
+    largest and against sigma, which is one.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S in standardized units, shape (..., k, k).
+    tolerance : float, optional
+        Share that counts as zero.
+
+    Returns
+    -------
+    ndarray of bool
+        Shape (...).
+    """
+    values = np.linalg.eigvalsh(covariance)
+    deviations = np.sqrt(np.maximum(values, 0.0))
+    largest = np.maximum(1.0, deviations[..., -1])
+    return deviations[..., 0] <= tolerance * largest
+
+
+def rank(matrix):
+    """
+    Number of standard deviations that do not count as zero, see `is_singular`.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        A root L of S = L L', shape (k, k).
+
+    Returns
+    -------
+    int
+    """
+    values = np.linalg.svd(matrix, compute_uv=False)
+    return int((values > SINGULAR * max(1.0, values[0])).sum())
+
+
+def lower_root(covariance, strict=False):
+    """
+    Lower triangular L of a positive semi-definite S = L L', singular or not.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S, shape (..., k, k).
+    strict : bool, optional
+        Whether to refuse an S that is not positive semi-definite.
+
+    Returns
+    -------
+    ndarray
+        L with a non-negative diagonal, shape (..., k, k).
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If S is refused.
+    """
+    diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
+    if strict and not (diagonal >= 0.0).all():
+        raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
+    scale = np.sqrt(diagonal)
+    scale = np.where(scale == 0.0, 1.0, scale)
+    both = scale[..., :, None] * scale[..., None, :]
+    values, vectors = np.linalg.eigh(covariance / both)
+    if strict and not (values >= INDEFINITE).all():
+        raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
+    half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
+    upper = np.asarray(np.linalg.qr(half.swapaxes(-1, -2), mode="r"))
+    lower = upper.swapaxes(-1, -2)
+    signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
+    return lower * signs[..., None, :] * scale[..., :, None]
+
+
+def lower_blocks(covariance, slices):
+    """
+    Lower triangular roots of the blocks of S, as one matrix.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        S, block-diagonal and positive semi-definite, shape (..., k, k).
+    slices : sequence of slice
+        Columns of each unstructured block.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., k, k).
+    """
+    lower = np.zeros_like(covariance)
+    for block in slices:
+        lower[..., block, block] = lower_root(covariance[..., block, block])
+    return lower
+
+
+@lru_cache
+def lower_triangle(size):
+    """
+    Rows and columns of the lower triangle of a matrix, column by column.
+
+    This is the order in which lme4 lists theta.
+
+    Parameters
+    ----------
+    size : int
+        Number of rows k.
+
+    Returns
+    -------
+    rows, columns : ndarray
+        Shape (k (k + 1) / 2,).
+    """
+    columns, rows = np.triu_indices(size)
+    return rows, columns
+
+
+def lower_entries(matrix):
+    """Lower triangles of matrices (..., k, k), in the order of `lower_triangle`."""
+    return matrix[(..., *lower_triangle(matrix.shape[-1]))]
+
+
+def lower_triangles(slices):
+    """
+    Rows and columns of the lower triangles of some blocks, one after another.
+
+    Parameters
+    ----------
+    slices : sequence of slice
+        Columns of each unstructured block.
+
+    Returns
+    -------
+    rows, columns : ndarray
+        Shape (number of parameters,), of each block in the order of `lower_triangle`.
+    """
+    rows, columns = [], []
+    for block in slices:
+        row, column = lower_triangle(block.stop - block.start)
+        rows.append(block.start + row)
+        columns.append(block.start + column)
+    return np.concatenate(rows), np.concatenate(columns)
+
+
+def symmetric_units(size):
+    """
+    The symmetric matrices E_r of which every symmetric matrix is a combination.
+
+    Parameters
+    ----------
+    size : int
+        Number of rows k.
+
+    Returns
+    -------
+    ndarray
+        Shape (k (k + 1) / 2, k, k), in the order of `lower_triangle`.
+    """
+    rows, columns = lower_triangle(size)
+    out = np.zeros((len(rows), size, size))
+    each = np.arange(len(rows))
+    out[each, rows, columns] = out[each, columns, rows] = 1.0
+    return out
