@@ -169,8 +169,10 @@ def _shift_for_radius(slope, values, low, radius):
     for _ in range(60):
         middle = 0.5 * (low + high)
         length = np.linalg.norm(slope / (values + middle[:, None]), axis=1)
-        longer = length > radius
-        if (np.abs(length - radius) < 1e-3 * radius).all():
+        # a step that is long enough stays as it is, whatever the others need
+        met = np.abs(length - radius) < 1e-3 * radius
+        if met.all():
             return middle
-        low, high = np.where(longer, middle, low), np.where(longer, high, middle)
+        low = np.where(met | (length > radius), middle, low)
+        high = np.where(met | (length <= radius), middle, high)
     return high

@@ -43,7 +43,7 @@ def test_differences(name, kind, reml):
     # moving the plan's factors moves the parameters in the plan's order
     planned = in_order_of_plan(products, roots)
     back = np.argsort(products.plan.order)
-    for at in range(sum(len(r.rows) for r in roots)):
+    for at in range(sum(r.n_free for r in roots)):
         sides = []
         for step in (STEP, -STEP):
             factors = moved(planned, at, step)
