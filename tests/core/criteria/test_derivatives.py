@@ -17,7 +17,7 @@ def moved(roots, at, step):
     """The factors with the entry number `at` of all of them moved."""
     out = []
     for root in roots:
-        change = np.zeros(len(root.rows))
+        change = np.zeros(root.n_free)
         if 0 <= at < len(change):
             change[at] = step
         at -= len(change)

@@ -119,14 +119,12 @@ def test_the_nearest_covariance_matrix(k, cheap_hessian):
 
 
 def test_many_searches_are_those_of_one_after_another():
-    many = targets(20)
-    found, optima = minimize(Nearest(many), factor_at(np.diag([1.0, 1.3, 0.8])), TIGHT)
+    many, start = targets(20), factor_at(np.eye(3))
+    found, optima = minimize(Nearest(many), start, TIGHT)
     assert_allclose(found.factors[0].covariance, nearest(many), atol=1e-6)
     assert optima.certified.all()
     for i, target in enumerate(many):
-        alone, optimum = minimize(
-            Nearest(target), factor_at(np.diag([1.0, 1.3, 0.8])), TIGHT
-        )
+        alone, optimum = minimize(Nearest(target), start, TIGHT)
         assert_allclose(found.value[i], alone.value, rtol=1e-10, atol=1e-10)
         assert_allclose(
             optima.dual_eigenvalues[0][i], optimum.dual_eigenvalues[0], atol=1e-6

@@ -14,7 +14,6 @@ from dense_twin import (
     starts,
     user_order,
 )
-
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
