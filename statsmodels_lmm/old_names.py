@@ -23,7 +23,7 @@ MODULES = {
     "core.coupling": "core.engines.coupling",
     "core.covariance": "core.structures.relative_factor core.structures.roots "
     "core.structures.unstructured_block",
-    "core.cross_products": "core.engines.cross_products",
+    "core.cross_products": "core.engines.cross_products core.engines.block_engine",
     "core.dense": "core.algebra.dense",
     "core.derivatives": "core.criteria.derivatives",
     "core.deviance": "core.criteria.deviance",
@@ -47,7 +47,7 @@ MODULES = {
     "core.refits": "core.resampling.refits",
     "core.related_effects": "core.rows.related_effects",
     "core.replicates": "core.resampling.replicates",
-    "core.responses": "core.engines.responses",
+    "core.responses": "core.engines.row_sums",
     "core.row_forms": "core.engines.row_forms",
     "core.rows": "core.rows.model_rows",
     "core.saturation": "core.criteria.saturation",
@@ -56,7 +56,8 @@ MODULES = {
     "core.simulation": "core.resampling.draws",
     "core.small_sample": "core.uncertainty.small_sample",
     "core.sparse_cholesky": "core.algebra.sparse_cholesky",
-    "core.sparse_elimination": "core.engines.sparse_elimination",
+    "core.sparse_elimination": "core.engines.sparse_elimination "
+    "core.engines.sparse_products core.engines.sparse_engine",
     "core.standardize": "core.rows.standardize",
     "core.start": "core.criteria.start",
     "core.structure_checks": "core.structures.checks",

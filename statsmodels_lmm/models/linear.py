@@ -604,23 +604,8 @@ class CrossedMixedLM(LikelihoodModel):
 
     def _uninformative(self, products):
         """Names of factors whose effect columns lie in the span of X."""
-        plan, p = products.plan, products.k_fixed
-        spans = [
-            ((f**2).sum(), np.trace(d, axis1=1, axis2=2).sum())
-            for f, d in zip([f[..., :p] for f in products.fixed], products.diagonal)
-        ]
-        for rows in plan.tail_slices:
-            spans.append(
-                (
-                    (products.tail_fixed[rows, :p] ** 2).sum(),
-                    np.trace(products.tail[rows, rows]),
-                )
-            )
-        return tuple(
-            self.random[i].name
-            for i, (explained, total) in zip(plan.order, spans)
-            if total - explained / self.nobs <= 1e-10 * total
-        )
+        pairs = zip(products.plan.order, products.left_by_fixed())
+        return tuple(self.random[i].name for i, left in pairs if left <= 1e-10)
 
     def loglike(self, params, reml=True):
         """

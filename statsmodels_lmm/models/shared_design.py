@@ -3,26 +3,29 @@
 from dataclasses import dataclass
 from typing import Any
 
-from statsmodels_lmm.core.engines.choice import sufficient_statistics
-from statsmodels_lmm.core.engines.responses import with_response
+from statsmodels_lmm.core.engines.choice import engine_for
+from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.standardize import standardize_design
 
 
 @dataclass(eq=False)
 class SharedDesign:
     """
-    The standardized design and its cross-products, formed when they are needed.
+    The standardized design, its engine and cross-products, formed when they are needed.
 
     Parameters
     ----------
     design : StandardizedDesign, optional
         The design.
-    products : CrossProducts or SparseProducts, optional
+    products : Products, optional
         Cross-products with any one of the responses.
+    engine : Engine, optional
+        What formed them.
     """
 
     design: Any = None
     products: Any = None
+    engine: Any = None
 
     def standardize(self, endog, exog, factors, weights):
         """
@@ -54,9 +57,10 @@ class SharedDesign:
 
         Returns
         -------
-        CrossProducts or SparseProducts
+        Products
         """
-        if self.products is None:
-            self.products = sufficient_statistics(data.endog, data.exog, data.factors)
-            return self.products
-        return with_response(self.products, data)
+        if self.products is not None:
+            return self.products.with_response(data)
+        self.engine = engine_for(data.factors, len(data.endog))
+        self.products = self.engine.gather(Rows(data.endog, data.exog))
+        return self.products

@@ -12,8 +12,8 @@ import numpy as np
 from mpmath import mp, mpf
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
-from statsmodels_lmm.core.engines import cross_products as cross_products_module
-from statsmodels_lmm.core.engines.cross_products import cross_products
+from statsmodels_lmm.core.engines import block_engine
+from statsmodels_lmm.core.engines.choice import sufficient_statistics
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.structures.relative_factor import (
     pivoted_factor,
@@ -313,9 +313,9 @@ def roots_of(data, relative):
 def products_of(data, monkeypatch=None, max_pairs=None):
     """Cross-products, with a sparse coupling if there is a monkeypatch."""
     if monkeypatch is not None:
-        monkeypatch.setattr(cross_products_module, "DENSE_ENTRIES", 0)
-        monkeypatch.setattr(cross_products_module, "DENSE_SHARE", 1e9)
-    products = cross_products(data.endog, data.exog, data.factors)
+        monkeypatch.setattr(block_engine, "DENSE_ENTRIES", 0)
+        monkeypatch.setattr(block_engine, "DENSE_SHARE", 1e9)
+    products = sufficient_statistics(data.endog, data.exog, data.factors)
     if max_pairs is not None:
         coupling = [replace(c, max_pairs=max_pairs) for c in products.coupling]
         products = replace(products, coupling=tuple(coupling))

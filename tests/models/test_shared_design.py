@@ -103,7 +103,7 @@ def counts(monkeypatch):
         monkeypatch.setattr(owner, name, call)
 
     counted(shared_design, "standardize_design", "designs")
-    counted(shared_design, "sufficient_statistics", "cross-products")
+    counted(shared_design, "engine_for", "cross-products")
     counted(FormulaManager, "get_matrices", "formulas")
     return found
 

@@ -12,8 +12,8 @@ from statsmodels.tools.sm_exceptions import MissingDataError
 
 from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
 from statsmodels_lmm import matrix_effects as matrix
-from statsmodels_lmm.core.engines import sparse_elimination
-from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
+from statsmodels_lmm.core.engines import sparse_engine
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.structures import (
@@ -181,7 +181,7 @@ def test_indicators_are_groups():
 @pytest.mark.parametrize("limit", [2000, 5])
 def test_matrix_beside_groups(limit, monkeypatch):
     """By blocks, and all at once where columns are kept sparse."""
-    monkeypatch.setattr(sparse_elimination, "MANY_COLUMNS", limit)
+    monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", limit)
     result = fit({"Z": sparse.csr_array(Z), "g": (GROUPS, EFFECTS)})
     products = result.model._sufficient_statistics()[1]
     assert isinstance(products, SparseProducts) == (limit == 5)
@@ -509,7 +509,7 @@ def test_copies_and_removed_data():
 
 @pytest.mark.parametrize("limit", [2000, 5])
 def test_bootstrap_of_a_matrix(limit, monkeypatch):
-    monkeypatch.setattr(sparse_elimination, "MANY_COLUMNS", limit)
+    monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", limit)
     result = fit({"Z": sparse.csr_array(Z), "g": GROUPS})
     for kind in ("parametric", "conditional", "semiparametric"):
         one = result.bootstrap(3, rng=1, type=kind, n_jobs=1)
@@ -525,7 +525,7 @@ def test_bootstrap_of_a_matrix(limit, monkeypatch):
 
 @pytest.mark.parametrize("limit", [2000, 5])
 def test_influence_of_rows(limit, monkeypatch):
-    monkeypatch.setattr(sparse_elimination, "MANY_COLUMNS", limit)
+    monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", limit)
     result = fit([sparse.csr_array(Z)])
     g = float(result.theta.iloc[0]) ** 2 * np.eye(Q)
     found = result.get_influence()

@@ -18,7 +18,7 @@ from scipy import linalg, optimize, sparse, stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm import random_effects as by_group
-from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.exceptions import DataError, DataWarning, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates import simulation

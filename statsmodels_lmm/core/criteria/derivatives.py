@@ -11,12 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import product, transpose
-from statsmodels_lmm.core.engines.choice import projected_forms
-from statsmodels_lmm.core.engines.elimination import half_forms, times_gram
-
-WIDE = 10
-"""Number of effects of a level from which k x k x k x k arrays are avoided."""
+from statsmodels_lmm.core.algebra.dense import transpose
 
 MAX_DENSE_COLUMNS = 2500
 """Number of random effects up to which Z'V^-1 Z is formed densely."""
@@ -130,18 +125,12 @@ def with_exact_hessian(deviance, found):
     -------
     Derivatives
     """
-    if exact_hessian_is_feasible(deviance.elimination.products.plan):
+    products = deviance.elimination.products
+    if products.projection_is_affordable(MAX_DENSE_COLUMNS):
         curvature = found.curvature + found.observed - _expected_information(deviance)
     else:
         curvature = _differenced_gradient(deviance)
     return replace(found, curvature=curvature)
-
-
-def exact_hessian_is_feasible(plan, largest=MAX_DENSE_COLUMNS):
-    """Whether Z'V^-1 Z is block-diagonal or small enough to be formed."""
-    if plan.is_sparse:
-        return False
-    return plan.is_diagonal or sum(f.n_columns for f in plan.factors) <= largest
 
 
 def _differenced_gradient(deviance, step=1e-4):
@@ -200,7 +189,7 @@ def projected_products(deviance, columns):
     ndarray
         Shape (..., m, m).
     """
-    total, across = projected_forms(deviance.elimination, columns)
+    total, across = deviance.elimination.projected_forms(columns)
     half = np.linalg.solve(deviance.fixed_root, across)
     return total - transpose(half) @ half
 
@@ -254,104 +243,5 @@ def trace_products(deviance, changes):
     ndarray
         Shape (m, m).
     """
-    plan = deviance.elimination.products.plan
-    if max(f.k_effects for f in plan.factors) > WIDE:
-        return _wide_trace_products(deviance, changes)
-    if plan.is_diagonal:
-        pairs = {(0, 0): _single_factor_squares(deviance)}
-    else:
-        pairs = _dense_squares(deviance)
-    out = np.zeros((len(changes[0]),) * 2)
-    for (i, j), squares in pairs.items():
-        left = np.einsum("mca,abcd->mbd", changes[i], squares)
-        block = np.einsum("mbd,nbd->mn", left, changes[j])
-        out += block if i == j else block + block.T
-    return out
-
-
-def _wide_trace_products(deviance, changes):
-    """The same without squares of K, for levels with many effects."""
-    plan = deviance.elimination.products.plan
-    if not plan.is_diagonal:
-        k0, start = _dense_projection(deviance), 0
-        columns: list = []
-        for f, own in zip(plan.factors, changes):
-            rows = k0[:, start : start + f.n_columns]
-            rows = rows.reshape(len(k0), f.n_levels, f.k_effects)
-            columns.append([(rows @ d).reshape(len(k0), -1) for d in own])
-            start += f.n_columns
-        return _traces(np.array([np.hstack(each) for each in zip(*columns)]))
-    factor, own = deviance.elimination.factors[0], changes[0]
-    k0 = factor.inner @ factor.diagonal
-    moved = np.array([k0 @ change for change in own])
-    out = np.einsum("mgab,ngba->mn", moved, moved, optimize=True)
-    if deviance.reml:
-        # K is K_0 less an outer product of y over all levels
-        y = deviance.fixed_scores[0]
-        turned = np.array([change @ y for change in own])
-        flat = [t.reshape(-1, y.shape[-1]) for t in turned]
-        across = np.array([(k0 @ t).reshape(f.shape) for t, f in zip(turned, flat)])
-        out -= 2.0 * np.einsum("mip,nip->mn", across, np.array(flat))
-        inner = np.array([f.T @ y.reshape(f.shape) for f in flat])
-        out += np.einsum("mpq,nqp->mn", inner, inner)
-    return out
-
-
-def _traces(matrices):
-    """Tr(A_a A_b) for pairs of some matrices, shape (m, m)."""
-    flat = matrices.reshape(len(matrices), -1)
-    return flat @ transpose(matrices).reshape(len(matrices), -1).T
-
-
-def _single_factor_squares(deviance):
-    """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
-    factor = deviance.elimination.factors[0]
-    k0 = factor.inner @ factor.diagonal
-    out = np.einsum("gab,gcd->abcd", k0, k0)
-    if deviance.reml:
-        y = deviance.fixed_scores[0]
-        yy = y @ y.swapaxes(-1, -2)
-        cross = np.einsum("gab,gcd->abcd", k0, yy)
-        pairs = np.einsum("gar,gcs->acrs", y, y)
-        out = out - cross - cross.transpose(2, 3, 0, 1)
-        out = out + np.einsum("acrs,bdrs->abcd", pairs, pairs)
-    return out
-
-
-def _dense_projection(deviance):
-    """The whole matrix K, factors in the order of the plan, shape (q, q)."""
-    elimination = deviance.elimination
-    plan = elimination.products.plan
-    sizes = [f.n_columns for f in plan.factors]
-    q = sum(sizes)
-    identity = np.eye(q)
-    ends = np.cumsum([0] + sizes)
-    rows = [identity[a:b] for a, b in zip(ends[:-1], ends[1:])]
-    chain = [r.reshape(f.n_levels, f.k_effects, q) for r, f in zip(rows, plan.chain)]
-    tail = identity[ends[plan.n_chain] :]
-    right, tail_right = times_gram(elimination.products, chain, tail)
-    k0 = np.concatenate([r.reshape(-1, q) for r in right] + [tail_right])
-    k0 = k0 - half_forms(elimination, right, tail_right)[:q]
-    if deviance.reml:
-        p = elimination.products.k_fixed
-        parts = deviance.fixed_scores
-        y = np.concatenate([part.reshape(n, p) for part, n in zip(parts, sizes)])
-        k0 = k0 - product(y, y.T)
-    return k0
-
-
-def _dense_squares(deviance):
-    """The same for each pair of factors, from the whole matrix K."""
-    plan = deviance.elimination.products.plan
-    ends = np.cumsum([0] + [f.n_columns for f in plan.factors])
-    k0, out = _dense_projection(deviance), {}
-    for i, f in enumerate(plan.factors):
-        for j, g in enumerate(plan.factors[: i + 1]):
-            block = k0[ends[i] : ends[i + 1], ends[j] : ends[j + 1]]
-            block = block.reshape(f.n_levels, f.k_effects, g.n_levels, g.k_effects)
-            flat = block.transpose(1, 3, 0, 2).reshape(f.k_effects * g.k_effects, -1)
-            squares = product(flat, flat.T).reshape(
-                f.k_effects, g.k_effects, f.k_effects, g.k_effects
-            )
-            out[i, j] = squares
-    return out
+    scores = deviance.fixed_scores if deviance.reml else None
+    return deviance.elimination.projection(scores).trace_products(changes)

@@ -20,26 +20,17 @@ from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
     average_derivatives,
-    exact_hessian_is_feasible,
     with_exact_hessian,
 )
-from statsmodels_lmm.core.engines.choice import eliminate, selected_inverse
+from statsmodels_lmm.core.engines.base import Elimination
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
-from statsmodels_lmm.core.engines.elimination import Elimination
-from statsmodels_lmm.core.engines.responses import select
 from statsmodels_lmm.core.engines.selected_inverse import SelectedInverse
-from statsmodels_lmm.core.engines.sparse_elimination import (
-    SparseElimination,
-    SparseInverse,
-    SparseProducts,
-)
+from statsmodels_lmm.core.engines.sparse_elimination import SparseInverse
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 
 EPSILON = np.finfo(float).eps
 
 TINY = np.finfo(float).tiny
-
-ROUNDING = 1e-14
-"""Relative error of the criterion at the least."""
 
 VISIBLE = 1e-8
 """Rounding of the criterion from which its residual sum of squares is found anew."""
@@ -58,7 +49,7 @@ class ProfiledDeviance:
 
     Parameters
     ----------
-    elimination : Elimination or SparseElimination
+    elimination : Elimination
         The factorized system.
     factors : tuple of RelativeFactor
         Relative covariance factors, in the order of the elimination plan.
@@ -80,7 +71,7 @@ class ProfiledDeviance:
         Blocks of the inverse, if they are known already.
     """
 
-    elimination: Elimination | SparseElimination
+    elimination: Elimination
     factors: tuple
     reml: bool
     value: np.ndarray
@@ -100,7 +91,7 @@ class ProfiledDeviance:
     @cached_property
     def selected(self):
         """Blocks of the inverse, found when first asked for."""
-        return self.inverse or selected_inverse(self.elimination)
+        return self.inverse or self.elimination.selected_inverse()
 
     @property
     def information(self):
@@ -190,7 +181,7 @@ class Profiled(Criterion):
     @cached_property
     def cheap_hessian(self):  # type: ignore[override]
         """Whether the Hessian costs less than the evaluations that it saves."""
-        return exact_hessian_is_feasible(self.products.plan, MAX_DENSE_COLUMNS // 3)
+        return self.products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
 
     def evaluate(self, factors):
         """The criterion at some factors, a ProfiledDeviance; None if undefined."""
@@ -203,7 +194,7 @@ class Profiled(Criterion):
         """The criterion of some of many responses; one is shared by all searches."""
         if self.products.gram.ndim == 2:
             return self
-        return replace(self, products=select(self.products, which))
+        return replace(self, products=self.products.select(which))
 
 
 def profiled_deviance(products, factors, reml):
@@ -230,7 +221,7 @@ def profiled_deviance(products, factors, reml):
     """
     roots = [f.matrix for f in factors]
     nu = products.nobs - products.k_fixed if reml else products.nobs
-    elimination, inverse = eliminate(products, roots), None
+    elimination, inverse = products.eliminate(roots), None
     coefficients, fixed_root, squares = _least_squares(elimination)
     rounding = EPSILON * products.nobs * nu / np.maximum(squares, TINY)
     alone = squares.ndim == 0 and products.rows is not None
@@ -256,7 +247,7 @@ def profiled_deviance(products, factors, reml):
         fixed_root,
         scale,
         squares,
-        np.maximum(ROUNDING * np.abs(value), rounding),
+        np.maximum(elimination.precision * np.abs(value), rounding),
         inverse,
     )
 
@@ -303,8 +294,8 @@ def from_rows(products, roots):
     spread : ndarray
         [E; U], of which the cross-products are W'V^-1 W, shape (n + q, w).
     """
-    elimination = eliminate(products, roots, closely=True)
-    inverse = selected_inverse(elimination)
+    elimination = products.eliminate(roots, closely=True)
+    inverse = elimination.selected_inverse()
     factors, left = products.plan.factors, products.rows.columns()
     change, projected = inverse.projected, [0.0] * len(factors)
     for again in (True, False):
@@ -314,8 +305,7 @@ def from_rows(products, roots):
         if again:
             sums = [factor.level_sums(left) for factor in factors]
             rest = [a - t for a, t in zip(sums, projected)]
-            other = eliminate(products.with_sums(rest), roots)
-            change = selected_inverse(other).projected
+            change = elimination.project(rest)
     spherical = [root.T @ t for root, t in zip(roots, projected)]
     spread = np.vstack([left, *(u.reshape(-1, u.shape[-1]) for u in spherical)])
     modes = tuple(root @ u for root, u in zip(roots, spherical))

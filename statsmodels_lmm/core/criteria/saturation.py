@@ -15,8 +15,6 @@ the likelihood bounded.
 import numpy as np
 
 from statsmodels_lmm.core.criteria.start import start_at
-from statsmodels_lmm.core.engines.choice import eliminate
-from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 
 LARGE = 1e7, 1e6, 1e5
 """
@@ -66,7 +64,7 @@ def is_saturated(products, structured=False):
 def is_independent(factor, structured=False):
     """Whether levels are independent, their effects of any covariance or structured."""
     own = factor.of_user
-    known = not isinstance(own, GroupedEffects) or own.relationship is not None
+    known = not own.is_grouped or own.relationship is not None
     return not known and (structured or not factor.is_structured)
 
 
@@ -82,6 +80,6 @@ def _log_determinants(products, counted, t):
     """Log |V| + log |X'V^-1 X|, the relative variances of some factors t, others 0."""
     sizes = [t if of_any_size else 0.0 for of_any_size in counted]
     roots = [f.matrix for f in start_at(products, sizes)]
-    elimination = eliminate(products, roots, closely=True)
+    elimination = products.eliminate(roots, closely=True)
     p = products.k_fixed
     return elimination.logdet + np.linalg.slogdet(elimination.gram[:p, :p])[1]

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.engines.coupling import SparseCoupling
 from statsmodels_lmm.core.structures.relative_factor import starting_factor
 
 FLOOR = 0.1
@@ -45,24 +44,19 @@ def moment_start(products):
     list of RelativeFactor
         In the order of the elimination plan.
     """
-    plan = products.plan
-    labels, width = [], 0
-    for factor in plan.factors:
-        labels.append(np.arange(width, width + factor.k_effects))
-        width += factor.k_effects
-    gather = _sparse_moments if plan.is_sparse else _moments
-    squares, between, traces, counts = gather(products, labels, width)
-    n = float(products.nobs)
-    system = np.block([[squares, counts[:, None]], [traces[None, :], np.array([[n]])]])
-    total = products.gram[-1, -1]
-    solution = np.linalg.lstsq(system, np.append(between, total), rcond=1e-10)[0]
+    found, n, total = products.moments(), products.nobs, products.gram[-1, -1]
+    below = np.append(found.traces, n)
+    system = np.vstack([np.column_stack([found.squares, found.counts]), below])
+    right = np.append(found.between, total)
+    solution = np.linalg.lstsq(system, right, rcond=1e-10)[0]
     residual = max(solution[-1], 0.05 * total / n)
-    floor = FLOOR * counts / np.maximum(traces, 1e-300)
+    floor = FLOOR * found.counts / np.maximum(found.traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
-    pairs = zip(plan.factors, labels)
+    factors = products.plan.factors
+    parts = np.split(relative, np.cumsum([f.k_effects for f in factors])[:-1])
     return [
-        starting_factor(f, np.diag(relative[rows] / f.level_variance))
-        for f, rows in pairs
+        starting_factor(f, np.diag(part / f.level_variance))
+        for f, part in zip(factors, parts)
     ]
 
 
@@ -145,98 +139,3 @@ def start_at(products, sizes):
         )
         for f, size in zip(products.plan.factors, sizes)
     ]
-
-
-def _sparse_moments(products, labels, width):
-    """Squares of Z'Z, q_c, traces and numbers of levels, from the whole of Z'Z."""
-    factors = products.plan.factors
-    label = np.concatenate([np.tile(x, f.n_levels) for x, f in zip(labels, factors)])
-    diagonal = products.matrix.diagonal()
-    inverse = _reciprocal(diagonal)
-    matrix = products.matrix.tocoo()
-    weighted = inverse[matrix.row] * matrix.data**2
-    cell = label[matrix.row] * width + label[matrix.col]
-    squares = np.bincount(cell, weighted, width**2).reshape(width, width)
-    t = np.concatenate([f[..., -1].ravel() for f in products.fixed])
-    return (
-        squares,
-        np.bincount(label, inverse * t**2, width),
-        np.bincount(label, diagonal, width),
-        np.bincount(label, inverse > 0, width),
-    )
-
-
-def _moments(products, labels, width):
-    """The same from the blocks of Z'Z."""
-    plan = products.plan
-    tail_labels = np.concatenate(
-        [np.zeros(0, dtype=int)]
-        + [np.tile(x, f.n_levels) for x, f in zip(labels[plan.n_chain :], plan.tail)]
-    )
-    diagonals = [np.diagonal(d, axis1=1, axis2=2) for d in products.diagonal]
-    inverses = [_reciprocal(d) for d in diagonals]
-    tail_inverse = _reciprocal(np.diagonal(products.tail))
-
-    squares = np.zeros((width, width))
-    between, traces, counts = np.zeros(width), np.zeros(width), np.zeros(width)
-    for i in range(plan.n_chain):
-        rows = labels[i]
-        squares[np.ix_(rows, rows)] += np.einsum(
-            "gc,gcd->cd", inverses[i], products.diagonal[i] ** 2
-        )
-        between[rows] = (inverses[i] * products.fixed[i][..., -1] ** 2).sum(axis=0)
-        traces[rows] = diagonals[i].sum(axis=0)
-        counts[rows] = (inverses[i] > 0).sum(axis=0)
-    for (i, j), block in products.nested.items():
-        parents = plan.parents[i, j]
-        cross = np.ix_(labels[i], labels[j])
-        squares[cross] += np.einsum("gc,gcd->cd", inverses[i], block**2)
-        upward = np.einsum("gd,gcd->dc", inverses[j][parents], block**2)
-        squares[np.ix_(labels[j], labels[i])] += upward
-    if plan.tail:
-        for i, coupling in enumerate(products.coupling):
-            down, up = _coupling_squares(
-                coupling, inverses[i], tail_inverse, tail_labels, width
-            )
-            squares[labels[i]] += down
-            squares[:, labels[i]] += up
-        tail_squares = tail_inverse[:, None] * products.tail**2
-        by_column = _sum_by_label(tail_squares.T, tail_labels, width).T
-        squares += _sum_by_label(by_column, tail_labels, width)
-        weighted = tail_inverse * products.tail_fixed[:, -1] ** 2
-        between += np.bincount(tail_labels, weighted, width)
-        traces += np.bincount(tail_labels, np.diagonal(products.tail), width)
-        counts += np.bincount(tail_labels, tail_inverse > 0, width)
-
-    return squares, between, traces, counts
-
-
-def _reciprocal(values):
-    """One over the values, zero where they are zero."""
-    positive = values > 1e-12 * values.max(initial=0.0)
-    return np.where(positive, 1.0 / np.where(positive, values, 1.0), 0.0)
-
-
-def _sum_by_label(rows, labels, width):
-    """Sum the rows of a matrix that share a label, shape (width, columns)."""
-    out = np.zeros((width, rows.shape[1]))
-    for label in np.unique(labels):
-        out[label] = rows[labels == label].sum(axis=0)
-    return out
-
-
-def _coupling_squares(coupling, inverse, tail_inverse, tail_labels, width):
-    """Squares of Z_i'Z_t over either diagonal, summed by effect column."""
-    k = inverse.shape[1]
-    if isinstance(coupling, SparseCoupling):
-        matrix = coupling.matrix.tocoo()
-        row, column = matrix.row.astype(int), matrix.col.astype(int)
-        squares = matrix.data**2
-    else:
-        values = coupling.values.reshape(-1, coupling.values.shape[-1])
-        row, column = np.nonzero(values)
-        squares = values[row, column] ** 2
-    cell = (row % k) * width + tail_labels[column]
-    down = np.bincount(cell, squares * inverse.ravel()[row], k * width)
-    up = np.bincount(cell, squares * tail_inverse[column], k * width)
-    return down.reshape(k, width), up.reshape(k, width).T

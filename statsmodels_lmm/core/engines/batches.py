@@ -11,7 +11,7 @@ def is_batchable(products):
     """Whether many fits of this design can and are best done at once."""
     plan = products.plan
     structured = any(f.is_structured for f in plan.factors)
-    return not (products.is_coupled_sparsely or structured) and (
+    return (products.is_batchable and not structured) and (
         plan.n_tail <= MAX_BATCHED_TAIL
         and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
     )

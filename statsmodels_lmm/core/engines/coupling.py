@@ -5,13 +5,14 @@ Both kinds know the same verbs. T is the coupling of l levels with k effects
 to q tail columns, T_g its k x q rows of level g.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import product, symmetric, transpose
+from statsmodels_lmm.core.engines.level_pairs import LevelPairs
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class DenseCoupling:
     """
 
     values: np.ndarray
+
+    is_sparse = False
+
+    def __add__(self, other):
+        """The coupling of the rows of both."""
+        return DenseCoupling(self.values + other.values)
 
     def gram(self, weights):
         """Sum over g of T_g' W_g T_g, shape (..., q, q); W is (..., l, k, k)."""
@@ -56,16 +63,26 @@ class DenseCoupling:
         """Subtract a dense array of the same shape."""
         return DenseCoupling(self.values - change)
 
+    def after(self, rows):
+        """R T as an array, for sparse rows R of shape (m, l k)."""
+        return rows @ self.values.reshape(rows.shape[1], -1)
+
+    def entries(self):
+        """Rows, columns and values of what is not zero."""
+        values = self.values.reshape(-1, self.values.shape[-1])
+        row, column = np.nonzero(values)
+        return row, column, values[row, column]
+
 
 @dataclass(frozen=True)
 class SparseCoupling:
     """
     A coupling of which few blocks are occupied; it has no batch axes.
 
-    The two quadratic verbs are one sparse matrix-vector product each with the
-    matrix of the products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2 over i >= j and
-    a >= b. It is formed once, unless it would hold more than `max_pairs`
-    numbers: then both verbs multiply anew each time.
+    The two quadratic verbs are sparse matrix-vector products with matrices of the
+    products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2 over i >= j, one for each a >= b. They
+    are formed once, unless they would hold more than `max_pairs` numbers: then both
+    verbs multiply anew each time.
 
     Parameters
     ----------
@@ -75,48 +92,38 @@ class SparseCoupling:
         Number of effects k.
     max_pairs : int, optional
         Largest number of products that is kept.
+    pairs : LevelPairs, optional
+        Where the products stand, if other couplings of this pattern share it.
     """
 
     matrix: sparse.csr_array
     k_effects: int
     max_pairs: int = 60_000_000
+    pairs: LevelPairs | None = None
+
+    is_sparse = True
+
+    def __add__(self, other):
+        """The coupling of the rows of both, entries in the same places."""
+        same = np.array_equal(self.matrix.indices, other.matrix.indices)
+        if not same or not np.array_equal(self.matrix.indptr, other.matrix.indptr):
+            raise ValueError("couplings are added if they are of one engine")
+        matrix = self.matrix.copy()
+        matrix.data += other.matrix.data
+        return replace(self, matrix=matrix)
 
     @cached_property
-    def _pairs(self):
-        """Products of two entries of a level, shape (l k(k+1)/2, q^2), or None."""
-        k, q = self.k_effects, self.matrix.shape[1]
-        starts = self.matrix.indptr[:-1:k].astype(np.int64)
-        sizes = np.diff(self.matrix.indptr)[::k].astype(np.int64)
-        n_products = sizes * (sizes + 1) // 2
-        ab = np.tril_indices(k)
-        if n_products.sum() * len(ab[0]) > self.max_pairs:
-            return None
-        per_row = np.tile(n_products, len(ab[0]))
-        indptr = np.concatenate([[0], np.cumsum(per_row)])
-        data = np.empty(indptr[-1])
-        indices = np.empty(indptr[-1], dtype=np.int32 if q * q < 2**31 else np.int64)
-        n_levels = len(sizes)
-        for size in np.unique(sizes[sizes > 0]).tolist():
-            levels = np.flatnonzero(sizes == size)
-            i, j = np.tril_indices(size)
-            entries = starts[levels][:, None] + np.arange(size)
-            columns = self.matrix.indices[entries]
-            flat = columns[:, i].astype(indices.dtype) * q + columns[:, j]
-            values = [self.matrix.data[entries + a * size] for a in range(k)]
-            for row, (a, b) in enumerate(zip(*ab)):
-                at = indptr[row * n_levels + levels][:, None] + np.arange(len(i))
-                indices[at] = flat
-                products = values[a][:, i] * values[b][:, j]
-                if a != b:
-                    products += values[b][:, i] * values[a][:, j]
-                    products *= 0.5
-                data[at] = products
-        shape = (n_levels * len(ab[0]), q * q)
-        return sparse.csr_array((data, indices, indptr), shape=shape)
+    def _layout(self):
+        """Where the products stand."""
+        indices, indptr = self.matrix.indices, self.matrix.indptr
+        width = self.matrix.shape[1]
+        return self.pairs or LevelPairs(indices, indptr, self.k_effects, width)
 
     @cached_property
-    def _pairs_transposed(self):
-        return self._pairs.T
+    def _products(self):
+        """Products of two entries of a level for each pair of effects, or None."""
+        layout = self._layout
+        return layout.products(self.matrix.data) if layout.fit(self.max_pairs) else None
 
     def gram(self, weights):
         """
@@ -125,12 +132,16 @@ class SparseCoupling:
         Only the lower triangle is meant to be read.
         """
         q = self.matrix.shape[1]
-        if self._pairs is None:
+        if self._products is None:
             rows = sparse.csr_array(sparse.block_diag(weights))
             return (self.matrix.T @ (rows @ self.matrix)).toarray()
-        a, b = np.tril_indices(self.k_effects)
-        flat = weights[:, a, b] * np.where(a == b, 1.0, 2.0)
-        return (self._pairs_transposed @ flat.T.ravel()).reshape(q, q)
+        total = 0.0
+        for a, b, products in zip(*np.tril_indices(self.k_effects), self._products):
+            weight = weights[:, a, b] if a == b else 2.0 * weights[:, a, b]
+            total = total + products @ weight
+        out = np.zeros(q * q)
+        out[self._layout.cells] = total
+        return out.reshape(q, q)
 
     def transposed_times(self, rows):
         """T' R, shape (q, m), for R of shape (l, k, m)."""
@@ -150,7 +161,7 @@ class SparseCoupling:
         k = self.k_effects
         n_levels = self.matrix.shape[0] // k
         out = np.empty((n_levels, k, k))
-        if self._pairs is None:
+        if self._products is None:
             middle = symmetric(middle)
             step = max(1, 2**25 // (k * self.matrix.shape[1]))
             for start in range(0, n_levels, step):
@@ -159,9 +170,17 @@ class SparseCoupling:
                 dense = part.toarray().reshape(levels.shape)
                 out[start : start + step] = levels @ dense.swapaxes(-1, -2)
             return out
-        twice = 2.0 * middle
-        twice[np.diag_indices_from(twice)] = middle.diagonal()
-        products = self._pairs @ twice.ravel()
-        a, b = np.tril_indices(k)
-        out[:, a, b] = out[:, b, a] = products.reshape(len(a), -1).T
+        row, column = np.divmod(self._layout.cells, middle.shape[1])
+        twice = middle[row, column] * np.where(row == column, 1.0, 2.0)
+        for a, b, products in zip(*np.tril_indices(k), self._products):
+            out[:, a, b] = out[:, b, a] = products.T @ twice
         return out
+
+    def after(self, rows):
+        """R T as an array, for sparse rows R of shape (m, l k)."""
+        return (rows @ self.matrix).toarray()
+
+    def entries(self):
+        """Rows, columns and values of what is not zero."""
+        matrix = self.matrix.tocoo()
+        return matrix.row.astype(int), matrix.col.astype(int), matrix.data

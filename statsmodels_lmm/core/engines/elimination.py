@@ -2,20 +2,15 @@
 Block elimination of the random effects.
 
 With V = I + Z S Z', everything a fit needs is a product A' V^-1 B of columns of
-Z, X and y. Factors of the chain are eliminated level by level, the tail at
-once. For a level with reduced cross-product A and relative covariance S,
-
-    J = (I + A S)^-1,    C = S J = L (I + L'A L)^-1 L',
-
-and eliminating it subtracts R' C R from the cross-products R of everything it
-is linked to. J and C exist for any S, singular or not, and neither is found by
-subtraction. The reduced cross-products are: they lose about as many digits as the
-variance of a random effect, times the rows of its level, exceeds sigma^2.
+Z, X and y. Factors of the chain are eliminated level by level, see `levels`, the tail
+at once. The reduced cross-products are differences: they lose about as many digits as
+the variance of a random effect, times the rows of its level, exceeds sigma^2.
 
 All arrays may carry leading batch axes, except where the coupling is sparse.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,13 +20,24 @@ from statsmodels_lmm.core.algebra.dense import (
     solve_lower,
     symmetric,
     times_each,
-    times_shared,
     transpose,
 )
-from statsmodels_lmm.core.engines.cross_products import CrossProducts
-
-REGULAR = 1e-7
-"""Smallest over largest singular value of an L that is inverted."""
+from statsmodels_lmm.core.engines.levels import (
+    level_gram,
+    solve_levels,
+    sum_by_parent,
+)
+from statsmodels_lmm.core.engines.projection import DenseProjection, LevelProjection
+from statsmodels_lmm.core.engines.row_forms import row_forms
+from statsmodels_lmm.core.engines.selected_inverse import selected_inverse
+from statsmodels_lmm.core.engines.solution import (
+    back_substitute,
+    flat_rows,
+    projected,
+    reduced,
+    stacked,
+)
+from statsmodels_lmm.core.engines.tail import is_scalar, scale_tail, times_tail_root
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class EliminatedFactor:
         (..., l, k, k_j).
     coupling : DenseCoupling, SparseCoupling or None
         Reduced cross-products with the tail.
-    fixed : ndarray
+    sums : ndarray
         Reduced Z'W, shape (..., l, k, w).
     """
 
@@ -61,7 +67,7 @@ class EliminatedFactor:
     diagonal: np.ndarray
     nested: dict
     coupling: object
-    fixed: np.ndarray
+    sums: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -73,15 +79,15 @@ class Elimination:
     ----------
     products : CrossProducts
         What was eliminated.
+    roots : tuple of ndarray
+        L of each factor in the order of the plan, shapes (..., k, k).
     factors : tuple of EliminatedFactor
         The chain.
-    chain_factors, tail_factors : tuple of ndarray
-        L of each factor of chain and tail, shapes (..., k, k).
     tail : ndarray
         Reduced Z_t'Z_t, shape (..., q, q); lower triangle if coupled sparsely.
     tail_cholesky : ndarray
         Lower Cholesky factor of I + L_t' tail L_t, shape (..., q, q).
-    tail_fixed : ndarray
+    tail_sums : ndarray
         Reduced Z_t'W, shape (..., q, w).
     gram : ndarray
         W' V^-1 W, shape (..., w, w).
@@ -89,192 +95,162 @@ class Elimination:
         log |V|, shape (...).
     """
 
-    products: CrossProducts
+    products: Any
+    roots: tuple
     factors: tuple
-    chain_factors: tuple
-    tail_factors: tuple
     tail: np.ndarray
     tail_cholesky: np.ndarray
-    tail_fixed: np.ndarray
+    tail_sums: np.ndarray
     gram: np.ndarray
     logdet: np.ndarray
 
+    precision = 1e-14
+    """Relative error of log |V| and W'V^-1 W at the least: that of arithmetic."""
+
     @property
-    def roots(self):
-        """L of each factor in the order of the plan."""
-        return self.chain_factors + self.tail_factors
+    def tail_roots(self):
+        """L of each factor of the tail."""
+        return self.roots[self.products.plan.n_chain :]
 
     @property
     def cancelled(self):
         """Entries of I + L_t'Z_t'Z_t L_t over the pivots that are left, summed."""
-        if not self.tail_factors:
+        plan = self.products.plan
+        if not plan.tail:
             return 0.0
-        transposed = [transpose(f) for f in self.tail_factors]
-        whole = np.diagonal(scale_tail(self.products, transposed, self.products.tail))
+        transposed = [transpose(root) for root in self.tail_roots]
+        whole = np.diagonal(scale_tail(plan, transposed, self.products.tail))
         return float(((1.0 + whole) / np.diagonal(self.tail_cholesky) ** 2).sum())
 
+    def solve(self, sums=None):
+        """
+        M C with M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L'.
 
-def solve_levels(diagonal, factor):
-    """
-    Eliminate the levels of one factor.
+        Parameters
+        ----------
+        sums : sequence of ndarray, optional
+            Rows of C of each factor in the order of the plan, (..., l_i, k_i, m);
+            default is Z'W, of which these are the conditional modes.
 
-    All is found from the Cholesky factor R of I + L'A L, whose condition is that of
-    the problem; I + A S itself is worse by the condition of L.
+        Returns
+        -------
+        list of ndarray
+            Rows of each factor, shapes (..., l_i, k_i, m).
+        """
+        return back_substitute(self, *self._reduced(sums)).modes
 
-    Parameters
-    ----------
-    diagonal : ndarray
-        A, shape (..., l, k, k).
-    factor : ndarray
-        L, shape (..., k, k).
+    def project(self, sums=None):
+        """
+        C - Z'Z M C, which is Z'V^-1 A for the sums C = Z'A of some columns A.
 
-    Returns
-    -------
-    half : ndarray
-        R^-1 L', so that C = half' half, shape (..., l, k, k).
-    inner : ndarray
-        J = (I + A S)^-1, shape (..., l, k, k).
-    logdet : ndarray
-        Sum of log |I + A S| over the levels, shape (...).
-    """
-    k = factor.shape[-1]
-    if k == 1:
-        each = factor[..., None, :, :]
-        explained = diagonal * each**2
-        logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
-        return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
-    # L'A L is (A L)'L
-    matrices = times_shared(transpose(times_shared(diagonal, factor)), factor)
-    matrices[..., range(k), range(k)] += 1.0
-    inverse, logdet = _inverse_root(matrices)
-    half = times_shared(inverse, transpose(factor))
-    if _is_regular(factor):
-        # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
-        inner = times_each(transpose(half), inverse)
-        inner = transpose(times_shared(inner, np.linalg.inv(factor)))
-    else:
-        inner = np.eye(k) - diagonal @ (transpose(half) @ half)
-    return half, inner, logdet
+        Parameters
+        ----------
+        sums : sequence of ndarray, optional
+            See `solve`.
 
+        Returns
+        -------
+        list of ndarray
+            Rows of each factor, shapes (..., l_i, k_i, m).
+        """
+        chain, tail = self._reduced(sums)
+        return projected(self, tail, back_substitute(self, chain, tail))
 
-def _is_regular(factor):
-    """Whether L is far enough from singular to be inverted."""
-    if factor.shape[-1] == 2:
-        size = (factor**2).sum(axis=(-1, -2))
-        crossed = factor[..., 0, 1] * factor[..., 1, 0]
-        determinant = factor[..., 0, 0] * factor[..., 1, 1] - crossed
-        return bool((np.abs(determinant) > REGULAR * size).all())
-    values = np.linalg.svd(factor, compute_uv=False)
-    return bool((values[..., -1] > REGULAR * values[..., 0]).all())
+    def _reduced(self, sums):
+        """Sums as they are when each factor, and at last the tail, is eliminated."""
+        if sums is None:
+            return [factor.sums for factor in self.factors], self.tail_sums
+        chain, tail, _ = reduced(self, sums)
+        return chain, tail
 
+    def projected_forms(self, columns):
+        """
+        T'Z'V^-1 Z T and X'V^-1 Z T.
 
-def _inverse_root(matrices):
-    """Inverse of the lower Cholesky factors, and the sum of log-determinants."""
-    if matrices.shape[-1] > 2:
-        root = np.linalg.cholesky(matrices)
-        diagonal = np.diagonal(root, axis1=-2, axis2=-1)
-        return np.linalg.inv(root), 2.0 * np.log(diagonal).sum(axis=(-1, -2))
-    first = np.sqrt(matrices[..., 0, 0])
-    across = matrices[..., 1, 0] / first
-    rest = matrices[..., 1, 1] - across**2
-    if not (rest > 0.0).all():
-        raise np.linalg.LinAlgError("Matrix is not positive definite")
-    second = np.sqrt(rest)
-    inverse = np.zeros_like(matrices)
-    inverse[..., 0, 0], inverse[..., 1, 1] = 1.0 / first, 1.0 / second
-    inverse[..., 1, 0] = -across / (first * second)
-    return inverse, 2.0 * (np.log(first) + np.log(second)).sum(axis=-1)
+        Parameters
+        ----------
+        columns : list of ndarray
+            Rows of T of each factor in the order of the elimination plan, shapes
+            (..., l_i, k_i, m).
 
+        Returns
+        -------
+        own : ndarray
+            Shape (..., m, m).
+        with_fixed : ndarray
+            Shape (..., p, m).
+        """
+        p, m = self.products.k_fixed, columns[0].shape[-1]
+        right = self.products.gram_times(columns)
+        own, with_fixed = 0.0, 0.0
+        for c, r, w in zip(columns, right, self.products.level_sums):
+            flat = flat_rows(c)
+            own = own + product(transpose(flat), flat_rows(r))
+            with_fixed = with_fixed + transpose(flat_rows(w[..., :p])) @ flat
+        forms = self._half_forms(right)
+        return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
 
-def sum_by_parent(values, parents):
-    """
-    Sum blocks over the levels that share a parent.
+    def _half_forms(self, sums):
+        """[C Z'W]'M C for sums C of each factor, shape (..., m + w, m)."""
+        plan, total = self.products.plan, 0.0
+        chain, tail, weighted = reduced(self, sums)
+        for factor, left, c_left in zip(self.factors, chain, weighted):
+            total = total + level_gram(_beside(left, factor.sums), c_left)
+        if plan.tail:
+            transposed = [transpose(root) for root in self.tail_roots]
+            both = _beside(tail, self.tail_sums)
+            scaled = times_tail_root(plan, transposed, both)
+            half = solve_lower(self.tail_cholesky, scaled)
+            total = total + product(transpose(half), half[..., : tail.shape[-1]])
+        return total
 
-    Parameters
-    ----------
-    values : ndarray
-        Shape (..., l, a, b).
-    parents : ndarray
-        Ascending parent of each level, every parent occurring, shape (l,).
+    def selected_inverse(self):
+        """Blocks of M and products with V^-1, a SelectedInverse."""
+        return selected_inverse(self)
 
-    Returns
-    -------
-    ndarray
-        Shape (..., number of parents, a, b).
-    """
-    starts = np.flatnonzero(np.diff(parents, prepend=-1))
-    return np.add.reduceat(values, starts, axis=-3)
+    @property
+    def row_width(self):
+        """Numbers that a row takes while its form is found, none if it stays sparse."""
+        plan = self.products.plan
+        return plan.n_tail + sum(f.n_columns for f in plan.chain if not f.is_grouped)
 
+    def row_forms(self, terms):
+        """Pairs of rows whose products are quadratic forms, see `row_forms`."""
+        return row_forms(self, terms)
 
-def is_scalar(factors):
-    """Whether every factor has one effect column."""
-    return all(f.k_effects == 1 for f in factors)
+    def projection(self, fixed_scores=None):
+        """
+        The matrix K = Z'V^-1 Z, or Z'P Z.
 
+        Parameters
+        ----------
+        fixed_scores : sequence of ndarray, optional
+            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, shapes (l_i, k_i, p), if K is
+            to be Z'P Z.
 
-def times_tail_factor(products, factors, matrix):
-    """
-    L_t' M for M with a row for each tail column, shape (..., q, m).
-
-    Parameters
-    ----------
-    products : CrossProducts
-        Gives the layout of the tail.
-    factors : tuple of ndarray
-        L' or L of each tail factor, to multiply with from the left.
-    matrix : ndarray
-        Shape (..., q, m).
-    """
-    out = np.empty(np.broadcast_shapes(matrix.shape, (*factors[0].shape[:-2], 1, 1)))
-    for factor, left, rows in zip(
-        products.plan.tail, factors, products.plan.tail_slices
-    ):
-        part = matrix[..., rows, :]
-        if factor.k_effects == 1:
-            out[..., rows, :] = part * left
-        else:
-            shape = (*part.shape[:-2], factor.n_levels, factor.k_effects, -1)
-            block = left[..., None, :, :] @ part.reshape(shape)
-            out[..., rows, :] = block.reshape(*block.shape[:-3], *part.shape[-2:])
-    return out
-
-
-def scale_tail(products, factors, matrix, overwrite=False):
-    """
-    L M L' for a symmetric M over the tail columns.
-
-    Parameters
-    ----------
-    products : CrossProducts
-        Gives the layout of the tail.
-    factors : sequence of ndarray
-        L of each tail factor, shapes (..., k, k).
-    matrix : ndarray
-        Shape (..., q, q); one triangle is enough if every k is 1.
-    overwrite : bool, optional
-        Whether the result may take the place of `matrix`.
-
-    Returns
-    -------
-    ndarray
-        Shape (..., q, q).
-    """
-    if is_scalar(products.plan.tail):
-        scale = np.concatenate(
-            [
-                np.repeat(left[..., 0], f.n_levels, axis=-1)
-                for f, left in zip(products.plan.tail, factors)
-            ],
-            axis=-1,
-        )
-        same = overwrite and matrix.ndim == scale.ndim + 1
-        out = np.multiply(matrix, scale[..., None, :], out=matrix if same else None)
-        out *= scale[..., :, None]
-        return out
-    half = times_tail_factor(products, factors, matrix)
-    return transpose(times_tail_factor(products, factors, transpose(half)))
+        Returns
+        -------
+        LevelProjection or DenseProjection
+        """
+        plan = self.products.plan
+        if plan.is_diagonal:
+            scores = None if fixed_scores is None else fixed_scores[0]
+            factor = self.factors[0]
+            return LevelProjection(factor.inner @ factor.diagonal, scores)
+        identity = np.eye(plan.n_columns)
+        unit = [
+            identity[rows].reshape(f.n_levels, f.k_effects, -1)
+            for f, rows in zip(plan.factors, plan.slices)
+        ]
+        right = self.products.gram_times(unit)
+        kernel = stacked(right) - self._half_forms(right)[: plan.n_columns]
+        if fixed_scores is not None:
+            y = stacked(fixed_scores)
+            kernel = kernel - product(y, y.T)
+        return DenseProjection(kernel, plan)
 
 
-def eliminate(products, chain_factors, tail_factors, within=None):
+def eliminate(products, roots, within=None):
     """
     Eliminate the random effects.
 
@@ -282,9 +258,8 @@ def eliminate(products, chain_factors, tail_factors, within=None):
     ----------
     products : CrossProducts
         Sufficient statistics.
-    chain_factors, tail_factors : sequence of ndarray
-        L of the factors of chain and tail, S = L L', shapes (..., k, k), in the
-        order of the plan.
+    roots : sequence of ndarray
+        L of the factors, S = L L', shapes (..., k, k), in the order of the plan.
     within : WithinLevels, optional
         What the levels of the first factor leave, if it is not to be found by
         subtraction.
@@ -294,222 +269,109 @@ def eliminate(products, chain_factors, tail_factors, within=None):
     Elimination
     """
     plan = products.plan
-    diagonal, fixed = list(products.diagonal), list(products.fixed)
-    nested, coupling = dict(products.nested), list(products.coupling)
-    tail, tail_fixed, gram = products.tail, products.tail_fixed, products.gram
-    logdet = np.zeros(())
+    left = _Left(products)
     done = []
-    for i, factor in enumerate(chain_factors):
-        half, inner, level_logdet = solve_levels(diagonal[i], factor)
-        c = times_each(transpose(half), half)
-        logdet = logdet + level_logdet
-        half_fixed = times_each(half, fixed[i])
-        c_fixed = times_each(transpose(half), half_fixed)
-        later = range(i + 1, plan.n_chain)
-        for j in later:
-            parents = plan.parents[i, j]
-            across = transpose(nested[i, j])
-            reduced = across @ c
-            diagonal[j] = diagonal[j] - sum_by_parent(reduced @ nested[i, j], parents)
-            fixed[j] = fixed[j] - sum_by_parent(across @ c_fixed, parents)
-            for m in range(j + 1, plan.n_chain):
-                nested[j, m] = nested[j, m] - sum_by_parent(
-                    reduced @ nested[i, m], parents
-                )
-            if plan.tail:
-                change = sum_by_parent(reduced @ coupling[i].values, parents)
-                coupling[j] = coupling[j].minus(change)
-        if plan.tail:
-            change = coupling[i].gram(c)
-            tail = np.subtract(tail, change, out=change)
-            tail_fixed = tail_fixed - coupling[i].transposed_times(c_fixed)
-        gram = gram - _level_gram(half_fixed, half_fixed)
-        done.append(
-            EliminatedFactor(
-                inner,
-                c,
-                diagonal[i],
-                {j: nested[i, j] for j in later},
-                coupling[i],
-                fixed[i],
-            )
-        )
+    for i, root in enumerate(roots[: plan.n_chain]):
+        done.append(left.eliminate_levels(i, root))
         if within and i == 0:
-            gram = _replace_reduced(within, factor, plan, diagonal, fixed, nested)
-    root = tail
-    if plan.tail:
-        transposed = [transpose(f) for f in tail_factors]
-        if products.is_coupled_sparsely and not is_scalar(plan.tail):
-            tail = symmetric(tail)
-        scaled = scale_tail(products, transposed, tail)
-        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
-        root = cholesky(scaled)
-        half = solve_lower(root, times_tail_factor(products, transposed, tail_fixed))
-        gram = gram - product(transpose(half), half)
-        logs = np.log(np.diagonal(root, axis1=-2, axis2=-1))
-        logdet = logdet + 2.0 * logs.sum(axis=-1)
+            left.replace(within, root)
+    cholesky_root = left.eliminate_tail(roots[plan.n_chain :])
     return Elimination(
         products,
+        tuple(roots),
         tuple(done),
-        tuple(chain_factors),
-        tuple(tail_factors),
-        tail,
-        root,
-        tail_fixed,
-        gram,
-        logdet,
+        left.tail,
+        cholesky_root,
+        left.tail_sums,
+        left.gram,
+        left.logdet,
     )
 
 
-def _replace_reduced(within, factor, plan, diagonal, fixed, nested):
-    """Put what the first factor leaves in the place of differences; the new W'W."""
-    half = within.half_inverse(factor)
-    own_fixed = half @ within.fixed
-    for (j, m), left in within.left.items():
-        first, parents = transpose(half @ within.nested[j]), plan.parents[0, j]
-        summed = left + sum_by_parent(first @ (half @ within.nested[m]), parents)
-        if j == m:
-            diagonal[j] = summed
-            own = sum_by_parent(first @ own_fixed, parents)
-            fixed[j] = within.left_fixed[j] + own
-        else:
-            nested[j, m] = summed
-    return within.gram + _level_gram(own_fixed, own_fixed)
+class _Left:
+    """The cross-products that are left when some factors are eliminated."""
 
+    def __init__(self, products):
+        self.products, self.plan = products, products.plan
+        self.diagonal, self.nested = list(products.diagonal), dict(products.nested)
+        self.sums = list(products.level_sums[: self.plan.n_chain])
+        self.coupling = list(products.coupling)
+        self.tail, self.tail_sums = products.tail, products.tail_sums
+        self.gram, self.logdet = products.gram, np.zeros(())
 
-def _level_gram(left, right):
-    """Sum over levels and effects of left' right, shape (..., a, b)."""
-    batch = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
-    rows = batch[-2] * batch[-1]
-    flat = [
-        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(
-            *batch[:-2], rows, m.shape[-1]
+    def eliminate_levels(self, i, root):
+        """Eliminate a factor of the chain; what it was like, an EliminatedFactor."""
+        half, inner, logdet = solve_levels(self.diagonal[i], root)
+        c = times_each(transpose(half), half)
+        self.logdet = self.logdet + logdet
+        half_sums = times_each(half, self.sums[i])
+        c_sums = times_each(transpose(half), half_sums)
+        later = range(i + 1, self.plan.n_chain)
+        for j in later:
+            self._reduce_ancestor(i, j, c, c_sums)
+        if self.plan.tail:
+            change = self.coupling[i].gram(c)
+            self.tail = np.subtract(self.tail, change, out=change)
+            explained = self.coupling[i].transposed_times(c_sums)
+            self.tail_sums = self.tail_sums - explained
+        self.gram = self.gram - level_gram(half_sums, half_sums)
+        nested = {j: self.nested[i, j] for j in later}
+        return EliminatedFactor(
+            inner, c, self.diagonal[i], nested, self.coupling[i], self.sums[i]
         )
-        for m in (left, right)
-    ]
-    return product(transpose(flat[0]), flat[1])
+
+    def _reduce_ancestor(self, i, j, c, c_sums):
+        """Take what factor i explains from the products of its ancestor j."""
+        parents = self.plan.parents[i, j]
+        across = transpose(self.nested[i, j])
+        reduced = across @ c
+
+        def less(whole, explained):
+            return whole - sum_by_parent(explained, parents)
+
+        self.diagonal[j] = less(self.diagonal[j], reduced @ self.nested[i, j])
+        self.sums[j] = less(self.sums[j], across @ c_sums)
+        for m in range(j + 1, self.plan.n_chain):
+            self.nested[j, m] = less(self.nested[j, m], reduced @ self.nested[i, m])
+        if self.plan.tail:
+            change = sum_by_parent(reduced @ self.coupling[i].values, parents)
+            self.coupling[j] = self.coupling[j].minus(change)
+
+    def replace(self, within, root):
+        """Put what the levels of the first factor leave in the place of differences."""
+        half = within.half_inverse(root)
+        own_sums = half @ within.fixed
+        for (j, m), left in within.left.items():
+            first = transpose(half @ within.nested[j])
+            parents = self.plan.parents[0, j]
+            summed = left + sum_by_parent(first @ (half @ within.nested[m]), parents)
+            if j == m:
+                self.diagonal[j] = summed
+                own = sum_by_parent(first @ own_sums, parents)
+                self.sums[j] = within.left_fixed[j] + own
+            else:
+                self.nested[j, m] = summed
+        self.gram = within.gram + level_gram(own_sums, own_sums)
+
+    def eliminate_tail(self, roots):
+        """Eliminate the tail; the Cholesky factor of I + L_t' tail L_t."""
+        plan = self.plan
+        if not plan.tail:
+            return self.tail
+        transposed = [transpose(root) for root in roots]
+        if self.products.is_coupled_sparsely and not is_scalar(plan.tail):
+            self.tail = symmetric(self.tail)
+        scaled = scale_tail(plan, transposed, self.tail)
+        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
+        factor = cholesky(scaled)
+        half = solve_lower(factor, times_tail_root(plan, transposed, self.tail_sums))
+        self.gram = self.gram - product(transpose(half), half)
+        logs = np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+        self.logdet = self.logdet + 2.0 * logs.sum(axis=-1)
+        return factor
 
 
-def half_forms(elimination, chain_columns, tail_columns):
-    """
-    N' (S^-1 + A)^-1 N and N' (S^-1 + A)^-1 Z'W for right-hand sides N.
-
-    Parameters
-    ----------
-    elimination : Elimination
-        The factorized system.
-    chain_columns : list of ndarray
-        Rows of N of each chain factor, shapes (..., l, k, m).
-    tail_columns : ndarray
-        Rows of N of the tail, shape (..., q, m).
-
-    Returns
-    -------
-    ndarray
-        [N Z'W]' (S^-1 + A)^-1 N, shape (..., m + w, m).
-    """
-    plan = elimination.products.plan
-    columns = list(chain_columns)
-    total = 0.0
-    for i, factor in enumerate(elimination.factors):
-        c_columns = times_each(factor.covariance, columns[i])
-        for j, block in factor.nested.items():
-            columns[j] = columns[j] - sum_by_parent(
-                transpose(block) @ c_columns, plan.parents[i, j]
-            )
-        if plan.tail:
-            tail_columns = tail_columns - factor.coupling.transposed_times(c_columns)
-        fixed = np.broadcast_to(
-            factor.fixed, (*columns[i].shape[:-1], factor.fixed.shape[-1])
-        )
-        both = np.concatenate([columns[i], fixed], axis=-1)
-        total = total + _level_gram(both, c_columns)
-    if plan.tail:
-        transposed = [transpose(f) for f in elimination.tail_factors]
-        fixed = np.broadcast_to(
-            elimination.tail_fixed,
-            (*tail_columns.shape[:-1], elimination.tail_fixed.shape[-1]),
-        )
-        both = np.concatenate([tail_columns, fixed], axis=-1)
-        half = solve_lower(
-            elimination.tail_cholesky,
-            times_tail_factor(elimination.products, transposed, both),
-        )
-        total = total + product(transpose(half), half[..., : tail_columns.shape[-1]])
-    return total
-
-
-def times_gram(products, chain_columns, tail_columns):
-    """
-    Z'Z T for a T with a row for each random effect.
-
-    Parameters
-    ----------
-    products : CrossProducts
-        Sufficient statistics.
-    chain_columns : list of ndarray
-        Rows of T of each chain factor, shapes (..., l, k, m).
-    tail_columns : ndarray
-        Rows of T of the tail, shape (..., q, m).
-
-    Returns
-    -------
-    chain : list of ndarray
-        Rows of the product of each chain factor.
-    tail : ndarray
-        Rows of the product of the tail.
-    """
-    plan = products.plan
-    out = [times_each(a, t) for a, t in zip(products.diagonal, chain_columns)]
-    for (i, j), block in products.nested.items():
-        parents = plan.parents[i, j]
-        out[i] = out[i] + block @ chain_columns[j].take(parents, axis=-3)
-        out[j] = out[j] + sum_by_parent(transpose(block) @ chain_columns[i], parents)
-    tail = product(products.tail, tail_columns)
-    if plan.tail:
-        for i, link in enumerate(products.coupling):
-            out[i] = out[i] + link.times(tail_columns)
-            tail = tail + link.transposed_times(chain_columns[i])
-    return out, tail
-
-
-def projected_forms(elimination, columns):
-    """
-    T'Z'V^-1 Z T and X'V^-1 Z T.
-
-    Parameters
-    ----------
-    elimination : Elimination
-        The factorized system.
-    columns : list of ndarray
-        Rows of T of each factor in the order of the elimination plan, shapes
-        (..., l_i, k_i, m).
-
-    Returns
-    -------
-    own : ndarray
-        Shape (..., m, m).
-    with_fixed : ndarray
-        Shape (..., p, m).
-    """
-    plan = elimination.products.plan
-    p, m = elimination.products.k_fixed, columns[0].shape[-1]
-    chain = columns[: plan.n_chain]
-    tail = np.zeros((0, m))
-    if plan.tail:
-        tail = np.concatenate([_rows(c) for c in columns[plan.n_chain :]], axis=-2)
-    right, tail_right = times_gram(elimination.products, chain, tail)
-    own = product(transpose(tail), tail_right)
-    with_fixed = transpose(elimination.products.tail_fixed[..., :p]) @ tail
-    for c, r, w in zip(chain, right, elimination.products.fixed):
-        flat = _rows(c)
-        own = own + product(transpose(flat), _rows(r))
-        with_fixed = with_fixed + transpose(_rows(w[..., :p])) @ flat
-    forms = half_forms(elimination, right, tail_right)
-    return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
-
-
-def _rows(blocks):
-    """Levels and effects as one axis, shape (..., l k, m)."""
-    *batch, levels, effects, columns = blocks.shape
-    return blocks.reshape(*batch, levels * effects, columns)
+def _beside(columns, fixed):
+    """Columns and those of Z'W, of which batch axes may be fewer."""
+    fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
+    return np.concatenate([columns, fixed], axis=-1)

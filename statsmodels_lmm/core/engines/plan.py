@@ -1,12 +1,9 @@
 """In which order the random effects are eliminated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-
-from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
-from statsmodels_lmm.core.rows.related_effects import RelatedEffects
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,6 @@ class EliminationPlan:
     parents : dict
         ``parents[i, j]``, i < j < n_chain, is the level of factor j in which
         each level of factor i is nested, shape (l_i,), ascending.
-    is_sparse : bool, optional
-        Whether all factors are eliminated together, in an order of their levels.
     """
 
     factors: tuple
@@ -43,7 +38,6 @@ class EliminationPlan:
     relabel: tuple
     n_chain: int
     parents: dict
-    is_sparse: bool = False
 
     @property
     def chain(self):
@@ -58,12 +52,45 @@ class EliminationPlan:
     @property
     def is_diagonal(self):
         """Whether there is one factor, eliminated level by level."""
-        return self.n_chain == len(self.factors) == 1 and not self.is_sparse
+        return self.n_chain == len(self.factors) == 1
 
     @property
     def n_tail(self):
         """Number of columns of the tail."""
         return sum(f.n_columns for f in self.tail)
+
+    @cached_property
+    def slices(self):
+        """Columns of each factor among all random effects."""
+        ends = np.cumsum([0] + [f.n_columns for f in self.factors]).tolist()
+        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+
+    @property
+    def n_columns(self):
+        """Number of all random effects."""
+        return self.slices[-1].stop
+
+    def over(self, factors):
+        """
+        The same order of the same random effects at other rows.
+
+        Parameters
+        ----------
+        factors : sequence of GroupedEffects or RelatedEffects
+            In the order of the plan; the first one joins the tail if other rows cost it
+            its orthogonal columns.
+
+        Returns
+        -------
+        EliminationPlan
+        """
+        broken = self.chain and not factors[0].has_level_blocks
+        n_chain = 0 if broken else self.n_chain
+        return replace(self, factors=tuple(factors), n_chain=n_chain)
+
+    def take(self, rows):
+        """The plan of some of the rows."""
+        return self.over([f.take(rows) for f in self.factors])
 
     @cached_property
     def tail_slices(self):
@@ -81,16 +108,11 @@ def parent_levels(child, parent):
     ndarray or None
         Shape (child.n_levels,), or None if `child` is not nested in `parent`.
     """
-    if not all(isinstance(f, GroupedEffects) for f in (child, parent)):
+    if not (child.is_grouped and parent.is_grouped):
         return None
     found = np.zeros(child.n_levels, dtype=np.intp)
     found[child.codes] = parent.codes
     return found if np.array_equal(found[child.codes], parent.codes) else None
-
-
-def _is_diagonal(factor):
-    """Whether Z'Z of a factor is block-diagonal."""
-    return not isinstance(factor, RelatedEffects) or factor.squares is not None
 
 
 def plan_elimination(factors, chain_tail=True):
@@ -112,7 +134,7 @@ def plan_elimination(factors, chain_tail=True):
         range(len(factors)),
         key=lambda i: (-factors[i].n_levels, -factors[i].k_effects),
     )
-    chain = [i for i in by_size if _is_diagonal(factors[i])][:1]
+    chain = [i for i in by_size if factors[i].has_level_blocks][:1]
     parents = {}
     for j in [i for i in by_size if chain and i != chain[0]]:
         found = [parent_levels(factors[i], factors[j]) for i in chain]
@@ -125,7 +147,7 @@ def plan_elimination(factors, chain_tail=True):
     relabel = _contiguous_children(factors, chain, parents) if chain else []
     relabel += [np.arange(factors[i].of_user.n_levels) for i in order[len(chain) :]]
     renumbered = tuple(
-        f.at(new[f.codes], f.effects) if isinstance(f, GroupedEffects) else f
+        f.at(new[f.codes], f.effects) if f.is_grouped else f
         for f, new in zip([factors[i] for i in order], relabel)
     )
     new_parents = {}

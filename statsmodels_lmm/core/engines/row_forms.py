@@ -4,19 +4,10 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
-from statsmodels_lmm.core.engines.coupling import SparseCoupling
-from statsmodels_lmm.core.engines.elimination import times_tail_factor
-from statsmodels_lmm.core.rows.related_effects import RelatedEffects
+from statsmodels_lmm.core.engines.tail import times_tail_root
 
 
-def row_width(elimination):
-    """Numbers that a row takes while its form is found, none if it stays sparse."""
-    plan = elimination.products.plan
-    related = [f.n_columns for f in plan.chain if isinstance(f, RelatedEffects)]
-    return plan.n_tail + sum(related)
-
-
-def halves(elimination, factors):
+def row_forms(elimination, terms):
     """
     Pairs of rows B, D, sparse or not, such that the forms z'M z are the sum of B D'.
 
@@ -26,7 +17,7 @@ def halves(elimination, factors):
     ----------
     elimination : Elimination
         The factorized system, without batch axes.
-    factors : sequence of GroupedEffects or RelatedEffects
+    terms : sequence of GroupedEffects or RelatedEffects
         The rows z, factors and levels in the order of the elimination plan.
 
     Yields
@@ -34,9 +25,8 @@ def halves(elimination, factors):
     left, right : ndarray or sparse array
         Rows of the first and of the second.
     """
-    products = elimination.products
-    plan = products.plan
-    rows = [f.indicator() for f in factors]
+    plan = elimination.products.plan
+    rows = [f.indicator() for f in terms]
     chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
     remaining = np.hstack([as_array(r) for r in tail]) if plan.tail else None
     for i, factor in enumerate(elimination.factors):
@@ -49,10 +39,10 @@ def halves(elimination, factors):
             link = _block_matrix(block, plan.parents[i, j], above)
             chain[j] = sparse.csr_array(chain[j] - weighted @ link)
         if remaining is not None:
-            remaining -= _times_coupling(weighted, factor.coupling)
+            remaining -= factor.coupling.after(weighted)
     if remaining is not None:
-        transposed = [transpose(f) for f in elimination.tail_factors]
-        scaled = times_tail_factor(products, transposed, remaining.T)
+        transposed = [transpose(root) for root in elimination.tail_roots]
+        scaled = times_tail_root(plan, transposed, remaining.T)
         half = solve_lower(elimination.tail_cholesky, scaled).T
         yield half, half
 
@@ -63,10 +53,3 @@ def _block_matrix(blocks, columns, n_columns):
     return sparse.bsr_array(
         (blocks, columns, np.arange(n + 1)), shape=(n * a, n_columns * b)
     ).tocsr()
-
-
-def _times_coupling(rows, coupling):
-    """Sparse rows times a coupling, as an array."""
-    if isinstance(coupling, SparseCoupling):
-        return (rows @ coupling.matrix).toarray()
-    return rows @ coupling.values.reshape(rows.shape[1], -1)

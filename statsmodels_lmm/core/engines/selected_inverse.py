@@ -8,27 +8,24 @@ the blocks of the elimination.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
     inverse_from_cholesky,
     product,
-    solve_lower,
-    solve_upper,
     symmetric,
     times_each,
     transpose,
 )
-from statsmodels_lmm.core.engines.elimination import (
-    Elimination,
-    is_scalar,
-    scale_tail,
-    times_tail_factor,
+from statsmodels_lmm.core.engines.solution import (
+    back_substitute,
+    is_well_conditioned,
+    projected,
+    whole_tail,
 )
-
-WELL_CONDITIONED = 1e-3
-"""Smallest singular value of L from which Z'V^-1 Z is found from I - T^-1."""
+from statsmodels_lmm.core.engines.tail import is_scalar, scale_tail
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class SelectedInverse:
         have, shapes (..., l_i, k_i, w).
     """
 
-    elimination: Elimination
+    elimination: Any
     diagonal: tuple
     tail: np.ndarray
     level_sums: tuple
@@ -66,15 +63,12 @@ class SelectedInverse:
 
 
 @dataclass(frozen=True)
-class _Tail:
-    """The tail's part of a SelectedInverse; `columns` are its stacked modes."""
+class _TailBlocks:
+    """The tail's part of a SelectedInverse; `inverse` is its block of M."""
 
     inverse: np.ndarray
-    columns: np.ndarray
     diagonal: list
     level_sums: list
-    projected: list
-    modes: list
 
 
 def selected_inverse(elimination):
@@ -90,13 +84,35 @@ def selected_inverse(elimination):
     -------
     SelectedInverse
     """
+    reduced = [factor.sums for factor in elimination.factors]
+    solution = back_substitute(elimination, reduced, elimination.tail_sums)
+    tail = _TailBlocks(np.zeros((0, 0)), [], [])
+    if elimination.products.plan.tail:
+        tail = _tail_blocks(elimination)
+    diagonal, sums = _chain_blocks(elimination, tail.inverse)
+    return SelectedInverse(
+        elimination,
+        tuple(diagonal + tail.diagonal),
+        tail.inverse,
+        tuple(sums + tail.level_sums),
+        tuple(projected(elimination, elimination.tail_sums, solution)),
+        tuple(solution.modes),
+    )
+
+
+def _chain_blocks(elimination, tail_inverse):
+    """
+    Diagonal blocks of M of each chain factor, and sums of those of Z_i'V^-1 Z_i.
+
+    A level is linked to its ancestors and to the tail by rows R of the reduced
+    cross-products. With N the block of M of what it is linked to,
+
+        M_gg = C + C (R N R') C,    -C R N its blocks with the others.
+    """
     plan = elimination.products.plan
-    tail = _tail_inverse(elimination) if plan.tail else None
     blocks: dict = {}
     to_tail: dict = {}
     sums: dict = {}
-    projected: dict = {}
-    modes: dict = {}
 
     def between_ancestors(i, j, m):
         """Blocks of M between the ancestors in j and m of each level of i."""
@@ -106,67 +122,44 @@ def selected_inverse(elimination):
 
     for i in reversed(range(plan.n_chain)):
         factor = elimination.factors[i]
-        later = list(factor.nested)
-        up = {j: plan.parents[i, j] for j in later}
-        linked = factor.fixed
-        for j in later:
-            linked = linked - factor.nested[j] @ modes[j].take(up[j], axis=-3)
-        if tail:
-            linked = linked - factor.coupling.times(tail.columns)
-        modes[i] = times_each(factor.covariance, linked)
-        projected[i] = times_each(factor.inner, linked)
-
+        c, later, quadratic = factor.covariance, list(factor.nested), None
+        # R N, in the columns of each ancestor
         through = {
             m: sum(factor.nested[j] @ between_ancestors(i, j, m) for j in later)
             for m in later
         }
-        quadratic = None
-        if tail and not later and i == 0:
-            quadratic = factor.coupling.quadratic(tail.inverse)
-        elif tail:
+        # and in those of the tail
+        if plan.tail and not later and i == 0:
+            quadratic = factor.coupling.quadratic(tail_inverse)
+        elif plan.tail:
             values = factor.coupling.values
-            reach = factor.coupling.times(tail.inverse)
+            reach = factor.coupling.times(tail_inverse)
             for j in later:
-                above = to_tail[j].take(up[j], axis=-3)
+                above = to_tail[j].take(plan.parents[i, j], axis=-3)
                 through[j] = through[j] + values @ transpose(above)
                 reach = reach + factor.nested[j] @ above
-            to_tail[i] = -factor.covariance @ reach
+            to_tail[i] = -c @ reach
             quadratic = reach @ transpose(values)
+        # R N R'
         for j in later:
             term = through[j] @ transpose(factor.nested[j])
             quadratic = term if quadratic is None else quadratic + term
-            blocks[i, j] = -factor.covariance @ through[j]
-        blocks[i, i] = factor.covariance
+            blocks[i, j] = -c @ through[j]
+        blocks[i, i] = c
         sums[i] = times_each(factor.inner, factor.diagonal)
         if quadratic is not None:
-            blocks[i, i] = factor.covariance + (
-                factor.covariance @ quadratic @ factor.covariance
-            )
+            blocks[i, i] = c + c @ quadratic @ c
             sums[i] = sums[i] - factor.inner @ quadratic @ transpose(factor.inner)
         sums[i] = sums[i].sum(axis=-3)
     chain = range(plan.n_chain)
-    return SelectedInverse(
-        elimination,
-        tuple([blocks[i, i] for i in chain] + (tail.diagonal if tail else [])),
-        tail.inverse if tail else np.zeros((0, 0)),
-        tuple([sums[i] for i in chain] + (tail.level_sums if tail else [])),
-        tuple([projected[i] for i in chain] + (tail.projected if tail else [])),
-        tuple([modes[i] for i in chain] + (tail.modes if tail else [])),
-    )
+    return [blocks[i, i] for i in chain], [sums[i] for i in chain]
 
 
-def _tail_inverse(elimination):
+def _tail_blocks(elimination):
     """Everything about the tail, which the recursion starts from."""
-    products = elimination.products
-    plan = products.plan
-    factors = elimination.tail_factors
-    root = elimination.tail_cholesky
-    transposed = [transpose(f) for f in factors]
-    dense = not products.is_coupled_sparsely
-    inverse = inverse_from_cholesky(root, both=dense)
-    scaled = times_tail_factor(products, transposed, elimination.tail_fixed)
-    spherical = solve_upper(root, solve_lower(root, scaled))
-    columns = times_tail_factor(products, factors, spherical)
+    products, roots = elimination.products, elimination.tail_roots
+    plan, dense = products.plan, not products.is_coupled_sparsely
+    inverse = inverse_from_cholesky(elimination.tail_cholesky, both=dense)
     shapes = [(f.n_levels, f.k_effects) for f in plan.tail]
     spreads = [
         diagonal_blocks(inverse, rows, *shape)
@@ -174,30 +167,24 @@ def _tail_inverse(elimination):
     ]
     if not dense and not is_scalar(plan.tail):
         inverse = symmetric(inverse)
-    middle = scale_tail(products, factors, inverse, overwrite=True)
-    full = None
-    diagonal, sums, projected, modes = [], [], [], []
-    for left, rows, shape, spread in zip(factors, plan.tail_slices, shapes, spreads):
-        each = left[..., None, :, :]
-        diagonal.append(each @ spread @ transpose(each))
-        if np.linalg.svd(left, compute_uv=False).min() > WELL_CONDITIONED:
-            solve = transpose(np.linalg.inv(left))
-            explained = shape[0] * np.eye(shape[1]) - spread.sum(axis=-3)
+    middle = scale_tail(plan, roots, inverse, overwrite=True)
+    regular = [is_well_conditioned(root) for root in roots]
+    full = None if all(regular) else whole_tail(elimination)
+    whole_middle = middle if dense or full is None else symmetric(middle)
+    diagonal, sums = [], []
+    for i, (root, shape, rows) in enumerate(zip(roots, shapes, plan.tail_slices)):
+        each = root[..., None, :, :]
+        diagonal.append(each @ spreads[i] @ transpose(each))
+        if full is None or regular[i]:
+            solve = transpose(np.linalg.inv(root))
+            explained = shape[0] * np.eye(shape[1]) - spreads[i].sum(axis=-3)
             sums.append(solve @ explained @ transpose(solve))
-            part = _by_level(spherical[..., rows, :], shape)
-            projected.append(solve[..., None, :, :] @ part)
         else:
-            if full is None:
-                full = elimination.tail if dense else symmetric(elimination.tail)
-                full_middle = middle if dense else symmetric(middle)
             row = full[..., rows, :]
-            through = _by_level(product(row, full_middle), shape)
+            through = _by_level(product(row, whole_middle), shape)
             explained = through @ transpose(_by_level(row, shape))
             sums.append((diagonal_blocks(full, rows, *shape) - explained).sum(axis=-3))
-            part = elimination.tail_fixed[..., rows, :] - product(row, columns)
-            projected.append(_by_level(part, shape))
-        modes.append(_by_level(columns[..., rows, :], shape))
-    return _Tail(middle, columns, diagonal, sums, projected, modes)
+    return _TailBlocks(middle, diagonal, sums)
 
 
 def _by_level(rows, shape):

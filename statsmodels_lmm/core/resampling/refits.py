@@ -144,7 +144,7 @@ def refit(criterion, start, settings=SETTINGS):
     Parameters
     ----------
     criterion : Profiled
-        With a leading axis for the responses, see `responses.with_responses`.
+        With a leading axis for the responses, see `Products.with_responses`.
     start : sequence of RelativeFactor
         Relative factors to start from, shared, in the order of the elimination plan.
     settings : Settings, optional

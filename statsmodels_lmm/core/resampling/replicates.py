@@ -6,7 +6,6 @@ import numpy as np
 
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
-from statsmodels_lmm.core.engines.responses import with_responses
 from statsmodels_lmm.core.resampling.draws import RandomPart
 from statsmodels_lmm.core.resampling.refits import batch_size, refit
 from statsmodels_lmm.core.rows.standardize import Standardized
@@ -37,8 +36,8 @@ class Refitting:
 
     def fit(self, responses):
         """Fits to weighted responses in the units of the data, shape (r, n)."""
-        products = with_responses(
-            self.products, self.data, responses / self.data.response_scale
+        products = self.products.with_responses(
+            self.data, responses / self.data.response_scale
         )
         return refit(Profiled(products, self.reml), self.start)
 

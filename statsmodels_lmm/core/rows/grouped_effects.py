@@ -92,6 +92,49 @@ class CovarianceBlocks:
         """Mean variance of the levels whose moments the start takes."""
         return 1.0
 
+    is_grouped = False
+    """Whether each row has effects of one level, that of its code."""
+
+    @property
+    def has_level_blocks(self: Any):
+        """Whether Z'Z has a block for each level and nothing else."""
+        return True
+
+    @property
+    def sparse_columns(self: Any):
+        """Columns of a sparse model matrix of its own."""
+        return 0
+
+    def independent(self: Any, rows):
+        """A matrix with a row for each random effect, turned to independent levels."""
+        return rows
+
+    def whitened(self: Any, sums):
+        """Sums over the rows of independent levels from its own, (l, k, ...)."""
+        return sums
+
+    def unit_rows(self: Any, columns):
+        """
+        Rows of which each is a unit vector, or zero.
+
+        Parameters
+        ----------
+        columns : ndarray
+            Column of Z that is one in each row, zero for all that are not among the
+            l k columns, shape (m,).
+
+        Returns
+        -------
+        GroupedEffects, RawEffects or OfLevels
+        """
+        inside = np.flatnonzero((columns >= 0) & (columns < self.n_columns))
+        levels, effect = np.divmod(columns[inside], self.k_effects)
+        codes = np.zeros(len(columns), dtype=np.intp)
+        effects = np.zeros((len(columns), self.k_effects))
+        codes[inside] = levels
+        effects[inside, effect] = 1.0
+        return self.at(codes, effects)
+
     @property
     def of_user(self: Any):
         """The effects of the user's levels: these."""
@@ -137,6 +180,8 @@ class GroupedEffects(CovarianceBlocks):
     structures: tuple = ()
     relationship: Any = None
 
+    is_grouped = True
+
     def __post_init__(self):
         """Blocks are unstructured unless something else is said."""
         if not self.structures:
@@ -166,6 +211,10 @@ class GroupedEffects(CovarianceBlocks):
     def take(self, rows):
         """The same random effects at some of the rows."""
         return self.at(self.codes[rows], self.effects[rows])
+
+    def transformed(self, transform):
+        """The same after a transform of the rows that keeps their levels."""
+        return replace(self, effects=transform.apply(self.effects))
 
     def columns(self, block):
         """The factor with the effects of one of its covariance blocks."""
@@ -206,6 +255,16 @@ class GroupedEffects(CovarianceBlocks):
         own = ((self.effects @ root) ** 2).sum(axis=1)
         known = self.relationship
         return own if known is None else own * known.variances[self.codes]
+
+    def crossed(self, levels, rows):
+        """Products z_ra b_b of effects and their levels' numbers b, shape (r, k, k)."""
+        return self.effects[rows][:, :, None] * levels[self.codes[rows]][:, None, :]
+
+    def summed_variances(self, share):
+        """Matrix M with sum_r share_r Var(z_r'b) / sigma^2 = Tr(M S), shape (k, k)."""
+        known = self.relationship
+        each = share if known is None else share * known.variances[self.codes]
+        return self.effects.T @ (each[:, None] * self.effects)
 
     def transposed_times(self, rows):
         """Z'y for rows y of shape (r, n), shape (r, l, k)."""

@@ -1,6 +1,6 @@
 """The rows of a model, kept to be read again where their cross-products do not do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,5 +26,17 @@ class Rows:
 
     def columns(self):
         """W = [X y], after the change, shape (n, w)."""
-        whole = np.column_stack([self.exog, self.endog])
+        n, p = self.exog.shape
+        whole = np.empty((n, p + 1), order="F")  # sums go column by column
+        whole[:, :p], whole[:, p] = self.exog, self.endog
         return whole if self.change is None else whole @ self.change
+
+    def transformed(self, transform):
+        """The same after a transform of the rows, see `row_transforms`."""
+        endog, exog = transform.apply(self.endog), transform.apply(self.exog)
+        return replace(self, endog=endog, exog=exog)
+
+    def turned(self, change):
+        """The same of W times a matrix, shape (w, number of its columns)."""
+        before = self.change
+        return replace(self, change=change if before is None else before @ change)

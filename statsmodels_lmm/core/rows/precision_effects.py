@@ -57,6 +57,14 @@ class PrecisionEffects(OfLevels):
         """The same random effects at some of the rows."""
         return replace(self, base=self.base.take(rows))
 
+    def transformed(self, transform):
+        """The same after a transform of the rows."""
+        return replace(self, base=self.base.transformed(transform))
+
+    def unit_rows(self, columns):
+        """Rows of which each is a unit vector, or zero, see `CovarianceBlocks`."""
+        return replace(self, base=self.base.unit_rows(columns))
+
     def level_sums(self, columns):
         """Z'C for columns C of shape (n, w), level by level, shape (l, k, w)."""
         return self.base.level_sums(columns)

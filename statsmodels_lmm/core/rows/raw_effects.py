@@ -53,6 +53,16 @@ class RawEffects(CovarianceBlocks):
 
     subset = take
 
+    @property
+    def sparse_columns(self):
+        """Columns of Z if it is sparse and they are independent."""
+        is_sparse = sparse.issparse(self.matrix) and self.relationship is None
+        return self.n_levels if is_sparse else 0
+
+    def transformed(self, transform):
+        """The same after a transform of the rows."""
+        return replace(self, matrix=transform.apply(self.matrix))
+
     def columns(self, block):
         """The factor itself: it has one effect."""
         return self
@@ -73,6 +83,14 @@ class RawEffects(CovarianceBlocks):
     def row_variances(self, root):
         """Variances of Z b over sigma^2 for S = R R', shape (n,)."""
         return self.forms() * float(root[0, 0]) ** 2
+
+    def crossed(self, levels, rows):
+        """Products of rows of Z and numbers b of the columns, shape (r, 1, 1)."""
+        return np.asarray(self.matrix[rows] @ levels)[..., None]
+
+    def summed_variances(self, share):
+        """Sum over rows of share_r z_r'K z_r, shape (1, 1)."""
+        return (share @ self.forms())[None, None]
 
     def forms(self):
         """Forms z'K z of the rows, shape (n,)."""

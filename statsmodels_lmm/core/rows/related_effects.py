@@ -24,7 +24,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
 from statsmodels_lmm.core.algebra.dense import as_array
 from statsmodels_lmm.core.algebra.memory import require_memory
@@ -125,9 +125,27 @@ class RelatedEffects(OfLevels):
         left = self.base.relationship.variances - explained
         return np.where(left > 1e-10 * explained, left, 0.0)
 
+    @property
+    def has_level_blocks(self):
+        """Whether the columns of the model matrix are orthogonal."""
+        return self.squares is not None
+
     def take(self, rows):
         """The same random effects at some of the rows."""
         return replace(self, base=self.base.take(rows), squares=None)
+
+    def transformed(self, transform):
+        """The same after a transform of the rows, which need not stay orthogonal."""
+        return replace(self, base=self.base.transformed(transform), squares=None)
+
+    def unit_rows(self, columns):
+        """Rows of which each is a unit vector, or zero, see `CovarianceBlocks`."""
+        inside = np.flatnonzero((columns >= 0) & (columns < self.n_columns))
+        shape = len(columns), self.n_columns
+        ones = sparse.coo_array(
+            (np.ones(len(inside)), (inside, columns[inside])), shape
+        )
+        return RawEffects(ones.tocsr())
 
     def level_sums(self, columns):
         """The model matrix times columns, shape (r, k, w)."""

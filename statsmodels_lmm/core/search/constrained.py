@@ -18,7 +18,6 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from statsmodels_lmm.core.criteria.base import Criterion
-from statsmodels_lmm.core.criteria.derivatives import exact_hessian_is_feasible
 from statsmodels_lmm.core.criteria.deviance import Profiled, ProfiledDeviance
 from statsmodels_lmm.core.search.constraints import Constraint, Coordinates
 from statsmodels_lmm.core.search.descent import descend
@@ -192,7 +191,7 @@ class Constrained(Criterion):
     @cached_property
     def is_exact(self):
         """Whether the Hessian is cheap enough to be used from the start."""
-        return exact_hessian_is_feasible(self.criterion.products.plan, MAX_EXACT)
+        return self.criterion.products.projection_is_affordable(MAX_EXACT)
 
     def evaluate(self, factors):
         """The criterion at (factors, tau), put on the constraint; None if undefined."""

@@ -226,15 +226,7 @@ class FixedEffect(Constraint):
         change[:p, : p - 1] = _frame(self.direction)[:, 1:]
         change[:p, p - 1] = -at * self.direction
         change[p, p - 1] = 1.0
-        return replace(
-            products,
-            fixed=tuple(w @ change for w in products.fixed),
-            tail_fixed=products.tail_fixed @ change,
-            gram=change.T @ products.gram @ change,
-            rows=None
-            if products.rows is None
-            else replace(products.rows, change=change),
-        )
+        return products.turned(change)
 
     def whole(self, coefficients, at):
         """All standardized coefficients from those of the complement of u."""

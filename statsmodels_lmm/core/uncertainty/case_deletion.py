@@ -29,8 +29,6 @@ from statsmodels_lmm.core.algebra.dense import solve_lower
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
-from statsmodels_lmm.core.rows.related_effects import RelatedEffects
 from statsmodels_lmm.core.rows.standardize import standardize
 from statsmodels_lmm.core.structures.relative_factor import full_factor
 from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
@@ -236,7 +234,7 @@ def _rows_by_group(deviance, data, residuals, codes, n_groups):
 def _batches(rows, apart, deviance, p):
     """Groups that together touch few columns, and these columns."""
     plan = deviance.elimination.products.plan
-    touched = np.zeros(p + sum(f.n_columns for f in plan.factors), dtype=bool)
+    touched = np.zeros(p + plan.n_columns, dtype=bool)
     batch: list = []
     size = 0
     for g, group in enumerate(rows):
@@ -257,22 +255,9 @@ def _batches(rows, apart, deviance, p):
 def _unit_rows(deviance, p, columns):
     """Unit vectors of some columns of [X Z], as rows of X and of the factors."""
     fixed = (columns[:, None] == np.arange(p)).astype(float)
-    factors, start = [], p
-    for f in deviance.elimination.products.plan.factors:
-        at = columns - start
-        own = np.flatnonzero((at >= 0) & (at < f.n_columns))
-        if isinstance(f, RelatedEffects):
-            shape = len(columns), f.n_columns
-            ones = sparse.coo_array((np.ones(len(own)), (own, at[own])), shape)
-            factors.append(RawEffects(ones.tocsr()))
-        else:
-            codes = np.zeros(len(columns), dtype=np.intp)
-            effects = np.zeros((len(columns), f.k_effects))
-            codes[own] = at[own] // f.k_effects
-            effects[own, at[own] % f.k_effects] = 1.0
-            factors.append(f.at(codes, effects))
-        start += f.n_columns
-    return fixed, factors
+    plan = deviance.elimination.products.plan
+    pairs = zip(plan.factors, plan.slices)
+    return fixed, [f.unit_rows(columns - p - place.start) for f, place in pairs]
 
 
 def _downdate(deviance, n, inverse, group):

@@ -18,8 +18,6 @@ model; what it leaves is held against normal vectors.
 
 import numpy as np
 
-from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.structures.relative_factor import generic_factor
 
 FLAT = 1e-7
@@ -72,7 +70,7 @@ def flat_directions(data, products, reml, informative, places=None):
     few = max(FEW_ROWS, 4 * len(asked))
     if n > few:
         rows = np.sort(draw.choice(n, few, replace=False))
-    sums = [s[..., -1] for s in _level_sums(products)]
+    sums = [s[..., -1] for s in products.level_sums]
     whole, images = _images(data, products, places, sums, data.endog, rows, True)
     lengths = np.sqrt((whole[:, asked] ** 2).mean(axis=0))
     lengths[lengths == 0.0] = 1.0
@@ -125,14 +123,7 @@ def mean_variances(data, products, weights=1.0):
     out, start = np.zeros((len(counts) + 1, sum(counts) + 1)), 0
     share = np.ones(len(data.endog)) / weights / len(data.endog)
     for i, factor in zip(plan.order, plan.factors):
-        user = data.factors[i]
-        if isinstance(user, RawEffects):
-            inner = (share @ user.forms())[None, None]
-        else:
-            known, each = user.relationship, share
-            if known is not None:
-                each = share * known.variances[user.codes]
-            inner = user.effects.T @ (each[:, None] * user.effects)
+        inner = data.factors[i].summed_variances(share)
         here = slice(start, start + factor.n_parameters)
         out[i, here] = generic_factor(factor).traces(inner)
         start = here.stop
@@ -146,16 +137,6 @@ def _null_basis(columns):
     _, values, right = np.linalg.svd(triangle)
     rank = int((values > FLAT * values.max(initial=0.0)).sum())
     return right[rank:].T
-
-
-def _level_sums(products):
-    """Z_i'[X y] of every factor in the order of the plan, shapes (l_i, k_i, p + 1)."""
-    plan = products.plan
-    tail = [
-        products.tail_fixed[rows].reshape(f.n_levels, f.k_effects, -1)
-        for f, rows in zip(plan.tail, plan.tail_slices)
-    ]
-    return [*products.fixed, *tail]
 
 
 def _images(data, products, places, sums, z, rows, projected):
@@ -183,18 +164,13 @@ def _images(data, products, places, sums, z, rows, projected):
     columns, across = [], []
     p = products.k_fixed
     for factor, place, t, w in zip(
-        products.plan.factors, places, sums, _level_sums(products)
+        products.plan.factors, places, sums, products.level_sums
     ):
-        t, base = _whitened(factor, t), factor.of_user
-        levels = factor.level_modes(t)
-        if isinstance(base, RawEffects):
-            inner = np.asarray(base.matrix[rows] @ levels)[..., None]
-        else:
-            x, levels = base.effects[rows], levels[base.codes[rows]]
-            inner = x[:, :, None] * levels[:, None, :]
+        t = factor.whitened(t)
+        inner = factor.of_user.crossed(factor.level_modes(t), rows)
         columns.append(place.traces(inner))
         if projected:
-            inner = np.tensordot(_whitened(factor, w[..., :p]), t, axes=(0, 0))
+            inner = np.tensordot(factor.whitened(w[..., :p]), t, axes=(0, 0))
             across.append(place.traces(np.moveaxis(inner, 1, 0)))
     whole = np.column_stack([*columns, z[rows]])
     if not projected:
@@ -202,9 +178,3 @@ def _images(data, products, places, sums, z, rows, projected):
     images = whole.copy()
     images[:, :-1] -= data.exog[rows] @ np.hstack(across) / len(z)
     return whole, images
-
-
-def _whitened(factor, sums):
-    """Sums over the rows of independent levels."""
-    sparse = isinstance(factor, PrecisionEffects)
-    return factor.whitened(sums) if sparse else sums

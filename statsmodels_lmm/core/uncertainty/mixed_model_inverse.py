@@ -22,8 +22,6 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
-from statsmodels_lmm.core.engines.choice import halves, row_width
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
 BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
@@ -49,7 +47,7 @@ def error_variances(deviance, fixed, factors):
         Shape (m,).
     """
     elimination = deviance.elimination
-    if row_width(elimination):
+    if elimination.row_width:
         # each row costs a triangular solve
         first, each = _distinct(factors)
         forms = _forms(elimination, [f.take(first) for f in factors])[each]
@@ -78,7 +76,7 @@ def error_covariance(deviance, fixed, factors):
     """
     shifted = _shifted(deviance, fixed, factors)
     out = shifted @ shifted.T
-    for left, right in halves(deviance.elimination, factors):
+    for left, right in deviance.elimination.row_forms(factors):
         form = left @ right.T
         out += as_array(form)
     return 0.5 * (out + out.T)
@@ -115,7 +113,7 @@ def level_covariances(deviance, at):
             else f.at(zeros, np.zeros((len(codes), f.k_effects)))
             for f in plan.factors
         ]
-        for left, right in halves(deviance.elimination, rows):
+        for left, right in deviance.elimination.row_forms(rows):
             blocks = [as_array(m).reshape(len(levels), k, -1) for m in (left, right)]
             out[levels] += blocks[0] @ transpose(blocks[1])
     return out
@@ -124,10 +122,10 @@ def level_covariances(deviance, at):
 def _forms(elimination, factors):
     """The form z'M z of each row, shape (m,)."""
     out = np.zeros(factors[0].n_rows)
-    step = max(1, BATCH_ENTRIES // max(1, row_width(elimination)))
+    step = max(1, BATCH_ENTRIES // max(1, elimination.row_width))
     for start in range(0, len(out), step):
         part = slice(start, start + step)
-        for left, right in halves(elimination, [f.take(part) for f in factors]):
+        for left, right in elimination.row_forms([f.take(part) for f in factors]):
             both = left.multiply(right) if sparse.issparse(left) else left * right
             out[part] += both.sum(axis=1)
     return out
@@ -147,7 +145,7 @@ def _shifted(deviance, fixed, factors):
 def _distinct(factors):
     """Rows that differ from all before, and which of them each row equals."""
     bases = [f.of_user for f in factors]
-    if any(isinstance(f, RawEffects) for f in bases):
+    if not all(f.is_grouped for f in bases):
         every = np.arange(factors[0].n_rows)
         return every, every
     keys = np.column_stack([c for f in bases for c in (f.codes, f.effects)])

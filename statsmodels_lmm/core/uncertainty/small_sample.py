@@ -25,7 +25,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.core.criteria.derivatives import projected_products
 from statsmodels_lmm.core.uncertainty.variance_information import (
     expected_traces,
@@ -34,9 +33,6 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
 
 FLAT = 1e-12
 """Eigenvalues of scaled information, relative to the largest, that count as 0."""
-
-DENSE_COPIES = 8
-"""Matrices as large as Z'PZ that exist at once while it is formed."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,10 @@ def kenward_roger(deviance):
     identity = np.eye(products.k_fixed)
     if not products.k_fixed:
         return UncertainCovariance(identity, np.zeros((0, 0, 0)))
-    _check_memory(products.plan)
+    products.require_projection(
+        "Kenward and Roger's method",
+        "df_method='satterthwaite' needs no such matrix",
+    )
     changes = unit_changes(deviance)
     root = np.sqrt(2.0) * _inverse_root(expected_traces(deviance, changes))
     changes = [_combined(root[:-1], change) for change in changes]
@@ -259,21 +258,3 @@ def _inverse_root(information):
     values, vectors = np.linalg.eigh(information / np.outer(size, size))
     used = values > FLAT * values[-1]
     return vectors[:, used] / np.sqrt(values[used]) / size[:, None]
-
-
-def _check_memory(plan):
-    """Refuse what needs the dense Z'PZ of more random effects than fit."""
-    if plan.is_diagonal:
-        return
-    if plan.is_sparse:
-        raise MemoryError(
-            "Kenward and Roger's method needs a dense matrix of the random effects, "
-            "which are kept sparse here; df_method='satterthwaite' needs no such matrix"
-        )
-    q = sum(f.n_columns for f in plan.factors)
-    require_memory(
-        8 * DENSE_COPIES * q**2,
-        f"Kenward and Roger's method needs a dense matrix of the random effects, {q:,} "
-        f"x {q:,}",
-        "df_method='satterthwaite' needs no such matrix",
-    )

@@ -12,7 +12,6 @@ import pandas as pd
 
 from statsmodels_lmm.core.algebra.dense import as_array
 from statsmodels_lmm.core.algebra.memory import require_memory
-from statsmodels_lmm.core.engines.choice import halves
 from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
     error_covariance,
     error_variances,
@@ -142,7 +141,7 @@ def _joint_modes(results, factors, levels, columns):
         effects[own] = data.to_effects[i][columns[own]]
         rows.append(plan.factors[at].at(codes, effects))
     out = np.zeros((len(factors),) * 2)
-    for left, right in halves(results.at_optimum.elimination, rows):
+    for left, right in results.at_optimum.elimination.row_forms(rows):
         out += as_array(left @ right.T)
     return results.scale * 0.5 * (out + out.T)
 

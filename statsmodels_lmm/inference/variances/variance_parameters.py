@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.linalg import block_diag, null_space
 
 from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.criteria.derivatives import exact_hessian_is_feasible
+from statsmodels_lmm.core.criteria.derivatives import MAX_DENSE_COLUMNS
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.core.structures.roots import (
     lower_root,
@@ -320,15 +320,15 @@ def variance_parameters(results, average=False):
     """
     results = as_fit(results)
     deviance = results.at_optimum
-    plan = deviance.elimination.products.plan
+    products = deviance.elimination.products
     flat = flat_at(results)
     # coordinates that leave out what the likelihood does not depend on
-    known = np.append(informative(results, plan), True)
+    known = np.append(informative(results, products.plan), True)
     basis = np.eye(len(known))[:, known]
     if flat.shape[1]:
         basis = basis @ null_space(flat[known].T)
     information = basis.T @ average_information(deviance) @ basis
-    if not average and exact_hessian_is_feasible(plan):
+    if not average and products.projection_is_affordable(MAX_DENSE_COLUMNS):
         observed = basis.T @ observed_information(deviance) @ basis
         if _is_positive(observed):
             information = observed

@@ -7,16 +7,17 @@ import pytest
 from dense_twin import dense_z, design, products_of
 
 from statsmodels_lmm.core.criteria.start import moment_start
-from statsmodels_lmm.core.engines.cross_products import cross_products
-from statsmodels_lmm.core.engines.sparse_elimination import sparse_products
+from statsmodels_lmm.core.engines.choice import sufficient_statistics
+from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.standardize import standardize
 
 
 def started(data):
     """Standardized data and their start in the user's order."""
     found = standardize(data.endog, data.exog, data.factors)
-    products = cross_products(found.endog, found.exog, found.factors)
+    products = sufficient_statistics(found.endog, found.exog, found.factors)
     start = [f.covariance for f in moment_start(products)]
     out = [None] * len(start)
     for at, i in enumerate(products.plan.order):
@@ -105,7 +106,8 @@ def test_the_same_from_the_whole_of_the_cross_products(name):
     """Where no factor is eliminated before another, Z'Z is one sparse matrix."""
     data = design(name, n=60)
     found, wanted = started(data)
-    products = sparse_products(found.endog, found.exog, found.factors)
+    engine = SparseEngine.of(found.factors, len(found.endog))
+    products = engine.gather(Rows(found.endog, found.exog))
     got = [f.covariance for f in moment_start(products)]
     for own, other in zip(got, wanted, strict=True):
         np.testing.assert_allclose(own, other, rtol=1e-9)

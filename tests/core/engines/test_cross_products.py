@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from dense_twin import SHAPES, dense_z, design, products_of
 
-from statsmodels_lmm.core.engines.cross_products import level_sums
 from statsmodels_lmm.core.engines.plan import parent_levels, plan_elimination
-from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
+from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects, level_sums
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -24,7 +23,7 @@ def test_blocks(name):
                 block = products.diagonal[i][g] if g == h else 0.0
                 np.testing.assert_allclose(full[g, :, h], block, atol=1e-12)
         fixed = (z[i].T @ w).reshape(f.n_levels, f.k_effects, -1)
-        np.testing.assert_allclose(products.fixed[i], fixed, atol=1e-11)
+        np.testing.assert_allclose(products.level_sums[i], fixed, atol=1e-11)
     for (i, j), block in products.nested.items():
         child, parent = plan.factors[i], plan.factors[j]
         full = z[i].T @ z[j]
@@ -36,7 +35,7 @@ def test_blocks(name):
     if plan.tail:
         tail = np.hstack(z[plan.n_chain :])
         np.testing.assert_allclose(products.tail, tail.T @ tail, atol=1e-12)
-        np.testing.assert_allclose(products.tail_fixed, tail.T @ w, atol=1e-11)
+        np.testing.assert_allclose(products.tail_sums, tail.T @ w, atol=1e-11)
         for i, coupling in enumerate(products.coupling):
             full = (z[i].T @ tail).reshape(coupling.values.shape)
             np.testing.assert_allclose(coupling.values, full, atol=1e-12)

@@ -10,17 +10,10 @@ from scipy import sparse
 from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
-from statsmodels_lmm.core.engines import sparse_elimination
-from statsmodels_lmm.core.engines.choice import (
-    eliminate,
-    halves,
-    projected_forms,
-    row_width,
-    selected_inverse,
-    sufficient_statistics,
-)
-from statsmodels_lmm.core.engines.responses import with_responses
-from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts, is_sparse
+from statsmodels_lmm.core.engines import sparse_engine
+from statsmodels_lmm.core.engines.choice import sufficient_statistics
+from statsmodels_lmm.core.engines.sparse_engine import is_sparse
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.core.resampling.draws import Gaussian
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
@@ -122,7 +115,7 @@ def data(case):
 def products_of(case):
     endog, exog, pairs = data(case)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sparse_elimination, "MANY_COLUMNS", 5)
+        patch.setattr(sparse_engine, "MANY_COLUMNS", 5)
         products = sufficient_statistics(endog, exog, [f for f, _ in pairs])
     assert isinstance(products, SparseProducts)
     return products
@@ -230,7 +223,7 @@ def test_which_factors_stay_sparse(monkeypatch):
     assert not is_sparse(unrelated(6, 4, 2)[0])
     assert not is_sparse(densely_related(14, 5)[0])
     assert not is_sparse(matrix(9, 12)[0])
-    monkeypatch.setattr(sparse_elimination, "MANY_COLUMNS", 11)
+    monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", 11)
     assert is_sparse(matrix(9, 12)[0])
     assert not is_sparse(dense_matrix(9, 12)[0])
 
@@ -240,7 +233,7 @@ def test_which_factors_stay_sparse(monkeypatch):
 def test_elimination(case, kind):
     factors, s = at(case, kind)
     twin = Dense(case, s)
-    found = eliminate(products_of(case), [f.matrix for f in factors])
+    found = products_of(case).eliminate([f.matrix for f in factors])
     w = np.column_stack([twin.x, twin.y])
     expected = w.T @ twin.inverse @ w
     assert_allclose(found.gram, expected, atol=1e-9 * abs(expected).max())
@@ -268,7 +261,7 @@ def test_criterion_and_derivatives(case, kind, reml):
 def test_selected_inverse(case, kind):
     factors, s = at(case, kind)
     twin, products = Dense(case, s), products_of(case)
-    found = selected_inverse(eliminate(products, [f.matrix for f in factors]))
+    found = products.eliminate([f.matrix for f in factors]).selected_inverse()
     w = np.column_stack([twin.x, twin.y])
     for i, own in enumerate(products.plan.factors):
         scores = twin.z[i].T @ twin.inverse @ w
@@ -293,7 +286,7 @@ def test_sums_over_related_levels(case, kind):
     factors, s = at(case, kind)
     twin = Dense(case, s)
     roots = [f.matrix for f in factors]
-    found = selected_inverse(eliminate(products_of(case), roots))
+    found = products_of(case).eliminate(roots).selected_inverse()
     for i, sums in enumerate(found.level_sums):
         expected = twin.level_sum(i)
         assert_allclose(sums, expected, atol=1e-6 * abs(expected).max())
@@ -311,8 +304,8 @@ def test_projected_forms(case, kind):
     spread = sum(
         f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(plan.factors, columns)
     )
-    elimination = eliminate(products, [f.matrix for f in factors])
-    own, with_fixed = projected_forms(elimination, columns)
+    elimination = products.eliminate([f.matrix for f in factors])
+    own, with_fixed = elimination.projected_forms(columns)
     assert_allclose(own, spread.T @ twin.inverse @ spread, rtol=1e-8, atol=1e-9)
     expected = twin.x.T @ twin.inverse @ spread
     assert_allclose(with_fixed, expected, rtol=1e-8, atol=1e-9)
@@ -339,7 +332,7 @@ def test_independent_levels_make_the_known_covariance(case):
 def test_forms_of_rows(case, kind):
     factors, s = at(case, kind)
     twin, products = Dense(case, s), products_of(case)
-    elimination = eliminate(products, [f.matrix for f in factors])
+    elimination = products.eliminate([f.matrix for f in factors])
     rng, m, rows, z = np.random.default_rng(20), 7, [], []
     for own, (factor, _) in zip(products.plan.factors, twin.pairs):
         levels, k = factor.n_levels, factor.k_effects
@@ -350,8 +343,8 @@ def test_forms_of_rows(case, kind):
             each[row, codes[row] * k : codes[row] * k + k] = effects[row]
         z.append(each)
     q = sum(f.n_columns for f, _ in twin.pairs)
-    assert row_width(elimination) <= q
-    found = sum(left @ right.T for left, right in halves(elimination, rows))
+    assert elimination.row_width <= q
+    found = sum(left @ right.T for left, right in elimination.row_forms(rows))
     both = range(len(z))
     expected = sum(z[i] @ twin.conditional(i, j) @ z[j].T for i in both for j in both)
     # a matrix or levels of a dense relationship are known up to what the data see
@@ -370,11 +363,11 @@ def test_other_responses_of_the_same_design():
         standardized.endog, standardized.exog, standardized.factors
     )
     responses = np.random.default_rng(21).standard_normal((3, N))
-    found = with_responses(products, standardized, responses)
+    found = products.with_responses(standardized, responses)
     for i, y in enumerate(responses):
         each = sufficient_statistics(y, standardized.exog, standardized.factors)
         assert_allclose(found.gram[i], each.gram, atol=1e-10)
-        for one, other in zip(found.fixed, each.fixed):
+        for one, other in zip(found.level_sums, each.level_sums):
             assert_allclose(one[i], other, atol=1e-10)
 
 
@@ -434,7 +427,7 @@ def test_joint_conditional_covariance_has_all_factors():
     case = "two related"
     factors, s = at(case, "regular")
     twin, products = Dense(case, s), products_of(case)
-    elimination = eliminate(products, [f.matrix for f in factors])
+    elimination = products.eliminate([f.matrix for f in factors])
     sizes = [f.n_columns for f, _ in twin.pairs]
     total = sum(sizes)
     start, rows = 0, []
@@ -446,7 +439,7 @@ def test_joint_conditional_covariance_has_all_factors():
         effects[part] = np.tile(np.eye(k), (factor.n_levels, 1))
         rows.append(own.at(codes, effects))
         start += size
-    found = sum(left @ right.T for left, right in halves(elimination, rows))
+    found = sum(left @ right.T for left, right in elimination.row_forms(rows))
     g = block_diag(*twin.g)
     z = np.column_stack(twin.z)
     expected = g - g @ z.T @ twin.inverse @ z @ g

@@ -11,11 +11,9 @@ from dense_twin import DenseTwin, starts
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm.core.criteria.deviance import Profiled
-from statsmodels_lmm.core.engines import batches
-from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.engines import batches, block_engine
+from statsmodels_lmm.core.engines.choice import sufficient_statistics
 from statsmodels_lmm.core.engines.coupling import SparseCoupling
-from statsmodels_lmm.core.engines.cross_products import cross_products
-from statsmodels_lmm.core.engines.responses import with_responses
 from statsmodels_lmm.core.resampling import refits
 from statsmodels_lmm.core.resampling.refits import Refits, lifted, refit
 from statsmodels_lmm.core.search.newton import Settings
@@ -374,7 +372,7 @@ def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     result = fitted("two crossed")
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
-    many = with_responses(products, data, values)
+    many = products.with_responses(data, values)
     start = lifted(result._factors, products)
     found = refit(Profiled(many, True), start, Settings(maxiter=1, tol=1e-8))
     assert_array_equal(found.evaluations, 1)
@@ -390,9 +388,8 @@ def test_evaluations_are_few():
 def test_start_does_not_matter():
     result = fitted("two crossed")
     data, products = result.model._sufficient_statistics()
-    many = with_responses(
-        products, data, weighted(result, responses()) / data.response_scale
-    )
+    values = weighted(result, responses()) / data.response_scale
+    many = products.with_responses(data, values)
     wide = [4.0 * np.eye(f.k_effects) for f in products.plan.factors]
     found = refit(Profiled(many, True), starts(products, wide))
     assert_allclose(found.value, batch("two crossed", True).value, atol=1e-7)
@@ -403,8 +400,8 @@ def test_start_does_not_matter():
 
 def of_sparse_coupling(name, monkeypatch):
     """A fit of which the coupling of chain and tail is sparse."""
-    monkeypatch.setattr(cross_products_module, "DENSE_ENTRIES", 0)
-    monkeypatch.setattr(cross_products_module, "DENSE_SHARE", 1e9)
+    monkeypatch.setattr(block_engine, "DENSE_ENTRIES", 0)
+    monkeypatch.setattr(block_engine, "DENSE_SHARE", 1e9)
     formula, options = CASES[name]
     result = crossedmixedlm(formula, sample(), **options).fit()._results
     _, products = result.model._sufficient_statistics()
@@ -418,12 +415,11 @@ def test_cross_products_of_other_responses(name, sparsely, monkeypatch):
     result = of_sparse_coupling(name, monkeypatch) if sparsely else fitted(name)
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
-    many = with_responses(products, data, values)
+    many = products.with_responses(data, values)
     for i, y in enumerate(values):
-        one = cross_products(y, data.exog, data.factors)
-        for a, b in zip(many.fixed, one.fixed, strict=True):
+        one = sufficient_statistics(y, data.exog, data.factors)
+        for a, b in zip(many.level_sums, one.level_sums, strict=True):
             assert_allclose(a[i], b, rtol=1e-12, atol=1e-9)
-        assert_allclose(many.tail_fixed[i], one.tail_fixed, rtol=1e-12, atol=1e-9)
         assert_allclose(many.gram[i], one.gram, rtol=1e-12, atol=1e-9)
     assert many.plan is products.plan
 

@@ -177,13 +177,8 @@ def copies(products, count):
     def many(array):
         return np.repeat(array[None], count, axis=0)
 
-    return replace(
-        products,
-        fixed=tuple(map(many, products.fixed)),
-        tail_fixed=many(products.tail_fixed),
-        gram=many(products.gram),
-        rows=None,
-    )
+    level_sums = tuple(map(many, products.level_sums))
+    return replace(products, level_sums=level_sums, gram=many(products.gram), rows=None)
 
 
 @pytest.mark.parametrize("reml", [True, False])

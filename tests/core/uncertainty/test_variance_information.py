@@ -139,8 +139,7 @@ def test_a_batch(name, reml):
         roots.append([found[i] for i in many[0].plan.order])
     stacked = replace(
         many[0],
-        fixed=tuple(np.stack(f) for f in zip(*(m.fixed for m in many))),
-        tail_fixed=np.stack([m.tail_fixed for m in many]),
+        level_sums=tuple(np.stack(s) for s in zip(*(m.level_sums for m in many))),
         gram=np.stack([m.gram for m in many]),
     )
     factors = [

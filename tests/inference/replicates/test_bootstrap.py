@@ -14,8 +14,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core.engines import batches
-from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.engines import batches, block_engine
 from statsmodels_lmm.core.resampling import refits
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -475,7 +474,7 @@ def test_threads_leave_warnings_alone(small_pieces):
 
 def test_many_levels(monkeypatch):
     """Crossed factors of which most levels never meet."""
-    monkeypatch.setattr(cross_products_module, "DENSE_ENTRIES", 0)
+    monkeypatch.setattr(block_engine, "DENSE_ENTRIES", 0)
     rng = np.random.default_rng(8)
     data = pd.DataFrame({"g": rng.integers(60, size=200)})
     data["h"] = rng.integers(20, size=200)

@@ -6,10 +6,9 @@ from dense_twin import SHAPES, design
 from numpy.testing import assert_allclose
 from test_sparse_elimination import CASES, data
 
-from statsmodels_lmm.core.engines import cross_products as cross_products_module
+from statsmodels_lmm.core.engines import block_engine
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
-from statsmodels_lmm.core.engines.responses import select, with_response, with_responses
-from statsmodels_lmm.core.engines.sparse_elimination import SparseProducts
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.core.rows.standardize import standardize
 
 SHARED = {
@@ -31,18 +30,17 @@ def arrays(name):
 @pytest.mark.parametrize("name", [*SHAPES, *CASES])
 def test_another_response(name, coupling, monkeypatch):
     if coupling == "sparse":
-        monkeypatch.setattr(cross_products_module, "DENSE_ENTRIES", 0)
-        monkeypatch.setattr(cross_products_module, "DENSE_SHARE", 2.0)
+        monkeypatch.setattr(block_engine, "DENSE_ENTRIES", 0)
+        monkeypatch.setattr(block_engine, "DENSE_SHARE", 2.0)
     endog, exog, factors = arrays(name)
     first = standardize(endog, exog, factors)
     products = sufficient_statistics(first.endog, first.exog, first.factors)
     own = first.with_response(np.sin(np.arange(len(endog))) + exog[:, 1])
-    found = with_response(products, own)
+    found = products.with_response(own)
     expected = sufficient_statistics(own.endog, own.exog, own.factors)
     close = {"rtol": 1e-12, "atol": 1e-12 * len(endog)}
     assert_allclose(found.gram, expected.gram, **close)
-    assert_allclose(found.tail_fixed, expected.tail_fixed, **close)
-    for one, other in zip(found.fixed, expected.fixed, strict=True):
+    for one, other in zip(found.level_sums, expected.level_sums, strict=True):
         assert_allclose(one, other, **close)
     for part in SHARED[isinstance(found, SparseProducts)]:
         assert getattr(found, part) is getattr(products, part)
@@ -52,7 +50,7 @@ def test_one_of_many():
     endog, exog, factors = arrays("chain and tail")
     own = standardize(endog, exog, factors)
     products = sufficient_statistics(own.endog, own.exog, own.factors)
-    many = with_responses(products, own, np.array([own.endog, -own.endog]))
-    one = select(many, 1)
+    many = products.with_responses(own, np.array([own.endog, -own.endog]))
+    one = many.select(1)
     assert_allclose(one.gram[-1], -products.gram[-1] * [1, 1, 1, -1], atol=1e-12)
-    assert select(many, slice(1)).gram.shape == (1, *products.gram.shape)
+    assert many.select(slice(1)).gram.shape == (1, *products.gram.shape)

@@ -1,0 +1,212 @@
+"""The engine that goes level by level, with a dense rest."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.memory import check_memory, check_parameters
+from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.engines.cross_products import CrossProducts
+from statsmodels_lmm.core.engines.links import coupling_pattern, linked
+from statsmodels_lmm.core.engines.plan import EliminationPlan, plan_elimination
+from statsmodels_lmm.core.rows.grouped_effects import level_sums
+from statsmodels_lmm.core.rows.related_effects import related
+
+DENSE_SHARE = 0.2
+"""Share of occupied entries above which the coupling is held densely."""
+
+DENSE_ENTRIES = 250_000
+"""Size below which the coupling is always held densely."""
+
+
+@dataclass(frozen=True)
+class BlockEngine:
+    """
+    An elimination plan and where its cross-products have entries.
+
+    Parameters
+    ----------
+    plan : EliminationPlan
+        Order of the factors.
+    is_dense : bool
+        Whether the coupling of chain and tail is held as an array.
+    links : dict
+        ``links[i, j]``, the levels of factors i and j of the plan that share rows, for
+        j in the tail and i in the chain or after j, both grouped.
+    patterns : tuple of CouplingPattern
+        Of each chain factor, if the coupling is sparse.
+    """
+
+    plan: EliminationPlan
+    is_dense: bool
+    links: dict
+    patterns: tuple
+
+    @classmethod
+    def suits(cls, factors):
+        """It suits any factors."""
+        return True
+
+    @classmethod
+    def of(cls, factors, nobs):
+        """
+        Plan the elimination of some factors.
+
+        Parameters
+        ----------
+        factors : sequence of GroupedEffects or RawEffects
+            In standardized units, in the order the user gave.
+        nobs : int
+            Number of rows n.
+
+        Returns
+        -------
+        BlockEngine
+
+        Raises
+        ------
+        MemoryError
+            If the parameters or the dense part of the system do not fit.
+        """
+        check_parameters(sum(f.n_parameters for f in factors))
+        factors = [related(f) for f in factors]
+        plan = plan_elimination(factors)
+        densely = _is_dense(plan, nobs)
+        if not densely:
+            plan = plan_elimination(factors, chain_tail=False)
+        check_memory(plan, densely)
+        each, n_chain = plan.factors, plan.n_chain
+        links = {
+            (i, j): linked(first, second)
+            for j, second in enumerate(each)
+            for i, first in enumerate(each)
+            if j >= n_chain and (i < n_chain or i > j)
+            if first.is_grouped and second.is_grouped
+        }
+        patterns: tuple = ()
+        if not densely:
+            tail = range(n_chain, len(each))
+            patterns = tuple(
+                coupling_pattern(f, plan.tail, [links[i, j] for j in tail])
+                for i, f in enumerate(plan.chain)
+            )
+        return cls(plan, densely, links, patterns)
+
+    def take(self, which):
+        """
+        The engine of some of the rows, with the same plan and pattern.
+
+        Parameters
+        ----------
+        which : slice or ndarray
+            Positions of the rows, or booleans.
+
+        Returns
+        -------
+        BlockEngine
+        """
+        links = {pair: link.take(which) for pair, link in self.links.items()}
+        return replace(self, plan=self.plan.take(which), links=links)
+
+    def gather(self, rows, transform=None):
+        """
+        Form the cross-products in one pass over the rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            X and y.
+        transform : RowTransform, optional
+            What the rows of X, y and Z are multiplied by from the left; it keeps the
+            levels of the rows.
+
+        Returns
+        -------
+        CrossProducts
+        """
+        plan = self.plan
+        if transform is not None:
+            plan = plan.over([f.transformed(transform) for f in plan.factors])
+            rows = rows.transformed(transform)
+        columns, chain = rows.columns(), plan.chain
+        coupling = [
+            self._coupling(plan, i) if plan.tail else None for i in range(len(chain))
+        ]
+        return CrossProducts(
+            plan=plan,
+            nobs=len(columns),
+            level_sums=tuple(f.level_sums(columns) for f in plan.factors),
+            gram=columns.T @ columns,
+            diagonal=tuple(f.diagonal_blocks() for f in chain),
+            nested={
+                (i, j): level_sums(
+                    chain[i].codes,
+                    chain[i].n_levels,
+                    chain[i].effects,
+                    chain[j].effects,
+                )
+                for i, j in plan.parents
+            },
+            coupling=tuple(coupling),
+            tail=self._tail_gram(plan),
+            rows=rows,
+        )
+
+    @cached_property
+    def _places(self):
+        """Rows and columns of the entries of each link."""
+        each = self.plan.factors
+        return {
+            (i, j): link.places(each[i], each[j]) for (i, j), link in self.links.items()
+        }
+
+    def _coupling(self, plan, i):
+        """Z_i'Z_t as an array, or sparse."""
+        factor = plan.factors[i]
+        tail = range(plan.n_chain, len(plan.factors))
+        if not self.is_dense:
+            blocks = [self.links[i, j].blocks(factor, plan.factors[j]) for j in tail]
+            pattern = self.patterns[i]
+            return SparseCoupling(
+                pattern.matrix(blocks), factor.k_effects, pairs=pattern.pairs
+            )
+        out = np.zeros((factor.n_columns, plan.n_tail))
+        for j, columns in zip(tail, plan.tail_slices):
+            self._fill(out[:, columns], plan, i, j)
+        return DenseCoupling(out.reshape(factor.n_levels, factor.k_effects, -1))
+
+    def _tail_gram(self, plan):
+        """Z_t'Z_t as a dense array."""
+        out = np.zeros((plan.n_tail,) * 2)
+        for a, rows in enumerate(plan.tail_slices):
+            for b, columns in enumerate(plan.tail_slices[: a + 1]):
+                self._fill(out[rows, columns], plan, plan.n_chain + a, plan.n_chain + b)
+                if a != b:
+                    out[columns, rows] = out[rows, columns].T
+        return out
+
+    def _fill(self, out, plan, i, j):
+        """Write Z_i'Z_j into an array of zeros."""
+        first, second = plan.factors[i], plan.factors[j]
+        if (i, j) in self.links:
+            out[self._places[i, j]] = self.links[i, j].blocks(first, second)
+        elif i == j and first.is_grouped:
+            k = first.k_effects
+            at = np.arange(first.n_columns).reshape(-1, k)
+            out[at[:, :, None], at[:, None, :]] = first.diagonal_blocks()
+        else:
+            block = first.of_user.indicator().T @ second.of_user.indicator()
+            out[...] = second.independent(first.independent(block).T).T
+
+
+def _is_dense(plan, nobs):
+    """Whether the coupling of the head with the tail is held densely."""
+    if not plan.chain or not plan.tail:
+        return True
+    if not all(f.is_grouped for f in plan.factors):
+        return True
+    head = plan.chain[0]
+    entries = head.n_columns * plan.n_tail
+    occupied = head.k_effects * nobs * sum(f.k_effects for f in plan.tail)
+    return entries <= DENSE_ENTRIES or occupied >= DENSE_SHARE * entries

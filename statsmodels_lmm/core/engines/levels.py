@@ -1,0 +1,128 @@
+"""
+The levels of one factor at the moment they are eliminated.
+
+For a level with reduced cross-product A and relative covariance S,
+
+    J = (I + A S)^-1,    C = S J = L (I + L'A L)^-1 L',
+
+and eliminating it subtracts R' C R from the cross-products R of everything it
+is linked to. J and C exist for any S, singular or not, and neither is found by
+subtraction.
+"""
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import (
+    product,
+    times_each,
+    times_shared,
+    transpose,
+)
+
+REGULAR = 1e-7
+"""Smallest over largest singular value of an L that is inverted."""
+
+
+def solve_levels(diagonal, factor):
+    """
+    Eliminate the levels of one factor.
+
+    All is found from the Cholesky factor R of I + L'A L, whose condition is that of
+    the problem; I + A S itself is worse by the condition of L.
+
+    Parameters
+    ----------
+    diagonal : ndarray
+        A, shape (..., l, k, k).
+    factor : ndarray
+        L, shape (..., k, k).
+
+    Returns
+    -------
+    half : ndarray
+        R^-1 L', so that C = half' half, shape (..., l, k, k).
+    inner : ndarray
+        J = (I + A S)^-1, shape (..., l, k, k).
+    logdet : ndarray
+        Sum of log |I + A S| over the levels, shape (...).
+    """
+    k = factor.shape[-1]
+    if k == 1:
+        each = factor[..., None, :, :]
+        explained = diagonal * each**2
+        logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
+        return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
+    # L'A L is (A L)'L
+    matrices = times_shared(transpose(times_shared(diagonal, factor)), factor)
+    matrices[..., range(k), range(k)] += 1.0
+    inverse, logdet = _inverse_root(matrices)
+    half = times_shared(inverse, transpose(factor))
+    if _is_regular(factor):
+        # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
+        inner = times_each(transpose(half), inverse)
+        inner = transpose(times_shared(inner, np.linalg.inv(factor)))
+    else:
+        inner = np.eye(k) - diagonal @ (transpose(half) @ half)
+    return half, inner, logdet
+
+
+def _is_regular(factor):
+    """Whether L is far enough from singular to be inverted."""
+    if factor.shape[-1] == 2:
+        size = (factor**2).sum(axis=(-1, -2))
+        crossed = factor[..., 0, 1] * factor[..., 1, 0]
+        determinant = factor[..., 0, 0] * factor[..., 1, 1] - crossed
+        return bool((np.abs(determinant) > REGULAR * size).all())
+    values = np.linalg.svd(factor, compute_uv=False)
+    return bool((values[..., -1] > REGULAR * values[..., 0]).all())
+
+
+def _inverse_root(matrices):
+    """Inverse of the lower Cholesky factors, and the sum of log-determinants."""
+    if matrices.shape[-1] > 2:
+        root = np.linalg.cholesky(matrices)
+        diagonal = np.diagonal(root, axis1=-2, axis2=-1)
+        return np.linalg.inv(root), 2.0 * np.log(diagonal).sum(axis=(-1, -2))
+    first = np.sqrt(matrices[..., 0, 0])
+    across = matrices[..., 1, 0] / first
+    rest = matrices[..., 1, 1] - across**2
+    if not (rest > 0.0).all():
+        raise np.linalg.LinAlgError("Matrix is not positive definite")
+    second = np.sqrt(rest)
+    inverse = np.zeros_like(matrices)
+    inverse[..., 0, 0], inverse[..., 1, 1] = 1.0 / first, 1.0 / second
+    inverse[..., 1, 0] = -across / (first * second)
+    return inverse, 2.0 * (np.log(first) + np.log(second)).sum(axis=-1)
+
+
+def sum_by_parent(values, parents):
+    """
+    Sum blocks over the levels that share a parent.
+
+    Parameters
+    ----------
+    values : ndarray
+        Shape (..., l, a, b).
+    parents : ndarray
+        Ascending parent of each level, every parent occurring, shape (l,).
+
+    Returns
+    -------
+    ndarray
+        Shape (..., number of parents, a, b).
+    """
+    starts = np.flatnonzero(np.diff(parents, prepend=-1))
+    return np.add.reduceat(values, starts, axis=-3)
+
+
+def level_gram(left, right):
+    """Sum over levels and effects of left' right, shape (..., a, b)."""
+    batch = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
+    rows = batch[-2] * batch[-1]
+    flat = [
+        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(
+            *batch[:-2], rows, m.shape[-1]
+        )
+        for m in (left, right)
+    ]
+    return product(transpose(flat[0]), flat[1])

@@ -1,0 +1,129 @@
+"""Which levels of two grouping factors share rows; weights do not change it."""
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.engines.level_pairs import LevelPairs
+from statsmodels_lmm.core.rows.grouped_effects import level_sums
+
+
+@dataclass(frozen=True)
+class Link:
+    """
+    The pairs of levels of two grouping factors that share rows.
+
+    Parameters
+    ----------
+    first, second : ndarray
+        Levels of each pair, ascending, shape (m,).
+    codes : ndarray
+        Pair of each row, shape (n,).
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    codes: np.ndarray
+
+    def take(self, rows):
+        """The same pairs at some of the rows."""
+        return replace(self, codes=self.codes[rows])
+
+    def blocks(self, first, second):
+        """
+        Z_1'Z_2 where it has entries.
+
+        Parameters
+        ----------
+        first, second : GroupedEffects
+            The factors.
+
+        Returns
+        -------
+        ndarray
+            The block of each pair, shape (m, k_1, k_2).
+        """
+        return level_sums(self.codes, len(self.first), first.effects, second.effects)
+
+    def places(self, first, second):
+        """Rows and columns of Z_1'Z_2 of all entries of the blocks, (m, k_1, k_2)."""
+        a, b = np.indices((first.k_effects, second.k_effects))
+        row = self.first[:, None, None] * first.k_effects + a
+        return row, self.second[:, None, None] * second.k_effects + b
+
+
+def linked(first, second):
+    """
+    Find the pairs of levels that share rows.
+
+    Parameters
+    ----------
+    first, second : GroupedEffects
+        The factors.
+
+    Returns
+    -------
+    Link
+    """
+    codes = first.codes.astype(np.int64) * second.n_levels + second.codes
+    pairs, pair_codes = np.unique(codes, return_inverse=True)
+    return Link(pairs // second.n_levels, pairs % second.n_levels, pair_codes)
+
+
+@dataclass(frozen=True)
+class CouplingPattern:
+    """
+    Where a sparse coupling of a chain factor with the tail has entries.
+
+    Parameters
+    ----------
+    layout : csr_array
+        A coupling of this pattern, indices sorted.
+    places : ndarray
+        For each entry its place among those of all blocks, one link after another.
+    pairs : LevelPairs
+        The entries that are multiplied in T_g'W_g T_g.
+    """
+
+    layout: sparse.csr_array
+    places: np.ndarray
+    pairs: LevelPairs
+
+    def matrix(self, blocks):
+        """The coupling from the blocks of each link, a csr_array."""
+        out = copy(self.layout)
+        out.data = np.concatenate([block.ravel() for block in blocks])[self.places]
+        return out
+
+
+def coupling_pattern(factor, tail, links):
+    """
+    Lay out the coupling of a factor with the tail.
+
+    Parameters
+    ----------
+    factor : GroupedEffects
+        A factor of the chain.
+    tail : sequence of GroupedEffects
+        The factors of the tail.
+    links : sequence of Link
+        Of the factor with each of them.
+
+    Returns
+    -------
+    CouplingPattern
+    """
+    parts, count = [], 0
+    for other, link in zip(tail, links):
+        row, column = (place.ravel() for place in link.places(factor, other))
+        number = np.arange(count, count + row.size, dtype=float)
+        shape = factor.n_columns, other.n_columns
+        parts.append(sparse.coo_array((number, (row, column)), shape=shape))
+        count += row.size
+    matrix = sparse.hstack(parts).tocsr()
+    matrix.sort_indices()
+    pairs = LevelPairs(matrix.indices, matrix.indptr, factor.k_effects, matrix.shape[1])
+    places = matrix.data.astype(np.intp)
+    return CouplingPattern(matrix, places, pairs)

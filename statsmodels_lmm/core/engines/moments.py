@@ -1,0 +1,146 @@
+"""Sums of squares by effect column, of which the method of moments is made."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Moments:
+    """
+    Sums by the effect columns of all factors, one factor after another.
+
+    With t = Z'y, a the diagonal of Z'Z, g the levels of column c and h those of d:
+
+    Parameters
+    ----------
+    squares : ndarray
+        sum_gh (Z'Z)_gc,hd^2 / a_gc, shape (width, width).
+    between : ndarray
+        q_c = sum_g t_gc^2 / a_gc, shape (width,).
+    traces : ndarray
+        sum_g a_gc, shape (width,).
+    counts : ndarray
+        Number of levels with a_gc > 0, shape (width,).
+    """
+
+    squares: np.ndarray
+    between: np.ndarray
+    traces: np.ndarray
+    counts: np.ndarray
+
+
+def _labels(factors):
+    """Numbers of the effect columns of each factor, and how many there are."""
+    ends = np.cumsum([0] + [f.k_effects for f in factors]).tolist()
+    return [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:])], ends[-1]
+
+
+def sparse_moments(products):
+    """
+    The same as `block_moments`, from the whole of Z'Z.
+
+    Parameters
+    ----------
+    products : SparseProducts
+        Sufficient statistics of standardized data.
+
+    Returns
+    -------
+    Moments
+    """
+    factors = products.plan.factors
+    labels, width = _labels(factors)
+    label = np.concatenate([np.tile(x, f.n_levels) for x, f in zip(labels, factors)])
+    diagonal = products.matrix.diagonal()
+    inverse = _reciprocal(diagonal)
+    matrix = products.matrix.tocoo()
+    weighted = inverse[matrix.row] * matrix.data**2
+    cell = label[matrix.row] * width + label[matrix.col]
+    squares = np.bincount(cell, weighted, width**2).reshape(width, width)
+    t = np.concatenate([f[..., -1].ravel() for f in products.level_sums])
+    return Moments(
+        squares,
+        np.bincount(label, inverse * t**2, width),
+        np.bincount(label, diagonal, width),
+        np.bincount(label, inverse > 0, width),
+    )
+
+
+def block_moments(products):
+    """
+    Sums by effect column that the method of moments takes, from the blocks of Z'Z.
+
+    Parameters
+    ----------
+    products : CrossProducts
+        Sufficient statistics of standardized data.
+
+    Returns
+    -------
+    Moments
+    """
+    plan, n_chain = products.plan, products.plan.n_chain
+    labels, width = _labels(plan.factors)
+    diagonals = products.squares
+    inverses = [_reciprocal(d) for d in diagonals[:n_chain]]
+    tail_inverse = _reciprocal(np.diagonal(products.tail))
+    inverses += [tail_inverse[rows] for rows in plan.tail_slices]
+    inverses = [r.reshape(d.shape) for r, d in zip(inverses, diagonals)]
+
+    squares = np.zeros((width, width))
+    for i, block in enumerate(products.diagonal):
+        within = np.ix_(labels[i], labels[i])
+        squares[within] += np.einsum("gc,gcd->cd", inverses[i], block**2)
+    for (i, j), block in products.nested.items():
+        above = inverses[j][plan.parents[i, j]]
+        down = np.einsum("gc,gcd->cd", inverses[i], block**2)
+        squares[np.ix_(labels[i], labels[j])] += down
+        up = np.einsum("gd,gcd->dc", above, block**2)
+        squares[np.ix_(labels[j], labels[i])] += up
+    if plan.tail:
+        tail_labels = np.concatenate(
+            [np.tile(x, f.n_levels) for x, f in zip(labels[n_chain:], plan.tail)]
+        )
+        for i, coupling in enumerate(products.coupling):
+            down, up = _coupling_squares(
+                coupling, inverses[i], tail_inverse, tail_labels, width
+            )
+            squares[labels[i]] += down
+            squares[:, labels[i]] += up
+        tail_squares = tail_inverse[:, None] * products.tail**2
+        by_column = _sum_by_label(tail_squares.T, tail_labels, width).T
+        squares += _sum_by_label(by_column, tail_labels, width)
+
+    responses = [sums[..., -1] for sums in products.level_sums]
+    return Moments(
+        squares,
+        np.concatenate([(r * t**2).sum(axis=0) for r, t in zip(inverses, responses)]),
+        np.concatenate([d.sum(axis=0) for d in diagonals]),
+        np.concatenate([(r > 0).sum(axis=0) for r in inverses]),
+    )
+
+
+def _reciprocal(values):
+    """One over the values, zero where they are zero."""
+    positive = values > 1e-12 * values.max(initial=0.0)
+    return np.where(positive, 1.0 / np.where(positive, values, 1.0), 0.0)
+
+
+def _sum_by_label(rows, labels, width):
+    """Sum the rows of a matrix that share a label, shape (width, columns)."""
+    out = np.zeros((width, rows.shape[1]))
+    for label in np.unique(labels):
+        out[label] = rows[labels == label].sum(axis=0)
+    return out
+
+
+def _coupling_squares(coupling, inverse, tail_inverse, tail_labels, width):
+    """Squares of Z_i'Z_t over either diagonal, summed by effect column."""
+    k = inverse.shape[1]
+    row, column, values = coupling.entries()
+    squares = values**2
+    cell = (row % k) * width + tail_labels[column]
+    down = np.bincount(cell, squares * inverse.ravel()[row], k * width)
+    up = np.bincount(cell, squares * tail_inverse[column], k * width)
+    return down.reshape(k, width), up.reshape(k, width).T

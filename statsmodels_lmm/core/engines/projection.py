@@ -1,0 +1,146 @@
+"""
+K = Z'V^-1 Z, or Z'P Z, for traces of products with changes of the covariance.
+
+The covariance of the random effects changes by D_a = I (x) D_a,i for factor i. What a
+Hessian and an information matrix need are the numbers Tr(K D_a K D_b).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import product, transpose
+from statsmodels_lmm.core.engines.plan import EliminationPlan
+
+WIDE = 10
+"""Number of effects of a level from which k x k x k x k arrays are avoided."""
+
+DENSE_COPIES = 8
+"""Matrices as large as Z'PZ that exist at once while it is formed."""
+
+
+@dataclass(frozen=True)
+class LevelProjection:
+    """
+    K of one factor whose levels have no rows in common, K_0 - y y'.
+
+    Parameters
+    ----------
+    blocks : ndarray
+        Blocks of the levels of K_0 = Z'V^-1 Z, shape (l, k, k).
+    scores : ndarray or None
+        y = Z'V^-1 X (X'V^-1 X)^(-1/2), shape (l, k, p); None if K is K_0.
+    """
+
+    blocks: np.ndarray
+    scores: np.ndarray | None
+
+    def trace_products(self, changes):
+        """
+        Tr(K D_a K D_b) for pairs of changes.
+
+        Parameters
+        ----------
+        changes : sequence of ndarray
+            Change of the S of the factor, symmetric, one array of shape (m, k, k).
+
+        Returns
+        -------
+        ndarray
+            Shape (m, m).
+        """
+        if self.blocks.shape[-1] > WIDE:
+            return self._wide_trace_products(changes[0])
+        return _contracted(changes[0], self._squares(), changes[0])
+
+    def _squares(self):
+        """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
+        k0, y = self.blocks, self.scores
+        out = np.einsum("gab,gcd->abcd", k0, k0)
+        if y is not None:
+            yy = y @ transpose(y)
+            cross = np.einsum("gab,gcd->abcd", k0, yy)
+            pairs = np.einsum("gar,gcs->acrs", y, y)
+            out = out - cross - cross.transpose(2, 3, 0, 1)
+            out = out + np.einsum("acrs,bdrs->abcd", pairs, pairs)
+        return out
+
+    def _wide_trace_products(self, changes):
+        """The same without squares of K, for levels with many effects."""
+        k0, y = self.blocks, self.scores
+        moved = np.array([k0 @ change for change in changes])
+        out = np.einsum("mgab,ngba->mn", moved, moved, optimize=True)
+        if y is not None:
+            turned = np.array([change @ y for change in changes])
+            flat = [t.reshape(-1, y.shape[-1]) for t in turned]
+            across = np.array([(k0 @ t).reshape(f.shape) for t, f in zip(turned, flat)])
+            out -= 2.0 * np.einsum("mip,nip->mn", across, np.array(flat))
+            inner = np.array([f.T @ y.reshape(f.shape) for f in flat])
+            out += np.einsum("mpq,nqp->mn", inner, inner)
+        return out
+
+
+@dataclass(frozen=True)
+class DenseProjection:
+    """
+    K of several factors, the whole matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        K, factors in the order of the plan, shape (q, q).
+    plan : EliminationPlan
+        Says which rows are of which factor.
+    """
+
+    matrix: np.ndarray
+    plan: EliminationPlan
+
+    def trace_products(self, changes):
+        """
+        Tr(K D_a K D_b) for pairs of changes.
+
+        Parameters
+        ----------
+        changes : sequence of ndarray
+            Change of the S of each factor, symmetric, in the order of the plan,
+            shapes (m, k_i, k_i).
+
+        Returns
+        -------
+        ndarray
+            Shape (m, m).
+        """
+        if max(f.k_effects for f in self.plan.factors) > WIDE:
+            return self._wide_trace_products(changes)
+        out = np.zeros((len(changes[0]),) * 2)
+        for i in range(len(changes)):
+            for j in range(i + 1):
+                block = _contracted(changes[i], self._squares(i, j), changes[j])
+                out += block if i == j else block + block.T
+        return out
+
+    def _squares(self, i, j):
+        """Sum over levels g of one factor and h of another of K_gh (x) K_gh."""
+        f, g = self.plan.factors[i], self.plan.factors[j]
+        block = self.matrix[self.plan.slices[i], self.plan.slices[j]]
+        block = block.reshape(f.n_levels, f.k_effects, g.n_levels, g.k_effects)
+        flat = block.transpose(1, 3, 0, 2).reshape(f.k_effects * g.k_effects, -1)
+        shape = f.k_effects, g.k_effects
+        return product(flat, flat.T).reshape(*shape, *shape)
+
+    def _wide_trace_products(self, changes):
+        """The same without squares of K, for levels with many effects."""
+        columns, q = [], len(self.matrix)
+        for f, place, own in zip(self.plan.factors, self.plan.slices, changes):
+            rows = self.matrix[:, place].reshape(q, f.n_levels, f.k_effects)
+            columns.append([(rows @ d).reshape(q, -1) for d in own])
+        matrices = np.array([np.hstack(each) for each in zip(*columns)])
+        flat = matrices.reshape(len(matrices), -1)
+        return flat @ transpose(matrices).reshape(len(matrices), -1).T
+
+
+def _contracted(left, squares, right):
+    """Sum of D_ca (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
+    half = np.einsum("mca,abcd->mbd", left, squares)
+    return np.einsum("mbd,nbd->mn", half, right)

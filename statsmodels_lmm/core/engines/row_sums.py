@@ -1,0 +1,177 @@
+"""Sums of X and y over the rows, which the products of all engines have."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.solution import by_factor
+from statsmodels_lmm.core.rows.model_rows import Rows
+
+
+@dataclass(frozen=True)
+class RowSums:
+    """
+    Sums over the rows that depend on X and y, W = [X y] with w = p + 1 columns.
+
+    Parameters
+    ----------
+    plan : EliminationPlan
+        Order of the factors.
+    nobs : int
+        Number of rows n.
+    level_sums : tuple of ndarray
+        Z_i'W of each factor in the order of the plan, shapes (..., l_i, k_i, w).
+    gram : ndarray
+        W'W, shape (..., w, w).
+    rows : Rows, optional
+        What they were formed from. It is read again only where a residual sum of
+        squares that is found by subtraction would have too few digits.
+    """
+
+    plan: EliminationPlan
+    nobs: int
+    level_sums: tuple
+    gram: np.ndarray
+    rows: Rows | None = field(default=None, kw_only=True)
+
+    def __setstate__(self, state):
+        """Read what earlier versions pickled, with the sums of the tail apart."""
+        if "fixed" in state:
+            plan, tail = state["plan"], state.pop("tail_fixed")
+            sums = (*state.pop("fixed"), *by_factor(plan, tail))
+            state = {**state, "level_sums": sums}
+        self.__dict__.update(state)
+
+    @property
+    def squares(self) -> list:
+        """Diagonal of Z_i'Z_i of each factor, shapes (l_i, k_i)."""
+        raise NotImplementedError
+
+    @property
+    def k_fixed(self):
+        """Number of columns of X."""
+        return self.gram.shape[-1] - 1
+
+    def with_response(self, data):
+        """
+        The same design with another response.
+
+        Parameters
+        ----------
+        data : Standardized
+            The design with the other response.
+
+        Returns
+        -------
+        RowSums
+        """
+        one = self.with_responses(data, data.endog[None]).select(0)
+        return replace(one, rows=Rows(data.endog, data.exog))
+
+    def with_responses(self, data, responses):
+        """
+        The same design with many other responses.
+
+        Parameters
+        ----------
+        data : Standardized
+            The data they were formed from.
+        responses : ndarray
+            New responses in standardized units, weighted, shape (r, n).
+
+        Returns
+        -------
+        RowSums
+            With a leading axis of length r on ``level_sums`` and ``gram``.
+        """
+        p = self.k_fixed
+
+        def replaced(cross, last):
+            out = np.empty((len(responses), *cross.shape))
+            out[...] = cross
+            out[..., -1] = last
+            return out
+
+        sums = [f.transposed_times(responses) for f in self.plan.factors]
+        gram = replaced(self.gram, 0.0)
+        gram[:, :p, p] = gram[:, p, :p] = responses @ data.exog
+        gram[:, p, p] = (responses**2).sum(axis=1)
+        level_sums = tuple(map(replaced, self.level_sums, sums))
+        return replace(self, level_sums=level_sums, gram=gram, rows=None)
+
+    def select(self, which):
+        """
+        Some of many responses.
+
+        Parameters
+        ----------
+        which : int, slice or ndarray
+            Which of them; one alone has no leading axis.
+
+        Returns
+        -------
+        RowSums
+        """
+        level_sums = tuple(sums[which] for sums in self.level_sums)
+        return replace(self, level_sums=level_sums, gram=self.gram[which])
+
+    def turned(self, change):
+        """
+        Other columns in the place of X and y.
+
+        Parameters
+        ----------
+        change : ndarray
+            What W is multiplied by from the right, shape (w, number of columns); the
+            last column becomes the response.
+
+        Returns
+        -------
+        RowSums
+        """
+        return replace(
+            self,
+            level_sums=tuple(sums @ change for sums in self.level_sums),
+            gram=change.T @ self.gram @ change,
+            rows=None if self.rows is None else self.rows.turned(change),
+        )
+
+    def left_by_fixed(self):
+        """
+        Share of the effect columns of each factor that the fixed effects leave.
+
+        The columns of X are those of standardized data, X'X = n I.
+
+        Returns
+        -------
+        ndarray
+            In the order of the plan, 0 for a factor of zeros.
+        """
+        p, shares = self.k_fixed, []
+        for sums, squares in zip(self.level_sums, self.squares):
+            explained = (sums[..., :p] ** 2).sum() / self.nobs
+            total = squares.sum()
+            shares.append(float(total - explained) / float(total or 1.0))
+        return np.array(shares)
+
+    def _added(self, other):
+        """What both have in common, as changes for `replace`; the rows are not kept."""
+        mine, theirs = self.plan, other.plan
+        same = mine.order == theirs.order and mine.n_chain == theirs.n_chain
+        if not same or not all(map(np.array_equal, mine.relabel, theirs.relabel)):
+            raise ValueError("products are added if they are of one engine")
+        changes: dict[str, Any] = {
+            "plan": mine.take(slice(0)),
+            "nobs": self.nobs + other.nobs,
+            "level_sums": added(self.level_sums, other.level_sums),
+            "gram": self.gram + other.gram,
+            "rows": None,
+        }
+        return changes
+
+
+def added(one, other):
+    """Sums of the arrays of two sets of products."""
+    return tuple(a + b for a, b in zip(one, other))

@@ -1,0 +1,186 @@
+"""
+M C with M = (S^-1 + Z'Z)^-1 for sums C, by the blocks of an elimination.
+
+The sums are reduced as the cross-products were, and solved for from the tail down to
+the levels of the first factor. Nothing is inverted, S least of all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import (
+    product,
+    solve_lower,
+    solve_upper,
+    symmetric,
+    times_each,
+    transpose,
+)
+from statsmodels_lmm.core.engines.levels import sum_by_parent
+from statsmodels_lmm.core.engines.tail import times_tail_root
+
+WELL_CONDITIONED = 1e-3
+"""Smallest singular value of L from which Z'V^-1 Z is found from I - T^-1."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """
+    Conditional modes, and what they were found from.
+
+    Parameters
+    ----------
+    modes : list of ndarray
+        M C of each factor in the order of the plan, shapes (..., l_i, k_i, m).
+    left : list of ndarray
+        What the modes of the others leave of the sums of each chain factor, of the same
+        shape: modes are the covariance of the levels times it.
+    spherical : ndarray
+        Modes of the tail before they are multiplied by its L, shape (..., q, m).
+    tail : ndarray
+        Modes of the tail, shape (..., q, m).
+    """
+
+    modes: list
+    left: list
+    spherical: np.ndarray
+    tail: np.ndarray
+
+
+def reduced(elimination, sums):
+    """
+    Sums as they are when each factor, and at last the tail, is eliminated.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system.
+    sums : sequence of ndarray
+        Rows of C of each factor in the order of the plan, shapes (..., l_i, k_i, m).
+
+    Returns
+    -------
+    chain : list of ndarray
+        Of each chain factor.
+    tail : ndarray
+        Of the tail, shape (..., q, m).
+    weighted : list of ndarray
+        Covariances of the levels times the first.
+    """
+    plan = elimination.products.plan
+    chain, tail = list(sums[: plan.n_chain]), stacked(sums[plan.n_chain :])
+    weighted = []
+    for i, factor in enumerate(elimination.factors):
+        weighted.append(times_each(factor.covariance, chain[i]))
+        for j, block in factor.nested.items():
+            explained = transpose(block) @ weighted[i]
+            chain[j] = chain[j] - sum_by_parent(explained, plan.parents[i, j])
+        if plan.tail:
+            tail = tail - factor.coupling.transposed_times(weighted[i])
+    return chain, tail, weighted
+
+
+def back_substitute(elimination, chain, tail):
+    """
+    Solve for the modes from the tail down.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system.
+    chain, tail
+        Reduced sums, see `reduced`.
+
+    Returns
+    -------
+    Solution
+    """
+    plan, roots = elimination.products.plan, elimination.tail_roots
+    modes: dict = {}
+    left = list(chain)
+    spherical = columns = tail
+    if plan.tail:
+        scaled = times_tail_root(plan, [transpose(root) for root in roots], tail)
+        half = solve_lower(elimination.tail_cholesky, scaled)
+        spherical = solve_upper(elimination.tail_cholesky, half)
+        columns = times_tail_root(plan, roots, spherical)
+    for i in reversed(range(plan.n_chain)):
+        factor = elimination.factors[i]
+        for j, block in factor.nested.items():
+            left[i] = left[i] - block @ modes[j].take(plan.parents[i, j], axis=-3)
+        if plan.tail:
+            left[i] = left[i] - factor.coupling.times(columns)
+        modes[i] = times_each(factor.covariance, left[i])
+    each = [modes[i] for i in range(plan.n_chain)] + by_factor(plan, columns)
+    return Solution(each, left, spherical, columns)
+
+
+def projected(elimination, tail, solution):
+    """
+    C - Z'Z M C.
+
+    Parameters
+    ----------
+    elimination : Elimination
+        The factorized system.
+    tail : ndarray
+        Reduced sums of the tail, shape (..., q, m).
+    solution : Solution
+        Their solution.
+
+    Returns
+    -------
+    list of ndarray
+        Rows of each factor in the order of the plan, shapes (..., l_i, k_i, m).
+    """
+    plan = elimination.products.plan
+    out = [
+        times_each(factor.inner, left)
+        for factor, left in zip(elimination.factors, solution.left)
+    ]
+    regular = [is_well_conditioned(root) for root in elimination.tail_roots]
+    full = None if all(regular) else whole_tail(elimination)
+    spherical = by_factor(plan, solution.spherical)
+    for i, (root, rows) in enumerate(zip(elimination.tail_roots, plan.tail_slices)):
+        part = spherical[i]
+        if full is None or regular[i]:
+            out.append(transpose(np.linalg.inv(root))[..., None, :, :] @ part)
+        else:
+            explained = product(full[..., rows, :], solution.tail)
+            rest = tail[..., rows, :] - explained
+            out.append(rest.reshape(*rest.shape[:-2], *part.shape[-3:]))
+    return out
+
+
+def is_well_conditioned(root):
+    """Whether the L of a tail factor may be divided by."""
+    return np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+
+
+def whole_tail(elimination):
+    """Both triangles of the reduced Z_t'Z_t, shape (..., q, q)."""
+    tail = elimination.tail
+    return symmetric(tail) if elimination.products.is_coupled_sparsely else tail
+
+
+def by_factor(plan, rows):
+    """Rows of the tail factor by factor, shapes (..., l, k, m)."""
+    return [
+        part.reshape(*part.shape[:-2], f.n_levels, f.k_effects, part.shape[-1])
+        for f, part in (
+            (f, rows[..., place, :]) for f, place in zip(plan.tail, plan.tail_slices)
+        )
+    ]
+
+
+def stacked(parts):
+    """Rows of some factors one after another, shape (..., q, m)."""
+    flat = [flat_rows(part) for part in parts]
+    return np.concatenate(flat, axis=-2) if flat else np.zeros((0, 1))
+
+
+def flat_rows(blocks):
+    """Levels and effects as one axis, shape (..., l k, m)."""
+    *batch, levels, effects, columns = blocks.shape
+    return blocks.reshape(*batch, levels * effects, columns)

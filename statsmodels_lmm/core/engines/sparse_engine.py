@@ -1,0 +1,149 @@
+"""The engine that eliminates all random effects at once in a fill-reducing order."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from statsmodels_lmm.core.algebra.symbolic_cholesky import SymbolicCholesky, analyze
+from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
+from statsmodels_lmm.core.rows.level_covariance import Precision
+from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
+from statsmodels_lmm.core.rows.related_effects import related
+
+MANY_COLUMNS = 2000
+"""Columns of a sparse model matrix from which it is kept sparse."""
+
+
+def is_sparse(factor):
+    """Whether a factor is for this engine."""
+    if isinstance(factor.relationship, Precision):
+        return True
+    return factor.sparse_columns > MANY_COLUMNS
+
+
+@dataclass(frozen=True)
+class SparseEngine:
+    """
+    The precision of all random effects and the pattern of the system.
+
+    Parameters
+    ----------
+    plan : EliminationPlan
+        The factors, in the order of the user; all of them are its chain.
+    precision : csc_array
+        Q (x) I of all factors, shape (q, q).
+    symbolic : SymbolicCholesky
+        The pattern of H.
+    """
+
+    plan: EliminationPlan
+    precision: sparse.csc_array
+    symbolic: SymbolicCholesky
+
+    @classmethod
+    def suits(cls, factors):
+        """Whether a precision or a large sparse model matrix is among the factors."""
+        return any(map(is_sparse, factors))
+
+    @classmethod
+    def of(cls, factors, nobs):
+        """
+        Choose an order of elimination.
+
+        Parameters
+        ----------
+        factors : sequence of GroupedEffects or RawEffects
+            In standardized units, in the order the user gave.
+        nobs : int
+            Number of rows n.
+
+        Returns
+        -------
+        SparseEngine
+
+        Raises
+        ------
+        MemoryError
+            If the factor of the system does not fit.
+        """
+        own = tuple(
+            PrecisionEffects(f if is_sparse(f) else related(f)) for f in factors
+        )
+        relabel = tuple(np.arange(f.of_user.n_levels) for f in own)
+        plan = EliminationPlan(own, tuple(range(len(own))), relabel, len(own), {})
+        blocks, spread = [], []
+        for f in own:
+            k = f.k_effects
+            blocks.append(sparse.kron(f.precision, sparse.eye_array(k)))
+            spread.append(sparse.kron(abs(f.precision), np.ones((k, k))))
+        pattern = _whole_blocks(own, _gram(own))
+        pattern = pattern + sparse.csc_array(sparse.block_diag(spread))
+        precision = sparse.csc_array(sparse.block_diag(blocks))
+        return cls(plan, precision, analyze(pattern))
+
+    def take(self, which):
+        """
+        The engine of some of the rows, with the same plan and pattern.
+
+        Parameters
+        ----------
+        which : slice or ndarray
+            Positions of the rows, or booleans.
+
+        Returns
+        -------
+        SparseEngine
+        """
+        return replace(self, plan=self.plan.take(which))
+
+    def gather(self, rows, transform=None):
+        """
+        Form the cross-products in one pass over the rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            X and y.
+        transform : RowTransform, optional
+            What the rows of X, y and Z are multiplied by from the left.
+
+        Returns
+        -------
+        SparseProducts
+        """
+        plan = self.plan
+        if transform is not None:
+            plan = plan.over([f.transformed(transform) for f in plan.factors])
+            rows = rows.transformed(transform)
+        columns = rows.columns()
+        return SparseProducts(
+            plan=plan,
+            nobs=len(columns),
+            level_sums=tuple(f.level_sums(columns) for f in plan.factors),
+            gram=columns.T @ columns,
+            matrix=_gram(plan.factors),
+            precision=self.precision,
+            symbolic=self.symbolic,
+            rows=rows,
+        )
+
+
+def _gram(factors):
+    """Z'Z of all factors, shape (q, q)."""
+    z = sparse.hstack([sparse.csr_array(f.indicator()) for f in factors]).tocsc()
+    return sparse.csc_array(z.T @ z)
+
+
+def _whole_blocks(factors, matrix):
+    """A pattern that has all of a k x k block if it has any of it."""
+    effects = np.concatenate([np.full(f.n_columns, f.k_effects) for f in factors])
+    if (effects == 1).all():
+        return abs(matrix)
+    whole = [
+        sparse.kron(sparse.eye_array(f.n_levels), np.ones((f.k_effects,) * 2))
+        for f in factors
+    ]
+    spread = sparse.block_diag(whole).tocsc()
+    return spread @ abs(matrix) @ spread

@@ -1,0 +1,106 @@
+"""What the data contribute to a fit whose random effects stay sparse."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from operator import add
+
+from scipy import sparse
+
+from statsmodels_lmm.core.algebra.symbolic_cholesky import SymbolicCholesky
+from statsmodels_lmm.core.engines.moments import sparse_moments
+from statsmodels_lmm.core.engines.row_sums import RowSums
+from statsmodels_lmm.core.engines.sparse_elimination import eliminate
+
+
+@dataclass(frozen=True)
+class SparseProducts(RowSums):
+    """
+    Sufficient statistics of a model whose random effects stay sparse.
+
+    Parameters
+    ----------
+    plan, nobs, level_sums, gram, rows
+        See `RowSums`; the plan has the factors in the order of the user, all of them
+        its chain.
+    matrix : csc_array
+        Z'Z of all factors, shape (q, q).
+    precision : csc_array
+        Q (x) I of all factors, shape (q, q).
+    symbolic : SymbolicCholesky
+        The pattern of H.
+    """
+
+    matrix: sparse.csc_array
+    precision: sparse.csc_array
+    symbolic: SymbolicCholesky
+
+    is_batchable = False
+
+    def __add__(self, other):
+        """The products of the rows of both, formed by one engine or its parts."""
+        return replace(
+            self, **self._added(other), matrix=add(self.matrix, other.matrix)
+        )
+
+    @property
+    def squares(self):
+        """Squared lengths of the effect columns of each factor, shapes (l_i, k_i)."""
+        diagonal, plan = self.matrix.diagonal(), self.plan
+        return [
+            diagonal[rows].reshape(f.n_levels, f.k_effects)
+            for f, rows in zip(plan.factors, plan.slices)
+        ]
+
+    @cached_property
+    def traces(self):
+        """For each factor, the matrices with which the sums Q_gh X_gh are found."""
+        found = []
+        for f, rows in zip(self.plan.factors, self.plan.slices):
+            k, own = f.k_effects, f.precision
+            each = []
+            for a in range(k):
+                for b in range(k):
+                    unit = sparse.csc_array(([1.0], ([a], [b])), shape=(k, k))
+                    block = sparse.kron(own, unit).tocoo()
+                    at = (block.row + rows.start, block.col + rows.start)
+                    each.append(sparse.csc_array((block.data, at), self.matrix.shape))
+            found.append(each)
+        return found
+
+    @property
+    def log_precision(self):
+        """Log-determinant of the precision of all random effects."""
+        factors = self.plan.factors
+        return sum(f.k_effects * f.log_precision for f in factors)
+
+    def moments(self):
+        """Squares of Z'Z and of Z'y by effect column, see `moments.block_moments`."""
+        return sparse_moments(self)
+
+    def projection_is_affordable(self, largest):
+        """Never: Z'V^-1 Z is dense and has many columns."""
+        return False
+
+    def require_projection(self, what, instead):
+        """Refuse what needs Z'V^-1 Z, see `base.Products`."""
+        raise MemoryError(
+            f"{what} needs a dense matrix of the random effects, which are kept sparse "
+            f"here; {instead}"
+        )
+
+    def eliminate(self, roots, closely=False):
+        """
+        Eliminate the random effects.
+
+        Parameters
+        ----------
+        roots : sequence of ndarray
+            L of each factor, S = L L', shapes (k, k).
+        closely : bool, optional
+            Nothing more can be done here.
+
+        Returns
+        -------
+        SparseElimination
+        """
+        return eliminate(self, roots)

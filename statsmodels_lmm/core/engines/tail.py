@@ -1,0 +1,71 @@
+"""Products with the relative factors of the tail, whose columns are one matrix."""
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import transpose
+
+
+def is_scalar(factors):
+    """Whether every factor has one effect column."""
+    return all(f.k_effects == 1 for f in factors)
+
+
+def times_tail_root(plan, roots, matrix):
+    """
+    L_t' M for M with a row for each tail column, shape (..., q, m).
+
+    Parameters
+    ----------
+    plan : EliminationPlan
+        Gives the layout of the tail.
+    roots : sequence of ndarray
+        L' or L of each tail factor, to multiply with from the left.
+    matrix : ndarray
+        Shape (..., q, m).
+    """
+    out = np.empty(np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1)))
+    for factor, left, rows in zip(plan.tail, roots, plan.tail_slices):
+        part = matrix[..., rows, :]
+        if factor.k_effects == 1:
+            out[..., rows, :] = part * left
+        else:
+            shape = (*part.shape[:-2], factor.n_levels, factor.k_effects, -1)
+            block = left[..., None, :, :] @ part.reshape(shape)
+            out[..., rows, :] = block.reshape(*block.shape[:-3], *part.shape[-2:])
+    return out
+
+
+def scale_tail(plan, roots, matrix, overwrite=False):
+    """
+    L M L' for a symmetric M over the tail columns.
+
+    Parameters
+    ----------
+    plan : EliminationPlan
+        Gives the layout of the tail.
+    roots : sequence of ndarray
+        L of each tail factor, shapes (..., k, k).
+    matrix : ndarray
+        Shape (..., q, q); one triangle is enough if every k is 1.
+    overwrite : bool, optional
+        Whether the result may take the place of `matrix`.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., q, q).
+    """
+    if is_scalar(plan.tail):
+        scale = np.concatenate(
+            [
+                np.repeat(left[..., 0], f.n_levels, axis=-1)
+                for f, left in zip(plan.tail, roots)
+            ],
+            axis=-1,
+        )
+        same = overwrite and matrix.ndim == scale.ndim + 1
+        out = np.multiply(matrix, scale[..., None, :], out=matrix if same else None)
+        out *= scale[..., :, None]
+        return out
+    half = times_tail_root(plan, roots, matrix)
+    return transpose(times_tail_root(plan, roots, transpose(half)))
