@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.wrapper import populate_wrapper
 
+from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.search.constrained import minimize_constrained
 from statsmodels_lmm.inference.prediction.prediction_variance import ModeCovariances
 from statsmodels_lmm.inference.variances.profile import parameter_of
@@ -223,9 +224,8 @@ class MixedLMResults(CrossedMixedLMResults):
         optimum = self.at_optimum
         start = optimum.factors, float(optimum.scale) ** -0.5
         at = float(np.sqrt(variance)) / parameter.to_user.unit
-        found = minimize_constrained(
-            products, parameter.constraint, at, start, self.reml
-        )
+        criterion = Profiled(products, self.reml)
+        found = minimize_constrained(criterion, parameter.constraint, at, start)
         return -0.5 * (found.value + parameter.shift)
 
     def summary(  # type: ignore[override]

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base.model import LikelihoodModel
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units
 from statsmodels_lmm.core.rows.estimability import estimability
@@ -521,7 +520,8 @@ class CrossedMixedLM(LikelihoodModel):
         ]
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
-            deviance, optimum = search(products, bool(reml), settings, start, idle)
+            criterion = Profiled(products, bool(reml))
+            deviance, optimum = search(criterion, settings, start, idle)
         except np.linalg.LinAlgError:
             if start_params is not None:
                 raise ValueError(
@@ -781,9 +781,7 @@ class CrossedMixedLM(LikelihoodModel):
     def _derivatives(self, theta, reml, exact):
         """Gradient and Hessian of the criterion in theta."""
         deviance = self._deviance(theta, reml)
-        found = derivatives(deviance)
-        if exact:
-            found = with_exact_hessian(deviance, found)
+        found = deviance.derivatives(exact)
         jacobian = self._units.theta_jacobian(deviance.factors)
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 
 MAX_DENSE_COLUMNS = 2500
 """Number of random effects up to which Z'V^-1 Z is formed densely."""
@@ -77,7 +76,7 @@ def gradient(factors, duals):
     )
 
 
-def derivatives(deviance):
+def average_derivatives(deviance):
     """
     Gradient and average information of the criterion.
 
@@ -136,7 +135,6 @@ def with_exact_hessian(deviance, found):
 
 def _differenced_gradient(deviance, step=1e-4):
     """Central differences of the gradient, shape (m, m)."""
-    products, reml = deviance.elimination.products, deviance.reml
 
     def gradient_at(entry, change):
         factors, start = [], 0
@@ -146,7 +144,7 @@ def _differenced_gradient(deviance, step=1e-4):
                 move[entry - start] = change
             start += len(move)
             factors.append(f.moved(move))
-        duals = dual_matrices(profiled_deviance(products, factors, reml))
+        duals = dual_matrices(deviance.elsewhere(factors))
         return gradient(factors, duals)
 
     m = sum(f.n_free for f in deviance.factors)

@@ -16,9 +16,17 @@ import numpy as np
 from scipy.linalg import lapack
 
 from statsmodels_lmm.core.algebra.dense import times_shared
+from statsmodels_lmm.core.criteria.base import Criterion
+from statsmodels_lmm.core.criteria.derivatives import (
+    MAX_DENSE_COLUMNS,
+    average_derivatives,
+    with_exact_hessian,
+)
 from statsmodels_lmm.core.engines.base import Elimination
+from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.engines.selected_inverse import SelectedInverse
 from statsmodels_lmm.core.engines.sparse_elimination import SparseInverse
+from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 
 EPSILON = np.finfo(float).eps
 
@@ -85,6 +93,11 @@ class ProfiledDeviance:
         """Blocks of the inverse, found when first asked for."""
         return self.inverse or self.elimination.selected_inverse()
 
+    @property
+    def information(self):
+        """Sums of the diagonal blocks of Z_i'V^-1 Z_i, shapes (..., k_i, k_i)."""
+        return self.selected.level_sums
+
     @cached_property
     def contrast(self):
         """(-beta, 1), which turns columns [X y] into y - X beta."""
@@ -103,7 +116,7 @@ class ProfiledDeviance:
         factors = self.elimination.products.plan.factors
         return tuple(
             np.diagonal(s, axis1=-2, axis2=-1) / f.n_levels
-            for s, f in zip(self.selected.level_sums, factors)
+            for s, f in zip(self.information, factors)
         )
 
     @cached_property
@@ -124,6 +137,64 @@ class ProfiledDeviance:
         p = self.fixed_root.shape[-1]
         inverse = np.linalg.inv(self.fixed_root).swapaxes(-1, -2)
         return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
+
+    @cached_property
+    def _average(self):
+        return average_derivatives(self)
+
+    def derivatives(self, exact=False):
+        """
+        First derivatives and a curvature in the free parameters of the factors.
+
+        Parameters
+        ----------
+        exact : bool, optional
+            Whether the curvature is the Hessian, else the average information.
+
+        Returns
+        -------
+        Derivatives
+        """
+        return with_exact_hessian(self, self._average) if exact else self._average
+
+    def elsewhere(self, factors):
+        """The same criterion at other factors, see `profiled_deviance`."""
+        return profiled_deviance(self.elimination.products, factors, self.reml)
+
+
+@dataclass(frozen=True)
+class Profiled(Criterion):
+    """
+    The profiled deviance or the REML criterion of a design and its responses.
+
+    Parameters
+    ----------
+    products : CrossProducts or SparseProducts
+        Sufficient statistics in standardized units, of one response or of many.
+    reml : bool
+        Whether it is the REML criterion.
+    """
+
+    products: CrossProducts | SparseProducts
+    reml: bool
+
+    @cached_property
+    def cheap_hessian(self):  # type: ignore[override]
+        """Whether the Hessian costs less than the evaluations that it saves."""
+        return self.products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
+
+    def evaluate(self, factors):
+        """The criterion at some factors, a ProfiledDeviance; None if undefined."""
+        try:
+            return profiled_deviance(self.products, factors, self.reml)
+        except np.linalg.LinAlgError:
+            return None
+
+    def take(self, which):
+        """The criterion of some of many responses; one is shared by all searches."""
+        if self.products.gram.ndim == 2:
+            return self
+        return replace(self, products=self.products.select(which))
 
 
 def profiled_deviance(products, factors, reml):

@@ -141,9 +141,6 @@ class Products(Protocol):
     def with_responses(self, data, responses) -> "Products":
         """The products of many responses, shape (r, n), with a leading axis."""
 
-    def repeated(self, count) -> "Products":
-        """The same response many times, with a leading axis."""
-
     def select(self, which) -> "Products":
         """Those of some of many responses."""
 

@@ -101,27 +101,6 @@ class RowSums:
         level_sums = tuple(map(replaced, self.level_sums, sums))
         return replace(self, level_sums=level_sums, gram=gram, rows=None)
 
-    def repeated(self, count):
-        """
-        The same response many times.
-
-        Parameters
-        ----------
-        count : int
-            How many times.
-
-        Returns
-        -------
-        RowSums
-            With a leading axis on ``level_sums`` and ``gram``, read only.
-        """
-
-        def copies(array):
-            return np.broadcast_to(array, (count, *array.shape))
-
-        level_sums = tuple(map(copies, self.level_sums))
-        return replace(self, level_sums=level_sums, gram=copies(self.gram), rows=None)
-
     def select(self, which):
         """
         Some of many responses.

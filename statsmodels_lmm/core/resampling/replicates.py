@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.resampling.draws import RandomPart
 from statsmodels_lmm.core.resampling.refits import batch_size, refit
@@ -11,7 +12,7 @@ from statsmodels_lmm.core.rows.standardize import Standardized
 
 
 @dataclass(frozen=True)
-class Design:
+class Refitting:
     """
     What to fit the responses by.
 
@@ -38,13 +39,13 @@ class Design:
         products = self.products.with_responses(
             self.data, responses / self.data.response_scale
         )
-        return refit(products, self.start, self.reml)
+        return refit(Profiled(products, self.reml), self.start)
 
 
 @dataclass(frozen=True)
 class Replicates:
     """
-    Draws from one model, each fitted by every design.
+    Draws from one model, each fitted by one or several.
 
     The fixed part of the model is left out. It is in the span of the fixed effects
     of every design, so that only the coefficients would change.
@@ -53,7 +54,7 @@ class Replicates:
     ----------
     part : RandomPart
         How the responses come about.
-    designs : tuple of Design
+    designs : tuple of Refitting
         What to fit them by.
     """
 

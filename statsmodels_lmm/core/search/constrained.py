@@ -12,18 +12,16 @@ of L and in tau, times a Jacobian matrix.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from statsmodels_lmm.core.criteria.derivatives import (
-    derivatives,
-    with_exact_hessian,
-)
-from statsmodels_lmm.core.criteria.deviance import ProfiledDeviance, profiled_deviance
-from statsmodels_lmm.core.engines.cross_products import CrossProducts
+from statsmodels_lmm.core.criteria.base import Criterion
+from statsmodels_lmm.core.criteria.deviance import Profiled, ProfiledDeviance
 from statsmodels_lmm.core.search.constraints import Constraint, Coordinates
-from statsmodels_lmm.core.search.newton import ACCEPTED
+from statsmodels_lmm.core.search.descent import descend
+from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.trust_region import trust_region_step
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
@@ -100,14 +98,140 @@ class ConstrainedOptimum:
         return float(along @ moved - fall)
 
 
-def minimize_constrained(products, constraint, at, start, reml, tol=TOLERANCE):
+@dataclass(frozen=True)
+class Slopes:
+    """
+    Derivatives in all entries of L and tau / tau now.
+
+    Parameters
+    ----------
+    gradient, curvature : ndarray
+        Shapes (m + 1,) and (m + 1, m + 1).
+    """
+
+    gradient: np.ndarray
+    curvature: np.ndarray
+
+
+@dataclass(frozen=True)
+class ConstrainedDeviance:
+    """
+    The criterion at a point of a constraint.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+        The point.
+    deviance : ProfiledDeviance
+        The criterion before it is minimized over sigma, see `ConstrainedOptimum`.
+    value : ndarray
+        The criterion at the point's sigma.
+    exact : bool
+        Whether the Hessian is cheap enough to be used from the start.
+    """
+
+    coordinates: Coordinates
+    deviance: ProfiledDeviance
+    value: np.ndarray
+    exact: bool
+
+    @property
+    def factors(self):
+        """The factors in the order of the elimination plan."""
+        return self.coordinates.factors
+
+    @property
+    def rounding(self):
+        """Rounding of the criterion."""
+        return self.deviance.rounding
+
+    @property
+    def units(self):
+        """Steps are measured in the entries of L and log(tau)."""
+        return np.ones(len(self.coordinates.along))
+
+    def derivatives(self, exact=False):
+        """Derivatives in all entries of L and tau / tau now, as `Slopes`."""
+        deviance, tau = self.deviance, self.coordinates.tau
+        slopes = deviance.derivatives(self.exact)
+        m, nu = len(slopes.gradient), deviance.nu
+        gradient, curvature = np.zeros(m + 1), np.zeros((m + 1, m + 1))
+        gradient[:m], curvature[:m, :m] = slopes.gradient, slopes.curvature
+        if tau is None:
+            return Slopes(gradient, curvature)
+        squares, working = deviance.squares * tau**2, slopes.working
+        curvature[:m, :m] += working[:, None] * working / nu
+        gradient[m] = 2.0 * (squares - nu)
+        curvature[m, :m] = curvature[:m, m] = -2.0 * working
+        curvature[m, m] = 2.0 * (squares + nu)
+        return Slopes(gradient, curvature)
+
+
+@dataclass(frozen=True)
+class Constrained(Criterion):
+    """
+    A criterion with one parameter held at a value.
+
+    It is a function of (factors, tau), which need not be on the constraint.
+
+    Parameters
+    ----------
+    criterion : Profiled
+        The criterion of the sufficient statistics that the constraint leaves.
+    constraint : Constraint
+        Which parameter.
+    at : float
+        Its value, in the units of the constraint.
+    """
+
+    criterion: Profiled
+    constraint: Constraint
+    at: float
+
+    @cached_property
+    def is_exact(self):
+        """Whether the Hessian is cheap enough to be used from the start."""
+        return self.criterion.products.projection_is_affordable(MAX_EXACT)
+
+    def evaluate(self, factors):
+        """The criterion at (factors, tau), put on the constraint; None if undefined."""
+        factors, tau = factors
+        if tau is not None and not tau > 0.0:
+            return None
+        try:
+            coordinates = self.constraint.place(factors, tau, self.at)
+            deviance = self.criterion.evaluate(coordinates.factors)
+        except np.linalg.LinAlgError:
+            return None
+        if deviance is None:
+            return None
+        value, tau = deviance.value, coordinates.tau
+        if tau is not None:
+            ratio = deviance.scale * tau**2
+            value = value + deviance.nu * (ratio - 1.0 - np.log(ratio))
+            deviance = replace(deviance, scale=np.asarray(tau**-2.0))
+        return ConstrainedDeviance(coordinates, deviance, value, self.is_exact)
+
+    def step(self, current, radius):
+        """A step of the entries of L and log(tau) inside the bounds."""
+        coordinates = current.evaluation.coordinates
+        return _bounded_step(coordinates, current.gradient, current.curvature, radius)
+
+    def moved(self, current, step):
+        """Factors and tau after a step of the entries of L and log(tau)."""
+        factors, scale = current.factors, current.evaluation.deviance.scale
+        moved = [f.moved(m) for f, m in zip(factors, split_step(step, factors))]
+        return moved, scale**-0.5 * (1.0 + step[-1])
+
+
+def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     """
     Minimize the criterion with one parameter held at a value.
 
     Parameters
     ----------
-    products : CrossProducts
-        Sufficient statistics in standardized units.
+    criterion : Profiled
+        The criterion in standardized units.
     constraint : Constraint
         Which parameter.
     at : float
@@ -115,8 +239,6 @@ def minimize_constrained(products, constraint, at, start, reml, tol=TOLERANCE):
     start : tuple
         The factors in the order of the elimination plan, and tau, not necessarily on
         the constraint.
-    reml : bool
-        Whether it is the REML criterion.
     tol : float, optional
         Promised decrease at which to stop.
 
@@ -129,98 +251,25 @@ def minimize_constrained(products, constraint, at, start, reml, tol=TOLERANCE):
     numpy.linalg.LinAlgError
         If the criterion is not defined at the start.
     """
-    search = _Search(constraint.reduced(products, at), constraint, at, reml)
-    current = search.evaluate(*start)
-    if current is None:
-        raise np.linalg.LinAlgError("the start is not positive definite")
-    radius = 1.0
-    while True:
-        gradient, curvature = search.differentiate(current)
-        coordinates, deviance, value = current
-        system = (coordinates, gradient, curvature)
-        limit = max(tol, float(deviance.rounding))
-        move, promised = _bounded_step(*system, radius)
-        trial = None
-        while promised >= limit and search.evaluations < MAX_EVALUATIONS:
-            length = float(np.linalg.norm(move))
-            trial = search.moved(coordinates, deviance, move)
-            gain = -1.0 if trial is None else (value - trial[2]) / promised
-            if gain > ACCEPTED:
-                break
-            trial, radius = None, 0.25 * length
-            move, promised = _bounded_step(*system, radius)
-        if trial is None:
-            break
-        current = trial
-        if gain > 0.75:
-            radius = max(radius, 2.0 * length)
-        elif gain < 0.25:
-            radius = 0.5 * length
-    slope = float(gradient @ coordinates.along)
-    slope += constraint.direct_slope(products, deviance, at)
-    value = float(value) - min(promised, limit)
+    products = criterion.products
+    held = replace(criterion, products=constraint.reduced(products, at))
+    descent = descend(
+        Constrained(held, constraint, at), start, Settings(MAX_EVALUATIONS, tol)
+    )
+    last, end = descent.last, descent.last.evaluation
+    slope = float(last.gradient @ end.coordinates.along)
+    slope += constraint.direct_slope(products, end.deviance, at)
+    left = min(descent.promised, max(tol, float(last.rounding)))
     return ConstrainedOptimum(
         at,
-        value,
+        float(last.value) - left,
         slope,
-        replace(deviance, elimination=None),
-        coordinates,
-        gradient,
-        curvature,
-        search.evaluations,
+        replace(end.deviance, elimination=None),
+        end.coordinates,
+        last.gradient,
+        last.curvature,
+        int(descent.evaluations),
     )
-
-
-class _Search:
-    """The evaluations of one search."""
-
-    def __init__(self, products: CrossProducts, constraint: Constraint, at, reml):
-        self.products, self.constraint, self.at = products, constraint, at
-        self.reml, self.evaluations = reml, 0
-        self.nu = products.nobs - (products.k_fixed if reml else 0)
-        self.cheap = products.projection_is_affordable(MAX_EXACT)
-
-    def evaluate(self, factors, tau):
-        """(coordinates, deviance, value) on the constraint, None if undefined."""
-        if tau is not None and not tau > 0.0:
-            return None
-        self.evaluations += 1
-        try:
-            coordinates = self.constraint.place(factors, tau, self.at)
-            deviance = profiled_deviance(self.products, coordinates.factors, self.reml)
-        except np.linalg.LinAlgError:
-            return None
-        if coordinates.tau is None:
-            return coordinates, deviance, deviance.value
-        ratio = deviance.scale * coordinates.tau**2
-        value = deviance.value + self.nu * (ratio - 1.0 - np.log(ratio))
-        held = replace(deviance, scale=np.asarray(coordinates.tau**-2.0))
-        return coordinates, held, value
-
-    def moved(self, coordinates, deviance, move):
-        """The criterion after a move of the entries of L and log(tau)."""
-        factors = coordinates.factors
-        moved = [f.moved(m) for f, m in zip(factors, split_step(move, factors))]
-        return self.evaluate(moved, deviance.scale**-0.5 * (1.0 + move[-1]))
-
-    def differentiate(self, current):
-        """Gradient and curvature in all entries of L and tau / tau now."""
-        coordinates, deviance, _ = current
-        found = derivatives(deviance)
-        if self.cheap:
-            found = with_exact_hessian(deviance, found)
-        m = len(found.gradient)
-        gradient, curvature = np.zeros(m + 1), np.zeros((m + 1, m + 1))
-        gradient[:m], curvature[:m, :m] = found.gradient, found.curvature
-        if coordinates.tau is None:
-            return gradient, curvature
-        squares = deviance.squares * coordinates.tau**2
-        across = found.working[:, None] * found.working
-        curvature[:m, :m] += across / self.nu
-        gradient[m] = 2.0 * (squares - self.nu)
-        curvature[m, :m] = curvature[:m, m] = -2.0 * found.working
-        curvature[m, m] = 2.0 * (squares + self.nu)
-        return gradient, curvature
 
 
 def _bounded_step(coordinates, gradient, curvature, radius):

@@ -10,14 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.criteria.derivatives import (
-    MAX_DENSE_COLUMNS,
-    derivatives,
-    with_exact_hessian,
-)
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
-from statsmodels_lmm.core.search.trust_region import step_in_units
-from statsmodels_lmm.core.structures.relative_factor import split_step
+from statsmodels_lmm.core.search.descent import Iterate, descend
+from statsmodels_lmm.core.structures.roots import SINGULAR
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,9 @@ class Settings:
 @dataclass(frozen=True)
 class Optimum:
     """
-    Where the search ended and how good that point is.
+    Where a search ended and how good that point is.
+
+    Of many searches every array has their axis first, and there is no trace.
 
     Parameters
     ----------
@@ -102,11 +98,11 @@ How negative a relative eigenvalue of G may be at a certified optimum, in direct
 that S does not use. In those that it uses G is as small as the gradient.
 """
 
-CLOSE = 0.03
-"""Difference of criteria, and share of covariances, that counts as the same place."""
-
-HOPELESS = 30.0
-"""Promised decreases above a known optimum from which a search will not get below."""
+DUAL_TOLERANCE = 1e-5
+"""
+How negative a relative eigenvalue of G may be at a certified optimum, in directions
+that S does not use. In those that it uses G is as small as the gradient.
+"""
 
 REACHED = 1e-6
 """
@@ -114,205 +110,127 @@ Promised decrease that is left at a certified optimum, and rounding of the crite
 that may hide one.
 """
 
-ACCEPTED = 1e-4
-"""Share of the promised decrease that a step must bring."""
-
 POLISHED = 1e-21
 """Promised decrease that leaves parameters within some 1e-11 of a standard error."""
 
-EXACT_BELOW = 1e-1
-"""Promised decrease below which the exact Hessian is worth its price."""
+NOT_HIGHER = 1e-9
+"""How much the criterion may rise where small pivots are put to zero."""
 
 
-def minimize(products, start, reml, settings=Settings(), known=None):
+def minimize(criterion, start, settings=Settings(), known=None):
     """
-    Minimize the profiled deviance or the REML criterion.
+    Minimize a criterion, and certify the end.
 
     Parameters
     ----------
-    products : CrossProducts
-        Sufficient statistics in standardized units.
+    criterion : Criterion
+        What to minimize; of many responses there are many searches, side by side.
     start : sequence of RelativeFactor
         Where to start from, in the order of the elimination plan.
-    reml : bool
-        Whether to minimize the REML criterion.
     settings : Settings, optional
         When to stop.
-    known : ProfiledDeviance, optional
+    known : Evaluation, optional
         An optimum that is known. A search that is bound for it, or for a worse one, is
         left.
 
     Returns
     -------
-    deviance : ProfiledDeviance or None
-        The criterion at the optimum, in standardized units; None if the search was
-        left.
+    evaluation : Evaluation or None
+        The criterion at the optimum; None if every search was left.
     optimum : Optimum or None
         How the search went.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the criterion is undefined at the start, or anywhere on the way of many
+        searches.
     """
-    search = _Search(products, reml, settings.maxiter)
-    current = search.evaluate(start)
-    if current is None:
-        raise np.linalg.LinAlgError("the start is not positive definite")
-    radius = 1.0
-    while True:
-        slope = search.differentiate(current, radius)
-        step, promised = _step(current, slope, radius)
-        search.record(current, slope, radius)
-        # a decrease below the rounding of the criterion cannot be seen
-        limit = max(settings.tol, float(current.rounding))
-        if promised < limit:
+    descent = descend(criterion, start, settings, known)
+    if descent.left.all():
+        return None, None
+    if descent.left.ndim:
+        end, evaluations = _together(criterion, descent), descent.evaluations
+    else:
+        end, evaluations = _polished(criterion, descent, settings.maxiter)
+    return end.evaluation, _certify(end, evaluations, descent.trace)
+
+
+def _together(criterion, descent):
+    """The ends of many searches, one step later, and small pivots put to zero."""
+    ends = criterion.moved(descent.last, descent.step)
+    evaluation = criterion.evaluate([f.snapped(SINGULAR) for f in ends])
+    if evaluation is None:
+        raise np.linalg.LinAlgError("the criterion is undefined at an end")
+    return Iterate.of(evaluation)
+
+
+def _polished(criterion, descent, budget):
+    """
+    The end of one search after some last steps, and all its evaluations.
+
+    Exact Newton steps double the digits each, and are taken while they do. Pivots that
+    are almost zero are put to zero, unless the criterion rises.
+    """
+    current, evaluations = descent.last, int(descent.evaluations)
+    while descent.exact and evaluations < budget:
+        step, promised = criterion.step(current, 1.0)
+        if not POLISHED < promised < REACHED:
             break
-        if known is not None and _is_bound_for(known, current, step, promised):
-            return None, None
-        trial, radius = search.descend(current, slope, step, promised, radius, limit)
+        trial = criterion.evaluate(criterion.moved(current, step))
+        evaluations += 1
         if trial is None:
             break
-        current = trial
-    current, slope = search.polish(current, slope)
-    current, slope = search.snap(current, slope)
-    return _certify(current, slope, search)
+        before, trial = current, Iterate.of(trial, True)
+        size, trial_size = _largest(before.gradient), _largest(trial.gradient)
+        if trial_size < size:
+            current = trial
+        if not trial_size < 0.5 * size:
+            break
 
-
-def _is_bound_for(known, current, step, promised):
-    """Whether a search nears a known optimum, or will end above it."""
-    height = float(current.value - known.value)
-    if promised < CLOSE and height > HOPELESS * promised:
-        return True
-    if promised > CLOSE or abs(height - promised) > CLOSE:
-        return False
-    nearly = [f.covariance for f in _stepped(current.factors, step)]
-    return all(
-        np.abs(s - f.covariance).max()
-        <= CLOSE * np.abs(f.covariance).max(initial=CLOSE)
-        for s, f in zip(nearly, known.factors)
-    )
-
-
-class _Search:
-    """
-    The evaluations of one search.
-
-    Parameters
-    ----------
-    products : CrossProducts
-        Sufficient statistics.
-    reml : bool
-        Whether the REML criterion is minimized.
-    budget : int
-        Largest number of evaluations.
-    """
-
-    def __init__(self, products, reml, budget):
-        self.products, self.reml, self.budget = products, reml, budget
-        self.evaluations, self.trace, self.exact = 0, [], False
-        self.cheap = products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
-
-    def evaluate(self, factors):
-        """The criterion at some relative factors, None if it is undefined."""
-        self.evaluations += 1
-        try:
-            return profiled_deviance(self.products, factors, self.reml)
-        except np.linalg.LinAlgError:
-            return None
-
-    def differentiate(self, current, radius):
-        """Derivatives, with the exact Hessian close to the optimum if cheap."""
-        slope = derivatives(current)
-        if self.cheap and not self.exact:
-            _, promised = _step(current, slope, radius)
-            self.exact = promised < EXACT_BELOW
-        return with_exact_hessian(current, slope) if self.exact else slope
-
-    def record(self, current, slope, radius):
-        """Add an iterate to the trace."""
-        size = _largest(slope.gradient)
-        self.trace.append((float(current.value), size, float(radius)))
-
-    def descend(self, current, slope, step, promised, radius, limit):
-        """The next iterate, None if there is none, and the next radius."""
-        while self.evaluations < self.budget and promised >= limit:
-            length = float(np.linalg.norm(step / current.units))
-            trial = self.evaluate(_stepped(current.factors, step))
-            gain = -1.0 if trial is None else (current.value - trial.value) / promised
-            if gain > ACCEPTED:
-                if gain > 0.75 and length > 0.9 * radius:
-                    return trial, 2.0 * radius
-                return trial, 0.5 * length if gain < 0.25 else radius
-            radius = 0.25 * length
-            step, promised = _step(current, slope, radius)
-        return None, radius
-
-    def polish(self, current, slope):
-        """Exact Newton steps, each of which doubles the digits, while they do."""
-        while self.exact and self.evaluations < self.budget:
-            step, promised = _step(current, slope, 1.0)
-            if not POLISHED < promised < REACHED:
-                break
-            trial = self.evaluate(_stepped(current.factors, step))
-            if trial is None:
-                break
-            trial_slope = self.differentiate(trial, 1.0)
-            size, trial_size = (_largest(s.gradient) for s in (slope, trial_slope))
-            if trial_size < size:
-                current, slope = trial, trial_slope
-            if not trial_size < 0.5 * size:
-                break
-        return current, slope
-
-    def snap(self, current, slope):
-        """Pivots that are almost zero put to zero, unless the criterion rises."""
-        snapped = [f.snapped() for f in current.factors]
-        same = all(f is g for f, g in zip(snapped, current.factors))
-        if same or self.evaluations >= self.budget:
-            return current, slope
-        trial = self.evaluate(snapped)
-        if trial is not None and trial.value <= current.value + 1e-9:
-            return trial, self.differentiate(trial, 1.0)
-        return current, slope
-
-
-def _step(current, slope, radius):
-    """A step of the free parameters inside the trust region, and its promise."""
-    return step_in_units(slope.gradient, slope.curvature, radius, current.units)
+    snapped = [f.snapped() for f in current.factors]
+    same = all(f is g for f, g in zip(snapped, current.factors))
+    if not same and evaluations < budget:
+        trial = criterion.evaluate(snapped)
+        evaluations += 1
+        if trial is not None and trial.value <= current.value + NOT_HIGHER:
+            current = Iterate.of(trial, descent.exact)
+    return current, evaluations
 
 
 def _largest(values):
-    return float(np.abs(values).max(initial=0.0))
+    return np.abs(values).max(axis=-1, initial=0.0)
 
 
-def _stepped(factors, step):
-    """Relative factors after a step of the free parameters."""
-    return [f.stepped(s) for f, s in zip(factors, split_step(step, factors))]
-
-
-def _certify(current, slope, search):
-    """Collect the certificate of the last iterate."""
-    eigenvalues, escape = [], 0.0
-    for factor, dual, sums in zip(
-        current.factors, slope.duals, current.selected.level_sums
-    ):
-        smallest, unused = factor.certificates(dual, sums)
-        eigenvalues.append(np.array(smallest) + 0.0)  # no -0.0
-        escape = min([escape, *unused])
-    _, promised = _step(current, slope, 1.0)
-    units = current.units
-    curvatures = np.linalg.eigvalsh(units[:, None] * slope.curvature * units)
-    theta = [f.theta(np.eye(len(f.matrix))) for f in current.factors]
-    return current, Optimum(
-        theta=np.concatenate(theta),
-        evaluations=search.evaluations,
-        gradient_norm=_largest(slope.gradient),
-        promised=max(float(promised), 0.0) + 0.0,  # no -0.0
-        duals=slope.duals,
+def _certify(end, evaluations, trace):
+    """The certificates of the ends of searches."""
+    evaluation, eigenvalues, escape = end.evaluation, [], 0.0
+    duals = evaluation.derivatives().duals
+    for factor, dual, weight in zip(end.factors, duals, evaluation.information):
+        smallest, unused = factor.certificates(dual, weight)
+        eigenvalues.append(np.stack(smallest, axis=-1) + 0.0)  # no -0.0
+        for value in unused:
+            escape = np.minimum(escape, value)
+    _, promised = end.step(1.0)
+    units = end.units
+    scaled = units[..., :, None] * end.curvature * units[..., None, :]
+    theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in end.factors]
+    reached = (promised < REACHED) & (end.rounding < REACHED)
+    return Optimum(
+        theta=np.concatenate(theta, axis=-1),
+        evaluations=evaluations,
+        gradient_norm=_plain(_largest(end.gradient)),
+        promised=_plain(np.maximum(promised, 0.0) + 0.0),  # no -0.0
+        duals=duals,
         dual_eigenvalues=tuple(eigenvalues),
-        curvature=slope.curvature,
-        least_curvature=float(curvatures.min(initial=np.inf)),
-        rounding=float(current.rounding),
-        trace=tuple(search.trace),
-        certified=bool(
-            promised < REACHED
-            and current.rounding < REACHED
-            and escape > -DUAL_TOLERANCE
-        ),
+        curvature=end.curvature,
+        least_curvature=_plain(np.linalg.eigvalsh(scaled).min(axis=-1, initial=np.inf)),
+        rounding=_plain(end.rounding),
+        trace=trace,
+        certified=_plain(reached & (escape > -DUAL_TOLERANCE)),
     )
+
+
+def _plain(value):
+    """A number of one search as a Python number."""
+    return value if np.ndim(value) else value.item()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.search.constrained import (
     ConstrainedOptimum,
@@ -120,12 +121,12 @@ class ProfileCurve:
 
     def point(self, at, neighbor):
         """The point at a value, found from one close to it."""
-        arguments = (self.products, self.constraint, at)
-        optimum = minimize_constrained(*arguments, neighbor.start, self.reml)
+        arguments = (Profiled(self.products, self.reml), self.constraint, at)
+        optimum = minimize_constrained(*arguments, neighbor.start)
         for other in self.ceilings:
             if other.value < optimum.value - SEPARATE:
                 start = (other.factors, other.tau)
-                optimum = minimize_constrained(*arguments, start, self.reml)
+                optimum = minimize_constrained(*arguments, start)
         rise = max(optimum.value - self.origin.optimum.value, 0.0)
         return CurvePoint(optimum, float(np.sqrt(rise)))
 
@@ -293,21 +294,22 @@ def profile_curve(products, constraint, estimate, start, value, reml):
         With one point, the minimum of the curve. It is the optimum, except for
         fixed effects under REML, see `FixedEffect`.
     """
-    optimum = minimize_constrained(products, constraint, estimate, start, reml)
+    criterion = Profiled(products, reml)
+    optimum = minimize_constrained(criterion, constraint, estimate, start)
     spread = float(constraint.spread(products, optimum))
     if isinstance(constraint, FixedEffect) and reml:
-        optimum = _lowest(products, constraint, optimum, spread)
+        optimum = _lowest(criterion, constraint, optimum, spread)
     else:
         optimum = replace(optimum, value=float(value))
     ceilings = tuple(
-        minimize_constrained(products, case, at, start, reml)
+        minimize_constrained(criterion, case, at, start)
         for case, at in constraint.cases()
     )
     origin = CurvePoint(optimum, 0.0)
     return ProfileCurve(products, constraint, reml, origin, spread, ceilings)
 
 
-def _lowest(products, constraint, optimum, spread):
+def _lowest(criterion, constraint, optimum, spread):
     """The minimum of a curve near a point, by Newton's method with secants."""
     curvature = 2.0 / spread**2
     for _ in range(20):
@@ -316,7 +318,7 @@ def _lowest(products, constraint, optimum, spread):
             break
         start = (optimum.factors, optimum.tau)
         at = optimum.at + change
-        found = minimize_constrained(products, constraint, at, start, True)
+        found = minimize_constrained(criterion, constraint, at, start)
         secant = (found.slope - optimum.slope) / change
         optimum, curvature = found, secant if secant > 0.0 else curvature
     return optimum

@@ -20,8 +20,10 @@ from statsmodels_lmm.core.criteria.start import (
     many_starts,
     moment_start,
 )
-from statsmodels_lmm.core.resampling.refits import from_starts, is_batchable
+from statsmodels_lmm.core.engines.batches import is_batchable
+from statsmodels_lmm.core.search.descent import descend
 from statsmodels_lmm.core.search.newton import Settings, minimize
+from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 
 FEW = 10
 """Rows beyond the number of effects up to which second optima are common anywhere."""
@@ -39,16 +41,14 @@ BRIEFLY = Settings(maxiter=12, tol=1e-4)
 """When searches side by side stop: where they lead is known by then."""
 
 
-def search(products, reml, settings, start=None, idle=()):
+def search(criterion, settings, start=None, idle=()):
     """
     Minimize the profiled deviance or the REML criterion.
 
     Parameters
     ----------
-    products : CrossProducts or SparseProducts
-        Sufficient statistics in standardized units.
-    reml : bool
-        Whether to minimize the REML criterion.
+    criterion : Profiled
+        Which of the two, in standardized units.
     settings : Settings
         When each search stops.
     start : sequence of RelativeFactor, optional
@@ -64,20 +64,21 @@ def search(products, reml, settings, start=None, idle=()):
         How the search for it went, the number of starts, and how far above it other
         optima lie.
     """
+    products = criterion.products
     first = moment_start(products) if start is None else start
-    deviance, optimum = minimize(products, _without(first, idle), reml, settings)
+    deviance, optimum = minimize(criterion, _without(first, idle), settings)
     # a structure tells its effects from residuals, unless nothing is left of these
     if is_saturated(products, structured=deviance.scale < VANISHING):
         return deviance, replace(optimum, certified=False, saturated=True)
     if start is not None or not optimum.certified or not _has_doubts(deviance, idle):
         return deviance, optimum
 
-    places, count = _elsewhere(products, deviance, reml, idle)
+    places, count = _elsewhere(criterion, deviance, idle)
     values = [float(deviance.value)]
     for place in places:
         try:
             found, other = minimize(
-                products, _without(place, idle), reml, settings, deviance
+                criterion, _without(place, idle), settings, deviance
             )
         except np.linalg.LinAlgError:
             continue
@@ -92,14 +93,15 @@ def search(products, reml, settings, start=None, idle=()):
     )
 
 
-def _elsewhere(products, deviance, reml, idle):
+def _elsewhere(criterion, deviance, idle):
     """Places to search from, and how many were looked at for them."""
+    products = criterion.products
     effects = sum(f.n_columns for f in products.plan.factors)
     small = effects <= SMALL and is_batchable(products)
     if small and deviance.inverse is None and not idle:
         many = many_starts(products)
         try:
-            place = from_starts(products, many, reml, BRIEFLY, deviance)
+            place = from_starts(criterion, many, deviance)
         except np.linalg.LinAlgError:
             pass  # one after another bears more than a batch
         else:
@@ -109,6 +111,42 @@ def _elsewhere(products, deviance, reml, idle):
         structured = any(f.is_structured for f in products.plan.factors)
         starts = starts[: 2 if structured else 1]
     return starts, len(starts)
+
+
+def from_starts(criterion, starts, known):
+    """
+    Search from many starts side by side for what is below a known optimum.
+
+    Parameters
+    ----------
+    criterion : Profiled
+        Of one response, see `is_batchable`.
+    starts : sequence of sequence of RelativeFactor
+        Factors to start from, each in the order of the elimination plan.
+    known : ProfiledDeviance
+        The optimum.
+
+    Returns
+    -------
+    list of RelativeFactor or None
+        Where the lowest search got, None if none got below.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a system is not positive definite in floating point.
+    """
+    side_by_side = [
+        pivoted_factor(np.array([f.covariance for f in each]), each[0].slices)
+        for each in zip(*starts)
+    ]
+    descent = descend(criterion, side_by_side, BRIEFLY, known)
+    values = np.where(descent.left, np.inf, descent.last.value)
+    best = int(np.argmin(values))
+    if not values[best] < known.value:
+        return None
+    ends = criterion.moved(descent.last, descent.step)
+    return [f.take(best) for f in ends]
 
 
 def _has_doubts(deviance, idle):

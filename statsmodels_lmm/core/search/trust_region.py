@@ -1,4 +1,8 @@
-"""One step: the minimum of a quadratic over a ball, for one problem or many."""
+"""
+One step: the minimum of a quadratic over a ball, for one problem or many.
+
+Leading axes are those of the problems.
+"""
 
 import numpy as np
 
@@ -13,6 +17,33 @@ Promised decrease for which directions of negative curvature and hardly any slop
 are put off. They mark a saddle, but also the inside of a curved valley of
 parameters that the data cannot tell apart, where they mislead.
 """
+
+ACCEPTED = 1e-4
+"""Share of the promised decrease that a step must bring."""
+
+
+def next_radius(radius, length, gain):
+    """
+    The radius after a step.
+
+    It doubles after a good step that it has bounded, and follows the step down after a
+    poor one.
+
+    Parameters
+    ----------
+    radius, length : float or ndarray
+        Of the ball and of the step, shape (...).
+    gain : float or ndarray
+        Share of the promised decrease that the step brought, shape (...).
+
+    Returns
+    -------
+    ndarray
+        Shape (...).
+    """
+    grown = np.where((gain > 0.75) & (length > 0.9 * radius), 2.0 * radius, radius)
+    shrunk = np.where(gain > ACCEPTED, 0.5, 0.25) * length
+    return np.where(gain < 0.25, shrunk, grown)
 
 
 def step_in_units(gradient, curvature, radius, units):
@@ -66,19 +97,15 @@ def trust_region_step(gradient, curvature, radius):
     slope = (gradient[..., None, :] @ vectors)[..., 0, :]
     batch, m = slope.shape[:-1], slope.shape[-1]
     values, slope = values.reshape(-1, m), slope.reshape(-1, m)
-    radius = np.broadcast_to(np.asarray(radius, dtype=float), batch).ravel()
-    largest = np.abs(values).max(axis=1, initial=1e-300, keepdims=True)
-    size = np.linalg.norm(slope, axis=1, keepdims=True)
-    flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
-    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * size)
-    step = _step_along_axes(slope, values, ~(flat | idle), radius)
+    radius = np.full(len(slope), np.ravel(radius), dtype=float)
+    # ascending: mostly all of them are clearly positive, and Newton's step is short
+    plain = values[:, 0] > FLAT * values[:, -1]
+    step = -slope / np.where(plain[:, None], values, np.inf)
+    plain &= (step**2).sum(axis=1) <= radius**2
+    if not plain.all():
+        rest = ~plain
+        step[rest] = _careful_step(slope[rest], values[rest], radius[rest])
     promised = _decrease(slope, values, step)
-    again = promised <= WORTHWHILE
-    if again.any():
-        step[again] = _step_along_axes(
-            slope[again], values[again], ~flat[again], radius[again]
-        )
-        promised[again] = _decrease(slope[again], values[again], step[again])
     step = (vectors @ step.reshape(*batch, m, 1))[..., 0]
     return step, promised.reshape(batch) if batch else float(promised[0])
 
@@ -87,8 +114,23 @@ def _decrease(slope, values, step):
     return -((slope + 0.5 * values * step) * step).sum(axis=1)
 
 
-def _step_along_axes(slope, values, used, radius):
+def _careful_step(slope, values, radius):
     """The steps in the coordinates of the eigenvectors, shape (batch, m)."""
+    largest = np.abs(values).max(axis=1, initial=1e-300, keepdims=True)
+    size = np.linalg.norm(slope, axis=1, keepdims=True)
+    flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
+    idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * size)
+    step = _step_along_axes(slope, values, ~(flat | idle), radius)
+    again = _decrease(slope, values, step) <= WORTHWHILE
+    if again.any():
+        step[again] = _step_along_axes(
+            slope[again], values[again], ~flat[again], radius[again]
+        )
+    return step
+
+
+def _step_along_axes(slope, values, used, radius):
+    """The steps along some of the eigenvectors, shape (batch, m)."""
     slope = np.where(used, slope, 0.0)
     values = np.where(used, values, np.inf)
     lowest = values.min(axis=1, initial=np.inf)
@@ -127,8 +169,10 @@ def _shift_for_radius(slope, values, low, radius):
     for _ in range(60):
         middle = 0.5 * (low + high)
         length = np.linalg.norm(slope / (values + middle[:, None]), axis=1)
-        longer = length > radius
-        if (np.abs(length - radius) < 1e-3 * radius).all():
+        # a step that is long enough stays as it is, whatever the others need
+        met = np.abs(length - radius) < 1e-3 * radius
+        if met.all():
             return middle
-        low, high = np.where(longer, middle, low), np.where(longer, high, middle)
+        low = np.where(met | (length > radius), middle, low)
+        high = np.where(met | (length <= radius), middle, high)
     return high

@@ -25,11 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.criteria.derivatives import (
-    derivatives,
-    projected_products,
-    with_exact_hessian,
-)
+from statsmodels_lmm.core.criteria.derivatives import projected_products
 from statsmodels_lmm.core.uncertainty.variance_information import (
     expected_traces,
     unit_changes,
@@ -76,7 +72,7 @@ def satterthwaite(deviance):
     -------
     UncertainCovariance
     """
-    found = with_exact_hessian(deviance, derivatives(deviance))
+    found = deviance.derivatives(exact=True)
     nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
     slopes = np.concatenate(
         [

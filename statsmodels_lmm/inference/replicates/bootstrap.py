@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.resampling.refits import Refits, is_batchable, lifted
-from statsmodels_lmm.core.resampling.replicates import Design, Replicates
+from statsmodels_lmm.core.engines.batches import is_batchable
+from statsmodels_lmm.core.resampling.refits import Refits, lifted
+from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS, interval
@@ -300,7 +301,7 @@ def design_of(results):
     for at, effects in enumerate(units.of_plan(results.model.random)):
         if effects.name in results.uninformative:
             start[at] = start[at].nothing()
-    return Design(data, products, tuple(start), results.reml)
+    return Refitting(data, products, tuple(start), results.reml)
 
 
 def run_replicates(task, nsim, rng, n_jobs, progress):

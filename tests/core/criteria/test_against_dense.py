@@ -15,9 +15,7 @@ from dense_twin import (
 )
 
 from statsmodels_lmm.core.criteria.derivatives import (
-    derivatives,
     dual_matrices,
-    with_exact_hessian,
 )
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.structures.relative_factor import full_factor
@@ -63,10 +61,10 @@ def check_derivatives(products, roots, twin, tolerance=CLOSE):
     for i in range(len(roots)):
         close(duals[i], twin.dual(i), tolerance)
     at = user_parameters(products, roots)
-    slope = derivatives(found)
+    slope = found.derivatives()
     close(slope.gradient[at], twin.gradient(), tolerance)
     for exact in (False, True):
-        slope = with_exact_hessian(found, slope) if exact else slope
+        slope = found.derivatives(exact=True) if exact else slope
         close(slope.curvature[np.ix_(at, at)], twin.curvature(exact), tolerance)
 
 

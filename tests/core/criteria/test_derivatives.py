@@ -7,7 +7,6 @@ import pytest
 from dense_twin import SHAPES, covariances, design, evaluate, products_of, roots_of
 
 from statsmodels_lmm.core.criteria import derivatives as derivatives_module
-from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.engines import projection
 
 STEP = 1e-5
@@ -19,7 +18,7 @@ def moved(roots, at, step):
     """The factors with the entry number `at` of all of them moved."""
     out = []
     for root in roots:
-        change = np.zeros(len(root.rows))
+        change = np.zeros(root.n_free)
         if 0 <= at < len(change):
             change[at] = step
         at -= len(change)
@@ -39,20 +38,20 @@ def test_differences(name, kind, reml):
     products = products_of(data)
     roots = roots_of(data, covariances(data, kind))
     found = evaluate(products, roots, reml)
-    slope = with_exact_hessian(found, derivatives(found))
+    slope = found.derivatives(exact=True)
 
     gradient, hessian = [], []
     # moving the plan's factors moves the parameters in the plan's order
     planned = in_order_of_plan(products, roots)
     back = np.argsort(products.plan.order)
-    for at in range(sum(len(r.rows) for r in roots)):
+    for at in range(sum(r.n_free for r in roots)):
         sides = []
         for step in (STEP, -STEP):
             factors = moved(planned, at, step)
             sides.append(evaluate(products, [factors[i] for i in back], reml))
         up, down = sides
         gradient.append((up.value - down.value) / (2 * STEP))
-        change = derivatives(up).gradient - derivatives(down).gradient
+        change = up.derivatives().gradient - down.derivatives().gradient
         hessian.append(change / (2 * STEP))
     size = 1.0 + np.abs(slope.curvature).max()
     assert np.abs(slope.gradient - gradient).max() < DIFFERENCES * size
@@ -66,10 +65,9 @@ def test_hessian_of_large_models(name, reml, monkeypatch):
     data = design(name)
     roots = roots_of(data, covariances(data, "regular"))
     found = evaluate(products_of(data), roots, reml)
-    slope = derivatives(found)
-    exact = with_exact_hessian(found, slope).curvature
+    exact = found.derivatives(exact=True).curvature
     monkeypatch.setattr(derivatives_module, "MAX_DENSE_COLUMNS", 0)
-    differenced = with_exact_hessian(found, slope).curvature
+    differenced = found.derivatives(exact=True).curvature
     assert not np.array_equal(differenced, exact)
     # differences over 1e-4 truncate at 1e-8
     assert np.abs(differenced - exact).max() < 1e-6 * np.abs(exact).max()
@@ -83,9 +81,9 @@ def test_levels_with_many_effects(name, reml, monkeypatch):
     found = evaluate(
         products_of(data), roots_of(data, covariances(data, "regular")), reml
     )
-    exact = with_exact_hessian(found, derivatives(found)).curvature
+    exact = found.derivatives(exact=True).curvature
     monkeypatch.setattr(projection, "WIDE", 0)
-    wide = with_exact_hessian(found, derivatives(found)).curvature
+    wide = found.derivatives(exact=True).curvature
     assert np.abs(wide - exact).max() < 1e-10 * np.abs(exact).max()
 
 
@@ -108,7 +106,7 @@ def test_average_information_is_expected_hessian():
             b = rng.standard_normal((f.n_levels, f.k_effects)) @ root.matrix.T
             y = y + (f.effects * b[f.codes]).sum(axis=1)
         found = evaluate(products_of(replace(data, endog=y)), roots, True)
-        slope = derivatives(found)
+        slope = found.derivatives()
         average = average + slope.curvature / draws
-        exact = exact + with_exact_hessian(found, slope).curvature / draws
+        exact = exact + found.derivatives(exact=True).curvature / draws
     assert np.abs(average - exact).max() < 0.15 * np.abs(exact).max()

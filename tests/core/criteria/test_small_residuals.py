@@ -8,7 +8,6 @@ import pytest
 from dense_twin import DenseTwin, dense_z, design, products_of
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.engines.within_levels import within_levels
@@ -114,7 +113,7 @@ def test_criterion_and_duals_in_many_digits(name, reml):
     )
     assert found.rounding < (1e-7 if name in ("one factor", "chain of 3") else 1e-3)
     assert float(found.scale) == pytest.approx(float(twin.scale), rel=1e-7)
-    for i, dual in enumerate(derivatives(found).duals):
+    for i, dual in enumerate(found.derivatives().duals):
         left = roots[i].matrix
         expected = np.array(left.T @ twin.dual(i) @ left, dtype=float)
         np.testing.assert_allclose(left.T @ dual @ left, expected, rtol=1e-5, atol=1e-5)

@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives, with_exact_hessian
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines import sparse_engine
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
@@ -250,7 +249,7 @@ def test_criterion_and_derivatives(case, kind, reml):
     found = profiled_deviance(products_of(case), factors, reml)
     assert_allclose(found.value, twin.value, rtol=1e-10)
     assert_allclose(found.scale, twin.scale, rtol=1e-9)
-    slopes = with_exact_hessian(found, derivatives(found))
+    slopes = found.derivatives(exact=True)
     gradient, hessian = twin.derivatives(factors)
     size = max(1.0, abs(hessian).max())
     assert_allclose(slopes.gradient, gradient, atol=1e-7 * size)

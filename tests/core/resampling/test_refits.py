@@ -10,7 +10,8 @@ import pytest
 from dense_twin import DenseTwin, starts
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm.core.engines import block_engine
+from statsmodels_lmm.core.criteria.deviance import Profiled
+from statsmodels_lmm.core.engines import batches, block_engine
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
 from statsmodels_lmm.core.engines.coupling import SparseCoupling
 from statsmodels_lmm.core.resampling import refits
@@ -251,7 +252,7 @@ def test_one_after_another(name, monkeypatch):
     """A design too large to be batched has the same fits."""
     together = batch(name, True)
     for limit in ("MAX_BATCHED_EFFECTS", "MAX_BATCHED_TAIL"):
-        monkeypatch.setattr(refits, limit, -1)
+        monkeypatch.setattr(batches, limit, -1)
         result = fitted(name)
         design = design_of(result)
         assert refits.batch_size(design.products) == 1
@@ -274,7 +275,7 @@ def test_one_after_another(name, monkeypatch):
 def test_a_bad_response_among_others(name, bad, batched, monkeypatch):
     """It fails alone; the others are what they are without it."""
     if not batched:
-        monkeypatch.setattr(refits, "MAX_BATCHED_EFFECTS", -1)
+        monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", -1)
     result = fitted(name)
     values = weighted(result, responses())
     spoiled = np.insert(values, [0, 3], bad, axis=0)
@@ -367,13 +368,13 @@ def test_optima_are_certified(name, reml):
 @pytest.mark.parametrize("batched", [True, False])
 def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     if not batched:
-        monkeypatch.setattr(refits, "MAX_BATCHED_EFFECTS", -1)
+        monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", -1)
     result = fitted("two crossed")
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     start = lifted(result._units.of_plan(result._estimates.factors), products)
-    found = refit(many, start, True, Settings(maxiter=1, tol=1e-8))
+    found = refit(Profiled(many, True), start, Settings(maxiter=1, tol=1e-8))
     assert_array_equal(found.evaluations, 1)
     assert not found.certified.any()
     assert (found.value > batch("two crossed", True).value + 1e-3).all()
@@ -390,7 +391,7 @@ def test_start_does_not_matter():
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     wide = [4.0 * np.eye(f.k_effects) for f in products.plan.factors]
-    found = refit(many, starts(products, wide), True)
+    found = refit(Profiled(many, True), starts(products, wide))
     assert_allclose(found.value, batch("two crossed", True).value, atol=1e-7)
 
 

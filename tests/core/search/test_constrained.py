@@ -6,6 +6,7 @@ from dense_twin import dense_z, design, products_of, starts
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize as minimize_dense
 
+from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.search.constrained import minimize_constrained
 from statsmodels_lmm.core.search.constraints import (
     Correlation,
@@ -35,7 +36,7 @@ def unit(*entries):
 def fitted(name, reml):
     products = products_of(design(name, n=60))
     start = starts(products, [np.eye(f.k_effects) for f in products.plan.factors])
-    deviance, _ = minimize(products, start, reml, Settings(tol=1e-12))
+    deviance, _ = minimize(Profiled(products, reml), start, Settings(tol=1e-12))
     return products, deviance, (deviance.factors, float(deviance.scale) ** -0.5)
 
 
@@ -75,8 +76,10 @@ def test_value_slope_and_constraint(name, which, reml):
     if np.isnan(estimate):
         pytest.skip("the parameter means nothing at this optimum")
 
+    criterion = Profiled(products, reml)
+
     def held(at, start=start):
-        return minimize_constrained(products, constraint, at, start, reml, 1e-12)
+        return minimize_constrained(criterion, constraint, at, start, 1e-12)
 
     for change in (0.07, 0.2):
         at = estimate + change if estimate < 2.5 else estimate - change
@@ -102,7 +105,7 @@ def test_at_the_estimate_nothing_moves(name, reml):
         if isinstance(constraint, FixedEffect) and reml:
             continue
         at = estimate_of(constraint, deviance, start)
-        found = minimize_constrained(products, constraint, at, start, reml)
+        found = minimize_constrained(Profiled(products, reml), constraint, at, start)
         assert_allclose(found.value, deviance.value, atol=1e-9)
         assert_allclose(found.slope, 0.0, atol=1e-4)
 
@@ -111,15 +114,16 @@ def test_at_the_estimate_nothing_moves(name, reml):
 @pytest.mark.parametrize("reml", [False, True])
 def test_second_derivative(name, reml):
     products, deviance, start = fitted(name, reml)
+    criterion = Profiled(products, reml)
     for constraint in constraints_of(products):
         if isinstance(constraint, FixedEffect):
             continue
         at = estimate_of(constraint, deviance, start)
         slopes = [
-            minimize_constrained(products, constraint, x, start, reml, 1e-13).slope
+            minimize_constrained(criterion, constraint, x, start, 1e-13).slope
             for x in (at + STEP, at - STEP)
         ]
-        found = minimize_constrained(products, constraint, at, start, reml)
+        found = minimize_constrained(Profiled(products, reml), constraint, at, start)
         expected = (slopes[0] - slopes[1]) / (2 * STEP)
         assert_allclose(found.second_derivative, expected, rtol=1e-4)
 
@@ -176,7 +180,7 @@ def test_dense_minima(kind, reml):
             return value(np.array([[a * a, c], [c, b * b]]), np.exp(z[2]))
 
     for at in points:
-        found = minimize_constrained(products, constraint, at, start, reml)
+        found = minimize_constrained(Profiled(products, reml), constraint, at, start)
         best = min(
             minimize_dense(
                 dense,
@@ -206,13 +210,13 @@ def test_a_deviation_that_a_correlation_drives_to_zero(at):
     factor = type(data.factors[0])(codes, levels, effects, (2,))
     data = type(data)(y, np.ones((n, 1)), (factor,))
     products = products_of(data)
-    deviance, _ = minimize(products, starts(products, [np.eye(2)]), False)
+    deviance, _ = minimize(Profiled(products, False), starts(products, [np.eye(2)]))
     start = (deviance.factors, float(deviance.scale) ** -0.5)
     pair = Correlation(0, slice(0, 2), *np.eye(2))
-    found = minimize_constrained(products, pair, at, start, False)
+    found = minimize_constrained(Profiled(products, False), pair, at, start)
     deviations = np.linalg.norm(found.factors[0].matrix, axis=1)
     # the best is no correlation at all: the smaller of the two effects vanishes
     alone = StandardDeviation(0, slice(0, 2), np.eye(2)[1])
-    without = minimize_constrained(products, alone, 0.0, start, False)
+    without = minimize_constrained(Profiled(products, False), alone, 0.0, start)
     assert deviations[1] == 0.0
     assert_allclose(found.value, without.value, atol=1e-8)

@@ -1,4 +1,6 @@
-"""Trust-region steps, the search and its certificate."""
+"""The search and its certificate."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,110 +14,13 @@ from dense_twin import (
     starts,
     user_order,
 )
+from numpy.testing import assert_allclose
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives
-from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.rows.standardize import standardize
 from statsmodels_lmm.core.search.newton import Settings, minimize
-from statsmodels_lmm.core.search.trust_region import trust_region_step
-from statsmodels_lmm.core.structures.relative_factor import full_factor
-
-
-def quadratic(gradient, curvature, steps):
-    """G's + s'H s / 2 for each row s."""
-    return steps @ gradient + 0.5 * ((steps @ curvature) * steps).sum(axis=1)
-
-
-def by_brute_force(gradient, curvature, radius):
-    """Largest decrease among very many points of the ball."""
-    m = len(gradient)
-    if m == 2:
-        angle = np.linspace(0.0, 2.0 * np.pi, 4001)
-        sphere = np.column_stack([np.cos(angle), np.sin(angle)])
-    else:  # a spiral that covers the sphere evenly
-        i = np.arange(20_000) + 0.5
-        z = 1.0 - i / 10_000
-        angle = np.pi * (1.0 + 5.0**0.5) * i
-        flat = np.sqrt(1.0 - z**2)
-        sphere = np.column_stack([flat * np.cos(angle), flat * np.sin(angle), z])
-    # along each ray the best length in closed form
-    slope = sphere @ gradient
-    bend = ((sphere @ curvature) * sphere).sum(axis=1)
-    inside = np.where(bend > 0, -slope / np.where(bend > 0, bend, 1.0), radius)
-    length = np.clip(inside, 0.0, radius)
-    return -quadratic(gradient, curvature, sphere * length[:, None]).min()
-
-
-@pytest.mark.parametrize("m", [2, 3])
-@pytest.mark.parametrize("signs", ["positive", "indefinite", "negative"])
-def test_step_is_the_best(m, signs):
-    """
-    No point of the ball is better by more than 1 %.
-
-    The radius is met to 1e-3 only, and the points of brute force are that dense.
-    Slopes along negative curvature are at least 2 % of the whole: smaller ones are
-    put off, see below.
-    """
-    rng = np.random.default_rng(3)
-    for _ in range(60):
-        values = rng.uniform(0.1, 3.0, m)
-        if signs == "negative":
-            values = -values
-        elif signs == "indefinite":
-            values[0] *= -1.0
-        vectors = np.linalg.qr(rng.standard_normal((m, m)))[0]
-        curvature = (vectors * values) @ vectors.T
-        slope = rng.standard_normal(m)
-        slope += 0.02 * np.linalg.norm(slope) * np.sign(slope)
-        gradient = vectors @ slope
-        radius = rng.uniform(0.1, 3.0)
-        step, promised = trust_region_step(gradient, curvature, radius)
-        assert np.linalg.norm(step) <= 1.0011 * radius
-        value = quadratic(gradient, curvature, step[None])[0]
-        assert promised == pytest.approx(-value, rel=1e-9)
-        best = by_brute_force(gradient, curvature, radius)
-        assert 0.99 * best <= promised <= 1.01 * best
-
-
-def test_hard_case():
-    """No slope along the lowest curvature: the step uses it to the full radius."""
-    curvature = np.diag([-1.0, 2.0])
-    step, promised = trust_region_step(np.zeros(2), curvature, 0.5)
-    np.testing.assert_allclose(np.abs(step), [0.5, 0.0], atol=1e-12)
-    assert promised == pytest.approx(0.125)
-    # the other slope promises next to nothing
-    step, promised = trust_region_step(np.array([0.0, 1e-5]), curvature, 0.5)
-    assert abs(step[0]) == pytest.approx(0.5, rel=1e-3)
-    assert promised == pytest.approx(0.125, rel=1e-3)
-
-
-def test_idle_negative_curvature_is_put_off():
-    curvature = np.diag([-1.0, 2.0])
-    step, promised = trust_region_step(np.array([0.0, 1.0]), curvature, 1.0)
-    np.testing.assert_allclose(step, [0.0, -0.5], atol=1e-12)
-    assert promised == pytest.approx(0.25)
-    # but not for ever: x^4 / 4 - x^2 / 2 + y^2 has its minima at x = 1 and -1
-    x, y = 0.0, 1.0
-    for _ in range(30):
-        gradient = np.array([x**3 - x, 2 * y])
-        step, _ = trust_region_step(gradient, np.diag([3 * x**2 - 1, 2.0]), 0.3)
-        x, y = x + step[0], y + step[1]
-    assert abs(x) == pytest.approx(1.0)
-    assert y == pytest.approx(0.0, abs=1e-9)
-
-
-def test_flat_direction_is_left_alone():
-    gradient, curvature = np.array([1e-9, -1.0]), np.diag([1e-12, 1.0])
-    step, promised = trust_region_step(gradient, curvature, 10.0)
-    np.testing.assert_allclose(step, [0.0, 1.0], atol=1e-12)
-    assert promised == pytest.approx(0.5)
-
-
-def test_no_parameter_moves_at_a_minimum():
-    step, promised = trust_region_step(np.zeros(2), np.eye(2), 1.0)
-    assert not step.any()
-    assert promised == 0.0
+from statsmodels_lmm.core.structures.relative_factor import full_factor, pivoted_factor
 
 
 def standardized(data):
@@ -143,7 +48,7 @@ def test_optimum_by_the_dense_twin(name, reml):
     """
     data = standardized(design(name, n=80))
     products = products_of(data)
-    deviance, optimum = minimize(products, moment_start(products), reml)
+    deviance, optimum = minimize(Profiled(products, reml), moment_start(products))
     assert optimum.certified
     factors = user_order(products, deviance.factors, levels=False)
     roots = [
@@ -176,11 +81,11 @@ def test_escape_from_zero(name):
         full_factor(s, f.block_slices) for s, f in zip(start, products.plan.factors)
     ]
     at_zero = profiled_deviance(products, roots, True)
-    slope = derivatives(at_zero)
+    slope = at_zero.derivatives()
     assert not slope.gradient.any()
     assert min(lowest(d) for d in slope.duals) < 0.0
-    stuck, optimum = minimize(products, starts(products, start), True)
-    usual, _ = minimize(products, moment_start(products), True)
+    stuck, optimum = minimize(Profiled(products, True), starts(products, start))
+    usual, _ = minimize(Profiled(products, True), moment_start(products))
     assert optimum.certified
     assert stuck.value < at_zero.value - 1.0
     assert float(stuck.value) == pytest.approx(float(usual.value), abs=1e-8)
@@ -194,7 +99,7 @@ def test_zero_is_kept_where_it_is_best():
     noise -= z @ np.linalg.lstsq(z, noise)[0]
     data = standardized(Design(noise, np.ones((48, 1)), data.factors))
     products = products_of(data)
-    deviance, optimum = minimize(products, moment_start(products), True)
+    deviance, optimum = minimize(Profiled(products, True), moment_start(products))
     assert optimum.theta.tolist() == [0.0]
     assert optimum.certified
     assert optimum.dual_eigenvalues[0][0] > 0.0
@@ -207,7 +112,7 @@ def test_no_certificate_when_stopped(maxiter):
     products = products_of(data)
     start = [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
     _, optimum = minimize(
-        products, starts(products, start), True, Settings(maxiter=maxiter)
+        Profiled(products, True), starts(products, start), Settings(maxiter=maxiter)
     )
     assert not optimum.certified
     assert optimum.evaluations <= maxiter + 1
@@ -217,7 +122,7 @@ def test_no_certificate_when_stopped(maxiter):
 def test_the_criterion_never_rises():
     products = products_of(standardized(design("3 crossed", n=80)))
     for start in (moment_start(products), starts(products, zeros(products))):
-        _, optimum = minimize(products, start, False)
+        _, optimum = minimize(Profiled(products, False), start)
         values = [value for value, *_ in optimum.trace]
         assert (np.diff(values) < 0.0).all()
 
@@ -225,14 +130,14 @@ def test_the_criterion_never_rises():
 @pytest.mark.parametrize("name", ["one factor", "3 crossed", "chain of 3"])
 def test_a_search_that_nears_a_known_optimum_is_given_up(name):
     products = products_of(standardized(design(name, n=80)))
-    best, optimum = minimize(products, moment_start(products), True)
+    best, optimum = minimize(Profiled(products, True), moment_start(products))
     start = starts(
         products, [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
     )
-    assert minimize(products, start, True, known=best) == (None, None)
+    assert minimize(Profiled(products, True), start, known=best) == (None, None)
     # not for a place that is no optimum
     at_zero = profiled_deviance(products, [f.nothing() for f in best.factors], True)
-    found, again = minimize(products, start, True, known=at_zero)
+    found, again = minimize(Profiled(products, True), start, known=at_zero)
     assert float(found.value) == pytest.approx(float(best.value), abs=1e-8)
     assert again.certified
     np.testing.assert_allclose(again.theta, optimum.theta, atol=1e-6)
@@ -255,10 +160,75 @@ def test_a_smaller_tolerance_is_not_worse(tol):
     factor = type(factor)(codes, levels, np.ones((len(codes), 1)), (1,))
     data = standardized(Design(y, np.ones((len(codes), 1)), (factor,)))
     products = products_of(data)
-    _, optimum = minimize(products, moment_start(products), True, Settings(tol=tol))
+    _, optimum = minimize(
+        Profiled(products, True), moment_start(products), Settings(tol=tol)
+    )
     means = np.bincount(codes, y) / rows
     within = ((y - means[codes]) ** 2).sum() / (levels * (rows - 1))
     between = rows * ((means - means.mean()) ** 2).sum() / (levels - 1)
     theta = np.sqrt((between / within - 1.0) / rows)
     tolerance = 1e-4 if tol == 1e-6 else 1e-10
     assert optimum.theta[0] == pytest.approx(theta, rel=tolerance)
+
+
+def copies(products, count):
+    """The same response many times."""
+
+    def many(array):
+        return np.repeat(array[None], count, axis=0)
+
+    level_sums = tuple(map(many, products.level_sums))
+    return replace(products, level_sums=level_sums, gram=many(products.gram), rows=None)
+
+
+@pytest.mark.parametrize("reml", [True, False])
+@pytest.mark.parametrize("name", SHAPES)
+def test_many_copies_are_searched_like_one(name, reml):
+    """The same optima and certificates, by average information instead of Hessians."""
+    products = products_of(standardized(design(name, n=80)))
+    start = moment_start(products)
+    alone, optimum = minimize(Profiled(products, reml), start)
+    together, optima = minimize(Profiled(copies(products, 3), reml), start)
+    assert together.value.shape == optima.certified.shape == (3,)
+    assert_allclose(together.value, alone.value, rtol=1e-10)
+    assert optima.certified.all() == optimum.certified
+    assert (optima.promised < 1e-6).all()
+    assert_allclose(optima.theta, np.tile(optimum.theta, (3, 1)), atol=1e-4)
+    for many, one in zip(optima.dual_eigenvalues, optimum.dual_eigenvalues):
+        assert_allclose(many, np.tile(one, (3, 1)), atol=1e-5)
+    for many, one in zip(optima.duals, optimum.duals):
+        size = np.abs(one).max()
+        assert_allclose(many, np.stack([one] * 3), atol=1e-3 + 1e-4 * size)
+    assert optima.trace == ()
+
+
+@pytest.mark.parametrize("name", ["one factor, 2 effects", "3 crossed"])
+def test_many_starts_end_where_each_does(name):
+    """Searches of one response that differ in where they start, and when they end."""
+    products = products_of(standardized(design(name, n=80)))
+    sizes = (0.01, 1.0, 9.0, 100.0)
+    each = [
+        starts(products, [s * np.eye(f.k_effects) for f in products.plan.factors])
+        for s in sizes
+    ]
+    together = [
+        pivoted_factor(np.stack([f.covariance for f in factors]), factors[0].slices)
+        for factors in zip(*each)
+    ]
+    criterion = Profiled(products, True)
+    best, optima = minimize(criterion, together)
+    assert len(set(optima.evaluations.tolist())) > 1
+    assert optima.certified.all()
+    for i, start in enumerate(each):
+        alone, _ = minimize(criterion, start)
+        assert_allclose(best.value[i], alone.value, rtol=1e-10)
+        for many, one in zip(best.factors, alone.factors):
+            assert_allclose(many.covariance[i], one.covariance, atol=1e-4, rtol=1e-4)
+
+
+def test_a_criterion_undefined_at_the_start():
+    products = products_of(standardized(design("one factor", n=80)))
+    nothing = replace(products, gram=np.full_like(products.gram, np.nan))
+    for many in (nothing, copies(nothing, 2)):
+        with pytest.raises(np.linalg.LinAlgError):
+            minimize(Profiled(many, True), moment_start(products))

@@ -10,6 +10,7 @@ import pytest
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
 from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.search import several_starts as search_module
@@ -72,10 +73,10 @@ def test_a_search_that_will_end_above_a_known_optimum_is_given_up(case):
     best = model.fit(reml).at_optimum
     products = model._sufficient_statistics()[1]
     start = moment_start(products)
-    alone, optimum = minimize(products, start, reml)
+    alone, optimum = minimize(Profiled(products, reml), start)
     assert optimum.certified
     assert alone.value > best.value + 0.01
-    assert minimize(products, start, reml, known=best) == (None, None)
+    assert minimize(Profiled(products, reml), start, known=best) == (None, None)
 
 
 @pytest.mark.parametrize("case", FROZEN["best"][:2], ids=lambda case: case["kind"])

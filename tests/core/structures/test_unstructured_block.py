@@ -107,6 +107,10 @@ def test_certificates():
     assert block.certificates(dual, information) == ([-0.3], [-0.2])
     assert block.certificates(-dual, information) == ([0.2], [0.0])
     assert block.certificates(dual, np.zeros((2, 2))) == ([0.0], [0.0])
+    many = UnstructuredBlock.pivoted(np.stack([np.diag([1.0, 0.0])] * 2))
+    (smallest,), (unused,) = many.certificates(np.stack([dual, -dual]), information)
+    assert smallest.tolist() == [-0.3, 0.2]
+    assert unused.tolist() == [-0.2, 0.0]
     assert lowest_unused(dual, np.diag([1.0, 1.0])) == 0.0
 
 

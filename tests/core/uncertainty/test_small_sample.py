@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.core.criteria import derivatives
+from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.criteria.start import moment_start
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.search.newton import minimize
@@ -33,7 +34,7 @@ CONTRASTS = np.array([[1.0, 0.3, 0.0], [0.0, 1.0, -2.0]])
 def optimum(data, reml):
     """The criterion at its minimum, and its factors in the user's order."""
     products = products_of(data)
-    found, _ = minimize(products, moment_start(products), reml)
+    found, _ = minimize(Profiled(products, reml), moment_start(products))
     roots = [None] * len(data.factors)
     for at, i in enumerate(products.plan.order):
         roots[i] = found.factors[at]

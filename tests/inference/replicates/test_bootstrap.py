@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core.engines import block_engine
+from statsmodels_lmm.core.engines import batches, block_engine
 from statsmodels_lmm.core.resampling import refits
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -410,7 +410,7 @@ def test_pieces_are_of_one_size(small_pieces):
 def test_large_models_one_after_another(name, monkeypatch):
     """What is too large for one array computation is fitted as by `fit`."""
     together = fitted(name).bootstrap(6, rng=1)
-    monkeypatch.setattr(refits, "MAX_BATCHED_EFFECTS", 1)
+    monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", 1)
     apart = fitted(name).bootstrap(6, rng=1, n_jobs=1)
     names = [n for n in together.draws if "cor" not in n and "theta" not in n]
     assert_allclose(apart.draws[names], together.draws[names], rtol=1e-3, atol=1e-3)
@@ -433,7 +433,7 @@ def test_large_models_ask_for_workers(monkeypatch):
     result = fitted()
     result.bootstrap(4, rng=1)
     result.bootstrap(4, rng=1, statistic=llf, n_jobs=3)
-    monkeypatch.setattr(refits, "MAX_BATCHED_EFFECTS", 1)
+    monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", 1)
     result.bootstrap(4, rng=1)
     assert asked == [(1, None, False), (1, 3, True), (4, None, True)]
 

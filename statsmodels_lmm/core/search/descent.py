@@ -1,0 +1,239 @@
+"""
+One search for a minimum, or many side by side.
+
+Each search has its own trust radius and number of steps, and leaves the others when it
+is done. The axis of the searches comes first in every array; one alone has none.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from statsmodels_lmm.core.criteria.base import Evaluation
+from statsmodels_lmm.core.search.trust_region import (
+    ACCEPTED,
+    next_radius,
+    step_in_units,
+)
+
+CLOSE = 0.03
+"""Difference of criteria, and share of covariances, that counts as the same place."""
+
+HOPELESS = 30.0
+"""Promised decreases above a known optimum from which a search will not get below."""
+
+EXACT_BELOW = 1e-1
+"""Promised decrease below which the exact Hessian is worth its price."""
+
+
+@dataclass(frozen=True)
+class Iterate:
+    """
+    Where searches stand, and the quadratic model of the criterion there.
+
+    Parameters
+    ----------
+    evaluation : Evaluation or None
+        The criterion; None where searches stand that were evaluated apart.
+    factors : tuple of RelativeFactor
+        Where they stand.
+    value, rounding : ndarray
+        The criterion and its rounding, shape (...).
+    units, gradient : ndarray
+        Lengths of steps, and slopes of the criterion, shape (..., m).
+    curvature : ndarray
+        Shape (..., m, m).
+    """
+
+    evaluation: Evaluation | None
+    factors: tuple
+    value: np.ndarray
+    rounding: np.ndarray
+    units: np.ndarray
+    gradient: np.ndarray
+    curvature: np.ndarray
+
+    @classmethod
+    def of(cls, evaluation, exact=False):
+        """The iterate of an evaluation, with the exact Hessian or a cheaper one."""
+        slopes = evaluation.derivatives(exact)
+        gradient, units = slopes.gradient, evaluation.units
+        factors = evaluation.factors
+        if gradient.ndim > 1:  # searches may share where they start
+            factors = tuple(f.broadcast(len(gradient)) for f in factors)
+            units = np.broadcast_to(units, gradient.shape)
+        model = units, gradient, slopes.curvature
+        return cls(evaluation, factors, evaluation.value, evaluation.rounding, *model)
+
+    def step(self, radius):
+        """The best step within a radius and the decrease that it promises."""
+        return step_in_units(self.gradient, self.curvature, radius, self.units)
+
+    def take(self, which):
+        """Some of many searches."""
+        factors = tuple(f.take(which) for f in self.factors)
+        return Iterate(None, factors, *(a[which] for a in self._arrays))
+
+    def where(self, better, other):
+        """The other iterate where it is better, else this."""
+        if better.all():
+            return other
+        if not better.any():
+            return self
+        factors = tuple(f.where(better, g) for f, g in zip(self.factors, other.factors))
+        return Iterate(None, factors, *_choose(better, other._arrays, self._arrays))
+
+    @property
+    def _arrays(self):
+        return self.value, self.rounding, self.units, self.gradient, self.curvature
+
+
+@dataclass(frozen=True)
+class Descent:
+    """
+    Where searches ended.
+
+    Parameters
+    ----------
+    last : Iterate
+        The last iterates.
+    step : ndarray
+        One step more, which was not taken, shape (..., m).
+    promised : ndarray
+        Decrease of the criterion that it promises, shape (...).
+    left : ndarray
+        Whether a search was left because it was bound for a known optimum or for a
+        worse one, shape (...).
+    evaluations : ndarray
+        Evaluations of the criterion, shape (...).
+    exact : bool, optional
+        Whether the Hessian was exact in the end.
+    trace : tuple, optional
+        (criterion, largest gradient entry, trust radius) of every iterate, of one
+        search alone.
+    """
+
+    last: Iterate
+    step: np.ndarray
+    promised: np.ndarray
+    left: np.ndarray
+    evaluations: np.ndarray
+    exact: bool = False
+    trace: tuple = ()
+
+    def take(self, which):
+        """Some of many searches."""
+        return Descent(self.last.take(which), *(a[which] for a in self._arrays))
+
+    def put(self, places, other):
+        """These with some of many searches replaced by others."""
+        new, position = np.zeros((2, len(self.promised)), dtype=int)
+        new[places], position[places] = 1, np.arange(len(places))
+        other, new = other.take(position), new > 0
+        last = self.last.where(new, other.last)
+        return Descent(last, *_choose(new, other._arrays, self._arrays))
+
+    @property
+    def _arrays(self):
+        return self.step, self.promised, self.left, self.evaluations
+
+
+def _choose(better, new, old):
+    """Arrays of which the searches that are better are new."""
+    pairs = zip(new, old)
+    return [np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs]
+
+
+def descend(criterion, start, settings, known=None):
+    """
+    Minimize a criterion by trust-region Newton steps.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        What to minimize. There are many searches if it is of many responses, or the
+        start is of many factors.
+    start : object
+        Where to start from, what ``criterion.evaluate`` takes.
+    settings : Settings
+        When each search stops.
+    known : Evaluation, optional
+        An optimum that is known. A search that is bound for it, or for a worse one, is
+        left.
+
+    Returns
+    -------
+    Descent
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the criterion is undefined at the start, or anywhere on the way of many
+        searches.
+    """
+    evaluation = criterion.evaluate(start)
+    if evaluation is None:
+        raise np.linalg.LinAlgError("the criterion is undefined at the start")
+    current = Iterate.of(evaluation)
+    batch = np.shape(current.value)
+    alone, going = not batch, np.arange(np.size(current.value))
+    radius, evaluations = np.ones(batch), np.ones(batch, dtype=int)
+    exact, trace, is_new, ended = False, [], True, None
+    while True:
+        step, promised = criterion.step(current, radius)
+        if alone and is_new:
+            if criterion.cheap_hessian and not exact and promised < EXACT_BELOW:
+                exact, current = True, Iterate.of(current.evaluation, True)
+                step, promised = criterion.step(current, radius)
+            largest = np.abs(current.gradient).max(initial=0.0)
+            trace.append((float(current.value), float(largest), float(radius)))
+
+        # a decrease below the rounding of the criterion cannot be seen
+        left = _is_bound_for(known, criterion, current, step, promised)
+        done = promised < np.maximum(settings.tol, current.rounding)
+        done = left | done | (evaluations >= settings.maxiter)
+        if done.any():
+            here = Descent(current, step, promised, left, evaluations)
+            if alone:
+                return replace(here, exact=exact, trace=tuple(trace))
+            # those that are done leave, and are put where they belong
+            ended = here if ended is None else ended.put(going[done], here.take(done))
+            if done.all():
+                return ended
+            keep = ~done
+            criterion, current, step = (
+                criterion.take(keep),
+                current.take(keep),
+                step[keep],
+            )
+            promised, radius = promised[keep], radius[keep]
+            going, evaluations = going[keep], evaluations[keep]
+
+        trial = criterion.evaluate(criterion.moved(current, step))
+        evaluations = evaluations + 1
+        if trial is not None:
+            gain = (current.value - trial.value) / promised
+        elif alone:
+            gain = np.float64(-1.0)
+        else:
+            raise np.linalg.LinAlgError("the criterion is undefined on the way")
+        length = np.sqrt(((step / current.units) ** 2).sum(axis=-1))
+        radius, better = next_radius(radius, length, gain), gain > ACCEPTED
+        is_new = better.any()
+        if is_new:
+            current = current.where(better, Iterate.of(trial, exact))
+
+
+def _is_bound_for(known, criterion, current, step, promised):
+    """Which searches near a known optimum, or will end above it."""
+    if known is None:
+        return np.zeros(np.shape(promised), dtype=bool)
+    height = current.value - known.value
+    above = (promised < CLOSE) & (height > HOPELESS * promised)
+    near = (promised <= CLOSE) & (np.abs(height - promised) <= CLOSE)
+    if near.any():
+        for f, g in zip(criterion.moved(current, step), known.factors):
+            size = np.abs(g.covariance).max(initial=CLOSE)
+            change = np.abs(f.covariance - g.covariance).max(axis=(-1, -2))
+            near = near & (change <= CLOSE * size)
+    return above | near
