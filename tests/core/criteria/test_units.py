@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.linalg import block_diag, toeplitz
 
-from statsmodels_lmm.core.criteria.derivatives import derivatives
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.uncertainty.mixed_model_inverse import error_covariance
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -394,7 +393,7 @@ def test_theta_that_is_none():
 
 
 def test_derivatives_in_theta(own):
-    gradient = derivatives(own.evaluation).gradient
+    gradient = own.evaluation.derivatives().gradient
     found = own.units.theta_jacobian(own.evaluation.factors).T @ gradient
     differences = []
     for a, value in enumerate(own.theta):

@@ -74,14 +74,6 @@ def test_other_columns(name):
     assert (products + products).turned(change).rows is None
 
 
-def test_the_same_many_times():
-    rows, _, engine = case("3 crossed")
-    found = engine.gather(rows).repeated(3)
-    assert found.gram.shape[0] == 3
-    for sums, one in zip(found.level_sums, found.select(2).level_sums, strict=True):
-        assert_allclose(sums, [one] * 3)
-
-
 def test_what_fixed_effects_leave():
     """All of effects across X, nothing of those within it or of zeros."""
     rows, (first, second), _ = case("2 crossed")
