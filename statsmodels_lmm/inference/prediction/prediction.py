@@ -20,8 +20,9 @@ from statsmodels_lmm.inference.prediction.prediction_variance import (
     draw_variance,
     error_variance,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.row_values import row_values
+from statsmodels_lmm.keywords import scale_of
 
 
 class MixedPredictionResults(PredictionResultsBase):
@@ -105,7 +106,17 @@ class MixedPredictionResults(PredictionResultsBase):
         return pd.DataFrame(columns, index=self.row_labels)
 
 
-def predict(results, exog, transform, random_effects, new_levels, offset, random=None):
+def predict(
+    results,
+    exog,
+    transform,
+    random_effects,
+    new_levels,
+    offset,
+    random=None,
+    which="mean",
+    type=None,
+):
     """
     Predict the response, see `CrossedMixedLMResults.predict`.
 
@@ -125,12 +136,17 @@ def predict(results, exog, transform, random_effects, new_levels, offset, random
         Offset of the new rows.
     random : dict or sequence, optional
         Groups or matrices of the new rows.
+    which : {"mean", "linear"}, optional
+        The scale; both are the same for a linear model.
+    type : {"response", "link"}, optional
+        `which` in R's words.
 
     Returns
     -------
     Series or ndarray
     """
-    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    scale_of(which, type)
+    check_choice("new_levels", new_levels, ("error", "population", "nan"))
     wanted = wanted_effects(results, random_effects)
     used = [e for e, take in zip(results.model.random, wanted) if take.any()]
     rows = new_rows(results, exog, transform, used, offset, random=random)
@@ -156,6 +172,9 @@ def get_prediction(
     weights=None,
     df_method=None,
     random=None,
+    *,
+    which="mean",
+    type=None,
 ):
     r"""
     Predict with standard errors and intervals.
@@ -205,6 +224,10 @@ def get_prediction(
     random : dict or sequence, optional
         For a model without a formula the groups, effects or matrices of the new rows,
         as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+    which : {"mean", "linear"}, optional
+        The scale; both are the same for a linear model.
+    type : {"response", "link"}, optional
+        `which` in R's words.
 
     Returns
     -------
@@ -230,9 +253,10 @@ def get_prediction(
     selection model. Biometrics 31, 423-447.
     """
     results = as_fit(results)
-    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
-    _check_choice("interval", interval, ("confidence", "prediction"))
-    _check_choice("df_method", df_method, (None, *METHODS))
+    scale_of(which, type)
+    check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    check_choice("interval", interval, ("confidence", "prediction"))
+    check_choice("df_method", df_method, (None, *METHODS))
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)
@@ -309,9 +333,3 @@ def _row_weights(results, rows, exog, weights):
     if (weights == 0).any():
         raise DataError("weights of new observations must be positive")
     return weights
-
-
-def _check_choice(name, value, allowed):
-    if value not in allowed:
-        listed = ", ".join(map(repr, allowed[:-1]))
-        raise ValueError(f"{name} must be {listed} or {allowed[-1]!r}, not {value!r}")

@@ -91,8 +91,6 @@ class Dense:
         self.noise = np.diag(1.0 / np.asarray(weights))
         self.y = (data["y"] - (data["o"] if name == "offset" else 0.0)).to_numpy()
         covariances = self.result.cov_re
-        if not isinstance(covariances, dict):
-            covariances = {factors[0][0]: covariances}
         self.terms, variance = [], self.s * self.noise
         for key, effects, groups in factors:
             label = data[list(key)].astype(str).agg(":".join, axis=1).to_numpy()
