@@ -75,7 +75,7 @@ SIZES, EFFECTS = [10, 20, 30, 40, 60, 80], [0.0, 0.5, 1.0, 1.5]
 
 
 def power(n_subjects, nsim=NSIM):
-    """Share of replicates in which the treatment effect is found, for each true effect."""
+    """Share of replicates in which the effect is found, for each true effect."""
     fit = crossedmixedlm(formula, typical_study(n_subjects)).fit()
     draws = fit.bootstrap(nsim, rng=n_subjects).draws
     estimate, error = draws["day:treated"], draws["se day:treated"]
