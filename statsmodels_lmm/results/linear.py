@@ -355,14 +355,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def singular(self):
-        """Whether each term is singular, a Series by "group: effects"."""
+        """Which terms are singular, a Series of bool by "group: effects"."""
         table = self.boundary_table()
         index = table["group"] + ": " + table["effects"]
         return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
 
     @property
     def is_singular(self):
-        """Whether any covariance matrix is singular, as lme4's isSingular."""
+        """Whether any term is singular, one bool, as lme4's isSingular."""
         return bool(self.singular.any())
 
     def re_pca(self):

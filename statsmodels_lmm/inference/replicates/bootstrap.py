@@ -23,7 +23,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
-    variance_parameters,
+    variance_estimates,
 )
 from statsmodels_lmm.keywords import renamed
 from statsmodels_lmm.models.shared_design import SharedDesign
@@ -474,7 +474,7 @@ def replicate_tables(results, fits, numbers):
 
 def estimate_tables(results):
     """Estimates and standard errors of the data as Series, and ranges."""
-    parameters = variance_parameters(results, average=True)
+    parameters = variance_estimates(results, average=True)
     # of the fit, whatever its degrees of freedom
     bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
     found = _every_parameter(results, parameters, results.params, bse)

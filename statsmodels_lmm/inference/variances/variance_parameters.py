@@ -39,7 +39,7 @@ class Estimates:
     values : ndarray
         Shape (..., M).
     jacobian : ndarray
-        Derivatives in the parameters of `VarianceParameters`, (..., M, m + 1).
+        Derivatives in the parameters of `VarianceEstimates`, (..., M, m + 1).
     ranges : list of tuple
         The range of each.
     """
@@ -65,7 +65,7 @@ class Estimates:
 
 
 @dataclass(frozen=True)
-class VarianceParameters:
+class VarianceEstimates:
     """
     The variances and covariances of a model, for one fit or for many.
 
@@ -299,7 +299,7 @@ def _cholesky(relative):
 RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
 
 
-def variance_parameters(results, average=False):
+def variance_estimates(results, average=False):
     """
     The variances and covariances of a fit with their uncertainty.
 
@@ -313,7 +313,7 @@ def variance_parameters(results, average=False):
 
     Returns
     -------
-    VarianceParameters
+    VarianceEstimates
     """
     results = as_fit(results)
     deviance = results.at_optimum
@@ -366,7 +366,7 @@ def variance_table(results, scale="sd"):
     can be on the boundary, with more than 2,500 random effects of several factors, and
     where levels are related by a sparse inverse.
     """
-    parameters = variance_parameters(results)
+    parameters = variance_estimates(results)
     found = parameters.estimates(_checked(scale))
     columns = {"estimate": found.values, "std err": found.errors(parameters)}
     return pd.DataFrame(columns, index=pd.Index(found.labels, name="parameter"))
@@ -388,7 +388,7 @@ def variance_covariance(results, scale="sd"):
     DataFrame
         Rows and columns in the order of `variance_table`.
     """
-    parameters = variance_parameters(results)
+    parameters = variance_estimates(results)
     found = parameters.estimates(_checked(scale))
     return pd.DataFrame(found.covariance(parameters), found.labels, found.labels)
 
@@ -433,7 +433,7 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
 
     Returns
     -------
-    VarianceParameters
+    VarianceEstimates
         In the order of the model.
     """
     data, products = model._sufficient_statistics()
@@ -454,7 +454,7 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
         row += size
         root = np.asarray(scale)[..., None, None] * unit
         covariances.append(root * (back @ relative[at] @ back.T))
-    return VarianceParameters(
+    return VarianceEstimates(
         model.random,
         tuple(covariances),
         np.asarray(scale) * unit,
