@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, RankWarning, warn
 from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.columns import like_known, plain_column
@@ -436,11 +435,11 @@ def effect_rows(results, effects, rows, take, new_levels):
                 f"new levels of {unseen}; new_levels='population' predicts them by the "
                 "fixed effects, 'nan' gives NaN"
             )
-        if isinstance(grouped, RawEffects):
+        if not effects.has_groups:
             return RawRows(grouped.matrix, bool(take.all()))
         return EffectRows(codes, grouped.effects, take, new_levels)
     if rows.frame is None:
-        if isinstance(effects.grouped, RawEffects):
+        if not effects.has_groups:
             return RawRows(effects.grouped.matrix, bool(take.all()))
         columns, codes = effects.grouped.effects, effects.grouped.codes
         return EffectRows(codes, columns, take, new_levels)
