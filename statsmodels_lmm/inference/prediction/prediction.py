@@ -261,13 +261,7 @@ def get_prediction(
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)
     of_fixed_part = not (conditional or new_observation)
-    if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
-        df_method = results.df_method
-    if df_method in SMALL_SAMPLE and not of_fixed_part:
-        raise ValueError(
-            f"df_method={df_method!r} is for confidence intervals of the fixed part; "
-            "with random effects or for new observations use None or 'residual'"
-        )
+    df_method = _method_of_rows(results, df_method, of_fixed_part)
     factors = list(zip(results.model.random, wanted))
     rows = new_rows(
         results,
@@ -303,6 +297,18 @@ def get_prediction(
     return MixedPredictionResults(
         mean, variance, var_obs, row_labels=labels, **distribution
     )
+
+
+def _method_of_rows(results, df_method, of_fixed_part):
+    """Degrees of freedom of predictions, by default those of the results if it can."""
+    if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
+        return results.df_method
+    if df_method in SMALL_SAMPLE and not of_fixed_part:
+        raise ValueError(
+            f"df_method={df_method!r} is for confidence intervals of the fixed part; "
+            "with random effects or for new observations use None or 'residual'"
+        )
+    return df_method
 
 
 def _fixed_inference(results, rows, df_method):
