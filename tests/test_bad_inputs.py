@@ -911,7 +911,7 @@ def test_keys_of_groups(key, data):
     assert_same(result, expected)
     modes = result.random_effects["g"]
     for i, mode in expected.random_effects["g"].iterrows():
-        assert_allclose(modes.loc[key(i)], mode, rtol=1e-9)
+        assert_allclose(modes.xs(key(i)), mode, rtol=1e-9)
     part = new[::5]
     predicted = result.predict(part, random_effects=True)
     assert_allclose(predicted, expected.fittedvalues[::5], rtol=1e-9)
