@@ -460,8 +460,7 @@ def triangles(matrices):
 
 def of_ours(result):
     """Give criterion, fixed effects, standard errors, covariances and sigma^2."""
-    found = result.cov_re
-    matrices = list(found.values()) if isinstance(found, dict) else [found]
+    matrices = list(result.cov_re.values())
     estimates = result.params.to_numpy(), result.bse.to_numpy()
     return -2.0 * result.llf, *estimates, triangles(matrices), result.scale
 

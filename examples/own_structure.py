@@ -77,7 +77,7 @@ def correlations_with_start(fits):
     """Give the correlation of each visit with the first, for every structure."""
     table = pd.DataFrame(index=pd.Index(WEEKS, name="week"))
     for name, fit in fits.items():
-        covariance = fit.cov_re.to_numpy()
+        covariance = fit.cov_re["patient"].to_numpy()
         sd = np.sqrt(np.diag(covariance))
         table[name] = covariance[0] / (sd[0] * sd)
     return table

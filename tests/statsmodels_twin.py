@@ -35,7 +35,8 @@ def point_of(result):
     """Our estimates as MixedLM's parameters."""
     if hasattr(result, "params_object"):
         return result.params_object
-    variances = {"cov_re": np.asarray(result.cov_re) / result.scale}
+    (covariance,) = result.cov_re.values()
+    variances = {"cov_re": covariance.to_numpy() / result.scale}
     return MixedLMParams.from_components(np.asarray(result.params), **variances)
 
 

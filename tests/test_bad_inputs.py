@@ -67,7 +67,7 @@ def assert_same(result, expected, rtol=1e-10):
 
 def dense_llf(result, y, x, z, weights=None, reml=True):
     """(Restricted) log-likelihood of one factor's fit, from the dense V."""
-    k = np.asarray(result.cov_re)
+    (k,) = map(np.asarray, result.cov_re.values())
     levels = z.shape[1] // len(k)
     residual = np.ones(len(y)) if weights is None else 1 / np.asarray(weights)
     v = z @ np.kron(np.eye(levels), k) @ z.T + result.scale * np.diag(residual)
@@ -516,7 +516,7 @@ def test_a_level_for_each_row(data):
         result = fit("y ~ x + (1|g)", data, check_levels=False)
     # any split of the total variance is as good: that of least squares
     total = sm.OLS(data["y"], x).fit().scale
-    assert_allclose(result.scale + result.cov_re.iloc[0, 0], total, rtol=1e-7)
+    assert_allclose(result.scale + result.cov_re["g"].iloc[0, 0], total, rtol=1e-7)
     assert_allclose(result.llf, dense_llf(result, data["y"], x, np.eye(N)), rtol=1e-9)
 
 
@@ -565,7 +565,7 @@ def test_unused_category_of_a_group(data):
     g = pd.Categorical(data["g"], categories=range(-1, N_GROUPS + 3))
     result = fit("y ~ x + (1|g)", data.assign(g=g))
     assert_same(result, fit("y ~ x + (1|g)", data))
-    assert list(result.random_effects) == list(range(N_GROUPS))
+    assert list(result.random_effects["g"].index) == list(range(N_GROUPS))
 
 
 def dropped_category(data):
@@ -680,7 +680,7 @@ def test_group_as_fixed_and_random(term, data):
     with pytest.warns(DataWarning, match=r"\bg\b.*set to 0"):
         result = fit(f"y ~ x + {term} + (1|g)", data)
     expected = smf.ols(f"y ~ x + {term}", data).fit()
-    assert result.cov_re.iloc[0, 0] == 0
+    assert result.cov_re["g"].iloc[0, 0] == 0
     assert_allclose(result.params, expected.params[result.params.index], rtol=1e-9)
     assert_allclose(result.scale, expected.scale, rtol=1e-10)
 
@@ -711,7 +711,7 @@ def test_zero_variance(data):
     data = data.assign(y=within)
     result = fit("y ~ 1 + (1|g)", data)
     expected = smf.ols("y ~ 1", data).fit()
-    assert result.cov_re.iloc[0, 0] == 0
+    assert result.cov_re["g"].iloc[0, 0] == 0
     assert result.is_singular
     assert result.converged
     assert_allclose(result.params, expected.params, atol=1e-12)
@@ -733,7 +733,7 @@ def test_perfect_correlation(sign):
     u = 3 * rng.normal(size=8)
     data = pd.DataFrame({"y": u[g] * (1 + sign * x / 2) + noise, "x": x, "g": g})
     result = fit("y ~ x + (x|g)", data)
-    covariance = result.cov_re.to_numpy()
+    covariance = result.cov_re["g"].to_numpy()
     correlation = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
     assert_allclose(correlation, sign, rtol=1e-7)
     assert result.converged
@@ -776,7 +776,8 @@ def test_scale_of_a_covariate(factor, data):
     expected = fit("y ~ x + (x|g)", data)
     units = np.array([1, factor])
     assert_allclose(result.params * units, expected.params, rtol=1e-9)
-    assert_allclose(result.cov_re * np.outer(units, units), expected.cov_re, rtol=1e-7)
+    found = result.cov_re["g"] * np.outer(units, units)
+    assert_allclose(found, expected.cov_re["g"], rtol=1e-7)
     assert_allclose(result.llf, expected.llf - np.log(factor), rtol=1e-10)
 
 
@@ -786,7 +787,9 @@ def test_large_mean_of_a_covariate(data):
     result = fit("y ~ x + (x|g)", data.assign(x=shifted))
     expected = fit("y ~ x + (x|g)", data)
     assert_allclose(result.params["x"], expected.params["x"], rtol=1e-6)
-    assert_allclose(result.cov_re.iloc[1, 1], expected.cov_re.iloc[1, 1], rtol=1e-6)
+    assert_allclose(
+        result.cov_re["g"].iloc[1, 1], expected.cov_re["g"].iloc[1, 1], rtol=1e-6
+    )
     assert_allclose(result.scale, expected.scale, rtol=1e-6)
     assert_allclose(result.llf, expected.llf, rtol=1e-8)
     assert_allclose(result.fittedvalues, expected.fittedvalues, rtol=1e-4)
@@ -906,9 +909,9 @@ def test_keys_of_groups(key, data):
     expected = fit("y ~ x + (1|g)", data)
     assert result.model.random[0].n_levels == N_GROUPS
     assert_same(result, expected)
-    modes = result.random_effects
-    for i, mode in expected.random_effects.items():
-        assert_allclose(modes[key(i)], mode, rtol=1e-9)
+    modes = result.random_effects["g"]
+    for i, mode in expected.random_effects["g"].iterrows():
+        assert_allclose(modes.xs(key(i)), mode, rtol=1e-9)
     part = new[::5]
     predicted = result.predict(part, random_effects=True)
     assert_allclose(predicted, expected.fittedvalues[::5], rtol=1e-9)
@@ -1186,7 +1189,7 @@ def test_new_levels(levels, data):
         result.predict(new, random_effects=True)
     fixed = result.params["Intercept"] + result.params["x"] * new["x"]
     assert_allclose(result.predict(new), fixed, rtol=1e-12)
-    u = result.random_effects[0]
+    u = result.random_effects["g"].loc[0]
     full = fixed + u["Intercept"] + u["x"] * new["x"]
     population = result.predict(new, random_effects=True, new_levels="population")
     assert_allclose(population, np.where(is_new, fixed, full), rtol=1e-10)

@@ -405,7 +405,7 @@ def test_a_matrix_that_is_none_is_not_fitted(seed):
             return
     expected = structure.covariance(result.theta.to_numpy(), 3)
     assert np.linalg.eigvalsh(expected)[0] > -1e-8
-    assert_allclose(result.cov_re / result.scale, expected, atol=1e-8)
+    assert_allclose(result.cov_re["g"] / result.scale, expected, atol=1e-8)
 
 
 def test_start_params(data):

@@ -48,12 +48,6 @@ def fit(name):
     return model.fit(reml=saved["reml"])
 
 
-def by_factor(result, found):
-    """What is a dict by factor if there are several factors, as such always."""
-    factors = [effects.name for effects in result.model.random]
-    return found if len(factors) > 1 else {factors[0]: found}
-
-
 def largest(gap):
     """Largest absolute value, NaN if one is NaN."""
     return np.abs(np.asarray(gap, dtype=float)).max()
@@ -101,7 +95,7 @@ def test_variances(name):
     saved, result = FITS[name], fit(name)
     sigma = saved["sigma"]
     assert np.sqrt(result.scale) == pytest.approx(sigma, rel=PARAMETER)
-    matrices = by_factor(result, result.cov_re)
+    matrices = result.cov_re
     for term in saved["varcorr"]:
         names, theirs = term["effects"], np.array(term["cov"])
         ours = matrices[term["group"]].loc[names, names]

@@ -79,7 +79,7 @@ print(effect.round(3))
 
 def correlations(fit):
     """Correlations of the visits of a patient."""
-    covariance = np.asarray(fit.cov_re)
+    covariance = fit.cov_re["patient"].to_numpy()
     sd = np.sqrt(np.diag(covariance))
     return covariance / np.outer(sd, sd)
 

@@ -220,10 +220,7 @@ def plot_effects(
     lines = {name for name in specs if _is_covariate(levels[name])}
     frame = results.model.data.frame
     for name in lines - set(at):
-        column = frame[name]
-        grid = np.linspace(column.min(), column.max(), GRID)
-        spread = column.mean() + column.std() * np.array([-1.0, 0.0, 1.0])
-        at[name] = grid if name == x else spread
+        at[name] = _range(frame[name]) if name == x else _spread(frame[name])
     means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method)
     table, names = means.frame, means.names
     if not means.estimable.any():
@@ -262,19 +259,35 @@ def plot_effects(
         if places is not None:
             _name_levels(panel, places)
     response = short(results.model.endog_names, 24)
-    for i, panel in enumerate(dict.fromkeys(axes)):
-        finish(panel)
-        inside = apart and ax is None
-        columns = panel.get_subplotspec().get_gridspec().ncols if inside else 1
-        if not inside or i + columns >= len(axes):
-            panel.set_xlabel(short(x))
-            panel.tick_params("x", labelbottom=True)
-        if not inside or i % columns == 0:
-            panel.set_ylabel(f"{response}\nmean and {percent(level)} interval")
+    _name_axes(
+        axes, apart and ax is None, x, f"{response}\nmean and {percent(level)} interval"
+    )
     if by is not None and not apart:
         axes[0].legend(frameon=False, fontsize="small")
     _caption(figure if apart and ax is None else axes[0], means)
     return figure
+
+
+def _range(column):
+    """Values from the smallest to the largest one."""
+    return np.linspace(column.min(), column.max(), GRID)
+
+
+def _spread(column):
+    """The mean, and a standard deviation less and more."""
+    return column.mean() + column.std() * np.array([-1.0, 0.0, 1.0])
+
+
+def _name_axes(axes, in_grid, x, y):
+    """Name the axes of each panel; of a grid those at its left and lower edge."""
+    for i, panel in enumerate(dict.fromkeys(axes)):
+        finish(panel)
+        columns = panel.get_subplotspec().get_gridspec().ncols if in_grid else 1
+        if not in_grid or i + columns >= len(axes):
+            panel.set_xlabel(short(x))
+            panel.tick_params("x", labelbottom=True)
+        if not in_grid or i % columns == 0:
+            panel.set_ylabel(y)
 
 
 def _is_covariate(values):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.graphics.canvas import (
@@ -150,7 +149,7 @@ def _factor(results, group):
         raise ValueError(f"group must be the name of one factor, not {group!r}")
     found = chosen_factors(results, group)
     for i, factor in found:
-        if not isinstance(factor.grouped, RawEffects):
+        if factor.has_groups:
             return i, factor
     raise DataError(
         f"the random effects {found[0][1].name} have a model matrix of their own; "

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.graphics.canvas import BLACK, short
 
 LABELED = 50
@@ -72,10 +71,9 @@ def _as_list(names):
 
 def has_no_variance(results, i, j):
     """Whether the variance of an effect is estimated as zero."""
-    grouped = results.model.random[i].grouped
-    size = 1.0
-    if not isinstance(grouped, RawEffects) and grouped.n_rows:
-        size = np.sqrt((grouped.effects[:, j] ** 2).mean())
+    effects, size = results.model.random[i], 1.0
+    if effects.has_groups and effects.grouped.n_rows:
+        size = np.sqrt((effects.grouped.effects[:, j] ** 2).mean())
     deviation = np.sqrt(max(results._covariances()[i][j, j], 0.0))
     return bool(deviation * size <= NO_VARIANCE * np.sqrt(results.scale))
 

@@ -6,7 +6,6 @@ import numpy as np
 from scipy import stats
 
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.graphics.canvas import (
     BLUE,
@@ -76,9 +75,7 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     results = as_fit(results)
     chosen = chosen_effects(results, group, effects)
     if group is None:
-        chosen = [c for c in chosen if not isinstance(c[1].grouped, RawEffects)] or (
-            chosen
-        )
+        chosen = [c for c in chosen if c[1].has_groups] or chosen
     found = []
     for i, factor, columns in chosen:
         estimates = group_estimates(results, i)
@@ -140,7 +137,7 @@ def group_estimates(results, i):
     model, factor = results.model, results.model.random[i]
     require_data(model, "a picture of shrinkage")
     grouped = factor.grouped
-    if isinstance(grouped, RawEffects):
+    if not factor.has_groups:
         raise DataError(
             f"the random effects {factor.name} have a model matrix of their own; "
             "there are no groups to estimate them in"

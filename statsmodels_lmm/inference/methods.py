@@ -1,6 +1,7 @@
 """What a result can be asked: tests, intervals and functions of `inference`."""
 
 from copy import copy
+from functools import cached_property
 
 import numpy as np
 from statsmodels.base.model import LikelihoodModelResults
@@ -42,6 +43,9 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_table,
 )
 
+BY_DF_METHOD = ("inference", "cov_params_default", "df_resid_inference")
+"""What follows from the kind of degrees of freedom."""
+
 
 class MixedInference(LikelihoodModelResults):
     """
@@ -77,18 +81,30 @@ class MixedInference(LikelihoodModelResults):
         CrossedMixedLMResults
         """
         other = copy(self)
+        for name in BY_DF_METHOD:
+            other.__dict__.pop(name, None)
         other.inference = degrees_of_freedom.inference(self, df_method)
-        other._cache = {("df", other.inference.method): other.inference}
         other.df_method = other.inference.method
-        # statsmodels takes this before the one of the fit, which stays
-        other.cov_params_default = other.inference.covariance
         other.use_t = other.df_method != "asymptotic"
-        if other.df_method in SMALL_SAMPLE:
-            unit = np.eye(len(self.params))
-            other.df_resid_inference = np.array([other.inference.df(c) for c in unit])
-        else:
-            other.df_resid_inference = self.df_resid
+        other._cache = {("df", other.df_method): other.inference}
         return other
+
+    @cached_property
+    def inference(self):
+        """What is known of the fixed effects by `df_method`, a FixedInference."""
+        return degrees_of_freedom.inference(self, self.df_method)
+
+    @cached_property
+    def cov_params_default(self):
+        """Covariance of the fixed effects by `df_method`, which statsmodels reads."""
+        return self.inference.covariance.copy()
+
+    @cached_property
+    def df_resid_inference(self):
+        """Degrees of freedom of t tests by `df_method`, those of each fixed effect."""
+        if self.df_method not in SMALL_SAMPLE:
+            return self.df_resid
+        return np.array([self.inference.df(c) for c in np.eye(len(self.params))])
 
     def _by(self, df_method):
         """These results, or those with other degrees of freedom."""

@@ -65,6 +65,29 @@ def names_lost(model):
     )
 
 
+def check_choice(name, value, allowed):
+    """
+    Refuse what is none of some values.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    value : object
+        What was given.
+    allowed : sequence
+        What can be.
+
+    Raises
+    ------
+    ValueError
+        With the list.
+    """
+    if value not in allowed:
+        listed = ", ".join(map(repr, allowed[:-1]))
+        raise ValueError(f"{name} must be {listed} or {allowed[-1]!r}, not {value!r}")
+
+
 def check_alpha(alpha, name="alpha"):
     """
     Refuse what is no probability between 0 and 1.

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
@@ -335,6 +334,6 @@ def _model_frame(model):
     columns = {model.endog_names: model.endog}
     columns |= dict(zip(model.exog_names, model.exog.T))
     for effects in model.random:
-        if not isinstance(effects.grouped, RawEffects):
+        if effects.has_groups:
             columns[effects.name] = effects.levels[effects.grouped.codes]
     return pd.DataFrame(columns)

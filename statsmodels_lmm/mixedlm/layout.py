@@ -88,7 +88,7 @@ class Layout:
 
         Parameters
         ----------
-        parameters : VarianceParameters
+        parameters : VarianceEstimates
             Those of a fit.
 
         Returns

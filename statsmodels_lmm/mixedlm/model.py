@@ -335,6 +335,8 @@ class MixedLM(CrossedMixedLM):
         free=None,
         full_output=False,
         method=None,
+        *,
+        df_method=None,
         **fit_kwargs,
     ):
         """
@@ -362,6 +364,9 @@ class MixedLM(CrossedMixedLM):
             Whether the results have ``hist``, the iterates of the search.
         method : str or list of str, optional
             Name of an optimizer, which is not needed: accepted and without effect.
+        df_method : str, optional
+            Degrees of freedom of the fixed effects, see
+            `CrossedMixedLMResults.with_df_method`.
         **fit_kwargs
             ``maxiter`` is the largest number of evaluations; other arguments of
             optimizers have no effect, and unknown ones are warned of.
@@ -385,6 +390,7 @@ class MixedLM(CrossedMixedLM):
                 raise ValueError(f"method {name} not available for MixedLM")
         model = self if free is None else self._independent(free)
         options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
+        options["df_method"] = df_method
         if start_params is not None and not self._are_fixed(start_params):
             found = self.layout.read(self, start_params, self.use_sqrt)
             options["start_params"] = model.layout.theta(model, found)

@@ -10,7 +10,7 @@ from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.search.constrained import minimize_constrained
 from statsmodels_lmm.inference.prediction.prediction_variance import ModeCovariances
 from statsmodels_lmm.inference.variances.profile import parameter_of
-from statsmodels_lmm.inference.variances.variance_parameters import variance_parameters
+from statsmodels_lmm.inference.variances.variance_parameters import variance_estimates
 from statsmodels_lmm.mixedlm.coefficients import group_coefficients
 from statsmodels_lmm.mixedlm.summary import summary
 from statsmodels_lmm.results.level_dict import LevelDict
@@ -132,7 +132,7 @@ class MixedLMResults(CrossedMixedLMResults):
         if self.model.endog is None:
             values = self.scale * self.packed_params.to_numpy()[self.k_fe :]
             return values, np.full(len(values), np.nan)
-        return self.layout.variances(variance_parameters(self))
+        return self.layout.variances(variance_estimates(self))
 
     @cached_property
     def random_effects(self):

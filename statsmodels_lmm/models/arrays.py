@@ -54,38 +54,41 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
             raise DataError(
                 f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
             )
-    rows = None
     weights = _side_values(weights, labels, n, "weights")
     offset = _side_values(offset, labels, n, "offset")
-    no_weight = weights is not None and (weights == 0).any()
-    if no_weight:
-        warn("rows of weight 0 dropped", DataWarning)
-    if missing != "none" or no_weight:
-        keep = weights != 0 if no_weight else np.ones(n, dtype=bool)
-        if missing != "none":
-            for array in (endog, exog, weights, offset):
-                if array is not None:
-                    gaps = np.isnan(np.asarray(array).reshape(n, -1))
-                    keep &= ~gaps.any(axis=1)
-            for term in raw:
-                keep &= ~term.incomplete()
-        if not keep.all():
-            if missing == "raise":
-                raise MissingDataError("missing values in the data")
-            rows = keep
-            endog, exog = endog[keep], exog[keep]
-            weights, offset = (
-                None if a is None else a[keep] for a in (weights, offset)
-            )
-            if len(raw) < len(terms):
-                raise DataError("drop incomplete rows before building RandomEffects")
-            terms = [t.take(keep) for t in terms]
+    rows = _kept_rows((endog, exog, weights, offset), raw, weights, missing)
+    if rows is not None:
+        if len(raw) < len(terms):
+            raise DataError("drop incomplete rows before building RandomEffects")
+        endog, exog = endog[rows], exog[rows]
+        weights, offset = (None if a is None else a[rows] for a in (weights, offset))
+        terms = [t.take(rows) for t in terms]
     related = known([t.name for t in raw])
     random = tuple(
         t if isinstance(t, RandomEffects) else t.build(related.get(t.name))
         for t in terms
     )
     return endog, exog, random, weights, offset, rows
+
+
+def _kept_rows(arrays, terms, weights, missing):
+    """Rows that have weight and, unless `missing` is "none", no gaps; None for all."""
+    keep = np.ones(len(arrays[0]), dtype=bool)
+    if weights is not None and (weights == 0).any():
+        warn("rows of weight 0 dropped", DataWarning)
+        keep = weights != 0
+    if missing != "none":
+        complete = np.ones(len(keep), dtype=bool)
+        for array in arrays:
+            if array is not None:
+                gaps = np.isnan(np.asarray(array).reshape(len(keep), -1))
+                complete &= ~gaps.any(axis=1)
+        for term in terms:
+            complete &= ~term.incomplete()
+        if missing == "raise" and not complete[keep].all():
+            raise MissingDataError("missing values in the data")
+        keep = keep & complete
+    return None if keep.all() else keep
 
 
 def _first_labels(endog, exog, terms, weights, offset):

@@ -27,8 +27,9 @@ from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import TRANSFORMS, parse
 from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, subset_rows
 from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.row_values import (
@@ -37,6 +38,7 @@ from statsmodels_lmm.inputs.row_values import (
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.shared_design import SharedDesign
@@ -472,7 +474,9 @@ class CrossedMixedLM(LikelihoodModel):
             endog, exog, [term, *further], relationship=related or None, **kwargs
         )
 
-    def fit(self, reml=True, start_params=None, maxiter=200, tol=1e-10):
+    def fit(
+        self, reml=True, *, start_params=None, maxiter=200, tol=1e-10, df_method=None
+    ):
         """
         Estimate the model.
 
@@ -490,10 +494,21 @@ class CrossedMixedLM(LikelihoodModel):
         tol : float, optional
             The search ends when one more step promises less, in units of the
             criterion, -2 times the log-likelihood.
+        df_method : str, optional
+            Degrees of freedom of the fixed effects, see
+            `CrossedMixedLMResults.with_df_method`. Default is "asymptotic".
 
         Returns
         -------
         CrossedMixedLMResults
+
+        Raises
+        ------
+        ValueError
+            If an argument has an unknown value.
+        DataError
+            If the data leave nothing for the residual variance, or the likelihood has
+            no maximum.
 
         Warns
         -----
@@ -506,6 +521,7 @@ class CrossedMixedLM(LikelihoodModel):
             raise ValueError(f"reml must be True or False, not {reml!r}")
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
+        check_choice("df_method", df_method, (None, *METHODS))
         _, products = self._sufficient_statistics()
         units, uninformative = self._units, self._uninformative(products)
         start = None
@@ -538,7 +554,7 @@ class CrossedMixedLM(LikelihoodModel):
         found = results(self, units, deviance, optimum, uninformative)
         self._last_theta = optimum.theta
         warn_after_fit(found)
-        return wrapper(found)
+        return wrapper(found._by(df_method))
 
     def with_response(self, endog):
         """
@@ -678,7 +694,7 @@ class CrossedMixedLM(LikelihoodModel):
         """
         return -self.hessian(params, reml)
 
-    def predict(self, params, exog=None, which="mean", offset=None):
+    def predict(self, params, exog=None, which="mean", offset=None, *, type=None):
         """
         Fixed part of the linear predictor.
 
@@ -692,6 +708,8 @@ class CrossedMixedLM(LikelihoodModel):
             Both are the same for a linear model.
         offset : array_like, optional
             Known part of the linear predictor of `exog`.
+        type : {"response", "link"}, optional
+            `which` in R's words.
 
         Returns
         -------
@@ -699,8 +717,7 @@ class CrossedMixedLM(LikelihoodModel):
             NaN, with a RankWarning, in rows of `exog` whose mean the data do not
             determine.
         """
-        if which not in ("mean", "linear"):
-            raise ValueError(f"which must be 'mean' or 'linear', not {which!r}")
+        scale_of(which, type)
         params, relations = np.asarray(params, dtype=float), None
         if exog is None:
             exog = self.exog

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.search.newton import REACHED
 from statsmodels_lmm.exceptions import (
     ConvergenceWarning,
@@ -65,7 +64,7 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
 
 def _check_random(effects, n, check_levels, check_columns):
     grouped = effects.grouped
-    if isinstance(grouped, RawEffects):
+    if not effects.has_groups:
         return
     if not np.isfinite(grouped.effects).all():
         raise DataError(f"the random effects by {effects.name} are not finite")

@@ -44,6 +44,11 @@ class RandomEffects:
     keys: tuple = ()
 
     @property
+    def has_groups(self):
+        """Whether each row is of one level, rather than of a model matrix."""
+        return not isinstance(self.grouped.of_user, RawEffects)
+
+    @property
     def n_levels(self):
         """Number of levels."""
         return self.grouped.n_levels

@@ -1,6 +1,7 @@
 """A fit without its data: numbers, and predictions for new data."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,11 @@ import pandas as pd
 from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.formula.parser import ModelFormula
 from statsmodels_lmm.inference.prediction.prediction import predict
+from statsmodels_lmm.results.conditional_modes import (
+    covariances_by_factor,
+    modes_by_factor,
+    modes_table,
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,16 @@ class LightResults:
         """
         return self._components.copy()
 
+    @cached_property
+    def random_effects(self):
+        """Conditional modes, see `CrossedMixedLMResults.random_effects`."""
+        return modes_by_factor(self.model.random, self._modes)
+
+    @cached_property
+    def random_effects_cov(self):
+        """Their covariances, see `CrossedMixedLMResults.random_effects_cov`."""
+        return covariances_by_factor(self.model.random, self._mode_covariances)
+
     def random_effects_table(self):
         """
         Conditional modes, see `CrossedMixedLMResults.random_effects_table`.
@@ -140,22 +156,7 @@ class LightResults:
         DataFrame
             Columns group, effect, level, mode and sd.
         """
-        parts = [
-            pd.DataFrame(
-                {
-                    "group": effects.name,
-                    "effect": name,
-                    "level": effects.levels.astype(object),
-                    "mode": modes[:, j],
-                    "sd": np.sqrt(np.maximum(covariances[:, j, j], 0.0)),
-                }
-            )
-            for effects, modes, covariances in zip(
-                self.model.random, self._modes, self._mode_covariances
-            )
-            for j, name in enumerate(effects.effect_names)
-        ]
-        return pd.concat(parts, ignore_index=True)
+        return modes_table(self.model.random, self._modes, self._mode_covariances)
 
     def predict(
         self,
@@ -165,6 +166,8 @@ class LightResults:
         new_levels="error",
         offset=None,
         random=None,
+        which="mean",
+        type=None,
     ):
         """
         Predict the response, see `CrossedMixedLMResults.predict`.
@@ -181,12 +184,17 @@ class LightResults:
             Offset of the rows, in addition to ``offset(...)`` in the formula.
         random : dict or sequence, optional
             For a model without a formula the groups or matrices of the new rows.
+        which : {"mean", "linear"}, optional
+            The scale; both are the same for a linear model.
+        type : {"response", "link"}, optional
+            `which` in R's words.
 
         Returns
         -------
         Series or ndarray
         """
-        return predict(self, exog, True, random_effects, new_levels, offset, random)
+        asked = random_effects, new_levels, offset, random
+        return predict(self, exog, True, *asked, which, type)
 
     def summary(self):
         """The summary of the fit as text, as it was when it was saved."""

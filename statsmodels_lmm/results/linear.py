@@ -16,7 +16,12 @@ from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.identification import identification
 from statsmodels_lmm.results import summary as summaries
-from statsmodels_lmm.results.level_dict import LevelDict
+from statsmodels_lmm.results.by_factor import ByFactor
+from statsmodels_lmm.results.conditional_modes import (
+    covariances_by_factor,
+    modes_by_factor,
+    modes_table,
+)
 from statsmodels_lmm.results.saving import to_json
 
 OF_DATA = ("at_optimum", "_fixed_part")
@@ -254,16 +259,12 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def cov_re(self):
-        """
-        Covariance matrix of the random effects of a level.
-
-        A DataFrame for one grouping factor, a dict of them by factor for several.
-        """
+        """Covariance matrices of the random effects of a level, a dict by factor."""
         frames = {}
         for effects, covariance in zip(self.model.random, self._covariances()):
             names = list(effects.effect_names)
             frames[effects.name] = pd.DataFrame(covariance, names, names)
-        return _single(frames)
+        return ByFactor(frames, "cov_re")
 
     @property
     def vcomp(self):
@@ -340,14 +341,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def singular(self):
-        """Whether each term is singular, a Series by "group: effects"."""
+        """Which terms are singular, a Series of bool by "group: effects"."""
         table = self.boundary_table()
         index = table["group"] + ": " + table["effects"]
         return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
 
     @property
     def is_singular(self):
-        """Whether any covariance matrix is singular, as lme4's isSingular."""
+        """Whether any term is singular, one bool, as lme4's isSingular."""
         return bool(self.singular.any())
 
     def re_pca(self):
@@ -396,40 +397,18 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @cached_property
     def random_effects(self):
-        """
-        Conditional modes of the random effects.
-
-        For one grouping factor a dict of level to Series, as MixedLM, each made when
-        it is asked for; for several a dict of factor to DataFrame with a row for each
-        level.
-        """
-        if len(self._modes) > 1:
-            return {
-                e.name: pd.DataFrame(m.copy(), e.levels, list(e.effect_names))
-                for e, m in zip(self.model.random, self._modes)
-            }
-        (effects,), (modes,) = self.model.random, self._modes
-        names = pd.Index(effects.effect_names)
-        return LevelDict(
-            effects.levels,
-            lambda level, at: pd.Series(modes[at].copy(), names, name=level),
-        )
+        """Conditional modes, a dict of factor to DataFrame of levels by effects."""
+        return modes_by_factor(self.model.random, self._modes)
 
     @cached_property
     def random_effects_cov(self):
         """
         Conditional covariances of the random effects given the data.
 
-        The fixed effects and variances are taken as known, as in lme4. For one
-        grouping factor a dict of level to DataFrame, each made when it is asked for;
-        for several a dict of these.
+        The fixed effects and variances are taken as known, as in lme4. A dict of
+        factor to dict of level to DataFrame, each made when it is asked for.
         """
-        return _single(
-            {
-                effects.name: _frames(effects, self._mode_covariances(i))
-                for i, effects in enumerate(self.model.random)
-            }
-        )
+        return covariances_by_factor(self.model.random, self._all_mode_covariances())
 
     def random_effects_table(self):
         """
@@ -441,22 +420,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
             Columns group, effect, level, mode and sd, as R's
             ``as.data.frame(ranef(m))``.
         """
-        parts = []
-        for i, (effects, modes) in enumerate(zip(self.model.random, self._modes)):
-            variances = np.diagonal(self._mode_covariances(i), axis1=1, axis2=2)
-            for j, name in enumerate(effects.effect_names):
-                parts.append(
-                    pd.DataFrame(
-                        {
-                            "group": effects.name,
-                            "effect": name,
-                            "level": effects.levels.astype(object),
-                            "mode": modes[:, j],
-                            "sd": np.sqrt(np.maximum(variances[:, j], 0.0)),
-                        }
-                    )
-                )
-        return pd.concat(parts, ignore_index=True)
+        covariances = self._all_mode_covariances()
+        return modes_table(self.model.random, self._modes, covariances)
+
+    def _all_mode_covariances(self):
+        return [self._mode_covariances(i) for i in range(len(self.model.random))]
 
     # fit -------------------------------------------------------------------
 
@@ -499,6 +467,9 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         new_levels="error",
         offset=None,
         random=None,
+        *,
+        which="mean",
+        type=None,
     ):
         """
         Predict the response.
@@ -522,6 +493,10 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         random : dict or sequence, optional
             For a model without a formula the groups, effects or matrices of the new
             rows, as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+        which : {"mean", "linear"}, optional
+            The scale; both are the same for a linear model.
+        type : {"response", "link"}, optional
+            `which` in R's words.
 
         Returns
         -------
@@ -530,9 +505,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
             whose mean the data do not determine, such as one of a combination of
             levels that was never seen.
         """
-        return predict(
-            self, exog, transform, random_effects, new_levels, offset, random
-        )
+        asked = random_effects, new_levels, offset, random
+        return predict(self, exog, transform, *asked, which, type)
 
     # tables ----------------------------------------------------------------
 
@@ -617,20 +591,6 @@ def _converted(state):
     own["_mode_variances"] = {i: c for i, c in known if c is not None}
     del own["_llf"]
     return own
-
-
-def _frames(effects, covariances):
-    """Covariance matrices of the effects of each level."""
-    names = pd.Index(effects.effect_names)
-    return LevelDict(
-        effects.levels,
-        lambda _, at: pd.DataFrame(covariances[at].copy(), names, names),
-    )
-
-
-def _single(found):
-    """The only value of a dict, or the dict."""
-    return next(iter(found.values())) if len(found) == 1 else found
 
 
 class CrossedMixedLMResultsWrapper(LikelihoodResultsWrapper):

@@ -6,7 +6,6 @@ from importlib.metadata import version
 import pandas as pd
 import patsy.builtins
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
 from statsmodels_lmm.formula.gate import check_formula
@@ -115,7 +114,7 @@ def _plain_effects(raw, i):
             }
             for key in effects.keys
         ],
-        "is_matrix": isinstance(effects.grouped, RawEffects),
+        "is_matrix": not effects.has_groups,
         "modes": plain_numbers(raw._modes[i], "modes"),
         "mode_covariances": plain_numbers(raw._mode_covariances(i), "modes"),
     }

@@ -120,7 +120,7 @@ def test_studentized_residuals():
     result = crossedmixedlm("Reaction ~ Days + (1 | Subject)", data).fit()
     x = np.column_stack([np.ones(180), data["Days"]])
     z = pd.get_dummies(data["Subject"]).to_numpy(float)
-    ratio = float(result.cov_re.iloc[0, 0] / result.scale)
+    ratio = float(result.cov_re["Subject"].iloc[0, 0] / result.scale)
     inverse = np.linalg.inv(np.eye(180) + ratio * z @ z.T)
     fixed = x @ np.linalg.solve(x.T @ inverse @ x, x.T @ inverse)
     hat = fixed + ratio * z @ z.T @ inverse @ (np.eye(180) - fixed)

@@ -87,7 +87,7 @@ def test_sleepstudy(sleep):
         own = frame[frame["Subject"] == level]
         assert_allclose(points(ax), own[["Days", "Reaction"]])
         for label, b in (
-            ("Subject", sleep.random_effects[level].to_numpy()),
+            ("Subject", sleep.random_effects["Subject"].loc[level].to_numpy()),
             ("population", 0.0),
         ):
             intercept, slope = sleep.params.to_numpy() + b
@@ -179,7 +179,7 @@ def test_a_factor_stands_at_positions(data):
         codes = own["f"].map({"a": 0, "b": 1, "c": 2})
         assert_array_equal(points(ax)[:, 0], codes)
         x, y = line(ax, "g").get_data()
-        b = result.random_effects[level]["Intercept"]
+        b = result.random_effects["g"].loc[level, "Intercept"]
         cells = result.params["Intercept"] + b
         cells += np.array([0.0, result.params["f[T.b]"], result.params["f[T.c]"]])
         assert_allclose(y, cells[x.astype(int)])

@@ -75,7 +75,7 @@ def line(data):
     """A fit with a correlation of 1 or -1."""
     result = fit("noise ~ x + (x | g)", data)
     sd = np.sqrt(result.vcomp)
-    cov = result.cov_re.iloc[0, 1]
+    cov = result.cov_re["g"].iloc[0, 1]
     assert sd.min() > 1e-3
     assert abs(abs(cov / sd.prod()) - 1.0) < 1e-6
     return result
@@ -251,7 +251,7 @@ class TestShrinkage:
     def test_against_lme4(self, sleep):
         (ax,) = shown_axes(plot_shrinkage(sleep))
         found = marks(ax)
-        at = sorted(sleep.random_effects).index("308")
+        at = sorted(sleep.random_effects["Subject"].index).index("308")
         # coef(lmList(Reaction ~ Days | Subject, sleepstudy)), coef(lmer(...))
         alone, model = (244.1926691, 21.764702424), (253.6636558, 19.66626173)
         assert_allclose(found["group alone"][at], alone, rtol=1e-8)
@@ -298,7 +298,7 @@ class TestShrinkage:
         axes = shown_axes(plot_shrinkage(result))
         means = frame.groupby("Machine", observed=True)["score"].mean()
         cells = frame.groupby(["Worker", "Machine"], observed=True)["score"].mean()
-        cells = cells.unstack().loc[list(result.random_effects)].to_numpy()
+        cells = cells.unstack().loc[result.random_effects["Worker"].index].to_numpy()
         for ax, pair in zip(axes, ([0, 1], [0, 2], [1, 2])):
             center = next(p for p in ax.lines if p.get_label() == "population")
             # the design is balanced: the population has the means of the cells
@@ -308,7 +308,7 @@ class TestShrinkage:
     def test_effects_without_a_fixed_one_have_population_zero(self, data):
         result = fit("y ~ f + (0 + x | g)", data)
         (ax,) = shown_axes(plot_shrinkage(result))
-        modes = [m["x"] for m in result.random_effects.values()]
+        modes = result.random_effects["g"]["x"]
         assert_allclose(marks(ax)["model: fixed + mode"][:, 0], np.sort(modes))
 
     def test_no_fixed_effects_and_redundant_ones(self, data):
@@ -342,13 +342,13 @@ class TestShrinkage:
         alone = found["group alone"] - line.params.to_numpy()
         spread = np.linalg.svd(alone, compute_uv=False)
         assert spread[1] > 0.01 * spread[0]
-        sign = np.sign(line.cov_re.iloc[0, 1])
+        sign = np.sign(line.cov_re["g"].iloc[0, 1])
         assert ax.get_title() == f"g\nsingular: correlation {sign:.0f}"
 
     def test_ellipses_hold_their_share(self, sleep):
         (ax,) = shown_axes(plot_shrinkage(sleep))
         rings = {p.get_label(): p.get_xydata() for p in ax.lines}
-        inverse = np.linalg.inv(sleep.cov_re)
+        inverse = np.linalg.inv(sleep.cov_re["Subject"])
         for share in (0.5, 0.95):
             off = rings[f"{100 * share:.0f} % of groups"] - sleep.params.to_numpy()
             forms = np.einsum("ij,jk,ik->i", off, inverse, off)
@@ -468,7 +468,7 @@ class TestCorrelation:
     def test_numbers(self, sleep):
         figure = plot_random_effects_correlation(sleep)
         ax, bar = shown_axes(figure)
-        covariance = sleep.cov_re.to_numpy()
+        covariance = sleep.cov_re["Subject"].to_numpy()
         r = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
         assert_allclose(ax.images[0].get_array(), [[1.0, r], [r, 1.0]])
         assert ax.images[0].get_clim() == (-1.0, 1.0)

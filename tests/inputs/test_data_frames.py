@@ -386,7 +386,7 @@ def test_names(names):
     formula = f"{y} ~ {x} + ({x} | {g})"
     result = check(data, formula, expected)
     assert list(result.params.index) == ["Intercept", x]
-    assert list(result.cov_re.index) == ["Intercept", x]
+    assert list(result.cov_re[g].index) == ["Intercept", x]
     check(data, f"{g} ~ {x} + ({x} | h)", crossedmixedlm("g ~ x + (x | h)", DATA).fit())
 
 

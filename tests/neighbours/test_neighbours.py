@@ -177,7 +177,7 @@ def test_summaries_as_latex_html_and_text(kind, df_method):
         f"{fit.scale:.4f}",
         f"{fit.params['x_1']:.4f}",
         f"{errors['x_1']:{digits}}",
-        f"{fit.cov_re.loc['x_1', 'x_1']:.4f}",
+        f"{fit.cov_re['g_1'].loc['x_1', 'x_1']:.4f}",
         f"{fit.llf:.4f}",
     ):
         assert wanted in latex

@@ -322,11 +322,10 @@ def test_related_columns_that_are_kept_sparse(monkeypatch):
         result = fit([z], relationship_inverse={"Z": (inverse, names)})
         expected = fit([z], relationship={"Z": k})
         assert_allclose(result.llf, expected.llf, rtol=1e-8)
-        modes = result.random_effects
-        assert set(modes) >= set(own)
-        for name in own:
-            wanted = expected.random_effects[name]
-            assert_allclose(modes[name], wanted, rtol=1e-4, atol=1e-6)
+        modes = result.random_effects["Z"]
+        assert set(modes.index) >= set(own)
+        wanted = expected.random_effects["Z"].loc[own]
+        assert_allclose(modes.loc[own], wanted, rtol=1e-4, atol=1e-6)
 
 
 # missing values and other inputs --------------------------------------------
@@ -512,9 +511,9 @@ def test_bootstrap_of_a_matrix(limit, monkeypatch):
     monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", limit)
     result = fit({"Z": sparse.csr_array(Z), "g": GROUPS})
     for kind in ("parametric", "conditional", "semiparametric"):
-        one = result.bootstrap(3, rng=1, type=kind, n_jobs=1)
+        one = result.bootstrap(3, rng=1, kind=kind, n_jobs=1)
         assert one.n_failed == 0
-        two = result.bootstrap(3, rng=1, type=kind, n_jobs=1)
+        two = result.bootstrap(3, rng=1, kind=kind, n_jobs=1)
         pd.testing.assert_frame_equal(one.draws, two.draws)
     responses = result.simulate(3, rng=1)
     drawn = result.bootstrap(3, rng=1, n_jobs=1).draws

@@ -297,8 +297,6 @@ def test_modes_of_all_levels(name, route):
 def test_conditional_covariances(name, route):
     result, dense = fitted(name, route), twin(name, route)
     found = result.random_effects_cov
-    if len(result.model.random) == 1:
-        found = {result.model.random[0].name: found}
     start, expected = 0, dense.conditional
     for effects in result.model.random:
         k = len(effects.effect_names)
@@ -581,8 +579,8 @@ def test_identity_is_no_relationship(formula):
         found = crossedmixedlm(formula, animals(), **related).fit()
         assert_allclose(found.llf, expected.llf, rtol=1e-12)
         assert_allclose(found.theta, expected.theta, rtol=1e-6, atol=1e-7)
-        modes = pd.DataFrame(found.random_effects)[SEEN]
-        wanted = pd.DataFrame(expected.random_effects)[SEEN]
+        modes = found.random_effects["id"].loc[SEEN]
+        wanted = expected.random_effects["id"].loc[SEEN]
         assert_allclose(modes, wanted, rtol=1e-6, atol=1e-8)
         found = found.get_prediction(interval="prediction").se_obs
         wanted = expected.get_prediction(interval="prediction").se_obs
@@ -601,8 +599,8 @@ def test_units_of_a_relationship(name, route, c, monkeypatch):
     assert found.converged
     assert_allclose(found.llf, expected.llf, rtol=1e-9)
     assert_allclose(np.sqrt(c) * found.theta, expected.theta, atol=1e-4)
-    modes = pd.DataFrame(found.random_effects)[ANIMALS]
-    wanted = pd.DataFrame(expected.random_effects)[ANIMALS]
+    modes = found.random_effects["id"].loc[ANIMALS]
+    wanted = expected.random_effects["id"].loc[ANIMALS]
     assert_allclose(modes, wanted, atol=1e-4)
     options = {"random_effects": True, "interval": "prediction"}
     rows = new_rows().iloc[[0, 1, 3]]
@@ -663,14 +661,14 @@ def test_blocks_of_ones_are_families():
     expected = crossedmixedlm("y ~ x + (1 | family)", frame).fit()
     assert_allclose(found.llf, expected.llf, rtol=1e-12)
     assert_allclose(found.theta, expected.theta, rtol=1e-6)
-    for animal, mode in found.random_effects.items():
+    for animal, mode in found.random_effects["id"].iterrows():
         family = int(animal[1:]) // 2
         if family < 4:
-            own = expected.random_effects[family].iloc[0]
+            own = expected.random_effects["family"].loc[family].iloc[0]
             assert_allclose(mode.iloc[0], own, rtol=1e-6)
         else:
             assert_allclose(mode.iloc[0], 0.0, atol=1e-10)
-            sd = found.random_effects_cov[animal].iloc[0, 0]
+            sd = found.random_effects_cov["id"][animal].iloc[0, 0]
             assert_allclose(sd, found.vcomp.iloc[0], rtol=1e-8)
 
 
@@ -705,7 +703,7 @@ def test_singular_relationships(kind, formula):
     assert_allclose(result._results._modes[0].ravel(), dense.modes, atol=1e-7)
     joint = result.joint_covariance()
     assert_allclose(joint, dense.joint, rtol=1e-6, atol=1e-8)
-    found = result.random_effects_cov
+    (found,) = result.random_effects_cov.values()
     k = len(result.model.random[0].effect_names)
     for at, level in enumerate(result.model.random[0].levels):
         block = dense.conditional[at * k : at * k + k, at * k : at * k + k]
@@ -796,7 +794,7 @@ def test_effect_column_that_is_zero_but_for_rounding(value):
         for each in (0.0, value)
     ]
     assert_allclose(results[1].llf, results[0].llf, rtol=1e-8)
-    modes = [pd.DataFrame(r.random_effects) for r in results]
+    modes = [r.random_effects["id"] for r in results]
     assert_allclose(modes[1], modes[0], atol=1e-5)
     joint = [r.joint_covariance() for r in results]
     assert_allclose(joint[1], joint[0], atol=1e-5)
@@ -811,7 +809,7 @@ def test_incomplete_rows_are_dropped():
     left = frame.dropna()
     expected = crossedmixedlm("y ~ x + (1 | id)", left, relationship=k).fit()
     assert_allclose(result.llf, expected.llf, rtol=1e-12)
-    assert set(result.random_effects) == set(ANIMALS)
+    assert set(result.random_effects["id"].index) == set(ANIMALS)
     assert_allclose(
         result._results._modes[0].ravel(), twin_of(result, k).modes, rtol=1e-6
     )
@@ -889,8 +887,8 @@ def test_covariance_of_simulated_new_data(name, route, unit_draws):
 @pytest.mark.parametrize("kind", ["parametric", "conditional", "semiparametric"])
 def test_bootstrap(kind, route):
     result = fitted("beside herds", route)
-    first = result.bootstrap(4, rng=3, type=kind, n_jobs=1)
-    again = result.bootstrap(4, rng=3, type=kind, n_jobs=2)
+    first = result.bootstrap(4, rng=3, kind=kind, n_jobs=1)
+    again = result.bootstrap(4, rng=3, kind=kind, n_jobs=2)
     assert first.n_failed == 0
     pd.testing.assert_frame_equal(first.draws, again.draws)
     if kind == "semiparametric":
@@ -1088,7 +1086,7 @@ def test_tests_of_random_effects(route):
         assert_allclose(table["llf"].sub(other.llf).abs().min(), 0.0, atol=1e-6)
     dropped = result.drop_random("(1 | herd)")
     assert_allclose(dropped.llf, without_herds.llf, atol=1e-6)
-    assert set(dropped.random_effects) == set(ANIMALS)
+    assert set(dropped.random_effects["id"].index) == set(ANIMALS)
 
 
 @both_engines

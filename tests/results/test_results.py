@@ -136,11 +136,6 @@ def dense(name, reml=True, weighted=False, theta=None):
     return Dense(y.to_numpy(), x, zs, relative, weights, reml)
 
 
-def by_factor(result, found):
-    names = [effects.name for effects in result.model.random]
-    return list(found.values()) if len(names) > 1 else [found]
-
-
 @functools.cache
 def sleepstudy():
     return datasets.sleepstudy.load_pandas().data
@@ -204,10 +199,9 @@ def test_estimates_are_those_of_dense_matrices(name, reml, weighted):
 @pytest.mark.parametrize(("name", "reml", "weighted"), CASES)
 def test_random_effects_are_those_of_dense_matrices(name, reml, weighted):
     result, twin = fit(name, reml, weighted), dense(name, reml, weighted)
-    modes = by_factor(result, result.random_effects)
-    covs = by_factor(result, result.random_effects_cov)
+    modes = result.random_effects.values()
+    covs = result.random_effects_cov.values()
     for found, cov, mode, blocks in zip(modes, covs, twin.modes, twin.mode_covs):
-        found = pd.DataFrame(found).T if isinstance(found, dict) else found
         assert_allclose(found, mode, atol=1e-8)
         assert list(cov) == list(found.index)
         for block, expected in zip(cov.values(), blocks):
@@ -240,15 +234,16 @@ def test_mixedlm(effects, reml):
     assert_allclose(ours.llf, theirs.llf, rtol=1e-11)
     assert_allclose(ours.fe_params, theirs.fe_params, rtol=1e-8)
     assert_allclose(ours.bse_fe, theirs.bse_fe, rtol=1e-5)
-    assert_allclose(ours.cov_re, theirs.cov_re, rtol=1e-8)
+    assert_allclose(ours.cov_re["Subject"], theirs.cov_re, rtol=1e-8)
     assert_allclose(ours.scale, theirs.scale, rtol=1e-8)
     assert_allclose(ours.fittedvalues, theirs.fittedvalues, rtol=1e-8)
     assert_allclose(ours.resid, theirs.resid, atol=1e-6)
-    assert list(ours.random_effects) == list(theirs.random_effects)
+    found, covariances = ours.random_effects["Subject"], ours.random_effects_cov
+    assert list(found.index) == list(theirs.random_effects)
     for level, modes in theirs.random_effects.items():
-        assert_allclose(ours.random_effects[level], modes, atol=1e-6)
+        assert_allclose(found.loc[level], modes, atol=1e-6)
         cov = theirs.random_effects_cov[level]
-        assert_allclose(ours.random_effects_cov[level], cov, rtol=1e-7, atol=1e-7)
+        assert_allclose(covariances["Subject"][level], cov, rtol=1e-7, atol=1e-7)
     for name in ("fe_params", "bse_fe", "fittedvalues", "resid"):
         assert list(getattr(ours, name).index) == list(getattr(theirs, name).index)
     for name in ("nobs", "df_resid", "method"):
@@ -277,10 +272,11 @@ def test_one_way_layout_in_closed_form():
     assert_allclose(result.params, data["Yield"].mean(), rtol=1e-12)
     assert_allclose(result.bse, np.sqrt(between / 30), rtol=1e-8)
     shrunken = (1 - within / between) * (groups.mean() - data["Yield"].mean())
-    for level, modes in result.random_effects.items():
+    for level, modes in result.random_effects["Batch"].iterrows():
         assert_allclose(modes, shrunken[level], rtol=1e-7)
         variance = result.vcomp.item() * within / between
-        assert_allclose(result.random_effects_cov[level], variance, rtol=1e-6)
+        found = result.random_effects_cov["Batch"][level]
+        assert_allclose(found, variance, rtol=1e-6)
 
 
 # counts --------------------------------------------------------------------
@@ -334,7 +330,7 @@ def test_theta(name):
     assert list(result.theta.index) == THETA_LABELS[name]
     assert result.theta.name == "theta"
     expected = []
-    for cov, blocks in zip(by_factor(result, result.cov_re), MODELS[name][2]):
+    for cov, blocks in zip(result.cov_re.values(), MODELS[name][2]):
         at = 0
         for size in blocks:
             block = np.asarray(cov)[at : at + size, at : at + size] / result.scale
@@ -363,8 +359,7 @@ def test_theta_of_singular_fits():
 
 
 def test_cov_re():
-    one = sleep().cov_re
-    assert isinstance(one, pd.DataFrame)
+    one = sleep().cov_re["Subject"]
     assert list(one.index) == list(one.columns) == ["Intercept", "Days"]
     several = fit("two terms").cov_re
     assert list(several) == ["g", "h"]
@@ -377,7 +372,7 @@ def test_cov_re():
 @pytest.mark.parametrize("name", MODELS)
 def test_vcomp_and_table_of_variances(name):
     result = fit(name)
-    covs = by_factor(result, result.cov_re)
+    covs = result.cov_re.values()
     factors = [group for group, _ in MODELS[name][1]]
     index = [(f, e) for f, cov in zip(factors, covs) for e in cov.index]
     assert list(result.vcomp.index) == index
@@ -394,7 +389,7 @@ def test_vcomp_and_table_of_variances(name):
         size * (size - 1) // 2 for blocks in MODELS[name][2] for size in blocks
     )
     for row in covariances.itertuples():
-        cov = covs[factors.index(row.group)]
+        cov = result.cov_re[row.group]
         sd = np.sqrt(np.diag(cov))
         correlations = pd.DataFrame(cov / np.outer(sd, sd), cov.index, cov.index)
         assert_allclose(row.variance, cov.loc[row.effect1, row.effect2])
@@ -442,10 +437,9 @@ def test_no_variance_is_negative_by_rounding():
 
 def test_shape_of_random_effects():
     one = fit("slope").random_effects
-    assert isinstance(one, dict)
-    assert list(one) == [f"g{i}" for i in range(9)]
-    assert all(isinstance(v, pd.Series) for v in one.values())
-    assert list(one["g3"].index) == ["Intercept", "x"]
+    assert list(one) == ["g"]
+    assert list(one["g"].index) == [f"g{i}" for i in range(9)]
+    assert list(one["g"].columns) == ["Intercept", "x"]
     several = fit("many levels first").random_effects
     assert list(several) == ["g", "h"]
     assert list(several["g"].index) == [f"g{i}" for i in range(9)]
@@ -471,8 +465,9 @@ def test_random_effects_table():
 
 def test_random_effects_of_singular_fits():
     result = dyestuff2()
-    assert all(v.item() == 0.0 for v in result.random_effects.values())
-    for cov in result.random_effects_cov.values():
+    (factor,) = result.random_effects
+    assert (result.random_effects[factor] == 0.0).all(axis=None)
+    for cov in result.random_effects_cov[factor].values():
         assert cov.to_numpy().item() == 0.0
     table = perfect_correlation().random_effects["g"]
     assert_allclose(np.corrcoef(table.T)[0, 1], 1.0, atol=1e-8)
@@ -491,14 +486,13 @@ def counted(monkeypatch, kind):
     return made
 
 
-def test_random_effects_of_a_level_are_made_when_asked_for(monkeypatch):
+def test_covariances_of_a_level_are_made_when_asked_for(monkeypatch):
     result = crossedmixedlm("y ~ x + (x | g)", sample()).fit()
-    series, frames = counted(monkeypatch, pd.Series), counted(monkeypatch, pd.DataFrame)
-    modes, covariances = result.random_effects, result.random_effects_cov
-    assert len(series) == len(frames) == 0
-    assert modes["g3"] is result.random_effects["g3"]
-    assert covariances["g3"] is result.random_effects_cov["g3"]
-    assert len(series) == len(frames) == 1
+    frames = counted(monkeypatch, pd.DataFrame)
+    covariances = result.random_effects_cov["g"]
+    assert len(frames) == 0
+    assert covariances["g3"] is result.random_effects_cov["g"]["g3"]
+    assert len(frames) == 1
 
 
 def test_random_effects_of_several_factors_are_made_once():
@@ -512,8 +506,8 @@ def test_changed_random_effects_change_no_results():
     both = crossedmixedlm("y ~ x + (x | g) + (1 | h)", sample()).fit()
     expected = [r.random_effects_table() for r in (result, both)]
     fitted = result.fittedvalues
-    result.random_effects["g3"][:] = 9.0
-    result.random_effects_cov["g3"].loc[:, :] = 9.0
+    result.random_effects["g"].loc[:, :] = 9.0
+    result.random_effects_cov["g"]["g3"].loc[:, :] = 9.0
     both.random_effects["g"].loc[:, :] = 9.0
     both.random_effects_cov["h"][1].loc[:, :] = 9.0
     for each, table in zip((result, both), expected):
@@ -524,17 +518,17 @@ def test_changed_random_effects_change_no_results():
 def test_random_effects_are_not_pickled():
     result = crossedmixedlm("y ~ x + (x | g)", sample()).fit()
     before = len(pickle.dumps(result))
-    expected = copy.deepcopy(result.random_effects)
-    covariances = dict(result.random_effects_cov)
+    expected = copy.deepcopy(result.random_effects["g"])
+    covariances = dict(result.random_effects_cov["g"])
     text = pickle.dumps(result)
     assert len(text) == before
     for other in (pickle.loads(text), copy.deepcopy(result)):
-        assert other.random_effects == expected
-        assert other.random_effects_cov == covariances
+        pd.testing.assert_frame_equal(other.random_effects["g"], expected)
+        assert other.random_effects_cov["g"] == covariances
     result.remove_data()
-    assert result.random_effects == expected
-    assert pickle.loads(pickle.dumps(result)).random_effects == expected
-    assert result.with_df_method("residual").random_effects == expected
+    again = pickle.loads(pickle.dumps(result))
+    for other in (result, again, result.with_df_method("residual")):
+        pd.testing.assert_frame_equal(other.random_effects["g"], expected)
 
 
 # singular fits -------------------------------------------------------------

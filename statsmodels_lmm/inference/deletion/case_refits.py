@@ -9,7 +9,7 @@ import pandas as pd
 from statsmodels_lmm.core.uncertainty.case_deletion import Deletions
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
-from statsmodels_lmm.inference.variances.variance_parameters import VarianceParameters
+from statsmodels_lmm.inference.variances.variance_parameters import VarianceEstimates
 
 PIECES = 32
 """Pieces of work that refits are divided into."""
@@ -199,7 +199,7 @@ def variance_table(model, fits):
     fits = list(fits)
     covariances = zip(*(fit.covariances for fit in fits))
     m = 1 + sum(e.grouped.n_parameters for e in model.random)
-    parameters = VarianceParameters(
+    parameters = VarianceEstimates(
         model.random,
         tuple(map(np.array, covariances)),
         np.array([fit.scale for fit in fits]),

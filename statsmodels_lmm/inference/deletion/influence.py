@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.core.uncertainty.case_deletion import (
     Deletions,
@@ -327,7 +326,7 @@ def row_groups(model, group):
     """Group of each row, and the labels of the groups."""
     if isinstance(group, str):
         for effects in model.random:
-            if effects.name == group and isinstance(effects.grouped, RawEffects):
+            if effects.name == group and not effects.has_groups:
                 raise DataError(
                     f"{group} is a matrix of random effects, not groups of rows; give "
                     "the group of each row"

@@ -29,8 +29,7 @@ def estimable(results):
     other = copy(results)
     other.params = np.nan_to_num(results.params)
     other.normalized_cov_params = np.nan_to_num(results.normalized_cov_params)
-    if hasattr(results, "cov_params_default"):
-        other.cov_params_default = np.nan_to_num(results.cov_params_default)
+    other.cov_params_default = np.nan_to_num(results.cov_params_default)
     other.dropped, other._cache = [], {}
     other.df_resid_inference = results.df_resid
     return other

@@ -14,7 +14,7 @@ from statsmodels_lmm.core.uncertainty.small_sample import (
     scaled_f,
 )
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import as_fit, check_choice, require_data
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 """Methods that give every contrast of the fixed effects its degrees of freedom."""
@@ -248,11 +248,7 @@ def inference(results, df_method=None):
     """
     results = as_fit(results)
     method = "asymptotic" if df_method is None else df_method
-    if method not in METHODS:
-        listed = ", ".join(map(repr, METHODS[:-1]))
-        raise ValueError(
-            f"df_method must be {listed} or {METHODS[-1]!r}, not {df_method!r}"
-        )
+    check_choice("df_method", method, METHODS)
     key = "df", method
     if key not in results._cache:
         results._cache[key] = _inference(results, method)

@@ -15,6 +15,7 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
     reference_grid,
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
+from statsmodels_lmm.keywords import scale_of
 
 PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
 """A response that is a column as it is."""
@@ -28,6 +29,9 @@ def marginal_means(
     weights="equal",
     alpha=0.05,
     df_method=None,
+    *,
+    which="mean",
+    type=None,
 ):
     r"""
     Estimated marginal means, as R's emmeans.
@@ -63,6 +67,10 @@ def marginal_means(
     df_method : str, optional
         "asymptotic", "residual", "satterthwaite" or "kenward-roger", see
         `with_df_method`. Default is what the results have.
+    which : {"mean", "linear"}, optional
+        The scale; both are the same for a linear model.
+    type : {"response", "link"}, optional
+        `which` in R's words.
 
     Returns
     -------
@@ -80,7 +88,7 @@ def marginal_means(
     -----
     A mean that the data do not determine, because combinations of levels were not
     seen, is NaN. If the response is transformed, means are on the transformed scale;
-    they are not transformed back.
+    they are not transformed back, and ``type="response"`` is refused.
 
     Two differences from emmeans: it finds nested factors by itself, where here
     ``weights="cells"`` averages over what was seen; and it takes the means of
@@ -91,6 +99,7 @@ def marginal_means(
     Searle, S. R., Speed, F. M. and Milliken, G. A. (1980). Population marginal means
     in the linear model. The American Statistician 34, 216-221.
     """
+    _check_scale(results, which, type)
     return _marginal(results, "mean", specs, by, at, weights, alpha, df_method)
 
 
@@ -103,6 +112,9 @@ def marginal_slopes(
     weights="equal",
     alpha=0.05,
     df_method=None,
+    *,
+    which="mean",
+    type=None,
 ):
     """
     Slopes of the marginal means in a numeric predictor, as emtrends of emmeans.
@@ -114,7 +126,7 @@ def marginal_slopes(
     variable : str
         A numeric column. The slope is at its mean unless `at` has values; it is
         there that the slopes of ``log(x)`` and ``poly(x, 2)`` are.
-    specs, by, at, weights, alpha, df_method : optional
+    specs, by, at, weights, alpha, df_method, which, type : optional
         As for `marginal_means`.
 
     Returns
@@ -122,7 +134,19 @@ def marginal_slopes(
     MarginalMeans
         Of slopes.
     """
+    _check_scale(results, which, type)
     return _marginal(results, variable, specs, by, at, weights, alpha, df_method, True)
+
+
+def _check_scale(results, which, type):
+    """Refuse an unknown scale, and that to which nothing is transformed back."""
+    scale_of(which, type)
+    parsed = getattr(as_fit(results).model, "_parsed", None)
+    if type == "response" and parsed and not PLAIN.fullmatch(parsed.response):
+        raise ValueError(
+            f"type='response' asks for means on the scale before {parsed.response}, to "
+            "which they are not transformed back; leave it out"
+        )
 
 
 def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=False):

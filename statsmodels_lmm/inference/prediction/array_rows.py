@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.algebra.dense import as_array
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.random.terms import MatrixTerm, as_terms
 
@@ -141,12 +140,12 @@ def term_rows(effects, term):
     known, zeros = effects.grouped, np.zeros(term.n_rows, dtype=np.intp)
     raw = isinstance(term, MatrixTerm)
     columns = term.matrix if raw else term.effects
-    wanted = known.n_levels if isinstance(known, RawEffects) else known.k_effects
-    fits = raw if isinstance(known, RawEffects) else not raw or known.n_levels == 1
+    wanted = known.k_effects if effects.has_groups else known.n_levels
+    fits = (not raw or known.n_levels == 1) if effects.has_groups else raw
     if not fits or columns.shape[1] != wanted:
-        kind = "a matrix" if isinstance(known, RawEffects) else "effects"
+        kind = "effects" if effects.has_groups else "a matrix"
         raise DataError(f"{effects.name} needs {kind} of {wanted} columns")
-    if isinstance(known, RawEffects):
+    if not effects.has_groups:
         return replace(known, matrix=columns), zeros
     if raw:
         return known.at(zeros, as_array(columns)), zeros

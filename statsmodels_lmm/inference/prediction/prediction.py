@@ -20,8 +20,9 @@ from statsmodels_lmm.inference.prediction.prediction_variance import (
     draw_variance,
     error_variance,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.row_values import row_values
+from statsmodels_lmm.keywords import scale_of
 
 
 class MixedPredictionResults(PredictionResultsBase):
@@ -105,7 +106,17 @@ class MixedPredictionResults(PredictionResultsBase):
         return pd.DataFrame(columns, index=self.row_labels)
 
 
-def predict(results, exog, transform, random_effects, new_levels, offset, random=None):
+def predict(
+    results,
+    exog,
+    transform,
+    random_effects,
+    new_levels,
+    offset,
+    random=None,
+    which="mean",
+    type=None,
+):
     """
     Predict the response, see `CrossedMixedLMResults.predict`.
 
@@ -125,12 +136,17 @@ def predict(results, exog, transform, random_effects, new_levels, offset, random
         Offset of the new rows.
     random : dict or sequence, optional
         Groups or matrices of the new rows.
+    which : {"mean", "linear"}, optional
+        The scale; both are the same for a linear model.
+    type : {"response", "link"}, optional
+        `which` in R's words.
 
     Returns
     -------
     Series or ndarray
     """
-    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    scale_of(which, type)
+    check_choice("new_levels", new_levels, ("error", "population", "nan"))
     wanted = wanted_effects(results, random_effects)
     used = [e for e, take in zip(results.model.random, wanted) if take.any()]
     rows = new_rows(results, exog, transform, used, offset, random=random)
@@ -156,6 +172,9 @@ def get_prediction(
     weights=None,
     df_method=None,
     random=None,
+    *,
+    which="mean",
+    type=None,
 ):
     r"""
     Predict with standard errors and intervals.
@@ -205,6 +224,10 @@ def get_prediction(
     random : dict or sequence, optional
         For a model without a formula the groups, effects or matrices of the new rows,
         as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+    which : {"mean", "linear"}, optional
+        The scale; both are the same for a linear model.
+    type : {"response", "link"}, optional
+        `which` in R's words.
 
     Returns
     -------
@@ -230,20 +253,15 @@ def get_prediction(
     selection model. Biometrics 31, 423-447.
     """
     results = as_fit(results)
-    _check_choice("new_levels", new_levels, ("error", "population", "nan"))
-    _check_choice("interval", interval, ("confidence", "prediction"))
-    _check_choice("df_method", df_method, (None, *METHODS))
+    scale_of(which, type)
+    check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    check_choice("interval", interval, ("confidence", "prediction"))
+    check_choice("df_method", df_method, (None, *METHODS))
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)
     of_fixed_part = not (conditional or new_observation)
-    if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
-        df_method = results.df_method
-    if df_method in SMALL_SAMPLE and not of_fixed_part:
-        raise ValueError(
-            f"df_method={df_method!r} is for confidence intervals of the fixed part; "
-            "with random effects or for new observations use None or 'residual'"
-        )
+    df_method = _method_of_rows(results, df_method, of_fixed_part)
     factors = list(zip(results.model.random, wanted))
     rows = new_rows(
         results,
@@ -281,6 +299,18 @@ def get_prediction(
     )
 
 
+def _method_of_rows(results, df_method, of_fixed_part):
+    """Degrees of freedom of predictions, by default those of the results if it can."""
+    if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
+        return results.df_method
+    if df_method in SMALL_SAMPLE and not of_fixed_part:
+        raise ValueError(
+            f"df_method={df_method!r} is for confidence intervals of the fixed part; "
+            "with random effects or for new observations use None or 'residual'"
+        )
+    return df_method
+
+
 def _fixed_inference(results, rows, df_method):
     """What is known of the fixed effects, and the distribution of the quantiles."""
     found = inference(results, df_method)
@@ -309,9 +339,3 @@ def _row_weights(results, rows, exog, weights):
     if (weights == 0).any():
         raise DataError("weights of new observations must be positive")
     return weights
-
-
-def _check_choice(name, value, allowed):
-    if value not in allowed:
-        listed = ", ".join(map(repr, allowed[:-1]))
-        raise ValueError(f"{name} must be {listed} or {allowed[-1]!r}, not {value!r}")

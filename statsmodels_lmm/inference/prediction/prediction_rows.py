@@ -1,11 +1,10 @@
 """The rows to predict: their design, levels and effect columns."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError, RankWarning, warn
 from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.columns import like_known, plain_column
@@ -290,50 +289,69 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
     -------
     Rows
     """
-    model, frame, total, data = results.model, None, None, None
-    terms_of_rows = None
+    model = results.model
     if random is not None and (exog is None or has_formula(model)):
         raise ValueError(
             "random is for new rows of a model without a formula; a formula finds the "
             "groups in the new data"
         )
     if exog is None:
-        if model.exog is None:
-            raise DataError("the data of the model were removed; give exog")
-        design, labels = model.exog, model.data.row_labels
-        complete = np.ones(len(design), dtype=bool)
-        total = model.offset if offset is None else model.formula_offset
+        rows = _rows_of_fit(model, offset is not None)
     elif getattr(model, "_parsed", None) is None or not transform:
-        design, labels = numeric(exog, "exog"), labels_of(exog)
-        if design.ndim == 1:
-            design = design[:, None] if len(results.params) == 1 else design[None, :]
-            labels = None
-        complete = np.ones(len(design), dtype=bool)
-        if used or drawn:
-            names = [e.name for e in (*used, *drawn)]
-            every = [e.name for e in model.random]
-            terms_of_rows = new_terms(random, names, every, len(design), labels)
+        rows = _rows_of_design(results, exog, [*used, *drawn], random)
     else:
-        is_row = isinstance(exog, pd.Series)
-        data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)
-        labels = data.index
-        terms = [term for e in used for term, _ in e.terms]
-        only_effects = [term for e in drawn for term, _ in e.terms]
-        frame, complete = new_frame(results, data, terms, only_effects)
-        design, known = _fixed_design(results, frame)
-        if known is not None:
-            total = np.full(len(complete), np.nan)
-            total[complete] = known
-    if offset is not None:
-        offset = numeric(aligned(offset, labels, "offset"), "offset")
-        if offset.shape != complete.shape:
-            raise DataError(
-                f"offset has shape {offset.shape}, the data have {len(complete)} rows"
-            )
-        total = offset if total is None else total + offset
-    return Rows(
-        design, total, complete, labels, frame, data, terms_of_rows, exog is None
+        rows = _rows_of_data(results, exog, used, drawn)
+    if offset is None:
+        return rows
+    offset = numeric(aligned(offset, rows.labels, "offset"), "offset")
+    if offset.shape != rows.complete.shape:
+        raise DataError(
+            f"offset has shape {offset.shape}, the data have {len(rows.complete)} rows"
+        )
+    return replace(rows, offset=offset + (0.0 if rows.offset is None else rows.offset))
+
+
+def _rows_of_fit(model, has_offset):
+    """The rows of the model, with its offset; that of its formula beside another."""
+    if model.exog is None:
+        raise DataError("the data of the model were removed; give exog")
+    offset = model.formula_offset if has_offset else model.offset
+    complete = np.ones(len(model.exog), dtype=bool)
+    labels = model.data.row_labels
+    return Rows(model.exog, offset, complete, labels, None, of_fit=True)
+
+
+def _rows_of_design(results, exog, wanted, random):
+    """Rows of a fixed design, and of the random effects that are wanted."""
+    design, labels = numeric(exog, "exog"), labels_of(exog)
+    if design.ndim == 1:
+        design = design[:, None] if len(results.params) == 1 else design[None, :]
+        labels = None
+    terms = None
+    if wanted:
+        names, every = (
+            [e.name for e in each] for each in (wanted, results.model.random)
+        )
+        terms = new_terms(random, names, every, len(design), labels)
+    complete = np.ones(len(design), dtype=bool)
+    return Rows(design, None, complete, labels, None, random=terms)
+
+
+def _rows_of_data(results, exog, used, drawn):
+    """Rows of data for the formula, with the offset of the formula."""
+    is_row = isinstance(exog, pd.Series)
+    data = exog.to_frame().T.infer_objects() if is_row else to_frame(exog)
+    terms, only_effects = (
+        [term for effects in each for term, _ in effects.terms]
+        for each in (used, drawn)
     )
+    frame, complete = new_frame(results, data, terms, only_effects)
+    design, known = _fixed_design(results, frame)
+    offset = None
+    if known is not None:
+        offset = np.full(len(complete), np.nan)
+        offset[complete] = known
+    return Rows(design, offset, complete, data.index, frame, data)
 
 
 def new_frame(results, data, terms, only_effects=()):
@@ -436,11 +454,11 @@ def effect_rows(results, effects, rows, take, new_levels):
                 f"new levels of {unseen}; new_levels='population' predicts them by the "
                 "fixed effects, 'nan' gives NaN"
             )
-        if isinstance(grouped, RawEffects):
+        if not effects.has_groups:
             return RawRows(grouped.matrix, bool(take.all()))
         return EffectRows(codes, grouped.effects, take, new_levels)
     if rows.frame is None:
-        if isinstance(effects.grouped, RawEffects):
+        if not effects.has_groups:
             return RawRows(effects.grouped.matrix, bool(take.all()))
         columns, codes = effects.grouped.effects, effects.grouped.codes
         return EffectRows(codes, columns, take, new_levels)

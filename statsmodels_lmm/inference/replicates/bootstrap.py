@@ -23,8 +23,9 @@ from statsmodels_lmm.inference.replicates.simulation import (
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
-    variance_parameters,
+    variance_estimates,
 )
+from statsmodels_lmm.keywords import renamed
 from statsmodels_lmm.models.shared_design import SharedDesign
 
 STATISTICS = 10
@@ -212,12 +213,13 @@ class BootstrapResults:
         return "\n".join(lines)
 
 
+@renamed(type="kind")
 def bootstrap(
     results,
     nsim=1000,
     rng=None,
     statistic=None,
-    type="parametric",
+    kind="parametric",
     n_jobs=None,
     progress=None,
 ):
@@ -236,7 +238,7 @@ def bootstrap(
     statistic : callable, optional
         Called with the results of each replicate; returns a number, an array, a
         Series or a dict of numbers.
-    type : {"parametric", "conditional", "semiparametric"}, optional
+    kind : {"parametric", "conditional", "semiparametric"}, optional
         Whether random effects and residuals are drawn from their normal
         distributions; or the conditional modes are kept and only residuals are
         drawn (lme4's ``use.u = TRUE``); or both are resampled from the conditional
@@ -282,16 +284,16 @@ def bootstrap(
     """
     results = as_fit(results)
     check_count("nsim", nsim)
-    if type not in KINDS:
-        raise ValueError(f"type must be one of {', '.join(KINDS)}, not {type!r}")
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
     if not (statistic is None or callable(statistic)):
         raise TypeError(f"statistic must be a function of results, not {statistic!r}")
-    replicates = Replicates(random_part(results, type), (design_of(results),))
+    replicates = Replicates(random_part(results, kind), (design_of(results),))
     task = _Task(replicates, None if statistic is None else results, statistic)
     found, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
     fits = Refits.join([fits for fits, _ in found])
     values = [value for _, part in found for value in part]
-    return _assemble(results, fits, values, statistic, type, nsim, interrupted)
+    return _assemble(results, fits, values, statistic, kind, nsim, interrupted)
 
 
 def design_of(results):
@@ -467,7 +469,7 @@ def replicate_tables(results, fits, numbers):
 
 def estimate_tables(results):
     """Estimates and standard errors of the data as Series, and ranges."""
-    parameters = variance_parameters(results, average=True)
+    parameters = variance_estimates(results, average=True)
     # of the fit, whatever its degrees of freedom
     bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
     found = _every_parameter(results, parameters, results.params, bse)

@@ -224,10 +224,7 @@ def fit_like(results, model):
     CrossedMixedLMResults
         By REML or ML, with the same kind of degrees of freedom.
     """
-    found = model.fit(reml=results.reml)
-    if results.df_method == "asymptotic":
-        return found
-    return found.with_df_method(results.df_method)
+    return model.fit(reml=results.reml, df_method=results.df_method)
 
 
 def seeds(rng, count):

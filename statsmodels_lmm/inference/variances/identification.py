@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.structures.roots import lower_triangles
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
@@ -220,7 +219,7 @@ def _sentence(names, with_residual):
 
 def _labels(effects):
     """The terms that the covariance blocks of a factor stand for."""
-    if isinstance(effects.grouped.of_user, RawEffects):
+    if not effects.has_groups:
         return [effects.name]
     written, start = {}, 0
     for term, size in effects.terms:

@@ -43,7 +43,7 @@ class VarianceFunctions:
     values : ndarray
         Shape (..., M).
     jacobian : ndarray
-        Derivatives in the parameters of `VarianceParameters`, (..., M, m + 1).
+        Derivatives in the parameters of `VarianceEstimates`, (..., M, m + 1).
     ranges : list of tuple
         The range of each.
     """
@@ -69,7 +69,7 @@ class VarianceFunctions:
 
 
 @dataclass(frozen=True)
-class VarianceParameters:
+class VarianceEstimates:
     """
     The variances and covariances of a model, for one fit or for many.
 
@@ -214,7 +214,7 @@ class VarianceParameters:
 RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
 
 
-def variance_parameters(results, average=False):
+def variance_estimates(results, average=False):
     """
     The variances and covariances of a fit with their uncertainty.
 
@@ -228,7 +228,7 @@ def variance_parameters(results, average=False):
 
     Returns
     -------
-    VarianceParameters
+    VarianceEstimates
     """
     results = as_fit(results)
     deviance = results.at_optimum
@@ -281,7 +281,7 @@ def variance_table(results, scale="sd"):
     can be on the boundary, with more than 2,500 random effects of several factors, and
     where levels are related by a sparse inverse.
     """
-    parameters = variance_parameters(results)
+    parameters = variance_estimates(results)
     found = parameters.estimates(_checked(scale))
     columns = {"estimate": found.values, "std err": found.errors(parameters)}
     return pd.DataFrame(columns, index=pd.Index(found.labels, name="parameter"))
@@ -303,7 +303,7 @@ def variance_covariance(results, scale="sd"):
     DataFrame
         Rows and columns in the order of `variance_table`.
     """
-    parameters = variance_parameters(results)
+    parameters = variance_estimates(results)
     found = parameters.estimates(_checked(scale))
     return pd.DataFrame(found.covariance(parameters), found.labels, found.labels)
 
@@ -348,13 +348,13 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
 
     Returns
     -------
-    VarianceParameters
+    VarianceEstimates
         In the order of the model.
     """
     units, change = model._units, model._units.variance_change()
     if structured is None:
         structured = np.zeros((*np.shape(scale), 0))
-    return VarianceParameters(
+    return VarianceEstimates(
         model.random,
         tuple(units.covariances(relative, scale)),
         units.scale(scale),

@@ -43,7 +43,7 @@ def test_one_way(ratio, reml):
     assert result.converged
     assert result.scale == pytest.approx(within, rel=1e-8)
     between = 10 * y.mean(axis=1).var(ddof=1 if reml else 0)
-    assert result.cov_re.iloc[0, 0] == pytest.approx(between / 10, rel=1e-8)
+    assert result.cov_re["g"].iloc[0, 0] == pytest.approx(between / 10, rel=1e-8)
 
 
 @pytest.mark.parametrize("ratio", [1e4, 1e6])

@@ -55,9 +55,7 @@ def dense_llf(result):
     model = result.model
     weights = np.ones(N) if model.weights is None else model.weights
     v = result.scale * np.diag(1.0 / weights)
-    covs = result.cov_re if isinstance(result.cov_re, dict) else [result.cov_re]
-    covs = covs.values() if isinstance(covs, dict) else covs
-    for effects, cov in zip(model.random, covs):
+    for effects, cov in zip(model.random, result.cov_re.values()):
         columns, codes = effects.grouped.effects, effects.grouped.codes
         v += columns @ cov.to_numpy() @ columns.T * (codes[:, None] == codes)
     mean = model.exog @ np.asarray(result.params)

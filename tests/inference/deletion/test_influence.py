@@ -83,8 +83,6 @@ class Dense:
         self.noise = np.eye(n) if weights is None else np.diag(1.0 / weights)
         self.y = self.model.endog - (0.0 if offset is None else offset)
         covariances = result.cov_re
-        if not isinstance(covariances, dict):
-            covariances = {self.model.random[0].name: covariances}
         self.v = self.noise.copy()
         for effects in self.model.random:
             z, codes = effects.grouped.effects, effects.grouped.codes

@@ -91,8 +91,6 @@ class Dense:
         self.noise = np.diag(1.0 / np.asarray(weights))
         self.y = (data["y"] - (data["o"] if name == "offset" else 0.0)).to_numpy()
         covariances = self.result.cov_re
-        if not isinstance(covariances, dict):
-            covariances = {factors[0][0]: covariances}
         self.terms, variance = [], self.s * self.noise
         for key, effects, groups in factors:
             label = data[list(key)].astype(str).agg(":".join, axis=1).to_numpy()
@@ -538,3 +536,41 @@ def test_errors(data):
         inference(result).df([1.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="2 coefficients"):
         inference(result).f_test(np.eye(3))
+
+
+# attributes ----------------------------------------------------------------
+
+
+def sleepstudy_fit():
+    data = datasets.sleepstudy.load_pandas().data
+    return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+
+
+@pytest.mark.parametrize(
+    "method", ["asymptotic", "residual", "satterthwaite", "kenward-roger"]
+)
+def test_attributes_do_not_depend_on_the_method(method):
+    plain = sleepstudy_fit()
+    found = plain.with_df_method(method)
+    for name in set(dir(found._results)) - set(dir(plain._results)):
+        raise AssertionError(f"{name} is there only after with_df_method")
+    for result in (found, pickle.loads(pickle.dumps(found))):
+        assert result.df_method == result.inference.method == method
+        covariance = result.inference.covariance
+        assert_allclose(result.cov_params_default, covariance, rtol=1e-14)
+        assert_allclose(result.cov_params(), covariance, rtol=1e-14)
+        df = [result.inference.df(c) for c in np.eye(2)]
+        df = [result.df_resid if np.isinf(d) else d for d in df]
+        assert_allclose(result.df_resid_inference, np.broadcast_to(df, 2))
+
+
+def test_the_default_is_asymptotic_whatever_was_asked_before():
+    result = sleepstudy_fit()
+    before = result.inference, result.df_resid_inference, result.cov_params_default
+    other = result.with_df_method("kenward-roger")
+    again = other.with_df_method("asymptotic")
+    for each in (result, again):
+        assert each.inference.method == each.df_method == "asymptotic"
+        assert each.df_resid_inference == before[1] == 178
+        assert_allclose(each.cov_params_default, before[2], rtol=1e-14)
+    assert other.inference.method == "kenward-roger"

@@ -93,7 +93,7 @@ class Dense:
         v = self.result.scale * np.diag(1.0 / np.asarray(weights))
         cov = self.result.cov_re
         for effects in self.result.model.random:
-            sigma = np.asarray(cov[effects.name] if isinstance(cov, dict) else cov)
+            sigma = np.asarray(cov[effects.name])
             key = d[effects.name].to_numpy()
             columns = np.ones((len(d), 1))
             if len(sigma) == 2:

@@ -123,7 +123,7 @@ def test_random_effects_by_name_and_term(choice, result, data, new):
 
 def test_terms_of_the_same_factor(data, new):
     result = crossedmixedlm("y ~ x + f + (1 | g) + (0 + x | g)", data).fit()
-    modes = pd.DataFrame(result.random_effects).T
+    modes = result.random_effects["g"]
     fixed = fixed_part(result, new)
     for term, name, value in (
         ("(1 | g)", "Intercept", 1.0),

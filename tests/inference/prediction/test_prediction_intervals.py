@@ -104,8 +104,6 @@ class Case:
         self.keys = [self.levels(data, columns) for columns, _, _ in self.factors]
         self.levels_of = [sorted(set(k)) for k in self.keys]
         covariances = self.result.cov_re
-        if not isinstance(covariances, dict):
-            covariances = {":".join(self.factors[0][0]): covariances}
         names = [":".join(columns) for columns, _, _ in self.factors]
         self.sigma = [covariances[n].to_numpy() for n in names]
         # Lambda ([X ZL]'W[X ZL] + diag(0, I))^-1 Lambda', for any Sigma = s2 LL'

@@ -248,7 +248,7 @@ def test_degrees_of_freedom_do_not_matter(df_method):
 def test_conditional_draws():
     """The modes stay: estimates vary about those of the fitted values."""
     result = fitted("crossed", False)._results
-    boot = result.bootstrap(300, rng=3, type="conditional")
+    boot = result.bootstrap(300, rng=3, kind="conditional")
     assert boot.kind == "conditional"
     each = single_fits("crossed", False, 3, 3, "conditional")
     for i, single in enumerate(each):
@@ -266,7 +266,7 @@ def test_conditional_draws():
 
 def test_semiparametric_draws():
     result = fitted("crossed", False)._results
-    boot = result.bootstrap(300, rng=3, type="semiparametric")
+    boot = result.bootstrap(300, rng=3, kind="semiparametric")
     assert boot.kind == "semiparametric"
     each = single_fits("crossed", False, 3, 3, "semiparametric")
     for i, single in enumerate(each):
@@ -283,7 +283,7 @@ def test_semiparametric_draws():
 
 def test_kinds_differ():
     draws = [
-        fitted().bootstrap(2, rng=1, type=kind).draws["x"].to_numpy()
+        fitted().bootstrap(2, rng=1, kind=kind).draws["x"].to_numpy()
         for kind in ("parametric", "conditional", "semiparametric")
     ]
     assert len(np.unique(np.array(draws))) == 6
@@ -291,10 +291,10 @@ def test_kinds_differ():
 
 def test_units_of_an_effect():
     """Slopes per other unit are resampled as well."""
-    expected = fitted().bootstrap(5, rng=1, type="semiparametric").draws
+    expected = fitted().bootstrap(5, rng=1, kind="semiparametric").draws
     data = sample().assign(x=1e8 * sample()["x"])
     result = crossedmixedlm("y ~ x + (x | g)", data).fit()
-    found = result.bootstrap(5, rng=1, type="semiparametric").draws
+    found = result.bootstrap(5, rng=1, kind="semiparametric").draws
     for name in ("x", "g: sd x"):
         assert_allclose(1e8 * found[name], expected[name], rtol=2e-3, atol=1e-3)
     assert_allclose(found["sigma"], expected["sigma"], rtol=1e-3)
@@ -366,13 +366,13 @@ def test_a_replicate_that_cannot_be_fitted(monkeypatch):
 def test_workers_give_the_same_draws(small_pieces, kind):
     """One process, two, threads, and no number at all: to the last bit."""
     result = fitted("crossed")
-    one = result.bootstrap(7, rng=1, type=kind, n_jobs=1)
-    same(one, result.bootstrap(7, rng=1, type=kind))
-    same(one, result.bootstrap(7, rng=1, type=kind, n_jobs=2))
+    one = result.bootstrap(7, rng=1, kind=kind, n_jobs=1)
+    same(one, result.bootstrap(7, rng=1, kind=kind))
+    same(one, result.bootstrap(7, rng=1, kind=kind, n_jobs=2))
     with joblib.parallel_config(backend="threading"):
-        same(one, result.bootstrap(7, rng=1, type=kind, n_jobs=2))
+        same(one, result.bootstrap(7, rng=1, kind=kind, n_jobs=2))
     with joblib.parallel_config(backend="threading", n_jobs=2):
-        same(one, result.bootstrap(7, rng=1, type=kind))
+        same(one, result.bootstrap(7, rng=1, kind=kind))
 
 
 def test_workers_give_the_same_statistics(small_pieces):
@@ -541,9 +541,9 @@ def test_what_a_statistic_may_return():
     assert list(of(lambda r: np.float64(r.scale)).columns) == [0]
     array = of(lambda r: np.asarray(r.params))
     assert list(array.columns) == [0, 1]
-    matrix = of(lambda r: r.cov_re.to_numpy())
+    matrix = of(lambda r: r.cov_re["g"].to_numpy())
     assert matrix.shape == (3, 4)
-    assert_allclose(matrix.iloc[0], each[0].cov_re.to_numpy().ravel())
+    assert_allclose(matrix.iloc[0], each[0].cov_re["g"].to_numpy().ravel())
     series = of(lambda r: r.params)
     assert list(series.columns) == ["Intercept", "x"]
     assert_allclose(series, [r.params for r in each])
@@ -693,7 +693,7 @@ def test_bad_arguments():
         with pytest.raises(ValueError, match="nsim must be a whole number"):
             fitted().bootstrap(nsim)
     with pytest.raises(ValueError, match=r"parametric, conditional, semiparametric"):
-        fitted().bootstrap(2, type="residual")
+        fitted().bootstrap(2, kind="residual")
 
 
 def test_removed_data():

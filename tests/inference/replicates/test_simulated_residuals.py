@@ -68,8 +68,6 @@ def dense(name, result):
     """Mean and covariance of the response, n x n."""
     frame, options = sample(), CASES[name][1]
     matrices = result.cov_re
-    if not isinstance(matrices, dict):
-        matrices = {"g": matrices}
     weights = frame[options["weights"]] if "weights" in options else np.ones(N)
     covariance = np.diag(result.scale / np.asarray(weights))
     for factor, matrix in matrices.items():

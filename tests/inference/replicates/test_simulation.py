@@ -56,12 +56,6 @@ def fitted(name="crossed", reml=True):
         return crossedmixedlm(formula, sample(), **options).fit(reml=reml)
 
 
-def matrices_of(result):
-    """Covariance matrix of each factor by name, from the public table."""
-    found = result.cov_re
-    return found if isinstance(found, dict) else {result.model.random[0].name: found}
-
-
 def columns_of(frame, names):
     return np.column_stack(
         [np.ones(len(frame)) if n == "Intercept" else frame[n] for n in names]
@@ -73,7 +67,7 @@ def dense_covariance(result, frame, weights=None, rows=None):
     rows = np.ones(len(frame)) if rows is None else rows
     weights = np.ones(len(frame)) if weights is None else weights
     total = np.diag(result.scale / weights)
-    for name, matrix in matrices_of(result).items():
+    for name, matrix in result.cov_re.items():
         z = columns_of(frame, matrix.index)
         used = rows[name][:, None] if isinstance(rows, dict) else rows[:, None]
         key = frame[name].to_numpy()
@@ -150,7 +144,7 @@ def test_correlation_of_one():
     data["y"] = u[codes] * (1.0 - 0.8 * data["x"].to_numpy()) + noise
     result = crossedmixedlm("y ~ x + (x | g)", data).fit()
     assert result.is_singular
-    assert result.cov_re.to_numpy()[0, 0] > 0.1
+    assert result.cov_re["g"].to_numpy()[0, 0] > 0.1
     draws = result.simulate(DRAWS, rng=4)
     mean = result.predict()
     check_moments(draws, mean, dense_covariance(result, data))
@@ -164,7 +158,7 @@ def test_arrays_without_a_formula():
     result = CrossedMixedLM(y, exog, random={"g": groups}).fit()
     draws = result.simulate(DRAWS, rng=5)
     same = groups[:, None] == groups
-    covariance = result.cov_re.to_numpy() * same + result.scale * np.eye(N)
+    covariance = result.cov_re["g"].to_numpy() * same + result.scale * np.eye(N)
     check_moments(draws, exog @ result.params, covariance)
     assert_array_equal(draws.index, np.arange(N))
 
@@ -215,7 +209,7 @@ def test_levels_of_several_columns():
     result = crossedmixedlm("y ~ x + (1 | g:h) + (1 | g)", data).fit()
     new = pd.DataFrame({"g": ["g1", "g1", "g1", "zz"], "h": [0, 0, 1, 0], "x": 1.0})
     draws = result.simulate(DRAWS, rng=8, exog=new)
-    pair, single = matrices_of(result)["g:h"], matrices_of(result)["g"]
+    pair, single = result.cov_re["g:h"], result.cov_re["g"]
     g, h = new["g"].to_numpy(), new["h"].to_numpy()
     same = g[:, None] == g
     both = same & (h[:, None] == h)

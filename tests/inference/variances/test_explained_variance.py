@@ -44,8 +44,6 @@ def by_rows(result):
     centered = np.eye(n) - 1.0 / n
     fixed = beta @ x.T @ centered @ x @ beta / (n - 1)
     covariances = result.cov_re
-    if not isinstance(covariances, dict):
-        covariances = {result.model.random[0].name: covariances}
     random = []
     for effects in result.model.random:
         z = effects.grouped.indicator().toarray()

@@ -15,9 +15,9 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
 )
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.variances.variance_parameters import (
-    VarianceParameters,
+    VarianceEstimates,
     in_user_units,
-    variance_parameters,
+    variance_estimates,
 )
 
 N = 120
@@ -163,7 +163,7 @@ def test_balanced_one_way_layout(reml):
     ]
     assert_allclose(found.uncertainty, expected, rtol=1e-6)
     # the observed information is the same at the optimum of a balanced layout
-    assert_allclose(variance_parameters(result).uncertainty, expected, rtol=1e-6)
+    assert_allclose(variance_estimates(result).uncertainty, expected, rtol=1e-6)
 
 
 def scaled_by(name, factors, unit=1.0):
@@ -174,7 +174,7 @@ def scaled_by(name, factors, unit=1.0):
     return crossedmixedlm(formula, data, **options).fit()._results
 
 
-@pytest.mark.parametrize("find", [by_average_information, variance_parameters])
+@pytest.mark.parametrize("find", [by_average_information, variance_estimates])
 @pytest.mark.parametrize("unit", [1e-6, 1e5])
 def test_units_of_the_columns(unit, find):
     """Entries of Sigma are in units of y over those of the columns."""
@@ -195,7 +195,7 @@ def test_units_of_the_columns(unit, find):
         assert_allclose(b.errors(other), errors, rtol=1e-5)
 
 
-@pytest.mark.parametrize("find", [by_average_information, variance_parameters])
+@pytest.mark.parametrize("find", [by_average_information, variance_estimates])
 def test_order_of_rows_and_factors(find):
     result = crossedmixedlm("y ~ x + (x | g) + (z | h)", sample()).fit()
     data = sample().sample(frac=1.0, random_state=3)
@@ -224,7 +224,7 @@ def regular(name):
             entries += list(s[block, block][rows, columns])
         covariances.append(s)
     root = rng.standard_normal((len(entries) + 1, len(entries) + 3))
-    parameters = VarianceParameters(
+    parameters = VarianceEstimates(
         random, tuple(covariances), np.array(0.7), root @ root.T
     )
     return parameters, np.array([*entries, 0.7])
@@ -299,7 +299,7 @@ def test_delta_method_of_theta(name):
     parameters, at = regular(name)
     found = parameters.theta()
     assert_allclose(found.values, theta_of(name, at), rtol=1e-9)
-    own = variance_parameters(fitted(name)).theta()
+    own = variance_estimates(fitted(name)).theta()
     assert_allclose(own.values, fitted(name).theta, rtol=1e-6, atol=1e-7)
     jacobian = numerical_jacobian(functools.partial(theta_of, name), at)
     assert_allclose(found.jacobian, jacobian, rtol=1e-6, atol=1e-7)
@@ -311,7 +311,7 @@ def test_delta_method_of_theta(name):
 def test_many_at_once(name):
     one, _ = regular(name)
     grown = [1.0, 2.0, 0.3]
-    many = VarianceParameters(
+    many = VarianceEstimates(
         one.random,
         tuple(np.multiply.outer(grown, s) for s in one.covariances),
         np.array(grown) * one.scale,
@@ -339,7 +339,7 @@ def test_many_at_once(name):
 
 
 def test_labels():
-    parameters = variance_parameters(fitted("blocks"))
+    parameters = variance_estimates(fitted("blocks"))
     assert parameters.estimates().labels == [
         "h: sd Intercept",
         "g: sd Intercept",
@@ -366,7 +366,7 @@ def test_labels():
 @pytest.mark.parametrize("name", CASES)
 def test_labels_are_those_of_other_tables(name):
     result = fitted(name)
-    parameters = variance_parameters(result)
+    parameters = variance_estimates(result)
     table = result.variance_components()
     found = parameters.estimates()
     assert_allclose(found.values, table["sd"], rtol=1e-8)
@@ -386,7 +386,7 @@ def test_a_deviation_of_zero():
     """It has no standard error, its square and the others have."""
     data = datasets.dyestuff2.load_pandas().data
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
-    parameters = variance_parameters(result)
+    parameters = variance_estimates(result)
     for scale in ("sd", "log_sd"):
         errors = parameters.estimates(scale).errors(parameters)
         assert_array_equal(np.isnan(errors), [True, False])
@@ -400,8 +400,8 @@ def test_a_deviation_of_zero():
 
 def test_a_correlation_without_a_deviation():
     zero = np.array([[2.0, 0.0], [0.0, 0.0]])
-    one = variance_parameters(fitted("slopes"))
-    parameters = VarianceParameters(one.random, (zero,), one.scale, one.uncertainty)
+    one = variance_estimates(fitted("slopes"))
+    parameters = VarianceEstimates(one.random, (zero,), one.scale, one.uncertainty)
     found = parameters.estimates()
     errors = found.errors(parameters)
     assert_array_equal(np.isnan(found.values), [False, False, True, False])
@@ -411,8 +411,8 @@ def test_a_correlation_without_a_deviation():
 
 def test_a_correlation_of_one():
     ends = np.array([[4.0, -2.0], [-2.0, 1.0]])
-    one = variance_parameters(fitted("slopes"))
-    parameters = VarianceParameters(one.random, (ends,), one.scale, one.uncertainty)
+    one = variance_estimates(fitted("slopes"))
+    parameters = VarianceEstimates(one.random, (ends,), one.scale, one.uncertainty)
     found = parameters.estimates()
     assert_allclose(found.values[:3], [2.0, 1.0, -1.0])
     # with derivatives 1 / sqrt(v w) and -r / (2 v)
@@ -432,7 +432,7 @@ def test_a_factor_without_information(reml):
     finders = [by_average_information]
     if reml:
         # after ML there is information of a kind about its variance: against it
-        finders.append(variance_parameters)
+        finders.append(variance_estimates)
     for find in finders:
         one, two = find(result._results), find(plain._results)
         a, b = one.estimates("var"), two.estimates("var")
@@ -472,7 +472,7 @@ def criterion(result, entries):
 def test_uncertainty_is_that_of_the_dense_likelihood(reml):
     """Second differences of the log-likelihood, where it has its maximum inside."""
     result = interior(reml)._results
-    found = variance_parameters(result).uncertainty
+    found = variance_estimates(result).uncertainty
     size = np.sqrt(np.diag(found))
     at, m = entries_of(result), len(size)
     observed = np.empty((m, m))
@@ -497,14 +497,14 @@ def test_average_information_on_the_boundary():
     """Where the observed information has no inverse that is a covariance."""
     data = datasets.dyestuff2.load_pandas().data
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
-    found = variance_parameters(result).uncertainty
+    found = variance_estimates(result).uncertainty
     assert (np.linalg.eigvalsh(found) > 0.0).all()
 
 
 @pytest.mark.parametrize("scale", ["sd", "var", "log_sd"])
 def test_tables(scale):
     result = interior(True)
-    parameters = variance_parameters(result)
+    parameters = variance_estimates(result)
     found = parameters.estimates(scale)
     table = result.variance_parameters(scale)
     assert list(table.columns) == ["estimate", "std err"]
@@ -525,6 +525,6 @@ def test_bad_scale():
 
 def test_wrapped_results():
     result = crossedmixedlm("y ~ x + (x | g)", sample()).fit()
-    found = variance_parameters(result)
-    assert_allclose(found.uncertainty, variance_parameters(result._results).uncertainty)
+    found = variance_estimates(result)
+    assert_allclose(found.uncertainty, variance_estimates(result._results).uncertainty)
     assert found.random is result.model.random

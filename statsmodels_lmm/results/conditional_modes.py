@@ -1,0 +1,98 @@
+"""Conditional modes of the random effects, as tables."""
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.results.by_factor import ByFactor
+from statsmodels_lmm.results.level_dict import LevelDict
+
+
+def modes_by_factor(random, modes):
+    """
+    Conditional modes of each grouping factor.
+
+    Parameters
+    ----------
+    random : sequence of RandomEffects
+        The random effects.
+    modes : sequence of ndarray
+        Their modes, shape (l, k) each.
+
+    Returns
+    -------
+    ByFactor
+        Factor to DataFrame of levels by effects, shape (l, k).
+    """
+    tables = {
+        effects.name: pd.DataFrame(
+            values.copy(), effects.levels, list(effects.effect_names)
+        )
+        for effects, values in zip(random, modes)
+    }
+    return ByFactor(tables, "random_effects")
+
+
+def covariances_by_factor(random, covariances):
+    """
+    Conditional covariances of each level of each grouping factor.
+
+    Parameters
+    ----------
+    random : sequence of RandomEffects
+        The random effects.
+    covariances : iterable of ndarray
+        Their covariances, shape (l, k, k) each.
+
+    Returns
+    -------
+    ByFactor
+        Factor to dict of level to DataFrame, each made when it is asked for.
+    """
+    tables = {
+        effects.name: _frames(effects, values)
+        for effects, values in zip(random, covariances)
+    }
+    return ByFactor(tables, "random_effects_cov")
+
+
+def _frames(effects, covariances):
+    """Covariance matrices of the effects of each level."""
+    names = pd.Index(effects.effect_names)
+    return LevelDict(
+        effects.levels,
+        lambda _, at: pd.DataFrame(covariances[at].copy(), names, names),
+    )
+
+
+def modes_table(random, modes, covariances):
+    """
+    Conditional modes with their standard deviations, one row each.
+
+    Parameters
+    ----------
+    random : sequence of RandomEffects
+        The random effects.
+    modes : sequence of ndarray
+        Their modes, shape (l, k) each.
+    covariances : iterable of ndarray
+        Their covariances, shape (l, k, k) each.
+
+    Returns
+    -------
+    DataFrame
+        Columns group, effect, level, mode and sd.
+    """
+    parts = [
+        pd.DataFrame(
+            {
+                "group": effects.name,
+                "effect": name,
+                "level": effects.levels.astype(object),
+                "mode": values[:, j],
+                "sd": np.sqrt(np.maximum(each[:, j, j], 0.0)),
+            }
+        )
+        for effects, values, each in zip(random, modes, covariances)
+        for j, name in enumerate(effects.effect_names)
+    ]
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,139 @@
+"""Keywords with two names, and what is given by name only."""
+
+import inspect
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from statsmodels_lmm import CrossedMixedLM, datasets, from_json
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.keywords import renamed, scale_of
+
+SLEEP = datasets.sleepstudy.load_pandas().data
+MODEL = crossedmixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)
+RESULT = MODEL.fit()
+LOGGED = crossedmixedlm("np.log(Reaction) ~ Days + (1 | Subject)", SLEEP).fit()
+
+
+@renamed(old="new")
+def function(a, new=1, *, other=2):
+    return a, new, other
+
+
+def test_an_old_name_is_taken_with_a_warning():
+    with pytest.warns(DeprecationWarning, match="old is now called new") as caught:
+        assert function(0, old=5, other=3) == (0, 5, 3)
+    assert [w.filename for w in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert function(0, 4) == function(0, new=4) == (0, 4, 2)
+    assert list(inspect.signature(function).parameters) == ["a", "new", "other"]
+    with pytest.raises(TypeError, match="give one of them"):
+        function(0, old=1, new=2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'older'"):
+        function(0, older=1)
+
+
+def test_scales():
+    assert scale_of("mean") == scale_of("linear", "response") == "mean"
+    assert scale_of("linear") == scale_of("mean", "link") == "linear"
+    with pytest.raises(ValueError, match="which must be 'mean' or 'linear'"):
+        scale_of("response")
+    with pytest.raises(ValueError, match="type must be 'response' or 'link'"):
+        scale_of("mean", "mean")
+
+
+LIGHT = from_json(RESULT.to_json())
+
+PREDICTIONS = {
+    "model": lambda **how: MODEL.predict(RESULT.params, **how),
+    "mixedlm": lambda **how: (
+        mixedlm("Reaction ~ Days", SLEEP, groups="Subject")
+        .fit()
+        .predict(SLEEP.head(), **how)
+    ),
+    "results": lambda **how: RESULT.predict(SLEEP.head(), **how),
+    "results with modes": lambda **how: RESULT.predict(random_effects=True, **how),
+    "light": lambda **how: LIGHT.predict(SLEEP.head(), **how),
+    "intervals": lambda **how: RESULT.get_prediction(**how).summary_frame(),
+    "means": lambda **how: RESULT.marginal_means(at={"Days": [1]}, **how).frame,
+    "slopes": lambda **how: RESULT.marginal_slopes("Days", **how).frame,
+}
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_the_scale_of_predictions(name):
+    predicted = PREDICTIONS[name]
+    plain = predicted()
+    for how in (
+        {"which": "mean"},
+        {"which": "linear"},
+        {"type": "response"},
+        {"type": "link"},
+    ):
+        assert_array_equal(predicted(**how), plain)
+    with pytest.raises(ValueError, match="which must be 'mean' or 'linear'"):
+        predicted(which="response")
+    with pytest.raises(ValueError, match="type must be 'response' or 'link'"):
+        predicted(type="terms")
+
+
+def test_nothing_is_transformed_back():
+    expected = LOGGED.marginal_means().frame
+    assert_array_equal(LOGGED.marginal_means(type="link").frame, expected)
+    assert_array_equal(LOGGED.marginal_means(which="mean").frame, expected)
+    with pytest.raises(ValueError, match=r"before np\.log\(Reaction\)"):
+        LOGGED.marginal_means(type="response")
+    with pytest.raises(ValueError, match=r"before np\.log\(Reaction\)"):
+        LOGGED.marginal_slopes("Days", type="response")
+
+
+def test_the_kind_of_bootstrap_was_a_type():
+    expected = RESULT.bootstrap(3, rng=1, kind="semiparametric", n_jobs=1)
+    with pytest.warns(DeprecationWarning, match="type is now called kind"):
+        found = RESULT.bootstrap(3, rng=1, type="semiparametric", n_jobs=1)
+    assert found.kind == expected.kind == "semiparametric"
+    pd.testing.assert_frame_equal(found.draws, expected.draws)
+
+
+def test_only_reml_is_given_by_position():
+    assert MODEL.fit(False).method == "ML"
+    with pytest.raises(TypeError, match="positional"):
+        MODEL.fit(True, [1.0, 0.0, 1.0])
+    theirs = mixedlm("Reaction ~ Days", SLEEP, groups="Subject")
+    assert theirs.fit(None, False, 0, True).method == "ML"
+
+
+@pytest.mark.parametrize("method", ["residual", "satterthwaite", "kenward-roger"])
+def test_degrees_of_freedom_of_a_fit(method):
+    expected = RESULT.with_df_method(method)
+    for model in (MODEL, mixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)):
+        found = model.fit(df_method=method)
+        assert type(found) is type(model.fit())
+        assert found.df_method == method
+        np.testing.assert_allclose(found.bse, expected.bse, rtol=1e-9)
+        np.testing.assert_allclose(found.pvalues, expected.pvalues, rtol=1e-6)
+        np.testing.assert_allclose(found.conf_int(), expected.conf_int(), rtol=1e-6)
+
+
+def test_unknown_degrees_of_freedom_are_refused_before_the_search(monkeypatch):
+    monkeypatch.setattr(CrossedMixedLM, "_sufficient_statistics", None)
+    listed = "'asymptotic', 'residual', 'satterthwaite' or 'kenward-roger', not 'kr'"
+    with pytest.raises(ValueError, match=f"df_method must be .*{listed}"):
+        MODEL.fit(df_method="kr")
+
+
+def test_kenward_and_roger_need_reml():
+    with pytest.raises(DataError, match="reml=True"):
+        MODEL.fit(reml=False, df_method="kenward-roger")
+
+
+def test_asymptotic_is_the_default():
+    for found in (MODEL.fit(df_method="asymptotic"), MODEL.fit(df_method=None)):
+        assert found.df_method == "asymptotic"
+        assert found.use_t is False
+        assert_array_equal(found.pvalues, RESULT.pvalues)
