@@ -83,8 +83,8 @@ def _check_random(effects, n, check_levels, check_columns):
         )
     if not check_columns or grouped.relationship is not None:
         return
-    for _, names, structured in effects.blocks:
-        if structured is not None:
+    for _, names, model in effects.blocks:
+        if model.has_structure:
             continue
         if grouped.n_levels * len(names) >= n and len(names) > 1:
             raise DataError(

@@ -11,32 +11,6 @@ from statsmodels_lmm.exceptions import DataError
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """
-    A standard deviation, a correlation or another parameter of a covariance block.
-
-    Parameters
-    ----------
-    kind : {"sd", "cor", ""}
-        What it is.
-    first, second : int or None
-        The effects that it is about, by position in the block; None where it is about
-        all. For a block with a structure `first` is None for all but deviations.
-    effect1, effect2 : str
-        What they are called in tables.
-    label : str
-        Its name in tables of parameters, without the grouping factor.
-    """
-
-    kind: str
-    first: int | None
-    second: int | None
-    effect1: str
-    effect2: str
-    label: str
-
-
-@dataclass(frozen=True)
 class RandomEffects:
     """
     The random effects of one grouping factor, with their names.
@@ -80,47 +54,31 @@ class RandomEffects:
 
     @property
     def blocks(self):
-        """(columns, names, structure or None) of each covariance block."""
+        """(columns, names, CovarianceModel) of each covariance block."""
         return list(
-            zip(
-                self.grouped.block_slices,
-                self.block_names,
-                [s if s.has_structure else None for s in self.grouped.structures],
-            )
+            zip(self.grouped.block_slices, self.block_names, self.grouped.structures)
         )
 
     @property
     def quantities(self):
         """Deviations, correlations and parameters of each block, lists of Quantity."""
-        found, taken = [], []
-        for _, names, structured in self.blocks:
-            if structured is None:
-                found.append(_of_unstructured(names))
-            else:
-                name = structured.structure.name
-                taken.append(name)
-                again = taken.count(name)
-                name += str(again) if again > 1 else ""
-                found.append(_of_structure(structured, name))
-        return found
+        out, taken = [], []
+        for _, names, model in self.blocks:
+            taken.append(model.name)
+            again = taken.count(model.name)
+            title = f"{model.name}{again}" if again > 1 else model.name
+            out.append(model.quantities(names, title))
+        return out
 
     @property
     def theta_labels(self):
         """Names of the relative covariance parameters."""
-        labels = []
-        for (_, names, structured), quantities in zip(self.blocks, self.quantities):
-            if structured is None:
-                column, row = np.triu_indices(len(names))
-                labels += [
-                    names[r] if r == c else f"{names[r]}.{names[c]}"
-                    for r, c in zip(row, column)
-                ]
-            else:
-                labels += [
-                    q.effect1 if q.kind == "sd" else f"{q.effect1}.{q.effect2}"
-                    for q in quantities
-                ]
-        return [f"{self.name}.{label}" for label in labels]
+        triples = zip(self.grouped.structures, self.block_names, self.quantities)
+        return [
+            f"{self.name}.{label}"
+            for model, names, quantities in triples
+            for label in model.theta_labels(names, quantities)
+        ]
 
     def split_theta(self, theta):
         """Parameters of each block, from those of all of them."""
@@ -130,29 +88,6 @@ class RandomEffects:
     def without_data(self):
         """The same without its arrays of the length of the data."""
         return replace(self, grouped=self.grouped.take(slice(0, 0)))
-
-
-def _of_unstructured(names):
-    """Deviations, then correlations below the diagonal, row by row."""
-    found = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
-    for a in range(len(names)):
-        for b in range(a):
-            label = f"{names[a]}, {names[b]}"
-            found.append(Quantity("cor", a, b, names[b], names[a], label))
-    return found
-
-
-def _of_structure(structured, name):
-    """The parameters of a structure, which goes by a name."""
-    found = []
-    for p in structured.parameters:
-        if p.kind == "sd":
-            own = name if p.name == structured.structure.name else p.name
-            effect = own if p.effect is None else structured.effects[p.effect]
-            found.append(Quantity("sd", p.effect or 0, None, effect, "", effect))
-        else:
-            found.append(Quantity(p.kind, None, None, name, p.name, f"{name} {p.name}"))
-    return found
 
 
 @dataclass(frozen=True)

@@ -232,13 +232,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def _structured_theta(self):
         """Parameters of all blocks with a structure."""
-        found = [
-            own
-            for effects, theta in zip(self.model.random, self._block_theta())
-            for (_, _, structured), own in zip(effects.blocks, theta)
-            if structured is not None
+        pairs = zip(self.model.random, self._block_theta())
+        each = [
+            values
+            for effects, theta in pairs
+            for model, values in zip(effects.grouped.structures, theta)
+            if model.n_structured
         ]
-        return np.concatenate([np.zeros(0), *found])
+        return np.concatenate([np.zeros(0), *each])
 
     def _covariances(self):
         return [self.scale * s for s in self._relative]
@@ -280,30 +281,18 @@ class CrossedMixedLMResults(Pictures, MixedInference):
             each of its parameters; of one that is not a standard deviation effect1 is
             the structure, effect2 its name and sd its value.
         """
-        rows = []
-        sigma = np.sqrt(self.scale)
-        for effects, covariance, theta in zip(
-            self.model.random, self._covariances(), self._block_theta()
+        rows, sigma = [], np.sqrt(self.scale)
+        for effects, relative, theta in zip(
+            self.model.random, self._relative, self._block_theta()
         ):
-            for (block, _, structured), quantities, own in zip(
+            for (block, _, model), told, own in zip(
                 effects.blocks, effects.quantities, theta
             ):
-                part = covariance[block, block]
-                sd = np.sqrt(np.diag(part))
-                for at, q in enumerate(quantities):
-                    if structured is not None:
-                        value = own[at] * (sigma if q.kind == "sd" else 1.0)
-                        if q.kind != "sd" and structured.without_variance(own):
-                            value = np.nan
-                        variance = value**2 if q.kind == "sd" else np.nan
-                    elif q.kind == "sd":
-                        variance, value = part[q.first, q.first], sd[q.first]
-                    else:
-                        variance = part[q.first, q.second]
-                        product = sd[q.first] * sd[q.second]
-                        value = variance / product if product else np.nan
-                        value = np.clip(value, -1.0, 1.0)
-                    rows.append((effects.name, q.effect1, q.effect2, variance, value))
+                values = model.quantity_values(told, relative[block, block], own)
+                for q, (variance, value) in zip(told, values):
+                    value = value * (sigma if q.kind == "sd" else 1.0)
+                    row = q.effect1, q.effect2, variance * self.scale, value
+                    rows.append((effects.name, *row))
         rows.append(("Residual", "", "", self.scale, sigma))
         columns = ["group", "effect1", "effect2", "variance", "sd"]
         return pd.DataFrame(rows, columns=columns)

@@ -171,21 +171,19 @@ def variance_table(results):
     for effects in results.model.random:
         own = table[table["group"] == effects.name].itertuples()
         first = True
-        for (_, names, structured), quantities in zip(
-            effects.blocks, effects.quantities
-        ):
+        for (_, names, model), quantities in zip(effects.blocks, effects.quantities):
             lines: dict = {}
             for q, row in zip(quantities, own):
                 if q.kind == "sd":
                     lines[q.effect1] = [_number(row.variance), _number(row.sd)]
-                elif structured is None:
+                elif q.second is not None:
                     lines[q.effect2].append(f"{row.sd:.2f}")
                 elif q.kind == "cor" and lines:
                     next(iter(lines.values())).append(f"{row.sd:.2f}")
                 else:
                     lines[f"{q.effect1} {q.effect2}"] = ["", _number(row.sd)]
-            if structured is not None:
-                lines = _told_structure(lines, names, structured)
+            if model.structure is not None:
+                lines = _told_structure(lines, names, model.structure)
             for name, cells in lines.items():
                 group = f"{effects.name} ({effects.n_levels})" if first else ""
                 rows.append([group, name, *cells])
@@ -197,14 +195,14 @@ def variance_table(results):
     return pd.DataFrame([r + [""] * (width - len(r)) for r in rows], columns=columns)
 
 
-def _told_structure(lines, names, structured):
+def _told_structure(lines, names, structure):
     """The lines of a block with a structure, with the structure told."""
-    title = str(structured.structure)
+    title = str(structure)
     if not lines:
         return {f"{title}, {len(names)} effects": ["", ""]}
     found = {}
     for at, (name, cells) in enumerate(lines.items()):
-        if name == structured.structure.name:
+        if name == structure.name:
             name = f"{title}, {len(names)} effects"
         elif at == 0 and name in names:
             name = f"{name} [{title}]"

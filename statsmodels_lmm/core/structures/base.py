@@ -60,6 +60,30 @@ def deviation(name="sd", effect=None):
     return Parameter(name, lower=0.0, kind="sd", effect=effect)
 
 
+def generic_point(parameters):
+    """
+    A place at which nothing cancels.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        The m parameters of a structure.
+
+    Returns
+    -------
+    ndarray
+        Values off the middle of finite ranges and otherwise all different, shape (m,).
+    """
+    values = []
+    for at, parameter in enumerate(parameters):
+        low, high = parameter.lower, parameter.upper
+        if np.isfinite(low) and np.isfinite(high):
+            values.append(0.5 * (low + high) + 0.31 * (high - low))
+        else:
+            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
+    return np.array(values)
+
+
 class Structure:
     """
     How the k x k covariance matrix of a term depends on parameters theta.
@@ -75,6 +99,13 @@ class Structure:
     """
 
     name = "structure"
+    is_independent = False
+    """Whether it has no covariances."""
+
+    @property
+    def holds_each_effect(self):
+        """Whether one effect of any variance is a case, the others having none."""
+        return False
 
     @property
     def gives_derivative(self):
@@ -160,6 +191,33 @@ class Structure:
     def is_singular(self, theta, k, tolerance=SINGULAR):
         """Whether S has a deviation that counts as zero; `theta` as of equal units."""
         return bool(is_singular(self.covariance(theta, k), tolerance))
+
+    def holds(self, other, effects, other_effects):
+        """
+        Whether another structure is a case of this one.
+
+        Here, whether it is the same function.
+
+        Parameters
+        ----------
+        other : Structure
+            The other, for effects that those of this one span.
+        effects, other_effects : sequence of str
+            Names of the effects of either.
+
+        Returns
+        -------
+        bool
+        """
+        if self is other:
+            return True
+        if type(self) is not type(other):
+            return False
+        parameters = self.parameters(effects)
+        if parameters != other.parameters(effects):
+            return False
+        theta, k = generic_point(parameters), len(effects)
+        return np.array_equal(self.covariance(theta, k), other.covariance(theta, k))
 
     def __str__(self):
         return self.name

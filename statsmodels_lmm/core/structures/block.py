@@ -158,6 +158,8 @@ class CovarianceModel(Protocol):
         Number of effects k, of parameters, and of parameters that S does not tell.
     parameters : tuple of Parameter
         Those of a structure; empty if unstructured.
+    name : str
+        Name in tables.
     structure : Structure or None
         None if unstructured.
     has_structure : bool
@@ -169,6 +171,7 @@ class CovarianceModel(Protocol):
     n_parameters: int
     n_structured: int
     parameters: tuple
+    name: str
     structure: object
     has_structure: bool
 
@@ -235,3 +238,48 @@ class CovarianceModel(Protocol):
         ndarray
             Shape (n_parameters, n_parameters).
         """
+
+    def holds(self, other):
+        """Whether another model of effects that these span is a case of this."""
+
+    def parts(self):
+        """Models of single effects that together are this one; empty if none are."""
+
+    def quantities(self, names, title):
+        """
+        What tables tell of a block.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Names of the effects.
+        title : str
+            Name of the model, told apart from others of the same factor.
+
+        Returns
+        -------
+        list of Quantity
+        """
+
+    def quantity_values(self, quantities, covariance, theta):
+        """
+        The values of those for a relative covariance.
+
+        Parameters
+        ----------
+        quantities : list of Quantity
+            What `quantities` gave.
+        covariance : ndarray
+            S in the units of the data, shape (k, k).
+        theta : ndarray
+            Its parameters, shape (n_parameters,).
+
+        Returns
+        -------
+        list of (float, float)
+            A variance or covariance, NaN where there is none, and the deviation,
+            correlation or parameter, NaN where it means nothing.
+        """
+
+    def theta_labels(self, names, quantities):
+        """Names of the parameters, a list of str."""

@@ -100,6 +100,19 @@ class Correlated(Structure):
             out[-1, -1] = np.outer(s, s) * r2
         return out
 
+    @property
+    def holds_each_effect(self):
+        """Whether every effect has a variance of its own."""
+        return not self.hom
+
+    def holds(self, other, effects, other_effects):
+        """Whether the other is as this, or with fewer variances or correlations."""
+        if not isinstance(other, Correlated):
+            return False
+        same = type(self) is type(other) or other.is_independent
+        same = same and tuple(effects) == tuple(other_effects)
+        return same and (other.hom or not self.hom)
+
     def is_singular(self, theta, k, tolerance=SINGULAR):
         """As lme4: a deviation of zero, or rho at an end of its range."""
         count = 1 if self.hom else k
@@ -116,6 +129,7 @@ class Diagonal(Correlated):
     """Independent effects: ``diag(x | g)``, or with one variance ``hom=True``."""
 
     name = "diag"
+    is_independent = True
 
     def correlations(self, rho, k):
         """No correlations."""

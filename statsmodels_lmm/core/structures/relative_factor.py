@@ -5,7 +5,6 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from statsmodels_lmm.core.structures.block import CovarianceBlock
 from statsmodels_lmm.core.structures.unstructured_block import SNAP, UnstructuredBlock
 
 
@@ -24,7 +23,7 @@ class RelativeFactor:
         The blocks; their free parameters follow one another.
     """
 
-    blocks: tuple[CovarianceBlock, ...]
+    blocks: tuple
 
     def __setstate__(self, state):
         """Read pickles, also of two earlier classes: one matrix, or `parts`."""

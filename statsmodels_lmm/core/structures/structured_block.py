@@ -17,9 +17,14 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.base import Structure, generic_point
+from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import SINGULAR, lower_root, rank
-from statsmodels_lmm.core.structures.unstructured_block import SNAP, row_units
+from statsmodels_lmm.core.structures.unstructured_block import (
+    SNAP,
+    UnstructuredCovariance,
+    row_units,
+)
 
 EVEN = 1e-6
 """Derivative at a lower end, relative to that at the start, that counts as zero."""
@@ -72,30 +77,6 @@ class Fold:
         return distance
 
 
-def generic_point(parameters):
-    """
-    A place at which nothing cancels.
-
-    Parameters
-    ----------
-    parameters : sequence of Parameter
-        The m parameters of a structure.
-
-    Returns
-    -------
-    ndarray
-        Values off the middle of finite ranges and otherwise all different, shape (m,).
-    """
-    values = []
-    for at, parameter in enumerate(parameters):
-        low, high = parameter.lower, parameter.upper
-        if np.isfinite(low) and np.isfinite(high):
-            values.append(0.5 * (low + high) + 0.31 * (high - low))
-        else:
-            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
-    return np.array(values)
-
-
 PLAIN = Fold("free", 0.0, 1.0)
 """A parameter as it is."""
 
@@ -138,6 +119,11 @@ class StructuredCovariance:
         return len(self.parameters)
 
     @property
+    def name(self):
+        """Name of the structure."""
+        return self.structure.name
+
+    @property
     def n_structured(self):
         """Number of parameters that S does not tell: all of them."""
         return self.n_parameters
@@ -178,6 +164,49 @@ class StructuredCovariance:
         for at in np.ndindex(singular.shape):
             singular[at] = self.structure.is_singular(theta[at], self.size)
         return singular
+
+    def holds(self, other):
+        """Whether another model of effects that these span is a case of this."""
+        if not other.has_structure:
+            # one effect is what others without a variance leave
+            return other.size == 1 and self.structure.holds_each_effect
+        return self.structure.holds(other.structure, self.effects, other.effects)
+
+    def parts(self):
+        """Models of single effects that together are this one, if there are any."""
+        independent = self.structure.is_independent
+        return (UnstructuredCovariance(1),) * self.size if independent else ()
+
+    def quantities(self, names, title):
+        """The parameters of the structure, which goes by a title."""
+        told = []
+        for p in self.parameters:
+            if p.kind == "sd":
+                whole = title if p.name == self.name else p.name
+                effect = whole if p.effect is None else self.effects[p.effect]
+                told.append(Quantity("sd", p.effect or 0, None, effect, "", effect))
+            else:
+                label = f"{title} {p.name}"
+                told.append(Quantity(p.kind, None, None, title, p.name, label))
+        return told
+
+    def quantity_values(self, quantities, covariance, theta):
+        """Squared deviations, and the parameters, see `block.CovarianceModel`."""
+        idle = self.without_variance(theta)
+        values = []
+        for q, value in zip(quantities, theta):
+            if q.kind == "sd":
+                values.append((value**2, value))
+            else:
+                values.append((np.nan, np.nan if idle else value))
+        return values
+
+    def theta_labels(self, names, quantities):
+        """Names of the parameters."""
+        return [
+            q.effect1 if q.kind == "sd" else f"{q.effect1}.{q.effect2}"
+            for q in quantities
+        ]
 
     def unit_change(self, back, unit):
         """None: the parameters are those of the data, shape (m, m)."""

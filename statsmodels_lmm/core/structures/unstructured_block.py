@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.linalg import lapack
 
+from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
     lower_entries,
@@ -47,6 +48,7 @@ class UnstructuredCovariance:
 
     size: int
 
+    name = "us"
     structure = None
     has_structure = False
     parameters = ()
@@ -81,6 +83,42 @@ class UnstructuredCovariance:
     def is_singular(self, covariance, structured_theta):
         """Which S have a deviation that counts as zero, shape (...)."""
         return is_singular(covariance)
+
+    def holds(self, other):
+        """Always: every other model of effects that these span is a case of this."""
+        return True
+
+    def parts(self):
+        """None: the effects are not independent."""
+        return ()
+
+    def quantities(self, names, title):
+        """Deviations, then correlations below the diagonal, row by row."""
+        told = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
+        for a, b in zip(*np.tril_indices(self.size, -1)):
+            label = f"{names[a]}, {names[b]}"
+            told.append(Quantity("cor", int(a), int(b), names[b], names[a], label))
+        return told
+
+    def quantity_values(self, quantities, covariance, theta):
+        """Covariances, and deviations or correlations, see `block.CovarianceModel`."""
+        values, deviations = [], np.sqrt(np.diag(covariance))
+        for q in quantities:
+            if q.kind == "sd":
+                values.append((covariance[q.first, q.first], deviations[q.first]))
+                continue
+            product = deviations[q.first] * deviations[q.second]
+            both = covariance[q.first, q.second]
+            share = np.clip(both / product, -1.0, 1.0) if product else np.nan
+            values.append((both, share))
+        return values
+
+    def theta_labels(self, names, quantities):
+        """Names of the entries of L, column by column."""
+        return [
+            names[r] if r == c else f"{names[r]}.{names[c]}"
+            for r, c in zip(*lower_triangle(self.size))
+        ]
 
     def unit_change(self, back, unit):
         """Entries of unit B S B' from those of S, a linear map, shape (m, m)."""

@@ -7,10 +7,7 @@ from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
-from statsmodels_lmm.core.structures.correlated import Correlated, Diagonal
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
-from statsmodels_lmm.core.structures.structured_block import generic_point
-from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import require_data
 
@@ -129,13 +126,11 @@ def contains(full, restricted):
 def _holds(full, inner, columns):
     """Whether a block is a case of one of a factor, or its effects are of several."""
     for block, outer in zip(full.block_slices, full.structures):
-        if _nests(outer, inner, columns.shape[1]):
-            if spans(full.effects[:, block], columns):
-                return True
-    if not isinstance(inner.structure, Diagonal):
-        return False
-    one = UnstructuredCovariance(1)
-    return all(_holds(full, one, columns[:, [j]]) for j in range(columns.shape[1]))
+        if outer.holds(inner) and spans(full.effects[:, block], columns):
+            return True
+    parts = inner.parts()
+    each = (_holds(full, part, columns[:, [j]]) for j, part in enumerate(parts))
+    return bool(parts) and all(each)
 
 
 def _same_columns(full, restricted):
@@ -164,37 +159,6 @@ def _same_relationship(full, restricted, matched=None):
     if known[0].matrix.shape != known[1].matrix.shape:
         return False
     return not np.any(abs(known[0].matrix - known[1].matrix).max())
-
-
-def _nests(outer, inner, size):
-    """Whether one structure is a case of another, for effects that are."""
-    if not outer.has_structure:
-        return True
-    full = outer.structure
-    if not inner.has_structure:
-        # one effect is what others without a variance leave
-        return size == 1 and isinstance(full, Correlated) and not full.hom
-    restricted = inner.structure
-    if isinstance(full, Correlated) and isinstance(restricted, Correlated):
-        same = type(full) is type(restricted) or isinstance(restricted, Diagonal)
-        same = same and outer.effects == inner.effects
-        return same and (restricted.hom or not full.hom)
-    return _is_same(full, restricted, outer)
-
-
-def _is_same(full, restricted, block):
-    """Whether two structures of the user are the same function."""
-    if full is restricted:
-        return True
-    if type(full) is not type(restricted):
-        return False
-    own, other = (s.parameters(block.effects) for s in (full, restricted))
-    if own != other:
-        return False
-    theta = generic_point(own)
-    return np.array_equal(
-        full.covariance(theta, block.size), restricted.covariance(theta, block.size)
-    )
 
 
 def gain_of_random_effects(results):

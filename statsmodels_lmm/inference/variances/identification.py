@@ -178,13 +178,13 @@ def _covariances_apart(plan, shares):
     """Whether what is open about each block is single covariances, see `_messages`."""
     out, start = [], 0
     for factor in plan.factors:
-        for block, count, structure in zip(
+        for block, count, model in zip(
             factor.block_slices, factor.parameter_counts, factor.structures
         ):
             own = shares[start : start + count]
             start += count
             single = False
-            if not structure.has_structure:
+            if not model.has_structure:
                 row, column = lower_triangles([block])
                 whole = np.where(row == column, 0.0, own.round())
                 single = bool(np.abs(own - whole).max() <= ROUNDING)

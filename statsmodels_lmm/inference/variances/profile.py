@@ -258,10 +258,10 @@ def _parameters(raw, scale):
     labels = iter(own)
     for i, effects in enumerate(raw.model.random):
         at = order.index(i)
-        for block, _, structured in effects.blocks:
-            if structured is not None:
+        for block, _, model in effects.blocks:
+            if model.has_structure:
                 found += _structure_parameters(
-                    structured, at, block, labels, unit, power, shift
+                    model, at, block, labels, unit, power, shift
                 )
                 continue
             rows = data.to_effects[i][block, block]
@@ -307,10 +307,10 @@ def parameter_of(raw, factor, block, effect):
     return next(p for p in _parameters(raw, "sd") if p.label == wanted)
 
 
-def _structure_parameters(structured, at, block, labels, unit, power, shift):
+def _structure_parameters(model, at, block, labels, unit, power, shift):
     """The parameters of a block with a structure."""
     found = []
-    for a, parameter in enumerate(structured.parameters):
+    for a, parameter in enumerate(model.parameters):
         constraint = StructureParameter(at, block, a, parameter)
         deviation = parameter.kind == "sd"
         to_user = ToUser("sd", unit, power=power) if deviation else ToUser("fixed")

@@ -10,17 +10,18 @@ from scipy.linalg import block_diag, null_space
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import MAX_DENSE_COLUMNS
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
-from statsmodels_lmm.core.structures.roots import (
-    lower_root,
-    lower_triangle,
-    symmetric_units,
-)
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
     observed_information,
 )
 from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.variances.block_functions import (
+    StructuredFunctions,
+    UnstructuredFunctions,
+    deviation,
+    positive_range,
+)
 from statsmodels_lmm.inference.variances.identification import (
     combined,
     flat_at,
@@ -107,30 +108,34 @@ class VarianceParameters:
 
     @cached_property
     def _blocks(self):
-        """Each covariance block, see `_Block`."""
-        start, used, out = 0, 0, []
+        """Each covariance block, see `block_functions`."""
+        start, used = 0, 0
+        out: list = []
         for effects, covariance in zip(self.random, self.covariances):
-            for (block, names, structured), quantities, count in zip(
-                effects.blocks, effects.quantities, effects.grouped.parameter_counts
+            for (columns, _, model), quantities in zip(
+                effects.blocks, effects.quantities
             ):
-                place = start + np.arange(count)
-                start += count
-                if structured is None:
-                    values = covariance[..., block, block]
+                place = start + np.arange(model.n_parameters)
+                theta = slice(used, used + model.n_structured)
+                start, used = start + model.n_parameters, theta.stop
+                if model.has_structure:
+                    values = np.asarray(self.structured)[..., theta]
+                    out.append(StructuredFunctions(model, quantities, values, place))
                 else:
-                    values = np.asarray(self.structured)[..., used : used + count]
-                    used += count
-                out.append(
-                    _Block(effects.name, names, structured, quantities, values, place)
-                )
+                    values = covariance[..., columns, columns]
+                    out.append(UnstructuredFunctions(model, quantities, values, place))
         return out
 
     @property
     def _width(self):
         return self.uncertainty.shape[-1]
 
-    def _empty(self):
-        return np.zeros((*np.shape(self.scale), self._width))
+    def _row(self, slopes):
+        """Derivatives in all parameters from those by place."""
+        row = np.zeros((*np.shape(self.scale), self._width))
+        for place, slope in slopes.items():
+            row[..., place] = slope
+        return row
 
     def estimates(self, scale="sd"):
         """
@@ -148,27 +153,18 @@ class VarianceParameters:
             derivatives of a standard deviation of zero.
         """
         values, rows, ranges = [], [], []
-        positive = (-np.inf if scale == "log_sd" else 0.0), np.inf
         for block in self._blocks:
-            for at, q in enumerate(block.quantities):
-                row = self._empty()
-                if block.structured is None:
-                    value, slopes = block.entry(q, scale)
-                    ends = positive if q.kind == "sd" else (-1.0, 1.0)
-                else:
-                    value, slopes, ends = self._parameter(block, at, scale, positive)
-                for place, slope in slopes.items():
-                    row[..., place] = slope
+            for at in range(len(block.quantities)):
+                value, slopes, ends = block.told(at, scale, self.scale)
                 values.append(value)
-                rows.append(row)
+                rows.append(self._row(slopes))
                 ranges.append(ends)
-        row = self._empty()
-        value, row[..., -1] = _deviation(np.asarray(self.scale), scale)
+        value, slope = deviation(np.asarray(self.scale), scale)
         return Estimates(
             variance_labels(self.random, scale),
             np.stack([*values, value], -1),
-            np.stack([*rows, row], -2),
-            [*ranges, positive],
+            np.stack([*rows, self._row({-1: slope})], -2),
+            [*ranges, positive_range(scale)],
         )
 
     def covariances_of(self, factor, block):
@@ -186,40 +182,10 @@ class VarianceParameters:
             The lower triangle row by row, or the variances of a structure, (..., m).
         """
         counts = [len(e.quantities) for e in self.random]
-        own = self._blocks[sum(counts[:factor]) + block]
-        rows, values = [], []
-        if own.structured is None:
-            k = len(own.names)
-            column, row = np.triu_indices(k)
-            for a, b in zip(*np.tril_indices(k)):
-                at = np.flatnonzero((row == a) & (column == b))[0]
-                change = self._empty()
-                change[..., own.place[at]] = 1.0
-                rows.append(change)
-                values.append(own.values[..., a, b])
-        else:
-            for at, parameter in enumerate(own.structured.parameters):
-                if parameter.kind == "sd":
-                    value, slopes, _ = self._parameter(own, at, "var", (0.0, np.inf))
-                    change = self._empty()
-                    for place, slope in slopes.items():
-                        change[..., place] = slope
-                    rows.append(change)
-                    values.append(value)
+        told = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
+        values, rows = zip(*((value, self._row(slopes)) for value, slopes in told))
         found = Estimates([], np.stack(values, -1), np.stack(rows, -2), [])
         return found.values, found.errors(self)
-
-    def _parameter(self, block, at, scale, positive):
-        """A parameter of a structure, its derivatives and its range."""
-        theta, place = block.values[..., at], int(block.place[at])
-        parameter = block.structured.parameters[at]
-        if parameter.kind != "sd":
-            idle = block.structured.without_variance(block.values)
-            theta = np.where(idle, np.nan, theta)
-            return theta, {place: 1.0}, (parameter.lower, parameter.upper)
-        value, slope = _deviation(theta**2 * self.scale, scale)
-        slopes = {place: 2.0 * theta * self.scale * slope, -1: theta**2 * slope}
-        return value, slopes, positive
 
     def theta(self):
         """
@@ -230,73 +196,19 @@ class VarianceParameters:
         Estimates
             The derivatives are NaN for a singular covariance matrix.
         """
-        labels, values, rows, ranges = [], [], [], []
-        scale = np.asarray(self.scale)[..., None, None]
+        values, rows, ranges = [], [], []
         for block in self._blocks:
-            m = len(block.place)
-            row = np.zeros((*np.shape(self.scale), m, self._width))
-            if block.structured is None:
-                found, change = _cholesky(block.values / scale)
-                row[..., block.place] = transpose(change) / scale
-                row[..., -1] = -found / (2.0 * scale[..., 0])
-                column, at = np.triu_indices(len(block.names))
-                lowest = np.where(at == column, 0.0, -np.inf)
-                ranges += [(low, np.inf) for low in lowest.tolist()]
-            else:
-                found = block.values
-                row[..., range(m), block.place] = 1.0
-                ranges += [(p.lower, p.upper) for p in block.structured.parameters]
-            values.append(found)
+            entries, change, along, ends = block.theta(self.scale)
+            row = np.zeros((*entries.shape, self._width))
+            row[..., block.place] = change
+            row[..., -1] = along
+            values.append(entries)
             rows.append(row)
-        for effects in self.random:
-            labels += [f"theta {label}" for label in effects.theta_labels]
+            ranges += ends
+        labels = [f"theta {label}" for e in self.random for label in e.theta_labels]
         return Estimates(
             labels, np.concatenate(values, -1), np.concatenate(rows, -2), ranges
         )
-
-
-@dataclass(frozen=True)
-class _Block:
-    """
-    A covariance block of one fit or of many.
-
-    `values` are its covariance matrix (..., k, k) or the parameters of its structure
-    (..., m), and `place` says where its parameters are among all of them.
-    """
-
-    group: str
-    names: tuple
-    structured: object
-    quantities: list
-    values: np.ndarray
-    place: np.ndarray
-
-    def entry(self, q, scale):
-        """A deviation or correlation, and derivatives by place."""
-        k = len(self.names)
-        column, row = np.triu_indices(k)
-        at = np.empty((k, k), dtype=int)
-        at[row, column] = at[column, row] = self.place
-        if q.kind == "sd":
-            value, slope = _deviation(self.values[..., q.first, q.first], scale)
-            return value, {int(at[q.first, q.first]): slope}
-        value, slopes = _correlation(self.values, q.first, q.second)
-        return value, {int(at[entry]): slope for entry, slope in slopes.items()}
-
-
-def _cholesky(relative):
-    """Entries of the roots of S, and their derivatives in those of S, (..., m, m)."""
-    root = lower_root(relative)
-    k = root.shape[-1]
-    own, columns = lower_triangle(k)
-    inverse = _inverse_or_nan(root)
-    units = symmetric_units(k)
-    inner = np.tril(
-        inverse[..., None, :, :] @ units @ transpose(inverse)[..., None, :, :]
-    )
-    inner[..., range(k), range(k)] *= 0.5
-    change = root[..., None, :, :] @ inner
-    return root[..., own, columns], change[..., own, columns]
 
 
 RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
@@ -500,38 +412,3 @@ def variance_labels(random, scale):
             what = {"sd": f"{scale} {q.label}", "cor": f"cor {q.label}"}
             labels.append(f"{effects.name}: {what.get(q.kind, q.label)}")
     return [*labels, RESIDUAL[scale]]
-
-
-def _deviation(variance, scale):
-    """A variance on one of the scales, and its derivative there."""
-    if scale == "var":
-        return variance, np.ones(np.shape(variance))
-    positive = np.where(variance > 0.0, variance, np.nan)
-    if scale == "sd":
-        return np.sqrt(variance), 0.5 / np.sqrt(positive)
-    with np.errstate(divide="ignore"):
-        return 0.5 * np.log(variance), 0.5 / positive
-
-
-def _correlation(covariance, a, b):
-    """A correlation, and its derivatives in the entries of the matrix."""
-    v, w = covariance[..., a, a], covariance[..., b, b]
-    product = np.sqrt(v) * np.sqrt(w)
-    product = np.where(product > 0.0, product, np.nan)
-    value = np.clip(covariance[..., a, b] / product, -1.0, 1.0)
-    slopes = {
-        (a, b): 1.0 / product,
-        (a, a): -0.5 * value / np.where(v > 0.0, v, np.nan),
-        (b, b): -0.5 * value / np.where(w > 0.0, w, np.nan),
-    }
-    return value, slopes
-
-
-def _inverse_or_nan(root):
-    """Inverses of lower triangular matrices, NaN for those that have none."""
-    diagonal = np.diagonal(root, axis1=-2, axis2=-1)
-    size = np.abs(root).max(axis=(-1, -2), initial=0.0)
-    regular = (diagonal.min(axis=-1, initial=np.inf) > 1e-7 * size)[..., None, None]
-    identity = np.eye(root.shape[-1])
-    inverse = np.linalg.inv(np.where(regular, root, identity))
-    return np.where(regular, inverse, np.nan)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 from scipy.linalg import toeplitz
 
 from statsmodels_lmm.core.structures.base import Parameter, Structure, deviation
@@ -13,8 +13,9 @@ from statsmodels_lmm.core.structures.correlated import (
     CompoundSymmetry,
     Diagonal,
 )
-from statsmodels_lmm.core.structures.function import RelativeFactorFunction
 from statsmodels_lmm.core.structures.known import Fixed, Known
+from statsmodels_lmm.core.structures.structured_block import StructuredCovariance
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
 K3 = np.array([[2.0, 0.5, -0.3], [0.5, 1.0, 0.2], [-0.3, 0.2, 1.5]])
 
@@ -369,36 +370,37 @@ def test_derivatives_of_too_few_parameters_are_refused():
         check_structure(short, "abc")
 
 
-# functions of theta ---------------------------------------------------------
+# nesting ---------------------------------------------------------------------
 
 
-def factor(theta):
-    return np.array([[theta[0], 0.0], [theta[1], 2.0]])
+def test_which_structure_is_a_case_of_which():
+    effects = ("a", "b", "c")
+    cs, ar = CompoundSymmetry(False), AutoRegressive(False)
+    assert cs.holds(CompoundSymmetry(True), effects, effects)
+    assert cs.holds(Diagonal(True), effects, effects)
+    assert not CompoundSymmetry(True).holds(cs, effects, effects)
+    assert not cs.holds(ar, effects, effects)
+    assert not cs.holds(Diagonal(True), effects, effects[::-1])
+    assert not cs.holds(Known(np.eye(3)), effects, effects)
+    assert cs.holds_each_effect
+    assert not CompoundSymmetry(True).holds_each_effect
+    known = Known(np.eye(3))
+    assert known.holds(Known(np.eye(3)), effects, effects)
+    assert not known.holds(Known(2.0 * np.eye(3)), effects, effects)
+    assert not known.holds(Known(np.eye(3), "other"), effects, effects)
+    assert not known.holds_each_effect
 
 
-def slopes(theta):
-    return np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
+def test_which_model_is_a_case_of_which():
+    def model(structure):
+        return StructuredCovariance(structure, ("a", "b"))
 
-
-def test_relative_factor_function():
-    given = RelativeFactorFunction(factor, [1.0, 0.5], [0.0, -np.inf], None, ["a", "b"])
-    slope = RelativeFactorFunction(factor, [1.0, 0.5], derivative=slopes)
-    theta = np.array([0.7, -0.4])
-    root = factor(theta)
-    expected = np.array([d @ root.T + root @ d.T for d in slopes(theta)])
-    assert_allclose(given.covariance(theta, 2), root @ root.T, rtol=1e-15)
-    assert_allclose(given.derivative(theta, 2), expected, atol=1e-9)
-    assert_allclose(slope.derivative(theta, 2), expected, atol=1e-15)
-    assert_allclose(
-        given.second_derivative(theta, 2), slope.second_derivative(theta, 2), atol=1e-6
-    )
-    assert [p.name for p in given.parameters("xy")] == ["a", "b"]
-    assert given.ranges(2) == [(0.0, np.inf), (-np.inf, np.inf)]
-    assert_array_equal([p.initial for p in given.parameters("xy")], [1.0, 0.5])
-    for structure in (given, slope):
-        check_structure(structure, "xy")
-    wrong = RelativeFactorFunction(
-        factor, [1.0, 0.5], derivative=lambda t: slopes(t)[::-1]
-    )
-    with pytest.raises(ValueError, match="derivative of theta"):
-        check_structure(wrong, "xy")
+    free, one = UnstructuredCovariance(2), UnstructuredCovariance(1)
+    het, hom = (model(Diagonal(h)) for h in (False, True))
+    assert free.holds(het)
+    assert het.holds(one)
+    assert not het.holds(free)
+    assert not hom.holds(one)
+    assert het.holds(hom)
+    assert hom.parts() == (one, one)
+    assert free.parts() == model(CompoundSymmetry(True)).parts() == ()
