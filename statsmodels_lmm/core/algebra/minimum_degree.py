@@ -56,6 +56,7 @@ def minimum_degree(pattern):
         queued, _, pivot = heappop(queue)
         if queued != degree[pivot]:
             continue
+        # the columns that the new element links, without those it absorbs
         eliminate(pivot)
         absorbed = elements[pivot]
         reach = linked[pivot].union(*[members.pop(e) for e in absorbed]) - {pivot}
@@ -76,10 +77,12 @@ def minimum_degree(pattern):
                 looked_at.append(i)
                 for e in elements[i]:
                     beyond[e] = beyond.get(e, weight[e]) - len(together[i])
+        # an element within the new one says nothing more
         for e, size in beyond.items():
             if size == 0:
                 for i in members.pop(e):
                     elements[i].discard(e)
+        # columns with the same links are one from now on
         distinct: dict = {}
         for i in looked_at:
             first = distinct.setdefault(
@@ -96,6 +99,7 @@ def minimum_degree(pattern):
                     members[e].remove(i)
                 for j in linked[i]:
                     linked[j].remove(i)
+        # what the degrees have become
         total = sum([len(together[i]) for i in reach])
         left = n - len(order)
         for i in looked_at:

@@ -210,17 +210,13 @@ def analyze(pattern):
     MemoryError
         If the fronts do not fit.
     """
-    n = pattern.shape[0]
-    if pattern.shape != (n, n):
-        raise ValueError(f"A symmetric matrix is square; the shape is {pattern.shape}")
-    matrix = canonical(pattern)
-    if not np.array_equal(canonical(matrix.T).indices, matrix.indices):
-        raise ValueError("The pattern is not symmetric; store both triangles")
+    n, matrix = pattern.shape[0], _symmetric(pattern)
     tree = elimination_tree(matrix, minimum_degree(matrix))
     m = np.array([len(c) for c in tree.columns])
     r = np.array([len(rows) for rows in tree.rows])
     _check_memory(n, m, r)
 
+    # supernodes batch by batch, and their columns numbered so
     heights = _heights(tree.parent)
     by_batch = np.lexsort((r, m, heights))
     parent = np.append(np.argsort(by_batch), -1)[tree.parent[by_batch]]
@@ -231,6 +227,7 @@ def analyze(pattern):
     rank = np.argsort(order)
     start = np.cumsum(width**2) - width**2
 
+    # rows of a front and their positions in it, its columns first
     fronts = np.arange(len(m))
     front_of_column, front_of_row = np.repeat(fronts, m), np.repeat(fronts, r)
     # front * n + row ascends over the rows of all fronts
@@ -244,24 +241,21 @@ def analyze(pattern):
         return np.searchsorted(numbers, front * n + row) - first[front]
 
     place = position(parent[front_of_row], rows)
-    shapes = np.stack([heights, m, r])
-    edges = np.flatnonzero((np.diff(shapes) != 0).any(axis=0)) + 1
-    columns_to = np.append(0, np.cumsum(m)).tolist()
-    rows_to = np.append(0, np.cumsum(r)).tolist()
     batches = []
-    for a, b in zip([0, *edges.tolist()], [*edges.tolist(), len(m)]):
-        of_batch = slice(rows_to[a], rows_to[b])
+    for each, columns, of_batch in _slices(heights, m, r):
+        a, shape = each.start, (each.stop - each.start, r[each.start])
         batches.append(
             FrontBatch(
-                slice(columns_to[a], columns_to[b]),
+                columns,
                 start[a].item(),
-                rows[of_batch].reshape(b - a, r[a]),
-                place[of_batch].reshape(b - a, r[a]),
-                start[parent[a:b]],
-                width[parent[a:b]],
+                rows[of_batch].reshape(shape),
+                place[of_batch].reshape(shape),
+                start[parent[each]],
+                width[parent[each]],
             )
         )
 
+    # an entry belongs to the front of the column that is eliminated first
     row, column = rank[matrix.indices], np.repeat(rank, np.diff(matrix.indptr))
     row, column = np.maximum(row, column), np.minimum(row, column)
     front = front_of_column[column]
@@ -275,6 +269,27 @@ def analyze(pattern):
         positions,
         int((width**2).sum()),
     )
+
+
+def _symmetric(pattern):
+    """The columns of a pattern, refused if it is not symmetric."""
+    if pattern.shape != pattern.shape[:1] * 2:
+        raise ValueError(f"A symmetric matrix is square; the shape is {pattern.shape}")
+    matrix = canonical(pattern)
+    if not np.array_equal(canonical(matrix.T).indices, matrix.indices):
+        raise ValueError("The pattern is not symmetric; store both triangles")
+    return matrix
+
+
+def _slices(heights, m, r):
+    """Fronts, columns and rows of each batch, all of one height and shape."""
+    shapes = np.stack([heights, m, r])
+    edges = (np.flatnonzero((np.diff(shapes) != 0).any(axis=0)) + 1).tolist()
+    columns_to = np.append(0, np.cumsum(m)).tolist()
+    rows_to = np.append(0, np.cumsum(r)).tolist()
+    for a, b in zip([0, *edges], [*edges, len(m)]):
+        columns = slice(columns_to[a], columns_to[b])
+        yield slice(a, b), columns, slice(rows_to[a], rows_to[b])
 
 
 def _check_memory(n, m, r):

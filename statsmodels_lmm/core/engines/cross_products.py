@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import add
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from statsmodels_lmm.core.engines.elimination import eliminate
 from statsmodels_lmm.core.engines.levels import sum_by_parent
 from statsmodels_lmm.core.engines.moments import block_moments
 from statsmodels_lmm.core.engines.projection import DENSE_COPIES
-from statsmodels_lmm.core.engines.row_sums import RowSums
+from statsmodels_lmm.core.engines.row_sums import RowSums, added
 from statsmodels_lmm.core.engines.solution import by_factor, stacked
 from statsmodels_lmm.core.engines.within_levels import within_levels
 
@@ -49,13 +48,13 @@ class CrossProducts(RowSums):
     def __add__(self, other):
         """The products of the rows of both, formed by one engine or its parts."""
         common = self._added(other)
-        coupling = tuple(
-            a if a is None else a + b for a, b in zip(self.coupling, other.coupling)
-        )
+        coupling = self.coupling
+        if self.plan.tail:
+            coupling = added(coupling, other.coupling)
         return replace(
             self,
             **common,
-            diagonal=tuple(map(add, self.diagonal, other.diagonal)),
+            diagonal=added(self.diagonal, other.diagonal),
             nested={pair: a + other.nested[pair] for pair, a in self.nested.items()},
             coupling=coupling,
             tail=self.tail + other.tail,

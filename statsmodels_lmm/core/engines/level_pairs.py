@@ -61,15 +61,16 @@ class LevelPairs:
         for size in np.unique(self._sizes[self._sizes > 0]).tolist():
             entries = starts[self._sizes == size][:, None] + np.arange(size)
             columns = self.indices[entries].astype(np.int64)
+            left = ((columns * self.width << entry_bits) + entries) << distance_bits
+            right = columns << entry_bits + distance_bits
             i, j = np.tril_indices(size)
-            key = (columns * self.width)[:, i] + columns[:, j]
-            key <<= entry_bits
-            key |= entries[:, i]
-            key <<= distance_bits
-            key |= i - j
+            key = left[:, i]
+            key += right[:, j]
+            key += i - j
             keys.append(key.ravel())
         # numbers are sorted much faster than an order of them is found
-        key = np.sort(np.concatenate(keys)) if keys else np.zeros(0, np.int64)
+        key = np.concatenate([np.zeros(0, np.int64), *keys])
+        key.sort()
         first = (key >> distance_bits) & ((1 << entry_bits) - 1)
         second = first - (key & ((1 << distance_bits) - 1))
         key >>= entry_bits + distance_bits

@@ -1,6 +1,5 @@
 """Which levels of two grouping factors share rows; weights do not change it."""
 
-from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,7 +92,7 @@ class CouplingPattern:
 
     def matrix(self, blocks):
         """The coupling from the blocks of each link, a csr_array."""
-        out = copy(self.layout)
+        out = self.layout.copy()
         out.data = np.concatenate([block.ravel() for block in blocks])[self.places]
         return out
 

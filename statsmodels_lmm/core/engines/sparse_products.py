@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from operator import add
 
 from scipy import sparse
 
@@ -38,9 +37,8 @@ class SparseProducts(RowSums):
 
     def __add__(self, other):
         """The products of the rows of both, formed by one engine or its parts."""
-        return replace(
-            self, **self._added(other), matrix=add(self.matrix, other.matrix)
-        )
+        matrix = self.matrix + other.matrix
+        return replace(self, **self._added(other), matrix=matrix)
 
     @property
     def squares(self):

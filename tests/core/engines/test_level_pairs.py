@@ -1,0 +1,71 @@
+"""Products of two entries of a level, one pair of columns after another."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from statsmodels_lmm.core.engines.coupling import SparseCoupling
+from statsmodels_lmm.core.engines.level_pairs import LevelPairs
+
+
+def coupling(k, seed=1):
+    """A coupling of 6 levels with 5 columns, one level without entries."""
+    rng = np.random.default_rng(seed)
+    occupied = rng.random((6, 1, 5)) < 0.6
+    occupied[2] = False
+    values = np.where(occupied, rng.standard_normal((6, k, 5)), 0.0)
+    pattern = np.broadcast_to(occupied, values.shape).reshape(-1, 5)
+    matrix = sparse.csr_array(pattern.astype(float))
+    matrix.data = values.reshape(-1, 5)[pattern]
+    return values, matrix
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_products(k):
+    values, matrix = coupling(k)
+    pairs = LevelPairs(matrix.indices, matrix.indptr, k, 5)
+    found = pairs.products(matrix.data)
+    assert (np.diff(pairs.cells) > 0).all()
+    row, column = np.divmod(pairs.cells, 5)
+    assert (row >= column).all()
+    for a, b, products in zip(*np.tril_indices(k), found, strict=True):
+        crossed = values[:, a, row] * values[:, b, column]
+        crossed += values[:, b, row] * values[:, a, column]
+        assert_allclose(products.toarray(), 0.5 * crossed.T, atol=1e-15)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_a_pattern_is_kept(k):
+    """Other values on the same pattern are as good as a coupling of their own."""
+    values, matrix = coupling(k)
+    pairs = LevelPairs(matrix.indices, matrix.indptr, k, 5)
+    rng = np.random.default_rng(4)
+    middle, weights = rng.standard_normal((5, 5)), rng.standard_normal((6, k, k))
+    middle, weights = middle + middle.T, weights + weights.swapaxes(1, 2)
+    for scale in (1.0, 2.5):
+        other = matrix.copy()
+        other.data = scale * matrix.data
+        found = SparseCoupling(other, k, pairs=pairs)
+        whole = scale**2 * np.einsum("gai,gab,gbj->ij", values, weights, values)
+        assert_allclose(np.tril(found.gram(weights)), np.tril(whole), atol=1e-12)
+        levels = scale**2 * values @ middle @ values.swapaxes(1, 2)
+        assert_allclose(found.quadratic(np.tril(middle)), levels, atol=1e-12)
+
+
+def test_how_many_fit():
+    _, matrix = coupling(2)
+    pairs = LevelPairs(matrix.indices, matrix.indptr, 2, 5)
+    sizes = np.diff(matrix.indptr)[::2]
+    count = 3 * int((sizes * (sizes + 1) // 2).sum())
+    assert pairs.fit(count)
+    assert not pairs.fit(count - 1)
+    # cells and entries are told apart by 63 bits
+    assert not LevelPairs(matrix.indices, matrix.indptr, 2, 2**31).fit(count)
+
+
+def test_no_entries():
+    matrix = sparse.csr_array((4, 3))
+    found = SparseCoupling(matrix, 1)
+    assert not found.gram(np.ones((4, 1, 1))).any()
+    assert not found.quadratic(np.eye(3)).any()
