@@ -156,19 +156,19 @@ def _differenced_gradient(deviance, step=1e-4):
 
 def _working_products(deviance):
     """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
-    m = sum(f.n_free for f in deviance.factors)
-    start = 0
-    columns, first = [], []
-    for factor, t in zip(deviance.factors, deviance.scores):
-        block = np.zeros((*t.shape, m))
-        here = slice(start, start + factor.n_free)
+    counts = [factor.n_free for factor in deviance.factors]
+    m, start, columns, first = sum(counts), 0, [], []
+    for factor, t, count in zip(deviance.factors, deviance.scores, counts):
         changes = np.moveaxis(factor.directions, -3, -1)
         flat = changes.reshape(*changes.shape[:-2], -1)
-        moved = (t @ flat).reshape(*t.shape, -1)
-        block[..., here] = moved
+        moved = (t @ flat).reshape(*t.shape, count)
         first.append((t[..., None] * moved).sum(axis=(-3, -2)))
-        columns.append(block)
-        start = here.stop
+        if count < m:  # those of the others leave it as it is
+            among = np.zeros((*t.shape, m))
+            among[..., start : start + count] = moved
+            moved = among
+        columns.append(moved)
+        start += count
     return np.concatenate(first, axis=-1), projected_products(deviance, columns)
 
 
