@@ -1,5 +1,10 @@
 """What holds for all tests."""
 
+import pytest
+from samples import ENGINES
+
+from statsmodels_lmm.compat import formula_engine
+
 try:
     from hypothesis import HealthCheck, settings
 except ImportError:
@@ -13,3 +18,10 @@ else:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("steady")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """Each of statsmodels' formula engines."""
+    with formula_engine(request.param):
+        yield request.param

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from statsmodels.formula import options
 
 from statsmodels_lmm import from_json
 from statsmodels_lmm.compat import formula_engine
@@ -55,12 +54,6 @@ READ = {
     "I(x ** 2) + (z + f)**2": "x z f",
 }
 """A piece of formula, and the columns that it reads."""
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request, monkeypatch):
-    monkeypatch.setattr(options, "formula_engine", request.param)
-    return request.param
 
 
 @pytest.fixture(scope="module")

@@ -9,24 +9,23 @@ import copy
 import functools
 import pickle
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import ENGINES
 from scipy import stats
-from statsmodels.formula import options
 from statsmodels.iolib.summary2 import summary_col
 
 from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.degrees_of_freedom import METHODS, inference
 
 N = 90
 SMALL = ("satterthwaite", "kenward-roger")
-ENGINES = ["patsy", "formulaic"]
 NAMES = ["Intercept", "f[T.b]", "f[T.c]", "x"]
 
 
@@ -39,16 +38,6 @@ def sample():
     y = 1.0 + 0.4 * x + 0.6 * (f == "b") + u[g, 0] + 0.5 * u[g, 1] * x + v[h]
     y += rng.standard_normal(N)
     return pd.DataFrame({"y": y, "x": x, "f": f, "g": g, "h": h})
-
-
-@contextmanager
-def formula_engine(name):
-    before = options.formula_engine
-    options.formula_engine = name
-    try:
-        yield
-    finally:
-        options.formula_engine = before
 
 
 @functools.cache

@@ -9,23 +9,16 @@ import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
 from scipy import stats
-from statsmodels.formula import options
 
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
+pytestmark = pytest.mark.usefixtures("engine")
+
 N = 120
 FORMULA = "y ~ x + f + (x | g) + (1 | h)"
 GAPS = [1, 4]
-
-
-@pytest.fixture(params=["patsy", "formulaic"], autouse=True)
-def engine(request):
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 @pytest.fixture(scope="module")

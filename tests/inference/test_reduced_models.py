@@ -9,22 +9,22 @@ import functools
 import pickle
 import threading
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
+from samples import ENGINES
 from statsmodels.formula import options
 from statsmodels.regression.linear_model import OLS, WLS
 
 from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 N = 96
-ENGINES = ["patsy", "formulaic"]
 SHIFT = 4.0
 
 
@@ -40,22 +40,6 @@ def sample():
     frame = pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "g": g, "h": h})
     frame["b"], frame["my x"], frame["my g"] = np.arange(N) % 3, x, g
     return frame.assign(w=rng.uniform(0.5, 2.0, N), o=rng.standard_normal(N))
-
-
-@contextmanager
-def formula_engine(name):
-    before = options.formula_engine
-    options.formula_engine = name
-    try:
-        yield
-    finally:
-        options.formula_engine = before
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    with formula_engine(request.param):
-        yield request.param
 
 
 def fit(right, reml=True, data=None, left="y", **more):

@@ -9,7 +9,6 @@ coefficients of one indicator for every level.
 import functools
 import pickle
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -17,11 +16,12 @@ import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
 from patsy import dmatrix
+from samples import ENGINES
 from scipy.linalg import null_space
-from statsmodels.formula import options
 from statsmodels.stats.anova import anova_lm
 
 from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.compat import formula_engine
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.terms import (
@@ -32,7 +32,6 @@ from statsmodels_lmm.inference.terms import (
 )
 
 N = 90
-ENGINES = ["patsy", "formulaic"]
 
 
 @functools.cache
@@ -50,16 +49,6 @@ def sample(empty=False):
     if empty:
         frame = frame[~((f == "a") & (k == "q"))].reset_index(drop=True)
     return frame
-
-
-@contextmanager
-def formula_engine(name):
-    before = options.formula_engine
-    options.formula_engine = name
-    try:
-        yield
-    finally:
-        options.formula_engine = before
 
 
 def fit(right, data=None, engine="patsy"):
