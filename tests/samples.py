@@ -29,19 +29,22 @@ def _sample(seed):
     u, v = rng.standard_normal((10, 3)), rng.standard_normal(8)
     y = 2.0 + 0.5 * x + 0.6 * (f == "b") + u[g, 0] + 0.6 * u[g, 1] * x
     y += 0.5 * u[g, 2] * z + 0.8 * v[h] + rng.standard_normal(N)
+    y += 0.7 * rng.standard_normal((10, 3))[g, np.arange(N) % 3]
     frame = pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "k": k, "h": h})
     frame["g"], frame["c"] = [f"g{i}" for i in g], np.arange(N) % 3
+    frame["m"] = rng.permutation(40)[g + 10 * (np.arange(N) % 4)]
     frame["w"], frame["o"] = rng.uniform(0.5, 2.0, N), rng.standard_normal(N)
     frame["flat"] = rng.standard_normal(N) + 3.0
     return frame.assign(twice=2.0 * frame["x"], same=frame["f"].str.upper())
 
 
-def sample(seed=0):
+def sample(seed=5):
     """
     Rows of a model with slopes by g crossed with h, new each time.
 
-    x is positive; f and k are factors of unequal sizes; c crosses all; w are weights,
-    o is an offset; nothing varies with flat; twice is 2 x, and same is f in capitals.
+    x is positive; f and k are factors of unequal sizes, same is f in capitals; c
+    crosses all, m is nested in g; w are weights, o is an offset, twice is 2 x, and
+    nothing varies with flat.
     """
     return _sample(seed).copy()
 

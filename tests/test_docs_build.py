@@ -83,10 +83,12 @@ def broken_links(folder):
                     yield f"{page.relative_to(folder)}: {link}"
 
 
+@pytest.mark.slow
 def test_every_link_and_picture_is_there(html):
     assert not list(broken_links(html))
 
 
+@pytest.mark.slow
 def test_a_page_is_read_without_a_network(html):
     for page in html.rglob("*.html"):
         loads = Targets(page.read_text()).loads

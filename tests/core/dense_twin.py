@@ -18,8 +18,7 @@ from statsmodels_lmm.core.deviance import profiled_deviance
 from statsmodels_lmm.core.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.structured_factor import starting_factor
 
-
-PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640")
+PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923")
 
 
 def with_digits(digits):

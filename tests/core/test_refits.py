@@ -239,6 +239,7 @@ def test_dense_criterion(name, reml):
 # batches -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["slopes", "chain and tail", "no fixed effects"])
 def test_a_batch_of_one(name):
     whole = batch(name, True)

@@ -8,13 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
+from statsmodels_lmm import CrossedMixedLM  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics.groups import plot_groups  # noqa: E402
@@ -52,7 +53,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def sleep():
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     return fit("Reaction ~ Days + (Days | Subject)", frame)
 
 
@@ -82,7 +83,7 @@ def test_sleepstudy(sleep):
     assert list(panels) == by_mode(sleep, "Subject")
     assert figure.get_supxlabel() == "Days"
     assert figure.get_supylabel() == "Reaction"
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     for level, ax in panels.items():
         own = frame[frame["Subject"] == level]
         assert_allclose(points(ax), own[["Days", "Reaction"]])
@@ -100,8 +101,9 @@ def test_sleepstudy(sleep):
     assert labels == ["data", "population", "Subject"]
 
 
+@pytest.mark.slow
 def test_arrays_give_the_same_picture(sleep):
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     x = frame["Days"].to_numpy(float)
     effects = np.column_stack([np.ones(180), x])
     groups = frame["Subject"].to_numpy()
@@ -238,6 +240,7 @@ def test_variables_of_the_caller(data):
         assert_allclose(line(ax, "g").get_ydata(), expected)
 
 
+@pytest.mark.slow
 def test_redundant_columns_and_variance_zero(data):
     frame = data.assign(f2=data["f"].str.upper())
     result = fit("y ~ x + f + f2 + (1 | h)", frame)
@@ -248,7 +251,7 @@ def test_redundant_columns_and_variance_zero(data):
         assert_allclose(
             line(a[level], "h").get_ydata(), line(b[level], "h").get_ydata()
         )
-    result = fit("Yield ~ 1 + (1 | Batch)", datasets.dyestuff2.load_pandas().data)
+    result = fit("Yield ~ 1 + (1 | Batch)", load("dyestuff2"))
     for ax in shown(plot_groups(result)).values():
         same = (line(ax, label).get_ydata() for label in ("Batch", "population"))
         assert_array_equal(*same)

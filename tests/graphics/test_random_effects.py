@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load
 from scipy import stats
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -16,7 +17,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import to_rgba  # noqa: E402
 
-from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
+from statsmodels_lmm import CrossedMixedLM  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics import (  # noqa: E402
@@ -60,7 +61,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def sleep():
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     return fit("Reaction ~ Days + (Days | Subject)", frame)
 
 
@@ -208,7 +209,7 @@ class TestRandomEffects:
         assert len(names) == long["g"].nunique()
 
     def test_variance_zero(self):
-        frame = datasets.dyestuff2.load_pandas().data
+        frame = load("dyestuff2")
         result = fit("Yield ~ 1 + (1 | Batch)", frame)
         ax = shown_axes(plot_random_effects(result))[0]
         assert words(ax) == ["variance 0"]
@@ -293,7 +294,7 @@ class TestShrinkage:
         ]
 
     def test_population_is_found_in_any_coding(self):
-        frame = datasets.machines.load_pandas().data
+        frame = load("machines")
         result = fit("score ~ Machine + (0 + Machine | Worker)", frame)
         axes = shown_axes(plot_shrinkage(result))
         means = frame.groupby("Machine", observed=True)["score"].mean()
@@ -362,7 +363,7 @@ class TestShrinkage:
         assert ax.get_title() == "g\nleft out: 1 of 12 levels"
 
     def test_variance_zero(self):
-        frame = datasets.dyestuff2.load_pandas().data
+        frame = load("dyestuff2")
         result = fit("Yield ~ 1 + (1 | Batch)", frame)
         (ax,) = shown_axes(plot_shrinkage(result))
         assert ax.get_title() == "Batch\nvariance 0: Intercept"
@@ -451,7 +452,7 @@ class TestQQ:
         assert_allclose(ax.lines[-1].get_ydata(), expected, rtol=1e-8)
 
     def test_variance_zero(self):
-        frame = datasets.dyestuff2.load_pandas().data
+        frame = load("dyestuff2")
         (ax,) = shown_axes(
             plot_random_effects_qq(fit("Yield ~ 1 + (1 | Batch)", frame))
         )
@@ -477,7 +478,7 @@ class TestCorrelation:
         assert bar.get_ylabel() == "Correlation"
 
     def test_ar1(self):
-        frame = datasets.sleepstudy.load_pandas().data
+        frame = load("sleepstudy")
         result = fit("Reaction ~ Days + ar1(0 + C(Days) | Subject)", frame)
         ax = shown_axes(plot_random_effects_correlation(result))[0]
         table = result.variance_components().set_index("effect2")

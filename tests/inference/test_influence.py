@@ -15,8 +15,9 @@ import polars as pl
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
+from samples import load
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core import case_deletion
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -260,6 +261,7 @@ def test_without_random_effects_it_is_ols(data):
 # refits --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ml", "weights", "offset", "nested", "redundant"])
 def test_refits(data, name):
     formula, options, how = MODELS[name]
@@ -495,7 +497,7 @@ def test_invariances(data, group):
 
 def test_rows_of_sleepstudy():
     # lme4 1.1-31, lmer(Reaction ~ Days + (Days | Subject), sleepstudy)
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     found = influence(fit("Reaction ~ Days + (Days | Subject)", data))
     hat = [0.22930299, 0.16972925, 0.12682322, 0.10058490]
     assert_allclose(found.hat_matrix_diag[:4], hat, rtol=1e-6)
@@ -509,7 +511,7 @@ def test_rows_of_sleepstudy():
 def test_weighted_rows_of_penicillin():
     # lme4 1.1-31, lmer(diameter ~ 1 + (1 | plate) + (1 | sample), Penicillin,
     # weights = 1 + seq_len(144) %% 3, REML = FALSE)
-    data = datasets.penicillin.load_pandas().data
+    data = load("penicillin")
     data["w"] = 1.0 + np.arange(1, 145) % 3
     formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
     found = influence(fit(formula, data, {"weights": "w"}, {"reml": False}))
@@ -524,7 +526,7 @@ def test_weighted_rows_of_penicillin():
 
 def test_refits_of_sleepstudy():
     # lme4 1.1-31, the same model without subjects 308, 309 and 310
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = fit("Reaction ~ Days + (Days | Subject)", data)
     found = influence(result, "Subject", refit=True)
     labels = found.labels[:3]
@@ -544,7 +546,7 @@ def test_refits_of_sleepstudy():
 
 def test_refits_of_penicillin():
     # lme4 1.1-31, the model by ML without samples A, B and C
-    data = datasets.penicillin.load_pandas().data
+    data = load("penicillin")
     formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
     found = influence(fit(formula, data, how={"reml": False}), "sample", refit=True)
     assert_allclose(found.params_without.iloc[:2, 0], [22.53333333, 23.175], rtol=1e-8)

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -615,7 +616,7 @@ def test_an_offset_remembers_the_data_of_the_fit(data):
 
 
 def test_new_levels_of_another_type_are_told_from_others():
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     new = pd.DataFrame({"Days": [1.0], "Subject": [308]})
     with pytest.raises(DataError, match=r"308 \(integer, where the model has string "):

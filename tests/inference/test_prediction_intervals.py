@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
 from scipy.linalg import block_diag
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core import memory
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -454,7 +455,7 @@ def test_mixed_model_equations_of_lme4(name):
     There ``solve(crossprod(cbind(X, Z %*% Lambda)) + diag(0, I))`` was formed.
     """
     formula, mean, se, observed, fixed, drawn = LME4[name]
-    data = getattr(datasets, name).load_pandas().data
+    data = load(name)
     result, at = crossedmixedlm(formula, data).fit(), [0, 9, 59]
     found = get_prediction(result, random_effects=True, interval="prediction")
     assert_allclose(np.asarray(found.predicted)[at], mean, rtol=1e-8)
@@ -467,7 +468,7 @@ def test_mixed_model_equations_of_lme4(name):
 
 def test_joint_covariance_of_lme4():
     """Sleepstudy, fixed effects and the modes of subject 308, as above."""
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     wanted = [
         [46.574571859406, -1.451095705854, -34.004996592362, -0.533574073153],

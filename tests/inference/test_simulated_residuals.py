@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load
 from scipy import stats
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference import simulated_residuals as module
@@ -60,7 +61,7 @@ def fitted(name="crossed", reml=True):
 
 @functools.cache
 def sleepstudy():
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
 
 
@@ -320,6 +321,7 @@ def test_outliers_are_outside_all_simulated():
     assert_allclose(found.outlier_test("simulation"), expected)
 
 
+@pytest.mark.slow
 def test_dependence_within_groups():
     """Of right models "ks" rejects too many, "simulation" as many as it should."""
     rng = np.random.default_rng(22)

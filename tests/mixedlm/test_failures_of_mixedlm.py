@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize
 from statsmodels.regression.linear_model import OLS
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.exceptions import RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
 
 def data_of(name):
-    return getattr(datasets, name).load_pandas().data
+    return load(name)
 
 
 def dense_loglike(theta, y, x, z, reml=True):
@@ -199,6 +199,7 @@ def singular_slopes(seed):
     return pd.DataFrame({"y": y, "x": x, "g": g})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 4, 10])
 def test_slopes_of_correlation_one(seed):
     data = singular_slopes(seed)

@@ -244,6 +244,7 @@ def tables_of(fit):
     return found
 
 
+@pytest.mark.slow
 def test_every_table_in_pandas_formats(fits):
     pytest.importorskip("jinja2")
     for name, table in tables_of(fits["crossed"]).items():
@@ -352,6 +353,7 @@ def averages(result):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OURS)
 def test_marginaleffects(fits, kind):
     package, result = marginaleffects(), fits[kind]
