@@ -42,7 +42,7 @@ def engine(request):
         yield request.param
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def data():
     """The shared sample."""
     return sample()

@@ -22,11 +22,11 @@ def load(name):
 @functools.cache
 def _sample(seed):
     rng = np.random.default_rng(seed)
-    g, h = rng.permutation(np.arange(N) % 10), rng.permutation(np.arange(N) % 8)
+    g, h = rng.permutation(np.arange(N) % 10), rng.permutation(np.arange(N) % 12)
     x, z = rng.uniform(1.0, 4.0, N), rng.standard_normal(N)
     f = rng.permutation(np.repeat(["a", "b", "c"], [60, 36, 24]))
     k = rng.permutation(np.repeat(["p", "q"], [48, 72]))
-    u, v = rng.standard_normal((10, 3)), rng.standard_normal(8)
+    u, v = rng.standard_normal((10, 3)), rng.standard_normal(12)
     y = 2.0 + 0.5 * x + 0.6 * (f == "b") + u[g, 0] + 0.6 * u[g, 1] * x
     y += 0.5 * u[g, 2] * z + 0.8 * v[h] + rng.standard_normal(N)
     y += 0.7 * rng.standard_normal((10, 3))[g, np.arange(N) % 3]
@@ -38,7 +38,7 @@ def _sample(seed):
     return frame.assign(twice=2.0 * frame["x"], same=frame["f"].str.upper())
 
 
-def sample(seed=5):
+def sample(seed=7):
     """
     Rows of a model with slopes by g crossed with h, new each time.
 
