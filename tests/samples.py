@@ -55,3 +55,16 @@ def quiet(formula, data=None, reml=True, **options):
         warnings.simplefilter("ignore")
         data = sample() if data is None else data
         return crossedmixedlm(formula, data, **options).fit(reml=reml)
+
+
+@functools.cache
+def sleepstudy():
+    """The fit of slopes by subject."""
+    formula = "Reaction ~ Days + (Days | Subject)"
+    return crossedmixedlm(formula, load("sleepstudy")).fit()
+
+
+@functools.cache
+def dyestuff(name="dyestuff"):
+    """The fit of one variance by batch."""
+    return crossedmixedlm("Yield ~ 1 + (1 | Batch)", load(name)).fit()

@@ -1296,6 +1296,7 @@ def test_drop_fixed_knows_the_words_of_the_formula(sleep):
     assert one.llf == two.llf
 
 
+@pytest.mark.slow
 def test_drop_random_keeps_the_structures(data):
     result = model("crossed", data).fit(reml=False)
     left = result.drop_random("k")

@@ -509,6 +509,7 @@ def test_copies_and_removed_data():
         result.get_prediction()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [2000, 5])
 def test_bootstrap_of_a_matrix(limit, monkeypatch):
     monkeypatch.setattr(sparse_elimination, "MANY_COLUMNS", limit)

@@ -174,5 +174,6 @@ def test_a_search_that_is_stopped_is_not_proved(name, maxiter):
     assert certified_above(name, found) < 1.01 * CRITERION
 
 
+@pytest.mark.slow
 def test_evaluations_altogether():
     assert np.median([fit(name).optimum.evaluations for name in FITS]) <= 7

@@ -148,6 +148,7 @@ def test_predictions_in_a_fresh_process(name, fits, new, elsewhere):
         assert_allclose(elsewhere[f"{name} {effects}"], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMULAS)
 def test_numbers(name, fits):
     result = fits[name]

@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from samples import load
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -22,6 +21,7 @@ from matplotlib.legend import Legend  # noqa: E402
 from matplotlib.testing.compare import compare_images  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
+from statsmodels_lmm import datasets  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics.diagnostics import (  # noqa: E402
     plot_influence,
@@ -37,13 +37,13 @@ FOLDER = Path(__file__).parent / "baseline"
 
 @functools.cache
 def sleepstudy():
-    data = load("sleepstudy")
+    data = datasets.sleepstudy.load_pandas().data
     return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
 
 
 @functools.cache
 def dyestuff():
-    data = load("dyestuff")
+    data = datasets.dyestuff.load_pandas().data
     return crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit(reml=False)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from samples import load
+from samples import dyestuff, load, sleepstudy
 from scipy import stats
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -45,18 +45,6 @@ PICTURES = [
 def closed():
     yield
     plt.close("all")
-
-
-@functools.cache
-def sleepstudy():
-    data = load("sleepstudy")
-    return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
-
-
-@functools.cache
-def dyestuff(name="dyestuff"):
-    data = load(name)
-    return crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
-from samples import load
+from samples import load, quiet
 
 from statsmodels_lmm import CrossedMixedLM, MixedLM
 from statsmodels_lmm.exceptions import DataError
@@ -49,9 +49,7 @@ def sample(n=240):
 
 @functools.cache
 def fit(formula, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit()
+    return quiet(formula, sample(), **options)
 
 
 def intervals(ax, color):

@@ -157,6 +157,7 @@ def test_zeta_near_a_deviation_of_0_with_a_correlation():
         assert_allclose(abs(drawn), middle.height, atol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_density_is_the_derivative_of_the_probability(name):
     found = profiled(name)
@@ -196,6 +197,7 @@ def test_profile_of_a_variance_on_the_boundary():
         assert_allclose(np.trapezoid(density, value), above, atol=0.01)
 
 
+@pytest.mark.slow
 def test_profile_of_what_the_likelihood_does_not_depend_on():
     found = idle().profile()
     label = "g: cor x, Intercept"

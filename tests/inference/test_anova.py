@@ -515,7 +515,9 @@ def test_bootstrap_of_terms():
     assert (abs(table["pvalue"] - lrt["pvalue"]) < 0.25).all()
     # without interactions nothing but other words for the same restricted models
     dropped = result.drop1("bootstrap", nsim=39, rng=4)
-    assert_allclose(dropped.loc[["flat", "k"], "pvalue"], table.loc[["flat", "k"], "pvalue"])
+    assert_allclose(
+        dropped.loc[["flat", "k"], "pvalue"], table.loc[["flat", "k"], "pvalue"]
+    )
     other = result.fixed_effect_tests("bootstrap", nsim=39, rng=3)
     generator = result.fixed_effect_tests(
         "bootstrap", nsim=39, rng=np.random.default_rng(4)

@@ -24,7 +24,7 @@ from statsmodels_lmm.inference.bootstrap_likelihood_ratio import (
 )
 from statsmodels_lmm.inference.simulation import generators, seeds
 
-NSIM = 15
+NSIM = 10
 
 
 @functools.cache

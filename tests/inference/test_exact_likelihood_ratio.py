@@ -448,6 +448,7 @@ RLRSIM = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RLRSIM)
 def test_rlrsim(name):
     statistic, zero, quantiles = RLRSIM[name]

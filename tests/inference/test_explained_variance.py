@@ -137,6 +137,7 @@ def test_without_variance_it_is_that_of_least_squares():
     assert_allclose(r_squared(result), expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [True, False])
 def test_invariances(reml):
     formula, data = "y ~ x + f + (x | g) + (1 | h)", sample()

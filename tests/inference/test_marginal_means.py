@@ -8,19 +8,18 @@ hand, against numbers of R's emmeans, and against what must not change them.
 import functools
 import itertools
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import quiet
 from scipy import stats
 from statsmodels.formula import options
 from statsmodels.stats.multitest import multipletests
 
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.contrast_sets import (
     contrast_set,
     level_labels,
@@ -54,10 +53,7 @@ def sample():
 
 
 def fit(formula, data=None, reml=True, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = sample() if data is None else data
-        return crossedmixedlm(formula, data, **options).fit(reml=reml)
+    return quiet(formula, sample() if data is None else data, reml, **options)
 
 
 FULL = "y ~ f * k + f * np.log(x) + z"
@@ -673,6 +669,7 @@ def test_a_slope_in_a_column_called_slope():
 # printing, storing, refusing -----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_printing():
     result = fit("np.exp(y) ~ f * k + np.log(x) + (1 | g)", emptied())
     means = marginal_means(result, "f", df_method="kenward-roger")

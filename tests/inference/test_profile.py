@@ -262,6 +262,7 @@ def test_intervals_are_nested_and_extend_the_curves():
     assert_allclose(coarse, middle, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_variances_are_squares():
     deviations = profile(sleep(), "random").conf_int()
     variances = profile(sleep(), "random", scale="var").conf_int()
@@ -423,6 +424,7 @@ def test_a_correlation_has_minima_beyond_that_of_its_neighbor(seed):
     assert_allclose(curves["deviance"].max(), roof, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [False, True])
 def test_a_deviation_without_information(reml):
     """Groups that the fixed effects tell apart: flat by REML, to infinity."""
@@ -493,6 +495,7 @@ def test_few_rows_for_each_level():
 # arguments -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_choice_of_parameters():
     fixed = profile(sleep(), "fixed")
     assert list(fixed.conf_int().index) == ["Intercept", "Days"]

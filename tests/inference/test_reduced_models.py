@@ -45,6 +45,7 @@ def sample():
 def fit(right, reml=True, data=None, left="y", **more):
     if data is None and left == "y" and not more:
         return fit_by(options.formula_engine, right, reml)
+    data = sample() if data is None else data
     return quiet(f"{left} ~ {right}", data, reml, **more)
 
 

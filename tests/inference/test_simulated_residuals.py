@@ -2,14 +2,13 @@
 
 import functools
 import tracemalloc
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from samples import load
+from samples import quiet, sleepstudy
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM
@@ -54,15 +53,7 @@ CASES = {
 @functools.cache
 def fitted(name="crossed", reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)
-
-
-@functools.cache
-def sleepstudy():
-    data = load("sleepstudy")
-    return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    return quiet(formula, sample(), reml, **options)
 
 
 def dense(name, result):

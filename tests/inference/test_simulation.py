@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from samples import load
+from samples import load, quiet
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
@@ -52,9 +52,7 @@ CASES = {
 @functools.cache
 def fitted(name="crossed", reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)
+    return quiet(formula, sample(), reml, **options)
 
 
 def matrices_of(result):
@@ -102,6 +100,7 @@ def weights_of(name):
 # data of the model ---------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_new_random_effects(name):
     result = fitted(name)
@@ -228,6 +227,7 @@ def test_levels_of_several_columns():
     check_moments(draws, mean, covariance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["new", "conditional"])
 def test_data_of_the_model_as_new_data(how):
     """The mean is the same; without weights so is everything."""

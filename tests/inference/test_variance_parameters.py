@@ -1,13 +1,12 @@
 """Standard errors of variance parameters, against dense and numerical derivatives."""
 
 import functools
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from samples import load
+from samples import load, quiet
 
 from statsmodels_lmm.core.variance_information import (
     average_information,
@@ -51,9 +50,7 @@ CASES = {
 @functools.cache
 def fitted(name, reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)._results
+    return quiet(formula, sample(), reml, **options)._results
 
 
 def by_average_information(result):

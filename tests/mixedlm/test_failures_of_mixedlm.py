@@ -255,6 +255,7 @@ def test_crossed_factors_of_which_one_is_nothing(seed):
                 assert dense_loglike(moved, y, x, z) < fit.llf
 
 
+@pytest.mark.slow
 def test_about_half_of_these_are_exactly_zero():
     found = [fit_crossed(crossed(seed)).vcomp[0] for seed in range(20)]
     assert 5 <= np.sum(np.array(found) == 0.0) <= 17

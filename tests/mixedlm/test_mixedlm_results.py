@@ -545,6 +545,7 @@ def mediation(klass, seed, method="parametric", n_rep=200):
         )
 
 
+@pytest.mark.slow
 def test_mediation_as_with_statsmodels():
     ours, theirs = mediation(MixedLM, 9), mediation(statsmodels_mixed.MixedLM, 10)
     assert ours.summary().index.tolist() == theirs.summary().index.tolist()
@@ -558,6 +559,7 @@ def test_mediation_as_with_statsmodels():
     assert average == pytest.approx(0.6 * 0.8, abs=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["parametric", "bootstrap"])
 def test_mediation_of_formulas(method):
     data = mediation_data()

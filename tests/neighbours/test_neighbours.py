@@ -278,6 +278,7 @@ def test_prints_of_tests_as_latex_and_html(fits):
 # maketables ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_maketables(fits):
     maketables = pytest.importorskip("maketables")
     models = [fits[kind] for kind in ("ols", "statsmodels", "crossed", "singular")]
@@ -371,6 +372,7 @@ def test_marginaleffects(fits, kind):
         assert_allclose(table["std_error"].to_numpy(), errors, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_marginaleffects_takes_the_adjusted_covariance(fits):
     package = marginaleffects()
     adjusted = fits["crossed"].with_df_method("kenward-roger")
