@@ -48,7 +48,8 @@ ELSEWHERE = {
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients penalized",
     "test_mediation_and_imputation": "distribution",
-    "test_methods": "canvas levels shrinkage",
+    "test_methods": "canvas",
+    "test_random_effects": "levels shrinkage",
     "test_results": "model summary variance_components",
     "test_saving": "light_results restoring saved_design saved_values states",
 }
