@@ -1,5 +1,11 @@
 """What holds for all tests."""
 
+from collections import defaultdict
+
+import pytest
+from samples import ENGINES, sample
+from statsmodels_lmm.compat import formula_engine
+
 try:
     from hypothesis import HealthCheck, settings
 except ImportError:
@@ -13,3 +19,29 @@ else:
         suppress_health_check=[HealthCheck.too_slow],
     )
     settings.load_profile("steady")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test with many cases all but a few, spread evenly, are slow."""
+    cases = defaultdict(list)
+    for item in items:
+        cases[item.nodeid.partition("[")[0]].append(item)
+    for same in cases.values():
+        # an odd step does not meet one of two alternatives only
+        few = same[:: len(same) // 2 | 1]
+        for item in set(same).difference(few):
+            item.add_marker("slow")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request):
+    """Each of statsmodels' formula engines."""
+    with formula_engine(request.param):
+        yield request.param
+
+
+@pytest.fixture(scope="module")
+def data():
+    """The shared sample."""
+    return sample()

@@ -11,10 +11,10 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
 from statsmodels_twin import gain_left, mixedlm_at
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.exceptions import (
     DataError,
@@ -334,13 +334,13 @@ def test_columns_with_two_levels(data):
 @pytest.mark.parametrize("reml", [True, False])
 def test_no_fixed_effects(reml):
     """As in lme4, whose criterion is the deviance by either method."""
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ 0 + (Days | Subject)", data).fit(reml=reml)
     assert -2 * result.llf == pytest.approx(1832.7813643679, abs=1e-6)
     assert len(result.params) == 0
     assert "Fixed effects" not in str(result.summary())
     np.testing.assert_allclose(result.predict(data.head(2)), 0.0)
-    plates = datasets.penicillin.load_pandas().data
+    plates = load("penicillin")
     result = crossedmixedlm("diameter ~ 0 + (1 | plate) + (1 | sample)", plates).fit()
     assert -2 * result.llf == pytest.approx(362.95169327, abs=1e-6)
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+from samples import load
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 
@@ -15,10 +15,6 @@ def digits(got, wanted):
     """Correct decimal digits, 17 for all of them."""
     error = abs(got - wanted) / abs(wanted)
     return 17.0 if error == 0.0 else -np.log10(error)
-
-
-def load(name):
-    return getattr(datasets, name).load_pandas().data
 
 
 # Newton's method on the profiled deviance in mpmath with 50 digits

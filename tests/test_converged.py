@@ -10,12 +10,12 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from samples import load
 from scipy import optimize
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 
-SLEEP = datasets.sleepstudy.load_pandas().data
+SLEEP = load("sleepstudy")
 
 
 def stopped_at(model, theta, reml=True, maxiter=1, **options):

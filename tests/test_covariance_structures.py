@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize, stats
 from scipy.linalg import toeplitz
 
-from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
+from statsmodels_lmm import CrossedMixedLM, random_effects
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.structures import (
@@ -88,7 +89,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def sleep():
-    return datasets.sleepstudy.load_pandas().data
+    return load("sleepstudy")
 
 
 # the dense criterion --------------------------------------------------------
@@ -521,7 +522,7 @@ NLME = [
     ("name", "term", "reml", "llf", "parameters", "fixed", "errors"), NLME
 )
 def test_nlme(name, term, reml, llf, parameters, fixed, errors):
-    frame = getattr(datasets, name).load_pandas().data
+    frame = load(name)
     start = {"sleepstudy": "Reaction ~ Days", "machines": "score ~ Machine"}[name]
     result = crossedmixedlm(f"{start} + {term}", frame).fit(reml=reml)
     assert_allclose(result.llf, llf, atol=2e-9)
@@ -553,6 +554,7 @@ def same_fit(one, two, rtol=1e-6):
     assert_allclose(one.fittedvalues, two.fittedvalues, rtol=rtol)
 
 
+@pytest.mark.slow
 def test_cs_of_two_effects_is_unstructured(data):
     cs, us = both(data, "x + cs(x | g) + (1 | h)", "x + (x | g) + (1 | h)")
     same_fit(cs, us)
@@ -618,7 +620,7 @@ def test_one_effect(data, structure):
 @pytest.mark.parametrize("reml", [True, False])
 def test_compound_symmetry_of_a_factor_is_two_intercepts(reml):
     """With sd^2 rho the variance by worker, sd^2 (1 - rho) that by worker:machine."""
-    frame = datasets.machines.load_pandas().data
+    frame = load("machines")
     start = "score ~ Machine + "
     cs = crossedmixedlm(start + "cs(0 + Machine | Worker, hom=TRUE)", frame)
     two = crossedmixedlm(start + "(1 | Worker) + (1 | Worker:Machine)", frame)
@@ -970,6 +972,7 @@ def test_structures_that_are_refused(data, structures, error, message):
         crossedmixedlm("y ~ (1 | g)", data, structures=structures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["y", "x", "g", "t"])
 def test_a_structure_may_be_called_as_a_column(data, name):
     own = {name: Toeplitz()}
@@ -1185,6 +1188,7 @@ def test_bootstrap(data):
     assert np.abs(rho).max() <= 1.0
 
 
+@pytest.mark.slow
 def test_batch_refits_are_fits(data):
     """A bootstrap draw is what the model finds for its response by itself."""
     from statsmodels_lmm.inference.replicates.simulation import refit
@@ -1292,6 +1296,7 @@ def test_drop_fixed_knows_the_words_of_the_formula(sleep):
     assert one.llf == two.llf
 
 
+@pytest.mark.slow
 def test_drop_random_keeps_the_structures(data):
     result = model("crossed", data).fit(reml=False)
     left = result.drop_random("k")
@@ -1383,7 +1388,7 @@ def test_structures_are_reported_equal_however_they_are_given(data):
 @pytest.mark.parametrize("hom", [True, False])
 def test_units_do_not_make_a_fit_singular(scale, hom):
     """Deviations are compared as those of effects of equal length."""
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     data["x"] = scale * data["Days"]
     effects = "0 + x" if hom else "1 + x"
     formula = f"Reaction ~ x + cs({effects} | Subject, hom={hom})"

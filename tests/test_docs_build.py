@@ -83,10 +83,12 @@ def broken_links(folder):
                     yield f"{page.relative_to(folder)}: {link}"
 
 
+@pytest.mark.slow
 def test_every_link_and_picture_is_there(html):
     assert not list(broken_links(html))
 
 
+@pytest.mark.slow
 def test_a_page_is_read_without_a_network(html):
     for page in html.rglob("*.html"):
         loads = Targets(page.read_text()).loads
@@ -94,6 +96,7 @@ def test_a_page_is_read_without_a_network(html):
         assert not [x for x in loads if urlsplit(x).netloc], page.name
 
 
+@pytest.mark.slow
 def test_every_page_is_built_and_hides_what_is_hidden(html):
     for page in (ROOT / "docs").glob("*.rst"):
         text = (html / f"{page.stem}.html").read_text()
@@ -103,6 +106,7 @@ def test_every_page_is_built_and_hides_what_is_hidden(html):
             assert (html / "_images" / picture).stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_methods_are_documented_without_what_they_belong_to(html):
     pages = list((html / "generated").glob("*CrossedMixedLMResults.*.html"))
     assert len(pages) > 40

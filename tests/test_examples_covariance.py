@@ -19,6 +19,8 @@ from statsmodels_lmm.relationship import (
     numerator_relationship_inverse,
 )
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PEDIGREE = {"animal": "id", "sire": "father", "dam": "mother"}
 

@@ -14,6 +14,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 GALLERY = Path(__file__).parents[1] / "examples" / "gallery"
 
 

@@ -24,12 +24,14 @@ from statsmodels_twin import gain_left, mixedlm_at
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
+pytestmark = pytest.mark.slow
+
 SAME = 1e-6
 CRITERION = 1e-8
 
 seeds = st.integers(0, 10**6)
-some = settings(max_examples=6)
-few = settings(max_examples=3)
+some = settings(max_examples=3)
+few = settings(max_examples=2)
 
 CROSSED = "y ~ x + (1 | a) + (1 | b)"
 NESTED = "y ~ x + (1 | a / c)"

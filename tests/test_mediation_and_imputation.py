@@ -10,6 +10,8 @@ from statsmodels.stats.mediation import Mediation
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
+pytestmark = pytest.mark.slow
+
 N, GROUPS = 300, 15
 RNG = np.random.default_rng(18)
 DATA = pd.DataFrame({"g": np.arange(N) % GROUPS, "x": RNG.normal(size=N)}, dtype=float)

@@ -7,7 +7,6 @@ import os
 import pickle
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -17,20 +16,20 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import ENGINES, load
 from scipy import stats
 from statsmodels.base.model import LikelihoodModel, LikelihoodModelResults
-from statsmodels.formula import options
 from statsmodels.iolib.summary2 import summary_col
 from statsmodels.tools import _testing as checks
+from statsmodels_lmm.compat import formula_engine
 from statsmodels_twin import gain_left, mixedlm_at
 
 import statsmodels_lmm
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
 N = 120
-ENGINES = ["patsy", "formulaic"]
 FORMULA = "y ~ x * z + f + (x | g) + (1 | h)"
 
 
@@ -45,22 +44,6 @@ def sample():
     frame = pd.DataFrame({"y": y, "x": x, "z": z, "w": rng.uniform(0.5, 2.0, N)})
     frame["f"] = np.array(["a", "b", "c"])[f]
     return frame.assign(g=[f"g{i}" for i in g], h=h)
-
-
-@contextmanager
-def formula_engine(name):
-    before = options.formula_engine
-    options.formula_engine = name
-    try:
-        yield
-    finally:
-        options.formula_engine = before
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    with formula_engine(request.param):
-        yield request.param
 
 
 @pytest.fixture(scope="module")
@@ -356,6 +339,7 @@ def ways(result, folder):
     yield copy.deepcopy(result)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the fixed effects are not")
 @pytest.mark.parametrize("kind", ["plain", "weights", "singular", "redundant"])
 def test_storage(kind, engine, data, tmp_path):
@@ -422,6 +406,7 @@ print(json.dumps(out))
 """
 
 
+@pytest.mark.slow
 def test_storage_at_the_top_level_of_a_fresh_process(data, tmp_path, monkeypatch):
     """Names of the caller travel along: np, a function of a module, numbers."""
     (tmp_path / "user_module.py").write_text(USER_MODULE)
@@ -751,7 +736,7 @@ def test_groups_as_an_array_of_another_length(data):
 
 
 def test_pastes_as_in_mixedlm():
-    data = datasets.pastes.load_pandas().data
+    data = load("pastes")
     result = crossedmixedlm(
         "strength ~ 1",
         data,

@@ -2,14 +2,14 @@
 The obvious dense computations that the numerical core is held against.
 
 Everything is written with V = I + Z S Z', its inverse and n x n matrices, in the
-order of the user's factors and levels. With `digits` it is done in mpmath, for
-points at which V is too ill-conditioned for double precision.
+order of the user's factors and levels. With `digits` it is done in decimal numbers,
+for points at which V is too ill-conditioned for double precision.
 """
 
 from dataclasses import dataclass, replace
+from decimal import Decimal, getcontext
 
 import numpy as np
-from mpmath import mp, mpf
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines import block_engine
@@ -19,6 +19,14 @@ from statsmodels_lmm.core.structures.relative_factor import (
     pivoted_factor,
     starting_factor,
 )
+
+PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923")
+
+
+def with_digits(digits):
+    """A function that makes arrays of decimal numbers of as many digits."""
+    getcontext().prec = digits
+    return np.vectorize(Decimal, otypes=[object])
 
 
 def dense_z(factor):
@@ -36,10 +44,10 @@ def inverse_and_logdet(matrix):
     if matrix.dtype != object:
         return np.linalg.inv(matrix), np.linalg.slogdet(matrix)[1]
     n = len(matrix)
-    work = np.concatenate([matrix, np.eye(n) * mpf(1)], axis=1)
-    logdet = mpf(0)
+    work = np.concatenate([matrix, np.vectorize(Decimal)(np.eye(n))], axis=1)
+    logdet = Decimal(0)
     for i in range(n):  # Gauss-Jordan; no pivots needed for a positive matrix
-        logdet += mp.log(work[i, i])
+        logdet += work[i, i].ln()
         work[i] = work[i] / work[i, i]
         for j in range(n):
             if j != i:
@@ -75,9 +83,7 @@ class DenseTwin:
     """
 
     def __init__(self, endog, exog, factors, roots, reml, digits=None):
-        if digits:
-            mp.dps = digits
-        number = np.vectorize(mpf, otypes=[object]) if digits else np.asarray
+        number = with_digits(digits) if digits else np.asarray
         self.factors, self.roots, self.reml = factors, roots, reml
         n, p = exog.shape
         y, x = number(endog), number(exog)
@@ -95,10 +101,9 @@ class DenseTwin:
         self.py = self.p @ y
         self.nu = n - p if reml else n
         self.scale = (y @ self.py) / self.nu
-        log = mp.log if digits else np.log
-        pi = mp.pi if digits else np.pi
+        total = 2 * PI * self.scale if digits else 2 * np.pi * self.scale
         self.logdet = logdet
-        self.value = logdet + self.nu * (1 + log(2 * pi * self.scale))
+        self.value = logdet + self.nu * (1 + (total.ln() if digits else np.log(total)))
         if reml:
             self.value = self.value + xvx_logdet
         self.coefficients = self.xvx_inverse @ (vx.T @ y)

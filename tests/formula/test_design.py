@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.formula
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm.exceptions import DataWarning
@@ -31,14 +30,6 @@ FACTOR = 1.5
 def halved(x):
     """A global function that formulas below use."""
     return x / 2
-
-
-@pytest.fixture(params=["patsy", "formulaic"])
-def engine(request):
-    before = statsmodels.formula.options.formula_engine
-    statsmodels.formula.options.formula_engine = request.param
-    yield request.param
-    statsmodels.formula.options.formula_engine = before
 
 
 def frame():

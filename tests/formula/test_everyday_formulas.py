@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 import pytest
+from samples import load
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 FORMULAS = {
@@ -49,7 +49,7 @@ def data():
     """The sleepstudy data with more columns; reference/everyday.R has the same."""
     i = np.arange(180)
     s = i // 10
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     frame["dose"] = 1 + (11 * i % 17) / 4
     frame["age"] = 21.0 + 7 * s % 18
     frame["cond"] = np.array(["a", "b", "c"])[i % 3]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import patsy
 import pytest
+from samples import load
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.formula.gate import check_formula
@@ -291,7 +291,7 @@ def test_a_function_is_no_column():
 
 
 def test_a_formula_that_passed_fits_without_names_of_the_caller():
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     formula = "log(Reaction) ~ scale(Days) + np.sqrt(Days) + (1 | Subject)"
     assert check_formula(formula, data) == ["Reaction", "Days", "Subject"]
     result = crossedmixedlm(formula, data, eval_env=-1).fit()

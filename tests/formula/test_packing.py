@@ -124,6 +124,7 @@ def test_code_of_another_python_is_not_run():
         replace(packed, version=(3, 0)).unpacked()
 
 
+@pytest.mark.slow
 def test_a_name_that_is_gone_where_the_pickle_is_read(tmp_path):
     """Predictions of new data say so; the rest is there."""
     (tmp_path / "home.py").write_text("def square(v):\n    return v**2\n")

@@ -6,7 +6,6 @@ import pandas as pd
 import patsy
 import pytest
 from numpy.testing import assert_allclose
-from statsmodels.formula import options
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -16,15 +15,6 @@ rng = np.random.default_rng(0)
 N = 120
 DATA = pd.DataFrame({"x": rng.normal(size=N), "g": np.arange(N) % 12})
 DATA["y"] = np.sin(DATA["x"]) + rng.normal(size=N)
-ENGINES = ("patsy", "formulaic")
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import dyestuff, load, sleepstudy
 from scipy import stats
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -16,7 +17,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.collections import LineCollection, PolyCollection  # noqa: E402
 from statsmodels.nonparametric.smoothers_lowess import lowess  # noqa: E402
 
-from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
+from statsmodels_lmm import CrossedMixedLM  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics import diagnostics  # noqa: E402
@@ -44,18 +45,6 @@ PICTURES = [
 def closed():
     yield
     plt.close("all")
-
-
-@functools.cache
-def sleepstudy():
-    data = datasets.sleepstudy.load_pandas().data
-    return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
-
-
-@functools.cache
-def dyestuff(name="dyestuff"):
-    data = getattr(datasets, name).load_pandas().data
-    return crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
 
 
 @functools.cache
@@ -225,6 +214,7 @@ def test_influence_of_few_groups_names_all():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Cook's distance", "Subject")
 
 
+@pytest.mark.slow
 def test_influence_of_many_groups_names_the_largest():
     result = simulated(2400, 800)
     figure = plot_influence(result, "g")
@@ -264,7 +254,7 @@ def test_groups_that_cannot_be_left_out():
 
 
 def test_no_fixed_effects():
-    data = datasets.dyestuff.load_pandas().data
+    data = load("dyestuff")
     result = crossedmixedlm("Yield ~ 0 + (1 | Batch)", data).fit()
     with pytest.raises(DataError, match="no fixed effects"):
         plot_influence(result)
@@ -391,7 +381,7 @@ def test_kinds(plot):
 
 @pytest.mark.parametrize("plot", [*PICTURES, plot_simulated_residuals])
 def test_removed_data(plot):
-    data = datasets.dyestuff.load_pandas().data
+    data = load("dyestuff")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     result.remove_data()
     with pytest.raises(DataError, match="data of the model were removed"):

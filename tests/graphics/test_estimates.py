@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import load, quiet
 
-from statsmodels_lmm import CrossedMixedLM, MixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM, MixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -48,9 +49,7 @@ def sample(n=240):
 
 @functools.cache
 def fit(formula, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit()
+    return quiet(formula, sample(), **options)
 
 
 def intervals(ax, color):
@@ -339,6 +338,7 @@ def test_a_covariate_by_a_factor():
         assert_allclose(data[0].get_xydata(), own)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mean", "ci_lower", "ci_upper", "df"])
 def test_predictors_called_as_a_column_of_the_means(name):
     """The picture is that of the same predictors under other names."""
@@ -377,6 +377,7 @@ def test_a_covariate_of_two_values_has_points():
         assert line.get_linestyle() != "None"
 
 
+@pytest.mark.slow
 def test_many_levels():
     result = fit("y ~ x + m + (1 | g)")
     (ax,) = plot_effects(result, "m").axes
@@ -397,6 +398,7 @@ def test_many_levels():
         plot_effects(result, "x", by="m", ax=own)
 
 
+@pytest.mark.slow
 def test_too_many_panels():
     n = 300
     codes = np.arange(n) % 70
@@ -453,7 +455,7 @@ def test_axes_of_the_user_and_large_data():
 
 
 def test_singular_fit():
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     (ax,) = plot_coefficients(result).axes
     assert_allclose(points(ax, COLORS[0]).get_xdata(), data["Yield"].mean())

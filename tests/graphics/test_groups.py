@@ -2,21 +2,19 @@
 The trellis of groups: panels, points and lines against the model's own numbers.
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load, quiet
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
+from statsmodels_lmm import CrossedMixedLM  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
-from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics.groups import plot_groups  # noqa: E402
 from statsmodels_lmm.random.terms import matrix_effects  # noqa: E402
 
@@ -29,12 +27,6 @@ def closed():
     yield
     plt.close("all")
     assert dict(matplotlib.rcParams) == before
-
-
-def fit(formula, data, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, data, **options).fit()
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +44,8 @@ def data():
 
 @pytest.fixture(scope="module")
 def sleep():
-    frame = datasets.sleepstudy.load_pandas().data
-    return fit("Reaction ~ Days + (Days | Subject)", frame)
+    frame = load("sleepstudy")
+    return quiet("Reaction ~ Days + (Days | Subject)", frame)
 
 
 def shown(figure):
@@ -82,7 +74,7 @@ def test_sleepstudy(sleep):
     assert list(panels) == by_mode(sleep, "Subject")
     assert figure.get_supxlabel() == "Days"
     assert figure.get_supylabel() == "Reaction"
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     for level, ax in panels.items():
         own = frame[frame["Subject"] == level]
         assert_allclose(points(ax), own[["Days", "Reaction"]])
@@ -100,8 +92,9 @@ def test_sleepstudy(sleep):
     assert labels == ["data", "population", "Subject"]
 
 
+@pytest.mark.slow
 def test_arrays_give_the_same_picture(sleep):
-    frame = datasets.sleepstudy.load_pandas().data
+    frame = load("sleepstudy")
     x = frame["Days"].to_numpy(float)
     effects = np.column_stack([np.ones(180), x])
     groups = frame["Subject"].to_numpy()
@@ -119,7 +112,7 @@ def test_arrays_give_the_same_picture(sleep):
 
 
 def test_values_of_the_rows_used(data):
-    result = fit("y ~ x + (1 | g)", data)
+    result = quiet("y ~ x + (1 | g)", data)
     own = pd.Series(np.arange(N)[::-1], name="minutes")
     figure = plot_groups(result, x=own)
     assert figure.get_supxlabel() == "minutes"
@@ -135,7 +128,7 @@ def test_values_of_the_rows_used(data):
 
 
 def test_other_columns_are_at_a_value_of_the_group(data):
-    result = fit("y ~ np.exp(x) + w + f + (w | g) + (1 | h)", data)
+    result = quiet("y ~ np.exp(x) + w + f + (w | g) + (1 | h)", data)
     panels = shown(plot_groups(result, x="x", group="g"))
     p = result.params
     for level, ax in panels.items():
@@ -156,8 +149,8 @@ def test_other_columns_are_at_a_value_of_the_group(data):
 
 
 def test_offsets(data):
-    inside = fit("y ~ x + offset(o) + (x | g)", data)
-    outside = fit("y ~ x + (x | g)", data, offset="o")
+    inside = quiet("y ~ x + offset(o) + (x | g)", data)
+    outside = quiet("y ~ x + (x | g)", data, offset="o")
     assert_allclose(inside.params, outside.params)
     a, b = shown(plot_groups(inside)), shown(plot_groups(outside))
     for level in a:
@@ -168,7 +161,7 @@ def test_offsets(data):
 
 
 def test_a_factor_stands_at_positions(data):
-    result = fit("y ~ f + (1 | g)", data)
+    result = quiet("y ~ f + (1 | g)", data)
     figure = plot_groups(result)
     assert figure.get_supxlabel() == "f"
     for at, (level, ax) in enumerate(shown(figure).items()):
@@ -187,7 +180,7 @@ def test_a_factor_stands_at_positions(data):
 
 
 def test_effects_of_other_factors_are_left_out_in_the_rows_of_the_data(data):
-    result = fit("y ~ f + (1 | g) + (1 | h)", data)
+    result = quiet("y ~ f + (1 | g) + (1 | h)", data)
     for level, ax in shown(plot_groups(result)).items():
         b = result.random_effects["g"].loc[level, "Intercept"]
         found = line(ax, "g").get_ydata() - line(ax, "population").get_ydata()
@@ -195,7 +188,7 @@ def test_effects_of_other_factors_are_left_out_in_the_rows_of_the_data(data):
 
 
 def test_values_that_are_no_function_are_not_joined(data):
-    result = fit("y ~ f + x + (1 | g)", data)
+    result = quiet("y ~ f + x + (1 | g)", data)
     for level, ax in shown(plot_groups(result, x="f")).items():
         here = (data["g"] == level).to_numpy()
         found = line(ax, "g")
@@ -218,7 +211,7 @@ def test_values_that_are_no_function_are_not_joined(data):
 )
 def test_what_is_across_by_default(data, formula, name):
     frame = data.assign(of_g=data["g"].str[1].astype(int))
-    result = fit(formula, frame)
+    result = quiet(formula, frame)
     figure = plot_groups(result)
     assert figure.get_supxlabel() == name
     if name.startswith("Row"):
@@ -230,7 +223,7 @@ def test_what_is_across_by_default(data, formula, name):
 
 def test_variables_of_the_caller(data):
     z = np.cos(np.arange(N))
-    result = fit("y ~ x + z + (1 | g)", data, eval_env={"z": z})
+    result = quiet("y ~ x + z + (1 | g)", data, eval_env={"z": z})
     for level, ax in shown(plot_groups(result)).items():
         here = (data["g"] == level).to_numpy()
         order = np.argsort(data["x"].to_numpy()[here])
@@ -238,17 +231,18 @@ def test_variables_of_the_caller(data):
         assert_allclose(line(ax, "g").get_ydata(), expected)
 
 
+@pytest.mark.slow
 def test_redundant_columns_and_variance_zero(data):
     frame = data.assign(f2=data["f"].str.upper())
-    result = fit("y ~ x + f + f2 + (1 | h)", frame)
+    result = quiet("y ~ x + f + f2 + (1 | h)", frame)
     assert np.isnan(result.params).sum() == 2
-    plain = fit("y ~ x + f + (1 | h)", frame)
+    plain = quiet("y ~ x + f + (1 | h)", frame)
     a, b = shown(plot_groups(result)), shown(plot_groups(plain))
     for level in a:
         assert_allclose(
             line(a[level], "h").get_ydata(), line(b[level], "h").get_ydata()
         )
-    result = fit("Yield ~ 1 + (1 | Batch)", datasets.dyestuff2.load_pandas().data)
+    result = quiet("Yield ~ 1 + (1 | Batch)", load("dyestuff2"))
     for ax in shown(plot_groups(result)).values():
         same = (line(ax, label).get_ydata() for label in ("Batch", "population"))
         assert_array_equal(*same)
@@ -276,7 +270,7 @@ def test_levels_that_are_chosen(sleep):
 def test_levels_without_rows_have_no_panel(data):
     names = [f"g{i}" for i in range(7)]
     known = pd.DataFrame(np.eye(7) + 0.5, names, names)
-    result = fit("y ~ x + (1 | g)", data, relationship={"g": known})
+    result = quiet("y ~ x + (1 | g)", data, relationship={"g": known})
     assert sorted(shown(plot_groups(result))) == names[:5]
     with pytest.raises(ValueError, match="g has no rows of a level 'g6'"):
         plot_groups(result, levels=["g1", "g6"])
@@ -312,7 +306,7 @@ def test_errors(sleep, data):
         plot_groups(sleep, levels=[308])
     with pytest.raises(ValueError, match="max_groups must be at least 1, not 0"):
         plot_groups(sleep, max_groups=0)
-    result = fit("y ~ x + (1 | g)", data)
+    result = quiet("y ~ x + (1 | g)", data)
     result.remove_data()
     with pytest.raises(DataError, match="the data of the model were removed"):
         plot_groups(result)

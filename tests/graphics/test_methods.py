@@ -4,16 +4,17 @@ import subprocess
 import sys
 
 import pytest
+from samples import load
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
-from statsmodels_lmm import datasets, graphics  # noqa: E402
+from statsmodels_lmm import graphics  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm  # noqa: E402
 
-DATA = datasets.sleepstudy.load_pandas().data
+DATA = load("sleepstudy")
 ARGUMENTS = {"plot_effects": ("Days",)}
 
 
@@ -45,6 +46,7 @@ def test_methods_of_what_a_result_returns(result):
     assert isinstance(result.simulated_residuals(50, rng=1).plot(), Figure)
 
 
+@pytest.mark.slow
 def test_matplotlib_is_not_imported_before_a_picture_is_drawn():
     code = "import sys, statsmodels_lmm; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -63,6 +65,7 @@ def texts(figure):
     return [t.get_text().replace(r"\$", "$") for t in found if t.get_text()]
 
 
+@pytest.mark.slow
 def test_dollars_and_underscores_are_drawn_as_they_are():
     """Matplotlib takes dollars for formulas and hides entries that start with "_"."""
     levels = {name: rf"${name}_{{$" for name in DATA["Subject"].unique()}

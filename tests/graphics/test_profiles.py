@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import interval
 
@@ -43,7 +43,7 @@ def closed():
 @functools.cache
 def fit(name):
     formula, reml = FITS[name]
-    data = getattr(datasets, name).load_pandas().data
+    data = load(name)
     return crossedmixedlm(formula, data).fit(reml=reml)
 
 
@@ -85,6 +85,7 @@ def marks(panel):
     return sorted((s[0, 0], s[np.argmax(np.abs(s[:, 1])), 1]) for s in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_zeta_is_that_of_the_profile_and_marks_are_its_intervals(name):
     found = profiled(name)
@@ -122,6 +123,7 @@ def test_a_curve_that_stops_at_a_bound_ends_in_a_circle():
     assert_allclose(circles[1], [(0.0, lowest)], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_zeta_between_the_points_is_that_of_the_refits(name):
     found = profiled(name)
@@ -155,6 +157,7 @@ def test_zeta_near_a_deviation_of_0_with_a_correlation():
         assert_allclose(abs(drawn), middle.height, atol=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITS)
 def test_density_is_the_derivative_of_the_probability(name):
     found = profiled(name)
@@ -194,6 +197,7 @@ def test_profile_of_a_variance_on_the_boundary():
         assert_allclose(np.trapezoid(density, value), above, atol=0.01)
 
 
+@pytest.mark.slow
 def test_profile_of_what_the_likelihood_does_not_depend_on():
     found = idle().profile()
     label = "g: cor x, Intercept"
@@ -207,6 +211,7 @@ def test_profile_of_what_the_likelihood_does_not_depend_on():
     assert {p.get_xlabel() for p in plot_profile(found).axes} >= {label, "x"}
 
 
+@pytest.mark.slow
 def test_chosen_parameters():
     found = profiled("sleepstudy")
     names = [["Intercept", "Days"], "sigma", ["sigma", "Days"]]
@@ -334,8 +339,9 @@ def test_bootstrap_without_intervals_or_draws():
     assert counts[0] == counts[1] - 1
 
 
+@pytest.mark.slow
 def test_no_fixed_effects():
-    data = datasets.dyestuff.load_pandas().data
+    data = load("dyestuff")
     raw = crossedmixedlm("Yield ~ 0 + (1 | Batch)", data).fit()
     labels = ["Batch: sd Intercept", "sigma"]
     for found, plot in (

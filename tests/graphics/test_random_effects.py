@@ -2,12 +2,11 @@
 Pictures of the random effects: what is drawn against numbers found another way.
 """
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load, quiet
 from scipy import stats
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -16,9 +15,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import to_rgba  # noqa: E402
 
-from statsmodels_lmm import CrossedMixedLM, datasets  # noqa: E402
+from statsmodels_lmm import CrossedMixedLM  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
-from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics import (  # noqa: E402
     plot_random_effects,
     plot_random_effects_correlation,
@@ -38,12 +36,6 @@ def closed():
     assert dict(matplotlib.rcParams) == before
 
 
-def fit(formula, data, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, data, **options).fit()
-
-
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(5)
@@ -60,20 +52,20 @@ def data():
 
 @pytest.fixture(scope="module")
 def sleep():
-    frame = datasets.sleepstudy.load_pandas().data
-    return fit("Reaction ~ Days + (Days | Subject)", frame)
+    frame = load("sleepstudy")
+    return quiet("Reaction ~ Days + (Days | Subject)", frame)
 
 
 @pytest.fixture(scope="module")
 def both(data):
     formula = "y ~ x + f + (x | g) + (1 | h)"
-    return fit(formula, data, weights="w", offset="o")
+    return quiet(formula, data, weights="w", offset="o")
 
 
 @pytest.fixture(scope="module")
 def line(data):
     """A fit with a correlation of 1 or -1."""
-    result = fit("noise ~ x + (x | g)", data)
+    result = quiet("noise ~ x + (x | g)", data)
     sd = np.sqrt(result.vcomp)
     cov = result.cov_re["g"].iloc[0, 1]
     assert sd.min() > 1e-3
@@ -178,7 +170,7 @@ class TestRandomEffects:
 
     def test_order_of_rows_does_not_matter(self, data, both):
         formula = "y ~ x + f + (x | g) + (1 | h)"
-        other = fit(
+        other = quiet(
             formula, data.sample(frac=1, random_state=1), weights="w", offset="o"
         )
         for a, b in zip(
@@ -202,14 +194,14 @@ class TestRandomEffects:
 
     def test_long_names_are_cut(self, data):
         long = data.assign(g="a very long name of a level " + data["g"])
-        ax = shown_axes(plot_random_effects(fit("y ~ x + (1 | g)", long)))[0]
+        ax = shown_axes(plot_random_effects(quiet("y ~ x + (1 | g)", long)))[0]
         names = {t.get_text() for t in ax.get_yticklabels()}
         assert "a very lo…evel g03" in names
         assert len(names) == long["g"].nunique()
 
     def test_variance_zero(self):
-        frame = datasets.dyestuff2.load_pandas().data
-        result = fit("Yield ~ 1 + (1 | Batch)", frame)
+        frame = load("dyestuff2")
+        result = quiet("Yield ~ 1 + (1 | Batch)", frame)
         ax = shown_axes(plot_random_effects(result))[0]
         assert words(ax) == ["variance 0"]
         assert_array_equal(intervals(ax)[:, :2], np.zeros((6, 2)))
@@ -293,8 +285,8 @@ class TestShrinkage:
         ]
 
     def test_population_is_found_in_any_coding(self):
-        frame = datasets.machines.load_pandas().data
-        result = fit("score ~ Machine + (0 + Machine | Worker)", frame)
+        frame = load("machines")
+        result = quiet("score ~ Machine + (0 + Machine | Worker)", frame)
         axes = shown_axes(plot_shrinkage(result))
         means = frame.groupby("Machine", observed=True)["score"].mean()
         cells = frame.groupby(["Worker", "Machine"], observed=True)["score"].mean()
@@ -306,18 +298,18 @@ class TestShrinkage:
             assert_allclose(marks(ax)["group alone"], cells[:, pair], rtol=1e-8)
 
     def test_effects_without_a_fixed_one_have_population_zero(self, data):
-        result = fit("y ~ f + (0 + x | g)", data)
+        result = quiet("y ~ f + (0 + x | g)", data)
         (ax,) = shown_axes(plot_shrinkage(result))
         modes = result.random_effects["g"]["x"]
         assert_allclose(marks(ax)["model: fixed + mode"][:, 0], np.sort(modes))
 
     def test_no_fixed_effects_and_redundant_ones(self, data):
-        (ax,) = shown_axes(plot_shrinkage(fit("y ~ 0 + (1 | g)", data)))
+        (ax,) = shown_axes(plot_shrinkage(quiet("y ~ 0 + (1 | g)", data)))
         means = data.groupby("g")["y"].mean()
         found = np.sort(marks(ax)["group alone"][:, 0])
         assert_allclose(found, np.sort(means), rtol=1e-8)
-        plain = fit("y ~ x + f + (x | g)", data)
-        again = fit("y ~ x + f + f2 + (x | g)", data.assign(f2=data["f"].str.upper()))
+        plain = quiet("y ~ x + f + (x | g)", data)
+        again = quiet("y ~ x + f + f2 + (x | g)", data.assign(f2=data["f"].str.upper()))
         assert np.isnan(again.params).sum() == 2
         found, expected = (
             marks(shown_axes(plot_shrinkage(r))[0])["group alone"]
@@ -326,8 +318,8 @@ class TestShrinkage:
         assert_allclose(found, expected, rtol=1e-6)
 
     def test_a_covariate_far_from_zero(self, data):
-        near = fit("y ~ x + (x | g)", data)
-        far = fit("y ~ x + (x | g)", data.assign(x=data["x"] + 2000.0))
+        near = quiet("y ~ x + (x | g)", data)
+        far = quiet("y ~ x + (x | g)", data.assign(x=data["x"] + 2000.0))
         a, b = (marks(shown_axes(plot_shrinkage(r))[0]) for r in (near, far))
         for name in ("group alone", "model: fixed + mode"):
             assert_allclose(a[name][:, 1], b[name][:, 1], rtol=1e-4)
@@ -357,13 +349,13 @@ class TestShrinkage:
 
     def test_levels_that_say_too_little_are_left_out(self, data):
         few = data[(data["g"] != "g03") | ~data["g"].duplicated()]
-        (ax,) = shown_axes(plot_shrinkage(fit("y ~ x + (x | g)", few)))
+        (ax,) = shown_axes(plot_shrinkage(quiet("y ~ x + (x | g)", few)))
         assert len(marks(ax)["group alone"]) == 11
         assert ax.get_title() == "g\nleft out: 1 of 12 levels"
 
     def test_variance_zero(self):
-        frame = datasets.dyestuff2.load_pandas().data
-        result = fit("Yield ~ 1 + (1 | Batch)", frame)
+        frame = load("dyestuff2")
+        result = quiet("Yield ~ 1 + (1 | Batch)", frame)
         (ax,) = shown_axes(plot_shrinkage(result))
         assert ax.get_title() == "Batch\nvariance 0: Intercept"
         found = marks(ax)
@@ -373,7 +365,7 @@ class TestShrinkage:
 
     def test_pairs_of_effects(self, data):
         many = data.assign(t=np.arange(N) % 5)
-        result = fit("y ~ C(t) + cs(0 + C(t) | h)", many)
+        result = quiet("y ~ C(t) + cs(0 + C(t) | h)", many)
         assert len(shown_axes(plot_shrinkage(result))) == 4
         names = ["C(t)[4]", "C(t)[1]"]
         (ax,) = shown_axes(plot_shrinkage(result, effects=names))
@@ -394,7 +386,9 @@ class TestShrinkage:
             data["y"], np.ones((N, 1)), [term, data["g"].to_numpy()]
         ).fit()
         assert len(shown_axes(plot_shrinkage(result))) == 1
-        constant = fit("y ~ k + (k | g)", data.assign(k=data["g"].str[-1].astype(int)))
+        constant = quiet(
+            "y ~ k + (k | g)", data.assign(k=data["g"].str[-1].astype(int))
+        )
         with pytest.raises(DataError, match="no level of g determines"):
             plot_shrinkage(constant)
         constant.remove_data()
@@ -443,7 +437,7 @@ class TestQQ:
         names = sorted(data["g"].unique())
         known = np.diag(np.linspace(1.0, 3.0, 12)) + 0.2
         frame = pd.DataFrame(known, names, names)
-        result = fit("y ~ x + (1 | g)", data, relationship={"g": frame})
+        result = quiet("y ~ x + (1 | g)", data, relationship={"g": frame})
         (ax,) = shown_axes(plot_random_effects_qq(result))
         table = result.random_effects_table()
         prior = result.vcomp.iloc[0] * np.diag(known)
@@ -451,9 +445,9 @@ class TestQQ:
         assert_allclose(ax.lines[-1].get_ydata(), expected, rtol=1e-8)
 
     def test_variance_zero(self):
-        frame = datasets.dyestuff2.load_pandas().data
+        frame = load("dyestuff2")
         (ax,) = shown_axes(
-            plot_random_effects_qq(fit("Yield ~ 1 + (1 | Batch)", frame))
+            plot_random_effects_qq(quiet("Yield ~ 1 + (1 | Batch)", frame))
         )
         assert words(ax) == ["variance 0"]
         assert not len(ax.lines[-1].get_xdata())
@@ -477,8 +471,8 @@ class TestCorrelation:
         assert bar.get_ylabel() == "Correlation"
 
     def test_ar1(self):
-        frame = datasets.sleepstudy.load_pandas().data
-        result = fit("Reaction ~ Days + ar1(0 + C(Days) | Subject)", frame)
+        frame = load("sleepstudy")
+        result = quiet("Reaction ~ Days + ar1(0 + C(Days) | Subject)", frame)
         ax = shown_axes(plot_random_effects_correlation(result))[0]
         table = result.variance_components().set_index("effect2")
         lags = np.abs(np.subtract.outer(np.arange(10), np.arange(10)))
@@ -492,7 +486,7 @@ class TestCorrelation:
         groups = pd.get_dummies(data["g"], dtype=float).to_numpy()
         groups = np.column_stack([groups, groups * data[["x"]].to_numpy()])
         noise = data["noise"] - groups @ np.linalg.lstsq(groups, data["noise"])[0]
-        result = fit("noise ~ x + (x | g)", data.assign(noise=noise))
+        result = quiet("noise ~ x + (x | g)", data.assign(noise=noise))
         assert_allclose(result.vcomp, 0.0, atol=1e-12)
         ax = shown_axes(plot_random_effects_correlation(result))[0]
         assert words(ax) == ["variance 0", "variance 0"]
@@ -501,7 +495,7 @@ class TestCorrelation:
         )
 
     def test_a_panel_for_each_term(self, data):
-        result = fit("y ~ x + f + (x | g) + (1 | h) + (0 + f | h)", data)
+        result = quiet("y ~ x + f + (x | g) + (1 | h) + (0 + f | h)", data)
         figure = plot_random_effects_correlation(result)
         titles = [ax.get_title() for ax in figure.axes if ax.images]
         assert titles == ["g", "h"]
@@ -511,4 +505,4 @@ class TestCorrelation:
 
     def test_one_effect(self, data):
         with pytest.raises(DataError, match="no term has two random effects or more"):
-            plot_random_effects_correlation(fit("y ~ x + (x || g)", data))
+            plot_random_effects_correlation(quiet("y ~ x + (x || g)", data))

@@ -193,6 +193,7 @@ def test_without_joblib(monkeypatch):
 # errors and interrupts -----------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_errors_are_passed_on(n_jobs):
     def fails(piece):

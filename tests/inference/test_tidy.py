@@ -5,9 +5,10 @@ import pandas as pd
 import polars as pl
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
@@ -17,7 +18,7 @@ ALL = ("fixed", "ran_pars", "ran_vals")
 
 @pytest.fixture(scope="module")
 def data():
-    return datasets.sleepstudy.load_pandas().data
+    return load("sleepstudy")
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,7 @@ def sleep_ml(data):
 
 @pytest.fixture(scope="module")
 def pastes():
-    data = datasets.pastes.load_pandas().data
+    data = load("pastes")
     return crossedmixedlm("strength ~ 1 + (1 | batch/cask)", data).fit()
 
 
@@ -174,6 +175,7 @@ def test_variances(sleep):
     )
 
 
+@pytest.mark.slow
 def test_intervals_follow_the_scale(sleep):
     own = sleep.profile(scale="var")
     tables = [
@@ -243,6 +245,7 @@ def test_columns(sleep):
 # other models --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_structures(data):
     data = data.assign(t=data["Days"].astype(int))
     result = crossedmixedlm("Reaction ~ Days + ar1(0 + C(t) | Subject)", data).fit()
@@ -258,7 +261,7 @@ def test_structures(data):
 
 
 def test_singular_fit():
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     table = tidy(result, ALL, conf_int=True, conf_method="profile")
     zero = row(table, "sd__Intercept")

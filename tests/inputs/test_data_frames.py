@@ -3,6 +3,7 @@
 import datetime
 import re
 from decimal import Decimal
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -89,8 +90,7 @@ def as_number(column, kind):
     return column.astype(kind)
 
 
-@pytest.mark.parametrize("name", ["y", "x", "b", "g"])
-@pytest.mark.parametrize("kind", NUMBERS, ids=str)
+@pytest.mark.parametrize(("kind", "name"), list(zip(NUMBERS, cycle("yxbg"))), ids=str)
 def test_numbers(kind, name):
     check(DATA.assign(**{name: as_number(DATA[name], kind)}))
 
@@ -187,8 +187,14 @@ def test_text_as_groups(kind, formula):
     check(DATA.assign(g=as_text(text, kind)), formula, expected)
 
 
-@pytest.mark.parametrize("missing", [None, np.nan, pd.NA], ids=str)
-@pytest.mark.parametrize("kind", [*TEXTS[:5], *TEXTS[5:8]], ids=str)
+MISSING = [None, np.nan, pd.NA]
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [*(("object", m) for m in MISSING), *zip(TEXTS[:8], cycle(MISSING))],
+    ids=str,
+)
 @pytest.mark.parametrize("name", ["f", "g"])
 def test_missing_text(name, kind, missing):
     text = DATA[name].map("level {}".format).astype(object)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inputs.tables import to_frame
 
@@ -123,7 +123,7 @@ def test_categories():
 
 def test_fit_and_prediction():
     pytest.importorskip("duckdb")
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     expected = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     relation = sys.modules["duckdb"].from_df(data)
     frame = to_frame(relation, ["Reaction", "Days", "Subject"])

@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize
 from statsmodels.regression.linear_model import OLS
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.exceptions import RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
 
 def data_of(name):
-    return getattr(datasets, name).load_pandas().data
+    return load(name)
 
 
 def dense_loglike(theta, y, x, z, reml=True):
@@ -199,6 +199,7 @@ def singular_slopes(seed):
     return pd.DataFrame({"y": y, "x": x, "g": g})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 4, 10])
 def test_slopes_of_correlation_one(seed):
     data = singular_slopes(seed)
@@ -254,6 +255,7 @@ def test_crossed_factors_of_which_one_is_nothing(seed):
                 assert dense_loglike(moved, y, x, z) < fit.llf
 
 
+@pytest.mark.slow
 def test_about_half_of_these_are_exactly_zero():
     found = [fit_crossed(crossed(seed)).vcomp[0] for seed in range(20)]
     assert 5 <= np.sum(np.array(found) == 0.0) <= 17

@@ -8,15 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize
 from statsmodels.base._penalties import L2, PseudoHuber
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.sm_exceptions import ConvergenceWarning
 
-from statsmodels_lmm import MixedLM, datasets
+from statsmodels_lmm import MixedLM
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 
-SLEEP = datasets.sleepstudy.load_pandas().data
+SLEEP = load("sleepstudy")
 TEXT = "y ~ x + z"
 TEXT_NAMES = ["Intercept", "x", "z"]
 

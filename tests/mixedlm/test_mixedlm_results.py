@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize
 from statsmodels.iolib.summary2 import summary_col
 from statsmodels.regression import mixed_linear_model as statsmodels_mixed
@@ -19,7 +20,7 @@ from statsmodels.stats.mediation import Mediation
 from statsmodels.tools.numdiff import approx_hess
 from statsmodels_twin import mixedlm_at
 
-from statsmodels_lmm import CrossedMixedLM, MixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM, MixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.prediction import prediction_variance
@@ -133,14 +134,14 @@ def test_errors_of_variances_are_of_the_observed_information(result):
 
 def test_errors_of_variances_of_sleepstudy():
     """The restricted likelihood of (1 | Subject) in both variances by differences."""
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     fit = mixedlm("Reaction ~ Days", data, groups="Subject").fit()
     assert fit.bse_re["Subject Var"] == pytest.approx(505.77, abs=0.02)
 
 
 @pytest.mark.parametrize("reml", [True, False])
 def test_errors_at_zero_are_of_the_observed_information(reml):
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     fit = mixedlm("Yield ~ 1", data, groups="Batch").fit(reml=reml)
     assert float(fit.cov_re.iloc[0, 0]) == 0.0
     frame = pd.DataFrame({"y": data["Yield"], "g": data["Batch"].astype(str)})
@@ -544,6 +545,7 @@ def mediation(klass, seed, method="parametric", n_rep=200):
         )
 
 
+@pytest.mark.slow
 def test_mediation_as_with_statsmodels():
     ours, theirs = mediation(MixedLM, 9), mediation(statsmodels_mixed.MixedLM, 10)
     assert ours.summary().index.tolist() == theirs.summary().index.tolist()
@@ -557,6 +559,7 @@ def test_mediation_as_with_statsmodels():
     assert average == pytest.approx(0.6 * 0.8, abs=0.25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["parametric", "bootstrap"])
 def test_mediation_of_formulas(method):
     data = mediation_data()

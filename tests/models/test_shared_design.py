@@ -123,6 +123,7 @@ def same_fit(one, other):
     assert_allclose(mine["sd"], yours["sd"], rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_refit_is_a_fit_of_a_new_model(name, reml, counts):
@@ -201,6 +202,7 @@ def test_functions_of_the_caller_are_known_after_a_refit():
     assert_allclose(again.predict(sample().head(3)), result.predict(sample().head(3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("removed", ["first", "second"])
 def test_removed_data_are_those_of_one_fit(removed):
     first = MODELS["related"](sample()["y"]).fit()

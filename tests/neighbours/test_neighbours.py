@@ -244,6 +244,7 @@ def tables_of(fit):
     return found
 
 
+@pytest.mark.slow
 def test_every_table_in_pandas_formats(fits):
     pytest.importorskip("jinja2")
     for name, table in tables_of(fits["crossed"]).items():
@@ -277,6 +278,7 @@ def test_prints_of_tests_as_latex_and_html(fits):
 # maketables ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_maketables(fits):
     maketables = pytest.importorskip("maketables")
     models = [fits[kind] for kind in ("ols", "statsmodels", "crossed", "singular")]
@@ -352,6 +354,7 @@ def averages(result):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", OURS)
 def test_marginaleffects(fits, kind):
     package, result = marginaleffects(), fits[kind]
@@ -369,6 +372,7 @@ def test_marginaleffects(fits, kind):
         assert_allclose(table["std_error"].to_numpy(), errors, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_marginaleffects_takes_the_adjusted_covariance(fits):
     package = marginaleffects()
     adjusted = fits["crossed"].with_df_method("kenward-roger")

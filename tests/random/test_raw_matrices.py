@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import linalg, optimize, sparse
 from statsmodels.tools.sm_exceptions import MissingDataError
 
-from statsmodels_lmm import CrossedMixedLM, datasets, random_effects
+from statsmodels_lmm import CrossedMixedLM, random_effects
 from statsmodels_lmm import matrix_effects as matrix
 from statsmodels_lmm.core.engines import sparse_engine
 from statsmodels_lmm.core.engines.sparse_products import SparseProducts
@@ -178,6 +179,7 @@ def test_indicators_are_groups():
         assert_allclose(found.icc(), expected.icc(), rtol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [2000, 5])
 def test_matrix_beside_groups(limit, monkeypatch):
     """By blocks, and all at once where columns are kept sparse."""
@@ -506,6 +508,7 @@ def test_copies_and_removed_data():
         result.get_prediction()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [2000, 5])
 def test_bootstrap_of_a_matrix(limit, monkeypatch):
     monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", limit)
@@ -544,7 +547,7 @@ def test_influence_of_rows(limit, monkeypatch):
 
 # a factor that is a function of theta ----------------------------------------
 
-DATA = datasets.sleepstudy.load_pandas().data
+DATA = load("sleepstudy")
 REACTION = DATA["Reaction"].to_numpy()
 DAYS = np.column_stack([np.ones(180), DATA["Days"]])
 SUBJECTS = np.unique(DATA["Subject"], return_inverse=True)[1]
@@ -606,6 +609,7 @@ def test_slopes_of_sleepstudy(z, function, derivative, reml):
             assert_allclose(mine, theirs, rtol=rtol, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_everything_after_such_a_fit():
     found = CrossedMixedLM.from_matrices(
         REACTION, DAYS, SLOPES, triangle, [1.0, 0.0, 1.0], OPEN
@@ -701,6 +705,7 @@ def test_default_is_one_variance():
     assert_allclose(further.llf, fit({"Z": Z, "g": GROUPS}).llf, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("c", [0.05, 0.15])
 def test_optimum_at_an_upper_end(c):
     """The third parameter ends below its optimum; the others follow."""

@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import linalg, optimize, sparse, stats
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm import random_effects as by_group
 from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.exceptions import DataError, DataWarning, RankWarning
@@ -469,32 +470,36 @@ def relative_of(name, theta):
     return roots
 
 
-def dense_derivatives(name, result, theta):
+@cache
+def dense_derivatives(name, point, reml):
     """
     Log-likelihood with its first and second derivatives in theta.
 
     V is a quadratic function of theta, of which central differences are exact.
     """
-    matrices, m = known_matrices(CASES[name][1]), len(theta)
+    result = fitted(name, "matrix", reml)
+    theta = np.resize(POINTS[point], len(result.theta))
+    here = twin_of(result, known_matrices(CASES[name][1]), relative_of(name, theta))
+    m, nu = len(theta), here.nu
     unit = np.eye(m)
 
-    def at(t):
-        return twin_of(result, matrices, relative_of(name, t))
+    def v(t):
+        g = linalg.block_diag(*map(np.kron, here.k, relative_of(name, t)))
+        return here.z @ g @ here.z.T
 
-    here, nu = at(theta), at(theta).nu
     kernel = here.p if here.reml else here.inverse
     py = here.p @ here.y
-    dv = [(at(theta + e).v - at(theta - e).v) / 2.0 for e in unit]
+    dv = [(v(theta + e) - v(theta - e)) / 2.0 for e in unit]
     linear = np.array([py @ d @ py / here.scale for d in dv])
     gradient = np.array([(kernel * d).sum() for d in dv]) - linear
     hessian = -np.outer(linear, linear) / nu
     for a in range(m):
         for b in range(m):
             ddv = (
-                at(theta + unit[a] + unit[b]).v
-                - at(theta + unit[a] - unit[b]).v
-                - at(theta - unit[a] + unit[b]).v
-                + at(theta - unit[a] - unit[b]).v
+                v(theta + unit[a] + unit[b])
+                - v(theta + unit[a] - unit[b])
+                - v(theta - unit[a] + unit[b])
+                + v(theta - unit[a] - unit[b])
             ) / 4.0
             hessian[a, b] += (kernel * ddv).sum() - py @ ddv @ py / here.scale
             hessian[a, b] -= (kernel @ dv[a] * (kernel @ dv[b]).T).sum()
@@ -517,7 +522,7 @@ POINTS = {
 def test_derivatives_at_any_theta(name, route, point, reml):
     result = fitted(name, route, reml)
     theta = np.resize(POINTS[point], len(result.theta))
-    value, gradient, hessian = dense_derivatives(name, result, theta)
+    value, gradient, hessian = dense_derivatives(name, point, reml)
     model, size = result.model, abs(hessian).max()
     assert_allclose(model.loglike(theta, reml), value, rtol=1e-10)
     assert_allclose(model.score(theta, reml), gradient, atol=1e-7 * size)
@@ -1456,7 +1461,7 @@ def _dense_llf():
 
 def test_data_set_with_a_relationship_of_its_own():
     """Subjects of sleepstudy that are related in pairs, against the twin."""
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     levels = sorted(data["Subject"].unique())
     k = np.kron(np.eye(9), [[1.0, 0.5], [0.5, 1.0]])
     matrices = {"Subject": pd.DataFrame(k, levels, levels)}

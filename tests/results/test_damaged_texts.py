@@ -126,6 +126,7 @@ def damage(whole, choose):
         parent[key] = copy.deepcopy(choose.choice(INSTEAD))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMULAS)
 def test_damage_at_random(name):
     refused = 0

@@ -11,10 +11,11 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize, stats
 from statsmodels_twin import gain_left, mixedlm_at
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import ConvergenceWarning, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 
@@ -138,7 +139,7 @@ def dense(name, reml=True, weighted=False, theta=None):
 
 @functools.cache
 def sleepstudy():
-    return datasets.sleepstudy.load_pandas().data
+    return load("sleepstudy")
 
 
 @functools.cache
@@ -150,7 +151,7 @@ def sleep(effects="Days", reml=True):
 @functools.cache
 def dyestuff2(reml=True):
     """A variance of zero."""
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     return crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit(reml=reml)
 
 
@@ -261,7 +262,7 @@ def test_published_numbers():
 
 
 def test_one_way_layout_in_closed_form():
-    data = datasets.dyestuff.load_pandas().data
+    data = load("dyestuff")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     groups = data.groupby("Batch", observed=True)["Yield"]
     between = 5 * groups.mean().var()
@@ -555,7 +556,7 @@ def test_zero_variance():
         assert row["effects"] == "Intercept"
         assert (row["n_effects"], row["rank"], row["singular"]) == (1, 0, True)
         assert row["dual"] > 0.01
-        data = datasets.dyestuff2.load_pandas().data
+        data = load("dyestuff2")
         ols = smf.ols("Yield ~ 1", data).fit()
         assert_allclose(result.params, ols.params, rtol=1e-12)
         assert_allclose(result.scale, ols.ssr / (29 if reml else 30), rtol=1e-12)

@@ -10,9 +10,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from patsy import stateful_transform
+from samples import load
 from statsmodels.formula import options
 
-from statsmodels_lmm import CrossedMixedLM, Structure, datasets, structures
+from statsmodels_lmm import CrossedMixedLM, Structure, structures
 from statsmodels_lmm.exceptions import DataError, FormulaError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.results.saving import VERSION, from_json, to_json
@@ -20,7 +21,7 @@ from statsmodels_lmm.results.saving import VERSION, from_json, to_json
 
 def sample():
     """The sleepstudy data with more columns."""
-    data = datasets.sleepstudy.load_pandas().data.astype({"Subject": str})
+    data = load("sleepstudy").astype({"Subject": str})
     i = np.arange(180)
     data["f"] = np.array(["low", "mid", "top"])[i % 3]
     data["c"] = pd.Categorical(data["f"], ["top", "low", "mid"])
@@ -136,6 +137,7 @@ def elsewhere(fits, new, tmp_path_factory):
     return pd.read_pickle(folder / "out.pkl")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMULAS)
 def test_predictions_in_a_fresh_process(name, fits, new, elsewhere):
     for effects in (False, True):
@@ -146,6 +148,7 @@ def test_predictions_in_a_fresh_process(name, fits, new, elsewhere):
         assert_allclose(elsewhere[f"{name} {effects}"], expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMULAS)
 def test_numbers(name, fits):
     result = fits[name]
@@ -337,6 +340,7 @@ def test_no_saved_fit(text):
         from_json(text)
 
 
+@pytest.mark.slow
 def test_every_part_is_needed(saved):
     for name in set(saved) - {"structures"}:
         part = {k: v for k, v in saved.items() if k != name}

@@ -87,6 +87,7 @@ def test_levels_with_many_effects(name, reml, monkeypatch):
     assert np.abs(wide - exact).max() < 1e-10 * np.abs(exact).max()
 
 
+@pytest.mark.slow
 def test_average_information_is_expected_hessian():
     """
     Averaged over responses, average information and Hessian agree.

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from dense_twin import DenseTwin, starts
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import quiet
 
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.engines import batches, block_engine
@@ -78,9 +79,7 @@ CASES = {
 @functools.cache
 def fitted(name, reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)._results
+    return quiet(formula, sample(), reml, **options)._results
 
 
 @functools.cache
@@ -239,6 +238,7 @@ def test_dense_criterion(name, reml):
 # batches -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["slopes", "chain and tail", "no fixed effects"])
 def test_a_batch_of_one(name):
     whole = batch(name, True)
@@ -247,6 +247,7 @@ def test_a_batch_of_one(name):
         close(design_of(result).fit(y[None]), whole.take([i]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_one_after_another(name, monkeypatch):
     """A design too large to be batched has the same fits."""
@@ -424,6 +425,7 @@ def test_cross_products_of_other_responses(name, sparsely, monkeypatch):
     assert many.plan is products.plan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tail of slopes", "two crossed", "weights"])
 def test_sparse_coupling(name, monkeypatch):
     """Factors with few common rows, as most of a few hundred levels have."""

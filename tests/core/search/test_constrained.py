@@ -146,6 +146,7 @@ def dense_criterion(data, reml):
     return value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [False, True])
 @pytest.mark.parametrize("kind", ["sd", "correlation", "sigma"])
 def test_dense_minima(kind, reml):

@@ -11,8 +11,8 @@ from dense_twin import (
     inverse_and_logdet,
     products_of,
     roots_of,
+    with_digits,
 )
-from mpmath import mp, mpf
 from numpy.testing import assert_allclose
 from scipy.linalg import block_diag
 
@@ -190,9 +190,9 @@ def test_huge_variances(name):
     """
     data = design(name)
     roots = roots_of(data, covariances(data, "huge"))
-    mp.dps = 50
-    inverse = dense_inverse(data, roots, np.vectorize(mpf, otypes=[object]))
-    rows = np.column_stack([data.exog, *map(dense_z, data.factors)])
+    number = with_digits(50)
+    inverse = dense_inverse(data, roots, number)
+    rows = number(np.column_stack([data.exog, *map(dense_z, data.factors)]))
     wanted = np.diag(rows @ inverse @ rows.T).astype(float)
     found = found_by(products_of(data), roots, data.exog, list(data.factors))[0]
     assert wanted.max() < 1.0

@@ -10,54 +10,32 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import N, load, quiet, sample
 from scipy import stats
 from scipy.linalg import null_space
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.terms import hypotheses
 
-N = 90
 COLUMNS = ["sum_sq", "mean_sq", "df", "df_denom", "F", "PR(>F)"]
 
 
-def quiet(formula, data, reml=True, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, data, **options).fit(reml=reml)
-
-
-@functools.cache
-def load(name):
-    if name == "sleepstudy, unbalanced":
-        data = load("sleepstudy")
-        subject = data["Subject"].astype("category").cat.codes + 1
-        early, late = data["Days"] < 2, data["Days"] > 5
-        out = ((subject % 4 == 1) & late) | ((subject % 3 == 0) & early)
-        data = data.assign(Grp=np.array(["a", "b", "c"])[subject % 3])
-        return data[~out]
-    return getattr(datasets, name).load_pandas().data
+def unbalanced():
+    """Sleepstudy, of which some subjects lack the first or last days."""
+    data = load("sleepstudy")
+    subject = data["Subject"].astype("category").cat.codes + 1
+    early, late = data["Days"] < 2, data["Days"] > 5
+    out = ((subject % 4 == 1) & late) | ((subject % 3 == 0) & early)
+    data = data.assign(Grp=np.array(["a", "b", "c"])[subject % 3])
+    return data[~out]
 
 
 @functools.cache
 def named_fit(name, formula, reml=True):
-    return quiet(formula, load(name), reml)
-
-
-@functools.cache
-def sample():
-    rng = np.random.default_rng(44)
-    g, h = rng.permutation(np.arange(N) % 9), rng.permutation(np.arange(N) % 10)
-    f = rng.choice(["a", "b", "c"], N, p=[0.5, 0.3, 0.2])
-    k = rng.choice(["p", "q"], N, p=[0.4, 0.6])
-    f[:6], k[:6] = np.repeat(["a", "b", "c"], 2), np.tile(["p", "q"], 3)
-    x, z = rng.uniform(1.0, 4.0, N), rng.standard_normal(N)
-    y = 0.3 * x + 0.5 * (f == "b") + rng.standard_normal(9)[g]
-    y += 0.7 * rng.standard_normal(10)[h] + rng.standard_normal(N)
-    frame = pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "k": k, "g": g, "h": h})
-    return frame.assign(w=rng.uniform(0.5, 2.0, N), o=rng.standard_normal(N))
+    data = unbalanced() if name == "sleepstudy, unbalanced" else load(name)
+    return quiet(formula, data, reml)
 
 
 @functools.cache
@@ -525,7 +503,7 @@ def test_only_column_and_redundant_columns_in_likelihood_ratios():
 
 
 def test_bootstrap_of_terms():
-    result = fit("x + f + (1 | g)")
+    result = fit("flat + k + (1 | g)")
     table = result.fixed_effect_tests("bootstrap", nsim=39, rng=4)
     lrt = result.fixed_effect_tests("lrt")
     assert_allclose(table[["statistic", "df"]], lrt[["statistic", "df"]])
@@ -537,7 +515,9 @@ def test_bootstrap_of_terms():
     assert (abs(table["pvalue"] - lrt["pvalue"]) < 0.25).all()
     # without interactions nothing but other words for the same restricted models
     dropped = result.drop1("bootstrap", nsim=39, rng=4)
-    assert_allclose(dropped.loc[["x", "f"], "pvalue"], table.loc[["x", "f"], "pvalue"])
+    assert_allclose(
+        dropped.loc[["flat", "k"], "pvalue"], table.loc[["flat", "k"], "pvalue"]
+    )
     other = result.fixed_effect_tests("bootstrap", nsim=39, rng=3)
     generator = result.fixed_effect_tests(
         "bootstrap", nsim=39, rng=np.random.default_rng(4)
@@ -753,6 +733,7 @@ def test_whole_terms():
     assert_allclose(table["pvalue"].iloc[1], 5.8288081167e-08, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [True, False])
 def test_random_effects_are_those_of_refits(reml):
     result = fit("x + (x + z | g) + (1 | h)", reml)

@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import N, quiet, sample
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM
@@ -23,29 +24,12 @@ from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
 )
 from statsmodels_lmm.inference.replicates.simulation import generators, seeds
 
-N = 72
-NSIM = 15
-
-
-@functools.cache
-def sample():
-    rng = np.random.default_rng(31)
-    g, h = rng.permutation(np.arange(N) % 8), rng.permutation(np.arange(N) % 6)
-    x, z = rng.uniform(1.0, 3.0, N), rng.standard_normal(N)
-    f = rng.choice(["a", "b", "c"], N)
-    u, v = rng.standard_normal((8, 2)), rng.standard_normal(6)
-    y = 2.0 + 0.4 * x + 0.8 * u[g, 0] + 0.5 * u[g, 1] * x + 0.6 * v[h]
-    y += rng.standard_normal(N)
-    frame = pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "g": g, "h": h})
-    return frame.assign(w=rng.uniform(0.3, 3.0, N), o=rng.standard_normal(N))
+NSIM = 10
 
 
 @functools.cache
 def fit(right, reml=False, weights=None, offset=None):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = crossedmixedlm(f"y ~ {right}", sample(), weights=weights, offset=offset)
-        return model.fit(reml=reml)
+    return quiet(f"y ~ {right}", None, reml, weights=weights, offset=offset)
 
 
 def least_squares(right, weights=None):
@@ -76,6 +60,7 @@ PAIRS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAIRS)
 def test_mixed_models(name):
     full, restricted, options = PAIRS[name]
@@ -94,6 +79,7 @@ def test_mixed_models(name):
     assert found.max() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("weights", [None, "w"])
 @pytest.mark.parametrize("right", ["x + (1 | g)", "x + f + (x | g) + (1 | h)"])
@@ -197,6 +183,7 @@ def test_randomness():
     assert not np.array_equal(draws(generator), draws(generator))
 
 
+@pytest.mark.slow
 def test_pvalues_under_the_null_are_uniform():
     """Of a fixed effect, where chi-squared is much too bold with five groups."""
     rng = np.random.default_rng(14)

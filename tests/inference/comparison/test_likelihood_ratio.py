@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
 from statsmodels.regression.linear_model import CompareLRTestResult
 from statsmodels_twin import mixedlm_at
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
@@ -389,6 +389,7 @@ def test_mixtures(statistic):
         assert_allclose(mixture_pvalue(statistic, *counts), value, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_mixture_of_one_variance_is_that_of_simulated_fits():
     """Half of the statistics are 0 where the variance is."""
     rng = np.random.default_rng(4)
@@ -511,7 +512,7 @@ SLEEP_TESTS = [
 
 @functools.cache
 def named_fit(formula, name="sleepstudy", reml=False):
-    data = getattr(datasets, name).load_pandas().data
+    data = load(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = crossedmixedlm(formula, data, check_levels=False)

@@ -9,22 +9,22 @@ import functools
 import pickle
 import threading
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
+from samples import ENGINES, quiet
 from statsmodels.formula import options
 from statsmodels.regression.linear_model import OLS, WLS
+from statsmodels_lmm.compat import formula_engine
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 N = 96
-ENGINES = ["patsy", "formulaic"]
 SHIFT = 4.0
 
 
@@ -42,28 +42,16 @@ def sample():
     return frame.assign(w=rng.uniform(0.5, 2.0, N), o=rng.standard_normal(N))
 
 
-@contextmanager
-def formula_engine(name):
-    before = options.formula_engine
-    options.formula_engine = name
-    try:
-        yield
-    finally:
-        options.formula_engine = before
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request):
-    with formula_engine(request.param):
-        yield request.param
-
-
 def fit(right, reml=True, data=None, left="y", **more):
+    if data is None and left == "y" and not more:
+        return fit_by(options.formula_engine, right, reml)
     data = sample() if data is None else data
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = crossedmixedlm(f"{left} ~ {right}", data, **more)
-        return model.fit(reml=reml)
+    return quiet(f"{left} ~ {right}", data, reml, **more)
+
+
+@functools.cache
+def fit_by(engine, right, reml):
+    return quiet(f"y ~ {right}", sample(), reml)
 
 
 def check_same(found, expected, reml=True):
@@ -83,7 +71,7 @@ def check_formula(found, data=None, **more):
     """What a formula says is what was fitted."""
     data = sample() if data is None else data
     text = found.model.formula_full
-    again = crossedmixedlm(text, data, **more).fit(reml=found.reml)
+    again = quiet(text, data, found.reml, **more)
     assert_allclose(again.llf, found.llf, rtol=1e-9)
     assert list(again.params.index) == list(found.params.index)
     assert [e.name for e in again.model.random] == [e.name for e in found.model.random]
@@ -159,6 +147,7 @@ def test_drop_fixed_with_contrasts(full, term, left):
     assert list(found.params.index) == list(fit(left).params.index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["`my x`", "Q('my x')"])
 def test_names_in_backticks(term, engine):
     result = fit("`my x` + z + (`my x` | `my g`) + (1 | h)")
@@ -270,6 +259,7 @@ def test_drop_random(name, engine):
     assert result.model.formula_full == f"y ~ {full}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "offset"), [("w", None), (None, "o"), ("w", "o")])
 @pytest.mark.parametrize("in_formula", ["", " + offset(0.5 * z)"])
 def test_weights_and_offsets(weights, offset, in_formula):
@@ -362,6 +352,7 @@ def test_names_of_the_caller():
     check_same(two, fit("bent + here + z + (1 | g)", data=expected))
 
 
+@pytest.mark.slow
 def test_pickled_models(engine):
     result = fit("I(x + SHIFT) + np.log(x) + z + (x | g) + (1 | h)")
     other = pickle.loads(pickle.dumps(result))

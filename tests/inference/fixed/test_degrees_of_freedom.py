@@ -6,12 +6,12 @@ for balanced designs and against numbers of lmerTest and pbkrtest.
 """
 
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import N, load, quiet
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
@@ -25,25 +25,6 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
 )
 
 SMALL = ("satterthwaite", "kenward-roger")
-N = 120
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(16)
-    g, h = rng.permutation(np.arange(N) % 10), rng.permutation(np.arange(N) % 12)
-    x, f = rng.uniform(1.0, 4.0, N), rng.integers(3, size=N)
-    u, v = rng.standard_normal((10, 2)), rng.standard_normal(12)
-    y = 1.0 + np.sin(x) + 0.4 * f + u[g, 0] + 0.5 * u[g, 1] * x + v[h]
-    y += 0.6 * rng.standard_normal(N)
-    frame = pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g], "h": h})
-    frame["f"], frame["c"] = np.array(["a", "b", "c"])[f], np.arange(N) % 3
-    frame["w"], frame["o"] = rng.uniform(0.3, 3.0, N), rng.standard_normal(N)
-    frame["same"] = frame["f"].str.upper()
-    frame["flat"] = rng.standard_normal(N) + 3.0
-    return frame
-
-
 MODELS = {
     # formula, options, (columns of the factor, effects, group of each effect)
     "crossed": (
@@ -68,18 +49,12 @@ MODELS = {
 }
 
 
-def fit(formula, data, reml=True, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, data, **options).fit(reml=reml)
-
-
 class Dense:
     """A fit, its covariance and the slopes of it by dense linear algebra."""
 
     def __init__(self, name, data, reml):
         formula, options, factors = MODELS[name]
-        self.result = fit(f"y ~ {formula}", data, reml, **options)
+        self.result = quiet(f"y ~ {formula}", data, reml, **options)
         self.kept = np.isfinite(self.result.params.to_numpy())
         self.s = self.result.scale
         f = data["f"].to_numpy()
@@ -277,7 +252,7 @@ SLEEP = {
 
 
 def unbalanced_sleep():
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     number = data["Subject"].cat.codes + 1
     late = (number % 4 == 1) & (data["Days"] > 5)
     return data[~(late | ((number % 3 == 0) & (data["Days"] < 2)))]
@@ -287,7 +262,7 @@ def unbalanced_sleep():
 def test_sleepstudy(bar, method, reml):
     df, se, joint = SLEEP[bar, method, reml]
     formula = f"Reaction ~ Days + I(Days**2) + (Days {bar} Subject)"
-    found = inference(fit(formula, unbalanced_sleep(), reml), method)
+    found = inference(quiet(formula, unbalanced_sleep(), reml), method)
     # R's optimum is good to about 1e-6, and lmerTest differentiates numerically
     assert_allclose([found.df(row) for row in np.eye(3)], df, rtol=2e-5)
     assert_allclose(np.sqrt(np.diag(found.covariance)), se, rtol=1e-5)
@@ -304,13 +279,13 @@ def test_cake():
     As above, with k <- subset(cake, !(as.integer(replicate) %% 5 == 0 & recipe ==
     "B") & !(temp == 225 & as.integer(replicate) < 6)).
     """
-    data = datasets.cake.load_pandas().data
+    data = load("cake")
     number = data["replicate"].astype(int)
     some = (number % 5 == 0) & (data["recipe"] == "B")
     data = data[~some & ~((data["temp"] == 225) & (number < 6))]
     assert len(data) == 238
     formula = "angle ~ recipe * temp + (1 | replicate) + (1 | recipe:replicate)"
-    result = fit(formula, data)
+    result = quiet(formula, data)
     names = "Intercept recipe[T.B] recipe[T.C] temp recipe[T.B]:temp recipe[T.C]:temp"
     at = [list(result.params.index).index(name) for name in names.split()]
     rows = np.eye(6)[at]
@@ -339,8 +314,8 @@ def test_cake():
 @pytest.mark.parametrize("method", SMALL)
 def test_balanced_sleepstudy(method):
     """All contrasts of a balanced random-coefficient model have 17."""
-    data = datasets.sleepstudy.load_pandas().data
-    result = fit("Reaction ~ Days + (Days | Subject)", data)
+    data = load("sleepstudy")
+    result = quiet("Reaction ~ Days + (Days | Subject)", data)
     found = inference(result, method)
     for contrast in ([1.0, 0.0], [0.0, 1.0], [1.0, 4.5], [2.0, -7.0]):
         assert_allclose(found.df(contrast), 17.0, rtol=1e-6)
@@ -361,10 +336,10 @@ def test_invariance(method, data):
     other["g"] = other["g"].map(dict(zip(data["g"].unique(), rng.permutation(10))))
     other["x"] = 1e-4 * other["x"] + 20.0
     other["y"] = 1e6 * other["y"] - 3.0
-    here = inference(fit(formula, data), method)
-    there = inference(fit(formula, other), method)
+    here = inference(quiet(formula, data), method)
+    there = inference(quiet(formula, other), method)
     slope, factor = [0, 0, 0, 1], [[0, 1, 0, 0], [0, 0, 1, 0]]
-    assert list(fit(formula, data).params.index)[3] == "x"
+    assert list(quiet(formula, data).params.index)[3] == "x"
     assert_allclose(there.df(slope), here.df(slope), rtol=1e-5)
     assert_allclose(there.covariance[3, 3], 1e20 * here.covariance[3, 3], rtol=1e-5)
     mean = np.array([1.0, 0.3, 0.3, 2.5])
@@ -380,7 +355,7 @@ def test_invariance(method, data):
 @pytest.mark.parametrize("method", METHODS)
 def test_dependent_contrasts(method, data):
     """Contrasts that add nothing change nothing, but must agree."""
-    found = inference(fit("y ~ x + f + (x | g) + (1 | h)", data), method)
+    found = inference(quiet("y ~ x + f + (x | g) + (1 | h)", data), method)
     rows, values = np.eye(4)[1:3], np.array([0.2, 0.5])
     mix = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]])
     test, whole = found.f_test(rows, values), found.f_test(mix @ rows, mix @ values)
@@ -400,7 +375,7 @@ def test_dependent_contrasts(method, data):
 
 
 def test_asymptotic_and_residual(data):
-    result = fit("y ~ x + f + (x | g) + (1 | h)", data)
+    result = quiet("y ~ x + f + (x | g) + (1 | h)", data)
     rows, values = np.eye(4)[1:], np.array([0.2, 0.5, 0.1])
     wald = result.wald_test((rows, values), use_f=False, scalar=True)
     found = inference(result)
@@ -420,8 +395,8 @@ def test_asymptotic_and_residual(data):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_dropped_columns(method, data):
-    result = fit("y ~ x + f + same + (x | g)", data)
-    plain = fit("y ~ x + f + (x | g)", data)
+    result = quiet("y ~ x + f + same + (x | g)", data)
+    plain = quiet("y ~ x + f + (x | g)", data)
     found, expected = inference(result, method), inference(plain, method)
     names = list(result.params.index)
     dropped = np.flatnonzero(result.params.isna())
@@ -467,7 +442,7 @@ def test_joint_test_without_an_f_distribution():
 def test_without_a_formula(data):
     exog = np.column_stack([np.ones(N), data["x"]])
     model = CrossedMixedLM(data["y"].to_numpy(), exog, groups=data["g"].to_numpy())
-    arrays, formula = model.fit(), fit("y ~ x + (1 | g)", data)
+    arrays, formula = model.fit(), quiet("y ~ x + (1 | g)", data)
     for method in METHODS:
         here, there = inference(arrays, method), inference(formula, method)
         assert_allclose(here.df([0.0, 1.0]), there.df([0.0, 1.0]), rtol=1e-7)
@@ -476,23 +451,23 @@ def test_without_a_formula(data):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_no_fixed_effects(method, data):
-    found = inference(fit("y ~ 0 + (1 | g)", data), method)
+    found = inference(quiet("y ~ 0 + (1 | g)", data), method)
     assert found.covariance.shape == (0, 0)
     assert found.f_test(np.zeros((1, 0))).df_num == 0
     assert found.df(np.zeros(0)) > 0
 
 
 def test_zero_contrast(data):
-    found = inference(fit("y ~ x + (1 | g)", data), "satterthwaite")
+    found = inference(quiet("y ~ x + (1 | g)", data), "satterthwaite")
     assert found.df([0.0, 0.0]) == np.inf
 
 
 def test_found_once_and_pickled(data):
-    result = fit("y ~ x + f + (x | g) + (1 | h)", data)
+    result = quiet("y ~ x + f + (x | g) + (1 | h)", data)
     for method in METHODS:
         assert inference(result, method) is inference(result._results, method)
     size = len(pickle.dumps(result))
-    bare = fit("y ~ x + f + (x | g) + (1 | h)", data)
+    bare = quiet("y ~ x + f + (x | g) + (1 | h)", data)
     assert size - len(pickle.dumps(bare)) < 8 * N * 10
     again = pickle.loads(pickle.dumps(result))
     fresh = pickle.loads(pickle.dumps(bare))
@@ -503,7 +478,7 @@ def test_found_once_and_pickled(data):
 
 
 def test_removed_data(data):
-    result = fit("y ~ x + (1 | g)", data)
+    result = quiet("y ~ x + (1 | g)", data)
     before = inference(result, "satterthwaite").df([0, 1])
     result.remove_data()
     assert inference(result, "satterthwaite").df([0, 1]) == before
@@ -514,7 +489,7 @@ def test_removed_data(data):
 
 def test_prediction(data):
     """Intervals with the degrees of freedom of each row."""
-    result = fit("y ~ x + (x | g)", data)
+    result = quiet("y ~ x + (x | g)", data)
     for method in SMALL:
         new = pd.DataFrame({"x": [0.5, 2.0]})
         found = result.get_prediction(new, df_method=method)
@@ -527,7 +502,7 @@ def test_prediction(data):
 
 
 def test_errors(data):
-    result = fit("y ~ x + (1 | g)", data, reml=False)
+    result = quiet("y ~ x + (1 | g)", data, reml=False)
     with pytest.raises(ValueError, match=r"'asymptotic', 'residual', .* not 'exact'"):
         inference(result, "exact")
     with pytest.raises(DataError, match="refit with reml=True"):

@@ -9,7 +9,6 @@ coefficients of one indicator for every level.
 import functools
 import pickle
 import warnings
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,10 @@ import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
 from patsy import dmatrix
+from samples import ENGINES, quiet
 from scipy.linalg import null_space
-from statsmodels.formula import options
 from statsmodels.stats.anova import anova_lm
+from statsmodels_lmm.compat import formula_engine
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
@@ -32,7 +32,6 @@ from statsmodels_lmm.inference.fixed.terms import (
 )
 
 N = 90
-ENGINES = ["patsy", "formulaic"]
 
 
 @functools.cache
@@ -52,21 +51,10 @@ def sample(empty=False):
     return frame
 
 
-@contextmanager
-def formula_engine(name):
-    before = options.formula_engine
-    options.formula_engine = name
-    try:
-        yield
-    finally:
-        options.formula_engine = before
-
-
 def fit(right, data=None, engine="patsy"):
     data = sample() if data is None else data
-    with warnings.catch_warnings(), formula_engine(engine):
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(f"y ~ {right} + (1 | g)", data).fit()
+    with formula_engine(engine):
+        return quiet(f"y ~ {right} + (1 | g)", data)
 
 
 def indicators(*columns):

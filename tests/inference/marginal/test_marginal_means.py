@@ -8,19 +8,18 @@ hand, against numbers of R's emmeans, and against what must not change them.
 import functools
 import itertools
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import quiet
 from scipy import stats
 from statsmodels.formula import options
 from statsmodels.stats.multitest import multipletests
 
 from statsmodels_lmm import CrossedMixedLM, datasets
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.marginal.contrast_sets import (
     contrast_set,
     level_labels,
@@ -57,10 +56,7 @@ def sample():
 
 
 def fit(formula, data=None, reml=True, **options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = sample() if data is None else data
-        return crossedmixedlm(formula, data, **options).fit(reml=reml)
+    return quiet(formula, sample() if data is None else data, reml, **options)
 
 
 FULL = "y ~ f * k + f * np.log(x) + z"
@@ -363,6 +359,7 @@ def table(result, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coding", ["C(f, Sum)", "C(f, Helmert)", "C(f, Diff)"])
 def test_coding_of_factors_does_not_matter(coding):
     formula = "y ~ f * k + z + (1 | g)"
@@ -371,6 +368,7 @@ def test_coding_of_factors_does_not_matter(coding):
     assert_allclose(found, expected, rtol=1e-6, atol=PVALUE)
 
 
+@pytest.mark.slow
 def test_engine_does_not_matter(monkeypatch):
     expected = table(fit("y ~ f * k + C(n) + np.log(x) + (1 | g)"), specs="n")
     monkeypatch.setattr(options, "formula_engine", "formulaic")
@@ -379,6 +377,7 @@ def test_engine_does_not_matter(monkeypatch):
     assert len(marginal_means(result, "n").frame) == 4
 
 
+@pytest.mark.slow
 def test_order_of_rows_and_names_of_groups_do_not_matter():
     formula = "y ~ f * k + x + (1 | g) + (1 | h)"
     data = sample().sample(frac=1.0, random_state=1)
@@ -521,8 +520,17 @@ def means_of_n(df_method="satterthwaite"):
     return marginal_means(result, "n", by="f", df_method=df_method)
 
 
-@pytest.mark.parametrize("adjust", ["holm", "bonferroni", "sidak", "fdr_bh", "hommel"])
-@pytest.mark.parametrize("df_method", ["asymptotic", "residual", "satterthwaite"])
+@pytest.mark.parametrize(
+    ("adjust", "df_method"),
+    [
+        ("holm", "asymptotic"),
+        ("bonferroni", "residual"),
+        ("sidak", "satterthwaite"),
+        ("fdr_bh", "residual"),
+        ("hommel", "asymptotic"),
+        ("bonferroni", "satterthwaite"),
+    ],
+)
 def test_adjustment_within_groups(adjust, df_method):
     means = means_of_n(df_method)
     plain = means.contrasts("consecutive", adjust="none").frame
@@ -535,6 +543,7 @@ def test_adjustment_within_groups(adjust, df_method):
     assert_allclose(found["ci_lower"], plain["estimate"] - reach, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_tukey_agrees_with_its_intervals():
     means = marginal_means(fit("y ~ C(n) + x + (1 | g)"), "n", df_method="residual")
     found = means.contrasts().frame
@@ -553,6 +562,7 @@ def test_tukey_agrees_with_its_intervals():
     assert_allclose(tukey["ci_lower"], plain["ci_lower"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_quantiles_are_interpolated():
     df = np.append(np.linspace(4.0, 60.0, 40), np.nan)
     found = critical_values(df, "tukey", 5, 0.05)
@@ -603,31 +613,33 @@ OWN += ("pvalue", "ci_lower", "ci_upper", "F", "PR(>F)", "df_", "df_denom")
 
 
 def renamed(factor, by):
-    """Fits with the factors f and k under other names, and under their own."""
-    data = sample()
-    formula = "y ~ `{0}` * `{1}` + x + (1 | g)"
-    names = {"f": factor, "k": by}
-    other = fit(formula.format(factor, by), data.rename(columns=names))
-    return fit(formula.format("f", "k"), data), other
+    """A fit with the factors f and k under other names."""
+    data = sample().rename(columns={"f": factor, "k": by})
+    return fit(f"y ~ `{factor}` * `{by}` + x + (1 | g)", data)
 
 
+def tables(one, factor, other, by):
+    """Tables of a fit in which f has another name, and of one in which k has."""
+    means, within = marginal_means(one, factor), marginal_means(other, "f", by=by)
+    return [
+        *(means, marginal_means(one, factor, by="k"), within),
+        *(marginal_slopes(one, "x", factor), means.contrasts()),
+        *(within.contrasts("poly"), within.contrasts()),
+    ]
+
+
+@functools.cache
+def plain_tables():
+    plain = renamed("f", "k")
+    return tables(plain, "f", plain, "k")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_factors_called_as_a_column_of_the_table(name):
-    plain, other = renamed(name, "k")
-    by_plain, by_other = renamed("f", name)
-    means = marginal_means(plain, "f"), marginal_means(other, name)
-    pairs = [
-        means,
-        (marginal_means(plain, "f", by="k"), marginal_means(other, name, by="k")),
-        (marginal_means(plain, "f", by="k"), marginal_means(by_other, "f", by=name)),
-        (marginal_slopes(plain, "x", "f"), marginal_slopes(other, "x", name)),
-        (means[0].contrasts(), means[1].contrasts()),
-    ]
-    within = [
-        marginal_means(by_plain, "f", by="k").contrasts(),
-        marginal_means(by_other, "f", by=name).contrasts(),
-    ]
-    pairs += [within, [m.contrasts("poly") for m in pairs[2]]]
+    others = tables(renamed(name, "k"), name, renamed("f", name), name)
+    pairs = list(zip(plain_tables(), others))
+    within = pairs[-1]
     for expected, found in pairs:
         frame = found.frame
         assert frame.columns.is_unique
@@ -660,6 +672,7 @@ def test_a_slope_in_a_column_called_slope():
 # printing, storing, refusing -----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_printing():
     result = fit("np.exp(y) ~ f * k + np.log(x) + (1 | g)", emptied())
     means = marginal_means(result, "f", df_method="kenward-roger")

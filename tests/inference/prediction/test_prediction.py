@@ -8,24 +8,18 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import stats
-from statsmodels.formula import options
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
+
+pytestmark = pytest.mark.usefixtures("engine")
 
 N = 120
 FORMULA = "y ~ x + f + (x | g) + (1 | h)"
 GAPS = [1, 4]
-
-
-@pytest.fixture(params=["patsy", "formulaic"], autouse=True)
-def engine(request):
-    before = options.formula_engine
-    options.formula_engine = request.param
-    yield request.param
-    options.formula_engine = before
 
 
 @pytest.fixture(scope="module")
@@ -622,7 +616,7 @@ def test_an_offset_remembers_the_data_of_the_fit(data):
 
 
 def test_new_levels_of_another_type_are_told_from_others():
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     new = pd.DataFrame({"Days": [1.0], "Subject": [308]})
     with pytest.raises(DataError, match=r"308 \(integer, where the model has string "):

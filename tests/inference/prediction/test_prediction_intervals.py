@@ -6,7 +6,6 @@ simulated prediction errors, and against numbers of lme4.
 """
 
 import pickle
-import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,10 +13,11 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
+from samples import N, load, quiet
 from scipy import stats
 from scipy.linalg import block_diag
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.algebra import memory
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -25,26 +25,7 @@ from statsmodels_lmm.inference.prediction import prediction as prediction_module
 from statsmodels_lmm.inference.prediction.prediction import get_prediction
 from statsmodels_lmm.inference.prediction.prediction_variance import joint_covariance
 
-N = 120
 X_AND_F = ("Intercept", "f[T.b]", "f[T.c]", "x")
-
-
-@pytest.fixture(scope="module")
-def data():
-    rng = np.random.default_rng(16)
-    g, h = rng.permutation(np.arange(N) % 10), rng.permutation(np.arange(N) % 12)
-    x, f = rng.uniform(1.0, 4.0, N), rng.integers(3, size=N)
-    u, v = rng.standard_normal((10, 2)), rng.standard_normal(12)
-    y = 1.0 + np.sin(x) + 0.4 * f + u[g, 0] + 0.5 * u[g, 1] * x + v[h]
-    y += 0.6 * rng.standard_normal(N)
-    frame = pd.DataFrame({"y": y, "x": x, "g": [f"g{i}" for i in g], "h": h})
-    frame["f"], frame["c"] = np.array(["a", "b", "c"])[f], np.arange(N) % 3
-    frame["w"], frame["o"] = rng.uniform(0.5, 2.0, N), rng.standard_normal(N)
-    # each level in one level of g, not in the order of g
-    frame["k"] = rng.permutation(40)[g + 10 * (np.arange(N) % 4)]
-    frame["same"] = frame["f"].str.upper()
-    frame["flat"] = rng.standard_normal(N) + 3.0
-    return frame
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +37,7 @@ def new(data):
     frame["c"] = [0, 1, 2, 2, 0, 1, 0, 0]
     frame["x"], frame["flat"] = rng.uniform(0.0, 5.0, 8), rng.standard_normal(8)
     frame["o"], frame["w"] = np.arange(8.0), rng.uniform(0.5, 2.0, 8)
-    frame["k"] = [3, 39, 7, 3, 20, 11, 77, 5]
+    frame["m"] = [3, 39, 7, 3, 20, 11, 77, 5]
     return frame.assign(same=frame["f"].str.upper())
 
 
@@ -70,7 +51,7 @@ MODELS = {
         [(["g"], X, [0, 0]), (["h"], ONE, [0])],
     ),
     "offset": ("offset(o) + (1 | h)", {}, [(["h"], ONE, [0])]),
-    "chain": ("(1 | g) + (x | k)", {}, [(["g"], ONE, [0]), (["k"], X, [0, 0])]),
+    "chain": ("(1 | g) + (x | m)", {}, [(["g"], ONE, [0]), (["m"], X, [0, 0])]),
     "nested": ("(1 | g / c)", {}, [(["g", "c"], ONE, [0]), (["g"], ONE, [0])]),
     "terms": (
         "(1 | g) + (0 + x | g) + (1 | h)",
@@ -97,7 +78,7 @@ class Case:
     def __init__(self, name, data):
         random, options, self.factors = MODELS[name]
         self.name, self.data = name, data
-        self.result = fit(f"y ~ x + f + {random}", data, options)
+        self.result = quiet(f"y ~ x + f + {random}", data, **options)
         self.raw = self.result._results
         weights = data["w"].to_numpy() if "weights" in options else np.ones(len(data))
         self.x = self.fixed(data)
@@ -177,12 +158,6 @@ class Case:
     @property
     def everything(self):
         return {at: sorted(set(g)) for at, (_, _, g) in enumerate(self.factors)}
-
-
-def fit(formula, data, options):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, data, **options).fit()
 
 
 def root(matrix):
@@ -452,7 +427,7 @@ def test_mixed_model_equations_of_lme4(name):
     There ``solve(crossprod(cbind(X, Z %*% Lambda)) + diag(0, I))`` was formed.
     """
     formula, mean, se, observed, fixed, drawn = LME4[name]
-    data = getattr(datasets, name).load_pandas().data
+    data = load(name)
     result, at = crossedmixedlm(formula, data).fit(), [0, 9, 59]
     found = get_prediction(result, random_effects=True, interval="prediction")
     assert_allclose(np.asarray(found.predicted)[at], mean, rtol=1e-8)
@@ -465,7 +440,7 @@ def test_mixed_model_equations_of_lme4(name):
 
 def test_joint_covariance_of_lme4():
     """Sleepstudy, fixed effects and the modes of subject 308, as above."""
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     wanted = [
         [46.574571859406, -1.451095705854, -34.004996592362, -0.533574073153],

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import (
     METHODS,
@@ -206,13 +206,13 @@ def test_equivariance(method):
 
 @functools.cache
 def one_way(reml=True):
-    data = datasets.dyestuff.load_pandas().data
+    data = load("dyestuff")
     return crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit(reml=reml)
 
 
 @functools.cache
 def sleep_bootstrap():
-    data = datasets.sleepstudy.load_pandas().data
+    data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     return result, result.bootstrap(199, rng=1)
 

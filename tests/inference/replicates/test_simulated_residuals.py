@@ -2,16 +2,16 @@
 
 import functools
 import tracemalloc
-import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import quiet, sleepstudy
 from scipy import stats
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates import simulated_residuals as module
@@ -53,15 +53,7 @@ CASES = {
 @functools.cache
 def fitted(name="crossed", reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)
-
-
-@functools.cache
-def sleepstudy():
-    data = datasets.sleepstudy.load_pandas().data
-    return crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    return quiet(formula, sample(), reml, **options)
 
 
 def dense(name, result):
@@ -318,6 +310,7 @@ def test_outliers_are_outside_all_simulated():
     assert_allclose(found.outlier_test("simulation"), expected)
 
 
+@pytest.mark.slow
 def test_dependence_within_groups():
     """Of right models "ks" rejects too many, "simulation" as many as it should."""
     rng = np.random.default_rng(22)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load, quiet
 
-from statsmodels_lmm import CrossedMixedLM, datasets
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.simulation import (
@@ -51,9 +52,7 @@ CASES = {
 @functools.cache
 def fitted(name="crossed", reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)
+    return quiet(formula, sample(), reml, **options)
 
 
 def columns_of(frame, names):
@@ -95,6 +94,7 @@ def weights_of(name):
 # data of the model ---------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_new_random_effects(name):
     result = fitted(name)
@@ -125,7 +125,7 @@ def test_conditional_random_effects(name):
 
 
 def test_singular_covariances():
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     assert result.is_singular
     draws = result.simulate(DRAWS, rng=3)
@@ -177,6 +177,7 @@ def new_data():
     return frame
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["slopes", "crossed", "weights", "offsets"])
 def test_new_data_with_new_random_effects(name):
     """Rows of one level share its effect, known or not; rows have the weight 1."""
@@ -190,6 +191,7 @@ def test_new_data_with_new_random_effects(name):
     check_moments(draws, mean, dense_covariance(result, new))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["slopes", "crossed", "weights"])
 def test_new_data_with_conditional_random_effects(name):
     """Known levels have their modes, unseen ones effects that their rows share."""
@@ -219,6 +221,7 @@ def test_levels_of_several_columns():
     check_moments(draws, mean, covariance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["new", "conditional"])
 def test_data_of_the_model_as_new_data(how):
     """The mean is the same; without weights so is everything."""
@@ -369,7 +372,7 @@ def test_semiparametric_draws():
 
 
 def test_semiparametric_draws_of_a_singular_fit():
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
     part = random_part(result, "semiparametric")
     assert_array_equal(part.effects[0].pool, 0.0)

@@ -6,19 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from samples import load
 from scipy import optimize, stats
 from scipy.optimize import minimize
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.variances.profile import profile
 from statsmodels_lmm.models.linear import CrossedMixedLM
 
 QUANTILE = stats.chi2.isf(0.05, 1)
-
-
-def load(name):
-    return getattr(datasets, name).load_pandas().data
 
 
 @functools.cache
@@ -118,6 +114,7 @@ def test_references(name):
 # refits --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [False, True])
 @pytest.mark.parametrize("weights", [None, "w"])
 def test_fixed_effects_against_refits_with_an_offset(reml, weights):
@@ -182,6 +179,7 @@ MODELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_curves_against_dense_criteria(name):
     """The criterion at the estimates along a curve is what the curve says."""
@@ -234,6 +232,7 @@ def test_ends_against_a_dense_minimizer(reml):
 # shape of the curves -------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [False, True])
 def test_curve_table(reml):
     found = profile(sleep(reml), alpha_max=0.02, n_points=6)
@@ -249,6 +248,7 @@ def test_curve_table(reml):
     assert steps < 5 * len(found.curves)
 
 
+@pytest.mark.slow
 def test_intervals_are_nested_and_extend_the_curves():
     found = profile(sleep(), "random", alpha_max=0.1)
     narrow, wide = found.conf_int(0.32), found.conf_int(0.001)
@@ -262,6 +262,7 @@ def test_intervals_are_nested_and_extend_the_curves():
     assert_allclose(coarse, middle, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_variances_are_squares():
     deviations = profile(sleep(), "random").conf_int()
     variances = profile(sleep(), "random", scale="var").conf_int()
@@ -281,6 +282,7 @@ def test_variances_are_squares():
 # invariances ---------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [False, True])
 def test_units_of_the_data(reml):
     data = load("sleepstudy")
@@ -301,6 +303,7 @@ def test_a_shift_of_the_covariate():
     assert_allclose(found, profile(sleep(), which).conf_int(), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_order_of_the_rows():
     data = load("sleepstudy").sample(frac=1.0, random_state=1)
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit(reml=False)
@@ -348,6 +351,7 @@ def test_a_correlation_without_deviations_is_flat():
     assert (ends.loc[["g: sd Intercept", "g: sd x"], "lower"] == 0.0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("reml", [False, True])
 def test_a_correlation_of_one(sign, reml):
@@ -420,6 +424,7 @@ def test_a_correlation_has_minima_beyond_that_of_its_neighbor(seed):
     assert_allclose(curves["deviance"].max(), roof, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reml", [False, True])
 def test_a_deviation_without_information(reml):
     """Groups that the fixed effects tell apart: flat by REML, to infinity."""
@@ -490,6 +495,7 @@ def test_few_rows_for_each_level():
 # arguments -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_choice_of_parameters():
     fixed = profile(sleep(), "fixed")
     assert list(fixed.conf_int().index) == ["Intercept", "Days"]

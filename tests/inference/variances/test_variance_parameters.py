@@ -1,14 +1,13 @@
 """Standard errors of variance parameters, against dense and numerical derivatives."""
 
 import functools
-import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import load, quiet
 
-from statsmodels_lmm import datasets
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
@@ -51,9 +50,7 @@ CASES = {
 @functools.cache
 def fitted(name, reml=True):
     formula, options = CASES[name]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return crossedmixedlm(formula, sample(), **options).fit(reml=reml)._results
+    return quiet(formula, sample(), reml, **options)._results
 
 
 def by_average_information(result):
@@ -126,7 +123,7 @@ def test_dense_average_information(name, reml):
 
 
 def test_dense_average_information_of_singular_fits():
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
     assert result.is_singular
     found = by_average_information(result).uncertainty
@@ -149,7 +146,7 @@ def test_dense_average_information_of_singular_fits():
 @pytest.mark.parametrize("reml", [True, False])
 def test_balanced_one_way_layout(reml):
     """Mean squares are independent: textbook variances of the variances."""
-    data = datasets.dyestuff.load_pandas().data
+    data = load("dyestuff")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit(reml=reml)._results
     found = by_average_information(result)
     means = data.groupby("Batch")["Yield"].transform("mean")
@@ -384,7 +381,7 @@ def test_labels_are_those_of_other_tables(name):
 
 def test_a_deviation_of_zero():
     """It has no standard error, its square and the others have."""
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
     parameters = variance_estimates(result)
     for scale in ("sd", "log_sd"):
@@ -447,7 +444,7 @@ def test_a_factor_without_information(reml):
 @functools.cache
 def interior(reml):
     """An unbalanced fit that is far from every boundary."""
-    data = datasets.sleepstudy.load_pandas().data.sample(100, random_state=1)
+    data = load("sleepstudy").sample(100, random_state=1)
     formula = "Reaction ~ Days + (Days | Subject)"
     return crossedmixedlm(formula, data).fit(reml=reml)
 
@@ -495,7 +492,7 @@ def test_uncertainty_is_that_of_the_dense_likelihood(reml):
 
 def test_average_information_on_the_boundary():
     """Where the observed information has no inverse that is a covariance."""
-    data = datasets.dyestuff2.load_pandas().data
+    data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
     found = variance_estimates(result).uncertainty
     assert (np.linalg.eigvalsh(found) > 0.0).all()

@@ -1,0 +1,65 @@
+"""Every module of the package has a test of its name, or a line that says where."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "statsmodels_lmm"
+
+ELSEWHERE = {
+    # the dense twins and invariants of core
+    "test_against_dense": "dense deviance elimination",
+    "test_certificates": "differences",
+    "test_constrained": "constraints",
+    "test_cross_products": "elimination_plan grouped_effects",
+    "test_mixed_model_inverse": "row_forms",
+    "test_newton": "trust_region",
+    "test_related_effects": "level_covariance raw_effects",
+    "test_search": "saturation",
+    "test_small_residuals": "within_levels",
+    "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky "
+    "selected_inverse",
+    "test_sparse_elimination": "engine precision_effects",
+    "test_structured_factor": "structured_block",
+    "test_structures": "structure_checks",
+    # inference
+    "test_bootstrap": "replicates",
+    "test_df_methods": "contrasts",
+    "test_exact_likelihood_ratio": "null_distribution",
+    "test_influence": "case_deletion case_refits",
+    "test_likelihood_ratio": "nested_models",
+    "test_marginal_means": "contrast_sets marginal_estimates multiple_comparisons "
+    "reference_grid",
+    "test_prediction": "array_rows prediction_rows",
+    "test_prediction_intervals": "prediction_variance",
+    "test_profile": "profile_curve",
+    # formulas and data
+    "test_bad_inputs": "exceptions validation",
+    "test_data_frames": "columns frame",
+    "test_datasets": "_loader",
+    "test_design": "evaluation transforms",
+    "test_everyday_formulas": "api",
+    "test_gate": "allow_list",
+    "test_names": "dialects tokens",
+    "test_pedigree": "labeled",
+    "test_phylogeny": "newick",
+    "test_relationships": "known_levels",
+    "test_statsmodels_contract": "compat",
+    # models, results and pictures
+    "test_arguments": "layout mixedlm_terms",
+    "test_fit": "coefficients penalized",
+    "test_mediation_and_imputation": "distribution",
+    "test_methods": "canvas",
+    "test_random_effects": "levels shrinkage",
+    "test_results": "model summary variance_components",
+    "test_saving": "light_results restoring saved_design saved_values states",
+}
+"""Modules without a test of their name, by the test that is theirs."""
+
+
+def test_every_module_has_its_test():
+    tests = {path.stem for path in TESTS.rglob("test_*.py")}
+    modules = {path.stem for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    without = {name for name in modules if f"test_{name}" not in tests}
+    told = [name for names in ELSEWHERE.values() for name in names.split()]
+    assert sorted(told) == sorted(without)
+    assert set(ELSEWHERE) <= tests
