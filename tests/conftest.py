@@ -4,7 +4,8 @@ from collections import defaultdict
 
 import pytest
 from samples import ENGINES, sample
-from statsmodels_lmm.compat import formula_engine
+
+from statsmodels_lmm.formula.backend import formula_engine
 
 try:
     from hypothesis import HealthCheck, settings

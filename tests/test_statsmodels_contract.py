@@ -21,13 +21,13 @@ from scipy import stats
 from statsmodels.base.model import LikelihoodModel, LikelihoodModelResults
 from statsmodels.iolib.summary2 import summary_col
 from statsmodels.tools import _testing as checks
-from statsmodels_lmm.compat import formula_engine
 from statsmodels_twin import gain_left, mixedlm_at
 
 import statsmodels_lmm
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.formula.backend import formula_engine
 
 N = 120
 FORMULA = "y ~ x * z + f + (x | g) + (1 | h)"

@@ -18,11 +18,11 @@ from numpy.testing import assert_allclose
 from samples import ENGINES, quiet
 from statsmodels.formula import options
 from statsmodels.regression.linear_model import OLS, WLS
-from statsmodels_lmm.compat import formula_engine
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.backend import formula_engine
 
 N = 96
 SHIFT = 4.0

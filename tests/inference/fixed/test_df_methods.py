@@ -16,11 +16,11 @@ from numpy.testing import assert_allclose
 from samples import ENGINES, N, quiet, sample
 from scipy import stats
 from statsmodels.iolib.summary2 import summary_col
-from statsmodels_lmm.compat import formula_engine
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS, inference
 
 SMALL = ("satterthwaite", "kenward-roger")

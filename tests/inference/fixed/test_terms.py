@@ -19,11 +19,11 @@ from patsy import dmatrix
 from samples import ENGINES, quiet
 from scipy.linalg import null_space
 from statsmodels.stats.anova import anova_lm
-from statsmodels_lmm.compat import formula_engine
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.inference.fixed.terms import (
     FixedTerm,
     anova_type,
