@@ -36,7 +36,7 @@ def main():
     model = crossedmixedlm(arguments.formula, datasets.insteval.load_pandas().data)
     terms = [random.grouped for random in model.random]
     data = standardize(model.endog, model.exog, terms)
-    rows, engine = Rows(data.endog, data.exog), engine_for(data.factors, model.nobs)
+    rows, engine = Rows(data.endog, data.exog), engine_for(data.terms, model.nobs)
     sizes = [1.0] * len(terms)
     roots = [f.matrix for f in start_at(engine.gather(rows), sizes)]
     draw = np.random.default_rng(1)

@@ -120,6 +120,7 @@ MODULES = {
 """For each old module the modules that have its names now."""
 
 NAMES = {
+    "core.elimination.EliminatedFactor": "EliminatedTerm",
     "core.replicates.Design": "Refitting",
     "core.structured_block.StructuredBlock": "StructuredCovariance",
     "core.structured_block.StructuredPart": "StructuredBlock",

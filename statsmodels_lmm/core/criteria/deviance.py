@@ -113,10 +113,10 @@ class ProfiledDeviance:
     @property
     def precisions(self):
         """Mean over the levels of the diagonal of Z_i'V^-1 Z_i, shapes (..., k_i)."""
-        factors = self.elimination.products.plan.factors
+        terms = self.elimination.products.plan.terms
         return tuple(
             np.diagonal(s, axis1=-2, axis2=-1) / f.n_levels
-            for s, f in zip(self.information, factors)
+            for s, f in zip(self.information, terms)
         )
 
     @cached_property
@@ -283,7 +283,7 @@ def from_rows(products, roots):
     products : CrossProducts or SparseProducts
         Sufficient statistics, with their rows.
     roots : sequence of ndarray
-        L of each factor in the order of the plan, shapes (k, k).
+        L of each term in the order of the plan, shapes (k, k).
 
     Returns
     -------
@@ -296,14 +296,14 @@ def from_rows(products, roots):
     """
     elimination = products.eliminate(roots, closely=True)
     inverse = elimination.selected_inverse()
-    factors, left = products.plan.factors, products.rows.columns()
-    change, projected = inverse.projected, [0.0] * len(factors)
+    terms, left = products.plan.terms, products.rows.columns()
+    change, projected = inverse.projected, [0.0] * len(terms)
     for again in (True, False):
         projected = [t + c for t, c in zip(projected, change)]
-        for factor, root, c in zip(factors, roots, change):
-            left = left - factor.times(np.moveaxis(root @ (root.T @ c), -1, 0)).T
+        for term, root, c in zip(terms, roots, change):
+            left = left - term.times(np.moveaxis(root @ (root.T @ c), -1, 0)).T
         if again:
-            sums = [factor.level_sums(left) for factor in factors]
+            sums = [term.level_sums(left) for term in terms]
             rest = [a - t for a, t in zip(sums, projected)]
             change = elimination.project(rest)
     spherical = [root.T @ t for root, t in zip(roots, projected)]

@@ -2,7 +2,7 @@
 Block elimination of the random effects.
 
 With V = I + Z S Z', everything a fit needs is a product A' V^-1 B of columns of
-Z, X and y. Factors of the chain are eliminated level by level, see `levels`, the tail
+Z, X and y. Terms of the chain are eliminated level by level, see `levels`, the tail
 at once. The reduced cross-products are differences: they lose about as many digits as
 the variance of a random effect, times the rows of its level, exceeds sigma^2.
 
@@ -41,9 +41,9 @@ from statsmodels_lmm.core.engines.tail import is_scalar, scale_tail, times_tail_
 
 
 @dataclass(frozen=True)
-class EliminatedFactor:
+class EliminatedTerm:
     """
-    A chain factor at the moment it is eliminated.
+    A chain term at the moment it is eliminated.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class EliminatedFactor:
     covariance : ndarray
         C, shape (..., l, k, k).
     diagonal : ndarray
-        Reduced Z'Z of the factor, shape (..., l, k, k).
+        Reduced Z'Z of the term, shape (..., l, k, k).
     nested : dict
         Reduced cross-products with the ancestors, ``nested[j]`` of shape
         (..., l, k, k_j).
@@ -80,8 +80,8 @@ class Elimination:
     products : CrossProducts
         What was eliminated.
     roots : tuple of ndarray
-        L of each factor in the order of the plan, shapes (..., k, k).
-    factors : tuple of EliminatedFactor
+        L of each term in the order of the plan, shapes (..., k, k).
+    terms : tuple of EliminatedTerm
         The chain.
     tail : ndarray
         Reduced Z_t'Z_t, shape (..., q, q); lower triangle if coupled sparsely.
@@ -97,7 +97,7 @@ class Elimination:
 
     products: Any
     roots: tuple
-    factors: tuple
+    terms: tuple
     tail: np.ndarray
     tail_cholesky: np.ndarray
     tail_sums: np.ndarray
@@ -109,7 +109,7 @@ class Elimination:
 
     @property
     def tail_roots(self):
-        """L of each factor of the tail."""
+        """L of each term of the tail."""
         return self.roots[self.products.plan.n_chain :]
 
     @property
@@ -129,13 +129,13 @@ class Elimination:
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each factor in the order of the plan, (..., l_i, k_i, m);
+            Rows of C of each term in the order of the plan, (..., l_i, k_i, m);
             default is Z'W, of which these are the conditional modes.
 
         Returns
         -------
         list of ndarray
-            Rows of each factor, shapes (..., l_i, k_i, m).
+            Rows of each term, shapes (..., l_i, k_i, m).
         """
         return back_substitute(self, *self._reduced(sums)).modes
 
@@ -151,15 +151,15 @@ class Elimination:
         Returns
         -------
         list of ndarray
-            Rows of each factor, shapes (..., l_i, k_i, m).
+            Rows of each term, shapes (..., l_i, k_i, m).
         """
         chain, tail = self._reduced(sums)
         return projected(self, tail, back_substitute(self, chain, tail))
 
     def _reduced(self, sums):
-        """Sums as they are when each factor, and at last the tail, is eliminated."""
+        """Sums as they are when each term, and at last the tail, is eliminated."""
         if sums is None:
-            return [factor.sums for factor in self.factors], self.tail_sums
+            return [term.sums for term in self.terms], self.tail_sums
         chain, tail, _ = reduced(self, sums)
         return chain, tail
 
@@ -170,7 +170,7 @@ class Elimination:
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each factor in the order of the elimination plan, shapes
+            Rows of T of each term in the order of the elimination plan, shapes
             (..., l_i, k_i, m).
 
         Returns
@@ -191,11 +191,11 @@ class Elimination:
         return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
 
     def _half_forms(self, sums):
-        """[C Z'W]'M C for sums C of each factor, shape (..., m + w, m)."""
+        """[C Z'W]'M C for sums C of each term, shape (..., m + w, m)."""
         plan, total = self.products.plan, 0.0
         chain, tail, weighted = reduced(self, sums)
-        for factor, left, c_left in zip(self.factors, chain, weighted):
-            total = total + level_gram(_beside(left, factor.sums), c_left)
+        for term, left, c_left in zip(self.terms, chain, weighted):
+            total = total + level_gram(_beside(left, term.sums), c_left)
         if plan.tail:
             transposed = [transpose(root) for root in self.tail_roots]
             both = _beside(tail, self.tail_sums)
@@ -225,7 +225,7 @@ class Elimination:
         Parameters
         ----------
         fixed_scores : sequence of ndarray, optional
-            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, shapes (l_i, k_i, p), if K is
+            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, shapes (l_i, k_i, p), if K is
             to be Z'P Z.
 
         Returns
@@ -235,12 +235,12 @@ class Elimination:
         plan = self.products.plan
         if plan.is_diagonal:
             scores = None if fixed_scores is None else fixed_scores[0]
-            factor = self.factors[0]
-            return LevelProjection(factor.inner @ factor.diagonal, scores)
+            term = self.terms[0]
+            return LevelProjection(term.inner @ term.diagonal, scores)
         identity = np.eye(plan.n_columns)
         unit = [
             identity[rows].reshape(f.n_levels, f.k_effects, -1)
-            for f, rows in zip(plan.factors, plan.slices)
+            for f, rows in zip(plan.terms, plan.slices)
         ]
         right = self.products.gram_times(unit)
         kernel = stacked(right) - self._half_forms(right)[: plan.n_columns]
@@ -259,9 +259,9 @@ def eliminate(products, roots, within=None):
     products : CrossProducts
         Sufficient statistics.
     roots : sequence of ndarray
-        L of the factors, S = L L', shapes (..., k, k), in the order of the plan.
+        L of the terms, S = L L', shapes (..., k, k), in the order of the plan.
     within : WithinLevels, optional
-        What the levels of the first factor leave, if it is not to be found by
+        What the levels of the first term leave, if it is not to be found by
         subtraction.
 
     Returns
@@ -289,7 +289,7 @@ def eliminate(products, roots, within=None):
 
 
 class _Left:
-    """The cross-products that are left when some factors are eliminated."""
+    """The cross-products that are left when some terms are eliminated."""
 
     def __init__(self, products):
         self.products, self.plan = products, products.plan
@@ -300,7 +300,7 @@ class _Left:
         self.gram, self.logdet = products.gram, np.zeros(())
 
     def eliminate_levels(self, i, root):
-        """Eliminate a factor of the chain; what it was like, an EliminatedFactor."""
+        """Eliminate a term of the chain; what it was like, an EliminatedTerm."""
         half, inner, logdet = solve_levels(self.diagonal[i], root)
         c = times_each(transpose(half), half)
         self.logdet = self.logdet + logdet
@@ -316,12 +316,12 @@ class _Left:
             self.tail_sums = self.tail_sums - explained
         self.gram = self.gram - level_gram(half_sums, half_sums)
         nested = {j: self.nested[i, j] for j in later}
-        return EliminatedFactor(
+        return EliminatedTerm(
             inner, c, self.diagonal[i], nested, self.coupling[i], self.sums[i]
         )
 
     def _reduce_ancestor(self, i, j, c, c_sums):
-        """Take what factor i explains from the products of its ancestor j."""
+        """Take what term i explains from the products of its ancestor j."""
         parents = self.plan.parents[i, j]
         across = transpose(self.nested[i, j])
         reduced = across @ c
@@ -338,7 +338,7 @@ class _Left:
             self.coupling[j] = self.coupling[j].minus(change)
 
     def replace(self, within, root):
-        """Put what the levels of the first factor leave in the place of differences."""
+        """Put what the levels of the first term leave in the place of differences."""
         half = within.half_inverse(root)
         own_sums = half @ within.fixed
         for (j, m), left in within.left.items():
@@ -363,12 +363,12 @@ class _Left:
             self.tail = symmetric(self.tail)
         scaled = scale_tail(plan, transposed, self.tail)
         scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
-        factor = cholesky(scaled)
-        half = solve_lower(factor, times_tail_root(plan, transposed, self.tail_sums))
+        tail_root = cholesky(scaled)
+        half = solve_lower(tail_root, times_tail_root(plan, transposed, self.tail_sums))
         self.gram = self.gram - product(transpose(half), half)
-        logs = np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+        logs = np.log(np.diagonal(tail_root, axis1=-2, axis2=-1))
         self.logdet = self.logdet + 2.0 * logs.sum(axis=-1)
-        return factor
+        return tail_root
 
 
 def _beside(columns, fixed):

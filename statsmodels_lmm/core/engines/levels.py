@@ -1,5 +1,5 @@
 """
-The levels of one factor at the moment they are eliminated.
+The levels of one term at the moment they are eliminated.
 
 For a level with reduced cross-product A and relative covariance S,
 
@@ -23,9 +23,9 @@ REGULAR = 1e-7
 """Smallest over largest singular value of an L that is inverted."""
 
 
-def solve_levels(diagonal, factor):
+def solve_levels(diagonal, root):
     """
-    Eliminate the levels of one factor.
+    Eliminate the levels of one term.
 
     All is found from the Cholesky factor R of I + L'A L, whose condition is that of
     the problem; I + A S itself is worse by the condition of L.
@@ -34,7 +34,7 @@ def solve_levels(diagonal, factor):
     ----------
     diagonal : ndarray
         A, shape (..., l, k, k).
-    factor : ndarray
+    root : ndarray
         L, shape (..., k, k).
 
     Returns
@@ -46,34 +46,34 @@ def solve_levels(diagonal, factor):
     logdet : ndarray
         Sum of log |I + A S| over the levels, shape (...).
     """
-    k = factor.shape[-1]
+    k = root.shape[-1]
     if k == 1:
-        each = factor[..., None, :, :]
+        each = root[..., None, :, :]
         explained = diagonal * each**2
         logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
         return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
     # L'A L is (A L)'L
-    matrices = times_shared(transpose(times_shared(diagonal, factor)), factor)
+    matrices = times_shared(transpose(times_shared(diagonal, root)), root)
     matrices[..., range(k), range(k)] += 1.0
     inverse, logdet = _inverse_root(matrices)
-    half = times_shared(inverse, transpose(factor))
-    if _is_regular(factor):
+    half = times_shared(inverse, transpose(root))
+    if _is_regular(root):
         # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
         inner = times_each(transpose(half), inverse)
-        inner = transpose(times_shared(inner, np.linalg.inv(factor)))
+        inner = transpose(times_shared(inner, np.linalg.inv(root)))
     else:
         inner = np.eye(k) - diagonal @ (transpose(half) @ half)
     return half, inner, logdet
 
 
-def _is_regular(factor):
+def _is_regular(root):
     """Whether L is far enough from singular to be inverted."""
-    if factor.shape[-1] == 2:
-        size = (factor**2).sum(axis=(-1, -2))
-        crossed = factor[..., 0, 1] * factor[..., 1, 0]
-        determinant = factor[..., 0, 0] * factor[..., 1, 1] - crossed
+    if root.shape[-1] == 2:
+        size = (root**2).sum(axis=(-1, -2))
+        crossed = root[..., 0, 1] * root[..., 1, 0]
+        determinant = root[..., 0, 0] * root[..., 1, 1] - crossed
         return bool((np.abs(determinant) > REGULAR * size).all())
-    values = np.linalg.svd(factor, compute_uv=False)
+    values = np.linalg.svd(root, compute_uv=False)
     return bool((values[..., -1] > REGULAR * values[..., 0]).all())
 
 

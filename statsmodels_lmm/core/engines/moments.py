@@ -8,7 +8,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Moments:
     """
-    Sums by the effect columns of all factors, one factor after another.
+    Sums by the effect columns of all terms, one term after another.
 
     With t = Z'y, a the diagonal of Z'Z, g the levels of column c and h those of d:
 
@@ -30,9 +30,9 @@ class Moments:
     counts: np.ndarray
 
 
-def _labels(factors):
-    """Numbers of the effect columns of each factor, and how many there are."""
-    ends = np.cumsum([0] + [f.k_effects for f in factors]).tolist()
+def _labels(terms):
+    """Numbers of the effect columns of each term, and how many there are."""
+    ends = np.cumsum([0] + [f.k_effects for f in terms]).tolist()
     return [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:])], ends[-1]
 
 
@@ -49,9 +49,9 @@ def sparse_moments(products):
     -------
     Moments
     """
-    factors = products.plan.factors
-    labels, width = _labels(factors)
-    label = np.concatenate([np.tile(x, f.n_levels) for x, f in zip(labels, factors)])
+    terms = products.plan.terms
+    labels, width = _labels(terms)
+    label = np.concatenate([np.tile(x, f.n_levels) for x, f in zip(labels, terms)])
     diagonal = products.matrix.diagonal()
     inverse = _reciprocal(diagonal)
     matrix = products.matrix.tocoo()
@@ -81,7 +81,7 @@ def block_moments(products):
     Moments
     """
     plan, n_chain = products.plan, products.plan.n_chain
-    labels, width = _labels(plan.factors)
+    labels, width = _labels(plan.terms)
     diagonals = products.squares
     inverses = [_reciprocal(d) for d in diagonals[:n_chain]]
     tail_inverse = _reciprocal(np.diagonal(products.tail))

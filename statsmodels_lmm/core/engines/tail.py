@@ -5,9 +5,9 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import transpose
 
 
-def is_scalar(factors):
-    """Whether every factor has one effect column."""
-    return all(f.k_effects == 1 for f in factors)
+def is_scalar(terms):
+    """Whether every term has one effect column."""
+    return all(f.k_effects == 1 for f in terms)
 
 
 def times_tail_root(plan, roots, matrix):
@@ -19,17 +19,17 @@ def times_tail_root(plan, roots, matrix):
     plan : EliminationPlan
         Gives the layout of the tail.
     roots : sequence of ndarray
-        L' or L of each tail factor, to multiply with from the left.
+        L' or L of each tail term, to multiply with from the left.
     matrix : ndarray
         Shape (..., q, m).
     """
     out = np.empty(np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1)))
-    for factor, left, rows in zip(plan.tail, roots, plan.tail_slices):
+    for term, left, rows in zip(plan.tail, roots, plan.tail_slices):
         part = matrix[..., rows, :]
-        if factor.k_effects == 1:
+        if term.k_effects == 1:
             out[..., rows, :] = part * left
         else:
-            shape = (*part.shape[:-2], factor.n_levels, factor.k_effects, -1)
+            shape = (*part.shape[:-2], term.n_levels, term.k_effects, -1)
             block = left[..., None, :, :] @ part.reshape(shape)
             out[..., rows, :] = block.reshape(*block.shape[:-3], *part.shape[-2:])
     return out
@@ -44,7 +44,7 @@ def scale_tail(plan, roots, matrix, overwrite=False):
     plan : EliminationPlan
         Gives the layout of the tail.
     roots : sequence of ndarray
-        L of each tail factor, shapes (..., k, k).
+        L of each tail term, shapes (..., k, k).
     matrix : ndarray
         Shape (..., q, q); one triangle is enough if every k is 1.
     overwrite : bool, optional

@@ -1,4 +1,4 @@
-"""The rows of one random-effects factor."""
+"""The rows of one random-effects term."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -217,7 +217,7 @@ class GroupedEffects(CovarianceBlocks):
         return replace(self, effects=transform.apply(self.effects))
 
     def columns(self, block):
-        """The factor with the effects of one of its covariance blocks."""
+        """The term with the effects of one of its covariance blocks."""
         at = self.block_slices.index(block)
         return replace(
             self,
@@ -227,7 +227,7 @@ class GroupedEffects(CovarianceBlocks):
         )
 
     def subset(self, rows):
-        """A factor of some of the rows; unrelated levels without a row are left out."""
+        """A term of some of the rows; unrelated levels without a row are left out."""
         if self.relationship is not None:
             return self.take(rows)
         levels, codes = np.unique(self.codes[rows], return_inverse=True)
@@ -279,7 +279,7 @@ class GroupedEffects(CovarianceBlocks):
 
     def indicator(self):
         """
-        The model matrix Z of this factor.
+        The model matrix Z of this term.
 
         Returns
         -------

@@ -41,8 +41,8 @@ class StandardizedDesign:
     ----------
     exog : ndarray
         Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
-    factors : tuple of GroupedEffects or RawEffects
-        Random-effects factors with standardized effect columns.
+    terms : tuple of GroupedEffects or RawEffects
+        Random-effects terms with standardized effect columns.
     n_columns : int
         Number of columns of X.
     kept : ndarray
@@ -63,7 +63,7 @@ class StandardizedDesign:
     """
 
     exog: np.ndarray
-    factors: tuple
+    terms: tuple
     n_columns: int
     kept: np.ndarray
     to_fixed: np.ndarray
@@ -75,7 +75,7 @@ class StandardizedDesign:
 
     @property
     def effect_sizes(self):
-        """Sizes of the effects of each factor over the response scale, shapes (k,)."""
+        """Sizes of the effects of each term over the response scale, shapes (k,)."""
         return [np.abs(change).max(axis=1) for change in self.to_effects]
 
     @property
@@ -156,7 +156,7 @@ class Standardized(StandardizedDesign):
         return shift + (2.0 * self.log_fixed if reml else 0.0)
 
 
-def standardize(endog, exog, factors, weights=None):
+def standardize(endog, exog, terms, weights=None):
     """
     Standardize the data of a linear mixed model.
 
@@ -164,17 +164,17 @@ def standardize(endog, exog, factors, weights=None):
     ----------
     endog : ndarray
         Response less its offset, shape (n,).
-    exog, factors, weights : optional
+    exog, terms, weights : optional
         See `standardize_design`.
 
     Returns
     -------
     Standardized
     """
-    return standardize_design(exog, factors, weights).with_response(endog)
+    return standardize_design(exog, terms, weights).with_response(endog)
 
 
-def standardize_design(exog, factors, weights=None):
+def standardize_design(exog, terms, weights=None):
     """
     Standardize the design of a linear mixed model.
 
@@ -182,8 +182,8 @@ def standardize_design(exog, factors, weights=None):
     ----------
     exog : ndarray
         Design of the fixed effects, shape (n, p).
-    factors : sequence of GroupedEffects or RawEffects
-        Random-effects factors.
+    terms : sequence of GroupedEffects or RawEffects
+        Random-effects terms.
     weights : ndarray, optional
         Positive prior weights, shape (n,).
 
@@ -218,10 +218,10 @@ def standardize_design(exog, factors, weights=None):
         to_fixed = back @ to_fixed
     with np.errstate(over="ignore", under="ignore"):
         to_fixed = to_fixed / units[kept][:, None] / root_unit
-    standardized = [_standardize_effects(f, root, root_unit) for f in factors]
+    standardized = [_standardize_effects(f, root, root_unit) for f in terms]
     return StandardizedDesign(
         exog=q * np.sqrt(n),
-        factors=tuple(f for f, _ in standardized),
+        terms=tuple(f for f, _ in standardized),
         n_columns=n_columns,
         kept=kept,
         to_fixed=to_fixed,
@@ -298,17 +298,17 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     return np.array(kept)
 
 
-def _standardize_effects(factor, root, root_unit):
-    """A factor with standardized effect columns, and the map back."""
-    if isinstance(factor, RawEffects):
-        return _standardize_columns(factor, root, root_unit)
-    effects = np.empty_like(factor.effects)
-    to_effects = np.zeros((factor.k_effects, factor.k_effects))
-    size = np.sqrt(_mean_variance(factor))
+def _standardize_effects(term, root, root_unit):
+    """A term with standardized effect columns, and the map back."""
+    if isinstance(term, RawEffects):
+        return _standardize_columns(term, root, root_unit)
+    effects = np.empty_like(term.effects)
+    to_effects = np.zeros((term.k_effects, term.k_effects))
+    size = np.sqrt(_mean_variance(term))
     structures = []
-    for block, structure in zip(factor.block_slices, factor.structures):
-        units = _units(factor.effects[:, block])
-        columns = factor.effects[:, block] / units
+    for block, structure in zip(term.block_slices, term.structures):
+        units = _units(term.effects[:, block])
+        columns = term.effects[:, block] / units
         # a structure is not preserved by more than a change of units
         scaling = _unit_columns if structure.has_structure else _orthonormal
         columns, change = scaling(columns)
@@ -316,22 +316,22 @@ def _standardize_effects(factor, root, root_unit):
         change = change / units[:, None] / root_unit
         to_effects[block, block] = change / size
         structures.append(structure.in_units(change / size))
-    standardized = replace(factor, effects=effects, structures=tuple(structures))
+    standardized = replace(term, effects=effects, structures=tuple(structures))
     return standardized, to_effects
 
 
-def _mean_variance(factor):
+def _mean_variance(term):
     """Mean over the rows of the variance of a level in its relationship."""
-    if isinstance(factor.relationship, Precision):
-        return factor.relationship.size
-    if factor.relationship is None:
+    if isinstance(term.relationship, Precision):
+        return term.relationship.size
+    if term.relationship is None:
         return 1.0
-    return factor.relationship.variances[factor.codes].mean() or 1.0
+    return term.relationship.variances[term.codes].mean() or 1.0
 
 
-def _standardize_columns(factor, root, root_unit):
+def _standardize_columns(term, root, root_unit):
     """A model matrix of which the rows have a mean variance of one, and the map."""
-    known, z = factor.relationship, factor.matrix
+    known, z = term.relationship, term.matrix
     unit = _units(z.data if sparse.issparse(z) else np.ravel(z))
     z = z if unit == 1.0 else z / unit
     if isinstance(known, Precision):
@@ -342,7 +342,7 @@ def _standardize_columns(factor, root, root_unit):
     size = np.sqrt(squares.sum() / len(root)) or 1.0
     rows = root[:, None] / size
     z = z.multiply(rows).tocsr() if sparse.issparse(z) else z * rows
-    return replace(factor, matrix=z), np.array([[1.0 / size / unit / root_unit]])
+    return replace(term, matrix=z), np.array([[1.0 / size / unit / root_unit]])
 
 
 def _unit_columns(columns):

@@ -129,7 +129,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
             "fit with reml=False"
         )
     data, _ = full.model._sufficient_statistics()
-    factor = data.factors[at]
+    factor = data.terms[at]
     factor = factor.columns(block)
     if isinstance(factor.relationship, Precision):
         factor = replace(factor, relationship=factor.relationship.dense())

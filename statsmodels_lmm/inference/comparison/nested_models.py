@@ -175,7 +175,7 @@ def gain_of_random_effects(results):
     float
     """
     optimum = results.at_optimum
-    factors = optimum.elimination.products.plan.factors
+    factors = optimum.elimination.products.plan.terms
     zeros = [
         pivoted_factor(np.zeros((f.k_effects, f.k_effects)), f.block_slices)
         for f in factors

@@ -499,7 +499,7 @@ def singular_fits(results, fits):
     _, products = results.model._sufficient_statistics()
     singular = np.zeros(len(fits.value), dtype=bool)
     start = 0
-    for factor, covariance in zip(products.plan.factors, fits.covariances):
+    for factor, covariance in zip(products.plan.terms, fits.covariances):
         for model, block in zip(factor.structures, factor.block_slices):
             end = start + model.n_structured
             singular |= model.is_singular(

@@ -177,7 +177,7 @@ def _variances(results):
     data, _ = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights
     # standardized columns, since those of the user may cancel against each other
-    pairs = zip(data.factors, results._estimates.factors)
+    pairs = zip(data.terms, results._estimates.factors)
     random = np.array(
         [np.mean(rows.row_variances(f.matrix) / weights) for rows, f in pairs]
     )

@@ -67,7 +67,7 @@ def identification(results):
     flat = flat_directions(data, products, results.reml, told)
     idle = flat.shape[1] + int((~told).sum())
     random = results._units.of_plan(results.model.random)
-    messages = _messages(random, products.plan.factors, flat)
+    messages = _messages(random, products.plan.terms, flat)
     return Identification(flat, idle, messages)
 
 

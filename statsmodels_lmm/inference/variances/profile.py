@@ -216,7 +216,7 @@ def profile(
     spacing = reach / n_points
     state = _state(raw.at_optimum)
     _, products = raw.model._sufficient_statistics()
-    large = sum(f.n_columns for f in products.plan.factors) > LARGE
+    large = sum(f.n_columns for f in products.plan.terms) > LARGE
     task = partial(_curve, raw, reach, spacing)
     pieces = [[p.constraint] for p in wanted]
     found, interrupted = run(task, pieces, n_jobs, progress, parallel=large)

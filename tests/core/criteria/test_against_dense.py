@@ -74,7 +74,7 @@ def check_derivatives(products, roots, twin, tolerance=CLOSE):
 def test_estimates(name, kind, reml):
     data = design(name)
     roots = roots_of(data, covariances(data, kind))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_estimates(products_of(data), roots, twin)
 
 
@@ -84,7 +84,7 @@ def test_estimates(name, kind, reml):
 def test_derivatives(name, kind, reml):
     data = design(name)
     roots = roots_of(data, covariances(data, kind))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_derivatives(products_of(data), roots, twin)
 
 
@@ -95,10 +95,10 @@ def test_full_factors(name):
     relative = covariances(data, "regular")
     rng = np.random.default_rng(3)
     roots = []
-    for s, f in zip(relative, data.factors):
+    for s, f in zip(relative, data.terms):
         matrix = np.where(s != 0.0, rng.standard_normal(s.shape), 0.0)
         roots.append(full_factor(matrix, f.block_slices))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, True)
     check_estimates(products_of(data), roots, twin)
     check_derivatives(products_of(data), roots, twin)
 
@@ -115,7 +115,7 @@ def test_sparse_coupling(name, kind, reml, max_pairs, monkeypatch):
     assert products.plan.n_chain == 1
     assert (products.coupling[0]._products is None) == (max_pairs == 0)
     roots = roots_of(data, covariances(data, kind))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_estimates(products, roots, twin)
     check_derivatives(products, roots, twin)
 
@@ -133,7 +133,7 @@ def test_huge_covariances(name, reml):
     """
     data = design(name, n=30)
     roots = roots_of(data, covariances(data, "huge"))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml, digits=40)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml, digits=40)
     products = products_of(data)
     found = evaluate(products, roots, reml)
     alone = len(roots) == 1
@@ -163,7 +163,7 @@ def test_mixed_boundary():
     kinds = [covariances(data, kind) for kind in ("zero", "singular", "huge")]
     relative = [kinds[i][i] for i in range(3)]
     roots = roots_of(data, relative)
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True, digits=40)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, True, digits=40)
     check_estimates(products_of(data), roots, twin, 3e-6)
 
 

@@ -94,19 +94,17 @@ def test_criterion_and_duals_in_many_digits(name, reml):
     data = design(name, n=40)
     rng = np.random.default_rng(7)
     endog = 1e-5 * rng.normal(size=40)
-    for factor in data.factors:
+    for factor in data.terms:
         z = dense_z(factor)
         endog = endog + z @ rng.normal(size=z.shape[1])
-    data = standardize(endog, data.exog, data.factors)
+    data = standardize(endog, data.exog, data.terms)
     products = products_of(data)
     roots = [
         full_factor(1e5 * np.eye(f.k_effects), f.block_slices)
-        for f in products.plan.factors
+        for f in products.plan.terms
     ]
     found = profiled_deviance(products, roots, reml)
-    twin = DenseTwin(
-        data.endog, data.exog, products.plan.factors, roots, reml, digits=60
-    )
+    twin = DenseTwin(data.endog, data.exog, products.plan.terms, roots, reml, digits=60)
     assert found.scale < 1e-6
     assert float(found.value) == pytest.approx(
         float(twin.value), rel=0, abs=3.0 * found.rounding
@@ -122,7 +120,7 @@ def test_criterion_and_duals_in_many_digits(name, reml):
 def test_an_ordinary_criterion_has_fourteen_digits():
     """A step that promises less than the last of them cannot be seen."""
     data = design("2 crossed", n=40)
-    data = standardize(data.endog, data.exog, data.factors)
+    data = standardize(data.endog, data.exog, data.terms)
     products = products_of(data)
     found = profiled_deviance(products, moment_start(products), reml=True)
     assert found.rounding == pytest.approx(1e-14 * abs(found.value))

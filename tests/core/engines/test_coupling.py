@@ -72,7 +72,7 @@ def test_minus():
 def test_zero_effects_are_held(monkeypatch):
     """The rows of a level share a pattern even if an effect is zero there."""
     data = design("2 crossed, 2 effects each")
-    data.factors[1].effects[data.factors[1].codes == 2, 1] = 0.0
+    data.terms[1].effects[data.terms[1].codes == 2, 1] = 0.0
     dense = products_of(data).coupling[0].values
     link = products_of(data, monkeypatch).coupling[0]
     k = link.k_effects

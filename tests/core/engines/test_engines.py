@@ -34,7 +34,7 @@ def test_parts_add_up(name, seed):
         total = own if total is None else total + own
     assert total.nobs == whole.nobs
     assert total.rows is None
-    assert all(f.n_rows == 0 for f in total.plan.factors)
+    assert all(f.n_rows == 0 for f in total.plan.terms)
     for one, other in zip(total.level_sums, whole.level_sums, strict=True):
         assert_allclose(one, other, **CLOSE)
     for one, other in zip(total.squares, whole.squares, strict=True):
@@ -52,7 +52,7 @@ def test_the_sum_has_the_same_fit(name):
         engine.take(part).gather(Rows(rows.endog[part], rows.exog[part]))
         for part in (slice(0, None, 2), slice(1, None, 2))
     ]
-    factors = whole.plan.factors
+    factors = whole.plan.terms
     start = [starting_factor(f, 0.5 * np.eye(f.k_effects)) for f in factors]
     one, _ = minimize(Profiled(whole, True), start)
     other, _ = minimize(Profiled(halves[0] + halves[1], True), start)
@@ -116,7 +116,7 @@ def test_weights_on_a_kept_plan(name):
         for one, other in zip(found.coupling, anew.coupling, strict=True):
             if one is not None:
                 assert_allclose(one.values, other.values, rtol=1e-12, atol=1e-12)
-        for one, other in zip(found.plan.factors, anew.plan.factors, strict=True):
+        for one, other in zip(found.plan.terms, anew.plan.terms, strict=True):
             assert_allclose(one.effects, other.effects)
 
 

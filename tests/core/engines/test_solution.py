@@ -22,7 +22,7 @@ def test_solve_and_project(name, kind):
     elimination = products.eliminate(levels)
     z, s, inverse = whole_system(products, levels)
     columns = np.random.default_rng(3).standard_normal((len(z), 3))
-    factors = products.plan.factors
+    factors = products.plan.terms
     for a, sums in (
         (columns, [f.level_sums(columns) for f in factors]),
         (rows.columns(), None),
@@ -44,7 +44,7 @@ def test_sums_that_are_of_no_columns(name):
     products, levels = engine.gather(rows), roots(name)
     z, s, _ = whole_system(products, levels)
     rng = np.random.default_rng(9)
-    factors = products.plan.factors
+    factors = products.plan.terms
     sums = [rng.standard_normal((f.n_levels, f.k_effects, 2)) for f in factors]
     right = np.concatenate([c.reshape(-1, 2) for c in sums])
     expected = np.linalg.solve(np.eye(len(s)) + s @ z.T @ z, s @ right)
