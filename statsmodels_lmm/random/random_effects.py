@@ -1,4 +1,4 @@
-"""The random effects of one grouping factor, with their names."""
+"""The random effects of one grouping factor, with names."""
 
 from dataclasses import dataclass, replace
 
@@ -18,14 +18,14 @@ class Quantity:
     Parameters
     ----------
     kind : {"sd", "cor", ""}
-        What it is.
+        A deviation, a correlation or another parameter.
     first, second : int or None
-        The effects that it is about, by position in the block; None where it is about
-        all. For a block with a structure `first` is None for all but deviations.
+        Positions in the block of the effects concerned; None if it concerns all of
+        them. In a block with a structure `first` is None except for deviations.
     effect1, effect2 : str
-        What they are called in tables.
+        Names of these effects in tables.
     label : str
-        Its name in tables of parameters, without the grouping factor.
+        Name in tables of parameters, without the grouping factor.
     """
 
     kind: str
@@ -39,23 +39,23 @@ class Quantity:
 @dataclass(frozen=True)
 class RandomEffects:
     """
-    The random effects of one grouping factor, with their names.
+    The random effects of one grouping factor, with names.
 
     Parameters
     ----------
     name : str
         Name of the grouping factor, such as "batch:cask".
     levels : Index
-        Its l levels, in the order of their codes.
+        The l levels, in the order of their codes.
     effect_names : tuple of str
-        Names of its k effect columns.
+        Names of the k effect columns.
     grouped : GroupedEffects or RawEffects
         Codes, effect columns and covariance blocks.
     columns : tuple of str
         Columns of the data whose observed combinations are the levels; empty
         for a model from arrays.
     terms : tuple
-        (term, number of columns) of each formula term.
+        (term, number of columns) for each formula term.
     keys : tuple
         Levels of each of `columns`.
     """
@@ -87,7 +87,7 @@ class RandomEffects:
 
     @property
     def quantities(self):
-        """Deviations, correlations and parameters of each block, lists of Quantity."""
+        """Deviations, correlations and parameters of each block: lists of Quantity."""
         found, taken = [], []
         for _, names, structured in self.blocks:
             if structured is None:
@@ -119,12 +119,12 @@ class RandomEffects:
         return [f"{self.name}.{label}" for label in labels]
 
     def split_theta(self, theta):
-        """Parameters of each block, from those of all of them."""
+        """Split the parameters of all blocks into those of each."""
         ends = np.cumsum(self.grouped.parameter_counts)[:-1]
         return np.split(theta, ends)
 
     def without_data(self):
-        """The same without its arrays of the length of the data."""
+        """A copy without the arrays as long as the data."""
         return replace(self, grouped=self.grouped.take(slice(0, 0)))
 
 
@@ -139,7 +139,7 @@ def _of_unstructured(names):
 
 
 def _of_structure(structured, name):
-    """The parameters of a structure, which goes by a name."""
+    """The parameters of a structure under a given name."""
     found = []
     for p in structured.parameters:
         if p.kind == "sd":
@@ -154,7 +154,7 @@ def _of_structure(structured, name):
 @dataclass(frozen=True)
 class LevelKeys:
     """
-    How the levels of a factor are made of the values of one column.
+    How the levels of a factor derive from the values of one column.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class LevelKeys:
 
 def group_levels(columns):
     """
-    Observed combinations of the values of some columns.
+    Observed combinations of the values of columns.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def group_levels(columns):
     levels : Index
         The levels; those of several columns are joined by ":".
     keys : tuple of LevelKeys
-        How the levels are made, for each column.
+        For each column, how the levels derive from it.
     """
     factorized = [_factorize(c) for c in columns]
     if len(columns) == 1:
@@ -203,7 +203,7 @@ def group_levels(columns):
 
 
 def _factorize(column):
-    """Codes and distinct values of a column, sorted where they can be."""
+    """Codes and distinct values of a column, sorted if possible."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = column.cat.remove_unused_categories()
         codes, uniques = used.cat.codes.to_numpy(), used.cat.categories
@@ -225,7 +225,7 @@ def factorize_unsorted(column):
         kinds = sorted({type(v).__name__ for v in column if not _is_hashable(v)})
         raise DataError(
             f"grouping factor {column.name} has values that cannot be levels, such as "
-            f"a {' or '.join(kinds)}; make them text or tuples"
+            f"a {' or '.join(kinds)}; convert them to text or tuples"
         ) from None
 
 

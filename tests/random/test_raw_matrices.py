@@ -389,8 +389,8 @@ REFUSED = {
     "two groups without names": ([GROUPS, GROUPS], "two random effects are named"),
     "unknown structure": ([(GROUPS, X, "toeplitz")], "structure must be one of us, "),
     "no structure": ([(GROUPS, X, 3)], "structure must be one of"),
-    "matrix, effects, structure": ([(Z, X, "cs")], "followed by a structure only"),
-    "too much": ([(GROUPS, X, "cs", "g")], "followed by effects and a structure"),
+    "matrix, effects, structure": ([(Z, X, "cs")], "followed only by a structure"),
+    "too much": ([(GROUPS, X, "cs", "g")], "followed only by effects and a structure"),
     "names of effects": (
         [{"groups": GROUPS, "effects": X, "names": ["a"]}],
         "1 names for 2 effects",
