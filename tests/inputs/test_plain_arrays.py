@@ -78,7 +78,7 @@ def test_sparse_matrices():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("complex", "is complex"),
+        ("complex", "must be real"),
         ("U9", "must be numeric"),
         ("S9", "must be numeric"),
         ("M8[s]", "holds dates or times"),
@@ -93,11 +93,11 @@ def test_what_is_no_number(where, kind, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1.0, 2.0], [3.0]], "v is no array of numbers"),
+        ([[1.0, 2.0], [3.0]], "v is not an array of numbers"),
         ([1.0, "a"], "must be numeric"),
-        (np.array([1.0, "a"], object), "v must be numeric; it holds 'a', str"),
-        (np.array([1.0, 2j], object), "v is complex"),
-        ([10**400], "v has numbers that are too large"),
+        (np.array([1.0, "a"], object), "v must be numeric; it holds 'a' \\(str\\)"),
+        (np.array([1.0, 2j], object), "v must be real"),
+        ([10**400], "v has numbers too large"),
         (pd.Series(["a"], dtype="category"), "v must be numeric, not category"),
         (pd.Series(["1"]), "v must be numeric"),
         (pd.Series(pd.period_range("2020", periods=2)), "v holds dates"),
@@ -205,7 +205,7 @@ def test_columns_in_another_byte_order(kind):
 def test_values_that_cannot_be_levels(value):
     kind = type(value).__name__
     groups = pd.Series([value] * N)
-    with pytest.raises(DataError, match=f"cannot be levels, such as a {kind}; make"):
+    with pytest.raises(DataError, match=f"cannot be levels, such as a {kind}; convert"):
         crossedmixedlm("y ~ x + (1 | g)", DATA.assign(g=groups))
     fit = crossedmixedlm("y ~ x + (1 | g)", DATA).fit()
     with pytest.raises(DataError, match=f"cannot be levels, such as a {kind}"):
