@@ -1,4 +1,4 @@
-"""Standard deviations, correlations and theta, with their standard errors."""
+"""Standard deviations, correlations and theta, with standard errors."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,18 +30,18 @@ SCALES = ("sd", "var", "log_sd")
 @dataclass(frozen=True)
 class Estimates:
     """
-    Functions of the variances and covariances, for one fit or for many.
+    Functions of the variances and covariances, for one or many fits.
 
     Parameters
     ----------
     labels : list of str
-        Names, M of them.
+        The M names.
     values : ndarray
         Shape (..., M).
     jacobian : ndarray
         Derivatives in the parameters of `VarianceParameters`, (..., M, m + 1).
     ranges : list of tuple
-        The range of each.
+        Range of each function.
     """
 
     labels: list
@@ -59,7 +59,7 @@ class Estimates:
         """Standard errors by the delta method, shape (..., M)."""
         half = self.jacobian @ parameters.uncertainty
         variance = (half * self.jacobian).sum(axis=-1)
-        # what the data do not identify has none
+        # functions that the data do not identify have none
         known = (variance > 0.0) & ~parameters.undetermined(self.jacobian)
         return np.sqrt(np.where(known, variance, np.nan))
 
@@ -67,7 +67,7 @@ class Estimates:
 @dataclass(frozen=True)
 class VarianceParameters:
     """
-    The variances and covariances of a model, for one fit or for many.
+    The variances and covariances of a model, for one or many fits.
 
     Parameters
     ----------
@@ -78,14 +78,14 @@ class VarianceParameters:
     scale : ndarray
         Residual variance, shape (...).
     uncertainty : ndarray
-        Covariance matrix of the estimates of the lower triangles of `covariances`,
-        column by column, or the parameters of a structure, block by block, and of the
-        scale, shape (..., m + 1, m + 1).
+        Covariance matrix of the estimates, shape (..., m + 1, m + 1): block by block
+        the lower triangle of `covariances`, column by column, or the parameters of a
+        structure; then the scale.
     structured : ndarray, optional
         Parameters of all blocks with a structure, shape (..., s).
     flat : ndarray, optional
-        Changes of the parameters that do not change the likelihood, (m + 1, f);
-        default is none.
+        Changes of the parameters that do not change the likelihood, shape (m + 1, f).
+        Default is none.
     """
 
     random: tuple
@@ -96,7 +96,7 @@ class VarianceParameters:
     flat: np.ndarray | None = None
 
     def undetermined(self, jacobian):
-        """Which functions with these derivatives the data leave open, (..., M)."""
+        """Whether functions with these derivatives are undetermined, shape (..., M)."""
         flat = self.flat
         if flat is None or not flat.shape[1]:
             return np.zeros(jacobian.shape[:-1], dtype=bool)
@@ -104,7 +104,7 @@ class VarianceParameters:
 
     @cached_property
     def _blocks(self):
-        """Each covariance block, see `_Block`."""
+        """Each covariance block; see `_Block`."""
         start, used, out = 0, 0, []
         for effects, covariance in zip(self.random, self.covariances):
             for (block, names, structured), quantities, count in zip(
@@ -141,8 +141,8 @@ class VarianceParameters:
         Returns
         -------
         Estimates
-            A correlation with an effect without variance is NaN, and so are the
-            derivatives of a standard deviation of zero.
+            Correlations with an effect without variance and the derivatives of a
+            standard deviation of zero are NaN.
         """
         values, rows, ranges = [], [], []
         positive = (-np.inf if scale == "log_sd" else 0.0), np.inf
@@ -220,7 +220,7 @@ class VarianceParameters:
 
     def theta(self):
         """
-        Relative covariance parameters: the Cholesky factors over sigma.
+        Relative covariance parameters: Cholesky factors divided by sigma.
 
         Returns
         -------
@@ -255,10 +255,10 @@ class VarianceParameters:
 @dataclass(frozen=True)
 class _Block:
     """
-    A covariance block of one fit or of many.
+    A covariance block of one or many fits.
 
-    `values` are its covariance matrix (..., k, k) or the parameters of its structure
-    (..., m), and `place` says where its parameters are among all of them.
+    `values` holds the covariance matrix (..., k, k) or the parameters of the structure
+    (..., m), and `place` the positions of the parameters among those of all blocks.
     """
 
     group: str
@@ -269,7 +269,7 @@ class _Block:
     place: np.ndarray
 
     def entry(self, q, scale):
-        """A deviation or correlation, and derivatives by place."""
+        """A deviation or correlation, and its derivatives by position."""
         k = len(self.names)
         column, row = np.triu_indices(k)
         at = np.empty((k, k), dtype=int)
@@ -282,7 +282,7 @@ class _Block:
 
 
 def _cholesky(relative):
-    """Entries of the roots of S, and their derivatives in those of S, (..., m, m)."""
+    """Entries of the roots of S, and their derivatives in S, shape (..., m, m)."""
     root = lower_root(relative)
     k = root.shape[-1]
     own, columns = lower_triangles([slice(0, k)])
@@ -301,15 +301,15 @@ RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
 
 def variance_parameters(results, average=False):
     """
-    The variances and covariances of a fit with their uncertainty.
+    Compute the variances and covariances of a fit with their uncertainty.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     average : bool, optional
-        Whether to take the average information, as replicates do, rather than the
-        observed one.
+        Whether to use the average information, as for replicates, rather than the
+        observed information.
 
     Returns
     -------
@@ -319,7 +319,7 @@ def variance_parameters(results, average=False):
     deviance = results.at_optimum
     plan = deviance.elimination.products.plan
     flat = flat_at(results)
-    # coordinates that leave out what the likelihood does not depend on
+    # coordinates without the directions that leave the likelihood unchanged
     known = np.append(informative(results, plan), True)
     basis = np.eye(len(known))[:, known]
     if flat.shape[1]:
@@ -339,7 +339,7 @@ def variance_parameters(results, average=False):
 
 def variance_table(results, scale="sd"):
     """
-    Variance parameters with their standard errors.
+    Tabulate the variance parameters with standard errors.
 
     Parameters
     ----------
@@ -352,19 +352,19 @@ def variance_table(results, scale="sd"):
     Returns
     -------
     DataFrame
-        Columns estimate and std err, one row for each parameter. A standard error is
-        NaN where the delta method has none: for a standard deviation of zero and its
-        correlations; and where the data do not determine the parameter, as when two
-        grouping factors make the same groups.
+        Columns estimate and std err, one row per parameter. A standard error is NaN
+        where the delta method does not apply, for a standard deviation of zero and its
+        correlations, and where the data do not determine the parameter, for instance
+        if two grouping factors form the same groups.
 
     Notes
     -----
-    The covariance of the estimates of variances and covariances is the inverse of
-    the observed information in these parameters, with the fixed effects profiled or
-    integrated out; that of functions of them follows by the delta method. The average
-    information takes its place where the observed one is not positive definite, as it
-    can be on the boundary, with more than 2,500 random effects of several factors, and
-    where levels are related by a sparse inverse.
+    The covariance of the estimated variances and covariances is the inverse of the
+    observed information in these parameters, with the fixed effects profiled or
+    integrated out; for functions of them the delta method is used. The average
+    information replaces the observed information if this is not positive definite, as
+    may happen on the boundary, if several factors have more than 2,500 random effects,
+    and if levels are related through a sparse inverse.
     """
     parameters = variance_parameters(results)
     found = parameters.estimates(_checked(scale))
@@ -374,7 +374,7 @@ def variance_table(results, scale="sd"):
 
 def variance_covariance(results, scale="sd"):
     """
-    Covariance matrix of the estimates of the variance parameters.
+    Compute the covariance matrix of the estimated variance parameters.
 
     Parameters
     ----------
@@ -410,7 +410,7 @@ def _is_positive(matrix):
 
 def in_user_units(model, relative, scale, uncertainty, structured=None, flat=None):
     """
-    Variance parameters in the units of the data, for one fit or for many.
+    Convert variance parameters to the units of the data, for one or many fits.
 
     Parameters
     ----------
@@ -422,19 +422,20 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     scale : ndarray
         Residual variance in standardized units, shape (...).
     uncertainty : ndarray
-        Covariance matrix of the estimates of ``scale * relative`` and scale in
-        standardized units, or of the parameters of a structure, (..., m + 1, m + 1).
+        Covariance matrix of the estimates of ``scale * relative``, or of the
+        parameters of a structure, and of scale, in standardized units, shape
+        (..., m + 1, m + 1).
     structured : ndarray, optional
         Parameters of the blocks with a structure, in the order of the elimination
         plan, shape (..., s).
     flat : ndarray, optional
-        Changes of these parameters that do not change the likelihood, (m + 1, f);
-        default is none.
+        Changes of these parameters that do not change the likelihood, shape
+        (m + 1, f). Default is none.
 
     Returns
     -------
     VarianceParameters
-        In the order of the model.
+        The parameters, in the order of the model.
     """
     data, products = model._sufficient_statistics()
     order = list(products.plan.order)
@@ -465,7 +466,7 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
 
 
 def _by_factor(data, order, structured):
-    """Parameters of structures of each factor, in the order of the plan."""
+    """Parameters of the structures of each factor, in the order of the plan."""
     counts = [
         sum(s.n_parameters for s in data.factors[i].structures if s is not None)
         for i in order
@@ -490,7 +491,7 @@ def _unit_change(grouped, back, unit):
 
 def variance_labels(random, scale):
     """
-    Names of standard deviations and correlations, block by block, and of sigma.
+    List the names of standard deviations and correlations by block, and of sigma.
 
     Parameters
     ----------
@@ -512,7 +513,7 @@ def variance_labels(random, scale):
 
 
 def _deviation(variance, scale):
-    """A variance on one of the scales, and its derivative there."""
+    """A variance on one of the scales, and its derivative."""
     if scale == "var":
         return variance, np.ones(np.shape(variance))
     positive = np.where(variance > 0.0, variance, np.nan)
@@ -537,7 +538,7 @@ def _correlation(covariance, a, b):
 
 
 def _inverse_or_nan(root):
-    """Inverses of lower triangular matrices, NaN for those that have none."""
+    """Inverses of lower triangular matrices, NaN for singular ones."""
     diagonal = np.diagonal(root, axis1=-2, axis2=-1)
     size = np.abs(root).max(axis=(-1, -2), initial=0.0)
     regular = (diagonal.min(axis=-1, initial=np.inf) > 1e-7 * size)[..., None, None]

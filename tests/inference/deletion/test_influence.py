@@ -337,8 +337,8 @@ def test_groups_that_determine_an_effect(determined, refit):
     with pytest.warns(DataWarning, match=r"without g g0 .*f\[T.c\].*1 more"):
         found = influence(result, "g", refit)
     assert found.not_estimable.to_dict() == {
-        "g0": "the rows left do not determine f[T.c]",
-        "g5": "the rows left do not determine f[T.b]",
+        "g0": "the remaining rows do not determine f[T.c]",
+        "g5": "the remaining rows do not determine f[T.b]",
     }
     gone = found.labels.isin(["g0", "g5"])
     for table in (found.dfbeta, found.dfbetas, found.params_without, found.bse_without):

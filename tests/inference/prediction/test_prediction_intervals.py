@@ -608,7 +608,7 @@ def test_one_row_as_a_series(data, new):
 def test_weights_of_new_observations(data, new):
     result = Case("weights", data).result
     assert np.isfinite(get_prediction(result, new).se).all()
-    with pytest.raises(DataError, match=r"model has weights.*give weights"):
+    with pytest.raises(DataError, match=r"model has weights.*pass weights"):
         get_prediction(result, new, interval="prediction")
     plain = get_prediction(result, new, interval="prediction", weights=np.ones(8))
     found = get_prediction(result, new, interval="prediction", weights="w")

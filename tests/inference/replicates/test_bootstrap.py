@@ -712,7 +712,7 @@ def test_one_replicate():
 
 @pytest.mark.parametrize("method", ["percentile", "basic", "studentized", "all"])
 def test_too_few_replicates_for_a_quantile(method):
-    with pytest.warns(DataWarning, match="12 replicates say little .* 39 would be"):
+    with pytest.warns(DataWarning, match="12 replicates are too few .* 39 would be"):
         plain().conf_int(method)
 
 
