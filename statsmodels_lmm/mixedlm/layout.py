@@ -155,7 +155,7 @@ class Layout:
 
     def theta(self, model, parameters):
         """
-        This package's variance parameters from MixedLM's.
+        Convert MixedLM's parameters to the relative covariance parameters.
 
         Parameters
         ----------

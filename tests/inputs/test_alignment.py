@@ -260,10 +260,16 @@ def test_subset(subset, weights):
 @pytest.mark.parametrize(
     ("subset", "message"),
     [
-        (np.ones(N - 1, dtype=bool), "subset has 59 booleans but the data have 60 rows"),
+        (
+            np.ones(N - 1, dtype=bool),
+            "subset has 59 booleans but the data have 60 rows",
+        ),
         (["row 1", "row 99"], "subset must be row labels or one boolean .*row 99"),
         (SUBSET.set_axis(OTHER.index), "subset: the labels do not match the rows"),
-        (np.ma.array(SUBSET, mask=np.arange(N) < 2), "subset has missing values in 2 rows"),
+        (
+            np.ma.array(SUBSET, mask=np.arange(N) < 2),
+            "subset has missing values in 2 rows",
+        ),
         (SUBSET.astype("boolean").where(SUBSET), "subset has missing values in"),
         ({"row 1"}, "subset must be row labels"),
     ],

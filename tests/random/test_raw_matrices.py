@@ -897,7 +897,7 @@ def test_new_rows_in_a_list_belong_to_the_factors_in_their_order():
     kwargs = {"random_effects": ["h"]}
     expected = result.predict(X[:4], random=named, **kwargs)
     assert_allclose(result.predict(X[:4], random=rows, **kwargs), expected)
-    with pytest.raises(DataError, match="random has 1 elements, the model 2"):
+    with pytest.raises(DataError, match="random has 1 elements, but the model has 2"):
         result.predict(X[:4], random=rows[1:], **kwargs)
     with pytest.raises(DataError, match="random has k; the factors are g, h"):
         result.predict(X[:4], random=named | {"k": rows[0]}, **kwargs)
