@@ -43,8 +43,8 @@ class Design:
     offset : ndarray or None
         Sum of the offsets in the formula.
     scope : dict
-        Names that are not columns; values as long as the data are cut to the rows
-        used.
+        Names that are not columns, with arrays as long as the data reduced to the
+        rows used.
     frame : DataFrame
         The columns and rows used.
     rows : ndarray
@@ -123,7 +123,7 @@ def build_design(
 
 
 def _used_rows(value, name, labels, rows):
-    """A variable of the caller, cut to the rows used if it is as long as the data."""
+    """A variable of the caller, in the rows used if it is as long as the data."""
     if not isinstance(value, np.ndarray | pd.Series | pd.Categorical):
         return value
     if value.ndim == 0 or len(value) != len(labels):

@@ -324,7 +324,7 @@ def _parenthesis(tokens):
 
 
 def _power(before, operator, after, text):
-    """The exponent of a sum of terms; a power of one term is refused."""
+    """The exponent of a sum of terms; a power of a single term is refused."""
     base: list = []
     depth = 0
     for token in reversed(before):

@@ -20,7 +20,7 @@ def check_size(tokens):
     Raises
     ------
     FormulaError
-        If it joins too many terms or expands to too many.
+        If the formula joins too many terms or expands to too many.
     """
     operators = sum(t.separates and t.text not in ("(", ")") for t in tokens)
     if operators > MAX_OPERATORS:

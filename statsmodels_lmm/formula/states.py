@@ -31,7 +31,7 @@ def check_state(kind, state):
     kind : str
         The class of the transform, a key of `STATES`.
     state : dict
-        Its attributes: finite arrays and numbers, or None.
+        Attributes of the transform: finite arrays and numbers, or None.
 
     Raises
     ------

@@ -49,7 +49,7 @@ class Token:
     column : str, int or None
         The column that the token names, if Python would read the text differently.
     inside : bool
-        Whether the token is part of a call such as ``log(x)``, which is Python.
+        Whether the token is inside a call such as ``log(x)``, which Python reads.
     """
 
     kind: str
@@ -156,7 +156,7 @@ def tokenize(text):
 
 
 def _with_marks(text):
-    """A text with accents and vowel signs made letters, as in Python names."""
+    """A text with letters for accents and vowel signs, as in Python names."""
     if text.isascii():
         return text
     is_mark = [unicodedata.category(c) in ("Mn", "Mc") for c in text]

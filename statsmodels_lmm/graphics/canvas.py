@@ -112,7 +112,7 @@ def finish(ax, xlabel=None, ylabel=None, title=None):
     ax : Axes
         The axes.
     xlabel, ylabel, title : str, optional
-        Labels and title; None leaves the present one.
+        Labels and title; None keeps the current one.
     """
     if xlabel is not None:
         ax.set_xlabel(xlabel)

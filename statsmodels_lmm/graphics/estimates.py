@@ -72,7 +72,7 @@ def plot_coefficients(
     df_method : str, optional
         Degrees of freedom of Wald intervals; see `with_df_method`.
     ax : Axes, optional
-        Where to draw.
+        Axes to draw on.
     **options
         Options of the profile or the bootstrap, such as ``rng``.
 
@@ -212,7 +212,7 @@ def plot_effects(
     results = as_fit(results)
     alpha = error_probability(level)
     if by is not None and by == x:
-        raise ValueError(f"x and by are both {x!r}")
+        raise ValueError(f"x and by are both {x!r}; choose different predictors")
     at = {} if at is None else dict(at)
     others = {name: values for name, values in at.items() if name not in (x, by)}
     levels = reference_grid(results, others).levels

@@ -80,8 +80,8 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
         Levels to show, in this order. Default is all, in ascending order of the mode
         of their first effect.
     max_groups : int, optional
-        Largest number of groups. Of more levels, a selection evenly spaced by rank is
-        shown, and the title says so.
+        Largest number of groups. If there are more, a selection evenly spaced by rank
+        is shown, and the title says so.
     ax : list of Axes, optional
         Axes to draw on, one per group, without a legend. Default is a new figure.
 

@@ -51,7 +51,7 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
         Names of the effects to show. Default is all. Up to four effects have one panel
         per pair; more have the first effect with each of the others.
     ax : Axes or list of Axes, optional
-        Axes to draw on, one for each panel; by default those of a new figure.
+        Axes to draw on, one per panel. Default is a new figure.
 
     Returns
     -------

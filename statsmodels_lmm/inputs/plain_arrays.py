@@ -21,8 +21,8 @@ def numeric(values, what):
     Parameters
     ----------
     values : array_like
-        Numbers of any kind: NumPy's of every width and byte order, masked arrays,
-        pandas' nullable, sparse and Arrow-backed columns, sparse matrices, objects
+        Numbers of any kind: NumPy arrays of any width and byte order, masked arrays,
+        nullable, sparse and Arrow-backed pandas columns, sparse matrices, and objects
         such as Decimal.
     what : str
         What the values are, for messages.
@@ -134,7 +134,7 @@ def group_values(values, what):
     except (TypeError, ValueError):
         raise DataError(f"{what} are not an array") from None
     if values.ndim != 1:
-        raise DataError(f"{what} have shape {values.shape}, not one dimension")
+        raise DataError(f"{what} must be one-dimensional, not of shape {values.shape}")
     if values.dtype.kind == "V":
         raise DataError(f"{what} are records; give a single field")
     return native(values)

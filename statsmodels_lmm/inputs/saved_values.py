@@ -88,7 +88,7 @@ def numbers(value, what, shape, missing=False, least=-LARGEST):
     Parameters
     ----------
     value : object
-        The value read, nested lists.
+        The value read, as nested lists.
     what : str
         What the values are, for messages.
     shape : tuple of int

@@ -114,7 +114,7 @@ class Layout:
 
     def parameters(self, model, params, relative):
         """
-        The parameters as MixedLM holds them.
+        MixedLM's representation of the parameters.
 
         Parameters
         ----------

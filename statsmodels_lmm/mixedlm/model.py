@@ -145,7 +145,7 @@ class MixedLM(CrossedMixedLM):
         groups : str, sequence of str, DataFrame or array_like
             The grouping factor, or several crossed factors.
         use_sqrt : bool, optional
-            See the class.
+            As for the class.
         eval_env : int or dict, optional
             Where to look up names; see `CrossedMixedLM.from_formula`.
         *args, **kwargs

@@ -82,7 +82,7 @@ def smooth(estimate, precision, penalty):
 
 def with_fixed_effects(results, beta):
     """
-    The parts of a fit with other fixed effects.
+    Data and criterion of a fit with other fixed effects.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def with_fixed_effects(results, beta):
     data : Standardized
         The data.
     deviance : ProfiledDeviance
-        The criterion at these fixed effects, with their residual variance.
+        The criterion at these fixed effects and their residual variance.
     """
     data, _ = results.model._sufficient_statistics()
     optimum = results.at_optimum

@@ -31,7 +31,7 @@ class MixedLMResults(CrossedMixedLMResults):
     packed_params : Series
         MixedLM's ``params``.
     params_object : MixedLMParams
-        The same as an object.
+        The same parameters as an object.
     cov_re, cov_re_unscaled : DataFrame or ndarray
         Covariance matrix of the correlated effects, as it is and relative to the
         residual variance; an array if the model was built from arrays.
@@ -74,7 +74,7 @@ class MixedLMResults(CrossedMixedLMResults):
 
     @property
     def k_re2(self):
-        """Number of their variances and covariances."""
+        """Number of variances and covariances of the correlated effects."""
         return self.k_re * (self.k_re + 1) // 2
 
     @property

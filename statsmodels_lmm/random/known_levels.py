@@ -47,7 +47,7 @@ class KnownLevels:
     labels : Index
         The levels, including those without data.
     relationship : Relationship or Precision
-        Their covariances, in the order of `labels`.
+        Covariances of the levels, in the order of `labels`.
     """
 
     name: str

@@ -102,7 +102,7 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     else:
         z = numeric(z, what)
     if z.ndim != 2 or not z.shape[1]:
-        raise DataError(f"the matrix of {name} has shape {z.shape}, not two dimensions")
+        raise DataError(f"the matrix of {name} must have columns, not shape {z.shape}")
     if own is None:
         own = [f"b{j + 1}" for j in range(z.shape[1])]
     columns = pd.Index(own if names is None else names)

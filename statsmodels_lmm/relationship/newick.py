@@ -77,7 +77,7 @@ def read_newick(text):
     https://phylipweb.github.io/phylip/newicktree.html
     """
     if not isinstance(text, str):
-        raise DataError("a Newick tree is a text, such as '((A:1,B:1):0.5,C:1.5);'")
+        raise DataError("a Newick tree must be text, such as '((A:1,B:1):0.5,C:1.5);'")
     parents: list[int] = []
     lengths: list[float] = []
     names: list[str] = []

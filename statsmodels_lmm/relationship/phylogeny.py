@@ -81,7 +81,7 @@ def phylogenetic_covariance_inverse(newick, scale=False):
     Parameters
     ----------
     newick : str
-        A tree, see `phylogenetic_covariance`.
+        A tree; see `phylogenetic_covariance`.
     scale : bool, optional
         Whether to return the inverse of a correlation matrix.
 

@@ -218,7 +218,7 @@ def test_deep_tree():
         ("", "character 1, .*expected"),
         ("A:1;", "only one tip"),
         ("tree.nwk", "only one tip"),
-        (None, "is a text"),
+        (None, "must be text"),
     ],
 )
 def test_errors_say_where(text, message):

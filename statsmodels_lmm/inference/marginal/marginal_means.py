@@ -59,7 +59,7 @@ def marginal_means(
         factors nested in others. If there are prior weights, their sums replace
         frequencies.
     alpha : float, optional
-        One less the level of the intervals.
+        One minus the level of the intervals.
     df_method : str, optional
         "asymptotic", "residual", "satterthwaite" or "kenward-roger"; see
         `with_df_method`. Default is that of the results.

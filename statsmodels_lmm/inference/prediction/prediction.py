@@ -69,7 +69,7 @@ class MixedPredictionResults(PredictionResultsBase):
             intervals of the predicted means. Default is the kind requested from
             `get_prediction`.
         alpha : float, optional
-            One less the level.
+            One minus the level.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class MixedPredictionResults(PredictionResultsBase):
         Parameters
         ----------
         alpha : float, optional
-            One less the level.
+            One minus the level.
 
         Returns
         -------

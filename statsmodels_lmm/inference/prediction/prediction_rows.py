@@ -417,7 +417,7 @@ def effect_rows(results, effects, rows, take, new_levels):
         Mask of the effect columns whose conditional modes enter the prediction. If
         none do, only the effect columns are read, and every level counts as new.
     new_levels : {"error", "population", "nan"}
-        What unseen levels contribute.
+        Treatment of levels not in the fit.
 
     Returns
     -------

@@ -132,7 +132,7 @@ class ProfileLikelihood:
         lost = table.index[table.isna().any(axis=1)]
         if len(lost):
             warn(
-                "the likelihood could not be followed to the end of the interval of "
+                "the likelihood could not be followed to the limit of the interval of "
                 f"{', '.join(lost)}, which is NaN; see the points in `curves`, or use "
                 "method='percentile'",
                 DataWarning,
