@@ -243,7 +243,7 @@ class TestRandomEffects:
             plot_random_effects(sleep, effects="days")
         with pytest.raises(ValueError, match="level must be between 0 and 1"):
             plot_random_effects(sleep, level=95)
-        with pytest.raises(ValueError, match="empty list"):
+        with pytest.raises(ValueError, match="is empty: nothing"):
             plot_random_effects(sleep, [])
 
 
