@@ -212,9 +212,8 @@ def _caption(bootstrap, method, level):
 
 def _profiled(results, which, options):
     """The parameters of a profile, or of a fit after profiling it."""
-    results = as_fit(results)
     if not hasattr(results, "curves"):
-        return results.profile(which, **options).parameters
+        return as_fit(results).profile(which, **options).parameters
     if options:
         raise TypeError(f"{', '.join(sorted(options))}: results is already a profile")
     kinds = ["fixed" if p.kind == "fixed" else "random" for p in results.parameters]
