@@ -616,7 +616,7 @@ def test_weights_of_new_observations(data, new):
         found.var_obs - plain.var_obs, result.scale * (1.0 / new["w"] - 1.0), rtol=1e-8
     )
     for bad, match in (
-        (np.ones(3), r"weights has shape \(3,\), the data have 8 rows"),
+        (np.ones(3), r"weights has shape \(3,\) but the data have 8 rows"),
         ("nowhere", "column 'nowhere' not in data"),
         (np.zeros(8), "must be positive"),
         (-np.ones(8), "negative"),
