@@ -930,7 +930,7 @@ def test_formulas(data, term, names, theta):
         ("cs(x || g)", "use either cs"),
         ("ar1(0 + C(t) || g)", "use either ar1"),
         ("cs(x)(1 | g)", "stands alone|parenthes|bar"),
-        ("2 * cs(x | g)", "stands alone"),
+        ("2 * cs(x | g)", "stand alone"),
         ("cs(x | g) + (1 | g)", "intercept"),
         ("cs(x | g) + cs(x | g)", "twice"),
         ("cs(x | g) - cs(z | g)", "cannot be subtracted"),
