@@ -544,7 +544,7 @@ def test_fits_that_do_not_compare():
     with pytest.raises(DataError, match="must be fitted by CrossedMixedLM"):
         exact_lr_test(smf.ols("y ~ x", data).fit(), full)
     for nsim in (0, -5, 10.0, "many"):
-        with pytest.raises(ValueError, match="nsim must be a whole number"):
+        with pytest.raises(ValueError, match="nsim must be a positive whole number"):
             exact_lr_test(full, nsim=nsim)
 
 

@@ -690,7 +690,7 @@ def test_progress_is_shown(capsys):
 
 def test_bad_arguments():
     for nsim in (0, -3, 1.5, "10", True):
-        with pytest.raises(ValueError, match="nsim must be a whole number"):
+        with pytest.raises(ValueError, match="nsim must be a positive whole number"):
             fitted().bootstrap(nsim)
     with pytest.raises(ValueError, match=r"parametric, conditional, semiparametric"):
         fitted().bootstrap(2, type="residual")
