@@ -482,7 +482,7 @@ def test_predictions_at_new_rows():
     for random, match in (
         ({"g": (GROUPS[rows], X[rows])}, "lacks Z"),
         ({"Z": Z[rows, 1:], "g": (GROUPS[rows], X[rows])}, "matrix of 9 columns"),
-        ({"Z": Z[:3], "g": (GROUPS[rows], X[rows])}, "3 rows, exog has 6"),
+        ({"Z": Z[:3], "g": (GROUPS[rows], X[rows])}, "3 rows but exog has 6"),
         ({"Z": Z[rows], "g": (GROUPS[rows] + 90, X[rows])}, "new levels of g"),
     ):
         with pytest.raises(DataError, match=match):
@@ -899,7 +899,7 @@ def test_new_rows_in_a_list_belong_to_the_factors_in_their_order():
     assert_allclose(result.predict(X[:4], random=rows, **kwargs), expected)
     with pytest.raises(DataError, match="random has 1 elements, but the model has 2"):
         result.predict(X[:4], random=rows[1:], **kwargs)
-    with pytest.raises(DataError, match="random has k; the factors are g, h"):
+    with pytest.raises(DataError, match="random has unknown factors k; the factors are g, h"):
         result.predict(X[:4], random=named | {"k": rows[0]}, **kwargs)
 
 
