@@ -124,7 +124,7 @@ class RandomEffects:
         return np.split(theta, ends)
 
     def without_data(self):
-        """A copy without the arrays as long as the data."""
+        """A copy without the arrays that have one entry per row."""
         return replace(self, grouped=self.grouped.take(slice(0, 0)))
 
 

@@ -347,7 +347,7 @@ def _related_at_once(family, variances, first, second):
 
 
 def _ancestors(family, animals):
-    """Animals and their ancestors by generation, and where each starts."""
+    """Animals and their ancestors by generation, and where each generation starts."""
     found = np.zeros(len(family.labels) + 1, dtype=bool)
     found[-1] = True
     while len(animals):

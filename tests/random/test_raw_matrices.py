@@ -899,7 +899,9 @@ def test_new_rows_in_a_list_belong_to_the_factors_in_their_order():
     assert_allclose(result.predict(X[:4], random=rows, **kwargs), expected)
     with pytest.raises(DataError, match="random has 1 elements, but the model has 2"):
         result.predict(X[:4], random=rows[1:], **kwargs)
-    with pytest.raises(DataError, match="random has unknown factors k; the factors are g, h"):
+    with pytest.raises(
+        DataError, match="random has unknown factors k; the factors are g, h"
+    ):
         result.predict(X[:4], random=named | {"k": rows[0]}, **kwargs)
 
 

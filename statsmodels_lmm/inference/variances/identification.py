@@ -202,10 +202,10 @@ def _covariances_apart(plan, shares):
 
 
 def _sentence_of_covariances(name):
-    """The sentence for correlations of effects that occur together in no level."""
+    """The sentence for correlations of effects that never occur in the same level."""
     return (
         f"the covariance of {name} is only partly determined: some of its effects "
-        "occur together in no level, so their correlation cannot be estimated. "
+        "never occur in the same level, so their correlation cannot be estimated. "
         f"diag{name} omits the correlations"
     )
 
