@@ -929,7 +929,7 @@ def test_formulas(data, term, names, theta):
         ("cs(x | g, hom=TRUE, hom=TRUE)", "hom=True"),
         ("cs(x || g)", "use either cs"),
         ("ar1(0 + C(t) || g)", "use either ar1"),
-        ("cs(x)(1 | g)", "stands alone|parenthes|bar"),
+        ("cs(x)(1 | g)", "stand alone|parenthes|bar"),
         ("2 * cs(x | g)", "stand alone"),
         ("cs(x | g) + (1 | g)", "intercept"),
         ("cs(x | g) + cs(x | g)", "twice"),

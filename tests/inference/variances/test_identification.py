@@ -75,7 +75,7 @@ OPEN = {
     "kinds of levels": (
         "(0 + kind | g)",
         "diag(0 + kind | g)",
-        r"never occur in the same level.* diag\(0 \+ kind \| g\) omits the correlations",
+        r"in the same level.* diag\(0 \+ kind \| g\) omits the correlations",
         1,
     ),
     "a level for each row": (
