@@ -126,7 +126,7 @@ def contains(full, restricted):
 
 
 def _holds(full, inner, columns):
-    """Whether a block is a case of one block of a factor, or of several together."""
+    """Whether a block, or each of its independent effects, is a case of a block."""
     for block, outer in zip(full.block_slices, full.structures):
         if _nests(outer, inner, columns.shape[1]):
             if spans(full.effects[:, block], columns):

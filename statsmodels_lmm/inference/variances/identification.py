@@ -107,7 +107,7 @@ def informative(results, plan):
 
 def flat_at(results):
     """
-    Flat directions at the estimates, which matter for structures.
+    Flat directions at the estimates; those of a structure depend on them.
 
     Parameters
     ----------
