@@ -203,7 +203,8 @@ def _object_column(column, name, is_response):
 def _warn_float_keys(values, name):
     if len(values) > 20 and len(np.unique(values)) > 0.5 * len(values):
         warn(
-            f"grouping column '{name}' holds mostly distinct decimal numbers; is it a covariate?",
+            f"grouping column '{name}' holds mostly distinct decimal numbers; check "
+            "that it is not a covariate",
             DataWarning,
         )
 

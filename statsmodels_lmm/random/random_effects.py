@@ -67,7 +67,7 @@ class RandomEffects:
 
     @property
     def quantities(self):
-        """Deviations, correlations and parameters of each block, in lists of Quantity."""
+        """Deviations, correlations and parameters of each block, as lists."""
         out, taken = [], []
         for _, names, model in self.blocks:
             taken.append(model.name)
