@@ -1,8 +1,8 @@
 """
 Dense linear algebra with leading batch axes.
 
-Matrices without batch axes go to the BLAS and LAPACK of SciPy, all of them: the
-thread pool of NumPy's own copy of the library would compete with it for the cores.
+Matrices without batch axes always go to SciPy's BLAS and LAPACK: the thread pool of
+NumPy's own copy of the library would compete with SciPy's for the cores.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ def symmetric(lower):
 
 
 def cholesky(matrix):
-    """Lower Cholesky factor of the lower triangle, which it may overwrite."""
+    """Lower Cholesky factor from the lower triangle, which may be overwritten."""
     if matrix.ndim > 2:
         return np.linalg.cholesky(matrix)
     factor, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
@@ -52,7 +52,7 @@ def inverse_from_cholesky(root, both=True):
     root : ndarray
         Shape (..., q, q).
     both : bool, optional
-        Whether the upper triangle is filled too.
+        Whether to fill the upper triangle as well.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def product(left, right):
     small = left.shape[-2] * right.shape[-1] * left.shape[-1] < 20_000
     if left.ndim > 2 or right.ndim > 2 or small:
         return left @ right
-    # BLAS reads columns: right' left' is the transpose of the product
+    # BLAS reads by columns, and right' left' is the transpose of the product
     flip_right, flip_left = not right.flags.c_contiguous, not left.flags.c_contiguous
     return blas.dgemm(
         1.0,
@@ -84,7 +84,7 @@ def product(left, right):
 
 def times_shared(blocks, matrix):
     """
-    Blocks of every level times one matrix, by one product for all levels.
+    Blocks of every level times one matrix, as a single product.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def times_each(left, right):
     Products of the blocks of every level, shapes (..., l, a, b) and (..., l, b, c).
 
     NumPy multiplies small matrices fast if they are contiguous, and outer products
-    elementwise.
+    faster elementwise.
     """
     if left.shape[-1] == 1:
         return left * right

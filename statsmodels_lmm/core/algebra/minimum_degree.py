@@ -1,16 +1,16 @@
 """
-An order in which a sparse symmetric matrix is eliminated with little fill.
+An order of elimination with little fill for a sparse symmetric matrix.
 
-Minimum degree: the column linked to the fewest others is eliminated next. Eliminating
-it links all of these to each other; they are kept as one set, an element, instead of
-as pairs. As in Amestoy, Davis and Duff (1996, SIAM J. Matrix Anal. Appl. 17, 886)
-columns that became indistinguishable are eliminated together, an element within the
-new one is dropped, and a degree is found from the sizes of the elements less what they
-share with the new one.
+Minimum degree: the column linked to the fewest others is eliminated next. Its
+elimination links these to one another; they are stored as one set, an element, rather
+than as pairs. As in Amestoy, Davis and Duff (1996, SIAM J. Matrix Anal. Appl. 17, 886),
+columns that become indistinguishable are eliminated together, an element contained in
+the new one is dropped, and a degree is computed from the sizes of the elements minus
+their overlap with the new one.
 
-SuperLU has an order of this kind too, but SciPy shows it only with a factorization and
-it slows down when all animals of a herd are linked to it. Here a column in many
-elements is looked at only now and then.
+SuperLU offers an order of this kind too, but SciPy exposes it only with a
+factorization, and it slows down when all animals of a herd are linked to the herd's
+column. Here a column in many elements is updated only now and then.
 """
 
 from heapq import heapify, heappop, heappush
@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 RARELY = 4
-"""A column is looked at when it is in no more than this many elements per new one."""
+"""A column is updated if it is in at most this many elements per new one."""
 
 
 def minimum_degree(pattern):
@@ -33,7 +33,7 @@ def minimum_degree(pattern):
     Returns
     -------
     ndarray
-        Column that is eliminated first, second, ..., shape (n,).
+        Columns in the order of elimination, shape (n,).
     """
     n = pattern.shape[0]
     indices, bounds = pattern.indices.tolist(), pattern.indptr.tolist()
@@ -56,7 +56,7 @@ def minimum_degree(pattern):
         queued, _, pivot = heappop(queue)
         if queued != degree[pivot]:
             continue
-        # the columns that the new element links, without those it absorbs
+        # the columns that the new element links
         eliminate(pivot)
         absorbed = elements[pivot]
         reach = linked[pivot].union(*[members.pop(e) for e in absorbed]) - {pivot}
@@ -64,7 +64,7 @@ def minimum_degree(pattern):
         # size of each element without the new one
         beyond: dict = {}
         for i in reach:
-            # the time of -= is that of the set on its right
+            # the cost of -= is the size of the set on its right
             if len(linked[i]) > len(reach):
                 linked[i] -= reach
             else:
@@ -82,7 +82,7 @@ def minimum_degree(pattern):
             if size == 0:
                 for i in members.pop(e):
                     elements[i].discard(e)
-        # columns with the same links are one from now on
+        # merge columns with the same links
         distinct: dict = {}
         for i in looked_at:
             first = distinct.setdefault(
@@ -99,7 +99,7 @@ def minimum_degree(pattern):
                     members[e].remove(i)
                 for j in linked[i]:
                     linked[j].remove(i)
-        # what the degrees have become
+        # update the degrees
         total = sum([len(together[i]) for i in reach])
         left = n - len(order)
         for i in looked_at:
