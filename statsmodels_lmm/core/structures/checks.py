@@ -1,11 +1,11 @@
-"""Whether a structure of the user is what it says."""
+"""Checks of a structure that a user has written."""
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.differences import gradient
 
 CHECKED = 500
-"""Number of effects up to which a matrix is checked for its sign."""
+"""Largest number of effects for which definiteness is checked."""
 
 
 def check_structure(structure, effects):
@@ -22,8 +22,8 @@ def check_structure(structure, effects):
     Raises
     ------
     ValueError
-        If it gives no finite, symmetric, positive semi-definite matrix at its start,
-        or derivatives that its differences contradict.
+        If the matrix at the start is not finite, symmetric and positive semi-definite,
+        or if finite differences contradict the derivatives.
     """
     k, parameters = len(effects), structure.parameters(effects)
     theta = np.array([p.initial for p in parameters])
