@@ -1,4 +1,4 @@
-"""Where the products of two entries of one level of a coupling stand."""
+"""Positions of the products of two entries in one level of a coupling."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from scipy import sparse
 @dataclass(frozen=True)
 class LevelPairs:
     """
-    The pairs i >= j of entries of the levels of a coupling.
+    The pairs i >= j of entries within each level of a coupling.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ class LevelPairs:
         return np.diff(self.indptr)[:: self.k_effects].astype(np.int64)
 
     def fit(self, most):
-        """Whether there are no more than `most` products, which 63 bits tell apart."""
+        """Whether at most `most` products exist and 63 bits can number them."""
         k, sizes = self.k_effects, self._sizes
         count = int((sizes * (sizes + 1) // 2).sum()) * (k * (k + 1) // 2)
         return count <= most and sum(self._bits) <= 63
 
     @cached_property
     def _bits(self):
-        """Bits of a cell, of an entry and of the distance of two in a level."""
+        """Bits for a cell, for an entry and for the distance between two in a level."""
         sizes = self.width**2, len(self.indices), self._sizes.max(initial=1)
         return [int(size - 1).bit_length() for size in sizes]
 
@@ -54,7 +54,7 @@ class LevelPairs:
         first, second, levels : ndarray
             Entries and level of each pair.
         bounds, cells : ndarray
-            Where the pairs of each cell that has some begin and end, and these cells.
+            Bounds of the pairs of each occupied cell, and these cells.
         """
         k, (_, entry_bits, distance_bits) = self.k_effects, self._bits
         starts, keys = self.indptr[:-1:k].astype(np.int64), []
@@ -68,7 +68,7 @@ class LevelPairs:
             key += right[:, j]
             key += i - j
             keys.append(key.ravel())
-        # numbers are sorted much faster than an order of them is found
+        # sorting numbers is much faster than argsort
         key = np.concatenate([np.zeros(0, np.int64), *keys])
         key.sort()
         first = (key >> distance_bits) & ((1 << entry_bits) - 1)
@@ -83,7 +83,7 @@ class LevelPairs:
 
     @property
     def cells(self):
-        """Cells i q + j of the rows of the products."""
+        """Cells i q + j, one for each row of the products."""
         return self._layout[-1]
 
     def products(self, values):
@@ -98,8 +98,8 @@ class LevelPairs:
         Returns
         -------
         list of csr_array
-            For each pair a >= b of effects a matrix with a row for each of `cells` and
-            a column for each level.
+            For each pair of effects a >= b, a matrix with one row for each of `cells`
+            and one column for each level.
         """
         first, second, levels, bounds, cells = self._layout
         shape = len(cells), len(self._sizes)
