@@ -1,4 +1,4 @@
-"""The results of a fit; thin: it delegates."""
+"""The results of a fit, which delegate to the functions of other modules."""
 
 from functools import cached_property
 
@@ -25,7 +25,7 @@ from statsmodels_lmm.results.conditional_modes import (
 from statsmodels_lmm.results.saving import to_json
 
 OF_DATA = ("at_optimum", "_fixed_part")
-"""What is found from the data when it is needed."""
+"""Attributes that are computed from the data on first use."""
 
 
 class CrossedMixedLMResults(Pictures, MixedInference):
@@ -37,13 +37,13 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     model : CrossedMixedLM
         The model.
     units : Units
-        The way from the order and units of the search to those of the user.
+        The conversion between the search's order and units and the user's.
     deviance : ProfiledDeviance
         The criterion at the optimum, in standardized units.
     optimum : Optimum
-        How the search went, in the order and units of the user.
+        How the search went, in the user's order and units.
     uninformative : tuple of str
-        Grouping factors that the fixed effects tell apart already.
+        Grouping factors whose levels the fixed effects already distinguish.
 
     Attributes
     ----------
@@ -52,12 +52,12 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     scale : float
         Residual variance sigma^2.
     llf : float
-        Log-likelihood, or restricted log-likelihood after ``reml=True``, with all
-        constants, as lme4.
+        Log-likelihood, or restricted log-likelihood for ``reml=True``, with all
+        constants, as in lme4.
     theta : Series
         Relative covariance parameters: the lower Cholesky factors of the random
-        effects' covariance matrices over sigma^2, column by column, factors in the
-        order of the formula. lme4 sorts factors by number of levels.
+        effects' covariance matrices over sigma^2, column by column, with grouping
+        factors in the order of the formula. lme4 sorts these by number of levels.
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
     converged : bool
@@ -65,14 +65,14 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     nobs : float
         Number of rows used.
     df_resid : float
-        Rows less the rank of X, as statsmodels. lme4 counts the variance
-        parameters too.
+        Rows minus the rank of X, as in statsmodels. lme4 subtracts the variance
+        parameters as well.
     df_model : float
-        Rank of X less the constant, as statsmodels.
+        Rank of X minus the constant, as in statsmodels.
     residual_share : float
         Residual variance over that of the least-squares residuals.
     n_params : int
-        Fixed effects, relative covariance parameters and sigma, as lme4 counts, but
+        Fixed effects, relative covariance parameters and sigma, as in lme4, but
         without those that the data do not determine.
     """
 
@@ -102,11 +102,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def _units(self):
-        """The way between the order and units of the search and those of the user."""
+        """The conversion between the search's order and units and the user's."""
         return self.model._units
 
     def __getstate__(self):
-        """Pickle without what can be found again."""
+        """Pickle without what can be recomputed."""
         again = {*OF_DATA, "random_effects", "random_effects_cov"}
         state = {n: v for n, v in self.__dict__.items() if n not in again}
         at_hand = self._estimates.level_blocks
@@ -116,7 +116,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         }
 
     def __setstate__(self, state):
-        """Take the estimates from where earlier versions had them, too."""
+        """Read pickles, including earlier ones with estimates in other places."""
         self.__dict__.update(state if "_estimates" in state else _converted(state))
 
     # counts ----------------------------------------------------------------
@@ -128,23 +128,23 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @cached_property
     def df_resid(self):
-        """Rows less the rank of X, as statsmodels."""
+        """Rows minus the rank of X, as in statsmodels."""
         return self.nobs - len(self._estimates.kept)
 
     @cached_property
     def df_model(self):
-        """Rank of X less the constant, as statsmodels."""
+        """Rank of X minus the constant, as in statsmodels."""
         return float(len(self._estimates.kept) - self.model.k_constant)
 
     @cached_property
     def dropped(self):
-        """Names of the columns of X that depend on those before them."""
+        """Names of the columns of X that depend linearly on those before them."""
         names = np.array(self.model.exog_names, dtype=object)
         return np.delete(names, self._estimates.kept).tolist()
 
     @cached_property
     def out_of_range(self):
-        """Names of the fixed effects whose variance no number holds."""
+        """Names of the fixed effects whose variance overflows or underflows."""
         return [self.model.exog_names[j] for j in self._estimates.out_of_range]
 
     @cached_property
@@ -159,7 +159,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @cached_property
     def mle_retvals(self):
-        """How the search ended, in statsmodels' words."""
+        """How the search ended, in statsmodels' terms."""
         return {
             "converged": self.converged,
             "iterations": self.optimum.evaluations,
@@ -168,7 +168,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @cached_property
     def mle_settings(self):
-        """What was asked for, in statsmodels' words."""
+        """The settings of the fit, in statsmodels' terms."""
         return {"optimizer": "newton", "reml": self.reml}
 
     @property
@@ -284,11 +284,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Returns
         -------
         DataFrame
-            As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2
-            (empty for a variance), variance (or covariance) and sd (or
-            correlation), the residual last. A term with a structure has a row for
-            each of its parameters; of one that is not a standard deviation effect1 is
-            the structure, effect2 its name and sd its value.
+            As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2 (empty
+            for a variance), variance (or covariance) and sd (or correlation), with the
+            residual last. A term with a structure has one row for each parameter;
+            unless that is a standard deviation, effect1 is the structure, effect2 the
+            name of the parameter and sd its value.
         """
         rows, sigma = [], np.sqrt(self.scale)
         for effects, relative, theta in zip(
@@ -309,7 +309,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     # singular fits ---------------------------------------------------------
 
     def _block_ranks(self):
-        """(effects, names, rank, whether it is singular) of each block."""
+        """(effects, names, rank, whether singular) of each block."""
         out = []
         for factor, effects in zip(self._estimates.factors, self.model.random):
             for block, names in zip(factor.blocks, effects.block_names):
@@ -328,7 +328,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
             eigenvalue of the dual matrix G = d(criterion) / d(covariance), relative
             to the information about the term; at a proved optimum none is negative.
             For a term with a structure it is the smallest slope of the criterion
-            away from the ends of the ranges of its parameters.
+            away from the ends of its parameters' ranges.
         """
         duals = np.concatenate(self.optimum.dual_eigenvalues)
         rows = []
@@ -341,25 +341,25 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def singular(self):
-        """Which terms are singular, a Series of bool by "group: effects"."""
+        """Which terms are singular, as a Series of bool by "group: effects"."""
         table = self.boundary_table()
         index = table["group"] + ": " + table["effects"]
         return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
 
     @property
     def is_singular(self):
-        """Whether any term is singular, one bool, as lme4's isSingular."""
+        """Whether any term is singular, as a single bool, like lme4's isSingular."""
         return bool(self.singular.any())
 
     def re_pca(self):
         """
-        Principal components of the random effects, as lme4's rePCA.
+        Principal components of the random effects, as in lme4's rePCA.
 
         Returns
         -------
         DataFrame
-            For each grouping factor and component the standard deviation, relative
-            to sigma, and the share and cumulative share of the variance.
+            For each grouping factor and component, the standard deviation relative to
+            sigma, and the share and cumulative share of the variance.
         """
         rows = []
         for effects, relative in zip(self.model.random, self._relative):
@@ -382,11 +382,11 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def _modes(self):
-        """Conditional modes of each factor, shapes (l, k)."""
+        """Conditional modes of each term, shapes (l, k)."""
         return self._estimates.modes
 
     def _mode_covariances(self, i):
-        """Conditional covariances of the modes of a factor, shape (l, k, k)."""
+        """Conditional covariances of the modes of a term, shape (l, k, k)."""
         if i not in self._mode_variances:
             found = self._estimates.mode_covariances(i)
             if found is None:
@@ -405,8 +405,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         """
         Conditional covariances of the random effects given the data.
 
-        The fixed effects and variances are taken as known, as in lme4. A dict of
-        factor to dict of level to DataFrame, each made when it is asked for.
+        The fixed effects and variances are taken as known, as in lme4. The result is a
+        dict of factor to dict of level to DataFrame, each made on access.
         """
         return covariances_by_factor(self.model.random, self._all_mode_covariances())
 
@@ -417,7 +417,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Returns
         -------
         DataFrame
-            Columns group, effect, level, mode and sd, as R's
+            Columns group, effect, level, mode and sd, as in R's
             ``as.data.frame(ranef(m))``.
         """
         covariances = self._all_mode_covariances()
@@ -439,7 +439,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def fittedvalues(self):
-        """Fitted values with the conditional modes, as lme4 and MixedLM."""
+        """Fitted values with the conditional modes, as in lme4 and MixedLM."""
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
             fitted += effects.grouped.times(modes)
@@ -447,7 +447,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def resid(self):
-        """Response less fitted values."""
+        """Response minus fitted values."""
         return self.model.endog - self.fittedvalues
 
     @property
@@ -477,33 +477,33 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         Parameters
         ----------
         exog : DataFrame or array_like, optional
-            New data; for a model without a formula the design of the fixed effects.
+            New data; for a model without a formula, the design of the fixed effects.
             Default is the data of the model.
         transform : bool, optional
             Whether `exog` is data for the formula rather than a design matrix.
         random_effects : bool or list of str, optional
-            Whether to add the conditional modes: False, the fixed part only, as
-            MixedLM; True, those of all factors, as lme4; or the names of factors or
-            terms such as ``["Subject"]`` or ``["(1 | Subject)"]``.
+            Which conditional modes to add: False for none, as in MixedLM; True for
+            those of all factors, as in lme4; or a list of factors or terms, such as
+            ``["Subject"]`` or ``["(1 | Subject)"]``.
         new_levels : {"error", "population", "nan"}, optional
-            What a level that the fit has not seen contributes: an error, nothing, or
-            NaN.
+            How to treat a level that the fit has not seen: raise an error, add nothing,
+            or return NaN.
         offset : array_like, optional
             Offset of the new rows, in addition to ``offset(...)`` in the formula.
         random : dict or sequence, optional
-            For a model without a formula the groups, effects or matrices of the new
-            rows, as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+            For a model without a formula, the groups, effects or matrices of the new
+            rows, as for ``random`` of `CrossedMixedLM`, by the names of the factors.
         which : {"mean", "linear"}, optional
             The scale; both are the same for a linear model.
         type : {"response", "link"}, optional
-            `which` in R's words.
+            `which` in R's terms.
 
         Returns
         -------
         Series or ndarray
-            Rows with missing values are NaN, and so are, with a RankWarning, those
-            whose mean the data do not determine, such as one of a combination of
-            levels that was never seen.
+            Rows with missing values are NaN. So are rows whose mean the data do not
+            determine, such as an unseen combination of levels; these also cause a
+            RankWarning.
         """
         asked = random_effects, new_levels, offset, random
         return predict(self, exog, transform, *asked, which, type)
@@ -523,7 +523,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         title : str, optional
             Title of the table.
         alpha : float, optional
-            One less the level of the confidence intervals.
+            One minus the level of the confidence intervals.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see `with_df_method`.
 
@@ -535,7 +535,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     def summary2(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
         """
-        Summarize the fit as statsmodels' ``summary2`` does, tables as DataFrames.
+        Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.
 
         Parameters
         ----------
@@ -546,7 +546,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         title : str, optional
             Title of the table.
         alpha : float, optional
-            One less the level of the confidence intervals.
+            One minus the level of the confidence intervals.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see `with_df_method`.
 
@@ -562,7 +562,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     to_json = to_json
 
     def remove_data(self):
-        """Drop all arrays of the length of the data, as statsmodels."""
+        """Drop all arrays of the length of the data, as in statsmodels."""
         _ = self._estimability  # predictions need it, and it is small
         for name in OF_DATA:
             self.__dict__.pop(name, None)
@@ -572,7 +572,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
 
 def _converted(state):
-    """The state of results of earlier versions, with their estimates in one place."""
+    """The state of an earlier version's results, with the estimates in one place."""
     own = dict(state)
     params, order = np.asarray(own["params"]), own.pop("_plan_order")
     factors, covariances = own.pop("_factors"), own.pop("_mode_variances")
@@ -604,7 +604,7 @@ class CrossedMixedLMResultsWrapper(LikelihoodResultsWrapper):
         "fittedvalues": "rows",
     }
     _wrap_attrs = {**LikelihoodResultsWrapper._wrap_attrs, **_attrs}
-    # intervals of all parameters have labels of their own
+    # intervals for all parameters have labels of their own
     _wrap_methods = {
         name: how
         for name, how in LikelihoodResultsWrapper._wrap_methods.items()

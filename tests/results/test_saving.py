@@ -338,7 +338,7 @@ def test_a_newer_version(saved):
     "text", ["", "{", "[]", "3", "null", '{"format": "other"}', "[" * 100_000]
 )
 def test_no_saved_fit(text):
-    with pytest.raises(DataError, match="no saved fit"):
+    with pytest.raises(DataError, match="not a saved fit"):
         from_json(text)
 
 
@@ -346,7 +346,7 @@ def test_no_saved_fit(text):
 def test_every_part_is_needed(saved):
     for name in set(saved) - {"structures"}:
         part = {k: v for k, v in saved.items() if k != name}
-        with pytest.raises(DataError, match="no saved fit"):
+        with pytest.raises(DataError, match="not a saved fit"):
             from_json(json.dumps(part))
 
 
