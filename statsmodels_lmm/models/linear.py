@@ -1,4 +1,4 @@
-"""The model: data, its likelihood, and the fit."""
+"""The linear mixed model: its data, likelihood and fit."""
 
 from copy import copy
 from functools import partial
@@ -58,11 +58,11 @@ from statsmodels_lmm.results.linear import (
 )
 
 NOTHING_LEFT = 1e-15
-"""Share of the residual variance below which its digits are those of rounding."""
+"""Share of the residual variance below which its digits are mere rounding."""
 
 NO_RESIDUAL = (
-    "the residual variance is zero, or too small to be told from zero: fixed and "
-    "random effects reproduce the response to the last of its digits"
+    "the residual variance is zero, or too small to be distinguished from zero: "
+    "fixed and random effects reproduce the response to its last digit"
 )
 
 NO_MAXIMUM = (
@@ -87,11 +87,11 @@ class CrossedMixedLM(LikelihoodModel):
     exog : array_like
         Design of the fixed effects, shape (n, p). No constant is added.
     random : dict or sequence
-        The random effects: by name, or one after another, what `random_effects` or
-        `matrix_effects` return; groups, shape (n,), for random intercepts; a pair
-        (groups, effects) with effect columns of shape (n, k), correlated among
-        themselves; a model matrix Z, dense or sparse, shape (n, q); or such a tuple
-        with a covariance structure at its end.
+        The random effects, by name or in sequence. Each is the result of
+        `random_effects` or `matrix_effects`; groups, shape (n,), for random intercepts;
+        a pair (groups, effects) with mutually correlated effect columns, shape (n, k);
+        a model matrix Z, dense or sparse, shape (n, q); or such a tuple with a
+        covariance structure at the end.
     weights : array_like, optional
         Prior weights; the residual variance of a row is sigma^2 / weight.
     offset : array_like, optional
@@ -99,32 +99,33 @@ class CrossedMixedLM(LikelihoodModel):
     missing : {"none", "drop", "raise"}, optional
         What to do with incomplete rows.
     check_levels : bool, optional
-        Whether to refuse a factor with as many levels as rows and a term with as
-        many random effects as rows, as lme4 does.
+        Whether to reject, as lme4 does, a grouping factor with as many levels as rows
+        and a term with as many random effects as rows.
     rank : {"drop", "raise"}, optional
         What to do with columns of X that depend linearly on the columns before
         them.
     relationship, relationship_inverse : dict, optional
         Known covariance matrices of the levels of grouping factors, or their inverses,
         by the names of the factors: a DataFrame with the levels as labels, a
-        LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. They may
-        have levels that do not occur, which are predicted, and be in any order. The
+        LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. Levels
+        may be in any order and may include some without data, which are predicted. The
         covariance of all random effects of a factor is then K (x) Sigma.
     groups, exog_re, exog_vc : optional
-        One grouping factor, its effect columns and its variance components, as
-        statsmodels' MixedLM takes them, instead of `random`.
+        One grouping factor, its effect columns and its variance components, as in
+        statsmodels' MixedLM, instead of `random`.
     **kwargs
         Used by `from_formula`.
 
     Notes
     -----
-    Series and DataFrames meet the rows by their labels, see `alignment.row_positions`.
-    What is masked in an array is missing. The model keeps copies of its data.
+    Series and DataFrames are aligned with the rows by label, see
+    `alignment.row_positions`. Masked entries of an array count as missing. The model
+    keeps copies of its data.
 
     Variances are estimated by minimizing the profiled deviance of Bates et al.
-    (2015) or the REML criterion. `params` of the results are the fixed effects
-    only. A formula is code: it is evaluated by statsmodels' formula engine, so
-    do not take one from somebody you do not trust.
+    (2015) or the REML criterion. The results' `params` are the fixed effects only.
+    A formula is code: it is evaluated by statsmodels' formula engine, so do not
+    accept one from someone you do not trust.
 
     References
     ----------
@@ -186,7 +187,7 @@ class CrossedMixedLM(LikelihoodModel):
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         super().__init__(endog, exog, **kwargs)
-        # pandas hands out views that cannot be written to
+        # pandas returns read-only views
         self.endog = self.data.endog = np.require(self.data.endog, float, "W")
         self.exog = self.data.exog = np.require(self.data.exog, float, "W")
         self.random = random
@@ -201,12 +202,12 @@ class CrossedMixedLM(LikelihoodModel):
         self._last_theta = None
 
     def _forget(self):
-        """Form standardized data and cross-products anew when they are needed."""
+        """Discard standardized data and cross-products; they are formed when needed."""
         self._cross: tuple | None = None
         self._design = SharedDesign()
 
     def _get_init_kwds(self):
-        """What a clone needs besides endog and exog, or a model of other data."""
+        """Arguments, besides endog and exog, for a clone or a model of other data."""
         kwds = super()._get_init_kwds()
         if getattr(self, "_parsed", None) is not None:
             kwds["formula"] = self.formula_full
@@ -248,23 +249,23 @@ class CrossedMixedLM(LikelihoodModel):
             Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
             Its names are columns or Python names of the caller.
         data : DataFrame
-            The data: pandas, polars (eager and lazy), pyarrow, mappings of columns
-            and records; a DuckDB relation and others with the extra ``frames``. Of
-            lazy data only the columns that are used are read.
+            The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
+            records; with the extra ``frames`` also a DuckDB relation and others. From
+            lazy data only the columns used are read.
         subset : array_like, optional
             Rows to use: labels, or booleans for each row.
         weights : str or array_like, optional
             Prior weights, or the column that holds them. A Series is aligned by its
-            labels. A row without a weight is incomplete if this is a column, an error
-            if it is an array.
+            labels. A row without a weight counts as incomplete in a column, but is an
+            error in an array.
         offset : str or array_like, optional
             Known part of the linear predictor, or the column that holds it. It is
             added to ``offset(...)`` in the formula.
         missing : {"drop", "raise"}, optional
             What to do with incomplete rows.
         check_levels : bool, optional
-            Whether to refuse a factor with as many levels as rows and a term with
-            as many random effects as rows, as lme4 does.
+            Whether to reject, as lme4 does, a grouping factor with as many levels as
+            rows and a term with as many random effects as rows.
         rank : {"drop", "raise"}, optional
             What to do with redundant columns of the fixed effects: leave them out,
             with a warning and NaN coefficients, or raise a DataError.
@@ -273,17 +274,17 @@ class CrossedMixedLM(LikelihoodModel):
             inverses, see `CrossedMixedLM`. A factor is named as in the tables, "a:b"
             for an interaction, whose levels are "x:y".
         structures : dict, optional
-            Covariance structures of your own by the names that stand before a term:
+            Your own covariance structures, by the names that precede a term:
             ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
         groups, re_formula, vc_formula : optional
-            The random effects in the words of statsmodels' MixedLM instead of, or
-            in addition to, terms with a bar, see
+            The random effects in the notation of statsmodels' MixedLM, instead of or in
+            addition to terms with a bar, see
             `formula.mixedlm_terms.random_terms`. Several columns of groups are crossed.
         eval_env : int or dict, optional
-            How many stack frames above the caller names are looked up, or a
+            Number of stack frames above the caller at which names are looked up, a
             mapping of names, or -1 for none.
         **kwargs
-            Nothing else is allowed; unknown names raise a TypeError.
+            Not used; unknown names raise a TypeError.
 
         Returns
         -------
@@ -292,11 +293,11 @@ class CrossedMixedLM(LikelihoodModel):
         Raises
         ------
         FormulaError
-            If the formula cannot be read, with a caret under the place.
+            If the formula cannot be read, with a caret under the offending place.
         DataError
-            If the data cannot be used, naming column and rows.
+            If the data cannot be used; the message names the column and rows.
         """
-        # a clone names the random effects twice, by its formula and by themselves
+        # a clone passes the random effects twice, in the formula and as objects
         if _are_built(kwargs.get("random")):
             kwargs.pop("random")
         if kwargs:
@@ -360,7 +361,7 @@ class CrossedMixedLM(LikelihoodModel):
             formula=parsed.fixed_formula,
             model_spec=design.spec,
         )
-        # others evaluate it with patsy
+        # other engines evaluate it with patsy
         model.formula = engine_text(parsed.fixed_formula, "patsy")
         model.formula_full = formula
         model.formula_offset = design.offset
@@ -402,17 +403,17 @@ class CrossedMixedLM(LikelihoodModel):
         z : array_like or sparse matrix
             Design of the random effects, shape (n, q).
         relative_factor : callable, optional
-            theta, an array of shape (m,), to the relative covariance factor
+            Maps theta, an array of shape (m,), to the relative covariance factor
             :math:`\Lambda`, an array or a sparse matrix of shape (q, any number).
             Default is theta times the identity.
         start : array_like, optional
-            Where to start, shape (m,), inside the range and not at its ends.
+            Starting values, shape (m,), strictly inside the range.
         lower, upper : array_like, optional
-            Range of theta, shape (m,). The function is called inside of it only.
+            Range of theta, shape (m,). The function is called only within it.
         names : sequence of str, optional
             Names of the parameters theta.
         derivative : callable, optional
-            theta to the m derivatives of the factor. By default its product is
+            Maps theta to the m derivatives of the factor. By default its product is
             differenced.
         name : str, optional
             Name of these random effects.
@@ -428,14 +429,14 @@ class CrossedMixedLM(LikelihoodModel):
         Raises
         ------
         DataError
-            If the shapes do not fit.
+            If the shapes do not match.
         ValueError
-            If the function is not smooth, or its derivative not its own.
+            If the function is not smooth, or `derivative` is not its derivative.
 
         Notes
         -----
         A factor that is theta times a matrix, such as a root of a kinship matrix, is
-        found to be one, and costs one eigendecomposition.
+        recognized as such and costs one eigendecomposition.
 
         Examples
         --------
@@ -486,13 +487,13 @@ class CrossedMixedLM(LikelihoodModel):
             Whether to maximize the restricted likelihood (lme4's ``REML``) or the
             likelihood.
         start_params : array_like, optional
-            Relative covariance parameters to start from, in the order of
-            `CrossedMixedLMResults.theta`. A Series of fixed effects, which statsmodels'
-            MICE gives, starts nothing.
+            Starting values of the relative covariance parameters, in the order of
+            `CrossedMixedLMResults.theta`. A Series of fixed effects, as passed by
+            statsmodels' MICE, is ignored.
         maxiter : int, optional
             Largest number of evaluations of the criterion.
         tol : float, optional
-            The search ends when one more step promises less, in units of the
+            The search ends when one more step promises a smaller decrease of the
             criterion, -2 times the log-likelihood.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see
@@ -507,8 +508,8 @@ class CrossedMixedLM(LikelihoodModel):
         ValueError
             If an argument has an unknown value.
         DataError
-            If the data leave nothing for the residual variance, or the likelihood has
-            no maximum.
+            If the data leave nothing for the residual variance, or if the likelihood
+            has no maximum.
 
         Warns
         -----
@@ -558,13 +559,13 @@ class CrossedMixedLM(LikelihoodModel):
 
     def with_response(self, endog):
         """
-        The same model of another response.
+        The same model for another response.
 
         Parameters
         ----------
         endog : array_like or Series
-            A value for each row used. A Series with the labels of these rows, and
-            possibly more, is aligned with them.
+            One value for each row used. A Series with the labels of these rows, and
+            possibly others, is aligned with them.
 
         Returns
         -------
@@ -577,8 +578,8 @@ class CrossedMixedLM(LikelihoodModel):
 
         Notes
         -----
-        The models share what depends on the design only. Another response costs one
-        pass over the rows and a search.
+        The models share everything that depends on the design alone. Another response
+        costs one pass over the rows and a search.
         """
         require_data(self, "another response")
         old, labels = self.data.orig_endog, self.data.row_labels
@@ -606,7 +607,7 @@ class CrossedMixedLM(LikelihoodModel):
 
     def redundant_columns(self, data):
         """
-        Names of the fixed effects that depend on the columns before them.
+        Names of the fixed effects that depend linearly on the columns before them.
 
         Parameters
         ----------
@@ -621,7 +622,7 @@ class CrossedMixedLM(LikelihoodModel):
         return [name for j, name in enumerate(self.exog_names) if j not in kept]
 
     def _uninformative(self, products):
-        """Names of factors whose effect columns lie in the span of X."""
+        """Names of grouping factors whose effect columns lie in the span of X."""
         pairs = zip(products.plan.order, products.left_by_fixed())
         return tuple(self.random[i].name for i, left in pairs if left <= 1e-10)
 
@@ -703,13 +704,13 @@ class CrossedMixedLM(LikelihoodModel):
         params : array_like
             Fixed effects, shape (p,); those of dropped columns may be NaN.
         exog : array_like, optional
-            Design, shape (n, p); default is that of the model, with its offset.
+            Design, shape (n, p); default is the model's design, with its offset.
         which : {"mean", "linear"}, optional
             Both are the same for a linear model.
         offset : array_like, optional
             Known part of the linear predictor of `exog`.
         type : {"response", "link"}, optional
-            `which` in R's words.
+            `which` in R's terms.
 
         Returns
         -------
@@ -731,7 +732,7 @@ class CrossedMixedLM(LikelihoodModel):
         return mean if offset is None else mean + numeric(offset, "offset")
 
     def relative_covariances(self, theta):
-        """Relative covariance matrix of each factor at some theta, (k, k) each."""
+        """Relative covariance matrix of each term at a given theta, (k, k) each."""
         units = self._units
         return units.relative_covariances(units.factors_at(theta, pivoted=True))
 
@@ -748,12 +749,12 @@ class CrossedMixedLM(LikelihoodModel):
         scale : float
             Residual variance.
         exog : array_like, optional
-            Design of the fixed effects; default is that of the model.
+            Design of the fixed effects; default is the model's.
 
         Returns
         -------
         object
-            With ``rvs(n, rng=None)``, which returns one response; n is ignored.
+            An object with ``rvs(n, rng=None)``, which draws one response; n is ignored.
         """
         theta = self._last_theta
         if theta is None:
@@ -762,7 +763,7 @@ class CrossedMixedLM(LikelihoodModel):
         return Distribution(self, mean, theta, float(scale))
 
     def _are_fixed(self, params):
-        """Whether these are fixed effects by their labels, which start nothing."""
+        """Whether these are labeled as fixed effects, which are ignored as a start."""
         labels = labels_of(params)
         return labels is not None and list(labels) == list(self.exog_names)
 
@@ -786,12 +787,12 @@ class CrossedMixedLM(LikelihoodModel):
 
     @property
     def _units(self):
-        """The way between the order and units of a fit and those of the user."""
+        """The conversion between the order and units of a fit and the user's."""
         data, products = self._sufficient_statistics()
         return Units(data, products.plan)
 
     def _deviance(self, theta, reml):
-        """The criterion at some theta, in standardized units."""
+        """The criterion at a given theta, in standardized units."""
         _, products = self._sufficient_statistics()
         return profiled_deviance(products, self._units.factors_at(theta), reml)
 
@@ -803,12 +804,12 @@ class CrossedMixedLM(LikelihoodModel):
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 
     def __getstate__(self):
-        """Pickle and copy without what can be formed again."""
+        """Pickle and copy without what can be recomputed."""
         return {**self.__dict__, "_cross": None, "_design": SharedDesign()}
 
 
 def _unknown_arguments(names):
-    """The error for arguments that do not exist, with what R's users mean by some."""
+    """The error for unknown arguments, with advice for those known from R."""
     hints = {
         "REML": "write fit(reml=False)",
         "reml": "write fit(reml=False)",
@@ -821,14 +822,14 @@ def _unknown_arguments(names):
 
 
 def _are_built(random):
-    """Whether these are random effects of a model."""
+    """Whether these are random effects already built by a model."""
     return isinstance(random, tuple) and all(
         isinstance(r, RandomEffects) for r in random
     )
 
 
 def _checked_structures(structures):
-    """The structures of the user, refused if they are something else."""
+    """The user's structures; raises ValueError or TypeError for anything else."""
     structures = dict(structures or {})
     for name, structure in structures.items():
         if not isinstance(structure, Structure):

@@ -167,7 +167,7 @@ class SparseElimination:
 @dataclass(frozen=True)
 class SparseInverse:
     """
-    This engine's counterpart of `selected_inverse.SelectedInverse`.
+    Counterpart of `selected_inverse.SelectedInverse` for this engine.
 
     Parameters
     ----------

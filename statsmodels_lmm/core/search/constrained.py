@@ -194,7 +194,7 @@ class Constrained(Criterion):
         return self.criterion.products.projection_is_affordable(MAX_EXACT)
 
     def evaluate(self, factors):
-        """The criterion at (factors, tau) moved onto the constraint; None if undefined."""
+        """The criterion at (factors, tau), moved onto the constraint, or None."""
         factors, tau = factors
         if tau is not None and not tau > 0.0:
             return None
