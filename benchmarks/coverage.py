@@ -56,7 +56,7 @@ class Design:
     sigma: float
 
     def truth(self):
-        """Return the true parameters, named as the package names them, a Series."""
+        """Return the true parameters as a Series, with the package's names."""
         found = dict(self.fixed)
         for factor, effects in self.random.items():
             names = [name for name in effects if name != "cor"]

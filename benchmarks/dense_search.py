@@ -140,7 +140,7 @@ class DenseCriterion:
     weights : ndarray
         Prior weights.
     reml : bool
-        Whether the criterion is REML's.
+        Whether to use the REML criterion.
     """
 
     def __init__(self, endog, exog, blocks, weights, reml):

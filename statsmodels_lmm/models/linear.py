@@ -177,7 +177,7 @@ class CrossedMixedLM(LikelihoodModel):
         if random is None and groups is not None:
             random = [group_term(groups, exog_re, exog_vc)]
         if isinstance(endog, str) or random is None:
-            raise TypeError("give endog, exog and random; for formulas from_formula")
+            raise TypeError("give endog, exog and random, or use from_formula")
         known = partial(known_levels, relationship, relationship_inverse)
         endog, exog, random, weights, offset, rows = complete_rows(
             endog, exog, random, weights, offset, missing, known

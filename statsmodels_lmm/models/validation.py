@@ -87,7 +87,7 @@ def _check_random(effects, n, check_levels, check_columns):
             continue
         if grouped.n_levels * len(names) >= n and len(names) > 1:
             raise DataError(
-                f"{n} rows are not more than the {grouped.n_levels * len(names)} "
+                f"{n} rows do not exceed the {grouped.n_levels * len(names)} "
                 f"random effects ({listed(names)}) by {effects.name}; the model "
                 "cannot be distinguished from one with fewer (check_levels=False fits "
                 "it anyway)"

@@ -198,7 +198,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
         """
         Number of fixed effects, variance parameters and sigma that are determined.
 
-        Where the likelihood depends on the sum of two variances, say, that is one.
+        If the likelihood depends only on the sum of two variances, say, they count as
+        one.
         """
         count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta) + 1
         return count - self.identification.idle
@@ -251,7 +252,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def _relative(self):
-        """Covariance matrices of the random effects over sigma^2, of each factor."""
+        """Covariance matrix of the random effects over sigma^2, for each term."""
         return self._estimates.relative
 
     def _covariances(self):
@@ -268,7 +269,7 @@ class CrossedMixedLMResults(Pictures, MixedInference):
 
     @property
     def vcomp(self):
-        """Variances of the random effects, a Series by factor and effect."""
+        """Variances of the random effects, as a Series by factor and effect."""
         values = {
             (effects.name, name): value
             for effects, covariance in zip(self.model.random, self._covariances())

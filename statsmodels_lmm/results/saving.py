@@ -138,7 +138,7 @@ def _plain_formula(model):
     for name, value in data.scope.items():
         if name in CALLED and checked(value) is not known.get(name):
             raise DataError(
-                f"'{name}' in the formula is a name of yours and cannot be saved"
+                f"'{name}' in the formula is a name of your own and cannot be saved"
             )
     parsed = model._parsed
     texts = [parsed.fixed, *data.column_specs]

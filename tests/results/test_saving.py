@@ -278,12 +278,12 @@ def test_names_of_the_user_are_refused():
     result = crossedmixedlm(
         "Reaction ~ scale(Days) + (1 | Subject)", DATA, eval_env=scope
     ).fit()
-    with pytest.raises(DataError, match="'scale' in the formula is a name of yours"):
+    with pytest.raises(DataError, match="'scale' in the formula is a name of your own"):
         to_json(result)
     scope = {"log": np.log2}
     formula = "Reaction ~ Days + (log(z) | Subject)"
     result = crossedmixedlm(formula, DATA, eval_env=scope).fit()
-    with pytest.raises(DataError, match="'log' in the formula is a name of yours"):
+    with pytest.raises(DataError, match="'log' in the formula is a name of your own"):
         to_json(result)
 
 

@@ -120,7 +120,7 @@ def check_memory(plan, coupled_densely):
 
 def check_parameters(count):
     """
-    Reject a number of variance parameters with too large a Hessian.
+    Reject a model with too many variance parameters for a Hessian.
 
     Parameters
     ----------

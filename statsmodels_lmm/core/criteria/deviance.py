@@ -2,12 +2,11 @@
 The profiled deviance and the REML criterion.
 
 With W = [X y], W'V^-1 W is what remains of W'W after the effects are eliminated. Where
-so little remains that digits are lost, it is computed from the rows instead, as the
-sum of squares
+so little remains that digits are lost, it is computed from the rows instead,
 
-    W'V^-1 W = E'E + U'U,      U = L'Z'V^-1 W,      E = W - Z L U.
+    W'V^-1 W = E'E + U'U,      U = L'Z'V^-1 W,      E = W - Z L U,
 
-a sum of squares.
+    as a sum of squares.
 """
 
 from dataclasses import dataclass, replace

@@ -69,7 +69,7 @@ def is_independent(term, structured=False):
 
 
 def _is_told_by_weights(term, nobs):
-    """Whether there is one effect per row, its variances unlike the residuals'."""
+    """Whether there is one effect per row, with variances unlike the residuals'."""
     if term.k_effects > 1 or term.n_columns < nobs:
         return False
     sizes = np.abs(term.of_user.effects)

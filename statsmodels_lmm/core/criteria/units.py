@@ -271,7 +271,7 @@ class Units:
         theta : array_like
             Relative covariance parameters in the user's order, shape (m,).
         pivoted : bool, optional
-            Whether a search starts there, or derivatives in theta are needed.
+            True to start a search there, False for derivatives in theta.
 
         Returns
         -------

@@ -1,5 +1,6 @@
 """
-An engine forms cross-products; eliminating the random effects solves for the rest.
+An engine gathers cross-products from rows, and eliminating the random effects from
+these factorizes the system:
 
     Engine --gather--> Products --eliminate--> Elimination
 
@@ -99,7 +100,7 @@ class Products(Protocol):
     is_batchable : bool
         Whether responses and covariances may have leading axes.
     rows : Rows or None
-        The rows from which they were formed; None unless they are one set.
+        The rows from which they were formed; None for a sum of products.
     """
 
     plan: Any

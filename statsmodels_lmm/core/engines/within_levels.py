@@ -1,5 +1,5 @@
 """
-What remains of other columns within the levels of a term, without subtraction.
+What remains of other columns within a term's levels, found without subtraction.
 
 With Z_g = Q_g T_g the rows of a level, Q_g orthonormal, the cross-products of columns
 A and B that remain once its effects are eliminated are

@@ -58,7 +58,7 @@ class PrecisionEffects(OfLevels):
         return replace(self, base=self.base.take(rows))
 
     def transformed(self, transform):
-        """The same after a transform of the rows."""
+        """The same effects after a transform of the rows."""
         return replace(self, base=self.base.transformed(transform))
 
     def unit_rows(self, columns):

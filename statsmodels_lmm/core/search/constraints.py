@@ -112,7 +112,7 @@ class Constraint:
         return coefficients
 
     def direct_slope(self, products, deviance, at):
-        """Derivative of the criterion not by way of L and sigma."""
+        """Direct derivative of the criterion, with L and sigma fixed."""
         return 0.0
 
     def spread(self, products, optimum):

@@ -126,7 +126,7 @@ class Descent:
         return Descent(self.last.take(which), *(a[which] for a in self._arrays))
 
     def put(self, places, other):
-        """These ends with some of the searches replaced."""
+        """A copy with the ends of selected searches replaced."""
         new, position = np.zeros((2, len(self.promised)), dtype=int)
         new[places], position[places] = 1, np.arange(len(places))
         other, new = other.take(position), new > 0

@@ -24,7 +24,7 @@ class Settings:
     maxiter : int, optional
         Largest number of evaluations of the criterion.
     tol : float, optional
-        Stop when the model of the criterion promises a smaller decrease.
+        Stop when the quadratic model promises a smaller decrease than this.
     """
 
     maxiter: int = 200

@@ -169,7 +169,7 @@ def _shift_for_radius(slope, values, low, radius):
     for _ in range(60):
         middle = 0.5 * (low + high)
         length = np.linalg.norm(slope / (values + middle[:, None]), axis=1)
-        # a step long enough stays, whatever the others need
+        # a step that is long enough is kept while others change
         met = np.abs(length - radius) < 1e-3 * radius
         if met.all():
             return middle

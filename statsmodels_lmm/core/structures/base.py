@@ -1,5 +1,5 @@
 """
-Structures of the covariance matrix of a term: from parameters to a matrix.
+Covariance structures: maps from parameters to the covariance matrix of a term.
 
 Each structure is one small class. To write your own, subclass `Structure` and define
 `parameters` and either `covariance` or `factor`; finite differences supply whatever

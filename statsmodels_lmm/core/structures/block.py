@@ -200,7 +200,7 @@ class CovarianceModel(Protocol):
         change : ndarray
             Takes standardized effects to the units of the data, shape (k, k).
         pivoted : bool, optional
-            Whether a search starts there, or derivatives in theta are needed.
+            True to start a search there, False for derivatives in theta.
         """
 
     def generic(self):

@@ -10,7 +10,7 @@ CHECKED = 500
 
 def check_structure(structure, effects):
     """
-    Refuse a structure that a fit could not use.
+    Reject a structure that a fit could not use.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def check_structure(structure, effects):
         size = max(1e-2 * size, *(np.abs(s).max() for s in sides), 1e-300)
         if len(sides) > 1 and np.abs(sides[0] - sides[1]).max() > 1e-4 * size:
             raise ValueError(
-                f"{structure.name} is not smooth in {p.name}: its differences to both "
+                f"{structure.name} is not smooth in {p.name}: its differences on both "
                 "sides disagree"
             )
         if np.abs(given[a] - sides[0]).max() > 1e-4 * size:

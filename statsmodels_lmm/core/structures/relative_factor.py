@@ -321,8 +321,8 @@ def factor_at(term, theta, change, pivoted=False):
     change : ndarray
         Takes standardized effects to the units of the data, shape (k, k).
     pivoted : bool, optional
-        Whether a search starts there, in its own coordinates, or derivatives in theta
-        are needed.
+        True if a search starts there, in its own coordinates; False if derivatives in
+        theta are needed.
 
     Returns
     -------

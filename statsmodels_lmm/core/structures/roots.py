@@ -1,4 +1,4 @@
-"""Square roots of covariance matrices, their triangles and their singularity."""
+"""Square roots of covariance matrices, their triangles, and tests of singularity."""
 
 from functools import lru_cache
 

@@ -130,7 +130,7 @@ class UnstructuredBlock:
     """
     An unstructured covariance block at one value, or at many.
 
-    See `block.CovarianceBlock` for its verbs.
+    See `block.CovarianceBlock` for its methods.
 
     Parameters
     ----------

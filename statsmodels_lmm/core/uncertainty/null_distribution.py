@@ -26,7 +26,7 @@ ROUNDING = 1e-14
 """Values on the grid up to this, times nu, count as zero."""
 
 GAIN = 1e-11
-"""The search ends when a Newton step promises less."""
+"""The search ends when a Newton step promises less than this."""
 
 MAX_STEPS = 100
 """Largest number of Newton steps or bisections."""
