@@ -1,6 +1,5 @@
 """
-An engine gathers cross-products from rows, and eliminating the random effects from
-these factorizes the system:
+An engine gathers cross-products, from which the random effects are eliminated.
 
     Engine --gather--> Products --eliminate--> Elimination
 
@@ -12,9 +11,9 @@ engine; to add one, write a class for each of these protocols and list the engin
 `choice.ENGINES`.
 
 Notation: W = [X y] with w = p + 1 columns; term i of the plan has l_i levels and k_i
-effects, model matrix Z_i and relative covariance S_i = L_i L_i'; Z and S are
-those of all terms, V = I + Z S Z', and M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L',
-which exists for singular S as well.
+effects, model matrix Z_i and relative covariance S_i = L_i L_i'; Z and S are those of
+all terms, V = I + Z S Z', and M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L', which exists
+for singular S as well.
 """
 
 from typing import Any, Protocol
