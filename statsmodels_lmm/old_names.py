@@ -112,7 +112,7 @@ MODULES = {
     "results": "results.linear",
     "saved_values": "inputs.saved_values",
     "saving": "results.saving",
-    "shared_design": "models.shared_design",
+    "shared_design": "core.engines.shared_design",
     "summary": "results.summary",
     "validation": "models.validation",
     "variance_components": "random.variance_components",

@@ -10,6 +10,7 @@ from statsmodels.base.model import LikelihoodModel
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units
+from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
@@ -41,7 +42,6 @@ from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.distribution import Distribution
-from statsmodels_lmm.models.shared_design import SharedDesign
 from statsmodels_lmm.models.validation import (
     check_data,
     check_range,

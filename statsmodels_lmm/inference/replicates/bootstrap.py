@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.engines.batches import is_batchable
+from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.resampling.refits import Refits, lifted
 from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
@@ -26,7 +27,6 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_estimates,
 )
 from statsmodels_lmm.keywords import renamed
-from statsmodels_lmm.models.shared_design import SharedDesign
 
 STATISTICS = 10
 """Largest number of replicates of a piece of work that calls a statistic."""
