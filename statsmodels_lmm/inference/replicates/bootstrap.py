@@ -21,7 +21,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
     random_part,
     seeds,
 )
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_gaussian
 from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
     variance_estimates,
@@ -297,7 +297,8 @@ def bootstrap(
 
 
 def design_of(results):
-    """What a fit was made from, for fits to other responses."""
+    """What a fit was made from, for fits to other responses, many at once."""
+    require_gaussian(results, "the bootstrap")
     units, (data, products) = results._units, results.model._sufficient_statistics()
     start = lifted(units.of_plan(results._estimates.factors), products)
     for at, effects in enumerate(units.of_plan(results.model.random)):
