@@ -26,7 +26,7 @@ ELSEWHERE = {
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",
     "test_influence": "case_deletion case_refits",
-    "test_likelihood_ratio": "nested_models requirements",
+    "test_likelihood_ratio": "nested_models",
     "test_marginal_means": "contrast_sets marginal_estimates multiple_comparisons "
     "reference_grid",
     "test_variance_parameters": "block_functions",
@@ -50,7 +50,8 @@ ELSEWHERE = {
     "test_old_pickles": "old_names",
     "test_methods": "canvas",
     "test_random_effects": "shrinkage",
-    "test_results": "conditional_modes linear summary variance_components",
+    "test_results": "conditional_modes linear summary variance_components "
+    "variance_tables wrapper",
     "test_saving": "light restoring saved_design saved_values states",
 }
 """Modules without a test of their name, by the test that is theirs."""
