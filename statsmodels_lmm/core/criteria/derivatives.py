@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.algebra.dense import flat_rows, solve_lower, transpose
+from statsmodels_lmm.core.engines.levels import level_gram
 
 MAX_DENSE_COLUMNS = 2500
 """Number of random effects up to which Z'V^-1 Z is formed densely."""
@@ -62,8 +63,8 @@ def dual_matrices(deviance):
         dual = sums - t.swapaxes(-1, -2) @ t / scale
         if deviance.reml:
             y = deviance.fixed_scores[i]
-            flat = y.swapaxes(-1, -2).reshape(*y.shape[:-3], -1, y.shape[-2])
-            dual = dual - flat.swapaxes(-1, -2) @ flat
+            flat = flat_rows(transpose(y))
+            dual = dual - transpose(flat) @ flat
         duals.append(0.5 * (dual + dual.swapaxes(-1, -2)))
     return tuple(duals)
 
@@ -159,10 +160,10 @@ def _working_products(deviance):
     counts = [factor.n_free for factor in deviance.factors]
     m, start, columns, first = sum(counts), 0, [], []
     for factor, t, count in zip(deviance.factors, deviance.scores, counts):
-        changes = np.moveaxis(factor.directions, -3, -1)
+        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so of any order
         flat = changes.reshape(*changes.shape[:-2], -1)
         moved = (t @ flat).reshape(*t.shape, count)
-        first.append((t[..., None] * moved).sum(axis=(-3, -2)))
+        first.append(level_gram(t[..., None], moved)[..., 0, :])
         if count < m:  # those of the others leave it as it is
             among = np.zeros((*t.shape, m))
             among[..., start : start + count] = moved
@@ -190,7 +191,7 @@ def projected_products(deviance, columns):
         Shape (..., m, m).
     """
     total, across = deviance.elimination.projected_forms(columns)
-    half = np.linalg.solve(deviance.fixed_root, across)
+    half = solve_lower(deviance.fixed_root, across)
     return total - transpose(half) @ half
 
 

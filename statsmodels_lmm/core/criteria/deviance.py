@@ -15,7 +15,12 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 
-from statsmodels_lmm.core.algebra.dense import times_shared
+from statsmodels_lmm.core.algebra.dense import (
+    cholesky,
+    inverse_lower,
+    times_shared,
+    transpose,
+)
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
@@ -135,7 +140,7 @@ class ProfiledDeviance:
     def fixed_scores(self):
         """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, (..., l_i, k_i, p)."""
         p = self.fixed_root.shape[-1]
-        inverse = np.linalg.inv(self.fixed_root).swapaxes(-1, -2)
+        inverse = transpose(inverse_lower(self.fixed_root))
         return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
 
     @cached_property
@@ -258,7 +263,7 @@ def _least_squares(elimination):
     p, gram = products.k_fixed, elimination.gram.copy()
     # a last pivot that is positive whatever rounding made of it
     gram[..., p, p] = np.abs(gram[..., p, p]) + products.nobs
-    root = np.linalg.cholesky(gram)
+    root = cholesky(gram)
     fixed_root, right = root[..., :p, :p], root[..., p, :p]
     squares = elimination.gram[..., p, p] - (right**2).sum(axis=-1)
     if right.ndim > 1:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
     cholesky,
     product,
     solve_lower,
@@ -32,7 +33,6 @@ from statsmodels_lmm.core.engines.row_forms import row_forms
 from statsmodels_lmm.core.engines.selected_inverse import selected_inverse
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
-    flat_rows,
     projected,
     reduced,
     stacked,
@@ -184,11 +184,10 @@ class Elimination:
         right = self.products.gram_times(columns)
         own, with_fixed = 0.0, 0.0
         for c, r, w in zip(columns, right, self.products.level_sums):
-            flat = flat_rows(c)
-            own = own + product(transpose(flat), flat_rows(r))
-            with_fixed = with_fixed + transpose(flat_rows(w[..., :p])) @ flat
+            own = own + level_gram(c, r)
+            with_fixed = with_fixed + level_gram(w, c)
         forms = self._half_forms(right)
-        return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
+        return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
 
     def _half_forms(self, sums):
         """[C Z'W]'M C for sums C of each factor, shape (..., m + w, m)."""
@@ -361,9 +360,7 @@ class _Left:
         transposed = [transpose(root) for root in roots]
         if self.products.is_coupled_sparsely and not is_scalar(plan.tail):
             self.tail = symmetric(self.tail)
-        scaled = scale_tail(plan, transposed, self.tail)
-        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
-        factor = cholesky(scaled)
+        factor = cholesky(add_identity(scale_tail(plan, transposed, self.tail)))
         half = solve_lower(factor, times_tail_root(plan, transposed, self.tail_sums))
         self.gram = self.gram - product(transpose(half), half)
         logs = np.log(np.diagonal(factor, axis1=-2, axis2=-1))
@@ -373,5 +370,6 @@ class _Left:
 
 def _beside(columns, fixed):
     """Columns and those of Z'W, of which batch axes may be fewer."""
-    fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
+    if fixed.ndim < columns.ndim:
+        fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
     return np.concatenate([columns, fixed], axis=-1)

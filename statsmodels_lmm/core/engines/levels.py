@@ -13,6 +13,9 @@ subtraction.
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
+    flat_rows,
+    identity,
     product,
     times_each,
     times_shared,
@@ -53,16 +56,15 @@ def solve_levels(diagonal, factor):
         logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
         return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
     # L'A L is (A L)'L
-    matrices = times_shared(transpose(times_shared(diagonal, factor)), factor)
-    matrices[..., range(k), range(k)] += 1.0
-    inverse, logdet = _inverse_root(matrices)
+    explained = times_shared(transpose(times_shared(diagonal, factor)), factor)
+    inverse, logdet = _inverse_root(add_identity(explained))
     half = times_shared(inverse, transpose(factor))
     if _is_regular(factor):
         # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
         inner = times_each(transpose(half), inverse)
         inner = transpose(times_shared(inner, np.linalg.inv(factor)))
     else:
-        inner = np.eye(k) - diagonal @ (transpose(half) @ half)
+        inner = identity(k) - diagonal @ (transpose(half) @ half)
     return half, inner, logdet
 
 
@@ -117,12 +119,4 @@ def sum_by_parent(values, parents):
 
 def level_gram(left, right):
     """Sum over levels and effects of left' right, shape (..., a, b)."""
-    batch = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
-    rows = batch[-2] * batch[-1]
-    flat = [
-        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(
-            *batch[:-2], rows, m.shape[-1]
-        )
-        for m in (left, right)
-    ]
-    return product(transpose(flat[0]), flat[1])
+    return product(transpose(flat_rows(left)), flat_rows(right))

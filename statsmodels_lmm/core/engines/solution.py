@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
     product,
     solve_lower,
     solve_upper,
@@ -178,9 +179,3 @@ def stacked(parts):
     """Rows of some factors one after another, shape (..., q, m)."""
     flat = [flat_rows(part) for part in parts]
     return np.concatenate(flat, axis=-2) if flat else np.zeros((0, 1))
-
-
-def flat_rows(blocks):
-    """Levels and effects as one axis, shape (..., l k, m)."""
-    *batch, levels, effects, columns = blocks.shape
-    return blocks.reshape(*batch, levels * effects, columns)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import triangle_of_qr
 from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
@@ -280,7 +281,7 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     if not len(candidates):
         return candidates
     scaled = columns[:, candidates] / norms[candidates]
-    triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
+    triangle = triangle_of_qr(scaled)
     # what is left of each column if all are kept, of a norm of sqrt(n)
     left = np.abs(np.diagonal(triangle))
     clearly = MARGIN * tolerance * np.sqrt(len(columns))
