@@ -10,6 +10,19 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import blas, lapack
 
+SMALL = 64
+"""Number of rows up to which what depends on nothing else is kept."""
+
+
+@lru_cache(maxsize=256)
+def consecutive(sizes):
+    """Slices of some sizes, one after another, of a tuple of int."""
+    slices, start = [], 0
+    for size in sizes:
+        slices.append(slice(start, start + size))
+        start += size
+    return tuple(slices)
+
 
 @lru_cache(maxsize=16)
 def identity(size):
@@ -26,7 +39,7 @@ def transpose(matrices):
 
 def symmetric(lower):
     """Fill the upper triangle of a matrix from the lower one."""
-    return np.where(np.tri(lower.shape[-1], dtype=bool), lower, transpose(lower))
+    return np.where(_lower_mask(lower.shape[-1]), lower, transpose(lower))
 
 
 def cholesky(matrix):
@@ -155,8 +168,12 @@ def lower_part(matrices):
     return np.where(_lower_mask(matrices.shape[-1]), matrices, 0.0)
 
 
-@lru_cache(maxsize=16)
 def _lower_mask(size):
+    return _small_mask(size) if size <= SMALL else np.tri(size, dtype=bool)
+
+
+@lru_cache(maxsize=SMALL)
+def _small_mask(size):
     return np.tri(size, dtype=bool)
 
 

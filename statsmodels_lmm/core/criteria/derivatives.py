@@ -7,7 +7,7 @@ Notation: t = Z'Py, u = L't, K = Z'V^-1 Z (ML) or Z'P Z (REML), nu and r^2 as in
     dS_a = e_i L_j' + L_j e_i',      t_a = (I (x) dS_a) t.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -131,7 +131,8 @@ def with_exact_hessian(deviance, found):
         curvature = found.curvature + found.observed - _expected_information(deviance)
     else:
         curvature = _differenced_gradient(deviance)
-    return replace(found, curvature=curvature)
+    rest = found.observed, found.working
+    return Derivatives(found.duals, found.gradient, curvature, *rest)
 
 
 def _differenced_gradient(deviance, step=1e-4):

@@ -10,6 +10,7 @@ All arrays may carry leading batch axes, except where the coupling is sparse.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from statsmodels_lmm.core.engines.row_forms import row_forms
 from statsmodels_lmm.core.engines.selected_inverse import selected_inverse
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
+    inverse_if_regular,
     projected,
     reduced,
     stacked,
@@ -111,6 +113,11 @@ class Elimination:
     def tail_roots(self):
         """L of each factor of the tail."""
         return self.roots[self.products.plan.n_chain :]
+
+    @cached_property
+    def tail_inverses(self):
+        """L^-1 of each factor of the tail, None where L may not be divided by."""
+        return [inverse_if_regular(root) for root in self.tail_roots]
 
     @property
     def cancelled(self):

@@ -25,6 +25,9 @@ from statsmodels_lmm.core.algebra.dense import (
 REGULAR = 1e-7
 """Smallest over largest singular value of an L that is inverted."""
 
+CHECKERED = np.array([[1.0, -1.0], [-1.0, 1.0]])
+"""Signs of the cofactors of a 2 x 2 matrix."""
+
 
 def solve_levels(diagonal, factor):
     """
@@ -54,29 +57,35 @@ def solve_levels(diagonal, factor):
         each = factor[..., None, :, :]
         explained = diagonal * each**2
         logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
-        return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
+        inner = 1.0 / (1.0 + explained)
+        return each * np.sqrt(inner), inner, logdet
     # L'A L is (A L)'L
     explained = times_shared(transpose(times_shared(diagonal, factor)), factor)
     inverse, logdet = _inverse_root(add_identity(explained))
     half = times_shared(inverse, transpose(factor))
-    if _is_regular(factor):
+    outer = _inverse_if_regular(factor)
+    if outer is not None:
         # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
         inner = times_each(transpose(half), inverse)
-        inner = transpose(times_shared(inner, np.linalg.inv(factor)))
+        inner = transpose(times_shared(inner, outer))
     else:
         inner = identity(k) - diagonal @ (transpose(half) @ half)
     return half, inner, logdet
 
 
-def _is_regular(factor):
-    """Whether L is far enough from singular to be inverted."""
+def _inverse_if_regular(factor):
+    """L^-1, None if an L is too close to singular to be inverted."""
     if factor.shape[-1] == 2:
         size = (factor**2).sum(axis=(-1, -2))
         crossed = factor[..., 0, 1] * factor[..., 1, 0]
         determinant = factor[..., 0, 0] * factor[..., 1, 1] - crossed
-        return bool((np.abs(determinant) > REGULAR * size).all())
+        if not (np.abs(determinant) > REGULAR * size).all():
+            return None
+        adjugate = transpose(factor[..., ::-1, ::-1]) * CHECKERED
+        return adjugate / determinant[..., None, None]
     values = np.linalg.svd(factor, compute_uv=False)
-    return bool((values[..., -1] > REGULAR * values[..., 0]).all())
+    regular = (values[..., -1] > REGULAR * values[..., 0]).all()
+    return np.linalg.inv(factor) if regular else None
 
 
 def _inverse_root(matrices):
@@ -91,7 +100,7 @@ def _inverse_root(matrices):
     if not (rest > 0.0).all():
         raise np.linalg.LinAlgError("Matrix is not positive definite")
     second = np.sqrt(rest)
-    inverse = np.zeros_like(matrices)
+    inverse = np.zeros(matrices.shape)
     inverse[..., 0, 0], inverse[..., 1, 1] = 1.0 / first, 1.0 / second
     inverse[..., 1, 0] = -across / (first * second)
     return inverse, 2.0 * (np.log(first) + np.log(second)).sum(axis=-1)

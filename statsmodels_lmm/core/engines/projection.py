@@ -56,14 +56,17 @@ class LevelProjection:
     def _squares(self):
         """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
         k0, y = self.blocks, self.scores
-        out = np.einsum("gab,gcd->abcd", k0, k0)
-        if y is not None:
-            yy = y @ transpose(y)
-            cross = np.einsum("gab,gcd->abcd", k0, yy)
-            pairs = np.einsum("gar,gcs->acrs", y, y)
-            out = out - cross - cross.transpose(2, 3, 0, 1)
-            out = out + np.einsum("acrs,bdrs->abcd", pairs, pairs)
-        return out
+        levels, k, _ = k0.shape
+        flat = k0.reshape(levels, -1)
+        out = product(flat.T, flat)
+        if y is None:
+            return out.reshape(k, k, k, k)
+        cross = product(flat.T, (y @ transpose(y)).reshape(levels, -1))
+        out = (out - cross - cross.T).reshape(k, k, k, k)
+        rows = y.reshape(levels, -1)
+        pairs = product(rows.T, rows).reshape(k, y.shape[-1], k, -1)
+        pairs = pairs.swapaxes(1, 2).reshape(k * k, -1)
+        return out + product(pairs, pairs.T).reshape(k, k, k, k).swapaxes(1, 2)
 
     def _wide_trace_products(self, changes):
         """The same without squares of K, for levels with many effects."""
@@ -141,6 +144,7 @@ class DenseProjection:
 
 
 def _contracted(left, squares, right):
-    """Sum of D_ca (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
-    half = np.einsum("mca,abcd->mbd", left, squares)
-    return np.einsum("mbd,nbd->mn", half, right)
+    """Sum of D_ac (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
+    left, right = left.reshape(len(left), -1), right.reshape(len(right), -1)
+    squares = squares.swapaxes(1, 2).reshape(left.shape[1], -1)
+    return left @ squares @ right.T

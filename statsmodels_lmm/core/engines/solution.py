@@ -140,13 +140,12 @@ def projected(elimination, tail, solution):
         times_each(factor.inner, left)
         for factor, left in zip(elimination.factors, solution.left)
     ]
-    regular = [is_well_conditioned(root) for root in elimination.tail_roots]
-    full = None if all(regular) else whole_tail(elimination)
+    inverses = elimination.tail_inverses
+    full = whole_tail(elimination) if any(i is None for i in inverses) else None
     spherical = by_factor(plan, solution.spherical)
-    for i, (root, rows) in enumerate(zip(elimination.tail_roots, plan.tail_slices)):
-        part = spherical[i]
-        if full is None or regular[i]:
-            out.append(transpose(np.linalg.inv(root))[..., None, :, :] @ part)
+    for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):
+        if inverse is not None:
+            out.append(transpose(inverse)[..., None, :, :] @ part)
         else:
             explained = product(full[..., rows, :], solution.tail)
             rest = tail[..., rows, :] - explained
@@ -154,9 +153,12 @@ def projected(elimination, tail, solution):
     return out
 
 
-def is_well_conditioned(root):
-    """Whether the L of a tail factor may be divided by."""
-    return np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+def inverse_if_regular(root):
+    """L^-1 of a tail factor, None if L may not be divided by."""
+    if root.shape[-1] == 1:
+        return 1.0 / root if np.abs(root).min() > WELL_CONDITIONED else None
+    regular = np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+    return np.linalg.inv(root) if regular else None
 
 
 def whole_tail(elimination):
@@ -167,15 +169,16 @@ def whole_tail(elimination):
 
 def by_factor(plan, rows):
     """Rows of the tail factor by factor, shapes (..., l, k, m)."""
+    *batch, _, columns = rows.shape
     return [
-        part.reshape(*part.shape[:-2], f.n_levels, f.k_effects, part.shape[-1])
-        for f, part in (
-            (f, rows[..., place, :]) for f, place in zip(plan.tail, plan.tail_slices)
-        )
+        rows[..., place, :].reshape(*batch, f.n_levels, f.k_effects, columns)
+        for f, place in zip(plan.tail, plan.tail_slices)
     ]
 
 
 def stacked(parts):
     """Rows of some factors one after another, shape (..., q, m)."""
     flat = [flat_rows(part) for part in parts]
+    if len(flat) == 1:
+        return flat[0]
     return np.concatenate(flat, axis=-2) if flat else np.zeros((0, 1))

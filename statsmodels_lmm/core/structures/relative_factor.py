@@ -1,10 +1,11 @@
 """How the relative covariance of a factor depends on its free parameters."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.unstructured_block import SNAP, UnstructuredBlock
 
 
@@ -37,14 +38,14 @@ class RelativeFactor:
     @cached_property
     def slices(self):
         """Columns of each block, a tuple of slice."""
-        return _slices(tuple(b.size for b in self.blocks))
+        return consecutive(tuple(b.size for b in self.blocks))
 
     @property
     def size(self):
         """Number of effects k."""
         return sum(b.size for b in self.blocks)
 
-    @property
+    @cached_property
     def n_free(self):
         """Number of free parameters m."""
         return sum(b.n_free for b in self.blocks)
@@ -78,6 +79,8 @@ class RelativeFactor:
         precision : ndarray
             What the data tell of the effects of a level, see `row_units`.
         """
+        if len(self.blocks) == 1:
+            return self.blocks[0].units(precision)
         pairs = zip(self.blocks, self.slices)
         return _concatenated([b.units(precision[..., s]) for b, s in pairs])
 
@@ -383,13 +386,6 @@ def split_step(step, parts):
 def _concatenated(arrays):
     """Arrays one after another along their last axis."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
-
-
-@lru_cache(maxsize=64)
-def _slices(sizes):
-    """Columns of blocks of some sizes."""
-    ends = np.cumsum([0, *sizes]).tolist()
-    return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:]))
 
 
 _OF_ONE_MATRIX = "matrix", "rows", "columns", "slices"

@@ -221,8 +221,8 @@ class UnstructuredBlock:
     @cached_property
     def directions(self):
         """Derivatives of S in the free parameters, shape (..., m, k, k)."""
-        out = self._selection[..., :, None]
-        out = out * self.matrix.swapaxes(-1, -2)[..., self.columns, None, :]
+        columns = self.matrix.swapaxes(-1, -2)[..., self.columns, :]
+        out = self._selection[..., :, None] * columns[..., None, :]
         return out + out.swapaxes(-1, -2)
 
     def units(self, precision):
