@@ -5,6 +5,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from statsmodels.base.data import PandasData
 from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
@@ -185,7 +186,11 @@ class CrossedMixedLM(LikelihoodModel):
         check_data(y, x, random, weights, offset, check_levels)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
-        super().__init__(endog, exog, **kwargs)
+        super().__init__(y, x, **kwargs)
+        if labels_of(endog) is not None or labels_of(exog) is not None:
+            # what statsmodels makes of frames, which it is slow to turn into arrays
+            self.data.__class__ = PandasData
+            self.data.orig_endog, self.data.orig_exog = endog, exog
         # pandas hands out views that cannot be written to
         self.endog = self.data.endog = np.require(self.data.endog, float, "W")
         self.exog = self.data.exog = np.require(self.data.exog, float, "W")

@@ -156,8 +156,8 @@ def times_each(left, right):
 
 
 def triangle_of_qr(matrix):
-    """R of the QR decomposition of a matrix with no fewer rows than columns."""
-    if matrix.ndim > 2 or not matrix.size:
+    """R of the QR decomposition of a matrix."""
+    if matrix.ndim > 2 or matrix.size > SMALL**2 or matrix.shape[0] < matrix.shape[1]:
         return np.asarray(np.linalg.qr(matrix, mode="r"))
     columns = matrix.shape[1]
     return lower_part(lapack.dgeqrf(matrix)[0][:columns].T).T
@@ -199,6 +199,11 @@ def flat_rows(blocks):
     """Levels and effects as one axis, from (..., l, k, m) to (..., l k, m)."""
     *batch, levels, effects, columns = blocks.shape
     return blocks.reshape(*batch, levels * effects, columns)
+
+
+def concatenated(arrays):
+    """Arrays one after another along their last axis; one alone is itself."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
 def as_array(matrix):

@@ -11,7 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import flat_rows, solve_lower, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    concatenated,
+    flat_rows,
+    solve_lower,
+    transpose,
+)
 from statsmodels_lmm.core.engines.levels import level_gram
 
 MAX_DENSE_COLUMNS = 2500
@@ -71,10 +76,7 @@ def dual_matrices(deviance):
 
 def gradient(factors, duals):
     """The gradient 2 G_i L_i at the free entries, shape (..., m)."""
-    return np.concatenate(
-        [f.slope(dual) for f, dual in zip(factors, duals)],
-        axis=-1,
-    )
+    return concatenated([f.slope(dual) for f, dual in zip(factors, duals)])
 
 
 def average_derivatives(deviance):
@@ -171,7 +173,7 @@ def _working_products(deviance):
             moved = among
         columns.append(moved)
         start += count
-    return np.concatenate(first, axis=-1), projected_products(deviance, columns)
+    return concatenated(first), projected_products(deviance, columns)
 
 
 def projected_products(deviance, columns):

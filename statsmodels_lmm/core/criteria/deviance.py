@@ -17,6 +17,7 @@ from scipy.linalg import lapack
 
 from statsmodels_lmm.core.algebra.dense import (
     cholesky,
+    concatenated,
     inverse_lower,
     times_shared,
     transpose,
@@ -128,7 +129,7 @@ class ProfiledDeviance:
     def units(self):
         """Lengths in which steps of the parameters are measured, shape (..., m)."""
         pairs = zip(self.factors, self.precisions)
-        return np.concatenate([f.units(p) for f, p in pairs], axis=-1)
+        return concatenated([f.units(p) for f, p in pairs])
 
     @cached_property
     def modes(self):

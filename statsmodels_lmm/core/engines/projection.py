@@ -57,15 +57,16 @@ class LevelProjection:
         """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
         k0, y = self.blocks, self.scores
         levels, k, _ = k0.shape
-        flat = k0.reshape(levels, -1)
+        flat = k0.reshape(levels, k * k)
         out = product(flat.T, flat)
         if y is None:
             return out.reshape(k, k, k, k)
-        cross = product(flat.T, (y @ transpose(y)).reshape(levels, -1))
+        cross = product(flat.T, (y @ transpose(y)).reshape(levels, k * k))
         out = (out - cross - cross.T).reshape(k, k, k, k)
-        rows = y.reshape(levels, -1)
-        pairs = product(rows.T, rows).reshape(k, y.shape[-1], k, -1)
-        pairs = pairs.swapaxes(1, 2).reshape(k * k, -1)
+        p = y.shape[-1]
+        rows = y.reshape(levels, k * p)
+        pairs = product(rows.T, rows).reshape(k, p, k, p)
+        pairs = pairs.swapaxes(1, 2).reshape(k * k, p * p)
         return out + product(pairs, pairs.T).reshape(k, k, k, k).swapaxes(1, 2)
 
     def _wide_trace_products(self, changes):
@@ -145,6 +146,7 @@ class DenseProjection:
 
 def _contracted(left, squares, right):
     """Sum of D_ac (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
-    left, right = left.reshape(len(left), -1), right.reshape(len(right), -1)
-    squares = squares.swapaxes(1, 2).reshape(left.shape[1], -1)
-    return left @ squares @ right.T
+    i, j = squares.shape[:2]
+    squares = squares.swapaxes(1, 2).reshape(i * i, j * j)
+    half = left.reshape(len(left), i * i) @ squares
+    return half @ right.reshape(len(right), j * j).T

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import consecutive
+from statsmodels_lmm.core.algebra.dense import concatenated, consecutive
 from statsmodels_lmm.core.structures.unstructured_block import SNAP, UnstructuredBlock
 
 
@@ -82,11 +82,11 @@ class RelativeFactor:
         if len(self.blocks) == 1:
             return self.blocks[0].units(precision)
         pairs = zip(self.blocks, self.slices)
-        return _concatenated([b.units(precision[..., s]) for b, s in pairs])
+        return concatenated([b.units(precision[..., s]) for b, s in pairs])
 
     def slope(self, dual):
         """Derivatives tr(G dS) of the criterion, shape (..., m)."""
-        return _concatenated([b.slope(g) for b, g in self._with_inner(dual)])
+        return concatenated([b.slope(g) for b, g in self._with_inner(dual)])
 
     def curvature(self, dual):
         """The part tr(G d^2 S) of the second derivatives, shape (..., m, m)."""
@@ -138,7 +138,7 @@ class RelativeFactor:
     @property
     def structured_theta(self):
         """Parameters of the blocks with a structure."""
-        return _concatenated([b.structured_theta for b in self.blocks])
+        return concatenated([b.structured_theta for b in self.blocks])
 
     def theta(self, back):
         """
@@ -149,7 +149,7 @@ class RelativeFactor:
         back : ndarray
             From standardized effects to those of the data, shape (k, k).
         """
-        return _concatenated([b.theta(c) for b, c in self._with_inner(back)])
+        return concatenated([b.theta(c) for b, c in self._with_inner(back)])
 
     def theta_jacobian(self, back):
         """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
@@ -174,11 +174,11 @@ class RelativeFactor:
 
     def traces(self, inner):
         """Inner products of the changes of S and some matrices, (..., n_parameters)."""
-        return _concatenated([b.traces(m) for b, m in self._with_inner(inner)])
+        return concatenated([b.traces(m) for b, m in self._with_inner(inner)])
 
     def scale_slopes(self):
         """What the covariance parameters change by as sigma^2 does and S stays."""
-        return _concatenated([b.scale_slopes() for b in self.blocks])
+        return concatenated([b.scale_slopes() for b in self.blocks])
 
     def bend(self, dual):
         """The part tr(G d^2 S) / 2 in the parameters, shape (n_parameters,) * 2."""
@@ -381,11 +381,6 @@ def split_step(step, parts):
         steps.append(step[..., start:end])
         start = end
     return steps
-
-
-def _concatenated(arrays):
-    """Arrays one after another along their last axis."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
 _OF_ONE_MATRIX = "matrix", "rows", "columns", "slices"
