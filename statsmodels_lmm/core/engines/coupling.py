@@ -11,8 +11,15 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import product, symmetric, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
+    product,
+    symmetric,
+    times_each,
+    transpose,
+)
 from statsmodels_lmm.core.engines.level_pairs import LevelPairs
+from statsmodels_lmm.core.engines.levels import level_gram
 
 
 @dataclass(frozen=True)
@@ -36,24 +43,16 @@ class DenseCoupling:
 
     def gram(self, weights):
         """Sum over g of T_g' W_g T_g, shape (..., q, q); W is (..., l, k, k)."""
-        weighted = weights @ self.values
-        flat = (*weighted.shape[:-3], -1, weighted.shape[-1])
-        values = np.broadcast_to(self.values, weighted.shape)
-        return product(transpose(values.reshape(flat)), weighted.reshape(flat))
+        return level_gram(self.values, times_each(weights, self.values))
 
     def transposed_times(self, rows):
         """T' R, shape (..., q, m), for R of shape (..., l, k, m)."""
-        q = self.values.shape[-1]
-        flat = self.values.reshape(*self.values.shape[:-3], -1, q)
-        rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
-        return product(transpose(flat), rows)
+        return level_gram(self.values, rows)
 
     def times(self, columns):
         """T B, shape (..., l, k, m), for B of shape (..., q, m)."""
-        shape = self.values.shape
-        flat = self.values.reshape(*shape[:-3], -1, shape[-1])
-        out = product(flat, columns)
-        return out.reshape(*out.shape[:-2], *shape[-3:-1], -1)
+        out = product(flat_rows(self.values), columns)
+        return out.reshape(*out.shape[:-2], *self.values.shape[-3:-1], -1)
 
     def quadratic(self, middle):
         """T_g C T_g', shape (..., l, k, k), for a symmetric C (..., q, q)."""

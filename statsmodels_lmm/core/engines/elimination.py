@@ -10,11 +10,13 @@ All arrays may carry leading batch axes, except where the coupling is sparse.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
     cholesky,
     product,
     solve_lower,
@@ -32,7 +34,7 @@ from statsmodels_lmm.core.engines.row_forms import row_forms
 from statsmodels_lmm.core.engines.selected_inverse import selected_inverse
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
-    flat_rows,
+    inverse_if_regular,
     projected,
     reduced,
     stacked,
@@ -112,6 +114,11 @@ class Elimination:
         """L of each term of the tail."""
         return self.roots[self.products.plan.n_chain :]
 
+    @cached_property
+    def tail_inverses(self):
+        """L^-1 of each term of the tail, None where L may not be divided by."""
+        return [inverse_if_regular(root) for root in self.tail_roots]
+
     @property
     def cancelled(self):
         """Entries of I + L_t'Z_t'Z_t L_t over the pivots that are left, summed."""
@@ -184,11 +191,10 @@ class Elimination:
         right = self.products.gram_times(columns)
         own, with_fixed = 0.0, 0.0
         for c, r, w in zip(columns, right, self.products.level_sums):
-            flat = flat_rows(c)
-            own = own + product(transpose(flat), flat_rows(r))
-            with_fixed = with_fixed + transpose(flat_rows(w[..., :p])) @ flat
+            own = own + level_gram(c, r)
+            with_fixed = with_fixed + level_gram(w, c)
         forms = self._half_forms(right)
-        return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
+        return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
 
     def _half_forms(self, sums):
         """[C Z'W]'M C for sums C of each term, shape (..., m + w, m)."""
@@ -361,9 +367,7 @@ class _Left:
         transposed = [transpose(root) for root in roots]
         if self.products.is_coupled_sparsely and not is_scalar(plan.tail):
             self.tail = symmetric(self.tail)
-        scaled = scale_tail(plan, transposed, self.tail)
-        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
-        tail_root = cholesky(scaled)
+        tail_root = cholesky(add_identity(scale_tail(plan, transposed, self.tail)))
         half = solve_lower(tail_root, times_tail_root(plan, transposed, self.tail_sums))
         self.gram = self.gram - product(transpose(half), half)
         logs = np.log(np.diagonal(tail_root, axis1=-2, axis2=-1))
@@ -373,5 +377,6 @@ class _Left:
 
 def _beside(columns, fixed):
     """Columns and those of Z'W, of which batch axes may be fewer."""
-    fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
+    if fixed.ndim < columns.ndim:
+        fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
     return np.concatenate([columns, fixed], axis=-1)

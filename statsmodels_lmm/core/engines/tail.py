@@ -23,7 +23,7 @@ def times_tail_root(plan, roots, matrix):
     matrix : ndarray
         Shape (..., q, m).
     """
-    out = np.empty(np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1)))
+    out = np.empty(np.broadcast(matrix, roots[0][..., :1, :1]).shape)
     for term, left, rows in zip(plan.tail, roots, plan.tail_slices):
         part = matrix[..., rows, :]
         if term.k_effects == 1:
