@@ -45,7 +45,7 @@ def main():
         with_weights = standardize(model.endog, model.exog, terms, weights)
         yield "standardize"
         products = sufficient_statistics(
-            with_weights.endog, with_weights.exog, with_weights.factors
+            with_weights.endog, with_weights.exog, with_weights.terms
         )
         yield "cross-products"
         elimination = products.eliminate(roots)

@@ -160,8 +160,14 @@ def is_well_conditioned(root):
 
 def whole_tail(elimination):
     """Both triangles of the reduced Z_t'Z_t, shape (..., q, q)."""
-    tail = elimination.tail
-    return symmetric(tail) if elimination.products.is_coupled_sparsely else tail
+    if elimination.tail is not None:
+        return elimination.tail
+    return sparsely_reduced(elimination.products, elimination.terms[0])
+
+
+def sparsely_reduced(products, head):
+    """Reduced Z_t'Z_t if the only chain term is coupled sparsely, shape (q, q)."""
+    return symmetric(products.tail - head.coupling.gram(head.covariance))
 
 
 def by_term(plan, rows):
