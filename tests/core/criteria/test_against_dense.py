@@ -113,7 +113,7 @@ def test_sparse_coupling(name, kind, reml, max_pairs, monkeypatch):
     products = products_of(data, monkeypatch, max_pairs)
     assert isinstance(products.coupling[0], SparseCoupling)
     assert products.plan.n_chain == 1
-    assert (products.coupling[0]._products is None) == (max_pairs == 0)
+    assert (products.coupling[0]._by_cell is None) == (max_pairs == 0)
     roots = roots_of(data, covariances(data, kind))
     twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_estimates(products, roots, twin)
