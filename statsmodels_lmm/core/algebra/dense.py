@@ -32,6 +32,10 @@ def identity(size):
     return out
 
 
+INVERTED_AT_ONCE = 200
+"""Rows of a triangular matrix that is inverted at once."""
+
+
 def transpose(matrices):
     """Swap the last two axes."""
     return matrices.swapaxes(-1, -2)
@@ -42,11 +46,30 @@ def symmetric(lower):
     return np.where(_lower_mask(lower.shape[-1]), lower, transpose(lower))
 
 
-def cholesky(matrix):
-    """Lower Cholesky factor of the lower triangle, which it may overwrite."""
+def cholesky(matrix, is_lower=False):
+    """
+    Lower Cholesky factor of the lower triangle, which it may overwrite.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        Shape (..., q, q).
+    is_lower : bool, optional
+        Whether the upper triangle is known to be zero.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., q, q).
+
+    Raises
+    ------
+    LinAlgError
+        If the matrix is not positive definite.
+    """
     if matrix.ndim > 2:
         return np.linalg.cholesky(matrix)
-    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=not is_lower, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("Matrix is not positive definite")
     return factor.T
@@ -102,8 +125,30 @@ def inverse_from_cholesky(root, both=True):
     if root.ndim > 2:
         half = np.linalg.inv(root)
         return transpose(half) @ half
-    inverse = lapack.dpotri(root.T, lower=0)[0].T
+    inverse = lapack.dlauum(_inverse_upper(root.T), lower=0, overwrite_c=1)[0].T
     return symmetric(inverse) if both else inverse
+
+
+def _inverse_upper(upper):
+    """
+    Inverse of an upper triangular matrix, by halves.
+
+    LAPACK solves for a block of columns at a time, which takes twice as long.
+    """
+    out = np.array(upper, order="F")
+
+    def invert(a, b):
+        if b - a <= INVERTED_AT_ONCE:
+            out[a:b, a:b] = lapack.dtrtri(out[a:b, a:b], lower=0)[0]
+            return
+        m = (a + b) // 2
+        invert(a, m)
+        invert(m, b)
+        corner = blas.dtrmm(-1.0, out[a:m, a:m], out[a:m, m:b])
+        out[a:m, m:b] = blas.dtrmm(1.0, out[m:b, m:b], corner, side=1, overwrite_b=1)
+
+    invert(0, len(out))
+    return out
 
 
 def product(left, right):

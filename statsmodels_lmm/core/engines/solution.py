@@ -165,8 +165,14 @@ def inverse_if_regular(root):
 
 def whole_tail(elimination):
     """Both triangles of the reduced Z_t'Z_t, shape (..., q, q)."""
-    tail = elimination.tail
-    return symmetric(tail) if elimination.products.is_coupled_sparsely else tail
+    if elimination.tail is not None:
+        return elimination.tail
+    return sparsely_reduced(elimination.products, elimination.terms[0])
+
+
+def sparsely_reduced(products, head):
+    """Reduced Z_t'Z_t if the only chain term is coupled sparsely, shape (q, q)."""
+    return symmetric(products.tail - head.coupling.gram(head.covariance))
 
 
 def by_term(plan, rows):

@@ -35,6 +35,17 @@ def times_tail_root(plan, roots, matrix):
     return out
 
 
+def scalar_scale(plan, roots):
+    """Diagonal of L if it is diagonal, shape (..., q)."""
+    return np.concatenate(
+        [
+            np.repeat(left[..., 0], f.n_levels, axis=-1)
+            for f, left in zip(plan.tail, roots)
+        ],
+        axis=-1,
+    )
+
+
 def scale_tail(plan, roots, matrix, overwrite=False):
     """
     L M L' for a symmetric M over the tail columns.
@@ -56,16 +67,13 @@ def scale_tail(plan, roots, matrix, overwrite=False):
         Shape (..., q, q).
     """
     if is_scalar(plan.tail):
-        scale = np.concatenate(
-            [
-                np.repeat(left[..., 0], f.n_levels, axis=-1)
-                for f, left in zip(plan.tail, roots)
-            ],
-            axis=-1,
-        )
-        same = overwrite and matrix.ndim == scale.ndim + 1
-        out = np.multiply(matrix, scale[..., None, :], out=matrix if same else None)
-        out *= scale[..., :, None]
+        same = overwrite and matrix.ndim == roots[0].ndim
+        shape = np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1))
+        out = matrix if same else np.empty(shape)
+        for left, rows in zip(roots, plan.tail_slices):
+            for right, columns in zip(roots, plan.tail_slices):
+                block = (..., rows, columns)
+                np.multiply(matrix[block], left * right, out=out[block])
         return out
     half = times_tail_root(plan, roots, matrix)
     return transpose(times_tail_root(plan, roots, transpose(half)))

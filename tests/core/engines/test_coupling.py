@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dense_twin import design, products_of
+from engine_cases import case
 from scipy import sparse
 
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
@@ -79,3 +80,13 @@ def test_zero_effects_are_held(monkeypatch):
     sizes = np.diff(link.matrix.indptr).reshape(-1, k)
     assert (sizes == sizes[:, :1]).all()
     assert np.array_equal(link.matrix.toarray().reshape(dense.shape), dense)
+
+
+def test_couplings_of_two_patterns_are_not_added():
+    rows, _, engine = case("2 crossed, sparsely")
+    one = engine.gather(rows).coupling[0]
+    cut = one.matrix.copy()
+    cut.data[:3] = 0.0
+    cut.eliminate_zeros()
+    with pytest.raises(ValueError, match="of one engine"):
+        one + type(one)(cut, one.k_effects)
