@@ -103,7 +103,7 @@ class LevelPairs:
         if self.k_effects == 1:
             return values[None]
         levels, sizes = self._levels, self._sizes
-        starts = self.indptr[:-1 : self.k_effects]
+        starts = self.indptr[: -1 : self.k_effects]
         first = np.arange(len(levels)) + (starts - np.cumsum(sizes) + sizes)[levels]
         steps = np.arange(self.k_effects)[:, None]
         return values[first + steps * sizes[levels]]
