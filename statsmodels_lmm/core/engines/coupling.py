@@ -214,7 +214,8 @@ class SparseCoupling:
                 out[start : start + step] = levels @ dense.swapaxes(-1, -2)
             return out
         row, column = self._layout.places
-        once = middle[row, column] * np.where(row == column, 0.5, 1.0)
+        once = middle.reshape(-1)[self._layout.cells]
+        once[row == column] *= 0.5
         through = [products.T @ once for products in self._by_cell]
         for a, b in np.ndindex(k, k):
             both = self._by_effect[a] * through[b]
