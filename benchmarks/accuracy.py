@@ -1,14 +1,13 @@
 """
-Count the digits that agree with exact answers, and write the page about it.
+Count the digits that agree with exact answers, and write the page on accuracy.
 
-Balanced data have an analysis of variance, which is done in fractions. For others the
-criterion is written down with n x n matrices, as the textbooks have it, and minimized
-in arithmetic of 60 digits. Both start from the floating-point numbers of the data as
-they are stored.
+For balanced data the analysis of variance is computed in fractions. For other data the
+textbook criterion, with n x n matrices, is minimized in 60-digit arithmetic. Both start
+from the floating-point numbers of the data as stored.
 
     python benchmarks/accuracy.py docs/accuracy.rst
 
-needs mpmath, and takes half a minute if there is gmpy2, too.
+needs mpmath, and takes half a minute if gmpy2 is installed as well.
 """
 
 import sys

@@ -1,9 +1,9 @@
 """
-Count how often 95 % intervals cover the truth, on data simulated from known models.
+Count how often 95 % intervals cover the truth in data simulated from known models.
 
-Each data set is fitted by REML and gets every interval that the package has. Of a
-method the table says how often the truth lay below the interval, inside and above,
-and how often there was no interval; these add up to 100 %. README.rst tells more.
+Each data set is fitted by REML, and every kind of interval is computed. For each method
+the table shows how often the truth lay below, inside and above the interval, and how
+often there was no interval; these add up to 100 %. See README.rst.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """
-A criterion written down densely, and a search for its lowest optimum.
+A dense criterion and a search for its lowest optimum.
 
-Independent of the package: the criterion comes from one QR decomposition of the
-penalized least-squares problem, its gradient from that of the triangle, and BFGS
-descends it from many random starts at once.
+Independent of the package: the criterion comes from a QR decomposition of the penalized
+least-squares problem, its gradient from that of the triangular factor, and BFGS
+minimizes it from many random starts simultaneously.
 """
 
 from dataclasses import dataclass

@@ -2,9 +2,9 @@
 Time the inference of statsmodels_lmm and of R's lme4, lmerTest and pbkrtest.
 
 The bootstrap, refits, degrees of freedom by Satterthwaite and by Kenward and Roger, and
-profile intervals are timed on the same data in the same run; ours in this process,
-R in a process for each task. A time is the median over runs without the first one,
-and leaves out the fit. Without R ours are printed alone. README.rst tells more.
+profile intervals are timed on the same data in the same run: this package in this
+process, R in a separate process for each task. Times are medians over all runs but the
+first, and exclude the fit. Without R only this package is timed. See README.rst.
 """
 
 import argparse

@@ -5,9 +5,9 @@ Compare inference with a folder of reference fits made by R.
 
 The folder is that of ``reference_battery.py``. Degrees of freedom, F tests, tests of
 random effects, profile intervals, explained variance, influence and likelihood-ratio
-tests are compared with lmerTest, pbkrtest, lme4 and performance where a record has
-them. The largest disagreement of each kind is printed, and every fit above the
-tolerance of its kind.
+tests are compared with those of lmerTest, pbkrtest, lme4 and performance, where a
+record has them. The largest disagreement of each kind is printed, and every fit that
+exceeds the tolerance of its kind.
 """
 
 import argparse

@@ -1,17 +1,17 @@
 """
-Count the fits that end in a local optimum, against a dense search from random starts.
+Count fits that end in a local optimum, by a dense search from random starts.
 
     python benchmarks/local_optima.py --fits 2000 --seed 0 --best best.json
     python benchmarks/local_optima.py --only 1371 --best best.json
 
-Random models of many kinds with 8 to 400 rows are fitted, and their criterion is
-descended from 20 random starts, too, by `dense_search`, which shares no code with the
-package. A fit has missed if its criterion lies more than 1e-4, or the rounding, above
-the lowest that is known; the miss is bad if the fit claims to be an optimum. The file
-keeps the lowest criteria, so that a second run costs the fits only.
+Random models of many kinds with 8 to 400 rows are fitted, and their criterion is also
+minimized from 20 random starts by `dense_search`, which shares no code with the
+package. A fit counts as a miss if its criterion is more than 1e-4, or the rounding
+error, above the lowest known; the miss is bad if the fit claims to be an optimum. The
+file keeps the lowest criteria, so that a second run needs only the fits.
 
-Where [X Z] has rank n nothing is left for the residual variance, and the likelihood
-may have no maximum; such fits have a table of their own.
+If [X Z] has rank n, nothing is left for the residual variance, and the likelihood may
+have no maximum; such fits have a table of their own.
 """
 
 import argparse

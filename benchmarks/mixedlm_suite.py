@@ -1,12 +1,12 @@
 """
-statsmodels' own tests of MixedLM, with our class in MixedLM's place.
+statsmodels' own tests of MixedLM, run with this package's class in its place.
 
     python benchmarks/mixedlm_suite.py
 
 The installed ``statsmodels.regression.tests.test_lme`` runs in a process in which
-``MixedLM`` is `statsmodels_lmm.MixedLM`. Prints which tests pass, which are about
-private functions of MixedLM, and which differ by decision and why; ends with an error
-if any other fails.
+``MixedLM`` is `statsmodels_lmm.MixedLM`. The script prints which tests pass, which
+concern private functions of MixedLM, and which differ by design and why; it exits with
+an error if any other test fails.
 """
 
 import os

@@ -3,11 +3,11 @@ Compare fits with a folder of reference fits made by lme4.
 
     python benchmarks/reference_battery.py FOLDER [--only TEXT] [--json OUT]
 
-The folder holds ``index.json``, ``datasets.json``, ``data/`` and ``fits/``, one
-JSON record for each fit. Every linear mixed model whose formula R and Python
-share is fitted; the largest disagreement of each kind is printed, and every fit
-above the tolerances. A disagreement is relative to what the number's own
-standard error, or the largest number of its table, makes of it.
+The folder holds ``index.json``, ``datasets.json``, ``data/`` and ``fits/``, with one
+JSON record per fit. Every linear mixed model whose formula R and Python share is
+fitted; the largest disagreement of each kind is printed, and every fit that exceeds the
+tolerances. Disagreements are relative to the standard error of the number, or to the
+largest number in its table.
 """
 
 import argparse

@@ -1,11 +1,12 @@
 """
-Time mixed models of relatives, with a dense and with a sparse relationship.
+Time mixed models of relatives, with dense and with sparse relationships.
 
-People with a dense matrix K of relationships and one record each are fitted by
+A model of people with a dense relationship matrix K and one record each is fitted by
 statsmodels_lmm, by a plain computation with a Cholesky factor of the n x n covariance
-matrix, by glimix-core (Python) and by lme4 (R); animals of a pedigree, with a sparse
-inverse, by statsmodels_lmm and lme4. All by REML, on the same data in the same run;
-the criteria must agree. A tool that is not there is left out. README.rst tells more.
+matrix, by glimix-core (Python) and by lme4 (R); a model of animals in a pedigree, with
+a sparse inverse, by statsmodels_lmm and lme4. All fits are by REML, on the same data in
+the same run, and their criteria must agree. Tools that are not installed are skipped.
+See README.rst.
 """
 
 import argparse

@@ -1,14 +1,14 @@
 """
 Time linear mixed models side by side with lme4 (R) and glmm (Python, Rust core).
 
-Every pair of a tool and a model gets a process of its own, which reads the
-same CSV file, waits, and fits once per request; the requests go round the
-tools in turn, so that a noise of the machine hits all of them. A time runs from
-the formula to the log-likelihood of a fitted model. README.rst tells more.
+Every pair of a tool and a model has its own process, which reads the same CSV file,
+waits, and fits once per request. The requests cycle through the tools, so that
+disturbances of the machine affect all of them alike. Times run from the formula to the
+log-likelihood of the fitted model. See README.rst.
 
-Run as ``side_by_side.py worker ...`` or ``side_by_side.py data ...``, the same
-file is the process of a Python tool or the one that writes the data; the driver
-itself needs the standard library only.
+Run as ``side_by_side.py worker ...`` or ``side_by_side.py data ...``, the same file
+serves as the process of a Python tool or as the one that writes the data; the driver
+itself needs only the standard library.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can go wrong, by name."""
+"""Errors and warnings."""
 
 import re
 import sys
@@ -18,19 +18,19 @@ __all__ = [
 ]
 
 LONGEST = 300
-"""Characters of a formula that an error shows."""
+"""Largest number of characters of a formula that an error shows."""
 
 PACKAGE = str(Path(__file__).parent)
 
 
 def warn(message, category):
     """
-    Warn at the line outside this package that led here.
+    Warn at the line of the caller outside this package.
 
     Parameters
     ----------
     message : str
-        What the user can act on.
+        What happened and what to do about it.
     category : type
         Class of the warning.
     """
@@ -43,16 +43,16 @@ def warn(message, category):
 
 class FormulaError(ValueError):
     """
-    A formula that cannot be read.
+    A formula that cannot be understood.
 
     Parameters
     ----------
     message : str
-        What is wrong and how to write it.
+        What is wrong and what to write instead.
     text : str, optional
         The whole formula.
     span : tuple of int, optional
-        First and last + 1 character of the place in question.
+        Start and end (exclusive) of the characters in question.
     """
 
     def __init__(self, message, text=None, span=None):
@@ -74,8 +74,8 @@ class DataError(ValueError):
 
 
 class DataWarning(ModelWarning):
-    """Data that were changed or that carry less information than it seems."""
+    """Data that were changed, or that carry less information than they seem to."""
 
 
 class RankWarning(ModelWarning):
-    """Columns of the fixed effects that were dropped as redundant."""
+    """Redundant columns of the fixed effects that were dropped."""

@@ -1,4 +1,4 @@
-"""statsmodels' summaries as HTML and LaTeX that no name can break."""
+"""statsmodels' summaries as HTML and LaTeX, with every name escaped."""
 
 import html
 import re
@@ -14,12 +14,12 @@ LATEX = {c: f"\\{c}" for c in "#$%&_{}"}
 LATEX |= {"\\": "\\textbackslash{}", "^": "\\textasciicircum{}"}
 LATEX |= {"~": "\\textasciitilde{}", "|": "\\textbar{}"}
 LATEX |= {"<": "\\textless{}", ">": "\\textgreater{}"}
-"""What stands in LaTeX for characters that mean something there."""
+"""LaTeX for the characters that have a special meaning there."""
 
 
 def latex(text):
     """
-    Text that LaTeX prints as it is.
+    Escape a text so that LaTeX prints it literally.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def latex(text):
 
 
 def _cell(text):
-    r"""A cell in LaTeX: ``[`` or ``*`` after the ``\\`` of the row before mean more."""
+    r"""A cell in LaTeX; ``[`` and ``*`` would be read as arguments of a ``\\``."""
     return re.sub(r"^\s*([\[*])", r"{\1}", latex(" ".join(text.splitlines())))
 
 
 class Table(SimpleTable):
-    """statsmodels' table, whose text is text in HTML and in LaTeX."""
+    """statsmodels' table with its text escaped in HTML and LaTeX."""
 
     def as_html(self, **fmt_dict):
         """The table as HTML."""
@@ -48,7 +48,7 @@ class Table(SimpleTable):
     def as_latex_tabular(self, center=True, **fmt_dict):
         """The table as LaTeX."""
         table = _escaped(self, _cell)
-        # statsmodels replaces some of the characters itself
+        # statsmodels would replace some characters a second time
         table.output_formats["latex"]["replacements"] = {}
         return SimpleTable.as_latex_tabular(table, center, **fmt_dict)
 
@@ -75,33 +75,33 @@ class _Tables(list):
 
 
 class Summary(iolib_summary.Summary):
-    """statsmodels' summary, whose text is text in HTML and in LaTeX."""
+    """statsmodels' summary with its text escaped in HTML and LaTeX."""
 
     def __init__(self):
         super().__init__()
         self.tables = _Tables()
 
     def as_html(self):
-        """The tables and the text below as HTML."""
+        """The tables and the text below them as HTML."""
         return iolib_summary.Summary.as_html(_with_text(self, html.escape))
 
     def as_latex(self):
-        """The tables and the text below as LaTeX."""
+        """The tables and the text below them as LaTeX."""
         return iolib_summary.Summary.as_latex(_with_text(self, latex))
 
 
 class Summary2(iolib_summary2.Summary):
-    """statsmodels' other summary, whose text is text in HTML and in LaTeX."""
+    """statsmodels' second kind of summary with its text escaped in HTML and LaTeX."""
 
     def as_html(self):
-        """The tables and the text below as HTML."""
+        """The tables and the text below them as HTML."""
         empty = copy(_with_text(self, html.escape))
         empty.tables, empty.settings = [], []
         tables = "\n".join(table.as_html() for table in self._simple_tables())
         return tables + iolib_summary2.Summary.as_html(empty)
 
     def as_latex(self, label=""):
-        """The tables and the text below as LaTeX."""
+        """The tables and the text below them as LaTeX."""
         tables = "\n\n".join(t.as_latex_tabular() for t in self._simple_tables())
         title = latex(self.title or "")
         text = " \\newline \n".join(map(latex, self.extra_txt))

@@ -1,9 +1,9 @@
 """
-Where names stood in earlier versions.
+Names of earlier versions.
 
-A pickle names each class by its module, and users import from modules. This table alone
-knows the old ones: a module that is gone stays importable, and gives its names from
-where they are now.
+Pickles name each class by its module, and users import from modules. This table is the
+only record of the old modules: each stays importable and takes its names from their
+present places.
 """
 
 import sys
@@ -117,9 +117,10 @@ MODULES = {
     "validation": "models.validation",
     "variance_components": "random.variance_components",
 }
-"""For each old module the modules that have its names now."""
+"""For each old module the modules that now define its names."""
 
 NAMES = {
+    "core.elimination.EliminatedFactor": "EliminatedTerm",
     "core.replicates.Design": "Refitting",
     "core.structured_block.StructuredBlock": "StructuredCovariance",
     "core.structured_block.StructuredPart": "StructuredBlock",
@@ -130,14 +131,14 @@ NAMES = {
 
 def old_name(module, name):
     """
-    A name of an old module.
+    Look up a name of an old module.
 
     Parameters
     ----------
     module : str
         Full name of the old module.
     name : str
-        What to look for.
+        The name.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def old_name(module, name):
     Raises
     ------
     AttributeError
-        If no module has it now.
+        If no module defines it now.
     """
     old = module.removeprefix(PACKAGE)
     new = NAMES.get(f"{old}.{name}", name)
@@ -159,9 +160,9 @@ def old_name(module, name):
 
 def install():
     """
-    Let imports find the old modules, and folders that took the place of one its names.
+    Make the old modules importable, also where a folder has replaced a module.
 
-    The modules are entered as they are, since an import would put them in the place of
+    The modules are registered directly, because importing them would overwrite
     functions of the same name.
     """
     for old in MODULES:
@@ -173,7 +174,7 @@ def install():
 
 
 def old_module(folder, name):
-    """A module that was in a folder, or AttributeError."""
+    """Look up an old module of a folder."""
     if f"{folder}.{name}".removeprefix(PACKAGE) in MODULES:
         return sys.modules[f"{folder}.{name}"]
     raise AttributeError(f"module {folder!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What a report of a problem should say about the machine."""
+"""Versions to state when reporting a problem."""
 
 import platform
 import re
@@ -6,15 +6,15 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 PACKAGE = "statsmodels-lmm"
 DEVELOPER = ("docs", "test")
-"""Extras that no analysis needs."""
+"""Extras that only developers need."""
 
 
 def show_versions():
     """
-    Print the versions of the package, of Python and of what it uses.
+    Print the versions of this package, of Python and of the dependencies.
 
-    The dependencies and the extras are those that the installed package names. How
-    many threads BLAS has is told if threadpoolctl is installed.
+    The dependencies and extras are those that the installed package declares. The
+    number of BLAS threads is printed if threadpoolctl is installed.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def versions():
     Returns
     -------
     str
-        A line for each thing, its name and its version.
+        One line per package or library, with its name and version.
     """
     lines = [
         (PACKAGE, _version(PACKAGE)),
@@ -52,7 +52,7 @@ def _version(name):
 
 
 def _requirements():
-    """Names of the packages that are used, those of extras last, each once."""
+    """Names of the packages used, each once, those of extras last."""
     try:
         stated = requires(PACKAGE) or []
     except PackageNotFoundError:
@@ -67,7 +67,7 @@ def _requirements():
 
 
 def _pools():
-    """What threadpoolctl says of each library of linear algebra that is loaded."""
+    """What threadpoolctl reports about each BLAS library loaded."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:

@@ -1,4 +1,4 @@
-"""Covariance structures of random effects, and the base class of your own."""
+"""Covariance structures of random effects, and the base class for your own."""
 
 from statsmodels_lmm.core.structures.base import Parameter, Structure, deviation
 from statsmodels_lmm.core.structures.correlated import (

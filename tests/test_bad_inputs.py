@@ -97,18 +97,18 @@ BAD_FORMULAS = {
     "no response": ("~ x + (1|g)", "needs a response", "~"),
     "no tilde": ("x + (1|g)", "needs a response", "x"),
     "nothing": ("", "needs a response", None),
-    "no terms": ("y ~", "right of '~'", "~"),
+    "no terms": ("y ~", "side of '~' is empty", "~"),
     "two tildes": ("y ~ x ~ (1|g)", "one '~'", None),
     "no parentheses": ("y ~ x + 1|g", r"\(1 \| g\)", "1|g"),
     "only bar": ("y ~ x | g", r"\(x \| g\)", "x | g"),
-    "interaction": ("y ~ x:(1|g)", "stands alone", "x:(1|g)"),
-    "interaction before": ("y ~ x + (1|g):x", "stands alone", "(1|g):x"),
-    "product": ("y ~ x*(1|g)", "stands alone", "x*(1|g)"),
-    "inside a sum": ("y ~ (x + (1|g))", "stands alone", "(x + (1|g))"),
+    "interaction": ("y ~ x:(1|g)", "stand alone", "x:(1|g)"),
+    "interaction before": ("y ~ x + (1|g):x", "stand alone", "(1|g):x"),
+    "product": ("y ~ x*(1|g)", "stand alone", "x*(1|g)"),
+    "inside a sum": ("y ~ (x + (1|g))", "stand alone", "(x + (1|g))"),
     "number 2": ("y ~ x + (1|2)", "grouping factor is a column", "2"),
     "number 1": ("y ~ x + (1|1)", "grouping factor is a column", "1"),
     "call as group": ("y ~ x + (1|abs(g))", "grouping factor is a column", None),
-    "sum of groups": ("y ~ x + (1|g + h)", "a term for each", "+"),
+    "sum of groups": ("y ~ x + (1|g + h)", "one term per", "+"),
     "unclosed": ("y ~ (x + (1|g)", "unmatched parenthesis", "("),
     "unopened": ("y ~ x) + (1|g)", "unmatched parenthesis", ")"),
     "crossed brackets": ("y ~ I(x] + (1|g)", "unmatched parenthesis", "]"),
@@ -149,9 +149,9 @@ BAD_FORMULAS = {
     "dot last": ("y ~ x + . + (1|g)", "name the columns", "."),
     "equals": ("y = x + (1|g)", "write '~'", "="),
     "arrow": ("y <- x + (1|g)", "write '~'", "<-"),
-    "dollar": ("y ~ d$x + (1|g)", "'\\$' is R's", "$"),
-    "options": ("y ~ x + (1|g), REML = FALSE", "a formula ends here", ","),
-    "call of lmer": ("lmer(y ~ x + (1|g))", "give what is inside", "l"),
+    "dollar": ("y ~ d$x + (1|g)", "'\\$' is R syntax", "$"),
+    "options": ("y ~ x + (1|g), REML = FALSE", "the formula must end here", ","),
+    "call of lmer": ("lmer(y ~ x + (1|g))", "pass its arguments", "l"),
     "as.factor": ("y ~ as.factor(f) + (1|g)", r"C\(", "as.factor"),
     "as.numeric": ("y ~ as.numeric(f) + (1|g)", "as.numeric", "as.numeric"),
     "cbind": ("cbind(y, x) ~ z + (1|g)", "several columns", "cbind(y, x)"),
@@ -225,7 +225,7 @@ def test_advice_for_the_intercept_can_be_followed(data):
     ],
 )
 def test_missing_column(formula, name, close, data):
-    message = f"column '{name}' not in data; close: .*{close}"
+    message = f"column '{name}' not in data; did you mean .*{close}"
     with pytest.raises(FormulaError, match=message) as caught:
         crossedmixedlm(formula, data)
     assert pointed(caught.value) == name
@@ -238,11 +238,11 @@ def test_missing_column(formula, name, close, data):
         ("y ~ x $ z + (1|g)", r"\$"),
         ("y ~ x z + (1|g)", "x z"),
         ("y ~ x * + (1|g)", r"x \*"),
-        ("y ~ log(x z) + (1|g)", "no expression of Python"),
+        ("y ~ log(x z) + (1|g)", "not valid Python"),
         (f"y ~ I({'-' * 5000}x) + (1|g)", "too deeply"),
         (f"y ~ I(x{'.a' * 3000}) + (1|g)", "too deeply"),
         ("y ~ ifelse(x > 0, 1, 0) + (1|g)", r"write np\.where"),
-        ("y ~ poly(x, 2, raw=TRUE) + (1|g)", "'TRUE' is R's; write True"),
+        ("y ~ poly(x, 2, raw=TRUE) + (1|g)", "'TRUE' is an R constant; write True"),
         ("y ~ pmax(x, 0) + (1|g)", r"write np\.maximum"),
         ("y ~ x + yield + (1|g)", "'yield' not in data"),
         ("y ~ x + True + (1|g)", "'True' not in data"),
@@ -512,7 +512,9 @@ def test_a_level_for_each_row(data):
     with pytest.raises(DataError, match=r"g has as many levels.*check_levels=False"):
         crossedmixedlm("y ~ x + (1|g)", data)
     x = np.column_stack([np.ones(N), data["x"]])
-    with pytest.warns(DataWarning, match="cannot be told from the residual variance"):
+    with pytest.warns(
+        DataWarning, match="cannot be distinguished from the residual variance"
+    ):
         result = fit("y ~ x + (1|g)", data, check_levels=False)
     # any split of the total variance is as good: that of least squares
     total = sm.OLS(data["y"], x).fit().scale
@@ -875,7 +877,7 @@ def test_covariate_is_refused(convert, message, formula, data):
 def test_numbers_as_objects(kind, name, data):
     objects = pd.Series([kind(v) for v in data[name]], dtype=object)
     objects[GAPS] = None
-    with pytest.warns(DataWarning, match=f"'{name}'.*read as floats"):
+    with pytest.warns(DataWarning, match=f"'{name}'.*converted to floats"):
         result = fit("y ~ x + (1|g)", data.assign(**{name: objects}))
     assert_same(result, fit("y ~ x + (1|g)", data.drop(index=GAPS)))
 
@@ -1153,8 +1155,8 @@ BAD_ARRAYS = {
     "no effects": (lambda y, x, g: (y, x, {}), "at least one random effect"),
     "text": (lambda y, x, g: (y.astype(str), x, g), "response must be numeric"),
     "text x": (lambda y, x, g: (y, x.astype(str), g), "fixed effects must be numeric"),
-    "complex": (lambda y, x, g: (y + 1j, x, g), "response is complex"),
-    "complex x": (lambda y, x, g: (y, x + 1j, g), "fixed effects is complex"),
+    "complex": (lambda y, x, g: (y + 1j, x, g), "response must be real"),
+    "complex x": (lambda y, x, g: (y, x + 1j, g), "fixed effects must be real"),
     "bool": (lambda y, x, g: (y > 0, x, g), "logistic"),
     "infinite": (lambda y, x, g: (np.where(y == y[2], np.inf, y), x, g), "rows 2$"),
     "infinite effects": (

@@ -7,18 +7,14 @@ PACKAGE = TESTS.parent / "statsmodels_lmm"
 
 ELSEWHERE = {
     # the dense twins and invariants of core
-    "test_against_dense": "dense deviance elimination",
+    "test_against_dense": "deviance",
     "test_certificates": "differences",
     "test_constrained": "constraints",
-    "test_cross_products": "grouped_effects plan",
-    "test_mixed_model_inverse": "row_forms",
     "test_related_effects": "level_covariance raw_effects",
     "test_several_starts": "saturation",
-    "test_engines": "block_engine model_rows sparse_engine",
-    "test_small_residuals": "within_levels",
-    "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky "
-    "selected_inverse",
-    "test_sparse_elimination": "precision_effects sparse_products",
+    "test_engines": "model_rows",
+    "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
+    "test_sparse_elimination": "precision_effects",
     "test_random_part": "draws",
     "test_structures": "checks correlated known",
     # inference

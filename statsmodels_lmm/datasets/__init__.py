@@ -1,10 +1,10 @@
 """
 Example data sets for linear mixed models.
 
-Each data set has the interface of a data module of ``statsmodels.datasets``:
-``load_pandas()``, ``load()`` and the texts ``TITLE``, ``COPYRIGHT``, ``SOURCE``,
-``DESCRSHORT``, ``DESCRLONG`` and ``NOTE``. Columns and levels are named as in the
-R packages lme4 and nlme.
+Each data set has the interface of a data module of ``statsmodels.datasets``: the
+functions ``load_pandas()`` and ``load()`` and the strings ``TITLE``, ``COPYRIGHT``,
+``SOURCE``, ``DESCRSHORT``, ``DESCRLONG`` and ``NOTE``. Columns and levels are named as
+in the R packages lme4 and nlme.
 
 Examples
 --------
@@ -55,10 +55,10 @@ sleepstudy = ExampleData(
     DESCRSHORT="Daily reaction times of 18 subjects with three hours in bed per night.",
     DESCRLONG=(
         "Each of 18 subjects has one mean reaction time for each of ten days. The "
-        "first two days served for training and day 2 gave the baseline; from then "
-        "on the subjects spent only three hours per night in bed. Intercepts and "
-        "slopes over days differ clearly between subjects, so the data are a "
-        "standard example of correlated random coefficients."
+        "first two days were used for training and day 2 gave the baseline; from "
+        "then on the subjects spent only three hours per night in bed. Intercepts "
+        "and slopes over days clearly differ between subjects, which makes the data "
+        "a standard example of correlated random coefficients."
     ),
 )
 
@@ -91,15 +91,17 @@ dyestuff2 = ExampleData(
         "Batch": "batch, A to F",
         "Yield": "artificial yield (no unit)",
     },
-    TITLE="Artificial yields from six batches without batch variance",
+    TITLE="Artificial yields from six batches with no batch variance",
     SOURCE=(
         "Box, G. E. P. and Tiao, G. C. (1973). Bayesian Inference in Statistical "
         "Analysis. Reading, MA: Addison-Wesley, section 5.1.2."
     ),
-    DESCRSHORT="Artificial one-way data where the batch variance is estimated as zero.",
+    DESCRSHORT=(
+        "Artificial one-way data in which the batch variance is estimated as zero."
+    ),
     DESCRLONG=(
-        "The layout is that of the dyestuff data, but the values were made up so "
-        "that the mean square between batches is below the mean square within "
+        "The layout is that of the dyestuff data, but the values were constructed "
+        "so that the mean square between batches is below the mean square within "
         "batches. The estimated batch variance is on the boundary, at zero."
     ),
 )
@@ -165,7 +167,7 @@ cake = ExampleData(
         "thesis, Iowa State College. Printed in Cochran, W. G. and Cox, G. M. (1957). "
         "Experimental Designs, 2nd ed. New York: Wiley, p. 300."
     ),
-    DESCRSHORT="Breaking angle of cakes from three recipes and six temperatures.",
+    DESCRSHORT="Breaking angle of cakes baked by three recipes at six temperatures.",
     DESCRLONG=(
         "A split-plot experiment. Fifteen batches of batter were made with each of "
         "three recipes (whole plots), and six cakes from each batch were baked at "
@@ -182,27 +184,27 @@ insteval = ExampleData(
     ordered=("studage", "lectage"),
     n_obs=73421,
     variables={
-        "s": "student, 2972 levels",
-        "d": "lecturer, 1128 levels",
+        "s": "student, 2,972 levels",
+        "d": "lecturer, 1,128 levels",
         "studage": "semesters the student has been enrolled, ordered factor",
         "lectage": "semesters since the lecture was held, ordered factor",
-        "service": "1 if held for another department than the lecturer's, else 0",
-        "dept": "department of the lecture, 14 levels coded at random",
+        "service": "1 if held for a department other than the lecturer's, else 0",
+        "dept": "department of the lecture, 14 randomly coded levels",
         "y": "rating, from 1 (poor) to 5 (very good)",
     },
     TITLE="Lecture evaluations at ETH Zurich",
     SOURCE=(
         "Student survey at ETH Zurich, anonymized and slightly simplified. There is "
-        "no original publication; the ratings became public with the R package lme4 "
+        "no original publication; the ratings were published with the R package lme4 "
         "(Bates, D., Maechler, M., Bolker, B. and Walker, S. (2015). Fitting linear "
         "mixed-effects models using lme4. Journal of Statistical Software, 67(1))."
     ),
-    COPYRIGHT="Survey data, public through lme4. No copyright is claimed for the data.",
-    DESCRSHORT="73421 ratings of 1128 lecturers by 2972 students.",
+    COPYRIGHT="Survey data published in lme4. No copyright is claimed for the data.",
+    DESCRSHORT="73,421 ratings of 1,128 lecturers by 2,972 students.",
     DESCRLONG=(
         "Each row is the rating of one lecture by one student. Students and "
         "lecturers are partially crossed, and lecturers are nested in departments. "
-        "With about 4100 random effects this is a test of speed and memory."
+        "With about 4100 random effects the data test speed and memory."
     ),
 )
 
@@ -215,18 +217,20 @@ machines = ExampleData(
     variables={
         "Worker": "worker, 6 levels",
         "Machine": "brand of the machine, A to C",
-        "score": "productivity score from number and quality of the components",
+        "score": "productivity score from the number and quality of components",
     },
     TITLE="Productivity of six workers on three machines",
     SOURCE=(
         "Milliken, G. A. and Johnson, D. E. (1992). Analysis of Messy Data, Volume "
         "I: Designed Experiments. London: Chapman and Hall, p. 285."
     ),
-    DESCRSHORT="Three productivity scores of each of six workers on three machines.",
+    DESCRSHORT=(
+        "Three productivity scores for each of six workers on each of three machines."
+    ),
     DESCRLONG=(
         "Six workers drawn at random from the staff of a factory used each of three "
         "brands of machine three times. Machines are fixed and workers random; the "
-        "differences between machines vary strongly from worker to worker."
+        "differences between machines vary widely from worker to worker."
     ),
 )
 
@@ -279,7 +283,7 @@ orthodont = ExampleData(
         "of variance model useful especially for growth curve problems. Biometrika, "
         "51, 313-326."
     ),
-    DESCRSHORT="A distance in the skull of 27 children, measured at four ages.",
+    DESCRSHORT="A distance in the skulls of 27 children, measured at four ages.",
     DESCRLONG=(
         "The distance was measured on X-ray images of 16 boys and 11 girls at the "
         "ages of 8, 10, 12 and 14 years. The data are a standard example of growth "

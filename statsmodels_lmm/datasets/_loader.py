@@ -35,10 +35,10 @@ class ExampleData:
     COPYRIGHT : str, optional
         Statement on the rights to the data.
     levels : mapping of str to str, optional
-        Levels, separated by blanks, of the factors whose levels are not sorted by
-        number or alphabet.
+        Levels, separated by blanks, of the factors whose levels are in neither
+        numerical nor alphabetical order.
     ordered : tuple of str, optional
-        Names of the factors that are ordered.
+        Names of the ordered factors.
     """
 
     file: str
@@ -60,7 +60,7 @@ class ExampleData:
 
     @property
     def NOTE(self):
-        """Number of rows and the definitions of the variables."""
+        """Number of rows and definitions of the variables."""
         width = max(map(len, self.variables))
         rows = (f"        {k:<{width}} - {v}\n" for k, v in self.variables.items())
         return (
@@ -72,7 +72,7 @@ class ExampleData:
 
     def load(self):
         """
-        Load the data. The same as `load_pandas`.
+        Load the data; the same as `load_pandas`.
 
         Returns
         -------
@@ -90,7 +90,7 @@ class ExampleData:
         Dataset
             A statsmodels `Dataset` with ``data``, ``names``, ``endog``,
             ``exog``, ``endog_name`` and ``exog_name``. Factors are categorical,
-            with their levels in the order that R uses; other columns are float.
+            with their levels in R's order; other columns are float.
         """
         dtype: defaultdict = defaultdict(lambda: float)
         dtype.update(dict.fromkeys(self.factors, "category"))

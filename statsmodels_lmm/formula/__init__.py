@@ -1,1 +1,1 @@
-"""Formula text to design arrays."""
+"""From formula text to design arrays."""

@@ -1,18 +1,18 @@
-"""What a formula from a stranger may call, and with which arguments."""
+"""The functions and arguments allowed in untrusted formulas."""
 
 import ast
 
 from statsmodels_lmm.formula.widths import ARGUMENTS
 
 MAX_BASIS = 50
-"""Columns of one spline or polynomial, bases in one tensor product, and knots."""
+"""Largest number of columns of a basis, bases of a tensor product, and knots."""
 
 CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
 FUNCTIONS = {
     *("C", "I", "Q", "abs", "center", "exp", "log", "log10", "log1p", "log2"),
     *("offset", "scale", "sqrt", "standardize", "te", *ARGUMENTS, *CODINGS),
 }
-"""Functions that may be called by their bare names."""
+"""Functions that may be called by bare name."""
 
 ATTRIBUTES = {
     "np": {
@@ -26,7 +26,7 @@ ATTRIBUTES = {
 
 SEVERAL = {"C": 3, "clip": 3, "where": 3, "maximum": 2, "minimum": 2, "round": 2}
 SEVERAL |= {"te": MAX_BASIS, **{name: 1 + len(a) for name, a in ARGUMENTS.items()}}
-"""Functions of more than one argument; one more would be where results are put."""
+"""Number of arguments, where not one; NumPy would write its result to one more."""
 
 KEYWORDS = {
     "C": {"contrast", "contrasts", "levels"},
@@ -39,7 +39,7 @@ KEYWORDS = {
     "round": {"decimals"},
     **{name: set(arguments) for name, arguments in ARGUMENTS.items()},
 }
-"""Arguments that may be given by name."""
+"""Arguments that may be passed by keyword."""
 
 OPERATORS = (
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd),

@@ -1,4 +1,4 @@
-"""The only file that touches private names of statsmodels."""
+"""The only module that uses private names of statsmodels."""
 
 import sys
 import types
@@ -48,12 +48,12 @@ EVALUATION_ERRORS = (
 @contextmanager
 def formula_engine(name):
     """
-    Set statsmodels' formula engine for a while.
+    Set statsmodels' formula engine temporarily.
 
     Parameters
     ----------
     name : {"patsy", "formulaic"} or None
-        The engine; None changes nothing.
+        The engine; None leaves the current one.
     """
     before = options.formula_engine
     if name is not None:
@@ -70,7 +70,7 @@ def current_engine():
 
 
 def _reason(error, frame, engine):
-    """Why a formula cannot be evaluated, in words."""
+    """Why a formula cannot be evaluated, for messages."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     reason = readable(str(error), engine)
@@ -79,27 +79,24 @@ def _reason(error, frame, engine):
     called = {*default_scope(engine), *SYNTAX}
     hidden = [name for name in frame.columns if name in called]
     if hidden and "'Series' object" in reason:
-        return (
-            f"the column '{hidden[0]}' hides what formulas call by this name; rename "
-            "the column"
-        )
+        return f"the column '{hidden[0]}' hides the function of this name; rename it"
     return reason.replace(
-        "name 'contr' is not defined", "R's contr.sum is Sum here: C(f, Sum)"
+        "name 'contr' is not defined", "for R's contr.sum write C(f, Sum)"
     )
 
 
 def design_matrices(formula, frame, scope, engine, prediction=False):
     """
-    Evaluate a formula, keeping every row of the frame.
+    Evaluate a formula on every row of a DataFrame.
 
     Parameters
     ----------
     formula : str or model specification
-        A one- or two-sided formula, or what an earlier evaluation returned.
+        A one- or two-sided formula, or the specification from an earlier evaluation.
     frame : DataFrame
         The data.
     scope : dict
-        Names that are neither columns nor known to every formula.
+        Names that are neither columns nor predefined in formulas.
     engine : {"patsy", "formulaic"}
         Formula engine.
     prediction : bool, optional
@@ -112,14 +109,14 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     exog : DataFrame
         Right-hand side.
     spec : DesignInfo or ModelSpec
-        How to evaluate the right-hand side again.
+        Specification for evaluating the right-hand side again.
 
     Raises
     ------
     FormulaError
         If the formula cannot be evaluated.
     DataError
-        If the design would not fit into memory.
+        If the design would not fit in memory.
     """
     is_text = isinstance(formula, str)
     if is_text:
@@ -217,19 +214,19 @@ def _as_tuple(output):
 
 def categorical_factors(spec, engine):
     """
-    The categorical factors of a model specification.
+    Categorical factors of a model specification.
 
     Parameters
     ----------
     spec : DesignInfo or ModelSpec
-        How a design was evaluated.
+        Specification of an evaluated design.
     engine : {"patsy", "formulaic"}
         Formula engine.
 
     Returns
     -------
     dict
-        Name of each factor to a tuple of its levels.
+        Tuple of the levels of each factor, by name.
     """
     if engine == "patsy":
         return {
@@ -247,20 +244,20 @@ def categorical_factors(spec, engine):
 
 def term_columns(spec, engine):
     """
-    The terms of a model specification.
+    Terms of a model specification.
 
     Parameters
     ----------
     spec : DesignInfo or ModelSpec
-        How a design was evaluated.
+        Specification of an evaluated design.
     engine : {"patsy", "formulaic"}
         Formula engine.
 
     Returns
     -------
     list of tuple
-        Name, slice of its columns and names of its factors for each term; the
-        constant is "Intercept" and has no factors.
+        Name, slice of columns and names of factors for each term; the constant is
+        "Intercept" and has no factors.
     """
     found = []
     for term, columns in spec.term_slices.items():
@@ -277,19 +274,19 @@ def term_columns(spec, engine):
 
 def caller_scope(names, functions, eval_env, depth):
     """
-    What some names mean where a formula was written.
+    Look up names where a formula was written.
 
     Parameters
     ----------
     names : iterable of str
-        Names that occur in the formula.
+        Names in the formula.
     functions : container of str
-        Names that mean a function: a variable called Q is not what ``Q('my column')``
-        means.
+        Names that must be functions: ``Q('my column')`` does not mean a variable
+        named Q.
     eval_env : int, dict or None
-        Stack frames above the caller, a mapping of names, or -1 for none.
+        Number of stack frames above the caller, a mapping of names, or -1 for none.
     depth : int
-        Stack frames between this function and the caller.
+        Number of stack frames between this function and the caller.
 
     Returns
     -------
@@ -315,10 +312,11 @@ class FormulaData(PandasData):
     Data of a formula model that can be unpickled anywhere.
 
     statsmodels evaluates the formula again at some depth of the stack, which
-    fails at the top level of a module. Here the names the formula needs travel
-    along: modules by name, functions that have no name elsewhere by value where
-    cloudpickle is installed, the rest if it can be pickled. Names that cannot are
-    `lost`; only predictions for new data need them. Copies lose nothing.
+    fails at the top level of a module. Here the pickle includes what the names in
+    the formula stand for: modules by name, functions that cannot be imported
+    elsewhere by value if cloudpickle is installed, the rest if it can be pickled.
+    Names that cannot be pickled are `lost`; only predictions for new data need
+    them. Copies lose nothing.
     """
 
     scope: dict
@@ -328,7 +326,7 @@ class FormulaData(PandasData):
 
     @classmethod
     def adopt(cls, data, scope, engine, column_specs):
-        """Make this the class of some PandasData."""
+        """Turn a PandasData into an instance of this class."""
         data.__class__ = cls
         data.scope, data.engine, data.column_specs = scope, engine, column_specs
         data.lost = []
@@ -336,7 +334,7 @@ class FormulaData(PandasData):
 
     @property
     def design_info(self):
-        """What packages written for statsmodels before 0.15 read."""
+        """The name of the specification in statsmodels before 0.15."""
         return self.model_spec
 
     def __copy__(self):
@@ -346,7 +344,7 @@ class FormulaData(PandasData):
 
     def __deepcopy__(self, memo):
         other = copy(self)
-        shared = {"model_spec", "column_specs", "scope"}  # which nothing changes
+        shared = {"model_spec", "column_specs", "scope"}  # never modified
         own = {k: v for k, v in self.__dict__.items() if k not in shared}
         memo[id(self)] = other
         other.__dict__.update(deepcopy(own, memo))
@@ -367,7 +365,7 @@ class FormulaData(PandasData):
         for name, packed in state["scope"].items():
             try:
                 self.scope[name] = packed.unpacked()
-            except Exception:  # of a module that is not there, or a main one of old
+            except Exception:  # a module that is missing, or an earlier main module
                 self.lost.append(name)
         right = join(sides(tokenize(self.formula))[1])
         self.model_spec = self._specify(right)

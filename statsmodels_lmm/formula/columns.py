@@ -1,4 +1,4 @@
-"""One column of the data as a formula engine can use it, or why not."""
+"""Conversion of single data columns for the formula engines."""
 
 import numbers
 from decimal import Decimal
@@ -17,7 +17,7 @@ DATES = {"date", "datetime", "datetime64", "period", "time", "timedelta", "timed
 
 def plain_column(column, name, role):
     """
-    A column as float, int, bool, object or categorical, missing as NaN.
+    Convert a column to float, int, bool, object or categorical, with gaps as NaN.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def plain_column(column, name, role):
     name : hashable
         Its name.
     role : set of str
-        What it is used for: "response", "fixed", "random" and "group", and "term" if
-        it stands by itself and not in an expression.
+        Uses of the column: "response", "fixed", "random" and "group", and "term" if
+        it is a term by itself rather than part of an expression.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def plain_column(column, name, role):
     if isinstance(kind, pd.IntervalDtype):
         return column.array if only_group else column.astype("category").array
     if kind.kind == "c":
-        raise DataError(f"column '{name}' is complex")
+        raise DataError(f"column '{name}' must be real, not complex")
     if kind.kind == "b" and is_response:
         raise _binary(name)
     if kind.kind == "f":
@@ -76,7 +76,7 @@ def plain_column(column, name, role):
 
 def holds_dates(column):
     """
-    Whether values are dates, times or spans of time.
+    Whether values are dates, times or durations.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def holds_dates(column):
 
 def no_number(column, name):
     """
-    Why a column of dates is no term, and which numbers may be meant.
+    Say that dates cannot be a term, and suggest a conversion to numbers.
 
     Parameters
     ----------
@@ -122,25 +122,24 @@ def no_number(column, name):
         days = f"pd.to_datetime({x})"
         advice = f"days since the first: ({days} - {days}.min()).dt.days"
     return (
-        f"column '{name}' holds dates or times; convert it to a column of numbers, "
-        f"such as {advice}"
+        f"column '{name}' holds dates or times; convert it to numbers, such as {advice}"
     )
 
 
 def _binary(name):
     return DataError(
-        f"the response '{name}' is true/false; a linear mixed model is not a logistic "
-        "one; convert it to 0/1 if you mean a linear model"
+        f"the response '{name}' is true/false, and this is not logistic regression; "
+        "convert it to 0/1 if you want a linear model"
     )
 
 
 def _integers(values, name, only_group):
-    """Integers as int64, whose differences have a sign; float if too large."""
+    """Integers as int64, so that differences can be negative, or float if too large."""
     if only_group:
         return values
     if len(values) and np.abs(values.astype(float)).max() > EXACT_INTEGERS:
         warn(
-            f"column '{name}' holds integers above 2**53, which lose digits",
+            f"column '{name}' holds integers above 2**53, which lose digits as floats",
             DataWarning,
         )
     fits = not len(values) or values.max() <= np.iinfo(np.int64).max
@@ -148,7 +147,7 @@ def _integers(values, name, only_group):
 
 
 def _from_extension(column, only_group):
-    """A nullable, Arrow-backed or string column with a NumPy type."""
+    """A nullable, Arrow-backed or string column as a NumPy type."""
     kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype | pd.PeriodDtype | pd.IntervalDtype):
         return column
@@ -177,7 +176,7 @@ def _from_extension(column, only_group):
 
 
 def _object_column(column, name, is_response):
-    """Strings stay, numbers become float, a mixture is refused."""
+    """Keep strings, convert numbers to float and refuse a mixture."""
     values = column.dropna()
     is_bool = values.map(lambda v: isinstance(v, bool | np.bool_)).to_numpy(bool)
     is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))
@@ -195,7 +194,7 @@ def _object_column(column, name, is_response):
         raise DataError(f"column '{name}' mixes numbers and text")
     found = float_objects(column.to_numpy(object), f"column '{name}'")
     warn(
-        f"column '{name}' holds numbers as Python objects; they are read as floats",
+        f"column '{name}' holds Python objects, which are converted to floats",
         DataWarning,
     )
     return found
@@ -204,21 +203,22 @@ def _object_column(column, name, is_response):
 def _warn_float_keys(values, name):
     if len(values) > 20 and len(np.unique(values)) > 0.5 * len(values):
         warn(
-            f"grouping column '{name}' holds mostly distinct decimal numbers",
+            f"grouping column '{name}' holds mostly distinct decimal numbers; check "
+            "that it is not a covariate",
             DataWarning,
         )
 
 
 def like_known(values, known, name):
     """
-    A column of new data with the type that the fit has seen.
+    Convert a column of new data to the type it had in the fit.
 
     Parameters
     ----------
     values : array_like
         The new column, from `plain_column`.
     known : Series
-        The column of the fit.
+        The column in the fit.
     name : hashable
         Its name.
 
@@ -230,7 +230,7 @@ def like_known(values, known, name):
     Raises
     ------
     DataError
-        If a level is new.
+        If a level is new, or the kind of values differs from that in the fit.
     """
     if pd.api.types.is_numeric_dtype(known.dtype):
         if not pd.api.types.is_numeric_dtype(values):
@@ -255,7 +255,7 @@ def like_known(values, known, name):
     if len(unseen):
         listed = ", ".join(map(str, unseen[:5]))
         raise DataError(
-            f"new levels of '{name}': {listed}; the fit has seen "
+            f"new levels of '{name}': {listed}; the levels in the fit are "
             + ", ".join(map(str, levels[:10]))
         )
     if isinstance(known.dtype, pd.CategoricalDtype):

@@ -1,4 +1,4 @@
-"""Terms and a frame to arrays."""
+"""Evaluation of parsed formulas on data."""
 
 from dataclasses import dataclass
 
@@ -33,21 +33,22 @@ class Design:
     Parameters
     ----------
     endog, exog : DataFrame
-        Response and fixed design of the rows used.
+        Response and fixed-effects design for the rows used.
     spec : DesignInfo or ModelSpec
-        How to evaluate the fixed design again.
+        Specification for evaluating the fixed-effects design again.
     random : tuple of RandomEffects
-        One for each grouping factor, in the order of the formula.
+        Random effects of each grouping factor, in the order of the formula.
     column_specs : dict
-        How to evaluate columns of effects and offsets again, by their formula.
+        Specifications for evaluating effect columns and offsets again, by formula.
     offset : ndarray or None
         Sum of the offsets in the formula.
     scope : dict
-        Names that are not columns; those as long as the data have the rows used.
+        Names that are not columns, with arrays as long as the data reduced to the
+        rows used.
     frame : DataFrame
-        The columns and rows that were used.
+        The columns and rows used.
     rows : ndarray
-        Their positions in the user's data.
+        Positions of these rows in the user's data.
     """
 
     endog: pd.DataFrame
@@ -87,11 +88,11 @@ def build_design(
     missing : {"drop", "raise"}, optional
         What to do with incomplete rows.
     extra : dict of ndarray, optional
-        Columns of weights and offsets, which must be complete too.
+        Weights and offsets, which must be complete as well.
     structures : dict, optional
-        Covariance structures of the user by their names in the formula.
+        User-defined covariance structures by their names in the formula.
     relationships : dict of KnownLevels, optional
-        Levels that are related, by grouping factor.
+        Known relationships of levels, by grouping factor.
 
     Returns
     -------
@@ -130,32 +131,32 @@ def build_design(
 
 
 def _used_rows(value, name, labels, rows):
-    """The rows used of a variable of the caller that is as long as the data."""
+    """A variable of the caller, in the rows used if it is as long as the data."""
     if not isinstance(value, np.ndarray | pd.Series | pd.Categorical):
         return value
     if value.ndim == 0 or len(value) != len(labels):
         return value
     if np.ma.isMaskedArray(value) and value.mask.any():
         raise DataError(
-            f"'{name}', a variable of yours in the formula, has masked values; make it "
-            "a column of the data, whose incomplete rows can be dropped"
+            f"the variable '{name}' in the formula has masked values; make it a column "
+            "of the data, so that incomplete rows can be dropped"
         )
     if isinstance(value, pd.Series):
-        value = aligned(value, labels, f"'{name}', a variable of yours in the formula,")
+        value = aligned(value, labels, f"the variable '{name}' in the formula")
         return value.iloc[rows].reset_index(drop=True)
     return value[rows]
 
 
 def check_finite(columns, what, labels):
     """
-    Refuse infinite or undefined values, naming column and rows.
+    Refuse infinite or undefined values, naming the column and the rows.
 
     Parameters
     ----------
     columns : DataFrame
         Evaluated columns.
     what : str
-        What they are.
+        What the columns are, for messages.
     labels : Index
         Labels of the rows.
     """
@@ -186,7 +187,7 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
     engine : str
         Formula engine.
     specs : dict
-        How to evaluate each again, by its formula; those that are not there are added.
+        Specification of each offset by formula; missing ones are added.
 
     Returns
     -------
@@ -216,7 +217,7 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
 def _random_effects(
     terms, frame, evaluated, engine, specs, warned, structures, relationships
 ):
-    """Random effects of the terms that share a grouping factor."""
+    """Random effects of the terms with a common grouping factor."""
     codes, levels, keys = group_levels(
         [frame[find_column(frame, name)] for name in terms[0].grouping]
     )
@@ -237,8 +238,8 @@ def _random_effects(
             if single and any(np.array_equal(exog, m) for m in columns):
                 name = ", ".join(single)
                 raise DataError(
-                    f"'{name}' has one level in the rows used, so that {term} has the "
-                    "effects of another part of the term; leave it out"
+                    f"'{name}' has only one level in the rows used, so the effects of "
+                    f"{term} repeat those of another part of the term; leave it out"
                 )
             specs[term.effects] = spec
             check_finite(exog, str(term), frame.index)
@@ -272,7 +273,7 @@ def _random_effects(
 
 
 def _warn_correlated(term, spec, engine, warned):
-    """As in lme4, ``||`` leaves the columns of a factor correlated."""
+    """Warn that ``||`` leaves the columns of a factor correlated, as in lme4."""
     factors = categorical_factors(spec, engine)
     if factors:
         warned.add(term.group)

@@ -1,4 +1,4 @@
-"""A formula as patsy and formulaic read it, and their names as a person reads them."""
+"""Translation of formulas for patsy and formulaic, and of their names back."""
 
 import re
 from functools import lru_cache
@@ -16,13 +16,13 @@ QUOTED = re.compile(r"Q\('([^'\\]*)'\)")
 ENCODED = re.compile(r"(?<!\w)Q_((?:[0-9a-f]{2})*)_(?!\w)")
 
 ESCAPED = re.compile(r"\\x(28|29|5b|5d|60|7b|7d|7e)")
-"""Brackets and backticks in strings, which formulaic would count, and tildes."""
+"""Characters inside strings that formulaic or statsmodels would interpret."""
 
 
 @lru_cache(maxsize=64)
 def engine_text(text, engine):
     """
-    A formula, or one side of it, for a formula engine.
+    Translate a formula, or one side of it, for a formula engine.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def engine_text(text, engine):
     Returns
     -------
     str
-        Such as "I(post - pre) ~ Q('yield')". The response is arithmetic, and columns
-        that are no names for Python are quoted.
+        Such as "I(post - pre) ~ Q('yield')": the response is arithmetic, and columns
+        that are not Python names are quoted.
     """
     left, right = sides(tokenize(text))
     spelled = _by_factor(right) if engine == "formulaic" else join(right, _for_patsy)
@@ -61,14 +61,14 @@ def response_of(text):
     Returns
     -------
     str
-        What stands left of it.
+        The text to the left of the tilde.
     """
     left, _ = sides(tokenize(text))
     return text[left[0].start : left[-1].stop]
 
 
 def _for_patsy(token):
-    # statsmodels looks for a tilde to tell whether there is a response
+    # statsmodels infers from a tilde that there is a response
     quoted = token.column is not None or _is_string(token)
     return token.python.replace("~", "\\x7e") if quoted else token.python
 
@@ -86,7 +86,7 @@ def _for_formulaic(token):
 
 
 def _by_factor(tokens):
-    """Text for formulaic, which takes names and calls for Python and no more."""
+    """Text for formulaic, which reads only names and calls as Python."""
     out, piece = [], []
     for token in [*tokens, None]:
         if token is not None and not token.separates:
@@ -119,14 +119,14 @@ def _is_simple(piece):
 
 def engine_column(name, engine):
     """
-    What the column of a frame is called for a formula engine.
+    Name of a column for a formula engine.
 
     Parameters
     ----------
     name : hashable
         Name of a column.
     engine : {"patsy", "formulaic"}
-        Formula engine. formulaic's ``Q`` cannot have any name in quotes.
+        Formula engine. formulaic's ``Q`` does not accept every name in quotes.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def engine_column(name, engine):
 
 def readable(name, engine):
     """
-    A name that a formula engine gave to a term, a factor or a column.
+    Translate a formula engine's name of a term, a factor or a column back.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def readable(name, engine):
     Returns
     -------
     str
-        As the formula has it, such as "yield[T.b]".
+        As in the user's formula, such as "yield[T.b]".
     """
     if engine == "formulaic":
         name = ENCODED.sub(_decoded, name)

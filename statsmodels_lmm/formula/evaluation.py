@@ -1,4 +1,4 @@
-"""Formulas evaluated on the data of a fit, with what the engines do not tell."""
+"""Evaluation of formulas on the data of a fit, with clear errors and warnings."""
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ from statsmodels_lmm.formula.names import columns_in
 
 def evaluate(text, frame, scope, engine):
     """
-    Evaluate a formula that has not been evaluated before.
+    Evaluate a formula for the first time.
 
     Parameters
     ----------
@@ -34,14 +34,14 @@ def evaluate(text, frame, scope, engine):
     exog : DataFrame
         Right-hand side.
     spec : DesignInfo or ModelSpec
-        How to evaluate the right-hand side again.
+        Specification for evaluating the right-hand side again.
 
     Raises
     ------
     DataError
-        If a term is a date or a span of time and no number.
+        If a term is a date or a duration rather than a number.
     FormulaError
-        If it cannot be evaluated.
+        If the formula cannot be evaluated.
     """
     try:
         endog, exog, spec = design_matrices(text, frame, scope, engine)
@@ -63,7 +63,7 @@ def evaluate(text, frame, scope, engine):
     for name, value in values.items():
         if holds_dates(value):
             raise DataError(
-                f"'{name}' is a date or a span of time; go on to a number, such as "
+                f"'{name}' is a date or a duration; convert it to a number, such as "
                 "(date - date.min()).dt.days or date.dt.month"
             )
     return endog, exog, spec
@@ -71,19 +71,19 @@ def evaluate(text, frame, scope, engine):
 
 def single_levels(spec, engine):
     """
-    The categorical factors that have one level.
+    Categorical factors with a single level.
 
     Parameters
     ----------
     spec : DesignInfo or ModelSpec
-        How a design was evaluated.
+        Specification of an evaluated design.
     engine : {"patsy", "formulaic"}
         Formula engine.
 
     Returns
     -------
     dict
-        Name to level.
+        Level of each such factor, by name.
     """
     factors = categorical_factors(spec, engine)
     return {name: levels[0] for name, levels in factors.items() if len(levels) == 1}
@@ -91,16 +91,16 @@ def single_levels(spec, engine):
 
 def warn_of_single_levels(spec, engine, warned):
     """
-    Warn of factors of one level that have terms without columns.
+    Warn of single-level factors whose terms have no columns.
 
     Parameters
     ----------
     spec : DesignInfo or ModelSpec
-        How a design was evaluated.
+        Specification of an evaluated design.
     engine : {"patsy", "formulaic"}
         Formula engine.
     warned : set of str
-        Names of which was warned before; others are added.
+        Names already warned of; new ones are added.
     """
     lost: set = set()
     for _, columns, factors in term_columns(spec, engine):
@@ -110,7 +110,7 @@ def warn_of_single_levels(spec, engine, warned):
         if name in lost and name not in warned:
             warned.add(name)
             warn(
-                f"'{name}' has one level, '{level}', in the rows used: its effects are "
-                "left out",
+                f"'{name}' has only one level, '{level}', in the rows used: its "
+                "effects are left out",
                 DataWarning,
             )

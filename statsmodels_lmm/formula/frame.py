@@ -1,4 +1,4 @@
-"""Make a frame that a formula can be evaluated on, or say why not."""
+"""Preparation of the data on which a formula is evaluated."""
 
 import builtins
 import difflib
@@ -22,15 +22,15 @@ WORDS_OF_R = {
     "pmin": "np.minimum(x, 0)",
     "mean": "center(x) for x - mean(x)",
 }
-"""Functions of R, and what to write for them."""
+"""Functions of R, and what to write instead."""
 
 CONSTANTS_OF_R = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
-"""Constants of R, and those of Python."""
+"""Constants of R, and what to write instead."""
 
 
 def prepare_frame(data, formula, scope, missing="drop", extra=None):
     """
-    Columns that a formula needs, complete rows only, with plain types.
+    Select the columns that a formula needs and the complete rows, with plain types.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     Returns
     -------
     frame : DataFrame
-        Complete rows; the index is that of `data`.
+        The complete rows, with the index of `data`.
     rows : ndarray
         Positions of these rows in `data`.
 
@@ -89,13 +89,13 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
 
 def column_roles(data, formula, scope):
     """
-    Which columns a formula reads and as what.
+    Columns that a formula uses, and their uses.
 
     Returns
     -------
     dict
-        Column name to a set of "response", "fixed", "random" and "group", and "term"
-        if it is a factor by itself.
+        For each column name a set of "response", "fixed", "random" and "group", and
+        "term" if it is a term by itself.
     """
     pieces = [("response", formula.response)]
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]
@@ -119,27 +119,27 @@ def column_roles(data, formula, scope):
             raise DataError(f"column '{name}' appears twice in the data")
         if name == "Intercept":
             raise DataError(
-                "a column named 'Intercept' collides with the intercept; rename it"
+                "a column named 'Intercept' clashes with the intercept; rename it"
             )
     return roles
 
 
 def check_columns(data):
-    """Refuse columns with names of several levels."""
+    """Refuse a MultiIndex of columns."""
     if isinstance(data.columns, pd.MultiIndex):
         raise DataError(
-            f"the names of the columns have {data.columns.nlevels} levels; join them: "
+            f"the columns have a MultiIndex; join its {data.columns.nlevels} levels: "
             "data.columns = ['_'.join(map(str, c)) for c in data.columns]"
         )
 
 
 def _column_names(text, data, formula, scope):
-    """Columns that occur in a piece of formula; unknown names raise."""
+    """Columns that occur in a piece of a formula; unknown names raise an error."""
     names = names_in(text)
     for name in names.called:
         if name in WORDS_OF_R and name not in scope:
             raise _name_error(
-                f"'{name}()' is R's; write {WORDS_OF_R[name]}", formula, name
+                f"'{name}()' is an R function; write {WORDS_OF_R[name]}", formula, name
             )
     for name in names.read:
         known = isinstance(name, str) and is_python_name(name)
@@ -151,7 +151,7 @@ def _column_names(text, data, formula, scope):
 
 
 def find_column(data, name):
-    """A column by its name in a formula; columns named by integers as well."""
+    """A column by its name in a formula; the name may be an integer."""
     if name in data.columns:
         return name
     if name.isdigit() and int(name) in data.columns:
@@ -160,22 +160,22 @@ def find_column(data, name):
 
 
 def _needs_quotes(name, data, formula):
-    """What to write if a name is a piece of a column's name with dots or spaces."""
+    """What to write if a name is part of a column name with dots or spaces."""
     for column in data.columns:
         if not isinstance(column, str) or is_python_name(column):
             continue
         if str(name) in column and column in formula.text:
-            return f"write Q({column!r}), because it is not a name in Python"
+            return f"write Q({column!r}), because it is not a Python name"
     return None
 
 
 def _unknown(name, data):
     if name in CONSTANTS_OF_R:
-        return f"'{name}' is R's; write {CONSTANTS_OF_R[name]}"
+        return f"'{name}' is an R constant; write {CONSTANTS_OF_R[name]}"
     close = difflib.get_close_matches(str(name), [str(c) for c in data.columns], n=3)
-    hint = f"; close: {', '.join(close)}" if close else ""
+    hint = f"; did you mean {', '.join(close)}?" if close else ""
     if name in data.index.names:
-        hint = "; the index has this name: data.reset_index() makes it a column"
+        hint = "; it is the index: data.reset_index() makes it a column"
     return f"column '{name}' not in data{hint}"
 
 
@@ -187,7 +187,7 @@ def _name_error(message, formula, name):
 
 
 def _drop_unused_levels(frame, name, role):
-    """Categories without a row left go, with a warning if the fixed part has them."""
+    """Drop categories without rows, with a warning if the fixed part uses them."""
     column = frame[name]
     used = column.cat.remove_unused_categories()
     if "fixed" in role:

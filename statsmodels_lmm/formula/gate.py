@@ -1,4 +1,4 @@
-"""An allow-list for formulas from strangers, applied before they are evaluated."""
+"""An allow-list for untrusted formulas, applied before they are evaluated."""
 
 import ast
 import unicodedata
@@ -35,42 +35,42 @@ LARGEST = 1e150
 
 def check_formula(formula, columns, structures=()):
     """
-    Refuse a formula that does more than name columns and listed functions.
+    Refuse a formula that uses anything but columns and listed functions.
 
     Parameters
     ----------
     formula : str
-        A formula of a mixed model from somebody you do not know.
+        A mixed-model formula from an untrusted source.
     columns : iterable of str
-        Names of the columns that it may use.
+        Names of the columns that the formula may use.
     structures : collection of str, optional
-        Names of your own covariance structures.
+        Names of user-defined covariance structures.
 
     Returns
     -------
     list
-        The columns that it uses, in the order of the text.
+        The columns that the formula uses, in the order of the text.
 
     Raises
     ------
     FormulaError
-        With a caret under what is not on the list.
+        With carets under what is not on the list.
 
     Notes
     -----
-    Allowed are columns, numbers, arithmetic, comparisons, the functions in `FUNCTIONS`
-    and `ATTRIBUTES`, codings of factors, and strings that are names or levels. A
-    formula has at most 2,000 characters and expands to at most 500 terms and, a factor
-    counted as one, 1,000 columns; parentheses are at most 20 deep, an expression has at
-    most 150 tokens, and powers are at most 20 and never of constants. A spline or
-    polynomial has at most 50 columns, a B-spline at most degree 5, both as literal
-    numbers, and at most 50 finite knots. Nothing is evaluated.
+    The list comprises columns, numbers, arithmetic, comparisons, the functions in
+    `FUNCTIONS` and `ATTRIBUTES`, codings of factors, and strings that are names or
+    levels. A formula has at most 2,000 characters and expands to at most 500 terms and
+    1,000 columns, counting a factor as one; parentheses are nested at most 20 deep, an
+    expression has at most 150 tokens, and powers are at most 20 and never of constants.
+    A spline or polynomial has at most 50 columns, a B-spline at most degree 5, both as
+    literal numbers, and at most 50 finite knots. Nothing is evaluated.
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
-    (it knows no levels; an interaction of factors that does not fit into memory is
-    refused when the model is made), and does not vouch for the data or for the
-    libraries that evaluate the formula. Names mean what they mean where the formula is
-    evaluated, so fit it with ``eval_env=-1``, without names of yours.
+    (it does not know the levels; an interaction of factors that does not fit in memory
+    is refused when the model is created), and does not vouch for the data or for the
+    libraries that evaluate the formula. Names are looked up where the formula is
+    evaluated, so fit it with ``eval_env=-1``, which hides your own variables.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def check_formula(formula, columns, structures=()):
 
 
 def _in_python(token):
-    """R's powers and nesting, outside of calls, as they will be evaluated."""
+    """R's powers and nesting outside calls, as they will be evaluated."""
     operator = None if token.inside else {"^": "**", "%in%": ":"}.get(token.text)
     return token if operator is None else replace(token, text=operator)
 
@@ -111,7 +111,7 @@ def _check_length(text):
 
 
 def _check_text(text, tokens):
-    """Refuse characters that hide something, but in the name of a column."""
+    """Refuse characters that could hide something, except in column names."""
     named = {
         at for t in tokens if t.column is not None for at in range(t.start, t.stop)
     }
@@ -125,23 +125,23 @@ def _check_text(text, tokens):
 
 
 def _check_tokens(tokens, text):
-    """Refuse strings that Python may cut otherwise, disguised letters and depth."""
+    """Refuse strings that Python may split differently, disguised letters and depth."""
     depth = 0
     for before, token in zip([None, *tokens], tokens):
         span = token.start, token.stop
         if token.kind == "string":
             glued = before is not None and before.kind in ("string", "name", "number")
             if glued or "\n" in token.text:
-                raise FormulaError("a string stands alone, on a line", text, span)
+                raise FormulaError("a string must stand alone, on one line", text, span)
         elif token.column is None:
             if unicodedata.normalize("NFKC", token.text) != token.text:
                 raise FormulaError(
-                    "letters that Python reads as other letters", text, span
+                    "letters that Python would read as other letters", text, span
                 )
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         if depth > MAX_DEPTH:
             raise FormulaError(
-                f"parentheses are more than {MAX_DEPTH} deep", text, span
+                f"parentheses are nested more than {MAX_DEPTH} deep", text, span
             )
         if depth < 0 or token.text in ("{", "}"):
             raise FormulaError("unmatched parenthesis", text, span)
@@ -150,7 +150,7 @@ def _check_tokens(tokens, text):
 
 
 def _split(tokens, operators):
-    """Pieces between some operators outside of parentheses."""
+    """Pieces between the given operators, outside parentheses."""
     depth = 0
     pieces: list = [[]]
     for token in tokens:
@@ -163,14 +163,14 @@ def _split(tokens, operators):
 
 
 def _inside(tokens):
-    """What a parenthesis holds that is all of some tokens, else None."""
+    """The tokens inside a parenthesis that encloses all of them, else None."""
     if len(tokens) < 2 or tokens[0].text != "(" or len(_split(tokens, ")")) != 2:
         return None
     return tokens[1:-1] if tokens[-1].text == ")" else None
 
 
 def _number(node):
-    """The value of a literal number with or without a sign, NaN for others."""
+    """The value of a literal number, possibly signed; NaN for anything else."""
     sign = 1.0
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         sign = -1.0 if isinstance(node.op, ast.USub) else 1.0
@@ -186,7 +186,7 @@ def _number(node):
 
 @dataclass
 class _Gate:
-    """The walk through one formula; `used` collects its columns."""
+    """A walk through one formula; `used` collects the columns."""
 
     text: str
     columns: list
@@ -197,14 +197,14 @@ class _Gate:
     # numbers of terms and columns --------------------------------------------
 
     def size(self, tokens):
-        """Bounds of the numbers of terms and columns; every piece is checked."""
+        """Bounds on the numbers of terms and columns; checks every piece."""
         if not tokens:
             return 0, 0
         found = self.unchecked_size(tokens)
         for count, largest, what in zip(
             found,
             (MAX_TERMS, MAX_COLUMNS),
-            ("terms", "columns, a factor counted as one"),
+            ("terms", "columns, counting a factor as one"),
         ):
             if count > largest:
                 place = tokens[0].start, tokens[-1].stop
@@ -212,7 +212,7 @@ class _Gate:
         return found
 
     def unchecked_size(self, tokens):
-        """Bounds that may be above the limits."""
+        """Bounds that may exceed the limits."""
         pieces = _split(tokens, ("~", "+", "-", "|", "||"))
         if len(pieces) > 1:
             return tuple(map(sum, zip(*map(self.size, pieces))))
@@ -239,28 +239,28 @@ class _Gate:
         base, *exponents = pieces
         words = [t.text for piece in exponents for t in piece]
         if not base:
-            raise FormulaError("'**' follows the terms", self.text)
+            raise FormulaError("'**' needs terms before it", self.text)
         if len(words) != 1 or not words[0].isdecimal() or int(words[0]) > MAX_POWER:
             place = [t for piece in pieces for t in piece]
             raise FormulaError(
-                f"a power of terms is a whole number up to {MAX_POWER}",
+                f"a power of terms must be a whole number up to {MAX_POWER}",
                 self.text,
                 (place[0].start, place[-1].stop),
             )
         n, p = self.size(base)
         degrees = range(1, int(words[0]) + 1)
         terms = sum(comb(n, i) for i in degrees)
-        # products of i of n widths with the sum p have the largest sum if all are p / n
+        # the sum of products of i out of n widths of sum p is largest if all are p / n
         columns = sum(-(-comb(n, i) * p**i // n**i) for i in degrees if n)
         return terms, columns
 
     # expressions -------------------------------------------------------------
 
     def python(self, tokens):
-        """Check one piece of Python and bound the number of its columns."""
+        """Check one piece of Python and bound its number of columns."""
         span = tokens[0].start, tokens[-1].stop
         if len(tokens) > MAX_TOKENS:
-            raise FormulaError("too long an expression", self.text, span)
+            raise FormulaError("the expression is too long", self.text, span)
         code = " ".join(t.python for t in tokens)
         self.tokens, self.starts = tokens, []
         start = 0
@@ -275,7 +275,7 @@ class _Gate:
         return expression_width(tree.body)
 
     def refuse(self, message, node):
-        """Raise an error with carets under the token where a node starts."""
+        """Raise an error with carets under the first token of a node."""
         at = max(i for i, s in enumerate(self.starts) if s <= node.col_offset)
         token = self.tokens[at]
         raise FormulaError(message, self.text, (token.start, token.stop))
@@ -305,17 +305,17 @@ class _Gate:
             for part in (node.left, *node.comparators):
                 self.value(part)
         else:
-            self.refuse("not allowed in a formula from others", node)
+            self.refuse("not allowed in an untrusted formula", node)
 
     def constant(self, node):
-        """Check a number, a truth value or None."""
+        """Check a number, a boolean or None."""
         if not isinstance(node.value, int | float | None):
-            self.refuse("a string is a name in Q() or a level of a factor", node)
+            self.refuse("a string must be a name in Q() or a level of a factor", node)
         if not isinstance(node.value, bool | None) and isnan(_number(node)):
-            self.refuse("too large a number", node)
+            self.refuse("the number is too large", node)
 
     def column(self, name, node):
-        """Note a column, or refuse a name that is none."""
+        """Record a column, or refuse a name that is not one."""
         if name not in self.columns or str(name).startswith("__"):
             if name != "pi":
                 self.refuse(f"'{name}' is not a column", node)
@@ -323,7 +323,7 @@ class _Gate:
         self.used.append(name)
 
     def exponent(self, node):
-        """Refuse powers that take forever."""
+        """Refuse powers that would take too long."""
         varies = [
             any(isinstance(n, ast.Name) for n in ast.walk(side))
             for side in (node.left, node.right)
@@ -332,14 +332,14 @@ class _Gate:
         if isinstance(number, ast.UnaryOp):
             number = number.operand
         if not any(varies):
-            self.refuse("a power of constants; write the number", node)
+            self.refuse("a power of constants; write out the number", node)
         small = (
             isinstance(number, ast.Constant)
             and isinstance(number.value, int | float)
             and abs(number.value) <= MAX_POWER
         )
         if not varies[1] and not small:
-            self.refuse(f"an exponent is a number up to {MAX_POWER}", node.right)
+            self.refuse(f"an exponent must be a number up to {MAX_POWER}", node.right)
 
     # calls -------------------------------------------------------------------
 
@@ -349,10 +349,10 @@ class _Gate:
         if name == "Q":
             return self.quoted(node)
         if len(node.args) > SEVERAL.get(name, 1):
-            self.refuse(f"{name}() takes fewer arguments", node)
+            self.refuse(f"{name}() has too many arguments", node)
         for keyword in node.keywords:
             if keyword.arg is None:
-                self.refuse("'**' cannot stand before arguments", node)
+                self.refuse("'**' is not allowed before arguments", node)
             if keyword.arg not in KEYWORDS.get(name, ()):
                 self.refuse(f"{name}() takes no argument '{keyword.arg}' here", node)
         if name in ARGUMENTS:
@@ -364,7 +364,7 @@ class _Gate:
         return None
 
     def function(self, node):
-        """Name of a listed function."""
+        """The name of a listed function."""
         if isinstance(node, ast.Name):
             if node.id not in FUNCTIONS:
                 self.refuse(f"'{node.id}' is not a function on the list", node)
@@ -382,7 +382,7 @@ class _Gate:
         if isinstance(node, ast.List | ast.Tuple):
             for item in node.elts:
                 if not isinstance(item, ast.Constant | ast.UnaryOp):
-                    self.refuse("a list holds numbers or levels", node)
+                    self.refuse("a list must hold numbers or levels", node)
                 self.argument(item, name)
         elif takes_levels and isinstance(node, ast.Name) and node.id in CODINGS:
             return
@@ -396,7 +396,7 @@ class _Gate:
     # splines and polynomials -------------------------------------------------
 
     def basis(self, node):
-        """Check the call of a spline or polynomial, whose size is in its arguments."""
+        """Check a call of a spline or polynomial, whose arguments set its size."""
         for argument in node.args[:1]:
             self.value(argument)
         given = basis_arguments(node)
@@ -413,24 +413,24 @@ class _Gate:
             elif not isinstance(argument, ast.Constant) or not isinstance(
                 argument.value, bool
             ):
-                self.refuse(f"'{name}' is True or False", argument)
+                self.refuse(f"'{name}' must be True or False", argument)
         inside = dict(bounds)
         lower, upper = inside.get("lower_bound"), inside.get("upper_bound")
         knots = [*(lower or []), *sorted(inside.get("knots") or []), *(upper or [])]
         if knots != sorted(knots):
-            self.refuse("knots lie between lower_bound and upper_bound", node)
+            self.refuse("knots must lie between lower_bound and upper_bound", node)
 
     def count(self, node, least, largest):
-        """Refuse what is no literal whole number up to a limit, or None."""
+        """Refuse anything but None or a literal whole number within limits."""
         value: object = node.value if isinstance(node, ast.Constant) else ""
         if value is None:
             return
         is_whole = isinstance(value, int) and not isinstance(value, bool)
         if not is_whole or not least <= _number(node) <= largest:
-            self.refuse(f"a whole number from {least} to {largest} is expected", node)
+            self.refuse(f"expected a whole number from {least} to {largest}", node)
 
     def numbers(self, node, several):
-        """The values of a literal list of numbers, or of one number."""
+        """The values of a literal list of numbers, or of a single number."""
         if isinstance(node, ast.Constant) and node.value is None:
             return []
         items = [node]
@@ -439,7 +439,7 @@ class _Gate:
         found = [_number(item) for item in items]
         if len(found) > MAX_BASIS or any(map(isnan, found)):
             what = f"a list of up to {MAX_BASIS} numbers" if several else "a number"
-            self.refuse(f"{what} is expected", node)
+            self.refuse(f"expected {what}", node)
         return found
 
     def quoted(self, node):

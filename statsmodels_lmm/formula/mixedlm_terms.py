@@ -1,4 +1,4 @@
-"""The random effects of statsmodels' MixedLM in lme4's words."""
+"""The random effects of statsmodels' MixedLM as lme4 terms."""
 
 import re
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ NAME = r"(?:\w+|Q\(['\"][^'\"]*['\"]\))"
 BY_LEVEL = re.compile(rf"^0\s*\+\s*(C\(\s*)?({NAME})(?(1)\s*\))(?:\s*:\s*(.+))?$")
 
 ONE_COLUMN = re.compile(r"^(?!C\()[\w.]+(\([^()]*\))?$")
-"""A column or a function of columns, which is one number for each row."""
+"""A column or a function of columns that gives one number per row."""
 
 
 @dataclass(frozen=True)
 class MixedTerm:
     """
-    A term with a bar and what MixedLM calls it.
+    A term with a bar and MixedLM's name for it.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class MixedTerm:
     component : str or None
         Name of the variance component, None for the correlated effects.
     factor : str or None
-        The factor whose levels within the group have the effects, as it was written.
+        The factor whose levels within the group have the effects, as written.
     """
 
     text: str
@@ -38,25 +38,25 @@ class MixedTerm:
 
 def random_terms(groups, re_formula=None, vc_formula=None, data=None):
     """
-    Terms with a bar that mean what MixedLM's arguments mean.
+    Translate MixedLM's arguments into terms with bars.
 
-    ``re_formula="~x"`` is ``(x | g)``; without `re_formula` and `vc_formula` there
-    is a random intercept. Of `vc_formula`, ``"0 + C(s)"`` is ``(1 | g:s)``,
-    ``"0 + x"`` is ``(0 + x | g)``, ``"0 + C(s):x"`` is ``(0 + x | g:s)``, and
-    anything else is ``diag(... | g, hom=True)``: independent coefficients with one
-    variance. With one group only, ``g:s`` is ``s``.
+    ``re_formula="~x"`` becomes ``(x | g)``; without `re_formula` and `vc_formula` there
+    is a random intercept. In `vc_formula`, ``"0 + C(s)"`` becomes ``(1 | g:s)``,
+    ``"0 + x"`` becomes ``(0 + x | g)``, ``"0 + C(s):x"`` becomes ``(0 + x | g:s)``, and
+    anything else becomes ``diag(... | g, hom=True)``: independent coefficients with a
+    common variance. If there is only one group, ``g:s`` is just ``s``.
 
     Parameters
     ----------
     groups : str or sequence of str
-        Columns of the outermost grouping factors; each has the effects of
+        Columns of the outermost grouping factors, each with the effects of
         `re_formula`.
     re_formula : str, optional
-        Effects that are correlated within a group.
+        Correlated random effects.
     vc_formula : dict, optional
-        Variance components, name to formula.
+        Formula of each variance component, by name.
     data : DataFrame, optional
-        The data, which tell categorical from numeric columns.
+        The data, to distinguish categorical from numeric columns.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def random_terms(groups, re_formula=None, vc_formula=None, data=None):
     Raises
     ------
     FormulaError
-        If variance components come with several grouping factors.
+        If there are variance components and several grouping factors.
     """
     names = [groups] if isinstance(groups, str) else list(groups)
     if vc_formula and len(names) > 1:
         raise FormulaError(
-            "variance components are nested in one grouping factor; with several write "
+            "variance components need a single grouping factor; for several, write "
             "the formula with bars, such as y ~ x + (1 | a) + (1 | b)"
         )
     terms = []
@@ -113,7 +113,7 @@ def _component_term(component, text, group, data):
 
 
 def _is_sum(effect):
-    """Whether an expression is a sum outside of parentheses."""
+    """Whether an expression is a sum outside parentheses."""
     depth = 0
     for character in effect:
         depth += {"(": 1, ")": -1}.get(character, 0)
@@ -124,22 +124,22 @@ def _is_sum(effect):
 
 def group_columns(data, groups):
     """
-    Columns of the data with the groups in them.
+    Columns of the groups, added to the data if necessary.
 
     Parameters
     ----------
     data : DataFrame
         The data.
     groups : str, sequence of str, DataFrame or array_like
-        Names of columns, or groups of the rows, which become columns.
+        Names of columns, or the groups of the rows, which become columns.
 
     Returns
     -------
     data : DataFrame
         The data with these columns.
     names : list of str
-        Their names: those of a Series or DataFrame, else "Group"; never one that is
-        taken by other values.
+        Names of the columns: those of a Series or DataFrame, else "Group", changed if
+        already taken by other values.
     """
     if isinstance(groups, str):
         return data, [groups]
@@ -157,7 +157,7 @@ def group_columns(data, groups):
     for name, values in columns:
         if values.ndim != 1 or len(values) != len(data):
             raise DataError(
-                f"groups have shape {values.shape}, the data have {len(data)} rows"
+                f"groups have shape {values.shape} but the data have {len(data)} rows"
             )
         column = pd.Series(values, index=data.index)
         while name in data.columns and not data[name].equals(column):
@@ -176,7 +176,7 @@ def _quoted(name):
 
 
 def _is_categorical(name, data):
-    """Whether a column is coded by its levels."""
+    """Whether a column is coded by levels."""
     if data is None or name not in data.columns:
         return False
     column = data[name]
@@ -186,7 +186,7 @@ def _is_categorical(name, data):
 
 
 def _is_constant(name, data):
-    """Whether a column has one value."""
+    """Whether a column has a single value."""
     if data is None or name not in data.columns:
         return False
     return data[name].nunique(dropna=False) == 1

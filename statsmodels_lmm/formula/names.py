@@ -1,4 +1,4 @@
-"""Which names a formula reads as data, and which it only calls."""
+"""The names that a formula reads as data, and those that it only calls."""
 
 import ast
 from dataclasses import dataclass
@@ -8,28 +8,28 @@ from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.tokens import factors, join, span, tokenize
 
 CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment", "contr"}
-"""Names that the formula engines know inside ``C(f, ...)``."""
+"""Names that the formula engines define inside ``C(f, ...)``."""
 
 SYNTAX = {"C", "I", "Q"}
-"""Functions that belong to the language of formulas, whatever the caller calls so."""
+"""Functions of the formula language, whatever the caller means by these names."""
 
 MODULES = {"contr", "np"}
-"""Names before a dot that every formula knows."""
+"""Modules that every formula knows."""
 
 
 @dataclass(frozen=True)
 class Names:
     """
-    The names in a piece of formula that it does not bind itself.
+    Free names in a piece of a formula.
 
     Parameters
     ----------
     read : tuple of str or int
-        Names whose values are data: columns, or variables of the caller.
+        Names of data: columns or variables of the caller.
     called : tuple of str
         Names of functions, modules and codings.
     alone : tuple of str or int
-        Names that are factors by themselves.
+        Names that form a factor by themselves.
     """
 
     read: tuple
@@ -40,23 +40,23 @@ class Names:
 @lru_cache(maxsize=512)
 def names_in(text):
     """
-    Names in a piece of formula, by Python's own reading of its factors.
+    Find the names in a piece of a formula, parsing its factors as Python.
 
     Parameters
     ----------
     text : str
-        A piece of formula without random effects. Nothing is evaluated.
+        A piece of a formula without random effects. Nothing is evaluated.
 
     Returns
     -------
     Names
-        Each name once, in the order of the text. Words in strings, names of arguments
-        and attributes, and what a lambda or a comprehension binds are none.
+        Each name once, in the order of the text. Strings, names of arguments and
+        attributes, and variables of a lambda or a comprehension do not count.
 
     Raises
     ------
     FormulaError
-        If a factor is no Python.
+        If a factor is not valid Python.
     """
     read: dict = {}
     called: dict = {}
@@ -72,19 +72,19 @@ def names_in(text):
 
 def columns_in(text, columns):
     """
-    Columns that a piece of formula reads as data; ``Q(1)`` is a column named 1.
+    Columns that a piece of a formula reads as data; ``Q(1)`` is a column named 1.
 
     Parameters
     ----------
     text : str
-        A piece of formula.
+        A piece of a formula.
     columns : Index
         Names of the columns.
 
     Returns
     -------
     list
-        In the order of `columns`.
+        Names of the columns read, in the order of `columns`.
     """
     names = names_in(text).read
     return [c for c in dict.fromkeys(columns) if c in names]
@@ -92,7 +92,7 @@ def columns_in(text, columns):
 
 def coded_column(factor):
     """
-    The column of a factor ``C(column, ...)``.
+    Column of a factor ``C(column, ...)``.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def coded_column(factor):
     Returns
     -------
     str, int or None
-        None if the factor is something else.
+        Name of the column, None if the factor is something else.
     """
     node = syntax(tokenize(factor), factor)
     if not _calls(node, "C") or not node.args:
@@ -113,14 +113,14 @@ def coded_column(factor):
 
 def syntax(tokens, text):
     """
-    The syntax tree of one factor.
+    Parse one factor.
 
     Parameters
     ----------
     tokens : list of Token
         The factor.
     text : str
-        The formula that it is from, for errors.
+        The whole formula, for messages.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def syntax(tokens, text):
     Raises
     ------
     FormulaError
-        If Python cannot read it.
+        If the factor is not a Python expression.
     """
     place = span(tokens) if tokens[-1].stop <= len(text) else None
     try:
@@ -139,12 +139,12 @@ def syntax(tokens, text):
     except (SyntaxError, ValueError):
         what = " ".join(t.text for t in tokens)
         raise FormulaError(
-            f"'{what}' cannot be evaluated: it is no expression of Python", text, place
+            f"'{what}' cannot be evaluated: it is not valid Python", text, place
         ) from None
 
 
 def _free_names(root):
-    """(name, whether it is only called) of the names that a tree does not bind."""
+    """(name, whether it is only called) for each free name of a syntax tree."""
     waiting: list = [(root, frozenset())]
     while waiting:
         node, bound = waiting.pop()
@@ -204,7 +204,7 @@ def _calls(node, name):
 
 
 def _quoted(node):
-    """The column of ``Q("column")``, else None."""
+    """The column in ``Q("column")``, else None."""
     if not _calls(node, "Q") or len(node.args) != 1 or node.keywords:
         return None
     value = getattr(node.args[0], "value", None)

@@ -1,4 +1,4 @@
-"""The random effects of new data: levels and effect columns."""
+"""Levels and effect columns of the random effects for new data."""
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,14 @@ from statsmodels_lmm.random.random_effects import factorize_unsorted
 
 
 def codes_of(effects, frame):
-    """Level of each row of new data; -1 for a new one, -2 where missing."""
+    """Level of each row of new data: -1 for a new level, -2 for a missing one."""
     missing = np.zeros(len(frame), dtype=bool)
     positions = []
     for name, keys in zip(effects.columns, effects.keys):
         column = find_column(frame, name)
         values = pd.Series(plain_column(frame[column], name, {"group"}), name=name)
         missing |= values.isna().to_numpy()
-        if values.dtype == object:  # what cannot be a level is refused here
+        if values.dtype == object:  # to refuse values that cannot be levels
             factorize_unsorted(values)
         positions.append(keys.uniques.get_indexer(_comparable(values)))
     known = pd.MultiIndex.from_arrays([k.codes for k in effects.keys])
@@ -28,7 +28,7 @@ def codes_of(effects, frame):
 
 
 def effects_of(effects, frame, specs, scope, engine):
-    """Effect columns of new data, shape (n, k)."""
+    """Effect columns for new data, shape (n, k)."""
     parts = [
         _effect_columns(specs.get(term.effects), frame, scope, engine)
         for term, _ in effects.terms
@@ -37,7 +37,7 @@ def effects_of(effects, frame, specs, scope, engine):
 
 
 def _comparable(column):
-    """A column of new data as an Index that compares with known values."""
+    """A column of new data as an Index comparable with the known values."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     return pd.Index(column)

@@ -1,4 +1,4 @@
-"""Values that a formula names, packed for a pickle."""
+"""Values of the names in a formula, packed for pickling."""
 
 import pickle
 import sys
@@ -8,12 +8,12 @@ from importlib import import_module
 from typing import Any
 
 BY_VALUE = ("cloudpickle", "joblib.externals.cloudpickle")
-"""Modules that pickle functions by value, the first one that is installed counts."""
+"""Modules that pickle functions by value; the first one installed is used."""
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module by its name."""
+    """A module, stored by name."""
 
     name: str
 
@@ -25,14 +25,14 @@ class Module:
 @dataclass(frozen=True)
 class Written:
     """
-    A pickle of its own, so that one which cannot be read costs no other value.
+    A separate pickle, so that failure to read one value does not affect the others.
 
     Parameters
     ----------
     content : bytes
         The pickle.
     version : tuple or None
-        The version of Python whose code it has, None if it has only names.
+        Version of Python of the code it contains, None if it contains only names.
     """
 
     content: bytes
@@ -41,13 +41,13 @@ class Written:
     def unpacked(self):
         """The value."""
         if self.version not in (None, sys.version_info[:2]):
-            raise pickle.UnpicklingError(f"code of Python {self.version}")
+            raise pickle.UnpicklingError(f"code compiled by Python {self.version}")
         return pickle.loads(self.content)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """An object of patsy, which refuses to be pickled, by its attributes."""
+    """A patsy object, which cannot be pickled, stored as its attributes."""
 
     kind: type
     attributes: dict
@@ -61,7 +61,7 @@ class Parts:
 
 def packed_value(value):
     """
-    A value as something that can be pickled.
+    Convert a value to something that can be pickled.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def packed_value(value):
     Returns
     -------
     Module, Parts, Written or None
-        None if it cannot be.
+        None if the value cannot be pickled.
     """
     if isinstance(value, types.ModuleType):
         return Module(value.__name__)
@@ -79,7 +79,7 @@ def packed_value(value):
         parts = Parts(type(value), dict(getattr(value, "__dict__", {})))
         return parts if _written(pickle, parts) else None
     by_value = list(filter(None, map(_installed, BY_VALUE)))
-    # what the main module defines has no name in another process
+    # definitions of the main module cannot be imported in another process
     home = getattr(value, "__module__", None) or type(value).__module__
     order = [*by_value, pickle] if home == "__main__" else [pickle, *by_value]
     for pickler in order:
@@ -98,7 +98,7 @@ def _installed(name):
 
 
 def _written(pickler, value):
-    """The pickle of a value, None if there is none."""
+    """The pickle of a value, None if it cannot be pickled."""
     try:
         return pickler.dumps(value)
     except Exception:

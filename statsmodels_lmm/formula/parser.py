@@ -1,4 +1,4 @@
-"""lme4's formula language: text to terms, without data."""
+"""Parser of lme4's formula language, from text to terms, without data."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -21,7 +21,7 @@ from statsmodels_lmm.formula.widths import model_terms
 
 LOGICAL = {"TRUE": True, "T": True, "True": True}
 LOGICAL |= {"FALSE": False, "F": False, "False": False}
-"""What may follow ``hom =``, in the words of R and of Python."""
+"""Values of ``hom =``, as spelled in R and in Python."""
 
 TRANSFORMS = {
     *("C", "I", "Q", "abs", "bs", "cc", "center", "cr", "exp", "log", "log10", "log1p"),
@@ -41,13 +41,13 @@ class RandomTerm:
     grouping : tuple of str
         Columns whose observed combinations are the levels.
     structure : str
-        "us", unstructured, "diag", "cs", "ar1" or a name that the user gave.
+        "us" (unstructured), "diag", "cs", "ar1" or a user-defined name.
     effect_terms : frozenset of str
         Names of the terms in `effects`.
     double_bar : bool
-        Whether the term is one part of an expanded ``(effects || grouping)``.
+        Whether the term is part of an expanded ``(effects || grouping)``.
     hom : bool or None
-        Whether all effects have the same variance, None if the term does not say.
+        Whether all effects have the same variance, None if not specified.
     """
 
     effects: str
@@ -66,7 +66,7 @@ class RandomTerm:
         return self.written(":".join(map(written, self.grouping)))
 
     def written(self, group):
-        """The term with its grouping factor in other words."""
+        """The term with its grouping factor written differently."""
         prefix = "" if self.structure == "us" else self.structure
         ending = "" if self.hom is None else f", hom={self.hom}"
         return f"{prefix}({self.effects} | {group}{ending})"
@@ -75,7 +75,7 @@ class RandomTerm:
 @dataclass(frozen=True)
 class ModelFormula:
     """
-    A formula of a linear mixed model, taken apart.
+    A parsed formula of a linear mixed model.
 
     Parameters
     ----------
@@ -104,12 +104,12 @@ class ModelFormula:
 
     @property
     def fixed_pieces(self):
-        """What the fixed effects and offsets are evaluated from."""
+        """The formulas of the fixed effects and offsets."""
         return [self.fixed, *map(offset_formula, self.offsets)]
 
     @property
     def pieces(self):
-        """Everything that is evaluated."""
+        """All formulas to be evaluated."""
         effects = [term.effects for term in self.random]
         return [self.response, *self.fixed_pieces, *effects]
 
@@ -120,7 +120,7 @@ class ModelFormula:
 
     @property
     def by_factor(self):
-        """The random terms of each grouping factor, lists; a:b is b:a."""
+        """Lists of the random terms of each grouping factor; a:b is the same as b:a."""
         found: dict = {}
         for term in self.random:
             found.setdefault(frozenset(term.grouping), []).append(term)
@@ -128,13 +128,13 @@ class ModelFormula:
 
 
 def offset_formula(expression):
-    """The formula whose one column is an offset."""
+    """The formula whose single column is the offset."""
     return f"0 + I({expression})"
 
 
 def parse(text, structures=()):
     """
-    Take a formula apart.
+    Parse a formula.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def parse(text, structures=()):
     Raises
     ------
     FormulaError
-        With a caret under the place in question.
+        With carets under the place in question.
     """
     if not isinstance(text, str):
         raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
@@ -216,34 +216,34 @@ def _check_parentheses(tokens, text):
 
 
 def _check_operators(tokens, text):
-    """Refuse what only R understands, with the Python spelling."""
+    """Refuse R's syntax, and suggest Python's."""
     for before, token, depth in zip([None, *tokens], tokens, depths(tokens)):
         spelling = None
         if token.text == "^" and token.inside:
-            spelling = "'^' is R's power; write '**'"
+            spelling = "'^' is the power in R; write '**'"
         elif token.text == "." and (
             before is None or before.text in ("~", "+", "-", "*", ":", "/", "(")
         ):
-            spelling = "'.' is R's 'all other columns'; name the columns"
+            spelling = "'.' for all other columns is R syntax; name the columns"
         elif depth == 0 and (
             token.text == "=" or (token.text == "-" and _is_arrow(before, token))
         ):
-            spelling = "write '~' between response and terms"
+            spelling = "write '~' between the response and the terms"
             start = before if token.text == "-" else token
             raise FormulaError(spelling, text, (start.start, token.stop))
         elif depth == 0 and token.text == ",":
             spelling = (
-                "a formula ends here; options stand beside it, as in "
+                "the formula must end here; options go outside it, as in "
                 "crossedmixedlm(formula, data).fit(reml=False)"
             )
         elif token.text == "$":
             spelling = (
-                "'$' is R's; write the column alone, its table is the second argument"
+                "'$' is R syntax; write only the column, and pass its table as data"
             )
         elif token.text == "as.factor":
-            spelling = "'as.factor()' is R's; write 'C(...)'"
+            spelling = "'as.factor()' is an R function; write 'C(...)'"
         elif token.text.startswith("as."):
-            spelling = f"'{token.text}()' is R's; convert the column before"
+            spelling = f"'{token.text}()' is an R function; convert the column first"
         if spelling:
             raise FormulaError(spelling, text, span([token]))
 
@@ -255,26 +255,26 @@ def _is_arrow(before, token):
 def _split_sides(tokens, text):
     tildes = [t for t in tokens if t.text == "~" and not t.inside]
     if len(tildes) > 1:
-        raise FormulaError("a formula has one '~'", text, span(tildes[1:2]))
+        raise FormulaError("a formula has only one '~'", text, span(tildes[1:2]))
     left, right = sides(tokens)
     if not left:
         message = "the formula needs a response: 'response ~ terms'"
         if tokens and tokens[0].text in ("lmer", "lme", "lm"):
             message = (
-                f"'{tokens[0].text}()' is R's; give what is inside: "
+                f"'{tokens[0].text}()' is an R function; pass its arguments: "
                 "crossedmixedlm('y ~ x + (1 | g)', data)"
             )
         raise FormulaError(message, text, (0, 1))
     if not right:
         raise FormulaError(
-            "nothing stands to the right of '~'", text, span([tokens[-1]])
+            "the right-hand side of '~' is empty", text, span([tokens[-1]])
         )
     for token in left:
         if token.text in ("|", "||") and not token.inside:
             raise FormulaError("a bar in the response", text, span([token]))
     if left[0].text == "cbind":
         raise FormulaError(
-            "a response of several columns is not a linear mixed model",
+            "a linear mixed model has a single response, not several columns",
             text,
             span(left),
         )
@@ -282,12 +282,12 @@ def _split_sides(tokens, text):
 
 
 def _response(tokens, text):
-    """Text of the response, which is arithmetic."""
+    """Text of the response, which is an arithmetic expression."""
     for token in tokens:
         if not token.inside and token.text in (":", "%in%", ","):
             raise FormulaError(
-                f"the response is arithmetic, '{token.text}' joins terms; for a "
-                "product write '*'",
+                f"the response is an arithmetic expression, but '{token.text}' joins "
+                "terms; for a product write '*'",
                 text,
                 span([token]),
             )
@@ -296,7 +296,7 @@ def _response(tokens, text):
 
 
 def _in_python_words(tokens, text):
-    """R's powers and nesting outside of calls, as the formula engines write them."""
+    """R's powers and nesting outside calls, as the formula engines write them."""
     out: list = []
     at = 0
     while at < len(tokens):
@@ -307,7 +307,7 @@ def _in_python_words(tokens, text):
         elif token.text == "%in%":
             out.append(replace(token, kind="operator", text=":"))
             nest = _parenthesis(tokens[at:])
-            # what stands before is nested in all of them, not in each
+            # what precedes is nested in all of them together, not in each
             out += [
                 replace(t, text=":") if t.text in ("+", "*", "/", "%in%") else t
                 for t in nest
@@ -321,7 +321,7 @@ def _in_python_words(tokens, text):
 
 
 def _parenthesis(tokens):
-    """The tokens of a parenthesis that opens at the first of them, if one does."""
+    """The tokens of the parenthesis that opens at the first token, if any."""
     if not tokens or tokens[0].text != "(" or tokens[0].inside:
         return []
     for at, (token, depth) in enumerate(zip(tokens, depths(tokens))):
@@ -331,7 +331,7 @@ def _parenthesis(tokens):
 
 
 def _power(before, operator, after, text):
-    """The exponent of a sum of terms; a power of one term is refused."""
+    """The exponent of a sum of terms; a power of a single term is refused."""
     base: list = []
     depth = 0
     for token in reversed(before):
@@ -346,14 +346,14 @@ def _power(before, operator, after, text):
     if len(terms) < 2:
         what = join(base) or "x"
         raise FormulaError(
-            f"'{operator.text}' crosses terms, and {what} crossed with itself is "
+            f"'{operator.text}' crosses terms, and {what} crossed with itself is just "
             f"{what}; write I({what}**{exponent or 2})",
             text,
             span([operator]),
         )
     if not exponent.isdecimal() or int(exponent) < 1:
         raise FormulaError(
-            "the power of a sum of terms is a whole number, such as (a + b)**2",
+            "the power of a sum of terms must be a whole number, such as (a + b)**2",
             text,
             span([operator, *after]),
         )
@@ -361,7 +361,7 @@ def _power(before, operator, after, text):
 
 
 def _split_terms(tokens, text):
-    """Signs and tokens of the terms that are joined by + and - at depth 0."""
+    """Signs and tokens of the terms joined by + and - at depth 0."""
     sign = "+"
     piece: list = []
     pieces: list = []
@@ -381,7 +381,7 @@ def _split_terms(tokens, text):
 
 
 def _is_call(piece):
-    """Whether a piece is ``name(...)`` and nothing more."""
+    """Whether a piece is just ``name(...)``."""
     if len(piece) < 3 or piece[0].kind != "name" or piece[1].text != "(":
         return False
     return _closes_at_end(piece[1:])
@@ -394,13 +394,13 @@ def _closes_at_end(piece):
 
 
 def _random_terms(piece, text, structures):
-    """Random-effects terms of a piece that has a bar in it."""
+    """Random-effects terms of a piece with a bar."""
     structure, hom = "us", None
     bars = [t for t in piece if t.text in ("|", "||")]
     depth = dict(zip(piece, depths(piece)))
     if any(depth[bar] == 0 for bar in bars):
         raise FormulaError(
-            "a random-effects term needs parentheses, "
+            "a random-effects term needs parentheses: "
             f"write ({join(piece)}) if that is the term",
             text,
             span(piece),
@@ -414,18 +414,18 @@ def _random_terms(piece, text, structures):
     depth = dict(zip(inner, depths(inner)))
     if len(inner) == len(piece) or any(depth[bar] > 0 for bar in bars):
         raise FormulaError(
-            "a random-effects term stands alone between '+' signs; "
+            "a random-effects term must stand alone between '+' signs; "
             "it cannot be part of another term",
             text,
             span(piece),
         )
     if len(bars) > 1:
-        raise FormulaError("a term has one bar", text, span(bars[1:2]))
+        raise FormulaError("a term has only one bar", text, span(bars[1:2]))
     at = inner.index(bars[0])
     left, right = inner[:at], inner[at + 1 :]
     if not left or not right:
         raise FormulaError(
-            "write (effects | grouping factor), (1 | g) for an intercept",
+            "write (effects | grouping factor), such as (1 | g) for an intercept",
             text,
             span(piece),
         )
@@ -457,7 +457,7 @@ def _structure(piece, nested, text, structures):
         raise FormulaError(
             f"unknown covariance structure '{name}'; known are "
             + ", ".join(known)
-            + ". One of your own is given as structures={name: Structure}",
+            + ". Pass your own as structures={name: Structure}",
             text,
             span(piece[:1]),
         )
@@ -465,7 +465,7 @@ def _structure(piece, nested, text, structures):
 
 
 def _without_hom(inner, name, text):
-    """A parenthesis without ``, hom = TRUE`` at its end, and what that says."""
+    """A parenthesis without the option ``, hom = TRUE``, and the option's value."""
     commas = [
         i
         for i, (t, d) in enumerate(zip(inner, depths(inner)))
@@ -487,7 +487,7 @@ def _without_hom(inner, name, text):
 
 def term_names(text):
     """
-    Names of the terms of a piece of formula.
+    Names of the terms of a piece of a formula.
 
     Parameters
     ----------
@@ -497,14 +497,15 @@ def term_names(text):
     Returns
     -------
     list of str
-        In the order of the text, those of fewer factors first, the constant as "1".
+        The names in the order of the text, terms of fewer factors first, the constant
+        as "1".
     """
     names = _effect_terms(tokenize(text), text) if text != "0" else []
     return sorted(names, key=lambda n: n != "1" and len(factors(tokenize(n))))
 
 
 def _effect_terms(tokens, text):
-    """Names of the terms of the left side of a bar, the intercept as "1"."""
+    """Names of the terms left of a bar, the intercept as "1"."""
     try:
         terms = model_terms(join(tokens)).rhs_termlist
     except PatsyError as error:
@@ -519,9 +520,9 @@ def _effect_terms(tokens, text):
 
 def _grouping(tokens, text):
     """
-    Groupings of the right side of a bar.
+    Groupings on the right side of a bar.
 
-    ``a/b`` gives a and a:b, ``a*b`` gives a, b and a:b; ``:`` binds first.
+    ``a/b`` gives a and a:b, ``a*b`` gives a, b and a:b; ``:`` binds tightest.
     """
     tokens = list(tokens)
 
@@ -562,7 +563,7 @@ def _grouping(tokens, text):
         if token.kind != "name" or (token.column is None and "." in token.text):
             message = "a grouping factor is a column, or columns joined by ':' or '/'"
             if token.kind == "name":
-                message += f"; a name with dots is quoted: Q('{token.text}')"
+                message += f"; quote a name with dots: Q('{token.text}')"
             raise FormulaError(message, text, span([token]))
         return [(token.text if token.column is None else str(token.column),)]
 
@@ -571,7 +572,7 @@ def _grouping(tokens, text):
     if tokens:
         raise FormulaError(
             "a grouping factor is a column, or columns joined by ':', '/' or '*'; "
-            "write a term for each grouping factor",
+            "write one term per grouping factor",
             text,
             span(tokens[:1]),
         )
@@ -579,8 +580,8 @@ def _grouping(tokens, text):
 
 
 def _check_new(term, random, text, span):
-    """Refuse an effect that its grouping factor has already."""
-    if term.hom:  # with one variance for several effects it is another effect
+    """Refuse an effect that its grouping factor already has."""
+    if term.hom:  # with a common variance it is a different effect
         return
     same = [t for t in random if set(t.grouping) == set(term.grouping) and not t.hom]
     twice = term.effect_terms & {name for t in same for name in t.effect_terms}
@@ -595,5 +596,5 @@ def _check_new(term, random, text, span):
     if twice:
         what = "the intercept" if twice == {"1"} else ", ".join(sorted(twice))
         raise FormulaError(
-            f"the same random effect twice: {what} by {term.group}", text, span
+            f"a random effect occurs twice: {what} by {term.group}", text, span
         )

@@ -1,4 +1,4 @@
-"""A fitted design as plain lists and numbers, and back, without evaluating anything."""
+"""Conversion of fitted designs to plain lists and back, without evaluation."""
 
 from collections import OrderedDict
 
@@ -21,17 +21,17 @@ from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.saved_values import levels, number, numbers, texts, whole
 
 LARGEST_CODE = 1e6
-"""What no coding of a factor has; that of Helmert has the number of levels."""
+"""Limit on the entries of a coding; those of Helmert reach the number of levels."""
 
 
 def plain_design(spec):
     """
-    A design of patsy as what JSON can hold.
+    Convert a patsy design to values that JSON can hold.
 
     Parameters
     ----------
     spec : DesignInfo
-        How a formula was evaluated.
+        Specification of an evaluated formula.
 
     Returns
     -------
@@ -40,7 +40,8 @@ def plain_design(spec):
     Raises
     ------
     DataError
-        If a transform remembers what cannot be told, or a level is no text or number.
+        If the state of a transform cannot be saved, or a level is neither text nor a
+        number.
     """
     factors = {}
     for factor, info in spec.factor_infos.items():
@@ -67,7 +68,7 @@ def plain_design(spec):
 def _plain_state(transform, factor):
     kind = type(transform).__name__
     if kind not in STATES:
-        raise DataError(f"what {kind} in '{factor}' remembers cannot be saved")
+        raise DataError(f"the state of {kind} in '{factor}' cannot be saved")
     return {
         name: plain_numbers(getattr(transform, name), f"{kind} in '{factor}'")
         for name in STATES[kind]
@@ -92,14 +93,14 @@ def _plain_subterm(subterm):
 
 def plain_numbers(value, what):
     """
-    Numbers as lists of floats, NaN as None.
+    Convert numbers to lists of floats, NaN to None.
 
     Parameters
     ----------
     value : array_like or None
         The numbers.
     what : str
-        What they are.
+        What the numbers are, for messages.
 
     Returns
     -------
@@ -117,14 +118,14 @@ def plain_numbers(value, what):
 
 def plain_levels(levels, what):
     """
-    Levels as a list of texts, numbers and truth values.
+    Convert levels to a list of strings, numbers and booleans.
 
     Parameters
     ----------
     levels : iterable or None
-        The levels; those of several columns may be tuples.
+        The levels; tuples are allowed for several columns.
     what : str
-        What they are the levels of.
+        What has these levels, for messages.
 
     Returns
     -------
@@ -133,7 +134,7 @@ def plain_levels(levels, what):
     Raises
     ------
     DataError
-        If they are something else.
+        If a level is of another type.
     """
     if levels is None:
         return None
@@ -150,14 +151,14 @@ def plain_levels(levels, what):
 
 def restored_design(plain, formula):
     """
-    A design from what `plain_design` made of it.
+    Restore a design saved by `plain_design`.
 
     Parameters
     ----------
     plain : dict
         The design.
     formula : str
-        Its formula, which has passed `check_formula`. No other code is taken.
+        The formula, which has passed `check_formula`. No other code is used.
 
     Returns
     -------
@@ -166,19 +167,19 @@ def restored_design(plain, formula):
     Raises
     ------
     DataError
-        If it names factors or transforms that are not in the formula.
+        If the design has factors or transforms that are not in the formula.
     ValueError
-        If its parts do not belong together.
+        If the parts of the design are inconsistent.
     """
     terms = ModelDesc.from_formula(engine_text(formula, "patsy")).rhs_termlist
     known = {factor.name() for term in terms for factor in term.factors}
     unknown = set(plain["factors"]) - known
     if unknown:
-        raise DataError(f"'{unknown.pop()}' is no part of the formula {formula}")
+        raise DataError(f"'{unknown.pop()}' is not part of the formula {formula}")
     expected = [frozenset(f.name() for f in term.factors) for term in terms]
     found = [frozenset(term["factors"]) for term in plain["terms"]]
     if len(found) != len(expected) or set(found) != set(expected):
-        raise ValueError(f"the terms are not those of the formula {formula}")
+        raise ValueError(f"the terms do not match the formula {formula}")
     factors = {name: EvalFactor(name) for name in plain["factors"]}
     infos = {
         factors[name]: _factor_info(factors[name], info)
@@ -198,7 +199,7 @@ def _factor_info(factor, plain):
     state: dict = {}
     factor.memorize_passes_needed(state, EvalEnvironment([default_scope("patsy")]))
     if set(state["transforms"]) != set(plain["transforms"]):
-        raise DataError(f"the transforms of '{factor.name()}' are others")
+        raise DataError(f"the transforms of '{factor.name()}' do not match the formula")
     for name, transform in state["transforms"].items():
         kind, given = type(transform).__name__, plain["transforms"][name]
         restored = {a: _restored_numbers(given[a], factor) for a in STATES[kind]}
@@ -214,7 +215,7 @@ def _factor_info(factor, plain):
 
 
 def _restored_numbers(value, factor):
-    """An array, a float, an int for a whole number, or None."""
+    """An array, a float, an int if whole, or None."""
     if value is None:
         return None
     if isinstance(value, list):

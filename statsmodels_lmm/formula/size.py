@@ -1,4 +1,4 @@
-"""How large a formula may be: more would take all of the stack, or forever."""
+"""Limits on the size of formulas, which would exhaust the stack or never finish."""
 
 from math import comb, prod
 
@@ -20,23 +20,23 @@ def check_size(tokens):
     Raises
     ------
     FormulaError
-        If it joins too many terms or expands to too many.
+        If the formula joins too many terms or expands to too many.
     """
     operators = sum(t.separates and t.text not in ("(", ")") for t in tokens)
     if operators > MAX_OPERATORS:
         raise FormulaError(
-            f"the formula joins more than {MAX_OPERATORS} terms; a design of so many "
-            "columns is given as an array to CrossedMixedLM"
+            f"the formula joins more than {MAX_OPERATORS} terms; pass a design with so "
+            "many columns as an array to CrossedMixedLM"
         )
     if _n_terms(tokens) > MAX_TERMS:
         raise FormulaError(
-            f"the formula expands to more than {MAX_TERMS} terms; write out those that "
-            "are meant"
+            f"the formula expands to more than {MAX_TERMS} terms; write out only those "
+            "that you need"
         )
 
 
 def _n_terms(tokens):
-    """An upper bound of the number of terms."""
+    """An upper bound on the number of terms."""
     pieces = _split(tokens, ("~", "+", "-", "|", "||", ","))
     if len(pieces) > 1:
         return sum(map(_n_terms, pieces))
@@ -54,7 +54,7 @@ def _n_terms(tokens):
 
 
 def _split(tokens, operators):
-    """Pieces between some operators outside of parentheses."""
+    """Pieces between the given operators, outside parentheses."""
     depth = 0
     pieces: list = [[]]
     for token in tokens:

@@ -1,4 +1,4 @@
-"""B-splines of both formula engines, of degrees and knots that can be evaluated."""
+"""B-splines of both formula engines, with degree and knots checked."""
 
 from types import SimpleNamespace
 
@@ -9,12 +9,12 @@ from formulaic.utils.stateful_transforms import stateful_transform
 from patsy.splines import BS as PatsyBS
 
 MAX_DEGREE = 5
-"""SciPy evaluates B-splines in arrays of fixed length, and does not look."""
+"""Largest degree; SciPy uses arrays of fixed length without checking it."""
 
 
 def check_spline(degree=3, knots=None, lower_bound=None, upper_bound=None):
     """
-    Refuse a B-spline of a high degree or with knots that are no numbers.
+    Refuse a B-spline of too high a degree or with knots that are not finite.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def check_spline(degree=3, knots=None, lower_bound=None, upper_bound=None):
     is_whole = isinstance(degree, int | np.integer) and not isinstance(degree, bool)
     if not is_whole or not 0 <= degree <= MAX_DEGREE:
         raise ValueError(
-            f"the degree of bs() is a whole number from 0 to {MAX_DEGREE}, not "
+            f"the degree of bs() must be a whole number from 0 to {MAX_DEGREE}, not "
             f"{degree!r}"
         )
     for what, given in (
@@ -45,7 +45,7 @@ def check_spline(degree=3, knots=None, lower_bound=None, upper_bound=None):
 
 
 class BS(PatsyBS):
-    """The ``bs`` of patsy with its degree and knots checked."""
+    """The ``bs`` of patsy with degree and knots checked."""
 
     def memorize_chunk(
         self,
@@ -57,7 +57,7 @@ class BS(PatsyBS):
         lower_bound=None,
         upper_bound=None,
     ):
-        """Collect some rows."""
+        """Collect a chunk of rows."""
         check_spline(degree, knots, lower_bound, upper_bound)
         bounds = lower_bound, upper_bound
         super().memorize_chunk(x, df, knots, degree, include_intercept, *bounds)
@@ -75,7 +75,7 @@ def _formulaic_bs(
     extrapolation="raise",
     _state=None,
 ):
-    """The ``bs`` of formulaic with its degree and knots checked."""
+    """The ``bs`` of formulaic with degree and knots checked."""
     check_spline(degree, knots, lower_bound, upper_bound)
     return basis_spline(
         x,
@@ -91,17 +91,17 @@ def _formulaic_bs(
 
 
 CHECKED = {"patsy": patsy.stateful_transform(BS), "formulaic": _formulaic_bs}
-"""What ``bs`` means in a formula, by engine."""
+"""The function ``bs`` of each engine."""
 
 
 def checked(value):
     """
-    A name of the caller, with the checked ``bs`` for that of an engine.
+    Replace an engine's ``bs`` among the caller's values by the checked one.
 
     Parameters
     ----------
     value : object
-        What a name in a formula means to the caller.
+        Value of a name where the formula was written.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What the transforms of patsy remember of the data of a fit."""
+"""States in which patsy's transforms remember the data of a fit."""
 
 from collections.abc import Callable
 
@@ -16,22 +16,22 @@ STATES = {
     "Standardize": ("current_n", "current_mean", "current_M2"),
     "TE": ("_constraints",),
 }
-"""Attributes of each transform, by its class."""
+"""Attributes of each transform, by class name."""
 
 FAR = 1e50
-"""No data are farther from 0; a polynomial there is still a number."""
+"""Largest magnitude of data for which a polynomial is still finite."""
 
 
 def check_state(kind, state):
     """
-    Refuse what a transform cannot have remembered.
+    Refuse a state that no transform can have.
 
     Parameters
     ----------
     kind : str
         The class of the transform, a key of `STATES`.
     state : dict
-        Its attributes: finite arrays and numbers, or None.
+        Attributes of the transform: finite arrays and numbers, or None.
 
     Raises
     ------
@@ -39,11 +39,11 @@ def check_state(kind, state):
     """
     if not CHECKS[kind](*(state[name] for name in STATES[kind])):
         listed = ", ".join(STATES[kind])
-        raise ValueError(f"what {kind} remembers of the data is damaged: {listed}")
+        raise ValueError(f"the saved state of {kind} is damaged: {listed}")
 
 
 def _b_spline(degree, knots):
-    """Sorted knots, those at the ends once more than the degree."""
+    """Sorted knots, with those at the ends repeated degree + 1 times."""
     if not _is_whole(degree, 0, MAX_DEGREE) or not _are_places(knots):
         return False
     ends = degree + 1
@@ -57,7 +57,7 @@ def _cyclic_spline(knots, constraints):
 
 
 def _cubic_spline(knots, constraints, fewer=0):
-    """Knots that differ, and constraints of as many coefficients."""
+    """Distinct knots, and constraints on as many coefficients."""
     if not _are_places(knots) or len(knots) < 2:
         return False
     if not np.diff(knots).min() > 1e-14 * (knots[-1] - knots[0]):
@@ -80,7 +80,7 @@ def _center(total, count):
 
 
 def _polynomial(degree, centers, norms):
-    """No center and no root is farther from the mean than the rows can be."""
+    """Centers and roots no farther from the mean than the rows can be."""
     if not _is_whole(degree, 1) or np.ndim(centers) != 1 or np.ndim(norms) != 1:
         return False
     if (len(centers), len(norms)) != (degree, degree + 1) or min(norms) <= 0.0:
@@ -116,14 +116,14 @@ def _is_whole(value, least, most=2**53):
 
 
 def _are_places(knots):
-    """Whether knots are sorted and could be values of data."""
+    """Whether knots are sorted and could be data values."""
     if np.ndim(knots) != 1 or not np.size(knots):
         return False
     return (np.diff(knots) >= 0).all() and np.abs(knots).max() <= FAR
 
 
 def _are_constraints(constraints, columns=None):
-    """A matrix of fewer rows than columns."""
+    """Whether a matrix has fewer rows than columns."""
     if np.ndim(constraints) != 2 or np.abs(constraints).max() > FAR:
         return False
     rows, found = constraints.shape

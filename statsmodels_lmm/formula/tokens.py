@@ -1,4 +1,4 @@
-"""A formula cut into tokens, among them columns of any name."""
+"""Splitting of formulas into tokens, including columns of any name."""
 
 import ast
 import keyword
@@ -17,12 +17,12 @@ OPERATOR_WORDS = {
     *("and", "else", "for", "if", "in", "is", "lambda", "not", "or"),
     *("False", "None", "True"),
 }
-"""Words that mean something to Python inside of a call."""
+"""Words with a meaning in Python inside a call."""
 
 SEPARATORS = {
     *("+", "-", "*", "/", ":", "**", "^", "%in%", "|", "||", "~", ",", "(", ")")
 }
-"""What stands between the factors of a formula, outside of calls."""
+"""Operators between the factors of a formula, outside calls."""
 
 TOKEN = re.compile(
     r"""(?P<space>\s+)
@@ -46,13 +46,13 @@ class Token:
     kind : str
         "name", "number", "string", "attribute" or "operator".
     text : str
-        How it reads in terms and tables.
+        Text shown in terms and tables.
     start, stop : int
-        Its place in the formula.
+        Position in the formula.
     column : str, int or None
-        The column that it names, where Python reads the text otherwise.
+        The column that the token names, if Python would read the text differently.
     inside : bool
-        Whether it belongs to a call such as ``log(x)``, where Python reads.
+        Whether the token is inside a call such as ``log(x)``, which Python reads.
     """
 
     kind: str
@@ -64,18 +64,18 @@ class Token:
 
     @property
     def python(self):
-        """How Python reads it: a column of any name is ``Q('name')``."""
+        """The text for Python, where a column of any name is ``Q('name')``."""
         return self.text if self.column is None else f"Q({self.column!r})"
 
     @property
     def separates(self):
-        """Whether it stands between factors, outside of calls."""
+        """Whether the token separates factors, outside calls."""
         return not self.inside and self.text in SEPARATORS
 
 
 def is_python_name(name):
     """
-    Whether Python reads a name as what it is.
+    Whether a column name can be used in Python unchanged.
 
     Parameters
     ----------
@@ -85,28 +85,28 @@ def is_python_name(name):
     Returns
     -------
     bool
-        False for words of Python, and for letters that it takes for others or that
-        formula engines do not take, such as vowel signs.
+        False for Python keywords, for letters that Python replaces by others, and for
+        those that formula engines do not accept, such as vowel signs.
     """
     plain = _is_one_word(name) and not keyword.iskeyword(name)
     return plain and unicodedata.normalize("NFKC", name) == name
 
 
 def _is_one_word(name):
-    """Whether patsy and formulaic cut no name in pieces that Python takes as one."""
+    """Whether patsy and formulaic, like Python, read a name as one token."""
     return name.isidentifier() and re.fullmatch(r"\w+", name) is not None
 
 
 def written(column, inside=False):
     """
-    The name of a column as it is written in a formula.
+    Spell the name of a column as in a formula.
 
     Parameters
     ----------
     column : str or int
         The name.
     inside : bool, optional
-        Whether it stands in a call.
+        Whether the name is inside a call.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def written(column, inside=False):
 @lru_cache(maxsize=64)
 def tokenize(text):
     """
-    Cut a formula into tokens; blanks are dropped.
+    Split a formula into tokens, dropping blanks.
 
     Parameters
     ----------
@@ -136,12 +136,12 @@ def tokenize(text):
     Raises
     ------
     FormulaError
-        If it is too long, or its parentheses are too deep.
+        If the formula is too long, or its parentheses are nested too deeply.
     """
     if len(text) > MAX_LENGTH:
         raise FormulaError(
             f"the formula has {len(text)} characters; at most {MAX_LENGTH} are read. "
-            "A design of so many columns is given as an array to CrossedMixedLM"
+            "Pass a design with so many columns as an array to CrossedMixedLM"
         )
     tokens = []
     for match in TOKEN.finditer(_with_marks(text)):
@@ -154,13 +154,13 @@ def tokenize(text):
         if column is not None:
             kind, piece = "name", f"Q({column!r})"
         if piece == "factor" and text[match.end() :].lstrip().startswith("("):
-            piece = "C"  # R's word for it
+            piece = "C"  # R's name for it
         tokens.append(Token(kind, piece, *match.span(), column))
     return tuple(_with_words(_in_calls(_with_quoted(tokens), text)))
 
 
 def _with_marks(text):
-    """A text whose accents and vowel signs are letters, as in names of Python."""
+    """A text with letters for accents and vowel signs, as in Python names."""
     if text.isascii():
         return text
     is_mark = [unicodedata.category(c) in ("Mn", "Mc") for c in text]
@@ -168,7 +168,7 @@ def _with_marks(text):
 
 
 def _with_quoted(tokens):
-    """``Q('name')`` as one token."""
+    """Tokens with each ``Q('name')`` as one."""
     out: list = []
     at = 0
     while at < len(tokens):
@@ -191,12 +191,12 @@ def _with_quoted(tokens):
 
 
 def _literal(token):
-    """The text or whole number that a token says, else None."""
+    """The string or whole number that a token stands for, else None."""
     if token.kind not in ("string", "number"):
         return None
     text = token.text.replace("\n", "\\n").replace("\r", "\\r")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Python, about escapes such as "\d"
+        warnings.simplefilter("ignore")  # Python warns of escapes such as "\d"
         try:
             value = ast.literal_eval(text)
         except (SyntaxError, ValueError):
@@ -205,7 +205,7 @@ def _literal(token):
 
 
 def _in_calls(tokens, text):
-    """The tokens, those that belong to a call marked."""
+    """The tokens, with those inside calls marked."""
     with_bar: set = set()
     opened: list = []
     for at, token in enumerate(tokens):
@@ -217,7 +217,7 @@ def _in_calls(tokens, text):
             with_bar.add(opened[-1])
         if len(opened) > MAX_DEPTH:
             raise FormulaError(
-                f"parentheses are more than {MAX_DEPTH} deep",
+                f"parentheses are nested more than {MAX_DEPTH} deep",
                 text,
                 (token.start, token.stop),
             )
@@ -245,7 +245,7 @@ def _starts_operand(token):
 
 
 def _with_words(tokens):
-    """Columns whose names are words of Python told from what the words mean there."""
+    """Tokens with columns named like Python keywords distinguished from keywords."""
     out: list = []
     for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None]):
         if token.kind != "name" or (before is not None and before.text in (".", "=")):
@@ -264,7 +264,7 @@ def _with_words(tokens):
         if (
             is_python_name(name)
             or is_argument
-            or (dot and name == "as")  # R's as.factor, to be refused in words
+            or (dot and name == "as")  # R's as.factor, refused later
             or (is_called and not word)
             or (word and not dot and _is_operator(before, token, after))
         ):
@@ -280,7 +280,7 @@ def _with_words(tokens):
 
 
 def _is_operator(before, token, after):
-    """Whether a word of Python is read by Python: between operands, or in a call."""
+    """Whether a Python keyword is an operator: between operands, or in a call."""
     word = token.text
     follows = after is not None and _starts_operand(after)
     if word not in OPERATOR_WORDS:
@@ -298,13 +298,13 @@ def _is_operator(before, token, after):
 
 
 def span(tokens):
-    """Where some tokens start and stop."""
+    """Start and stop of a sequence of tokens."""
     return tokens[0].start, tokens[-1].stop
 
 
 def join(tokens, spelled=None):
     """
-    Text of some tokens, spaced as a person would.
+    Join tokens to text, with natural spacing.
 
     Parameters
     ----------
@@ -333,7 +333,7 @@ def join(tokens, spelled=None):
 
 
 def _beside_word(before, token):
-    """Whether a word of Python needs a blank, as in ``(x) if z else 0``."""
+    """Whether a Python keyword needs a blank, as in ``(x) if z else 0``."""
     words = [t.column is None and t.text in OPERATOR_WORDS for t in (before, token)]
     if before.text in (".", "("):
         return False
@@ -341,7 +341,7 @@ def _beside_word(before, token):
 
 
 def depths(tokens):
-    """Depth of parentheses at each token; a parenthesis counts as outside."""
+    """Depth of parentheses at each token; parentheses themselves count as outside."""
     depth, out = 0, []
     for token in tokens:
         if token.text in (")", "]", "}"):
@@ -354,17 +354,17 @@ def depths(tokens):
 
 def factors(tokens):
     """
-    The factors of a piece of formula: what stands between its operators.
+    Split a piece of a formula into factors at its operators.
 
     Parameters
     ----------
     tokens : list of Token
-        A piece of formula without names before parentheses with bars.
+        A piece of a formula without structure names before random-effects terms.
 
     Returns
     -------
     list of list of Token
-        Numbers included.
+        The factors, including numbers.
     """
     found: list = [[]]
     for token in tokens:
@@ -377,7 +377,7 @@ def factors(tokens):
 
 def term_key(name):
     """
-    What makes two names of a term the same: its factors, in any order and spelling.
+    Key of a term name, the same for any order and spelling of its factors.
 
     Parameters
     ----------
@@ -418,7 +418,7 @@ def has_bar(text):
 
 
 def sides(tokens):
-    """The tokens left and right of the first tilde, a piece without one is right."""
+    """The tokens left and right of the first tilde; without one, all are right."""
     tildes = [at for at, t in enumerate(tokens) if t.text == "~" and not t.inside]
     if not tildes:
         return [], tokens

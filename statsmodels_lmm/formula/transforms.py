@@ -1,4 +1,4 @@
-"""Transforms that lme4's users write and patsy does not know."""
+"""Transforms of R that patsy lacks."""
 
 import numpy as np
 import patsy
@@ -10,9 +10,9 @@ from statsmodels_lmm.formula.splines import CHECKED
 
 class Poly:
     """
-    Orthogonal polynomials as R's ``poly``, remembered for prediction.
+    Orthogonal polynomials as in R's ``poly``, remembered for prediction.
 
-    The columns are found by the three-term recurrence of Kennedy and Gentle
+    The columns come from the three-term recurrence of Kennedy and Gentle
     (1980, pp. 343-344) and have norm 1 over the data.
     """
 
@@ -21,12 +21,12 @@ class Poly:
         self._degree = 0
 
     def memorize_chunk(self, x, degree=1):
-        """Collect some rows."""
+        """Collect a chunk of rows."""
         self._chunks.append(np.asarray(x, dtype=float))
         self._degree = degree
 
     def memorize_finish(self):
-        """Find the coefficients of the recurrence."""
+        """Compute the coefficients of the recurrence."""
         x = np.concatenate(self._chunks)
         del self._chunks
         self._centers, self._norms = [], [float(len(x))]
@@ -55,26 +55,26 @@ class Poly:
 
 def natural_knots(x, df=None, knots=None):
     """
-    Knots of a natural cubic spline, at quantiles as R's ``ns`` has them.
+    Knots of a natural cubic spline, at quantiles as in R's ``ns``.
 
     Parameters
     ----------
     x : array_like
         Data, shape (n,).
     df : int, optional
-        Number of columns; one more than inner knots. Default is 1, a line.
+        Number of columns, one more than inner knots. Default is 1, a straight line.
     knots : array_like, optional
-        The inner knots instead.
+        Inner knots, instead of `df`.
 
     Returns
     -------
     ndarray
-        The inner knots between the smallest and the largest value.
+        The inner knots, between the smallest and the largest value.
     """
     x = np.asarray(x, dtype=float)
     if knots is None:
         if df is not None and (df != int(df) or df < 1):
-            raise ValueError(f"ns() takes a whole number of columns, not {df!r}")
+            raise ValueError(f"ns() needs a whole number of columns, not {df!r}")
         shares = np.linspace(0, 1, int(df or 1) + 1)[1:-1]
         knots = np.quantile(x, shares)
     return np.array([x.min(), *np.sort(np.atleast_1d(knots)), x.max()], dtype=float)
@@ -82,17 +82,17 @@ def natural_knots(x, df=None, knots=None):
 
 def natural_spline(x, knots):
     r"""
-    Basis of the natural cubic splines that vanish at the first knot, R's ``ns``.
+    Basis of the natural cubic splines that vanish at the first knot, as R's ``ns``.
 
-    Of the cubic B-splines on the knots, without the first, those combinations are
-    taken whose second derivatives vanish at both ends. Beyond the ends they are lines.
+    The basis combines the cubic B-splines on the knots, except the first, such that
+    second derivatives vanish at both ends. Beyond the ends the splines are linear.
 
     Parameters
     ----------
     x : array_like
-        Where to evaluate, shape (n,).
+        Points at which to evaluate, shape (n,).
     knots : ndarray
-        From `natural_knots`, k + 1 of them.
+        The k + 1 knots from `natural_knots`.
 
     Returns
     -------
@@ -111,13 +111,13 @@ def natural_spline(x, knots):
 
 
 class NS:
-    """Natural cubic splines as R's ``ns``, remembered for prediction by patsy."""
+    """Natural cubic splines as in R's ``ns``, remembered for prediction by patsy."""
 
     def __init__(self):
         self._chunks = []
 
     def memorize_chunk(self, x, df=None, knots=None):
-        """Collect some rows."""
+        """Collect a chunk of rows."""
         self._chunks.append(np.asarray(x, dtype=float))
         self._arguments = df, knots
 
@@ -133,7 +133,7 @@ class NS:
 
 @stateful_transform
 def remembered_ns(x, df=None, knots=None, _state=None):
-    """Natural cubic splines as R's ``ns``, remembered for prediction by formulaic."""
+    """Natural cubic splines as in R's ``ns``, remembered by formulaic."""
     if "knots" not in _state:
         _state["knots"] = natural_knots(x, df, knots)
     return natural_spline(x, _state["knots"])
@@ -155,7 +155,7 @@ REMEMBERED = {
 
 def default_scope(engine):
     """
-    Names that every formula knows; those of the caller come first.
+    Predefined names of formulas, over which those of the caller take precedence.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How many columns a piece of formula makes, from its text alone."""
+"""Bounds on the number of columns of a formula, from its text alone."""
 
 import ast
 from functools import lru_cache
@@ -16,12 +16,12 @@ ARGUMENTS = {
     "ns": ("df", "knots"),
     "poly": ("degree", "raw"),
 }
-"""What follows the variable in a call of a basis."""
+"""Arguments after the variable in a call of a basis."""
 
 
 def basis_arguments(node):
     """
-    The arguments of a basis besides its variable, by their names.
+    Arguments of a basis other than its variable, by name.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def basis_arguments(node):
     Returns
     -------
     dict
-        Nodes; positional ones beyond the signature are left out.
+        Nodes by argument; positional ones beyond the signature are left out.
     """
     names = ARGUMENTS[node.func.id]
     given = dict(zip(names, node.args[1:]))
@@ -40,17 +40,17 @@ def basis_arguments(node):
 
 def expression_width(node):
     """
-    A bound of the number of columns of an expression of numeric columns.
+    Bound the number of columns of an expression in numeric columns.
 
     Parameters
     ----------
     node : AST
-        An expression of Python.
+        A Python expression.
 
     Returns
     -------
     int
-        Names and what is no literal number of columns count as 1.
+        The bound; names and nonliteral numbers of columns count as 1.
     """
     parts = [
         expression_width(part)
@@ -107,19 +107,19 @@ def model_terms(text):
 
 def require_columns(text, frame):
     """
-    Refuse a formula whose design would not fit into memory, before it is built.
+    Refuse a formula whose design would not fit in memory, before it is built.
 
     Parameters
     ----------
     text : str
         A formula, or its right-hand side.
     frame : DataFrame
-        The data, with the levels that they have.
+        The data, whose levels are counted.
 
     Raises
     ------
     DataError
-        Names the term with the most columns.
+        The message names the term with the most columns.
     """
     try:
         terms = model_terms(text).rhs_termlist
@@ -128,7 +128,7 @@ def require_columns(text, frame):
             for term in terms
         }
     except (PatsyError, SyntaxError, AttributeError, RecursionError):
-        return  # the formula engine knows what is wrong with it
+        return  # the formula engine reports what is wrong
     p = sum(widths.values())
     needed, available = 8 * p * (2 * len(frame) + p), available_bytes()
     if available is not None and needed > available:
@@ -136,12 +136,12 @@ def require_columns(text, frame):
         raise DataError(
             f"'{widest}' makes about {widths[widest]:,} columns; the design needs "
             f"{needed / 2**30:,.0f} GiB, and {available / 2**30:,.0f} GiB are free. A "
-            "factor of many levels belongs behind the bar of a random-effects term"
+            "factor with many levels belongs to the right of the bar of a random effect"
         )
 
 
 def _factor_width(code, frame):
-    """A lower bound of the number of columns of one factor."""
+    """A lower bound on the number of columns of one factor."""
     if code in frame.columns and frame[code].dtype.kind in "biuf":
         return 1
     node = ast.parse(code, mode="eval").body

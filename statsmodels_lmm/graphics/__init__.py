@@ -1,4 +1,4 @@
-"""Pictures of results, with matplotlib; most are methods of the results, too."""
+"""Plots of results, with matplotlib; most are also methods of the results."""
 
 from statsmodels_lmm.graphics.diagnostics import (
     plot_influence,

@@ -1,19 +1,19 @@
-"""What all pictures share: axes to draw on, colors, and how they are finished."""
+"""Axes, colors and finish that all plots share."""
 
 import numpy as np
 
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 GRAY, BLACK = "#8c8c8c", "#222222"
 COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, GRAY)
-"""Okabe and Ito's colors, which the color-blind tell apart."""
+"""Okabe and Ito's colors, which color-blind readers can distinguish."""
 
 MANY_ROWS = 5000
-"""Rows from which points are too many to be told apart."""
+"""Number of rows beyond which single points cannot be distinguished."""
 
 
 def pyplot():
     """
-    Return matplotlib's pyplot, imported when the first picture is drawn.
+    Return matplotlib's pyplot, imported when the first plot is drawn.
 
     Raises
     ------
@@ -24,19 +24,19 @@ def pyplot():
         import matplotlib.pyplot as plt
     except ImportError:
         raise ImportError(
-            "pictures need matplotlib: pip install 'statsmodels-lmm[plots]'"
+            "plots need matplotlib: pip install 'statsmodels-lmm[plots]'"
         ) from None
     return plt
 
 
 def canvas(ax=None, size=(6.4, 4.4)):
     """
-    Axes to draw one picture on.
+    Axes for a single plot.
 
     Parameters
     ----------
     ax : Axes, optional
-        Axes of the user; by default those of a new figure.
+        Axes to draw on. Default is a new figure.
     size : tuple of float, optional
         Width and height of a new figure in inches.
 
@@ -45,7 +45,7 @@ def canvas(ax=None, size=(6.4, 4.4)):
     figure : Figure
         The figure.
     ax : Axes
-        Its axes.
+        The axes.
     """
     if ax is not None:
         return ax.get_figure(), ax
@@ -54,38 +54,37 @@ def canvas(ax=None, size=(6.4, 4.4)):
 
 def panels(count, ax=None, columns=None, size=(3.2, 2.8), **kwargs):
     """
-    Axes for several panels of one picture.
+    Axes for a plot of several panels.
 
     Parameters
     ----------
     count : int
         Number of panels.
     ax : Axes or array_like of Axes, optional
-        Axes of the user, as many as there are panels; by default those of a new
-        figure.
+        Axes to draw on, one per panel. Default is a new figure.
     columns : int, optional
-        Panels in a row; by default about as many as there are rows, at most 6.
+        Panels per row. Default is about as many as rows, at most 6.
     size : tuple of float, optional
         Width and height of a panel in inches.
     **kwargs
-        For ``subplots``, such as ``sharey=True``.
+        Passed to ``subplots``, such as ``sharey=True``.
 
     Returns
     -------
     figure : Figure
         The figure.
     axes : list of Axes
-        One for each panel; those left over are not shown.
+        Axes of the panels; unused axes are hidden.
 
     Raises
     ------
     ValueError
-        If there are fewer or more axes than panels.
+        If the numbers of axes and panels differ.
     """
     if ax is not None:
         axes = list(np.ravel(np.asarray(ax, dtype=object)))
         if len(axes) != count:
-            raise ValueError(f"ax has {len(axes)} axes, the picture {count} panels")
+            raise ValueError(f"ax has {len(axes)} axes but the plot {count} panels")
         return axes[0].get_figure(), axes
     if columns is None:
         columns = min(int(np.ceil(np.sqrt(count))), 6)
@@ -106,14 +105,14 @@ def panels(count, ax=None, columns=None, size=(3.2, 2.8), **kwargs):
 
 def finish(ax, xlabel=None, ylabel=None, title=None):
     """
-    Label axes, and take away the frame where it says nothing.
+    Label axes, and remove the parts of the frame that carry no scale.
 
     Parameters
     ----------
     ax : Axes
         The axes.
     xlabel, ylabel, title : str, optional
-        Their labels; None leaves what there is.
+        Labels and title; None keeps the current one.
     """
     if xlabel is not None:
         ax.set_xlabel(xlabel)
@@ -126,20 +125,20 @@ def finish(ax, xlabel=None, ylabel=None, title=None):
 
 def legend(figure, axes, outside, where="lower", title=None):
     """
-    Say what the marks mean.
+    Add a legend of the marks.
 
     Parameters
     ----------
     figure : Figure
         The figure.
     axes : list of Axes
-        Its panels; each mark is explained once.
+        The panels; each mark is explained once.
     outside : bool
-        Whether outside of all axes, rather than in the first.
+        Whether to place it outside all axes rather than in the first.
     where : {"lower", "upper"}, optional
-        At which end of the figure.
+        The end of the figure where it is placed.
     title : str, optional
-        What stands above it.
+        Title of the legend.
     """
     marks: dict = {}
     for ax in axes:
@@ -158,7 +157,7 @@ def legend(figure, axes, outside, where="lower", title=None):
     else:
         box = axes[0].legend(marks.values(), marks, fontsize="small", loc="best")
     for mark in box.legend_handles:
-        # of thousands of small marks one is hardly to be seen
+        # a single one of thousands of small marks would hardly be visible
         if hasattr(mark, "set_sizes"):
             mark.set(sizes=[22.0], alpha=1.0)
         elif hasattr(mark, "get_marker"):
@@ -167,12 +166,12 @@ def legend(figure, axes, outside, where="lower", title=None):
 
 def plain(text):
     """
-    A text as it is, without formulas in it.
+    Escape a text so that matplotlib finds no formulas in it.
 
     Parameters
     ----------
     text : object
-        The text, in which matplotlib would read dollars as the ends of a formula.
+        The text; matplotlib would take dollar signs for the ends of a formula.
 
     Returns
     -------
@@ -183,7 +182,7 @@ def plain(text):
 
 def entry(text):
     """
-    A text for the legend, where matplotlib leaves out what starts with "_".
+    Make a text fit for a legend, where matplotlib omits labels that start with "_".
 
     Parameters
     ----------
@@ -199,14 +198,14 @@ def entry(text):
 
 def short(text, length=28):
     """
-    A name that fits into a picture, `plain` and without its middle if it is long.
+    Shorten a name to fit a plot, `plain` and without its middle if too long.
 
     Parameters
     ----------
     text : object
         The name.
     length : int, optional
-        Characters that are kept.
+        Number of characters kept.
 
     Returns
     -------
@@ -220,7 +219,7 @@ def short(text, length=28):
 
 def percent(level):
     """
-    A level as it is written.
+    Format a level as a percentage.
 
     Parameters
     ----------
@@ -236,12 +235,12 @@ def percent(level):
 
 def error_probability(level):
     """
-    One less the level of intervals.
+    One minus the level of intervals.
 
     Parameters
     ----------
     level : float
-        Between 0 and 1.
+        Level between 0 and 1.
 
     Returns
     -------
@@ -250,7 +249,7 @@ def error_probability(level):
     Raises
     ------
     ValueError
-        If it is not.
+        If the level is not between 0 and 1.
     """
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")

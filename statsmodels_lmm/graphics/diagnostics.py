@@ -1,4 +1,4 @@
-"""Pictures of residuals and of influence."""
+"""Plots of residuals and of influence."""
 
 import numpy as np
 from scipy import stats
@@ -30,10 +30,10 @@ KINDS = {
 }
 
 LONG = 24
-"""Characters of a name."""
+"""Number of characters of a name."""
 
 MANY_GROUPS = 40
-"""Groups from which only the largest have names."""
+"""Number of groups beyond which only the largest are named."""
 
 QUARTILES = (0.25, 0.5, 0.75)
 STYLES = ("--", "-", "-.")
@@ -41,29 +41,29 @@ STYLES = ("--", "-", "-.")
 
 def plot_residuals(results, kind="pearson", ax=None):
     """
-    Draw the residuals against the fitted values, with a smoother.
+    Plot the residuals against the fitted values, with a smoother.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     kind : {"pearson", "studentized", "response"}, optional
-        `resid_pearson`; those over sqrt(1 - leverage), see `get_influence`, which
-        takes longer; or `resid`.
+        `resid_pearson`; the same divided by sqrt(1 - leverage), see `get_influence`,
+        which takes longer; or `resid`.
     ax : Axes, optional
-        Where to draw.
+        Axes to draw on.
 
     Returns
     -------
     Figure
-        Beyond 5,000 rows the numbers of rows in hexagons. The line is lowess
-        (Cleveland 1979) with two thirds of the rows; a fit with fewer than four
-        different fitted values has none.
+        Beyond 5,000 rows, hexagons show the numbers of rows. The line is a lowess
+        smooth (Cleveland 1979) with two thirds of the rows, and is omitted for fewer
+        than four different fitted values.
 
     Raises
     ------
     DataError
-        If the data of the model were removed, or no residual is defined.
+        If the data of the model have been removed, or no residual is defined.
     ValueError
         If `kind` is unknown.
     """
@@ -79,18 +79,18 @@ def plot_residuals(results, kind="pearson", ax=None):
 
 def plot_scale_location(results, kind="pearson", ax=None):
     """
-    Draw the square roots of the absolute residuals against the fitted values.
+    Plot the square roots of the absolute residuals against the fitted values.
 
-    The smoother rises or falls where the variance of the residuals does.
+    The smoother rises or falls with the variance of the residuals.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     kind : {"pearson", "studentized", "response"}, optional
-        Which residuals, see `plot_residuals`.
+        Kind of residuals; see `plot_residuals`.
     ax : Axes, optional
-        Where to draw.
+        Axes to draw on.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def plot_scale_location(results, kind="pearson", ax=None):
     Raises
     ------
     DataError
-        If the data of the model were removed, or no residual is defined.
+        If the data of the model have been removed, or no residual is defined.
     ValueError
         If `kind` is unknown.
     """
@@ -116,28 +116,28 @@ def plot_scale_location(results, kind="pearson", ax=None):
 
 def plot_residuals_qq(results, kind="pearson", ax=None):
     """
-    Draw the ordered residuals against normal quantiles.
+    Plot the ordered residuals against normal quantiles.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     kind : {"pearson", "studentized", "response"}, optional
-        Which residuals, see `plot_residuals`.
+        Kind of residuals; see `plot_residuals`.
     ax : Axes, optional
-        Where to draw.
+        Axes to draw on.
 
     Returns
     -------
     Figure
-        The line goes through the quartiles, as R's ``qqline``. The band has 95% of
-        each order statistic of a normal sample with these quartiles: one by one,
-        not of all at once.
+        The line passes through the quartiles, as R's ``qqline`` does. The band holds
+        each order statistic of a normal sample with these quartiles with probability
+        95%: pointwise, not jointly.
 
     Raises
     ------
     DataError
-        If the data of the model were removed, or no residual is defined.
+        If the data of the model have been removed, or no residual is defined.
     ValueError
         If `kind` is unknown.
     """
@@ -150,7 +150,7 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
 
     figure, ax = canvas(ax)
     quantiles = stats.norm.ppf(_positions(n))
-    # a curve needs no more points than it has bends
+    # a few points suffice for a smooth curve
     grid = np.linspace(quantiles[0], quantiles[-1], min(n, 200))
     order = n * stats.norm.cdf(grid) + 0.5
     ends = [
@@ -169,30 +169,30 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
 
 def plot_influence(results, group=None, n_labels=3, ax=None):
     """
-    Draw Cook's distances of the rows, or of groups of rows.
+    Plot Cook's distances of the rows, or of groups of rows.
 
     Parameters
     ----------
     results : CrossedMixedLMResults or MixedInfluence
-        A fit, or what its `get_influence` returned.
+        A fit, or the result of its `get_influence`.
     group : str or array_like, optional
-        Groups of rows, see `get_influence`. Default is single rows.
+        Groups of rows; see `get_influence`. Default is single rows.
     n_labels : int, optional
-        How many of the largest are marked and named.
+        How many of the largest distances to mark and name.
     ax : Axes, optional
-        Where to draw.
+        Axes to draw on.
 
     Returns
     -------
     Figure
-        Rows in their order, groups from the largest down, all with their names if
-        they are up to 40. Those that cannot be left out are counted below.
+        Rows in their order, groups in descending order, all of them named if there
+        are at most 40. The axis label counts those that cannot be left out.
 
     Raises
     ------
     DataError
-        If no distance is defined, such as without fixed effects, or the data of the
-        model were removed.
+        If no distance is defined, for instance without fixed effects, or the data of
+        the model have been removed.
     ValueError
         If `group` is unknown.
     """
@@ -203,7 +203,7 @@ def plot_influence(results, group=None, n_labels=3, ax=None):
     if known.empty:
         raise DataError(
             "no Cook's distance is defined: the model has no fixed effects, or they "
-            "cannot be estimated without any one of the rows or groups"
+            "cannot be estimated after deletion of any row or group"
         )
     lost = len(distances) - len(known)
     of_rows = hasattr(results, "leverages")
@@ -242,33 +242,33 @@ def plot_influence(results, group=None, n_labels=3, ax=None):
 
 def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
     """
-    Draw simulated residuals: a uniform Q-Q plot, and against the predictions.
+    Plot simulated residuals: a uniform Q-Q plot, and a plot against predictions.
 
     Parameters
     ----------
     results : CrossedMixedLMResults or SimulatedResiduals
-        A fit, or what its `simulated_residuals` returned.
+        A fit, or the result of its `simulated_residuals`.
     nsim : int, optional
         Number of simulated responses.
     rng : None, int or numpy.random.Generator, optional
         Source of randomness.
     ax : sequence of Axes, optional
-        Where to draw, two.
+        Two axes to draw on.
 
     Returns
     -------
     Figure
-        On the left the ordered residuals with the tests of `SimulatedResiduals`. On
-        the right the residuals by the rank of their prediction, those outside all
-        simulated responses as crosses, with running quartiles, which are level if
-        the model is right.
+        Left: the ordered residuals, with the tests of `SimulatedResiduals`. Right:
+        the residuals against the rank of the prediction, with crosses for those
+        outside all simulated responses, and running quartiles, which are horizontal
+        if the model is right.
 
     Raises
     ------
     DataError
-        If the data of the model were removed.
+        If the data of the model have been removed.
     ValueError
-        If `ax` are not two.
+        If `ax` is not a pair of axes.
     """
     if not isinstance(results, SimulatedResiduals):
         results = simulated_residuals(results, nsim, rng)
@@ -298,7 +298,7 @@ def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
         "X",
         color=ORANGE,
         markersize=7.0,
-        label="outside all simulated",
+        label="outside all simulations",
     )
     for level in QUARTILES:
         right.axhline(level, color=GRAY, linewidth=0.8, linestyle=":")
@@ -314,11 +314,11 @@ def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
 
 
 def _residuals(results, kind):
-    """Fitted values and residuals of the rows that have one, and what they are."""
+    """Fitted values and residuals of the rows that have them, and a label."""
     if kind not in KINDS:
         listed = ", ".join(map(repr, KINDS))
         raise ValueError(f"kind must be one of {listed}, not {kind!r}")
-    require_data(results.model, "a picture of residuals")
+    require_data(results.model, "a plot of residuals")
     label = KINDS[kind]
     if kind == "pearson":
         residuals = results.resid_pearson
@@ -338,19 +338,19 @@ def _response(results):
 
 
 def _positions(n):
-    """Probabilities of the order statistics of n values."""
+    """Plotting positions of n ordered values."""
     return (np.arange(n) + 0.5) / n
 
 
 def _dots(ax, x, y):
-    """Points of a curve."""
+    """Draw the points of a curve."""
     many = len(x) > MANY_ROWS
     size = 2.0 if many else 4.0
     ax.plot(x, y, "o", color=BLUE, markersize=size, alpha=0.7, mew=0, rasterized=many)
 
 
 def _cloud(figure, ax, x, y, legend=True):
-    """Points, or numbers of points where they are many."""
+    """Draw points, or hexagonal counts if there are many."""
     if len(x) <= MANY_ROWS:
         size = float(np.clip(4000.0 / len(x), 6.0, 25.0))
         ax.scatter(x, y, s=size, color=BLUE, alpha=0.6, linewidths=0)
@@ -362,7 +362,7 @@ def _cloud(figure, ax, x, y, legend=True):
 
 
 def _smoother(ax, x, y):
-    """A lowess curve."""
+    """Draw a lowess curve."""
     if len(np.unique(x)) < 4:
         return
     found = lowess(y, x, delta=0.01 * np.ptp(x))
@@ -372,10 +372,10 @@ def _smoother(ax, x, y):
 
 def _running_quartiles(places, values, predicted):
     """
-    Quartiles of the residuals along their predictions, in pieces.
+    Running quartiles of the residuals along the predictions, in pieces.
 
-    Rows in the order of the predictions. A piece for each prediction if they are few,
-    else one, of windows with three tenths of the rows.
+    Rows are ordered by prediction. If there are few predictions, each has a piece of
+    its own; otherwise there is one piece, from windows of three tenths of the rows.
     """
     starts = np.flatnonzero(np.diff(predicted, prepend=-np.inf) > 0.0)
     n = len(values)
@@ -392,14 +392,14 @@ def _running_quartiles(places, values, predicted):
 
 
 def _told(found):
-    """The tests in words."""
+    """The tests as text."""
     uniform, spread = found.uniformity_test(), found.dispersion_test()
     outside, count = found.outlier_test(), int(found.outliers.sum())
     return "\n".join(
         [
             f"Kolmogorov-Smirnov {uniform.statistic:.3f}, {_pvalue(uniform)}",
             f"dispersion {spread.statistic:.3f}, {_pvalue(spread)}",
-            f"outside all simulated {count:,}, {_pvalue(outside)}",
+            f"outside all simulations {count:,}, {_pvalue(outside)}",
         ]
     )
 
@@ -409,7 +409,7 @@ def _pvalue(test):
 
 
 def _name(ax, x, y, labels):
-    """Write names beside points, given from the highest down, not into each other."""
+    """Write names beside points, given from the highest down, without overlap."""
     low, high = ax.get_xlim()
     lines = 0.045 * ax.get_ylim()[1]
     placed: list = []

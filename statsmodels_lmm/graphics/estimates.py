@@ -1,4 +1,4 @@
-"""Fixed effects with their intervals, and effects of predictors."""
+"""Plots of fixed effects and of effects of predictors, with intervals."""
 
 import textwrap
 
@@ -31,10 +31,10 @@ LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 INTERCEPTS = ("Intercept", "const")
 
 MANY_PANELS = 60
-"""Panels that one picture has at most."""
+"""Largest number of panels of one plot."""
 
 GRID = 51
-"""Points of the line of a numeric predictor."""
+"""Number of points on the line of a numeric predictor."""
 
 
 def plot_coefficients(
@@ -49,30 +49,32 @@ def plot_coefficients(
     **options,
 ):
     """
-    Draw fixed effects with their intervals, of one fit or of several side by side.
+    Plot fixed effects with intervals, for one fit or for several side by side.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     *others : results
-        More fits, of this package or of statsmodels: whatever has coefficients and
-        `conf_int`, such as OLS. Of statsmodels' MixedLM the fixed effects are drawn.
+        Further fits, of this package or of statsmodels: anything with coefficients and
+        `conf_int`, such as OLS. Of statsmodels' MixedLM only the fixed effects are
+        drawn.
     names : list of str, optional
-        What the fits are called in the legend. Default is "model 1", "model 2", ...
+        Names of the fits in the legend. Default is "model 1", "model 2", ...
     level : float, optional
         Level of the intervals.
     intercept : bool, optional
-        Whether to draw the intercept, too. It is drawn if there is nothing else.
+        Whether to draw the intercept as well. It is always drawn if there is nothing
+        else.
     method : str, optional
-        Which intervals, see `CrossedMixedLMResults.conf_int`; those of results of
-        statsmodels are its own.
+        Kind of intervals; see `CrossedMixedLMResults.conf_int`. Results of
+        statsmodels keep their own.
     df_method : str, optional
-        Degrees of freedom of Wald intervals, see `with_df_method`.
+        Degrees of freedom of Wald intervals; see `with_df_method`.
     ax : Axes, optional
-        Where to draw.
+        Axes to draw on.
     **options
-        For the profile or the bootstrap, such as ``rng``.
+        Options of the profile or the bootstrap, such as ``rng``.
 
     Returns
     -------
@@ -83,12 +85,12 @@ def plot_coefficients(
     DataError
         If there are no coefficients.
     ValueError
-        If the number of names is wrong.
+        If the number of names differs from that of the fits.
 
     Notes
     -----
-    What is not estimated, such as columns that were dropped as redundant, is left out
-    and named below.
+    Coefficients that are not estimated, such as those of redundant columns, are left
+    out and listed below the axis.
     """
     fits = [as_fit(r) for r in (results, *others)]
     alpha = error_probability(level)
@@ -101,7 +103,7 @@ def plot_coefficients(
     known = [table.dropna(subset="estimate") for table in tables]
     labels = list(dict.fromkeys(label for table in known for label in table.index))
     if not labels:
-        raise DataError("there are no fixed effects to draw")
+        raise DataError("there are no fixed effects to plot")
     slopes = [label for label in labels if label not in INTERCEPTS]
     labels = labels if intercept or not slopes else slopes
     lost = [
@@ -140,7 +142,7 @@ def plot_coefficients(
 
 
 def _coefficients(fit, alpha, method, df_method, options):
-    """Estimates, lower and upper ends of the fixed effects of any results."""
+    """Estimates, lower and upper limits of the fixed effects of any results."""
     estimates = getattr(fit, "fe_params", fit.params)
     if np.ndim(estimates) != 1:
         raise DataError(f"{type(fit).__name__} has more than one column of params")
@@ -166,11 +168,11 @@ def plot_effects(
     results, x, by=None, at=None, level=0.95, df_method=None, data=True, ax=None
 ):
     """
-    Draw the marginal means along one predictor, or along two.
+    Plot the marginal means along one predictor, or along two.
 
-    Other covariates are at their means and other factors are averaged, see
-    `marginal_means`. A numeric predictor has a line with a band on its range; a
-    factor, and a numeric predictor with two values, has points with intervals.
+    Other covariates are held at their means and other factors averaged over; see
+    `marginal_means`. A numeric predictor has a line with a band over its range; a
+    factor, or a numeric predictor with two values, has points with intervals.
 
     Parameters
     ----------
@@ -179,21 +181,21 @@ def plot_effects(
     x : str
         The predictor on the axis, a column of the data.
     by : str, optional
-        A second one: a line for each level of a factor or, if it is numeric, for its
-        mean and its mean less and plus its standard deviation; a panel for each where
-        there are more than six.
+        A second predictor: one line per level of a factor or, if numeric, one each
+        for its mean and its mean minus and plus its standard deviation; one panel each
+        if there are more than six.
     at : dict, optional
-        Values of predictors, of these two as well, see `marginal_means`.
+        Values of predictors, including these two; see `marginal_means`.
     level : float, optional
-        Level of the intervals, which are for each mean alone.
+        Level of the intervals, which are pointwise.
     df_method : str, optional
-        Degrees of freedom, see `with_df_method`.
+        Degrees of freedom; see `with_df_method`.
     data : bool, optional
-        Whether to draw the responses as faint points: as they were observed, not
-        adjusted for other predictors, random effects or offset. They are left out if
-        there are more than 5,000, and those with other levels than `at` has.
+        Whether to draw the responses as faint points: as observed, not adjusted for
+        other predictors, random effects or offset. They are left out if there are more
+        than 5,000, as are those whose levels are not in `at`.
     ax : Axes or sequence of Axes, optional
-        Where to draw; as many as there are panels.
+        Axes to draw on, one per panel.
 
     Returns
     -------
@@ -202,15 +204,15 @@ def plot_effects(
     Raises
     ------
     DataError
-        If the model has no formula or no fixed effects, or its data were removed.
+        If the model has no formula or no fixed effects, or its data have been removed.
     ValueError
-        If `x` or `by` is no predictor of the fixed effects, or `by` has more than 60
+        If `x` or `by` is not a predictor of the fixed effects, or `by` has more than 60
         values.
     """
     results = as_fit(results)
     alpha = error_probability(level)
     if by is not None and by == x:
-        raise ValueError(f"x and by are both {x!r}")
+        raise ValueError(f"x and by are both {x!r}; choose different predictors")
     at = {} if at is None else dict(at)
     others = {name: values for name, values in at.items() if name not in (x, by)}
     levels = reference_grid(results, others).levels
@@ -230,8 +232,8 @@ def plot_effects(
     apart = len(values) > len(COLORS)
     if len(values) > MANY_PANELS:
         raise ValueError(
-            f"{by!r} has {len(values)} values, too many panels for one picture: "
-            f"at={{{by!r}: [...]}} chooses some"
+            f"{by!r} has {len(values)} values, too many panels for one plot: "
+            f"select some with at={{{by!r}: [...]}}"
         )
     if apart:
         figure, axes = panels(len(values), ax, sharex=ax is None, sharey=ax is None)
@@ -291,12 +293,12 @@ def _name_axes(axes, in_grid, x, y):
 
 
 def _is_covariate(values):
-    """Whether a predictor is numeric with more values than two, by its default."""
+    """Whether a predictor is numeric with more than two values, as in its default."""
     return len(values) == 1 and pd.api.types.is_numeric_dtype(values)
 
 
 def _shown(frame, others):
-    """Rows with the levels that were chosen of other factors."""
+    """Rows with the selected levels of other factors."""
     shown = np.ones(len(frame), dtype=bool)
     for name, values in others.items():
         kind = frame[name].dtype
@@ -306,7 +308,7 @@ def _shown(frame, others):
 
 
 def _draw_rows(panel, results, x, rows, places, dodge, color):
-    """Responses as they were observed; those of a level of a factor side by side."""
+    """Draw the observed responses, side by side within a level of a factor."""
     if not rows.any():
         return
     at = results.model.data.frame[x][rows]
@@ -319,7 +321,7 @@ def _draw_rows(panel, results, x, rows, places, dodge, color):
 
 
 def _draw_means(panel, at, numbers, places, style, label, joined):
-    """A line with a band, or points with intervals."""
+    """Draw a line with a band, or points with intervals."""
     color, (mean, lower, upper) = COLORS[style], numbers.T
     if places is None:
         panel.plot(at, mean, color=color, linestyle=LINES[style], label=label)
@@ -340,7 +342,7 @@ def _draw_means(panel, at, numbers, places, style, label, joined):
 
 
 def _name_levels(panel, places):
-    """Names of levels along the axis, turned or fewer where there is no room."""
+    """Name the levels along the axis, rotated or thinned out if space is short."""
     names = [short(_text(value), 18) for value in places]
     room = panel.get_figure().get_figwidth() * panel.get_position().width
     turned = len(names) * (0.085 * max(map(len, names)) + 0.08) > room
@@ -350,7 +352,7 @@ def _name_levels(panel, places):
 
 
 def _caption(target, means):
-    """What the means are averaged over, and how many of them there are not."""
+    """What the means average over, and how many of them cannot be estimated."""
     notes = list(means.notes)
     lost = int((~means.estimable).sum())
     if lost:
@@ -362,7 +364,7 @@ def _caption(target, means):
 
 
 def _text(value):
-    """A level, or the value of a covariate with three digits."""
+    """A level as text, or the value of a covariate to three digits."""
     number = isinstance(value, float) and not value.is_integer()
     return f"{value:.3g}" if number else level_text(value)
 
@@ -371,6 +373,6 @@ def _text(value):
 
 
 def _tick_labels(axis, labels, room):
-    """As many labels of categories as there is room for."""
+    """As many labels of categories as fit."""
     step = int(np.ceil(len(labels) / max(room, 1.0)))
     axis.set_ticks(range(0, len(labels), step), labels[::step])

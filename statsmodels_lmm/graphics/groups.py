@@ -1,4 +1,4 @@
-"""The data of each group with its line, a trellis."""
+"""Trellis plot of the data of each group with its line."""
 
 import re
 from dataclasses import dataclass
@@ -27,24 +27,24 @@ from statsmodels_lmm.inference.marginal.reference_grid import is_factor
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 GRID = 41
-"""Points of a line."""
+"""Number of points on a line."""
 
 
 @dataclass(frozen=True, eq=False)
 class Across:
     """
-    What is drawn across.
+    The variable on the horizontal axis.
 
     Parameters
     ----------
     name : hashable
-        Its name.
+        Name of the variable.
     values : ndarray
-        Its value, or position among the categories, in each row, shape (n,).
+        Value, or position among the categories, in each row, shape (n,).
     categories : Index or None
-        Names of the positions; None for numbers.
+        Names of the positions; None for a numeric variable.
     on_grid : bool
-        Whether the model can be evaluated between the values.
+        Whether the model can be evaluated between the observed values.
     """
 
     name: object
@@ -55,33 +55,34 @@ class Across:
 
 def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None):
     r"""
-    The data of each group with the lines of the group and of the population.
+    Plot the data of each group with the lines of the group and of the population.
 
-    A panel for each group shows its data as points, what the model says of the group
-    as a line, :math:`x'\hat\beta + z'\hat b`, and dashed what it says of the
-    population, :math:`x'\hat\beta`. Random effects of other factors are left out of
-    both.
+    Each group has a panel with its data as points, the fit for the group,
+    :math:`x'\hat\beta + z'\hat b`, as a solid line, and that for the population,
+    :math:`x'\hat\beta`, as a dashed line. Both leave out the random effects of other
+    factors.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     x : str or array_like, optional
-        What is across: a column of the data, for a model from arrays of its design or
-        of the effects of the factor, or a value for each row used. Categories stand
-        at positions in their order. Default is the first numeric column of the fixed
-        effects, or else of the random effects of the factor, that varies within
-        groups; then the first such factor; then the number of the row in its group.
+        Variable on the horizontal axis: a column of the data, or for a model from
+        arrays a column of its design or of the effects of the factor; or one value per
+        row used. Categories are placed in their order. Default is the first numeric
+        column of the fixed effects, or else of the random effects of the factor, that
+        varies within groups; failing that the first such factor, or the number of the
+        row within its group.
     group : str, optional
         The grouping factor. Default is the first.
     levels : label or list, optional
-        Levels to show, in this order. Default is all, sorted by the mode of their
-        first effect, the smallest first.
+        Levels to show, in this order. Default is all, in ascending order of the mode
+        of their first effect.
     max_groups : int, optional
-        Of more levels every so many are shown, evenly by rank; the title says so.
+        Largest number of groups. If there are more, a selection evenly spaced by rank
+        is shown, and the title says so.
     ax : list of Axes, optional
-        Axes to draw on, one for each group, without a legend; by default those of a
-        new figure.
+        Axes to draw on, one per group, without a legend. Default is a new figure.
 
     Returns
     -------
@@ -90,22 +91,22 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     Raises
     ------
     DataError
-        If the data were removed, or the random effects have no groups.
+        If the data have been removed, or the random effects have no groups.
     ValueError
         If there is no such column, factor or level.
 
     Notes
     -----
-    Lines in a numeric column of a formula are evaluated on a grid over the values of
-    the group, with the other columns at a value of the group: a number at its median,
-    the lower of two, and the others at the most frequent. An offset that was an
-    argument is at its mean in the group. Otherwise lines are evaluated in the
-    group's own rows and joined where there is one value for each x; else the values
-    are dashes, short ones those of the population.
+    If x is a numeric column of a formula, lines are evaluated on a grid over the values
+    of the group, with the other columns held at a value of the group: numbers at the
+    median, the lower of two, and the others at the most frequent value. An offset
+    passed as an argument is held at its mean in the group. Otherwise lines are
+    evaluated in the rows of the group and joined if there is one value for each x;
+    if not, the values are drawn as dashes, shorter for the population.
     """
     results = as_fit(results)
     model = results.model
-    require_data(model, "a picture of the data")
+    require_data(model, "a plot of the data")
     i, factor = _factor(results, group)
     codes = factor.grouped.codes
     shown, title = _shown_levels(results, i, levels, max_groups)
@@ -153,12 +154,12 @@ def _factor(results, group):
             return i, factor
     raise DataError(
         f"the random effects {found[0][1].name} have a model matrix of their own; "
-        "there are no groups to draw"
+        "there are no groups to plot"
     )
 
 
 def _shown_levels(results, i, levels, max_groups):
-    """Positions of the levels to show, and a title if these are not all."""
+    """Positions of the levels to show, and a title if some are left out."""
     factor = results.model.random[i]
     if not isinstance(max_groups, int | np.integer) or max_groups < 1:
         raise ValueError(f"max_groups must be at least 1, not {max_groups!r}")
@@ -168,9 +169,9 @@ def _shown_levels(results, i, levels, max_groups):
         at = factor.levels.get_indexer(pd.Index(levels, dtype=object))
         for level, known in zip(levels, (at >= 0) & seen[at]):
             if not known:
-                raise ValueError(f"{factor.name} has no rows of a level {level!r}")
+                raise ValueError(f"{factor.name} has no rows with level {level!r}")
         if not levels:
-            raise ValueError("an empty list leaves nothing to draw")
+            raise ValueError("levels is empty: nothing to plot")
         return at, None
     order = np.argsort(results._modes[i][:, 0], kind="stable")
     order = order[seen[order]]
@@ -182,11 +183,11 @@ def _shown_levels(results, i, levels, max_groups):
 
 
 def _across(results, factor, x):
-    """What is drawn across, see `plot_groups`."""
+    """The variable on the horizontal axis; see `plot_groups`."""
     model, codes = results.model, factor.grouped.codes
     if x is not None and np.ndim(x) == 1 and not isinstance(x, str):
         if len(x) != model.nobs:
-            raise ValueError(f"x has {len(x)} values, the model {model.nobs} rows")
+            raise ValueError(f"x has {len(x)} values but the model {model.nobs} rows")
         name = getattr(x, "name", None) or "x"
         values = pd.Series(x).reset_index(drop=True)
         if values.isna().any():
@@ -224,13 +225,13 @@ def _columns(model, factor):
 
 
 def _place(name, text):
-    """Where a name stands in a formula."""
+    """Position of a name in a formula."""
     found = re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", text)
     return len(text) if found is None else found.start()
 
 
 def _varies(values, codes):
-    """Whether a column has several values in some group."""
+    """Whether a column varies within some group."""
     return values.groupby(codes, observed=True).nunique().max() > 1
 
 
@@ -244,7 +245,7 @@ def _from_column(results, name, values):
     readable = has_formula(model) and model.data.model_spec is not None
     if not readable or not _is_numeric(values) or is_factor(results, name):
         return _coded(name, values)
-    # variables of the caller with a value for each row have none between them
+    # variables of the caller with one value per row have none in between
     by_row = any(
         isinstance(v, np.ndarray | pd.Series | pd.Categorical)
         and np.shape(v)[:1] == (model.nobs,)
@@ -254,7 +255,7 @@ def _from_column(results, name, values):
 
 
 def _coded(name, values, on_grid=False):
-    """Numbers as they are, categories by position."""
+    """A variable as numbers, or as positions of its categories."""
     if _is_numeric(values):
         return Across(name, values.to_numpy(float), None, on_grid)
     if not isinstance(values.dtype, pd.CategoricalDtype):
@@ -263,7 +264,7 @@ def _coded(name, values, on_grid=False):
 
 
 def _on_grid(results, i, across, rows):
-    """(x, values of the group, values of the population) on a grid, for each group."""
+    """(x, values of the group, values of the population) on a grid, by group."""
     model = results.model
     frame, m = model.data.frame, len(rows)
     own = [across.values[r] for r in rows]
@@ -289,7 +290,7 @@ def _on_grid(results, i, across, rows):
 
 
 def _typical(column, rows):
-    """The row of the median of numbers, or of the most frequent of other values."""
+    """The row with the median of numbers, or the most frequent of other values."""
     own = column.iloc[rows]
     if _is_numeric(own):
         return rows[np.argsort(own.to_numpy(), kind="stable")[(len(rows) - 1) // 2]]
@@ -298,7 +299,7 @@ def _typical(column, rows):
 
 
 def _in_rows(results, i, across, rows):
-    """(x, values of the group, values of the population) in the rows of each group."""
+    """(x, values of the group, values of the population) in its rows, by group."""
     population = results._fixed_part
     grouped = results.model.random[i].grouped
     conditional = population + grouped.times(results._modes[i])
@@ -307,7 +308,7 @@ def _in_rows(results, i, across, rows):
 
 
 def _draw_line(ax, x, values, style, color, label):
-    """A line where values are a function of x, which is sorted, or else dashes."""
+    """Draw a line if values are a function of x, which is sorted, else dashes."""
     same = np.flatnonzero(np.diff(x) == 0.0)
     steps = np.abs(values[same + 1] - values[same])
     if (steps <= 1e-8 * np.abs(values).max()).all():
@@ -320,7 +321,7 @@ def _draw_line(ax, x, values, style, color, label):
 
 
 def _ticks(ax, across):
-    """Few ticks, since panels are small."""
+    """Set few ticks, because panels are small."""
     if across.categories is None:
         ax.locator_params(nbins=4, steps=[1, 2, 5, 10])
         return

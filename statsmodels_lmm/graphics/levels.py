@@ -1,29 +1,29 @@
-"""What pictures of random effects share: their factors, effects and rows of levels."""
+"""Choice of factors and effects, and rows of levels, for plots of random effects."""
 
 import numpy as np
 
 from statsmodels_lmm.graphics.canvas import BLACK, short
 
 LABELED = 50
-"""Levels up to which a new figure has room for their names."""
+"""Number of levels up to which a new figure has room for their names."""
 
 LINE_HEIGHT = 0.13
-"""Inches that the name of a level needs."""
+"""Height in inches of the name of a level."""
 
 NO_VARIANCE = 1e-6
-"""Deviation of an effect, over that of the residuals, that counts as zero."""
+"""Standard deviation, relative to that of the residuals, that counts as zero."""
 
 
 def chosen_factors(results, group=None):
     """
-    The grouping factors of a picture.
+    Choose the grouping factors of a plot.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     group : str or list of str, optional
-        Their names. Default is all.
+        Names of the factors. Default is all.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def chosen_factors(results, group=None):
 
 
 def chosen_effects(results, group, effects):
-    """(position, RandomEffects, positions of effects) of the factors of a picture."""
+    """(position, RandomEffects, positions of effects) for each factor of a plot."""
     factors = chosen_factors(results, group)
     if effects is None:
         return [(i, f, list(range(len(f.effect_names)))) for i, f in factors]
@@ -65,7 +65,7 @@ def chosen_effects(results, group, effects):
 def _as_list(names):
     names = [names] if isinstance(names, str) else list(names)
     if not names:
-        raise ValueError("an empty list leaves nothing to draw")
+        raise ValueError("the list of names is empty: nothing to plot")
     return names
 
 
@@ -79,7 +79,7 @@ def has_no_variance(results, i, j):
 
 
 def correlation(covariance, zero=()):
-    """Correlations, NaN for effects without variance."""
+    """Correlations; NaN for effects without variance."""
     sd = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     sd[np.flatnonzero(zero)] = np.nan
     sd[sd == 0.0] = np.nan
@@ -87,7 +87,7 @@ def correlation(covariance, zero=()):
 
 
 def name_rows(ax, names, group):
-    """Name the rows of axes after levels where there is room."""
+    """Name the rows of axes after levels, if there is room."""
     box = ax.get_window_extent()
     room = box.height / ax.get_figure().dpi / LINE_HEIGHT
     if len(names) <= room:
@@ -101,14 +101,14 @@ def name_rows(ax, names, group):
 
 
 def say(ax, text):
-    """A word in a corner of axes."""
+    """Write a note in a corner of axes."""
     ax.text(
         0.03, 0.97, text, transform=ax.transAxes, va="top", style="italic", color=BLACK
     )
 
 
 def panel_height(counts):
-    """Inches for a panel with rows for levels, those of few levels named."""
+    """Height in inches of a panel with rows of levels, named if there are few."""
     named = max((n for n in counts if n <= LABELED), default=0)
     return max(
         3.8 if len(counts) and max(counts) > LABELED else 2.8, 1.3 + 0.17 * named

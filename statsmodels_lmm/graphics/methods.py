@@ -1,10 +1,10 @@
-"""The pictures that a result can draw of itself."""
+"""The plot methods of results."""
 
 from statsmodels_lmm import graphics
 
 
 class Pictures:
-    """The part of the results of a mixed model that is pictures."""
+    """Mixin with the plots of the results of a mixed model."""
 
     plot_coefficients = graphics.plot_coefficients
     plot_effects = graphics.plot_effects

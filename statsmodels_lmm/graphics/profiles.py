@@ -1,4 +1,4 @@
-"""Profiles of the likelihood and bootstrap draws, one panel for each parameter."""
+"""Plots of likelihood profiles and bootstrap draws, one panel per parameter."""
 
 import numpy as np
 from scipy import stats
@@ -18,35 +18,35 @@ from statsmodels_lmm.graphics.canvas import (
 from statsmodels_lmm.inference.requirements import as_fit
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
-"""Levels of the intervals that are marked, those of lme4's xyplot."""
+"""Levels of the intervals marked, as in lme4's xyplot."""
 
 NEAR = 0.2
-"""Zeta up to which a density at the end of a range may be cut off above."""
+"""Zeta below which a density at the end of a range may be cut off at the top."""
 
 AT_BOUND = 1e-6
-"""Distance from the end of its range, over its size, at which a draw is there."""
+"""Relative distance from the end of its range at which a draw counts as there."""
 
 
 def plot_profile(results, which=None, ax=None, **options):
     """
-    Draw profile zeta of parameters, as lme4's xyplot of a profile.
+    Plot the profile zeta of parameters, as lme4's xyplot of a profile.
 
-    Vertical lines mark the ends of the intervals of level 50, 80, 90, 95 and 99 %;
-    those that the curve does not reach have none. Where zeta is a straight line the
-    likelihood is Gaussian. A curve that stops at the end of the range of its
-    parameter, such as 0, ends in an open circle.
+    Vertical lines mark the limits of the 50, 80, 90, 95 and 99 % intervals, except
+    those that the curve does not reach. Where zeta is a straight line the likelihood
+    is Gaussian. A curve that stops at the end of the range of its parameter, such as
+    0, ends in an open circle.
 
     Parameters
     ----------
     results : CrossedMixedLMResults or ProfileLikelihood
-        A fit, which is profiled, or its profile.
+        A fit, which is then profiled, or its profile.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of parameters. Default
         is all.
     ax : Axes or sequence of Axes, optional
-        One for each parameter.
+        Axes to draw on, one per parameter.
     **options
-        For `profile`, such as ``scale="var"``, if `results` is a fit.
+        Options of `profile`, such as ``scale="var"``, if `results` is a fit.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def plot_profile(results, which=None, ax=None, **options):
                     panel.vlines(at, min(height, 0.0), max(height, 0.0), BLUE, style)
         panel.plot(values[ends], zeta[ends], "o", color=BLUE, markerfacecolor="white")
         if parameter.curve is None:
-            _say(panel, "the likelihood\ndoes not depend on it")
+            _say(panel, "the likelihood\ndoes not depend\non this parameter")
         finish(panel, xlabel=short(parameter.label))
     for panel in axes:
         if ax is not None or panel.get_subplotspec().is_first_col():
@@ -83,24 +83,25 @@ def plot_profile(results, which=None, ax=None, **options):
 
 def plot_profile_density(results, which=None, ax=None, **options):
     r"""
-    Draw the densities that profiles imply, as lme4's densityplot of a profile.
+    Plot the densities implied by profiles, as lme4's densityplot of a profile.
 
-    With zeta the profile of a parameter :math:`\psi` the density is
-    :math:`d \Phi(\zeta) / d \psi`. What is left of the probability where the curve
-    stops at the end of the range of the parameter is a point mass there; its line has
-    no height of its own. The dashed line is the estimate.
+    For the profile zeta of a parameter :math:`\psi` the density is
+    :math:`d \Phi(\zeta) / d \psi`. If the curve stops at the end of the range of the
+    parameter, the rest of the probability is a point mass there, drawn as a line of
+    arbitrary height. The dashed line marks the estimate.
 
     Parameters
     ----------
     results : CrossedMixedLMResults or ProfileLikelihood
-        A fit, which is profiled, or its profile. The curves extend as far as it.
+        A fit, which is then profiled, or its profile. The curves extend as far as the
+        profile.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of parameters. Default
         is all.
     ax : Axes or sequence of Axes, optional
-        One for each parameter.
+        Axes to draw on, one per parameter.
     **options
-        For `profile`, such as ``scale="var"``, if `results` is a fit.
+        Options of `profile`, such as ``scale="var"``, if `results` is a fit.
 
     Returns
     -------
@@ -119,7 +120,7 @@ def plot_profile_density(results, which=None, ax=None, **options):
             panel.set_ylabel("density")
         values, zeta, ends = _curve(parameter)
         if parameter.curve is None:
-            _say(panel, "the likelihood\ndoes not depend on it")
+            _say(panel, "the likelihood\ndoes not depend\non this parameter")
             continue
         middle = 0.5 * (values[1:] + values[:-1])
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -132,7 +133,7 @@ def plot_profile_density(results, which=None, ax=None, **options):
         panel.axvline(values[estimate], color=GRAY, linestyle="--", linewidth=1.0)
         top = density.max()
         if ends[estimate]:
-            # as that of a variance at 0, it need not have a limit there
+            # like that of a variance at 0, it may have no limit there
             top = density[height > min(NEAR, 0.5 * height.max())].max()
         for end in np.flatnonzero(ends):
             _spike(panel, values[end], top, stats.norm.cdf(-abs(zeta[end])))
@@ -142,11 +143,11 @@ def plot_profile_density(results, which=None, ax=None, **options):
 
 def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=None):
     """
-    Draw histograms of the replicates of a bootstrap.
+    Plot histograms of the replicates of a bootstrap.
 
     Replicates at the end of the range of a parameter, such as standard deviations of
-    0 and correlations of 1, are counted apart, as a spike of their share. The line is
-    the estimate, the band its interval.
+    0 and correlations of 1, are counted separately, as a spike whose height is their
+    share. The line is the estimate, the band its interval.
 
     Parameters
     ----------
@@ -154,13 +155,13 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
         The replicates.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of columns of
-        ``bootstrap.draws``. Default is the first two together.
+        ``bootstrap.draws``. Default is all fixed effects and variance parameters.
     method : {"wald", "basic", "normal", "studentized", "percentile"}, optional
-        Which interval, see `BootstrapResults.conf_int`.
+        Kind of interval; see `BootstrapResults.conf_int`.
     level : float, optional
         Level of the interval.
     ax : Axes or sequence of Axes, optional
-        One for each parameter.
+        Axes to draw on, one per parameter.
 
     Returns
     -------
@@ -180,7 +181,7 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
         if len(draws):
             _histogram(panel, draws, bootstrap.ranges[at])
         else:
-            _say(panel, "no replicate has it")
+            _say(panel, "not defined in any replicate")
         if np.isfinite(row[["lower", "upper"]]).all():
             band = {"color": GRAY, "alpha": 0.25, "linewidth": 0.0, "zorder": 0}
             panel.axvspan(row["lower"], row["upper"], **band)
@@ -198,7 +199,7 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
 
 
 def _caption(bootstrap, method, level):
-    """What was drawn, and how much of it failed."""
+    """The number of replicates, how many failed, and what the marks mean."""
     count = len(bootstrap.draws)
     replicates = f"{count:,} replicates, {bootstrap.kind} bootstrap"
     failed = f", {bootstrap.n_failed:,} failed" if bootstrap.n_failed else ""
@@ -210,20 +211,20 @@ def _caption(bootstrap, method, level):
 
 
 def _profiled(results, which, options):
-    """The parameters of a profile, or of a fit that is profiled."""
+    """The parameters of a profile, or of a fit after profiling it."""
     if not hasattr(results, "curves"):
         return as_fit(results).profile(which, **options).parameters
     if options:
-        raise TypeError(f"{', '.join(sorted(options))}: the profile is there already")
+        raise TypeError(f"{', '.join(sorted(options))}: results is already a profile")
     kinds = ["fixed" if p.kind == "fixed" else "random" for p in results.parameters]
     found = _chosen([p.label for p in results.parameters], kinds, which)
     return [results.parameters[at] for at in found]
 
 
 def _draw_kinds(bootstrap):
-    """Which columns of bootstrap draws are fixed effects and which variances."""
+    """Kind of each column of bootstrap draws, fixed or random."""
     labels, ranges = list(bootstrap.estimates.index), list(bootstrap.ranges)
-    # the fixed effects, which have no bounds, come first
+    # the fixed effects, which are unbounded, come first
     p = next(at for at, ends in enumerate(ranges) if ends != (-np.inf, np.inf))
     sigma = labels.index("sigma", 2 * p)
     kinds = ["fixed"] * p + ["other"] * p + ["random"] * (sigma + 1 - 2 * p)
@@ -233,18 +234,18 @@ def _draw_kinds(bootstrap):
 
 
 def _chosen(labels, kinds, which):
-    """Positions of the parameters that the user asked for."""
+    """Positions of the parameters asked for."""
     if which is None or (isinstance(which, str) and which in ("fixed", "random")):
         wanted = ("fixed", "random") if which is None else (which,)
         found = [at for at, kind in enumerate(kinds) if kind in wanted]
         if not found:
-            raise ValueError(f"there are no parameters to draw for which={which!r}")
+            raise ValueError(f"there are no parameters to plot for which={which!r}")
         return found
     names = [which] if isinstance(which, str) else list(which)
     unknown = [name for name in names if name not in labels]
     if unknown or not names:
         raise ValueError(
-            f"there is no parameter {', '.join(map(repr, unknown))}; name some of "
+            f"there is no parameter {', '.join(map(repr, unknown))}; choose from "
             f"{labels}, or 'fixed' or 'random'"
         )
     return [labels.index(name) for name in names]
@@ -255,10 +256,9 @@ def _chosen(labels, kinds, which):
 
 def _curve(parameter, parts=30):
     """
-    Values of a parameter, ascending, zeta there, and which are ends of its range.
+    Ascending values of a parameter, zeta at each, and which are ends of its range.
 
-    Between the points where it was computed the curve is interpolated with its
-    slopes there.
+    The curve is interpolated from its values and slopes at the computed points.
     """
     curve = parameter.curve
     if curve is None:
@@ -284,9 +284,10 @@ def _slopes(curve, at, zeta, at_limit):
     """
     Slopes of zeta, d' / (2 zeta) with d the criterion.
 
-    At the origin that is 0 / 0, and at the end of a range d' is not that of the
-    curve: correlations with a deviation of 0 have no value there. These slopes make
-    the second derivative continuous or, next to one interval only, constant.
+    At the origin this is 0 / 0, and at the end of a range d' is not the slope of the
+    curve, because correlations with a standard deviation of 0 are undefined there. In
+    these places the slopes make the second derivative continuous or, next to a single
+    interval, constant.
     """
     slopes = np.array([point.optimum.slope for point in curve.points])
     slopes = np.divide(slopes, 2.0 * zeta, np.zeros(len(at)), where=zeta != 0.0)
@@ -311,7 +312,7 @@ def _slopes(curve, at, zeta, at_limit):
 
 
 def _crossing(values, zeta, height):
-    """Where a curve first reaches a height on its way from the estimate, or NaN."""
+    """Where a curve, followed from the estimate, first reaches a height, or NaN."""
     side = np.sign(height)
     start = np.argmin(np.abs(zeta))
     outward = slice(start, None) if side > 0 else slice(start, None, -1)
@@ -323,12 +324,12 @@ def _crossing(values, zeta, height):
 
 
 def _panels(count, ax, **kwargs):
-    """Panels, up to three side by side."""
+    """Panels, up to three per row."""
     return panels(count, ax, count if count <= 3 else None, **kwargs)
 
 
 def _mark_levels(panel):
-    """Levels of intervals on the right, at the heights that belong to them."""
+    """Label the levels of intervals on the right, at their heights."""
     right = panel.secondary_yaxis("right")
     heights = stats.norm.isf(0.5 - np.array(LEVELS) / 2.0)
     right.set_yticks([*-heights, *heights], [f"{x:.0%}" for x in LEVELS] * 2)
@@ -337,7 +338,7 @@ def _mark_levels(panel):
 
 
 def _spike(panel, at, height, share):
-    """A share of the probability at one point."""
+    """Draw the share of the probability at one point."""
     panel.vlines(at, 0.0, height, ORANGE, linewidth=2.5, zorder=3)
     panel.plot([at], [height], "D", color=ORANGE, markersize=5.0, zorder=3)
     left, right = panel.get_xlim()
@@ -355,7 +356,7 @@ def _spike(panel, at, height, share):
 
 
 def _histogram(panel, draws, limits):
-    """Shares of draws in bins, and of those at the ends of the range."""
+    """Draw the shares of draws in bins, and of those at the ends of the range."""
     size = max(1.0, np.abs(draws).max()) if np.isfinite(limits[1]) else np.ptp(draws)
     ends = [np.abs(draws - limit) <= AT_BOUND * size for limit in limits]
     inside = draws[~np.logical_or(*ends)]
@@ -370,5 +371,5 @@ def _histogram(panel, draws, limits):
 
 
 def _say(panel, text):
-    """A panel that has nothing to show says why."""
+    """Say in an empty panel why it is empty."""
     panel.text(0.5, 0.6, text, transform=panel.transAxes, ha="center", color=GRAY)

@@ -1,4 +1,4 @@
-"""Pictures of the random effects: modes, normality, correlations."""
+"""Plots of random effects: modes, normality and correlations."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ from statsmodels_lmm.graphics.levels import (
 from statsmodels_lmm.inference.requirements import as_fit
 
 EXPLAINED = 1e-10
-"""Share of the variance of a level that the data must explain for a mode to vary."""
+"""Share of the prior variance that the data must explain for a mode to vary."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class EffectModes:
     modes, sd : ndarray
         Conditional modes and their conditional standard deviations, shape (l,).
     prior : ndarray
-        Standard deviations without data, shape (l,).
+        Prior standard deviations, shape (l,).
     is_zero : bool
         Whether the variance is estimated as zero.
     """
@@ -62,12 +62,12 @@ def plot_random_effects(
     results, group=None, effects=None, level=0.95, sort=True, ax=None
 ):
     r"""
-    Conditional modes of the random effects with intervals, a caterpillar plot.
+    Caterpillar plot of the conditional modes of the random effects with intervals.
 
-    A panel for each effect of each factor shows :math:`\hat b \pm z \,
-    \mathrm{sd}(b \mid y)`, fixed effects and variances taken as known, as lme4's
-    ``dotplot(ranef(m))``. Intervals that exclude 0 have filled marks, the others
-    open ones.
+    One panel per effect of each factor shows :math:`\hat b \pm z \,
+    \mathrm{sd}(b \mid y)`, with fixed effects and variances treated as known, as in
+    lme4's ``dotplot(ranef(m))``. Marks are filled if the interval excludes 0, and open
+    otherwise.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def plot_random_effects(
     level : float, optional
         Level of the intervals.
     sort : bool, optional
-        Whether levels are sorted by the mode of the first effect that is shown, the
-        largest on top; all panels of a factor have the same order, so that a level
-        is a row. Otherwise the first level is on top.
+        Whether to sort levels by the mode of the first effect shown, with the largest
+        on top; all panels of a factor have the same order, so that each row is one
+        level. Otherwise the first level is on top.
     ax : Axes or list of Axes, optional
-        Axes to draw on, one for each panel; by default those of a new figure.
+        Axes to draw on, one per panel. Default is a new figure.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def plot_random_effects(
 
     Notes
     -----
-    A term that has one level and several effects, such as a matrix with a structure,
-    has one panel with a row for each effect.
+    A term with one level and several effects, such as a matrix with a structure, has
+    one panel with one row per effect.
     """
     results = as_fit(results)
     if not 0.0 < level < 1.0:
@@ -126,7 +126,7 @@ def plot_random_effects(
 
 
 def _caterpillar(ax, each, order, quantile):
-    """Modes and intervals of one effect, from below in an order."""
+    """Draw the modes and intervals of one effect, in a given order from the bottom."""
     modes, half = each.modes[order], quantile * each.sd[order]
     rows, many = np.arange(len(order)), len(order) > LABELED
     outside = np.abs(modes) > half
@@ -162,12 +162,12 @@ def _caterpillar(ax, each, order, quantile):
 
 def plot_random_effects_qq(results, group=None, ax=None):
     r"""
-    Normal Q-Q plot of the conditional modes, a panel for each effect.
+    Normal Q-Q plot of the conditional modes, one panel per effect.
 
-    Modes are divided by their standard deviations over samples, which are
-    :math:`\sqrt{\tau^2 - \mathrm{Var}(b \mid y)}` for fixed effects and variances
-    that are known: so all are standard normal and belong on the line, however many
-    rows a level has.
+    Modes are divided by their marginal standard deviations, which are
+    :math:`\sqrt{\tau^2 - \mathrm{Var}(b \mid y)}` if fixed effects and variances are
+    known. All are then standard normal and should lie on the line, whatever the number
+    of rows of a level.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
     group : str or list of str, optional
         Grouping factors. Default is all.
     ax : Axes or list of Axes, optional
-        Axes to draw on, one for each panel; by default those of a new figure.
+        Axes to draw on, one per panel. Default is a new figure.
 
     Returns
     -------
@@ -189,10 +189,10 @@ def plot_random_effects_qq(results, group=None, ax=None):
 
     Notes
     -----
-    Across are normal quantiles of the medians of uniform order statistics, and the
-    band holds each ordered value with probability 95 %: the i-th of m uniform values
-    is Beta(i, m + 1 - i). Both take the modes as independent, which they are only
-    about. Levels that the data say nothing about are left out.
+    The horizontal axis has normal quantiles of the medians of uniform order statistics,
+    and the band holds each ordered value with probability 95 %: the i-th of m uniform
+    values is Beta(i, m + 1 - i). Both treat the modes as independent, which is only
+    approximately true. Levels without information in the data are left out.
     """
     results = as_fit(results)
     found = _effect_modes(results, group, None)
@@ -226,7 +226,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
 
 def plot_random_effects_correlation(results, group=None, ax=None):
     """
-    Heat map of the correlations of the random effects of a level.
+    Heat map of the correlations among the random effects of a level.
 
     Parameters
     ----------
@@ -235,19 +235,19 @@ def plot_random_effects_correlation(results, group=None, ax=None):
     group : str or list of str, optional
         Grouping factors. Default is all.
     ax : Axes or list of Axes, optional
-        Axes to draw on, one for each term with two effects or more; by default those
-        of a new figure.
+        Axes to draw on, one per term with two or more effects. Default is a new
+        figure.
 
     Returns
     -------
     Figure
-        Up to 12 effects have numbers. Effects whose variance is estimated as zero have
-        no correlations and stay empty.
+        The values are printed for up to 12 effects. Effects whose variance is estimated
+        as zero have no correlations and stay blank.
 
     Raises
     ------
     DataError
-        If no term has two effects or more.
+        If no term has two or more effects.
     ValueError
         If there is no such factor.
     """
@@ -260,7 +260,7 @@ def plot_random_effects_correlation(results, group=None, ax=None):
     ]
     if not found:
         raise DataError(
-            "no term has two random effects or more, so there are no correlations"
+            "no term has two or more random effects, so there are no correlations"
         )
     longest = max(len(short(name, 18)) for *_, names in found for name in names)
     cells = max(1.6, 0.45 * min(max(len(names) for *_, names in found), 12))
@@ -278,7 +278,7 @@ def plot_random_effects_correlation(results, group=None, ax=None):
 
 
 def _heat_map(ax, correlation, names):
-    """One matrix of correlations; NaN is empty."""
+    """Draw a matrix of correlations; NaN is left blank."""
     image = ax.imshow(correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto")
     k = len(names)
     step = -(-k // 25)
@@ -304,7 +304,7 @@ def _heat_map(ax, correlation, names):
 
 
 def _effect_modes(results, group, effects):
-    """The effects of a picture, a list of EffectModes."""
+    """The effects of a plot, as a list of EffectModes."""
     found = []
     for i, factor, columns in chosen_effects(results, group, effects):
         modes, covariances = results._modes[i], results._mode_covariances(i)

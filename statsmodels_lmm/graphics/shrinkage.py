@@ -1,4 +1,4 @@
-"""Shrinkage: what the groups say alone, and what the model says of them."""
+"""Shrinkage of the estimates of groups, alone and in the model."""
 
 from itertools import combinations
 
@@ -26,18 +26,19 @@ from statsmodels_lmm.graphics.levels import (
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 DEPENDENT = 1e-10
-"""Share of columns that must be left for them to be independent."""
+"""Share of a column that must remain for it to count as independent."""
 
 
 def plot_shrinkage(results, group=None, effects=None, ax=None):
     r"""
-    How the model pulls the estimates of the groups towards the population.
+    Plot how the model shrinks the estimates of the groups towards the population.
 
-    Every group has two marks, joined by a line: open, what its own rows say alone;
-    filled, what the model says, fixed effect plus conditional mode. A panel shows two
-    effects of a factor, with ellipses that hold 50 % and 95 % of the groups under the
-    estimated covariance; if it is singular they are a line, and all filled marks lie
-    on it. A factor with one effect has a row for each group and bands.
+    Every group has two marks joined by a line: an open one for the estimate from its
+    own rows alone, and a filled one for that of the model, fixed effect plus
+    conditional mode. Each panel shows two effects of a factor, with ellipses that hold
+    50 % and 95 % of the groups under the estimated covariance; if this is singular,
+    they collapse to a line on which all filled marks lie. A factor with one effect has
+    one row per group, and bands.
 
     Parameters
     ----------
@@ -46,10 +47,10 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     group : str or list of str, optional
         Grouping factors. Default is all whose random effects have groups.
     effects : str or list of str, optional
-        Names of the effects to show. Default is all. There is a panel for each pair of
-        up to four effects; of more, the first with each of the others.
+        Names of the effects to show. Default is all. Up to four effects have one panel
+        per pair; more have the first effect with each of the others.
     ax : Axes or list of Axes, optional
-        Axes to draw on, one for each panel; by default those of a new figure.
+        Axes to draw on, one per panel. Default is a new figure.
 
     Returns
     -------
@@ -58,19 +59,20 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     Raises
     ------
     DataError
-        If the data were removed, or no group determines its own coefficients.
+        If the data have been removed, or no group determines its own coefficients.
     ValueError
         If there is no such factor or effect.
 
     Notes
     -----
-    The population's coefficients :math:`\gamma` of the effect columns Z of a factor
-    are those of the part of :math:`X \hat\beta` whose columns lie in the span of Z:
-    :math:`X_1 \hat\beta_1 = Z \gamma`; they are 0 for effects without a fixed one. A
-    group alone is the weighted least squares fit of :math:`y - o - X_2 \hat\beta_2 -
-    \sum_{\text{others}} Z_i \hat b_i` on Z in its own rows, with all effects of the
-    factor. Groups whose rows do not determine these are left out and counted in the
-    title. With a relationship among the levels the ellipses are for one of variance 1.
+    The population's coefficients :math:`\gamma` of the effect columns Z of a factor are
+    those of the part of :math:`X \hat\beta` whose columns lie in the span of Z,
+    :math:`X_1 \hat\beta_1 = Z \gamma`; they are 0 for effects without a fixed
+    counterpart. The estimate of a group alone is the weighted least squares fit of
+    :math:`y - o - X_2 \hat\beta_2 - \sum_{\text{others}} Z_i \hat b_i` on Z in its own
+    rows, with all effects of the factor. Groups whose rows do not determine these are
+    left out and counted in the title. With a relationship among the levels the ellipses
+    are those of a level with relationship 1 to itself.
     """
     results = as_fit(results)
     chosen = chosen_effects(results, group, effects)
@@ -110,7 +112,7 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
 
 def group_estimates(results, i):
     """
-    Coefficients of the effects of a factor in the population and in its groups.
+    Coefficients of the effects of a factor, in the population and in its groups.
 
     Parameters
     ----------
@@ -122,20 +124,19 @@ def group_estimates(results, i):
     Returns
     -------
     population : ndarray
-        Fixed part, shape (k,), see `plot_shrinkage`.
+        Fixed part, shape (k,); see `plot_shrinkage`.
     alone : ndarray
-        Least squares in the rows of each level, shape (l, k); NaN where they do not
-        determine it.
+        Least squares in the rows of each level, shape (l, k); NaN where undetermined.
     model : ndarray
         Fixed part plus conditional modes, shape (l, k).
 
     Raises
     ------
     DataError
-        If the data were removed, or no level determines its own coefficients.
+        If the data have been removed, or no level determines its own coefficients.
     """
     model, factor = results.model, results.model.random[i]
-    require_data(model, "a picture of shrinkage")
+    require_data(model, "a plot of shrinkage")
     grouped = factor.grouped
     if not factor.has_groups:
         raise DataError(
@@ -146,7 +147,7 @@ def group_estimates(results, i):
     lengths = np.linalg.norm(grouped.effects, axis=0)
     if not lengths.all():
         raise none
-    # orthonormal columns: a covariate far from 0 costs no digits
+    # orthonormal columns: a covariate far from 0 loses no digits
     unit, root = np.linalg.qr(grouped.effects / lengths)
     if (np.abs(np.diag(root)) <= DEPENDENT).any():
         raise none
@@ -176,7 +177,7 @@ def group_estimates(results, i):
 
 
 def _shrunken_pairs(ax, population, alone, model, covariance, factor, names, shown):
-    """Two effects of each group, alone and in the model."""
+    """Draw two effects of each group, alone and in the model."""
     circle = np.linspace(0.0, 2.0 * np.pi, 200)
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -198,7 +199,7 @@ def _shrunken_pairs(ax, population, alone, model, covariance, factor, names, sho
 
 
 def _shrunken_rows(ax, population, alone, model, covariance, factor, names, shown):
-    """One effect of each group, alone and in the model, sorted by the latter."""
+    """Draw one effect of each group, alone and in the model, sorted by the latter."""
     order = np.argsort(model[:, 0], kind="stable")
     rows = np.arange(len(order), dtype=float)
     for share, alpha in ((0.5, 0.18), (0.95, 0.12)):
@@ -222,7 +223,7 @@ def _shrunken_rows(ax, population, alone, model, covariance, factor, names, show
 
 
 def _marks(ax, alone, model):
-    """Two marks for each group, and a line between them."""
+    """Draw two marks per group and the line between them."""
     many = len(alone) > 200
     size, alpha = (5.0, 0.5) if many else (22.0, 1.0)
     steps = np.stack([alone, model, np.full_like(alone, np.nan)], axis=1)

@@ -1,1 +1,1 @@
-"""What a fitted model allows to conclude: functions of a result."""
+"""Inference from a fitted model, as functions of a result."""

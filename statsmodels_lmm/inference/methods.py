@@ -1,4 +1,4 @@
-"""What a result can be asked: tests, intervals and functions of `inference`."""
+"""Methods of results for tests, intervals and the functions of `inference`."""
 
 from copy import copy
 from functools import cached_property
@@ -49,31 +49,30 @@ BY_DF_METHOD = ("inference", "cov_params_default", "df_resid_inference")
 
 class MixedInference(LikelihoodModelResults):
     """
-    The part of the results of a mixed model that is inference.
+    Mixin with the inference methods of the results of a mixed model.
 
     Attributes
     ----------
     df_method : str
-        Where the degrees of freedom of the fixed effects come from, see
-        `with_df_method`.
+        Source of the degrees of freedom of the fixed effects; see `with_df_method`.
     """
 
     df_method = "asymptotic"
 
     def with_df_method(self, df_method):
         """
-        The same results with other degrees of freedom of the fixed effects.
+        Return the results with other degrees of freedom for the fixed effects.
 
-        Standard errors, tests and intervals of the fixed effects follow. Other
-        packages see the covariance of Kenward-Roger; their degrees of freedom are
-        their own.
+        Standard errors, tests and intervals of the fixed effects change accordingly.
+        Other packages see the Kenward-Roger covariance but use their own degrees of
+        freedom.
 
         Parameters
         ----------
         df_method : str
             "asymptotic", normal and chi-squared tests; "residual", t and F tests
             with n - p degrees of freedom; "satterthwaite" or "kenward-roger", t and F
-            tests with degrees of freedom for each contrast, see
+            tests with separate degrees of freedom for each contrast, see
             `inference.degrees_of_freedom.inference`.
 
         Returns
@@ -107,26 +106,26 @@ class MixedInference(LikelihoodModelResults):
         return np.array([self.inference.df(c) for c in np.eye(len(self.params))])
 
     def _by(self, df_method):
-        """These results, or those with other degrees of freedom."""
+        """These results, with other degrees of freedom if given."""
         if df_method is None or df_method == self.df_method:
             return self
         return self.with_df_method(df_method)
 
     def wald_test(self, r_matrix, *args, df_method=None, **kwargs):
         """
-        Wald test, see `LikelihoodModelResults.wald_test`.
+        Wald test; see `LikelihoodModelResults.wald_test`.
 
-        Constraints that the data do not determine, such as those on columns that were
-        dropped as redundant, are left out.
+        Constraints that the data do not determine, such as those on columns dropped
+        as redundant, are left out.
 
         Parameters
         ----------
         r_matrix : array_like, str or tuple
             The constraints.
         *args, **kwargs
-            Passed on; a covariance matrix that is given here is used as it is.
+            Passed on; a covariance matrix given here is used unchanged.
         df_method : str, optional
-            Degrees of freedom, see `with_df_method`; an F test unless asymptotic.
+            Degrees of freedom, see `with_df_method`; an F test unless "asymptotic".
 
         Returns
         -------
@@ -136,7 +135,7 @@ class MixedInference(LikelihoodModelResults):
 
     def f_test(self, r_matrix, *args, df_method=None, **kwargs):
         """
-        F test, see `LikelihoodModelResults.f_test`.
+        F test; see `LikelihoodModelResults.f_test`.
 
         Parameters
         ----------
@@ -145,7 +144,7 @@ class MixedInference(LikelihoodModelResults):
         *args, **kwargs
             Passed on.
         df_method : str, optional
-            Degrees of freedom, see `with_df_method`; residual if asymptotic.
+            Degrees of freedom, see `with_df_method`; residual if "asymptotic".
 
         Returns
         -------
@@ -156,17 +155,17 @@ class MixedInference(LikelihoodModelResults):
 
     def t_test(self, r_matrix, *args, df_method=None, **kwargs):
         """
-        Tests of single contrasts, see `LikelihoodModelResults.t_test`.
+        Test single contrasts; see `LikelihoodModelResults.t_test`.
 
         Parameters
         ----------
         r_matrix : array_like, str or tuple
-            The contrasts; one that the data do not determine is NaN, such as one on
-            a dropped column.
+            The contrasts. Those that the data do not determine, such as one on a
+            dropped column, are NaN.
         *args, **kwargs
-            Passed on; a covariance matrix that is given here is used as it is.
+            Passed on; a covariance matrix given here is used unchanged.
         df_method : str, optional
-            Degrees of freedom, see `with_df_method`; t tests unless asymptotic.
+            Degrees of freedom, see `with_df_method`; t tests unless "asymptotic".
 
         Returns
         -------
@@ -176,14 +175,14 @@ class MixedInference(LikelihoodModelResults):
 
     def wald_test_terms(self, *args, df_method=None, **kwargs):
         """
-        Wald tests by term, see `LikelihoodModelResults.wald_test_terms`.
+        Wald tests by term; see `LikelihoodModelResults.wald_test_terms`.
 
         Parameters
         ----------
         *args, **kwargs
             Passed on.
         df_method : str, optional
-            Degrees of freedom, see `with_df_method`; F tests unless asymptotic.
+            Degrees of freedom, see `with_df_method`; F tests unless "asymptotic".
 
         Returns
         -------
@@ -195,14 +194,14 @@ class MixedInference(LikelihoodModelResults):
 
     def t_test_pairwise(self, *args, df_method=None, **kwargs):
         """
-        Compare levels pairwise, see `LikelihoodModelResults.t_test_pairwise`.
+        Compare levels pairwise; see `LikelihoodModelResults.t_test_pairwise`.
 
         Parameters
         ----------
         *args, **kwargs
             Passed on.
         df_method : str, optional
-            Degrees of freedom, see `with_df_method`; t tests unless asymptotic.
+            Degrees of freedom, see `with_df_method`; t tests unless "asymptotic".
 
         Returns
         -------
@@ -214,30 +213,30 @@ class MixedInference(LikelihoodModelResults):
 
     def conf_int(self, alpha=0.05, method="wald", df_method=None, **options):
         """
-        Confidence intervals.
+        Compute confidence intervals.
 
         Parameters
         ----------
         alpha : float, optional
-            One less the level.
+            One minus the level.
         method : str, optional
-            "wald", intervals of the fixed effects from their standard errors;
-            "profile", of all parameters from their profile likelihoods, see
-            `profile`; or a method of the bootstrap, "basic", "normal",
-            "studentized" or "percentile", or "all", see `bootstrap`.
+            "wald", intervals for the fixed effects from their standard errors;
+            "profile", for all parameters from their profile likelihoods, see
+            `profile`; or a bootstrap method, "basic", "normal", "studentized",
+            "percentile" or "all", see `bootstrap`.
         df_method : str, optional
-            Degrees of freedom of Wald intervals, see `with_df_method`.
+            Degrees of freedom of Wald intervals; see `with_df_method`.
         **options
             Passed on to `profile` or `bootstrap`.
 
         Returns
         -------
         ndarray or DataFrame
-            For "wald" lower and upper ends of the fixed effects, shape (p, 2); else
-            a DataFrame with a row for each parameter.
+            For "wald" the lower and upper limits for the fixed effects, shape (p, 2);
+            otherwise a DataFrame with one row per parameter.
         """
         if method != "wald" and df_method is not None:
-            raise ValueError("df_method is for Wald intervals")
+            raise ValueError("df_method applies to Wald intervals only")
         if method == "profile":
             return profile(self, **options).conf_int(alpha)
         if method != "wald":
@@ -253,7 +252,7 @@ class MixedInference(LikelihoodModelResults):
         ends = super(MixedInference, self._by(df_method)).conf_int(alpha)
         return ends.reshape(-1, 2)
 
-    # inference: functions of a result that are methods, too -----------------
+    # inference: functions of a result that are also methods ------------------
 
     variance_parameters = variance_table
     cov_variance_parameters = variance_covariance

@@ -1,4 +1,4 @@
-"""Many independent pieces of work, in one process or in many, with a progress bar."""
+"""Independent pieces of work in one or several processes, with a progress bar."""
 
 import sys
 import warnings
@@ -10,52 +10,52 @@ from typing import Any
 EXTRA = "install it with: pip install 'statsmodels_lmm[parallel]'"
 
 DELAY = 2.0
-"""Seconds after which a progress bar appears by itself."""
+"""Seconds after which a progress bar appears by default."""
 
 
 class _Silent:
     """A progress bar that shows nothing."""
 
     def update(self, count):
-        """Nothing."""
+        """Do nothing."""
 
     def close(self):
-        """Nothing."""
+        """Do nothing."""
 
 
 def run(function, pieces, n_jobs=None, progress=None, parallel=False):
     """
-    Call a function on every piece, in order.
+    Call a function on every piece of work.
 
     Parameters
     ----------
     function : callable
-        Called with one piece; can be pickled if there are processes.
+        Called with one piece; must be picklable if processes are used.
     pieces : list of list
         Pieces of work.
     n_jobs : int, optional
-        Number of workers, as in joblib. Default is what ``joblib.parallel_config``
-        says. If it says nothing, all processors if `parallel`, else one.
+        Number of workers, as in joblib. Default is that of ``joblib.parallel_config``
+        or, if not configured, all processors if `parallel` and otherwise one.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
     parallel : bool or "threads", optional
         Whether a piece is worth a process, or at least a thread. The user's joblib
-        backend comes first.
+        backend takes precedence.
 
     Returns
     -------
     done : list
-        What the function returned, in order.
+        Results of the function, in order.
     interrupted : bool
-        Whether the user interrupted the work. What was done by then is there.
+        Whether the user interrupted the work, in which case `done` is incomplete.
 
     Raises
     ------
     ImportError
-        If joblib or tqdm is asked for and not installed.
+        If joblib or tqdm is requested but not installed.
     KeyboardInterrupt
-        If the work was interrupted before anything was done.
+        If the work was interrupted before any piece was done.
     """
     done: list = []
     interrupted = False
@@ -76,7 +76,7 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
 
 
 def _results(function, pieces, n_jobs, parallel):
-    """What the function returns, as it comes."""
+    """Results of the function, as they become available."""
     joblib = _optional("joblib", needed=n_jobs not in (None, 1))
     if n_jobs is None:
         n_jobs = _configured(joblib) or (-1 if parallel else 1)
@@ -92,18 +92,18 @@ def _results(function, pieces, n_jobs, parallel):
 
 
 def _configured(joblib):
-    """Number of workers that the user configured, None if nothing was said."""
+    """Number of workers configured by the user, None if not configured."""
     if joblib is None:
         return None
     unset = joblib.parallel.default_parallel_config
-    # `get_active_backend` does not tell one worker from no word about it
+    # `get_active_backend` does not distinguish one worker from no configuration
     config = getattr(joblib.parallel._backend, "config", unset)
     found = config.get("n_jobs", unset["n_jobs"])
     return None if found is unset["n_jobs"] else found
 
 
 class _Shared:
-    """A context that threads share: the first one enters it, the last one leaves."""
+    """A context shared by threads, entered by the first and left by the last."""
 
     def __init__(self, make):
         self.make, self.count, self.lock = make, 0, Lock()
@@ -136,14 +136,14 @@ def _without_warnings():
 
 
 one_thread = _Shared(_one_thread_of_blas)
-"""During this BLAS keeps to one thread, so that digits agree; as in every worker."""
+"""Limits BLAS to one thread, as in every worker, so that digits agree."""
 
 quiet = _Shared(_without_warnings)
-"""During this nobody is warned."""
+"""Suppresses warnings."""
 
 
 class _OneThread:
-    """A function that is called with one thread of BLAS."""
+    """A function, called with a single BLAS thread."""
 
     def __init__(self, function):
         self.function = function

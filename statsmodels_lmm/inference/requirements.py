@@ -1,11 +1,11 @@
-"""What functions of a fit ask of it and of their arguments."""
+"""Requirements that functions of a fit share."""
 
 from statsmodels_lmm.exceptions import DataError
 
 
 def as_fit(results):
     """
-    Results without their wrapper.
+    Return results without their wrapper.
 
     Parameters
     ----------
@@ -19,7 +19,7 @@ def as_fit(results):
     Raises
     ------
     TypeError
-        If it is not a fit.
+        If the argument is not a fit.
     """
     results = getattr(results, "_results", results)
     if not hasattr(results, "model"):
@@ -29,14 +29,14 @@ def as_fit(results):
 
 def require_data(model, purpose):
     """
-    Refuse a model whose data were removed.
+    Refuse a model whose data have been removed.
 
     Parameters
     ----------
     model : CrossedMixedLM or statsmodels model
         The model.
     purpose : str
-        What needs the data.
+        What needs the data, for the message.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def require_gaussian(results, purpose):
 
 def names_lost(model):
     """
-    The error of a formula whose names could not be pickled with the model.
+    Create the error for a formula whose names could not be pickled with the model.
 
     Parameters
     ----------
@@ -112,14 +112,14 @@ def check_choice(name, value, allowed):
 
 def check_alpha(alpha, name="alpha"):
     """
-    Refuse what is no probability between 0 and 1.
+    Refuse a value that is not between 0 and 1.
 
     Parameters
     ----------
     alpha : float
-        One less the level of the intervals.
+        One minus the level of the intervals.
     name : str, optional
-        What it is called.
+        Name of the argument.
 
     Raises
     ------

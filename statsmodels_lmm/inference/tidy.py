@@ -1,4 +1,4 @@
-"""A fit as plain tables: its estimates, itself in a row, and its data."""
+"""Fits as plain tables: the estimates, a one-row summary, and the data."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ def tidy(
     df_method=None,
 ):
     """
-    The estimates of a fit, one row each, as R's broom.mixed names them.
+    Tabulate the estimates of a fit, one per row, with the names of R's broom.mixed.
 
     Parameters
     ----------
@@ -41,42 +41,42 @@ def tidy(
     conf_int : bool, optional
         Whether to add confidence intervals.
     conf_level : float, optional
-        Their level.
+        Level of the intervals.
     conf_method : str, object or DataFrame, optional
-        "wald", from the standard errors, which gives no intervals of "ran_pars";
-        "profile"; what `profile` or `bootstrap` returned, for its ``conf_int``; or a
-        table of intervals with columns lower and upper, such as
-        ``boot.conf_int("basic")``, whatever its level. Those of "ran_vals" are always
-        from their standard deviations given the data.
+        "wald", from the standard errors, which gives no intervals for "ran_pars";
+        "profile"; the result of `profile` or `bootstrap`, for its ``conf_int``; or a
+        table of intervals of any level with columns lower and upper, such as
+        ``boot.conf_int("basic")``. Intervals for "ran_vals" always come from their
+        standard deviations given the data.
     scale : {"sd", "var"}, optional
         Whether "ran_pars" are standard deviations or variances; the intervals follow.
-        Correlations are the same on both.
+        Correlations are the same on both scales.
     df_method : str, optional
-        Degrees of freedom of the fixed effects, see `with_df_method`. Default is what
-        the results have.
+        Degrees of freedom of the fixed effects; see `with_df_method`. Default is that
+        of the results.
 
     Returns
     -------
     DataFrame
-        One row for each estimate, with the columns
+        One row per estimate, with the columns
 
         ========== ==========================================================
         effect     "fixed", "ran_pars" or "ran_vals"
         group      grouping factor, "Residual" for sigma, missing for "fixed"
         level      level of the grouping factor; only with "ran_vals"
-        term       name of the effect; of "ran_pars" ``sd__Days``,
+        term       name of the effect; for "ran_pars" ``sd__Days``,
                    ``cor__Intercept.Days``, ``sd__Observation``
         estimate   the estimate
         std_error  its standard error; NaN without data
         statistic  z or t statistic of a fixed effect
         df         its degrees of freedom, infinite for a normal distribution
         p_value    its p-value
-        conf_low   ends of the interval; only with `conf_int`
+        conf_low   limits of the interval; only with `conf_int`
         conf_high
         ========== ==========================================================
 
-        A parameter of a structure that is not a standard deviation is called
-        ``cor__ar1.rho``, or ``name.parameter`` if it is no correlation.
+        A parameter of a structure that is not a standard deviation is named like
+        ``cor__ar1.rho``, or ``name.parameter`` if it is not a correlation.
 
     Raises
     ------
@@ -85,9 +85,9 @@ def tidy(
 
     Notes
     -----
-    The rows of broom.mixed have the same meaning; the intercept is called as it is in
-    statsmodels, correlations follow all standard deviations of their term, and
-    variances are shown with correlations where broom.mixed has covariances, which
+    The rows have the same meaning as in broom.mixed, with these differences: the
+    intercept has statsmodels' name; correlations follow all standard deviations of
+    their term; and variances come with correlations instead of covariances, which
     `variance_components` has. Standard errors of "ran_pars" are those of
     `variance_parameters`; broom.mixed has none.
     """
@@ -95,14 +95,14 @@ def tidy(
     effects = (effects,) if isinstance(effects, str) else tuple(effects)
     for effect in effects or [effects]:
         if effect not in EFFECTS:
-            raise ValueError(f"effects are {', '.join(EFFECTS)}, not {effect!r}")
+            raise ValueError(f"effects must be in {', '.join(EFFECTS)}, not {effect!r}")
     if scale not in ("sd", "var"):
         raise ValueError(f"scale must be 'sd' or 'var', not {scale!r}")
     check_alpha(conf_level, "conf_level")
     if isinstance(conf_method, str) and conf_method not in ("wald", "profile"):
         raise ValueError(
-            "conf_method must be 'wald', 'profile' or what profile or bootstrap "
-            f"returned, not {conf_method!r}"
+            "conf_method must be 'wald', 'profile' or the result of profile or "
+            f"bootstrap, not {conf_method!r}"
         )
     alpha = 1.0 - conf_level
     parts = {}
@@ -188,10 +188,10 @@ def _modes(raw, alpha):
 
 
 def _intervals(raw, effects, method, alpha):
-    """A table of intervals with the parameters as rows."""
+    """A table of intervals with one row per parameter."""
     if isinstance(method, pd.DataFrame):
         if list(method.columns) != ["lower", "upper"]:
-            raise ValueError("a table of intervals has the columns lower and upper")
+            raise ValueError("a table of intervals needs the columns lower and upper")
         return method
     if isinstance(method, str):
         kinds = [{"fixed": "fixed", "ran_pars": "random"}.get(e) for e in effects]
@@ -203,7 +203,7 @@ def _intervals(raw, effects, method, alpha):
 
 
 def _variance_intervals(raw, ends, scale):
-    """Intervals of the variance parameters, from those on either scale."""
+    """Intervals of the variance parameters, from intervals on either scale."""
     random = raw.model.random
     labels = {s: variance_labels(random, s) for s in ("sd", "var")}
     given = "var" if labels["var"][-1] in ends.index else "sd"
@@ -216,7 +216,7 @@ def _variance_intervals(raw, ends, scale):
 
 def glance(results):
     """
-    A fit in one row.
+    Summarize a fit in one row.
 
     Parameters
     ----------
@@ -231,11 +231,11 @@ def glance(results):
         =========== ===========================================================
         nobs        rows used
         sigma       residual standard deviation
-        logLik      log-likelihood, restricted after REML, as lme4
-        AIC, BIC    of `n_params` parameters, as lme4
-        REMLcrit    REML criterion; after ML the column is called deviance
-        df_residual rows less `n_params`, as lme4; `df_resid` of the results
-                    counts the fixed effects only
+        logLik      log-likelihood, restricted after REML, as in lme4
+        AIC, BIC    for `n_params` parameters, as in lme4
+        REMLcrit    REML criterion; after ML the column is named deviance
+        df_residual rows minus `n_params`, as in lme4; `df_resid` of the
+                    results counts the fixed effects only
         converged   whether the optimum is certified
         singular    whether any covariance matrix is singular
         =========== ===========================================================
@@ -257,16 +257,16 @@ def glance(results):
 
 def augment(results, data=None, influence=False):
     """
-    The data of a fit with what the fit says about each row.
+    Add fitted values and residuals to the data of a fit.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     data : DataFrame, optional
-        The data that the model was made from, with all of their columns and rows;
-        rows that were not used get NaN. Default is the columns of the formula in the
-        rows used or, for a model from arrays, the response, the design and the levels.
+        The data from which the model was built, with all columns and rows; rows not
+        used get NaN. Default is the columns of the formula in the rows used or, for a
+        model from arrays, the response, the design and the levels.
     influence : bool, optional
         Whether to add hat and cooksd.
 
@@ -276,9 +276,9 @@ def augment(results, data=None, influence=False):
         The data and the columns
 
         ====== ===========================================================
-        fitted fitted value with the conditional modes, broom's ``.fitted``
-        resid  response less fitted, ``.resid``
-        fixed  fitted value of the fixed effects and offset, ``.fixed``
+        fitted fitted value including conditional modes, broom's ``.fitted``
+        resid  response minus fitted, ``.resid``
+        fixed  fitted value from fixed effects and offset only, ``.fixed``
         hat    leverage, ``.hat``
         cooksd Cook's distance, ``.cooksd``
         ====== ===========================================================
@@ -286,8 +286,8 @@ def augment(results, data=None, influence=False):
     Raises
     ------
     DataError
-        If the data were removed, have a column of one of these names, or are not
-        those of the fit.
+        If the data have been removed, already have a column of such a name, or are
+        not those of the fit.
     """
     raw = as_fit(results)
     model = raw.model
@@ -306,22 +306,22 @@ def augment(results, data=None, influence=False):
     frame = _model_frame(model) if data is None else to_frame(data)
     taken = [name for name in columns if name in frame.columns]
     if taken:
-        raise DataError(f"the data have a column '{taken[0]}'; rename it")
+        raise DataError(f"the data already have a column '{taken[0]}'; rename it")
     if data is None:
         return pd.concat([frame.set_axis(added.index), added], axis=1)
     return _joined(frame, added)
 
 
 def _joined(frame, added):
-    """Columns of the rows used next to all rows of the data."""
+    """Columns for the rows used, joined to all rows of the data."""
     if len(frame) == len(added) and frame.index.equals(added.index):
         return pd.concat([frame, added], axis=1)
     known = added.index.isin(frame.index).all()
     if not known or not frame.index.is_unique or not added.index.is_unique:
         raise DataError(
-            f"the data have {len(frame)} rows whose labels do not tell which are the "
-            f"{len(added)} rows of the fit; give the data that the model was made "
-            "from, with unique labels"
+            f"the labels of the {len(frame)} rows of data do not identify the "
+            f"{len(added)} rows of the fit; pass the data from which the model was "
+            "built, with unique labels"
         )
     return frame.join(added)
 

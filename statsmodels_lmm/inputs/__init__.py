@@ -1,1 +1,1 @@
-"""The tables, rows and numbers that users bring."""
+"""Reading of tables, rows and numbers in every form that users have them."""

@@ -1,4 +1,4 @@
-"""Rows by their labels: the rule by which Series and frames meet those of a model."""
+"""Alignment by label of Series and DataFrames with the rows of a model."""
 
 import numpy as np
 import pandas as pd
@@ -6,12 +6,12 @@ import pandas as pd
 from statsmodels_lmm.exceptions import DataError
 
 SHOWN = 5
-"""How many labels a message names."""
+"""Largest number of labels that a message names."""
 
 
 def labels_of(values):
     """
-    Labels of the rows of a pandas object.
+    Row labels of a pandas object.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def labels_of(values):
     Returns
     -------
     Index or None
-        None for what is no Series or DataFrame.
+        None unless `values` is a Series or DataFrame.
     """
     if isinstance(values, pd.Series | pd.DataFrame):
         return values.index
@@ -30,31 +30,31 @@ def labels_of(values):
 
 def row_positions(given, labels, what):
     """
-    Where the values of some rows are among values with labels of their own.
+    Positions of rows among values that have labels of their own.
 
-    Values whose labels are those of the rows in another order, or those of the rows
-    and more, are found by the labels. Repeated labels say which row is meant only in
-    the same order. The default index 0, 1, 2, ... counts as no labels, and goes by
-    position, where it shares none with the other side.
+    Values are matched by label if their labels are those of the rows in any order,
+    possibly with others. Repeated labels are accepted only in the order of the rows.
+    The default index 0, 1, 2, ... counts as no labels, and values are matched by
+    position, if it shares none with the other side.
 
     Parameters
     ----------
     given : Index or None
-        Labels of the values, None if they have none.
+        Labels of the values, None if unlabeled.
     labels : Index or None
-        Labels of the rows, None if they have none.
+        Labels of the rows, None if unlabeled.
     what : str
-        What the values are.
+        What the values are, for messages.
 
     Returns
     -------
     ndarray or None
-        Positions, shape (n,); None for the values as they stand.
+        Positions, shape (n,); None if the values are already in order.
 
     Raises
     ------
     DataError
-        If the labels do not tell which value is whose.
+        If the labels do not determine which value belongs to which row.
     """
     if given is None or labels is None or given.equals(labels):
         return None
@@ -67,24 +67,24 @@ def row_positions(given, labels, what):
     default = _is_default(given) or _is_default(labels)
     if default and len(given) == len(labels) and not shared.any():
         return None
-    advice = "give an array of the rows' values if they go by position"
+    advice = "to match by position, give an array"
     if not unique and shared.all():
         raise DataError(
-            f"{what}: labels of the rows are repeated and in another order, so they do "
-            f"not tell which value is whose; {advice}"
+            f"{what}: row labels are repeated and in a different order, so values "
+            f"cannot be matched to rows; {advice}"
         )
     absent = labels[~shared]
     listed = ", ".join(map(str, absent[:SHOWN]))
     listed += ", ..." if len(absent) > SHOWN else ""
     raise DataError(
-        f"{what}: the labels are not those of the rows of the model; there is no value "
+        f"{what}: the labels do not match the rows of the model; there is no value "
         f"for {len(absent)} of {len(labels)} rows, such as {listed}; {advice}"
     )
 
 
 def aligned(values, labels, what):
     """
-    The values of a Series or DataFrame in the order of some rows.
+    Bring the values of a Series or DataFrame into the order of the rows.
 
     Parameters
     ----------
@@ -93,17 +93,18 @@ def aligned(values, labels, what):
     labels : Index or None
         Labels of the rows.
     what : str
-        What the values are.
+        What the values are, for messages.
 
     Returns
     -------
     Series, DataFrame or array_like
-        Anything without labels as it is.
+        The values; those without labels are returned unchanged.
 
     Raises
     ------
     DataError
-        If the labels do not tell which value is whose, see `row_positions`.
+        If the labels do not determine which value belongs to which row; see
+        `row_positions`.
     """
     at = row_positions(labels_of(values), labels, what)
     return values if at is None else values.iloc[at]
@@ -111,12 +112,12 @@ def aligned(values, labels, what):
 
 def subset_rows(subset, labels):
     """
-    Positions of the rows that a subset names.
+    Positions of the rows in a subset.
 
     Parameters
     ----------
     subset : array_like
-        Labels, a slice of them, or booleans for each row.
+        Labels, a slice of labels, or one boolean per row.
     labels : Index
         Labels of the rows.
 
@@ -128,7 +129,7 @@ def subset_rows(subset, labels):
     Raises
     ------
     DataError
-        If there are no such rows, or if it is missing in some.
+        If there are no such rows, or a boolean is missing.
     """
     if np.ma.isMaskedArray(subset):
         flags = subset.data.astype(object)
@@ -143,20 +144,19 @@ def subset_rows(subset, labels):
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(subset, str):
             raise DataError(
-                "subset is labels of rows, or booleans for each row; for a condition "
-                f"in words give data.query({subset!r}) as the data"
+                "subset must be row labels or one boolean per row; for a condition "
+                f"given as text, pass data.query({subset!r}) as the data"
             ) from None
         raise DataError(
-            "subset is labels of rows, or booleans for each row; these are not: "
-            f"{error}"
+            f"subset must be row labels or one boolean per row: {error}"
         ) from None
     if values.isna().any():
-        raise DataError(f"subset is missing in {int(values.isna().sum())} rows")
+        raise DataError(f"subset has missing values in {int(values.isna().sum())} rows")
     if isinstance(subset, pd.Series):
         values = aligned(values, labels, "subset")
     if len(values) != len(labels):
         raise DataError(
-            f"subset has {len(values)} booleans, the data have {len(labels)} rows"
+            f"subset has {len(values)} booleans but the data have {len(labels)} rows"
         )
     return np.flatnonzero(values.to_numpy(bool))
 
@@ -166,12 +166,12 @@ def _positions_of(chosen, labels):
 
 
 def _is_default(index):
-    """Whether this is pandas' index of what was given none."""
+    """Whether this is the index that pandas creates by default."""
     return isinstance(index, pd.RangeIndex) and index.equals(pd.RangeIndex(len(index)))
 
 
 def _are_in(labels, given):
-    """Which labels are among others."""
+    """Which of the labels are among others."""
     try:
         return np.asarray(labels.isin(given))
     except (TypeError, ValueError):
@@ -179,11 +179,11 @@ def _are_in(labels, given):
 
 
 def _indexer(given, labels):
-    """Positions of labels among others, -1 where they are not."""
+    """Positions of labels among others, -1 where absent."""
     try:
         return given.get_indexer(labels)
     except (
         TypeError,
         ValueError,
-    ):  # labels that do not compare, such as pairs and text
+    ):  # labels that cannot be compared, such as pairs and text
         return np.full(len(labels), -1)

@@ -1,4 +1,4 @@
-"""Arrays that users bring as plain arrays of the model's own, gaps as NaN."""
+"""Arrays of any kind as plain arrays that the model owns, with gaps as NaN."""
 
 import numbers
 from decimal import Decimal
@@ -16,26 +16,26 @@ DATES = pd.PeriodDtype | pd.DatetimeTZDtype | pd.IntervalDtype
 
 def numeric(values, what):
     """
-    Numbers as an array of their own.
+    Copy numbers to a plain array.
 
     Parameters
     ----------
     values : array_like
-        Numbers of any kind: NumPy's of every width and byte order, masked arrays,
-        pandas' nullable, sparse and Arrow-backed columns, sparse matrices, objects
+        Numbers of any kind: NumPy arrays of any width and byte order, masked arrays,
+        nullable, sparse and Arrow-backed pandas columns, sparse matrices, and objects
         such as Decimal.
     what : str
-        What they are.
+        What the values are, for messages.
 
     Returns
     -------
     ndarray
-        A float64 copy; what is masked or missing is NaN.
+        A float64 copy, with NaN for masked and missing values.
 
     Raises
     ------
     DataError
-        If these are no real numbers.
+        If the values are not real numbers.
     """
     if isinstance(values, pd.DataFrame):
         return _of_frame(values, what)
@@ -54,13 +54,13 @@ def numeric(values, what):
         try:
             values = np.asarray(values)
         except (TypeError, ValueError):
-            raise DataError(f"{what} is no array of numbers") from None
+            raise DataError(f"{what} is not an array of numbers") from None
     kind = values.dtype.kind
     if kind == "c":
-        raise DataError(f"{what} is complex")
+        raise DataError(f"{what} must be real, not complex")
     if kind in "mM":
         raise DataError(
-            f"{what} holds dates or times; convert it to a number, such as days since "
+            f"{what} holds dates or times; convert it to numbers, such as days since "
             "the first"
         )
     if kind == "O":
@@ -68,7 +68,7 @@ def numeric(values, what):
     if kind not in "fiub":
         raise DataError(f"{what} must be numeric")
     require_room(8 * values.size, what)
-    with np.errstate(over="ignore"):  # what a long double can hold and a double cannot
+    with np.errstate(over="ignore"):  # a long double may exceed the range of a double
         return np.array(values, dtype=float)
 
 
@@ -81,12 +81,12 @@ def float_objects(values, what):
     values : ndarray
         Numbers, Decimals, and missing values, dtype object.
     what : str
-        What they are.
+        What the values are, for messages.
 
     Returns
     -------
     ndarray
-        Of the same shape, NaN where missing.
+        Array of the same shape, NaN where missing.
     """
     out = np.full(values.shape, np.nan)
     for at, value in np.ndenumerate(values):
@@ -94,37 +94,37 @@ def float_objects(values, what):
             try:
                 out[at] = float(value)
             except OverflowError:
-                raise DataError(f"{what} has numbers that are too large") from None
+                raise DataError(f"{what} has numbers too large for a float") from None
         elif isinstance(value, numbers.Complex):
-            raise DataError(f"{what} is complex")
+            raise DataError(f"{what} must be real, not complex")
         elif not _is_missing(value):
             shown = str(value)[:40]
             raise DataError(
-                f"{what} must be numeric; it holds {shown!r}, {type(value).__name__}"
+                f"{what} must be numeric; it holds {shown!r} ({type(value).__name__})"
             )
     return out
 
 
 def group_values(values, what):
     """
-    Groups of rows as an array of their own.
+    Copy the groups of rows to a plain array.
 
     Parameters
     ----------
     values : array_like
-        A value for each row.
+        One value per row.
     what : str
-        What they are.
+        What the values are, for messages.
 
     Returns
     -------
     ndarray
-        Shape (n,), in the machine's byte order; what is masked is NaN.
+        Shape (n,), in the machine's byte order, with NaN for masked values.
 
     Raises
     ------
     DataError
-        If they have another shape, or are records.
+        If the values are not one-dimensional, or are records.
     """
     if np.ma.isMaskedArray(values):
         plain = values.astype(object)
@@ -132,17 +132,17 @@ def group_values(values, what):
     try:
         values = np.array(values)
     except (TypeError, ValueError):
-        raise DataError(f"{what} are no array") from None
+        raise DataError(f"{what} are not an array") from None
     if values.ndim != 1:
-        raise DataError(f"{what} have shape {values.shape}, not one dimension")
+        raise DataError(f"{what} must be one-dimensional, not of shape {values.shape}")
     if values.dtype.kind == "V":
-        raise DataError(f"{what} are records; give one of their fields")
+        raise DataError(f"{what} are records; give a single field")
     return native(values)
 
 
 def require_room(size, what):
     """
-    Say so before a copy takes more than half of the memory that is free.
+    Warn before a copy that takes more than half of the free memory.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def require_room(size, what):
     Raises
     ------
     MemoryError
-        If it does not fit.
+        If the copy does not fit in memory.
     """
     available = available_bytes()
     if available is None or 2 * size <= available:
@@ -162,7 +162,7 @@ def require_room(size, what):
     require_memory(size, f"the model's own copy of {what}", "Use fewer rows or columns")
     warn(
         f"the model's own copy of {what} takes {size / 2**30:.1f} of the "
-        f"{available / 2**30:.1f} GiB of memory that are free",
+        f"{available / 2**30:.1f} GiB of free memory",
         DataWarning,
     )
 
@@ -186,7 +186,7 @@ def _of_series(column, what):
     if isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_string_dtype(kind):
         raise DataError(f"{what} must be numeric, not {kind}")
     if isinstance(kind, DATES):
-        raise DataError(f"{what} holds dates or intervals; convert it to a number")
+        raise DataError(f"{what} holds dates or intervals; convert it to numbers")
     if pd.api.types.is_complex_dtype(kind):
         return column.to_numpy(dtype=complex)
     if pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):

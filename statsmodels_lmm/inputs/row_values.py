@@ -1,4 +1,4 @@
-"""A value for each row: weights, offsets and how rows are named."""
+"""Values with one entry per row, such as weights and offsets."""
 
 import numpy as np
 
@@ -18,9 +18,9 @@ def check_row_values(values, what):
     Parameters
     ----------
     values : ndarray
-        A value for each row.
+        One value per row.
     what : str
-        "weights" or "offset", perhaps with the name of the column.
+        "weights" or "offset", possibly followed by the name of the column.
     """
     if not np.isfinite(values).all():
         bad = ~np.isfinite(values)
@@ -31,22 +31,22 @@ def check_row_values(values, what):
 
 
 def rows_text(count):
-    """Count rows in words, such as "1 row" or "3 rows"."""
+    """A number of rows as text, such as "1 row" or "3 rows"."""
     return f"{count} row" + ("s" if count != 1 else "")
 
 
 def row_values(values, data, what):
     """
-    A value for each row, from an array or the name of a column.
+    One value per row, from an array or the name of a column.
 
     Parameters
     ----------
     values : str, array_like or None
-        The values. A Series is aligned with the rows by its labels.
+        The values. A Series is aligned with the rows by label.
     data : DataFrame
         The data.
     what : str
-        What the values are.
+        What the values are, for messages.
 
     Returns
     -------
@@ -65,16 +65,16 @@ def row_values(values, data, what):
     values = numeric(values, what)
     if values.shape != (len(data),):
         raise DataError(
-            f"{what} has shape {values.shape}, the data have {len(data)} rows"
+            f"{what} has shape {values.shape} but the data have {len(data)} rows"
         )
-    # a column may have gaps, whose rows are dropped like any other incomplete row
+    # rows with gaps in a column are dropped like any other incomplete row
     check_row_values(values[~np.isnan(values)] if is_column else values, what)
     return values
 
 
 def take_rows(values, rows, labels, what):
     """
-    Some rows of values that are given for all the data; anything else as it is.
+    Select rows of values that are given for all the data.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def take_rows(values, rows, labels, what):
     labels : Index
         Labels of all rows of the data.
     what : str
-        What the values are.
+        What the values are, for messages.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def take_rows(values, rows, labels, what):
 
 def without_zero_weights(data, weights, offset):
     """
-    Drop the rows of weight zero, which say nothing.
+    Drop the rows of weight zero, which carry no information.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def without_zero_weights(data, weights, offset):
     Returns
     -------
     data : DataFrame
-        Rows of positive weight.
+        The rows of positive weight.
     weights, offset : ndarray or None
         Their weights and offset.
     """
@@ -123,5 +123,5 @@ def without_zero_weights(data, weights, offset):
 
 
 def listed(items):
-    """The first five of some items, in words."""
+    """The first five items as text."""
     return ", ".join(map(str, items[:5])) + (", ..." if len(items) > 5 else "")

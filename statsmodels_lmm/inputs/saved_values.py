@@ -1,4 +1,4 @@
-"""Values read from a saved fit, each of the kind and size that it must have."""
+"""Values read from a saved fit, checked for type and size."""
 
 from math import isfinite
 
@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 
 LARGEST = 1e200
-"""What is larger overflows somewhere."""
+"""Largest magnitude accepted; larger values would overflow in later computations."""
 
 
 def number(value, what, least=-LARGEST):
     """
-    A finite number.
+    Read a finite number.
 
     Parameters
     ----------
     value : object
-        What was read.
+        The value read.
     what : str
-        What it is, for the message.
+        What the value is, for messages.
     least : float, optional
-        The smallest that it can be.
+        Smallest valid value.
 
     Returns
     -------
@@ -38,16 +38,16 @@ def number(value, what, least=-LARGEST):
 
 def whole(value, what, least=0, most=2**53):
     """
-    A whole number; see `number`.
+    Read a whole number; see `number`.
 
     Parameters
     ----------
     value : object
-        What was read, such as 3 or 3.0.
+        The value read, such as 3 or 3.0.
     what : str
-        What it is, for the message.
+        What the value is, for messages.
     least, most : int, optional
-        The limits.
+        Smallest and largest valid values.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def whole(value, what, least=0, most=2**53):
 
 
 def text(value, what):
-    """A string that can be written; see `number`."""
+    """Read a string that can be encoded; see `number`."""
     if not isinstance(value, str):
         raise ValueError(f"{what} is {_short(value)}")
     value.encode()
@@ -68,14 +68,14 @@ def text(value, what):
 
 
 def truth(value, what):
-    """A truth value; see `number`."""
+    """Read a boolean; see `number`."""
     if not isinstance(value, bool):
         raise ValueError(f"{what} is {_short(value)}")
     return value
 
 
 def texts(value, what):
-    """A list of strings; see `number`."""
+    """Read a list of strings; see `number`."""
     if not isinstance(value, list):
         raise ValueError(f"{what} is {_short(value)}")
     return [text(v, what) for v in value]
@@ -83,20 +83,20 @@ def texts(value, what):
 
 def numbers(value, what, shape, missing=False, least=-LARGEST):
     """
-    An array of finite numbers.
+    Read an array of finite numbers.
 
     Parameters
     ----------
     value : object
-        What was read, nested lists.
+        The value read, as nested lists.
     what : str
-        What they are, for the message.
+        What the values are, for messages.
     shape : tuple of int
-        Their shape; -1 for any length.
+        Required shape; -1 for any length.
     missing : bool, optional
-        Whether None is allowed, which becomes NaN.
+        Whether to accept None, which becomes NaN.
     least : float, optional
-        The smallest that they can be.
+        Smallest valid value.
 
     Returns
     -------
@@ -122,18 +122,18 @@ def numbers(value, what, shape, missing=False, least=-LARGEST):
 
 def covariance(value, what, shape, missing=False):
     """
-    Symmetric matrices with variances that are not negative; see `numbers`.
+    Read symmetric matrices with nonnegative variances; see `numbers`.
 
     Parameters
     ----------
     value : object
-        What was read.
+        The value read.
     what : str
-        What they are, for the message.
+        What the values are, for messages.
     shape : tuple of int
-        Their shape, the last two lengths the same.
+        Required shape, with equal last two lengths.
     missing : bool, optional
-        Whether None is allowed.
+        Whether to accept None.
 
     Returns
     -------
@@ -144,12 +144,12 @@ def covariance(value, what, shape, missing=False):
     asymmetry = np.abs(np.nan_to_num(found - np.swapaxes(found, -2, -1)))
     variances = np.diagonal(found, axis1=-2, axis2=-1)
     if (asymmetry > 1e-6 * size).any() or (variances < -1e-6 * size[..., 0]).any():
-        raise ValueError(f"{what} is no covariance matrix")
+        raise ValueError(f"{what} is not a covariance matrix")
     return found
 
 
 def level(value, what):
-    """A level: a string, a number, a truth value, or a list of them as a tuple."""
+    """Read a level: a string, a number, a boolean, or a list of these as a tuple."""
     if isinstance(value, list):
         return tuple(level(part, what) for part in value)
     if isinstance(value, str):
@@ -160,25 +160,25 @@ def level(value, what):
 
 
 def levels(value, what):
-    """A list of levels, none twice; see `level`."""
+    """Read a list of distinct levels; see `level`."""
     if not isinstance(value, list):
         raise ValueError(f"{what} has the levels {_short(value)}")
     found = [level(v, what) for v in value]
     if len(set(found)) < len(found):
-        raise ValueError(f"{what} has a level twice")
+        raise ValueError(f"{what} has a duplicate level")
     return found
 
 
 def index(plain, what):
     """
-    Levels of a type.
+    Read levels of a given type.
 
     Parameters
     ----------
     plain : dict
-        With "dtype" and "values".
+        The levels, with keys "dtype" and "values".
     what : str
-        What they are the levels of, for the message.
+        What has these levels, for messages.
 
     Returns
     -------
@@ -187,26 +187,26 @@ def index(plain, what):
     values = levels(plain["values"], what)
     found = pd.Index(values, dtype=dtype(plain["dtype"]), tupleize_cols=False)
     if found.tolist() != values:
-        raise ValueError(f"{what} has levels of another type than {plain['dtype']}")
+        raise ValueError(f"{what} has levels that are not of type {plain['dtype']}")
     return found
 
 
 def dtype(name):
-    """A type of numbers or text by its name; see `number`."""
+    """Read the name of a type of numbers or text; see `number`."""
     if text(name, "a type") in ("object", "str", "string"):
         return object
     found = np.dtype(name)
     if found.kind not in "biuf":
-        raise ValueError(f"a column of type {name}")
+        raise ValueError(f"a column has the unsupported type {name}")
     return found
 
 
 def _short(value):
-    """What was found instead, in a few characters."""
+    """A value in a few characters."""
     if isinstance(value, list | dict):
         return f"a {'list' if isinstance(value, list) else 'dict'} of {len(value)}"
     try:
         shown = repr(value)
-    except ValueError:  # a number of thousands of digits
+    except ValueError:  # an integer with thousands of digits
         shown = "a huge number"
     return shown if len(shown) <= 40 else shown[:37] + "..."

@@ -1,4 +1,4 @@
-"""A pandas frame from every kind of table that users bring."""
+"""pandas DataFrames from tables of other kinds."""
 
 import numpy as np
 import pandas as pd
@@ -6,28 +6,29 @@ import pandas as pd
 
 def to_frame(data, names=None):
     """
-    A pandas frame from what users call data.
+    Convert a table of any kind to a pandas DataFrame.
 
     Parameters
     ----------
     data : DataFrame, mapping, recarray or table
-        pandas, polars (eager or lazy) and pyarrow tables, mappings of columns and
-        structured arrays. Anything else that narwhals knows or that has
+        A pandas, polars (eager or lazy) or pyarrow table, a mapping of columns, or a
+        structured array. Anything else that narwhals supports or that has
         ``__arrow_c_stream__``, such as a DuckDB relation or a dask frame, is read
-        through narwhals, the extra ``frames``.
+        through narwhals, which the extra ``frames`` installs.
     names : iterable of str, optional
-        The columns that are needed. Lazy tables read no others; names that are no
-        columns are left to whoever uses the frame.
+        The columns needed. Only these are read from lazy tables; names that are not
+        columns are ignored.
 
     Returns
     -------
     DataFrame
-        In the machine's byte order. What is such a frame already is returned as it is.
+        The data in the machine's byte order. A DataFrame that needs no conversion is
+        returned unchanged.
 
     Raises
     ------
     ImportError
-        If the table needs narwhals and narwhals is not installed.
+        If the table needs narwhals, and it is not installed.
     """
     if not isinstance(data, pd.DataFrame):
         data = _read(data, names)
@@ -58,7 +59,7 @@ def _read(data, names):
         return pd.DataFrame(data)
     except (TypeError, ValueError) as error:
         raise TypeError(
-            f"data of type {type(data).__name__} are no table ({error}); give a "
+            f"data of type {type(data).__name__} are not a table ({error}); give a "
             "DataFrame or a mapping of columns"
         ) from None
 
@@ -76,8 +77,8 @@ def _through_narwhals(data, names):
         import narwhals
     except ImportError:
         raise ImportError(
-            f"data of type {type(data).__module__}.{type(data).__qualname__} are read "
-            "with narwhals: pip install 'statsmodels-lmm[frames]', or convert them to "
+            f"data of type {type(data).__module__}.{type(data).__qualname__} need "
+            "narwhals: pip install 'statsmodels-lmm[frames]', or convert them to "
             "a pandas, polars or pyarrow table"
         ) from None
     try:
@@ -93,7 +94,7 @@ def _through_narwhals(data, names):
 
 def native(values):
     """
-    An array of a type that pandas can sort and look up.
+    Convert an array to a type that pandas can sort and look up.
 
     Parameters
     ----------
@@ -103,7 +104,8 @@ def native(values):
     Returns
     -------
     ndarray
-        In the machine's byte order; half and extended precision as double.
+        The array in the machine's byte order, with half and extended precision as
+        double.
     """
     if values.dtype.kind == "f" and values.dtype.itemsize not in (4, 8):
         return values.astype(float)

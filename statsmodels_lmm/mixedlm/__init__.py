@@ -1,1 +1,1 @@
-"""The face of statsmodels' MixedLM."""
+"""The interface of statsmodels' MixedLM."""

@@ -1,4 +1,4 @@
-"""The random effects of each group, in MixedLM's order and by MixedLM's names."""
+"""The random effects of each group, in MixedLM's order and under its names."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ from statsmodels_lmm.inference.requirements import require_data
 @dataclass(frozen=True)
 class GroupCoefficients:
     """
-    Random effects, group by group: the correlated ones, then those of the components.
+    Random effects group by group: the correlated effects, then the components.
 
     Parameters
     ----------
     factors, levels, columns : ndarray
-        Where each random effect is: position of the factor in the model, level and
-        effect column, shape (m,).
+        For each random effect the position of its factor in the model, its level and
+        its effect column, shape (m,).
     names : ndarray
-        What MixedLM calls it, shape (m,).
+        MixedLM's name for each random effect, shape (m,).
     ends : ndarray
-        Where the groups begin and the last one ends, shape (groups + 1,).
+        Start of each group and end of the last, shape (groups + 1,).
     """
 
     factors: np.ndarray
@@ -31,21 +31,21 @@ class GroupCoefficients:
     ends: np.ndarray
 
     def of(self, group):
-        """The random effects of a group, by its position, a slice."""
+        """The slice of the random effects of the group at a position."""
         return slice(self.ends[group], self.ends[group + 1])
 
     def names_of(self, group):
-        """Their names, a tuple."""
+        """Names of the random effects of a group, as a tuple."""
         return tuple(self.names[self.of(group)])
 
     def values(self, modes):
         """
-        Conditional modes in this order.
+        Conditional modes in the order of the groups.
 
         Parameters
         ----------
         modes : list of ndarray
-            Those of each factor, shapes (l, k).
+            The modes of each factor, shapes (l, k).
 
         Returns
         -------
@@ -75,13 +75,14 @@ def group_coefficients(model):
     Raises
     ------
     DataError
-        If there are several grouping factors, or the data were removed.
+        If there are several grouping factors, or the data have been removed.
     """
     layout = model.layout
     if layout.further:
         raise DataError(
-            "with several grouping factors use random_effects_table(), or "
-            "CrossedMixedLM, whose random_effects are a table for each"
+            "random effects by group need a single grouping factor; use "
+            "random_effects_table(), or CrossedMixedLM, whose random_effects "
+            "has one table per factor"
         )
     require_data(model, "random effects by group")
     places = [(None, layout.effects)] if layout.effects else []
@@ -107,7 +108,7 @@ def _part(model, component, place):
         names = layout.effect_names(model)
     group_of = np.zeros(effects.n_levels, dtype=np.intp)
     group_of[effects.grouped.codes] = model._group_codes
-    factor, k = layout.factors.get(component), len(columns)
+    factor, k = layout.terms.get(component), len(columns)
     if factor is None:
         levels = np.repeat(np.arange(effects.n_levels), k)
         columns = np.tile(columns, effects.n_levels)
@@ -128,6 +129,6 @@ def _part(model, component, place):
 
 
 def _named(component, column):
-    """What MixedLM calls a coefficient of a variance component."""
+    """MixedLM's name for a coefficient of a variance component."""
     known = column == component or column.startswith(f"{component}[")
     return column if known and "[" in column else f"{component}[{column}]"

@@ -1,4 +1,4 @@
-"""Where MixedLM's parameters are in a model, and its packed vector."""
+"""MixedLM's parameters within a model, and its packed vector."""
 
 from dataclasses import dataclass, field, replace
 
@@ -14,23 +14,23 @@ from statsmodels_lmm.formula.parser import parse
 @dataclass(frozen=True)
 class Layout:
     """
-    Where MixedLM's random effects are.
+    The place of MixedLM's random effects in a model.
 
     Parameters
     ----------
     group : str
-        What MixedLM calls the outermost grouping factor.
+        MixedLM's name for the outermost grouping factor.
     effects : tuple of int or None
         Positions of the factor and of the covariance block of the correlated effects.
     components : dict
-        For each variance component, sorted by name, the same.
+        The same positions for each variance component, sorted by name.
     factors : dict, optional
-        The factor within a group whose levels have a component, as it was written.
+        For each variance component over the levels of a factor within the group, that
+        factor as written.
     n_independent : int, optional
-        Number of effects that take one block each, from that of `effects` on.
+        Number of independent effects, one block each, starting at that of `effects`.
     further : dict, optional
-        Correlated effects of further grouping factors, by their names, which MixedLM
-        cannot have.
+        Correlated effects of further grouping factors, by name; MixedLM has none.
     """
 
     group: str
@@ -54,7 +54,7 @@ class Layout:
         return self.effects or (0, 0)
 
     def effect_names(self, model):
-        """Names of the correlated effects; the intercept goes by the group."""
+        """Names of the correlated effects; the intercept is named after the group."""
         if self.effects is None:
             return []
         factor, blocks = self._effect_blocks()
@@ -72,7 +72,7 @@ class Layout:
         return slice(slices[blocks[0]].start, slices[blocks[-1]].stop)
 
     def covariance_names(self, model):
-        """Names of the variances and covariances of these, row by row."""
+        """Names of the variances and covariances of the correlated effects, by row."""
         return _lower_names(self.effect_names(model))
 
     def variance_names(self, model):
@@ -90,7 +90,7 @@ class Layout:
         Parameters
         ----------
         parameters : VarianceEstimates
-            Those of a fit.
+            The variance parameters of a fit.
 
         Returns
         -------
@@ -115,7 +115,7 @@ class Layout:
 
     def parameters(self, model, params, relative):
         """
-        The parameters as MixedLM holds them.
+        MixedLM's representation of the parameters.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class Layout:
         """
         if self.further:
             raise DataError(
-                "MixedLM has no parameters for several grouping factors: see "
+                "MixedLM's parameters cannot describe several grouping factors; use "
                 "variance_components()"
             )
         covariance = np.zeros((0, 0))
@@ -156,14 +156,14 @@ class Layout:
 
     def theta(self, model, parameters):
         """
-        Our parameters from MixedLM's.
+        Convert MixedLM's parameters to the relative covariance parameters.
 
         Parameters
         ----------
         model : MixedLM
             The model.
         parameters : MixedLMParams
-            Its variances are relative to the residual variance.
+            Parameters with variances relative to the residual variance.
 
         Returns
         -------
@@ -188,13 +188,14 @@ class Layout:
                     theta.append(np.sqrt(max(float(components[i, j]), 0.0)))
                 else:
                     raise DataError(
-                        f"the random effects by {each.name} are not MixedLM's"
+                        "MixedLM's parameters cannot describe the random effects "
+                        f"by {each.name}"
                     )
         return np.array(theta)
 
     def read(self, model, values, use_sqrt):
         """
-        MixedLM's parameters from a packed vector, with or without fixed effects.
+        Read MixedLM's parameters from a packed vector, with or without fixed effects.
 
         Parameters
         ----------
@@ -212,7 +213,7 @@ class Layout:
         Raises
         ------
         ValueError
-            If the vector has another length.
+            If the length of the vector does not fit the model.
         """
         if isinstance(values, MixedLMParams):
             return values
@@ -222,7 +223,7 @@ class Layout:
             if len(values) == has_fe * k_fe + model.k_re2 + model.k_vc:
                 return MixedLMParams.from_packed(values, k_fe, k_re, use_sqrt, has_fe)
         raise ValueError(
-            f"invalid start_params: {len(values)} numbers for {k_fe} fixed effects and "
+            f"invalid start_params: {len(values)} values for {k_fe} fixed effects and "
             f"{model.k_re2 + model.k_vc} variance parameters"
         )
 
@@ -281,11 +282,11 @@ def layout_of_arrays(model, names, has_effects):
     Parameters
     ----------
     model : CrossedMixedLM
-        The model; it has one factor.
+        The model, with one factor.
     names : list of str
         Names of the variance components, sorted.
     has_effects : bool
-        Whether its first block is that of correlated effects.
+        Whether the first block holds the correlated effects.
 
     Returns
     -------
@@ -305,9 +306,9 @@ def layout_of_terms(model, group, terms):
     model : CrossedMixedLM
         The model.
     group : str
-        What MixedLM calls the grouping factor.
+        MixedLM's name for the grouping factor.
     terms : sequence of MixedTerm
-        The terms that its arguments became.
+        The terms built from MixedLM's arguments.
 
     Returns
     -------
@@ -334,7 +335,7 @@ def layout_of_terms(model, group, terms):
 
 
 def _by_group(name, group):
-    """The name of an effect, the intercept by its group."""
+    """The name of an effect; the intercept is named after the group."""
     return name.replace("Intercept", group)
 
 

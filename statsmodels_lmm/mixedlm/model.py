@@ -21,16 +21,16 @@ from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.linear import CrossedMixedLM
 
 OPTIMIZER = ("gtol", "maxiter", "eps", "maxcor", "ftol", "tol", "disp", "maxls")
-"""Arguments of MixedLM's optimizers, of which only `maxiter` has a meaning here."""
+"""Arguments of MixedLM's optimizers; only `maxiter` has an effect here."""
 
 
 class MixedLM(CrossedMixedLM):
     """
     Linear mixed model with the arguments and attributes of statsmodels' MixedLM.
 
-    A script that uses MixedLM runs with this class in its place. It is a
-    `CrossedMixedLM`: several grouping factors and formulas with bars work too, and
-    `params` of the results are the fixed effects only. MixedLM's packed vector is
+    Scripts written for MixedLM run with this class in its place. As it is also a
+    `CrossedMixedLM`, several grouping factors and formulas with bars work too, and
+    `params` of the results holds the fixed effects only. MixedLM's packed vector is
     ``result.packed_params``.
 
     Parameters
@@ -42,25 +42,25 @@ class MixedLM(CrossedMixedLM):
     groups : array_like
         Group of each row, shape (n,).
     exog_re : array_like, optional
-        Effects that are correlated within a group, shape (n, k). Default is an
-        intercept if there are no variance components.
+        Correlated random effects, shape (n, k). Default is an intercept if there are
+        no variance components.
     exog_vc : VCSpec, optional
         Design matrices of variance components, group by group.
     use_sqrt : bool, optional
-        Whether packed parameters hold square roots of covariances. The search does
-        not depend on it.
+        Whether packed parameters hold square roots of the covariances. The
+        search does not depend on it.
     missing : {"none", "drop", "raise"}, optional
         What to do with incomplete rows.
     use_sparse : bool, optional
-        Accepted and without effect.
+        Accepted, without effect.
     grouping : tuple, optional
-        What a clone or a formula knows of the groups.
+        What a clone or a formula knows of the groups; internal.
     **kwargs
         As for `CrossedMixedLM`.
 
     See Also
     --------
-    CrossedMixedLM : The model in lme4's words.
+    CrossedMixedLM : The same model in lme4's terms.
     """
 
     _results_classes = MixedLMResults, MixedLMResultsWrapper
@@ -82,7 +82,7 @@ class MixedLM(CrossedMixedLM):
         from_arrays = groups is not None
         if from_arrays:
             named = {"groups": groups, "exog_re": exog_re, "exog_vc": exog_vc}
-            # MixedLM did not ask for more rows than random effects
+            # MixedLM did not require more rows than random effects
             kwargs.setdefault("check_levels", False)
             kwargs |= named
         exog = np.asarray(exog)[:, None] if np.ndim(exog) == 1 else exog
@@ -101,7 +101,7 @@ class MixedLM(CrossedMixedLM):
             self._set_layout(*grouping)
 
     def _set_layout(self, layout, codes, labels):
-        """Tell where MixedLM's parameters are, and name them and the groups."""
+        """Set the layout of MixedLM's parameters, and name them and the groups."""
         self.layout, self.grouping = layout, (layout, codes, labels)
         self._group_codes, self.group_labels = codes, list(labels)
         self.group_sizes = np.bincount(codes, minlength=len(self.group_labels))
@@ -132,26 +132,26 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         formula : str
-            The fixed part; terms with a bar are allowed besides.
+            The fixed part; terms with a bar may be added.
         data : DataFrame
             The data.
         re_formula : str, optional
-            Effects that are correlated within a group. Default is an intercept if
-            there is no `vc_formula`.
+            Correlated random effects. Default is an intercept if there is no
+            `vc_formula`.
         vc_formula : dict, optional
-            Variance components: name to formula.
+            Formula of each variance component, by name.
         subset : array_like, optional
             Rows to use. MixedLM ignores it.
         use_sparse : bool, optional
-            Accepted and without effect.
+            Accepted, without effect.
         missing : {"none", "drop", "raise"}, optional
             What to do with incomplete rows; "none" raises if there are any.
         groups : str, sequence of str, DataFrame or array_like
-            The grouping factor, or several that are crossed.
+            The grouping factor, or several crossed factors.
         use_sqrt : bool, optional
-            See the class.
+            As for the class.
         eval_env : int or dict, optional
-            Where names are looked up, see `CrossedMixedLM.from_formula`.
+            Where to look up names; see `CrossedMixedLM.from_formula`.
         *args, **kwargs
             As for `CrossedMixedLM.from_formula`.
 
@@ -160,7 +160,7 @@ class MixedLM(CrossedMixedLM):
         MixedLM
         """
         if args:
-            raise TypeError("give the arguments after missing by their names")
+            raise TypeError("pass the arguments after missing by keyword")
         grouping = kwargs.pop("grouping", None)
         if groups is None and not has_bar(formula):
             raise AttributeError(
@@ -204,7 +204,7 @@ class MixedLM(CrossedMixedLM):
 
     @property
     def k_re2(self):
-        """Number of their variances and covariances."""
+        """Number of variances and covariances of the correlated effects."""
         return self.k_re * (self.k_re + 1) // 2
 
     @property
@@ -224,7 +224,7 @@ class MixedLM(CrossedMixedLM):
 
     @property
     def row_indices(self):
-        """Rows of each group, a dict by label."""
+        """Rows of each group, as a dict by label."""
         order = np.argsort(self._group_codes, kind="stable")
         ends = np.searchsorted(self._group_codes[order], np.arange(self.n_groups + 1))
         return {
@@ -233,7 +233,7 @@ class MixedLM(CrossedMixedLM):
         }
 
     def group_list(self, array):
-        """The rows of an array group by group, a list; None for None."""
+        """The rows of an array group by group, as a list; None for None."""
         if array is None:
             return None
         array = np.asarray(array)
@@ -249,22 +249,22 @@ class MixedLM(CrossedMixedLM):
 
     @property
     def endog_li(self):
-        """The response group by group, a list."""
+        """The response group by group, as a list."""
         return self.group_list(self.endog)
 
     @property
     def exog_li(self):
-        """The design of the fixed effects group by group, a list."""
+        """The design of the fixed effects group by group, as a list."""
         return self.group_list(self.exog)
 
     @property
     def exog_re_li(self):
-        """The columns of the random effects group by group, a list."""
+        """The columns of the random effects group by group, as a list."""
         return self.group_list(self.exog_re)
 
     def get_fe_params(self, cov_re, vcomp, tol=1e-10):
         """
-        Fixed effects at some variances.
+        Fixed effects at given variances.
 
         Parameters
         ----------
@@ -273,7 +273,7 @@ class MixedLM(CrossedMixedLM):
         vcomp : array_like
             Variance components over the residual variance.
         tol : float, optional
-            Accepted and without effect; MixedLM's answer is 0.0 for variances below.
+            Accepted, without effect; MixedLM returns 0.0 for smaller variances.
 
         Returns
         -------
@@ -287,7 +287,7 @@ class MixedLM(CrossedMixedLM):
 
     def get_scale(self, fe_params, cov_re, vcomp):
         """
-        Residual variance at some parameters, by REML or ML as in the last fit.
+        Residual variance at given parameters, by REML or ML as in the last fit.
 
         Parameters
         ----------
@@ -335,34 +335,34 @@ class MixedLM(CrossedMixedLM):
         """
         Estimate the model.
 
-        The search is that of `CrossedMixedLM.fit`, whatever the method named.
+        Whichever method is named, the search is that of `CrossedMixedLM.fit`.
 
         Parameters
         ----------
         start_params : MixedLMParams or array_like, optional
-            Where to start: MixedLM's parameters, packed with or without the fixed
+            Starting values: MixedLM's parameters, packed with or without the fixed
             effects.
         reml : bool, optional
             Whether to maximize the restricted likelihood.
         niter_sa : int, optional
             Ignored, as in MixedLM.
         do_cg : bool, optional
-            Whether to search; otherwise the results are those at `start_params`.
+            Whether to search; if False, the results are those at `start_params`.
         fe_pen, cov_pen : None
             Penalties are not supported.
         free : MixedLMParams, optional
-            Which parameters are free. With an identity matrix for ``cov_re`` the
+            Mask of the free parameters. With an identity matrix as ``cov_re`` the
             random effects are independent; other masks are not supported.
         full_output : bool, optional
-            Whether the results have ``hist``, the iterates of the search.
+            Whether to keep the iterates of the search in ``hist`` of the results.
         method : str or list of str, optional
-            Name of an optimizer, which is not needed: accepted and without effect.
+            Name of an optimizer; accepted, without effect.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see
             `CrossedMixedLMResults.with_df_method`.
         **fit_kwargs
-            ``maxiter`` is the largest number of evaluations; other arguments of
-            optimizers have no effect, and unknown ones are warned of.
+            ``maxiter`` is the largest number of evaluations. Other arguments of
+            optimizers have no effect; unknown arguments give a warning.
 
         Returns
         -------
@@ -399,7 +399,7 @@ class MixedLM(CrossedMixedLM):
         return results
 
     def _are_fixed(self, params):
-        """Whether a vector can only be the fixed effects, which start nothing."""
+        """Whether a vector can only hold fixed effects, which the search ignores."""
         if super()._are_fixed(params):
             return True
         if isinstance(params, MixedLMParams) or len(params) != self.k_fe:
@@ -408,7 +408,7 @@ class MixedLM(CrossedMixedLM):
         return len(params) not in (own, own + self.k_fe)
 
     def _independent(self, free):
-        """The model with independent random effects, as a mask says."""
+        """The model with independent random effects, if a mask asks for them."""
         pattern = np.asarray(free.cov_re).reshape(self.k_re, self.k_re) != 0
         components = np.all(np.asarray(free.vcomp) != 0)
         if components and pattern.all():
@@ -416,8 +416,9 @@ class MixedLM(CrossedMixedLM):
         identity = np.array_equal(pattern, np.eye(self.k_re, dtype=bool))
         if not (identity and components):
             raise ValueError(
-                "free may ask for independent random effects, cov_re = identity; to "
-                "hold a variance at a value use result.profile() or profile_re()"
+                "free supports only independent random effects, with an identity "
+                "matrix as cov_re; to hold a variance at a value, use "
+                "result.profile() or profile_re()"
             )
         other = copy(self)
         factor, block = self.layout.effects
@@ -450,18 +451,18 @@ class MixedLM(CrossedMixedLM):
         """
         Estimate the fixed effects with a penalty.
 
-        The covariance of the response is that of the fit without a penalty.
+        The covariance of the response is held at that of the fit without a penalty.
 
         Parameters
         ----------
         start_params : optional
             As for `fit`.
         method : {"l1"} or Penalty, optional
-            Absolute values, or a smooth penalty of statsmodels.
+            The lasso, or a smooth penalty of statsmodels.
         alpha : float or array_like, optional
             Weights of the penalty.
         ceps : float, optional
-            Coefficients that get smaller than this are zero.
+            Coefficients that become smaller than this are set to zero.
         ptol : float, optional
             Change of the coefficients at which to stop.
         maxit : int, optional
@@ -472,8 +473,8 @@ class MixedLM(CrossedMixedLM):
         Returns
         -------
         MixedLMResults
-            Standard errors are those of the coefficients that are not zero, as if
-            they had been chosen before.
+            Standard errors are those of the nonzero coefficients, as if these had
+            been chosen beforehand.
         """
         found = self.fit(start_params, **fit_kwargs)._results
         kept = np.isfinite(found.params)
@@ -513,12 +514,13 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         params : MixedLMParams or array_like
-            MixedLM's parameters, variances relative to the residual variance; a vector
-            is packed as `use_sqrt` says.
+            MixedLM's parameters, with variances relative to the residual variance; a
+            vector is packed according to `use_sqrt`.
         profile_fe : bool, optional
-            Whether the fixed effects are profiled out, or those of `params` are taken.
+            Whether to profile out the fixed effects; if False, those of `params` are
+            used.
         reml : bool, optional
-            Whether to return the restricted log-likelihood; default is as in the last
+            Whether to return the restricted log-likelihood. Default is as in the last
             fit.
 
         Returns
@@ -538,20 +540,20 @@ class MixedLM(CrossedMixedLM):
 
     def score(self, params, profile_fe=True):  # type: ignore[override]
         """
-        Gradient of `loglike` in MixedLM's packed parameters, by differences.
+        Gradient of `loglike` in MixedLM's packed parameters, by finite differences.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where.
+            Where to evaluate it.
         profile_fe : bool, optional
-            Whether the fixed effects are profiled out.
+            Whether to profile out the fixed effects.
 
         Returns
         -------
         ndarray
-            In the variance parameters as `use_sqrt` says, after the fixed effects if
-            these are not profiled out.
+            The derivatives in the fixed effects, unless these are profiled out, and in
+            the variance parameters as packed according to `use_sqrt`.
         """
         found = self.layout.read(self, params, self.use_sqrt)
         packed = found.get_packed(self.use_sqrt, has_fe=not profile_fe)
@@ -562,20 +564,20 @@ class MixedLM(CrossedMixedLM):
 
     def hessian(self, params, profile_fe=False):  # type: ignore[override]
         """
-        Second derivatives of `loglike` in MixedLM's packed parameters, by differences.
+        Hessian of `loglike` in MixedLM's packed parameters, by finite differences.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where.
+            Where to evaluate it.
         profile_fe : bool, optional
-            Whether the fixed effects are profiled out.
+            Whether to profile out the fixed effects.
 
         Returns
         -------
         ndarray
-            In covariances, not in their roots. MixedLM returns a pair with whether the
-            matrix is singular.
+            In the covariances, not their square roots. MixedLM returns a pair: this
+            matrix, and whether it is singular.
         """
         found = self.layout.read(self, params, self.use_sqrt)
         packed = found.get_packed(use_sqrt=False, has_fe=not profile_fe)
@@ -588,14 +590,14 @@ class MixedLM(CrossedMixedLM):
 
     def information(self, params, profile_fe=False):
         """
-        Less the `hessian`.
+        The negative of the `hessian`.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where.
+            Where to evaluate it.
         profile_fe : bool, optional
-            Whether the fixed effects are profiled out.
+            Whether to profile out the fixed effects.
 
         Returns
         -------
@@ -610,7 +612,7 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Parameters; a vector may be packed, of which the fixed effects are used.
+            Parameters; a vector may be packed. Only the fixed effects are used.
         exog : array_like, optional
             Design; default is that of the model.
         *args, **kwargs
@@ -626,13 +628,13 @@ class MixedLM(CrossedMixedLM):
 
     def get_distribution(self, params, scale, exog=None):
         """
-        The distribution of the response at some parameters.
+        The distribution of the response at given parameters.
 
         Parameters
         ----------
         params : array_like
-            MixedLM's packed parameters, covariances and not their roots; or the fixed
-            effects only, with the variances of the last fit.
+            MixedLM's packed parameters, with covariances rather than their square
+            roots; or the fixed effects only, with the variances of the last fit.
         scale : float
             Residual variance.
         exog : array_like, optional
@@ -641,7 +643,7 @@ class MixedLM(CrossedMixedLM):
         Returns
         -------
         object
-            With ``rvs(n, rng=None)``, which returns one response; n is ignored.
+            Its method ``rvs(n, rng=None)`` returns one response; n is ignored.
         """
         if self._are_fixed(params):
             return super().get_distribution(params, scale, exog)

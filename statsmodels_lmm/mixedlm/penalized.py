@@ -1,4 +1,4 @@
-"""Penalized fixed effects, the covariance of the response as in the fit without."""
+"""Penalized fixed effects, given the covariance of the response."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from scipy import optimize
 
 def lasso(estimate, precision, weights, zero=1e-4, tol=1e-6, maxit=200):
     r"""
-    Minimize a quadratic and absolute values by cyclic coordinate descent.
+    Minimize a quadratic plus weighted absolute values by cyclic coordinate descent.
 
     .. math:: (\beta - \hat\beta)' A (\beta - \hat\beta) + \sum_j w_j |\beta_j|
 
@@ -21,7 +21,7 @@ def lasso(estimate, precision, weights, zero=1e-4, tol=1e-6, maxit=200):
     weights : ndarray
         w, shape (p,).
     zero : float, optional
-        Coefficients that get smaller stay zero.
+        Coefficients that become smaller than this are set to zero and stay there.
     tol : float, optional
         Change of the coefficients in one cycle at which to stop.
     maxit : int, optional
@@ -55,14 +55,14 @@ def lasso(estimate, precision, weights, zero=1e-4, tol=1e-6, maxit=200):
 
 def smooth(estimate, precision, penalty):
     """
-    Minimize half of a quadratic and a smooth penalty.
+    Minimize half a quadratic plus a smooth penalty.
 
     Parameters
     ----------
     estimate, precision : ndarray
         As for `lasso`.
     penalty : statsmodels.base._penalties.Penalty
-        With ``func`` and ``deriv``.
+        The penalty, with ``func`` and ``deriv``.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def smooth(estimate, precision, penalty):
 
 def with_fixed_effects(results, beta):
     """
-    The parts of a fit with other fixed effects.
+    Data and criterion of a fit with other fixed effects.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def with_fixed_effects(results, beta):
     Returns
     -------
     ProfiledDeviance
-        The criterion at these fixed effects, with their residual variance.
+        The criterion at these fixed effects and their residual variance.
     """
     optimum = results.at_optimum
     own = results._units.coefficients(beta)

@@ -1,4 +1,4 @@
-"""MixedLM's attributes of a fit."""
+"""A fit with MixedLM's attributes."""
 
 from functools import cache, cached_property
 
@@ -24,27 +24,27 @@ class MixedLMResults(CrossedMixedLMResults):
     """
     Results of a linear mixed model with MixedLM's attributes.
 
-    `params` and what is inherited are about the fixed effects; MixedLM's vector with
-    the variances over the residual variance is `packed_params`.
+    `params` and all inherited attributes concern the fixed effects. MixedLM's vector,
+    which appends the variances relative to the residual variance, is `packed_params`.
 
     Attributes
     ----------
     packed_params : Series
         MixedLM's ``params``.
     params_object : MixedLMParams
-        The same as an object.
+        The same parameters as an object.
     cov_re, cov_re_unscaled : DataFrame or ndarray
-        Covariance matrix of the correlated effects, and over the residual variance; an
-        array if the model is from arrays.
+        Covariance matrix of the correlated effects, as it is and relative to the
+        residual variance; an array if the model was built from arrays.
     vcomp : ndarray
         Variance components, sorted by their names.
     bse_re : Series
-        Standard errors of the variances and covariances as they are printed.
-        MixedLM's are not: they are too small by the residual standard deviation, and
-        leave out what the residual variance adds.
+        Standard errors of the variances and covariances that the summary prints.
+        MixedLM's are too small by a factor of the residual standard deviation and
+        ignore the uncertainty of the residual variance.
     k_fe, k_re, k_re2, k_vc : int
-        Numbers of fixed effects, correlated random effects, their covariances, and
-        variance components.
+        Numbers of fixed effects, of correlated random effects, of their variances and
+        covariances, and of variance components.
     hist : list or None
         Iterates of the search after ``fit(full_output=True)``.
     """
@@ -55,12 +55,12 @@ class MixedLMResults(CrossedMixedLMResults):
 
     @property
     def layout(self):
-        """Where MixedLM's parameters are."""
+        """The layout of MixedLM's parameters."""
         return self.model.layout
 
     @property
     def use_sqrt(self):
-        """As given to the model."""
+        """The model's `use_sqrt`."""
         return self.model.use_sqrt
 
     @property
@@ -75,7 +75,7 @@ class MixedLMResults(CrossedMixedLMResults):
 
     @property
     def k_re2(self):
-        """Number of their variances and covariances."""
+        """Number of variances and covariances of the correlated effects."""
         return self.k_re * (self.k_re + 1) // 2
 
     @property
@@ -85,18 +85,18 @@ class MixedLMResults(CrossedMixedLMResults):
 
     @property
     def params_object(self):
-        """The parameters as MixedLM holds them, a MixedLMParams."""
+        """The parameters as a MixedLMParams."""
         fixed = np.nan_to_num(self.params)
         return self.layout.parameters(self.model, fixed, self._relative)
 
     @property
     def _has_names(self):
-        """Whether the data came with names, as a DataFrame or by a formula."""
+        """Whether the data came with names, in a DataFrame or through a formula."""
         return self.model.data.row_labels is not None
 
     @property
     def packed_params(self):
-        """Fixed effects, lower triangle of `cov_re` and `vcomp`, the latter / scale."""
+        """Fixed effects, then the lower triangle of `cov_re` and `vcomp` over scale."""
         values = self.params_object.get_packed(use_sqrt=False, has_fe=True)
         names = [*self.model.exog_names, *self.layout.variance_names(self.model)]
         return pd.Series(values, index=names)
@@ -136,7 +136,7 @@ class MixedLMResults(CrossedMixedLMResults):
 
     @cached_property
     def random_effects(self):
-        """Conditional modes, a dict of group to Series: effects, then components."""
+        """Conditional modes by group: a Series each, effects before components."""
         own = group_coefficients(self.model)
         values, index = own.values(self._modes), cache(pd.Index)
         return LevelDict(
@@ -147,9 +147,9 @@ class MixedLMResults(CrossedMixedLMResults):
     @cached_property
     def random_effects_cov(self):
         """
-        Conditional covariances of the modes given the data, a dict of DataFrames.
+        Conditional covariances of the random effects, a dict of DataFrames by group.
 
-        The fixed effects and variances are taken as known.
+        The fixed effects and the variances are treated as known.
         """
         own = group_coefficients(self.model)
         places = own.factors, own.levels, own.columns
@@ -162,7 +162,7 @@ class MixedLMResults(CrossedMixedLMResults):
         return LevelDict(self.model.group_labels, frame)
 
     def t_test(self, r_matrix, *args, **kwargs):
-        """As inherited; a matrix must have a column for each fixed effect."""
+        """As inherited, but a matrix must have one column per fixed effect."""
         shape = np.shape(r_matrix)
         if len(shape) == 2 and shape[1] != self.k_fe:
             raise ValueError(f"r_matrix for t-test should have {self.k_fe:d} columns")
@@ -179,23 +179,24 @@ class MixedLMResults(CrossedMixedLMResults):
         re_ix : int or str
             Position of a correlated effect, or name of a variance component.
         vtype : {"re", "vc"}
-            Which of the two.
+            Whether `re_ix` is a correlated effect or a variance component.
         num_low, num_high : int, optional
             Numbers of points below and above the estimate.
         dist_low, dist_high : float, optional
-            How far they reach.
+            How far the points reach below and above the estimate.
 
         Returns
         -------
         ndarray
-            Values of the variance and of the log-likelihood, maximized over all other
-            parameters. MixedLM holds the ratio to the residual variance instead.
+            Values of the variance and, beside them, of the log-likelihood maximized
+            over all other parameters. MixedLM holds the ratio to the residual variance
+            fixed instead.
         """
         if vtype not in ("re", "vc"):
             raise ValueError(f"vtype must be 're' or 'vc', not {vtype!r}")
         names = list(self.layout.components if vtype == "vc" else range(self.k_re))
         if re_ix not in names:
-            raise ValueError(f"re_ix is one of {names} for {vtype!r}, not {re_ix!r}")
+            raise ValueError(f"re_ix must be in {names} for {vtype!r}, not {re_ix!r}")
         if vtype == "vc":
             factor, block = self.layout.components[re_ix]
             estimate, effect = self.vcomp[names.index(re_ix)], 0
@@ -206,7 +207,7 @@ class MixedLMResults(CrossedMixedLMResults):
                 block, effect = block + re_ix, 0
         if estimate <= dist_low:
             raise ValueError(
-                "dist_low is too large and would result in a negative variance. Try a "
+                "dist_low is too large: it would reach a negative variance. Try a "
                 "smaller value."
             )
         values = np.concatenate(
@@ -245,7 +246,7 @@ class MixedLMResults(CrossedMixedLMResults):
         title : str, optional
             Title.
         alpha : float, optional
-            One less the level of the confidence intervals.
+            One minus the level of the confidence intervals.
 
         Returns
         -------
@@ -255,7 +256,7 @@ class MixedLMResults(CrossedMixedLMResults):
 
 
 class MixedLMResultsWrapper(CrossedMixedLMResultsWrapper):
-    """Results with pandas labels, see `MixedLMResults`."""
+    """Results with pandas labels; see `MixedLMResults`."""
 
 
 populate_wrapper(MixedLMResultsWrapper, MixedLMResults)

@@ -9,7 +9,7 @@ from statsmodels_lmm.results.summary import boundary_notes
 
 def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05):
     """
-    Summary of a fit, see `MixedLMResults.summary`.
+    Summarize a fit; see `MixedLMResults.summary`.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
     table.add_df(text, align="r")
     formula = getattr(model, "formula_full", None)
     if formula:
-        table.add_text(f"In lme4's words: {formula}")
+        table.add_text(f"In lme4's notation: {formula}")
     for message in results.identification.messages:
         table.add_text(f"Not determined: {message}.")
     for line in boundary_notes(results):
@@ -59,7 +59,7 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
 
 
 def _names(given, default, what):
-    """Names that the user gave, if they are as many."""
+    """The names given, if they are of the right number, or the default."""
     if given is None:
         return list(default)
     if len(given) != len(default):

@@ -1,1 +1,1 @@
-"""The random effects of a model."""
+"""Random effects of a model."""

@@ -1,4 +1,4 @@
-"""Relationships among levels: from labeled matrices to those of a grouping factor."""
+"""Known relationships among the levels of a grouping factor."""
 
 from dataclasses import dataclass
 
@@ -20,34 +20,34 @@ from statsmodels_lmm.relationship.labeled import (
 )
 
 SYMMETRIC = 1e-8
-"""Difference of two entries, relative to the largest, that is rounding."""
+"""Asymmetry, relative to the largest entry, that counts as rounding error."""
 
 DEFINITE = 1e-10
-"""Negative eigenvalues, relative to the largest, that are rounding."""
+"""Negative eigenvalue, relative to the largest variance, that counts as rounding."""
 
 CLIPPED = 1e-6
-"""Negative eigenvalues up to which a matrix is used without them."""
+"""Negative eigenvalue, likewise relative, up to which a matrix is still used."""
 
 SINGULAR = 1e-13
-"""Share of the variance of a level, given others, at which an inverse is singular."""
+"""Pivot, relative to the diagonal, at or below which an inverse is singular."""
 
 DENSE_LEVELS = 2000
-"""Levels up to which an inverse is inverted: a dense matrix is faster then."""
+"""Number of levels up to which inverting an inverse to a dense matrix is faster."""
 
 
 @dataclass(frozen=True)
 class KnownLevels:
     """
-    The levels of a grouping factor and how they are related.
+    The levels of a grouping factor and their relationship.
 
     Parameters
     ----------
     name : str
         Name of the factor.
     labels : Index
-        The levels, those without data included.
+        The levels, including those without data.
     relationship : Relationship or Precision
-        Their covariances, in the order of `labels`.
+        Covariances of the levels, in the order of `labels`.
     """
 
     name: str
@@ -56,7 +56,7 @@ class KnownLevels:
 
     def place(self, codes, levels, keys=None):
         """
-        Levels of the data among those that are known.
+        Match the levels of the data with the known levels.
 
         Parameters
         ----------
@@ -65,7 +65,7 @@ class KnownLevels:
         levels : Index
             The levels of the data.
         keys : tuple of LevelKeys, optional
-            How they are made of the values of columns.
+            How the levels are composed of the values of columns.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class KnownLevels:
         levels : Index
             The labels.
         keys : tuple of LevelKeys
-            How these are made.
+            How the labels are composed.
 
         Raises
         ------
@@ -87,7 +87,7 @@ class KnownLevels:
         if keys is not None and len(keys) == 1:
             keys = (LevelKeys(self.labels, np.arange(len(self.labels))),)
         elif keys is not None:
-            # a label that no row has is no combination of values
+            # a label without rows is not a combination of values
             every = [-2 - np.arange(len(self.labels)) for _ in keys]
             for own, key in zip(every, keys):
                 own[at] = key.codes
@@ -107,21 +107,21 @@ class KnownLevels:
 
 def known_levels(relationship, relationship_inverse, factors):
     """
-    Read the relationships that a user gives.
+    Read the relationships given by the user.
 
     Parameters
     ----------
     relationship, relationship_inverse : dict or None
         Labeled matrices, or their inverses, by grouping factor: a DataFrame, a
         LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels.
-        KnownLevels are taken as they are.
+        KnownLevels are used unchanged.
     factors : sequence of str
         Names of the grouping factors.
 
     Returns
     -------
     dict of KnownLevels
-        By grouping factor.
+        The known levels by grouping factor.
 
     Raises
     ------
@@ -138,13 +138,13 @@ def known_levels(relationship, relationship_inverse, factors):
             continue
         if not isinstance(given, dict):
             raise TypeError(
-                f"{what} is a dict from grouping factor to matrix, such as "
+                f"{what} must be a dict from grouping factor to matrix, such as "
                 f"{{{factors[0]!r}: K}}, not {type(given).__name__}"
             )
         for name, matrix in given.items():
             if name not in factors:
                 raise DataError(
-                    f"{what} of {name!r}: no such grouping factor; there are "
+                    f"{what} of {name!r}: no such grouping factor; the model has "
                     + ", ".join(factors)
                 )
             if name in found:
@@ -159,7 +159,7 @@ def known_levels(relationship, relationship_inverse, factors):
 
 
 def _labeled(what, given):
-    """A symmetric matrix, its labels and what is known of its determinant."""
+    """A symmetric matrix, its labels and its log-determinant, if known."""
     log_determinant = None
     if isinstance(given, pd.DataFrame):
         matrix, labels = _of_frame(what, given)
@@ -182,13 +182,13 @@ def _labeled(what, given):
     if matrix.shape != (len(labels),) * 2:
         raise DataError(
             f"the {what} has shape {matrix.shape} and {len(labels)} labels; it must be "
-            "square with a label for each row"
+            "square with one label per row"
         )
     return _symmetric(what, matrix, labels), labels, log_determinant
 
 
 def _numbers(matrix, what):
-    """A copy of a matrix in double precision, sparse as it is."""
+    """A copy of a matrix in double precision, sparse if the matrix is."""
     if not sparse.issparse(matrix):
         return numeric(matrix, what)
     matrix = matrix.tocsc(copy=True)
@@ -197,7 +197,7 @@ def _numbers(matrix, what):
 
 
 def _of_frame(what, frame):
-    """Values and labels of a DataFrame whose columns may be in another order."""
+    """Values and labels of a DataFrame, with its columns in the order of the rows."""
     labels = frame.index
     for axis in (labels, frame.columns):
         check_unique(axis, f"label in the {what}:")
@@ -216,7 +216,7 @@ def _of_frame(what, frame):
 
 
 def _symmetric(what, matrix, labels):
-    """The matrix without rounding errors of its symmetry."""
+    """The matrix made exactly symmetric."""
     values = matrix.data if sparse.issparse(matrix) else matrix
     if not np.isfinite(values).all():
         bad = matrix.tocoo() if sparse.issparse(matrix) else None
@@ -240,7 +240,7 @@ def _symmetric(what, matrix, labels):
         one, other = matrix[pair[0], pair[1]], matrix[pair[1], pair[0]]
         raise DataError(
             f"the {what} is not symmetric: {one:.6g} for "
-            f"{listed(labels[list(pair)])}, {other:.6g} the other way"
+            f"{listed(labels[list(pair)])} but {other:.6g} in the reverse order"
         )
     return 0.5 * (matrix + matrix.T)
 
@@ -255,12 +255,12 @@ def _relationship(name, what, matrix, labels, log_determinant):
 
 
 def _inverse(name, what, matrix, labels, log_determinant):
-    """Covariances of the levels known by their inverse."""
+    """Covariances of the levels given by their inverse."""
     diagonal = np.asarray(matrix.diagonal())
     if (diagonal <= 0.0).any():
         raise DataError(
-            f"the {what} is singular or no inverse: it is not positive for "
-            f"{listed(labels[diagonal <= 0.0])}"
+            f"the {what} is singular or not the inverse of a covariance matrix: "
+            f"its diagonal is not positive for {listed(labels[diagonal <= 0.0])}"
         )
     singular = (
         f"the {what} is singular or has negative eigenvalues, so it is not the inverse "
@@ -287,7 +287,7 @@ def _inverse(name, what, matrix, labels, log_determinant):
 
 
 def _check_definite(what, matrix, labels):
-    """Refuse a matrix that is not positive semi-definite, and name its levels."""
+    """Refuse a matrix that is not positive semi-definite, naming the levels."""
     diagonal = np.diagonal(matrix)
     if (diagonal < 0.0).any():
         raise DataError(
@@ -306,8 +306,8 @@ def _check_definite(what, matrix, labels):
         np.argsort(-weights)[: min(5, (weights > 0.1 * weights.max()).sum())]
     ]
     text = (
-        f"the {what} has an eigenvalue of {lowest:.2g}, most of it in {listed(worst)}"
+        f"the {what} has an eigenvalue of {lowest:.2g}, mainly due to {listed(worst)}"
     )
     if lowest < -CLIPPED * largest:
         raise DataError(f"{text}; a covariance matrix has none below zero")
-    warn(f"{text}; it is used without its negative part", DataWarning)
+    warn(f"{text}; the negative part is set to zero", DataWarning)

@@ -1,4 +1,4 @@
-"""The random effects of one grouping factor, with their names."""
+"""The random effects of one grouping factor, with names."""
 
 from dataclasses import dataclass, replace
 
@@ -14,23 +14,23 @@ from statsmodels_lmm.inputs.tables import has_all_levels
 @dataclass(frozen=True)
 class RandomEffects:
     """
-    The random effects of one grouping factor, with their names.
+    The random effects of one grouping factor, with names.
 
     Parameters
     ----------
     name : str
         Name of the grouping factor, such as "batch:cask".
     levels : Index
-        Its l levels, in the order of their codes.
+        The l levels, in the order of their codes.
     effect_names : tuple of str
-        Names of its k effect columns.
+        Names of the k effect columns.
     grouped : GroupedEffects or RawEffects
         Codes, effect columns and covariance blocks.
     columns : tuple of str
         Columns of the data whose observed combinations are the levels; empty
         for a model from arrays.
     terms : tuple
-        (term, number of columns) of each formula term.
+        (term, number of columns) for each formula term.
     keys : tuple
         Levels of each of `columns`.
     """
@@ -67,7 +67,7 @@ class RandomEffects:
 
     @property
     def quantities(self):
-        """Deviations, correlations and parameters of each block, lists of Quantity."""
+        """Deviations, correlations and parameters of each block, as lists."""
         out, taken = [], []
         for _, names, model in self.blocks:
             taken.append(model.name)
@@ -87,19 +87,19 @@ class RandomEffects:
         ]
 
     def split_theta(self, theta):
-        """Parameters of each block, from those of all of them."""
+        """Split the parameters of all blocks into those of each."""
         ends = np.cumsum(self.grouped.parameter_counts)[:-1]
         return np.split(theta, ends)
 
     def without_data(self):
-        """The same without its arrays of the length of the data."""
+        """A copy without the arrays that have one entry per row."""
         return replace(self, grouped=self.grouped.take(slice(0, 0)))
 
 
 @dataclass(frozen=True)
 class LevelKeys:
     """
-    How the levels of a factor are made of the values of one column.
+    How the levels of a factor derive from the values of one column.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ class LevelKeys:
 
 def group_levels(columns):
     """
-    Observed combinations of the values of some columns.
+    Observed combinations of the values of columns.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def group_levels(columns):
     levels : Index
         The levels; those of several columns are joined by ":".
     keys : tuple of LevelKeys
-        How the levels are made, for each column.
+        For each column, how the levels derive from it.
     """
     factorized = [_factorize(c) for c in columns]
     if len(columns) == 1:
@@ -148,7 +148,7 @@ def group_levels(columns):
 
 
 def _factorize(column):
-    """Codes and distinct values of a column, sorted where they can be."""
+    """Codes and distinct values of a column, sorted if possible."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = column.array
         if not has_all_levels(used):
@@ -172,7 +172,7 @@ def factorize_unsorted(column):
         kinds = sorted({type(v).__name__ for v in column if not _is_hashable(v)})
         raise DataError(
             f"grouping factor {column.name} has values that cannot be levels, such as "
-            f"a {' or '.join(kinds)}; make them text or tuples"
+            f"a {' or '.join(kinds)}; convert them to text or tuples"
         ) from None
 
 

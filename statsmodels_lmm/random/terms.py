@@ -1,4 +1,4 @@
-"""Random effects from arrays: groups and columns, or model matrices of their own."""
+"""Random effects from arrays: groups and effect columns, or a model matrix."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,9 +35,9 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     structure : {"us", "diag", "cs", "ar1"} or Structure, optional
         Covariance of the effects of a level. Default is unstructured.
     name : str, optional
-        Name of the factor; default is that of a Series, or "Group".
+        Name of the factor. Default is that of a Series, or "Group".
     names : sequence of str, optional
-        Names of the effects; default is those of a DataFrame, or z1, z2, ...
+        Names of the effects. Default is those of a DataFrame, or z1, z2, ...
 
     Returns
     -------
@@ -47,7 +47,7 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     Raises
     ------
     DataError
-        If the arrays do not fit each other.
+        If the arrays do not fit together.
     """
     name = name or getattr(groups, "name", None) or "Group"
     labels = labels_of(groups)
@@ -72,20 +72,20 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
 
 def matrix_effects(z, structure=None, name="Z", names=None):
     """
-    Random effects with a model matrix of their own.
+    Random effects with a given model matrix.
 
     Parameters
     ----------
     z : array_like or sparse matrix
         Z, shape (n, q).
     structure : {"cs", "ar1"} or Structure, optional
-        Covariance of the q random effects. There is one draw of them, so it has few
-        parameters. Default is independent effects of one variance; columns may be
-        related by ``relationship={name: K}``.
+        Covariance of the q random effects. As there is only one draw of them, it must
+        have few parameters. Default is independent effects with a common variance;
+        ``relationship={name: K}`` relates the columns.
     name : str, optional
         Name of the random effects.
     names : sequence of str, optional
-        Names of the columns; default is those of a DataFrame, or b1, b2, ...
+        Names of the columns. Default is those of a DataFrame, or b1, b2, ...
 
     Returns
     -------
@@ -101,7 +101,7 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     else:
         z = numeric(z, what)
     if z.ndim != 2 or not z.shape[1]:
-        raise DataError(f"the matrix of {name} has shape {z.shape}, not two dimensions")
+        raise DataError(f"the matrix of {name} must have columns, not shape {z.shape}")
     if own is None:
         own = [f"b{j + 1}" for j in range(z.shape[1])]
     columns = pd.Index(own if names is None else names)
@@ -120,7 +120,7 @@ def _checked_names(names, count, name):
 
 
 def _structure(structure):
-    """A structure by itself or by its name."""
+    """A structure, or the name of one."""
     if structure is None or isinstance(structure, Structure):
         return structure
     if isinstance(structure, str) and structure in STRUCTURES:
@@ -134,14 +134,14 @@ def _structure(structure):
 @dataclass(frozen=True)
 class GroupTerm:
     """
-    What `random_effects` returns.
+    The random effects that `random_effects` returns.
 
     Parameters
     ----------
     name : str
         Name of the grouping factor.
     parts : tuple
-        (structure, names of effects) of the effects that are correlated, in the order
+        (structure, names of effects) for each set of correlated effects, in the order
         of the columns.
     groups : ndarray
         Group of each row, shape (n,).
@@ -150,7 +150,7 @@ class GroupTerm:
     labels : Index or None
         Labels of the rows.
     effect_labels : Index or None
-        Labels of the rows of the effects, if only these have labels.
+        Row labels of the effects, if only these have labels.
     """
 
     name: str
@@ -166,19 +166,19 @@ class GroupTerm:
         return len(self.groups)
 
     def incomplete(self):
-        """Which rows have missing values."""
+        """Mask of the rows with missing values."""
         columns = (self.groups, self.effects)
         return np.any([pd.DataFrame(c).isna().any(axis=1) for c in columns], axis=0)
 
     def take(self, rows):
-        """The same for some of the rows."""
+        """A copy with only the given rows."""
         labels = None if self.labels is None else self.labels[rows]
         return replace(
             self, groups=self.groups[rows], effects=self.effects[rows], labels=labels
         )
 
     def aligned(self, labels):
-        """The same in the order of the rows of a model."""
+        """A copy in the order of the rows of a model."""
         what = f"the random effects {self.name}"
         at = row_positions(self.effect_labels, labels, what)
         effects = self.effects if at is None else self.effects[at]
@@ -187,7 +187,7 @@ class GroupTerm:
         return term if at is None else term.take(at)
 
     def build(self, known=None):
-        """The RandomEffects, with levels that are known to be related."""
+        """Build the RandomEffects, with known relationships of the levels."""
         groups = pd.Series(self.groups, name=self.name).infer_objects()
         codes, levels, _ = group_levels([groups])
         relationship = None
@@ -205,7 +205,7 @@ class GroupTerm:
 
 @dataclass(frozen=True)
 class MatrixTerm:
-    """What `matrix_effects` returns."""
+    """The random effects that `matrix_effects` returns."""
 
     name: str
     names: pd.Index
@@ -220,7 +220,7 @@ class MatrixTerm:
         return self.matrix.shape[0]
 
     def incomplete(self):
-        """Which rows have missing values."""
+        """Mask of the rows with missing values."""
         if not sparse.issparse(self.matrix):
             return np.isnan(self.matrix).any(axis=1)
         gaps = np.zeros(self.n_rows, dtype=bool)
@@ -229,17 +229,17 @@ class MatrixTerm:
         return gaps
 
     def take(self, rows):
-        """The same for some of the rows."""
+        """A copy with only the given rows."""
         labels = None if self.labels is None else self.labels[rows]
         return replace(self, matrix=self.matrix[rows], labels=labels)
 
     def aligned(self, labels):
-        """The same in the order of the rows of a model."""
+        """A copy in the order of the rows of a model."""
         at = row_positions(self.labels, labels, f"the random effects {self.name}")
         return self if at is None else self.take(at)
 
     def build(self, known=None):
-        """The RandomEffects, with columns that are known to be related."""
+        """Build the RandomEffects, with known relationships of the columns."""
         z = self.matrix
         values = z.data if sparse.issparse(z) else z
         if not np.isfinite(values).all():
@@ -262,7 +262,7 @@ class MatrixTerm:
         if self.structure in ("us", "diag"):
             raise DataError(
                 f"the covariances of the columns of {self.name} cannot be estimated "
-                "from one draw of them; give a structure, or groups"
+                "from a single draw; give a structure, or groups"
             )
         names = tuple(map(str, self.names))
         z = as_array(z)
@@ -279,9 +279,9 @@ def as_terms(random):
     Parameters
     ----------
     random : dict or sequence
-        By name, or one after another, what `random_effects` or `matrix_effects` take:
-        groups, a matrix, or a tuple of these with effects and a structure; or
-        RandomEffects.
+        Dict by name, or sequence, of RandomEffects, of terms, or of arguments of
+        `random_effects` or `matrix_effects`: groups, a matrix, or a tuple of either
+        with effects and a structure.
 
     Returns
     -------
@@ -299,22 +299,22 @@ def as_terms(random):
             terms.append(_from_tuple(name, value))
     names = [t.name for t in terms]
     for twice in {n for n in names if names.count(n) > 1}:
-        raise DataError(f"two random effects are named {twice}; give name=")
+        raise DataError(f"two random effects are named {twice}; rename one with name=")
     return terms
 
 
 def _from_tuple(name, value):
-    """A term from groups or a matrix, with what may follow."""
+    """A term from a tuple that starts with groups or a matrix."""
     first, *rest = value if isinstance(value, tuple) else (value,)
     named = {} if name is None else {"name": name}
     if getattr(first, "ndim", 1) == 2:
         if len(rest) > 1:
             raise DataError(
-                "a matrix of random effects is followed by a structure only"
+                "a matrix of random effects can be followed only by a structure"
             )
         return matrix_effects(first, *rest, **named)
     if len(rest) > 2:
-        raise DataError("groups are followed by effects and a structure")
+        raise DataError("groups can be followed only by effects and a structure")
     return random_effects(first, *rest, **named)
 
 
@@ -329,17 +329,18 @@ def function_term(
     name="Z",
 ):
     """
-    Random effects with a relative covariance factor that is a function of theta.
+    Random effects whose relative covariance factor is a function of theta.
 
-    A factor that is a number times a matrix is a relationship among the columns of z,
-    for which a fit is faster. Without a function it is theta times the identity.
+    A factor that is a number times a matrix is treated as a relationship among the
+    columns of z, which is faster to fit. Without a function it is theta times the
+    identity.
 
     Parameters
     ----------
     z : array_like or sparse matrix
         Z, shape (n, q).
     function, start, lower, upper, names, derivative
-        See `core.structures.RelativeFactorFunction`.
+        As for `core.structures.RelativeFactorFunction`.
     name : str, optional
         Name of the random effects.
 
@@ -348,7 +349,7 @@ def function_term(
     term : MatrixTerm
         An element of ``random=[...]``.
     relationship : dict
-        What relates its columns, empty if theta is more than a number.
+        Relationship of the columns, empty unless theta is a single number.
 
     Raises
     ------
@@ -370,8 +371,8 @@ def function_term(
     root = structure.factor(structure.start, q)
     if root.ndim != 2 or len(root) != q:
         raise DataError(
-            f"relative_factor gives a matrix of shape {root.shape}; it needs {q} rows, "
-            "one for each column of Z"
+            f"relative_factor returns a matrix of shape {root.shape}; it must have "
+            f"{q} rows, one per column of Z"
         )
     scale = _scale_of(structure, root, q)
     if scale is None:
@@ -384,7 +385,7 @@ def function_term(
 
 
 def _scale_of(structure, root, q):
-    """The only parameter if the factor is a number times a matrix, else None."""
+    """The parameter if the factor is this number times a matrix, else None."""
     if len(structure.start) != 1 or structure.lower[0] not in (0.0, -np.inf):
         return None
     scale = float(structure.start[0])

@@ -1,4 +1,4 @@
-"""Random effects of MixedLM's arrays: groups, effects and variance components."""
+"""Random effects from MixedLM's arrays: groups, effects and variance components."""
 
 import numpy as np
 import pandas as pd
@@ -13,24 +13,24 @@ from statsmodels_lmm.random.terms import GroupTerm
 
 def group_term(groups, exog_re=None, exog_vc=None):
     """
-    The random effects of MixedLM's arguments.
+    Build the random effects from MixedLM's arguments.
 
     Parameters
     ----------
     groups : array_like
         Group of each row, shape (n,).
     exog_re : array_like, optional
-        Effects that are correlated within a group, shape (n, k). Default is an
-        intercept if there are no variance components.
+        Correlated random effects, shape (n, k). Default is an intercept if there are
+        no variance components.
     exog_vc : VCSpec or dict, optional
-        Design matrices of variance components, group by group; a dict of dicts is
+        Design matrices of variance components, group by group. A dict of dicts is
         deprecated.
 
     Returns
     -------
     GroupTerm
-        One factor; its parts are the correlated effects, if there are any, and the
-        variance components, sorted by their names.
+        A single factor; its parts are the correlated effects, if any, and the
+        variance components, sorted by name.
     """
     name = getattr(groups, "name", None) or "Group"
     labels, groups = labels_of(groups), group_values(groups, "groups")
@@ -58,13 +58,13 @@ def group_term(groups, exog_re=None, exog_vc=None):
 
 
 def _as_spec(exog_vc):
-    """MixedLM's description of variance components, from a dict too."""
+    """MixedLM's specification of variance components, also from a dict."""
     if exog_vc is None:
         return VCSpec([], [], [])
     if isinstance(exog_vc, VCSpec):
         return exog_vc
     if not isinstance(exog_vc, dict):
-        raise DataError("exog_vc is a VCSpec of statsmodels or a dict of dicts")
+        raise DataError("exog_vc must be statsmodels' VCSpec or a dict of dicts")
     warn(
         "Using deprecated variance components format, a dict of dicts; give a VCSpec",
         FutureWarning,
@@ -92,14 +92,14 @@ def _correlated(exog_re, labels, n):
     effects = numeric(aligned(exog_re, labels, "exog_re"), "exog_re")
     effects = effects[:, None] if effects.ndim == 1 else effects
     if len(effects) != n:
-        raise DataError(f"exog_re has {len(effects)} rows, groups have {n}")
+        raise DataError(f"exog_re has {len(effects)} rows but groups has {n}")
     if names is None:
         names = [f"x_re{j + 1}" for j in range(effects.shape[1])]
     return effects, tuple(map(str, names))
 
 
 def _component(name, spec, at, groups):
-    """Columns of one variance component, those of a small group padded with zeros."""
+    """Columns of one variance component; smaller groups are padded with zeros."""
     labels = pd.unique(pd.Series(groups).dropna())
     try:
         labels = sorted(labels)
@@ -108,7 +108,7 @@ def _component(name, spec, at, groups):
     mats = spec.mats[at]
     if len(mats) != len(labels):
         raise DataError(
-            f"variance component {name} has matrices for {len(mats)} groups, there are "
+            f"variance component {name} has matrices for {len(mats)} groups instead of "
             f"{len(labels)}"
         )
     width = max(m.shape[1] for m in mats)
@@ -118,7 +118,7 @@ def _component(name, spec, at, groups):
         if matrix.shape[0] != len(rows):
             raise DataError(
                 f"variance component {name} has {matrix.shape[0]} rows for group "
-                f"{label}, which has {len(rows)}"
+                f"{label}, which has {len(rows)} rows"
             )
         columns = numeric(matrix, f"variance component {name}")
         out[rows, : matrix.shape[1]] = columns

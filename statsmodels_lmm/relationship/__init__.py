@@ -1,4 +1,4 @@
-"""Known covariance matrices of levels: relatives, species, places."""
+"""Known covariance matrices for levels that are relatives, species or places."""
 
 from statsmodels_lmm.relationship.genomic import genomic_relationship
 from statsmodels_lmm.relationship.labeled import LabeledMatrix

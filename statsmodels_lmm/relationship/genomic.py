@@ -1,4 +1,4 @@
-"""Relationships by the alleles that individuals share."""
+"""Relationships through shared alleles."""
 
 import numpy as np
 import pandas as pd
@@ -17,27 +17,27 @@ KINDS = ("vanraden1", "vanraden2")
 
 def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=None):
     """
-    Genomic relationships of individuals.
+    Genomic relationship matrix of individuals.
 
-    With z = m - 2p, m the copies of an allele of frequency p, the relationship is
+    With Z = M - 2p, where M counts the copies of an allele of frequency p, it is
 
     - "vanraden1": G = Z Z' / sum of 2p(1 - p) over the markers;
-    - "vanraden2": G = Z D Z', D the diagonal matrix of 1 / (k 2p(1 - p)) for k
+    - "vanraden2": G = Z D Z', with D the diagonal matrix of 1 / (k 2p(1 - p)) for k
       markers, so that each marker has the same weight.
 
-    With the frequencies of the sample the columns of Z sum to zero, and G is singular.
+    With the sample frequencies the columns of Z sum to zero, so that G is singular.
 
     Parameters
     ----------
     genotypes : DataFrame or array_like
-        Copies of one allele, from 0 to 2, individuals by markers, shape (n, k); a
-        DataFrame is labeled by individual. Expected copies need not be whole
-        numbers. A missing value gets the mean of its marker, 2p.
+        Copies of one allele, from 0 to 2, individuals by markers, shape (n, k); the
+        index of a DataFrame labels the individuals. Expected numbers of copies need
+        not be whole. A missing value is replaced by the mean of its marker, 2p.
     frequencies : Series or array_like, optional
         Frequencies p of the allele in the base population, shape (k,). A Series is
-        matched by marker. Default is the frequencies of the sample.
+        matched by marker. Default is the sample frequencies.
     kind : {"vanraden1", "vanraden2"}, optional
-        The first or the second method of VanRaden.
+        VanRaden's first or second method.
     labels : array_like, optional
         Labels of the individuals. Default is the index of a DataFrame, or 0, 1, ...
 
@@ -49,13 +49,12 @@ def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=N
     Warns
     -----
     DataWarning
-        If markers are dropped because one allele has the frequency 0 or no genotype
-        is known.
+        If markers are dropped because only one allele occurs or no genotype is known.
 
     Raises
     ------
     DataError
-        If a genotype is outside 0 to 2 or a frequency outside 0 to 1, or no marker
+        If a genotype is outside 0 to 2, a frequency is outside 0 to 1, or no marker
         is left.
 
     References
@@ -81,8 +80,8 @@ def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=N
         raise DataError("no marker has two alleles")
     if not used.all():
         warn(
-            f"{np.count_nonzero(~used):,} of {len(used):,} markers dropped, which have "
-            f"one allele only: {listed(markers[~used])}",
+            f"{np.count_nonzero(~used):,} of {len(used):,} markers dropped because "
+            f"only one allele occurs: {listed(markers[~used])}",
             DataWarning,
         )
     p, variances = p[used], variances[used]
@@ -99,7 +98,7 @@ def _check_copies(copies, labels, markers):
         i, j = wrong[0]
         raise DataError(
             f"genotype {copies[i, j]:g} of individual '{labels[i]}' at marker "
-            f"'{markers[j]}': genotypes are copies of one allele, from 0 to 2"
+            f"'{markers[j]}': a genotype is a number of copies from 0 to 2"
         )
 
 
@@ -110,12 +109,12 @@ def _given_frequencies(frequencies, markers):
         check_unique(frequencies.index, "marker of the frequencies")
         absent = markers.difference(frequencies.index)
         if len(absent):
-            raise DataError(f"no frequency of marker {listed(absent)}")
+            raise DataError(f"the frequencies lack marker {listed(absent)}")
         frequencies = frequencies.loc[markers]
     p = numeric(frequencies, "the frequencies")
     if p.shape != (len(markers),):
-        raise DataError(f"frequencies of shape {p.shape} for {len(markers)} markers")
+        raise DataError(f"frequencies have shape {p.shape} for {len(markers)} markers")
     wrong = ~((p >= 0) & (p <= 1))
     if wrong.any():
-        raise DataError(f"the frequency of {listed(markers[wrong])} is not in 0 to 1")
+        raise DataError(f"the frequency of {listed(markers[wrong])} is outside 0 to 1")
     return p

@@ -1,4 +1,4 @@
-"""Matrices and rows that know the names of their levels."""
+"""Matrices and rows that carry the labels of their levels."""
 
 from dataclasses import dataclass
 
@@ -12,27 +12,27 @@ from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import numeric
 
 SHOWN = 5
-"""Labels that a message lists."""
+"""Largest number of labels that a message lists."""
 
 
 @dataclass(frozen=True)
 class LabeledMatrix:
     """
-    A sparse symmetric matrix and the labels of its rows.
+    A sparse symmetric matrix with labeled rows.
 
     Parameters
     ----------
     matrix : sparse array
         Shape (l, l).
     labels : Index
-        Labels of the rows and columns, all different, shape (l,).
+        Labels of the rows and columns, without duplicates, shape (l,).
     log_determinant : float, optional
-        Natural logarithm of the determinant of `matrix`, where it is known.
+        Natural logarithm of the determinant of `matrix`, if known.
 
     Raises
     ------
     DataError
-        If the labels do not fit the matrix or one appears twice.
+        If the labels do not fit the matrix or a label appears twice.
     """
 
     matrix: sparse.csc_array
@@ -44,22 +44,22 @@ class LabeledMatrix:
         object.__setattr__(self, "labels", pd.Index(self.labels))
         if self.matrix.shape != (len(self.labels),) * 2:
             shape = " x ".join(str(n) for n in self.matrix.shape)
-            raise DataError(f"{len(self.labels)} labels for a {shape} matrix")
+            raise DataError(f"{len(self.labels)} labels given for a {shape} matrix")
         check_unique(self.labels, "label")
 
     def to_frame(self):
         """
-        Give the matrix as a dense table.
+        Return the matrix as a dense table.
 
         Returns
         -------
         DataFrame
-            Rows and columns are the labels.
+            The matrix, with the labels as index and columns.
 
         Raises
         ------
         MemoryError
-            If the table does not fit.
+            If the table does not fit in memory.
         """
         require_square(len(self.labels), "the dense matrix")
         return pd.DataFrame(self.matrix.toarray(), self.labels, self.labels)
@@ -67,9 +67,9 @@ class LabeledMatrix:
 
 def recursive_precision(weights, variances, labels):
     """
-    Precision of effects that follow from earlier ones, u = P u + m.
+    Precision of effects that depend on earlier ones, u = P u + m.
 
-    With Var(m) = D the precision is (I - P)' D^-1 (I - P), of determinant 1 / |D|.
+    With Var(m) = D the precision is (I - P)' D^-1 (I - P); its determinant is 1 / |D|.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def labeled_rows(values, what, labels=None):
     values : DataFrame or array_like
         Numbers, shape (n, m) or (n,). Missing values become NaN.
     what : str
-        What they are.
+        What the rows are, for messages.
     labels : array_like, optional
         Labels of the rows. Default is the index of a DataFrame, or 0, 1, ...
 
@@ -111,7 +111,7 @@ def labeled_rows(values, what, labels=None):
     Raises
     ------
     DataError
-        If there are no rows, values that are no numbers, or a label twice.
+        If there are no rows, a value is not a number, or a label appears twice.
     """
     is_pandas = isinstance(values, pd.DataFrame | pd.Series)
     try:
@@ -127,22 +127,22 @@ def labeled_rows(values, what, labels=None):
         labels = aligned(labels, frame.index, "labels")
     labels = pd.Index(labels)
     if len(labels) != len(numbers):
-        raise DataError(f"{len(labels)} labels for {len(numbers)} rows of {what}")
+        raise DataError(f"{len(labels)} labels given for {len(numbers)} rows of {what}")
     check_unique(labels, "label")
     return numbers, labels
 
 
 def check_unique(labels, what):
-    """Refuse labels that are missing or appear twice, and name them."""
+    """Refuse labels that are missing or duplicated, and name them."""
     if labels.hasnans:
-        raise DataError(f"a {what} is missing")
+        raise DataError(f"a {what.rstrip(':')} is missing")
     twice = labels[labels.duplicated()].unique()
     if len(twice):
         raise DataError(f"{what} {listed(twice)} appears more than once")
 
 
 def require_square(size, what):
-    """Refuse a dense square matrix that does not fit."""
+    """Refuse a dense square matrix that does not fit in memory."""
     require_memory(
         3 * 8 * size**2,
         f"{what} of {size:,} levels",

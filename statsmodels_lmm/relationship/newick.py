@@ -1,4 +1,4 @@
-"""Read a tree in the Newick format."""
+"""Trees in the Newick format."""
 
 import re
 from dataclasses import dataclass
@@ -22,24 +22,24 @@ ALLOWED = {
     "measured": (",", ")", ";"),
     "end": (),
 }
-"""What may follow: where a branch starts, after ")", a name, ":", a length, ";"."""
+"""What may come at the start of a branch, after ")", a name, ":", a length, ";"."""
 
 
 @dataclass(frozen=True)
 class Tree:
     """
-    A rooted tree, its nodes in the order of the text: parents before children.
+    A rooted tree with its nodes in the order of the text, parents before children.
 
     Parameters
     ----------
     parents : ndarray
-        Position of the parent of each node, -1 for the root, which is the first.
+        Position of the parent of each node, -1 for the root, which comes first.
     lengths : ndarray
-        Length of the branch above each node, not negative; NaN if the root has none.
+        Length of the branch above each node, nonnegative; NaN for a root without one.
     names : list of str
-        Names of the nodes, "" for an inner node without one.
+        Names of the nodes, "" for an unnamed inner node.
     is_tip : ndarray
-        Whether a node is a tip.
+        Whether each node is a tip.
     """
 
     parents: np.ndarray
@@ -52,10 +52,10 @@ def read_newick(text):
     """
     Read one tree with branch lengths.
 
-    Names may be quoted with ', a quote within is doubled; they are kept as written,
-    underscores too. Comments in square brackets are left out. Nodes may have any
-    number of children, inner nodes may have names, the root may have a length. The
-    final semicolon may be missing.
+    Names may be in single quotes, with a quote inside doubled; they are kept as
+    written, including underscores. Comments in square brackets are skipped. A node may
+    have any number of children, an inner node a name and the root a length. The final
+    semicolon is optional.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def read_newick(text):
     Raises
     ------
     DataError
-        If the text is no tree or a branch has no length; the message says where.
+        If the text is not a tree or a branch has no length; the message says where.
 
     References
     ----------
@@ -77,7 +77,7 @@ def read_newick(text):
     https://phylipweb.github.io/phylip/newicktree.html
     """
     if not isinstance(text, str):
-        raise DataError("a Newick tree is a text, such as '((A:1,B:1):0.5,C:1.5);'")
+        raise DataError("a Newick tree must be text, such as '((A:1,B:1):0.5,C:1.5);'")
     parents: list[int] = []
     lengths: list[float] = []
     names: list[str] = []
@@ -125,12 +125,12 @@ def read_newick(text):
 
 
 def _tokens(text):
-    """Kind, value and place of each mark and name."""
+    """Kind, value and position of each mark and name."""
     at = 0
     while at < len(text):
         match = TOKEN.match(text, at)
         if match is None:
-            raise _error(f"{text[at]} without its pair", text, at)
+            raise _error(f"{text[at]} is not matched", text, at)
         kind = match.lastgroup or "skip"
         if kind != "skip":
             value = match[kind]
@@ -145,17 +145,17 @@ def _length(value, text, at):
     except ValueError:
         length = np.nan
     if not 0 <= length < np.inf:
-        raise _error(f"'{value}' is no branch length", text, at)
+        raise _error(f"'{value}' is not a branch length", text, at)
     return length
 
 
 def _unexpected(state, text, at):
-    """The error for a mark or name where another was due."""
-    expected = " or ".join(ALLOWED[state]) or "the end, one tree only"
+    """The error for an unexpected mark or name."""
+    expected = " or ".join(ALLOWED[state]) or "the end of a single tree"
     return _error(f"expected {expected}", text, at)
 
 
 def _error(message, text, at):
-    """The error at a place of the text, with what stands around it."""
+    """An error with its position and the text around it."""
     around = text[max(0, at - 20) : at + 20].replace("\n", " ")
     return DataError(f"Newick tree, character {at + 1}, near {around!r}: {message}")

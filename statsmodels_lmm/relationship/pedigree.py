@@ -18,10 +18,10 @@ from statsmodels_lmm.relationship.labeled import (
 )
 
 UNKNOWN = (0, "0", "", ".")
-"""Values other than a missing one that stand for an unknown parent."""
+"""Values that stand for an unknown parent, besides missing ones."""
 
 ENTRIES = 2**22
-"""Numbers that the computation of inbreeding holds at a time."""
+"""How many numbers the computation of inbreeding holds at a time."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Pedigree:
     Parameters
     ----------
     labels : Index
-        The animals: first those that are only named as parents, which are founders,
-        then those with a row, in the order of the rows, shape (n,).
+        The animals: first those named only as parents, which are founders, then those
+        with a row, in the order of the rows, shape (n,).
     parents : ndarray
-        Positions of sire and dam, -1 for an unknown one, shape (n, 2).
+        Positions of sire and dam, -1 if unknown, shape (n, 2).
     generation : ndarray
-        Longest line of ancestors of each animal, shape (n,). Parents are of an
-        earlier generation than their progeny.
+        Length of the longest line of ancestors of each animal, shape (n,). Parents
+        belong to an earlier generation than their progeny.
     """
 
     labels: pd.Index
@@ -53,7 +53,7 @@ class Pedigree:
 
     @cached_property
     def transmission(self):
-        """Share of its genes that an animal has from each parent, sparse (n, n)."""
+        """Share of genes that each animal receives from each parent, sparse (n, n)."""
         progeny, side = np.nonzero(self.parents >= 0)
         at = progeny, self.parents[progeny, side]
         shape = (len(self.labels),) * 2
@@ -62,20 +62,20 @@ class Pedigree:
 
 def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
     """
-    Additive genetic relationships of the animals of a pedigree.
+    Additive genetic relationship matrix of the animals in a pedigree.
 
-    The tabular method, one generation after the other: an animal with parents s and
-    d has a_ij = (a_is + a_id) / 2 with every earlier animal i, and a_jj = 1 + F_j
-    with inbreeding F_j = a_sd / 2. Parents that are unknown are unrelated and not
-    inbred.
+    The tabular method, generation by generation: an animal j with parents s and d has
+    a_ij = (a_is + a_id) / 2 with every earlier animal i, and a_jj = 1 + F_j with
+    inbreeding coefficient F_j = a_sd / 2. Unknown parents are taken to be unrelated
+    and not inbred.
 
     Parameters
     ----------
     pedigree : DataFrame, mapping of columns, or array_like
-        A row for each animal, in any order. An array has the columns animal, sire
-        and dam, shape (n, 3). Missing values, 0, "0", "" and "." stand for an
-        unknown parent. Parents without a row of their own are founders. Sire and
-        dam may be the same animal, and one animal may be both sire and dam.
+        One row per animal, in any order. An array has the columns animal, sire and
+        dam, shape (n, 3). Missing values, 0, "0", "" and "." stand for an unknown
+        parent. Parents without a row of their own are founders. Sire and dam may be
+        the same animal, and an animal may be a sire in one row and a dam in another.
     animal, sire, dam : str, optional
         Names of the columns.
 
@@ -88,9 +88,10 @@ def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
     Raises
     ------
     DataError
-        If an animal has two rows or none of its own label, or is its own ancestor.
+        If a row names no animal, an animal has two rows, or an animal is its own
+        ancestor.
     MemoryError
-        If the matrix does not fit; its inverse is sparse.
+        If the matrix does not fit in memory; its inverse is sparse.
 
     References
     ----------
@@ -114,30 +115,30 @@ def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
 
 def numerator_relationship_inverse(pedigree, animal="animal", sire="sire", dam="dam"):
     """
-    Inverse of the numerator relationship matrix, sparse.
+    Sparse inverse of the numerator relationship matrix.
 
     Henderson's rules with inbreeding: A^-1 = (I - P)' D^-1 (I - P), where P has 1/2
-    for each known parent and the variances of Mendelian sampling are
-    d = 1 - sum of (1 + F) / 4 over the known parents. The matrix A is not formed.
+    for each known parent, and D holds the Mendelian sampling variances
+    d = 1 - sum of (1 + F) / 4 over the known parents. The matrix A is never formed.
 
     Parameters
     ----------
     pedigree : DataFrame, mapping of columns, or array_like
-        A row for each animal, see `numerator_relationship`.
+        One row per animal; see `numerator_relationship`.
     animal, sire, dam : str, optional
         Names of the columns.
 
     Returns
     -------
     LabeledMatrix
-        A^-1, labeled and ordered as `numerator_relationship`. Its log-determinant
-        is the exact -sum(log d).
+        A^-1, labeled and ordered as in `numerator_relationship`. Its log-determinant
+        is exactly -sum(log d).
 
     Raises
     ------
     DataError
-        As `numerator_relationship`; and if the parents of an animal are completely
-        inbred and the same, so that A is singular.
+        As for `numerator_relationship`; also if both parents of an animal are
+        completely inbred, which makes A singular.
 
     References
     ----------
@@ -152,37 +153,37 @@ def numerator_relationship_inverse(pedigree, animal="animal", sire="sire", dam="
     fixed = variances <= 0
     if fixed.any():
         raise DataError(
-            f"animal {listed(family.labels[fixed])} does not differ from its parents, "
-            "which are completely inbred: the relationship matrix has no inverse"
+            f"animal {listed(family.labels[fixed])} has no Mendelian sampling variance "
+            "as its parents are completely inbred: the relationship matrix is singular"
         )
     return recursive_precision(family.transmission, variances, family.labels)
 
 
 def inbreeding(pedigree, animal="animal", sire="sire", dam="dam"):
     """
-    Inbreeding coefficients of the animals of a pedigree.
+    Inbreeding coefficients of the animals in a pedigree.
 
-    F = a_sd / 2, half the relationship of the parents. The relationships are
-    A[:, s] = T D T' e_s for the sires (or dams, if there are fewer) of one
-    generation after the other, by one pass up and one down the pedigree of their
-    ancestors. Memory grows with the number of animals only.
+    F = a_sd / 2 is half the relationship of the parents. The relationships come from
+    A[:, s] = T D T' e_s, generation by generation, for the sires (or the dams, if
+    fewer), by one pass up and one pass down the pedigree of their ancestors. Memory
+    grows only with the number of animals.
 
     Parameters
     ----------
     pedigree : DataFrame, mapping of columns, or array_like
-        A row for each animal, see `numerator_relationship`.
+        One row per animal; see `numerator_relationship`.
     animal, sire, dam : str, optional
         Names of the columns.
 
     Returns
     -------
     Series
-        F between 0 and 1, labeled and ordered as `numerator_relationship`.
+        F between 0 and 1, labeled and ordered as in `numerator_relationship`.
 
     Raises
     ------
     DataError
-        As `numerator_relationship`.
+        As for `numerator_relationship`.
 
     References
     ----------
@@ -197,7 +198,7 @@ def inbreeding(pedigree, animal="animal", sire="sire", dam="dam"):
 
 def read_pedigree(pedigree, animal="animal", sire="sire", dam="dam"):
     """
-    A pedigree from its columns, see `numerator_relationship`.
+    Read a pedigree from its columns; see `numerator_relationship`.
 
     Returns
     -------
@@ -207,16 +208,16 @@ def read_pedigree(pedigree, animal="animal", sire="sire", dam="dam"):
     unnamed = np.flatnonzero(pd.isna(columns[0]))
     if len(unnamed):
         raise DataError(
-            f"no animal in rows {', '.join(str(i) for i in unnamed[:5])} of the "
-            f"pedigree, column '{animal}' (0, '' and '.' stand for unknown parents)"
+            f"rows {', '.join(str(i) for i in unnamed[:5])} of the pedigree name no "
+            f"animal in column '{animal}' (0, '' and '.' stand for unknown parents)"
         )
     check_unique(pd.Index(columns[0], dtype=object), "animal")
     codes, labels = pd.factorize(np.concatenate(columns))
     text = np.array([isinstance(label, str) for label in labels])
     if text.any() and not text.all():
         raise DataError(
-            f"some animals are text ({listed(labels[text])}) and others are numbers "
-            f"({listed(labels[~text])}); give all columns the same type"
+            f"some animals are text ({listed(labels[text])}) and others numbers "
+            f"({listed(labels[~text])}); use the same type in all columns"
         )
     n_rows, n = len(columns[0]), len(labels)
     # founders without a row come first
@@ -253,7 +254,7 @@ def _columns(pedigree, names):
 
 
 def _unmasked(values):
-    """A list of some values, None for what is masked."""
+    """Values as a list, None where masked."""
     return (
         np.ma.asarray(values, dtype=object).tolist()
         if np.ma.isMaskedArray(values)
@@ -262,13 +263,13 @@ def _unmasked(values):
 
 
 def _whole(label):
-    """A whole number that missing values turned into a float, as an int."""
+    """A label as an int if missing values had turned it into a float."""
     is_whole = isinstance(label, float) and label.is_integer()
     return int(label) if is_whole else label
 
 
 def _generations(parents, labels):
-    """Longest line of ancestors of each animal."""
+    """Length of the longest line of ancestors of each animal."""
     unplaced = -2
     # the last entry stands for unknown parents
     generation = np.full(len(parents) + 1, unplaced)
@@ -285,7 +286,7 @@ def _generations(parents, labels):
 
 
 def _loop_error(parents, unplaced, labels):
-    """The error that follows a line of unplaced ancestors until it closes."""
+    """An error that traces unplaced ancestors until the line closes on itself."""
     line = [int(np.flatnonzero(unplaced)[0])]
     while len(set(line)) == len(line):
         line.append(next(int(p) for p in parents[line[-1]] if unplaced[p]))
@@ -297,12 +298,12 @@ def _loop_error(parents, unplaced, labels):
 
 
 def _mendelian_variances(parents, coefficients):
-    """Genetic variance given the parents, in units of that of the base."""
+    """Genetic variance given the parents, relative to that of the base population."""
     return 1.0 - 0.25 * ((parents >= 0) * (1.0 + coefficients[parents])).sum(axis=-1)
 
 
 def _inbreeding(family):
-    """Inbreeding coefficient of each animal, see `inbreeding`."""
+    """Inbreeding coefficient of each animal; see `inbreeding`."""
     coefficients = np.zeros(len(family.labels))
     variances = np.ones(len(family.labels))
     for members in family.generations[1:]:
@@ -314,7 +315,7 @@ def _inbreeding(family):
 
 
 def _related(family, variances, pairs):
-    """Relationships of some pairs of animals, shape (m, 2)."""
+    """Relationships of pairs of animals given as an array of shape (m, 2)."""
     first, second = sorted(pairs.T, key=lambda side: len(np.unique(side)))
     result = np.empty(len(pairs))
     order = np.argsort(first, kind="stable")
@@ -327,7 +328,7 @@ def _related(family, variances, pairs):
 
 
 def _related_at_once(family, variances, first, second):
-    """Relationships a_ij, i and j the pairs of two arrays, through their ancestors."""
+    """Relationships a_ij through common ancestors, i and j paired from two arrays."""
     ancestors, starts = _ancestors(family, np.concatenate([first, second]))
     position = np.empty(len(variances), dtype=np.intp)
     position[ancestors] = np.arange(len(ancestors))
@@ -346,7 +347,7 @@ def _related_at_once(family, variances, first, second):
 
 
 def _ancestors(family, animals):
-    """Some animals and their ancestors by generation, and where each one starts."""
+    """Animals and their ancestors by generation, and where each generation starts."""
     found = np.zeros(len(family.labels) + 1, dtype=bool)
     found[-1] = True
     while len(animals):

@@ -1,4 +1,4 @@
-"""Covariances of species by their common descent, from a phylogenetic tree."""
+"""Covariances of species through common descent, from a phylogenetic tree."""
 
 import numpy as np
 import pandas as pd
@@ -26,9 +26,9 @@ def phylogenetic_covariance(newick, scale=False):
     ----------
     newick : str
         A tree with branch lengths in the Newick format, such as
-        ``((A:1,B:1):0.5,C:1.5);``. Names are kept as written, underscores too.
+        ``((A:1,B:1):0.5,C:1.5);``. Names are kept as written, including underscores.
     scale : bool, optional
-        Whether to give correlations. Default is covariances, in units of length.
+        Whether to return correlations. Default is covariances, in units of length.
 
     Returns
     -------
@@ -38,10 +38,11 @@ def phylogenetic_covariance(newick, scale=False):
     Raises
     ------
     DataError
-        If the tree cannot be read, a branch has no length or a tip appears twice; or
-        with `scale` if a tip is at the root.
+        If the tree cannot be read, a branch has no length or a tip appears twice;
+        with `scale`, also if a tip is at the root.
     MemoryError
-        If the matrix does not fit; `phylogenetic_covariance_inverse` is sparse.
+        If the matrix does not fit in memory; `phylogenetic_covariance_inverse` is
+        sparse.
 
     References
     ----------
@@ -51,7 +52,7 @@ def phylogenetic_covariance(newick, scale=False):
     tree, tips = _tree(newick)
     require_square(len(tips), "the phylogenetic covariance matrix")
     depth = _depths(tree)
-    # the tips below a node are neighbors in the order of the text
+    # the tips below a node are adjacent in the order of the text
     first = np.cumsum(tree.is_tip) - tree.is_tip
     stop = first + tree.is_tip
     for node in range(len(stop) - 1, 0, -1):
@@ -70,32 +71,32 @@ def phylogenetic_covariance(newick, scale=False):
 
 def phylogenetic_covariance_inverse(newick, scale=False):
     """
-    Inverse covariance matrix of the tips and inner nodes of a tree, sparse.
+    Sparse inverse covariance matrix of the tips and inner nodes of a tree.
 
-    Under Brownian motion a node deviates from its parent by the length l of the
-    branch between them, so that the precision has the entries 1/l of the branches
-    only: (I - P)' D^-1 (I - P) with P the parents and D the lengths. The tips have the
-    covariances of `phylogenetic_covariance`.
+    Under Brownian motion the variance of a node given its parent is the length of the
+    branch between them, so the precision is (I - P)' D^-1 (I - P), where P marks the
+    parents and D holds the lengths. The tips have the covariances of
+    `phylogenetic_covariance`.
 
     Parameters
     ----------
     newick : str
-        A tree, see `phylogenetic_covariance`.
+        A tree; see `phylogenetic_covariance`.
     scale : bool, optional
-        Whether to give the inverse of a correlation matrix.
+        Whether to return the inverse of a correlation matrix.
 
     Returns
     -------
     LabeledMatrix
         Labeled by the tips and inner nodes in the order of the text, without the
-        root. An inner node without a name of its own is "Node" and its number among
-        the inner nodes, the root being 1. An inner node at a distance of 0 from its
-        parent is the same as its parent.
+        root. An inner node without a name of its own is called "Node" followed by its
+        number among the inner nodes, the root being 1. An inner node at distance 0
+        from its parent is merged with it.
 
     Raises
     ------
     DataError
-        As `phylogenetic_covariance`; and if a tip has a branch of length 0.
+        As for `phylogenetic_covariance`; also if a tip has a branch of length 0.
 
     References
     ----------
@@ -107,8 +108,8 @@ def phylogenetic_covariance_inverse(newick, scale=False):
     same = tree.lengths == 0
     if (tree.is_tip & same).any():
         raise DataError(
-            f"the branch of {listed(labels[tree.is_tip & same])} has the length 0: a "
-            "tip that is its own ancestor leaves no inverse"
+            f"the branch of {listed(labels[tree.is_tip & same])} has length 0: a tip "
+            "that coincides with its ancestor makes the matrix singular"
         )
     stands_for = np.arange(len(same))
     for node in range(1, len(same)):
@@ -133,11 +134,11 @@ def phylogenetic_covariance_inverse(newick, scale=False):
 
 
 def _tree(newick):
-    """A tree and the names of its tips, which are checked."""
+    """A tree and the names of its tips, checked."""
     tree = read_newick(newick)
     tips = pd.Index([n for n, is_tip in zip(tree.names, tree.is_tip) if is_tip])
     if len(tips) < 2:
-        raise DataError("the tree has one tip only; expected a tree in Newick format")
+        raise DataError("the tree has only one tip; expected a tree in Newick format")
     check_unique(tips, "tip")
     return tree, tips
 
@@ -151,7 +152,7 @@ def _depths(tree):
 
 
 def _deviations(depth, labels):
-    """Standard deviations under Brownian motion, which must not be 0."""
+    """Standard deviations under Brownian motion, none of which may be 0."""
     at_root = depth == 0
     if at_root.any():
         raise DataError(f"tip {listed(labels[at_root])} is at the root: no correlation")

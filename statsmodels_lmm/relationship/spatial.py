@@ -1,4 +1,4 @@
-"""Correlations of places by their distance."""
+"""Correlations of places by distance."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from statsmodels_lmm.relationship.labeled import labeled_rows, listed, require_s
 KINDS = ("exponential", "gaussian", "matern")
 
 SMOOTHEST = 50.0
-"""Matern correlations of more smoothness are Gaussian for all purposes."""
+"""Largest smoothness; beyond it Matern correlations are Gaussian in practice."""
 
 
 def spatial_covariance(
@@ -20,33 +20,33 @@ def spatial_covariance(
     """
     Correlations of places that decay with their Euclidean distance d.
 
-    With the range r and the smoothness v
+    With range r and smoothness v they are
 
     - "exponential": exp(-d / r);
     - "gaussian": exp(-d^2 / (2 r^2));
     - "matern": 2^(1 - v) / Gamma(v) x^v K_v(x) with x = sqrt(2 v) d / r. It is
-      exponential for v = 1/2, (1 + x) exp(-x) for v = 3/2, and tends to the Gaussian
-      for large v (Rasmussen and Williams 2006, equation 4.14).
+      exponential for v = 1/2, equals (1 + x) exp(-x) for v = 3/2, and tends to the
+      Gaussian for large v (Rasmussen and Williams 2006, equation 4.14).
 
-    The practical range at which the correlation is 0.05 is 3.00 r, 2.45 r and, for
+    The practical range, at which the correlation is 0.05, is 3.00 r, 2.45 r and, for
     v = 3/2, 2.74 r. The range of nlme's ``corGaus`` is sqrt(2) r.
 
     Parameters
     ----------
     coordinates : DataFrame or array_like
-        Coordinates of the places in the same unit, shape (n, k) or (n,); those of a
-        DataFrame are labeled by its index. Longitude and latitude must be projected
-        first. Two places with the same coordinates have correlation 1, and the matrix
-        is singular.
+        Coordinates of the places, all in the same unit, shape (n, k) or (n,); the
+        index of a DataFrame labels the places. Longitude and latitude must be
+        projected first. Two places with the same coordinates have correlation 1 and
+        make the matrix singular.
     kind : {"exponential", "gaussian", "matern"}, optional
         Shape of the decay.
     range : float
         r, positive, in the unit of the coordinates.
     smoothness : float, optional
-        v of "matern", positive and at most 50. Paths are differentiable k times for
-        v > k.
+        v of "matern", positive and at most 50. Sample paths are k times differentiable
+        for v > k.
     labels : array_like, optional
-        Labels of the places, all different, shape (n,).
+        Labels of the places, without duplicates, shape (n,).
 
     Returns
     -------
@@ -92,7 +92,7 @@ def spatial_covariance(
 
 def _matern(distances, smoothness):
     """Matern correlation at distances in units of the range."""
-    # beyond 2000 the correlation underflows, and K_v is not computed for ever larger x
+    # beyond 2000 the correlation underflows, and K_v fails for very large x
     x = np.minimum(np.sqrt(2.0 * smoothness) * distances, 2000.0)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         logarithm = (
@@ -102,7 +102,7 @@ def _matern(distances, smoothness):
             + np.log(kve(smoothness, x))
             - x
         )
-        # K_v overflows next to 0, where two terms of the series are exact
+        # K_v overflows near 0, where two terms of the series are exact
         series = 1.0 - 0.25 * x**2 / (smoothness - 1.0)
     correlation = np.where(np.isfinite(logarithm), np.exp(logarithm), series)
     correlation[x == 0] = 1.0

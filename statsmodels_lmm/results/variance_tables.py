@@ -85,7 +85,7 @@ def principal_components(random, relative):
     for effects, covariance in zip(random, relative):
         values = np.maximum(np.linalg.eigvalsh(covariance)[::-1], 0.0)
         shares = values / (values.sum() or 1.0)
-        each = zip(np.sqrt(values), shares, np.cumsum(shares))
-        rows += [(effects.name, j, *told) for j, told in enumerate(each, start=1)]
+        numbers = zip(np.sqrt(values), shares, np.cumsum(shares))
+        rows += [(effects.name, j, *each) for j, each in enumerate(numbers, start=1)]
     columns = ["group", "component", "sd", "share", "cumulative"]
     return pd.DataFrame(rows, columns=columns)

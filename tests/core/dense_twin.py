@@ -84,7 +84,7 @@ class DenseTwin:
 
     def __init__(self, endog, exog, factors, roots, reml, digits=None):
         number = with_digits(digits) if digits else np.asarray
-        self.factors, self.roots, self.reml = factors, roots, reml
+        self.terms, self.roots, self.reml = factors, roots, reml
         n, p = exog.shape
         y, x = number(endog), number(exog)
         self.z = [number(dense_z(f)) for f in factors]
@@ -112,7 +112,7 @@ class DenseTwin:
 
     def through_levels(self, i, change):
         """Z_i (I (x) change) Z_i', n x n."""
-        f, z = self.factors[i], self.z[i]
+        f, z = self.terms[i], self.z[i]
         n = len(f.codes)
         blocks = z.reshape(n, f.n_levels, -1)
         moved = np.concatenate(
@@ -122,7 +122,7 @@ class DenseTwin:
 
     def level_blocks(self, i, matrix):
         """Diagonal blocks of Z_i' matrix Z_i, shape (l, k, k)."""
-        f = self.factors[i]
+        f = self.terms[i]
         k = f.k_effects
         full = self.z[i].T @ matrix @ self.z[i]
         return np.array(
@@ -131,7 +131,7 @@ class DenseTwin:
 
     def scores(self, i):
         """Z_i'Py, shape (l, k)."""
-        return (self.z[i].T @ self.py).reshape(self.factors[i].n_levels, -1)
+        return (self.z[i].T @ self.py).reshape(self.terms[i].n_levels, -1)
 
     def modes(self, i):
         """S_i Z_i'Py level by level, shape (l, k)."""
@@ -156,7 +156,7 @@ class DenseTwin:
         """(factor, row, column, dV) of every free entry."""
         out = []
         for i, root in enumerate(self.roots):
-            k = self.factors[i].k_effects
+            k = self.terms[i].k_effects
             for row, column in free_entries(root):
                 ds = np.zeros((k, k)) * self.l[i][0, 0]
                 ds[row] = ds[row] + self.l[i][:, column]
@@ -195,7 +195,7 @@ class DenseTwin:
                 else:
                     entry = entry + quadratic
                 if i == j and column_a == column_b:
-                    k = self.factors[i].k_effects
+                    k = self.terms[i].k_effects
                     dds = np.zeros((k, k))
                     dds[row_a, row_b] += 1.0
                     dds[row_b, row_a] += 1.0
@@ -212,7 +212,7 @@ class Design:
 
     endog: np.ndarray
     exog: np.ndarray
-    factors: tuple
+    terms: tuple
 
 
 def _codes(rng, n, n_levels):
@@ -293,7 +293,7 @@ def covariances(data, kind, seed=2):
     """A relative covariance of each factor: regular, zero, singular or huge."""
     rng = np.random.default_rng(seed)
     out = []
-    for f in data.factors:
+    for f in data.terms:
         s = np.zeros((f.k_effects, f.k_effects))
         for block in f.block_slices:
             size = block.stop - block.start
@@ -312,7 +312,7 @@ def covariances(data, kind, seed=2):
 
 def roots_of(data, relative):
     """The pivoted factor of each relative covariance, in the user's order."""
-    return [pivoted_factor(s, f.block_slices) for s, f in zip(relative, data.factors)]
+    return [pivoted_factor(s, f.block_slices) for s, f in zip(relative, data.terms)]
 
 
 def products_of(data, monkeypatch=None, max_pairs=None):
@@ -320,7 +320,7 @@ def products_of(data, monkeypatch=None, max_pairs=None):
     if monkeypatch is not None:
         monkeypatch.setattr(block_engine, "DENSE_ENTRIES", 0)
         monkeypatch.setattr(block_engine, "DENSE_SHARE", 1e9)
-    products = sufficient_statistics(data.endog, data.exog, data.factors)
+    products = sufficient_statistics(data.endog, data.exog, data.terms)
     if max_pairs is not None:
         coupling = [replace(c, max_pairs=max_pairs) for c in products.coupling]
         products = replace(products, coupling=tuple(coupling))
@@ -334,7 +334,7 @@ def evaluate(products, roots, reml):
 
 def starts(products, covariances):
     """Relative factors with some covariances, in the order of the plan."""
-    return list(map(starting_factor, products.plan.factors, covariances))
+    return list(map(starting_factor, products.plan.terms, covariances))
 
 
 def user_order(products, parts, levels=True):

@@ -28,7 +28,7 @@ def rotated(name):
     base = design("2 crossed")
     rng = np.random.default_rng(5)
     root = rng.standard_normal((7, 7))
-    first, second = base.factors
+    first, second = base.terms
     known = Relationship(root @ root.T)
     kin = GroupedEffects(second.codes, 7, second.effects, (1,), (), known)
     factors = {
@@ -56,7 +56,7 @@ def case(name):
             endog, exog, factors = rotated(plain)
         else:
             found = design(plain)
-            endog, exog, factors = found.endog, found.exog, found.factors
+            endog, exog, factors = found.endog, found.exog, found.terms
         engine = engine_for(factors, len(endog))
     return Rows(endog, exog), factors, engine
 
@@ -84,7 +84,7 @@ def dense(factor):
 
 def whole_system(products, levels):
     """Z, S and V^-1 with the model matrices of independent levels."""
-    factors = products.plan.factors
+    factors = products.plan.terms
     z = np.hstack([dense(f) for f in factors])
     s = [np.kron(np.eye(f.n_levels), m @ m.T) for f, m in zip(factors, levels)]
     s = sparse.block_diag(s).toarray()

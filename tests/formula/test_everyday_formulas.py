@@ -69,7 +69,7 @@ def fit(formula, data, reml):
         result = crossedmixedlm(formula, data).fit(reml=reml)
     expected = []
     if "cond ||" in formula:  # the columns of cond span the intercept
-        expected = ["diag(cond | Subject)", "cannot be told apart"]
+        expected = ["diag(cond | Subject)", "cannot be distinguished"]
     assert len(caught) == len(expected)
     assert all(e in str(c.message) for e, c in zip(expected, caught))
     return result

@@ -85,7 +85,7 @@ def assert_same(result, expected):
 def test_columns_that_are_read(text):
     columns = ["x", "z", "f", "np", "w", "v", "Sum", "scale", "T", "class", "in", 1]
     if READ[text] is None:
-        with pytest.raises(FormulaError, match="no expression of Python"):
+        with pytest.raises(FormulaError, match="not valid Python"):
             names_in(text)
         return
     found = columns_in(text, columns)
@@ -372,13 +372,13 @@ def test_factor_with_one_level(formula, data, engine):
             crossedmixedlm(formula, frame, subset=subset)
         said = [str(c.message) for c in caught]
         assert said == [
-            f"'{name.replace(chr(39), '')}' has one level, 'a', in the rows used: its "
-            "effects are left out"
+            f"'{name.replace(chr(39), '')}' has only one level, 'a', in the rows used: "
+            "its effects are left out"
         ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         crossedmixedlm("y ~ 0 + f + x + (1 | g)", holes)
-    with pytest.raises(DataError, match="'f' has one level"):
+    with pytest.raises(DataError, match="'f' has only one level"):
         crossedmixedlm("y ~ x + (f || g)", holes)
 
 

@@ -314,7 +314,7 @@ def test_running_quartiles():
 
 
 def test_two_axes_are_needed():
-    with pytest.raises(ValueError, match="ax has 1 axes, the picture 2 panels"):
+    with pytest.raises(ValueError, match="ax has 1 axes but the plot 2 panels"):
         plot_simulated_residuals(dyestuff(), 5, ax=plt.subplots()[1])
 
 

@@ -207,9 +207,9 @@ def test_what_cannot_be_drawn():
         plot_coefficients(result, level=95)
     with pytest.raises(ValueError, match="level must be between 0 and 1, not 0"):
         plot_effects(result, "x", level=0)
-    with pytest.raises(ValueError, match="'z' is no column of the fixed effects"):
+    with pytest.raises(ValueError, match="'z' is not a column of the fixed effects"):
         plot_effects(result, "z")
-    with pytest.raises(ValueError, match="'g' is no column of the fixed effects"):
+    with pytest.raises(ValueError, match="'g' is not a column of the fixed effects"):
         plot_effects(result, "x", by="g")
     with pytest.raises(ValueError, match="x and by are both 'x'"):
         plot_effects(result, "x", by="x")
@@ -394,7 +394,7 @@ def test_many_levels():
     data = next(li for li in shown[7].lines if li.get_alpha() is not None)
     assert_allclose(data.get_xydata(), sample().loc[level, ["x", "y"]])
     _, own = plt.subplots()
-    with pytest.raises(ValueError, match="1 axes, the picture 40 panels"):
+    with pytest.raises(ValueError, match="1 axes but the plot 40 panels"):
         plot_effects(result, "x", by="m", ax=own)
 
 

@@ -121,7 +121,7 @@ def test_values_of_the_rows_used(data):
         x, y = line(ax, "g").get_data()
         assert_array_equal(x, np.sort(own[here]))
         assert_allclose(y, result.fittedvalues[here].to_numpy()[::-1])
-    with pytest.raises(ValueError, match="x has 3 values, the model 120 rows"):
+    with pytest.raises(ValueError, match="x has 3 values but the model 120 rows"):
         plot_groups(result, x=[1, 2, 3])
     with pytest.raises(ValueError, match="minutes has missing values"):
         plot_groups(result, x=own.where(own > 3))
@@ -263,7 +263,7 @@ def test_levels_that_are_chosen(sleep):
         "337",
         "308",
     ]
-    with pytest.raises(ValueError, match="no rows of a level 335"):
+    with pytest.raises(ValueError, match="no rows with level 335"):
         plot_groups(sleep, levels=335)
 
 
@@ -272,7 +272,7 @@ def test_levels_without_rows_have_no_panel(data):
     known = pd.DataFrame(np.eye(7) + 0.5, names, names)
     result = quiet("y ~ x + (1 | g)", data, relationship={"g": known})
     assert sorted(shown(plot_groups(result))) == names[:5]
-    with pytest.raises(ValueError, match="g has no rows of a level 'g6'"):
+    with pytest.raises(ValueError, match="g has no rows with level 'g6'"):
         plot_groups(result, levels=["g1", "g6"])
 
 
@@ -302,7 +302,7 @@ def test_errors(sleep, data):
         plot_groups(sleep, group="subject")
     with pytest.raises(ValueError, match="the name of one factor"):
         plot_groups(sleep, group=["Subject"])
-    with pytest.raises(ValueError, match="no rows of a level 308"):
+    with pytest.raises(ValueError, match="no rows with level 308"):
         plot_groups(sleep, levels=[308])
     with pytest.raises(ValueError, match="max_groups must be at least 1, not 0"):
         plot_groups(sleep, max_groups=0)

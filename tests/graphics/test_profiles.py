@@ -204,7 +204,7 @@ def test_profile_of_what_the_likelihood_does_not_depend_on():
     for plot in (plot_profile, plot_profile_density):
         (panel,) = plot(found, label).axes
         assert [t.get_text() for t in panel.texts] == [
-            "the likelihood\ndoes not depend on it"
+            "the likelihood\ndoes not depend\non this parameter"
         ]
     (panel,) = plot_profile(found, label).axes
     assert_allclose(panel.lines[1].get_ydata(), 0.0)
@@ -224,9 +224,9 @@ def test_chosen_parameters():
     figure = plot_profile(fit("sleepstudy"), "Days")
     expected = curve(plot_profile(found, "Days").axes[0])
     assert_allclose(curve(figure.axes[0]), expected, rtol=1e-6)
-    with pytest.raises(ValueError, match=r"no parameter 'day'; name some of .*'Days'"):
+    with pytest.raises(ValueError, match=r"no parameter 'day'; choose from .*'Days'"):
         plot_profile(found, "day")
-    with pytest.raises(TypeError, match="scale: the profile is there already"):
+    with pytest.raises(TypeError, match="scale: results is already a profile"):
         plot_profile(found, scale="var")
 
 
@@ -246,7 +246,7 @@ def test_axes_of_the_user():
         (plot_profile_density, profiled("dyestuff")),
         (plot_bootstrap, replicates("dyestuff")),
     ):
-        with pytest.raises(ValueError, match="2 axes, the picture 3 panels"):
+        with pytest.raises(ValueError, match="2 axes but the plot 3 panels"):
             plot(found, ax=own)
 
 
@@ -329,7 +329,7 @@ def test_bootstrap_without_intervals_or_draws():
     labels = [a.get_xlabel() for a in plot_bootstrap(found, "fixed").axes]
     assert labels == ["Intercept", "x"]
     (panel,) = plot_bootstrap(found, "twice").axes
-    assert [t.get_text() for t in panel.texts] == ["no replicate has it"]
+    assert [t.get_text() for t in panel.texts] == ["not defined in any replicate"]
     assert not panel.patches
     # no standard error, no Wald interval
     counts = []
@@ -350,5 +350,5 @@ def test_no_fixed_effects():
         (raw.bootstrap(100, rng=1), plot_bootstrap),
     ):
         assert [a.get_xlabel() for a in plot(found).axes] == labels
-        with pytest.raises(ValueError, match="no parameters to draw for which='fixed'"):
+        with pytest.raises(ValueError, match="no parameters to plot for which='fixed'"):
             plot(found, "fixed")

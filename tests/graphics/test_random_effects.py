@@ -211,7 +211,7 @@ class TestRandomEffects:
         assert plot_random_effects(sleep, ax=axes) is own
         assert all(len(intervals(ax)) == 18 for ax in axes)
         assert len(own.axes) == 2
-        with pytest.raises(ValueError, match="1 axes, the picture 2 panels"):
+        with pytest.raises(ValueError, match="1 axes but the plot 2 panels"):
             plot_random_effects(sleep, ax=axes[0])
 
     def test_a_matrix_with_a_structure_has_a_row_for_each_effect(self):
@@ -235,7 +235,7 @@ class TestRandomEffects:
             plot_random_effects(sleep, effects="days")
         with pytest.raises(ValueError, match="level must be between 0 and 1"):
             plot_random_effects(sleep, level=95)
-        with pytest.raises(ValueError, match="empty list"):
+        with pytest.raises(ValueError, match="is empty: nothing"):
             plot_random_effects(sleep, [])
 
 
@@ -393,7 +393,7 @@ class TestShrinkage:
             plot_shrinkage(constant)
         constant.remove_data()
         assert plot_random_effects(constant)
-        with pytest.raises(DataError, match="a picture of shrinkage needs them"):
+        with pytest.raises(DataError, match="a plot of shrinkage needs them"):
             plot_shrinkage(constant)
 
 
@@ -504,5 +504,5 @@ class TestCorrelation:
         assert ax.images[0].get_array().shape == (3, 3)
 
     def test_one_effect(self, data):
-        with pytest.raises(DataError, match="no term has two random effects or more"):
+        with pytest.raises(DataError, match="no term has two or more random effects"):
             plot_random_effects_correlation(quiet("y ~ x + (x || g)", data))

@@ -178,7 +178,7 @@ def test_labels_of_several_levels():
     for weights in (data["w"].iloc[ORDER], by_position):
         found = crossedmixedlm(FORMULA, data, weights=weights).fit()
         assert found.llf == pytest.approx(expected, abs=1e-9)
-    with pytest.raises(DataError, match="weights: the labels are not those"):
+    with pytest.raises(DataError, match="weights: the labels do not match"):
         crossedmixedlm(FORMULA, data, weights=DATA["w"])
 
 
@@ -187,7 +187,7 @@ def test_repeated_labels():
     expected = arrays(weights=DATA["w"]).llf
     found = crossedmixedlm(FORMULA, data, weights=data["w"]).fit()
     assert found.llf == pytest.approx(expected, abs=1e-9)
-    with pytest.raises(DataError, match="weights: labels of the rows are repeated"):
+    with pytest.raises(DataError, match="weights: row labels are repeated"):
         crossedmixedlm(FORMULA, data, weights=data["w"].iloc[ORDER])
     by_position = data["w"].reset_index(drop=True)
     found = crossedmixedlm(FORMULA, data, weights=by_position).fit()
@@ -260,12 +260,18 @@ def test_subset(subset, weights):
 @pytest.mark.parametrize(
     ("subset", "message"),
     [
-        (np.ones(N - 1, dtype=bool), "subset has 59 booleans, the data have 60 rows"),
-        (["row 1", "row 99"], "subset is labels of rows, or booleans .*row 99"),
-        (SUBSET.set_axis(OTHER.index), "subset: the labels are not those of the rows"),
-        (np.ma.array(SUBSET, mask=np.arange(N) < 2), "subset is missing in 2 rows"),
-        (SUBSET.astype("boolean").where(SUBSET), "subset is missing in"),
-        ({"row 1"}, "subset is labels of rows"),
+        (
+            np.ones(N - 1, dtype=bool),
+            "subset has 59 booleans but the data have 60 rows",
+        ),
+        (["row 1", "row 99"], "subset must be row labels or one boolean .*row 99"),
+        (SUBSET.set_axis(OTHER.index), "subset: the labels do not match the rows"),
+        (
+            np.ma.array(SUBSET, mask=np.arange(N) < 2),
+            "subset has missing values in 2 rows",
+        ),
+        (SUBSET.astype("boolean").where(SUBSET), "subset has missing values in"),
+        ({"row 1"}, "subset must be row labels"),
     ],
 )
 def test_subsets_that_are_refused(subset, message):

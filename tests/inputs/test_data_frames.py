@@ -501,7 +501,7 @@ def test_polars_boolean():
 @pytest.mark.parametrize("kind", [pl.Decimal(10, 2), pl.Decimal(20, 4)])
 def test_polars_decimal(kind):
     data = POLARS.with_columns(pl.col("x").cast(kind))
-    with pytest.warns(DataWarning, match="'x'.*read as floats"):
+    with pytest.warns(DataWarning, match="'x'.*converted to floats"):
         check(data)
 
 

@@ -78,7 +78,7 @@ def test_sparse_matrices():
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("complex", "is complex"),
+        ("complex", "must be real"),
         ("U9", "must be numeric"),
         ("S9", "must be numeric"),
         ("M8[s]", "holds dates or times"),
@@ -93,11 +93,11 @@ def test_what_is_no_number(where, kind, message):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ([[1.0, 2.0], [3.0]], "v is no array of numbers"),
+        ([[1.0, 2.0], [3.0]], "v is not an array of numbers"),
         ([1.0, "a"], "must be numeric"),
-        (np.array([1.0, "a"], object), "v must be numeric; it holds 'a', str"),
-        (np.array([1.0, 2j], object), "v is complex"),
-        ([10**400], "v has numbers that are too large"),
+        (np.array([1.0, "a"], object), "v must be numeric; it holds 'a' \\(str\\)"),
+        (np.array([1.0, 2j], object), "v must be real"),
+        ([10**400], "v has numbers too large"),
         (pd.Series(["a"], dtype="category"), "v must be numeric, not category"),
         (pd.Series(["1"]), "v must be numeric"),
         (pd.Series(pd.period_range("2020", periods=2)), "v holds dates"),
@@ -174,7 +174,7 @@ def test_masked_values_of_other_doors():
     with pytest.warns(DataWarning, match="3 rows dropped"):
         found = mixedlm("y ~ x", DATA, groups=masked(G), missing="drop").fit()
     assert found.nobs == N - GAPS
-    with pytest.raises(DataError, match=r"'v', a variable of yours.* masked values"):
+    with pytest.raises(DataError, match=r"the variable 'v' .* masked values"):
         crossedmixedlm("y ~ v + (1 | g)", DATA, eval_env={"v": masked(X[:, 1])})
     table = {"y": masked(Y), "x": X[:, 1], "g": G}
     assert crossedmixedlm("y ~ x + (1 | g)", table).fit().nobs == N - GAPS
@@ -205,7 +205,7 @@ def test_columns_in_another_byte_order(kind):
 def test_values_that_cannot_be_levels(value):
     kind = type(value).__name__
     groups = pd.Series([value] * N)
-    with pytest.raises(DataError, match=f"cannot be levels, such as a {kind}; make"):
+    with pytest.raises(DataError, match=f"cannot be levels, such as a {kind}; convert"):
         crossedmixedlm("y ~ x + (1 | g)", DATA.assign(g=groups))
     fit = crossedmixedlm("y ~ x + (1 | g)", DATA).fit()
     with pytest.raises(DataError, match=f"cannot be levels, such as a {kind}"):
@@ -221,7 +221,7 @@ def test_group_values():
     found = group_values(np.ma.array([1, 2], mask=[1, 0]), "v")
     assert np.isnan(found[0])
     assert found[1] == 2
-    with pytest.raises(DataError, match="v have shape"):
+    with pytest.raises(DataError, match="v must be one-dimensional"):
         group_values(np.ones((2, 2)), "v")
     with pytest.raises(DataError, match="v are records"):
         group_values(np.zeros(2, [("a", int), ("b", int)]), "v")
@@ -229,7 +229,7 @@ def test_group_values():
 
 def test_names_of_columns_with_several_levels():
     data = DATA.set_axis(pd.MultiIndex.from_product([["a"], DATA.columns]), axis=1)
-    message = "the names of the columns have 2 levels; join them"
+    message = "MultiIndex; join its 2 levels"
     with pytest.raises(DataError, match=message):
         crossedmixedlm("y ~ x + (1 | g)", data)
     fit = crossedmixedlm("y ~ x + (1 | g)", DATA).fit()

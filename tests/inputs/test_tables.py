@@ -144,7 +144,7 @@ def test_without_narwhals(monkeypatch):
     monkeypatch.setitem(sys.modules, "narwhals", None)
     for kind in ("pandas", "polars", "polars lazy", "arrow", "dict", "records"):
         assert to_frame(TABLES[kind]()).shape == (4, 4)
-    match = r"Stream are read with narwhals: pip install 'statsmodels-lmm\[frames\]'"
+    match = r"Stream need narwhals: pip install 'statsmodels-lmm\[frames\]'"
     with pytest.raises(ImportError, match=match):
         to_frame(Stream(arrow()))
 

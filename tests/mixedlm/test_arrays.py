@@ -296,7 +296,7 @@ def test_errors_name_what_is_wrong():
         MixedLM(*arrays, exog_vc=[1.0])
     with pytest.raises(ValueError, match="exog_re has 3 rows"):
         MixedLM(*arrays, exog_re=np.ones((3, 1)))
-    with pytest.raises(ValueError, match="one dimension"):
+    with pytest.raises(ValueError, match="one-dimensional"):
         MixedLM(data["y"], data[["one", "x"]], data[["g", "s"]])
     with pytest.raises(TypeError, match="surprise"):
         MixedLM(*arrays, surprise=1)

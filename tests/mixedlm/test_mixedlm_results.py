@@ -322,7 +322,7 @@ def test_layout_of_the_summary():
         "Method:             REML",
     ):
         assert " ".join(line.split()) in " ".join(text.split())
-    assert "In lme4's words: y ~ x + (x | g) + (1 | g:s)" in text
+    assert "In lme4's notation: y ~ x + (x | g) + (1 | g:s)" in text
 
 
 def test_first_table_is_that_of_statsmodels():
@@ -645,7 +645,7 @@ def test_after_a_fit_with_independent_effects():
 def test_what_profile_re_refuses():
     fit = fitted("components")
     for at, kind in ((2, "re"), ("x", "vc"), (0, "vc")):
-        with pytest.raises(ValueError, match="re_ix is one of"):
+        with pytest.raises(ValueError, match="re_ix must be in"):
             fit.profile_re(at, kind)
     with pytest.raises(TypeError, match="dist_lo"):
         fit.profile_re(0, "re", dist_lo=0.1)

@@ -390,8 +390,8 @@ REFUSED = {
     "two groups without names": ([GROUPS, GROUPS], "two random effects are named"),
     "unknown structure": ([(GROUPS, X, "toeplitz")], "structure must be one of us, "),
     "no structure": ([(GROUPS, X, 3)], "structure must be one of"),
-    "matrix, effects, structure": ([(Z, X, "cs")], "followed by a structure only"),
-    "too much": ([(GROUPS, X, "cs", "g")], "followed by effects and a structure"),
+    "matrix, effects, structure": ([(Z, X, "cs")], "followed only by a structure"),
+    "too much": ([(GROUPS, X, "cs", "g")], "followed only by effects and a structure"),
     "names of effects": (
         [{"groups": GROUPS, "effects": X, "names": ["a"]}],
         "1 names for 2 effects",
@@ -483,7 +483,7 @@ def test_predictions_at_new_rows():
     for random, match in (
         ({"g": (GROUPS[rows], X[rows])}, "lacks Z"),
         ({"Z": Z[rows, 1:], "g": (GROUPS[rows], X[rows])}, "matrix of 9 columns"),
-        ({"Z": Z[:3], "g": (GROUPS[rows], X[rows])}, "3 rows, exog has 6"),
+        ({"Z": Z[:3], "g": (GROUPS[rows], X[rows])}, "3 rows but exog has 6"),
         ({"Z": Z[rows], "g": (GROUPS[rows] + 90, X[rows])}, "new levels of g"),
     ):
         with pytest.raises(DataError, match=match):
@@ -901,9 +901,11 @@ def test_new_rows_in_a_list_belong_to_the_factors_in_their_order():
     kwargs = {"random_effects": ["h"]}
     expected = result.predict(X[:4], random=named, **kwargs)
     assert_allclose(result.predict(X[:4], random=rows, **kwargs), expected)
-    with pytest.raises(DataError, match="random has 1 elements, the model 2"):
+    with pytest.raises(DataError, match="random has 1 elements, but the model has 2"):
         result.predict(X[:4], random=rows[1:], **kwargs)
-    with pytest.raises(DataError, match="random has k; the factors are g, h"):
+    with pytest.raises(
+        DataError, match="random has unknown factors k; the factors are g, h"
+    ):
         result.predict(X[:4], random=named | {"k": rows[0]}, **kwargs)
 
 

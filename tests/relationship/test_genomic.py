@@ -129,9 +129,9 @@ def test_errors(genotypes):
     with pytest.raises(ValueError, match="vanraden1, vanraden2"):
         genomic_relationship(genotypes, kind="yang")
     p = pd.Series(0.5, genotypes.columns)
-    with pytest.raises(DataError, match="no frequency of marker 'snp0'"):
+    with pytest.raises(DataError, match="frequencies lack marker 'snp0'"):
         genomic_relationship(genotypes, p[1:])
-    with pytest.raises(DataError, match="frequency of 'snp1' is not in 0 to 1"):
+    with pytest.raises(DataError, match="frequency of 'snp1' is outside 0 to 1"):
         genomic_relationship(genotypes, p.where(p.index != "snp1", 1.5))
     with pytest.raises(DataError, match=r"shape \(3,\) for 30 markers"):
         genomic_relationship(genotypes, [0.1, 0.2, 0.3])

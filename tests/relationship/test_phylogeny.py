@@ -163,7 +163,7 @@ def test_branches_of_length_zero():
         phylogenetic_covariance_inverse(t).to_frame() for t in (resolved, polytomy)
     ]
     assert_allclose(*precisions)
-    with pytest.raises(DataError, match="branch of 'B' has the length 0"):
+    with pytest.raises(DataError, match="branch of 'B' has length 0"):
         phylogenetic_covariance_inverse("((A:1,B:0):1,C:1);")
     assert_allclose(
         phylogenetic_covariance("((A:1,B:0):1,C:1);"), [[2, 1, 0], [1, 1, 0], [0, 0, 1]]
@@ -201,24 +201,24 @@ def test_deep_tree():
     [
         ("((A:1,B):0.5,C:3);", "character 8, .*branch of 'B' has no length"),
         ("((A:1,B:1),C:3);", "character 11, .*the branch has no length"),
-        ("((A:1,B:x):0.5,C:3);", "character 9, .*'x' is no branch length"),
-        ("((A:1,B:-1):0.5,C:3);", "'-1' is no branch length"),
-        ("((A:1,B:nan):0.5,C:3);", "'nan' is no branch length"),
+        ("((A:1,B:x):0.5,C:3);", "character 9, .*'x' is not a branch length"),
+        ("((A:1,B:-1):0.5,C:3);", "'-1' is not a branch length"),
+        ("((A:1,B:nan):0.5,C:3);", "'nan' is not a branch length"),
         ("((A:1,B:):0.5,C:3);", "character 9, .*expected a number"),
         ("((A:1,:2):0.5,C:3);", r"character 7, .*expected \( or a name"),
         ("((A:1,B:2):0.5,C:3;", "character 19, .*'\\(' is not closed"),
         ("((A:1,B:2):0.5,C:3", "character 19, .*'\\(' is not closed"),
         ("(A:1,B:2):0.5,C:3);", "character 14, .*',' outside"),
         ("(A:1,B:2));", "character 10, .*'\\)' without '\\('"),
-        ("(A:1,B:2);(A:1,B:2);", "character 11, .*one tree only"),
+        ("(A:1,B:2);(A:1,B:2);", "character 11, .*a single tree"),
         ("(Homo sapiens:1,B:2);", "character 7, .*expected : or ,"),
-        ("(A:1,'B:2);", "character 6, .*' without its pair"),
-        ("(A:1,B[:2);", r"character 7, .*\[ without its pair"),
+        ("(A:1,'B:2);", "character 6, .*' is not matched"),
+        ("(A:1,B[:2);", r"character 7, .*\[ is not matched"),
         ("(A:1,B:1,A:2);", "tip 'A' appears more than once"),
         ("", "character 1, .*expected"),
-        ("A:1;", "one tip only"),
-        ("tree.nwk", "one tip only"),
-        (None, "is a text"),
+        ("A:1;", "only one tip"),
+        ("tree.nwk", "only one tip"),
+        (None, "must be text"),
     ],
 )
 def test_errors_say_where(text, message):

@@ -107,7 +107,7 @@ def test_labels(places):
     assert_allclose(times.loc["a", "c"], np.exp(-3))
     series = spatial_covariance(pd.Series([1, 2], ["u", "v"]), range=1.0)
     assert series.index.tolist() == ["u", "v"]
-    with pytest.raises(DataError, match="2 labels for 25 rows"):
+    with pytest.raises(DataError, match="2 labels given for 25 rows"):
         spatial_covariance(places, range=1.0, labels=["a", "b"])
     with pytest.raises(DataError, match="label 'a' appears more than once"):
         spatial_covariance([1, 2, 4], range=1.0, labels=["a", "b", "a"])

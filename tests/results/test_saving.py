@@ -195,7 +195,9 @@ def test_new_levels_and_single_terms(fits, new):
     offset = np.arange(180.0)
     assert_allclose(saved.predict(DATA, offset=offset), saved.predict(DATA) + offset)
     categories = from_json(to_json(fits["interaction"]))
-    with pytest.raises(DataError, match="new levels of 'f': other; the fit has seen"):
+    with pytest.raises(
+        DataError, match="new levels of 'f': other; the levels in the fit are"
+    ):
         categories.predict(DATA.assign(f="other"))
 
 
@@ -388,5 +390,5 @@ def test_code_outside_of_the_formula_is_refused(saved):
     """Factors of the design are those of the formula, whatever the file says."""
     factors = saved["design"]["factors"]
     factors["open('f')"] = factors.pop("center(z)")
-    with pytest.raises(DataError, match=r"'open\('f'\)' is no part of the formula"):
+    with pytest.raises(DataError, match=r"'open\('f'\)' is not part of the formula"):
         from_json(json.dumps(saved))

@@ -15,7 +15,13 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 
-from statsmodels_lmm.core.algebra.dense import times_shared
+from statsmodels_lmm.core.algebra.dense import (
+    cholesky,
+    concatenated,
+    inverse_lower,
+    times_shared,
+    transpose,
+)
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
@@ -113,17 +119,17 @@ class ProfiledDeviance:
     @property
     def precisions(self):
         """Mean over the levels of the diagonal of Z_i'V^-1 Z_i, shapes (..., k_i)."""
-        factors = self.elimination.products.plan.factors
+        terms = self.elimination.products.plan.terms
         return tuple(
             np.diagonal(s, axis1=-2, axis2=-1) / f.n_levels
-            for s, f in zip(self.information, factors)
+            for s, f in zip(self.information, terms)
         )
 
     @cached_property
     def units(self):
         """Lengths in which steps of the parameters are measured, shape (..., m)."""
         pairs = zip(self.factors, self.precisions)
-        return np.concatenate([f.units(p) for f, p in pairs], axis=-1)
+        return concatenated([f.units(p) for f, p in pairs])
 
     @cached_property
     def modes(self):
@@ -135,7 +141,7 @@ class ProfiledDeviance:
     def fixed_scores(self):
         """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, (..., l_i, k_i, p)."""
         p = self.fixed_root.shape[-1]
-        inverse = np.linalg.inv(self.fixed_root).swapaxes(-1, -2)
+        inverse = transpose(inverse_lower(self.fixed_root))
         return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
 
     @cached_property
@@ -258,7 +264,7 @@ def _least_squares(elimination):
     p, gram = products.k_fixed, elimination.gram.copy()
     # a last pivot that is positive whatever rounding made of it
     gram[..., p, p] = np.abs(gram[..., p, p]) + products.nobs
-    root = np.linalg.cholesky(gram)
+    root = cholesky(gram)
     fixed_root, right = root[..., :p, :p], root[..., p, :p]
     squares = elimination.gram[..., p, p] - (right**2).sum(axis=-1)
     if right.ndim > 1:
@@ -283,7 +289,7 @@ def from_rows(products, roots):
     products : CrossProducts or SparseProducts
         Sufficient statistics, with their rows.
     roots : sequence of ndarray
-        L of each factor in the order of the plan, shapes (k, k).
+        L of each term in the order of the plan, shapes (k, k).
 
     Returns
     -------
@@ -296,14 +302,14 @@ def from_rows(products, roots):
     """
     elimination = products.eliminate(roots, closely=True)
     inverse = elimination.selected_inverse()
-    factors, left = products.plan.factors, products.rows.columns()
-    change, projected = inverse.projected, [0.0] * len(factors)
+    terms, left = products.plan.terms, products.rows.columns()
+    change, projected = inverse.projected, [0.0] * len(terms)
     for again in (True, False):
         projected = [t + c for t, c in zip(projected, change)]
-        for factor, root, c in zip(factors, roots, change):
-            left = left - factor.times(np.moveaxis(root @ (root.T @ c), -1, 0)).T
+        for term, root, c in zip(terms, roots, change):
+            left = left - term.times(np.moveaxis(root @ (root.T @ c), -1, 0)).T
         if again:
-            sums = [factor.level_sums(left) for factor in factors]
+            sums = [term.level_sums(left) for term in terms]
             rest = [a - t for a, t in zip(sums, projected)]
             change = elimination.project(rest)
     spherical = [root.T @ t for root, t in zip(roots, projected)]

@@ -44,12 +44,12 @@ def is_saturated(products, structured=False):
     n = products.nobs
     counted = [
         is_independent(f, structured) and not _is_told_by_weights(f, n)
-        for f in products.plan.factors
+        for f in products.plan.terms
     ]
-    factors = [f for f, c in zip(products.plan.factors, counted) if c]
-    q = sum(f.n_columns for f in factors)
+    terms = [f for f, c in zip(products.plan.terms, counted) if c]
+    q = sum(f.n_columns for f in terms)
     # one intercept for each row is said not to be told from the residuals
-    if q + products.k_fixed < n or [f.k_effects for f in factors] == [1]:
+    if q + products.k_fixed < n or [f.k_effects for f in terms] == [1]:
         return False
     for t in LARGE:
         try:
@@ -61,23 +61,23 @@ def is_saturated(products, structured=False):
     return False
 
 
-def is_independent(factor, structured=False):
+def is_independent(term, structured=False):
     """Whether levels are independent, their effects of any covariance or structured."""
-    own = factor.of_user
+    own = term.of_user
     known = not own.is_grouped or own.relationship is not None
-    return not known and (structured or not factor.is_structured)
+    return not known and (structured or not term.is_structured)
 
 
-def _is_told_by_weights(factor, nobs):
+def _is_told_by_weights(term, nobs):
     """Whether there is one effect for each row, of other variances than residuals'."""
-    if factor.k_effects > 1 or factor.n_columns < nobs:
+    if term.k_effects > 1 or term.n_columns < nobs:
         return False
-    sizes = np.abs(factor.of_user.effects)
+    sizes = np.abs(term.of_user.effects)
     return bool(0.0 < sizes.min() < (1.0 - DIFFERENT) * sizes.max())
 
 
 def _log_determinants(products, counted, t):
-    """Log |V| + log |X'V^-1 X|, the relative variances of some factors t, others 0."""
+    """Log |V| + log |X'V^-1 X|, the relative variances of some terms t, others 0."""
     sizes = [t if of_any_size else 0.0 for of_any_size in counted]
     roots = [f.matrix for f in start_at(products, sizes)]
     elimination = products.eliminate(roots, closely=True)

@@ -1,7 +1,9 @@
 """Where the search starts: variances by the method of moments."""
 
 import numpy as np
+from scipy.linalg import lapack
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.relative_factor import starting_factor
 
 FLOOR = 0.1
@@ -45,18 +47,19 @@ def moment_start(products):
         In the order of the elimination plan.
     """
     found, n, total = products.moments(), products.nobs, products.gram[-1, -1]
-    below = np.append(found.traces, n)
-    system = np.vstack([np.column_stack([found.squares, found.counts]), below])
+    system = np.full((len(found.counts) + 1,) * 2, float(n))
+    system[:-1, :-1], system[:-1, -1] = found.squares, found.counts
+    system[-1, :-1] = found.traces
     right = np.append(found.between, total)
-    solution = np.linalg.lstsq(system, right, rcond=1e-10)[0]
+    solution = lapack.dgelss(system, right, cond=1e-10)[1]
     residual = max(solution[-1], 0.05 * total / n)
     floor = FLOOR * found.counts / np.maximum(found.traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
-    factors = products.plan.factors
-    parts = np.split(relative, np.cumsum([f.k_effects for f in factors])[:-1])
+    terms = products.plan.terms
+    parts = zip(terms, consecutive(tuple(f.k_effects for f in terms)))
     return [
-        starting_factor(f, np.diag(part / f.level_variance))
-        for f, part in zip(factors, parts)
+        starting_factor(f, np.diag(relative[part] / f.level_variance))
+        for f, part in parts
     ]
 
 
@@ -78,7 +81,7 @@ def further_starts(products, factors):
     -------
     list of list of RelativeFactor
     """
-    each = products.plan.factors
+    each = products.plan.terms
     spread = start_at(products, [SPREAD] * len(each))
     found = [[f.correlated(-CORRELATED) for f in spread]]
     structures = [s for f in each for s in f.structures]
@@ -106,11 +109,11 @@ def many_starts(products):
     -------
     list of list of RelativeFactor
     """
-    factors = products.plan.factors
-    sizes: list = [[scale] * len(factors) for scale in (SPREAD, *SCALES)]
-    blocks = [(i, block) for i, f in enumerate(factors) for block in f.block_slices]
+    terms = products.plan.terms
+    sizes: list = [[scale] * len(terms) for scale in (SPREAD, *SCALES)]
+    blocks = [(i, block) for i, f in enumerate(terms) for block in f.block_slices]
     for i, block in blocks if len(blocks) > 1 else ():
-        one = [np.full(f.k_effects, LITTLE) for f in factors]
+        one = [np.full(f.k_effects, LITTLE) for f in terms]
         one[i][block] = SPREAD
         sizes.append(one)
     return [start_at(products, s) for s in sizes]
@@ -137,5 +140,5 @@ def start_at(products, sizes):
             f,
             size * f.n_levels / products.nobs / f.level_variance * np.eye(f.k_effects),
         )
-        for f, size in zip(products.plan.factors, sizes)
+        for f, size in zip(products.plan.terms, sizes)
     ]

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.algebra.dense import as_array, transpose
+from statsmodels_lmm.core.algebra.dense import as_array, inverse_lower, transpose
 from statsmodels_lmm.core.engines.plan import EliminationPlan
 from statsmodels_lmm.core.rows.standardize import Standardized
 from statsmodels_lmm.core.structures.relative_factor import factor_at
@@ -61,7 +61,7 @@ class Units:
 
     def term(self, i):
         """The term of the plan that stands for term i of the user."""
-        return self.plan.factors[self.places[i]]
+        return self.plan.terms[self.places[i]]
 
     # fixed effects -----------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Units:
         ndarray
             R with (X'V^-1 X)^-1 = R R' in the units of the data, shape (..., r, r).
         """
-        return self.data.to_fixed @ transpose(np.linalg.inv(fixed_root))
+        return self.data.to_fixed @ transpose(inverse_lower(fixed_root))
 
     def beta_directions(self):
         """
@@ -188,7 +188,7 @@ class Units:
 
     def structured(self, parameters):
         """Parameters of structures, from the plan's order to the user's, (..., s)."""
-        counts = [term.n_structured for term in self.plan.factors]
+        counts = [term.n_structured for term in self.plan.terms]
         parts = np.split(np.asarray(parameters), np.cumsum(counts)[:-1], axis=-1)
         return np.concatenate(self.of_user(parts), axis=-1)
 
@@ -204,7 +204,7 @@ class Units:
             of sigma^2, in the same of the plan, shape (m + 1, m + 1).
         """
         unit, blocks = self.data.response_scale**2, []
-        for term, change in zip(self.data.factors, self.data.to_effects):
+        for term, change in zip(self.data.terms, self.data.to_effects):
             pairs = zip(term.structures, term.block_slices)
             blocks += [model.unit_change(change[s, s], unit) for model, s in pairs]
         changed = self._plan_columns(block_diag(*blocks))
@@ -212,7 +212,7 @@ class Units:
 
     def _parameter_slices(self):
         """Where the parameters of each term of the user are."""
-        ends = np.cumsum([0] + [f.n_parameters for f in self.data.factors]).tolist()
+        ends = np.cumsum([0] + [f.n_parameters for f in self.data.terms]).tolist()
         return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
 
     def _plan_columns(self, matrix):
@@ -293,7 +293,7 @@ class Units:
             raise ValueError("theta must be finite")
         data = self.data
         return [
-            factor_at(data.factors[i], theta[slices[i]], data.to_effects[i], pivoted)
+            factor_at(data.terms[i], theta[slices[i]], data.to_effects[i], pivoted)
             for i in self.plan.order
         ]
 
@@ -337,7 +337,7 @@ class Units:
         out = []
         for i, change in enumerate(self.data.to_effects):
             at = self.places[i]
-            modes = self.plan.factors[at].level_modes(evaluation.modes[at])
+            modes = self.plan.terms[at].level_modes(evaluation.modes[at])
             modes = modes[self.plan.relabel[at]]
             out.append(modes @ change.T * self.data.response_scale)
         return out
@@ -364,7 +364,7 @@ class Units:
             None if they are not at hand, as for levels that are related densely.
         """
         at = self.places[i]
-        if not self.plan.factors[at].has_user_levels:
+        if not self.plan.terms[at].has_user_levels:
             return None
         blocks = evaluation.selected.diagonal[at]
         return LevelBlocks(blocks, self.plan.relabel[at], self.data.to_effects[i])
@@ -417,7 +417,7 @@ class Units:
         list of GroupedEffects, RawEffects or OfLevels
             In the order of the plan.
         """
-        changed = zip(self.plan.factors, self.plan.relabel, self.plan.order)
+        changed = zip(self.plan.terms, self.plan.relabel, self.plan.order)
         return [
             parts[i].at(term, relabel, self.data.to_effects[i])
             for term, relabel, i in changed
@@ -440,7 +440,7 @@ class Units:
         """
         rows = []
         for term, relabel, i in zip(
-            self.plan.factors, self.plan.relabel, self.plan.order
+            self.plan.terms, self.plan.relabel, self.plan.order
         ):
             own = terms == i
             codes = np.zeros(len(terms), dtype=np.intp)

@@ -9,9 +9,9 @@ two sets of rows are added. An elimination is the system at one value of the
 covariances. Nothing outside this room asks which kind of them it has; a new kind is a
 class for each of these protocols and an entry in `choice.ENGINES`.
 
-Notation: W = [X y] with w = p + 1 columns; factor i of the plan has l_i levels and k_i
+Notation: W = [X y] with w = p + 1 columns; term i of the plan has l_i levels and k_i
 effects, the model matrix Z_i and the relative covariance S_i = L_i L_i'; Z and S are
-those of all factors, V = I + Z S Z', and M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L',
+those of all terms, V = I + Z S Z', and M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L',
 which exists for singular S, too.
 """
 
@@ -27,23 +27,23 @@ class Engine(Protocol):
     Attributes
     ----------
     plan : EliminationPlan
-        Order of the factors, which all per-factor arguments and results have.
+        Order of the terms, which all per-term arguments and results have.
     """
 
     plan: Any
 
     @classmethod
-    def suits(cls, factors) -> bool:
-        """Whether some random-effects factors, as the user gave them, are for it."""
+    def suits(cls, terms) -> bool:
+        """Whether some random-effects terms, as the user gave them, are for it."""
 
     @classmethod
-    def of(cls, factors, nobs) -> "Engine":
+    def of(cls, terms, nobs) -> "Engine":
         """
         The engine of a design, which decides what is dense and what sparse.
 
         Parameters
         ----------
-        factors : sequence of GroupedEffects or RawEffects
+        terms : sequence of GroupedEffects or RawEffects
             In standardized units, in the order the user gave.
         nobs : int
             Number of rows n.
@@ -85,7 +85,7 @@ class Products(Protocol):
     Attributes
     ----------
     plan : EliminationPlan
-        Order of the factors, with the effects that the products were formed from; of a
+        Order of the terms, with the effects that the products were formed from; of a
         sum of products it has no rows.
     nobs, k_fixed : int
         Numbers of rows n and of columns p of X.
@@ -130,7 +130,7 @@ class Products(Protocol):
         """What the method of moments takes, a `moments.Moments`."""
 
     def left_by_fixed(self) -> np.ndarray:
-        """Share of the effect columns of each factor that X leaves, if X'X = n I."""
+        """Share of the effect columns of each term that X leaves, if X'X = n I."""
 
     def turned(self, change) -> "Products":
         """The products of W times `change`, whose last column is the response."""
@@ -168,7 +168,7 @@ class Products(Protocol):
         Parameters
         ----------
         roots : sequence of ndarray
-            L of each factor, shapes (..., k_i, k_i).
+            L of each term, shapes (..., k_i, k_i).
         closely : bool, optional
             Whether to spend a pass over the rows on digits that large covariances would
             cost.
@@ -193,7 +193,7 @@ class Elimination(Protocol):
     products : Products
         What was eliminated.
     roots : tuple of ndarray
-        L of each factor, shapes (..., k_i, k_i).
+        L of each term, shapes (..., k_i, k_i).
     logdet : ndarray
         log |V|, shape (...).
     gram : ndarray
@@ -228,7 +228,7 @@ class Elimination(Protocol):
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each factor, shapes (..., l_i, k_i, m).
+            Rows of C of each term, shapes (..., l_i, k_i, m).
 
         Returns
         -------
@@ -246,7 +246,7 @@ class Elimination(Protocol):
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each factor, shapes (..., l_i, k_i, m).
+            Rows of T of each term, shapes (..., l_i, k_i, m).
         """
 
     def selected_inverse(self):
@@ -259,7 +259,7 @@ class Elimination(Protocol):
         Parameters
         ----------
         terms : sequence of GroupedEffects, RawEffects or OfLevels
-            The rows z, factors and levels as in the plan.
+            The rows z, terms and levels as in the plan.
         """
 
     def projection(self, fixed_scores=None):

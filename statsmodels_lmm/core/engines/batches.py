@@ -10,8 +10,8 @@ MAX_BATCHED_EFFECTS = 5000
 def is_batchable(products):
     """Whether many fits of this design can and are best done at once."""
     plan = products.plan
-    structured = any(f.is_structured for f in plan.factors)
+    structured = any(f.is_structured for f in plan.terms)
     return (products.is_batchable and not structured) and (
         plan.n_tail <= MAX_BATCHED_TAIL
-        and sum(f.n_columns for f in plan.factors) <= MAX_BATCHED_EFFECTS
+        and sum(f.n_columns for f in plan.terms) <= MAX_BATCHED_EFFECTS
     )

@@ -28,14 +28,14 @@ class BlockEngine:
     Parameters
     ----------
     plan : EliminationPlan
-        Order of the factors.
+        Order of the terms.
     is_dense : bool
         Whether the coupling of chain and tail is held as an array.
     links : dict
-        ``links[i, j]``, the levels of factors i and j of the plan that share rows, for
+        ``links[i, j]``, the levels of terms i and j of the plan that share rows, for
         j in the tail and i in the chain or after j, both grouped.
     patterns : tuple of CouplingPattern
-        Of each chain factor, if the coupling is sparse.
+        Of each chain term, if the coupling is sparse.
     """
 
     plan: EliminationPlan
@@ -44,18 +44,18 @@ class BlockEngine:
     patterns: tuple
 
     @classmethod
-    def suits(cls, factors):
-        """It suits any factors."""
+    def suits(cls, terms):
+        """It suits any terms."""
         return True
 
     @classmethod
-    def of(cls, factors, nobs):
+    def of(cls, terms, nobs):
         """
-        Plan the elimination of some factors.
+        Plan the elimination of some terms.
 
         Parameters
         ----------
-        factors : sequence of GroupedEffects or RawEffects
+        terms : sequence of GroupedEffects or RawEffects
             In standardized units, in the order the user gave.
         nobs : int
             Number of rows n.
@@ -69,14 +69,14 @@ class BlockEngine:
         MemoryError
             If the parameters or the dense part of the system do not fit.
         """
-        check_parameters(sum(f.n_parameters for f in factors))
-        factors = [related(f) for f in factors]
-        plan = plan_elimination(factors)
+        check_parameters(sum(f.n_parameters for f in terms))
+        terms = [related(f) for f in terms]
+        plan = plan_elimination(terms)
         densely = _is_dense(plan, nobs)
         if not densely:
-            plan = plan_elimination(factors, chain_tail=False)
+            plan = plan_elimination(terms, chain_tail=False)
         check_memory(plan, densely)
-        each, n_chain = plan.factors, plan.n_chain
+        each, n_chain = plan.terms, plan.n_chain
         links = {
             (i, j): linked(first, second)
             for j, second in enumerate(each)
@@ -127,7 +127,7 @@ class BlockEngine:
         """
         plan = self.plan
         if transform is not None:
-            plan = plan.over([f.transformed(transform) for f in plan.factors])
+            plan = plan.over([f.transformed(transform) for f in plan.terms])
             rows = rows.transformed(transform)
         columns, chain = rows.columns(), plan.chain
         coupling = [
@@ -136,7 +136,7 @@ class BlockEngine:
         return CrossProducts(
             plan=plan,
             nobs=len(columns),
-            level_sums=tuple(f.level_sums(columns) for f in plan.factors),
+            level_sums=tuple(f.level_sums(columns) for f in plan.terms),
             gram=columns.T @ columns,
             diagonal=tuple(f.diagonal_blocks() for f in chain),
             nested={
@@ -156,25 +156,25 @@ class BlockEngine:
     @cached_property
     def _places(self):
         """Rows and columns of the entries of each link."""
-        each = self.plan.factors
+        each = self.plan.terms
         return {
             (i, j): link.places(each[i], each[j]) for (i, j), link in self.links.items()
         }
 
     def _coupling(self, plan, i):
         """Z_i'Z_t as an array, or sparse."""
-        factor = plan.factors[i]
-        tail = range(plan.n_chain, len(plan.factors))
+        term = plan.terms[i]
+        tail = range(plan.n_chain, len(plan.terms))
         if not self.is_dense:
-            blocks = [self.links[i, j].blocks(factor, plan.factors[j]) for j in tail]
+            blocks = [self.links[i, j].blocks(term, plan.terms[j]) for j in tail]
             pattern = self.patterns[i]
             return SparseCoupling(
-                pattern.matrix(blocks), factor.k_effects, pairs=pattern.pairs
+                pattern.matrix(blocks), term.k_effects, pairs=pattern.pairs
             )
-        out = np.zeros((factor.n_columns, plan.n_tail))
+        out = np.zeros((term.n_columns, plan.n_tail))
         for j, columns in zip(tail, plan.tail_slices):
             self._fill(out[:, columns], plan, i, j)
-        return DenseCoupling(out.reshape(factor.n_levels, factor.k_effects, -1))
+        return DenseCoupling(out.reshape(term.n_levels, term.k_effects, -1))
 
     def _tail_gram(self, plan):
         """Z_t'Z_t as a dense array."""
@@ -188,7 +188,7 @@ class BlockEngine:
 
     def _fill(self, out, plan, i, j):
         """Write Z_i'Z_j into an array of zeros."""
-        first, second = plan.factors[i], plan.factors[j]
+        first, second = plan.terms[i], plan.terms[j]
         if (i, j) in self.links:
             out[self._places[i, j]] = self.links[i, j].blocks(first, second)
         elif i == j and first.is_grouped:
@@ -204,7 +204,7 @@ def _is_dense(plan, nobs):
     """Whether the coupling of the head with the tail is held densely."""
     if not plan.chain or not plan.tail:
         return True
-    if not all(f.is_grouped for f in plan.factors):
+    if not all(f.is_grouped for f in plan.terms):
         return True
     head = plan.chain[0]
     entries = head.n_columns * plan.n_tail

@@ -6,17 +6,17 @@ from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.model_rows import Rows
 
 ENGINES: tuple = SparseEngine, BlockEngine
-"""The first that suits the factors is taken; the last suits any."""
+"""The first that suits the terms is taken; the last suits any."""
 
 
-def engine_for(factors, nobs) -> Engine:
+def engine_for(terms, nobs) -> Engine:
     """
     Choose an engine and let it plan the elimination.
 
     Parameters
     ----------
-    factors : sequence of GroupedEffects or RawEffects
-        Random-effects factors in standardized units, in the order the user gave.
+    terms : sequence of GroupedEffects or RawEffects
+        Random-effects terms in standardized units, in the order the user gave.
     nobs : int
         Number of rows n.
 
@@ -24,11 +24,11 @@ def engine_for(factors, nobs) -> Engine:
     -------
     Engine
     """
-    kind = next(engine for engine in ENGINES if engine.suits(factors))
-    return kind.of(factors, nobs)
+    kind = next(engine for engine in ENGINES if engine.suits(terms))
+    return kind.of(terms, nobs)
 
 
-def sufficient_statistics(endog, exog, factors):
+def sufficient_statistics(endog, exog, terms):
     """
     Form the cross-products of a model once, by the engine that suits it.
 
@@ -38,11 +38,11 @@ def sufficient_statistics(endog, exog, factors):
         Response, shape (n,).
     exog : ndarray
         Design of the fixed effects, shape (n, p).
-    factors : sequence of GroupedEffects or RawEffects
-        Random-effects factors, in the order the user gave.
+    terms : sequence of GroupedEffects or RawEffects
+        Random-effects terms, in the order the user gave.
 
     Returns
     -------
     CrossProducts or SparseProducts
     """
-    return engine_for(factors, len(endog)).gather(Rows(endog, exog))
+    return engine_for(terms, len(endog)).gather(Rows(endog, exog))

@@ -12,7 +12,7 @@ from statsmodels_lmm.core.engines.levels import sum_by_parent
 from statsmodels_lmm.core.engines.moments import block_moments
 from statsmodels_lmm.core.engines.projection import DENSE_COPIES
 from statsmodels_lmm.core.engines.row_sums import RowSums, added
-from statsmodels_lmm.core.engines.solution import by_factor, stacked
+from statsmodels_lmm.core.engines.solution import by_term, stacked
 from statsmodels_lmm.core.engines.within_levels import within_levels
 
 
@@ -21,7 +21,7 @@ class CrossProducts(RowSums):
     """
     Sufficient statistics of a linear mixed model.
 
-    With W = [X y] (w = p + 1 columns), chain factors 1, ..., c of l_i levels
+    With W = [X y] (w = p + 1 columns), chain terms 1, ..., c of l_i levels
     and k_i effects, and q tail columns. After these are formed no evaluation
     of the criterion touches the n rows again.
 
@@ -30,12 +30,12 @@ class CrossProducts(RowSums):
     plan, nobs, level_sums, gram, rows
         See `RowSums`.
     diagonal : tuple of ndarray
-        Z_i'Z_i of the chain factors, level by level, shapes (l_i, k_i, k_i).
+        Z_i'Z_i of the chain terms, level by level, shapes (l_i, k_i, k_i).
     nested : dict
         ``nested[i, j]``, i < j < c: the rows of Z_i'Z_j at each level of i and
         its parent, shape (l_i, k_i, k_j).
     coupling : tuple
-        Z_i'Z_t of the chain factors with the tail, None without a tail.
+        Z_i'Z_t of the chain terms with the tail, None without a tail.
     tail : ndarray
         Z_t'Z_t, shape (q, q).
     """
@@ -70,7 +70,7 @@ class CrossProducts(RowSums):
 
     @cached_property
     def within(self):
-        """What the levels of the first factor leave, None if they are not grouped."""
+        """What the levels of the first term leave, None if they are not grouped."""
         if self.rows is None or not self.plan.chain:
             return None
         if not all(f.is_grouped for f in self.plan.chain):
@@ -79,7 +79,7 @@ class CrossProducts(RowSums):
 
     @property
     def squares(self):
-        """Squared lengths of the effect columns of each factor, shapes (l_i, k_i)."""
+        """Squared lengths of the effect columns of each term, shapes (l_i, k_i)."""
         chain = [np.diagonal(d, axis1=1, axis2=2) for d in self.diagonal]
         whole, plan = np.diagonal(self.tail), self.plan
         tail = [
@@ -105,12 +105,12 @@ class CrossProducts(RowSums):
         Parameters
         ----------
         columns : sequence of ndarray
-            Rows of T of each factor in the order of the plan, (..., l_i, k_i, m).
+            Rows of T of each term in the order of the plan, (..., l_i, k_i, m).
 
         Returns
         -------
         list of ndarray
-            Rows of the product of each factor, of the same shapes.
+            Rows of the product of each term, of the same shapes.
         """
         plan = self.plan
         out = [times_each(a, t) for a, t in zip(self.diagonal, columns)]
@@ -125,7 +125,7 @@ class CrossProducts(RowSums):
         for i, link in enumerate(self.coupling):
             out[i] = out[i] + link.times(tail_columns)
             tail = tail + link.transposed_times(columns[i])
-        return out + by_factor(plan, tail)
+        return out + by_term(plan, tail)
 
     def moments(self):
         """Squares of Z'Z and of Z'y by effect column, see `moments.block_moments`."""
@@ -152,7 +152,7 @@ class CrossProducts(RowSums):
         Parameters
         ----------
         roots : sequence of ndarray
-            L of each factor in the order of the plan, S = L L', shapes (..., k, k).
+            L of each term in the order of the plan, S = L L', shapes (..., k, k).
         closely : bool, optional
             Whether to spend a pass over the rows on digits that variances which are
             large next to sigma^2 would cost.

@@ -2,7 +2,7 @@
 Block elimination of the random effects.
 
 With V = I + Z S Z', everything a fit needs is a product A' V^-1 B of columns of
-Z, X and y. Factors of the chain are eliminated level by level, see `levels`, the tail
+Z, X and y. Terms of the chain are eliminated level by level, see `levels`, the tail
 at once. The reduced cross-products are differences: they lose about as many digits as
 the variance of a random effect, times the rows of its level, exceeds sigma^2.
 
@@ -10,15 +10,16 @@ All arrays may carry leading batch axes, except where the coupling is sparse.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
     cholesky,
     product,
     solve_lower,
-    symmetric,
     times_each,
     transpose,
 )
@@ -32,18 +33,24 @@ from statsmodels_lmm.core.engines.row_forms import row_forms
 from statsmodels_lmm.core.engines.selected_inverse import selected_inverse
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
-    flat_rows,
+    inverse_if_regular,
     projected,
     reduced,
+    sparsely_reduced,
     stacked,
 )
-from statsmodels_lmm.core.engines.tail import is_scalar, scale_tail, times_tail_root
+from statsmodels_lmm.core.engines.tail import (
+    is_scalar,
+    scalar_scale,
+    scale_tail,
+    times_tail_root,
+)
 
 
 @dataclass(frozen=True)
-class EliminatedFactor:
+class EliminatedTerm:
     """
-    A chain factor at the moment it is eliminated.
+    A chain term at the moment it is eliminated.
 
     Parameters
     ----------
@@ -52,7 +59,7 @@ class EliminatedFactor:
     covariance : ndarray
         C, shape (..., l, k, k).
     diagonal : ndarray
-        Reduced Z'Z of the factor, shape (..., l, k, k).
+        Reduced Z'Z of the term, shape (..., l, k, k).
     nested : dict
         Reduced cross-products with the ancestors, ``nested[j]`` of shape
         (..., l, k, k_j).
@@ -80,11 +87,12 @@ class Elimination:
     products : CrossProducts
         What was eliminated.
     roots : tuple of ndarray
-        L of each factor in the order of the plan, shapes (..., k, k).
-    factors : tuple of EliminatedFactor
+        L of each term in the order of the plan, shapes (..., k, k).
+    terms : tuple of EliminatedTerm
         The chain.
-    tail : ndarray
-        Reduced Z_t'Z_t, shape (..., q, q); lower triangle if coupled sparsely.
+    tail : ndarray or None
+        Reduced Z_t'Z_t, shape (..., q, q); None if coupled sparsely, see
+        `solution.whole_tail`.
     tail_cholesky : ndarray
         Lower Cholesky factor of I + L_t' tail L_t, shape (..., q, q).
     tail_sums : ndarray
@@ -97,7 +105,7 @@ class Elimination:
 
     products: Any
     roots: tuple
-    factors: tuple
+    terms: tuple
     tail: np.ndarray
     tail_cholesky: np.ndarray
     tail_sums: np.ndarray
@@ -109,8 +117,13 @@ class Elimination:
 
     @property
     def tail_roots(self):
-        """L of each factor of the tail."""
+        """L of each term of the tail."""
         return self.roots[self.products.plan.n_chain :]
+
+    @cached_property
+    def tail_inverses(self):
+        """L^-1 of each term of the tail, None where L may not be divided by."""
+        return [inverse_if_regular(root) for root in self.tail_roots]
 
     @property
     def cancelled(self):
@@ -129,13 +142,13 @@ class Elimination:
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each factor in the order of the plan, (..., l_i, k_i, m);
+            Rows of C of each term in the order of the plan, (..., l_i, k_i, m);
             default is Z'W, of which these are the conditional modes.
 
         Returns
         -------
         list of ndarray
-            Rows of each factor, shapes (..., l_i, k_i, m).
+            Rows of each term, shapes (..., l_i, k_i, m).
         """
         return back_substitute(self, *self._reduced(sums)).modes
 
@@ -151,15 +164,15 @@ class Elimination:
         Returns
         -------
         list of ndarray
-            Rows of each factor, shapes (..., l_i, k_i, m).
+            Rows of each term, shapes (..., l_i, k_i, m).
         """
         chain, tail = self._reduced(sums)
         return projected(self, tail, back_substitute(self, chain, tail))
 
     def _reduced(self, sums):
-        """Sums as they are when each factor, and at last the tail, is eliminated."""
+        """Sums as they are when each term, and at last the tail, is eliminated."""
         if sums is None:
-            return [factor.sums for factor in self.factors], self.tail_sums
+            return [term.sums for term in self.terms], self.tail_sums
         chain, tail, _ = reduced(self, sums)
         return chain, tail
 
@@ -170,7 +183,7 @@ class Elimination:
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each factor in the order of the elimination plan, shapes
+            Rows of T of each term in the order of the elimination plan, shapes
             (..., l_i, k_i, m).
 
         Returns
@@ -184,18 +197,17 @@ class Elimination:
         right = self.products.gram_times(columns)
         own, with_fixed = 0.0, 0.0
         for c, r, w in zip(columns, right, self.products.level_sums):
-            flat = flat_rows(c)
-            own = own + product(transpose(flat), flat_rows(r))
-            with_fixed = with_fixed + transpose(flat_rows(w[..., :p])) @ flat
+            own = own + level_gram(c, r)
+            with_fixed = with_fixed + level_gram(w, c)
         forms = self._half_forms(right)
-        return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
+        return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
 
     def _half_forms(self, sums):
-        """[C Z'W]'M C for sums C of each factor, shape (..., m + w, m)."""
+        """[C Z'W]'M C for sums C of each term, shape (..., m + w, m)."""
         plan, total = self.products.plan, 0.0
         chain, tail, weighted = reduced(self, sums)
-        for factor, left, c_left in zip(self.factors, chain, weighted):
-            total = total + level_gram(_beside(left, factor.sums), c_left)
+        for term, left, c_left in zip(self.terms, chain, weighted):
+            total = total + level_gram(_beside(left, term.sums), c_left)
         if plan.tail:
             transposed = [transpose(root) for root in self.tail_roots]
             both = _beside(tail, self.tail_sums)
@@ -225,7 +237,7 @@ class Elimination:
         Parameters
         ----------
         fixed_scores : sequence of ndarray, optional
-            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, shapes (l_i, k_i, p), if K is
+            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, shapes (l_i, k_i, p), if K is
             to be Z'P Z.
 
         Returns
@@ -235,12 +247,12 @@ class Elimination:
         plan = self.products.plan
         if plan.is_diagonal:
             scores = None if fixed_scores is None else fixed_scores[0]
-            factor = self.factors[0]
-            return LevelProjection(factor.inner @ factor.diagonal, scores)
+            term = self.terms[0]
+            return LevelProjection(term.inner @ term.diagonal, scores)
         identity = np.eye(plan.n_columns)
         unit = [
             identity[rows].reshape(f.n_levels, f.k_effects, -1)
-            for f, rows in zip(plan.factors, plan.slices)
+            for f, rows in zip(plan.terms, plan.slices)
         ]
         right = self.products.gram_times(unit)
         kernel = stacked(right) - self._half_forms(right)[: plan.n_columns]
@@ -259,9 +271,9 @@ def eliminate(products, roots, within=None):
     products : CrossProducts
         Sufficient statistics.
     roots : sequence of ndarray
-        L of the factors, S = L L', shapes (..., k, k), in the order of the plan.
+        L of the terms, S = L L', shapes (..., k, k), in the order of the plan.
     within : WithinLevels, optional
-        What the levels of the first factor leave, if it is not to be found by
+        What the levels of the first term leave, if it is not to be found by
         subtraction.
 
     Returns
@@ -275,7 +287,7 @@ def eliminate(products, roots, within=None):
         done.append(left.eliminate_levels(i, root))
         if within and i == 0:
             left.replace(within, root)
-    cholesky_root = left.eliminate_tail(roots[plan.n_chain :])
+    cholesky_root = left.eliminate_tail(roots[plan.n_chain :], done)
     return Elimination(
         products,
         tuple(roots),
@@ -289,7 +301,7 @@ def eliminate(products, roots, within=None):
 
 
 class _Left:
-    """The cross-products that are left when some factors are eliminated."""
+    """The cross-products that are left when some terms are eliminated."""
 
     def __init__(self, products):
         self.products, self.plan = products, products.plan
@@ -300,7 +312,7 @@ class _Left:
         self.gram, self.logdet = products.gram, np.zeros(())
 
     def eliminate_levels(self, i, root):
-        """Eliminate a factor of the chain; what it was like, an EliminatedFactor."""
+        """Eliminate a term of the chain; what it was like, an EliminatedTerm."""
         half, inner, logdet = solve_levels(self.diagonal[i], root)
         c = times_each(transpose(half), half)
         self.logdet = self.logdet + logdet
@@ -310,18 +322,21 @@ class _Left:
         for j in later:
             self._reduce_ancestor(i, j, c, c_sums)
         if self.plan.tail:
-            change = self.coupling[i].gram(c)
-            self.tail = np.subtract(self.tail, change, out=change)
+            if self.products.is_coupled_sparsely:
+                self.tail = None
+            else:
+                change = self.coupling[i].gram(c)
+                self.tail = np.subtract(self.tail, change, out=change)
             explained = self.coupling[i].transposed_times(c_sums)
             self.tail_sums = self.tail_sums - explained
         self.gram = self.gram - level_gram(half_sums, half_sums)
         nested = {j: self.nested[i, j] for j in later}
-        return EliminatedFactor(
+        return EliminatedTerm(
             inner, c, self.diagonal[i], nested, self.coupling[i], self.sums[i]
         )
 
     def _reduce_ancestor(self, i, j, c, c_sums):
-        """Take what factor i explains from the products of its ancestor j."""
+        """Take what term i explains from the products of its ancestor j."""
         parents = self.plan.parents[i, j]
         across = transpose(self.nested[i, j])
         reduced = across @ c
@@ -338,7 +353,7 @@ class _Left:
             self.coupling[j] = self.coupling[j].minus(change)
 
     def replace(self, within, root):
-        """Put what the levels of the first factor leave in the place of differences."""
+        """Put what the levels of the first term leave in the place of differences."""
         half = within.half_inverse(root)
         own_sums = half @ within.fixed
         for (j, m), left in within.left.items():
@@ -353,25 +368,35 @@ class _Left:
                 self.nested[j, m] = summed
         self.gram = within.gram + level_gram(own_sums, own_sums)
 
-    def eliminate_tail(self, roots):
+    def eliminate_tail(self, roots, done):
         """Eliminate the tail; the Cholesky factor of I + L_t' tail L_t."""
         plan = self.plan
         if not plan.tail:
             return self.tail
         transposed = [transpose(root) for root in roots]
-        if self.products.is_coupled_sparsely and not is_scalar(plan.tail):
-            self.tail = symmetric(self.tail)
-        scaled = scale_tail(plan, transposed, self.tail)
-        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
-        factor = cholesky(scaled)
-        half = solve_lower(factor, times_tail_root(plan, transposed, self.tail_sums))
+        tail_root = self._tail_root(transposed, done)
+        half = solve_lower(tail_root, times_tail_root(plan, transposed, self.tail_sums))
         self.gram = self.gram - product(transpose(half), half)
-        logs = np.log(np.diagonal(factor, axis1=-2, axis2=-1))
+        logs = np.log(np.diagonal(tail_root, axis1=-2, axis2=-1))
         self.logdet = self.logdet + 2.0 * logs.sum(axis=-1)
-        return factor
+        return tail_root
+
+    def _tail_root(self, transposed, done):
+        """The Cholesky factor of I + L_t' tail L_t for the L_t' of each term."""
+        plan, tail = self.plan, self.tail
+        if tail is None:
+            (head,) = done
+            if is_scalar(plan.tail):
+                scale = scalar_scale(plan, transposed)
+                whole, link = self.products.tail, head.coupling
+                rest = link.scaled_rest(whole, head.covariance, scale)
+                return cholesky(rest, is_lower=True)
+            tail = sparsely_reduced(self.products, head)
+        return cholesky(add_identity(scale_tail(plan, transposed, tail)))
 
 
 def _beside(columns, fixed):
     """Columns and those of Z'W, of which batch axes may be fewer."""
-    fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
+    if fixed.ndim < columns.ndim:
+        fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
     return np.concatenate([columns, fixed], axis=-1)

@@ -37,7 +37,7 @@ class Link:
         Parameters
         ----------
         first, second : GroupedEffects
-            The factors.
+            The terms.
 
         Returns
         -------
@@ -60,7 +60,7 @@ def linked(first, second):
     Parameters
     ----------
     first, second : GroupedEffects
-        The factors.
+        The terms.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def linked(first, second):
 @dataclass(frozen=True)
 class CouplingPattern:
     """
-    Where a sparse coupling of a chain factor with the tail has entries.
+    Where a sparse coupling of a chain term with the tail has entries.
 
     Parameters
     ----------
@@ -97,18 +97,18 @@ class CouplingPattern:
         return out
 
 
-def coupling_pattern(factor, tail, links):
+def coupling_pattern(term, tail, links):
     """
-    Lay out the coupling of a factor with the tail.
+    Lay out the coupling of a term with the tail.
 
     Parameters
     ----------
-    factor : GroupedEffects
-        A factor of the chain.
+    term : GroupedEffects
+        A term of the chain.
     tail : sequence of GroupedEffects
-        The factors of the tail.
+        The terms of the tail.
     links : sequence of Link
-        Of the factor with each of them.
+        Of the term with each of them.
 
     Returns
     -------
@@ -116,13 +116,13 @@ def coupling_pattern(factor, tail, links):
     """
     parts, count = [], 0
     for other, link in zip(tail, links):
-        row, column = (place.ravel() for place in link.places(factor, other))
+        row, column = (place.ravel() for place in link.places(term, other))
         number = np.arange(count, count + row.size, dtype=float)
-        shape = factor.n_columns, other.n_columns
+        shape = term.n_columns, other.n_columns
         parts.append(sparse.coo_array((number, (row, column)), shape=shape))
         count += row.size
     matrix = sparse.hstack(parts).tocsr()
     matrix.sort_indices()
-    pairs = LevelPairs(matrix.indices, matrix.indptr, factor.k_effects, matrix.shape[1])
+    pairs = LevelPairs(matrix.indices, matrix.indptr, term.k_effects, matrix.shape[1])
     places = matrix.data.astype(np.intp)
     return CouplingPattern(matrix, places, pairs)

@@ -11,48 +11,53 @@ class EliminationPlan:
     """
     Order and structure of the block elimination.
 
-    The factor with most levels comes first. A factor joins the *chain* as
-    long as every factor already in the chain is nested in it: the chain
+    The term with most levels comes first. A term joins the *chain* as
+    long as every term already in the chain is nested in it: the chain
     stays block-diagonal, at any depth. Everything else is the *tail*, which
     is eliminated as one dense matrix. Related levels are a chain by themselves if
     their columns are orthogonal, and otherwise part of the tail.
 
     Parameters
     ----------
-    factors : tuple of GroupedEffects or RelatedEffects
-        The factors in elimination order, chain first. Levels of chain factors
+    terms : tuple of GroupedEffects or RelatedEffects
+        The terms in elimination order, chain first. Levels of chain terms
         are renumbered so that the children of a level are contiguous.
     order : tuple of int
-        Position of each of `factors` in the order the user gave.
+        Position of each of `terms` in the order the user gave.
     relabel : tuple of ndarray
-        For each of `factors`, the new code of each of the user's levels.
+        For each of `terms`, the new code of each of the user's levels.
     n_chain : int
-        Number of chain factors.
+        Number of chain terms.
     parents : dict
-        ``parents[i, j]``, i < j < n_chain, is the level of factor j in which
-        each level of factor i is nested, shape (l_i,), ascending.
+        ``parents[i, j]``, i < j < n_chain, is the level of term j in which
+        each level of term i is nested, shape (l_i,), ascending.
     """
 
-    factors: tuple
+    terms: tuple
     order: tuple
     relabel: tuple
     n_chain: int
     parents: dict
 
+    def __setstate__(self, state):
+        """Read pickles, also of earlier versions, which called the terms factors."""
+        names = {"factors": "terms"}
+        self.__dict__.update({names.get(name, name): v for name, v in state.items()})
+
     @property
     def chain(self):
-        """The factors that stay block-diagonal."""
-        return self.factors[: self.n_chain]
+        """The terms that stay block-diagonal."""
+        return self.terms[: self.n_chain]
 
     @property
     def tail(self):
-        """The factors that are eliminated densely."""
-        return self.factors[self.n_chain :]
+        """The terms that are eliminated densely."""
+        return self.terms[self.n_chain :]
 
     @property
     def is_diagonal(self):
-        """Whether there is one factor, eliminated level by level."""
-        return self.n_chain == len(self.factors) == 1
+        """Whether there is one term, eliminated level by level."""
+        return self.n_chain == len(self.terms) == 1
 
     @property
     def n_tail(self):
@@ -61,8 +66,8 @@ class EliminationPlan:
 
     @cached_property
     def slices(self):
-        """Columns of each factor among all random effects."""
-        ends = np.cumsum([0] + [f.n_columns for f in self.factors]).tolist()
+        """Columns of each term among all random effects."""
+        ends = np.cumsum([0] + [f.n_columns for f in self.terms]).tolist()
         return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
 
     @property
@@ -70,13 +75,13 @@ class EliminationPlan:
         """Number of all random effects."""
         return self.slices[-1].stop
 
-    def over(self, factors):
+    def over(self, terms):
         """
         The same order of the same random effects at other rows.
 
         Parameters
         ----------
-        factors : sequence of GroupedEffects or RelatedEffects
+        terms : sequence of GroupedEffects or RelatedEffects
             In the order of the plan; the first one joins the tail if other rows cost it
             its orthogonal columns.
 
@@ -84,17 +89,17 @@ class EliminationPlan:
         -------
         EliminationPlan
         """
-        broken = self.chain and not factors[0].has_level_blocks
+        broken = self.chain and not terms[0].has_level_blocks
         n_chain = 0 if broken else self.n_chain
-        return replace(self, factors=tuple(factors), n_chain=n_chain)
+        return replace(self, terms=tuple(terms), n_chain=n_chain)
 
     def take(self, rows):
         """The plan of some of the rows."""
-        return self.over([f.take(rows) for f in self.factors])
+        return self.over([f.take(rows) for f in self.terms])
 
     @cached_property
     def tail_slices(self):
-        """Columns of each tail factor within the tail."""
+        """Columns of each tail term within the tail."""
         ends = np.cumsum([0] + [f.n_columns for f in self.tail]).tolist()
         return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
 
@@ -115,45 +120,45 @@ def parent_levels(child, parent):
     return found if np.array_equal(found[child.codes], parent.codes) else None
 
 
-def plan_elimination(factors, chain_tail=True):
+def plan_elimination(terms, chain_tail=True):
     """
-    Find the elimination order of some random-effects factors.
+    Find the elimination order of some random-effects terms.
 
     Parameters
     ----------
-    factors : sequence of GroupedEffects or RelatedEffects
+    terms : sequence of GroupedEffects or RelatedEffects
         In the order the user gave.
     chain_tail : bool, optional
-        Whether a chain of more than one factor may be followed by a tail.
+        Whether a chain of more than one term may be followed by a tail.
 
     Returns
     -------
     EliminationPlan
     """
     by_size = sorted(
-        range(len(factors)),
-        key=lambda i: (-factors[i].n_levels, -factors[i].k_effects),
+        range(len(terms)),
+        key=lambda i: (-terms[i].n_levels, -terms[i].k_effects),
     )
-    chain = [i for i in by_size if factors[i].has_level_blocks][:1]
+    chain = [i for i in by_size if terms[i].has_level_blocks][:1]
     parents = {}
     for j in [i for i in by_size if chain and i != chain[0]]:
-        found = [parent_levels(factors[i], factors[j]) for i in chain]
+        found = [parent_levels(terms[i], terms[j]) for i in chain]
         if all(p is not None for p in found):
             parents.update({(i, j): p for i, p in zip(chain, found)})
             chain.append(j)
     if len(chain) < len(by_size) and not chain_tail:
         chain = chain[:1]
     order = chain + [i for i in by_size if i not in chain]
-    relabel = _contiguous_children(factors, chain, parents) if chain else []
-    relabel += [np.arange(factors[i].of_user.n_levels) for i in order[len(chain) :]]
+    relabel = _contiguous_children(terms, chain, parents) if chain else []
+    relabel += [np.arange(terms[i].of_user.n_levels) for i in order[len(chain) :]]
     renumbered = tuple(
         f.at(new[f.codes], f.effects) if f.is_grouped else f
-        for f, new in zip([factors[i] for i in order], relabel)
+        for f, new in zip([terms[i] for i in order], relabel)
     )
     new_parents = {}
     for a, i in enumerate(chain):
         for b in range(a + 1, len(chain)):
-            levels = np.empty(factors[i].n_levels, dtype=np.intp)
+            levels = np.empty(terms[i].n_levels, dtype=np.intp)
             levels[relabel[a]] = relabel[b][parents[i, chain[b]]]
             new_parents[a, b] = levels
     return EliminationPlan(
@@ -161,12 +166,12 @@ def plan_elimination(factors, chain_tail=True):
     )
 
 
-def _contiguous_children(factors, chain, parents):
+def _contiguous_children(terms, chain, parents):
     """Renumber the levels of a chain so that siblings are neighbors."""
-    relabel = [np.arange(factors[chain[-1]].of_user.n_levels)]
+    relabel = [np.arange(terms[chain[-1]].of_user.n_levels)]
     for child, above in zip(chain[-2::-1], chain[:0:-1]):
         parent = relabel[0][parents[child, above]]
-        new = np.empty(factors[child].n_levels, dtype=np.intp)
+        new = np.empty(terms[child].n_levels, dtype=np.intp)
         new[np.argsort(parent, kind="stable")] = np.arange(len(new))
         relabel.insert(0, new)
     return relabel

@@ -1,7 +1,7 @@
 """
 K = Z'V^-1 Z, or Z'P Z, for traces of products with changes of the covariance.
 
-The covariance of the random effects changes by D_a = I (x) D_a,i for factor i. What a
+The covariance of the random effects changes by D_a = I (x) D_a,i for term i. What a
 Hessian and an information matrix need are the numbers Tr(K D_a K D_b).
 """
 
@@ -22,7 +22,7 @@ DENSE_COPIES = 8
 @dataclass(frozen=True)
 class LevelProjection:
     """
-    K of one factor whose levels have no rows in common, K_0 - y y'.
+    K of one term whose levels have no rows in common, K_0 - y y'.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class LevelProjection:
         Parameters
         ----------
         changes : sequence of ndarray
-            Change of the S of the factor, symmetric, one array of shape (m, k, k).
+            Change of the S of the term, symmetric, one array of shape (m, k, k).
 
         Returns
         -------
@@ -56,14 +56,18 @@ class LevelProjection:
     def _squares(self):
         """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
         k0, y = self.blocks, self.scores
-        out = np.einsum("gab,gcd->abcd", k0, k0)
-        if y is not None:
-            yy = y @ transpose(y)
-            cross = np.einsum("gab,gcd->abcd", k0, yy)
-            pairs = np.einsum("gar,gcs->acrs", y, y)
-            out = out - cross - cross.transpose(2, 3, 0, 1)
-            out = out + np.einsum("acrs,bdrs->abcd", pairs, pairs)
-        return out
+        levels, k, _ = k0.shape
+        flat = k0.reshape(levels, k * k)
+        out = product(flat.T, flat)
+        if y is None:
+            return out.reshape(k, k, k, k)
+        cross = product(flat.T, (y @ transpose(y)).reshape(levels, k * k))
+        out = (out - cross - cross.T).reshape(k, k, k, k)
+        p = y.shape[-1]
+        rows = y.reshape(levels, k * p)
+        pairs = product(rows.T, rows).reshape(k, p, k, p)
+        pairs = pairs.swapaxes(1, 2).reshape(k * k, p * p)
+        return out + product(pairs, pairs.T).reshape(k, k, k, k).swapaxes(1, 2)
 
     def _wide_trace_products(self, changes):
         """The same without squares of K, for levels with many effects."""
@@ -83,14 +87,14 @@ class LevelProjection:
 @dataclass(frozen=True)
 class DenseProjection:
     """
-    K of several factors, the whole matrix.
+    K of several terms, the whole matrix.
 
     Parameters
     ----------
     matrix : ndarray
-        K, factors in the order of the plan, shape (q, q).
+        K, terms in the order of the plan, shape (q, q).
     plan : EliminationPlan
-        Says which rows are of which factor.
+        Says which rows are of which term.
     """
 
     matrix: np.ndarray
@@ -103,7 +107,7 @@ class DenseProjection:
         Parameters
         ----------
         changes : sequence of ndarray
-            Change of the S of each factor, symmetric, in the order of the plan,
+            Change of the S of each term, symmetric, in the order of the plan,
             shapes (m, k_i, k_i).
 
         Returns
@@ -111,7 +115,7 @@ class DenseProjection:
         ndarray
             Shape (m, m).
         """
-        if max(f.k_effects for f in self.plan.factors) > WIDE:
+        if max(f.k_effects for f in self.plan.terms) > WIDE:
             return self._wide_trace_products(changes)
         out = np.zeros((len(changes[0]),) * 2)
         for i in range(len(changes)):
@@ -121,8 +125,8 @@ class DenseProjection:
         return out
 
     def _squares(self, i, j):
-        """Sum over levels g of one factor and h of another of K_gh (x) K_gh."""
-        f, g = self.plan.factors[i], self.plan.factors[j]
+        """Sum over levels g of one term and h of another of K_gh (x) K_gh."""
+        f, g = self.plan.terms[i], self.plan.terms[j]
         block = self.matrix[self.plan.slices[i], self.plan.slices[j]]
         block = block.reshape(f.n_levels, f.k_effects, g.n_levels, g.k_effects)
         flat = block.transpose(1, 3, 0, 2).reshape(f.k_effects * g.k_effects, -1)
@@ -132,7 +136,7 @@ class DenseProjection:
     def _wide_trace_products(self, changes):
         """The same without squares of K, for levels with many effects."""
         columns, q = [], len(self.matrix)
-        for f, place, own in zip(self.plan.factors, self.plan.slices, changes):
+        for f, place, own in zip(self.plan.terms, self.plan.slices, changes):
             rows = self.matrix[:, place].reshape(q, f.n_levels, f.k_effects)
             columns.append([(rows @ d).reshape(q, -1) for d in own])
         matrices = np.array([np.hstack(each) for each in zip(*columns)])
@@ -141,6 +145,8 @@ class DenseProjection:
 
 
 def _contracted(left, squares, right):
-    """Sum of D_ca (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
-    half = np.einsum("mca,abcd->mbd", left, squares)
-    return np.einsum("mbd,nbd->mn", half, right)
+    """Sum of D_ac (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
+    i, j = squares.shape[:2]
+    squares = squares.swapaxes(1, 2).reshape(i * i, j * j)
+    half = left.reshape(len(left), i * i) @ squares
+    return half @ right.reshape(len(right), j * j).T

@@ -18,7 +18,7 @@ def row_forms(elimination, terms):
     elimination : Elimination
         The factorized system, without batch axes.
     terms : sequence of GroupedEffects or RelatedEffects
-        The rows z, factors and levels in the order of the elimination plan.
+        The rows z, terms and levels in the order of the elimination plan.
 
     Yields
     ------
@@ -29,17 +29,17 @@ def row_forms(elimination, terms):
     rows = [f.indicator() for f in terms]
     chain, tail = rows[: plan.n_chain], rows[plan.n_chain :]
     remaining = np.hstack([as_array(r) for r in tail]) if plan.tail else None
-    for i, factor in enumerate(elimination.factors):
+    for i, term in enumerate(elimination.terms):
         weighted = chain[i] @ _block_matrix(
-            factor.covariance, np.arange(len(factor.covariance)), len(factor.covariance)
+            term.covariance, np.arange(len(term.covariance)), len(term.covariance)
         )
         yield chain[i], weighted
-        for j, block in factor.nested.items():
-            above = plan.factors[j].n_levels
+        for j, block in term.nested.items():
+            above = plan.terms[j].n_levels
             link = _block_matrix(block, plan.parents[i, j], above)
             chain[j] = sparse.csr_array(chain[j] - weighted @ link)
         if remaining is not None:
-            remaining -= factor.coupling.after(weighted)
+            remaining -= term.coupling.after(weighted)
     if remaining is not None:
         transposed = [transpose(root) for root in elimination.tail_roots]
         scaled = times_tail_root(plan, transposed, remaining.T)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.engines.plan import EliminationPlan
-from statsmodels_lmm.core.engines.solution import by_factor
+from statsmodels_lmm.core.engines.solution import by_term
 from statsmodels_lmm.core.rows.model_rows import Rows
 
 
@@ -18,11 +18,11 @@ class RowSums:
     Parameters
     ----------
     plan : EliminationPlan
-        Order of the factors.
+        Order of the terms.
     nobs : int
         Number of rows n.
     level_sums : tuple of ndarray
-        Z_i'W of each factor in the order of the plan, shapes (..., l_i, k_i, w).
+        Z_i'W of each term in the order of the plan, shapes (..., l_i, k_i, w).
     gram : ndarray
         W'W, shape (..., w, w).
     rows : Rows, optional
@@ -40,13 +40,13 @@ class RowSums:
         """Read what earlier versions pickled, with the sums of the tail apart."""
         if "fixed" in state:
             plan, tail = state["plan"], state.pop("tail_fixed")
-            sums = (*state.pop("fixed"), *by_factor(plan, tail))
+            sums = (*state.pop("fixed"), *by_term(plan, tail))
             state = {**state, "level_sums": sums}
         self.__dict__.update(state)
 
     @property
     def squares(self) -> list:
-        """Diagonal of Z_i'Z_i of each factor, shapes (l_i, k_i)."""
+        """Diagonal of Z_i'Z_i of each term, shapes (l_i, k_i)."""
         raise NotImplementedError
 
     @property
@@ -94,7 +94,7 @@ class RowSums:
             out[..., -1] = last
             return out
 
-        sums = [f.transposed_times(responses) for f in self.plan.factors]
+        sums = [f.transposed_times(responses) for f in self.plan.terms]
         gram = replaced(self.gram, 0.0)
         gram[:, :p, p] = gram[:, p, :p] = responses @ data.exog
         gram[:, p, p] = (responses**2).sum(axis=1)
@@ -140,14 +140,14 @@ class RowSums:
 
     def left_by_fixed(self):
         """
-        Share of the effect columns of each factor that the fixed effects leave.
+        Share of the effect columns of each term that the fixed effects leave.
 
         The columns of X are those of standardized data, X'X = n I.
 
         Returns
         -------
         ndarray
-            In the order of the plan, 0 for a factor of zeros.
+            In the order of the plan, 0 for a term of zeros.
         """
         p, shares = self.k_fixed, []
         for sums, squares in zip(self.level_sums, self.squares):

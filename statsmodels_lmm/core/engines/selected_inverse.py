@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    identity,
     inverse_from_cholesky,
     product,
     symmetric,
@@ -21,7 +22,6 @@ from statsmodels_lmm.core.algebra.dense import (
 )
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
-    is_well_conditioned,
     projected,
     whole_tail,
 )
@@ -33,7 +33,7 @@ class SelectedInverse:
     """
     Blocks of M and products with V^-1.
 
-    Factors are in the order of the elimination plan.
+    Terms are in the order of the elimination plan.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def selected_inverse(elimination):
     -------
     SelectedInverse
     """
-    reduced = [factor.sums for factor in elimination.factors]
+    reduced = [term.sums for term in elimination.terms]
     solution = back_substitute(elimination, reduced, elimination.tail_sums)
     tail = _TailBlocks(np.zeros((0, 0)), [], [])
     if elimination.products.plan.tail:
@@ -102,7 +102,7 @@ def selected_inverse(elimination):
 
 def _chain_blocks(elimination, tail_inverse):
     """
-    Diagonal blocks of M of each chain factor, and sums of those of Z_i'V^-1 Z_i.
+    Diagonal blocks of M of each chain term, and sums of those of Z_i'V^-1 Z_i.
 
     A level is linked to its ancestors and to the tail by rows R of the reduced
     cross-products. With N the block of M of what it is linked to,
@@ -121,35 +121,35 @@ def _chain_blocks(elimination, tail_inverse):
         return block if j <= m else transpose(block)
 
     for i in reversed(range(plan.n_chain)):
-        factor = elimination.factors[i]
-        c, later, quadratic = factor.covariance, list(factor.nested), None
+        term = elimination.terms[i]
+        c, later, quadratic = term.covariance, list(term.nested), None
         # R N, in the columns of each ancestor
         through = {
-            m: sum(factor.nested[j] @ between_ancestors(i, j, m) for j in later)
+            m: sum(term.nested[j] @ between_ancestors(i, j, m) for j in later)
             for m in later
         }
         # and in those of the tail
         if plan.tail and not later and i == 0:
-            quadratic = factor.coupling.quadratic(tail_inverse)
+            quadratic = term.coupling.quadratic(tail_inverse)
         elif plan.tail:
-            values = factor.coupling.values
-            reach = factor.coupling.times(tail_inverse)
+            values = term.coupling.values
+            reach = term.coupling.times(tail_inverse)
             for j in later:
                 above = to_tail[j].take(plan.parents[i, j], axis=-3)
                 through[j] = through[j] + values @ transpose(above)
-                reach = reach + factor.nested[j] @ above
+                reach = reach + term.nested[j] @ above
             to_tail[i] = -c @ reach
             quadratic = reach @ transpose(values)
         # R N R'
         for j in later:
-            term = through[j] @ transpose(factor.nested[j])
-            quadratic = term if quadratic is None else quadratic + term
+            part = through[j] @ transpose(term.nested[j])
+            quadratic = part if quadratic is None else quadratic + part
             blocks[i, j] = -c @ through[j]
         blocks[i, i] = c
-        sums[i] = times_each(factor.inner, factor.diagonal)
+        sums[i] = times_each(term.inner, term.diagonal)
         if quadratic is not None:
             blocks[i, i] = c + c @ quadratic @ c
-            sums[i] = sums[i] - factor.inner @ quadratic @ transpose(factor.inner)
+            sums[i] = sums[i] - term.inner @ quadratic @ transpose(term.inner)
         sums[i] = sums[i].sum(axis=-3)
     chain = range(plan.n_chain)
     return [blocks[i, i] for i in chain], [sums[i] for i in chain]
@@ -168,16 +168,17 @@ def _tail_blocks(elimination):
     if not dense and not is_scalar(plan.tail):
         inverse = symmetric(inverse)
     middle = scale_tail(plan, roots, inverse, overwrite=True)
-    regular = [is_well_conditioned(root) for root in roots]
-    full = None if all(regular) else whole_tail(elimination)
+    inverses = elimination.tail_inverses
+    is_apart = any(inverse is None for inverse in inverses)
+    full: Any = whole_tail(elimination) if is_apart else None
     whole_middle = middle if dense or full is None else symmetric(middle)
     diagonal, sums = [], []
     for i, (root, shape, rows) in enumerate(zip(roots, shapes, plan.tail_slices)):
         each = root[..., None, :, :]
         diagonal.append(each @ spreads[i] @ transpose(each))
-        if full is None or regular[i]:
-            solve = transpose(np.linalg.inv(root))
-            explained = shape[0] * np.eye(shape[1]) - spreads[i].sum(axis=-3)
+        if inverses[i] is not None:
+            solve = transpose(inverses[i])
+            explained = shape[0] * identity(shape[1]) - spreads[i].sum(axis=-3)
             sums.append(solve @ explained @ transpose(solve))
         else:
             row = full[..., rows, :]
@@ -188,7 +189,7 @@ def _tail_blocks(elimination):
 
 
 def _by_level(rows, shape):
-    """Rows of one tail factor, shape (..., l, k, m)."""
+    """Rows of one tail term, shape (..., l, k, m)."""
     return rows.reshape(*rows.shape[:-2], *shape, -1)
 
 
@@ -201,7 +202,7 @@ def diagonal_blocks(matrix, rows, n_levels, k_effects):
     matrix : ndarray
         Shape (..., q, q).
     rows : slice
-        Rows and columns of one factor.
+        Rows and columns of one term.
     n_levels, k_effects : int
         Numbers of blocks and of their rows.
 
@@ -210,6 +211,6 @@ def diagonal_blocks(matrix, rows, n_levels, k_effects):
     ndarray
         Shape (..., n_levels, k_effects, k_effects).
     """
-    at = np.arange(rows.start, rows.stop).reshape(n_levels, k_effects)
-    a, b = np.indices((k_effects, k_effects))
-    return matrix[..., at[:, np.maximum(a, b)], at[:, np.minimum(a, b)]]
+    block, shape = matrix[..., rows, rows], (n_levels, k_effects)
+    block = block.reshape(*block.shape[:-2], *shape, *shape)
+    return symmetric(np.einsum("...gagb->...gab", block))

@@ -61,6 +61,6 @@ class SharedDesign:
         """
         if self.products is not None:
             return self.products.with_response(data)
-        self.engine = engine_for(data.factors, len(data.endog))
+        self.engine = engine_for(data.terms, len(data.endog))
         self.products = self.engine.gather(Rows(data.endog, data.exog))
         return self.products

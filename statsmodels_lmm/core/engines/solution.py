@@ -2,14 +2,16 @@
 M C with M = (S^-1 + Z'Z)^-1 for sums C, by the blocks of an elimination.
 
 The sums are reduced as the cross-products were, and solved for from the tail down to
-the levels of the first factor. Nothing is inverted, S least of all.
+the levels of the first term. Nothing is inverted, S least of all.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
     product,
     solve_lower,
     solve_upper,
@@ -32,9 +34,9 @@ class Solution:
     Parameters
     ----------
     modes : list of ndarray
-        M C of each factor in the order of the plan, shapes (..., l_i, k_i, m).
+        M C of each term in the order of the plan, shapes (..., l_i, k_i, m).
     left : list of ndarray
-        What the modes of the others leave of the sums of each chain factor, of the same
+        What the modes of the others leave of the sums of each chain term, of the same
         shape: modes are the covariance of the levels times it.
     spherical : ndarray
         Modes of the tail before they are multiplied by its L, shape (..., q, m).
@@ -50,19 +52,19 @@ class Solution:
 
 def reduced(elimination, sums):
     """
-    Sums as they are when each factor, and at last the tail, is eliminated.
+    Sums as they are when each term, and at last the tail, is eliminated.
 
     Parameters
     ----------
     elimination : Elimination
         The factorized system.
     sums : sequence of ndarray
-        Rows of C of each factor in the order of the plan, shapes (..., l_i, k_i, m).
+        Rows of C of each term in the order of the plan, shapes (..., l_i, k_i, m).
 
     Returns
     -------
     chain : list of ndarray
-        Of each chain factor.
+        Of each chain term.
     tail : ndarray
         Of the tail, shape (..., q, m).
     weighted : list of ndarray
@@ -71,13 +73,13 @@ def reduced(elimination, sums):
     plan = elimination.products.plan
     chain, tail = list(sums[: plan.n_chain]), stacked(sums[plan.n_chain :])
     weighted = []
-    for i, factor in enumerate(elimination.factors):
-        weighted.append(times_each(factor.covariance, chain[i]))
-        for j, block in factor.nested.items():
+    for i, term in enumerate(elimination.terms):
+        weighted.append(times_each(term.covariance, chain[i]))
+        for j, block in term.nested.items():
             explained = transpose(block) @ weighted[i]
             chain[j] = chain[j] - sum_by_parent(explained, plan.parents[i, j])
         if plan.tail:
-            tail = tail - factor.coupling.transposed_times(weighted[i])
+            tail = tail - term.coupling.transposed_times(weighted[i])
     return chain, tail, weighted
 
 
@@ -106,13 +108,13 @@ def back_substitute(elimination, chain, tail):
         spherical = solve_upper(elimination.tail_cholesky, half)
         columns = times_tail_root(plan, roots, spherical)
     for i in reversed(range(plan.n_chain)):
-        factor = elimination.factors[i]
-        for j, block in factor.nested.items():
+        term = elimination.terms[i]
+        for j, block in term.nested.items():
             left[i] = left[i] - block @ modes[j].take(plan.parents[i, j], axis=-3)
         if plan.tail:
-            left[i] = left[i] - factor.coupling.times(columns)
-        modes[i] = times_each(factor.covariance, left[i])
-    each = [modes[i] for i in range(plan.n_chain)] + by_factor(plan, columns)
+            left[i] = left[i] - term.coupling.times(columns)
+        modes[i] = times_each(term.covariance, left[i])
+    each = [modes[i] for i in range(plan.n_chain)] + by_term(plan, columns)
     return Solution(each, left, spherical, columns)
 
 
@@ -132,20 +134,20 @@ def projected(elimination, tail, solution):
     Returns
     -------
     list of ndarray
-        Rows of each factor in the order of the plan, shapes (..., l_i, k_i, m).
+        Rows of each term in the order of the plan, shapes (..., l_i, k_i, m).
     """
     plan = elimination.products.plan
     out = [
-        times_each(factor.inner, left)
-        for factor, left in zip(elimination.factors, solution.left)
+        times_each(term.inner, left)
+        for term, left in zip(elimination.terms, solution.left)
     ]
-    regular = [is_well_conditioned(root) for root in elimination.tail_roots]
-    full = None if all(regular) else whole_tail(elimination)
-    spherical = by_factor(plan, solution.spherical)
-    for i, (root, rows) in enumerate(zip(elimination.tail_roots, plan.tail_slices)):
-        part = spherical[i]
-        if full is None or regular[i]:
-            out.append(transpose(np.linalg.inv(root))[..., None, :, :] @ part)
+    inverses = elimination.tail_inverses
+    is_apart = any(inverse is None for inverse in inverses)
+    full: Any = whole_tail(elimination) if is_apart else None
+    spherical = by_term(plan, solution.spherical)
+    for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):
+        if inverse is not None:
+            out.append(transpose(inverse)[..., None, :, :] @ part)
         else:
             explained = product(full[..., rows, :], solution.tail)
             rest = tail[..., rows, :] - explained
@@ -153,34 +155,38 @@ def projected(elimination, tail, solution):
     return out
 
 
-def is_well_conditioned(root):
-    """Whether the L of a tail factor may be divided by."""
-    return np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+def inverse_if_regular(root):
+    """L^-1 of a tail term, None if L may not be divided by."""
+    if root.shape[-1] == 1:
+        return 1.0 / root if np.abs(root).min() > WELL_CONDITIONED else None
+    regular = np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+    return np.linalg.inv(root) if regular else None
 
 
 def whole_tail(elimination):
     """Both triangles of the reduced Z_t'Z_t, shape (..., q, q)."""
-    tail = elimination.tail
-    return symmetric(tail) if elimination.products.is_coupled_sparsely else tail
+    if elimination.tail is not None:
+        return elimination.tail
+    return sparsely_reduced(elimination.products, elimination.terms[0])
 
 
-def by_factor(plan, rows):
-    """Rows of the tail factor by factor, shapes (..., l, k, m)."""
+def sparsely_reduced(products, head):
+    """Reduced Z_t'Z_t if the only chain term is coupled sparsely, shape (q, q)."""
+    return symmetric(products.tail - head.coupling.gram(head.covariance))
+
+
+def by_term(plan, rows):
+    """Rows of the tail term by term, shapes (..., l, k, m)."""
+    *batch, _, columns = rows.shape
     return [
-        part.reshape(*part.shape[:-2], f.n_levels, f.k_effects, part.shape[-1])
-        for f, part in (
-            (f, rows[..., place, :]) for f, place in zip(plan.tail, plan.tail_slices)
-        )
+        rows[..., place, :].reshape(*batch, f.n_levels, f.k_effects, columns)
+        for f, place in zip(plan.tail, plan.tail_slices)
     ]
 
 
 def stacked(parts):
-    """Rows of some factors one after another, shape (..., q, m)."""
+    """Rows of some terms one after another, shape (..., q, m)."""
     flat = [flat_rows(part) for part in parts]
+    if len(flat) == 1:
+        return flat[0]
     return np.concatenate(flat, axis=-2) if flat else np.zeros((0, 1))
-
-
-def flat_rows(blocks):
-    """Levels and effects as one axis, shape (..., l k, m)."""
-    *batch, levels, effects, columns = blocks.shape
-    return blocks.reshape(*batch, levels * effects, columns)

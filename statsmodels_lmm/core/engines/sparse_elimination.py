@@ -50,7 +50,7 @@ class SparseElimination:
     products : SparseProducts
         What was eliminated.
     roots : tuple of ndarray
-        L of each factor, shapes (k, k).
+        L of each term, shapes (k, k).
     scale : csc_array
         L of all levels, shape (q, q).
     cholesky : SparseCholesky
@@ -83,13 +83,13 @@ class SparseElimination:
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each factor in the order of the plan, shapes (l_i, k_i, m), as
-            `level_sums` of the factors' levels; default is Z'W.
+            Rows of C of each term in the order of the plan, shapes (l_i, k_i, m), as
+            `level_sums` of the terms' levels; default is Z'W.
 
         Returns
         -------
         list of ndarray
-            Rows of each factor, shapes (l_i, k_i, m).
+            Rows of each term, shapes (l_i, k_i, m).
         """
         pairs = zip(self.roots, self.project(sums))
         return [root @ root.T @ projected for root, projected in pairs]
@@ -106,14 +106,14 @@ class SparseElimination:
         Returns
         -------
         list of ndarray
-            Rows of each factor, shapes (l_i, k_i, m).
+            Rows of each term, shapes (l_i, k_i, m).
         """
         right = self.sums if sums is None else stacked(sums)
         solved = self.scale @ self.cholesky.solve(self.scale.T @ right)
         rest, plan = right - self.products.matrix @ solved, self.products.plan
         return [
             f.whitened(rest[rows].reshape(f.n_levels, f.k_effects, -1))
-            for f, rows in zip(plan.factors, plan.slices)
+            for f, rows in zip(plan.terms, plan.slices)
         ]
 
     def projected_forms(self, columns):
@@ -123,7 +123,7 @@ class SparseElimination:
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each factor, for independent levels, shapes (l_i, k_i, m).
+            Rows of T of each term, for independent levels, shapes (l_i, k_i, m).
 
         Returns
         -------
@@ -133,7 +133,7 @@ class SparseElimination:
             Shape (p, m).
         """
         products = self.products
-        pairs = zip(products.plan.factors, columns)
+        pairs = zip(products.plan.terms, columns)
         flat = stacked([f.colored(c) for f, c in pairs])
         right = products.matrix @ flat
         p, m = products.k_fixed, flat.shape[1]
@@ -197,13 +197,13 @@ def _scaling(products, roots):
             ),
             shape=(f.n_columns,) * 2,
         )
-        for f, root in zip(products.plan.factors, roots)
+        for f, root in zip(products.plan.terms, roots)
     ]
     return sparse.csc_array(sparse.block_diag(blocks, format="csc"))
 
 
 def _system(products, scale):
-    """The factor of H."""
+    """The Cholesky factor of H."""
     inner = scale.T @ products.matrix @ scale
     return factorize(products.symbolic, inner + products.precision)
 
@@ -217,7 +217,7 @@ def eliminate(products, roots):
     products : SparseProducts
         Sufficient statistics.
     roots : sequence of ndarray
-        L of each factor, S = L L', shapes (k, k).
+        L of each term, S = L L', shapes (k, k).
 
     Returns
     -------
@@ -259,7 +259,7 @@ def selected_inverse(elimination):
         summed = _system(products, _scaling(products, lifted)).selected_inverse()
     projected = elimination.project()
     diagonal, sums, modes = [], [], []
-    for i, (f, rows) in enumerate(zip(products.plan.factors, products.plan.slices)):
+    for i, (f, rows) in enumerate(zip(products.plan.terms, products.plan.slices)):
         k, root = f.k_effects, roots[i]
         at = np.arange(rows.start, rows.stop).reshape(-1, k)
         each = [inverse[at[:, a], at[:, b]] for a in range(k) for b in range(k)]

@@ -16,11 +16,11 @@ MANY_COLUMNS = 2000
 """Columns of a sparse model matrix from which it is kept sparse."""
 
 
-def is_sparse(factor):
-    """Whether a factor is for this engine."""
-    if isinstance(factor.relationship, Precision):
+def is_sparse(term):
+    """Whether a term is for this engine."""
+    if isinstance(term.relationship, Precision):
         return True
-    return factor.sparse_columns > MANY_COLUMNS
+    return term.sparse_columns > MANY_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class SparseEngine:
     Parameters
     ----------
     plan : EliminationPlan
-        The factors, in the order of the user; all of them are its chain.
+        The terms, in the order of the user; all of them are its chain.
     precision : csc_array
-        Q (x) I of all factors, shape (q, q).
+        Q (x) I of all terms, shape (q, q).
     symbolic : SymbolicCholesky
         The pattern of H.
     """
@@ -43,18 +43,18 @@ class SparseEngine:
     symbolic: SymbolicCholesky
 
     @classmethod
-    def suits(cls, factors):
-        """Whether a precision or a large sparse model matrix is among the factors."""
-        return any(map(is_sparse, factors))
+    def suits(cls, terms):
+        """Whether a precision or a large sparse model matrix is among the terms."""
+        return any(map(is_sparse, terms))
 
     @classmethod
-    def of(cls, factors, nobs):
+    def of(cls, terms, nobs):
         """
         Choose an order of elimination.
 
         Parameters
         ----------
-        factors : sequence of GroupedEffects or RawEffects
+        terms : sequence of GroupedEffects or RawEffects
             In standardized units, in the order the user gave.
         nobs : int
             Number of rows n.
@@ -66,11 +66,9 @@ class SparseEngine:
         Raises
         ------
         MemoryError
-            If the factor of the system does not fit.
+            If the term of the system does not fit.
         """
-        own = tuple(
-            PrecisionEffects(f if is_sparse(f) else related(f)) for f in factors
-        )
+        own = tuple(PrecisionEffects(f if is_sparse(f) else related(f)) for f in terms)
         relabel = tuple(np.arange(f.of_user.n_levels) for f in own)
         plan = EliminationPlan(own, tuple(range(len(own))), relabel, len(own), {})
         blocks, spread = [], []
@@ -115,35 +113,35 @@ class SparseEngine:
         """
         plan = self.plan
         if transform is not None:
-            plan = plan.over([f.transformed(transform) for f in plan.factors])
+            plan = plan.over([f.transformed(transform) for f in plan.terms])
             rows = rows.transformed(transform)
         columns = rows.columns()
         return SparseProducts(
             plan=plan,
             nobs=len(columns),
-            level_sums=tuple(f.level_sums(columns) for f in plan.factors),
+            level_sums=tuple(f.level_sums(columns) for f in plan.terms),
             gram=columns.T @ columns,
-            matrix=_gram(plan.factors),
+            matrix=_gram(plan.terms),
             precision=self.precision,
             symbolic=self.symbolic,
             rows=rows,
         )
 
 
-def _gram(factors):
-    """Z'Z of all factors, shape (q, q)."""
-    z = sparse.hstack([sparse.csr_array(f.indicator()) for f in factors]).tocsc()
+def _gram(terms):
+    """Z'Z of all terms, shape (q, q)."""
+    z = sparse.hstack([sparse.csr_array(f.indicator()) for f in terms]).tocsc()
     return sparse.csc_array(z.T @ z)
 
 
-def _whole_blocks(factors, matrix):
+def _whole_blocks(terms, matrix):
     """A pattern that has all of a k x k block if it has any of it."""
-    effects = np.concatenate([np.full(f.n_columns, f.k_effects) for f in factors])
+    effects = np.concatenate([np.full(f.n_columns, f.k_effects) for f in terms])
     if (effects == 1).all():
         return abs(matrix)
     whole = [
         sparse.kron(sparse.eye_array(f.n_levels), np.ones((f.k_effects,) * 2))
-        for f in factors
+        for f in terms
     ]
     spread = sparse.block_diag(whole).tocsc()
     return spread @ abs(matrix) @ spread

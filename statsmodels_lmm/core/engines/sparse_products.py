@@ -19,12 +19,12 @@ class SparseProducts(RowSums):
     Parameters
     ----------
     plan, nobs, level_sums, gram, rows
-        See `RowSums`; the plan has the factors in the order of the user, all of them
+        See `RowSums`; the plan has the terms in the order of the user, all of them
         its chain.
     matrix : csc_array
-        Z'Z of all factors, shape (q, q).
+        Z'Z of all terms, shape (q, q).
     precision : csc_array
-        Q (x) I of all factors, shape (q, q).
+        Q (x) I of all terms, shape (q, q).
     symbolic : SymbolicCholesky
         The pattern of H.
     """
@@ -42,18 +42,18 @@ class SparseProducts(RowSums):
 
     @property
     def squares(self):
-        """Squared lengths of the effect columns of each factor, shapes (l_i, k_i)."""
+        """Squared lengths of the effect columns of each term, shapes (l_i, k_i)."""
         diagonal, plan = self.matrix.diagonal(), self.plan
         return [
             diagonal[rows].reshape(f.n_levels, f.k_effects)
-            for f, rows in zip(plan.factors, plan.slices)
+            for f, rows in zip(plan.terms, plan.slices)
         ]
 
     @cached_property
     def traces(self):
-        """For each factor, the matrices with which the sums Q_gh X_gh are found."""
+        """For each term, the matrices with which the sums Q_gh X_gh are found."""
         found = []
-        for f, rows in zip(self.plan.factors, self.plan.slices):
+        for f, rows in zip(self.plan.terms, self.plan.slices):
             k, own = f.k_effects, f.precision
             each = []
             for a in range(k):
@@ -68,8 +68,8 @@ class SparseProducts(RowSums):
     @property
     def log_precision(self):
         """Log-determinant of the precision of all random effects."""
-        factors = self.plan.factors
-        return sum(f.k_effects * f.log_precision for f in factors)
+        terms = self.plan.terms
+        return sum(f.k_effects * f.log_precision for f in terms)
 
     def moments(self):
         """Squares of Z'Z and of Z'y by effect column, see `moments.block_moments`."""
@@ -93,7 +93,7 @@ class SparseProducts(RowSums):
         Parameters
         ----------
         roots : sequence of ndarray
-            L of each factor, S = L L', shapes (k, k).
+            L of each term, S = L L', shapes (k, k).
         closely : bool, optional
             Nothing more can be done here.
 

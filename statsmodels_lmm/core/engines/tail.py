@@ -5,9 +5,9 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import transpose
 
 
-def is_scalar(factors):
-    """Whether every factor has one effect column."""
-    return all(f.k_effects == 1 for f in factors)
+def is_scalar(terms):
+    """Whether every term has one effect column."""
+    return all(f.k_effects == 1 for f in terms)
 
 
 def times_tail_root(plan, roots, matrix):
@@ -19,20 +19,31 @@ def times_tail_root(plan, roots, matrix):
     plan : EliminationPlan
         Gives the layout of the tail.
     roots : sequence of ndarray
-        L' or L of each tail factor, to multiply with from the left.
+        L' or L of each tail term, to multiply with from the left.
     matrix : ndarray
         Shape (..., q, m).
     """
-    out = np.empty(np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1)))
-    for factor, left, rows in zip(plan.tail, roots, plan.tail_slices):
+    out = np.empty(np.broadcast(matrix, roots[0][..., :1, :1]).shape)
+    for term, left, rows in zip(plan.tail, roots, plan.tail_slices):
         part = matrix[..., rows, :]
-        if factor.k_effects == 1:
+        if term.k_effects == 1:
             out[..., rows, :] = part * left
         else:
-            shape = (*part.shape[:-2], factor.n_levels, factor.k_effects, -1)
+            shape = (*part.shape[:-2], term.n_levels, term.k_effects, -1)
             block = left[..., None, :, :] @ part.reshape(shape)
             out[..., rows, :] = block.reshape(*block.shape[:-3], *part.shape[-2:])
     return out
+
+
+def scalar_scale(plan, roots):
+    """Diagonal of L if it is diagonal, shape (..., q)."""
+    return np.concatenate(
+        [
+            np.repeat(left[..., 0], f.n_levels, axis=-1)
+            for f, left in zip(plan.tail, roots)
+        ],
+        axis=-1,
+    )
 
 
 def scale_tail(plan, roots, matrix, overwrite=False):
@@ -44,7 +55,7 @@ def scale_tail(plan, roots, matrix, overwrite=False):
     plan : EliminationPlan
         Gives the layout of the tail.
     roots : sequence of ndarray
-        L of each tail factor, shapes (..., k, k).
+        L of each tail term, shapes (..., k, k).
     matrix : ndarray
         Shape (..., q, q); one triangle is enough if every k is 1.
     overwrite : bool, optional
@@ -56,16 +67,13 @@ def scale_tail(plan, roots, matrix, overwrite=False):
         Shape (..., q, q).
     """
     if is_scalar(plan.tail):
-        scale = np.concatenate(
-            [
-                np.repeat(left[..., 0], f.n_levels, axis=-1)
-                for f, left in zip(plan.tail, roots)
-            ],
-            axis=-1,
-        )
-        same = overwrite and matrix.ndim == scale.ndim + 1
-        out = np.multiply(matrix, scale[..., None, :], out=matrix if same else None)
-        out *= scale[..., :, None]
+        same = overwrite and matrix.ndim == roots[0].ndim
+        shape = np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1))
+        out = matrix if same else np.empty(shape)
+        for left, rows in zip(roots, plan.tail_slices):
+            for right, columns in zip(roots, plan.tail_slices):
+                block = (..., rows, columns)
+                np.multiply(matrix[block], left * right, out=out[block])
         return out
     half = times_tail_root(plan, roots, matrix)
     return transpose(times_tail_root(plan, roots, transpose(half)))

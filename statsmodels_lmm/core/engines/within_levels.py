@@ -1,5 +1,5 @@
 """
-What the levels of a factor leave of the other columns, found without subtraction.
+What the levels of a term leave of the other columns, found without subtraction.
 
 With Z_g = Q_g T_g the rows of a level, Q_g orthonormal, the cross-products of columns
 A and B that remain when its effects are eliminated are
@@ -25,7 +25,7 @@ DEPENDENT = 1e-10
 @dataclass(frozen=True)
 class WithinLevels:
     """
-    The first factor of a chain and what its levels leave of the others.
+    The first term of a chain and what its levels leave of the others.
 
     Parameters
     ----------
@@ -49,20 +49,20 @@ class WithinLevels:
     left_fixed: dict
     gram: np.ndarray
 
-    def half_inverse(self, factor):
+    def half_inverse(self, root):
         """Square roots R of R'R = (I + T S T')^-1 for S = L L', shape (l, k, k)."""
-        left, values, _ = np.linalg.svd(self.root @ factor)
+        left, values, _ = np.linalg.svd(self.root @ root)
         return transpose(left) / np.sqrt(1.0 + values**2)[..., None]
 
 
 def within_levels(chain, fixed):
     """
-    Project columns off the effects of a factor, level by level.
+    Project columns off the effects of a term, level by level.
 
     Parameters
     ----------
     chain : sequence of GroupedEffects
-        The factor and those that it is nested in.
+        The term and those that it is nested in.
     fixed : ndarray
         W = [X y], shape (n, w).
 
@@ -74,8 +74,8 @@ def within_levels(chain, fixed):
     basis = _basis(head)
     root = sums_by_level(head, basis, head.effects)
     nested, rest = {}, {}
-    for j, factor in above.items():
-        rest[j], nested[j] = _left(head, basis, factor.effects)
+    for j, term in above.items():
+        rest[j], nested[j] = _left(head, basis, term.effects)
     rest_fixed, own_fixed = _left(head, basis, fixed)
     return WithinLevels(
         root,
@@ -92,34 +92,34 @@ def within_levels(chain, fixed):
     )
 
 
-def sums_by_level(factor, left, right):
+def sums_by_level(term, left, right):
     """Sums by level of the products of columns, shape (l, a, b)."""
-    return level_sums(factor.codes, factor.n_levels, left, right)
+    return level_sums(term.codes, term.n_levels, left, right)
 
 
-def _basis(factor):
+def _basis(term):
     """Orthonormal columns of each level's effects, zero where dependent, (n, k)."""
-    basis = np.zeros_like(factor.effects)
-    for c in range(factor.k_effects):
-        whole = factor.effects[:, c : c + 1]
-        size = _norms(factor, whole)
-        column, _ = _left(factor, basis[:, :c], whole)
-        length = _norms(factor, column)
+    basis = np.zeros_like(term.effects)
+    for c in range(term.k_effects):
+        whole = term.effects[:, c : c + 1]
+        size = _norms(term, whole)
+        column, _ = _left(term, basis[:, :c], whole)
+        length = _norms(term, column)
         kept = length > DEPENDENT * size
         inverse = np.where(kept, 1.0 / np.where(kept, length, 1.0), 0.0)
-        basis[:, c] = column[:, 0] * inverse[factor.codes]
+        basis[:, c] = column[:, 0] * inverse[term.codes]
     return basis
 
 
-def _norms(factor, column):
-    return np.sqrt(sums_by_level(factor, column, column)[:, 0, 0])
+def _norms(term, column):
+    return np.sqrt(sums_by_level(term, column, column)[:, 0, 0])
 
 
-def _left(factor, basis, columns):
+def _left(term, basis, columns):
     """What a basis leaves of some columns, and their coordinates in it."""
     total = 0.0
     for _ in range(2):  # once more for what rounding left
-        share = sums_by_level(factor, basis, columns)
-        columns = columns - np.einsum("na,nab->nb", basis, share[factor.codes])
+        share = sums_by_level(term, basis, columns)
+        columns = columns - np.einsum("na,nab->nb", basis, share[term.codes])
         total = total + share
     return columns, total

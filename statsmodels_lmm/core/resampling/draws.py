@@ -71,17 +71,17 @@ class RandomPart:
 
     Parameters
     ----------
-    factors : tuple of GroupedEffects, RelatedEffects or RawEffects
+    terms : tuple of GroupedEffects, RelatedEffects or RawEffects
         What multiplies the random effects.
     effects : tuple of Gaussian, Resampled or Fixed
-        The random effects b of each factor.
+        The random effects b of each term.
     residuals : Gaussian or Resampled
         e, of one column.
     root_weights : ndarray or float
         sqrt(w), shape (n,).
     """
 
-    factors: tuple
+    terms: tuple
     effects: tuple
     residuals: Gaussian | Resampled
     root_weights: np.ndarray | float = 1.0
@@ -105,8 +105,8 @@ class RandomPart:
         """
         effects = [e.draw(generators) for e in self.effects]
         out = self.residuals.draw(generators)[..., 0] / self.root_weights
-        for factor, b in zip(self.factors, effects):
-            out += factor.times(b)
+        for term, b in zip(self.terms, effects):
+            out += term.times(b)
         return out
 
 

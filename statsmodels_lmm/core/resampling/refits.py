@@ -109,9 +109,9 @@ def batch_size(products):
     plan = products.plan
     if not is_batchable(products):
         return 1
-    m = sum(f.n_parameters for f in plan.factors)
+    m = sum(f.n_parameters for f in plan.terms)
     width = m + products.gram.shape[-1] + plan.n_tail
-    rows = sum(f.n_columns * (f.k_effects + width) for f in plan.factors)
+    rows = sum(f.n_columns * (f.k_effects + width) for f in plan.terms)
     fitting = min(BATCH_ENTRIES // rows, RESPONSE_ENTRIES // products.nobs)
     return int(np.clip(fitting, 1, MAX_BATCH))
 
@@ -133,7 +133,7 @@ def lifted(factors, products):
     """
     return [
         f.lifted(FLOOR * each.n_levels / products.nobs)
-        for f, each in zip(factors, products.plan.factors)
+        for f, each in zip(factors, products.plan.terms)
     ]
 
 
@@ -199,7 +199,7 @@ def _collect(deviance, optimum):
 def _failed(products, start):
     """A fit without an answer, as a batch of one."""
     p, nan = products.k_fixed, np.full(1, np.nan)
-    m = 1 + sum(f.n_parameters for f in products.plan.factors)
+    m = 1 + sum(f.n_parameters for f in products.plan.terms)
     return Refits(
         nan,
         np.full((1, p), np.nan),

@@ -1,4 +1,4 @@
-"""The rows of one random-effects factor."""
+"""The rows of one random-effects term."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
 
@@ -84,8 +85,7 @@ class CovarianceBlocks:
     @property
     def block_slices(self: Any):
         """Column slices of the covariance blocks."""
-        ends = np.cumsum(self.blocks)
-        return [slice(e - b, e) for e, b in zip(ends.tolist(), self.blocks)]
+        return consecutive(tuple(self.blocks))
 
     @property
     def level_variance(self: Any):
@@ -217,7 +217,7 @@ class GroupedEffects(CovarianceBlocks):
         return replace(self, effects=transform.apply(self.effects))
 
     def columns(self, block):
-        """The factor with the effects of one of its covariance blocks."""
+        """The term with the effects of one of its covariance blocks."""
         at = self.block_slices.index(block)
         return replace(
             self,
@@ -227,7 +227,7 @@ class GroupedEffects(CovarianceBlocks):
         )
 
     def subset(self, rows):
-        """A factor of some of the rows; unrelated levels without a row are left out."""
+        """A term of some of the rows; unrelated levels without a row are left out."""
         if self.relationship is not None:
             return self.take(rows)
         levels, codes = np.unique(self.codes[rows], return_inverse=True)
@@ -279,7 +279,7 @@ class GroupedEffects(CovarianceBlocks):
 
     def indicator(self):
         """
-        The model matrix Z of this factor.
+        The model matrix Z of this term.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What is known of the covariances among the levels of a factor."""
+"""What is known of the covariances among the levels of a term."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -95,7 +95,7 @@ class Precision:
 
     @cached_property
     def root(self):
-        """The factor R of K^-1, a SparseCholesky."""
+        """The term R of K^-1, a SparseCholesky."""
         return factorize(analyze(self.matrix), self.matrix)
 
     @cached_property

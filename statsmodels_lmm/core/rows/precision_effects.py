@@ -14,7 +14,7 @@ class PrecisionEffects(OfLevels):
     """
     Random effects whose independent levels are never formed.
 
-    They are C' times those of the levels, K = C C' with the factor of a sparse K^-1;
+    They are C' times those of the levels, K = C C' with the term of a sparse K^-1;
     C is the identity if the levels are independent.
 
     Parameters
@@ -122,19 +122,19 @@ class PrecisionEffects(OfLevels):
         return np.array(out).reshape(*batch, self.n_rows)
 
 
-def independent_levels(factor):
+def independent_levels(term):
     """
     Random effects of related levels from as many independent ones as they need.
 
     Parameters
     ----------
-    factor : GroupedEffects
+    term : GroupedEffects
         Its levels are related; any of them may occur.
 
     Returns
     -------
     RelatedEffects or PrecisionEffects
     """
-    if isinstance(factor.relationship, Precision):
-        return PrecisionEffects(factor)
-    return RelatedEffects(factor, factor.relationship.root)
+    if isinstance(term.relationship, Precision):
+        return PrecisionEffects(term)
+    return RelatedEffects(term, term.relationship.root)

@@ -64,7 +64,7 @@ class RawEffects(CovarianceBlocks):
         return replace(self, matrix=transform.apply(self.matrix))
 
     def columns(self, block):
-        """The factor itself: it has one effect."""
+        """The term itself: it has one effect."""
         return self
 
     def level_modes(self, modes):

@@ -182,37 +182,37 @@ class RelatedEffects(OfLevels):
         return np.asarray(self.base.indicator() @ each)
 
 
-def related(factor):
+def related(term):
     """
     The same random effects with independent levels.
 
     Parameters
     ----------
-    factor : GroupedEffects or RawEffects
+    term : GroupedEffects or RawEffects
         In standardized units; the levels may be related.
 
     Returns
     -------
     GroupedEffects or RelatedEffects
-        `factor` itself if nothing need be done.
+        `term` itself if nothing need be done.
     """
-    if isinstance(factor, RawEffects):
-        return _rotated_columns(factor)
-    if factor.relationship is None:
-        return factor
-    matrix = factor.relationship.matrix
-    _check_memory(len(matrix), factor.k_effects)
-    seen = np.flatnonzero(np.bincount(factor.codes, minlength=factor.n_levels))
-    if factor.k_effects > 1:
+    if isinstance(term, RawEffects):
+        return _rotated_columns(term)
+    if term.relationship is None:
+        return term
+    matrix = term.relationship.matrix
+    _check_memory(len(matrix), term.k_effects)
+    seen = np.flatnonzero(np.bincount(term.codes, minlength=term.n_levels))
+    if term.k_effects > 1:
         own = symmetric_root(matrix[np.ix_(seen, seen)])
-        return RelatedEffects(factor, _extended(matrix, seen, own))
-    squares = factor.diagonal_blocks()[seen, 0, 0]
+        return RelatedEffects(term, _extended(matrix, seen, own))
+    squares = term.diagonal_blocks()[seen, 0, 0]
     inside = squares > NOTHING * squares.max()
     if not inside.any():
-        return RelatedEffects(factor, np.zeros((len(matrix), 1)), np.zeros(1))
+        return RelatedEffects(term, np.zeros((len(matrix), 1)), np.zeros(1))
     lengths = np.sqrt(squares[inside])
-    root, found = factor.relationship.orthogonal_root(seen[inside], lengths)
-    return RelatedEffects(factor, root, found)
+    root, found = term.relationship.orthogonal_root(seen[inside], lengths)
+    return RelatedEffects(term, root, found)
 
 
 def _check_memory(n_levels, k_effects):
@@ -236,10 +236,10 @@ def _extended(matrix, seen, root):
     return matrix[:, seen] @ inverse
 
 
-def _rotated_columns(factor):
+def _rotated_columns(term):
     """A model matrix with orthogonal columns."""
-    z = factor.matrix
-    known = factor.relationship
+    z = term.matrix
+    known = term.relationship
     n, columns = z.shape
     if n <= columns:
         # the root that the rows see: Z K Z' = U D U'
@@ -247,8 +247,8 @@ def _rotated_columns(factor):
         gram = as_array(spread @ z.T)
         values, vectors = positive_eigh(gram)
         root = as_array(spread).T @ (vectors / np.sqrt(values))
-        return RelatedEffects(factor, root, values)
+        return RelatedEffects(term, root, values)
     root = np.eye(columns) if known is None else known.root
     gram = as_array(z.T @ z)
     values, vectors = positive_eigh(root.T @ gram @ root)
-    return RelatedEffects(factor, root @ vectors, values)
+    return RelatedEffects(term, root @ vectors, values)

@@ -34,7 +34,7 @@ class RowTransform(Protocol):
 @dataclass(frozen=True)
 class RowWeights:
     """
-    A factor for each row; the error variance of a row is sigma^2 / root^2.
+    A term for each row; the error variance of a row is sigma^2 / root^2.
 
     Parameters
     ----------

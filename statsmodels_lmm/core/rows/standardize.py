@@ -13,6 +13,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import (
+    cholesky,
+    eigvalsh,
+    inverse_lower,
+    triangle_of_qr,
+)
 from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
@@ -41,8 +47,8 @@ class StandardizedDesign:
     ----------
     exog : ndarray
         Orthonormal basis of the fixed design times sqrt(n), shape (n, r).
-    factors : tuple of GroupedEffects or RawEffects
-        Random-effects factors with standardized effect columns.
+    terms : tuple of GroupedEffects or RawEffects
+        Random-effects terms with standardized effect columns.
     n_columns : int
         Number of columns of X.
     kept : ndarray
@@ -63,7 +69,7 @@ class StandardizedDesign:
     """
 
     exog: np.ndarray
-    factors: tuple
+    terms: tuple
     n_columns: int
     kept: np.ndarray
     to_fixed: np.ndarray
@@ -75,7 +81,7 @@ class StandardizedDesign:
 
     @property
     def effect_sizes(self):
-        """Sizes of the effects of each factor over the response scale, shapes (k,)."""
+        """Sizes of the effects of each term over the response scale, shapes (k,)."""
         return [np.abs(change).max(axis=1) for change in self.to_effects]
 
     @property
@@ -156,7 +162,7 @@ class Standardized(StandardizedDesign):
         return shift + (2.0 * self.log_fixed if reml else 0.0)
 
 
-def standardize(endog, exog, factors, weights=None):
+def standardize(endog, exog, terms, weights=None):
     """
     Standardize the data of a linear mixed model.
 
@@ -164,17 +170,17 @@ def standardize(endog, exog, factors, weights=None):
     ----------
     endog : ndarray
         Response less its offset, shape (n,).
-    exog, factors, weights : optional
+    exog, terms, weights : optional
         See `standardize_design`.
 
     Returns
     -------
     Standardized
     """
-    return standardize_design(exog, factors, weights).with_response(endog)
+    return standardize_design(exog, terms, weights).with_response(endog)
 
 
-def standardize_design(exog, factors, weights=None):
+def standardize_design(exog, terms, weights=None):
     """
     Standardize the design of a linear mixed model.
 
@@ -182,8 +188,8 @@ def standardize_design(exog, factors, weights=None):
     ----------
     exog : ndarray
         Design of the fixed effects, shape (n, p).
-    factors : sequence of GroupedEffects or RawEffects
-        Random-effects factors.
+    terms : sequence of GroupedEffects or RawEffects
+        Random-effects terms.
     weights : ndarray, optional
         Positive prior weights, shape (n,).
 
@@ -205,9 +211,9 @@ def standardize_design(exog, factors, weights=None):
         exog = exog - np.outer(exog[:, constant], shifts)
     kept = independent_columns(exog * root[:, None])
     exog = exog[:, kept]
-    norms = np.sqrt(np.mean(exog**2, axis=0))
+    norms = _root_mean_squares(exog)
     q, r = np.linalg.qr(exog / norms * root[:, None])
-    to_fixed = np.linalg.inv(r) / norms[:, None] * np.sqrt(n)
+    to_fixed = inverse_lower(r.T).T / norms[:, None] * np.sqrt(n)
     ones = None
     if constant is not None:
         at = int(np.flatnonzero(kept == constant)[0])
@@ -218,10 +224,10 @@ def standardize_design(exog, factors, weights=None):
         to_fixed = back @ to_fixed
     with np.errstate(over="ignore", under="ignore"):
         to_fixed = to_fixed / units[kept][:, None] / root_unit
-    standardized = [_standardize_effects(f, root, root_unit) for f in factors]
+    standardized = [_standardize_effects(f, root, root_unit) for f in terms]
     return StandardizedDesign(
         exog=q * np.sqrt(n),
-        factors=tuple(f for f, _ in standardized),
+        terms=tuple(f for f, _ in standardized),
         n_columns=n_columns,
         kept=kept,
         to_fixed=to_fixed,
@@ -238,6 +244,11 @@ def _units(values):
     largest = np.abs(values).max(axis=0, initial=0.0)
     exponents = np.frexp(largest)[1] - 1
     return np.ldexp(1.0, np.where(np.abs(exponents) > UNIT_EXPONENT, exponents, 0))
+
+
+def _root_mean_squares(columns):
+    """The root mean square of each column."""
+    return np.sqrt(np.einsum("nc,nc->c", columns, columns) / len(columns))
 
 
 def constant_column(columns):
@@ -275,12 +286,12 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     ndarray
         Positions, ascending.
     """
-    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms = _root_mean_squares(columns)
     candidates = np.flatnonzero(norms > 0)
     if not len(candidates):
         return candidates
     scaled = columns[:, candidates] / norms[candidates]
-    triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
+    triangle = triangle_of_qr(scaled)
     # what is left of each column if all are kept, of a norm of sqrt(n)
     left = np.abs(np.diagonal(triangle))
     clearly = MARGIN * tolerance * np.sqrt(len(columns))
@@ -298,17 +309,17 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     return np.array(kept)
 
 
-def _standardize_effects(factor, root, root_unit):
-    """A factor with standardized effect columns, and the map back."""
-    if isinstance(factor, RawEffects):
-        return _standardize_columns(factor, root, root_unit)
-    effects = np.empty_like(factor.effects)
-    to_effects = np.zeros((factor.k_effects, factor.k_effects))
-    size = np.sqrt(_mean_variance(factor))
+def _standardize_effects(term, root, root_unit):
+    """A term with standardized effect columns, and the map back."""
+    if isinstance(term, RawEffects):
+        return _standardize_columns(term, root, root_unit)
+    effects = np.empty_like(term.effects)
+    to_effects = np.zeros((term.k_effects, term.k_effects))
+    size = np.sqrt(_mean_variance(term))
     structures = []
-    for block, structure in zip(factor.block_slices, factor.structures):
-        units = _units(factor.effects[:, block])
-        columns = factor.effects[:, block] / units
+    for block, structure in zip(term.block_slices, term.structures):
+        units = _units(term.effects[:, block])
+        columns = term.effects[:, block] / units
         # a structure is not preserved by more than a change of units
         scaling = _unit_columns if structure.has_structure else _orthonormal
         columns, change = scaling(columns)
@@ -316,22 +327,22 @@ def _standardize_effects(factor, root, root_unit):
         change = change / units[:, None] / root_unit
         to_effects[block, block] = change / size
         structures.append(structure.in_units(change / size))
-    standardized = replace(factor, effects=effects, structures=tuple(structures))
+    standardized = replace(term, effects=effects, structures=tuple(structures))
     return standardized, to_effects
 
 
-def _mean_variance(factor):
+def _mean_variance(term):
     """Mean over the rows of the variance of a level in its relationship."""
-    if isinstance(factor.relationship, Precision):
-        return factor.relationship.size
-    if factor.relationship is None:
+    if isinstance(term.relationship, Precision):
+        return term.relationship.size
+    if term.relationship is None:
         return 1.0
-    return factor.relationship.variances[factor.codes].mean() or 1.0
+    return term.relationship.variances[term.codes].mean() or 1.0
 
 
-def _standardize_columns(factor, root, root_unit):
+def _standardize_columns(term, root, root_unit):
     """A model matrix of which the rows have a mean variance of one, and the map."""
-    known, z = factor.relationship, factor.matrix
+    known, z = term.relationship, term.matrix
     unit = _units(z.data if sparse.issparse(z) else np.ravel(z))
     z = z if unit == 1.0 else z / unit
     if isinstance(known, Precision):
@@ -342,12 +353,12 @@ def _standardize_columns(factor, root, root_unit):
     size = np.sqrt(squares.sum() / len(root)) or 1.0
     rows = root[:, None] / size
     z = z.multiply(rows).tocsr() if sparse.issparse(z) else z * rows
-    return replace(factor, matrix=z), np.array([[1.0 / size / unit / root_unit]])
+    return replace(term, matrix=z), np.array([[1.0 / size / unit / root_unit]])
 
 
 def _unit_columns(columns):
     """Columns with a root mean square of one, and the map back."""
-    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms = _root_mean_squares(columns)
     norms[norms == 0.0] = 1.0
     return columns / norms, np.diag(1.0 / norms)
 
@@ -360,18 +371,18 @@ def _orthonormal(columns):
     shift = np.eye(k)
     constant = constant_column(columns)
     if constant is not None:
-        shift[constant] -= columns.mean(axis=0) / columns[0, constant]
-        shift[constant, constant] = 1.0
         means = columns.mean(axis=0)
+        shift[constant] -= means / columns[0, constant]
+        shift[constant, constant] = 1.0
         means[constant] = 0.0
         columns = columns - means
-    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms = _root_mean_squares(columns)
     norms[norms == 0.0] = 1.0
     columns = columns / norms
     change = shift / norms
     if k > 1:
         correlation = columns.T @ columns / len(columns)
-        if np.linalg.eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
-            inverse = np.linalg.inv(np.linalg.cholesky(correlation)).T
+        if eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
+            inverse = inverse_lower(cholesky(correlation)).T
             return columns @ inverse, change @ inverse
     return columns, change

@@ -96,7 +96,7 @@ def search(criterion, settings, start=None, idle=()):
 def _elsewhere(criterion, deviance, idle):
     """Places to search from, and how many were looked at for them."""
     products = criterion.products
-    effects = sum(f.n_columns for f in products.plan.factors)
+    effects = sum(f.n_columns for f in products.plan.terms)
     small = effects <= SMALL and is_batchable(products)
     if small and deviance.inverse is None and not idle:
         many = many_starts(products)
@@ -108,7 +108,7 @@ def _elsewhere(criterion, deviance, idle):
             return [] if place is None else [place], len(many)
     starts = further_starts(products, deviance.factors)
     if effects > SMALL:  # where second optima are rare
-        structured = any(f.is_structured for f in products.plan.factors)
+        structured = any(f.is_structured for f in products.plan.terms)
         starts = starts[: 2 if structured else 1]
     return starts, len(starts)
 
@@ -152,11 +152,11 @@ def from_starts(criterion, starts, known):
 def _has_doubts(deviance, idle):
     """Whether another optimum is likely."""
     products = deviance.elimination.products
-    factors = products.plan.factors
-    if sum(f.n_parameters for f in factors) == 1:
+    terms = products.plan.terms
+    if sum(f.n_parameters for f in terms) == 1:
         return False  # of one variance no second optimum was ever met
-    left = products.nobs - products.k_fixed - sum(f.n_columns for f in factors)
-    few = left <= FEW and all(map(is_independent, factors))
+    left = products.nobs - products.k_fixed - sum(f.n_columns for f in terms)
+    few = left <= FEW and all(map(is_independent, terms))
     return few or any(
         factor.may_be_elsewhere
         for at, factor in enumerate(deviance.factors)

@@ -112,9 +112,9 @@ def residual_form(deviance, data):
         Shape (n, p + 1).
     """
     out = np.column_stack([data.exog, data.endog])
-    factors = deviance.elimination.products.plan.factors
-    for factor, modes in zip(factors, deviance.selected.modes):
-        out -= factor.times(np.moveaxis(modes, -1, 0)).T
+    terms = deviance.elimination.products.plan.terms
+    for term, modes in zip(terms, deviance.selected.modes):
+        out -= term.times(np.moveaxis(modes, -1, 0)).T
     return out
 
 
@@ -141,8 +141,8 @@ def delete_rows(deviance, data):
     n, p = data.exog.shape
     form = residual_form(deviance, data)
     residuals = form @ deviance.contrast / np.sqrt(deviance.scale)
-    factors = deviance.elimination.products.plan.factors
-    leverages = error_variances(deviance, data.exog, factors)
+    terms = deviance.elimination.products.plan.terms
+    leverages = error_variances(deviance, data.exog, terms)
     rest = np.where(leverages < 1.0, 1.0 - leverages, np.nan)
     scores = solve_lower(deviance.fixed_root, form[:, :p].T).T if p else form[:, :0]
     half = scores / np.sqrt(rest)[:, None]
@@ -212,10 +212,10 @@ class _Group:
 
 def _rows_by_group(deviance, data, residuals, codes, n_groups):
     """The rows of each group; the columns of X always are the first ones."""
-    factors = deviance.elimination.products.plan.factors
+    terms = deviance.elimination.products.plan.terms
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(n_groups + 1))
-    parts = [data.exog, *(f.indicator() for f in factors)]
+    parts = [data.exog, *(f.indicator() for f in terms)]
     parts = [sparse.csr_array(part) for part in parts]
     design = sparse.hstack(parts).tocsr()[order]
     fixed = np.arange(data.exog.shape[1])
@@ -253,10 +253,10 @@ def _batches(rows, apart, deviance, p):
 
 
 def _unit_rows(deviance, p, columns):
-    """Unit vectors of some columns of [X Z], as rows of X and of the factors."""
+    """Unit vectors of some columns of [X Z], as rows of X and of the terms."""
     fixed = (columns[:, None] == np.arange(p)).astype(float)
     plan = deviance.elimination.products.plan
-    pairs = zip(plan.factors, plan.slices)
+    pairs = zip(plan.terms, plan.slices)
     return fixed, [f.unit_rows(columns - p - place.start) for f, place in pairs]
 
 
@@ -294,17 +294,17 @@ def _evaluate_rest(deviance, data, keep):
     # what remains of a column may be its rounding only
     if keep.sum() <= p or share <= NOTHING:
         return nothing
-    factors = []
-    for f in deviance.elimination.products.plan.factors:
-        factors.append(f.of_user.subset(keep))
-    rest = standardize(data.endog[keep], inside, factors)
+    terms = []
+    for f in deviance.elimination.products.plan.terms:
+        terms.append(f.of_user.subset(keep))
+    rest = standardize(data.endog[keep], inside, terms)
     if len(rest.kept) < p:
         return nothing
-    products = sufficient_statistics(rest.endog, rest.exog, rest.factors)
+    products = sufficient_statistics(rest.endog, rest.exog, rest.terms)
     roots = []
     for i in products.plan.order:
         lower = np.linalg.solve(rest.to_effects[i], deviance.factors[i].matrix)
-        roots.append(full_factor(lower, factors[i].block_slices))
+        roots.append(full_factor(lower, terms[i].block_slices))
     try:
         found = profiled_deviance(products, roots, deviance.reml)
     except np.linalg.LinAlgError:

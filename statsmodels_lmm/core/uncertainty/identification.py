@@ -61,10 +61,10 @@ def flat_directions(data, products, reml, informative, places=None):
         of the S, or the parameters of a structure, block by block in the order of the
         elimination plan, and the residual variance.
     """
-    factors, n = products.plan.factors, len(data.endog)
+    terms, n = products.plan.terms, len(data.endog)
     asked = np.append(informative, True)
     if places is None:
-        places = [generic_factor(f) for f in factors]
+        places = [generic_factor(f) for f in terms]
     draw = np.random.default_rng(SEED)
     rows = np.arange(n)
     few = max(FEW_ROWS, 4 * len(asked))
@@ -81,9 +81,9 @@ def flat_directions(data, products, reml, informative, places=None):
         z = draw.standard_normal(n)
         if reml:
             z -= data.exog @ (data.exog.T @ z) / n
-        sums = [f.level_sums(z[:, None])[..., 0] for f in factors]
+        sums = [f.level_sums(z[:, None])[..., 0] for f in terms]
         gram, total = np.zeros((basis.shape[1],) * 2), 0.0
-        step = max(1, CHUNK // max(f.k_effects for f in factors) ** 2)
+        step = max(1, CHUNK // max(f.k_effects for f in terms) ** 2)
         for start in range(0, n, step):
             some = np.arange(start, min(start + step, n))
             whole, images = _images(data, products, places, sums, z, some, reml)
@@ -114,18 +114,18 @@ def mean_variances(data, products, weights=1.0):
     Returns
     -------
     ndarray
-        Derivatives of the mean variance that each factor gives, in the order of the
+        Derivatives of the mean variance that each term gives, in the order of the
         user, and of the residual variance, in the parameters of `flat_directions`,
-        shape (number of factors + 1, m + 1).
+        shape (number of terms + 1, m + 1).
     """
     plan = products.plan
-    counts = [f.n_parameters for f in plan.factors]
+    counts = [f.n_parameters for f in plan.terms]
     out, start = np.zeros((len(counts) + 1, sum(counts) + 1)), 0
     share = np.ones(len(data.endog)) / weights / len(data.endog)
-    for i, factor in zip(plan.order, plan.factors):
-        inner = data.factors[i].summed_variances(share)
-        here = slice(start, start + factor.n_parameters)
-        out[i, here] = generic_factor(factor).traces(inner)
+    for i, term in zip(plan.order, plan.terms):
+        inner = data.terms[i].summed_variances(share)
+        here = slice(start, start + term.n_parameters)
+        out[i, here] = generic_factor(term).traces(inner)
         start = here.stop
     out[-1, -1] = share.sum()
     return out
@@ -148,7 +148,7 @@ def _images(data, products, places, sums, z, rows, projected):
     data, products, places
         As for `flat_directions`.
     sums : list of ndarray
-        Z_i'z of each factor, shapes (l_i, k_i).
+        Z_i'z of each term, shapes (l_i, k_i).
     z : ndarray
         The vector, in the range of M if it is `projected`, shape (n,).
     rows : ndarray
@@ -163,14 +163,14 @@ def _images(data, products, places, sums, z, rows, projected):
     """
     columns, across = [], []
     p = products.k_fixed
-    for factor, place, t, w in zip(
-        products.plan.factors, places, sums, products.level_sums
+    for term, place, t, w in zip(
+        products.plan.terms, places, sums, products.level_sums
     ):
-        t = factor.whitened(t)
-        inner = factor.of_user.crossed(factor.level_modes(t), rows)
+        t = term.whitened(t)
+        inner = term.of_user.crossed(term.level_modes(t), rows)
         columns.append(place.traces(inner))
         if projected:
-            inner = np.tensordot(factor.whitened(w[..., :p]), t, axes=(0, 0))
+            inner = np.tensordot(term.whitened(w[..., :p]), t, axes=(0, 0))
             across.append(place.traces(np.moveaxis(inner, 1, 0)))
     whole = np.column_stack([*columns, z[rows]])
     if not projected:

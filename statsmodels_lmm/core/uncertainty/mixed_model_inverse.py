@@ -9,7 +9,7 @@ have the covariance sigma^2 K (Henderson 1975; theta taken as known),
 
 with M = (S^-1 + Z'Z)^-1. The right side exists for singular S too. For a row
 (x, z) the quadratic form is z'M z plus (X'V^-1 X)^-1 at x - X'Z M z. Neither K nor
-M is formed: a row touches one level of each factor, so the elimination carries few
+M is formed: a row touches one level of each term, so the elimination carries few
 numbers along the chain, and the tail costs one triangular solve.
 
 References
@@ -27,7 +27,7 @@ BATCH_ENTRIES = 4_000_000
 """Size of the largest dense array that is formed for a batch of rows."""
 
 
-def error_variances(deviance, fixed, factors):
+def error_variances(deviance, fixed, terms):
     """
     Variances over sigma^2 of the errors of some predictions, (x, z) K (x, z)'.
 
@@ -37,9 +37,9 @@ def error_variances(deviance, fixed, factors):
         The criterion at the optimum, without batch axes.
     fixed : ndarray
         x of each row, in standardized units, shape (m, p).
-    factors : sequence of GroupedEffects or RelatedEffects
-        z of each row, in standardized units, factors and levels in the order of the
-        elimination plan. A row of zeros leaves a factor out.
+    terms : sequence of GroupedEffects or RelatedEffects
+        z of each row, in standardized units, terms and levels in the order of the
+        elimination plan. A row of zeros leaves a term out.
 
     Returns
     -------
@@ -49,14 +49,14 @@ def error_variances(deviance, fixed, factors):
     elimination = deviance.elimination
     if elimination.row_width:
         # each row costs a triangular solve
-        first, each = _distinct(factors)
-        forms = _forms(elimination, [f.take(first) for f in factors])[each]
+        first, each = _distinct(terms)
+        forms = _forms(elimination, [f.take(first) for f in terms])[each]
     else:
-        forms = _forms(elimination, factors)
-    return forms + (_shifted(deviance, fixed, factors) ** 2).sum(axis=1)
+        forms = _forms(elimination, terms)
+    return forms + (_shifted(deviance, fixed, terms) ** 2).sum(axis=1)
 
 
-def error_covariance(deviance, fixed, factors):
+def error_covariance(deviance, fixed, terms):
     """
     Covariance over sigma^2 of the errors of some predictions.
 
@@ -66,7 +66,7 @@ def error_covariance(deviance, fixed, factors):
         The criterion at the optimum, without batch axes.
     fixed : ndarray
         x of each row, as in `error_variances`, shape (m, p).
-    factors : sequence of GroupedEffects or RelatedEffects
+    terms : sequence of GroupedEffects or RelatedEffects
         z of each row, as in `error_variances`.
 
     Returns
@@ -74,42 +74,42 @@ def error_covariance(deviance, fixed, factors):
     ndarray
         Shape (m, m).
     """
-    shifted = _shifted(deviance, fixed, factors)
+    shifted = _shifted(deviance, fixed, terms)
     out = shifted @ shifted.T
-    for left, right in deviance.elimination.row_forms(factors):
+    for left, right in deviance.elimination.row_forms(terms):
         form = left @ right.T
         out += as_array(form)
     return 0.5 * (out + out.T)
 
 
-def _forms(elimination, factors):
+def _forms(elimination, terms):
     """The form z'M z of each row, shape (m,)."""
-    out = np.zeros(factors[0].n_rows)
+    out = np.zeros(terms[0].n_rows)
     step = max(1, BATCH_ENTRIES // max(1, elimination.row_width))
     for start in range(0, len(out), step):
         part = slice(start, start + step)
-        for left, right in elimination.row_forms([f.take(part) for f in factors]):
+        for left, right in elimination.row_forms([f.take(part) for f in terms]):
             both = left.multiply(right) if sparse.issparse(left) else left * right
             out[part] += both.sum(axis=1)
     return out
 
 
-def _shifted(deviance, fixed, factors):
+def _shifted(deviance, fixed, terms):
     """(x - X'V^-1 Z S z)' R^-T with R R' = X'V^-1 X, shape (m, p)."""
     p = fixed.shape[1]
     if not p:
         return fixed
     shifted = fixed.copy()
-    for f, modes in zip(factors, deviance.selected.modes):
+    for f, modes in zip(terms, deviance.selected.modes):
         shifted -= f.times(np.moveaxis(modes[..., :p], -1, 0)).T
     return solve_lower(deviance.fixed_root, shifted.T).T
 
 
-def _distinct(factors):
+def _distinct(terms):
     """Rows that differ from all before, and which of them each row equals."""
-    bases = [f.of_user for f in factors]
+    bases = [f.of_user for f in terms]
     if not all(f.is_grouped for f in bases):
-        every = np.arange(factors[0].n_rows)
+        every = np.arange(terms[0].n_rows)
         return every, every
     keys = np.column_stack([c for f in bases for c in (f.codes, f.effects)])
     _, first, each = np.unique(keys, axis=0, return_index=True, return_inverse=True)

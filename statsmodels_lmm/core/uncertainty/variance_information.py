@@ -41,13 +41,13 @@ def average_information(deviance):
         Shape (..., m + 1, m + 1).
     """
     columns, linear = [], 0.0
-    factors = deviance.elimination.products.plan.factors
-    for factor, change, t, modes in zip(
-        factors, unit_changes(deviance), deviance.scores, deviance.modes
+    terms = deviance.elimination.products.plan.terms
+    for term, change, t, modes in zip(
+        terms, unit_changes(deviance), deviance.scores, deviance.modes
     ):
         m, k, _ = change.shape
         moved = (t @ np.moveaxis(change, 0, -1).reshape(k, -1)).reshape(*t.shape, m)
-        apart = modes * unstructured_effects(factor)
+        apart = modes * unstructured_effects(term)
         own = np.concatenate([moved, -apart[..., None]], axis=-1)
         linear = linear + (t[..., None] * own).sum(axis=(-3, -2))
         columns.append(own)
@@ -59,10 +59,10 @@ def average_information(deviance):
     return out / (2.0 * scale[..., None, None] ** 3)
 
 
-def unstructured_effects(factor):
+def unstructured_effects(term):
     """Which effects belong to unstructured blocks, shape (k,)."""
-    inside = np.ones(factor.k_effects, dtype=bool)
-    for structure, block in zip(factor.structures, factor.block_slices):
+    inside = np.ones(term.k_effects, dtype=bool)
+    for structure, block in zip(term.structures, term.block_slices):
         inside[block] = not structure.has_structure
     return inside
 

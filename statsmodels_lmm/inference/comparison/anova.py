@@ -1,4 +1,4 @@
-"""Tables of tests, a row for each term."""
+"""Tables of tests with one row per term."""
 
 from dataclasses import replace
 
@@ -37,25 +37,26 @@ def anova(*fits, type=None, df_method=None, **options):
     Parameters
     ----------
     *fits : CrossedMixedLMResults
-        One fit, or several nested ones, see `compare_models`.
+        One fit, or several nested ones; see `compare_models`.
     type : {1, 2, 3, "I", "II", "III"}, optional
-        Which hypotheses about the terms of one model, see `hypotheses`. Default is 3.
+        Type of hypotheses about the terms of one model; see `hypotheses`. Default
+        is 3.
     df_method : str, optional
         "satterthwaite" (the default), "kenward-roger", "residual" or "asymptotic".
     **options
-        For several fits: method, nsim, rng, n_jobs, progress.
+        For several fits method, nsim, rng, n_jobs and progress.
 
     Returns
     -------
     DataFrame
-        For one fit a row for each term of the fixed effects, as lmerTest's
-        ``anova``: sum_sq and mean_sq, the F before Kenward and Roger's scale times
-        the residual variance; df, df_denom, F and PR(>F). NaN for a term of which
+        For one fit, one row per term of the fixed effects, as in lmerTest's
+        ``anova``: sum_sq; mean_sq, the F before Kenward and Roger's scaling times
+        the residual variance; df, df_denom, F and PR(>F). NaN for a term about which
         nothing can be estimated.
     """
     if len(fits) != 1:
         if type is not None or df_method is not None:
-            raise TypeError("type and df_method are for the table of one model")
+            raise TypeError("type and df_method apply to the table of one model only")
         return compare_models(*fits, **options)
     if options:
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
@@ -102,20 +103,21 @@ def fixed_effect_tests(
     results : CrossedMixedLMResults
         A fit.
     method : str, optional
-        "wald", chi-squared; "residual", "satterthwaite" or "kenward-roger", F with
-        these degrees of freedom; "lrt", likelihood-ratio tests after refits by ML;
-        or "bootstrap", the same with p = (k + 1) / (nsim + 1) for k of nsim
-        statistics under the restricted model that are as large.
+        "wald" for chi-squared tests; "residual", "satterthwaite" or "kenward-roger"
+        for F tests with these degrees of freedom; "lrt" for likelihood-ratio tests
+        after refits by ML; or "bootstrap" for the same with p = (k + 1) / (nsim + 1),
+        where k of nsim statistics under the restricted model are as large.
     type : {1, 2, 3, "I", "II", "III"}, optional
-        Which hypotheses, see `hypotheses`; type 3 tests every term in the presence
+        Type of hypotheses; see `hypotheses`. Type 3 tests every term in the presence
         of all others.
     nsim, rng, n_jobs, progress : optional
-        For "bootstrap"; the same random numbers are used for every term.
+        For "bootstrap", which uses the same random numbers for every term.
 
     Returns
     -------
     DataFrame
-        A row for each term; columns statistic, df, df_denom for F tests, and pvalue.
+        One row per term, with columns statistic, df, df_denom for F tests, and
+        pvalue.
     """
     results = as_fit(results)
     if method not in FIXED_METHODS:
@@ -149,14 +151,14 @@ def fixed_effect_tests(
 
 
 def _rest(test, asymptotic):
-    """Degrees of freedom and p-value of a row."""
+    """Degrees of freedom and p-value for a row."""
     if asymptotic:
         return test.df_num, test.pvalue
     return test.df_num, test.df_denom, test.pvalue
 
 
 def _constrained(results, hypothesis):
-    """The fit by ML under L beta = 0: X times a basis of the null space of L."""
+    """The ML fit under L beta = 0, with X times a basis of the null space of L."""
     kept = np.isfinite(results.params)
     x = results.model.exog[:, kept]
     size = np.sqrt((x**2).mean(axis=0))
@@ -168,22 +170,22 @@ def _constrained(results, hypothesis):
 
 def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None):
     """
-    Drop each term of the fixed effects that no other contains, one at a time.
+    Drop, one at a time, each term of the fixed effects that no other contains.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
-        A fit. After ``reml=True`` the models are refitted by ML.
+        A fit. REML fits are refitted by ML.
     method : {"lrt", "bootstrap"}, optional
-        Where the p-values come from, see `fixed_effect_tests`.
+        Source of the p-values; see `fixed_effect_tests`.
     nsim, rng, n_jobs, progress : optional
         For "bootstrap".
 
     Returns
     -------
     DataFrame
-        A row for the whole model, "<none>", and for each term; columns n_params and
-        aic without the term, statistic, df and pvalue, as lme4's
+        A row for the whole model, "<none>", and one per term, with columns n_params
+        and aic without the term, statistic, df and pvalue, as in lme4's
         ``drop1(m, test = "Chisq")``.
     """
     results = as_fit(results)
@@ -200,7 +202,7 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
             continue
         try:
             restricted = drop_fixed(full, term.name)._results
-        except DataError:  # redundant: the others span the same
+        except DataError:  # redundant: the other terms span the same space
             rows[term.name] = full.n_params, full.aic, np.nan, 0, np.nan
             continue
         how = "chi2" if method == "lrt" else "bootstrap"
@@ -226,29 +228,29 @@ def random_effect_tests(
     progress=None,
 ):
     """
-    Test each random-effects term, as lmerTest's ``ranova``.
+    Test each random-effects term, as in lmerTest's ``ranova``.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
-        A fit; after ``reml=True`` the restricted likelihoods are compared.
+        A fit. REML fits are compared by restricted likelihood.
     method : {"lrt", "exact", "bootstrap"}, optional
-        Chi-squared and mixture p-values; the exact test of one variance, NaN for
-        terms with more; or responses drawn from the restricted model.
+        Chi-squared and mixture p-values; the exact test of a single variance, NaN
+        for other terms; or responses drawn from the restricted model.
     reduce_terms : bool, optional
-        Whether of ``(x | g)`` only the effect of x is dropped, rather than the term.
-        Of ``(0 + f | g)`` with a factor f the intercept ``(1 | g)`` is left.
+        Whether to drop only the effect of x from ``(x | g)`` rather than the term.
+        ``(0 + f | g)`` with a factor f is reduced to the intercept ``(1 | g)``.
     nsim : int, optional
-        Number of draws; default is 10,000 for "exact" and 1,000 for "bootstrap".
+        Number of draws. Default is 10,000 for "exact" and 1,000 for "bootstrap".
     rng, n_jobs, progress : optional
-        For "exact" and "bootstrap"; the same random numbers are used for every term.
+        For "exact" and "bootstrap", which use the same random numbers for every term.
 
     Returns
     -------
     DataFrame
-        A row for the whole model, "<none>", and for each reduction. Columns: n_params,
-        llf and aic of the model left; statistic, df, pvalue, and pvalue_mixture, which
-        allows for variances on the boundary.
+        A row for the whole model, "<none>", and one per reduction, with columns
+        n_params, llf and aic of the remaining model; statistic, df, pvalue, and
+        pvalue_mixture, which allows for variances on the boundary.
     """
     results = as_fit(results)
     if method not in RANDOM_METHODS:
@@ -277,11 +279,11 @@ def random_effect_tests(
 
 
 ranova = random_effect_tests
-"""As lmerTest calls it."""
+"""lmerTest's name for it."""
 
 
 def _reductions(results, reduce_terms):
-    """Name of each reduction, and the fit of what is left, None without any."""
+    """Name of each reduction, and the remaining fit, None if nothing remains."""
     model = results.model
     if not has_formula(model):
         for effects in model.random:
@@ -292,7 +294,7 @@ def _reductions(results, reduce_terms):
     for at, term in enumerate(terms):
         names = [n for n in term_names(term.effects) if n != "1"]
         if term.hom or term.structure not in ("us", "diag", "cs"):
-            names = []  # without one effect it would be another structure
+            names = []  # without one effect it would be a different structure
         if not names or not reduce_terms:
             yield str(term), _fit_of(results, [*terms[:at], *terms[at + 1 :]])
             continue
@@ -301,7 +303,7 @@ def _reductions(results, reduce_terms):
             left = [] if reduced is None else [reduced]
             alone = reduced is None and not _has_intercept(term.grouping, terms)
             if alone and _spans_constant(model, term):
-                # without an intercept the indicators of a factor have one in them
+                # without an intercept the indicators of a factor contain one
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
             others = [*terms[:at], *left, *terms[at + 1 :]]
             yield f"{name} in {term}", _fit_of(results, others)
@@ -315,7 +317,7 @@ def _has_intercept(grouping, terms):
 
 
 def _spans_constant(model, term):
-    """Whether the effect columns of a term add up to a constant."""
+    """Whether the effect columns of a term span a constant."""
     for effects in model.random:
         start = 0
         for each, size in effects.terms:
@@ -327,5 +329,5 @@ def _spans_constant(model, term):
 
 
 def _fit_of(results, terms):
-    """The fit with these random effects; None if there are none."""
+    """The fit with the given random effects, None if there are none."""
     return with_random(results, terms) if terms else None

@@ -1,4 +1,4 @@
-"""Likelihood-ratio statistics of responses drawn from a restricted model."""
+"""Likelihood-ratio statistics for responses drawn from a restricted model."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
     full : CrossedMixedLMResults
         Fit of the larger model.
     restricted : CrossedMixedLMResults, RegressionResults or None
-        Fit of the smaller one by the same method; None for the full one without
+        Fit of the smaller model by the same method; None for the full model without
         random effects.
     nsim : int
         Number of draws.
@@ -64,12 +64,12 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
 @dataclass(frozen=True)
 class _Statistics:
     """
-    The statistics of some replicates.
+    Task that computes the statistics of replicates.
 
     Parameters
     ----------
     replicates : Replicates
-        Draws from the restricted model; fits by the full and the restricted one.
+        Draws from the restricted model, and fits of the full and the restricted one.
     exog : ndarray or None
         Fixed effects of a restricted model without random effects.
     """
@@ -79,11 +79,11 @@ class _Statistics:
 
     @property
     def size(self):
-        """How many to do at once."""
+        """Number of replicates to handle at once."""
         return self.replicates.size
 
     def __call__(self, sequences):
-        """One for each seed; NaN where a fit failed."""
+        """One statistic per seed; NaN where a fit failed."""
         responses, fits = self.replicates.fit(generators(sequences))
         designs = self.replicates.designs
         criteria = [
@@ -99,7 +99,7 @@ class _Statistics:
 
 def linear_criterion(exog, root_weights, responses, reml):
     """
-    -2 log-likelihood, restricted or not, of linear models without random effects.
+    Compute -2 log-likelihood, restricted or not, of models without random effects.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def linear_criterion(exog, root_weights, responses, reml):
     responses : ndarray
         Shape (r, n).
     reml : bool
-        Whether it is the restricted likelihood.
+        Whether to use the restricted likelihood.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Exact likelihood-ratio tests of one variance."""
+"""Exact likelihood-ratio tests of a single variance."""
 
 from dataclasses import dataclass, field, replace
 
@@ -22,28 +22,29 @@ from statsmodels_lmm.inference.requirements import (
 )
 
 ROUNDING = 1e-12
-"""Statistics below this share of the log-likelihood are zero."""
+"""Statistics below this share of the log-likelihood count as zero."""
 
 BOOTSTRAP = (
-    "the exact test is for one variance that has no covariances; use method='bootstrap'"
+    "the exact test is for a single variance without covariances; use "
+    "method='bootstrap'"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class ExactLRTestResult:
     """
-    An exact likelihood-ratio test of one variance.
+    An exact likelihood-ratio test of a single variance.
 
     Attributes
     ----------
     statistic : float
-        Twice the difference of the log-likelihoods, or of the restricted ones.
+        Twice the difference of the log-likelihoods, restricted or not.
     pvalue : float
-        (k + 1) / (nsim + 1), k the number of draws that reach the statistic.
+        (k + 1) / (nsim + 1), where k draws reach the statistic.
     name : str
-        "RLRT" for restricted likelihoods, "LRT" for likelihoods.
+        "RLRT" for restricted likelihoods, otherwise "LRT".
     effect : str
-        The effect whose variance is tested, as "group: effect".
+        Effect whose variance is tested, as "group: effect".
     draws : ndarray
         Draws of the statistic under the null hypothesis, shape (nsim,).
     """
@@ -61,29 +62,29 @@ class ExactLRTestResult:
 
     @property
     def zero_share(self):
-        """Share of the draws that are zero: the mass at the boundary."""
+        """Share of draws that are zero, which is the mass at the boundary."""
         return float(np.mean(self.draws == 0.0))
 
 
 def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     """
-    Exact likelihood-ratio test of one variance, as R's RLRsim.
+    Exact likelihood-ratio test of a single variance, as in R's RLRsim.
 
-    The statistic is compared with draws from its distribution in samples of this
-    design when the variance is zero, which asymptotic theory approximates badly. With
-    other variances in the model the distribution is that of the model that has only
-    the tested one; this is an approximation (Greven et al. 2008).
+    The statistic is compared with draws from its finite-sample distribution for this
+    design if the variance is zero, which asymptotic theory approximates badly. If the
+    model has other variances, the distribution is that for a model with only the tested
+    one, which is an approximation (Greven et al. 2008).
 
     Parameters
     ----------
     full : CrossedMixedLMResults
-        Fit with the tested variance. After ``reml=True`` the test is that of the
-        restricted likelihood; it is the more powerful one.
+        Fit with the tested variance. A REML fit gives the test by restricted
+        likelihood, which is the more powerful.
     restricted : CrossedMixedLMResults or RegressionResults, optional
-        Fit of the same data without the tested variance: a random intercept, or one
-        effect that is not correlated with others. A fit by OLS or WLS if there is no
-        other variance, which is the default with the fixed effects of `full`. After
-        ``reml=False`` it may have fewer fixed effects; they are tested too.
+        Fit to the same data without the tested variance, which must be that of a
+        random intercept or of an effect uncorrelated with others; a fit by OLS or WLS
+        if there is no other variance, which is the default with the fixed effects of
+        `full`. After ML it may have fewer fixed effects, which are then tested too.
     nsim : int, optional
         Number of draws.
     rng : None, int or numpy.random.Generator, optional
@@ -96,7 +97,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     Raises
     ------
     DataError
-        If the models are not nested or differ in more than one variance.
+        If the models are not nested, or differ in more than one variance.
 
     References
     ----------
@@ -129,11 +130,11 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     k_tested = 0 if restricted is None else int(rank_of(full) - rank_of(restricted))
     if k_tested and full.reml:
         raise DataError(
-            "restricted likelihoods compare only models with the same fixed effects; "
-            "fit with reml=False"
+            "restricted likelihoods can compare only models with the same fixed "
+            "effects; fit with reml=False"
         )
     data, _ = full.model._sufficient_statistics()
-    factor = data.factors[at]
+    factor = data.terms[at]
     factor = factor.columns(block)
     if isinstance(factor.relationship, Precision):
         factor = replace(factor, relationship=factor.relationship.dense())
@@ -153,7 +154,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
 
 
 def _check_models(full, restricted):
-    """Refuse fits whose likelihoods do not compare."""
+    """Refuse fits whose likelihoods are not comparable."""
     for results in (full, restricted):
         require_gaussian(results, "the exact test")
     require_data(full.model, "the exact test")
@@ -163,13 +164,13 @@ def _check_models(full, restricted):
         return
     if is_mixed(restricted) and full.reml != restricted.reml:
         raise DataError(
-            f"the full model was fitted by {full.method}, the restricted one by "
-            f"{restricted.method}; fit both in the same way"
+            f"the full model was fitted by {full.method} and the restricted one by "
+            f"{restricted.method}; fit both by the same method"
         )
 
 
 def _tested_block(full, restricted):
-    """Position of the factor, and the column, that only the full model has."""
+    """Position of the factor and the column that only the full model has."""
     left = _blocks(full)
     mixed = restricted is not None and is_mixed(restricted)
     changed = False
@@ -184,7 +185,7 @@ def _tested_block(full, restricted):
         raise DataError("the models have the same random effects: no variance to test")
     if restricted is None and len(left) > 1:
         raise DataError(
-            "the model has several variances; give the fit without the tested one"
+            "the model has several variances; pass the fit without the tested one"
         )
     if changed or len(left) > 1 or left[0][2].k_effects > 1:
         raise DataError(BOOTSTRAP)
@@ -192,7 +193,7 @@ def _tested_block(full, restricted):
 
 
 def _blocks(results):
-    """Position of its factor, columns and rows of each covariance block."""
+    """Factor, columns and rows of each covariance block."""
     return [
         (
             i,
@@ -214,6 +215,6 @@ def _criterion_gain(full, restricted, k_tested):
 
 
 def _coding_free(results):
-    """The criterion less its part under REML that depends on how X is coded."""
+    """The criterion minus, under REML, the part that depends on the coding of X."""
     data, _ = results.model._sufficient_statistics()
     return results.deviance_criterion - (2.0 * data.log_fixed if results.reml else 0.0)

@@ -30,21 +30,21 @@ from statsmodels_lmm.inference.requirements import as_fit
 METHODS = ("chi2", "mixture", "bootstrap", "exact")
 
 BOOTSTRAP, EXACT = 1000, 10_000
-"""Numbers of draws."""
+"""Default numbers of draws."""
 
 
 class LikelihoodRatioResult(CompareLRTestResult):
     """
-    A statsmodels ``CompareLRTestResult`` that knows about boundaries.
+    statsmodels' ``CompareLRTestResult``, extended for variances on the boundary.
 
     Attributes
     ----------
     method : {"chi2", "mixture", "bootstrap", "exact"}
-        Where `pvalue` comes from.
+        Source of `pvalue`.
     pvalue_mixture : float
         p-value from the mixture of chi-squared distributions that the statistic
-        follows when variances are zero under the restricted model (Self and Liang
-        1987; Stram and Lee 1994). The chi-squared one if no variance is tested.
+        follows if variances are zero under the restricted model (Self and Liang 1987;
+        Stram and Lee 1994). If no variance is tested, it is the chi-squared p-value.
     refitted : bool
         Whether REML fits were refitted by maximum likelihood.
     draws : ndarray or None
@@ -54,7 +54,7 @@ class LikelihoodRatioResult(CompareLRTestResult):
     def __new__(
         cls, statistic, pvalue, df_diff, pvalue_mixture, refitted, method, draws=None
     ):
-        """Add the attributes to the tuple."""
+        """Create the tuple and set its attributes."""
         self = super().__new__(cls, statistic, pvalue, df_diff)
         self.pvalue_mixture, self.refitted = pvalue_mixture, refitted
         self.method, self.draws = method, draws
@@ -68,14 +68,14 @@ class LikelihoodRatioResult(CompareLRTestResult):
 @dataclass(frozen=True)
 class Comparison:
     """
-    Two nested fits whose likelihoods compare.
+    Two nested fits with comparable likelihoods.
 
     Parameters
     ----------
     full : CrossedMixedLMResults
         Fit of the larger model.
     restricted : CrossedMixedLMResults, RegressionResults or None
-        Fit of the smaller one; None for the full one without random effects.
+        Fit of the smaller model; None for the full one without random effects.
     refitted : bool
         Whether REML fits were refitted by maximum likelihood.
     """
@@ -99,9 +99,10 @@ class Comparison:
     @property
     def determined_counts(self):
         """
-        The same without those that the data do not determine.
+        The same without parameters that the data do not determine.
 
-        What is left is then not known to be on the boundary, and counts as covariances.
+        It is then unknown whether the others are on the boundary; they count as
+        covariances.
         """
         k_fixed, variances, covariances = self.counts
         idle = _idle(self.full) - _idle(self.restricted)
@@ -122,12 +123,12 @@ class Comparison:
 
     def test(self, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None):
         """
-        Test the restricted model, see `compare`.
+        Test the restricted model; see `compare`.
 
         Parameters
         ----------
         method : {"chi2", "mixture", "bootstrap", "exact"}, optional
-            Where the p-value comes from.
+            Source of the p-value.
         nsim, rng, n_jobs, progress : optional
             For "bootstrap" and "exact".
 
@@ -138,7 +139,7 @@ class Comparison:
         _check_options(method, nsim)
         if sum(self.counts) <= 0 or self.counts[1] < 0:
             raise DataError(
-                "the restricted model has as many parameters as the full one, or more"
+                "the restricted model has at least as many parameters as the full one"
             )
         counts, draws = self.determined_counts, None
         df = sum(counts)
@@ -158,7 +159,7 @@ class Comparison:
             draws = simulated_statistics(
                 self.full, self.restricted, nsim, rng, n_jobs, progress
             )
-            # refits end within 1e-8 of their minimum
+            # refits stop within 1e-8 of their minimum
             pvalue = float((np.sum(draws >= statistic - 1e-7) + 1) / (len(draws) + 1))
         return LikelihoodRatioResult(
             statistic, pvalue, df, mixture, self.refitted, method, draws
@@ -177,8 +178,8 @@ def compare(
     """
     Likelihood-ratio test of a restricted model against a full one.
 
-    Fits by REML are compared by their restricted likelihoods if their fixed effects
-    are the same, and refitted by maximum likelihood if not.
+    REML fits are compared by restricted likelihood if their fixed effects are the
+    same, and refitted by maximum likelihood otherwise.
 
     Parameters
     ----------
@@ -186,15 +187,15 @@ def compare(
         Fit of the larger model.
     restricted : CrossedMixedLMResults or RegressionResults
         Fit of a model nested in it, on the same data; an OLS fit has no random
-        effects. Nestedness is a matter of the spans of the columns, not of names.
+        effects. Nesting is judged by the spans of columns, not by names.
     method : {"chi2", "mixture", "bootstrap", "exact"}, optional
-        Where the p-value comes from: the chi-squared distribution, conservative if
-        variances are tested; the mixture of such that allows for the boundary;
-        responses drawn from the restricted fit, to which both models are fitted,
-        p = (k + 1) / (nsim + 1) for k statistics that are as large; or the finite
-        sample distribution of a test of one variance, see `exact_lr_test`.
+        Source of the p-value: the chi-squared distribution, which is conservative if
+        variances are tested; the mixture of these that allows for the boundary;
+        responses drawn from the restricted fit, to which both models are fitted, with
+        p = (k + 1) / (nsim + 1) for k statistics that are as large; or the
+        finite-sample distribution for a single variance, see `exact_lr_test`.
     nsim : int, optional
-        Number of draws; default is 1,000 for "bootstrap" and 10,000 for "exact".
+        Number of draws. Default is 1,000 for "bootstrap" and 10,000 for "exact".
     rng : None, int or numpy.random.Generator, optional
         Source of randomness.
     n_jobs, progress : optional
@@ -205,7 +206,7 @@ def compare(
     LikelihoodRatioResult
         A tuple of statistic, p-value and difference of the numbers of parameters,
         with attributes. Parameters that the data do not determine do not count; if
-        they are all that is tested the p-value is NaN.
+        no others are tested, the p-value is NaN.
 
     Raises
     ------
@@ -215,13 +216,13 @@ def compare(
     Warns
     -----
     DataWarning
-        If fits by REML are refitted.
+        If REML fits are refitted.
     """
     full, restricted = as_fit(full), as_fit(restricted)
     _check_options(method, nsim)
     check_nested(full, restricted)
     refitted = False
-    if method != "exact":  # which compares restricted likelihoods of OLS fits, too
+    if method != "exact":  # which also compares restricted likelihoods of OLS fits
         (full, restricted), refitted = comparable_fits([full, restricted])
     pair = Comparison(full, restricted, refitted)
     return pair.test(method, nsim, rng, n_jobs, progress)
@@ -229,17 +230,17 @@ def compare(
 
 def comparable_fits(fits):
     """
-    Fits whose likelihoods compare.
+    Make the likelihoods of fits comparable.
 
     Parameters
     ----------
     fits : list of CrossedMixedLMResults or RegressionResults
-        Fits of the same data.
+        Fits to the same data.
 
     Returns
     -------
     fits : list
-        The same, or by maximum likelihood.
+        The fits, or refits by maximum likelihood.
     refitted : bool
         Whether any was refitted.
     """
@@ -247,12 +248,12 @@ def comparable_fits(fits):
     by_reml = [m and r.reml for m, r in zip(mixed, fits)]
     if not any(by_reml):
         return fits, False
-    # a restricted likelihood depends on how X is coded
+    # a restricted likelihood depends on the coding of X
     exog = fits[0].model.exog
     if all(by_reml) and all(np.array_equal(exog, r.model.exog) for r in fits):
         return fits, False
     warn(
-        "refitted by maximum likelihood: REML likelihoods compare only between "
+        "refitted by maximum likelihood: REML likelihoods are comparable only for "
         "mixed models with the same fixed effects",
         DataWarning,
     )
@@ -261,7 +262,7 @@ def comparable_fits(fits):
 
 def by_ml(results):
     """
-    The fit by maximum likelihood.
+    Refit a model by maximum likelihood.
 
     Parameters
     ----------
@@ -271,7 +272,7 @@ def by_ml(results):
     Returns
     -------
     CrossedMixedLMResults
-        The same fit if it is one.
+        The same fit if it is by maximum likelihood already.
     """
     return results.model.fit(reml=False)._results if results.reml else results
 
@@ -280,28 +281,28 @@ def compare_models(
     *fits, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None
 ):
     """
-    Likelihood-ratio tests of several nested models, as lme4's ``anova(m0, m1, ...)``.
+    Likelihood-ratio tests of nested models, as in lme4's ``anova(m0, m1, ...)``.
 
     Parameters
     ----------
     *fits : CrossedMixedLMResults or RegressionResults
-        Fits of the same data, in any order.
+        Fits to the same data, in any order.
     method : {"chi2", "mixture", "bootstrap", "exact"}, optional
-        Where the p-values come from, see `compare`.
+        Source of the p-values; see `compare`.
     nsim, rng, n_jobs, progress : optional
         For "bootstrap" and "exact".
 
     Returns
     -------
     DataFrame
-        A row for each model, from the smallest on, labeled by its formula. Columns:
+        One row per model, from the smallest up, labeled by its formula. Columns are
         n_params, aic, bic, llf, deviance (-2 llf), and for the test against the
-        model before statistic, df, pvalue and pvalue_mixture. The attribute
-        ``attrs["refitted"]`` says whether fits by REML were refitted.
+        preceding model statistic, df, pvalue and pvalue_mixture. The attribute
+        ``attrs["refitted"]`` says whether REML fits were refitted.
     """
     raw = [as_fit(r) for r in fits]
     if len(raw) < 2:
-        raise TypeError("give at least two fitted models")
+        raise TypeError("at least two fitted models are needed")
     _check_options(method, nsim)
     for fit in raw[1:]:
         check_same_data(raw[0], fit)
@@ -343,12 +344,12 @@ def _n_params(fit):
 
 
 def _idle(fit):
-    """How many parameters of a fit the data do not determine."""
+    """Number of parameters of a fit that the data do not determine."""
     return fit.identification.idle if fit is not None and is_mixed(fit) else 0
 
 
 def _name(fit):
-    """The formula of a fit, or what it is."""
+    """The formula of a fit, or a description."""
     text = getattr(fit.model, "formula_full", None) or getattr(
         fit.model, "formula", None
     )
@@ -356,7 +357,7 @@ def _name(fit):
 
 
 def _kinds(fit):
-    """Kinds of the covariance parameters of a fit, none without random effects."""
+    """Kinds of the covariance parameters of a fit, if any."""
     if fit is None or not is_mixed(fit):
         return []
     return [q.kind for e in fit.model.random for block in e.quantities for q in block]
@@ -364,7 +365,7 @@ def _kinds(fit):
 
 def mixture_pvalue(statistic, k_fixed, variances, covariances):
     """
-    Tail probability of the mixture for variances on the boundary.
+    Tail probability of the chi-squared mixture for variances on the boundary.
 
     Parameters
     ----------
@@ -380,9 +381,9 @@ def mixture_pvalue(statistic, k_fixed, variances, covariances):
     Returns
     -------
     float
-        With one variance and c covariances half of chi2(c) and half of chi2(c + 1);
-        with v independent variances binomial weights; otherwise the larger, hence
-        conservative, of the two neighboring halves.
+        For one variance and c covariances, half chi2(c) and half chi2(c + 1); for v
+        independent variances, binomial weights; otherwise half each of the two
+        largest chi-squared distributions, which is conservative.
     """
     df = k_fixed + covariances
     if variances == 0:

@@ -1,4 +1,4 @@
-"""Whether one model is nested in another: by spans, not by names."""
+"""Checks of whether one model is nested in another, by spans and not by names."""
 
 import numpy as np
 from statsmodels.regression.linear_model import WLS
@@ -18,14 +18,14 @@ def is_mixed(results):
 
 def check_nested(full, restricted):
     """
-    Refuse a pair of models of which one is not nested in the other.
+    Refuse a restricted model that is not nested in the full one.
 
     Parameters
     ----------
     full : CrossedMixedLMResults
         Fit of the larger model.
     restricted : CrossedMixedLMResults or RegressionResults
-        Fit of the smaller one.
+        Fit of the smaller model.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def check_nested(full, restricted):
     """
     if not is_mixed(full):
         raise DataError(
-            "the full model must be a fit of CrossedMixedLM; it has no random effects"
+            "the full model has no random effects; it must be fitted by CrossedMixedLM"
         )
     mixed = is_mixed(restricted)
     if not mixed and not isinstance(restricted.model, WLS):
@@ -59,7 +59,7 @@ def check_nested(full, restricted):
 
 def check_same_data(full, restricted):
     """
-    Refuse models of different data.
+    Refuse models fitted to different data.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def check_same_data(full, restricted):
     compared = [("weights", 1.0), ("offset", 0.0)]
     offset = getattr(full.model, "offset", None)
     if offset is not None and not is_mixed(restricted):
-        # a linear model has no offset but in its response
+        # a linear model can have an offset only in its response
         if np.array_equal(y - offset, y0):
             y, compared = y - offset, [("weights", 1.0)]
     if not np.array_equal(y, y0):
@@ -95,12 +95,12 @@ def check_same_data(full, restricted):
 
 def contains(full, restricted):
     """
-    Whether every covariance block of one factor lies in a block of another.
+    Whether every covariance block of one factor lies within a block of another.
 
     Parameters
     ----------
     full, restricted : GroupedEffects or RawEffects
-        Factors of the larger and of the smaller model.
+        Factors of the larger and the smaller model.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def contains(full, restricted):
 
 
 def _holds(full, inner, columns):
-    """Whether a block is a case of one of a factor, or its effects are of several."""
+    """Whether a block, or each of its independent effects, is a case of a block."""
     for block, outer in zip(full.block_slices, full.structures):
         if outer.holds(inner) and spans(full.effects[:, block], columns):
             return True
@@ -144,7 +144,7 @@ def _same_columns(full, restricted):
 
 
 def _same_relationship(full, restricted, matched=None):
-    """Whether the levels of two factors, if matched, are related in the same way."""
+    """Whether the levels of two factors, possibly matched, are related alike."""
     known = [full.relationship, restricted.relationship]
     if any(k is None for k in known):
         return known == [None, None]
@@ -162,7 +162,7 @@ def _same_relationship(full, restricted, matched=None):
 
 def gain_of_random_effects(results):
     """
-    Fall of the criterion from no random effects to those of a fit.
+    Decrease of the criterion due to the random effects of a fit.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ def gain_of_random_effects(results):
     float
     """
     optimum = results.at_optimum
-    factors = optimum.elimination.products.plan.factors
+    factors = optimum.elimination.products.plan.terms
     zeros = [
         pivoted_factor(np.zeros((f.k_effects, f.k_effects)), f.block_slices)
         for f in factors
@@ -185,7 +185,7 @@ def gain_of_random_effects(results):
 
 def spans(x, x0):
     """
-    Whether the columns of a matrix lie in the span of those of another.
+    Whether the columns of one matrix span those of another.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ def spans(x, x0):
     size = np.sqrt((x0**2).sum(axis=0))
     constant = constant_column(x)
     if constant is not None:
-        # a large mean hides what else there is in a column
+        # a large mean would mask the rest of a column
         x = np.delete(x - x.mean(axis=0), constant, axis=1)
         x0 = x0 - x0.mean(axis=0)
     scale = np.sqrt((x0**2).sum(axis=0))
@@ -213,7 +213,7 @@ def spans(x, x0):
 
 
 def rank_of(results):
-    """Number of fixed effects that were estimated."""
+    """Number of fixed effects estimated."""
     if is_mixed(results):
         return np.isfinite(results.params).sum()
     return results.model.rank if hasattr(results.model, "rank") else len(results.params)

@@ -1,4 +1,4 @@
-"""Models without one of their terms, fitted again."""
+"""Refits of models without one of their terms."""
 
 from dataclasses import replace
 
@@ -26,21 +26,21 @@ def drop_fixed(results, term):
     results : CrossedMixedLMResults
         A fit.
     term : str
-        Name of the term, such as "x" or "x:z"; "Intercept" for the constant. Without
-        a formula the name of a column.
+        Name of the term, such as "x" or "x:z"; "Intercept" for the constant. For a
+        model without a formula, the name of a column.
 
     Returns
     -------
     CrossedMixedLMResults
-        By the method of the fit, REML or ML; its formula lists the terms left.
+        Fit by the same method, REML or ML; its formula lists the remaining terms.
 
     Raises
     ------
     ValueError
         If there is no such term.
     DataError
-        If the terms left span the same model, as an interaction of factors does
-        with their main effects.
+        If the remaining terms span the same model, as an interaction of factors does
+        without one of their main effects.
     """
     results = as_fit(results)
     require_data(results.model, "a fit")
@@ -76,18 +76,18 @@ def drop_random(results, term, effect=None):
     results : CrossedMixedLMResults
         A fit.
     term : str
-        The term, such as "(1 | item)", or the name of a grouping factor, whose
-        terms are all meant.
+        The term, such as "(1 | item)", or the name of a grouping factor for all of
+        its terms.
     effect : str, optional
-        What to drop of the term, such as "x" of "(x | subject)"; "1" for the
+        Effect to drop from the term, such as "x" from "(x | subject)"; "1" for the
         intercept. Default is all.
 
     Returns
     -------
     CrossedMixedLMResults or RegressionResults
-        By the method of the fit; its formula says what is left. Without any random
-        effects statsmodels' fit by (weighted) least squares, of the response less
-        its offset.
+        Fit by the same method; its formula lists the remaining terms. If no random
+        effects remain, statsmodels' (weighted) least squares fit to the response
+        minus the offset.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def drop_random(results, term, effect=None):
     require_data(model, "a fit")
     if not isinstance(term, str):
         raise TypeError(
-            f"term must be text such as '(1 | item)' or 'item', not {term!r}"
+            f"term must be a string such as '(1 | item)' or 'item', not {term!r}"
         )
     if not has_formula(model):
         names = [e.name for e in model.random]
@@ -108,7 +108,7 @@ def drop_random(results, term, effect=None):
                 f"no grouping factor {term!r}; there are {', '.join(names)}"
             )
         if effect is not None:
-            raise ValueError("single effects can be dropped of a model from a formula")
+            raise ValueError("effect needs a model from a formula; drop the whole term")
         left = [e for e in model.random if e.name != term]
         if not left:
             return linear_model(results)
@@ -133,7 +133,7 @@ def drop_random(results, term, effect=None):
 
 def with_random(results, terms):
     """
-    Fit the model with other random-effects terms.
+    Fit the model with different random-effects terms.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def with_random(results, terms):
     Returns
     -------
     CrossedMixedLMResults or RegressionResults
-        By least squares if there are none.
+        The fit, by least squares if there are no terms.
     """
     if not terms:
         return linear_model(results)
@@ -153,13 +153,13 @@ def with_random(results, terms):
 
 
 def _has_effect(term, effect):
-    """Whether an effect is one of a term."""
+    """Whether a term has an effect."""
     return any(_key(n) == _key(effect) for n in term_names(term.effects))
 
 
 def without_effect(term, effect):
     """
-    A random-effects term without one of its effects.
+    Remove one effect from a random-effects term.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def without_effect(term, effect):
     Returns
     -------
     RandomTerm or None
-        None if nothing is left.
+        The remaining term, None if nothing is left.
 
     Raises
     ------
@@ -196,7 +196,7 @@ def without_effect(term, effect):
 
 def linear_model(results):
     """
-    The fit without random effects, by least squares.
+    Fit the model without random effects, by least squares.
 
     Parameters
     ----------
@@ -206,13 +206,13 @@ def linear_model(results):
     Returns
     -------
     RegressionResults
-        Of the columns that were kept; weighted if the model is.
+        Fit of the columns kept; weighted if the model is.
     """
     model = results.model
     require_data(model, "a fit")
     kept = np.isfinite(results.params)
     if not kept.any():
-        raise DataError("without random effects nothing is left: there are no others")
+        raise DataError("without random effects the model would be empty")
     names = np.array(model.exog_names, dtype=object)[kept]
     exog = pd.DataFrame(model.exog[:, kept], columns=names, index=model.data.row_labels)
     offset = 0.0 if model.offset is None else model.offset
@@ -224,7 +224,7 @@ def linear_model(results):
 
 def with_fixed(results, exog, columns=None, random=None):
     """
-    The model with another design of the fixed effects, from arrays.
+    Create the model with another fixed-effects design, from arrays.
 
     Parameters
     ----------
@@ -233,9 +233,9 @@ def with_fixed(results, exog, columns=None, random=None):
     exog : ndarray
         Design, shape (n, q).
     columns : sequence of int, optional
-        Columns of the model that these are, for their names.
+        The columns of the model that these are, for their names.
     random : sequence of RandomEffects, optional
-        Random effects; default is those of the model.
+        Random effects. Default is those of the model.
 
     Returns
     -------
@@ -288,7 +288,7 @@ def _from_formula(results, fixed=None, random=None):
 
 
 def _relationships(model, terms):
-    """Relationships of the levels of the factors of some terms."""
+    """Relationships of the levels of the factors in some terms."""
     left = {t.group for t in terms}
     return {
         e.name: KnownLevels(e.name, e.levels, e.grouped.relationship)
@@ -298,7 +298,7 @@ def _relationships(model, terms):
 
 
 def _matches(term: RandomTerm, text):
-    """Whether a term is meant by a text."""
+    """Whether a text refers to a term."""
     if not has_bar(f"({text})"):
         return term.group == text
     if not text.strip().endswith(")"):
@@ -311,7 +311,7 @@ def _matches(term: RandomTerm, text):
 
 
 def _key(name):
-    """What makes two names of terms the same."""
+    """Key of a term name, the same for equivalent names."""
     if name in ("1", "Intercept"):
         return frozenset(["Intercept"])
     try:

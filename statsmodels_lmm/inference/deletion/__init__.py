@@ -1,1 +1,1 @@
-"""Fits without some of the rows or groups."""
+"""Influence of rows and groups through their deletion."""

@@ -1,4 +1,4 @@
-"""Fits without a group of rows, the variances estimated anew."""
+"""Fits without a group of rows, with the variances estimated anew."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,22 +12,22 @@ from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.variances.variance_parameters import VarianceEstimates
 
 PIECES = 32
-"""Pieces of work that refits are divided into."""
+"""Number of pieces of work into which refits are divided."""
 
-NOT_DETERMINED = "the rows left do not determine "
+NOT_DETERMINED = "the remaining rows do not determine "
 
 
 @dataclass(frozen=True)
 class CaseRefit:
     """
-    A fit without a group, in the units of the data.
+    A fit without one group, in the units of the data.
 
     Parameters
     ----------
     params : ndarray
         Fixed effects, shape (p,).
     normalized_cov_params : ndarray
-        Their covariance over sigma^2, shape (p, p).
+        Covariance of the fixed effects over sigma^2, shape (p, p).
     scale : float
         Residual variance.
     covariances : list of ndarray
@@ -48,14 +48,14 @@ class CaseRefit:
 
 @dataclass(frozen=True)
 class _Task:
-    """Fit a model of arrays without some groups, one at a time."""
+    """Task that fits a model from arrays without each of some groups."""
 
     model: Any
     codes: np.ndarray
     reml: bool
 
     def __call__(self, groups):
-        """A `CaseRefit` for each group, or why there is none."""
+        """A `CaseRefit` for each group, or the reason why there is none."""
         with quiet:
             return [self._without(g) for g in groups]
 
@@ -64,7 +64,7 @@ class _Task:
             model = _arrays(self.model, self.codes != group)
             for before, after in zip(self.model.random, model.random):
                 if after.grouped.n_levels == 1 < before.grouped.n_levels:
-                    return f"the rows left have 1 level of {after.name}"
+                    return f"the remaining rows have only 1 level of {after.name}"
             found = model.fit(reml=self.reml)._results
         except (DataError, np.linalg.LinAlgError) as error:
             return str(error)
@@ -81,7 +81,7 @@ class _Task:
 
 
 def _arrays(model, rows):
-    """The model of some rows, without a formula and without dropped columns."""
+    """The model on some rows, without a formula or dropped columns."""
     kept = model._sufficient_statistics()[0].kept
     names = [model.exog_names[j] for j in kept]
     weights, offset = (
@@ -98,7 +98,7 @@ def _arrays(model, rows):
 
 
 def _take(effects, rows):
-    """Random effects of some rows; levels without rows are left out."""
+    """Random effects on some rows, without levels that have no rows."""
     part, levels = effects.grouped.subset(rows), effects.levels
     if part.n_levels < len(levels):
         levels = levels[np.unique(effects.grouped.codes[rows])]
@@ -127,7 +127,7 @@ def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
     fits : dict
         `CaseRefit` by group.
     reasons : dict
-        Why there is none, by group.
+        Reason why there is none, by group.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
     if interrupted:
         warn(f"interrupted after {len(found)} of {n_groups} groups", DataWarning)
         missing = range(len(found), n_groups)
-        found |= dict.fromkeys(missing, "was not reached before the interrupt")
+        found |= dict.fromkeys(missing, "there was no refit before the interrupt")
     reasons = {g: fit for g, fit in found.items() if isinstance(fit, str)}
     if len(reasons) == len(found):
         raise DataError(f"no group can be left out: {reasons[0]}")
@@ -151,14 +151,14 @@ def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
 
 def as_deletions(results, root, fits, n_groups):
     """
-    Refits without some of the groups, in the coordinates of `Deletions`.
+    Convert refits without groups to the coordinates of `Deletions`.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         The fit of all rows.
     root : ndarray
-        A square root of its covariance of the kept fixed effects, shape (p, p).
+        A square root of the covariance of the fixed effects kept, shape (p, p).
     fits : dict
         `CaseRefit` by group.
     n_groups : int
@@ -182,19 +182,19 @@ def as_deletions(results, root, fits, n_groups):
 
 def variance_table(model, fits):
     """
-    Variance parameters of some fits.
+    Variance parameters of fits.
 
     Parameters
     ----------
     model : CrossedMixedLM
         The model of all rows.
     fits : sequence of CaseRefit
-        Fits of it.
+        Fits of the model.
 
     Returns
     -------
     DataFrame
-        A row for each fit; standard deviations, correlations, sigma and theta.
+        One row per fit, with standard deviations, correlations, sigma and theta.
     """
     fits = list(fits)
     covariances = zip(*(fit.covariances for fit in fits))

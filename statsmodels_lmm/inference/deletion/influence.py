@@ -1,4 +1,4 @@
-"""Influence: what the fit would be without a row, or without a group of rows."""
+"""Influence of single rows and groups of rows on a fit."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -34,10 +34,10 @@ from statsmodels_lmm.random.random_effects import group_levels
 @dataclass(frozen=True, eq=False, repr=False)
 class MixedInfluence:
     """
-    What the fit would be without each group of rows.
+    Changes of the fit if each group of rows were left out.
 
-    Series and DataFrames have a row for each group. Fixed effects that were dropped,
-    and groups without which the fixed effects are not estimable, are NaN.
+    Series and DataFrames have one row per group. Values are NaN for dropped fixed
+    effects, and for groups without which the fixed effects are not estimable.
 
     Parameters
     ----------
@@ -46,17 +46,17 @@ class MixedInfluence:
     labels : Index
         The groups.
     deletions : Deletions
-        The fits without them.
+        The fits without each group.
     root : ndarray
-        T, T T' the covariance of the kept fixed effects, which takes the coordinates
-        of `deletions` to theirs.
+        T, where T T' is the covariance of the fixed effects kept; it converts the
+        coordinates of `deletions` to those of the fixed effects.
     not_estimable : Series
-        For each group that cannot be left out, why.
+        Reason for each group that cannot be left out.
     variance_params_without : DataFrame or None
         Standard deviations and correlations of the random effects, sigma and theta
-        without each group; None if theta was held.
+        without each group; None if theta was held fixed.
     converged : Series or None
-        Whether each refit is a proved optimum; None if theta was held.
+        Whether each refit is a proved optimum; None if theta was held fixed.
     """
 
     results: Any
@@ -68,7 +68,7 @@ class MixedInfluence:
     converged: pd.Series | None = None
 
     def _fixed(self, values):
-        """A number for each kept fixed effect as a DataFrame of all."""
+        """Values for the fixed effects kept, as a DataFrame of all."""
         model = self.results.model
         full = np.full((len(self.labels), model.exog.shape[1]), np.nan)
         full[:, np.isfinite(self.results.params)] = values
@@ -78,7 +78,7 @@ class MixedInfluence:
         return pd.Series(values, self.labels, name=name)
 
     def _cooks(self, distance):
-        """Distances over p with their tail probabilities, as in statsmodels."""
+        """Distances over p, and their tail probabilities as in statsmodels."""
         p = self.deletions.change.shape[1]
         distance = distance / p if p else np.full(len(distance), np.nan)
         pvalues = stats.f.sf(distance, p, self.results.df_resid)
@@ -86,7 +86,7 @@ class MixedInfluence:
 
     @cached_property
     def dfbeta(self):
-        """Fixed effects less those without each group, groups x p."""
+        """Fixed effects minus those without each group, groups x p."""
         return self._fixed(self.deletions.change @ self.root.T)
 
     @cached_property
@@ -113,23 +113,23 @@ class MixedInfluence:
     @cached_property
     def cooks_distance(self):
         """
-        Cook's distance of the fixed effects, and p-values.
+        Cook's distances of the fixed effects, and p-values.
 
-        (beta - beta_g)' C^-1 (beta - beta_g) / p with the covariance C of the fit, a
-        pair of Series. R's lme4 and car multiply it by (m - p) / m for m groups;
-        influence.ME takes the covariance without the group. The p-values are those of
-        an F distribution with p and df_resid degrees of freedom, as in statsmodels: a
-        scale to read the distance on rather than a test.
+        A pair of Series. The distance is (beta - beta_g)' C^-1 (beta - beta_g) / p with
+        the covariance C of the fit. R's lme4 and car multiply it by (m - p) / m for m
+        groups; influence.ME uses the covariance without the group. The p-values come
+        from an F distribution with p and df_resid degrees of freedom, as in
+        statsmodels: a scale for judging the distance rather than a test.
         """
         return self._cooks((self.deletions.change**2).sum(axis=1))
 
     @cached_property
     def cov_ratio(self):
         """
-        Determinant of the covariance of the fixed effects, over that of the fit.
+        Determinant of the covariance of the fixed effects relative to that of the fit.
 
-        Sigma is that without the group, as in statsmodels. Below 1 the fit is more
-        precise without the group.
+        Sigma is estimated without the group, as in statsmodels. Values below 1 mean
+        that the fit is more precise without the group.
         """
         p = self.deletions.change.shape[1]
         values = self.deletions.scale**p * self.deletions.determinant
@@ -140,14 +140,14 @@ class MixedInfluence:
 
     def summary_frame(self):
         """
-        The measures side by side.
+        Collect the measures in one table.
 
         Returns
         -------
         DataFrame
-            ``dfb_`` and the name of each fixed effect: `dfbetas`; cooks_d:
-            `cooks_distance`. For groups cov_ratio; for rows, as statsmodels,
-            standard_resid, hat_diag and student_resid: `resid_studentized`,
+            `dfbetas` in columns named ``dfb_`` and the fixed effect; `cooks_distance`
+            in cooks_d. Groups also have cov_ratio; rows, as in statsmodels, have
+            standard_resid, hat_diag and student_resid, which are `resid_studentized`,
             `hat_matrix_diag` and `resid_studentized_external`.
         """
         columns = pd.DataFrame(self._columns(), index=self.labels)
@@ -157,9 +157,9 @@ class MixedInfluence:
 @dataclass(frozen=True, eq=False, repr=False)
 class RowInfluence(MixedInfluence):
     """
-    What the fit would be without each row; groups of one row, see `MixedInfluence`.
+    Changes of the fit if each row were left out; see `MixedInfluence`.
 
-    Where all variances of random effects are zero, everything is that of
+    If all variances of random effects are zero, the results are those of
     statsmodels' OLSInfluence.
 
     Parameters
@@ -175,38 +175,38 @@ class RowInfluence(MixedInfluence):
 
     @cached_property
     def _spread(self):
-        """1 - h, NaN for rows that cannot be left out."""
+        """1 - h; NaN for rows that cannot be left out."""
         possible = np.isfinite(self.deletions.scale)
         return np.where(possible, 1.0 - self.leverages, np.nan)
 
     @cached_property
     def hat_matrix_diag(self):
         """
-        Leverage of each row, d yhat / d y, as R's ``hatvalues``.
+        Leverage of each row, d yhat / d y, as in R's ``hatvalues``.
 
-        The fitted values include the conditional modes; theta is taken as known. The
+        The fitted values include the conditional modes; theta is treated as known. The
         sum of the leverages is the effective number of parameters.
         """
         return self._series(self.leverages, "hat_diag")
 
     @cached_property
     def resid_studentized(self):
-        """Pearson residuals over sqrt(1 - h), as R's ``rstudent`` for lme4."""
+        """Pearson residuals over sqrt(1 - h), as in R's ``rstudent`` for lme4."""
         values = self.residuals / np.sqrt(self._spread)
         return self._series(values, "standard_resid")
 
     @cached_property
     def resid_studentized_external(self):
-        """The same with the residual variance without the row."""
+        """The same with the residual variance estimated without the row."""
         values = self.residuals / np.sqrt(self._spread * self.deletions.scale)
         return self._series(values, "student_resid")
 
     @cached_property
     def dfbetas(self):
         """
-        `dfbeta` over standard errors with the sigma without the row, n x p.
+        `dfbeta` over standard errors with sigma estimated without the row, n x p.
 
-        The design is that with the row, as in statsmodels.
+        The standard errors use the design including the row, as in statsmodels.
         """
         variances = self.deletions.scale[:, None] * (self.root**2).sum(axis=1)
         return self.dfbeta / self._fixed(np.sqrt(variances))
@@ -214,11 +214,11 @@ class RowInfluence(MixedInfluence):
     @cached_property
     def cooks_distance(self):
         """
-        Cook's distance as R's ``cooks.distance`` for lme4, and p-values.
+        Cook's distances as in R's ``cooks.distance`` for lme4, and p-values.
 
-        r^2 h / (1 - h) / p for a studentized residual r, a pair of Series. It is about
-        the fitted values with their conditional modes; `cooks_distance` of groups is
-        about the fixed effects alone.
+        A pair of Series. The distance is r^2 h / (1 - h) / p for a studentized residual
+        r. It concerns the fitted values including conditional modes, whereas
+        `cooks_distance` of groups concerns the fixed effects alone.
         """
         square = self.resid_studentized.to_numpy() ** 2
         return self._cooks(square * self.leverages / self._spread)
@@ -234,7 +234,7 @@ class RowInfluence(MixedInfluence):
 
 def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     """
-    Influence of single rows, or of groups of rows.
+    Measure the influence of single rows, or of groups of rows.
 
     Parameters
     ----------
@@ -242,13 +242,13 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
         A fit.
     group : str or array_like, optional
         Groups of rows to leave out: a grouping factor such as "Subject" or
-        "batch:cask", a column of the data that the formula uses, or a label for each
-        row used. A Series is aligned with the rows if it has their labels. Default is
-        to leave out one row at a time.
+        "batch:cask", a column of the data that the formula uses, or one label per row
+        used. A Series is aligned with the rows if it has their labels. Default is to
+        leave out one row at a time.
     refit : bool, optional
         Whether to estimate the variances anew without each group. By default the
-        relative covariance parameters theta are held, and everything else, sigma
-        included, is exact without a refit.
+        relative covariance parameters theta are held fixed, and everything else,
+        including sigma, is exact without a refit.
     n_jobs : int, optional
         Number of workers for refits, as in joblib.
     progress : bool, optional
@@ -258,16 +258,16 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     Returns
     -------
     MixedInfluence
-        Without `group` a `RowInfluence`.
+        A `RowInfluence` if `group` is None.
 
     Raises
     ------
     ImportError
         If `n_jobs` or `progress` needs a package that is not installed.
     DataError
-        If the groups do not fit the rows.
+        If the groups do not match the rows.
     ValueError
-        If there is no such group, or if `refit` is asked for without a group.
+        If there is no such group, or `refit` is True without a group.
 
     Warns
     -----
@@ -293,7 +293,7 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
         return _of_rows(results)
     codes, labels = row_groups(results.model, group)
     if len(labels) < 2:
-        raise DataError("group has one value only; without it there are no rows")
+        raise DataError("group has only one value; without it no rows remain")
     if refit:
         return _by_refits(results, codes, labels, n_jobs, progress)
     data, _ = results.model._sufficient_statistics()
@@ -324,7 +324,7 @@ def _of_rows(results):
 
 
 def _root(results):
-    """A square root of the covariance, see `MixedInfluence`."""
+    """A square root of the covariance; see `MixedInfluence`."""
     return np.sqrt(results.scale) * results._estimates.fixed_root
 
 
@@ -334,7 +334,7 @@ def row_groups(model, group):
         for effects in model.random:
             if effects.name == group and not effects.has_groups:
                 raise DataError(
-                    f"{group} is a matrix of random effects, not groups of rows; give "
+                    f"{group} is a matrix of random effects, not groups of rows; pass "
                     "the group of each row"
                 )
             if effects.name == group:
@@ -348,7 +348,7 @@ def row_groups(model, group):
             listed = ", ".join(dict.fromkeys([*factors, *known]))
             raise ValueError(
                 f"no grouping factor or column '{group}' in the model; there are "
-                f"{listed}. Other groups are given by their values, as group=data[...]"
+                f"{listed}. Pass other groups by value, as group=data[...]"
             )
         columns = [model.data.frame[n] for n in names]
     else:
@@ -367,27 +367,27 @@ def _label_values(model, group):
         values = group_values(values, "group") if np.ndim(values) == 1 else values
     if np.ndim(values) != 1 or len(values) != model.nobs:
         raise DataError(
-            f"group has shape {np.shape(values)}, the model {model.nobs} rows; a "
-            "Series with the labels of the data is aligned with them"
+            f"group has shape {np.shape(values)} but the model {model.nobs} rows; a "
+            "Series with the labels of the data would be aligned with them"
         )
     return pd.Series(values, name="group" if name is None else name)
 
 
 def _reasons(results, deletions, codes):
-    """Why some groups cannot be left out, by their codes."""
+    """Reasons why groups cannot be left out, by code."""
     gone = np.flatnonzero(~np.isfinite(deletions.scale))
     return {g: _why_not(results, codes != g) for g in gone}
 
 
 def _why_not(results, keep):
-    """Why the rows that are kept do not determine the fixed effects."""
+    """Why the remaining rows do not determine the fixed effects."""
     model = results.model
     kept = np.flatnonzero(np.isfinite(results.params))
     root = 1.0 if model.weights is None else np.sqrt(model.weights[keep])[:, None]
     columns = model.exog[np.ix_(keep, kept)] * root
     lost = np.delete(kept, independent_columns(columns).astype(int))
     if not len(lost):
-        return "the rows left are too few for the model"
+        return "too few rows remain for the model"
     names = ", ".join(model.exog_names[j] for j in lost)
     return NOT_DETERMINED + names
 
@@ -403,7 +403,7 @@ def _told(reasons, labels):
 
 
 def _by_refits(results, codes, labels, n_jobs, progress):
-    """Influence of groups, the model fitted anew without each."""
+    """Influence of groups, by refits without each."""
     fits, reasons = refits_without(results, codes, len(labels), n_jobs, progress)
     good = np.array(list(fits))
     table = variance_table(results.model, fits.values()).set_axis(labels[good])

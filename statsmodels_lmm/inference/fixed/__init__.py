@@ -1,1 +1,1 @@
-"""Tests and degrees of freedom of the fixed effects."""
+"""Tests and degrees of freedom for the fixed effects."""

@@ -1,4 +1,4 @@
-"""Tests of contrasts, also when redundant columns were dropped."""
+"""Tests of contrasts, even if redundant columns were dropped."""
 
 from copy import copy
 
@@ -13,9 +13,10 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 
 def estimable(results):
     """
-    A copy of the results with zeros for the dropped columns.
+    Copy the results with zeros for the dropped columns.
 
-    It has the residual degrees of freedom; statsmodels knows one number of them only.
+    The copy has the residual degrees of freedom, as statsmodels allows for only one
+    number.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def estimable(results):
 
 def linear_constraints(results, r_matrix):
     """
-    Coefficients and values of some constraints, and which can be estimated.
+    Coefficients and values of constraints, and which of them can be estimated.
 
     Parameters
     ----------
@@ -53,14 +54,14 @@ def linear_constraints(results, r_matrix):
     values : ndarray
         Right-hand sides, shape (number of constraints,).
     possible : ndarray
-        Whether the data determine each. A single coefficient is meant as in the table
-        of coefficients, that of the model without the dropped columns; a combination
-        of several must be the same whichever of the redundant columns are dropped.
+        Whether the data determine each. A single coefficient is that of the model
+        without the dropped columns, as in the table of coefficients; a combination of
+        several must be the same whichever of the redundant columns are dropped.
 
     Warns
     -----
     RankWarning
-        If they do not determine a combination of columns that were kept.
+        If the data do not determine a combination of the columns kept.
     """
     given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
     rows, lost = given.coefs, np.isnan(results.params)
@@ -71,7 +72,7 @@ def linear_constraints(results, r_matrix):
     if unknown:
         warn(
             f"{unknown} of {len(rows)} contrasts cannot be tested: the data do not "
-            "determine them, since they depend on which of the redundant columns are "
+            "determine them, because they depend on which redundant columns are "
             f"dropped, here {', '.join(map(str, results.dropped))}",
             RankWarning,
         )
@@ -81,7 +82,7 @@ def linear_constraints(results, r_matrix):
 
 def wald_test(results, r_matrix, *args, **kwargs):
     """
-    Wald test of the constraints that the data determine; others are left out.
+    Wald test of the constraints that the data determine, leaving out the others.
 
     Parameters
     ----------
@@ -90,18 +91,18 @@ def wald_test(results, r_matrix, *args, **kwargs):
     r_matrix : array_like, str or tuple
         The constraints.
     *args, **kwargs
-        As for statsmodels. With a covariance matrix the test is that of statsmodels.
+        As in statsmodels. With a covariance matrix the test is that of statsmodels.
 
     Returns
     -------
     ContrastResults
-        An F test with the degrees of freedom of `results` if those are finite or
-        ``use_f`` is True; else a chi-squared test.
+        An F test with the degrees of freedom of `results` if these are finite or
+        ``use_f`` is True; otherwise a chi-squared test.
 
     Raises
     ------
     DataError
-        If some constraints depend on others but their values do not.
+        If linearly dependent constraints contradict each other.
     """
     coefficients, values, possible = linear_constraints(results, r_matrix)
     coefficients, values = coefficients[possible], values[possible]
@@ -133,7 +134,7 @@ def wald_test(results, r_matrix, *args, **kwargs):
 
 def t_test(results, r_matrix, *args, **kwargs):
     """
-    Tests of single contrasts, NaN for those that the data do not determine.
+    Test single contrasts, with NaN for those that the data do not determine.
 
     Parameters
     ----------
@@ -142,12 +143,12 @@ def t_test(results, r_matrix, *args, **kwargs):
     r_matrix : array_like, str or tuple
         The contrasts.
     *args, **kwargs
-        As for statsmodels. With a covariance matrix the test is that of statsmodels.
+        As in statsmodels. With a covariance matrix the test is that of statsmodels.
 
     Returns
     -------
     ContrastResults
-        With the degrees of freedom of `results` for each contrast.
+        Tests with the degrees of freedom of `results` for each contrast.
     """
     coefficients, values, possible = linear_constraints(results, r_matrix)
     left = coefficients, values
@@ -178,6 +179,6 @@ def t_test(results, r_matrix, *args, **kwargs):
 
 
 def _has_covariance(args, kwargs):
-    """Whether the caller gives a covariance matrix."""
+    """Whether the caller passes a covariance matrix."""
     given = [*args[:1], kwargs.get("cov_p"), kwargs.get("invcov")]
     return any(matrix is not None for matrix in given)

@@ -1,4 +1,4 @@
-"""Degrees of freedom and F tests of the fixed effects."""
+"""Degrees of freedom and F tests for the fixed effects."""
 
 from dataclasses import dataclass
 
@@ -22,29 +22,30 @@ from statsmodels_lmm.inference.requirements import (
 )
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
-"""Methods that give every contrast of the fixed effects its degrees of freedom."""
+"""Methods with separate degrees of freedom for every contrast."""
 
 METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
 
 NO_F = (
     "Kenward and Roger's method finds no F distribution for a joint test: its "
-    "denominator degrees of freedom would be negative, since the data say too little "
-    "about the variances. The test is NaN; use Satterthwaite's method or the bootstrap"
+    "denominator degrees of freedom would be negative, because the data say too "
+    "little about the variances. The test is NaN; use Satterthwaite's method or the "
+    "bootstrap"
 )
 
 RANK_TOLERANCE = 1e-8
-"""Singular values of standardized contrasts, over the largest, that count as 0."""
+"""Singular values of standardized contrasts, relative to the largest, taken as 0."""
 
 
 @dataclass(frozen=True)
 class FTest:
     """
-    An F test of several contrasts at once.
+    A joint F test of several contrasts.
 
     Parameters
     ----------
     statistic : float
-        F; after Kenward and Roger the scaled one.
+        F, scaled under Kenward and Roger's method.
     df_num : int
         Rank of the contrasts.
     df_denom : float
@@ -53,7 +54,7 @@ class FTest:
     pvalue : float
         Probability of a larger statistic.
     unscaled : float
-        F before Kenward and Roger's scale.
+        F before Kenward and Roger's scaling.
     """
 
     statistic: float
@@ -66,25 +67,25 @@ class FTest:
 @dataclass(frozen=True, eq=False)
 class FixedInference:
     """
-    What is known about the fixed effects of a fit.
+    Estimates, covariance and degrees of freedom of the fixed effects.
 
     Parameters
     ----------
     method : {"asymptotic", "residual", "satterthwaite", "kenward-roger"}
-        Where the degrees of freedom come from.
+        Source of the degrees of freedom.
     params : ndarray
         Fixed effects, NaN for dropped columns, shape (p,).
     covariance : ndarray
-        Their covariance, NaN for dropped columns, shape (p, p).
+        Covariance of the fixed effects, NaN for dropped columns, shape (p, p).
     scale : float
         Residual variance sigma^2.
     root : ndarray
-        A square root of the covariance of the r columns that were kept, over
-        sigma^2 and before any adjustment, shape (r, r).
+        A square root of the covariance of the r columns kept, over sigma^2 and before
+        any adjustment, shape (r, r).
     constant_df : float
-        The degrees of freedom of every contrast, if they are the same.
+        Degrees of freedom of every contrast, if they are all the same.
     uncertain : UncertainCovariance or None
-        Where they are not, how well the covariance is known.
+        Uncertainty of the covariance, if they differ.
     """
 
     method: str
@@ -107,9 +108,9 @@ class FixedInference:
         Returns
         -------
         float
-            NaN if the contrast involves a column that was dropped. A contrast of
-            zeros has no error and infinite degrees of freedom by the methods of
-            Satterthwaite and of Kenward and Roger.
+            NaN if the contrast involves a dropped column. By the methods of
+            Satterthwaite and of Kenward and Roger, a contrast of zeros has no error
+            and infinite degrees of freedom.
         """
         contrast = self._contrasts(contrast)[0]
         if not self._estimable(contrast):
@@ -123,18 +124,18 @@ class FixedInference:
         """
         Variances of contrasts of the fixed effects.
 
-        Found from a square root of the covariance: columns of X with a large mean
-        would cost their quadratic form most of its digits.
+        They are computed from a square root of the covariance, because columns of X
+        with a large mean would cost the quadratic form most of its digits.
 
         Parameters
         ----------
         contrasts : array_like
-            Coefficients, shape (q, p); those of dropped columns do not count.
+            Coefficients, shape (q, p); those of dropped columns are ignored.
 
         Returns
         -------
         ndarray
-            Shape (q,); NaN where the squares of numbers overflow.
+            Shape (q,); NaN where squares overflow.
         """
         kept = np.isfinite(self.params)
         whitened = self._contrasts(contrasts)[:, kept] @ self.root
@@ -147,25 +148,25 @@ class FixedInference:
 
     def f_test(self, contrasts, values=0.0):
         """
-        Test that some contrasts of the fixed effects have given values.
+        Test that contrasts of the fixed effects have given values.
 
-        Satterthwaite's denominator degrees of freedom are Fai and Cornelius' (1996),
-        as in lmerTest: they depend a little on which contrasts stand for the
-        hypothesis, because their covariance is decomposed into principal components.
+        Satterthwaite's denominator degrees of freedom are those of Fai and Cornelius
+        (1996), as in lmerTest. They depend slightly on the contrasts that represent
+        the hypothesis, because these are decomposed into principal components.
 
         Parameters
         ----------
         contrasts : array_like
-            Coefficients L, shape (q, p). Rows that depend linearly on others add
-            nothing; rows that involve a column that was dropped are left out.
+            Coefficients L, shape (q, p). Linearly dependent rows add nothing; rows
+            that involve a dropped column are left out.
         values : array_like, optional
-            What L beta is under the hypothesis, shape (q,). Default is 0.
+            Values of L beta under the hypothesis, shape (q,). Default is 0.
 
         Returns
         -------
         FTest
-            NaN if nothing can be tested, or if Kenward and Roger's method has no F
-            distribution for it.
+            The test, NaN if nothing can be tested or Kenward and Roger's method finds
+            no F distribution.
 
         Raises
         ------
@@ -175,7 +176,7 @@ class FixedInference:
         Warns
         -----
         DataWarning
-            If there is no such distribution.
+            If Kenward and Roger's method finds no F distribution.
         """
         contrasts = self._contrasts(contrasts)
         values = np.broadcast_to(np.asarray(values, dtype=float), len(contrasts))
@@ -205,7 +206,7 @@ class FixedInference:
         return FTest(float(statistic), q, float(df), float(pvalue), float(wald / q))
 
     def _contrasts(self, contrasts):
-        """Contrasts as a matrix with a column for each fixed effect."""
+        """Contrasts as a matrix with one column per fixed effect."""
         rows = np.asarray(contrasts, dtype=float)
         rows = rows[None] if rows.ndim == 1 else rows
         if rows.ndim != 2 or rows.shape[1] != len(self.params):
@@ -222,30 +223,30 @@ class FixedInference:
 
 def inference(results, df_method=None):
     """
-    Covariance, degrees of freedom and F tests of the fixed effects.
+    Covariance, degrees of freedom and F tests for the fixed effects.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     df_method : {None, "asymptotic", "residual", "satterthwaite", "kenward-roger"}
-        Normal and chi-squared distributions, also if it is None; rows less the rank
-        of X; the method of Satterthwaite as Giesbrecht and Burns (1985) and Fai and
-        Cornelius (1996) apply it; or that of Kenward and Roger (1997), with their
-        adjusted covariance. The last two are lmerTest's and pbkrtest's.
+        Normal and chi-squared distributions, also if None; rows minus the rank of X;
+        Satterthwaite's method in the form of Giesbrecht and Burns (1985) and Fai and
+        Cornelius (1996); or that of Kenward and Roger (1997), with their adjusted
+        covariance. The last two are those of lmerTest and pbkrtest.
 
     Returns
     -------
     FixedInference
-        Found once for each method.
+        Computed once per method.
 
     Raises
     ------
     ValueError
         If the method is unknown, or is one of the last two and the model is not linear.
     DataError
-        If Kenward and Roger's method is asked for after maximum likelihood, or if
-        the data of the model were removed.
+        If Kenward and Roger's method is requested after maximum likelihood, or the
+        data of the model have been removed.
 
     References
     ----------
@@ -272,7 +273,7 @@ def _inference(results, method):
     require_gaussian(results, f"df_method={method!r}")
     if method == "kenward-roger" and not results.reml:
         raise DataError(
-            "Kenward and Roger's method is defined for REML: refit with reml=True"
+            "Kenward and Roger's method is defined only for REML: refit with reml=True"
         )
     require_data(results.model, f"df_method={method!r}")
     deviance = results.at_optimum
@@ -289,7 +290,7 @@ def _inference(results, method):
 
 def _reduced(whitened, contrasts, params, values):
     """
-    Orthonormal contrasts with the same span, and by how much they miss their values.
+    Orthonormal contrasts with the same span, and their deviations from the hypothesis.
 
     Parameters
     ----------

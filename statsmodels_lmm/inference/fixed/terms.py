@@ -1,4 +1,4 @@
-"""The terms of the fixed effects and the hypotheses about them."""
+"""Terms of the fixed effects and hypotheses about them."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -28,13 +28,13 @@ class FixedTerm:
     Parameters
     ----------
     name : str
-        Its name, such as "recipe:temp".
+        Name of the term, such as "recipe:temp".
     columns : tuple of int
-        Its columns of the fixed design.
+        Columns in the fixed-effects design.
     categorical : frozenset of str
-        Its categorical factors.
+        Categorical factors of the term.
     numeric : frozenset of str
-        Its numeric ones.
+        Numeric factors of the term.
     """
 
     name: str
@@ -44,7 +44,7 @@ class FixedTerm:
 
     @property
     def factors(self):
-        """Names of all its factors; none for the constant."""
+        """Names of all factors of the term; none for the constant."""
         return self.categorical | self.numeric
 
     @property
@@ -54,7 +54,7 @@ class FixedTerm:
 
     def contains(self, other):
         """
-        Whether another term is contained in this one, as SAS defines it.
+        Whether another term is contained in this one, as defined by SAS.
 
         Parameters
         ----------
@@ -64,15 +64,15 @@ class FixedTerm:
         Returns
         -------
         bool
-            True if both involve the same numeric factors, and this one all
-            categorical factors of the other and more.
+            True if both have the same numeric factors, and this one has all
+            categorical factors of the other and at least one more.
         """
         return self.numeric == other.numeric and self.categorical > other.categorical
 
 
 def fixed_terms(results):
     """
-    The terms of the fixed effects, in the order of the formula.
+    Terms of the fixed effects, in the order of the formula.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def fixed_terms(results):
     Returns
     -------
     tuple of FixedTerm
-        The constant included; terms of fewer factors come first, as in R, also
-        where the formula engine orders the columns otherwise. Without a formula
-        every column is a term.
+        The terms, including the constant. Terms of fewer factors come first, as in R,
+        even where the formula engine orders the columns differently. Without a
+        formula every column is a term.
     """
     model = as_fit(results).model
     if not has_formula(model):
@@ -111,10 +111,10 @@ def fixed_terms(results):
 
 
 def _as_written(text):
-    """A sorting key of terms: their place in the formula."""
+    """A sorting key for terms, by position in the formula."""
     try:
         names = term_names(text)
-    except FormulaError:  # something that only one of the engines can read
+    except FormulaError:  # text that only one of the engines can read
         names = []
     places = {term_key(name): at for at, name in enumerate(names)}
 
@@ -126,12 +126,12 @@ def _as_written(text):
 
 
 def has_formula(model):
-    """Whether a model was made from a formula."""
+    """Whether a model was built from a formula."""
     return getattr(model, "_parsed", None) is not None
 
 
 def anova_type(value):
-    """The type of an analysis of variance as a number, from 1 or "I" and so on."""
+    """The type of an analysis of variance as a number; the type may be "I" for 1."""
     kind = TYPES.get(value, value) if isinstance(value, str) else value
     if kind not in (1, 2, 3):
         raise ValueError(f"type must be 1, 2, 3, 'I', 'II' or 'III', not {value!r}")
@@ -140,44 +140,43 @@ def anova_type(value):
 
 def hypotheses(results, type=3):
     r"""
-    Hypothesis matrices of the terms of the fixed effects.
+    Hypothesis matrices for the terms of the fixed effects.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     type : {1, 2, 3, "I", "II", "III"}, optional
-        Which hypotheses, see the notes.
+        Type of hypotheses; see the notes.
 
     Returns
     -------
     dict
-        Name of each term but the constant to L, shape (q, p), in the units of the
+        L by name for each term except the constant, shape (q, p), in the units of the
         coefficients and zero for dropped columns. The hypothesis of a term is
         :math:`L \beta = 0`; q is 0 if nothing about it can be estimated.
 
     Raises
     ------
     DataError
-        If the data of the model were removed.
+        If the data of the model have been removed.
 
     Notes
     -----
-    Every L spans the rows of :math:`A' X` for some orthonormal directions A in the
-    span of X, of dimension n:
+    The rows of L span those of :math:`A' X` for orthonormal directions A, of dimension
+    n, in the span of X:
 
-    - Type 1, sequential: those that the term adds to the terms before it.
+    - Type 1, sequential: the directions that the term adds to the terms before it.
     - Type 2: those that it adds to all terms that do not contain it.
     - Type 3: write :math:`X \beta = \tilde X \gamma` with one indicator for every
-      level and combination of levels. Among the directions that are orthogonal to
-      all terms but T and those that contain it, A has those whose functions
+      level and combination of levels. Of the directions orthogonal to all terms but
+      T and those that contain it, A has those whose functions
       :math:`A' \tilde X \gamma` are orthogonal, as coefficients of gamma, to the
       functions that involve only terms that contain T (Goodnight 1978).
 
-    These depend on what the columns of a term span, not on the contrasts that code
-    them, and hold with empty cells, too. A term all of whose columns were dropped
-    counts as absent. As in lmerTest the directions are orthogonal without regard to
-    weights and random effects.
+    The hypotheses depend on the span of the columns of a term, not on the contrasts
+    that code it, and also apply with empty cells. A term without any remaining columns
+    counts as absent. As in lmerTest, orthogonality ignores weights and random effects.
 
     References
     ----------
@@ -192,7 +191,7 @@ def hypotheses(results, type=3):
     every = fixed_terms(results)
     terms = tuple(t for t in every if kept[list(t.columns)].any())
     if any(t.is_constant for t in terms):
-        # every hypothesis is orthogonal to the constant, which a large mean hides
+        # every hypothesis is orthogonal to the constant; a large mean would mask this
         x = _centered(x, [t.columns[0] for t in terms if t.is_constant])
     basis, _ = np.linalg.qr(_unit_columns(x[:, kept]))
     back = basis.T @ x * kept
@@ -219,13 +218,13 @@ def hypotheses(results, type=3):
 
 def _canonical_rows(rows, own, triangular):
     """
-    The rows of a hypothesis combined so that they are about single coefficients.
+    Combine the rows of a hypothesis so that they refer to single coefficients.
 
-    Any combinations state the same hypothesis and have the same F. But Satterthwaite's
-    degrees of freedom of several rows depend on them, so those of lmerTest are taken:
-    each row is 1 in a column of the term and 0 in those before it; unless triangular,
-    as for type 1, for contained terms in type 2 and for a term that stands alone, it
-    is 0 in those after it, too.
+    All combinations state the same hypothesis and give the same F, but Satterthwaite's
+    degrees of freedom for several rows depend on the choice. The choice is lmerTest's:
+    each row is 1 in a column of the term and 0 in the columns before it; it is also 0
+    in those after it, unless triangular, as for type 1, for contained terms in type 2
+    and for a term that stands alone.
     """
     if not len(rows):
         return rows
@@ -240,14 +239,14 @@ def _canonical_rows(rows, own, triangular):
 
 
 def _centered(x, constants):
-    """The columns less their means, but for constants."""
+    """The columns minus their means, except for constants."""
     means = x.mean(axis=0)
     means[constants] = 0.0
     return x - means
 
 
 def _added(x, terms, basis):
-    """A function that finds what a term adds to others."""
+    """A function for the directions that a term adds to others."""
     spans = {t.name: basis.T @ _unit_columns(x[:, list(t.columns)]) for t in terms}
 
     def find(term, others, containing):
@@ -259,7 +258,7 @@ def _added(x, terms, basis):
 
 
 def _marginal(results, x, terms, basis):
-    """A function that finds the directions of a hypothesis of type 3."""
+    """A function for the directions of a hypothesis of type 3."""
     spans = _full_codings(results, x, terms, basis)
     coefficients = _stack(spans, [t.name for t in terms], len(basis.T))
 
@@ -269,7 +268,7 @@ def _marginal(results, x, terms, basis):
         if not theirs.shape[1]:
             return mine.T
         functions, contained = mine.T @ coefficients, theirs.T @ coefficients
-        # combinations of mine without a component along what contains the term
+        # combinations of own directions, orthogonal to the terms that contain this one
         return _complement(functions @ contained.T).T @ mine.T
 
     return find
@@ -277,9 +276,9 @@ def _marginal(results, x, terms, basis):
 
 def _full_codings(results, x, terms, basis):
     """
-    The columns of each term with an indicator for every level, in a basis of X.
+    Columns of each term with an indicator for every level, in a basis of X.
 
-    A term whose contrasts span less than its indicators keeps its own columns.
+    A term whose contrasts span less than the indicators keeps its own columns.
     """
     model = results.model
     factors: dict = {}
@@ -306,12 +305,12 @@ def _full_codings(results, x, terms, basis):
 
 
 def _factor_columns(data, name, is_categorical):
-    """Indicators of the levels of a factor, or its columns if it is numeric."""
+    """Indicators of the levels of a factor, or its columns if numeric."""
     columns = design_matrices(f"0 + {name}", data.frame, data.scope, data.engine)[1]
     values = columns.to_numpy(float)
     if not is_categorical:
         return _unit_columns(values) * np.sqrt(len(values))
-    # without a constant the rows of any coding tell all levels apart
+    # without a constant the rows of any coding distinguish all levels
     levels, codes = np.unique(values, axis=0, return_inverse=True)
     return np.eye(len(levels))[codes.ravel()]
 
@@ -330,13 +329,13 @@ def _stack(spans, names, n_rows):
 
 
 def _range(columns, scale=None):
-    """Orthonormal basis of the span of some columns."""
+    """Orthonormal basis of the span of columns."""
     left, values, _ = np.linalg.svd(columns, full_matrices=False)
     return left[:, : _numerical_rank(values, scale)]
 
 
 def _complement(columns):
-    """Orthonormal basis of what is orthogonal to some columns."""
+    """Orthonormal basis of the orthogonal complement of columns."""
     left, values, _ = np.linalg.svd(_unit_columns(columns), full_matrices=True)
     return left[:, _numerical_rank(values) :]
 

@@ -1,1 +1,1 @@
-"""Estimated marginal means and their comparisons."""
+"""Estimated marginal means and comparisons of them."""

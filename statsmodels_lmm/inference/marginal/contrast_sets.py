@@ -1,4 +1,4 @@
-"""Sets of contrasts between means, their names and coefficients."""
+"""Sets of contrasts between means, with names and coefficients."""
 
 import re
 from itertools import combinations
@@ -18,14 +18,14 @@ def contrast_set(method, levels, reverse=False, reference=None):
     Parameters
     ----------
     method : str, dict or array_like
-        One of `METHODS`, a dict of names to k coefficients, or an array of shape
+        One of `METHODS`, a dict from names to k coefficients, or an array of shape
         (q, k).
     levels : DataFrame
-        Levels of the factors of each mean, k rows.
+        Levels of the factors for each mean, k rows.
     reverse : bool, optional
-        Whether to take differences the other way round.
+        Whether to reverse the sign of differences.
     reference : optional
-        Level, or tuple of levels, of the mean that others are compared with. Default
+        Level, or tuple of levels, of the mean with which others are compared. Default
         is the first.
 
     Returns
@@ -68,7 +68,7 @@ def contrast_set(method, levels, reverse=False, reference=None):
 
 def level_labels(levels):
     """
-    A label for each combination of levels, as emmeans writes them.
+    Label each combination of levels, as emmeans does.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def level_labels(levels):
     Returns
     -------
     list of str
-        Levels with blanks between them; numbers follow the name of their factor,
-        and what looks like arithmetic is in parentheses.
+        Levels separated by blanks; numbers follow the name of their factor, and
+        anything that looks like arithmetic is in parentheses.
     """
     if not levels.shape[1]:
         return ["all"] * len(levels)
@@ -96,7 +96,7 @@ def level_labels(levels):
 
 def orthogonal_polynomials(k):
     r"""
-    Orthogonal polynomials at 1, ..., k in the smallest whole numbers.
+    Orthogonal polynomials at 1, ..., k as the smallest whole numbers.
 
     Discrete Chebyshev polynomials :math:`\sum_i (-1)^{j-i} \binom{j}{i}
     \binom{j+i}{i} \binom{x}{i} / \binom{k-1}{i}`, x = 0, ..., k - 1.
@@ -124,7 +124,7 @@ def orthogonal_polynomials(k):
 
 
 def _own(method, k):
-    """Contrasts that the user gives."""
+    """User-defined contrasts."""
     if isinstance(method, dict):
         names, given = [str(name) for name in method], list(method.values())
     else:
@@ -133,7 +133,7 @@ def _own(method, k):
     lengths = {np.size(row) for row in given}
     if lengths != {k}:
         raise ValueError(
-            f"a contrast needs {k} coefficients, one for each mean of a group; got "
+            f"a contrast needs {k} coefficients, one per mean of a group; got "
             + (", ".join(map(str, sorted(lengths))) or "none")
         )
     coefficients = np.array([np.ravel(row) for row in given], dtype=float)
@@ -143,7 +143,7 @@ def _own(method, k):
 
 
 def _position(reference, levels):
-    """Where the reference is among the means."""
+    """Position of the reference among the means."""
     if reference is None:
         return 0
     wanted = reference if isinstance(reference, tuple) else (reference,)

@@ -1,4 +1,4 @@
-"""Marginal means as tables, and contrasts and tests of them."""
+"""Tables of marginal means, with contrasts and tests."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,22 +30,22 @@ ADJUST = {
     "consecutive": "sidak",
     "effects": "fdr_bh",
 }
-"""How a set of contrasts is adjusted unless told otherwise; others are not."""
+"""Default adjustment of each set of contrasts; others are not adjusted."""
 
 
 ROUNDING = 1e-13
-"""Share of its terms that a sum must have left not to be 0."""
+"""Size of a sum relative to its terms below which it counts as 0."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MarginalMeans:
     r"""
-    Marginal means, slopes or contrasts of them, :math:`o + L \beta`.
+    Marginal means or slopes, or contrasts of these, :math:`o + L \beta`.
 
     Parameters
     ----------
     table : DataFrame
-        What each of m rows is about.
+        Levels to which each of m rows refers.
     by : tuple of str
         Columns of `table` that form the groups.
     rows : ndarray
@@ -57,17 +57,17 @@ class MarginalMeans:
     inference : FixedInference
         Estimates, covariance and degrees of freedom of the fixed effects.
     alpha : float
-        One less the level of the intervals.
+        One minus the level of the intervals.
     kind : {"mean", "slope", "estimate"}
-        What the estimates are called; contrasts are "estimate" and have p-values.
+        Name of the estimates; contrasts are "estimate" and have p-values.
     adjust : str
-        How p-values and intervals of a group are adjusted.
+        Adjustment of the p-values and intervals of a group.
     family : int
-        Means of a group that a contrast can be of; for Tukey's adjustment.
+        Number of means per group that are compared, for Tukey's adjustment.
     title : str
         Title of the summary.
     notes : tuple of str
-        Lines below it.
+        Lines below the table.
     """
 
     table: pd.DataFrame
@@ -85,13 +85,13 @@ class MarginalMeans:
 
     @cached_property
     def estimable(self):
-        """Whether the data determine each of them, shape (m,)."""
+        """Whether the data determine each estimate, shape (m,)."""
         seen = np.isfinite(self.rows).all(axis=1)
         return seen & self.estimability.determined(self.rows)
 
     @property
     def names(self):
-        """What the columns of numbers are called in `frame`, a dict."""
+        """Names of the columns of numbers in `frame`, as a dict."""
         tests = ("statistic", "pvalue") if self.kind == "estimate" else ()
         own = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
         return _free(own, self.table.columns)
@@ -99,17 +99,18 @@ class MarginalMeans:
     @cached_property
     def frame(self):
         """
-        The estimates as a table.
+        Return the estimates as a table.
 
         Returns
         -------
         DataFrame
-            The columns of the factors, for contrasts after "contrast"; "mean",
-            "slope" or "estimate"; "std err" and "df", infinite for a normal
-            distribution; for contrasts "statistic", t or z of the hypothesis that it
-            is 0, and "pvalue"; "ci_lower" and "ci_upper". NaN for what cannot be
-            estimated. A factor keeps its name: beside one that is called "mean" the
-            means are in the column ``"mean_"``, and so for the others; see `names`.
+            Columns of the factors, preceded for contrasts by "contrast"; "mean",
+            "slope" or "estimate"; "std err"; "df", infinite for a normal
+            distribution; for contrasts "statistic", t or z for the hypothesis that
+            the contrast is 0, and "pvalue"; "ci_lower" and "ci_upper". NaN where
+            nothing can be estimated. A factor keeps its name: if one is called
+            "mean", the means are in the column ``"mean_"``, and likewise for the
+            others; see `names`.
         """
         rows, known = self._rows(), self.estimable
         params = np.nan_to_num(self.inference.params)
@@ -143,43 +144,43 @@ class MarginalMeans:
         alpha=None,
     ):
         """
-        Contrasts of the means of each group.
+        Form contrasts of the means within each group.
 
         Parameters
         ----------
         method : str, dict or array_like, optional
             "pairwise", all differences; "reference", differences from one mean;
-            "consecutive", each mean less the one before; "effects", each mean less
-            their average; "poly", orthogonal polynomials of the order of the means,
-            up to degree 6, with whole numbers as coefficients; or coefficients of
-            your own, one for each of the k means: an array of shape (q, k), or a
-            dict of the names of contrasts to their coefficients.
+            "consecutive", each mean minus the one before; "effects", each mean minus
+            their average; "poly", orthogonal polynomials in the order of the means,
+            up to degree 6, with whole-number coefficients; or your own coefficients
+            for the k means, as an array of shape (q, k) or a dict from names of
+            contrasts to coefficients.
         adjust : str, optional
-            How p-values are adjusted for the number of contrasts in a group: "none";
+            Adjustment of p-values for the number of contrasts in a group: "none";
             "tukey", by the studentized range, for all pairwise differences;
             "bonferroni" and "sidak"; or "holm", "holm-sidak", "simes-hochberg",
             "hommel", "fdr_bh" and "fdr_by" of
-            `statsmodels.stats.multitest.multipletests`. Intervals follow the first
-            three and are not adjusted otherwise. Default is "tukey" for "pairwise",
+            `statsmodels.stats.multitest.multipletests`. Intervals are adjusted only
+            for "tukey", "bonferroni" and "sidak". Default is "tukey" for "pairwise",
             "sidak" for "reference" and "consecutive", "fdr_bh" for "effects", and
             "none" for the others.
         reverse : bool, optional
-            Whether to take the differences the other way round.
+            Whether to reverse the sign of differences.
         reference : optional
-            Level whose mean the others are compared with, or a tuple of levels if
-            the means are of several factors. Default is the first.
+            Level with whose mean the others are compared, or a tuple of levels if
+            there are several factors. Default is the first.
         by : str or list of str, optional
-            Columns that form the groups. Default is that of the means. After
-            contrasts, ``by="contrast"`` compares the same contrast between groups;
-            the new ones are then called "contrast1", as they are in groups of a
-            factor that is called "contrast".
+            Columns that form the groups. Default is that of the means. For contrasts,
+            ``by="contrast"`` compares the same contrast between groups; the new
+            column is then "contrast1", as it is for groups of a factor named
+            "contrast".
         alpha : float, optional
-            One less the level of the intervals. Default is that of the means.
+            One minus the level of the intervals. Default is that of the means.
 
         Returns
         -------
         MarginalMeans
-            Of the contrasts, with their tests in its `frame`.
+            The contrasts, with tests in `frame`.
 
         Raises
         ------
@@ -208,10 +209,10 @@ class MarginalMeans:
         groups = self._groups(by)
         if named and max(map(len, groups)) < 2:
             raise DataError(
-                "there is one estimate"
+                "there is only one estimate"
                 + (f" for each of {quoted(by)}" if by else "")
-                + " and nothing to compare it with; name what should be compared in "
-                "specs and not in by, or give it values by at="
+                + " and nothing to compare it with; name the factors to compare in "
+                "specs rather than by, or set their values with at="
             )
         for group in groups:
             levels = self.table[own].iloc[group]
@@ -239,14 +240,14 @@ class MarginalMeans:
 
     def joint_test(self):
         """
-        F tests that all means of a group are the same, or all contrasts are 0.
+        F tests that all means of a group are equal, or all contrasts are 0.
 
         Returns
         -------
         DataFrame
-            A row for each group: its levels, "df" and "df_denom", which is infinite
-            for a chi-squared test of df times F; "F" and "PR(>F)". What cannot be
-            estimated is left out. Columns are named as in `frame`.
+            One row per group with its levels; "df"; "df_denom", infinite for a
+            chi-squared test of df times F; "F" and "PR(>F)". Contrasts that cannot
+            be estimated are left out. Columns are named as in `frame`.
         """
         found, groups = [], self._groups(self.by)
         lost = np.isnan(self.inference.params)
@@ -270,7 +271,7 @@ class MarginalMeans:
 
     def summary(self):
         """
-        The estimates as they are printed.
+        Format the estimates for printing.
 
         Returns
         -------
@@ -313,7 +314,7 @@ class MarginalMeans:
         return self.summary().as_html()
 
     def _remarks(self):
-        """What to know of tests, intervals and gaps."""
+        """Notes on tests, intervals and gaps."""
         lines = [f"Degrees of freedom: {self.inference.method}."]
         if self.kind == "estimate" and self.adjust != "none":
             group = " in each group" if self.by else ""
@@ -323,7 +324,7 @@ class MarginalMeans:
             else:
                 lines.append(f"P-values are {how}; intervals are not.")
         if not self.estimable.all():
-            lines.append("NaN: the data do not determine it.")
+            lines.append("NaN: not determined by the data.")
         return lines
 
     def _rows(self):
@@ -340,7 +341,7 @@ class MarginalMeans:
 
 
 def _free(names, taken):
-    """Names, with an underscore after those that factors have."""
+    """Names, with an underscore appended to those taken by factors."""
     found = {}
     for name in names:
         found[name] = name
@@ -355,7 +356,7 @@ def _contrast_columns():
 
 
 def _combined(coefficients, values):
-    """Combinations of rows, NaN where a row that takes part is, 0 what cancels."""
+    """Combinations of rows, NaN where a row involved is, 0 where terms cancel."""
     missing = np.isnan(values)
     values = np.where(missing, 0.0, values)
     found = coefficients @ values
@@ -366,7 +367,7 @@ def _combined(coefficients, values):
 
 def level_text(value):
     """
-    A level or the value of a covariate as it is printed.
+    Format a level or the value of a covariate.
 
     Parameters
     ----------
@@ -382,7 +383,7 @@ def level_text(value):
 
 def as_list(given):
     """
-    One label or several, as a list without repetitions.
+    Make a list without duplicates from one label or several.
 
     Parameters
     ----------
@@ -401,12 +402,12 @@ def as_list(given):
 
 def quoted(allowed):
     """
-    What is allowed, for a message.
+    List the allowed values, for a message.
 
     Parameters
     ----------
     allowed : iterable
-        Values.
+        The values.
 
     Returns
     -------

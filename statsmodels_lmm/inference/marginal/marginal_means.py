@@ -18,7 +18,7 @@ from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.keywords import scale_of
 
 PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
-"""A response that is a column as it is."""
+"""A response that is an untransformed column."""
 
 
 def marginal_means(
@@ -34,39 +34,39 @@ def marginal_means(
     type=None,
 ):
     r"""
-    Estimated marginal means, as R's emmeans.
+    Estimated marginal means, as in R's emmeans.
 
-    The mean of a combination of levels is what the fixed effects predict there,
+    The mean for a combination of levels is the prediction of the fixed effects,
     averaged over the other factors, with covariates at their means: :math:`L \beta`
-    plus the offset, L averaged from the rows of the reference grid.
+    plus the offset, where L averages rows of the reference grid.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit from a formula.
     specs : str or list of str, optional
-        Columns of the data, combinations of whose levels have a mean. Default is
-        none, which gives the mean over all.
+        Columns of the data whose combinations of levels have a mean. Default is none,
+        which gives the overall mean.
     by : str or list of str, optional
-        Columns whose combinations form groups: contrasts are within groups.
+        Columns whose combinations form groups; contrasts are within groups.
     at : dict, optional
-        Values of some predictors: some levels of a factor, numbers for a covariate.
-        Without them factors, truth values and ``C(x)`` have all levels that were
-        seen, and a numeric column is at its mean over the rows used, or at both of
-        its values if there are only two. Transforms such as ``log(x)`` and
-        ``poly(x, 2)`` are evaluated there, and so is an offset in the formula; an
-        offset that was an argument is at its mean.
+        Values of predictors: levels of a factor, numbers for a covariate. By default
+        factors, booleans and ``C(x)`` have all observed levels, and a numeric column
+        is at its mean over the rows used, or at both of its values if there are only
+        two. Transforms such as ``log(x)`` and ``poly(x, 2)`` are evaluated at these
+        values, as is an offset in the formula; an offset passed as an argument is at
+        its mean.
     weights : {"equal", "proportional", "outer", "cells"}, optional
-        How to average over combinations of the other factors: all alike; as often as
-        they are in the data; as the product of how often each level is; or as often
-        as they are together with the levels of `specs` and `by`, which is the way
-        for a factor that is nested in another. With prior weights their sums are
-        meant.
+        Weights in averages over combinations of the other factors: equal; by their
+        frequency in the data; by the product of the frequencies of their levels; or by
+        their frequency together with the levels of `specs` and `by`, which suits
+        factors nested in others. If there are prior weights, their sums replace
+        frequencies.
     alpha : float, optional
-        One less the level of the intervals.
+        One minus the level of the intervals.
     df_method : str, optional
-        "asymptotic", "residual", "satterthwaite" or "kenward-roger", see
-        `with_df_method`. Default is what the results have.
+        "asymptotic", "residual", "satterthwaite" or "kenward-roger"; see
+        `with_df_method`. Default is that of the results.
     which : {"mean", "linear"}, optional
         The scale; both are the same for a linear model.
     type : {"response", "link"}, optional
@@ -79,8 +79,8 @@ def marginal_means(
     Raises
     ------
     DataError
-        If the model has no formula or no fixed effects, its data were removed, or a
-        level was not seen.
+        If the model has no formula or no fixed effects, its data have been removed,
+        or a level was not observed.
     ValueError
         If an argument has an unknown value.
 
@@ -90,9 +90,9 @@ def marginal_means(
     seen, is NaN. If the response is transformed, means are on the transformed scale;
     they are not transformed back, and ``type="response"`` is refused.
 
-    Two differences from emmeans: it finds nested factors by itself, where here
-    ``weights="cells"`` averages over what was seen; and it takes the means of
-    covariates over rows that the fit leaves out for a missing response, too.
+    There are two differences from emmeans: it detects nested factors, whereas here
+    ``weights="cells"`` averages over the observed combinations; and its means of
+    covariates include rows that the fit leaves out because the response is missing.
 
     References
     ----------
@@ -117,22 +117,22 @@ def marginal_slopes(
     type=None,
 ):
     """
-    Slopes of the marginal means in a numeric predictor, as emtrends of emmeans.
+    Slopes of the marginal means in a numeric predictor, as in emmeans' emtrends.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit from a formula.
     variable : str
-        A numeric column. The slope is at its mean unless `at` has values; it is
-        there that the slopes of ``log(x)`` and ``poly(x, 2)`` are.
+        A numeric column. The slope, which for ``log(x)`` and ``poly(x, 2)`` varies
+        with x, is at its mean unless `at` gives values.
     specs, by, at, weights, alpha, df_method, which, type : optional
         As for `marginal_means`.
 
     Returns
     -------
     MarginalMeans
-        Of slopes.
+        The slopes.
     """
     _check_scale(results, which, type)
     return _marginal(results, variable, specs, by, at, weights, alpha, df_method, True)
@@ -178,7 +178,7 @@ def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=Fal
 
 
 def _notes(results, others, weights):
-    """What the predictors are that are not in the table."""
+    """Values of the predictors that are not in the table."""
     averaged = [str(name) for name, values in others.items() if len(values) > 1]
     fixed = [f"{n} = {level_text(v[0])}" for n, v in others.items() if len(v) == 1]
     lines = []

@@ -1,18 +1,18 @@
-"""P-values and intervals of several comparisons at once."""
+"""P-values and intervals for multiple comparisons."""
 
 import numpy as np
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 SIMULTANEOUS = ("tukey", "sidak", "bonferroni")
-"""Adjustments that have intervals."""
+"""Adjustments with simultaneous intervals."""
 
 STEPWISE = ("holm", "holm-sidak", "simes-hochberg", "hommel", "fdr_bh", "fdr_by")
 
 ADJUSTMENTS = (*SIMULTANEOUS, *STEPWISE, "none")
 
 NODES = 12
-"""Quantiles of the studentized range that are computed; others are interpolated."""
+"""Number of quantiles of the studentized range computed to interpolate others."""
 
 
 def adjusted_pvalues(statistics, df, adjust, family):
@@ -22,14 +22,14 @@ def adjusted_pvalues(statistics, df, adjust, family):
     Parameters
     ----------
     statistics : ndarray
-        t or z statistics, NaN for what cannot be tested and does not count,
-        shape (m,).
+        t or z statistics, shape (m,); NaN for contrasts that cannot be tested, which
+        do not count.
     df : ndarray
-        Their degrees of freedom, infinite for z, shape (m,).
+        Degrees of freedom, infinite for z, shape (m,).
     adjust : str
         One of `ADJUSTMENTS`.
     family : int
-        Number of means that are compared, for "tukey".
+        Number of means compared, for "tukey".
 
     Returns
     -------
@@ -50,18 +50,18 @@ def adjusted_pvalues(statistics, df, adjust, family):
 
 def critical_values(df, adjust, family, alpha):
     """
-    How many standard errors the intervals of a family reach.
+    Half-widths of the intervals of a family, in standard errors.
 
     Parameters
     ----------
     df : ndarray
-        Degrees of freedom, NaN for what does not count, shape (m,).
+        Degrees of freedom, shape (m,); NaN for contrasts that do not count.
     adjust : str
-        One of `ADJUSTMENTS`; those that are not `SIMULTANEOUS` change nothing.
+        One of `ADJUSTMENTS`; only those in `SIMULTANEOUS` have an effect.
     family : int
-        Number of means that are compared, for "tukey".
+        Number of means compared, for "tukey".
     alpha : float
-        One less the level of the intervals.
+        One minus the level of the intervals.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def critical_values(df, adjust, family, alpha):
 
 
 def _range_quantiles(alpha, family, df):
-    """Upper quantiles of the studentized range; smooth in 1 / df, and slow."""
+    """Upper quantiles of the studentized range, smooth in 1 / df but slow."""
     places = 1.0 / df
     distinct, where = np.unique(places.round(12), return_inverse=True)
     distinct = distinct[np.isfinite(distinct)]

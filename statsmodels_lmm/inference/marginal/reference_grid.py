@@ -1,4 +1,4 @@
-"""The combinations of predictors at which marginal means are found."""
+"""The combinations of predictors at which marginal means are evaluated."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -19,25 +19,25 @@ from statsmodels_lmm.inference.requirements import names_lost, require_data
 WEIGHTS = ("equal", "proportional", "outer", "cells")
 
 STEP = 1e-3
-"""Step of a difference quotient, as a share of the range of the predictor."""
+"""Step of a difference quotient, relative to the range of the predictor."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceGrid:
     """
-    The fixed design at all combinations of levels of the predictors.
+    The fixed-effects design at all combinations of levels of the predictors.
 
     Parameters
     ----------
     levels : dict
-        Values of each of k predictors, an Index of length n_j.
+        Values of each of k predictors, as an Index of length n_j.
     design : ndarray
-        Fixed design, or its slope in a predictor, shape (n_1, ..., n_k, p).
+        Fixed-effects design, or its slope in a predictor, shape (n_1, ..., n_k, p).
     offset : ndarray
         Offset, shape (n_1, ..., n_k).
     counts : ndarray
-        Rows of the data, or the sum of their prior weights, with these levels of the
-        factors; the same along covariates. Shape (n_1, ..., n_k).
+        Number of rows of the data, or sum of their prior weights, with these levels
+        of the factors; constant along covariates. Shape (n_1, ..., n_k).
     """
 
     levels: dict
@@ -47,19 +47,19 @@ class ReferenceGrid:
 
     def averaged(self, names, weights="equal"):
         """
-        Averages over all predictors but some.
+        Average over all predictors except the given ones.
 
         Parameters
         ----------
         names : list of str
-            The predictors that stay.
+            The predictors to keep.
         weights : {"equal", "proportional", "outer", "cells"}, optional
             See `marginal_means`.
 
         Returns
         -------
         table : DataFrame
-            Levels of `names`, m combinations, those of the first varying fastest.
+            The m combinations of levels of `names`, the first varying fastest.
         rows : ndarray
             Averaged design, shape (m, p); NaN where all weights are 0.
         offset : ndarray
@@ -72,7 +72,7 @@ class ReferenceGrid:
             shares = shares / shares.sum(axis=others, keepdims=True)
         rows = (shares[..., None] * self.design).sum(axis=others)
         offset = (shares * self.offset).sum(axis=others)
-        # what is left is in the order of the grid, the last varying fastest
+        # the predictors left are in the order of the grid, the last varying fastest
         order = [sorted(at).index(i) for i in reversed(at)]
         rows = rows.transpose(*order, len(order)).reshape(-1, rows.shape[-1])
         offset = offset.transpose(order).ravel()
@@ -82,7 +82,7 @@ class ReferenceGrid:
         return pd.DataFrame(table, index=range(len(offset))), rows, offset
 
     def _weights(self, weights, at, others):
-        """Weights of the cells, not yet scaled."""
+        """Unnormalized weights of the cells."""
         if weights == "equal":
             return np.ones_like(self.counts)
         if weights == "cells":
@@ -99,20 +99,20 @@ class ReferenceGrid:
 
 def reference_grid(results, at=None, slope=None):
     """
-    The reference grid of a fit, by the rules of R's emmeans.
+    Build the reference grid of a fit, by the rules of R's emmeans.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit from a formula.
     at : dict, optional
-        Values of some predictors. Without them categorical columns, truth values and
-        ``C(x)`` have all their levels; a numeric column has its mean over the rows
-        used, or both of its values if there are only two; dates their median.
+        Values of predictors. By default categorical columns, booleans and ``C(x)``
+        have all their levels; a numeric column has its mean over the rows used, or
+        both of its values if there are only two; dates have their median.
     slope : str, optional
         A numeric column: the design is replaced by its slope in that column, from
-        difference quotients whose error is of fourth order in their step; they are
-        exact, but for rounding, for polynomials of degree 4.
+        difference quotients with an error of fourth order in the step; they are
+        exact, except for rounding, for polynomials up to degree 4.
 
     Returns
     -------
@@ -121,15 +121,15 @@ def reference_grid(results, at=None, slope=None):
     Raises
     ------
     DataError
-        If the model has no formula or no data, or a level was not seen.
+        If the model has no formula or no data, or a level was not observed.
     ValueError
-        If `at` or `slope` do not name such predictors, or have no values.
+        If `at` or `slope` names an unsuitable predictor, or `at` has no values.
     """
     model = results.model
     if not has_formula(model):
         raise DataError(
-            "marginal means need the factors of a formula; a model from arrays has "
-            "columns only: test combinations of them with t_test"
+            "marginal means need the factors of a formula, but a model from arrays has "
+            "only columns; test combinations of these with t_test"
         )
     require_data(model, "a marginal mean")
     if not len(results.params):
@@ -155,7 +155,7 @@ def reference_grid(results, at=None, slope=None):
     require_memory(
         8 * 4 * size * len(results.params),
         f"a reference grid of {size} combinations of levels",
-        "at={...} chooses fewer.",
+        "Select fewer with at={...}",
     )
     if slope is None:
         design, offset = _evaluated(results, levels)
@@ -163,9 +163,9 @@ def reference_grid(results, at=None, slope=None):
     else:
         check_predictor(slope, columns)
         if slope in factors:
-            raise ValueError(f"'{slope}' is a factor; slopes are in numeric columns")
+            raise ValueError(f"'{slope}' is a factor; slopes need a numeric column")
         if holds_dates(frame[slope]):
-            raise ValueError(f"'{slope}' holds dates; slopes are in numeric columns")
+            raise ValueError(f"'{slope}' holds dates; slopes need a numeric column")
         design, offset = _slope(results, levels, slope)
     counted = [
         c for c in columns if c in factors or (c not in at and len(levels[c]) > 1)
@@ -176,14 +176,14 @@ def reference_grid(results, at=None, slope=None):
 
 def check_predictor(name, known):
     """
-    Refuse what is no predictor.
+    Refuse a name that is not a predictor.
 
     Parameters
     ----------
     name : hashable
         Name of a column.
     known : iterable
-        Names of the columns that the fixed effects use.
+        Names of the columns used by the fixed effects.
 
     Raises
     ------
@@ -191,14 +191,14 @@ def check_predictor(name, known):
     """
     if name not in known:
         listed = ", ".join(map(str, known)) or "none"
-        hint = "; give several as a list" if set(str(name)) & set("~*:|+") else ""
+        hint = "; pass several as a list" if set(str(name)) & set("~*:|+") else ""
         raise ValueError(
-            f"'{name}' is no column of the fixed effects, which use {listed}{hint}"
+            f"'{name}' is not a column of the fixed effects, which use {listed}{hint}"
         )
 
 
 def is_factor(results, name):
-    """Whether a column is categorical, or numeric and coded by ``C(...)``."""
+    """Whether a column is categorical, or numeric but coded by ``C(...)``."""
     data = results.model.data
     kind = data.frame[name].dtype
     if holds_dates(data.frame[name]):
@@ -222,11 +222,11 @@ def _default_levels(column, is_factor):
 
 
 def _chosen(values, column, is_factor):
-    """The values of a predictor that were asked for."""
+    """The values requested for a predictor."""
     is_one = isinstance(values, str) or not np.iterable(values)
     wanted = list(dict.fromkeys([values] if is_one else values))
     if not wanted:
-        raise ValueError(f"at has no values of '{column.name}'")
+        raise ValueError(f"at has no values for '{column.name}'")
     if is_factor:
         known = _default_levels(column, True)
         unseen = [value for value in wanted if value not in known]
@@ -241,16 +241,16 @@ def _chosen(values, column, is_factor):
             return pd.Index(pd.Series(wanted).astype(column.dtype))
         except (TypeError, ValueError):
             raise ValueError(
-                f"'{column.name}' holds dates; at={{...}} gives {wanted}"
+                f"'{column.name}' holds dates, but at={{...}} gives {wanted}"
             ) from None
     numbers = pd.to_numeric(pd.Series(wanted), errors="coerce").to_numpy(float)
     if not np.isfinite(numbers).all():
-        raise ValueError(f"'{column.name}' is numeric; at={{...}} gives {wanted}")
+        raise ValueError(f"'{column.name}' is numeric, but at={{...}} gives {wanted}")
     return pd.Index(numbers)
 
 
 def _evaluated(results, levels):
-    """Fixed design and offset of the formula at all combinations of the levels."""
+    """Design and offset of the formula at all combinations of the levels."""
     shape = tuple(len(values) for values in levels.values())
     codes = np.indices(shape).reshape(len(shape), prod(shape))
     frame = pd.DataFrame(
@@ -263,11 +263,11 @@ def _evaluated(results, levels):
 
 
 def _slope(results, levels, name):
-    """Slope of the fixed design and of the offset in a numeric column."""
+    """Slope of the design and of the offset in a numeric column."""
     column = results.model.data.frame[name]
     step = STEP * (column.max() - column.min())
     if step == 0.0:
-        raise DataError(f"'{name}' is constant, so nothing is known about its slope")
+        raise DataError(f"'{name}' is constant, so its slope cannot be estimated")
     found = []
     for h in (step, 2.0 * step):
         upper, lower = levels[name] + h, levels[name] - h
@@ -282,7 +282,7 @@ def _slope(results, levels, name):
 
 
 def _mean_offset(model):
-    """Mean of the offset that is no part of the formula."""
+    """Mean of the offset that is not part of the formula."""
     if model.offset is None:
         return 0.0
     inside = 0.0 if model.formula_offset is None else model.formula_offset
@@ -290,7 +290,7 @@ def _mean_offset(model):
 
 
 def _counts(model, levels, factors):
-    """Rows, or sums of their prior weights, at combinations of factors, in order."""
+    """Numbers of rows, or sums of prior weights, at combinations of factors."""
     weights = np.ones(len(model.endog)) if model.weights is None else model.weights
     cell, seen = np.zeros(len(weights), dtype=int), np.ones(len(weights), dtype=bool)
     for name in factors:

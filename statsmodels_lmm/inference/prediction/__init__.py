@@ -1,1 +1,1 @@
-"""Predictions and their intervals."""
+"""Predictions and prediction intervals."""

@@ -1,4 +1,4 @@
-"""Random effects at the rows of a model without a formula."""
+"""Random effects at new rows of a model without a formula."""
 
 from dataclasses import dataclass, replace
 
@@ -13,14 +13,14 @@ from statsmodels_lmm.random.terms import MatrixTerm, as_terms
 @dataclass(frozen=True)
 class RawRows:
     """
-    A factor with a model matrix of its own at the complete rows, as `EffectRows`.
+    Like `EffectRows`, for a factor with its own model matrix.
 
     Parameters
     ----------
     matrix : ndarray or sparse array
-        Z of the rows, shape (m, l).
+        Z for the complete rows, shape (m, l).
     is_taken : bool
-        Whether it is predicted by the conditional modes.
+        Whether the conditional modes enter the prediction.
     """
 
     matrix: np.ndarray
@@ -28,12 +28,12 @@ class RawRows:
 
     @property
     def drawn(self):
-        """No random effect is new, shape (m, 1)."""
+        """Zeros, as no random effect is new, shape (m, 1)."""
         return np.zeros((self.matrix.shape[0], 1))
 
     @property
     def left_out(self):
-        """One where the modes are left out, shape (m, 1)."""
+        """One if the modes are left out, shape (m, 1)."""
         return self.drawn + (not self.is_taken)
 
     def at(self, term, levels, change):
@@ -42,7 +42,7 @@ class RawRows:
         return term.over(replace(term.of_user, matrix=rows))
 
     def left_over(self, factor):
-        """Ones, and the variance that the modes leave out of each row."""
+        """Ones, and the variance of each row that the modes leave out."""
         if not self.is_taken:
             return self.drawn, 0.0
         left = replace(factor.of_user, matrix=self.matrix).forms()
@@ -50,7 +50,7 @@ class RawRows:
         return self.drawn + 1.0, np.maximum(left - (explained**2).sum(axis=1), 0.0)
 
     def prior_variances(self, grouped):
-        """Variances of the rows of Z b over that of b, shape (m,)."""
+        """Variances of the rows of Z b relative to that of b, shape (m,)."""
         return replace(grouped, matrix=self.matrix).forms()
 
     def mean(self, modes):
@@ -60,21 +60,21 @@ class RawRows:
 
 def new_terms(random, names, every, n_rows, labels=None):
     """
-    Random effects of new rows.
+    Read the random effects of new rows.
 
     Parameters
     ----------
     random : dict, sequence or None
-        As ``random`` of `CrossedMixedLM`: groups, effects or matrices of the new rows,
-        by the names of the factors or in their order.
+        As ``random`` of `CrossedMixedLM`: groups, effects or matrices for the new
+        rows, by name of the factor or in the order of the factors.
     names : list of str
-        Factors that are wanted.
+        Names of the factors needed.
     every : list of str
         All factors of the model, in order.
     n_rows : int
         Number of new rows.
     labels : Index, optional
-        Their labels.
+        Labels of the new rows.
 
     Returns
     -------
@@ -84,9 +84,9 @@ def new_terms(random, names, every, n_rows, labels=None):
     Raises
     ------
     ValueError
-        If there are none.
+        If `random` is needed but None.
     DataError
-        If a factor is missing or has other numbers of rows.
+        If a factor is missing or has a different number of rows.
     """
     if random is None:
         raise ValueError(
@@ -97,14 +97,15 @@ def new_terms(random, names, every, n_rows, labels=None):
         random = list(random)
         if len(random) != len(every):
             raise DataError(
-                f"random has {len(random)} elements, the model {len(every)} factors: "
-                f"{', '.join(every)}"
+                f"random has {len(random)} elements, but the model has {len(every)} "
+                f"factors: {', '.join(every)}"
             )
         random = dict(zip(every, random))
     unknown = [str(n) for n in random if n not in every]
     if unknown:
         raise DataError(
-            f"random has {', '.join(unknown)}; the factors are {', '.join(every)}"
+            f"random has unknown factors {', '.join(unknown)}; the factors are "
+            f"{', '.join(every)}"
         )
     absent = [n for n in names if n not in random]
     if absent:
@@ -113,7 +114,7 @@ def new_terms(random, names, every, n_rows, labels=None):
     terms = {name: term.aligned(labels) for name, term in terms.items()}
     for name, term in terms.items():
         if term.n_rows != n_rows:
-            raise DataError(f"{name} has {term.n_rows} rows, exog has {n_rows}")
+            raise DataError(f"{name} has {term.n_rows} rows but exog has {n_rows}")
         if term.incomplete().any():
             raise DataError(f"{name} has missing values")
     return terms
@@ -121,7 +122,7 @@ def new_terms(random, names, every, n_rows, labels=None):
 
 def term_rows(effects, term):
     """
-    Effect columns of new rows, and their levels, -1 for a new one.
+    Effect columns and levels of new rows.
 
     Parameters
     ----------
@@ -135,7 +136,7 @@ def term_rows(effects, term):
     grouped : GroupedEffects or RawEffects
         Effect columns, or the model matrix.
     codes : ndarray
-        Shape (m,).
+        Level of each row, -1 if new, shape (m,).
     """
     known, zeros = effects.grouped, np.zeros(term.n_rows, dtype=np.intp)
     raw = isinstance(term, MatrixTerm)

@@ -1,4 +1,4 @@
-"""Predictions, with and without the random effects, and their intervals."""
+"""Predictions with and without random effects, and intervals for them."""
 
 import numpy as np
 import pandas as pd
@@ -34,10 +34,10 @@ class MixedPredictionResults(PredictionResultsBase):
     predicted : ndarray
         Predictions, shape (n,).
     var_pred : ndarray
-        Variances of their errors, shape (n,).
+        Variances of the prediction errors, shape (n,).
     var_obs : ndarray or None
-        Variances of the errors as predictions of new observations; None if no
-        prediction intervals were asked for.
+        Variances of the errors in predicting new observations; None if prediction
+        intervals were not requested.
     **kwargs
         As for statsmodels' ``PredictionResultsBase``.
 
@@ -46,7 +46,7 @@ class MixedPredictionResults(PredictionResultsBase):
     se : ndarray
         Standard errors of the predicted means.
     se_obs : ndarray
-        Standard errors as predictions of new observations.
+        Standard errors in predicting new observations.
     """
 
     def __init__(self, predicted, var_pred, var_obs=None, **kwargs):
@@ -54,28 +54,28 @@ class MixedPredictionResults(PredictionResultsBase):
 
     @property
     def se_obs(self):
-        """Standard errors as predictions of new observations."""
+        """Standard errors in predicting new observations."""
         if self.var_obs is None:
-            raise ValueError("ask for get_prediction(..., interval='prediction')")
+            raise ValueError("use get_prediction(..., interval='prediction')")
         return np.sqrt(self.var_obs)
 
     def conf_int(self, obs=None, alpha=0.05):
         """
-        Confidence or prediction intervals.
+        Compute confidence or prediction intervals.
 
         Parameters
         ----------
         obs : bool, optional
             True for prediction intervals of new observations, False for confidence
-            intervals of the predicted means. Default is what `get_prediction` was
-            asked for.
+            intervals of the predicted means. Default is the kind requested from
+            `get_prediction`.
         alpha : float, optional
-            One less the level.
+            One minus the level.
 
         Returns
         -------
         ndarray
-            Lower and upper ends, shape (n, 2).
+            Lower and upper limits, shape (n, 2).
         """
         obs = self.var_obs is not None if obs is None else obs
         return self._conf_int_generic(
@@ -84,18 +84,18 @@ class MixedPredictionResults(PredictionResultsBase):
 
     def summary_frame(self, alpha=0.05):
         """
-        Predictions, standard errors and intervals as a table.
+        Collect predictions, standard errors and intervals in a table.
 
         Parameters
         ----------
         alpha : float, optional
-            One less the level.
+            One minus the level.
 
         Returns
         -------
         DataFrame
-            Columns predicted, se, ci_lower and ci_upper (of the mean), and
-            obs_ci_lower and obs_ci_upper if prediction intervals were asked for.
+            Columns predicted, se, ci_lower and ci_upper (for the mean), and
+            obs_ci_lower and obs_ci_upper if prediction intervals were requested.
         """
         columns = {"predicted": self.predicted, "se": self.se}
         columns["ci_lower"], columns["ci_upper"] = self.conf_int(False, alpha).T
@@ -118,7 +118,7 @@ def predict(
     type=None,
 ):
     """
-    Predict the response, see `CrossedMixedLMResults.predict`.
+    Predict the response; see `CrossedMixedLMResults.predict`.
 
     Parameters
     ----------
@@ -127,15 +127,15 @@ def predict(
     exog : DataFrame, array_like or None
         New data.
     transform : bool
-        Whether `exog` is data for the formula.
+        Whether `exog` holds data for the formula.
     random_effects : bool or list of str
-        Which conditional modes to add.
+        Conditional modes to add.
     new_levels : {"error", "population", "nan"}
-        What unseen levels contribute.
+        Treatment of new levels.
     offset : array_like or None
         Offset of the new rows.
     random : dict or sequence, optional
-        Groups or matrices of the new rows.
+        Groups or matrices for the new rows.
     which : {"mean", "linear"}, optional
         The scale; both are the same for a linear model.
     type : {"response", "link"}, optional
@@ -179,16 +179,16 @@ def get_prediction(
     r"""
     Predict with standard errors and intervals.
 
-    The variances of the random effects and of the residuals are taken as known. The
+    The variances of the random effects and of the residuals are treated as known. The
     standard error of a prediction is that of
 
     .. math:: x'(\hat\beta - \beta) + z'(\hat b - b),
 
-    from the inverse of the mixed model equations (Henderson 1975), as lme4's
-    ``predict(se.fit = TRUE)``; without random effects that of
-    :math:`x'\hat\beta`. Random effects that are left out of the prediction do not
-    count. A prediction interval is for a new observation of the row: it adds
-    :math:`\sigma^2 / w` and, for the random effects that are left out, the variance
+    from the inverse of the mixed model equations (Henderson 1975), as in lme4's
+    ``predict(se.fit = TRUE)``; without random effects it is that of
+    :math:`x'\hat\beta`. Random effects left out of the prediction do not contribute.
+    A prediction interval is for a new observation in the row: it adds
+    :math:`\sigma^2 / w` and, for the random effects left out, the variance
     :math:`z' \Sigma z` of a new draw.
 
     Parameters
@@ -196,34 +196,34 @@ def get_prediction(
     results : CrossedMixedLMResults
         A fit.
     exog : DataFrame or array_like, optional
-        New data; for a model without a formula the design of the fixed effects.
+        New data; for a model without a formula, the design of the fixed effects.
         Default is the data of the model.
     transform : bool, optional
-        Whether `exog` is data for the formula rather than a design matrix.
+        Whether `exog` holds data for the formula rather than a design matrix.
     row_labels : array_like, optional
         Labels of the rows.
     offset : array_like, optional
         Offset of the new rows, in addition to ``offset(...)`` in the formula.
     random_effects : bool, str or list of str, optional
-        Which conditional modes to add: none, all, or those of some factors or terms.
+        Conditional modes to add: none, all, or those of the named factors or terms.
     new_levels : {"error", "population", "nan"}, optional
-        What a level that the fit has not seen contributes: an error; zero, with the
-        variance :math:`z' \Sigma z` of a new draw; or NaN.
+        Treatment of a level not in the fit: an error; a contribution of zero, with
+        the variance :math:`z' \Sigma z` of a new draw; or NaN.
     interval : {"confidence", "prediction"}, optional
-        Whether ``conf_int`` is about the predicted mean or about a new observation.
+        Whether ``conf_int`` refers to the predicted mean or to a new observation.
         For "prediction" the new data need the effect columns of all random effects.
     weights : array_like or str, optional
         Prior weights w of the new observations, or the column of `exog` that holds
-        them; only for prediction intervals. Default is 1 or, without new data, the
-        weights of the model.
+        them; only for prediction intervals. Default is the weights of the model
+        without new data, and otherwise 1.
     df_method : {None, "asymptotic", "residual", "satterthwaite", "kenward-roger"}
-        Normal quantiles, those of a t distribution with the residual degrees of
-        freedom, or with those of each row. The last two are for confidence
-        intervals of the fixed part; Kenward and Roger's has its own covariance.
-        Default is what the results have, where it can be.
+        Normal quantiles, or quantiles of a t distribution with the residual degrees
+        of freedom or with separate ones for each row. The last two methods are for
+        confidence intervals of the fixed part; Kenward and Roger's has its own
+        covariance. Default is that of the results, where applicable.
     random : dict or sequence, optional
-        For a model without a formula the groups, effects or matrices of the new rows,
-        as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+        For a model without a formula, the groups, effects or matrices for the new
+        rows, like ``random`` of `CrossedMixedLM`, by name of the factor.
     which : {"mean", "linear"}, optional
         The scale; both are the same for a linear model.
     type : {"response", "link"}, optional
@@ -232,20 +232,21 @@ def get_prediction(
     Returns
     -------
     MixedPredictionResults
-        With ``predicted``, ``se``, ``conf_int()`` and ``summary_frame()``. NaN in
-        rows with missing values, and in rows whose mean the data do not determine.
+        The predictions, with ``predicted``, ``se``, ``conf_int()`` and
+        ``summary_frame()``. NaN in rows with missing values or whose mean the data do
+        not determine.
 
     Raises
     ------
     DataError
-        If new data lack a column or have new levels, or if weights are missing.
+        If the new data lack a column or have new levels, or weights are missing.
     ValueError
-        If an argument has an unknown value or two do not go together.
+        If an argument has an unknown value or arguments are incompatible.
 
     Warns
     -----
     RankWarning
-        If columns were dropped as redundant and rows depend on which ones.
+        If columns were dropped as redundant and predictions depend on which ones.
 
     References
     ----------
@@ -312,7 +313,7 @@ def _method_of_rows(results, df_method, of_fixed_part):
 
 
 def _fixed_inference(results, rows, df_method):
-    """What is known of the fixed effects, and the distribution of the quantiles."""
+    """Inference for the fixed effects, and the distribution of the quantiles."""
     found = inference(results, df_method)
     if df_method not in SMALL_SAMPLE:
         dist = "t" if df_method == "residual" else None
@@ -325,13 +326,13 @@ def _fixed_inference(results, rows, df_method):
 
 
 def _row_weights(results, rows, exog, weights):
-    """Weights of new observations at the rows, a number or an array."""
+    """Weights of new observations in the rows, as a number or an array."""
     if weights is None and (exog is None or results.model.weights is None):
         return 1.0 if results.model.weights is None else results.model.weights
     if weights is None:
         raise DataError(
             "the model has weights, so a prediction interval needs those of the new "
-            "observations: give weights, an array or the name of a column"
+            "observations: pass weights, as an array or the name of a column"
         )
     index = range(len(rows.complete)) if rows.labels is None else rows.labels
     data = pd.DataFrame(index=index) if rows.data is None else rows.data

@@ -1,4 +1,4 @@
-"""The rows to predict: their design, levels and effect columns."""
+"""Design, levels and effect columns of the rows to predict."""
 
 from dataclasses import dataclass, replace
 
@@ -33,19 +33,19 @@ class Rows:
     Parameters
     ----------
     design : ndarray
-        Fixed design of the complete rows, shape (m, p).
+        Fixed-effects design of the complete rows, shape (m, p).
     offset : ndarray or None
         Offset of all rows, NaN in incomplete ones, shape (n,).
     complete : ndarray
-        Which rows are complete, shape (n,).
+        Mask of the complete rows, shape (n,).
     labels : Index or None
         Labels of all rows.
     frame : DataFrame or None
-        New data of the complete rows; None for the data of the model.
+        New data in the complete rows; None for the data of the model.
     data : DataFrame or None
-        New data as given; None for the data of the model and for a design.
+        New data as given; None for the data of the model or a design.
     random : dict or None
-        Random effects of the rows of a design, by factor, see `array_rows`.
+        Random effects in the rows of a design, by factor; see `array_rows`.
     of_fit : bool
         Whether these are the rows of the fit, whose means the data determine.
     """
@@ -61,9 +61,9 @@ class Rows:
 
     def fixed_part(self, results):
         """
-        Linear predictor without random effects, NaN in incomplete rows.
+        Compute the linear predictor without random effects, NaN in incomplete rows.
 
-        NaN, too, with a warning, where the data do not determine it.
+        It is also NaN, with a warning, where the data do not determine it.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class Rows:
 
 def determined_means(design, params, estimability, names):
     """
-    X beta, NaN in rows that need a coefficient which the data do not determine.
+    Compute X beta, NaN in rows that depend on an undetermined coefficient.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def determined_means(design, params, estimability, names):
     params : ndarray
         Fixed effects, NaN for dropped columns, shape (p,).
     estimability : Estimability or None
-        Relations among the columns; None if all rows follow them.
+        Relations among the columns; None if all rows satisfy them.
     names : list of str
         Names of the columns.
 
@@ -108,7 +108,7 @@ def determined_means(design, params, estimability, names):
     Warns
     -----
     RankWarning
-        If some of them are NaN for this reason.
+        If some means are NaN for this reason.
     """
     mean = design @ np.nan_to_num(params)
     if estimability is None or estimability.kept.all():
@@ -119,8 +119,8 @@ def determined_means(design, params, estimability, names):
         lost = np.array(names, dtype=object)[~estimability.kept]
         warn(
             f"{int(unknown.sum())} of {len(mean)} rows are NaN: the data do not "
-            "determine their means, which depend on which of the redundant columns "
-            f"are dropped, here {', '.join(map(str, lost[outside.any(axis=0)]))}",
+            "determine their means, which depend on which redundant columns are "
+            f"dropped, here {', '.join(map(str, lost[outside.any(axis=0)]))}",
             RankWarning,
         )
     return np.where(unknown, np.nan, mean)
@@ -129,19 +129,19 @@ def determined_means(design, params, estimability, names):
 @dataclass(frozen=True)
 class EffectRows:
     """
-    One factor at the complete rows.
+    One factor in the complete rows.
 
     Parameters
     ----------
     codes : ndarray
-        Level of each row, -1 for a new one, -2 where missing, shape (m,).
+        Level of each row, -1 if new, -2 if missing, shape (m,).
     columns : ndarray
         Effect columns, shape (m, k).
     take : ndarray
-        Which effect columns are predicted by the conditional modes; the others are
-        left out, shape (k,).
+        Mask of the effect columns whose conditional modes enter the prediction; the
+        others are left out, shape (k,).
     new_levels : {"error", "population", "nan"}
-        What levels that are not known contribute.
+        Treatment of levels not in the fit.
     """
 
     codes: np.ndarray
@@ -151,29 +151,29 @@ class EffectRows:
 
     @property
     def known(self):
-        """Whether the level of a row is one of the fit, shape (m,)."""
+        """Whether the level of each row is in the fit, shape (m,)."""
         return self.codes >= 0
 
     @property
     def undefined(self):
-        """Whether there is no prediction for a row, shape (m,)."""
+        """Whether a row has no prediction, shape (m,)."""
         if self.new_levels == "population":
             return np.zeros(len(self.codes), dtype=bool)
         return self.take.any() & ~self.known
 
     @property
     def taken(self):
-        """Effect columns with zeros where no mode is added, shape (m, k)."""
+        """Effect columns, zero where no mode is added, shape (m, k)."""
         return self.columns * self.take * self.known[:, None]
 
     @property
     def drawn(self):
-        """Effect columns with zeros where a mode is added or left out, (m, k)."""
+        """Effect columns, zero where a mode is added or left out, shape (m, k)."""
         return self.columns * self.take * ~self.known[:, None]
 
     @property
     def left_out(self):
-        """Effect columns with zeros where `take`, shape (m, k)."""
+        """Effect columns, zero where `take`, shape (m, k)."""
         return self.columns * ~self.take
 
     def at(self, term, levels, change):
@@ -187,17 +187,17 @@ class EffectRows:
         levels : ndarray
             Its level for each level of the user, shape (l,).
         change : ndarray
-            From standardized effects to those of the data, shape (k, k).
+            Conversion of standardized effects to those of the data, shape (k, k).
         """
         codes = np.where(self.known, levels[np.maximum(self.codes, 0)], 0)
         return term.at(codes, self.taken @ change)
 
     def left_over(self, factor):
-        """Effect columns, and the variance of levels that related ones leave."""
+        """Effect columns, and the variance of levels given the related ones."""
         return self.taken, factor.left_over[np.maximum(self.codes, 0)]
 
     def prior_variances(self, grouped):
-        """Variances of the levels in their relationship, 1 for a new one, (m,)."""
+        """Variances of the levels by their relationship, 1 if new, shape (m,)."""
         if grouped.relationship is None:
             return 1.0
         known = grouped.relationship.variances[np.maximum(self.codes, 0)]
@@ -212,19 +212,19 @@ class EffectRows:
 
 def wanted_effects(results, random_effects):
     """
-    For each factor, which of its effect columns to predict with.
+    Choose the effect columns of each factor that enter the prediction.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     random_effects : bool, str or list of str
-        All or none, or names of factors and terms.
+        All, none, or names of factors and terms.
 
     Returns
     -------
     list of ndarray
-        Booleans of shape (k,).
+        Masks of shape (k,).
     """
     factors = results.model.random
     if isinstance(random_effects, bool | np.bool_):
@@ -260,30 +260,30 @@ def wanted_effects(results, random_effects):
 
 
 def _key(term):
-    """What makes two terms the same, however they are written."""
+    """Key of a term, the same for equivalent spellings."""
     return term.effect_terms, frozenset(term.grouping)
 
 
 def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
     """
-    The rows to predict, see `CrossedMixedLMResults.predict`.
+    Prepare the rows to predict; see `CrossedMixedLMResults.predict`.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     exog : DataFrame, array_like or None
-        New data, None for those of the model.
+        New data; None for those of the model.
     transform : bool
         Whether `exog` is data for the formula.
     used : list of RandomEffects
-        The factors whose conditional modes are wanted.
+        Factors whose conditional modes are needed.
     offset : array_like or None
-        Offset of the rows besides that of the formula.
+        Offset of the rows, in addition to that of the formula.
     drawn : list of RandomEffects, optional
-        The factors of which only the effect columns are wanted.
+        Factors of which only the effect columns are needed.
     random : dict or sequence, optional
-        Random effects of the rows of a design, see `array_rows.new_terms`.
+        Random effects in the rows of a design; see `array_rows.new_terms`.
 
     Returns
     -------
@@ -292,8 +292,8 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
     model = results.model
     if random is not None and (exog is None or has_formula(model)):
         raise ValueError(
-            "random is for new rows of a model without a formula; a formula finds the "
-            "groups in the new data"
+            "random is for new rows of a model without a formula; a formula takes the "
+            "groups from the new data"
         )
     if exog is None:
         rows = _rows_of_fit(model, offset is not None)
@@ -314,7 +314,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
 def _rows_of_fit(model, has_offset):
     """The rows of the model, with its offset; that of its formula beside another."""
     if model.exog is None:
-        raise DataError("the data of the model were removed; give exog")
+        raise DataError("the data of the model were removed; pass exog")
     offset = model.formula_offset if has_offset else model.offset
     complete = np.ones(len(model.exog), dtype=bool)
     labels = model.data.row_labels
@@ -356,7 +356,7 @@ def _rows_of_data(results, exog, used, drawn):
 
 def new_frame(results, data, terms, only_effects=()):
     """
-    Rows of new data that are complete, with plain types.
+    Select the complete rows of new data, with plain types.
 
     Parameters
     ----------
@@ -365,16 +365,16 @@ def new_frame(results, data, terms, only_effects=()):
     data : DataFrame
         New data.
     terms : list of RandomTerm
-        Random-effects terms that are to be predicted.
+        Random-effects terms to predict.
     only_effects : list of RandomTerm, optional
-        Terms whose effect columns are wanted, and not their levels.
+        Terms of which only the effect columns are needed, not the levels.
 
     Returns
     -------
     frame : DataFrame
         Complete rows.
     complete : ndarray
-        Which rows these are.
+        Mask of these rows.
     """
     model = results.model
     formula, known = model._parsed, model.data.frame
@@ -390,7 +390,7 @@ def new_frame(results, data, terms, only_effects=()):
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
         if name not in data.columns:
             at_index = name in data.index.names
-            hint = "; its index has this name: reset_index()" if at_index else ""
+            hint = "; it is their index: use reset_index()" if at_index else ""
             raise DataError(f"the new data have no column '{name}'{hint}")
         values = plain_column(data[name], name, {"fixed"})
         columns[name] = like_known(values, known[name], name)
@@ -405,7 +405,7 @@ def new_frame(results, data, terms, only_effects=()):
 
 
 def _fixed_design(results, frame):
-    """Fixed design and offset of new rows."""
+    """Fixed-effects design and offset of new rows."""
     model = results.model
     scope, engine = model.data.scope, model.data.engine
     _, exog, _ = design_matrices(
@@ -421,7 +421,7 @@ def _fixed_design(results, frame):
 
 def effect_rows(results, effects, rows, take, new_levels):
     """
-    One factor at the complete rows.
+    One factor in the complete rows.
 
     Parameters
     ----------
@@ -430,12 +430,12 @@ def effect_rows(results, effects, rows, take, new_levels):
     effects : RandomEffects
         The factor.
     rows : Rows
-        The rows, whose frame has the columns of the factor.
+        The rows, with the columns of the factor in the frame.
     take : ndarray
-        Which effect columns to predict by the conditional modes. If none, only the
-        effect columns are read, and every level counts as new.
+        Mask of the effect columns whose conditional modes enter the prediction. If
+        none do, only the effect columns are read, and every level counts as new.
     new_levels : {"error", "population", "nan"}
-        What unseen levels contribute.
+        Treatment of levels not in the fit.
 
     Returns
     -------
@@ -444,15 +444,15 @@ def effect_rows(results, effects, rows, take, new_levels):
     Raises
     ------
     DataError
-        If there are unseen levels and `new_levels` is "error".
+        If there are new levels and `new_levels` is "error".
     """
     if rows.random is not None:
         grouped, codes = term_rows(effects, rows.random[effects.name])
         unseen = effects.name if (codes == -1).any() else None
         if unseen and take.any() and new_levels == "error":
             raise DataError(
-                f"new levels of {unseen}; new_levels='population' predicts them by the "
-                "fixed effects, 'nan' gives NaN"
+                f"new levels of {unseen}; new_levels='population' predicts them from "
+                "the fixed effects, 'nan' gives NaN"
             )
         if not effects.has_groups:
             return RawRows(grouped.matrix, bool(take.all()))
@@ -477,11 +477,11 @@ def effect_rows(results, effects, rows, take, new_levels):
         if texts.isin(effects.levels.astype(str)).any():
             kinds = {pd.Index(unseen[c]).inferred_type for c in unseen}
             text += (
-                f" ({', '.join(sorted(kinds))}, where the model has "
-                f"{effects.levels.inferred_type} of this spelling)"
+                f" ({', '.join(sorted(kinds))}, whereas the model has "
+                f"{effects.levels.inferred_type} of the same spelling)"
             )
         raise DataError(
-            f"{text}; new_levels='population' predicts them by the fixed effects, "
+            f"{text}; new_levels='population' predicts them from the fixed effects, "
             "'nan' gives NaN"
         )
     return EffectRows(codes, columns, take, new_levels)
@@ -489,7 +489,7 @@ def effect_rows(results, effects, rows, take, new_levels):
 
 def no_effects(effects, rows):
     """
-    A factor that takes no part in the prediction.
+    A factor that is left out of the prediction.
 
     Parameters
     ----------
@@ -501,7 +501,7 @@ def no_effects(effects, rows):
     Returns
     -------
     EffectRows
-        With effect columns of zeros.
+        The factor with effect columns of zeros.
     """
     m, k = len(rows.design), len(effects.effect_names)
     take = np.zeros(k, dtype=bool)

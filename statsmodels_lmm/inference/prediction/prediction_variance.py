@@ -1,8 +1,8 @@
 """
-Variances of the errors of predictions.
+Variances of prediction errors.
 
-The relative covariances and the residual variance are taken as known, as in lme4;
-what is uncertain are the fixed effects and the random effects.
+The relative covariances and the residual variance are treated as known, as in lme4;
+only the fixed effects and the random effects are uncertain.
 """
 
 import numpy as np
@@ -17,25 +17,25 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
 JOINT_ROWS = 1000
-"""Random effects whose joint covariance is found at once, for its blocks."""
+"""Number of random effects whose joint covariance is computed at once."""
 
 
 def error_variance(results, design, parts):
     """
-    Variance of x'(beta_hat - beta) + z'(b_hat - b).
+    Compute the variance of x'(beta_hat - beta) + z'(b_hat - b).
 
-    Henderson's prediction error variance sigma^2 [x z] K [x z]', K the inverse of
-    the mixed model equations. The random effects of a level that the fit has not
-    seen are predicted by zero; their whole variance z' Sigma z is added.
+    Henderson's prediction error variance sigma^2 [x z] K [x z]', with K the inverse of
+    the mixed model equations. The random effects of a level not in the fit are
+    predicted to be zero; their full variance z' Sigma z is added.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     design : ndarray
-        Fixed design of the rows, shape (m, p).
+        Fixed-effects design of the rows, shape (m, p).
     parts : list of EffectRows
-        The factors at these rows, in the order of the model.
+        The factors in these rows, in the order of the model.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def error_variance(results, design, parts):
 
 def draw_variance(results, i, columns, share=1.0):
     """
-    Variance z' Sigma z of new random effects of a factor.
+    Compute the variance z' Sigma z of new random effects of a factor.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ def draw_variance(results, i, columns, share=1.0):
     i : int
         Position of the factor in the model.
     columns : ndarray
-        Its effect columns, shape (m, k).
+        Effect columns of the factor, shape (m, k).
     share : float or ndarray, optional
-        What to multiply Sigma with, shape (m,).
+        Multiplier of Sigma, shape (m,).
 
     Returns
     -------
@@ -79,19 +79,19 @@ def draw_variance(results, i, columns, share=1.0):
 
 class ModeCovariances:
     """
-    Conditional covariances of groups of random effects, fixed effects taken as known.
+    Conditional covariances of groups of random effects, given the fixed effects.
 
-    Those of many groups are found together, when one of them is asked for.
+    They are computed for many groups together, when one of these is requested.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     factors, levels, columns : ndarray
-        Which random effects these are, group by group: position of the factor in the
-        model, level and effect column, shape (m,).
+        Position of the factor in the model, level and effect column of each random
+        effect, group by group, shape (m,).
     ends : ndarray
-        Where the groups begin and the last one ends, shape (groups + 1,).
+        Start of each group and end of the last, shape (groups + 1,).
     """
 
     def __init__(self, results, factors, levels, columns, ends):
@@ -100,7 +100,7 @@ class ModeCovariances:
         self._found: dict = {}
 
     def __call__(self, group):
-        """The matrix of a group, by its position, shape (k, k)."""
+        """The matrix of the group at a position, shape (k, k)."""
         a, b = self._ends[group : group + 2]
         factors, levels, columns = (each[a:b] for each in self._places)
         if (factors == factors[0]).all() and (levels == levels[0]).all():
@@ -112,7 +112,7 @@ class ModeCovariances:
         return self._found[batch][group]
 
     def _of_batch(self, batch):
-        """Matrices of the groups that begin in the same piece of the rows."""
+        """Matrices of the groups that start in the same batch."""
         starts = self._ends[:-1]
         groups = np.flatnonzero(starts // JOINT_ROWS == batch)
         a, b = starts[groups[0]], self._ends[groups[-1] + 1]
@@ -122,7 +122,7 @@ class ModeCovariances:
 
 
 def _joint_modes(results, factors, levels, columns):
-    """Conditional covariance matrix of some random effects, shape (m, m)."""
+    """Conditional covariance matrix of random effects, shape (m, m)."""
     rows = _units(results).unit_rows(factors, levels, columns)
     out = np.zeros((len(factors),) * 2)
     for left, right in results.at_optimum.elimination.row_forms(rows):
@@ -132,33 +132,33 @@ def _joint_modes(results, factors, levels, columns):
 
 def joint_covariance(results, factors=None):
     """
-    Joint covariance of the fixed effects and the conditional modes.
+    Compute the joint covariance of the fixed effects and the conditional modes.
 
-    The covariance matrix of the errors (beta_hat - beta, b_hat - b), which is
-    sigma^2 times the inverse of Henderson's mixed model equations, as lme4's
-    ``vcov(model, full = TRUE)``. Variances are taken as known. The block of the
-    fixed effects is `cov_params`; unlike `random_effects_cov` that of the modes
-    includes the uncertainty of the fixed effects.
+    This is the covariance matrix of the errors (beta_hat - beta, b_hat - b), sigma^2
+    times the inverse of Henderson's mixed model equations, as in lme4's
+    ``vcov(model, full = TRUE)``. Variances are treated as known. The block of the fixed
+    effects is `cov_params`; that of the modes, unlike `random_effects_cov`, includes
+    the uncertainty of the fixed effects.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     factors : str or list of str, optional
-        Grouping factors whose modes to include; default is all.
+        Grouping factors whose modes to include. Default is all.
 
     Returns
     -------
     DataFrame
-        Symmetric, in the units of the data. Rows and columns have the levels group
-        (empty for fixed effects), effect, and level (empty for fixed effects):
-        first the fixed effects, then the modes level by level. Fixed effects that
-        were dropped are NaN.
+        Symmetric, in the units of the data. Rows and columns are labeled by group
+        (empty for fixed effects), effect, and level (empty for fixed effects): first
+        the fixed effects, then the modes level by level. Dropped fixed effects are
+        NaN.
 
     Raises
     ------
     MemoryError
-        If the matrix does not fit; name fewer factors then.
+        If the matrix does not fit in memory; name fewer factors.
     ValueError
         If there is no such factor.
     """
@@ -193,7 +193,7 @@ def joint_covariance(results, factors=None):
 
 
 def _asked(random, factors):
-    """For each factor, whether it is one of those named."""
+    """Whether each factor is one of those named."""
     names = [e.name for e in random]
     asked = names if factors is None else factors
     asked = [asked] if isinstance(asked, str) else list(asked)
@@ -210,7 +210,7 @@ def _units(results):
 
 
 def _check_memory(size, plan):
-    """Refuse a joint covariance of some rows that does not fit."""
+    """Refuse a joint covariance that does not fit in memory."""
     require_memory(
         8 * (4 * size**2 + 3 * size * plan.n_tail),
         f"the joint covariance of {size:,} effects",

@@ -1,1 +1,1 @@
-"""Simulated responses and refits to them."""
+"""Simulated responses, and refits to them."""

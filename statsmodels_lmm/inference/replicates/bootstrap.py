@@ -1,4 +1,4 @@
-"""The bootstrap: what the estimates would be if the model were the truth."""
+"""The bootstrap of mixed models."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,44 +29,45 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
 from statsmodels_lmm.keywords import renamed
 
 STATISTICS = 10
-"""Largest number of replicates of a piece of work that calls a statistic."""
+"""Largest number of replicates in a piece of work that calls a statistic."""
 
 
 @dataclass(frozen=True)
 class BootstrapResults:
     """
-    Estimates of every parameter in bootstrap replicates.
+    Estimates of all parameters in bootstrap replicates.
 
     Parameters
     ----------
     estimates : Series
         Estimates from the data, by parameter.
     errors : Series
-        Their standard errors, NaN where there is none.
+        Standard errors of the estimates, NaN where undefined.
     draws : DataFrame
-        A row for each replicate that could be fitted, labeled by its number; a
-        column for each parameter: the fixed effects by name, their standard errors
+        One row per replicate that could be fitted, labeled by its number, and one
+        column per parameter: the fixed effects by name, their standard errors
         ("se x"), standard deviations ("g: sd x") and correlations ("g: cor x, z")
         of the random effects, "sigma", and the relative covariance parameters
         ("theta g.x").
     draw_errors : DataFrame
         Standard errors of the draws in each replicate.
     statistics : DataFrame or None
-        What the user's statistic returned, a row for each replicate.
+        Values of the user's statistic, one row per replicate.
     kind : {"parametric", "conditional", "semiparametric"}
-        How the responses were drawn.
+        Method of drawing the responses.
     nsim : int
-        Number of replicates asked for.
+        Number of replicates requested.
     n_failed : int
-        Replicates that could not be fitted or whose statistic failed.
+        Number of replicates that could not be fitted or whose statistic failed.
     n_boundary : int
-        Replicates with a singular covariance matrix, which are ordinary answers.
+        Number of replicates with a singular covariance matrix, which is a valid
+        estimate.
     n_uncertified : int
-        Replicates that are not proved to be optima. They are among the draws.
+        Number of replicates not proved to be optima; they are among the draws.
     interrupted : bool
-        Whether the user stopped before `nsim` replicates.
+        Whether the user stopped the work before `nsim` replicates.
     failures : tuple of str
-        Messages of the errors that the statistic raised, each once.
+        Messages of the errors raised by the statistic, each once.
     ranges : tuple
         Smallest and largest value of each parameter.
     """
@@ -87,31 +88,32 @@ class BootstrapResults:
 
     def conf_int(self, method="percentile", alpha=0.05):
         """
-        Confidence intervals of every parameter.
+        Compute confidence intervals for all parameters.
 
         Parameters
         ----------
         method : str, optional
-            "wald", from the standard errors, without the bootstrap; "basic",
-            "normal", "studentized", with each replicate's own standard error, or
-            "percentile", see `bootstrap_intervals`; or "all" for all five.
+            "wald", from the standard errors without the bootstrap; "basic",
+            "normal", "studentized", which uses the standard error of each replicate,
+            or "percentile", see `bootstrap_intervals`; or "all" for all five.
         alpha : float, optional
-            One less the level.
+            One minus the level.
 
         Returns
         -------
         DataFrame
-            Rows are the parameters, columns lower and upper; for "all" the columns
-            are labeled by method, too. Ends outside the range of a parameter are
-            moved to its end: 0 for a standard deviation, -1 or 1 for a correlation.
-            Replicates without a correlation (a standard deviation is zero) are left
-            out of its intervals. NaN where a method does not apply, such as
-            intervals that need the standard error of a standard deviation of zero.
+            One row per parameter, with columns lower and upper; for "all" the
+            columns are also labeled by method. Limits outside the range of a
+            parameter are moved to its end: 0 for a standard deviation, -1 or 1 for a
+            correlation. Intervals for a correlation leave out replicates in which it
+            is undefined because a standard deviation is zero. NaN where a method does
+            not apply, for instance where it needs the standard error of a standard
+            deviation of zero.
 
         Warns
         -----
         DataWarning
-            If there are fewer replicates than the quantiles at the ends ask for.
+            If there are too few replicates for the quantiles at the limits.
         """
         check_alpha(alpha)
         if method not in (*METHODS, "all"):
@@ -121,7 +123,7 @@ class BootstrapResults:
         tail = (len(self.draws) + 1) * alpha / 2.0
         if tail < 1.0 - 1e-9 and method not in ("wald", "normal"):
             warn(
-                f"{len(self.draws)} replicates say little about intervals of level "
+                f"{len(self.draws)} replicates are too few for intervals of level "
                 f"{1.0 - alpha:g}: {np.ceil(2.0 / alpha - 1.0):.0f} would be enough",
                 DataWarning,
             )
@@ -148,21 +150,21 @@ class BootstrapResults:
 
     def summary(self, method="percentile", alpha=0.05):
         """
-        Estimates, bias, standard errors and intervals.
+        Summarize estimates, bias, standard errors and intervals.
 
         Parameters
         ----------
         method : str, optional
-            Which intervals, one kind of those of `conf_int`.
+            Kind of intervals, any of `conf_int` except "all".
         alpha : float, optional
-            One less the level.
+            One minus the level.
 
         Returns
         -------
         DataFrame
-            Rows are the parameters. Columns: estimate; bias, the mean of the
-            replicates less the estimate; std err, their standard deviation; lower
-            and upper. The attribute ``attrs`` counts replicates and failures.
+            One row per parameter, with columns estimate; bias, the mean of the
+            replicates minus the estimate; std err, their standard deviation; lower
+            and upper. ``attrs`` has the numbers of replicates and failures.
         """
         if method not in METHODS:
             raise ValueError(
@@ -185,12 +187,12 @@ class BootstrapResults:
 
     def plot(self, which=None, method="percentile", level=0.95, ax=None):
         """
-        Draw the replicates of each parameter, see `graphics.plot_bootstrap`.
+        Plot the replicates of each parameter; see `graphics.plot_bootstrap`.
 
         Parameters
         ----------
         which, method, level, ax : optional
-            As there.
+            As for `graphics.plot_bootstrap`.
 
         Returns
         -------
@@ -201,7 +203,7 @@ class BootstrapResults:
         return plot_bootstrap(self, which, method, level, ax)
 
     def __str__(self):
-        """Counts and the table of percentile intervals."""
+        """Counts, and the table with percentile intervals."""
         count = len(self.draws)
         lines = [
             f"{self.kind.capitalize()} bootstrap, {count} replicates"
@@ -224,7 +226,7 @@ def bootstrap(
     progress=None,
 ):
     """
-    Draw responses from the fit and estimate the model anew from each.
+    Draw responses from the fit and refit the model to each.
 
     Parameters
     ----------
@@ -233,23 +235,22 @@ def bootstrap(
     nsim : int, optional
         Number of replicates.
     rng : None, int or numpy.random.Generator, optional
-        Source of randomness. The same one gives the same draws, to the last bit,
-        whatever the number and kind of workers.
+        Source of randomness. The same source gives exactly the same draws, whatever
+        the number and kind of workers.
     statistic : callable, optional
         Called with the results of each replicate; returns a number, an array, a
         Series or a dict of numbers.
     kind : {"parametric", "conditional", "semiparametric"}, optional
-        Whether random effects and residuals are drawn from their normal
-        distributions; or the conditional modes are kept and only residuals are
-        drawn (lme4's ``use.u = TRUE``); or both are resampled from the conditional
-        modes and residuals of the fit, stretched to the estimated variances
-        (Carpenter, Goldstein and Rasbash 2003).
+        Draw random effects and residuals from their normal distributions; keep the
+        conditional modes and draw only residuals (lme4's ``use.u = TRUE``); or
+        resample both from the conditional modes and residuals of the fit, rescaled to
+        the estimated variances (Carpenter, Goldstein and Rasbash 2003).
     n_jobs : int, optional
-        Number of workers, as in joblib. Default is what ``joblib.parallel_config``
-        says: processes, threads, Dask, Ray. If it says nothing, small models are
-        fitted many at once as one array computation, a few such batches in threads;
-        large ones, and every replicate if there is a `statistic`, by processes on
-        all processors.
+        Number of workers, as in joblib. Default is as configured by
+        ``joblib.parallel_config``: processes, threads, Dask or Ray. If nothing is
+        configured, small models are fitted in batches, each a single array
+        computation, by a few threads; large models, and all models if there is a
+        `statistic`, are fitted by processes on all processors.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
@@ -257,22 +258,22 @@ def bootstrap(
     Returns
     -------
     BootstrapResults
-        After an interrupt those of the replicates that are done.
+        The results; after an interrupt, those of the replicates completed.
 
     Raises
     ------
     ValueError
         If an argument has an unknown value.
     TypeError
-        If `statistic` is not a function.
+        If `statistic` is not callable.
     DataError
         If no replicate could be fitted, or the statistic failed in all of them.
 
     Notes
     -----
     The search for each replicate is that of a fit. It ends with the step that promises
-    less than 1e-7 of the criterion; what is left is far less, and estimates are
-    precise to about 1e-4 of their standard errors.
+    to gain less than 1e-7 in the criterion; the error that remains is far smaller, and
+    estimates are accurate to about 1e-4 of their standard errors.
 
     References
     ----------
@@ -297,7 +298,7 @@ def bootstrap(
 
 
 def design_of(results):
-    """What a fit was made from, for fits to other responses, many at once."""
+    """The design of a fit, for fits to other responses."""
     require_gaussian(results, "the bootstrap")
     units, (data, products) = results._units, results.model._sufficient_statistics()
     start = lifted(units.of_plan(results._estimates.factors), products)
@@ -314,8 +315,8 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     Parameters
     ----------
     task : callable
-        Called with seeds; with attributes ``replicates`` and ``size``, how many to
-        do at once.
+        Called with seeds; has attributes ``replicates`` and ``size``, the number of
+        replicates to handle at once.
     nsim : int
         Number of replicates.
     rng : None, int or numpy.random.Generator
@@ -328,7 +329,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     Returns
     -------
     found : list
-        What the task returned for each piece of work.
+        Results of the task for each piece of work.
     interrupted : bool
         Whether the user interrupted the work.
     """
@@ -336,7 +337,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
     large = not all(is_batchable(d.products) for d in task.replicates.designs)
     heavy = large or getattr(task, "statistic", None) is not None
-    # a batch spends its time in NumPy, which lets other threads run
+    # a batch spends its time in NumPy, which releases the interpreter to other threads
     parallel = heavy or (len(pieces) > 1 and "threads")
     found, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
@@ -347,7 +348,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
 
 @dataclass(frozen=True)
 class _Task:
-    """Fit some replicates, and call the statistic with each."""
+    """Task that fits replicates and calls the statistic with each."""
 
     replicates: Replicates
     results: Any
@@ -355,7 +356,7 @@ class _Task:
 
     @property
     def size(self):
-        """How many to do at once; fewer if each costs a fit."""
+        """Number of replicates to handle at once, fewer if each needs its own fit."""
         size = self.replicates.size
         return size if self.statistic is None else min(size, STATISTICS)
 
@@ -365,7 +366,7 @@ class _Task:
         if self.statistic is None:
             return fits, []
         (design,) = self.replicates.designs
-        # in another process the model has lost it
+        # the model has lost it in another process
         self.results.model._design = SharedDesign(design.data, design.products)
         return fits, [self._evaluate(y) for y in responses]
 
@@ -380,7 +381,7 @@ class _Task:
 
 
 def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
-    """The results object from all fits."""
+    """The results from all fits."""
     fitted = np.isfinite(fits.value)
     works = fitted.copy()
     for at, value in enumerate(values):
@@ -429,14 +430,14 @@ def _as_row(value):
 
 def fixed_effects_of(results, fits):
     """
-    Fixed effects of some fits less those of the data, and standard errors.
+    Fixed effects of fits to replicates minus the estimates, and standard errors.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
-        The fit that the responses were drawn from, without its fixed part.
+        The fit from which the responses, without their fixed part, were drawn.
     fits : Refits
-        Fits to them.
+        Fits to the responses.
 
     Returns
     -------
@@ -450,7 +451,7 @@ def fixed_effects_of(results, fits):
 
 
 def replicate_tables(results, fits, numbers):
-    """Draws of every parameter and their standard errors, as DataFrames."""
+    """Draws of all parameters and their standard errors, as DataFrames."""
     change, errors = fixed_effects_of(results, fits)
     parameters = in_user_units(
         results.model,
@@ -469,9 +470,9 @@ def replicate_tables(results, fits, numbers):
 
 
 def estimate_tables(results):
-    """Estimates and standard errors of the data as Series, and ranges."""
+    """Estimates from the data and standard errors as Series, and ranges."""
     parameters = variance_estimates(results, average=True)
-    # of the fit, whatever its degrees of freedom
+    # those of the fit, whatever its degrees of freedom
     bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
     found = _every_parameter(results, parameters, results.params, bse)
     labels, values, errors, ranges = found
@@ -479,7 +480,7 @@ def estimate_tables(results):
 
 
 def _every_parameter(results, parameters, fixed, errors):
-    """Labels, values, standard errors and ranges, for one fit or for many."""
+    """Labels, values, standard errors and ranges, for one or many fits."""
     table, theta = parameters.estimates(), parameters.theta()
     names = results.model.exog_names
     labels = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
@@ -496,11 +497,11 @@ def _every_parameter(results, parameters, fixed, errors):
 
 
 def singular_fits(results, fits):
-    """Which fits have a singular covariance matrix, shape (r,)."""
+    """Whether each fit has a singular covariance matrix, shape (r,)."""
     _, products = results.model._sufficient_statistics()
     singular = np.zeros(len(fits.value), dtype=bool)
     start = 0
-    for factor, covariance in zip(products.plan.factors, fits.covariances):
+    for factor, covariance in zip(products.plan.terms, fits.covariances):
         for model, block in zip(factor.structures, factor.block_slices):
             end = start + model.n_structured
             singular |= model.is_singular(

@@ -1,12 +1,12 @@
 r"""
 Bootstrap confidence intervals of Davison and Hinkley (1997, chapter 5).
 
-With t the estimate, t* its R replicates, z* = (t* - t) / se*, and x_(a) the quantile
-of some x at a, the order statistic number (R + 1) a, interpolated on the scale of
-the normal distribution (their equation 5.8), intervals of level 1 - 2a are
+Let t be the estimate, t* its R replicates, z* = (t* - t) / se*, and x_(a) the
+a-quantile of x, which is order statistic number (R + 1) a, interpolated on the scale
+of the normal distribution (their equation 5.8). Intervals of level 1 - 2a are
 
 - basic (5.6): :math:`2t - t^*_{(1-a)}, \; 2t - t^*_{(a)}`
-- normal (5.5): :math:`t - b \mp z_{1-a} s`, bias b and standard deviation s of t*
+- normal (5.5): :math:`t - b \mp z_{1-a} s` for bias b and standard deviation s of t*
 - studentized (5.7): :math:`t - se\, z^*_{(1-a)}, \; t - se\, z^*_{(a)}`
 - percentile (5.18): :math:`t^*_{(a)}, \; t^*_{(1-a)}`
 """
@@ -19,25 +19,24 @@ METHODS = ("wald", "basic", "normal", "studentized", "percentile")
 
 def interval(method, estimate, error, draws, errors, alpha):
     """
-    One interval.
+    Compute one interval.
 
     Parameters
     ----------
     method : {"wald", "basic", "normal", "studentized", "percentile"}
-        Which.
+        Kind of interval.
     estimate, error : float
         The estimate t and its standard error se.
     draws, errors : ndarray
-        Replicates t* and their standard errors se*, shape (R,). Those that are not
-        numbers are left out.
+        Replicates t* and their standard errors se*, shape (R,). NaN are left out.
     alpha : float
-        One less the level.
+        One minus the level.
 
     Returns
     -------
     lower, upper : float
-        NaN where the method does not apply: without a standard error, or with fewer
-        than two replicates.
+        Limits; NaN if the method does not apply, because there is no standard error
+        or fewer than two replicates.
     """
     tails = np.array([1.0 - alpha / 2.0, alpha / 2.0])
     z = stats.norm.ppf(tails)
@@ -62,7 +61,7 @@ def interval(method, estimate, error, draws, errors, alpha):
 
 def quantiles(draws, tails):
     """
-    Quantiles by equation 5.8.
+    Compute quantiles by equation 5.8.
 
     Parameters
     ----------
@@ -74,14 +73,15 @@ def quantiles(draws, tails):
     Returns
     -------
     ndarray
-        The extreme draw where ``(R + 1) a`` lies beyond it; NaN without draws.
+        The quantiles; the extreme draw where ``(R + 1) a`` lies beyond it, and NaN
+        without draws.
     """
     count = len(draws)
     if count < 2:
         return np.full(len(tails), np.nan)
     ordered = np.sort(draws)
     rank = (count + 1) * np.asarray(tails)
-    # a whole number of them, up to rounding
+    # a whole order statistic, up to rounding
     rank = np.where(np.abs(rank - np.rint(rank)) < 1e-9, np.rint(rank), rank)
     rank = np.clip(rank, 1, count)
     below = np.minimum(np.floor(rank).astype(int), count - 1)

@@ -1,4 +1,4 @@
-"""Residuals as quantiles of responses that are simulated from the fit."""
+"""Residuals as quantiles among responses simulated from the fit."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ from statsmodels_lmm.inference.requirements import as_fit
 KINDS = ("parametric", "conditional")
 
 CHUNK = 2**21
-"""Numbers that are drawn, or ranked, at once."""
+"""How many numbers are drawn or ranked at a time."""
 
 
 class ResidualTest(NamedTuple):
@@ -31,7 +31,7 @@ class ResidualTest(NamedTuple):
     Parameters
     ----------
     statistic : float
-        What is tested, see the test.
+        Test statistic; see the test.
     pvalue : float
         Two-sided p-value.
     """
@@ -43,7 +43,7 @@ class ResidualTest(NamedTuple):
 @dataclass(frozen=True, eq=False, repr=False)
 class SimulatedResiduals:
     """
-    Residuals on the scale of probabilities, see `simulated_residuals`.
+    Residuals on the scale of probabilities; see `simulated_residuals`.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ class SimulatedResiduals:
     observed : ndarray
         Response, or its mean by group, shape (m,).
     predicted : ndarray
-        Mean of what was simulated, shape (m,): the fixed part for "parametric",
+        Expected simulated response, shape (m,): the fixed part for "parametric",
         the fitted values for "conditional".
     simulated : ndarray
         The simulated responses, shape (m, nsim).
     kind : {"parametric", "conditional"}
-        What was simulated.
+        Kind of simulation.
     """
 
     residuals: pd.Series
@@ -74,19 +74,19 @@ class SimulatedResiduals:
 
     @cached_property
     def outliers(self):
-        """Whether all simulated responses are on one side, a Series."""
+        """Whether all simulated responses are on one side, as a Series."""
         low, high = self.simulated.min(axis=1), self.simulated.max(axis=1)
         outside = (self.observed < low) | (self.observed > high)
         return pd.Series(outside, self.residuals.index, name="outlier")
 
     def plot(self, ax=None):
         """
-        Draw them, see `graphics.plot_simulated_residuals`.
+        Plot the residuals; see `graphics.plot_simulated_residuals`.
 
         Parameters
         ----------
         ax : list of Axes, optional
-            Two axes; by default those of a new figure.
+            Two axes to draw on. Default is a new figure.
 
         Returns
         -------
@@ -98,32 +98,31 @@ class SimulatedResiduals:
 
     def uniformity_test(self, method="ks"):
         """
-        Whether the residuals are uniform.
+        Test whether the residuals are uniform.
 
         Parameters
         ----------
         method : {"ks", "simulation"}, optional
-            Where the p-value comes from: as in DHARMa, the distribution of Kolmogorov
-            and Smirnov, for independent residuals; or the statistics of the simulated
-            responses among each other, whose residuals depend on each other as those
-            of the data.
+            Source of the p-value: as in DHARMa, the Kolmogorov-Smirnov distribution,
+            which is for independent residuals; or the statistics of the simulated
+            responses among one another, whose residuals are dependent in the same way
+            as those of the data.
 
         Returns
         -------
         ResidualTest
-            Statistic of Kolmogorov and Smirnov: the largest distance of the
-            residuals' distribution to the uniform one; for "simulation" at the
-            multiples of 1 / (nsim + 1).
+            The Kolmogorov-Smirnov statistic, the largest distance between the
+            distribution of the residuals and the uniform one, evaluated for
+            "simulation" at the multiples of 1 / (nsim + 1).
 
         Notes
         -----
-        After a parametric simulation the residuals of a group share its random
-        effect: they are all high or all low together. The p-value of "ks" is then
-        approximate; it is too small where most of the variance is between few groups:
-        of right models with nine tenths of it between 18 groups, one in five is
-        rejected at 5%. "simulation" is not deceived by that, and sees less. Neither
-        knows that the parameters were estimated from the same data, which makes both
-        cautious.
+        After a parametric simulation the residuals of a group share its random effect:
+        they tend to be high or low together. The p-value of "ks" is then approximate,
+        and too small if most of the variance is between a few groups: with nine tenths
+        of it between 18 groups, one in five correct models is rejected at 5%.
+        "simulation" is not affected by this but has less power. Neither allows for the
+        estimation of the parameters from the same data, which makes both conservative.
         """
         _check("method", method, ("ks", "simulation"))
         if method == "ks":
@@ -138,21 +137,22 @@ class SimulatedResiduals:
 
     def dispersion_test(self):
         """
-        Whether the response spreads around the prediction as simulated responses do.
+        Test whether the response is as dispersed as simulated responses.
 
         Returns
         -------
         ResidualTest
-            Statistic: standard deviation of observed - predicted, over the mean of
-            those of the simulated responses. Its p-value is twice the smaller share
-            of simulated responses that spread as much or as little.
+            The statistic is the standard deviation of observed - predicted relative
+            to the mean of those of the simulated responses. The p-value is twice the
+            smaller share of simulated responses that spread at least as much, or at
+            most as much.
 
         Notes
         -----
-        The variances were estimated from the same response, so that for a linear
-        mixed model the ratio is near 1 whatever is wrong. After a conditional
-        simulation it is below 1 for a right model, too, since the fitted values have
-        taken part of the noise; the p-value is then none.
+        Because the variances were estimated from the same response, the ratio for a
+        linear mixed model is near 1 whatever is wrong. After a conditional simulation
+        it is below 1 even for a correct model, because the fitted values have absorbed
+        part of the noise; the p-value is then not valid.
         """
         spread = np.std(self.observed - self.predicted)
         width = max(1, CHUNK // len(self.predicted))
@@ -167,19 +167,20 @@ class SimulatedResiduals:
 
     def outlier_test(self, method="binomial"):
         """
-        Whether as many responses are outside all simulated ones as should be.
+        Test whether the number of responses outside all simulated ones is as expected.
 
         Parameters
         ----------
         method : {"binomial", "simulation"}, optional
-            Where the p-value comes from: as in DHARMa, a binomial distribution, for
+            Source of the p-value: as in DHARMa, a binomial distribution, which is for
             independent residuals; or the number of such rows of each simulated
             response among the others.
 
         Returns
         -------
         ResidualTest
-            Statistic: share of such rows, 2 / (nsim + 1) if the model is right.
+            The statistic is the share of such rows, expected to be 2 / (nsim + 1) if
+            the model is right.
         """
         _check("method", method, ("binomial", "simulation"))
         count, total = int(self.outliers.sum()), len(self.outliers)
@@ -193,7 +194,7 @@ class SimulatedResiduals:
 
     @cached_property
     def _rank_counts(self):
-        """In how many rows each response, the observed first, has each rank."""
+        """Number of rows in which each response, the observed first, has each rank."""
         size = self.nsim + 1
         counts = np.zeros(size * size, dtype=int)
         columns = size * np.arange(size)
@@ -206,12 +207,12 @@ class SimulatedResiduals:
 
 def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=None):
     """
-    Place of each response among responses simulated from the fit.
+    Locate each response among responses simulated from the fit.
 
     The residual is the share of simulated responses below the observed one, spread
-    evenly over its strip: (number below + u) / (nsim + 1) with a uniform u. If the
-    model is right it is uniform on (0, 1), whatever the weights, and so are the
-    means of any group of rows.
+    evenly over its step: (number below + u) / (nsim + 1) with a uniform u. If the model
+    is right, it is uniform on (0, 1), whatever the weights; so is that of the mean of
+    any group of rows.
 
     Parameters
     ----------
@@ -222,10 +223,10 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     rng : None, int or numpy.random.Generator, optional
         Source of randomness. The responses are those of `simulate`.
     kind : {"parametric", "conditional"}, optional
-        Whether random effects are drawn anew, and so the whole model is looked at, as
-        in DHARMa; or are the conditional modes, for the residuals alone.
+        Whether to draw new random effects, which examines the whole model, as in
+        DHARMa; or to keep the conditional modes, which examines the residuals alone.
     group : str or array_like, optional
-        Rows to take together, see `get_influence`. Default is single rows.
+        Groups of rows to combine; see `get_influence`. Default is single rows.
 
     Returns
     -------
@@ -234,20 +235,21 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     Raises
     ------
     ValueError
-        If `kind` or `group` is unknown, or `nsim` no number of simulations.
+        If `kind` or `group` is unknown, or `nsim` is not a positive whole number.
     DataError
-        If the data of the model were removed, or the groups do not fit the rows.
+        If the data of the model have been removed, or the groups do not match the
+        rows.
     MemoryError
-        If there is no room for the simulated responses.
+        If the simulated responses do not fit in memory.
 
     Notes
     -----
-    The simulated responses are kept: 8 nsim bytes for each row or group, 147 MB for
-    250 responses of 73,421 rows; what else is needed on the way is much less.
+    The simulated responses are kept and take 8 nsim bytes per row or group, 147 MB for
+    250 responses of 73,421 rows; the computation needs little more.
 
-    Residuals of one group are not independent after a parametric simulation, see
-    `SimulatedResiduals.uniformity_test`. DHARMa's are the same but for the strip:
-    a row outside all simulated responses is there exactly 0 or 1.
+    After a parametric simulation residuals within a group are not independent; see
+    `SimulatedResiduals.uniformity_test`. DHARMa's residuals are the same, except that
+    those of rows outside all simulated responses are exactly 0 or 1.
 
     References
     ----------
@@ -284,7 +286,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
 
 
 def _means(codes, count):
-    """The matrix that takes rows to means of groups, shape (m, n)."""
+    """The matrix that averages rows within groups, shape (m, n)."""
     share = 1.0 / np.bincount(codes, minlength=count)[codes]
     where = codes, np.arange(len(codes))
     return sparse.csr_array((share, where), shape=(count, len(codes)))
@@ -295,7 +297,7 @@ def _slices(total, width):
 
 
 def _two_sided(value, simulated):
-    """P-value of a value that is one of nsim + 1 under the model."""
+    """P-value of a value that under the model is one of nsim + 1 draws."""
     tail = min((simulated >= value).sum(), (simulated <= value).sum())
     return float(min(1.0, 2.0 * (1 + tail) / (1 + len(simulated))))
 

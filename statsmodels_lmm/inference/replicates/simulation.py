@@ -1,4 +1,4 @@
-"""New responses from a fitted model, and fits to new responses."""
+"""Simulated responses from a fitted model, and refits to new responses."""
 
 from dataclasses import replace
 
@@ -36,31 +36,31 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
     nsim : int, optional
         Number of responses.
     rng : None, int or numpy.random.Generator, optional
-        Source of randomness. Response i depends on it and on i only.
+        Source of randomness. Response i depends only on it and on i.
     random_effects : {"new", "conditional"}, optional
-        Whether the random effects are drawn anew from their distribution, or are
-        the conditional modes, and only the residuals are new.
+        Whether to draw new random effects from their distribution, or to keep the
+        conditional modes, so that only the residuals are new.
     exog : DataFrame, optional
         New data. Rows of one level share its random effect; with
-        ``random_effects="conditional"`` an unseen level gets a new one. Default is
-        the data of the model, with its weights and offset. Rows of new data have
-        the weight 1.
+        ``random_effects="conditional"`` a level not in the fit gets a new one. Default
+        is the data of the model, with its weights and offset. Rows of new data have
+        weight 1.
     offset : array_like, optional
-        Offset of the rows, in addition to ``offset(...)`` in the formula, as for
+        Offset of the rows, in addition to ``offset(...)`` in the formula, as in
         `predict`.
 
     Returns
     -------
     DataFrame
-        One column for each response, labeled as the rows of the data; incomplete
-        rows of new data are NaN.
+        One column per response, with rows labeled as in the data; incomplete rows of
+        new data are NaN.
 
     Raises
     ------
     ValueError
         If `random_effects` has an unknown value.
     DataError
-        If new data lack a column, or the data of the model were removed.
+        If the new data lack a column, or the data of the model have been removed.
     """
     results = as_fit(results)
     if random_effects not in ("new", "conditional"):
@@ -87,7 +87,7 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
 
 def random_part(results, kind="parametric"):
     """
-    How the rows of the model come about, less their fixed part.
+    Describe how the random part of the rows of the model is drawn.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def random_part(results, kind="parametric"):
         A fit.
     kind : {"parametric", "conditional", "semiparametric"}, optional
         Random effects and residuals from their normal distributions; the
-        conditional modes and normal residuals; or both resampled from what the fit
-        found, stretched to the estimated variances (Carpenter et al. 2003).
+        conditional modes and normal residuals; or both resampled from those of the
+        fit, rescaled to the estimated variances (Carpenter et al. 2003).
 
     Returns
     -------
@@ -134,7 +134,7 @@ def random_part(results, kind="parametric"):
 
 
 def _independent(results, i, factor, modes):
-    """A factor with independent levels, and their modes in the units of the data."""
+    """A factor with independent levels, and its modes in the units of the data."""
     term = results._units.term(i)
     if not isinstance(term, OfLevels):
         return factor, modes
@@ -142,7 +142,7 @@ def _independent(results, i, factor, modes):
 
 
 def _with_levels(results, rows):
-    """New rows without those of which a grouping factor is missing."""
+    """New rows without those in which a grouping factor is missing."""
     known = np.ones(len(rows.design), dtype=bool)
     for effects in results.model.random:
         known &= codes_of(effects, rows.frame) != -2
@@ -153,7 +153,7 @@ def _with_levels(results, rows):
 
 
 def _new_part(results, rows, conditional):
-    """The same for new rows."""
+    """The random part of new rows."""
     factors: list = []
     effects: list = []
     for each, covariance, modes in zip(
@@ -191,13 +191,13 @@ def refit(results, endog):
     results : CrossedMixedLMResults
         A fit.
     endog : array_like or Series
-        A value for each row used. A Series with the labels of these rows, and
-        possibly more, is aligned with them.
+        One value per row used. A Series that has the labels of these rows, possibly
+        among others, is aligned with them.
 
     Returns
     -------
     CrossedMixedLMResults
-        By the method of the fit, REML or ML, with its kind of degrees of freedom.
+        Fit by the same method, REML or ML, with the same kind of degrees of freedom.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def refit(results, endog):
 
 def fit_like(results, model):
     """
-    Fit a model as another one was fitted.
+    Fit a model in the same way as an existing fit.
 
     Parameters
     ----------
@@ -222,26 +222,26 @@ def fit_like(results, model):
     Returns
     -------
     CrossedMixedLMResults
-        By REML or ML, with the same kind of degrees of freedom.
+        Fit by the same method, REML or ML, with the same kind of degrees of freedom.
     """
     return model.fit(reml=results.reml, df_method=results.df_method)
 
 
 def seeds(rng, count):
     """
-    Independent seeds, one for each replicate.
+    Create independent seeds, one per replicate.
 
     Parameters
     ----------
     rng : None, int or numpy.random.Generator
         Source of randomness; a generator is advanced.
     count : int
-        How many.
+        Number of seeds.
 
     Returns
     -------
     list of numpy.random.SeedSequence
-        Seed i does not depend on `count`.
+        The seeds; seed i does not depend on `count`.
     """
     entropy = np.random.default_rng(rng).integers(2**32, size=8, dtype=np.uint64)
     return np.random.SeedSequence(entropy.tolist()).spawn(count)
@@ -255,4 +255,4 @@ def generators(sequences):
 def check_count(name, value):
     """Refuse anything but a positive whole number."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be a whole number from 1, not {value!r}")
+        raise ValueError(f"{name} must be a positive whole number, not {value!r}")

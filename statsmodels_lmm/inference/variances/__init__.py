@@ -1,1 +1,1 @@
-"""Variance parameters: their errors, profiles and shares."""
+"""Variance parameters: standard errors, profiles and shares."""

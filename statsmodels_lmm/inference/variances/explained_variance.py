@@ -1,4 +1,4 @@
-"""Shares of the variance that fixed and random effects explain."""
+"""Shares of the variance explained by fixed and random effects."""
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,11 @@ def r_squared(results):
     .. math:: R^2_m = \frac{v_f}{v_f + v_r + v_e}, \quad
        R^2_c = \frac{v_f + v_r}{v_f + v_r + v_e}
 
-    The variance of the fixed effects v_f is that of X beta over the rows, with n - 1
-    and without an offset; v_r is the mean over the rows of the variance z' Sigma z of
-    the random effects, which is right for random slopes too. The residual variance v_e
-    is the mean over the rows, too, of sigma^2 / w for prior weights w: sigma^2 without
-    them, and the same whatever the units of the weights.
+    The variance v_f of the fixed effects is that of X beta over the rows, with divisor
+    n - 1 and without an offset; v_r is the mean over the rows of the variance
+    z' Sigma z of the random effects, which is correct for random slopes too. The
+    residual variance v_e is the mean over the rows of sigma^2 / w for prior weights w,
+    which is sigma^2 without weights and does not depend on their units.
 
     Parameters
     ----------
@@ -33,10 +33,10 @@ def r_squared(results):
     Returns
     -------
     Series
-        "marginal" and "conditional", NaN if the data do not determine it. As
-        ``r2_nakagawa`` of R's performance, except that these are numbers at singular
-        fits too, and that slopes count wherever they stand, also after ``||`` or
-        without a fixed effect.
+        "marginal" and "conditional", NaN where the data do not determine them. As in
+        ``r2_nakagawa`` of R's performance, except that they are also defined for
+        singular fits, and that all slopes count, even after ``||`` or without a fixed
+        effect.
 
     Raises
     ------
@@ -72,30 +72,30 @@ def r_squared(results):
 
 def icc(results, by_group=False):
     r"""
-    Intraclass correlation, the repeatability of a measurement.
+    Intraclass correlation, or repeatability of a measurement.
 
     .. math:: \frac{v_r}{v_r + v_e} \text{ (adjusted)}, \quad
        \frac{v_r}{v_f + v_r + v_e} \text{ (unadjusted)}
 
-    The variances are those of `r_squared`. The adjusted one is the share of what the
-    fixed effects leave.
+    The variances are those of `r_squared`. The adjusted coefficient is the share of the
+    variance that the fixed effects leave unexplained.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     by_group : bool, optional
-        Whether to give the share of each grouping factor, with the variances of all
-        factors in the denominator: the repeatabilities of R's rptR, adjusted for the
-        fixed effects or with their variance in the denominator. They sum to those of
-        the model.
+        Whether to return the share of each grouping factor, with the variances of all
+        factors in the denominator. These are the repeatabilities of R's rptR, adjusted
+        for the fixed effects or with their variance in the denominator, and sum to
+        those of the model.
 
     Returns
     -------
     Series or DataFrame
-        "adjusted" and "unadjusted"; with `by_group` columns of these and a row for
-        each grouping factor. NaN where the data do not determine it, such as the
-        shares of two factors that make the same groups.
+        "adjusted" and "unadjusted"; with `by_group` these are columns, with one row
+        per grouping factor. NaN where the data do not determine a share, such as those
+        of two factors that form the same groups.
 
     Raises
     ------
@@ -133,11 +133,11 @@ def icc(results, by_group=False):
 
 def repeatability(results):
     """
-    Repeatability by grouping factor, as R's rptR.
+    Repeatability by grouping factor, as in R's rptR.
 
-    It is another name for the intraclass correlation of each factor: "adjusted" has
-    the variance of the fixed effects left out of the denominator, "unadjusted" in it.
-    See `icc`.
+    This is another name for the intraclass correlation of each factor: the denominator
+    excludes the variance of the fixed effects for "adjusted" and includes it for
+    "unadjusted". See `icc`.
 
     Parameters
     ----------
@@ -147,16 +147,16 @@ def repeatability(results):
     Returns
     -------
     DataFrame
-        Columns adjusted and unadjusted, a row for each factor.
+        Columns adjusted and unadjusted, one row per factor.
     """
     return icc(results, by_group=True)
 
 
 def _undetermined(results):
     """
-    What the data leave open: the variance of each factor, of all, and the whole one.
+    Whether the variance of each factor, of all factors, and in total is undetermined.
 
-    A factor's may be open and that of all factors not, if only their sum is known.
+    That of a factor may be undetermined and the sum over all factors determined.
     """
     results = as_fit(results)
     flat = results.identification.directions
@@ -173,7 +173,7 @@ def _undetermined(results):
 
 
 def _variances(results):
-    """Variance of the fixed part, of each factor as a Series, and of the residual."""
+    """Variances of the fixed part, of the factors as a Series, and of the residual."""
     results = as_fit(results)
     model = results.model
     require_gaussian(results, "a share of variance")
@@ -181,8 +181,8 @@ def _variances(results):
     fixed = np.var(model.exog @ np.nan_to_num(results.params), ddof=1)
     data, _ = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights
-    # standardized columns, since those of the user may cancel against each other
-    pairs = zip(data.factors, results._estimates.factors)
+    # standardized columns, because the user's may cancel each other
+    pairs = zip(data.terms, results._estimates.factors)
     random = np.array(
         [np.mean(rows.row_variances(f.matrix) / weights) for rows, f in pairs]
     )

@@ -1,4 +1,4 @@
-"""Which variance parameters of a fit the data determine, in words and in numbers."""
+"""Which variance parameters of a fit the data determine."""
 
 from dataclasses import dataclass
 
@@ -9,32 +9,32 @@ from statsmodels_lmm.core.structures.roots import lower_triangles
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
 ROUNDING = 1e-6
-"""Share of its terms that a sum must have left not to be 0."""
+"""Size of a sum relative to its terms below which it counts as 0."""
 
 CLEAR = 1e-2
-"""Curvature, in units of what the data tell of an effect, that no rounding feigns."""
+"""Curvature, relative to the information about an effect, beyond rounding error."""
 
 CONSEQUENCE = (
     "The estimates are one choice of many that fit equally well; where they depend on "
-    "it, their standard errors are NaN"
+    "this choice, their standard errors are NaN"
 )
 
 
 @dataclass(frozen=True)
 class Identification:
     """
-    What the data leave open about the variances and covariances.
+    Variances and covariances that the data do not determine.
 
     Parameters
     ----------
     directions : ndarray
         Changes of the parameters that do not change the likelihood, in standardized
-        units, see `core.identification.flat_directions`, shape (m + 1, f).
+        units, shape (m + 1, f); see `core.identification.flat_directions`.
     idle : int
-        Number of parameters that are not determined or, because the fixed effects tell
-        levels apart already, set to 0.
+        Number of parameters that are not determined or that are set to 0 because the
+        fixed effects already distinguish the levels.
     messages : tuple of str
-        A sentence for each set of terms that cannot be told apart.
+        One sentence per set of terms that the data cannot distinguish.
     """
 
     directions: np.ndarray
@@ -43,13 +43,13 @@ class Identification:
 
     @property
     def sentences(self):
-        """The messages with what follows from them."""
+        """The messages with their consequence."""
         return tuple(f"{m}. {CONSEQUENCE}" for m in self.messages)
 
 
 def identification(results):
     """
-    What the data leave open about the variances and covariances of a fit.
+    Find the variances and covariances of a fit that the data do not determine.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ def identification(results):
     flat = flat_directions(data, products, results.reml, told)
     idle = flat.shape[1] + int((~told).sum())
     random = results._units.of_plan(results.model.random)
-    messages = _messages(random, products.plan.factors, flat)
+    messages = _messages(random, products.plan.terms, flat)
     return Identification(flat, idle, messages)
 
 
 def _is_clear(results):
     """
-    Whether the curvature inside the cone shows that there is no flat direction.
+    Whether the curvature inside the cone excludes flat directions.
 
-    There every direction of covariances is one of their factors, too.
+    There every direction of covariances corresponds to one of their factors.
     """
     inside = not any(f.may_be_elsewhere for f in results._estimates.factors)
     return inside and results.optimum.least_curvature > CLEAR
@@ -83,7 +83,7 @@ def _is_clear(results):
 
 def informative(results):
     """
-    Which covariance parameters the fixed effects leave anything about.
+    Find the covariance parameters about which the fixed effects leave information.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def informative(results):
 
 def flat_at(results):
     """
-    The flat directions at the estimates, on which those of a structure depend.
+    Flat directions at the estimates; those of a structure depend on them.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def flat_at(results):
 
 def combined(coefficients, directions):
     """
-    A matrix product in which what cancels is 0.
+    Matrix product with terms that cancel set to 0.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def combined(coefficients, directions):
 
 
 def _messages(random, factors, flat):
-    """A sentence for each set of terms that cannot be told apart."""
+    """One sentence per set of terms that the data cannot distinguish."""
     if not flat.shape[1]:
         return ()
     labels, places, start = [], [], 0
@@ -152,7 +152,7 @@ def _messages(random, factors, flat):
             places.append(slice(start, start + count))
             start += count
     places.append(slice(start, start + 1))
-    # terms are linked if some flat direction needs both
+    # terms are linked if a flat direction involves both
     basis = np.linalg.qr(flat / np.abs(flat).max(axis=0))[0]
     shared = basis @ basis.T
     links = np.array([[np.abs(shared[a, b]).max() for b in places] for a in places])
@@ -171,7 +171,7 @@ def _messages(random, factors, flat):
 
 
 def _covariances_apart(factors, shares):
-    """Whether what is open about each block is single covariances, see `_messages`."""
+    """Whether only single covariances of each block are undetermined."""
     out, start = [], 0
     for factor in factors:
         for block, count, model in zip(
@@ -189,36 +189,36 @@ def _covariances_apart(factors, shares):
 
 
 def _sentence_of_covariances(name):
-    """That nothing tells the correlation of effects which no level has together."""
+    """The sentence for correlations of effects that never occur in the same level."""
     return (
-        f"the covariance of {name} is determined in part only: some of its effects are "
-        f"in no level together, so that nothing tells their correlation. diag{name} "
-        "leaves the correlations out"
+        f"the covariance of {name} is only partly determined: some of its effects "
+        "never occur in the same level, so their correlation cannot be estimated. "
+        f"diag{name} omits the correlations"
     )
 
 
 def _sentence(names, with_residual):
-    """What cannot be told apart."""
+    """The sentence for terms that the data cannot distinguish."""
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
     covariances = "covariance" if len(names) == 1 else "covariances"
     if with_residual:
         return (
-            f"the {covariances} of {listed} cannot be told from the residual variance: "
-            "only their sum is determined"
+            f"the {covariances} of {listed} cannot be distinguished from the residual "
+            "variance: only their sum is determined"
         )
     if len(names) > 1:
         return (
-            f"the covariances of {listed} cannot be told apart: only their sum is "
-            "determined, so leave one of the terms out"
+            f"the covariances of {listed} cannot be distinguished: only their sum is "
+            "determined, so leave out one of the terms"
         )
     return (
-        f"the covariance of {listed} is determined in part only: its effects depend "
-        "linearly on one another within every level, so leave one of them out"
+        f"the covariance of {listed} is only partly determined: its effects are "
+        "linearly dependent within every level, so leave out one of them"
     )
 
 
 def _labels(effects):
-    """The terms that the covariance blocks of a factor stand for."""
+    """The terms that correspond to the covariance blocks of a factor."""
     if not effects.has_groups:
         return [effects.name]
     written, start = {}, 0

@@ -28,7 +28,7 @@ from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.inference.variances.variance_parameters import variance_labels
 
 LARGE = 2000
-"""Number of random effects from which each parameter is worth a process."""
+"""Number of random effects beyond which each parameter is worth a process."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class Parameter:
     Parameters
     ----------
     label : str
-        Its name.
+        Name of the parameter.
     kind : {"fixed", "sd", "cor", "structure", "sigma"}
-        What it is.
+        Kind of parameter.
     constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
-        What the core calls it.
+        The parameter as the core represents it.
     to_user : callable
-        From the units of the constraint to those of the data.
+        Conversion from the units of the constraint to those of the data.
     shift : float
-        What the criterion in the units of the data is more than in the core.
+        Criterion in the units of the data minus that in the core.
     curve : ProfileCurve or None
         None if the criterion does not depend on the parameter.
     """
@@ -63,18 +63,18 @@ class Parameter:
 @dataclass(frozen=True)
 class ProfileLikelihood:
     """
-    Profiles of some parameters of a fit.
+    Profile likelihoods of parameters of a fit.
 
     Parameters
     ----------
     parameters : tuple of Parameter
-        The parameters that were profiled.
+        The parameters profiled.
     curves : DataFrame
-        One row for each point: the parameter, its value, zeta, the criterion
-        (deviance after ML, REML criterion after REML), and the estimates of all
-        parameters given that value.
+        One row per point: the parameter, its value, zeta, the criterion (deviance
+        after ML, REML criterion after REML), and the estimates of all parameters given
+        that value.
     spacing : float
-        Intended difference of zeta between neighbors.
+        Intended difference of zeta between adjacent points.
     """
 
     parameters: tuple = field(repr=False)
@@ -83,12 +83,12 @@ class ProfileLikelihood:
 
     def plot(self, which=None, ax=None):
         """
-        Draw zeta of each parameter, see `graphics.plot_profile`.
+        Plot zeta for each parameter; see `graphics.plot_profile`.
 
         Parameters
         ----------
         which, ax : optional
-            As there.
+            As for `graphics.plot_profile`.
 
         Returns
         -------
@@ -100,29 +100,29 @@ class ProfileLikelihood:
 
     def conf_int(self, alpha=0.05):
         """
-        Profile-likelihood confidence intervals.
+        Compute profile-likelihood confidence intervals.
 
         The interval ends where ``|zeta|`` first reaches the normal quantile of
-        ``1 - alpha / 2`` on each side of the estimate, found to about nine digits
-        by Newton's method on exact slopes, not by interpolation. Where the
-        likelihood never falls that far the end is that of the parameter's range: 0
-        for a standard deviation, -1 or 1 for a correlation, infinity. Where the curve
-        could not be followed so far the end is NaN.
+        ``1 - alpha / 2`` on each side of the estimate, found to about nine digits by
+        Newton's method with exact slopes, not by interpolation. If the likelihood
+        never falls that far, the limit is the end of the parameter's range: 0 for a
+        standard deviation, -1 or 1 for a correlation, infinity. If the curve could
+        not be followed that far, the limit is NaN.
 
         Parameters
         ----------
         alpha : float, optional
-            One less the level of the intervals.
+            One minus the level of the intervals.
 
         Returns
         -------
         DataFrame
-            Columns lower and upper, one row for each parameter.
+            Columns lower and upper, one row per parameter.
 
         Warns
         -----
         DataWarning
-            If an end is NaN.
+            If a limit is NaN.
         """
         check_alpha(alpha)
         height = stats.norm.isf(alpha / 2.0)
@@ -132,7 +132,7 @@ class ProfileLikelihood:
         lost = table.index[table.isna().any(axis=1)]
         if len(lost):
             warn(
-                "the likelihood could not be followed to the end of the interval of "
+                "the likelihood could not be followed to the limit of the interval of "
                 f"{', '.join(lost)}, which is NaN; see the points in `curves`, or use "
                 "method='percentile'",
                 DataWarning,
@@ -152,14 +152,14 @@ def profile(
     """
     Profile the likelihood of the parameters of a fit.
 
-    Every other parameter is estimated anew while one is held at a value. What is
-    profiled is the criterion of the fit: the deviance after ML, the REML criterion
-    after REML. lme4 profiles the deviance in both cases; refit by ML to get that.
+    One parameter is held at a value while all others are estimated anew. The profile is
+    that of the criterion of the fit, the deviance after ML and the REML criterion after
+    REML. lme4 profiles the deviance in both cases; refit by ML for the same.
 
     Under REML the profile of a fixed effect is the REML criterion of the model with
-    this effect as an offset: the other effects are integrated out, this one is not.
-    Its minimum is near the estimate but not at it, because one coefficient less is
-    allowed for in the variances; zeta is measured from the minimum of the curve.
+    this effect as an offset: the other effects are integrated out, but this one is not.
+    Its minimum is near the estimate rather than at it, because the variances allow for
+    one coefficient fewer; zeta is measured from the minimum of the curve.
 
     Parameters
     ----------
@@ -171,13 +171,13 @@ def profile(
     scale : {"sd", "var"}, optional
         Whether to show standard deviations or their squares.
     alpha_max : float, optional
-        The curves extend to the ends of intervals of level ``1 - alpha_max``.
+        The curves extend to the limits of intervals of level ``1 - alpha_max``.
     n_points : int, optional
         Approximate number of points on each side of an estimate.
     n_jobs : int, optional
-        Number of workers, as in joblib, each with some of the parameters. By default
-        one for small models, and for large ones all processors or as
-        ``joblib.parallel_config`` says.
+        Number of workers, as in joblib, each with some of the parameters. Default is
+        one for small models, and for large ones all processors or as configured by
+        ``joblib.parallel_config``.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
@@ -185,19 +185,19 @@ def profile(
     Returns
     -------
     ProfileLikelihood
-        After an interrupt with the parameters that are done.
+        The profiles; after an interrupt, those of the parameters completed.
 
     Raises
     ------
     ValueError
-        If an argument or the name of a parameter is not known.
+        If an argument has an unknown value.
 
     Notes
     -----
     With d the criterion, minimized over the other parameters,
     ``zeta = sign(value - estimate) * sqrt(d(value) - min d)`` (Bates et al. 2015,
-    section 5.1). If a curve is not monotone the interval is the connected one, up
-    to the first crossing on each side.
+    section 5.1). If a curve is not monotone, the interval is the connected one up to
+    the first crossing on each side.
 
     References
     ----------
@@ -216,7 +216,7 @@ def profile(
     spacing = reach / n_points
     state = _state(raw.at_optimum)
     _, products = raw.model._sufficient_statistics()
-    large = sum(f.n_columns for f in products.plan.factors) > LARGE
+    large = sum(f.n_columns for f in products.plan.terms) > LARGE
     task = partial(_curve, raw, reach, spacing)
     pieces = [[p.constraint] for p in wanted]
     found, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
@@ -275,14 +275,14 @@ def _parameters(raw, scale):
 
 def parameter_of(raw, factor, block, effect):
     """
-    The parameter that is the standard deviation of an effect.
+    The parameter for the standard deviation of an effect.
 
     Parameters
     ----------
     raw : CrossedMixedLMResults
         A fit.
     factor, block, effect : int
-        Positions of the factor, of the covariance block, and of the effect in it.
+        Positions of the factor, of the covariance block and of the effect within it.
 
     Returns
     -------
@@ -314,15 +314,15 @@ def _structure_parameters(model, at, block, labels, unit, power, shift):
 @dataclass(frozen=True)
 class ToUser:
     """
-    From the units of a constraint to those of the data.
+    Conversion from the units of a constraint to those of the data.
 
     Parameters
     ----------
     kind : {"fixed", "sd", "cor", "sigma"}
-        What the parameter is: start + unit x, (unit x)^power, cos(x) or
+        Kind of parameter, for start + unit x, (unit x)^power, cos(x) or
         (unit exp(x))^power.
     unit, start, power : float, optional
-        The constants.
+        Constants of the conversion.
     """
 
     kind: str
@@ -341,7 +341,7 @@ class ToUser:
 
 
 def _chosen(every, which, dropped):
-    """The parameters that the user asked for, in the order of the fit or of names."""
+    """The parameters requested, in the order of the fit or of the names."""
     if which is None:
         return every
     if isinstance(which, str):
@@ -354,12 +354,12 @@ def _chosen(every, which, dropped):
     for name in which:
         if name in dropped:
             raise ValueError(
-                f"{name!r} was dropped as redundant and has no profile; name one of "
+                f"{name!r} was dropped as redundant and has no profile; choose from "
                 f"{list(by_label)}"
             )
         if name not in by_label:
             raise ValueError(
-                f"there is no parameter {name!r}; name some of {list(by_label)}, or "
+                f"there is no parameter {name!r}; choose from {list(by_label)}, or "
                 "'fixed' or 'random'"
             )
     return [by_label[name] for name in which]
@@ -375,9 +375,9 @@ def _state(deviance):
 
 def _curve(raw, reach, spacing, constraints):
     """
-    The curve of one parameter without its data, which do not travel.
+    The curve of one parameter without the data, which would be costly to transfer.
 
-    None if the criterion does not depend on the parameter, as on a correlation with
+    None if the criterion does not depend on the parameter, such as a correlation with
     an effect without variance.
     """
     (constraint,) = constraints
@@ -392,11 +392,11 @@ def _curve(raw, reach, spacing, constraints):
 
 
 def _interval(parameter, height, spacing):
-    """Lower and upper end in the units of the data."""
+    """Lower and upper limit in the units of the data."""
     if parameter.curve is None:
         return -1.0, 1.0
     curve = parameter.curve.extended(height, spacing)
-    # a correlation falls with its angle
+    # a correlation decreases with its angle
     sides = (1.0, -1.0) if parameter.kind == "cor" else (-1.0, 1.0)
     return tuple(float(parameter.to_user(curve.crossing(s, height))) for s in sides)
 

@@ -1,4 +1,4 @@
-"""Standard deviations, correlations and theta, with their standard errors."""
+"""Standard deviations, correlations and theta, with standard errors."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,18 +34,18 @@ SCALES = ("sd", "var", "log_sd")
 @dataclass(frozen=True)
 class VarianceFunctions:
     """
-    Functions of the variances and covariances, for one fit or for many.
+    Functions of the variances and covariances, for one or many fits.
 
     Parameters
     ----------
     labels : list of str
-        Names, M of them.
+        The M names.
     values : ndarray
         Shape (..., M).
     jacobian : ndarray
         Derivatives in the parameters of `VarianceEstimates`, (..., M, m + 1).
     ranges : list of tuple
-        The range of each.
+        Range of each function.
     """
 
     labels: list
@@ -63,7 +63,7 @@ class VarianceFunctions:
         """Standard errors by the delta method, shape (..., M)."""
         half = self.jacobian @ parameters.uncertainty
         variance = (half * self.jacobian).sum(axis=-1)
-        # what the data do not identify has none
+        # functions that the data do not identify have none
         known = (variance > 0.0) & ~parameters.undetermined(self.jacobian)
         return np.sqrt(np.where(known, variance, np.nan))
 
@@ -71,7 +71,7 @@ class VarianceFunctions:
 @dataclass(frozen=True)
 class VarianceEstimates:
     """
-    The variances and covariances of a model, for one fit or for many.
+    The variances and covariances of a model, for one or many fits.
 
     Parameters
     ----------
@@ -82,14 +82,14 @@ class VarianceEstimates:
     scale : ndarray
         Residual variance, shape (...).
     uncertainty : ndarray
-        Covariance matrix of the estimates of the lower triangles of `covariances`,
-        column by column, or the parameters of a structure, block by block, and of the
-        scale, shape (..., m + 1, m + 1).
+        Covariance matrix of the estimates, shape (..., m + 1, m + 1): block by block
+        the lower triangle of `covariances`, column by column, or the parameters of a
+        structure; then the scale.
     structured : ndarray, optional
         Parameters of all blocks with a structure, shape (..., s).
     flat : ndarray, optional
-        Changes of the parameters that do not change the likelihood, (m + 1, f);
-        default is none.
+        Changes of the parameters that do not change the likelihood, shape (m + 1, f).
+        Default is none.
     """
 
     random: tuple
@@ -100,7 +100,7 @@ class VarianceEstimates:
     flat: np.ndarray | None = None
 
     def undetermined(self, jacobian):
-        """Which functions with these derivatives the data leave open, (..., M)."""
+        """Whether functions with these derivatives are undetermined, shape (..., M)."""
         flat = self.flat
         if flat is None or not flat.shape[1]:
             return np.zeros(jacobian.shape[:-1], dtype=bool)
@@ -149,8 +149,8 @@ class VarianceEstimates:
         Returns
         -------
         VarianceFunctions
-            A correlation with an effect without variance is NaN, and so are the
-            derivatives of a standard deviation of zero.
+            Correlations with an effect without variance and the derivatives of a
+            standard deviation of zero are NaN.
         """
         values, rows, ranges = [], [], []
         for block in self._blocks:
@@ -189,7 +189,7 @@ class VarianceEstimates:
 
     def theta(self):
         """
-        Relative covariance parameters: the Cholesky factors over sigma.
+        Relative covariance parameters: Cholesky factors divided by sigma.
 
         Returns
         -------
@@ -216,15 +216,15 @@ RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
 
 def variance_estimates(results, average=False):
     """
-    The variances and covariances of a fit with their uncertainty.
+    Compute the variances and covariances of a fit with their uncertainty.
 
     Parameters
     ----------
     results : CrossedMixedLMResults
         A fit.
     average : bool, optional
-        Whether to take the average information, as replicates do, rather than the
-        observed one.
+        Whether to use the average information, as for replicates, rather than the
+        observed information.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def variance_estimates(results, average=False):
     deviance = results.at_optimum
     products = deviance.elimination.products
     flat = flat_at(results)
-    # coordinates that leave out what the likelihood does not depend on
+    # coordinates without the directions that leave the likelihood unchanged
     known = np.append(informative(results), True)
     basis = np.eye(len(known))[:, known]
     if flat.shape[1]:
@@ -254,7 +254,7 @@ def variance_estimates(results, average=False):
 
 def variance_table(results, scale="sd"):
     """
-    Variance parameters with their standard errors.
+    Tabulate the variance parameters with standard errors.
 
     Parameters
     ----------
@@ -267,19 +267,19 @@ def variance_table(results, scale="sd"):
     Returns
     -------
     DataFrame
-        Columns estimate and std err, one row for each parameter. A standard error is
-        NaN where the delta method has none: for a standard deviation of zero and its
-        correlations; and where the data do not determine the parameter, as when two
-        grouping factors make the same groups.
+        Columns estimate and std err, one row per parameter. A standard error is NaN
+        where the delta method does not apply, for a standard deviation of zero and its
+        correlations, and where the data do not determine the parameter, for instance
+        if two grouping factors form the same groups.
 
     Notes
     -----
-    The covariance of the estimates of variances and covariances is the inverse of
-    the observed information in these parameters, with the fixed effects profiled or
-    integrated out; that of functions of them follows by the delta method. The average
-    information takes its place where the observed one is not positive definite, as it
-    can be on the boundary, with more than 2,500 random effects of several factors, and
-    where levels are related by a sparse inverse.
+    The covariance of the estimated variances and covariances is the inverse of the
+    observed information in these parameters, with the fixed effects profiled or
+    integrated out; for functions of them the delta method is used. The average
+    information replaces the observed information if this is not positive definite, as
+    may happen on the boundary, if several factors have more than 2,500 random effects,
+    and if levels are related through a sparse inverse.
     """
     parameters = variance_estimates(results)
     found = parameters.estimates(_checked(scale))
@@ -289,7 +289,7 @@ def variance_table(results, scale="sd"):
 
 def variance_covariance(results, scale="sd"):
     """
-    Covariance matrix of the estimates of the variance parameters.
+    Compute the covariance matrix of the estimated variance parameters.
 
     Parameters
     ----------
@@ -325,7 +325,7 @@ def _is_positive(matrix):
 
 def in_user_units(model, relative, scale, uncertainty, structured=None, flat=None):
     """
-    Variance parameters in the units of the data, for one fit or for many.
+    Convert variance parameters to the units of the data, for one or many fits.
 
     Parameters
     ----------
@@ -337,19 +337,20 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     scale : ndarray
         Residual variance in standardized units, shape (...).
     uncertainty : ndarray
-        Covariance matrix of the estimates of ``scale * relative`` and scale in
-        standardized units, or of the parameters of a structure, (..., m + 1, m + 1).
+        Covariance matrix of the estimates of ``scale * relative``, or of the
+        parameters of a structure, and of scale, in standardized units, shape
+        (..., m + 1, m + 1).
     structured : ndarray, optional
         Parameters of the blocks with a structure, in the order of the elimination
         plan, shape (..., s).
     flat : ndarray, optional
-        Changes of these parameters that do not change the likelihood, (m + 1, f);
-        default is none.
+        Changes of these parameters that do not change the likelihood, shape
+        (m + 1, f). Default is none.
 
     Returns
     -------
     VarianceEstimates
-        In the order of the model.
+        The parameters, in the order of the model.
     """
     units, change = model._units, model._units.variance_change()
     if structured is None:
@@ -366,7 +367,7 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
 
 def variance_labels(random, scale):
     """
-    Names of standard deviations and correlations, block by block, and of sigma.
+    List the names of standard deviations and correlations by block, and of sigma.
 
     Parameters
     ----------

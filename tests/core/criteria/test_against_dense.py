@@ -17,7 +17,7 @@ from dense_twin import (
 from statsmodels_lmm.core.criteria.derivatives import (
     dual_matrices,
 )
-from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.engines.coupling import SparseCoupling
 from statsmodels_lmm.core.structures.relative_factor import full_factor
 
 CROSSED = ["2 crossed", "2 crossed, 2 effects each", "3 crossed", "chain and tail"]
@@ -74,7 +74,7 @@ def check_derivatives(products, roots, twin, tolerance=CLOSE):
 def test_estimates(name, kind, reml):
     data = design(name)
     roots = roots_of(data, covariances(data, kind))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_estimates(products_of(data), roots, twin)
 
 
@@ -84,7 +84,7 @@ def test_estimates(name, kind, reml):
 def test_derivatives(name, kind, reml):
     data = design(name)
     roots = roots_of(data, covariances(data, kind))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_derivatives(products_of(data), roots, twin)
 
 
@@ -95,10 +95,10 @@ def test_full_factors(name):
     relative = covariances(data, "regular")
     rng = np.random.default_rng(3)
     roots = []
-    for s, f in zip(relative, data.factors):
+    for s, f in zip(relative, data.terms):
         matrix = np.where(s != 0.0, rng.standard_normal(s.shape), 0.0)
         roots.append(full_factor(matrix, f.block_slices))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, True)
     check_estimates(products_of(data), roots, twin)
     check_derivatives(products_of(data), roots, twin)
 
@@ -113,9 +113,9 @@ def test_sparse_coupling(name, kind, reml, max_pairs, monkeypatch):
     products = products_of(data, monkeypatch, max_pairs)
     assert isinstance(products.coupling[0], SparseCoupling)
     assert products.plan.n_chain == 1
-    assert (products.coupling[0]._products is None) == (max_pairs == 0)
+    assert (products.coupling[0]._by_cell is None) == (max_pairs == 0)
     roots = roots_of(data, covariances(data, kind))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_estimates(products, roots, twin)
     check_derivatives(products, roots, twin)
 
@@ -133,7 +133,7 @@ def test_huge_covariances(name, reml):
     """
     data = design(name, n=30)
     roots = roots_of(data, covariances(data, "huge"))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml, digits=40)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml, digits=40)
     products = products_of(data)
     found = evaluate(products, roots, reml)
     alone = len(roots) == 1
@@ -163,11 +163,5 @@ def test_mixed_boundary():
     kinds = [covariances(data, kind) for kind in ("zero", "singular", "huge")]
     relative = [kinds[i][i] for i in range(3)]
     roots = roots_of(data, relative)
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True, digits=40)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, True, digits=40)
     check_estimates(products_of(data), roots, twin, 3e-6)
-
-
-def test_dense_coupling_is_the_default():
-    for name in CROSSED:
-        products = products_of(design(name))
-        assert all(isinstance(c, DenseCoupling) for c in products.coupling)

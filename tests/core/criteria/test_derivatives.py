@@ -103,7 +103,7 @@ def test_average_information_is_expected_hessian():
     draws = 400
     for _ in range(draws):
         y = rng.standard_normal(len(data.endog))
-        for f, root in zip(data.factors, roots):
+        for f, root in zip(data.terms, roots):
             b = rng.standard_normal((f.n_levels, f.k_effects)) @ root.matrix.T
             y = y + (f.effects * b[f.codes]).sum(axis=1)
         found = evaluate(products_of(replace(data, endog=y)), roots, True)

@@ -16,8 +16,8 @@ from statsmodels_lmm.core.rows.standardize import standardize
 
 def started(data):
     """Standardized data and their start in the user's order."""
-    found = standardize(data.endog, data.exog, data.factors)
-    products = sufficient_statistics(found.endog, found.exog, found.factors)
+    found = standardize(data.endog, data.exog, data.terms)
+    products = sufficient_statistics(found.endog, found.exog, found.terms)
     start = [f.covariance for f in moment_start(products)]
     out = [None] * len(start)
     for at, i in enumerate(products.plan.order):
@@ -41,7 +41,7 @@ def test_balanced_one_way_is_anova(sd):
     within = ((y - means[codes]) ** 2).sum() / (levels * (rows - 1))
     between = rows * ((means - means.mean()) ** 2).sum() / levels
     _, start = started(
-        replace(design("one factor"), endog=y, exog=np.ones((35, 1)), factors=(factor,))
+        replace(design("one factor"), endog=y, exog=np.ones((35, 1)), terms=(factor,))
     )
     assert start[0][0, 0] == pytest.approx((between / within - 1.0) / rows, rel=1e-12)
 
@@ -51,7 +51,7 @@ def test_floor():
     y, codes, factor = one_way(8, 4, 0.0)
     y = y - (np.bincount(codes, y) / 4)[codes]  # less between than by chance
     data = replace(
-        design("one factor"), endog=y, exog=np.ones((32, 1)), factors=(factor,)
+        design("one factor"), endog=y, exog=np.ones((32, 1)), terms=(factor,)
     )
     start = started(data)[1][0][0, 0]
     # a tenth of sigma^2 over the rows of a level
@@ -67,15 +67,15 @@ def test_equations(name, sparsely, monkeypatch):
     if sparsely and name == "chain of 3":
         pytest.skip("no coupling")
     data = design(name, n=60)
-    found = standardize(data.endog, data.exog, data.factors)
+    found = standardize(data.endog, data.exog, data.terms)
     products = products_of(
-        replace(data, endog=found.endog, exog=found.exog, factors=found.factors),
+        replace(data, endog=found.endog, exog=found.exog, terms=found.terms),
         monkeypatch if sparsely else None,
     )
     start = [f.covariance for f in moment_start(products)]
 
     columns, label = [], []
-    for f in products.plan.factors:
+    for f in products.plan.terms:
         columns.append(dense_z(f))
         first = max(label, default=-1) + 1
         label += (first + np.tile(np.arange(f.k_effects), f.n_levels)).tolist()
@@ -106,7 +106,7 @@ def test_the_same_from_the_whole_of_the_cross_products(name):
     """Where no factor is eliminated before another, Z'Z is one sparse matrix."""
     data = design(name, n=60)
     found, wanted = started(data)
-    engine = SparseEngine.of(found.factors, len(found.endog))
+    engine = SparseEngine.of(found.terms, len(found.endog))
     products = engine.gather(Rows(found.endog, found.exog))
     got = [f.covariance for f in moment_start(products)]
     for own, other in zip(got, wanted, strict=True):

@@ -243,7 +243,7 @@ def test_elements_are_put_into_either_order(own):
     assert units.of_plan(units.of_user(moved)) == moved
     for i, name in enumerate(names):
         assert moved[units.places[i]] == name
-        assert units.term(i) is units.plan.factors[units.places[i]]
+        assert units.term(i) is units.plan.terms[units.places[i]]
         assert units.term(i).of_user.n_levels == own.terms[i].n_levels
 
 
@@ -378,7 +378,7 @@ def test_deviations(own):
 def test_theta_there_and_back(own, pivoted):
     factors = own.units.factors_at(own.theta, pivoted)
     assert_allclose(own.units.theta(factors), own.theta, rtol=1e-7)
-    for found, term in zip(factors, own.units.plan.factors):
+    for found, term in zip(factors, own.units.plan.terms):
         assert len(found.matrix) == term.k_effects
 
 

@@ -14,7 +14,7 @@ def test_large_designs_are_not(limit, monkeypatch):
     plan = products.plan
     sizes = {
         "MAX_BATCHED_TAIL": plan.n_tail,
-        "MAX_BATCHED_EFFECTS": sum(f.n_columns for f in plan.factors),
+        "MAX_BATCHED_EFFECTS": sum(f.n_columns for f in plan.terms),
     }
     monkeypatch.setattr(batches, limit, sizes[limit])
     assert is_batchable(products)

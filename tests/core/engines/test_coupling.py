@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dense_twin import design, products_of
+from engine_cases import case
 from scipy import sparse
 
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
@@ -72,10 +73,20 @@ def test_minus():
 def test_zero_effects_are_held(monkeypatch):
     """The rows of a level share a pattern even if an effect is zero there."""
     data = design("2 crossed, 2 effects each")
-    data.factors[1].effects[data.factors[1].codes == 2, 1] = 0.0
+    data.terms[1].effects[data.terms[1].codes == 2, 1] = 0.0
     dense = products_of(data).coupling[0].values
     link = products_of(data, monkeypatch).coupling[0]
     k = link.k_effects
     sizes = np.diff(link.matrix.indptr).reshape(-1, k)
     assert (sizes == sizes[:, :1]).all()
     assert np.array_equal(link.matrix.toarray().reshape(dense.shape), dense)
+
+
+def test_couplings_of_two_patterns_are_not_added():
+    rows, _, engine = case("2 crossed, sparsely")
+    one = engine.gather(rows).coupling[0]
+    cut = one.matrix.copy()
+    cut.data[:3] = 0.0
+    cut.eliminate_zeros()
+    with pytest.raises(ValueError, match="of one engine"):
+        one + type(one)(cut, one.k_effects)

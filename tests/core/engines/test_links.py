@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.engines.links import coupling_pattern, linked
 
-FACTORS = design("3 crossed").factors
+FACTORS = design("3 crossed").terms
 
 
 def filled(link, first, second):

@@ -16,7 +16,7 @@ def seen(factor):
 def test_sums(name):
     rows, _, engine = case(name)
     found = engine.gather(rows).moments()
-    factors = engine.plan.factors
+    factors = engine.plan.terms
     z = np.hstack([seen(f) for f in factors])
     label, width = [], 0
     for f in factors:

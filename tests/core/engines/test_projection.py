@@ -21,7 +21,7 @@ def test_traces(name, with_fixed):
     products, levels = engine.gather(rows), roots(name)
     elimination = products.eliminate(levels)
     z, _, inverse = whole_system(products, levels)
-    kernel, factors = z.T @ inverse @ z, products.plan.factors
+    kernel, factors = z.T @ inverse @ z, products.plan.terms
     scores = None
     if with_fixed:
         x = rows.exog

@@ -26,7 +26,7 @@ def arrays(name):
         endog, exog, pairs = data(name)
         return endog, exog, [f for f, _ in pairs]
     found = design(name)
-    return found.endog, found.exog, found.factors
+    return found.endog, found.exog, found.terms
 
 
 @pytest.mark.parametrize("coupling", ["dense", "sparse"])
@@ -37,10 +37,10 @@ def test_another_response(name, coupling, monkeypatch):
         monkeypatch.setattr(block_engine, "DENSE_SHARE", 2.0)
     endog, exog, factors = arrays(name)
     first = standardize(endog, exog, factors)
-    products = sufficient_statistics(first.endog, first.exog, first.factors)
+    products = sufficient_statistics(first.endog, first.exog, first.terms)
     own = first.with_response(np.sin(np.arange(len(endog))) + exog[:, 1])
     found = products.with_response(own)
-    expected = sufficient_statistics(own.endog, own.exog, own.factors)
+    expected = sufficient_statistics(own.endog, own.exog, own.terms)
     close = {"rtol": 1e-12, "atol": 1e-12 * len(endog)}
     assert_allclose(found.gram, expected.gram, **close)
     for one, other in zip(found.level_sums, expected.level_sums, strict=True):
@@ -52,7 +52,7 @@ def test_another_response(name, coupling, monkeypatch):
 def test_one_of_many():
     endog, exog, factors = arrays("chain and tail")
     own = standardize(endog, exog, factors)
-    products = sufficient_statistics(own.endog, own.exog, own.factors)
+    products = sufficient_statistics(own.endog, own.exog, own.terms)
     many = products.with_responses(own, np.array([own.endog, -own.endog]))
     one = many.select(1)
     assert_allclose(one.gram[-1], -products.gram[-1] * [1, 1, 1, -1], atol=1e-12)
@@ -68,7 +68,7 @@ def test_other_columns(name):
     found, w = products.turned(change), rows.columns() @ change
     assert found.k_fixed == 1
     assert_allclose(found.gram, w.T @ w, rtol=1e-11, atol=1e-10)
-    for f, sums in zip(products.plan.factors, found.level_sums, strict=True):
+    for f, sums in zip(products.plan.terms, found.level_sums, strict=True):
         assert_allclose(sums, f.level_sums(w), rtol=1e-10, atol=1e-10)
     assert_allclose(found.rows.columns(), w)
     assert (products + products).turned(change).rows is None

@@ -22,7 +22,7 @@ def test_solve_and_project(name, kind):
     elimination = products.eliminate(levels)
     z, s, inverse = whole_system(products, levels)
     columns = np.random.default_rng(3).standard_normal((len(z), 3))
-    factors = products.plan.factors
+    factors = products.plan.terms
     for a, sums in (
         (columns, [f.level_sums(columns) for f in factors]),
         (rows.columns(), None),
@@ -44,27 +44,10 @@ def test_sums_that_are_of_no_columns(name):
     products, levels = engine.gather(rows), roots(name)
     z, s, _ = whole_system(products, levels)
     rng = np.random.default_rng(9)
-    factors = products.plan.factors
+    factors = products.plan.terms
     sums = [rng.standard_normal((f.n_levels, f.k_effects, 2)) for f in factors]
     right = np.concatenate([c.reshape(-1, 2) for c in sums])
     expected = np.linalg.solve(np.eye(len(s)) + s @ z.T @ z, s @ right)
     found = products.eliminate(levels).solve(sums)
     flat = np.concatenate([m.reshape(-1, 2) for m in found])
     assert_allclose(flat, expected, rtol=1e-8, atol=1e-9)
-
-
-@pytest.mark.parametrize("name", DESIGNS)
-def test_modes_are_those_of_the_selected_inverse(name):
-    rows, _, engine = case(name)
-    elimination = engine.gather(rows).eliminate(roots(name))
-    inverse = elimination.selected_inverse()
-    for one, other in zip(elimination.solve(), inverse.modes, strict=True):
-        assert_allclose(one, other, rtol=1e-12, atol=1e-13)
-    for one, other in zip(elimination.project(), inverse.projected, strict=True):
-        assert_allclose(one, other, rtol=1e-12, atol=1e-13)
-
-
-def test_a_direct_engine_is_as_precise_as_arithmetic():
-    for name in ("chain and tail", "levels"):
-        rows, _, engine = case(name)
-        assert engine.gather(rows).eliminate(roots(name)).precision == 1e-14

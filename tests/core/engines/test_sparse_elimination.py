@@ -12,14 +12,12 @@ from scipy.linalg import block_diag
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines import sparse_engine
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
-from statsmodels_lmm.core.engines.sparse_engine import is_sparse
 from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.core.resampling.draws import Gaussian
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.related_effects import RelatedEffects
-from statsmodels_lmm.core.rows.standardize import standardize
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 
 N = 36
@@ -217,17 +215,6 @@ def at(case, kind):
     return factors, s
 
 
-def test_which_factors_stay_sparse(monkeypatch):
-    assert is_sparse(related(1, 9, 1)[0])
-    assert is_sparse(matrix(9, 12, "precision")[0])
-    assert not is_sparse(unrelated(6, 4, 2)[0])
-    assert not is_sparse(densely_related(14, 5)[0])
-    assert not is_sparse(matrix(9, 12)[0])
-    monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", 11)
-    assert is_sparse(matrix(9, 12)[0])
-    assert not is_sparse(dense_matrix(9, 12)[0])
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", CASES)
 def test_elimination(case, kind):
@@ -263,7 +250,7 @@ def test_selected_inverse(case, kind):
     twin, products = Dense(case, s), products_of(case)
     found = products.eliminate([f.matrix for f in factors]).selected_inverse()
     w = np.column_stack([twin.x, twin.y])
-    for i, own in enumerate(products.plan.factors):
+    for i, own in enumerate(products.plan.terms):
         scores = twin.z[i].T @ twin.inverse @ w
         k = own.k_effects
         known = np.kron(twin.pairs[i][1], np.eye(k)) @ scores
@@ -299,11 +286,9 @@ def test_projected_forms(case, kind):
     twin, products = Dense(case, s), products_of(case)
     rng = np.random.default_rng(19)
     plan = products.plan
-    columns = [rng.standard_normal((f.n_levels, f.k_effects, 4)) for f in plan.factors]
+    columns = [rng.standard_normal((f.n_levels, f.k_effects, 4)) for f in plan.terms]
     # the model matrix of the independent levels, column by column
-    spread = sum(
-        f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(plan.factors, columns)
-    )
+    spread = sum(f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(plan.terms, columns))
     elimination = products.eliminate([f.matrix for f in factors])
     own, with_fixed = elimination.projected_forms(columns)
     assert_allclose(own, spread.T @ twin.inverse @ spread, rtol=1e-8, atol=1e-9)
@@ -314,7 +299,7 @@ def test_projected_forms(case, kind):
 @pytest.mark.parametrize("case", CASES)
 def test_independent_levels_make_the_known_covariance(case):
     """Z C applied to all unit vectors has the products Z K Z'."""
-    for own, (factor, known) in zip(products_of(case).plan.factors, data(case)[2]):
+    for own, (factor, known) in zip(products_of(case).plan.terms, data(case)[2]):
         unit = np.eye(own.n_columns).reshape(-1, own.n_levels, own.k_effects)
         spread = own.times(unit)
         z = np.asarray(factor.indicator() @ np.eye(factor.n_columns))
@@ -334,7 +319,7 @@ def test_forms_of_rows(case, kind):
     twin, products = Dense(case, s), products_of(case)
     elimination = products.eliminate([f.matrix for f in factors])
     rng, m, rows, z = np.random.default_rng(20), 7, [], []
-    for own, (factor, _) in zip(products.plan.factors, twin.pairs):
+    for own, (factor, _) in zip(products.plan.terms, twin.pairs):
         levels, k = factor.n_levels, factor.k_effects
         codes, effects = rng.integers(levels, size=m), rng.standard_normal((m, k))
         rows.append(own.at(codes, effects))
@@ -355,25 +340,9 @@ def test_forms_of_rows(case, kind):
         assert np.linalg.eigvalsh(differences)[0] > -1e-9
 
 
-def test_other_responses_of_the_same_design():
-    """What a bootstrap needs: Z'y, X'y and y'y of many responses."""
-    endog, exog, pairs = data("two related")
-    standardized = standardize(endog, exog, [f for f, _ in pairs])
-    products = sufficient_statistics(
-        standardized.endog, standardized.exog, standardized.factors
-    )
-    responses = np.random.default_rng(21).standard_normal((3, N))
-    found = products.with_responses(standardized, responses)
-    for i, y in enumerate(responses):
-        each = sufficient_statistics(y, standardized.exog, standardized.factors)
-        assert_allclose(found.gram[i], each.gram, atol=1e-10)
-        for one, other in zip(found.level_sums, each.level_sums):
-            assert_allclose(one[i], other, atol=1e-10)
-
-
 def test_draws_of_related_levels():
     """Simulation goes through the same C, batch by batch."""
-    own = products_of("slopes").plan.factors[0]
+    own = products_of("slopes").plan.terms[0]
     root = np.array([[1.2, 0.0], [0.4, 0.8]])
     generators = [np.random.default_rng(i) for i in range(3)]
     drawn = Gaussian(own.n_levels, root).draw(generators)
@@ -431,7 +400,7 @@ def test_joint_conditional_covariance_has_all_factors():
     sizes = [f.n_columns for f, _ in twin.pairs]
     total = sum(sizes)
     start, rows = 0, []
-    for own, (factor, _), size in zip(products.plan.factors, twin.pairs, sizes):
+    for own, (factor, _), size in zip(products.plan.terms, twin.pairs, sizes):
         k = factor.k_effects
         codes, effects = np.zeros(total, int), np.zeros((total, k))
         part = slice(start, start + size)

@@ -13,7 +13,7 @@ from statsmodels_lmm.core.engines.tail import scale_tail, times_tail_root
 @pytest.mark.parametrize("name", ["3 crossed", "2 x 2 nested", "chain and tail"])
 def test_products_with_the_root(name):
     data = design(name)
-    plan = plan_elimination(data.factors)
+    plan = plan_elimination(data.terms)
     found = roots_of(data, covariances(data, "regular"))
     roots = [found[i].matrix for i in plan.order[plan.n_chain :]]
     whole = block_diag(

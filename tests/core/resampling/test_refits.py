@@ -184,7 +184,7 @@ def test_singular_fits_are_among_them(name, reml):
     found = batch(name, reml)
     at_zero = np.zeros(COUNT, dtype=bool)
     _, products = fitted(name, reml).model._sufficient_statistics()
-    for factor, s in zip(products.plan.factors, found.covariances):
+    for factor, s in zip(products.plan.terms, found.covariances):
         for block in factor.block_slices:
             values = np.linalg.svd(s[:, block, block], compute_uv=False)
             at_zero |= values[:, -1] <= 1e-8 * np.maximum(1.0, values[:, 0])
@@ -215,17 +215,17 @@ def test_dense_criterion(name, reml):
     order = products.plan.order
     for i, y in enumerate(weighted(result, responses()) / data.response_scale):
         roots = [None] * len(order)
-        for at, factor in enumerate(products.plan.factors):
+        for at, factor in enumerate(products.plan.terms):
             roots[order[at]] = pivoted_factor(
                 found.covariances[at][i], factor.block_slices
             )
-        twin = DenseTwin(y, data.exog, data.factors, roots, reml)
+        twin = DenseTwin(y, data.exog, data.terms, roots, reml)
         assert_allclose(found.value[i], twin.value, rtol=1e-10)
         assert_allclose(found.scale[i], twin.scale, rtol=1e-9)
         assert_allclose(found.coefficients[i], twin.coefficients, atol=1e-9)
         inverse = np.linalg.inv(found.fixed_root[i])
         assert_allclose(inverse.T @ inverse, twin.xvx_inverse, atol=1e-12)
-        for at, (factor, root) in enumerate(zip(data.factors, roots)):
+        for at, (factor, root) in enumerate(zip(data.terms, roots)):
             information = np.trace(twin.level_sum(at))
             dual = twin.dual(at) / information
             for block in factor.block_slices:
@@ -391,7 +391,7 @@ def test_start_does_not_matter():
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
-    wide = [4.0 * np.eye(f.k_effects) for f in products.plan.factors]
+    wide = [4.0 * np.eye(f.k_effects) for f in products.plan.terms]
     found = refit(Profiled(many, True), starts(products, wide))
     assert_allclose(found.value, batch("two crossed", True).value, atol=1e-7)
 
@@ -418,7 +418,7 @@ def test_cross_products_of_other_responses(name, sparsely, monkeypatch):
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     for i, y in enumerate(values):
-        one = sufficient_statistics(y, data.exog, data.factors)
+        one = sufficient_statistics(y, data.exog, data.terms)
         for a, b in zip(many.level_sums, one.level_sums, strict=True):
             assert_allclose(a[i], b, rtol=1e-12, atol=1e-9)
         assert_allclose(many.gram[i], one.gram, rtol=1e-12, atol=1e-9)
@@ -459,9 +459,9 @@ def test_lifted_covariances():
     """No direction is on the boundary, and those off it hardly move."""
     result = fitted("two crossed")
     _, products = result.model._sufficient_statistics()
-    zeros = [np.zeros((f.k_effects,) * 2) for f in products.plan.factors]
+    zeros = [np.zeros((f.k_effects,) * 2) for f in products.plan.terms]
     moved = lifted(starts(products, zeros), products)
-    for s, f in zip((m.covariance for m in moved), products.plan.factors):
+    for s, f in zip((m.covariance for m in moved), products.plan.terms):
         assert np.linalg.eigvalsh(s)[0] > 0.0
         assert_allclose(s, np.diag(np.diag(s)))
         # well below sigma^2 over the information of a level

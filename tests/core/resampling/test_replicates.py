@@ -13,9 +13,9 @@ from statsmodels_lmm.core.rows.standardize import standardize
 
 def refitting(name, reml):
     rows = design(name)
-    data = standardize(rows.endog, rows.exog, rows.factors)
-    products = sufficient_statistics(data.endog, data.exog, data.factors)
-    eyes = [np.eye(f.k_effects) for f in products.plan.factors]
+    data = standardize(rows.endog, rows.exog, rows.terms)
+    products = sufficient_statistics(data.endog, data.exog, data.terms)
+    eyes = [np.eye(f.k_effects) for f in products.plan.terms]
     return Refitting(data, products, tuple(starts(products, eyes)), reml)
 
 

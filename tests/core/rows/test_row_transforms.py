@@ -41,7 +41,7 @@ def test_rows():
 
 
 def test_effects():
-    grouped = design("one factor, 2 effects").factors[0]
+    grouped = design("one factor, 2 effects").terms[0]
     raw = RawEffects(np.random.default_rng(2).standard_normal((44, 50)))
     precision = Precision(sparse.csc_array(2.0 * np.eye(raw.n_levels)))
     sparsely = PrecisionEffects(RawEffects(raw.matrix, precision))
@@ -57,7 +57,7 @@ def test_effects():
 
 def test_unit_rows():
     """A row for each column of Z that is asked for, zero for what lies outside."""
-    grouped = design("one factor, 2 effects").factors[0]
+    grouped = design("one factor, 2 effects").terms[0]
     raw = RawEffects(np.random.default_rng(2).standard_normal((44, 12)))
     for factor in (grouped, raw, related(raw)):
         columns = np.array([-1, 0, 5, 2, factor.n_columns])

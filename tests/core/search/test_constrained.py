@@ -35,7 +35,7 @@ def unit(*entries):
 
 def fitted(name, reml):
     products = products_of(design(name, n=60))
-    start = starts(products, [np.eye(f.k_effects) for f in products.plan.factors])
+    start = starts(products, [np.eye(f.k_effects) for f in products.plan.terms])
     deviance, _ = minimize(Profiled(products, reml), start, Settings(tol=1e-12))
     return products, deviance, (deviance.factors, float(deviance.scale) ** -0.5)
 
@@ -45,7 +45,7 @@ def constraints_of(products):
     p = products.k_fixed
     out = [ResidualDeviation(), FixedEffect(np.eye(p)[1])]
     out.append(FixedEffect(unit(*np.arange(1.0, p + 1))))
-    for i, factor in enumerate(products.plan.factors):
+    for i, factor in enumerate(products.plan.terms):
         for block in factor.block_slices:
             k = block.stop - block.start
             out.append(StandardDeviation(i, block, unit(*np.arange(1.0, k + 1))))
@@ -130,10 +130,10 @@ def test_second_derivative(name, reml):
 
 def dense_criterion(data, reml):
     """The criterion of one factor with two effects, in (S, sigma)."""
-    z = dense_z(data.factors[0])
+    z = dense_z(data.terms[0])
     y, x = data.endog, data.exog
     n, p = x.shape
-    levels = data.factors[0].n_levels
+    levels = data.terms[0].n_levels
 
     def value(covariance, sigma):
         v = z @ np.kron(np.eye(levels), covariance) @ z.T + sigma**2 * np.eye(n)
@@ -208,7 +208,7 @@ def test_a_deviation_that_a_correlation_drives_to_zero(at):
     y = u[codes] + slope[codes] * x + 0.3 * rng.standard_normal(n)
     data = design("one factor, 2 effects")
     effects = np.column_stack([np.ones(n), x])
-    factor = type(data.factors[0])(codes, levels, effects, (2,))
+    factor = type(data.terms[0])(codes, levels, effects, (2,))
     data = type(data)(y, np.ones((n, 1)), (factor,))
     products = products_of(data)
     deviance, _ = minimize(Profiled(products, False), starts(products, [np.eye(2)]))

@@ -111,10 +111,10 @@ def found_for(factors, reml, x=None, weights=None):
     x = design() if x is None else x
     y = np.random.default_rng(5).standard_normal(N)
     data = standardize(y, x, factors, weights)
-    products = sufficient_statistics(data.endog, data.exog, data.factors)
+    products = sufficient_statistics(data.endog, data.exog, data.terms)
     m = sum(f.n_parameters for f in factors)
     flat = flat_directions(data, products, reml, np.ones(m, dtype=bool))
-    return data, [data.factors[i] for i in products.plan.order], flat
+    return data, [data.terms[i] for i in products.plan.order], flat
 
 
 @pytest.mark.parametrize("reml", [True, False])
@@ -167,7 +167,7 @@ def test_sparse_precisions():
 def test_parameters_that_are_held():
     factors = [factor("g", ["1"]), factor("same", ["1"])]
     data = standardize(np.sin(np.arange(N)), design(), factors)
-    products = sufficient_statistics(data.endog, data.exog, data.factors)
+    products = sufficient_statistics(data.endog, data.exog, data.terms)
     for told, expected in (([True, True], 1), ([True, False], 0)):
         flat = flat_directions(data, products, True, np.array(told))
         assert flat.shape == (3, expected)
@@ -190,6 +190,6 @@ def test_a_response_that_says_nothing_decides_nothing():
     y = np.random.default_rng(2).standard_normal(N)
     y -= (np.bincount(g, y) / np.bincount(g))[g]
     data = standardize(y, np.ones((N, 1)), factors)
-    products = sufficient_statistics(data.endog, data.exog, data.factors)
+    products = sufficient_statistics(data.endog, data.exog, data.terms)
     flat = flat_directions(data, products, True, np.ones(2, dtype=bool))
     assert_allclose(flat, np.zeros((3, 0)))

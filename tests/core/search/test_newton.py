@@ -24,12 +24,12 @@ from statsmodels_lmm.core.structures.relative_factor import full_factor, pivoted
 
 
 def standardized(data):
-    found = standardize(data.endog, data.exog, data.factors)
-    return Design(found.endog, found.exog, found.factors)
+    found = standardize(data.endog, data.exog, data.terms)
+    return Design(found.endog, found.exog, found.terms)
 
 
 def zeros(products):
-    return [np.zeros((f.k_effects,) * 2) for f in products.plan.factors]
+    return [np.zeros((f.k_effects,) * 2) for f in products.plan.terms]
 
 
 def lowest(matrix):
@@ -51,12 +51,10 @@ def test_optimum_by_the_dense_twin(name, reml):
     deviance, optimum = minimize(Profiled(products, reml), moment_start(products))
     assert optimum.certified
     factors = user_order(products, deviance.factors, levels=False)
-    roots = [
-        full_factor(f.matrix, d.block_slices) for f, d in zip(factors, data.factors)
-    ]
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    roots = [full_factor(f.matrix, d.block_slices) for f, d in zip(factors, data.terms)]
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     assert float(deviance.value) == pytest.approx(twin.value, abs=1e-9)
-    for i, f in enumerate(data.factors):
+    for i, f in enumerate(data.terms):
         dual, root = twin.dual(i), roots[i].matrix
         for block in f.block_slices:
             information = np.trace(twin.level_sum(i)[block, block])
@@ -64,7 +62,7 @@ def test_optimum_by_the_dense_twin(name, reml):
             assert np.abs(own @ root[block, block]).max() < 1e-4
             assert lowest(own) > -1e-5 * information
     reported = user_order(products, optimum.dual_eigenvalues, levels=False)
-    for i, f in enumerate(data.factors):
+    for i, f in enumerate(data.terms):
         for block, value in zip(f.block_slices, reported[i]):
             own = twin.dual(i)[block, block]
             information = np.trace(twin.level_sum(i)[block, block])
@@ -77,9 +75,7 @@ def test_escape_from_zero(name):
     data = standardized(design(name, n=80))
     products = products_of(data)
     start = zeros(products)
-    roots = [
-        full_factor(s, f.block_slices) for s, f in zip(start, products.plan.factors)
-    ]
+    roots = [full_factor(s, f.block_slices) for s, f in zip(start, products.plan.terms)]
     at_zero = profiled_deviance(products, roots, True)
     slope = at_zero.derivatives()
     assert not slope.gradient.any()
@@ -94,10 +90,10 @@ def test_escape_from_zero(name):
 def test_zero_is_kept_where_it_is_best():
     """Group means that differ less than by chance: G is positive at zero."""
     data = design("one factor", n=48)
-    z = dense_z(data.factors[0])
+    z = dense_z(data.terms[0])
     noise = np.random.default_rng(2).standard_normal(48)
     noise -= z @ np.linalg.lstsq(z, noise)[0]
-    data = standardized(Design(noise, np.ones((48, 1)), data.factors))
+    data = standardized(Design(noise, np.ones((48, 1)), data.terms))
     products = products_of(data)
     deviance, optimum = minimize(Profiled(products, True), moment_start(products))
     assert optimum.theta.tolist() == [0.0]
@@ -110,7 +106,7 @@ def test_zero_is_kept_where_it_is_best():
 def test_no_certificate_when_stopped(maxiter):
     data = standardized(design("3 crossed", n=80))
     products = products_of(data)
-    start = [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
+    start = [100.0 * np.eye(f.k_effects) for f in products.plan.terms]
     _, optimum = minimize(
         Profiled(products, True), starts(products, start), Settings(maxiter=maxiter)
     )
@@ -131,9 +127,7 @@ def test_the_criterion_never_rises():
 def test_a_search_that_nears_a_known_optimum_is_given_up(name):
     products = products_of(standardized(design(name, n=80)))
     best, optimum = minimize(Profiled(products, True), moment_start(products))
-    start = starts(
-        products, [100.0 * np.eye(f.k_effects) for f in products.plan.factors]
-    )
+    start = starts(products, [100.0 * np.eye(f.k_effects) for f in products.plan.terms])
     assert minimize(Profiled(products, True), start, known=best) == (None, None)
     # not for a place that is no optimum
     at_zero = profiled_deviance(products, [f.nothing() for f in best.factors], True)
@@ -156,7 +150,7 @@ def test_a_smaller_tolerance_is_not_worse(tol):
     rng = np.random.default_rng(4)
     codes = np.repeat(np.arange(levels), rows)
     y = 0.3 * rng.standard_normal(levels)[codes] + rng.standard_normal(len(codes))
-    factor = design("one factor").factors[0]
+    factor = design("one factor").terms[0]
     factor = type(factor)(codes, levels, np.ones((len(codes), 1)), (1,))
     data = standardized(Design(y, np.ones((len(codes), 1)), (factor,)))
     products = products_of(data)
@@ -208,7 +202,7 @@ def test_many_starts_end_where_each_does(name):
     products = products_of(standardized(design(name, n=80)))
     sizes = (0.01, 1.0, 9.0, 100.0)
     each = [
-        starts(products, [s * np.eye(f.k_effects) for f in products.plan.factors])
+        starts(products, [s * np.eye(f.k_effects) for f in products.plan.terms])
         for s in sizes
     ]
     together = [

@@ -19,7 +19,7 @@ def balanced():
     rng = np.random.default_rng(4)
     codes = np.repeat(np.arange(LEVELS), ROWS)
     y = 0.3 * rng.standard_normal(LEVELS)[codes] + rng.standard_normal(len(codes))
-    factor = type(design("one factor").factors[0])(
+    factor = type(design("one factor").terms[0])(
         codes, LEVELS, np.ones((len(codes), 1)), (1,)
     )
     means = np.bincount(codes, y) / ROWS

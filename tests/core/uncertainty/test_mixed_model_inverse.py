@@ -37,9 +37,9 @@ def dense_inverse(data, roots, number=np.asarray):
     singular or not; factors and levels are in the user's order.
     """
     p = data.exog.shape[1]
-    scale = [np.kron(np.eye(f.n_levels), r.matrix) for f, r in zip(data.factors, roots)]
+    scale = [np.kron(np.eye(f.n_levels), r.matrix) for f, r in zip(data.terms, roots)]
     to_user = number(block_diag(np.eye(p), *scale))
-    columns = number(np.column_stack([data.exog, *map(dense_z, data.factors)]))
+    columns = number(np.column_stack([data.exog, *map(dense_z, data.terms)]))
     columns = columns @ to_user
     equations = columns.T @ columns
     for at in range(p, len(equations)):
@@ -51,7 +51,7 @@ def new_rows(data, seed=3, m=ROWS):
     """Fixed rows, and any levels: nested factors need not agree with the data."""
     rng = np.random.default_rng(seed)
     factors = []
-    for f in data.factors:
+    for f in data.terms:
         effects = 2.0 * rng.standard_normal((m, f.k_effects))
         effects[rng.random(m) < 0.2] = 0.0
         codes = rng.integers(f.n_levels, size=m)
@@ -171,7 +171,7 @@ def test_without_random_effects_it_is_the_fixed_part(name):
 
 def test_without_fixed_effects_and_without_rows():
     data = design("2 crossed")
-    empty = type(data)(data.endog, data.exog[:, :0], data.factors)
+    empty = type(data)(data.endog, data.exog[:, :0], data.terms)
     check(empty, products_of(empty), roots_of(empty, covariances(empty, "regular")))
     products = products_of(data)
     roots = roots_of(data, covariances(data, "regular"))
@@ -192,9 +192,9 @@ def test_huge_variances(name):
     roots = roots_of(data, covariances(data, "huge"))
     number = with_digits(50)
     inverse = dense_inverse(data, roots, number)
-    rows = number(np.column_stack([data.exog, *map(dense_z, data.factors)]))
+    rows = number(np.column_stack([data.exog, *map(dense_z, data.terms)]))
     wanted = np.diag(rows @ inverse @ rows.T).astype(float)
-    found = found_by(products_of(data), roots, data.exog, list(data.factors))[0]
+    found = found_by(products_of(data), roots, data.exog, list(data.terms))[0]
     assert wanted.max() < 1.0
     assert np.abs(inverse).max() > 1e6
     assert_allclose(found, wanted, rtol=1e-13)

@@ -35,7 +35,7 @@ def optimum(data, reml):
     """The criterion at its minimum, and its factors in the user's order."""
     products = products_of(data)
     found, _ = minimize(Profiled(products, reml), moment_start(products))
-    roots = [None] * len(data.factors)
+    roots = [None] * len(data.terms)
     for at, i in enumerate(products.plan.order):
         roots[i] = found.factors[at]
     return found, roots
@@ -57,7 +57,7 @@ def dense_satterthwaite(data, roots, reml, contrasts):
     -2 log L = log |s V| [+ log |X'V^-1 X / s|] + y'Py / s is differentiated twice by
     the rules for inverses and determinants.
     """
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     s = twin.scale
     slopes = twin._slopes()
     m = len(slopes)
@@ -86,10 +86,10 @@ class DenseKenwardRoger:
     """Sections 2 and 3 of the paper, with sigma^2 V and its derivatives."""
 
     def __init__(self, data, roots):
-        twin = DenseTwin(data.endog, data.exog, data.factors, roots, True)
+        twin = DenseTwin(data.endog, data.exog, data.terms, roots, True)
         s, x = twin.scale, data.exog
         slopes = []
-        for i, f in enumerate(data.factors):
+        for i, f in enumerate(data.terms):
             for block in f.block_slices:
                 for a in range(block.start, block.stop):
                     for b in range(block.start, a + 1):
@@ -290,7 +290,7 @@ def test_degrees_of_freedom_that_are_rounding():
 
 def test_no_fixed_effects():
     data = design("2 crossed", n=60)
-    data = Design(data.endog, data.exog[:, :0], data.factors)
+    data = Design(data.endog, data.exog[:, :0], data.terms)
     deviance, _ = optimum(data, True)
     for method in (satterthwaite, kenward_roger):
         found = method(deviance)

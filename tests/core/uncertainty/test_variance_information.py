@@ -29,7 +29,7 @@ def directions_of(twin, order):
     """dV / d(parameter), n x n, factors in the order of the plan, sigma^2 last."""
     out = []
     for i in order:
-        factor = twin.factors[i]
+        factor = twin.terms[i]
         for row, column in zip(*lower_triangles(factor.block_slices)):
             unit = np.zeros((factor.k_effects,) * 2)
             unit[row, column] = unit[column, row] = 1.0
@@ -52,7 +52,7 @@ def test_dense_average_information(name, kind, reml):
     roots = roots_of(data, covariances(data, kind))
     products = products_of(data)
     found = average_information(evaluate(products, roots, reml))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     expected = dense_information(twin, products.plan.order)
     size = np.sqrt(np.diag(expected))
     both = np.outer(size, size)
@@ -70,7 +70,7 @@ def test_dense_observed_information(name, kind, reml):
     roots = roots_of(data, covariances(data, kind))
     products = products_of(data)
     found = observed_information(evaluate(products, roots, reml))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, reml)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     order = products.plan.order
     moved = [twin.kernel @ v / twin.scale for v in directions_of(twin, order)]
     traces = np.array([[(a * b.T).sum() for b in moved] for a in moved])
@@ -89,7 +89,7 @@ def test_average_of_observed_and_expected(name):
     roots = roots_of(data, relative)
     products = products_of(data)
     found = average_information(evaluate(products, roots, True))
-    twin = DenseTwin(data.endog, data.exog, data.factors, roots, True)
+    twin = DenseTwin(data.endog, data.exog, data.terms, roots, True)
     slopes = directions_of(twin, products.plan.order)
     v = twin.scale * np.linalg.inv(twin.v_inverse)
 

@@ -497,7 +497,7 @@ BAD = [
     ("x + (x | g) + (1 | h)", "x + (1 | h)", "method='bootstrap'"),
     ("x + (x | g) + (1 | h)", "x + (x | g) + (0 + I(2 * x) | g)", "method='bootstrap'"),
     ("x + (x | g)", None, "method='bootstrap'"),
-    ("x + (x || g)", None, "several variances; give the fit"),
+    ("x + (x || g)", None, "several variances; pass the fit"),
     ("x + (1 | g)", "x + (1 | g)", "no variance to test"),
     ("x + (1 | g)", "x + (1 | h)", r"not nested.*\(Intercept \| h\)"),
     ("x + (1 | g) + (1 | h)", "z + (1 | g)", "not nested.*fixed effects"),
@@ -526,12 +526,12 @@ def test_fits_that_do_not_compare():
     ):
         with pytest.raises(DataError, match=match):
             exact_lr_test(full, restricted, nsim=10)
-    with pytest.raises(DataError, match="fitted by REML, the restricted one by ML"):
+    with pytest.raises(DataError, match="fitted by REML and the restricted one by ML"):
         exact_lr_test(fit("x + (x || g)"), fit("x + (1 | g)", False))
-    with pytest.raises(DataError, match="must be a fit of CrossedMixedLM"):
+    with pytest.raises(DataError, match="must be fitted by CrossedMixedLM"):
         exact_lr_test(smf.ols("y ~ x", data).fit(), full)
     for nsim in (0, -5, 10.0, "many"):
-        with pytest.raises(ValueError, match="nsim must be a whole number"):
+        with pytest.raises(ValueError, match="nsim must be a positive whole number"):
             exact_lr_test(full, nsim=nsim)
 
 

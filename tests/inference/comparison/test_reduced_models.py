@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
-from samples import ENGINES, quiet
+from samples import ENGINES
 from statsmodels.formula import options
 from statsmodels.regression.linear_model import OLS, WLS
 
@@ -40,6 +40,13 @@ def sample():
     frame = pd.DataFrame({"y": y, "x": x, "z": z, "f": f, "g": g, "h": h})
     frame["b"], frame["my x"], frame["my g"] = np.arange(N) % 3, x, g
     return frame.assign(w=rng.uniform(0.5, 2.0, N), o=rng.standard_normal(N))
+
+
+def quiet(formula, data, reml, **more):
+    """A fit that may warn, with the names of this module in reach."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return crossedmixedlm(formula, data, **more).fit(reml=reml)
 
 
 def fit(right, reml=True, data=None, left="y", **more):

@@ -317,8 +317,8 @@ def test_groups_that_determine_an_effect(determined, refit):
     with pytest.warns(DataWarning, match=r"without g g0 .*f\[T.c\].*1 more"):
         found = influence(result, "g", refit)
     assert found.not_estimable.to_dict() == {
-        "g0": "the rows left do not determine f[T.c]",
-        "g5": "the rows left do not determine f[T.b]",
+        "g0": "the remaining rows do not determine f[T.c]",
+        "g5": "the remaining rows do not determine f[T.b]",
     }
     gone = found.labels.isin(["g0", "g5"])
     for table in (found.dfbeta, found.dfbetas, found.params_without, found.bse_without):
@@ -402,7 +402,7 @@ def test_rows_with_gaps_are_left_out(data):
     assert found.labels.equals(frame.index.delete([3, 40]))
     complete = influence(fit("y ~ x + (1 | g)", frame.dropna()), frame.dropna()["h"])
     assert_allclose(influence(result, frame["h"]).dfbeta, complete.dfbeta, rtol=1e-9)
-    with pytest.raises(DataError, match=r"shape \(120,\), the model 118 rows"):
+    with pytest.raises(DataError, match=r"shape \(120,\) but the model 118 rows"):
         influence(result, frame["h"].to_numpy())
 
 
@@ -425,7 +425,7 @@ def test_what_is_refused(data):
         influence(result, "z")
     with pytest.raises(ValueError, match="refit=True needs a group"):
         influence(result, refit=True)
-    with pytest.raises(DataError, match="one value only"):
+    with pytest.raises(DataError, match="only one value"):
         influence(result, np.ones(N))
     with pytest.raises(DataError, match="missing"):
         influence(result, np.where(data["x"] > 2.0, data["x"], np.nan))

@@ -682,7 +682,7 @@ def test_printing():
     assert "At x = " in text
     assert "On the scale of np.exp(y)." in text
     assert "Degrees of freedom: kenward-roger." in text
-    assert "NaN: the data do not determine it." in text
+    assert "NaN: not determined by the data." in text
     assert means._repr_html_().startswith("<table")
     text = str(marginal_means(result, "k", by="f").contrasts(adjust="holm"))
     assert "P-values are adjusted in each group by holm; intervals are not." in text
@@ -705,13 +705,16 @@ def test_pickle():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"specs": "nope"}, "'nope' is no column of the fixed effects, which use f, x"),
-        ({"by": "g"}, "'g' is no column"),
-        ({"at": {"z": 1.0}}, "'z' is no column"),
+        (
+            {"specs": "nope"},
+            "'nope' is not a column of the fixed effects, which use f, x",
+        ),
+        ({"by": "g"}, "'g' is not a column"),
+        ({"at": {"z": 1.0}}, "'z' is not a column"),
         ({"at": {"f": ["a", "d"]}}, "'f' has no level 'd'; it has c, a, b"),
         ({"at": {"x": "much"}}, "'x' is numeric"),
         ({"at": {"x": [np.nan]}}, "'x' is numeric"),
-        ({"at": {"x": []}}, "at has no values of 'x'"),
+        ({"at": {"x": []}}, "at has no values for 'x'"),
         ({"weights": "some"}, "weights must be 'equal', 'proportional'"),
         ({"alpha": 1.0}, "alpha must be between 0 and 1"),
         ({"df_method": "t"}, "df_method must be"),
@@ -727,7 +730,7 @@ def test_bad_arguments(options, message):
     ("options", "message"),
     [
         ({"method": "all"}, "method must be 'pairwise'"),
-        ({"method": [1, -1]}, "needs 3 coefficients, one for each mean.* got 2"),
+        ({"method": [1, -1]}, "needs 3 coefficients, one per mean.* got 2"),
         ({"method": {"a": [1, -1, 0], "b": [1]}}, "got 1, 3"),
         ({"method": [1.0, np.inf, 0.0]}, "must be finite"),
         ({"adjust": "lsd"}, "adjust must be 'tukey'"),
@@ -747,10 +750,10 @@ def test_refusals():
     result = fit("y ~ f + x + (1 | g)")
     with pytest.raises(ValueError, match="'f' is a factor"):
         marginal_slopes(result, "f")
-    with pytest.raises(ValueError, match="'z' is no column"):
+    with pytest.raises(ValueError, match="'z' is not a column"):
         marginal_slopes(result, "z")
     ml = fit("y ~ f + x + (1 | g)", reml=False)
-    with pytest.raises(DataError, match="defined for REML"):
+    with pytest.raises(DataError, match="defined only for REML"):
         marginal_means(ml, "f", df_method="kenward-roger")
     with pytest.raises(DataError, match="no fixed effects"):
         marginal_means(fit("y ~ 0 + (1 | g)"))
@@ -776,7 +779,9 @@ def test_nothing_to_compare():
         means.contrasts()
     by = marginal_slopes(fit("y ~ f * x + (1 | g)"), "x", by="f")
     for method in ("pairwise", "reference", "consecutive", "effects", "poly"):
-        with pytest.raises(DataError, match=r"for each of 'f'.*in specs and not in by"):
+        with pytest.raises(
+            DataError, match=r"for each of 'f'.*in specs rather than by"
+        ):
             by.contrasts(method)
     assert len(by.contrasts(by=[]).frame) == 3
     test = means.joint_test().iloc[0]

@@ -619,7 +619,9 @@ def test_new_levels_of_another_type_are_told_from_others():
     data = load("sleepstudy")
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     new = pd.DataFrame({"Days": [1.0], "Subject": [308]})
-    with pytest.raises(DataError, match=r"308 \(integer, where the model has string "):
+    with pytest.raises(
+        DataError, match=r"308 \(integer, whereas the model has string "
+    ):
         result.predict(new, random_effects=True)
     with pytest.raises(DataError, match="new levels of Subject: 1; new_levels"):
         result.predict(new.assign(Subject="1"), random_effects=True)

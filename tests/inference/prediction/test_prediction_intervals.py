@@ -581,7 +581,7 @@ def test_one_row_as_a_series(data, new):
 def test_weights_of_new_observations(data, new):
     result = Case("weights", data).result
     assert np.isfinite(get_prediction(result, new).se).all()
-    with pytest.raises(DataError, match=r"model has weights.*give weights"):
+    with pytest.raises(DataError, match=r"model has weights.*pass weights"):
         get_prediction(result, new, interval="prediction")
     plain = get_prediction(result, new, interval="prediction", weights=np.ones(8))
     found = get_prediction(result, new, interval="prediction", weights="w")
@@ -589,7 +589,7 @@ def test_weights_of_new_observations(data, new):
         found.var_obs - plain.var_obs, result.scale * (1.0 / new["w"] - 1.0), rtol=1e-8
     )
     for bad, match in (
-        (np.ones(3), r"weights has shape \(3,\), the data have 8 rows"),
+        (np.ones(3), r"weights has shape \(3,\) but the data have 8 rows"),
         ("nowhere", "column 'nowhere' not in data"),
         (np.zeros(8), "must be positive"),
         (-np.ones(8), "negative"),

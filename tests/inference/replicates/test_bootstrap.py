@@ -680,7 +680,7 @@ def test_progress_is_shown(capsys):
 
 def test_bad_arguments():
     for nsim in (0, -3, 1.5, "10", True):
-        with pytest.raises(ValueError, match="nsim must be a whole number"):
+        with pytest.raises(ValueError, match="nsim must be a positive whole number"):
             fitted().bootstrap(nsim)
     with pytest.raises(ValueError, match=r"parametric, conditional, semiparametric"):
         fitted().bootstrap(2, kind="residual")
@@ -702,7 +702,7 @@ def test_one_replicate():
 
 @pytest.mark.parametrize("method", ["percentile", "basic", "studentized", "all"])
 def test_too_few_replicates_for_a_quantile(method):
-    with pytest.warns(DataWarning, match="12 replicates say little .* 39 would be"):
+    with pytest.warns(DataWarning, match="12 replicates are too few .* 39 would be"):
         plain().conf_int(method)
 
 

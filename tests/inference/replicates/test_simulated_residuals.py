@@ -350,7 +350,7 @@ def test_a_wrong_distribution_is_seen():
     ("options", "message"),
     [
         ({"kind": "new"}, "kind must be 'parametric' or 'conditional', not 'new'"),
-        ({"nsim": 0}, "nsim must be a whole number from 1, not 0"),
+        ({"nsim": 0}, "nsim must be a positive whole number, not 0"),
         ({"group": "z"}, "no grouping factor or column 'z'"),
     ],
 )

@@ -330,7 +330,7 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="'new' or 'conditional', not 'old'"):
         result.simulate(random_effects="old")
     for nsim in (0, -1, 2.0, "3", True, None):
-        with pytest.raises(ValueError, match="nsim must be a whole number"):
+        with pytest.raises(ValueError, match="nsim must be a positive whole number"):
             result.simulate(nsim)
     with pytest.raises(DataError, match="no column 'x'"):
         result.simulate(exog=new_data().drop(columns="x"))

@@ -45,7 +45,7 @@ OPEN = {
     "the same groups": (
         "(1 | g) + (1 | again)",
         "(1 | g)",
-        r"covariances of \(1 \| g\) and \(1 \| again\) cannot be told apart",
+        r"covariances of \(1 \| g\) and \(1 \| again\) cannot be distinguished",
         1,
     ),
     "nested one in one": (
@@ -63,20 +63,25 @@ OPEN = {
     "double column": (
         "(x + I(2 * x) | g)",
         "(x | g)",
-        r"\(x \+ I\(2 \* x\) \| g\) is determined in part only",
+        r"\(x \+ I\(2 \* x\) \| g\) is only partly determined",
         3,
     ),
-    "two doses": ("(treated | g)", None, r"\(treated \| g\) is determined in part", 1),
+    "two doses": (
+        "(treated | g)",
+        None,
+        r"\(treated \| g\) is only partly determined",
+        1,
+    ),
     "kinds of levels": (
         "(0 + kind | g)",
         "diag(0 + kind | g)",
-        r"in no level together.* diag\(0 \+ kind \| g\) leaves the correlations out",
+        r"in the same level.* diag\(0 \+ kind \| g\) omits the correlations",
         1,
     ),
     "a level for each row": (
         "(1 | g) + (1 | row)",
         "(1 | g)",
-        r"\(1 \| row\) cannot be told from the residual variance",
+        r"\(1 \| row\) cannot be distinguished from the residual variance",
         1,
     ),
 }
@@ -206,7 +211,7 @@ def test_profile_along_a_valley(seed):
     data["k"] = data["g"].map("{}@home".format)
     data["y"] = rng.standard_normal(24)[g] + rng.standard_normal(384)
     one = crossedmixedlm("y ~ x + (1 | g)", data).fit()
-    with pytest.warns(DataWarning, match="cannot be told apart"):
+    with pytest.warns(DataWarning, match="cannot be distinguished"):
         two = crossedmixedlm("y ~ x + (1 | g) + (1 | k)", data).fit()
     names = ["g: sd Intercept", "k: sd Intercept"]
     found = two.profile(which=names).conf_int()
@@ -268,7 +273,7 @@ def test_models_from_arrays_and_mixedlm():
     with pytest.warns(DataWarning, match=r"of \(1 \| one\) and \(1 \| two\) cannot"):
         result = CrossedMixedLM(data["y"].to_numpy(), x, random=random).fit()
     assert np.isnan(result.variance_parameters()["std err"]).tolist() == [1, 1, 0]
-    with pytest.warns(DataWarning, match="in part only"):
+    with pytest.warns(DataWarning, match="only partly determined"):
         result = mixedlm("y ~ x", data, groups="g", re_formula="~treated").fit()
     assert np.isfinite(result.bse_re).tolist() == [True, False, False]
     assert "Not determined" in str(result.summary())
@@ -330,5 +335,7 @@ def test_correlated_effects_of_their_own_variances_beside_the_residual():
         ("cs(0 + t | g)", data[data["t"] < "c"]),
         ("cs(0 + t | g, hom=True)", data),
     ):
-        with pytest.warns(DataWarning, match="told from the residual variance"):
+        with pytest.warns(
+            DataWarning, match="distinguished from the residual variance"
+        ):
             crossedmixedlm(f"y ~ t + {random}", some).fit()
