@@ -332,7 +332,7 @@ class MixedModel(LikelihoodModel):
         >>> model = CrossedMixedLM.from_matrices(
         ...     y, np.ones((60, 1)), z, factor, start=[1.0], lower=[0.0])
         >>> model.fit().theta.round(3).tolist()
-        [0.968]
+        [1.021]
         """
         further = as_terms(random)
         term, own = function_term(
