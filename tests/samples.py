@@ -51,6 +51,7 @@ def sample(seed=7):
 
 def quiet(formula, data=None, reml=True, **options):
     """A fit that may warn, of the shared sample if there are no data."""
+    options.setdefault("eval_env", 1)  # names are those of the caller
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = sample() if data is None else data

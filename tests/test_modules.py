@@ -7,18 +7,14 @@ PACKAGE = TESTS.parent / "statsmodels_lmm"
 
 ELSEWHERE = {
     # the dense twins and invariants of core
-    "test_against_dense": "dense deviance elimination",
+    "test_against_dense": "deviance",
     "test_certificates": "differences",
     "test_constrained": "constraints",
-    "test_cross_products": "grouped_effects plan",
-    "test_mixed_model_inverse": "row_forms",
     "test_related_effects": "level_covariance raw_effects",
     "test_several_starts": "saturation",
-    "test_engines": "block_engine model_rows sparse_engine",
-    "test_small_residuals": "within_levels",
-    "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky "
-    "selected_inverse",
-    "test_sparse_elimination": "precision_effects sparse_products",
+    "test_engines": "model_rows",
+    "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
+    "test_sparse_elimination": "precision_effects",
     "test_random_part": "draws",
     "test_structures": "checks correlated known",
     # inference
@@ -26,7 +22,7 @@ ELSEWHERE = {
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",
     "test_influence": "case_deletion case_refits",
-    "test_likelihood_ratio": "nested_models requirements",
+    "test_likelihood_ratio": "nested_models",
     "test_marginal_means": "contrast_sets marginal_estimates multiple_comparisons "
     "reference_grid",
     "test_variance_parameters": "block_functions",
@@ -50,7 +46,8 @@ ELSEWHERE = {
     "test_old_pickles": "old_names",
     "test_methods": "canvas",
     "test_random_effects": "shrinkage",
-    "test_results": "conditional_modes linear summary variance_components",
+    "test_results": "conditional_modes linear summary variance_components "
+    "variance_tables wrapper",
     "test_saving": "light restoring saved_design saved_values states",
 }
 """Modules without a test of their name, by the test that is theirs."""

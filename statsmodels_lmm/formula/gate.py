@@ -94,6 +94,9 @@ def check_formula(formula, columns, structures=()):
     return list(dict.fromkeys(gate.used))
 
 
+# text and tokens -------------------------------------------------------------
+
+
 def _in_python(token):
     """R's powers and nesting outside calls, as they will be evaluated."""
     operator = None if token.inside else {"^": "**", "%in%": ":"}.get(token.text)
@@ -178,6 +181,9 @@ def _number(node):
     return sign * value if abs(value) <= LARGEST else nan
 
 
+# terms and what they are made of ---------------------------------------------
+
+
 @dataclass
 class _Gate:
     """A walk through one formula; `used` collects the columns."""
@@ -187,6 +193,8 @@ class _Gate:
 
     def __post_init__(self):
         self.used = []
+
+    # numbers of terms and columns --------------------------------------------
 
     def size(self, tokens):
         """Bounds on the numbers of terms and columns; checks every piece."""
@@ -245,6 +253,8 @@ class _Gate:
         # the sum of products of i out of n widths of sum p is largest if all are p / n
         columns = sum(-(-comb(n, i) * p**i // n**i) for i in degrees if n)
         return terms, columns
+
+    # expressions -------------------------------------------------------------
 
     def python(self, tokens):
         """Check one piece of Python and bound its number of columns."""
@@ -331,6 +341,8 @@ class _Gate:
         if not varies[1] and not small:
             self.refuse(f"an exponent must be a number up to {MAX_POWER}", node.right)
 
+    # calls -------------------------------------------------------------------
+
     def call(self, node):
         """Check a call of a listed function."""
         name = self.function(node.func)
@@ -380,6 +392,8 @@ class _Gate:
             and isinstance(node.value, str)
         ):
             self.value(node)
+
+    # splines and polynomials -------------------------------------------------
 
     def basis(self, node):
         """Check a call of a spline or polynomial, whose arguments set its size."""

@@ -407,21 +407,8 @@ def _random_terms(piece, text, structures):
         )
     inner = piece
     if _is_call(piece):
-        name = piece[0].text
-        known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
-        nested = depth[bars[0]] > 1 and name not in known
-        if name in TRANSFORMS or "." in name or nested:
-            raise FormulaError("a bar inside a call", text, span(piece))
-        if name not in known:
-            raise FormulaError(
-                f"unknown covariance structure '{name}'; known are "
-                + ", ".join(known)
-                + ". Pass your own as structures={name: Structure}",
-                text,
-                span(piece[:1]),
-            )
-        structure = name
-        inner, hom = _without_hom(piece[1:], name, text)
+        nested = depth[bars[0]] > 1
+        structure, inner, hom = _structure(piece, nested, text, structures)
     while inner[0].text == "(" and len(inner) > 2 and _closes_at_end(inner):
         inner = inner[1:-1]
     depth = dict(zip(inner, depths(inner)))
@@ -458,6 +445,23 @@ def _random_terms(piece, text, structures):
         for grouping in groupings
         for formula, names in parts
     ]
+
+
+def _structure(piece, nested, text, structures):
+    """Name of a covariance structure, the term that it is of, and ``hom``."""
+    name = piece[0].text
+    known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
+    if name in TRANSFORMS or "." in name or (nested and name not in known):
+        raise FormulaError("a bar inside a call", text, span(piece))
+    if name not in known:
+        raise FormulaError(
+            f"unknown covariance structure '{name}'; known are "
+            + ", ".join(known)
+            + ". Pass your own as structures={name: Structure}",
+            text,
+            span(piece[:1]),
+        )
+    return name, *_without_hom(piece[1:], name, text)
 
 
 def _without_hom(inner, name, text):

@@ -46,6 +46,28 @@ def require_data(model, purpose):
         raise DataError(f"the data of the model were removed; {purpose} needs them")
 
 
+def require_gaussian(results, purpose):
+    """
+    Refuse a model whose response is not normal with a residual variance.
+
+    Parameters
+    ----------
+    results : MixedResults or RegressionResults
+        A fit without its wrapper; least squares are of a normal response.
+    purpose : str
+        What is defined for a linear model only.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not getattr(results, "_is_gaussian", True):
+        raise ValueError(
+            f"{purpose} is defined for a linear mixed model, whose response is normal "
+            "given the random effects, not for a generalized one"
+        )
+
+
 def names_lost(model):
     """
     Create the error for a formula whose names could not be pickled with the model.

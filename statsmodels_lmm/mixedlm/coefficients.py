@@ -108,7 +108,7 @@ def _part(model, component, place):
         names = layout.effect_names(model)
     group_of = np.zeros(effects.n_levels, dtype=np.intp)
     group_of[effects.grouped.codes] = model._group_codes
-    factor, k = layout.terms.get(component), len(columns)
+    factor, k = layout.factors.get(component), len(columns)
     if factor is None:
         levels = np.repeat(np.arange(effects.n_levels), k)
         columns = np.tile(columns, effects.n_levels)

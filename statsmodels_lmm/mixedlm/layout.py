@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from statsmodels_lmm.core.structures.roots import lower_root
@@ -225,6 +226,53 @@ class Layout:
             f"invalid start_params: {len(values)} values for {k_fe} fixed effects and "
             f"{model.k_re2 + model.k_vc} variance parameters"
         )
+
+
+@dataclass(frozen=True)
+class FormulaGroups:
+    """
+    The groups of a formula in MixedLM's words, before their rows are known.
+
+    Parameters
+    ----------
+    name : str
+        What MixedLM calls the grouping factor.
+    terms : tuple of MixedTerm
+        The terms that its arguments became.
+    column : str
+        The column of the groups.
+    data : DataFrame
+        The data of the user.
+    """
+
+    name: str
+    terms: tuple
+    column: str
+    data: pd.DataFrame
+
+    def of(self, model):
+        """
+        Where MixedLM's parameters are, and the groups of the rows.
+
+        Parameters
+        ----------
+        model : CrossedMixedLM
+            The model of the formula.
+
+        Returns
+        -------
+        layout : Layout
+            Where the parameters are.
+        codes : ndarray
+            Group of each row.
+        labels : array_like
+            The groups.
+        """
+        layout, frame = layout_of_terms(model, self.name, self.terms), model.data.frame
+        if self.column not in frame.columns:  # all rows are one group
+            codes = np.zeros(len(frame), dtype=np.intp)
+            return layout, codes, self.data[self.column].iloc[:1]
+        return layout, *pd.factorize(frame[self.column], sort=True)
 
 
 def layout_of_arrays(model, names, has_effects):

@@ -14,7 +14,7 @@ from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovar
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
-from statsmodels_lmm.mixedlm.layout import layout_of_arrays, layout_of_terms
+from statsmodels_lmm.mixedlm.layout import FormulaGroups, layout_of_arrays
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
 from statsmodels_lmm.models.distribution import Distribution
@@ -54,7 +54,7 @@ class MixedLM(CrossedMixedLM):
     use_sparse : bool, optional
         Accepted, without effect.
     grouping : tuple, optional
-        The groups of a model being cloned; internal.
+        What a clone or a formula knows of the groups; internal.
     **kwargs
         As for `CrossedMixedLM`.
 
@@ -64,6 +64,7 @@ class MixedLM(CrossedMixedLM):
     """
 
     _results_classes = MixedLMResults, MixedLMResultsWrapper
+    _own_arguments = "use_sqrt", "grouping"
 
     def __init__(
         self,
@@ -88,14 +89,16 @@ class MixedLM(CrossedMixedLM):
         super().__init__(endog, exog, missing=missing, **kwargs)
         self.use_sqrt, self.reml = bool(use_sqrt), True
         self._init_keys += ["use_sqrt", "grouping"]
-        if grouping is not None:
-            self._set_layout(*grouping)
         if from_arrays:
             has_effects = exog_re is not None or exog_vc is None
             names = sorted(getattr(exog_vc, "names", exog_vc or ()))
             layout = layout_of_arrays(self, list(map(str, names)), has_effects)
             (effects,) = self.random
-            self._set_layout(layout, effects.grouped.codes, effects.levels)
+            grouping = layout, effects.grouped.codes, effects.levels
+        elif isinstance(grouping, FormulaGroups):
+            grouping = grouping.of(self)
+        if grouping is not None:
+            self._set_layout(*grouping)
 
     def _set_layout(self, layout, codes, labels):
         """Set the layout of MixedLM's parameters, and name them and the groups."""
@@ -158,44 +161,34 @@ class MixedLM(CrossedMixedLM):
         """
         if args:
             raise TypeError("pass the arguments after missing by keyword")
-        cloned = kwargs.pop("grouping", None)
+        grouping = kwargs.pop("grouping", None)
         if groups is None and not has_bar(formula):
             raise AttributeError(
                 "'groups' is a required keyword argument in MixedLM.from_formula"
             )
-        terms: list = []
         data = to_frame(data)
-        named = groups if isinstance(groups, str) else "Group"
         if groups is not None:
+            name = groups if isinstance(groups, str) else "Group"
             if isinstance(groups, pd.Series):  # which MixedLM calls Group
                 groups = groups.rename(None)
             data, columns = group_columns(data, groups)
             terms = random_terms(columns, re_formula, vc_formula, data)
-            named = columns[0] if len(columns) > 1 else named
-        text = " + ".join([formula, *(t.text for t in terms)])
+            formula = " + ".join([formula, *(t.text for t in terms)])
+            name = columns[0] if len(columns) > 1 else name
+            grouping = FormulaGroups(name, tuple(terms), columns[0], data)
         kwargs.setdefault("check_levels", False)
-        eval_env = 0 if eval_env is None else eval_env
-        model = super().from_formula(
-            text,
+        if not isinstance(eval_env, dict) and eval_env != -1:
+            eval_env = 1 + (eval_env or 0)
+        return super().from_formula(
+            formula,
             data,
             subset=subset,
             missing="drop" if missing == "drop" else "raise",
-            eval_env=eval_env if isinstance(eval_env, dict) else eval_env + 1,
+            eval_env=eval_env,
+            use_sqrt=use_sqrt,
+            grouping=grouping,
             **kwargs,
         )
-        model.use_sqrt = bool(use_sqrt)
-        if cloned is not None:
-            model._set_layout(*cloned)
-        if terms:
-            layout = layout_of_terms(model, named, terms)
-            frame = model.data.frame
-            if columns[0] in frame.columns:
-                codes, labels = pd.factorize(frame[columns[0]], sort=True)
-            else:  # all rows form one group
-                codes = np.zeros(len(frame), dtype=np.intp)
-                labels = data[columns[0]].iloc[:1]
-            model._set_layout(layout, codes, labels)
-        return model
 
     # counts and rows --------------------------------------------------------
 

@@ -102,7 +102,7 @@ def _plain(values, labels, what):
     """Response or design in the order of the rows, as float64, keeping its names."""
     values = aligned(values, labels, what)
     numbers = numeric(values, what)
-    if what == "the response" and _is_bool(values):
+    if what == "the response" and not (numbers > 1.0).any() and _is_bool(values):
         raise DataError(
             "the response is true/false; a linear mixed model is not a logistic one"
         )

@@ -1,57 +1,23 @@
 """The linear mixed model: its data, likelihood and fit."""
 
-from copy import copy
-from functools import partial
-
 import numpy as np
-import pandas as pd
-from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units
-from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
-from statsmodels_lmm.core.structures.base import Structure
-from statsmodels_lmm.core.structures.by_name import STRUCTURES
-from statsmodels_lmm.exceptions import DataError, FormulaError
-from statsmodels_lmm.formula.backend import (
-    FormulaData,
-    caller_scope,
-    current_engine,
-)
-from statsmodels_lmm.formula.design import build_design
-from statsmodels_lmm.formula.dialects import engine_text
-from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
-from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
-from statsmodels_lmm.formula.parser import TRANSFORMS, parse
-from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS
-from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
 from statsmodels_lmm.inference.requirements import check_choice, require_data
-from statsmodels_lmm.inputs.alignment import aligned, labels_of, subset_rows
-from statsmodels_lmm.inputs.plain_arrays import numeric
-from statsmodels_lmm.inputs.row_values import (
-    row_values,
-    take_rows,
-    without_zero_weights,
-)
-from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.keywords import scale_of
-from statsmodels_lmm.models.arrays import complete_rows
+from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
-from statsmodels_lmm.models.shared_design import SharedDesign
 from statsmodels_lmm.models.validation import (
-    check_data,
     check_range,
     check_residual,
     warn_after_fit,
 )
-from statsmodels_lmm.random.known_levels import known_levels
-from statsmodels_lmm.random.random_effects import RandomEffects
-from statsmodels_lmm.random.terms import as_terms, function_term, matrix_effects
-from statsmodels_lmm.random.variance_components import group_term
 from statsmodels_lmm.results.linear import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
@@ -72,7 +38,7 @@ NO_MAXIMUM = (
 )
 
 
-class CrossedMixedLM(LikelihoodModel):
+class CrossedMixedLM(MixedModel):
     r"""
     Linear mixed model with crossed, nested or partially crossed random effects.
 
@@ -144,336 +110,10 @@ class CrossedMixedLM(LikelihoodModel):
 
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
 
-    def __init__(
-        self,
-        endog,
-        exog,
-        random=None,
-        weights=None,
-        offset=None,
-        missing="none",
-        check_levels=True,
-        rank="drop",
-        relationship=None,
-        relationship_inverse=None,
-        groups=None,
-        exog_re=None,
-        exog_vc=None,
-        **kwargs,
-    ):
-        if _are_built(random) and has_bar(kwargs.get("formula")):
-            kwargs.pop("formula")
-            kwargs.pop("eval_env", None)
-        unknown = set(kwargs) - {"formula", "model_spec", "hasconst", "missing_idx"}
-        if unknown:
-            raise _unknown_arguments(unknown)
-        kwargs.pop("missing_idx", None)
-        if missing not in ("none", "drop", "raise"):
-            raise ValueError(
-                f"missing must be 'none', 'drop' or 'raise', not {missing!r}"
-            )
-        if rank not in ("drop", "raise"):
-            raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
-        if random is None and groups is not None:
-            random = [group_term(groups, exog_re, exog_vc)]
-        if isinstance(endog, str) or random is None:
-            raise TypeError("give endog, exog and random, or use from_formula")
-        known = partial(known_levels, relationship, relationship_inverse)
-        endog, exog, random, weights, offset, rows = complete_rows(
-            endog, exog, random, weights, offset, missing, known
-        )
-        y, x = (getattr(values, "values", values) for values in (endog, exog))
-        check_data(y, x, random, weights, offset, check_levels)
-        if not np.shape(exog)[1]:
-            kwargs["hasconst"] = False
-        super().__init__(endog, exog, **kwargs)
-        # pandas returns read-only views
-        self.endog = self.data.endog = np.require(self.data.endog, float, "W")
-        self.exog = self.data.exog = np.require(self.data.exog, float, "W")
-        self.random = random
-        self.weights, self.offset = weights, offset
-        self.check_levels, self.rank = check_levels, rank
-        self.structures: dict = {}
-        self.formula_offset = None
-        self.n_dropped = 0 if rows is None else int((~rows).sum())
-        self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
-        self._data_attr.extend(["weights", "offset", "formula_offset"])
-        self._forget()
-        self._last_theta = None
-
     def _forget(self):
         """Discard standardized data and cross-products; they are formed when needed."""
+        super()._forget()
         self._cross: tuple | None = None
-        self._design = SharedDesign()
-
-    def _get_init_kwds(self):
-        """Arguments, besides endog and exog, for a clone or a model of other data."""
-        kwds = super()._get_init_kwds()
-        if getattr(self, "_parsed", None) is not None:
-            kwds["formula"] = self.formula_full
-            kwds["eval_env"] = self.data.scope
-        return kwds
-
-    def initialize(self):
-        """Set the counts that statsmodels reads."""
-        self.nobs = len(self.endog)
-        self.df_model = self.exog.shape[1] - self.k_constant
-        self.df_resid = self.nobs - self.exog.shape[1]
-
-    @classmethod
-    def from_formula(
-        cls,
-        formula,
-        data,
-        subset=None,
-        weights=None,
-        offset=None,
-        missing="drop",
-        check_levels=True,
-        rank="drop",
-        relationship=None,
-        relationship_inverse=None,
-        structures=None,
-        groups=None,
-        re_formula=None,
-        vc_formula=None,
-        eval_env=None,
-        **kwargs,
-    ):
-        """
-        Create a model from a formula and a data frame.
-
-        Parameters
-        ----------
-        formula : str
-            Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
-            Its names are columns or Python names of the caller.
-        data : DataFrame
-            The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
-            records; with the extra ``frames`` also a DuckDB relation and others. From
-            lazy data only the columns used are read.
-        subset : array_like, optional
-            Rows to use: labels, or booleans for each row.
-        weights : str or array_like, optional
-            Prior weights, or the column that holds them. A Series is aligned by its
-            labels. A row without a weight counts as incomplete in a column, but is an
-            error in an array.
-        offset : str or array_like, optional
-            Known part of the linear predictor, or the column that holds it. It is
-            added to ``offset(...)`` in the formula.
-        missing : {"drop", "raise"}, optional
-            What to do with incomplete rows.
-        check_levels : bool, optional
-            Whether to reject, as lme4 does, a grouping factor with as many levels as
-            rows and a term with as many random effects as rows.
-        rank : {"drop", "raise"}, optional
-            What to do with redundant columns of the fixed effects: leave them out,
-            with a warning and NaN coefficients, or raise a DataError.
-        relationship, relationship_inverse : dict, optional
-            Known covariance matrices of the levels of grouping factors, or their
-            inverses, see `CrossedMixedLM`. A factor is named as in the tables, "a:b"
-            for an interaction, whose levels are "x:y".
-        structures : dict, optional
-            Your own covariance structures, by the names that precede a term:
-            ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
-        groups, re_formula, vc_formula : optional
-            The random effects in the notation of statsmodels' MixedLM, instead of or in
-            addition to terms with a bar, see
-            `formula.mixedlm_terms.random_terms`. Several columns of groups are crossed.
-        eval_env : int or dict, optional
-            Number of stack frames above the caller at which names are looked up, a
-            mapping of names, or -1 for none.
-        **kwargs
-            Not used; unknown names raise a TypeError.
-
-        Returns
-        -------
-        CrossedMixedLM
-
-        Raises
-        ------
-        FormulaError
-            If the formula cannot be read, with a caret under the offending place.
-        DataError
-            If the data cannot be used; the message names the column and rows.
-        """
-        # a clone passes the random effects twice, in the formula and as objects
-        if _are_built(kwargs.get("random")):
-            kwargs.pop("random")
-        if kwargs:
-            raise _unknown_arguments(kwargs)
-        if missing not in ("none", "drop", "raise"):
-            raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
-        if groups is not None:
-            data, groups = group_columns(to_frame(data), groups)
-            terms = random_terms(groups, re_formula, vc_formula, data)
-            formula = " + ".join([formula, *(t.text for t in terms)])
-        elif re_formula is not None or vc_formula is not None:
-            raise FormulaError("re_formula and vc_formula need groups")
-        structures = _checked_structures(structures)
-        parsed = parse(formula, structures)
-        factors = [terms[0].group for terms in parsed.by_factor]
-        known = known_levels(relationship, relationship_inverse, factors)
-        names = [names_in(text) for text in parsed.pieces]
-        read = {name for each in names for name in each.read}
-        called = {name for each in names for name in each.called}
-        columns = [v for v in (weights, offset) if isinstance(v, str)]
-        data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
-        if subset is not None:
-            rows = subset_rows(subset, data.index)
-            weights = take_rows(weights, rows, data.index, "weights")
-            offset = take_rows(offset, rows, data.index, "offset")
-            data = data.iloc[rows]
-        n_rows = len(data)
-        engine = current_engine()
-        scope = caller_scope(
-            (called - SYNTAX) | (read - set(data.columns)),
-            TRANSFORMS | CODINGS,
-            eval_env,
-            depth=1,
-        )
-        weights = row_values(weights, data, "weights")
-        offset = row_values(offset, data, "offset")
-        if weights is not None and (weights == 0).any():
-            data, weights, offset = without_zero_weights(data, weights, offset)
-        design = build_design(
-            parsed,
-            data,
-            scope,
-            engine,
-            "drop" if missing == "drop" else "raise",
-            {name: row_values(name, data, name) for name in columns},
-            structures,
-            known,
-        )
-        weights = None if weights is None else weights[design.rows]
-        offset = None if offset is None else offset[design.rows]
-        if design.offset is not None:
-            offset = design.offset + (0.0 if offset is None else offset)
-        model = cls(
-            design.endog,
-            design.exog,
-            random=design.random,
-            weights=weights,
-            offset=offset,
-            check_levels=check_levels,
-            rank=rank,
-            formula=parsed.fixed_formula,
-            model_spec=design.spec,
-        )
-        # other engines evaluate it with patsy
-        model.formula = engine_text(parsed.fixed_formula, "patsy")
-        model.formula_full = formula
-        model.formula_offset = design.offset
-        model.n_dropped = n_rows - len(design.rows)
-        model._parsed = parsed
-        model.structures = structures
-        model.data.frame = design.frame
-        FormulaData.adopt(model.data, design.scope, engine, design.column_specs)
-        return model
-
-    @classmethod
-    def from_matrices(
-        cls,
-        endog,
-        exog,
-        z,
-        relative_factor=None,
-        start=None,
-        lower=None,
-        upper=None,
-        names=None,
-        derivative=None,
-        name="Z",
-        random=(),
-        **kwargs,
-    ):
-        r"""
-        Create a model from matrices and a function for the covariance.
-
-        .. math:: y = X \beta + Z b + \epsilon, \quad
-           b \sim N(0, \sigma^2 \Lambda_\theta \Lambda_\theta')
-
-        Parameters
-        ----------
-        endog : array_like
-            Response, shape (n,).
-        exog : array_like
-            Design of the fixed effects, shape (n, p).
-        z : array_like or sparse matrix
-            Design of the random effects, shape (n, q).
-        relative_factor : callable, optional
-            Maps theta, an array of shape (m,), to the relative covariance factor
-            :math:`\Lambda`, an array or a sparse matrix of shape (q, any number).
-            Default is theta times the identity.
-        start : array_like, optional
-            Starting values, shape (m,), strictly inside the range.
-        lower, upper : array_like, optional
-            Range of theta, shape (m,). The function is called only within it.
-        names : sequence of str, optional
-            Names of the parameters theta.
-        derivative : callable, optional
-            Maps theta to the m derivatives of the factor. By default its product is
-            differenced.
-        name : str, optional
-            Name of these random effects.
-        random : dict or sequence, optional
-            Further random effects, see `CrossedMixedLM`.
-        **kwargs
-            As for `CrossedMixedLM`.
-
-        Returns
-        -------
-        CrossedMixedLM
-
-        Raises
-        ------
-        DataError
-            If the shapes do not match.
-        ValueError
-            If the function is not smooth, or `derivative` is not its derivative.
-
-        Notes
-        -----
-        A factor that is theta times a matrix, such as a root of a kinship matrix, is
-        recognized as such and costs one eigendecomposition.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> rng = np.random.default_rng(0)
-        >>> z = np.kron(np.eye(10), np.ones((6, 1)))
-        >>> y = z @ rng.standard_normal(10) + rng.standard_normal(60)
-        >>> def factor(theta):
-        ...     return theta[0] * np.eye(10)
-        >>> model = CrossedMixedLM.from_matrices(
-        ...     y, np.ones((60, 1)), z, factor, start=[1.0], lower=[0.0])
-        >>> model.fit().theta.round(3).tolist()
-        [0.968]
-        """
-        further = as_terms(random)
-        related = dict(kwargs.pop("relationship", None) or {})
-        if relative_factor is None:
-            if any(v is not None for v in (start, lower, upper, names, derivative)):
-                raise TypeError(
-                    "start, lower, upper, names and derivative are of the theta of a "
-                    "relative_factor; give one"
-                )
-            term, own = matrix_effects(z, name=name), {}
-        else:
-            if start is None:
-                raise TypeError("give start, where the search for theta begins")
-            term, own = function_term(
-                z, relative_factor, start, lower, upper, names, derivative, name
-            )
-        if own.keys() & related.keys():
-            raise DataError(
-                f"{name} has a relationship and a relative factor; give one"
-            )
-        related |= own
-        return cls(
-            endog, exog, [term, *further], relationship=related or None, **kwargs
-        )
 
     def fit(
         self, reml=True, *, start_params=None, maxiter=200, tol=1e-10, df_method=None
@@ -556,70 +196,6 @@ class CrossedMixedLM(LikelihoodModel):
         self._last_theta = optimum.theta
         warn_after_fit(found)
         return wrapper(found._by(df_method))
-
-    def with_response(self, endog):
-        """
-        The same model for another response.
-
-        Parameters
-        ----------
-        endog : array_like or Series
-            One value for each row used. A Series with the labels of these rows, and
-            possibly others, is aligned with them.
-
-        Returns
-        -------
-        CrossedMixedLM
-
-        Raises
-        ------
-        DataError
-            If the number of rows differs or values are missing.
-
-        Notes
-        -----
-        The models share everything that depends on the design alone. Another response
-        costs one pass over the rows and a search.
-        """
-        require_data(self, "another response")
-        old, labels = self.data.orig_endog, self.data.row_labels
-        endog = aligned(endog, labels, "the response")
-        values = numeric(endog, "the response")
-        if values.shape != (self.nobs,):
-            raise DataError(
-                f"the response has shape {values.shape}, the model {self.nobs} rows"
-            )
-        if not np.isfinite(values).all():
-            raise DataError(
-                f"the response is missing or infinite in "
-                f"{int((~np.isfinite(values)).sum())} of the rows of the model"
-            )
-        other = copy(self)
-        other.data = copy(self.data)
-        other.endog = other.data.endog = values
-        if isinstance(old, pd.DataFrame):
-            values = pd.DataFrame(values, labels, old.columns)
-        elif isinstance(old, pd.Series):
-            values = pd.Series(values, labels, name=old.name)
-        other.data.orig_endog = values
-        other._design, other._last_theta = self._design, None
-        return other
-
-    def redundant_columns(self, data):
-        """
-        Names of the fixed effects that depend linearly on the columns before them.
-
-        Parameters
-        ----------
-        data : Standardized
-            The standardized data.
-
-        Returns
-        -------
-        list of str
-        """
-        kept = set(data.kept.tolist())
-        return [name for j, name in enumerate(self.exog_names) if j not in kept]
 
     def _uninformative(self, products):
         """Names of grouping factors whose effect columns lie in the span of X."""
@@ -719,17 +295,7 @@ class CrossedMixedLM(LikelihoodModel):
             determine.
         """
         scale_of(which, type)
-        params, relations = np.asarray(params, dtype=float), None
-        if exog is None:
-            exog = self.exog
-            offset = self.offset if offset is None else offset
-        elif self.exog is not None:
-            relations = estimability(self.exog, np.isfinite(params))
-        rows = numeric(exog, "exog")
-        mean = determined_means(
-            np.atleast_2d(rows), params, relations, self.exog_names
-        ).reshape(rows.shape[:-1])
-        return mean if offset is None else mean + numeric(offset, "offset")
+        return self._linear_predictor(params, exog, offset)
 
     def relative_covariances(self, theta):
         """Relative covariance matrix of each term at a given theta, (k, k) each."""
@@ -761,11 +327,6 @@ class CrossedMixedLM(LikelihoodModel):
             theta = self.fit().optimum.theta
         mean = self.predict(params, self.exog if exog is None else exog)
         return Distribution(self, mean, theta, float(scale))
-
-    def _are_fixed(self, params):
-        """Whether these are labeled as fixed effects, which are ignored as a start."""
-        labels = labels_of(params)
-        return labels is not None and list(labels) == list(self.exog_names)
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
@@ -805,39 +366,4 @@ class CrossedMixedLM(LikelihoodModel):
 
     def __getstate__(self):
         """Pickle and copy without what can be recomputed."""
-        return {**self.__dict__, "_cross": None, "_design": SharedDesign()}
-
-
-def _unknown_arguments(names):
-    """The error for unknown arguments, with advice for those known from R."""
-    hints = {
-        "REML": "write fit(reml=False)",
-        "reml": "write fit(reml=False)",
-        "contrasts": "write C(f, Sum) in the formula",
-        "na_action": "write missing='drop' or 'raise'",
-        "control": "there is one method; fit takes maxiter",
-    }
-    said = [f"; {hints[name]}" for name in sorted(names) if name in hints]
-    return TypeError(f"unknown argument {', '.join(sorted(names))}{''.join(said[:1])}")
-
-
-def _are_built(random):
-    """Whether these are random effects already built by a model."""
-    return isinstance(random, tuple) and all(
-        isinstance(r, RandomEffects) for r in random
-    )
-
-
-def _checked_structures(structures):
-    """The user's structures; raises ValueError or TypeError for anything else."""
-    structures = dict(structures or {})
-    for name, structure in structures.items():
-        if not isinstance(structure, Structure):
-            raise TypeError(
-                f"structures={{{name!r}: ...}} must be an object of a subclass of "
-                f"statsmodels_lmm.Structure, not {structure!r}"
-            )
-        reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
-        if not str(name).isidentifier() or name in reserved:
-            raise ValueError(f"{name!r} cannot be the name of a structure of your own")
-    return structures
+        return {**super().__getstate__(), "_cross": None}

@@ -16,6 +16,57 @@ SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
 
 
+def unknown_arguments(names):
+    """
+    The error for arguments that do not exist, with what R's users mean by some.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The arguments.
+
+    Returns
+    -------
+    TypeError
+    """
+    hints = {
+        "REML": "write fit(reml=False)",
+        "reml": "write fit(reml=False)",
+        "contrasts": "write C(f, Sum) in the formula",
+        "na_action": "write missing='drop' or 'raise'",
+        "control": "there is one method; fit takes maxiter",
+    }
+    said = [f"; {hints[name]}" for name in sorted(names) if name in hints]
+    return TypeError(f"unknown argument {', '.join(sorted(names))}{''.join(said[:1])}")
+
+
+def check_arguments(further, missing, rank):
+    """
+    Refuse arguments of a model that have no meaning.
+
+    Parameters
+    ----------
+    further : iterable of str
+        What was given besides the arguments that users know.
+    missing, rank : str
+        See `CrossedMixedLM`.
+
+    Raises
+    ------
+    TypeError
+        If an argument does not exist.
+    ValueError
+        If one has an unknown value.
+    """
+    unknown = set(further) - {"formula", "model_spec", "hasconst", "missing_idx"}
+    if unknown:
+        raise unknown_arguments(unknown)
+    if missing not in ("none", "drop", "raise"):
+        raise ValueError(f"missing must be 'none', 'drop' or 'raise', not {missing!r}")
+    if rank not in ("drop", "raise"):
+        raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
+
+
 def check_data(endog, exog, random, weights, offset, check_levels=True):
     """
     Reject data to which a model cannot be fitted.

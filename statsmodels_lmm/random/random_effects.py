@@ -46,7 +46,7 @@ class RandomEffects:
     @property
     def has_groups(self):
         """Whether each row is of one level, rather than of a model matrix."""
-        return not isinstance(self.grouped.of_user, RawEffects)
+        return self.grouped.of_user.is_grouped
 
     @property
     def n_levels(self):

@@ -319,13 +319,21 @@ def _from_tuple(name, value):
 
 
 def function_term(
-    z, function, start, lower=None, upper=None, names=None, derivative=None, name="Z"
+    z,
+    function=None,
+    start=None,
+    lower=None,
+    upper=None,
+    names=None,
+    derivative=None,
+    name="Z",
 ):
     """
     Random effects whose relative covariance factor is a function of theta.
 
     A factor that is a number times a matrix is treated as a relationship among the
-    columns of z, which is faster to fit.
+    columns of z, which is faster to fit. Without a function it is theta times the
+    identity.
 
     Parameters
     ----------
@@ -342,7 +350,21 @@ def function_term(
         An element of ``random=[...]``.
     relationship : dict
         Relationship of the columns, empty unless theta is a single number.
+
+    Raises
+    ------
+    TypeError
+        If a function comes without start, or something else without a function.
     """
+    if function is None:
+        if any(v is not None for v in (start, lower, upper, names, derivative)):
+            raise TypeError(
+                "start, lower, upper, names and derivative are of the theta of a "
+                "relative_factor; give one"
+            )
+        return matrix_effects(z, name=name), {}
+    if start is None:
+        raise TypeError("give start, where the search for theta begins")
     structure = RelativeFactorFunction(function, start, lower, upper, names, derivative)
     term = matrix_effects(z, structure, name)
     q = len(term.names)

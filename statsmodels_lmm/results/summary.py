@@ -37,7 +37,7 @@ def summary(results, yname=None, xname=None, title=None, alpha=0.05):
     table = Summary()
     table.add_table_2cols(
         results,
-        title=title or "Linear Mixed Model Results",
+        title=title or results._title,
         gleft=[
             ("Dep. Variable:", None),
             ("Model:", None),
@@ -142,7 +142,7 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
         )
         table.add_df(fixed.map(lambda v: f"{v:.4f}"))
     table.add_df(variance_table(results).set_index("Group"))
-    table.add_title(title or "Linear Mixed Model Results")
+    table.add_title(title or results._title)
     for line in notes(results):
         table.add_text(line)
     return table
@@ -242,7 +242,7 @@ def notes(results):
             "Fixed and random effects reproduce any response: nothing remains to "
             "estimate the residual variance from."
         )
-    elif results.residual_share < 1e-6:
+    elif results._is_gaussian and results.residual_share < 1e-6:
         lines.append(
             "The residual variance is almost 0: the random effects reproduce the "
             "response."

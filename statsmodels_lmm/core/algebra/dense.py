@@ -5,8 +5,35 @@ Matrices without batch axes always go to SciPy's BLAS and LAPACK: the thread poo
 NumPy's own copy of the library would compete with SciPy's for the cores.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.linalg import blas, lapack
+
+SMALL = 64
+"""Number of rows up to which what depends on nothing else is kept."""
+
+
+@lru_cache(maxsize=256)
+def consecutive(sizes):
+    """Slices of some sizes, one after another, of a tuple of int."""
+    slices, start = [], 0
+    for size in sizes:
+        slices.append(slice(start, start + size))
+        start += size
+    return tuple(slices)
+
+
+@lru_cache(maxsize=16)
+def identity(size):
+    """The identity matrix, one for all who read it."""
+    out = np.eye(size)
+    out.flags.writeable = False
+    return out
+
+
+INVERTED_AT_ONCE = 200
+"""Rows of a triangular matrix that is inverted at once."""
 
 
 def transpose(matrices):
@@ -16,14 +43,33 @@ def transpose(matrices):
 
 def symmetric(lower):
     """Fill the upper triangle of a matrix from the lower one."""
-    return np.where(np.tri(lower.shape[-1], dtype=bool), lower, transpose(lower))
+    return np.where(_lower_mask(lower.shape[-1]), lower, transpose(lower))
 
 
-def cholesky(matrix):
-    """Lower Cholesky factor from the lower triangle, which may be overwritten."""
+def cholesky(matrix, is_lower=False):
+    """
+    Lower Cholesky factor of the lower triangle, which it may overwrite.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        Shape (..., q, q).
+    is_lower : bool, optional
+        Whether the upper triangle is known to be zero.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., q, q).
+
+    Raises
+    ------
+    LinAlgError
+        If the matrix is not positive definite.
+    """
     if matrix.ndim > 2:
         return np.linalg.cholesky(matrix)
-    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=1, overwrite_a=1)
+    factor, info = lapack.dpotrf(matrix.T, lower=0, clean=not is_lower, overwrite_a=1)
     if info:
         raise np.linalg.LinAlgError("Matrix is not positive definite")
     return factor.T
@@ -31,7 +77,7 @@ def cholesky(matrix):
 
 def solve_lower(root, right):
     """Solve root x = right for a lower triangular root, batched or not."""
-    if root.ndim > 2 or right.ndim > 2:
+    if root.ndim > 2 or right.ndim > 2 or not root.size:
         return np.linalg.solve(root, right)
     return lapack.dtrtrs(root.T, right, lower=0, trans=1)[0]
 
@@ -41,6 +87,23 @@ def solve_upper(root, right):
     if root.ndim > 2 or right.ndim > 2:
         return np.linalg.solve(transpose(root), right)
     return lapack.dtrtrs(root.T, right, lower=0, trans=0)[0]
+
+
+def add_identity(matrices):
+    """Add the identity to matrices in their place, and return them."""
+    diagonal = np.einsum("...ii->...i", matrices)
+    diagonal += 1.0
+    return matrices
+
+
+def inverse_lower(root):
+    """Inverse of a lower triangular matrix, batched or not."""
+    if root.ndim > 2 or not root.shape[-1]:
+        return np.linalg.inv(root)
+    inverse, info = lapack.dtrtri(root.T, lower=0)
+    if info:
+        raise np.linalg.LinAlgError("Singular matrix")
+    return inverse.T
 
 
 def inverse_from_cholesky(root, both=True):
@@ -62,8 +125,30 @@ def inverse_from_cholesky(root, both=True):
     if root.ndim > 2:
         half = np.linalg.inv(root)
         return transpose(half) @ half
-    inverse = lapack.dpotri(root.T, lower=0)[0].T
+    inverse = lapack.dlauum(_inverse_upper(root.T), lower=0, overwrite_c=1)[0].T
     return symmetric(inverse) if both else inverse
+
+
+def _inverse_upper(upper):
+    """
+    Inverse of an upper triangular matrix, by halves.
+
+    LAPACK solves for a block of columns at a time, which takes twice as long.
+    """
+    out = np.array(upper, order="F")
+
+    def invert(a, b):
+        if b - a <= INVERTED_AT_ONCE:
+            out[a:b, a:b] = lapack.dtrtri(out[a:b, a:b], lower=0)[0]
+            return
+        m = (a + b) // 2
+        invert(a, m)
+        invert(m, b)
+        corner = blas.dtrmm(-1.0, out[a:m, a:m], out[a:m, m:b])
+        out[a:m, m:b] = blas.dtrmm(1.0, out[m:b, m:b], corner, side=1, overwrite_b=1)
+
+    invert(0, len(out))
+    return out
 
 
 def product(left, right):
@@ -115,6 +200,28 @@ def times_each(left, right):
     return np.ascontiguousarray(left) @ right
 
 
+def triangle_of_qr(matrix):
+    """R of the QR decomposition of a matrix."""
+    if matrix.ndim > 2 or matrix.size > SMALL**2 or matrix.shape[0] < matrix.shape[1]:
+        return np.asarray(np.linalg.qr(matrix, mode="r"))
+    columns = matrix.shape[1]
+    return lower_part(lapack.dgeqrf(matrix)[0][:columns].T).T
+
+
+def lower_part(matrices):
+    """Matrices with zeros above the diagonal."""
+    return np.where(_lower_mask(matrices.shape[-1]), matrices, 0.0)
+
+
+def _lower_mask(size):
+    return _small_mask(size) if size <= SMALL else np.tri(size, dtype=bool)
+
+
+@lru_cache(maxsize=SMALL)
+def _small_mask(size):
+    return np.tri(size, dtype=bool)
+
+
 def eigh(matrix):
     """Eigenvalues and eigenvectors of a symmetric matrix, batched or not."""
     if matrix.ndim > 2:
@@ -123,6 +230,25 @@ def eigh(matrix):
     if info:
         return np.linalg.eigh(matrix)
     return values, vectors
+
+
+def eigvalsh(matrix):
+    """Ascending eigenvalues of a symmetric matrix, batched or not."""
+    if matrix.ndim > 2:
+        return np.linalg.eigvalsh(matrix)
+    values, _, info = lapack.dsyevd(matrix, compute_v=0)
+    return np.linalg.eigvalsh(matrix) if info else values
+
+
+def flat_rows(blocks):
+    """Levels and effects as one axis, from (..., l, k, m) to (..., l k, m)."""
+    *batch, levels, effects, columns = blocks.shape
+    return blocks.reshape(*batch, levels * effects, columns)
+
+
+def concatenated(arrays):
+    """Arrays one after another along their last axis; one alone is itself."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 
 def as_array(matrix):

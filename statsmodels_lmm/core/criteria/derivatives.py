@@ -7,11 +7,17 @@ Notation: t = Z'Py, u = L't, K = Z'V^-1 Z (ML) or Z'P Z (REML), nu and r^2 as in
     dS_a = e_i L_j' + L_j e_i',      t_a = (I (x) dS_a) t.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.algebra.dense import (
+    concatenated,
+    flat_rows,
+    solve_lower,
+    transpose,
+)
+from statsmodels_lmm.core.engines.levels import level_gram
 
 MAX_DENSE_COLUMNS = 2500
 """Number of random effects up to which Z'V^-1 Z is formed densely."""
@@ -62,18 +68,15 @@ def dual_matrices(deviance):
         dual = sums - t.swapaxes(-1, -2) @ t / scale
         if deviance.reml:
             y = deviance.fixed_scores[i]
-            flat = y.swapaxes(-1, -2).reshape(*y.shape[:-3], -1, y.shape[-2])
-            dual = dual - flat.swapaxes(-1, -2) @ flat
+            flat = flat_rows(transpose(y))
+            dual = dual - transpose(flat) @ flat
         duals.append(0.5 * (dual + dual.swapaxes(-1, -2)))
     return tuple(duals)
 
 
 def gradient(factors, duals):
     """The gradient 2 G_i L_i at the free entries, shape (..., m)."""
-    return np.concatenate(
-        [f.slope(dual) for f, dual in zip(factors, duals)],
-        axis=-1,
-    )
+    return concatenated([f.slope(dual) for f, dual in zip(factors, duals)])
 
 
 def average_derivatives(deviance):
@@ -130,7 +133,8 @@ def with_exact_hessian(deviance, found):
         curvature = found.curvature + found.observed - _expected_information(deviance)
     else:
         curvature = _differenced_gradient(deviance)
-    return replace(found, curvature=curvature)
+    rest = found.observed, found.working
+    return Derivatives(found.duals, found.gradient, curvature, *rest)
 
 
 def _differenced_gradient(deviance, step=1e-4):
@@ -159,17 +163,17 @@ def _working_products(deviance):
     counts = [factor.n_free for factor in deviance.factors]
     m, start, columns, first = sum(counts), 0, [], []
     for factor, t, count in zip(deviance.factors, deviance.scores, counts):
-        changes = np.moveaxis(factor.directions, -3, -1)
+        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so of any order
         flat = changes.reshape(*changes.shape[:-2], -1)
         moved = (t @ flat).reshape(*t.shape, count)
-        first.append((t[..., None] * moved).sum(axis=(-3, -2)))
+        first.append(level_gram(t[..., None], moved)[..., 0, :])
         if count < m:  # parameters of other terms do not change this one
             among = np.zeros((*t.shape, m))
             among[..., start : start + count] = moved
             moved = among
         columns.append(moved)
         start += count
-    return np.concatenate(first, axis=-1), projected_products(deviance, columns)
+    return concatenated(first), projected_products(deviance, columns)
 
 
 def projected_products(deviance, columns):
@@ -190,7 +194,7 @@ def projected_products(deviance, columns):
         Shape (..., m, m).
     """
     total, across = deviance.elimination.projected_forms(columns)
-    half = np.linalg.solve(deviance.fixed_root, across)
+    half = solve_lower(deviance.fixed_root, across)
     return total - transpose(half) @ half
 
 

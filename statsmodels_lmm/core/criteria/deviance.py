@@ -15,7 +15,13 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import lapack
 
-from statsmodels_lmm.core.algebra.dense import times_shared
+from statsmodels_lmm.core.algebra.dense import (
+    cholesky,
+    concatenated,
+    inverse_lower,
+    times_shared,
+    transpose,
+)
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
@@ -123,7 +129,7 @@ class ProfiledDeviance:
     def units(self):
         """Natural step lengths of the free parameters, shape (..., m)."""
         pairs = zip(self.factors, self.precisions)
-        return np.concatenate([f.units(p) for f, p in pairs], axis=-1)
+        return concatenated([f.units(p) for f, p in pairs])
 
     @cached_property
     def modes(self):
@@ -135,7 +141,7 @@ class ProfiledDeviance:
     def fixed_scores(self):
         """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, (..., l_i, k_i, p)."""
         p = self.fixed_root.shape[-1]
-        inverse = np.linalg.inv(self.fixed_root).swapaxes(-1, -2)
+        inverse = transpose(inverse_lower(self.fixed_root))
         return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
 
     @cached_property
@@ -258,7 +264,7 @@ def _least_squares(elimination):
     p, gram = products.k_fixed, elimination.gram.copy()
     # keep the last pivot positive despite rounding
     gram[..., p, p] = np.abs(gram[..., p, p]) + products.nobs
-    root = np.linalg.cholesky(gram)
+    root = cholesky(gram)
     fixed_root, right = root[..., :p, :p], root[..., p, :p]
     squares = elimination.gram[..., p, p] - (right**2).sum(axis=-1)
     if right.ndim > 1:

@@ -61,7 +61,7 @@ class Estimates:
         covariance = np.full((len(self.fixed),) * 2, np.nan)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             own = self.fixed_root @ self.fixed_root.T
-        covariance[np.ix_(self.kept, self.kept)] = own
+        covariance[self.kept[:, None], self.kept] = own
         lost = self.out_of_range
         covariance[lost], covariance[:, lost] = np.nan, np.nan
         return covariance

@@ -1,7 +1,9 @@
 """Where the search starts: variances by the method of moments."""
 
 import numpy as np
+from scipy.linalg import lapack
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.relative_factor import starting_factor
 
 FLOOR = 0.1
@@ -45,18 +47,19 @@ def moment_start(products):
         In elimination order.
     """
     found, n, total = products.moments(), products.nobs, products.gram[-1, -1]
-    below = np.append(found.traces, n)
-    system = np.vstack([np.column_stack([found.squares, found.counts]), below])
+    system = np.full((len(found.counts) + 1,) * 2, float(n))
+    system[:-1, :-1], system[:-1, -1] = found.squares, found.counts
+    system[-1, :-1] = found.traces
     right = np.append(found.between, total)
-    solution = np.linalg.lstsq(system, right, rcond=1e-10)[0]
+    solution = lapack.dgelss(system, right, cond=1e-10)[1]
     residual = max(solution[-1], 0.05 * total / n)
     floor = FLOOR * found.counts / np.maximum(found.traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
     terms = products.plan.terms
-    parts = np.split(relative, np.cumsum([f.k_effects for f in terms])[:-1])
+    parts = zip(terms, consecutive(tuple(f.k_effects for f in terms)))
     return [
-        starting_factor(f, np.diag(part / f.level_variance))
-        for f, part in zip(terms, parts)
+        starting_factor(f, np.diag(relative[part] / f.level_variance))
+        for f, part in parts
     ]
 
 

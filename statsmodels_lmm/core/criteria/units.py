@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.algebra.dense import as_array, transpose
+from statsmodels_lmm.core.algebra.dense import as_array, inverse_lower, transpose
 from statsmodels_lmm.core.engines.plan import EliminationPlan
 from statsmodels_lmm.core.rows.standardize import Standardized
 from statsmodels_lmm.core.structures.relative_factor import factor_at
@@ -112,7 +112,7 @@ class Units:
         ndarray
             R with (X'V^-1 X)^-1 = R R' in the units of the data, shape (..., r, r).
         """
-        return self.data.to_fixed @ transpose(np.linalg.inv(fixed_root))
+        return self.data.to_fixed @ transpose(inverse_lower(fixed_root))
 
     def beta_directions(self):
         """

@@ -11,8 +11,15 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import product, symmetric, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
+    product,
+    symmetric,
+    times_each,
+    transpose,
+)
 from statsmodels_lmm.core.engines.level_pairs import LevelPairs
+from statsmodels_lmm.core.engines.levels import level_gram
 
 
 @dataclass(frozen=True)
@@ -36,24 +43,16 @@ class DenseCoupling:
 
     def gram(self, weights):
         """Sum over g of T_g' W_g T_g, shape (..., q, q); W is (..., l, k, k)."""
-        weighted = weights @ self.values
-        flat = (*weighted.shape[:-3], -1, weighted.shape[-1])
-        values = np.broadcast_to(self.values, weighted.shape)
-        return product(transpose(values.reshape(flat)), weighted.reshape(flat))
+        return level_gram(self.values, times_each(weights, self.values))
 
     def transposed_times(self, rows):
         """T' R, shape (..., q, m), for R of shape (..., l, k, m)."""
-        q = self.values.shape[-1]
-        flat = self.values.reshape(*self.values.shape[:-3], -1, q)
-        rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
-        return product(transpose(flat), rows)
+        return level_gram(self.values, rows)
 
     def times(self, columns):
         """T B, shape (..., l, k, m), for B of shape (..., q, m)."""
-        shape = self.values.shape
-        flat = self.values.reshape(*shape[:-3], -1, shape[-1])
-        out = product(flat, columns)
-        return out.reshape(*out.shape[:-2], *shape[-3:-1], -1)
+        out = product(flat_rows(self.values), columns)
+        return out.reshape(*out.shape[:-2], *self.values.shape[-3:-1], -1)
 
     def quadratic(self, middle):
         """T_g C T_g', shape (..., l, k, k), for a symmetric C (..., q, q)."""
@@ -79,10 +78,9 @@ class SparseCoupling:
     """
     A coupling with few occupied blocks; it has no batch axes.
 
-    The two quadratic methods are sparse matrix-vector products with matrices of the
-    products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2 over i >= j, one for each a >= b. These
-    are formed once, unless they would hold more than `max_pairs` numbers; then both
-    methods multiply afresh each time.
+    The two quadratic verbs are sparse matrix-vector products over the pairs i >= j of
+    entries of a level, see `LevelPairs`. Their matrices are formed once, unless they
+    would hold more than `max_pairs` numbers: then both verbs multiply anew each time.
 
     Parameters
     ----------
@@ -120,10 +118,15 @@ class SparseCoupling:
         return self.pairs or LevelPairs(indices, indptr, self.k_effects, width)
 
     @cached_property
-    def _products(self):
-        """Products of two entries of a level for each pair of effects, or None."""
+    def _by_cell(self):
+        """The matrices of each effect, or None."""
         layout = self._layout
         return layout.products(self.matrix.data) if layout.fit(self.max_pairs) else None
+
+    @cached_property
+    def _by_effect(self):
+        """The entries of T, one effect after another, shape (k, m)."""
+        return self._layout.by_effect(self.matrix.data)
 
     def gram(self, weights):
         """
@@ -132,16 +135,56 @@ class SparseCoupling:
         Only the lower triangle is valid.
         """
         q = self.matrix.shape[1]
-        if self._products is None:
-            rows = sparse.csr_array(sparse.block_diag(weights))
-            return (self.matrix.T @ (rows @ self.matrix)).toarray()
-        total = 0.0
-        for a, b, products in zip(*np.tril_indices(self.k_effects), self._products):
-            weight = weights[:, a, b] if a == b else 2.0 * weights[:, a, b]
-            total = total + products @ weight
+        if self._by_cell is None:
+            return self._gram_anew(weights)
         out = np.zeros(q * q)
-        out[self._layout.cells] = total
+        out[self._layout.cells] = self._gram_cells(weights)
         return out.reshape(q, q)
+
+    def _gram_anew(self, weights):
+        """The same without matrices that are kept."""
+        rows = sparse.csr_array(sparse.block_diag(weights))
+        return (self.matrix.T @ (rows @ self.matrix)).toarray()
+
+    def _gram_cells(self, weights):
+        """The same where the lower triangle has entries, one for each cell."""
+        each = weights[self._layout.levels]
+        return sum(
+            products @ (self._by_effect * each[:, :, b].T).sum(axis=0)
+            for b, products in enumerate(self._by_cell)
+        )
+
+    def scaled_rest(self, tail, weights, scale):
+        """
+        I + D (Z_t'Z_t - sum over g of T_g' W_g T_g) D for a diagonal D.
+
+        Parameters
+        ----------
+        tail : ndarray
+            Z_t'Z_t, without entries where T'T has none, shape (q, q).
+        weights : ndarray
+            W, shape (l, k, k).
+        scale : ndarray
+            Diagonal of D, shape (q,).
+
+        Returns
+        -------
+        ndarray
+            Lower triangle, zeros above it, shape (q, q).
+        """
+        q = len(scale)
+        if self._by_cell is None:
+            out = np.tril(tail - self._gram_anew(weights))
+            out *= scale
+            out *= scale[:, None]
+        else:
+            cells = self._layout.cells
+            row, column = self._layout.places
+            rest = tail.reshape(-1)[cells] - self._gram_cells(weights)
+            out = np.zeros((q, q))
+            out.reshape(-1)[cells] = rest * (scale[row] * scale[column])
+        out.reshape(-1)[:: q + 1] += 1.0
+        return out
 
     def transposed_times(self, rows):
         """T' R, shape (q, m), for R of shape (l, k, m)."""
@@ -161,7 +204,7 @@ class SparseCoupling:
         k = self.k_effects
         n_levels = self.matrix.shape[0] // k
         out = np.empty((n_levels, k, k))
-        if self._products is None:
+        if self._by_cell is None:
             middle = symmetric(middle)
             step = max(1, 2**25 // (k * self.matrix.shape[1]))
             for start in range(0, n_levels, step):
@@ -170,11 +213,14 @@ class SparseCoupling:
                 dense = part.toarray().reshape(levels.shape)
                 out[start : start + step] = levels @ dense.swapaxes(-1, -2)
             return out
-        row, column = np.divmod(self._layout.cells, middle.shape[1])
-        twice = middle[row, column] * np.where(row == column, 1.0, 2.0)
-        for a, b, products in zip(*np.tril_indices(k), self._products):
-            out[:, a, b] = out[:, b, a] = products.T @ twice
-        return out
+        row, column = self._layout.places
+        once = middle.reshape(-1)[self._layout.cells]
+        once[row == column] *= 0.5
+        through = [products.T @ once for products in self._by_cell]
+        for a, b in np.ndindex(k, k):
+            both = self._by_effect[a] * through[b]
+            out[:, a, b] = np.bincount(self._layout.levels, both, n_levels)
+        return out + out.swapaxes(-1, -2)
 
     def after(self, rows):
         """R T as an array, for sparse rows R of shape (m, l k)."""

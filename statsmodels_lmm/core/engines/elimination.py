@@ -10,15 +10,16 @@ All arrays may have leading batch axes, unless the coupling is sparse.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
     cholesky,
     product,
     solve_lower,
-    symmetric,
     times_each,
     transpose,
 )
@@ -32,12 +33,18 @@ from statsmodels_lmm.core.engines.row_forms import row_forms
 from statsmodels_lmm.core.engines.selected_inverse import selected_inverse
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
-    flat_rows,
+    inverse_if_regular,
     projected,
     reduced,
+    sparsely_reduced,
     stacked,
 )
-from statsmodels_lmm.core.engines.tail import is_scalar, scale_tail, times_tail_root
+from statsmodels_lmm.core.engines.tail import (
+    is_scalar,
+    scalar_scale,
+    scale_tail,
+    times_tail_root,
+)
 
 
 @dataclass(frozen=True)
@@ -83,8 +90,9 @@ class Elimination:
         L of each term in the order of the plan, shapes (..., k, k).
     terms : tuple of EliminatedTerm
         The chain.
-    tail : ndarray
-        Reduced Z_t'Z_t, shape (..., q, q); lower triangle if coupled sparsely.
+    tail : ndarray or None
+        Reduced Z_t'Z_t, shape (..., q, q); None if coupled sparsely, see
+        `solution.whole_tail`.
     tail_cholesky : ndarray
         Lower Cholesky factor of I + L_t' tail L_t, shape (..., q, q).
     tail_sums : ndarray
@@ -111,6 +119,11 @@ class Elimination:
     def tail_roots(self):
         """L of each term of the tail."""
         return self.roots[self.products.plan.n_chain :]
+
+    @cached_property
+    def tail_inverses(self):
+        """L^-1 of each term of the tail, None where L may not be divided by."""
+        return [inverse_if_regular(root) for root in self.tail_roots]
 
     @property
     def cancelled(self):
@@ -184,11 +197,10 @@ class Elimination:
         right = self.products.gram_times(columns)
         own, with_fixed = 0.0, 0.0
         for c, r, w in zip(columns, right, self.products.level_sums):
-            flat = flat_rows(c)
-            own = own + product(transpose(flat), flat_rows(r))
-            with_fixed = with_fixed + transpose(flat_rows(w[..., :p])) @ flat
+            own = own + level_gram(c, r)
+            with_fixed = with_fixed + level_gram(w, c)
         forms = self._half_forms(right)
-        return own - forms[..., :m, :], with_fixed - forms[..., m : m + p, :]
+        return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
 
     def _half_forms(self, sums):
         """[C Z'W]'M C for sums C by term, shape (..., m + w, m)."""
@@ -275,7 +287,7 @@ def eliminate(products, roots, within=None):
         done.append(left.eliminate_levels(i, root))
         if within and i == 0:
             left.replace(within, root)
-    cholesky_root = left.eliminate_tail(roots[plan.n_chain :])
+    cholesky_root = left.eliminate_tail(roots[plan.n_chain :], done)
     return Elimination(
         products,
         tuple(roots),
@@ -310,8 +322,11 @@ class _Left:
         for j in later:
             self._reduce_ancestor(i, j, c, c_sums)
         if self.plan.tail:
-            change = self.coupling[i].gram(c)
-            self.tail = np.subtract(self.tail, change, out=change)
+            if self.products.is_coupled_sparsely:
+                self.tail = None
+            else:
+                change = self.coupling[i].gram(c)
+                self.tail = np.subtract(self.tail, change, out=change)
             explained = self.coupling[i].transposed_times(c_sums)
             self.tail_sums = self.tail_sums - explained
         self.gram = self.gram - level_gram(half_sums, half_sums)
@@ -353,25 +368,35 @@ class _Left:
                 self.nested[j, m] = summed
         self.gram = within.gram + level_gram(own_sums, own_sums)
 
-    def eliminate_tail(self, roots):
+    def eliminate_tail(self, roots, done):
         """Eliminate the tail and return the Cholesky factor of I + L_t' tail L_t."""
         plan = self.plan
         if not plan.tail:
             return self.tail
         transposed = [transpose(root) for root in roots]
-        if self.products.is_coupled_sparsely and not is_scalar(plan.tail):
-            self.tail = symmetric(self.tail)
-        scaled = scale_tail(plan, transposed, self.tail)
-        scaled[..., range(plan.n_tail), range(plan.n_tail)] += 1.0
-        tail_root = cholesky(scaled)
+        tail_root = self._tail_root(transposed, done)
         half = solve_lower(tail_root, times_tail_root(plan, transposed, self.tail_sums))
         self.gram = self.gram - product(transpose(half), half)
         logs = np.log(np.diagonal(tail_root, axis1=-2, axis2=-1))
         self.logdet = self.logdet + 2.0 * logs.sum(axis=-1)
         return tail_root
 
+    def _tail_root(self, transposed, done):
+        """The Cholesky factor of I + L_t' tail L_t for the L_t' of each term."""
+        plan, tail = self.plan, self.tail
+        if tail is None:
+            (head,) = done
+            if is_scalar(plan.tail):
+                scale = scalar_scale(plan, transposed)
+                whole, link = self.products.tail, head.coupling
+                rest = link.scaled_rest(whole, head.covariance, scale)
+                return cholesky(rest, is_lower=True)
+            tail = sparsely_reduced(self.products, head)
+        return cholesky(add_identity(scale_tail(plan, transposed, tail)))
+
 
 def _beside(columns, fixed):
     """Columns next to those of Z'W, which may have fewer batch axes."""
-    fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
+    if fixed.ndim < columns.ndim:
+        fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
     return np.concatenate([columns, fixed], axis=-1)

@@ -32,63 +32,101 @@ class LevelPairs:
         """Number of entries of each level, shape (l,)."""
         return np.diff(self.indptr)[:: self.k_effects].astype(np.int64)
 
+    @cached_property
+    def _levels(self):
+        """Level of each entry of the first effects, level by level, shape (m,)."""
+        return np.repeat(np.arange(len(self._sizes)), self._sizes)
+
+    @cached_property
+    def _by_column(self):
+        """The order in which entries of the first effects go column by column."""
+        columns = self._level_by_level(self.indices)[0]
+        bounds = np.append(0, np.cumsum(self._sizes))
+        entries = np.arange(len(columns))
+        shape = len(self._sizes), self.width
+        return sparse.csr_array((entries, columns, bounds), shape=shape).tocsc().data
+
+    @cached_property
+    def levels(self):
+        """Level of each entry of the first effects, column by column, shape (m,)."""
+        return self._levels[self._by_column]
+
     def fit(self, most):
-        """Whether at most `most` products exist and 63 bits can number them."""
-        k, sizes = self.k_effects, self._sizes
-        count = int((sizes * (sizes + 1) // 2).sum()) * (k * (k + 1) // 2)
-        return count <= most and sum(self._bits) <= 63
+        """Whether there are no more than `most` products."""
+        sizes = self._sizes
+        return int((sizes * (sizes + 1) // 2).sum()) * self.k_effects <= most
 
     @cached_property
-    def _bits(self):
-        """Bits for a cell, for an entry and for the distance between two in a level."""
-        sizes = self.width**2, len(self.indices), self._sizes.max(initial=1)
-        return [int(size - 1).bit_length() for size in sizes]
-
-    @cached_property
-    def _layout(self):
+    def _order(self):
         """
         The pairs in the order of their cells i q + j.
 
         Returns
         -------
-        first, second, levels : ndarray
-            Entries and level of each pair.
+        first, second : ndarray
+            Entries of each pair among those of the first effects; the first ones are
+            counted column by column, the second ones level by level.
         bounds, cells : ndarray
             Bounds of the pairs of each occupied cell, and these cells.
         """
-        k, (_, entry_bits, distance_bits) = self.k_effects, self._bits
-        starts, keys = self.indptr[:-1:k].astype(np.int64), []
-        for size in np.unique(self._sizes[self._sizes > 0]).tolist():
-            entries = starts[self._sizes == size][:, None] + np.arange(size)
-            columns = self.indices[entries].astype(np.int64)
-            left = ((columns * self.width << entry_bits) + entries) << distance_bits
-            right = columns << entry_bits + distance_bits
-            i, j = np.tril_indices(size)
-            key = left[:, i]
-            key += right[:, j]
-            key += i - j
-            keys.append(key.ravel())
-        # sorting numbers is much faster than argsort
-        key = np.concatenate([np.zeros(0, np.int64), *keys])
-        key.sort()
-        first = (key >> distance_bits) & ((1 << entry_bits) - 1)
-        second = first - (key & ((1 << distance_bits) - 1))
-        key >>= entry_bits + distance_bits
-        begin = np.flatnonzero(np.diff(key, prepend=-1))
-        small = len(key) < 2**31
-        kind = np.dtype("int32" if small else "int64")
-        level_of = np.repeat(np.arange(len(starts), dtype=kind), k * self._sizes)
-        bounds = np.append(begin, len(key)).astype(kind)
-        return first, second, level_of[first], bounds, key[begin]
+        q, m, order = self.width, len(self._levels), self._by_column
+        before = np.cumsum(self._sizes) - self._sizes
+        # an entry is paired with all of its level that are not after it
+        counts = order - before[self.levels] + 1
+        ends = np.cumsum(counts)
+        n_pairs = int(ends[-1]) if m else 0
+        kind = np.dtype("int32" if max(q * q, n_pairs) < 2**31 else "int64")
+        columns = self._level_by_level(self.indices)[0].astype(kind)
+        second = np.arange(n_pairs, dtype=kind)
+        second += np.repeat((order + 1 - ends).astype(kind), counts)
+        cells = columns[second]
+        cells += np.repeat(columns[order] * q, counts)
+        # the transpose of a sparse matrix counts, which is faster than to sort
+        bounds = np.append(0, ends).astype(kind)
+        pairs = sparse.csr_array((second, cells, bounds), shape=(m, q * q)).tocsc()
+        cells = np.flatnonzero(pairs.indptr[1:] > pairs.indptr[:-1])
+        bounds = np.append(pairs.indptr[cells], pairs.indptr[-1:])
+        return pairs.indices, pairs.data.astype(np.intp), bounds, cells
 
     @property
     def cells(self):
         """Cells i q + j, one for each row of the products."""
-        return self._layout[-1]
+        return self._order[-1]
+
+    @cached_property
+    def places(self):
+        """Rows i and columns j of `cells`."""
+        return np.divmod(self.cells.astype(np.intp), self.width)
+
+    def _level_by_level(self, values):
+        """The entries of T of each effect, level by level, shape (k, m)."""
+        if self.k_effects == 1:
+            return values[None]
+        levels, sizes = self._levels, self._sizes
+        starts = self.indptr[: -1 : self.k_effects]
+        first = np.arange(len(levels)) + (starts - np.cumsum(sizes) + sizes)[levels]
+        steps = np.arange(self.k_effects)[:, None]
+        return values[first + steps * sizes[levels]]
+
+    def by_effect(self, values):
+        """
+        The entries of T of each effect, column by column.
+
+        Parameters
+        ----------
+        values : ndarray
+            In the order of the pattern.
+
+        Returns
+        -------
+        ndarray
+            Shape (k, m).
+        """
+        return self._level_by_level(values)[:, self._by_column]
 
     def products(self, values):
         """
-        The products (T_ga,i T_gb,j + T_gb,i T_ga,j) / 2.
+        Matrices A_b with sums over the pairs of a cell of x_i T_gb,j in A_b x.
 
         Parameters
         ----------
@@ -98,19 +136,12 @@ class LevelPairs:
         Returns
         -------
         list of csr_array
-            For each pair of effects a >= b, a matrix with one row for each of `cells`
-            and one column for each level.
+            For each effect b a matrix with a row for each of `cells` and a column for
+            each entry of the first effects, column by column.
         """
-        first, second, levels, bounds, cells = self._layout
-        shape = len(cells), len(self._sizes)
-        step = self._sizes[levels] if self.k_effects > 1 else 0
-        out = []
-        for a, b in zip(*np.tril_indices(self.k_effects)):
-            data = values[first + a * step if a else first]
-            data *= values[second + b * step if b else second]
-            if a != b:
-                other = values[first + b * step if b else first]
-                data += other * values[second + a * step]
-                data *= 0.5
-            out.append(sparse.csr_array((data, levels, bounds), shape=shape))
-        return out
+        first, second, bounds, cells = self._order
+        shape = len(cells), len(self.levels)
+        return [
+            sparse.csr_array((each[second], first, bounds), shape=shape)
+            for each in self._level_by_level(values)
+        ]

@@ -13,6 +13,9 @@ or not, and neither is computed by subtraction.
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
+    flat_rows,
+    identity,
     product,
     times_each,
     times_shared,
@@ -21,6 +24,9 @@ from statsmodels_lmm.core.algebra.dense import (
 
 REGULAR = 1e-7
 """Smallest ratio of extreme singular values at which L is inverted."""
+
+CHECKERED = np.array([[1.0, -1.0], [-1.0, 1.0]])
+"""Signs of the cofactors of a 2 x 2 matrix."""
 
 
 def solve_levels(diagonal, root):
@@ -51,30 +57,35 @@ def solve_levels(diagonal, root):
         each = root[..., None, :, :]
         explained = diagonal * each**2
         logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
-        return each / np.sqrt(1.0 + explained), 1.0 / (1.0 + explained), logdet
+        inner = 1.0 / (1.0 + explained)
+        return each * np.sqrt(inner), inner, logdet
     # L'A L is (A L)'L
-    matrices = times_shared(transpose(times_shared(diagonal, root)), root)
-    matrices[..., range(k), range(k)] += 1.0
-    inverse, logdet = _inverse_root(matrices)
+    explained = times_shared(transpose(times_shared(diagonal, root)), root)
+    inverse, logdet = _inverse_root(add_identity(explained))
     half = times_shared(inverse, transpose(root))
-    if _is_regular(root):
+    outer = _inverse_if_regular(root)
+    if outer is not None:
         # J = L'^-1 R^-T half, so that J' is half' R^-1 L^-1
         inner = times_each(transpose(half), inverse)
-        inner = transpose(times_shared(inner, np.linalg.inv(root)))
+        inner = transpose(times_shared(inner, outer))
     else:
-        inner = np.eye(k) - diagonal @ (transpose(half) @ half)
+        inner = identity(k) - diagonal @ (transpose(half) @ half)
     return half, inner, logdet
 
 
-def _is_regular(root):
-    """Whether L is far enough from singular to be inverted."""
+def _inverse_if_regular(root):
+    """L^-1, None if an L is too close to singular to be inverted."""
     if root.shape[-1] == 2:
         size = (root**2).sum(axis=(-1, -2))
         crossed = root[..., 0, 1] * root[..., 1, 0]
         determinant = root[..., 0, 0] * root[..., 1, 1] - crossed
-        return bool((np.abs(determinant) > REGULAR * size).all())
+        if not (np.abs(determinant) > REGULAR * size).all():
+            return None
+        adjugate = transpose(root[..., ::-1, ::-1]) * CHECKERED
+        return adjugate / determinant[..., None, None]
     values = np.linalg.svd(root, compute_uv=False)
-    return bool((values[..., -1] > REGULAR * values[..., 0]).all())
+    regular = (values[..., -1] > REGULAR * values[..., 0]).all()
+    return np.linalg.inv(root) if regular else None
 
 
 def _inverse_root(matrices):
@@ -89,7 +100,7 @@ def _inverse_root(matrices):
     if not (rest > 0.0).all():
         raise np.linalg.LinAlgError("Matrix is not positive definite")
     second = np.sqrt(rest)
-    inverse = np.zeros_like(matrices)
+    inverse = np.zeros(matrices.shape)
     inverse[..., 0, 0], inverse[..., 1, 1] = 1.0 / first, 1.0 / second
     inverse[..., 1, 0] = -across / (first * second)
     return inverse, 2.0 * (np.log(first) + np.log(second)).sum(axis=-1)
@@ -117,12 +128,4 @@ def sum_by_parent(values, parents):
 
 def level_gram(left, right):
     """Sum over levels and effects of left' right, shape (..., a, b)."""
-    batch = np.broadcast_shapes(left.shape[:-1], right.shape[:-1])
-    rows = batch[-2] * batch[-1]
-    flat = [
-        np.broadcast_to(m, (*batch, m.shape[-1])).reshape(
-            *batch[:-2], rows, m.shape[-1]
-        )
-        for m in (left, right)
-    ]
-    return product(transpose(flat[0]), flat[1])
+    return product(transpose(flat_rows(left)), flat_rows(right))

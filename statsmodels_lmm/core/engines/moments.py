@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import consecutive
+
 
 @dataclass(frozen=True)
 class Moments:
@@ -30,10 +32,17 @@ class Moments:
     counts: np.ndarray
 
 
-def _labels(terms):
-    """Numbering of the effect columns of each term, and their total."""
-    ends = np.cumsum([0] + [f.k_effects for f in terms]).tolist()
-    return [np.arange(a, b) for a, b in zip(ends[:-1], ends[1:])], ends[-1]
+def _places(terms):
+    """Places of the effect columns of each term, and how many there are."""
+    places = consecutive(tuple(f.k_effects for f in terms))
+    return places, places[-1].stop
+
+
+def _repeated(places, terms):
+    """The number of the effect column of each random effect."""
+    pairs = zip(places, terms)
+    each = [np.tile(np.arange(s.start, s.stop), f.n_levels) for s, f in pairs]
+    return np.concatenate(each)
 
 
 def sparse_moments(products):
@@ -50,8 +59,8 @@ def sparse_moments(products):
     Moments
     """
     terms = products.plan.terms
-    labels, width = _labels(terms)
-    label = np.concatenate([np.tile(x, f.n_levels) for x, f in zip(labels, terms)])
+    places, width = _places(terms)
+    label = _repeated(places, terms)
     diagonal = products.matrix.diagonal()
     inverse = _reciprocal(diagonal)
     matrix = products.matrix.tocoo()
@@ -81,7 +90,7 @@ def block_moments(products):
     Moments
     """
     plan, n_chain = products.plan, products.plan.n_chain
-    labels, width = _labels(plan.terms)
+    places, width = _places(plan.terms)
     diagonals = products.squares
     inverses = [_reciprocal(d) for d in diagonals[:n_chain]]
     tail_inverse = _reciprocal(np.diagonal(products.tail))
@@ -90,24 +99,22 @@ def block_moments(products):
 
     squares = np.zeros((width, width))
     for i, block in enumerate(products.diagonal):
-        within = np.ix_(labels[i], labels[i])
-        squares[within] += np.einsum("gc,gcd->cd", inverses[i], block**2)
+        within = np.einsum("gc,gcd->cd", inverses[i], block**2)
+        squares[places[i], places[i]] += within
     for (i, j), block in products.nested.items():
         above = inverses[j][plan.parents[i, j]]
         down = np.einsum("gc,gcd->cd", inverses[i], block**2)
-        squares[np.ix_(labels[i], labels[j])] += down
+        squares[places[i], places[j]] += down
         up = np.einsum("gd,gcd->dc", above, block**2)
-        squares[np.ix_(labels[j], labels[i])] += up
+        squares[places[j], places[i]] += up
     if plan.tail:
-        tail_labels = np.concatenate(
-            [np.tile(x, f.n_levels) for x, f in zip(labels[n_chain:], plan.tail)]
-        )
+        tail_labels = _repeated(places[n_chain:], plan.tail)
         for i, coupling in enumerate(products.coupling):
             down, up = _coupling_squares(
                 coupling, inverses[i], tail_inverse, tail_labels, width
             )
-            squares[labels[i]] += down
-            squares[:, labels[i]] += up
+            squares[places[i]] += down
+            squares[:, places[i]] += up
         tail_squares = tail_inverse[:, None] * products.tail**2
         by_column = _sum_by_label(tail_squares.T, tail_labels, width).T
         squares += _sum_by_label(by_column, tail_labels, width)

@@ -56,14 +56,18 @@ class LevelProjection:
     def _squares(self):
         """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
         k0, y = self.blocks, self.scores
-        out = np.einsum("gab,gcd->abcd", k0, k0)
-        if y is not None:
-            yy = y @ transpose(y)
-            cross = np.einsum("gab,gcd->abcd", k0, yy)
-            pairs = np.einsum("gar,gcs->acrs", y, y)
-            out = out - cross - cross.transpose(2, 3, 0, 1)
-            out = out + np.einsum("acrs,bdrs->abcd", pairs, pairs)
-        return out
+        levels, k, _ = k0.shape
+        flat = k0.reshape(levels, k * k)
+        out = product(flat.T, flat)
+        if y is None:
+            return out.reshape(k, k, k, k)
+        cross = product(flat.T, (y @ transpose(y)).reshape(levels, k * k))
+        out = (out - cross - cross.T).reshape(k, k, k, k)
+        p = y.shape[-1]
+        rows = y.reshape(levels, k * p)
+        pairs = product(rows.T, rows).reshape(k, p, k, p)
+        pairs = pairs.swapaxes(1, 2).reshape(k * k, p * p)
+        return out + product(pairs, pairs.T).reshape(k, k, k, k).swapaxes(1, 2)
 
     def _wide_trace_products(self, changes):
         """The traces without squares of K, for levels with many effects."""
@@ -141,6 +145,8 @@ class DenseProjection:
 
 
 def _contracted(left, squares, right):
-    """Sum of D_ca (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
-    half = np.einsum("mca,abcd->mbd", left, squares)
-    return np.einsum("mbd,nbd->mn", half, right)
+    """Sum of D_ac (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
+    i, j = squares.shape[:2]
+    squares = squares.swapaxes(1, 2).reshape(i * i, j * j)
+    half = left.reshape(len(left), i * i) @ squares
+    return half @ right.reshape(len(right), j * j).T

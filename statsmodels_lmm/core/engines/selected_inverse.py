@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    identity,
     inverse_from_cholesky,
     product,
     symmetric,
@@ -21,7 +22,6 @@ from statsmodels_lmm.core.algebra.dense import (
 )
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
-    is_well_conditioned,
     projected,
     whole_tail,
 )
@@ -168,16 +168,17 @@ def _tail_blocks(elimination):
     if not dense and not is_scalar(plan.tail):
         inverse = symmetric(inverse)
     middle = scale_tail(plan, roots, inverse, overwrite=True)
-    regular = [is_well_conditioned(root) for root in roots]
-    full = None if all(regular) else whole_tail(elimination)
+    inverses = elimination.tail_inverses
+    is_apart = any(inverse is None for inverse in inverses)
+    full: Any = whole_tail(elimination) if is_apart else None
     whole_middle = middle if dense or full is None else symmetric(middle)
     diagonal, sums = [], []
     for i, (root, shape, rows) in enumerate(zip(roots, shapes, plan.tail_slices)):
         each = root[..., None, :, :]
         diagonal.append(each @ spreads[i] @ transpose(each))
-        if full is None or regular[i]:
-            solve = transpose(np.linalg.inv(root))
-            explained = shape[0] * np.eye(shape[1]) - spreads[i].sum(axis=-3)
+        if inverses[i] is not None:
+            solve = transpose(inverses[i])
+            explained = shape[0] * identity(shape[1]) - spreads[i].sum(axis=-3)
             sums.append(solve @ explained @ transpose(solve))
         else:
             row = full[..., rows, :]
@@ -210,6 +211,6 @@ def diagonal_blocks(matrix, rows, n_levels, k_effects):
     ndarray
         Shape (..., n_levels, k_effects, k_effects).
     """
-    at = np.arange(rows.start, rows.stop).reshape(n_levels, k_effects)
-    a, b = np.indices((k_effects, k_effects))
-    return matrix[..., at[:, np.maximum(a, b)], at[:, np.minimum(a, b)]]
+    block, shape = matrix[..., rows, rows], (n_levels, k_effects)
+    block = block.reshape(*block.shape[:-2], *shape, *shape)
+    return symmetric(np.einsum("...gagb->...gab", block))

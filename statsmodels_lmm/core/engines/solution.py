@@ -6,10 +6,12 @@ down to the levels of the first term. Nothing is inverted, least of all S.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
     product,
     solve_lower,
     solve_upper,
@@ -139,13 +141,13 @@ def projected(elimination, tail, solution):
         times_each(term.inner, left)
         for term, left in zip(elimination.terms, solution.left)
     ]
-    regular = [is_well_conditioned(root) for root in elimination.tail_roots]
-    full = None if all(regular) else whole_tail(elimination)
+    inverses = elimination.tail_inverses
+    is_apart = any(inverse is None for inverse in inverses)
+    full: Any = whole_tail(elimination) if is_apart else None
     spherical = by_term(plan, solution.spherical)
-    for i, (root, rows) in enumerate(zip(elimination.tail_roots, plan.tail_slices)):
-        part = spherical[i]
-        if full is None or regular[i]:
-            out.append(transpose(np.linalg.inv(root))[..., None, :, :] @ part)
+    for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):
+        if inverse is not None:
+            out.append(transpose(inverse)[..., None, :, :] @ part)
         else:
             explained = product(full[..., rows, :], solution.tail)
             rest = tail[..., rows, :] - explained
@@ -153,34 +155,38 @@ def projected(elimination, tail, solution):
     return out
 
 
-def is_well_conditioned(root):
-    """Whether the L of a tail term can safely be inverted."""
-    return np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+def inverse_if_regular(root):
+    """L^-1 of a tail term, None if L may not be divided by."""
+    if root.shape[-1] == 1:
+        return 1.0 / root if np.abs(root).min() > WELL_CONDITIONED else None
+    regular = np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
+    return np.linalg.inv(root) if regular else None
 
 
 def whole_tail(elimination):
     """Both triangles of the reduced Z_t'Z_t, shape (..., q, q)."""
-    tail = elimination.tail
-    return symmetric(tail) if elimination.products.is_coupled_sparsely else tail
+    if elimination.tail is not None:
+        return elimination.tail
+    return sparsely_reduced(elimination.products, elimination.terms[0])
+
+
+def sparsely_reduced(products, head):
+    """Reduced Z_t'Z_t if the only chain term is coupled sparsely, shape (q, q)."""
+    return symmetric(products.tail - head.coupling.gram(head.covariance))
 
 
 def by_term(plan, rows):
     """Rows of the tail, term by term, shapes (..., l, k, m)."""
+    *batch, _, columns = rows.shape
     return [
-        part.reshape(*part.shape[:-2], f.n_levels, f.k_effects, part.shape[-1])
-        for f, part in (
-            (f, rows[..., place, :]) for f, place in zip(plan.tail, plan.tail_slices)
-        )
+        rows[..., place, :].reshape(*batch, f.n_levels, f.k_effects, columns)
+        for f, place in zip(plan.tail, plan.tail_slices)
     ]
 
 
 def stacked(parts):
     """Rows of several terms stacked, shape (..., q, m)."""
     flat = [flat_rows(part) for part in parts]
+    if len(flat) == 1:
+        return flat[0]
     return np.concatenate(flat, axis=-2) if flat else np.zeros((0, 1))
-
-
-def flat_rows(blocks):
-    """Levels and effects as one axis, shape (..., l k, m)."""
-    *batch, levels, effects, columns = blocks.shape
-    return blocks.reshape(*batch, levels * effects, columns)

@@ -23,7 +23,7 @@ def times_tail_root(plan, roots, matrix):
     matrix : ndarray
         Shape (..., q, m).
     """
-    out = np.empty(np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1)))
+    out = np.empty(np.broadcast(matrix, roots[0][..., :1, :1]).shape)
     for term, left, rows in zip(plan.tail, roots, plan.tail_slices):
         part = matrix[..., rows, :]
         if term.k_effects == 1:
@@ -33,6 +33,17 @@ def times_tail_root(plan, roots, matrix):
             block = left[..., None, :, :] @ part.reshape(shape)
             out[..., rows, :] = block.reshape(*block.shape[:-3], *part.shape[-2:])
     return out
+
+
+def scalar_scale(plan, roots):
+    """Diagonal of L if it is diagonal, shape (..., q)."""
+    return np.concatenate(
+        [
+            np.repeat(left[..., 0], f.n_levels, axis=-1)
+            for f, left in zip(plan.tail, roots)
+        ],
+        axis=-1,
+    )
 
 
 def scale_tail(plan, roots, matrix, overwrite=False):
@@ -56,16 +67,13 @@ def scale_tail(plan, roots, matrix, overwrite=False):
         Shape (..., q, q).
     """
     if is_scalar(plan.tail):
-        scale = np.concatenate(
-            [
-                np.repeat(left[..., 0], f.n_levels, axis=-1)
-                for f, left in zip(plan.tail, roots)
-            ],
-            axis=-1,
-        )
-        same = overwrite and matrix.ndim == scale.ndim + 1
-        out = np.multiply(matrix, scale[..., None, :], out=matrix if same else None)
-        out *= scale[..., :, None]
+        same = overwrite and matrix.ndim == roots[0].ndim
+        shape = np.broadcast_shapes(matrix.shape, (*roots[0].shape[:-2], 1, 1))
+        out = matrix if same else np.empty(shape)
+        for left, rows in zip(roots, plan.tail_slices):
+            for right, columns in zip(roots, plan.tail_slices):
+                block = (..., rows, columns)
+                np.multiply(matrix[block], left * right, out=out[block])
         return out
     half = times_tail_root(plan, roots, matrix)
     return transpose(times_tail_root(plan, roots, transpose(half)))

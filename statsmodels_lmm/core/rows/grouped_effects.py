@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 
 
@@ -84,8 +85,7 @@ class CovarianceBlocks:
     @property
     def block_slices(self: Any):
         """Column slices of the covariance blocks."""
-        ends = np.cumsum(self.blocks)
-        return [slice(e - b, e) for e, b in zip(ends.tolist(), self.blocks)]
+        return consecutive(tuple(self.blocks))
 
     @property
     def level_variance(self: Any):

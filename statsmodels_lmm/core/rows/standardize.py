@@ -13,6 +13,12 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import (
+    cholesky,
+    eigvalsh,
+    inverse_lower,
+    triangle_of_qr,
+)
 from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
@@ -205,9 +211,9 @@ def standardize_design(exog, terms, weights=None):
         exog = exog - np.outer(exog[:, constant], shifts)
     kept = independent_columns(exog * root[:, None])
     exog = exog[:, kept]
-    norms = np.sqrt(np.mean(exog**2, axis=0))
+    norms = _root_mean_squares(exog)
     q, r = np.linalg.qr(exog / norms * root[:, None])
-    to_fixed = np.linalg.inv(r) / norms[:, None] * np.sqrt(n)
+    to_fixed = inverse_lower(r.T).T / norms[:, None] * np.sqrt(n)
     ones = None
     if constant is not None:
         at = int(np.flatnonzero(kept == constant)[0])
@@ -238,6 +244,11 @@ def _units(values):
     largest = np.abs(values).max(axis=0, initial=0.0)
     exponents = np.frexp(largest)[1] - 1
     return np.ldexp(1.0, np.where(np.abs(exponents) > UNIT_EXPONENT, exponents, 0))
+
+
+def _root_mean_squares(columns):
+    """The root mean square of each column."""
+    return np.sqrt(np.einsum("nc,nc->c", columns, columns) / len(columns))
 
 
 def constant_column(columns):
@@ -275,12 +286,12 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     ndarray
         Positions, ascending.
     """
-    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms = _root_mean_squares(columns)
     candidates = np.flatnonzero(norms > 0)
     if not len(candidates):
         return candidates
     scaled = columns[:, candidates] / norms[candidates]
-    triangle = np.asarray(np.linalg.qr(scaled, mode="r"))
+    triangle = triangle_of_qr(scaled)
     # what remains of each column, of norm sqrt(n), if all are kept
     left = np.abs(np.diagonal(triangle))
     clearly = MARGIN * tolerance * np.sqrt(len(columns))
@@ -347,7 +358,7 @@ def _standardize_columns(term, root, root_unit):
 
 def _unit_columns(columns):
     """Columns with a root mean square of one, and the map back."""
-    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms = _root_mean_squares(columns)
     norms[norms == 0.0] = 1.0
     return columns / norms, np.diag(1.0 / norms)
 
@@ -360,18 +371,18 @@ def _orthonormal(columns):
     shift = np.eye(k)
     constant = constant_column(columns)
     if constant is not None:
-        shift[constant] -= columns.mean(axis=0) / columns[0, constant]
-        shift[constant, constant] = 1.0
         means = columns.mean(axis=0)
+        shift[constant] -= means / columns[0, constant]
+        shift[constant, constant] = 1.0
         means[constant] = 0.0
         columns = columns - means
-    norms = np.sqrt(np.mean(columns**2, axis=0))
+    norms = _root_mean_squares(columns)
     norms[norms == 0.0] = 1.0
     columns = columns / norms
     change = shift / norms
     if k > 1:
         correlation = columns.T @ columns / len(columns)
-        if np.linalg.eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
-            inverse = np.linalg.inv(np.linalg.cholesky(correlation)).T
+        if eigvalsh(correlation)[0] > ORTHOGONAL_TOLERANCE:
+            inverse = inverse_lower(cholesky(correlation)).T
             return columns @ inverse, change @ inverse
     return columns, change

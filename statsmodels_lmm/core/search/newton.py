@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import eigvalsh
 from statsmodels_lmm.core.search.descent import Iterate, descend
 from statsmodels_lmm.core.structures.roots import SINGULAR
 
@@ -90,12 +91,6 @@ class Optimum:
     others: tuple = ()
     saturated: bool = False
 
-
-DUAL_TOLERANCE = 1e-5
-"""
-How negative a relative eigenvalue of G may be at a certified optimum, in directions
-that S does not use. In directions that it uses, G is as small as the gradient.
-"""
 
 DUAL_TOLERANCE = 1e-5
 """
@@ -207,7 +202,7 @@ def _certify(end, evaluations, trace):
     duals = evaluation.derivatives().duals
     for factor, dual, weight in zip(end.factors, duals, evaluation.information):
         smallest, unused = factor.certificates(dual, weight)
-        eigenvalues.append(np.stack(smallest, axis=-1) + 0.0)  # no -0.0
+        eigenvalues.append(np.array(smallest).T + 0.0)  # no -0.0
         for value in unused:
             escape = np.minimum(escape, value)
     _, promised = end.step(1.0)
@@ -223,7 +218,7 @@ def _certify(end, evaluations, trace):
         duals=duals,
         dual_eigenvalues=tuple(eigenvalues),
         curvature=end.curvature,
-        least_curvature=_plain(np.linalg.eigvalsh(scaled).min(axis=-1, initial=np.inf)),
+        least_curvature=_plain(eigvalsh(scaled).min(axis=-1, initial=np.inf)),
         rounding=_plain(end.rounding),
         trace=trace,
         certified=_plain(reached & (escape > -DUAL_TOLERANCE)),

@@ -95,23 +95,20 @@ def trust_region_step(gradient, curvature, radius):
         return gradient, np.zeros(gradient.shape[:-1])
     values, vectors = eigh(curvature)
     slope = (gradient[..., None, :] @ vectors)[..., 0, :]
-    batch, m = slope.shape[:-1], slope.shape[-1]
-    values, slope = values.reshape(-1, m), slope.reshape(-1, m)
-    radius = np.full(len(slope), np.ravel(radius), dtype=float)
     # usually all are clearly positive and Newton's step is short enough
-    plain = values[:, 0] > FLAT * values[:, -1]
-    step = -slope / np.where(plain[:, None], values, np.inf)
-    plain &= (step**2).sum(axis=1) <= radius**2
+    plain = values[..., 0] > FLAT * values[..., -1]
+    step = -slope / np.where(plain[..., None], values, np.inf)
+    plain = plain & ((step**2).sum(axis=-1) <= radius**2)
     if not plain.all():
         rest = ~plain
-        step[rest] = _careful_step(slope[rest], values[rest], radius[rest])
+        radius = np.broadcast_to(radius, plain.shape)[rest]
+        step[rest] = _careful_step(slope[rest], values[rest], radius)
     promised = _decrease(slope, values, step)
-    step = (vectors @ step.reshape(*batch, m, 1))[..., 0]
-    return step, promised.reshape(batch) if batch else float(promised[0])
+    return (vectors @ step[..., None])[..., 0], promised
 
 
 def _decrease(slope, values, step):
-    return -((slope + 0.5 * values * step) * step).sum(axis=1)
+    return -((slope + 0.5 * values * step) * step).sum(axis=-1)
 
 
 def _careful_step(slope, values, radius):

@@ -1,10 +1,11 @@
 """How the relative covariance of a term depends on its free parameters."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import concatenated, consecutive
 from statsmodels_lmm.core.structures.unstructured_block import SNAP, UnstructuredBlock
 
 
@@ -37,14 +38,14 @@ class RelativeFactor:
     @cached_property
     def slices(self):
         """Columns of each block, as a tuple of slice."""
-        return _slices(tuple(b.size for b in self.blocks))
+        return consecutive(tuple(b.size for b in self.blocks))
 
     @property
     def size(self):
         """Number of effects k."""
         return sum(b.size for b in self.blocks)
 
-    @property
+    @cached_property
     def n_free(self):
         """Number of free parameters m."""
         return sum(b.n_free for b in self.blocks)
@@ -78,12 +79,14 @@ class RelativeFactor:
         precision : ndarray
             Information in the data about the effects of a level, see `row_units`.
         """
+        if len(self.blocks) == 1:
+            return self.blocks[0].units(precision)
         pairs = zip(self.blocks, self.slices)
-        return _concatenated([b.units(precision[..., s]) for b, s in pairs])
+        return concatenated([b.units(precision[..., s]) for b, s in pairs])
 
     def slope(self, dual):
         """Derivatives tr(G dS) of the criterion, shape (..., m)."""
-        return _concatenated([b.slope(g) for b, g in self._with_inner(dual)])
+        return concatenated([b.slope(g) for b, g in self._with_inner(dual)])
 
     def curvature(self, dual):
         """The part tr(G d^2 S) of the second derivatives, shape (..., m, m)."""
@@ -135,7 +138,7 @@ class RelativeFactor:
     @property
     def structured_theta(self):
         """Parameters of the blocks with a structure."""
-        return _concatenated([b.structured_theta for b in self.blocks])
+        return concatenated([b.structured_theta for b in self.blocks])
 
     def theta(self, back):
         """
@@ -146,7 +149,7 @@ class RelativeFactor:
         back : ndarray
             Takes standardized effects to the units of the data, shape (k, k).
         """
-        return _concatenated([b.theta(c) for b, c in self._with_inner(back)])
+        return concatenated([b.theta(c) for b, c in self._with_inner(back)])
 
     def theta_jacobian(self, back):
         """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
@@ -171,11 +174,11 @@ class RelativeFactor:
 
     def traces(self, inner):
         """Inner products of the changes of S with matrices, (..., n_parameters)."""
-        return _concatenated([b.traces(m) for b, m in self._with_inner(inner)])
+        return concatenated([b.traces(m) for b, m in self._with_inner(inner)])
 
     def scale_slopes(self):
         """Derivatives of the covariance parameters in sigma^2 with S constant."""
-        return _concatenated([b.scale_slopes() for b in self.blocks])
+        return concatenated([b.scale_slopes() for b in self.blocks])
 
     def bend(self, dual):
         """The part tr(G d^2 S) / 2 in the parameters, shape (n_parameters,) * 2."""
@@ -378,18 +381,6 @@ def split_step(step, parts):
         steps.append(step[..., start:end])
         start = end
     return steps
-
-
-def _concatenated(arrays):
-    """Arrays concatenated along their last axis."""
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
-
-
-@lru_cache(maxsize=64)
-def _slices(sizes):
-    """Columns of blocks of given sizes."""
-    ends = np.cumsum([0, *sizes]).tolist()
-    return tuple(slice(a, b) for a, b in zip(ends[:-1], ends[1:]))
 
 
 _OF_ONE_MATRIX = "matrix", "rows", "columns", "slices"

@@ -4,6 +4,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import (
+    eigh,
+    eigvalsh,
+    transpose,
+    triangle_of_qr,
+)
+
 SINGULAR = 1e-4
 """Share of a block's largest standard deviation below which one counts as 0."""
 
@@ -30,7 +37,7 @@ def is_singular(covariance, tolerance=SINGULAR):
     ndarray of bool
         Shape (...).
     """
-    values = np.linalg.eigvalsh(covariance)
+    values = eigvalsh(covariance)
     deviations = np.sqrt(np.maximum(values, 0.0))
     largest = np.maximum(1.0, deviations[..., -1])
     return deviations[..., 0] <= tolerance * largest
@@ -80,12 +87,11 @@ def lower_root(covariance, strict=False):
     scale = np.sqrt(diagonal)
     scale = np.where(scale == 0.0, 1.0, scale)
     both = scale[..., :, None] * scale[..., None, :]
-    values, vectors = np.linalg.eigh(covariance / both)
+    values, vectors = eigh(covariance / both)
     if strict and not (values >= INDEFINITE).all():
         raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
     half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-    upper = np.asarray(np.linalg.qr(half.swapaxes(-1, -2), mode="r"))
-    lower = upper.swapaxes(-1, -2)
+    lower = transpose(triangle_of_qr(transpose(half)))
     signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
     return lower * signs[..., None, :] * scale[..., :, None]
 

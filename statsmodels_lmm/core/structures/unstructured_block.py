@@ -12,6 +12,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.linalg import lapack
 
+from statsmodels_lmm.core.algebra.dense import eigh, eigvalsh, identity, lower_part
 from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
@@ -168,10 +169,10 @@ class UnstructuredBlock:
         elif covariance.ndim == 2:
             least = max(tolerance**2, NO_PIVOT)
             lower, pivot, filled, _ = lapack.dpstrf(covariance, lower=1, tol=least)
-            lower = np.tril(lower)
+            lower = lower_part(lower)
             lower[:, filled:] = 0.0
             pivot = pivot - 1
-            matrix = np.zeros_like(covariance)
+            matrix = np.empty(covariance.shape)
             matrix[pivot] = lower
         else:
             matrix, pivot = _pivoted_cholesky(covariance, tolerance)
@@ -207,13 +208,21 @@ class UnstructuredBlock:
     @cached_property
     def _selection(self):
         """Unit vectors of the rows of the free parameters, shape (..., m, k)."""
-        return _identity(self.size)[self.rows]
+        return identity(self.size)[self.rows]
+
+    @cached_property
+    def _places(self):
+        """Where the free parameters are in L, an index."""
+        if self.rows.ndim == 1:
+            return (..., self.rows, self.columns)
+        which = np.ix_(*map(np.arange, self.rows.shape))[:-1]
+        return (*which, self.rows, self.columns)
 
     @cached_property
     def directions(self):
         """Derivatives of S in the free parameters, shape (..., m, k, k)."""
-        out = self._selection[..., :, None]
-        out = out * self.matrix.swapaxes(-1, -2)[..., self.columns, None, :]
+        columns = self.matrix.swapaxes(-1, -2)[..., self.columns, :]
+        out = self._selection[..., :, None] * columns[..., None, :]
         return out + out.swapaxes(-1, -2)
 
     def units(self, precision):
@@ -222,8 +231,7 @@ class UnstructuredBlock:
 
     def slope(self, dual):
         """Derivatives tr(G dS) = 2 (G L) of the criterion, shape (..., m)."""
-        columns = (dual @ self.matrix).swapaxes(-1, -2)[..., self.columns, :]
-        return 2.0 * (self._selection * columns).sum(-1)
+        return 2.0 * (dual @ self.matrix)[self._places]
 
     def curvature(self, dual):
         """The part tr(G d^2 S) of the second derivatives, shape (..., m, m)."""
@@ -234,11 +242,7 @@ class UnstructuredBlock:
     def moved(self, step):
         """The block after a step of the free parameters, without a new pivot."""
         matrix = self.matrix.copy()
-        if self.rows.ndim == 1:
-            matrix[..., self.rows, self.columns] += step
-        else:
-            at = np.ix_(*map(np.arange, self.rows.shape))[:-1]
-            matrix[(*at, self.rows, self.columns)] += step
+        matrix[self._places] += step
         return UnstructuredBlock(matrix, self.rows, self.columns)
 
     def stepped(self, step):
@@ -254,9 +258,7 @@ class UnstructuredBlock:
 
     def lifted(self, amount):
         """The block moved off the boundary by adding a variance to every effect."""
-        return UnstructuredBlock.pivoted(
-            self.covariance + amount * _identity(self.size)
-        )
+        return UnstructuredBlock.pivoted(self.covariance + amount * identity(self.size))
 
     def correlated(self, share):
         """The block itself: only structures have correlation parameters."""
@@ -289,7 +291,7 @@ class UnstructuredBlock:
         """
         weight = np.trace(information, axis1=-2, axis2=-1)
         weight = np.where(weight > 0.0, weight, np.inf)
-        smallest = np.linalg.eigvalsh(dual)[..., 0] / weight
+        smallest = eigvalsh(dual)[..., 0] / weight
         return [smallest], [lowest_unused(dual, self.covariance) / weight]
 
     def theta(self, back):
@@ -391,10 +393,10 @@ def lowest_unused(dual, covariance):
     ndarray
         Shape (...); at most 0.
     """
-    values, vectors = np.linalg.eigh(covariance)
+    values, vectors = eigh(covariance)
     vectors = vectors * (values <= SNAP**2)[..., None, :]
     within = vectors.swapaxes(-1, -2) @ dual @ vectors
-    return np.minimum(np.linalg.eigvalsh(within)[..., 0], 0.0)
+    return np.minimum(eigvalsh(within)[..., 0], 0.0)
 
 
 def pivoted_triangle(rows):
@@ -456,9 +458,3 @@ def _pivoted_cholesky(covariance, tolerance):
 def _triangle(size):
     """Rows and columns of a lower triangle, row by row."""
     return np.tril_indices(size)
-
-
-@lru_cache(maxsize=16)
-def _identity(size):
-    """The identity matrix."""
-    return np.eye(size)

@@ -15,7 +15,11 @@ from statsmodels_lmm.inference.comparison.nested_models import (
     rank_of,
 )
 from statsmodels_lmm.inference.replicates.simulation import check_count
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 
 ROUNDING = 1e-12
 """Statistics below this share of the log-likelihood count as zero."""
@@ -151,6 +155,8 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
 
 def _check_models(full, restricted):
     """Refuse fits whose likelihoods are not comparable."""
+    for results in (full, restricted):
+        require_gaussian(results, "the exact test")
     require_data(full.model, "the exact test")
     if restricted is not None or not is_mixed(full):
         check_nested(full, restricted)

@@ -5,7 +5,6 @@ from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.rows.level_covariance import Relationship
-from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
@@ -107,7 +106,7 @@ def contains(full, restricted):
     -------
     bool
     """
-    if isinstance(full, RawEffects) or isinstance(restricted, RawEffects):
+    if not (full.is_grouped and restricted.is_grouped):
         return _same_columns(full, restricted)
     if full.n_levels != restricted.n_levels:
         return False
@@ -135,7 +134,7 @@ def _holds(full, inner, columns):
 
 def _same_columns(full, restricted):
     """Whether two factors have the same model matrix."""
-    if not (isinstance(full, RawEffects) and isinstance(restricted, RawEffects)):
+    if full.is_grouped or restricted.is_grouped:
         return False
     if full.matrix.shape != restricted.matrix.shape:
         return False

@@ -21,7 +21,11 @@ from statsmodels_lmm.inference.deletion.case_refits import (
     refits_without,
     variance_table,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import group_values
 from statsmodels_lmm.random.random_effects import group_levels
@@ -279,6 +283,8 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     """
     results = as_fit(results)
     require_data(results.model, "influence")
+    if not refit:
+        require_gaussian(results, "influence without refits")
     if group is None:
         if refit:
             raise ValueError(

@@ -14,7 +14,12 @@ from statsmodels_lmm.core.uncertainty.small_sample import (
     scaled_f,
 )
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.inference.requirements import as_fit, check_choice, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    check_choice,
+    require_data,
+    require_gaussian,
+)
 
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 """Methods with separate degrees of freedom for every contrast."""
@@ -238,7 +243,7 @@ def inference(results, df_method=None):
     Raises
     ------
     ValueError
-        If the method is unknown.
+        If the method is unknown, or is one of the last two and the model is not linear.
     DataError
         If Kenward and Roger's method is requested after maximum likelihood, or the
         data of the model have been removed.
@@ -265,6 +270,7 @@ def _inference(results, method):
         return FixedInference(
             method, results.params, covariance, results.scale, root, df
         )
+    require_gaussian(results, f"df_method={method!r}")
     if method == "kenward-roger" and not results.reml:
         raise DataError(
             "Kenward and Roger's method is defined only for REML: refit with reml=True"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.engines.batches import is_batchable
+from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.resampling.refits import Refits, lifted
 from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
@@ -20,13 +21,12 @@ from statsmodels_lmm.inference.replicates.simulation import (
     random_part,
     seeds,
 )
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_gaussian
 from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
     variance_estimates,
 )
 from statsmodels_lmm.keywords import renamed
-from statsmodels_lmm.models.shared_design import SharedDesign
 
 STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
@@ -299,6 +299,7 @@ def bootstrap(
 
 def design_of(results):
     """The design of a fit, for fits to other responses."""
+    require_gaussian(results, "the bootstrap")
     units, (data, products) = results._units, results.model._sufficient_statistics()
     start = lifted(units.of_plan(results._estimates.factors), products)
     for at, effects in enumerate(units.of_plan(results.model.random)):

@@ -4,7 +4,11 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.uncertainty.identification import mean_variances
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 from statsmodels_lmm.inference.variances.identification import combined
 
 
@@ -172,6 +176,7 @@ def _variances(results):
     """Variances of the fixed part, of the factors as a Series, and of the residual."""
     results = as_fit(results)
     model = results.model
+    require_gaussian(results, "a share of variance")
     require_data(model, "a share of variance")
     fixed = np.var(model.exog @ np.nan_to_num(results.params), ddof=1)
     data, _ = model._sufficient_statistics()

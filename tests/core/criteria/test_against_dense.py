@@ -17,7 +17,7 @@ from dense_twin import (
 from statsmodels_lmm.core.criteria.derivatives import (
     dual_matrices,
 )
-from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
+from statsmodels_lmm.core.engines.coupling import SparseCoupling
 from statsmodels_lmm.core.structures.relative_factor import full_factor
 
 CROSSED = ["2 crossed", "2 crossed, 2 effects each", "3 crossed", "chain and tail"]
@@ -113,7 +113,7 @@ def test_sparse_coupling(name, kind, reml, max_pairs, monkeypatch):
     products = products_of(data, monkeypatch, max_pairs)
     assert isinstance(products.coupling[0], SparseCoupling)
     assert products.plan.n_chain == 1
-    assert (products.coupling[0]._products is None) == (max_pairs == 0)
+    assert (products.coupling[0]._by_cell is None) == (max_pairs == 0)
     roots = roots_of(data, covariances(data, kind))
     twin = DenseTwin(data.endog, data.exog, data.terms, roots, reml)
     check_estimates(products, roots, twin)
@@ -165,9 +165,3 @@ def test_mixed_boundary():
     roots = roots_of(data, relative)
     twin = DenseTwin(data.endog, data.exog, data.terms, roots, True, digits=40)
     check_estimates(products_of(data), roots, twin, 3e-6)
-
-
-def test_dense_coupling_is_the_default():
-    for name in CROSSED:
-        products = products_of(design(name))
-        assert all(isinstance(c, DenseCoupling) for c in products.coupling)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dense_twin import design, products_of
+from engine_cases import case
 from scipy import sparse
 
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
@@ -79,3 +80,28 @@ def test_zero_effects_are_held(monkeypatch):
     sizes = np.diff(link.matrix.indptr).reshape(-1, k)
     assert (sizes == sizes[:, :1]).all()
     assert np.array_equal(link.matrix.toarray().reshape(dense.shape), dense)
+
+
+def test_couplings_of_two_patterns_are_not_added():
+    rows, _, engine = case("2 crossed, sparsely")
+    one = engine.gather(rows).coupling[0]
+    cut = one.matrix.copy()
+    cut.data[:3] = 0.0
+    cut.eliminate_zeros()
+    with pytest.raises(ValueError, match="of one engine"):
+        one + type(one)(cut, one.k_effects)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+@pytest.mark.parametrize("max_pairs", [60_000_000, 0])
+def test_scaled_rest(max_pairs, k):
+    """What is left of Z_t'Z_t, scaled, with the identity, in the lower triangle."""
+    dense, link = pair(k, max_pairs)
+    rng = np.random.default_rng(8)
+    weights = rng.standard_normal((LEVELS, k, k))
+    weights = weights + weights.swapaxes(-1, -2)
+    tail = dense.gram(np.broadcast_to(3.0 * np.eye(k), weights.shape))
+    scale = rng.uniform(0.5, 2.0, COLUMNS)
+    wanted = np.eye(COLUMNS) + np.outer(scale, scale) * (tail - dense.gram(weights))
+    found = link.scaled_rest(tail, weights, scale)
+    np.testing.assert_allclose(found, np.tril(wanted), atol=1e-12)

@@ -51,20 +51,3 @@ def test_sums_that_are_of_no_columns(name):
     found = products.eliminate(levels).solve(sums)
     flat = np.concatenate([m.reshape(-1, 2) for m in found])
     assert_allclose(flat, expected, rtol=1e-8, atol=1e-9)
-
-
-@pytest.mark.parametrize("name", DESIGNS)
-def test_modes_are_those_of_the_selected_inverse(name):
-    rows, _, engine = case(name)
-    elimination = engine.gather(rows).eliminate(roots(name))
-    inverse = elimination.selected_inverse()
-    for one, other in zip(elimination.solve(), inverse.modes, strict=True):
-        assert_allclose(one, other, rtol=1e-12, atol=1e-13)
-    for one, other in zip(elimination.project(), inverse.projected, strict=True):
-        assert_allclose(one, other, rtol=1e-12, atol=1e-13)
-
-
-def test_a_direct_engine_is_as_precise_as_arithmetic():
-    for name in ("chain and tail", "levels"):
-        rows, _, engine = case(name)
-        assert engine.gather(rows).eliminate(roots(name)).precision == 1e-14

@@ -12,14 +12,12 @@ from scipy.linalg import block_diag
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.engines import sparse_engine
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
-from statsmodels_lmm.core.engines.sparse_engine import is_sparse
 from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.core.resampling.draws import Gaussian
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.level_covariance import Precision, Relationship
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.core.rows.related_effects import RelatedEffects
-from statsmodels_lmm.core.rows.standardize import standardize
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 
 N = 36
@@ -217,17 +215,6 @@ def at(case, kind):
     return factors, s
 
 
-def test_which_factors_stay_sparse(monkeypatch):
-    assert is_sparse(related(1, 9, 1)[0])
-    assert is_sparse(matrix(9, 12, "precision")[0])
-    assert not is_sparse(unrelated(6, 4, 2)[0])
-    assert not is_sparse(densely_related(14, 5)[0])
-    assert not is_sparse(matrix(9, 12)[0])
-    monkeypatch.setattr(sparse_engine, "MANY_COLUMNS", 11)
-    assert is_sparse(matrix(9, 12)[0])
-    assert not is_sparse(dense_matrix(9, 12)[0])
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", CASES)
 def test_elimination(case, kind):
@@ -351,22 +338,6 @@ def test_forms_of_rows(case, kind):
     else:
         differences = expected - found
         assert np.linalg.eigvalsh(differences)[0] > -1e-9
-
-
-def test_other_responses_of_the_same_design():
-    """What a bootstrap needs: Z'y, X'y and y'y of many responses."""
-    endog, exog, pairs = data("two related")
-    standardized = standardize(endog, exog, [f for f, _ in pairs])
-    products = sufficient_statistics(
-        standardized.endog, standardized.exog, standardized.terms
-    )
-    responses = np.random.default_rng(21).standard_normal((3, N))
-    found = products.with_responses(standardized, responses)
-    for i, y in enumerate(responses):
-        each = sufficient_statistics(y, standardized.exog, standardized.terms)
-        assert_allclose(found.gram[i], each.gram, atol=1e-10)
-        for one, other in zip(found.level_sums, each.level_sums):
-            assert_allclose(one[i], other, atol=1e-10)
 
 
 def test_draws_of_related_levels():

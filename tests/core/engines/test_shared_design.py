@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.core.engines import shared_design
 from statsmodels_lmm.core.resampling.replicates import Replicates
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.exceptions import DataError
@@ -19,7 +20,6 @@ from statsmodels_lmm.formula import backend
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
 from statsmodels_lmm.inference.replicates.simulation import random_part, seeds
-from statsmodels_lmm.models import shared_design
 
 N = 120
 

@@ -1,0 +1,460 @@
+"""What every mixed model is made of: its data, weights, offset and random effects."""
+
+from copy import copy
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from statsmodels.base.model import LikelihoodModel
+
+from statsmodels_lmm.core.engines.shared_design import SharedDesign
+from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.formula.backend import FormulaData
+from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
+from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inputs.alignment import aligned, labels_of
+from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.models.arrays import complete_rows
+from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
+from statsmodels_lmm.models.validation import (
+    check_arguments,
+    check_data,
+    unknown_arguments,
+)
+from statsmodels_lmm.random.known_levels import known_levels
+from statsmodels_lmm.random.random_effects import RandomEffects
+from statsmodels_lmm.random.terms import as_terms, function_term
+from statsmodels_lmm.random.variance_components import group_term
+
+
+class MixedModel(LikelihoodModel):
+    """
+    Response, fixed design and random effects of a mixed model.
+
+    The doors through which data come are the same for every mixed model: arrays, a
+    formula, matrices. What is fitted to them, and how, each model says itself.
+
+    Parameters
+    ----------
+    endog, exog, random, weights, offset, missing, check_levels, rank
+        See `CrossedMixedLM`.
+    relationship, relationship_inverse, groups, exog_re, exog_vc
+        See `CrossedMixedLM`.
+    **kwargs
+        Used by `from_formula`, and by statsmodels to clone a model.
+
+    Attributes
+    ----------
+    random : tuple of RandomEffects
+        The random effects, one for each grouping factor.
+    weights, offset : ndarray or None
+        Prior weights and known part of the linear predictor.
+    formula_full : str or None
+        The formula as it was written; `formula` is its fixed part.
+    formula_offset : ndarray or None
+        The part of `offset` that is in the formula.
+    structures : dict
+        Covariance structures of the user by their names in the formula.
+    n_dropped : int
+        Number of incomplete rows that were left out.
+    """
+
+    _own_arguments: tuple = ()
+    """What the constructor takes from `from_formula` besides what all models do."""
+
+    def __init__(
+        self,
+        endog,
+        exog,
+        random=None,
+        weights=None,
+        offset=None,
+        missing="none",
+        check_levels=True,
+        rank="drop",
+        relationship=None,
+        relationship_inverse=None,
+        groups=None,
+        exog_re=None,
+        exog_vc=None,
+        **kwargs,
+    ):
+        source = kwargs.pop("source", None)
+        if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
+            kwargs.pop("formula")
+            kwargs.pop("eval_env", None)
+        check_arguments(kwargs, missing, rank)
+        kwargs.pop("missing_idx", None)
+        if random is None and groups is not None:
+            random = [group_term(groups, exog_re, exog_vc)]
+        if isinstance(endog, str) or random is None:
+            raise TypeError("give endog, exog and random, or use from_formula")
+        known = partial(known_levels, relationship, relationship_inverse)
+        endog, exog, random, weights, offset, rows = complete_rows(
+            endog, exog, random, weights, offset, missing, known
+        )
+        y, x = (getattr(values, "values", values) for values in (endog, exog))
+        check_data(y, x, random, weights, offset, check_levels)
+        if not np.shape(exog)[1]:
+            kwargs["hasconst"] = False
+        if source is not None:
+            kwargs |= {"formula": source.parsed.fixed_formula, "source": source}
+            kwargs["model_spec"] = source.spec
+        super().__init__(endog, exog, **kwargs)
+        # pandas returns read-only views
+        self.endog = self.data.endog = np.require(self.data.endog, float, "W")
+        self.exog = self.data.exog = np.require(self.data.exog, float, "W")
+        self.random = random
+        self.weights, self.offset = weights, offset
+        self.check_levels, self.rank = check_levels, rank
+        self.n_dropped = 0 if rows is None else int((~rows).sum())
+        self.structures, self.formula_offset = {}, None
+        self.formula_full = self._parsed = None
+        if source is not None:
+            self._take_formula(source)
+        self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
+        self._data_attr.extend(["weights", "offset", "formula_offset"])
+        self._forget()
+        self._last_theta = None
+
+    def _handle_data(self, *args, source=None, **kwargs):
+        """As inherited; data of a formula can be pickled and evaluated anywhere."""
+        data = super()._handle_data(*args, **kwargs)
+        if source is not None:
+            data.frame = source.frame
+            FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
+        return data
+
+    def _take_formula(self, source):
+        """Tell what the formula was, and what it made of the data."""
+        self.formula, self.formula_full = source.fixed_text, source.text
+        self._parsed, self.structures = source.parsed, source.structures
+        self.formula_offset, self.n_dropped = source.offset, source.n_dropped
+
+    def _forget(self):
+        """Form standardized data anew when they are needed."""
+        self._design = SharedDesign()
+
+    def _get_init_kwds(self):
+        """Arguments, besides endog and exog, for a clone or a model of other data."""
+        kwds = super()._get_init_kwds()
+        if getattr(self, "_parsed", None) is not None:
+            kwds["formula"] = self.formula_full
+            kwds["eval_env"] = self.data.scope
+        return kwds
+
+    def initialize(self):
+        """Set the counts that statsmodels reads."""
+        self.nobs = len(self.endog)
+        self.df_model = self.exog.shape[1] - self.k_constant
+        self.df_resid = self.nobs - self.exog.shape[1]
+
+    @classmethod
+    def from_formula(
+        cls,
+        formula,
+        data,
+        subset=None,
+        weights=None,
+        offset=None,
+        missing="drop",
+        check_levels=True,
+        rank="drop",
+        relationship=None,
+        relationship_inverse=None,
+        structures=None,
+        groups=None,
+        re_formula=None,
+        vc_formula=None,
+        eval_env=None,
+        **kwargs,
+    ):
+        """
+        Create a model from a formula and a data frame.
+
+        Parameters
+        ----------
+        formula : str
+            Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
+            Its names are columns or Python names of the caller.
+        data : DataFrame
+            The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
+            records; with the extra ``frames`` also a DuckDB relation and others. From
+            lazy data only the columns used are read.
+        subset : array_like, optional
+            Rows to use: labels, or booleans for each row.
+        weights : str or array_like, optional
+            Prior weights, or the column that holds them. A Series is aligned by its
+            labels. A row without a weight counts as incomplete in a column, but is an
+            error in an array.
+        offset : str or array_like, optional
+            Known part of the linear predictor, or the column that holds it. It is
+            added to ``offset(...)`` in the formula.
+        missing : {"drop", "raise"}, optional
+            What to do with incomplete rows.
+        check_levels : bool, optional
+            Whether to reject, as lme4 does, a grouping factor with as many levels as
+            rows and a term with as many random effects as rows.
+        rank : {"drop", "raise"}, optional
+            What to do with redundant columns of the fixed effects: leave them out,
+            with a warning and NaN coefficients, or raise a DataError.
+        relationship, relationship_inverse : dict, optional
+            Known covariance matrices of the levels of grouping factors, or their
+            inverses, see `CrossedMixedLM`. A factor is named as in the tables, "a:b"
+            for an interaction, whose levels are "x:y".
+        structures : dict, optional
+            Your own covariance structures, by the names that precede a term:
+            ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
+        groups, re_formula, vc_formula : optional
+            The random effects in the notation of statsmodels' MixedLM, instead of or in
+            addition to terms with a bar, see
+            `formula.mixedlm_terms.random_terms`. Several columns of groups are crossed.
+        eval_env : int or dict, optional
+            Number of stack frames above the caller at which names are looked up, a
+            mapping of names, or -1 for none.
+        **kwargs
+            Not used; unknown names raise a TypeError.
+
+        Returns
+        -------
+        CrossedMixedLM
+
+        Raises
+        ------
+        FormulaError
+            If the formula cannot be read, with a caret under the offending place.
+        DataError
+            If the data cannot be used; the message names the column and rows.
+        """
+        # a clone passes the random effects twice, in the formula and as objects
+        if _are_built(kwargs.get("random")):
+            kwargs.pop("random")
+        own = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
+        if kwargs:
+            raise unknown_arguments(kwargs)
+        if groups is not None:
+            terms = groups, re_formula, vc_formula
+            formula, data = with_group_terms(formula, data, *terms)
+        elif re_formula is not None or vc_formula is not None:
+            raise FormulaError("re_formula and vc_formula need groups")
+        arguments = read_formula(
+            formula,
+            data,
+            subset=subset,
+            weights=weights,
+            offset=offset,
+            missing=missing,
+            relationship=relationship,
+            relationship_inverse=relationship_inverse,
+            structures=structures,
+            eval_env=eval_env,
+            depth=1,
+        )
+        return cls(**arguments, check_levels=check_levels, rank=rank, **own)
+
+    @classmethod
+    def from_matrices(
+        cls,
+        endog,
+        exog,
+        z,
+        relative_factor=None,
+        start=None,
+        lower=None,
+        upper=None,
+        names=None,
+        derivative=None,
+        name="Z",
+        random=(),
+        **kwargs,
+    ):
+        r"""
+        Create a model from matrices and a function for the covariance.
+
+        .. math:: y = X \beta + Z b + \epsilon, \quad
+           b \sim N(0, \sigma^2 \Lambda_\theta \Lambda_\theta')
+
+        Parameters
+        ----------
+        endog : array_like
+            Response, shape (n,).
+        exog : array_like
+            Design of the fixed effects, shape (n, p).
+        z : array_like or sparse matrix
+            Design of the random effects, shape (n, q).
+        relative_factor : callable, optional
+            Maps theta, an array of shape (m,), to the relative covariance factor
+            :math:`\Lambda`, an array or a sparse matrix of shape (q, any number).
+            Default is theta times the identity.
+        start : array_like, optional
+            Starting values, shape (m,), strictly inside the range.
+        lower, upper : array_like, optional
+            Range of theta, shape (m,). The function is called only within it.
+        names : sequence of str, optional
+            Names of the parameters theta.
+        derivative : callable, optional
+            Maps theta to the m derivatives of the factor. By default its product is
+            differenced.
+        name : str, optional
+            Name of these random effects.
+        random : dict or sequence, optional
+            Further random effects, see `CrossedMixedLM`.
+        **kwargs
+            As for `CrossedMixedLM`.
+
+        Returns
+        -------
+        CrossedMixedLM
+
+        Raises
+        ------
+        DataError
+            If the shapes do not match.
+        ValueError
+            If the function is not smooth, or `derivative` is not its derivative.
+
+        Notes
+        -----
+        A factor that is theta times a matrix, such as a root of a kinship matrix, is
+        recognized as such and costs one eigendecomposition.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from statsmodels_lmm import CrossedMixedLM
+        >>> rng = np.random.default_rng(0)
+        >>> z = np.kron(np.eye(10), np.ones((6, 1)))
+        >>> y = z @ rng.standard_normal(10) + rng.standard_normal(60)
+        >>> def factor(theta):
+        ...     return theta[0] * np.eye(10)
+        >>> model = CrossedMixedLM.from_matrices(
+        ...     y, np.ones((60, 1)), z, factor, start=[1.0], lower=[0.0])
+        >>> model.fit().theta.round(3).tolist()
+        [1.021]
+        """
+        further = as_terms(random)
+        term, own = function_term(
+            z, relative_factor, start, lower, upper, names, derivative, name
+        )
+        related = dict(kwargs.pop("relationship", None) or {})
+        if own.keys() & related.keys():
+            raise DataError(
+                f"{name} has a relationship and a relative factor; give one"
+            )
+        related |= own
+        return cls(
+            endog, exog, [term, *further], relationship=related or None, **kwargs
+        )
+
+    def with_response(self, endog):
+        """
+        The same model for another response.
+
+        Parameters
+        ----------
+        endog : array_like or Series
+            One value for each row used. A Series with the labels of these rows, and
+            possibly others, is aligned with them.
+
+        Returns
+        -------
+        CrossedMixedLM
+
+        Raises
+        ------
+        DataError
+            If the number of rows differs or values are missing.
+
+        Notes
+        -----
+        The models share everything that depends on the design alone. Another response
+        costs one pass over the rows and a search.
+        """
+        require_data(self, "another response")
+        old, labels = self.data.orig_endog, self.data.row_labels
+        endog = aligned(endog, labels, "the response")
+        values = numeric(endog, "the response")
+        if values.shape != (self.nobs,):
+            raise DataError(
+                f"the response has shape {values.shape}, the model {self.nobs} rows"
+            )
+        if not np.isfinite(values).all():
+            raise DataError(
+                f"the response is missing or infinite in "
+                f"{int((~np.isfinite(values)).sum())} of the rows of the model"
+            )
+        other = copy(self)
+        other.data = copy(self.data)
+        other.endog = other.data.endog = values
+        if isinstance(old, pd.DataFrame):
+            values = pd.DataFrame(values, labels, old.columns)
+        elif isinstance(old, pd.Series):
+            values = pd.Series(values, labels, name=old.name)
+        other.data.orig_endog = values
+        other._design, other._last_theta = self._design, None
+        return other
+
+    def redundant_columns(self, data):
+        """
+        Names of the fixed effects that depend linearly on the columns before them.
+
+        Parameters
+        ----------
+        data : Standardized
+            The standardized data.
+
+        Returns
+        -------
+        list of str
+        """
+        kept = set(data.kept.tolist())
+        return [name for j, name in enumerate(self.exog_names) if j not in kept]
+
+    def _linear_predictor(self, params, exog=None, offset=None):
+        """
+        Fixed part of the linear predictor.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, shape (p,); those of dropped columns may be NaN.
+        exog : array_like, optional
+            Design, shape (n, p); default is that of the model, with its offset.
+        offset : array_like, optional
+            Known part of the linear predictor of `exog`.
+
+        Returns
+        -------
+        ndarray
+            NaN, with a RankWarning, in rows of `exog` whose mean the data do not
+            determine.
+        """
+        params, relations = np.asarray(params, dtype=float), None
+        if exog is None:
+            exog = self.exog
+            offset = self.offset if offset is None else offset
+        elif self.exog is not None:
+            relations = estimability(self.exog, np.isfinite(params))
+        rows = numeric(exog, "exog")
+        mean = determined_means(
+            np.atleast_2d(rows), params, relations, self.exog_names
+        ).reshape(rows.shape[:-1])
+        return mean if offset is None else mean + numeric(offset, "offset")
+
+    def _are_fixed(self, params):
+        """Whether these are labeled as fixed effects, which are ignored as a start."""
+        labels = labels_of(params)
+        return labels is not None and list(labels) == list(self.exog_names)
+
+    def __getstate__(self):
+        """Pickle and copy without what can be formed again."""
+        return {**self.__dict__, "_design": SharedDesign()}
+
+
+def _are_built(random):
+    """Whether these are random effects already built by a model."""
+    return isinstance(random, tuple) and all(
+        isinstance(r, RandomEffects) for r in random
+    )

@@ -1,0 +1,222 @@
+"""A formula and a data frame to the arguments of a model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.core.structures.by_name import STRUCTURES
+from statsmodels_lmm.formula.backend import caller_scope, current_engine
+from statsmodels_lmm.formula.design import build_design
+from statsmodels_lmm.formula.dialects import engine_text
+from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
+from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
+from statsmodels_lmm.formula.parser import TRANSFORMS, ModelFormula, parse
+from statsmodels_lmm.inputs.alignment import subset_rows
+from statsmodels_lmm.inputs.row_values import (
+    row_values,
+    take_rows,
+    without_zero_weights,
+)
+from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.random.known_levels import known_levels
+
+
+@dataclass(frozen=True)
+class FormulaSource:
+    """
+    The formula that a model was made from, and how it is evaluated again.
+
+    Parameters
+    ----------
+    text : str
+        The formula as it was written, random effects included.
+    parsed : ModelFormula
+        Its parts.
+    structures : dict
+        Covariance structures of the user by their names in the formula.
+    engine : {"patsy", "formulaic"}
+        The formula engine.
+    scope : dict
+        Names that are not columns.
+    frame : DataFrame
+        The columns and rows that were used.
+    spec : DesignInfo or ModelSpec
+        How the fixed design is evaluated.
+    column_specs : dict
+        How columns of effects and offsets are evaluated, by their formula.
+    offset : ndarray or None
+        Sum of the offsets in the formula.
+    n_dropped : int
+        Number of incomplete rows that were left out.
+    """
+
+    text: str
+    parsed: ModelFormula
+    structures: dict
+    engine: str
+    scope: dict
+    frame: pd.DataFrame
+    spec: object
+    column_specs: dict
+    offset: np.ndarray | None
+    n_dropped: int
+
+    @property
+    def fixed_text(self):
+        """The response and the fixed effects as patsy reads them, as others do."""
+        return engine_text(self.parsed.fixed_formula, "patsy")
+
+
+def with_group_terms(formula, data, groups, re_formula, vc_formula):
+    """
+    A formula with the random effects that MixedLM's arguments add to it.
+
+    Parameters
+    ----------
+    formula : str
+        The formula.
+    data : DataFrame
+        The data.
+    groups, re_formula, vc_formula
+        See `formula.mixedlm_terms.random_terms`.
+
+    Returns
+    -------
+    formula : str
+        With a term in brackets for each of them.
+    data : DataFrame
+        With the groups as columns.
+    """
+    data, groups = group_columns(to_frame(data), groups)
+    terms = random_terms(groups, re_formula, vc_formula, data)
+    return " + ".join([formula, *(t.text for t in terms)]), data
+
+
+def read_formula(
+    formula,
+    data,
+    *,
+    subset,
+    weights,
+    offset,
+    missing,
+    relationship,
+    relationship_inverse,
+    structures,
+    eval_env,
+    depth,
+):
+    """
+    Evaluate a formula on data.
+
+    Parameters
+    ----------
+    formula, data, subset, weights, offset, missing, relationship, relationship_inverse
+        As for `MixedModel.from_formula`.
+    structures, eval_env
+        As there.
+    depth : int
+        Stack frames between this function and the user.
+
+    Returns
+    -------
+    dict
+        Arguments of the model: endog, exog, random, weights, offset and source, a
+        FormulaSource.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read or evaluated.
+    DataError
+        If the data cannot be used.
+    """
+    if missing not in ("none", "drop", "raise"):
+        raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
+    structures = _checked_structures(structures)
+    parsed = parse(formula, structures)
+    factors = [terms[0].group for terms in parsed.by_factor]
+    known = known_levels(relationship, relationship_inverse, factors)
+    read, called = _names(parsed)
+    sides = [v for v in (weights, offset) if isinstance(v, str)]
+    data = to_frame(data, {*read, *sides, *parsed.grouping_columns})
+    free = (called - SYNTAX) | (read - set(data.columns))
+    scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
+    data, weights, offset = _of_subset(data, weights, offset, subset)
+    n_rows, engine = len(data), current_engine()
+    weights = row_values(weights, data, "weights")
+    offset = row_values(offset, data, "offset")
+    if weights is not None and (weights == 0).any():
+        data, weights, offset = without_zero_weights(data, weights, offset)
+    design = build_design(
+        parsed,
+        data,
+        scope,
+        engine,
+        "drop" if missing == "drop" else "raise",
+        {name: row_values(name, data, name) for name in sides},
+        structures,
+        known,
+    )
+    source = FormulaSource(
+        text=formula,
+        parsed=parsed,
+        structures=structures,
+        engine=engine,
+        scope=design.scope,
+        frame=design.frame,
+        spec=design.spec,
+        column_specs=design.column_specs,
+        offset=design.offset,
+        n_dropped=n_rows - len(design.rows),
+    )
+    return {
+        "endog": design.endog,
+        "exog": design.exog,
+        "random": design.random,
+        "weights": None if weights is None else weights[design.rows],
+        "offset": _total_offset(design, offset),
+        "source": source,
+    }
+
+
+def _names(parsed):
+    """Names that the pieces of a formula read, and those that they call."""
+    names = [names_in(text) for text in parsed.pieces]
+    read = {name for each in names for name in each.read}
+    return read, {name for each in names for name in each.called}
+
+
+def _of_subset(data, weights, offset, subset):
+    """The rows of a subset, of all rows without one."""
+    if subset is None:
+        return data, weights, offset
+    rows = subset_rows(subset, data.index)
+    weights = take_rows(weights, rows, data.index, "weights")
+    offset = take_rows(offset, rows, data.index, "offset")
+    return data.iloc[rows], weights, offset
+
+
+def _total_offset(design, offset):
+    """Offset of the rows used, that in the formula and the other."""
+    offset = None if offset is None else offset[design.rows]
+    if design.offset is None:
+        return offset
+    return design.offset + (0.0 if offset is None else offset)
+
+
+def _checked_structures(structures):
+    """The user's structures; raises ValueError or TypeError for anything else."""
+    structures = dict(structures or {})
+    for name, structure in structures.items():
+        if not isinstance(structure, Structure):
+            raise TypeError(
+                f"structures={{{name!r}: ...}} must be an object of a subclass of "
+                f"statsmodels_lmm.Structure, not {structure!r}"
+            )
+        reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
+        if not str(name).isidentifier() or name in reserved:
+            raise ValueError(f"{name!r} cannot be the name of a structure of your own")
+    return structures

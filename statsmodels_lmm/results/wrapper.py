@@ -1,0 +1,37 @@
+"""Results with pandas labels, as statsmodels wraps them."""
+
+import pandas as pd
+from statsmodels.base.model import LikelihoodResultsWrapper
+
+
+class MixedResultsWrapper(LikelihoodResultsWrapper):
+    """Results with pandas labels, see `MixedResults`."""
+
+    _attrs = {
+        "fe_params": "columns",
+        "bse_fe": "columns",
+        "resid": "rows",
+        "resid_pearson": "rows",
+        "fittedvalues": "rows",
+    }
+    _wrap_attrs = {**LikelihoodResultsWrapper._wrap_attrs, **_attrs}
+    # intervals for all parameters have labels of their own
+    _wrap_methods = {
+        name: how
+        for name, how in LikelihoodResultsWrapper._wrap_methods.items()
+        if name != "conf_int"
+    }
+
+    def conf_int(self, *args, **kwargs):
+        """Confidence intervals, see `MixedResults.conf_int`."""
+        found = self._results.conf_int(*args, **kwargs)
+        if isinstance(found, pd.DataFrame):
+            return found
+        return self.model.data.wrap_output(found, "columns")
+
+    def with_df_method(self, df_method):
+        """See `MixedResults.with_df_method`."""
+        return type(self)(self._results.with_df_method(df_method))
+
+    def _repr_html_(self):
+        return self._results._repr_html_()
