@@ -1,4 +1,4 @@
-"""What every mixed model is made of: its data, weights, offset and random effects."""
+"""The parts of every mixed model: data, weights, offset and random effects."""
 
 from copy import copy
 from functools import partial
@@ -33,8 +33,8 @@ class MixedModel(LikelihoodModel):
     """
     Response, fixed design and random effects of a mixed model.
 
-    The doors through which data come are the same for every mixed model: arrays, a
-    formula, matrices. What is fitted to them, and how, each model says itself.
+    Data enter every mixed model in the same ways: as arrays, by a formula or as
+    matrices. Each model defines what is fitted to them, and how.
 
     Parameters
     ----------
@@ -52,17 +52,17 @@ class MixedModel(LikelihoodModel):
     weights, offset : ndarray or None
         Prior weights and known part of the linear predictor.
     formula_full : str or None
-        The formula as it was written; `formula` is its fixed part.
+        The formula as written; `formula` is its fixed part.
     formula_offset : ndarray or None
-        The part of `offset` that is in the formula.
+        The part of `offset` given in the formula.
     structures : dict
-        Covariance structures of the user by their names in the formula.
+        The user's covariance structures, by their names in the formula.
     n_dropped : int
-        Number of incomplete rows that were left out.
+        Number of incomplete rows left out.
     """
 
     _own_arguments: tuple = ()
-    """What the constructor takes from `from_formula` besides what all models do."""
+    """Arguments from `from_formula` for the constructor of this model alone."""
 
     def __init__(
         self,
@@ -128,13 +128,13 @@ class MixedModel(LikelihoodModel):
         return data
 
     def _take_formula(self, source):
-        """Tell what the formula was, and what it made of the data."""
+        """Record the formula and how it evaluated the data."""
         self.formula, self.formula_full = source.fixed_text, source.text
         self._parsed, self.structures = source.parsed, source.structures
         self.formula_offset, self.n_dropped = source.offset, source.n_dropped
 
     def _forget(self):
-        """Form standardized data anew when they are needed."""
+        """Discard standardized data, which are formed when needed."""
         self._design = SharedDesign()
 
     def _get_init_kwds(self):

@@ -18,7 +18,7 @@ SMALLEST, LARGEST = 1e-153, 1e153
 
 def unknown_arguments(names):
     """
-    The error for arguments that do not exist, with what R's users mean by some.
+    The error for unknown arguments, with advice for those known from R.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def unknown_arguments(names):
 
 def check_arguments(further, missing, rank):
     """
-    Refuse arguments of a model that have no meaning.
+    Reject arguments of a model that have no meaning.
 
     Parameters
     ----------
     further : iterable of str
-        What was given besides the arguments that users know.
+        Arguments given in addition to the documented ones.
     missing, rank : str
         See `CrossedMixedLM`.
 

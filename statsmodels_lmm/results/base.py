@@ -1,4 +1,4 @@
-"""What the results of every mixed model tell of an optimum; thin: it delegates."""
+"""The results common to all mixed models, which delegate to other modules."""
 
 from functools import cached_property
 
@@ -29,9 +29,10 @@ class MixedResults(Pictures, MixedInference):
     """
     Results of a mixed model: what follows from an evaluation of its criterion.
 
-    A model's own results add `at_optimum`, the evaluation formed anew; what the data
-    leave open, `identification`; the name of the `method`; and what the distribution of
-    the response gives, such as fitted values and residuals.
+    Each model's results add `at_optimum`, the evaluation at the optimum;
+    `identification`, what the data do not determine; the name of the `method`; and
+    whatever depends on the distribution of the response, such as fitted values and
+    residuals.
 
     Parameters
     ----------
@@ -48,16 +49,16 @@ class MixedResults(Pictures, MixedInference):
     """
 
     _is_gaussian = False
-    """Whether the response is normal with a residual variance, as of a linear model."""
+    """Whether the response is normal with a residual variance, as in a linear model."""
 
     reml = False
     """Whether the criterion is that of the restricted likelihood."""
 
     _title = "Mixed Model Results"
-    """What a summary is called."""
+    """Title of a summary."""
 
     _n_scales = 1
-    """Number of parameters of scale: sigma, or none."""
+    """Number of scale parameters: sigma, or none."""
 
     _of_data: tuple = ("at_optimum",)
     """Attributes that are computed from the data on first use."""
@@ -386,7 +387,7 @@ class MixedResults(Pictures, MixedInference):
         which : {"mean", "linear"}, optional
             The scale; both are the same for a linear model.
         type : {"response", "link"}, optional
-            `which` in R's words.
+            `which` in R's terms.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Results with pandas labels, as statsmodels wraps them."""
+"""Results with pandas labels, in statsmodels' manner."""
 
 import pandas as pd
 from statsmodels.base.model import LikelihoodResultsWrapper

@@ -11,12 +11,12 @@ import numpy as np
 from scipy.linalg import blas, lapack
 
 SMALL = 64
-"""Number of rows up to which what depends on nothing else is kept."""
+"""Number of rows up to which arrays that depend on nothing else are cached."""
 
 
 @lru_cache(maxsize=256)
 def consecutive(sizes):
-    """Slices of some sizes, one after another, of a tuple of int."""
+    """Consecutive slices of given sizes, a tuple of int."""
     slices, start = [], 0
     for size in sizes:
         slices.append(slice(start, start + size))
@@ -26,14 +26,14 @@ def consecutive(sizes):
 
 @lru_cache(maxsize=16)
 def identity(size):
-    """The identity matrix, one for all who read it."""
+    """The identity matrix, shared and read-only."""
     out = np.eye(size)
     out.flags.writeable = False
     return out
 
 
 INVERTED_AT_ONCE = 200
-"""Rows of a triangular matrix that is inverted at once."""
+"""Number of rows up to which a triangular matrix is inverted at once."""
 
 
 def transpose(matrices):
@@ -48,7 +48,7 @@ def symmetric(lower):
 
 def cholesky(matrix, is_lower=False):
     """
-    Lower Cholesky factor of the lower triangle, which it may overwrite.
+    Lower Cholesky factor from the lower triangle, which may be overwritten.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def solve_upper(root, right):
 
 
 def add_identity(matrices):
-    """Add the identity to matrices in their place, and return them."""
+    """Add the identity to matrices in place and return them."""
     diagonal = np.einsum("...ii->...i", matrices)
     diagonal += 1.0
     return matrices
@@ -133,7 +133,7 @@ def _inverse_upper(upper):
     """
     Inverse of an upper triangular matrix, by halves.
 
-    LAPACK solves for a block of columns at a time, which takes twice as long.
+    LAPACK solves for one block of columns at a time, which takes twice as long.
     """
     out = np.array(upper, order="F")
 
@@ -247,7 +247,7 @@ def flat_rows(blocks):
 
 
 def concatenated(arrays):
-    """Arrays one after another along their last axis; one alone is itself."""
+    """Arrays concatenated along their last axis; a single one is returned as is."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 

@@ -35,14 +35,14 @@ def minimum_degree(pattern):
     ndarray
         Columns in the order of elimination, shape (n,).
     """
-    # a column is linked to others by pairs or by the elements that it is in
+    # a column is linked to others by pairs or by the elements that contain it
     n = pattern.shape[0]
     indices, bounds = pattern.indices.tolist(), pattern.indptr.tolist()
     linked = [set(indices[a:b]) - {i} for i, (a, b) in enumerate(_pairs(bounds))]
     elements: list = [set() for _ in range(n)]
     members: dict = {}
     weight: dict = {}
-    # a column stands for those that are eliminated together with it
+    # a column stands for those eliminated together with it
     together = [[i] for i in range(n)]
     degree = [len(links) for links in linked]
     new_elements = [0] * n
@@ -58,11 +58,11 @@ def minimum_degree(pattern):
         queued, _, pivot = heappop(queue)
         if queued != degree[pivot]:
             continue
-        # the columns that the new element links: it absorbs those of the pivot
+        # the columns that the new element links: it absorbs the pivot's elements
         eliminate(pivot)
         absorbed = elements[pivot]
         reach = linked[pivot].union(*[members.pop(e) for e in absorbed]) - {pivot}
-        # what the new element links is no pair any more, and each element is measured
+        # links within the new element are no longer pairs, and each element is measured
         # without the new one
         looked_at = []
         beyond: dict = {}
@@ -112,7 +112,7 @@ def minimum_degree(pattern):
                 bound = min(left, total + others, total + degree[i])
                 degree[i] = bound - len(together[i])
                 heappush(queue, (degree[i], len(order), i))
-        # from now on the new element is one of theirs
+        # add the new element to theirs
         for i in reach:
             elements[i].add(pivot)
         if reach:

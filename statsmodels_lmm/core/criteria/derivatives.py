@@ -163,7 +163,7 @@ def _working_products(deviance):
     counts = [factor.n_free for factor in deviance.factors]
     m, start, columns, first = sum(counts), 0, [], []
     for factor, t, count in zip(deviance.factors, deviance.scores, counts):
-        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so of any order
+        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so any order
         flat = changes.reshape(*changes.shape[:-2], -1)
         moved = (t @ flat).reshape(*t.shape, count)
         first.append(level_gram(t[..., None], moved)[..., 0, :])

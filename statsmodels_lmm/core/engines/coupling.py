@@ -78,9 +78,10 @@ class SparseCoupling:
     """
     A coupling with few occupied blocks; it has no batch axes.
 
-    The two quadratic verbs are sparse matrix-vector products over the pairs i >= j of
+    The two quadratic methods are sparse matrix-vector products over the pairs i >= j of
     entries of a level, see `LevelPairs`. Their matrices are formed once, unless they
-    would hold more than `max_pairs` numbers: then both verbs multiply anew each time.
+    would hold more than `max_pairs` numbers; then both methods multiply afresh each
+    time.
 
     Parameters
     ----------
@@ -119,13 +120,13 @@ class SparseCoupling:
 
     @cached_property
     def _by_cell(self):
-        """The matrices of each effect, or None."""
+        """The matrices for each effect, or None."""
         layout = self._layout
         return layout.products(self.matrix.data) if layout.fit(self.max_pairs) else None
 
     @cached_property
     def _by_effect(self):
-        """The entries of T, one effect after another, shape (k, m)."""
+        """The entries of T, effect by effect, shape (k, m)."""
         return self._layout.by_effect(self.matrix.data)
 
     def gram(self, weights):
@@ -142,12 +143,12 @@ class SparseCoupling:
         return out.reshape(q, q)
 
     def _gram_anew(self, weights):
-        """The same without matrices that are kept."""
+        """The same without stored matrices."""
         rows = sparse.csr_array(sparse.block_diag(weights))
         return (self.matrix.T @ (rows @ self.matrix)).toarray()
 
     def _gram_cells(self, weights):
-        """The same where the lower triangle has entries, one for each cell."""
+        """The same at the entries of the lower triangle, one per cell."""
         each = weights[self._layout.levels]
         return sum(
             products @ (self._by_effect * each[:, :, b].T).sum(axis=0)
@@ -161,7 +162,7 @@ class SparseCoupling:
         Parameters
         ----------
         tail : ndarray
-            Z_t'Z_t, without entries where T'T has none, shape (q, q).
+            Z_t'Z_t, with no entries outside the pattern of T'T, shape (q, q).
         weights : ndarray
             W, shape (l, k, k).
         scale : ndarray
@@ -170,7 +171,7 @@ class SparseCoupling:
         Returns
         -------
         ndarray
-            Lower triangle, zeros above it, shape (q, q).
+            Lower triangle, with zeros above it, shape (q, q).
         """
         q = len(scale)
         if self._by_cell is None:

@@ -122,7 +122,7 @@ class Elimination:
 
     @cached_property
     def tail_inverses(self):
-        """L^-1 of each term of the tail, None where L may not be divided by."""
+        """L^-1 of each term of the tail; None where L cannot safely be inverted."""
         return [inverse_if_regular(root) for root in self.tail_roots]
 
     @property

@@ -74,7 +74,7 @@ def solve_levels(diagonal, root):
 
 
 def _inverse_if_regular(root):
-    """L^-1, None if an L is too close to singular to be inverted."""
+    """L^-1; None if any L is too close to singular to be inverted."""
     if root.shape[-1] == 2:
         size = (root**2).sum(axis=(-1, -2))
         crossed = root[..., 0, 1] * root[..., 1, 0]

@@ -33,7 +33,7 @@ class Moments:
 
 
 def _places(terms):
-    """Places of the effect columns of each term, and how many there are."""
+    """Positions of the effect columns of each term, and their total."""
     places = consecutive(tuple(f.k_effects for f in terms))
     return places, places[-1].stop
 

@@ -156,7 +156,7 @@ def projected(elimination, tail, solution):
 
 
 def inverse_if_regular(root):
-    """L^-1 of a tail term, None if L may not be divided by."""
+    """L^-1 of a tail term; None if L cannot safely be inverted."""
     if root.shape[-1] == 1:
         return 1.0 / root if np.abs(root).min() > WELL_CONDITIONED else None
     regular = np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED

@@ -36,7 +36,7 @@ def times_tail_root(plan, roots, matrix):
 
 
 def scalar_scale(plan, roots):
-    """Diagonal of L if it is diagonal, shape (..., q)."""
+    """Diagonal of L if L is diagonal, shape (..., q)."""
     return np.concatenate(
         [
             np.repeat(left[..., 0], f.n_levels, axis=-1)

@@ -212,7 +212,7 @@ class UnstructuredBlock:
 
     @cached_property
     def _places(self):
-        """Where the free parameters are in L, an index."""
+        """Index of the free parameters in L."""
         if self.rows.ndim == 1:
             return (..., self.rows, self.columns)
         which = np.ix_(*map(np.arange, self.rows.shape))[:-1]
