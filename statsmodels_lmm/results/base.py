@@ -39,13 +39,13 @@ class MixedResults(Pictures, MixedInference):
     model : MixedModel
         The model.
     units : Units
-        The way from the order and units of the search to those of the user.
+        The conversion between the search's order and units and the user's.
     evaluation : Evaluation
         The criterion at the optimum, in standardized units.
     optimum : Optimum
-        How the search went, in the order and units of the user.
+        How the search went, in the user's order and units.
     uninformative : tuple of str
-        Grouping factors that the fixed effects tell apart already.
+        Grouping factors whose levels the fixed effects already distinguish.
     """
 
     _is_gaussian = False
@@ -175,12 +175,12 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def aic(self):
-        """-2 llf + 2 n_params, as lme4 also after ``reml=True``."""
+        """-2 llf + 2 n_params, as in lme4, also after ``reml=True``."""
         return -2.0 * self.llf + 2.0 * self.n_params
 
     @property
     def bic(self):
-        """-2 llf + log(n) n_params, as lme4 also after ``reml=True``."""
+        """-2 llf + log(n) n_params, as in lme4, also after ``reml=True``."""
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     @property
@@ -190,7 +190,7 @@ class MixedResults(Pictures, MixedInference):
         return pd.Series(self.optimum.theta, index=labels, name="theta")
 
     def _block_theta(self):
-        """Relative covariance parameters of each block of each factor."""
+        """Relative covariance parameters, by term and block."""
         random = self.model.random
         ends = np.cumsum([e.grouped.n_parameters for e in random])[:-1]
         parts = np.split(self.optimum.theta, ends)
@@ -217,7 +217,7 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def cov_re(self):
-        """Covariance matrices of the random effects of a level, a dict by factor."""
+        """Covariance matrices of the random effects of a level, as a dict by factor."""
         frames = {}
         for effects, covariance in zip(self.model.random, self._covariances()):
             names = list(effects.effect_names)

@@ -107,14 +107,14 @@ def check_memory(plan, coupled_densely):
     require_memory(
         4 * 8 * sum(f.n_levels * f.k_effects**2 for f in plan.chain),
         f"a block for each level ({chain} effects)",
-        "Fewer effects by one factor would need less",
+        "Fewer effects in one term would need less",
     )
     sizes = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.tail)
     require_memory(
         needed_bytes(plan, coupled_densely),
-        f"the random effects that remain after the largest factor ({sizes} columns) "
+        f"the random effects that remain after the largest term ({sizes} columns) "
         "need a dense matrix",
-        "Fewer levels or effects of the smaller factors would need less",
+        "Fewer levels or effects in the smaller terms would need less",
     )
 
 
@@ -134,7 +134,7 @@ def check_parameters(count):
     require_memory(
         3 * 8 * count**2,
         f"the second derivatives of {count:,} variance parameters",
-        "Fewer effects by one factor, or a structure with fewer parameters such as "
+        "Fewer effects in one term, or a structure with fewer parameters such as "
         "diag, would need less",
     )
 

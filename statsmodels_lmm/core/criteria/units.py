@@ -411,7 +411,7 @@ class Units:
         Parameters
         ----------
         parts : sequence of EffectRows or RawRows
-            In the order of the user.
+            In the user's order.
 
         Returns
         -------

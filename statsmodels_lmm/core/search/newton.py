@@ -137,8 +137,8 @@ def minimize(criterion, start, settings=Settings(), known=None):
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the criterion is undefined at the start, or anywhere on the way of many
-        searches.
+        If the criterion is undefined at the start or, with many searches, anywhere on
+        the way.
     """
     descent = descend(criterion, start, settings, known)
     if descent.left.all():
