@@ -186,7 +186,7 @@ def check_residual(endog, data):
             f"the response is as large as {largest:.2g}, where numbers are about "
             f"{step:.1g} apart, and its residuals from the fixed effects are about "
             f"{size:.1g}: their digits were lost before the fit. Subtract a constant "
-            "where the response is made",
+            "when the response is computed",
             DataWarning,
         )
 

@@ -106,7 +106,7 @@ class SparseCoupling:
         """The coupling of both sets of rows, with entries in the same places."""
         same = np.array_equal(self.matrix.indices, other.matrix.indices)
         if not same or not np.array_equal(self.matrix.indptr, other.matrix.indptr):
-            raise ValueError("couplings are added if they are of one engine")
+            raise ValueError("only couplings of the same engine can be added")
         matrix = self.matrix.copy()
         matrix.data += other.matrix.data
         return replace(self, matrix=matrix)

@@ -161,7 +161,7 @@ class RowSums:
         mine, theirs = self.plan, other.plan
         same = mine.order == theirs.order and mine.n_chain == theirs.n_chain
         if not same or not all(map(np.array_equal, mine.relabel, theirs.relabel)):
-            raise ValueError("products are added if they are of one engine")
+            raise ValueError("only products of the same engine can be added")
         changes: dict[str, Any] = {
             "plan": mine.take(slice(0)),
             "nobs": self.nobs + other.nobs,

@@ -149,7 +149,7 @@ class SparseElimination:
 
     @property
     def row_width(self):
-        """Numbers that a row takes while its form is found."""
+        """Numbers stored per row while its form is computed."""
         return self.products.matrix.shape[0]
 
     def row_forms(self, terms):

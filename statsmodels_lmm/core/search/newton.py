@@ -124,8 +124,7 @@ def minimize(criterion, start, settings=Settings(), known=None):
     settings : Settings, optional
         When to stop.
     known : Evaluation, optional
-        An optimum that is known. A search that is bound for it, or for a worse one, is
-        left.
+        A known optimum. A search bound for it, or for a worse one, is abandoned.
 
     Returns
     -------

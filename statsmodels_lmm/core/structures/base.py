@@ -111,7 +111,7 @@ class Structure:
 
     @property
     def gives_derivative(self):
-        """Whether the derivative is analytic, not by differences."""
+        """Whether the derivative is given rather than computed by differences."""
         return type(self).derivative is not Structure.derivative
 
     def parameters(self, effects):

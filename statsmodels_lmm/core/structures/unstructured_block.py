@@ -435,7 +435,7 @@ def pivoted_triangle(rows):
 
 
 def _pivoted_cholesky(covariance, tolerance):
-    """Pivoted Cholesky factors, rows left in place, and pivots of many matrices."""
+    """Pivoted Cholesky factors with rows left in place, and the pivots."""
     rest = covariance.copy()
     matrix, pivots = np.zeros_like(rest), []
     left = np.ones(rest.shape[:-1], dtype=bool)
