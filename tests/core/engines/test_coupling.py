@@ -88,7 +88,7 @@ def test_couplings_of_two_patterns_are_not_added():
     cut = one.matrix.copy()
     cut.data[:3] = 0.0
     cut.eliminate_zeros()
-    with pytest.raises(ValueError, match="of one engine"):
+    with pytest.raises(ValueError, match="of the same engine"):
         one + type(one)(cut, one.k_effects)
 
 

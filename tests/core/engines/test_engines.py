@@ -61,11 +61,11 @@ def test_the_sum_has_the_same_fit(name):
 
 def test_products_of_two_engines_are_not_added():
     one, other = (case(n)[2].gather(case(n)[0]) for n in ("2 crossed", "3 crossed"))
-    with pytest.raises(ValueError, match="of one engine"):
+    with pytest.raises(ValueError, match="of the same engine"):
         one + other
     rows, _, engine = case("kinship")
     part = engine.take(slice(None)).gather(rows)
-    with pytest.raises(ValueError, match="of one engine"):
+    with pytest.raises(ValueError, match="of the same engine"):
         part + engine.gather(rows)
 
 
