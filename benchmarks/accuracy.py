@@ -36,7 +36,7 @@ def load(name):
 
 
 def digits(got, wanted):
-    """Give the fewest correct digits of some numbers."""
+    """Give the fewest correct digits among several numbers."""
     got, wanted = np.atleast_1d(got), np.atleast_1d(wanted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -50,7 +50,7 @@ def digits(got, wanted):
 
 
 def as_array(data, response, *columns):
-    """Give the responses as fractions, an axis for each column and one for repeats."""
+    """Give the responses as fractions, with an axis per column and one for repeats."""
     codes = [data[c].astype("category").cat.codes.to_numpy() for c in columns]
     shape = [int(c.max()) + 1 for c in codes]
     order = np.lexsort(codes[::-1])
@@ -59,19 +59,19 @@ def as_array(data, response, *columns):
 
 
 def mean(y, *kept):
-    """Give means over all axes but some, which stay as axes of length 1."""
+    """Give means over all axes except those kept; the others get length 1."""
     axes = tuple(a for a in range(y.ndim) if a not in kept)
     count = Fraction(int(np.prod([y.shape[a] for a in axes])))
     return y.sum(axis=axes, keepdims=True) / count
 
 
 def mean_square(part, like, df):
-    """Give the mean square of effects that are repeated to the shape of the data."""
+    """Give the mean square of effects broadcast to the shape of the data."""
     return (np.broadcast_to(part, like.shape) ** 2).sum() / Fraction(df)
 
 
 def one_way(y, reml=True):
-    """Give the variances of (1 | a) and of the residuals, balanced data."""
+    """Give the variances of (1 | a) and of the residuals."""
     a, n = y.shape
     between = mean_square(mean(y, 0) - mean(y), y, a - 1 if reml else a)
     within = mean_square(y - mean(y, 0), y, a * (n - 1))
@@ -88,7 +88,7 @@ def nested(y):
 
 
 def crossed(y):
-    """Give the variances of (1 | a) + (1 | b), a row for each pair."""
+    """Give the variances of (1 | a) + (1 | b), with one row per pair."""
     a, b, _ = y.shape
     rows = mean_square(mean(y, 0) - mean(y), y, a - 1)
     columns = mean_square(mean(y, 1) - mean(y), y, b - 1)
@@ -98,7 +98,7 @@ def crossed(y):
 
 
 def split_plot(y, repeats=False):
-    """Give the variances of (1 | a/b) for fixed effects of b and of the rest."""
+    """Give the variances of (1 | a/b) with fixed effects of b and of the rest."""
     a, b, n = y.shape
     block = mean_square(mean(y, 0) - mean(y), y, a - 1)
     rest = mean(y, 0, 1) - mean(y, 0) - mean(y, 1) + mean(y)
@@ -139,7 +139,7 @@ BALANCED = {
         ),
     ),
 }
-"""Formula and exact variances of balanced data, by REML."""
+"""Formulas and exact REML variances of balanced data."""
 
 
 def balanced_digits():
@@ -167,11 +167,11 @@ def balanced_digits():
 
 
 # ---------------------------------------------------------------------------
-# Simon and Lesage's data, of which the answer is known by construction
+# Simon and Lesage's data, with an answer known by construction
 
 
 def simon_lesage(rows, leading):
-    """Nine treatments whose rows are their mean, and it less and plus 0.1 in turn."""
+    """Nine treatments with rows at the mean, then 0.1 below and above it in turn."""
     treatment, response = [], []
     for t, tenths in enumerate([4, 3, 5, 3, 5, 3, 5, 3, 5], start=1):
         changes = [0] + [-1, 1] * ((rows - 1) // 2)
@@ -181,7 +181,7 @@ def simon_lesage(rows, leading):
 
 
 def simon_lesage_digits():
-    """Give digits of sigma^2 and of F by ours and by MixedLM."""
+    """Give the digits of sigma^2 and of F here and in MixedLM."""
     found = []
     for leading in (1, 10**6, 10**12):
         for rows in (21, 201, 2001):
@@ -201,7 +201,7 @@ def simon_lesage_digits():
 
 
 def fit_mixedlm(formula, data, arguments, reml):
-    """Fit statsmodels' MixedLM with its defaults, None if it fails."""
+    """Fit statsmodels' MixedLM with its defaults; None if it fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -221,7 +221,7 @@ class DenseCriterion:
     Parameters
     ----------
     result : CrossedMixedLMResults
-        Gives the numbers of the data and the place of the random effects.
+        Supplies the data and the layout of the random effects.
     """
 
     def __init__(self, result):
@@ -246,7 +246,7 @@ class DenseCriterion:
         return convert(np.asarray(values))
 
     def factors(self, theta):
-        """Give the lower triangular L of each factor."""
+        """Give the lower triangular L of each term."""
         found, start = [], 0
         for k in self.sizes:
             root = np.full((k, k), self.mp.zero, dtype=object)
@@ -257,7 +257,7 @@ class DenseCriterion:
         return found
 
     def __call__(self, theta, whole=False):
-        """Give the criterion, or also what is estimated at theta."""
+        """Give the criterion and, if `whole`, the estimates at theta."""
         covariance = np.full((self.n, self.n), self.mp.zero, dtype=object)
         covariance[np.diag_indices(self.n)] = self.mp.one
         factors = self.factors(theta)
@@ -288,7 +288,7 @@ class DenseCriterion:
         return value, coefficients, errors, covariances, scale
 
     def _eliminate(self, matrix, right):
-        """Give the Cholesky factor, and its inverse times some columns."""
+        """Give the Cholesky factor, and its inverse times given columns."""
         n = len(matrix)
         root = np.full((n, n), self.mp.zero, dtype=object)
         half = np.full((n, right.shape[1]), self.mp.zero, dtype=object)
@@ -305,7 +305,7 @@ class DenseCriterion:
         return root, half
 
     def minimize(self):
-        """Give theta by Newton's method with differences as small as 1e-20."""
+        """Give theta by Newton's method with finite differences as small as 1e-20."""
         theta, m = self.theta, len(self.theta)
         h = self.mp.mpf(10) ** -20
         unit = np.array([[h if a == b else h * 0 for a in range(m)] for b in range(m)])
@@ -332,7 +332,7 @@ class DenseCriterion:
 @dataclass(frozen=True)
 class Case:
     """
-    A model, and how it is written for MixedLM.
+    A model, and its specification for MixedLM.
 
     Parameters
     ----------
@@ -343,7 +343,7 @@ class Case:
     mixedlm : dict
         Arguments of MixedLM.
     reml : bool, optional
-        Whether the REML criterion is minimized.
+        Whether to minimize the REML criterion.
     """
 
     data: str
@@ -353,7 +353,7 @@ class Case:
 
     @property
     def title(self):
-        """Its name in tables."""
+        """The name in tables."""
         return self.data if self.reml else f"{self.data}, ML"
 
 
@@ -452,7 +452,7 @@ LME4 = {
 
 
 def triangles(matrices):
-    """Give the lower triangles of some covariance matrices, row by row."""
+    """Give the lower triangles of covariance matrices, row by row."""
     each = [np.asarray(m)[np.tril_indices(len(m))] for m in matrices]
     return np.concatenate(each)
 
@@ -465,7 +465,7 @@ def of_ours(result):
 
 
 def of_mixedlm(case, data):
-    """The same of MixedLM, None if it fails."""
+    """Give the same for MixedLM; None if it fails."""
     formula = case.formula[: case.formula.index(" + (")]
     fit = fit_mixedlm(formula, data.assign(one=1), case.mixedlm, case.reml)
     if fit is None:

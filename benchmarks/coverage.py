@@ -44,7 +44,7 @@ class Design:
         Fixed effects by name.
     random : dict of dict
         Covariances of the random effects, by grouping factor: standard deviations
-        by name of the effect, and, of two effects, their correlation as "cor".
+        by name of the effect and, for two effects, their correlation as "cor".
     sigma : float
         Residual standard deviation.
     """
@@ -56,7 +56,7 @@ class Design:
     sigma: float
 
     def truth(self):
-        """Return the true parameters, named as the package names them, a Series."""
+        """Return the true parameters as a Series, with the package's names."""
         found = dict(self.fixed)
         for factor, effects in self.random.items():
             names = [name for name in effects if name != "cor"]
@@ -66,7 +66,7 @@ class Design:
         return pd.Series({**found, "sigma": self.sigma})
 
     def responses(self, rng, size):
-        """Draw so many responses, shape (size, n)."""
+        """Draw responses, shape (size, n)."""
         rows = self.rows().assign(Intercept=1.0)
         mean = sum(value * rows[name] for name, value in self.fixed.items())
         y = mean.to_numpy() + self.sigma * rng.normal(size=(size, len(rows)))
@@ -140,14 +140,14 @@ DESIGNS = {
 
 def intervals(result, names, replicates, rng):
     """
-    Return all intervals of a fit, (methods, parameters, 2), NaN where there is none.
+    Return all intervals of a fit, (methods, parameters, 2); NaN where there is none.
 
-    Wald intervals are normal ones, of standard deviations and correlations, too.
+    Wald intervals are normal, even for standard deviations and correlations.
     """
     boot = result.bootstrap(replicates, rng=rng, n_jobs=1, progress=False)
     tables = boot.conf_int("all", ALPHA)
     found = {m: tables[m].loc[names] for m in tables.columns.unique("method")}
-    # curves no longer than the intervals and sparse, which changes no interval
+    # short and sparse curves, which change no interval
     curves = result.profile(alpha_max=ALPHA, n_points=2)
     found["profile"] = curves.conf_int(ALPHA).loc[names]
     for method in DF_METHODS:
@@ -171,7 +171,7 @@ def examine(design, y, replicates, rng):
 
 def shares(ends, truth):
     """
-    Count where the truth was.
+    Count where the truth lies.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """
 A dense criterion and a search for its lowest optimum.
 
-Independent of the package: the criterion comes from a QR decomposition of the penalized
-least-squares problem, its gradient from that of the triangular factor, and BFGS
-minimizes it from many random starts simultaneously.
+It is independent of the package: the criterion comes from a QR decomposition of the
+penalized least-squares problem, its gradient from that of the triangular factor, and
+BFGS minimizes it from many random starts simultaneously.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ import numpy as np
 @dataclass(frozen=True)
 class Block:
     """
-    The relative covariance S = L L' of effects that vary together, by parameters.
+    The relative covariance S = L L' of correlated effects, by parameters.
 
-    Any real numbers are allowed, and all of S can be reached, singular ones as well.
+    Any real numbers are allowed, and every S can be reached, including singular ones.
 
     Parameters
     ----------
     k : int
         Number of effects.
     form : {"us", "diag", "cs", "ar1"}
-        "us": the lower triangle of L column by column. Others: one deviation or k, and
-        for "cs" and "ar1" an angle.
+        "us": the lower triangle of L, column by column. Otherwise one or k deviations
+        and, for "cs" and "ar1", an angle.
     hom : bool
-        Whether there is one deviation only.
+        Whether there is a single deviation.
     """
 
     k: int
@@ -47,12 +47,12 @@ class Block:
 
     @property
     def triangle(self):
-        """Rows and columns of the lower triangle column by column."""
+        """Rows and columns of the lower triangle, column by column."""
         columns, rows = np.triu_indices(self.k)
         return rows, columns
 
     def correlation_root(self, angle):
-        """A root of the correlation matrices and its derivative in the angles."""
+        """A root of the correlation matrices and its derivatives in the angles."""
         k, shape = self.k, (len(angle), self.k, self.k)
         sine, cosine = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
         if self.form == "diag":
@@ -63,7 +63,7 @@ class Block:
             low, high = np.sqrt(k / (k - 1.0)), np.sqrt(k)
             root = low * cosine * rest + high * sine * mean
             return root, -low * sine * rest + high * cosine * mean
-        # rho is the sine; the later columns carry what each place adds, the cosine
+        # rho is the sine; later columns carry each place's innovation, the cosine
         lag = np.subtract.outer(np.arange(k), np.arange(k))
         lag, below = np.maximum(lag, 0), lag >= 0
         later = below & (np.arange(k) > 0)
@@ -85,7 +85,7 @@ class Block:
             return root, slopes
         m = self.deviations
         which = np.ones((1, k)) if self.hom else np.eye(k)
-        # deviations are absolute values: other signs would be other correlations
+        # deviations are absolute values, as signs would change correlations
         sd = (np.abs(values[:, :m]) @ which)[:, :, None]
         angle = values[:, m] if self.size > m else np.zeros(count)
         inner, turned = self.correlation_root(angle)
@@ -95,7 +95,7 @@ class Block:
         return sd * inner, slopes
 
     def from_theta(self, theta):
-        """These parameters from deviations over sigma and rho."""
+        """The parameters of this block from deviations over sigma and rho."""
         theta = np.array(theta, dtype=float)
         if self.form in ("us", "diag"):
             return theta
@@ -109,7 +109,7 @@ class Block:
         return theta
 
     def random(self, rng, count):
-        """Random parameters, deviations over many orders of magnitude."""
+        """Random parameters, with deviations over many orders of magnitude."""
         m = self.k if self.form == "us" else self.deviations
         high = np.where(rng.random((count, m)) < 0.1, 3.0, 2.0)
         sd = 10.0 ** rng.uniform(-2.0, high)
@@ -140,7 +140,7 @@ class DenseCriterion:
     weights : ndarray
         Prior weights.
     reml : bool
-        Which criterion.
+        Whether to use the REML criterion.
     """
 
     def __init__(self, endog, exog, blocks, weights, reml):
@@ -181,7 +181,7 @@ class DenseCriterion:
         return rss / self.nu / self.least_squares
 
     def at_theta(self, theta):
-        """The criterion, and the share of the residual variance, at theta of a fit."""
+        """The criterion and the residual variance's share at the theta of a fit."""
         parts = zip(self.blocks, self.split(np.asarray(theta)))
         point = np.concatenate([b.from_theta(t) for b, t in parts])
         value, _, rss = self(point[None])
@@ -207,7 +207,7 @@ class DenseCriterion:
         whole[:, r:, :q] = np.eye(q)
         for z, part, (root, _) in zip(self.z, self.slices, roots):
             whole[:, :r, part] = (z @ root[:, None]).reshape(count, r, -1)
-        # the triangle of [ZL X y; I 0 0] has all there is
+        # the triangle of [ZL X y; I 0 0] holds everything
         triangle = np.linalg.qr(whole, mode="r")
         logs = 2.0 * np.log(np.abs(np.diagonal(triangle, axis1=1, axis2=2)))
         rss = triangle[:, -1, -1] ** 2
@@ -233,14 +233,14 @@ class DenseCriterion:
 
 def descend(criterion, start, maxiter=300, tol=1e-9):
     """
-    Go down from several points at once by BFGS.
+    Descend from several points at once by BFGS.
 
     Parameters
     ----------
     criterion : callable
         Gives values and gradients of points, shape (points, size).
     start : ndarray
-        Where to start from, shape (points, size).
+        Starting points, shape (points, size).
     maxiter : int, optional
         Largest number of steps.
     tol : float, optional
@@ -267,13 +267,13 @@ def descend(criterion, start, maxiter=300, tol=1e-9):
     for _ in range(maxiter):
         step = -np.einsum("bij,bj->bi", inverse[at], slope[at])
         promised = -(step * slope[at]).sum(axis=1)
-        # one that stops tries once more with a fresh inverse
+        # a point that stops tries once more with a fresh inverse
         idle = stuck[at] | ~(promised > tol)
         renewed = at[idle & (renewals[at] < 2)]
         renew(renewed)
         at, step, promised = at[~idle], step[~idle], promised[~idle]
         if len(at):
-            # steps of at most a few scales, shortened until they go down
+            # steps of at most a few scales, shortened until they descend
             length = np.linalg.norm(step / scale[at], axis=1)
             share = np.minimum(1.0, np.where(fresh[at], 0.5, 5.0) / length)
             before, bend = x[at].copy(), slope[at].copy()
@@ -303,7 +303,7 @@ def descend(criterion, start, maxiter=300, tol=1e-9):
 
 
 def update(inverse, at, change, bend, curved):
-    """Bring the inverses of some points up to date after a step."""
+    """Update the inverse Hessians of points after a step."""
     rho = 1.0 / curved[:, None, None]
     left = np.eye(change.shape[1]) - change[:, :, None] * bend[:, None, :] * rho
     own = left @ inverse[at] @ left.swapaxes(1, 2)
@@ -312,7 +312,7 @@ def update(inverse, at, change, bend, curved):
 
 def lowest(criterion, rng, starts=20):
     """
-    The lowest optimum that descents from random starts find.
+    The lowest optimum found by descents from random starts.
 
     Returns
     -------

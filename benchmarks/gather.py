@@ -1,11 +1,11 @@
 """
 Time a step of iteratively reweighted least squares on a kept engine.
 
-With new weights all is formed anew (standardize, plan, cross-products, elimination,
-selected inverse), or the engine of the design gathers the weighted rows, eliminates and
-solves for the conditional modes. Beside them LAPACK factorizes the dense part alone,
-which both have to do. Times are CPU times of one thread, the smallest of several rounds
-in which all take turns.
+With new weights, either everything is formed anew (standardization, plan,
+cross-products, elimination, selected inverse), or the engine of the design gathers the
+weighted rows, eliminates and solves for the conditional modes. Beside them LAPACK
+factorizes the dense part alone, which both have to do. Times are CPU times of one
+thread, the smallest of several rounds in which all take turns.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def main():
 
 
 def timed(steps):
-    """CPU time of each step, by what it yields when it is done."""
+    """CPU time of each step, by the name yielded when it is done."""
     out, before = {}, time.process_time()
     for name in steps:
         now = time.process_time()

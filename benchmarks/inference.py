@@ -49,7 +49,7 @@ R_START = 30  # seconds that R may take to start, read and fit
 @dataclass(frozen=True)
 class Model:
     """
-    A formula that R and we read alike, and the data it is fitted to.
+    A formula that R and this package read alike, and the data to which it is fitted.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def example(name):
 
 
 def crossed_slopes(n_subjects=56, n_items=32):
-    """Simulate slopes of one covariate in both of two crossed factors."""
+    """Simulate slopes of one covariate in each of two crossed factors."""
     rng = np.random.default_rng(5632)
     s, i = np.divmod(np.arange(n_subjects * n_items), n_items)
     x = rng.normal(size=len(s))
@@ -115,7 +115,7 @@ def wide(nobs=60_000, n_groups=300, n_levels=6):
 
 
 def our_seconds(model, action, options):
-    """Time an action on a result; each run has a fit of its own, nothing is cached."""
+    """Time an action on a result; each run has its own fit, so nothing is cached."""
     fitted = crossedmixedlm(model.formula, model.data)
     times = []
     while len(times) <= options.repeats and sum(times) < options.enough:
@@ -130,7 +130,7 @@ def our_seconds(model, action, options):
 
 
 def r_seconds(model, action, options, fit="lme4::lmer"):
-    """Time an R expression on the fit `m`; words where there is no time."""
+    """Time an R expression on the fit `m`; a string if there is no time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "data.csv")
         model.data.to_csv(path, index=False)
@@ -149,7 +149,7 @@ def r_seconds(model, action, options, fit="lme4::lmer"):
 
 
 def run_r(code, options):
-    """Run R code that prints seconds; return their median without the first."""
+    """Run R code that prints seconds; return the median without the first run."""
     room = {"R_MAX_VSIZE": f"{options.memory:g}Gb"}
     try:
         done = subprocess.run(
@@ -173,7 +173,7 @@ def run_r(code, options):
 
 
 def r_cells(ours, theirs, options):
-    """Return the time of R and its ratio to ours as words."""
+    """Return the time of R and its ratio to ours as text."""
     if not isinstance(theirs, str):
         return format(theirs, ".4g"), format(theirs / ours, ".3g")
     if theirs == f"over {options.cap:g}":
@@ -186,7 +186,7 @@ def r_cells(ours, theirs, options):
 
 
 def bootstraps(options):
-    """Time refits to simulated responses against lme4's bootMer, each replicate."""
+    """Time refits to simulated responses against lme4's bootMer, per replicate."""
     sleepstudy = Model("Reaction ~ Days + (Days | Subject)", example("sleepstudy"))
     formula = "diameter ~ 1 + (1 | plate) + (1 | sample)"
     penicillin = Model(formula, example("penicillin"))
@@ -211,7 +211,7 @@ def bootstraps(options):
 
 
 def first_seconds(model, options):
-    """Time the fit of a model that is new for each run, less its formula."""
+    """Time the fit of a model built anew for each run, excluding its formula."""
     times = []
     while len(times) <= options.repeats and sum(times) < options.enough:
         fresh = crossedmixedlm(model.formula, model.data)
@@ -222,7 +222,7 @@ def first_seconds(model, options):
 
 
 def refits(options):
-    """Time fits of another response against the first fit and lme4's refit."""
+    """Time fits to another response against the first fit and lme4's refit."""
     powers = " + ".join(f"x{power}" for power in range(1, 7))
     models = {
         "sleepstudy": Model(
@@ -255,7 +255,7 @@ def refits(options):
 SCALE = attrgetter("scale")
 
 DF_METHODS = {
-    # lmer of lmerTest does most of the work of Satterthwaite's method in advance
+    # lmerTest's lmer does most of the work of Satterthwaite's method in advance
     "satterthwaite": ("lme4::lmer", "summary(as_lmerModLmerTest(m))"),
     "kenward-roger": ("lmerTest::lmer", 'summary(m, ddf = "Kenward-Roger")'),
 }
@@ -312,7 +312,7 @@ TASKS = {
 
 
 def describe_machine(options):
-    """Print what the figures depend on."""
+    """Print the conditions on which the figures depend."""
     load = ", ".join(f"{x:.2f}" for x in os.getloadavg())
     threads = os.environ.get("OPENBLAS_NUM_THREADS", "default")
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {load}")

@@ -6,8 +6,8 @@ Compare inference with a folder of reference fits made by R.
 The folder is that of ``reference_battery.py``. Degrees of freedom, F tests, tests of
 random effects, profile intervals, explained variance, influence and likelihood-ratio
 tests are compared with those of lmerTest, pbkrtest, lme4 and performance, where a
-record has them. The largest disagreement of each kind is printed, and every fit that
-exceeds the tolerance of its kind.
+record has them. The script prints the largest disagreement of each kind and every fit
+that exceeds the tolerance of its kind.
 """
 
 import argparse
@@ -41,13 +41,13 @@ TOLERANCES = {
     "lr": 1e-4,
 }
 """
-Relative to the number, or for intervals to their width, for case deletion to the
-standard error. lmerTest differentiates numerically, lme4 interpolates profiles.
+Relative to the number; for intervals to their width, and for case deletion to the
+standard error. lmerTest differentiates numerically, and lme4 interpolates profiles.
 """
 
 
 def relative(ours, theirs):
-    """Largest difference relative to the larger of the two numbers."""
+    """Largest difference, relative to the larger of the two numbers."""
     ours = np.asarray(ours, dtype=float)
     theirs = np.array([np.nan if t is None else t for t in np.ravel(theirs)], float)
     theirs = theirs.reshape(ours.shape)
@@ -253,7 +253,7 @@ def main():
 
 
 def report(results):
-    """Print the worst of each kind and whatever is above its tolerance."""
+    """Print the worst of each kind and everything above its tolerance."""
     table = pd.DataFrame(results).T
     for key, limit in TOLERANCES.items():
         if key not in table:

@@ -6,11 +6,11 @@ Count fits that end in a local optimum, by a dense search from random starts.
 
 Random models of many kinds with 8 to 400 rows are fitted, and their criterion is also
 minimized from 20 random starts by `dense_search`, which shares no code with the
-package. A fit counts as a miss if its criterion is more than 1e-4, or the rounding
-error, above the lowest known; the miss is bad if the fit claims to be an optimum. The
-file keeps the lowest criteria, so that a second run needs only the fits.
+package. A fit counts as a miss if its criterion exceeds the lowest known by more than
+1e-4 or the rounding error; the miss is bad if the fit claims to be an optimum. The file
+keeps the lowest criteria, so that a second run needs only the fits.
 
-If [X Z] has rank n, nothing is left for the residual variance, and the likelihood may
+If [X Z] has rank n, nothing remains for the residual variance, and the likelihood may
 have no maximum; such fits have a table of their own.
 """
 
@@ -31,13 +31,13 @@ from statsmodels_lmm.random.terms import random_effects
 from statsmodels_lmm.structures import AutoRegressive, CompoundSymmetry, Diagonal
 
 GAP = 1e-4
-"""How far above the lowest criterion a fit has missed."""
+"""Height above the lowest criterion at which a fit counts as a miss."""
 
 STARTS = 20
-"""Random starts of the dense search."""
+"""Number of random starts of the dense search."""
 
 KINDS = {
-    # form and number of effects of each factor; "/" is nested in the one before
+    # form and number of effects of each term; "/" is nested in the one before
     "1 | a": ["us 1"],
     "x | a": ["us 2"],
     "x + z | a": ["us 3"],
@@ -107,14 +107,14 @@ def structure_of(block):
 
 
 def case(number):
-    """The random case of a number."""
+    """The random case with a given number."""
     rng = np.random.default_rng(number)
     kind = list(KINDS)[number % len(KINDS)]
     n = int(np.exp(rng.uniform(np.log(8), np.log(120))))
     if rng.random() < 0.15:
         n = int(rng.integers(120, 401))
     x, z = rng.standard_normal((2, n))
-    if rng.random() < 0.3:  # as a covariate with few values
+    if rng.random() < 0.3:  # a covariate with few values
         x = np.round(x)
     blocks, parent, endog = [], None, np.zeros(n)
     for text in KINDS[kind]:
@@ -139,7 +139,7 @@ def case(number):
     weights = rng.gamma(2.0, 0.5, n) + 0.05 if rng.random() < 0.15 else None
     noise = rng.standard_normal(n)
     endog = endog + (noise if weights is None else noise / np.sqrt(weights))
-    # a mean and slope there are, whether X has them or not
+    # there is a mean and a slope, whether or not X has them
     endog = endog + rng.normal(0.0, 2.0) + rng.normal(0.0, 1.0) * x
     fixed = [np.ones(n), x, z]
     chosen = [[0], [0, 1], [0, 1, 2], [1], [1, 2]][rng.integers(5)]
@@ -148,7 +148,7 @@ def case(number):
 
 
 def random_levels(rng, n, k, kind, parent):
-    """Levels of k effects, fewer effects than rows, nested if there is a parent."""
+    """Levels with k effects, in total fewer than rows; nested if there is a parent."""
     most = max(2, min((n - 1) // k, 12 if n < 60 else 40, n // 2))
     if parent is not None:
         most = max(2, min(4, most // (parent.max() + 1)))
@@ -165,7 +165,7 @@ def random_levels(rng, n, k, kind, parent):
 
 
 def true_values(rng, block):
-    """Parameters that data are simulated from: deviations of zero to huge."""
+    """True parameters of simulated data, with deviations from zero to huge."""
     m = block.k if block.form == "us" else block.deviations
     sd = 10.0 ** rng.uniform(-1.0, 1.0, m)
     sd[rng.random(m) < 0.3] = 0.0
@@ -182,7 +182,7 @@ def true_values(rng, block):
 
 @dataclass
 class Record:
-    """What came of one case."""
+    """The outcome of one case."""
 
     case: Case
     saturated: bool
@@ -205,12 +205,12 @@ class Record:
 
     @property
     def bad(self):
-        """Whether it claims to be an optimum none the less."""
+        """Whether it claims to be an optimum nevertheless."""
         return self.missed and self.certified
 
 
 def entry_of(one, criterion, known):
-    """The lowest criterion that is known, from a search if there is none."""
+    """The lowest known criterion, from a search if there is none yet."""
     check = float(one.endog @ one.endog)
     entry = known.get(str(one.number))
     if entry is None or not np.isclose(entry["check"], check, rtol=1e-9, atol=0.0):
@@ -223,7 +223,7 @@ def entry_of(one, criterion, known):
 
 
 def run(number, known):
-    """Fit one case, and search it densely if that is not known."""
+    """Fit one case, and search it densely unless its optimum is known."""
     one = case(number)
     criterion = one.criterion()
     entry = entry_of(one, criterion, known)
@@ -244,7 +244,7 @@ def run(number, known):
     record.evaluations = result.optimum.evaluations
     record.share = result.residual_share
     reached, own = criterion.at_theta(result.optimum.theta)
-    # as newton.rounding, with a digit to spare
+    # like the rounding of the search, with a digit to spare
     lost = 10.0 * np.finfo(float).eps * len(one.endog)
     error = abs(reached - result.deviance_criterion)
     record.error = error if error > max(1e-6, lost / own) else 0.0
@@ -261,7 +261,7 @@ def run(number, known):
 
 
 def print_kinds(records):
-    """Regular fits by kind."""
+    """Print regular fits by kind."""
     print(
         f"{'kind':22}{'fits':>6}{'satur.':>8}{'refused':>9}{'singular':>9}"
         f"{'misses':>8}{'bad':>5}{'largest gap':>13}{'evaluations':>18}{'seconds':>9}"
@@ -284,7 +284,7 @@ def print_kinds(records):
 
 
 def print_saturated(records):
-    """How fits end that have no row left for the residuals."""
+    """Print how fits end that have no row left for the residuals."""
     print(f"\n{'saturated':12}{'fits':>6}  how they end: residual share, claim")
     for method in ("ML", "REML"):
         rows = [r for r in records if r.saturated and r.case.reml == (method == "REML")]
@@ -304,7 +304,7 @@ def end_of(record):
 
 
 def print_list(title, records, describe):
-    """The cases of some records, a line each."""
+    """Print the cases of given records, one per line."""
     if records:
         print(f"\n{title}")
     for r in records:
@@ -350,7 +350,7 @@ def main():
         lambda r: r.refused[:60],
     )
     print_list(
-        "The criterion differs from the dense one at the same place",
+        "The criterion differs from the dense one at the same point",
         [r for r in records if r.error],
         lambda r: f"{r.error:.2g}, share {r.share:.1e}",
     )

@@ -30,7 +30,7 @@ smf.mixedlm = MixedLM.from_formula
 """
 
 PRIVATE = ("TestSMWSolver", "TestSMWLogdet")
-"""Classes that test functions of MixedLM's module that we do not have."""
+"""Classes that test functions of MixedLM's module absent here."""
 
 PACKED = "params, bse and tvalues are the fixed effects; MixedLM's are packed_params"
 
@@ -41,12 +41,12 @@ BY_DECISION = {
     "test_mixed_lm_wrapper": PACKED,
     "test_summary_col": f"{PACKED}; the errors asserted are wrong (lme4 has ours)",
     "test_pastes_vcomp": "AIC and BIC after REML are lme4's, not NaN",
-    "test_singular": "a singular fit is an answer, of which the summary tells",
+    "test_singular": "a singular fit is an answer, reported in the summary",
 }
 
 
 def main():
-    """Run the suite and print what came of it."""
+    """Run the suite and print the outcome."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "in_place.py").write_text(PLUGIN)
         report = Path(folder, "report.xml")

@@ -4,10 +4,10 @@ Compare fits with a folder of reference fits made by lme4.
     python benchmarks/reference_battery.py FOLDER [--only TEXT] [--json OUT]
 
 The folder holds ``index.json``, ``datasets.json``, ``data/`` and ``fits/``, with one
-JSON record per fit. Every linear mixed model whose formula R and Python share is
-fitted; the largest disagreement of each kind is printed, and every fit that exceeds the
-tolerances. Disagreements are relative to the standard error of the number, or to the
-largest number in its table.
+JSON record per fit. Every linear mixed model with a formula common to R and Python is
+fitted. The script prints the largest disagreement of each kind and every fit that
+exceeds the tolerances. Disagreements are relative to the standard error of the number,
+or to the largest number in its table.
 """
 
 import argparse
@@ -42,11 +42,10 @@ TOLERANCES = {
     "predict": 2e-3,
 }
 """
-What the precision of the references allows. Their criterion is within 1e-9 of
-the minimum, so a parameter that the criterion determines to one standard error
-is known to about 3e-5 of it; flat and singular directions are known worse. Where
-X is coded differently the REML criteria are compared by way of log |X'V^-1 X|,
-which is not at its minimum and so less precise.
+Tolerances, as the precision of the references allows. Their criterion is within 1e-9 of
+the minimum, so a parameter is known to about 3e-5 of its standard error; flat and
+singular directions are less precise. Where X is coded differently, the REML criteria
+are compared by way of log |X'V^-1 X|, which is not at its minimum and so less precise.
 """
 
 CODING = {"sum": "Sum", "helmert": "Helmert", "sdif": "Diff"}
@@ -63,7 +62,7 @@ class Battery:
         self._frames = {}
 
     def frame(self, name):
-        """One data set, factors as Categorical with R's levels."""
+        """One data set, with factors as Categorical with R's levels."""
         if name not in self._frames:
             record = self.datasets[name]
             kinds = {c["name"]: c for c in record["columns"]}
@@ -79,7 +78,7 @@ class Battery:
         return self._frames[name]
 
     def typed(self, name, frame, extra=()):
-        """A frame with the types that the columns of a data set have."""
+        """A frame with the column types of a data set."""
         frame = frame.copy()
         for column in self.datasets[name]["columns"]:
             if column["name"] not in frame:
@@ -127,7 +126,7 @@ def translate(record, dataset):
 
 
 def r_name(name):
-    """A column name of the formula engine in R's spelling, roughly."""
+    """A column name of the formula engine in approximately R's spelling."""
     name = "(Intercept)" if name == "Intercept" else name
     name = re.sub(
         r"\bC\((\w+), (?:Sum|Helmert|Diff|Poly|Treatment\(.*?\))\)", r"\1", name
@@ -137,7 +136,7 @@ def r_name(name):
 
 
 def align(ours, theirs):
-    """Positions of reference names among ours, None if they do not match."""
+    """Positions of reference names among ours; None if they do not match."""
     plain = [r_name(n) for n in ours]
     wanted = [n.replace(" ", "") for n in theirs]
     if len(plain) == len(wanted) and set(plain) == set(wanted):
@@ -177,7 +176,7 @@ def compare(battery, record):
     names = list(result.params.index[kept])
     order = align(names, record["beta"]["names"])
     if order is None and record["REML"]:
-        # other columns for the same space change the criterion by a constant
+        # other columns that span the same space change the criterion by a constant
         ours = result.cov_params().to_numpy()[np.ix_(kept, kept)] / result.scale
         shift = record["devcomp"]["ldRX2"] + np.linalg.slogdet(ours)[1]
         found["recoded"] = result.deviance_criterion + shift - record["criterion"]
@@ -223,7 +222,7 @@ def matrix(value):
 
 
 def grouped(result):
-    """Our covariance blocks by grouping factor, level order as lme4's."""
+    """Our covariance blocks by grouping factor, with levels in lme4's order."""
     out = {}
     for effects, covariance in zip(result.model.random, result._results._covariances()):
         for block, names in zip(effects.grouped.block_slices, effects.block_names):
@@ -367,7 +366,7 @@ def main():
 
 
 def report(results):
-    """Print the worst of each kind and whatever is above its tolerance."""
+    """Print the worst of each kind and everything above its tolerance."""
     table = pd.DataFrame(results).T
     print(
         f"{len(table)} fits; evaluations: median {table.evaluations.median():g}, "

@@ -43,7 +43,7 @@ AGREEMENT = 1e-6  # relative difference of two criteria
 
 
 def people(n):
-    """Simulate people with 2n markers, K from these, and two responses."""
+    """Simulate people with 2n markers, K computed from these, and two responses."""
     rng = np.random.default_rng(n)
     markers = rng.standard_normal((n, 2 * n)) / np.sqrt(2 * n)
     x = rng.standard_normal(n)
@@ -55,7 +55,7 @@ def people(n):
 
 
 def animals(n, generations=10):
-    """Simulate a pedigree with few sires in a generation, and a record of each."""
+    """Simulate a pedigree with few sires per generation and one record per animal."""
     rng = np.random.default_rng(n)
     size = n // generations
     labels = np.arange(1, n + 1)  # 0 is an unknown parent
@@ -81,7 +81,7 @@ def animals(n, generations=10):
 
 @dataclass(frozen=True)
 class Record:
-    """Seconds of a tool, the evaluations of its criterion, and what it reached."""
+    """Times of a tool, its evaluations of the criterion, and the value reached."""
 
     tool: str
     fit: float
@@ -98,7 +98,7 @@ class Record:
         return self.fit + (self.read or 0.0) + (self.rotate or 0.0)
 
     def check(self, criterion):
-        """Refuse a criterion other than the given one."""
+        """Raise AssertionError unless the criterion is the given one."""
         if abs(self.criterion - criterion) > AGREEMENT * abs(criterion):
             raise AssertionError(f"{self.tool}: {self.criterion}, ours: {criterion}")
 
@@ -110,7 +110,7 @@ def clocked(action, *args):
 
 
 def repeated(measure, options):
-    """Return the record of median total; further ones while there is time."""
+    """Return the record of median total time, repeating while time remains."""
     runs, start = [], time.perf_counter()
     while len(runs) < options.repeats and time.perf_counter() - start < options.enough:
         runs.append(measure()[0])
@@ -145,7 +145,7 @@ def plain_criterion(theta, y, x, k):
 
 
 def plain(data, k, theta, options):
-    """Minimize the criterion, or time three evaluations where n is large."""
+    """Minimize the criterion, or time three evaluations if n is large."""
     x = np.column_stack([np.ones(len(data)), data["x"]])
     evaluate = partial(plain_criterion, y=data["y"].to_numpy(), x=x, k=k)
     if len(data) > options.plain:
@@ -195,7 +195,7 @@ print(json.dumps(dict(rotate=rotate, fit=fit, refit=refit, criterion=criterion))
 
 
 def glimix(data, k, options):
-    """Fit by glimix-core in the Python that has it; None where there is none."""
+    """Fit with glimix-core in the Python that has it; None if there is none."""
     if options.glimix_python is None:
         return None
     x = np.column_stack([np.ones(len(data)), data["x"]])
@@ -228,9 +228,9 @@ cat(sprintf("%.17g", c(rotate, fit, found$feval, found$fval)))
 
 def lmer(formula, data, relationship, options):
     """
-    Fit by lme4 with Z' replaced by R Z', where K = R'R; None where there is no R.
+    Fit with lme4, Z' replaced by R Z', where K = R'R; None if R is not installed.
 
-    This is what pedigreemm does. The related factor must have the most levels.
+    This is pedigreemm's method. The related factor must have the most levels.
     """
     if options.rscript is None:
         return None
@@ -294,7 +294,7 @@ def dense(options):
 
 
 def of_animals(n):
-    """Fit to animals in a process of its own; return what it took."""
+    """Fit to animals in a separate process; return its time and memory."""
     warnings.simplefilter("ignore")
     pedigree, data = animals(300)
     fit_animals(pedigree, data)
@@ -306,9 +306,9 @@ def of_animals(n):
 
 
 def peak_megabytes():
-    """Return the peak memory of this process where Linux tells it."""
+    """Return the peak memory of this process where Linux reports it."""
     try:
-        # getrusage would count the process that started this one
+        # getrusage would include the process that started this one
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1024
     except (OSError, IndexError):
@@ -364,7 +364,7 @@ def load():
 
 
 def describe_machine(options):
-    """Print what the figures depend on."""
+    """Print the conditions on which the figures depend."""
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {load()}")
     names = ("statsmodels_lmm", "statsmodels", "numpy", "scipy")
     versions = [f"{name} {version_of(name)}" for name in names]
@@ -391,7 +391,7 @@ def parse(arguments):
     add("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="what to time")
     add("--people", type=int, nargs="+", default=[1_200, 5_000])
     add("--animals", type=int, nargs="+", default=[1_000, 10_000, 100_000])
-    add("--repeats", type=int, default=5, help="runs of which the median counts")
+    add("--repeats", type=int, default=5, help="runs from which the median is taken")
     add("--enough", type=float, default=20, help="seconds after which none is repeated")
     add("--plain", type=int, default=2_000, help="largest n of a full dense search")
     add("--evaluations", type=int, default=15, help="of the dense criterion beyond")

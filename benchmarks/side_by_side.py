@@ -41,7 +41,7 @@ MEGABYTE = 2**20 if sys.platform == "darwin" else 2**10  # in units of ru_maxrss
 @dataclass(frozen=True)
 class Model:
     """
-    A formula, its estimation criterion and the data it is fitted to.
+    A formula, its estimation criterion and the data to which it is fitted.
 
     Parameters
     ----------
@@ -50,11 +50,11 @@ class Model:
     data : callable
         Returns the data as a DataFrame.
     factors : str
-        Columns that every tool gets as factors, separated by commas.
+        Columns passed to every tool as factors, separated by commas.
     reml : bool
         Whether the REML criterion is used instead of the likelihood.
     glmm_formula : str, optional
-        The same model in glmm's words where those differ.
+        The same model in glmm's notation, where that differs.
     """
 
     formula: str
@@ -65,7 +65,7 @@ class Model:
 
 
 def classic(name):
-    """Return a function that loads a data set of lme4, from R where we lack it."""
+    """Return a function that loads a data set of lme4, if need be from R."""
 
     def load():
         import pandas as pd
@@ -83,7 +83,7 @@ def classic(name):
 
 
 def random_effects(rng, levels, columns, rank):
-    """Draw effects, (levels, columns), whose covariance has the given rank."""
+    """Draw effects, (levels, columns), with a covariance of given rank."""
     loadings = rng.normal(scale=0.7, size=(columns, rank))
     return rng.normal(size=(levels, rank)) @ loadings.T
 
@@ -95,7 +95,7 @@ def maximal(interactions, n_subj=56, n_item=32):
     Each pair has one row. The predictors A, B and C are coded -0.5 and 0.5 and
     vary within subjects and within items. The random effects of both factors are
     those of ``A + B + C`` or, with `interactions`, of ``A * B * C``; their
-    covariance matrices have half of the full rank.
+    covariance matrices have half the full rank.
     """
 
     def simulate():
@@ -121,7 +121,7 @@ def maximal(interactions, n_subj=56, n_item=32):
 
 
 def schools(n_school=200, n_classroom=10, n_pupil=100):
-    """Simulate slopes in classrooms, which are counted within their schools."""
+    """Simulate slopes in classrooms, which are numbered within their schools."""
     import numpy as np
     import pandas as pd
 
@@ -152,7 +152,7 @@ def million(nobs=1_000_000, n_a=50_000, n_b=5_000):
 
 
 def no_day_variance(nobs=22_435):
-    """Simulate seven days without effect; with this seed the estimate is 0."""
+    """Simulate seven days with no effect; with this seed the estimate is 0."""
     import numpy as np
     import pandas as pd
 
@@ -253,12 +253,12 @@ def glmm():
 
 
 def floor():
-    """Return nothing: pandas alone is not asked to fit."""
+    """Return nothing: pandas alone fits no model."""
     return None, None, None
 
 
 def version_of(package):
-    """Return the version of an installed package, or a word for another one."""
+    """Return the version of an installed package, or "from source"."""
     from importlib import metadata
 
     try:
@@ -269,9 +269,9 @@ def version_of(package):
 
 def work(tool, path, formula, reml, factors):
     """
-    Fit the model once for each line ``fit`` of the input; answer in JSON.
+    Fit the model once for each input line ``fit``; answer in JSON.
 
-    The line ``core`` asks for the time of the numerical core alone.
+    The line ``core`` requests the time of the numerical core alone.
     """
     warnings.simplefilter("ignore")
 
@@ -309,7 +309,7 @@ def work(tool, path, formula, reml, factors):
 
 @dataclass
 class Record:
-    """What is known of a tool on a model; `seconds` are all fits, in order."""
+    """The results of a tool on a model; `seconds` are all fits, in order."""
 
     model: str
     tool: str
@@ -327,11 +327,11 @@ class Record:
 
     @property
     def timed(self):
-        """The fits that count: the first one only where there is no other."""
+        """The fits that count, without the first unless it is the only one."""
         return self.seconds[1:] or self.seconds
 
     def update(self, answer):
-        """Take over what a process answered."""
+        """Store the answer of a process."""
         answer = dict(answer)
         if "seconds" in answer:
             self.seconds.append(answer.pop("seconds"))
@@ -346,7 +346,7 @@ class Worker:
     Parameters
     ----------
     record : Record
-        Says which tool and model, and takes the answers.
+        Identifies the tool and model, and stores the answers.
     model : Model
         The model.
     path : Path
@@ -397,7 +397,7 @@ class Worker:
             self.record.error = "the process ended without an answer"
 
     def peak_so_far(self):
-        """Return the peak memory of the running process where Linux tells it."""
+        """Return the peak memory of the running process where Linux reports it."""
         try:
             status = Path(f"/proc/{self.process.pid}/status").read_text()
             return int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -419,7 +419,7 @@ class Worker:
 
 
 def measure(name, path, options):
-    """Let every tool fit the model `name`, in turn, and return their records."""
+    """Let every tool in turn fit the model `name`; return their records."""
     model = MODELS[name]
     workers = []
     for tool in options.tools:
@@ -461,7 +461,7 @@ def shown(value, form):
 
 
 def print_model(records):
-    """Print what the tools took and reached on one model."""
+    """Print the times and criteria of all tools on one model."""
     model = MODELS[records[0].model]
     nobs = next((record.nobs for record in records if record.nobs), None)
     criterion = "REML" if model.reml else "ML"
@@ -525,7 +525,7 @@ def print_ratios(results):
 
 
 def limit_threads(cores):
-    """Bind all processes to so many cores and, unless told, to as many threads."""
+    """Bind all processes to `cores` cores and, unless set, to as many threads."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     for library in ("OMP", "OPENBLAS", "MKL", "RAYON", "VECLIB_MAXIMUM"):
@@ -548,13 +548,13 @@ def parse(arguments):
     add("--cores", type=int, default=2, help="cores, and threads, of every tool")
     add("--rscript", default="Rscript", help="the Rscript that finds lme4")
     add("--glmm-python", default=sys.executable, help="the Python that finds glmm")
-    add("--json", type=Path, help="file that takes all figures")
+    add("--json", type=Path, help="file in which to store all figures")
     add("--verbose", action="store_true", help="show what the tools write to stderr")
     return parser.parse_args(arguments)
 
 
 def main(arguments=None):
-    """Measure, print, and save if asked to."""
+    """Measure, print and, if requested, save."""
     options = parse(arguments)
     limit_threads(options.cores)
     machine = {"platform": platform.platform(), "cores": options.cores}

@@ -34,7 +34,7 @@ def model_of(noise, crossed):
 @pytest.mark.parametrize("noise", [0.0, 1e-7, 3e-6])
 def test_levels_that_are_fixed_have_no_variance(noise, crossed):
     """A share of the squares below 1e-10 is rounding."""
-    with pytest.warns(DataWarning, match="already tell the levels of g apart"):
+    with pytest.warns(DataWarning, match="already distinguish the levels of g"):
         result = model_of(noise, crossed).fit()
     assert result.uninformative == ("g",)
     assert result.vcomp.iloc[0] == 0.0

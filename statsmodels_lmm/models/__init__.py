@@ -1,1 +1,1 @@
-"""Models: their data, likelihood and fit."""
+"""Models, with their data, likelihood and fit."""

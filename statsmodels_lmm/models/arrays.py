@@ -1,4 +1,4 @@
-"""The data of a model from arrays: a value for each row, complete rows only."""
+"""The data of a model from arrays: one value per row, complete rows only."""
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,7 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
     missing : {"none", "drop", "raise"}
         What to do with incomplete rows.
     known : callable
-        Names of grouping factors to a dict of `KnownLevels`.
+        Maps names of grouping factors to a dict of `KnownLevels`.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
     weights, offset : ndarray or None
         Weights and offset of these rows.
     rows : ndarray or None
-        Which rows these are, None for all.
+        Positions of these rows; None for all.
     """
     terms = as_terms(random)
     raw = [t for t in terms if not isinstance(t, RandomEffects)]
@@ -72,7 +72,7 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
 
 
 def _kept_rows(arrays, terms, weights, missing):
-    """Rows that have weight and, unless `missing` is "none", no gaps; None for all."""
+    """Rows with weight and, unless `missing` is "none", without gaps; None for all."""
     keep = np.ones(len(arrays[0]), dtype=bool)
     if weights is not None and (weights == 0).any():
         warn("rows of weight 0 dropped", DataWarning)
@@ -92,14 +92,14 @@ def _kept_rows(arrays, terms, weights, missing):
 
 
 def _first_labels(endog, exog, terms, weights, offset):
-    """Labels of the rows: those of the response, or of what has labels next."""
+    """Labels of the rows, from the response or the first argument with labels."""
     given = [labels_of(endog), labels_of(exog), *(t.labels for t in terms)]
     given += [labels_of(weights), labels_of(offset)]
     return next((labels for labels in given if labels is not None), None)
 
 
 def _plain(values, labels, what):
-    """Response or design in the order of the rows, as float64, with its names."""
+    """Response or design in the order of the rows, as float64, keeping its names."""
     values = aligned(values, labels, what)
     numbers = numeric(values, what)
     if what == "the response" and not (numbers > 1.0).any() and _is_bool(values):
@@ -107,7 +107,7 @@ def _plain(values, labels, what):
             "the response is true/false; a linear mixed model is not a logistic one"
         )
     if not numbers.ndim:
-        raise DataError(f"{what} is one value, not one for each row")
+        raise DataError(f"{what} is a single value, not one per row")
     if isinstance(values, pd.DataFrame):
         return pd.DataFrame(numbers, labels, values.columns, copy=False)
     if isinstance(values, pd.Series):
@@ -116,7 +116,7 @@ def _plain(values, labels, what):
 
 
 def _is_bool(values):
-    """Whether all of some values are true or false."""
+    """Whether all values are true or false."""
     if isinstance(values, pd.DataFrame):
         return bool(len(values.columns)) and all(_is_bool(c) for _, c in values.items())
     if pd.api.types.is_object_dtype(getattr(values, "dtype", object)):

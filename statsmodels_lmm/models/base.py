@@ -1,4 +1,4 @@
-"""What every mixed model is made of: its data, weights, offset and random effects."""
+"""The parts of every mixed model: data, weights, offset and random effects."""
 
 from copy import copy
 from functools import partial
@@ -33,8 +33,8 @@ class MixedModel(LikelihoodModel):
     """
     Response, fixed design and random effects of a mixed model.
 
-    The doors through which data come are the same for every mixed model: arrays, a
-    formula, matrices. What is fitted to them, and how, each model says itself.
+    Data enter every mixed model in the same ways: as arrays, by a formula or as
+    matrices. Each model defines what is fitted to them, and how.
 
     Parameters
     ----------
@@ -52,17 +52,17 @@ class MixedModel(LikelihoodModel):
     weights, offset : ndarray or None
         Prior weights and known part of the linear predictor.
     formula_full : str or None
-        The formula as it was written; `formula` is its fixed part.
+        The formula as written; `formula` is its fixed part.
     formula_offset : ndarray or None
-        The part of `offset` that is in the formula.
+        The part of `offset` given in the formula.
     structures : dict
-        Covariance structures of the user by their names in the formula.
+        The user's covariance structures, by their names in the formula.
     n_dropped : int
-        Number of incomplete rows that were left out.
+        Number of incomplete rows left out.
     """
 
     _own_arguments: tuple = ()
-    """What the constructor takes from `from_formula` besides what all models do."""
+    """Arguments from `from_formula` for the constructor of this model alone."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class MixedModel(LikelihoodModel):
         if random is None and groups is not None:
             random = [group_term(groups, exog_re, exog_vc)]
         if isinstance(endog, str) or random is None:
-            raise TypeError("give endog, exog and random; for formulas from_formula")
+            raise TypeError("give endog, exog and random, or use from_formula")
         known = partial(known_levels, relationship, relationship_inverse)
         endog, exog, random, weights, offset, rows = complete_rows(
             endog, exog, random, weights, offset, missing, known
@@ -103,7 +103,7 @@ class MixedModel(LikelihoodModel):
             kwargs |= {"formula": source.parsed.fixed_formula, "source": source}
             kwargs["model_spec"] = source.spec
         super().__init__(endog, exog, **kwargs)
-        # pandas hands out views that cannot be written to
+        # pandas returns read-only views
         self.endog = self.data.endog = np.require(self.data.endog, float, "W")
         self.exog = self.data.exog = np.require(self.data.exog, float, "W")
         self.random = random
@@ -128,17 +128,17 @@ class MixedModel(LikelihoodModel):
         return data
 
     def _take_formula(self, source):
-        """Tell what the formula was, and what it made of the data."""
+        """Record the formula and how it evaluated the data."""
         self.formula, self.formula_full = source.fixed_text, source.text
         self._parsed, self.structures = source.parsed, source.structures
         self.formula_offset, self.n_dropped = source.offset, source.n_dropped
 
     def _forget(self):
-        """Form standardized data anew when they are needed."""
+        """Discard standardized data, which are formed when needed."""
         self._design = SharedDesign()
 
     def _get_init_kwds(self):
-        """What a clone needs besides endog and exog, or a model of other data."""
+        """Arguments, besides endog and exog, for a clone or a model of other data."""
         kwds = super()._get_init_kwds()
         if getattr(self, "_parsed", None) is not None:
             kwds["formula"] = self.formula_full
@@ -180,23 +180,23 @@ class MixedModel(LikelihoodModel):
             Formula in lme4's language, such as ``"y ~ x + (x | g) + (1 | h)"``.
             Its names are columns or Python names of the caller.
         data : DataFrame
-            The data: pandas, polars (eager and lazy), pyarrow, mappings of columns
-            and records; a DuckDB relation and others with the extra ``frames``. Of
-            lazy data only the columns that are used are read.
+            The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
+            records; with the extra ``frames`` also a DuckDB relation and others. From
+            lazy data only the columns used are read.
         subset : array_like, optional
             Rows to use: labels, or booleans for each row.
         weights : str or array_like, optional
             Prior weights, or the column that holds them. A Series is aligned by its
-            labels. A row without a weight is incomplete if this is a column, an error
-            if it is an array.
+            labels. A row without a weight counts as incomplete in a column, but is an
+            error in an array.
         offset : str or array_like, optional
             Known part of the linear predictor, or the column that holds it. It is
             added to ``offset(...)`` in the formula.
         missing : {"drop", "raise"}, optional
             What to do with incomplete rows.
         check_levels : bool, optional
-            Whether to refuse a factor with as many levels as rows and a term with
-            as many random effects as rows, as lme4 does.
+            Whether to reject, as lme4 does, a grouping factor with as many levels as
+            rows and a term with as many random effects as rows.
         rank : {"drop", "raise"}, optional
             What to do with redundant columns of the fixed effects: leave them out,
             with a warning and NaN coefficients, or raise a DataError.
@@ -205,17 +205,17 @@ class MixedModel(LikelihoodModel):
             inverses, see `CrossedMixedLM`. A factor is named as in the tables, "a:b"
             for an interaction, whose levels are "x:y".
         structures : dict, optional
-            Covariance structures of your own by the names that stand before a term:
+            Your own covariance structures, by the names that precede a term:
             ``{"toep": Toeplitz()}`` for ``toep(0 + C(t) | g)``.
         groups, re_formula, vc_formula : optional
-            The random effects in the words of statsmodels' MixedLM instead of, or
-            in addition to, terms with a bar, see
+            The random effects in the notation of statsmodels' MixedLM, instead of or in
+            addition to terms with a bar, see
             `formula.mixedlm_terms.random_terms`. Several columns of groups are crossed.
         eval_env : int or dict, optional
-            How many stack frames above the caller names are looked up, or a
+            Number of stack frames above the caller at which names are looked up, a
             mapping of names, or -1 for none.
         **kwargs
-            Nothing else is allowed; unknown names raise a TypeError.
+            Not used; unknown names raise a TypeError.
 
         Returns
         -------
@@ -224,11 +224,11 @@ class MixedModel(LikelihoodModel):
         Raises
         ------
         FormulaError
-            If the formula cannot be read, with a caret under the place.
+            If the formula cannot be read, with a caret under the offending place.
         DataError
-            If the data cannot be used, naming column and rows.
+            If the data cannot be used; the message names the column and rows.
         """
-        # a clone names the random effects twice, by its formula and by themselves
+        # a clone passes the random effects twice, in the formula and as objects
         if _are_built(kwargs.get("random")):
             kwargs.pop("random")
         own = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
@@ -285,17 +285,17 @@ class MixedModel(LikelihoodModel):
         z : array_like or sparse matrix
             Design of the random effects, shape (n, q).
         relative_factor : callable, optional
-            theta, an array of shape (m,), to the relative covariance factor
+            Maps theta, an array of shape (m,), to the relative covariance factor
             :math:`\Lambda`, an array or a sparse matrix of shape (q, any number).
             Default is theta times the identity.
         start : array_like, optional
-            Where to start, shape (m,), inside the range and not at its ends.
+            Starting values, shape (m,), strictly inside the range.
         lower, upper : array_like, optional
-            Range of theta, shape (m,). The function is called inside of it only.
+            Range of theta, shape (m,). The function is called only within it.
         names : sequence of str, optional
             Names of the parameters theta.
         derivative : callable, optional
-            theta to the m derivatives of the factor. By default its product is
+            Maps theta to the m derivatives of the factor. By default its product is
             differenced.
         name : str, optional
             Name of these random effects.
@@ -311,14 +311,14 @@ class MixedModel(LikelihoodModel):
         Raises
         ------
         DataError
-            If the shapes do not fit.
+            If the shapes do not match.
         ValueError
-            If the function is not smooth, or its derivative not its own.
+            If the function is not smooth, or `derivative` is not its derivative.
 
         Notes
         -----
         A factor that is theta times a matrix, such as a root of a kinship matrix, is
-        found to be one, and costs one eigendecomposition.
+        recognized as such and costs one eigendecomposition.
 
         Examples
         --------
@@ -350,13 +350,13 @@ class MixedModel(LikelihoodModel):
 
     def with_response(self, endog):
         """
-        The same model of another response.
+        The same model for another response.
 
         Parameters
         ----------
         endog : array_like or Series
-            A value for each row used. A Series with the labels of these rows, and
-            possibly more, is aligned with them.
+            One value for each row used. A Series with the labels of these rows, and
+            possibly others, is aligned with them.
 
         Returns
         -------
@@ -369,8 +369,8 @@ class MixedModel(LikelihoodModel):
 
         Notes
         -----
-        The models share what depends on the design only. Another response costs one
-        pass over the rows and a search.
+        The models share everything that depends on the design alone. Another response
+        costs one pass over the rows and a search.
         """
         require_data(self, "another response")
         old, labels = self.data.orig_endog, self.data.row_labels
@@ -398,7 +398,7 @@ class MixedModel(LikelihoodModel):
 
     def redundant_columns(self, data):
         """
-        Names of the fixed effects that depend on the columns before them.
+        Names of the fixed effects that depend linearly on the columns before them.
 
         Parameters
         ----------
@@ -444,7 +444,7 @@ class MixedModel(LikelihoodModel):
         return mean if offset is None else mean + numeric(offset, "offset")
 
     def _are_fixed(self, params):
-        """Whether these are fixed effects by their labels, which start nothing."""
+        """Whether these are labeled as fixed effects, which are ignored as a start."""
         labels = labels_of(params)
         return labels is not None and list(labels) == list(self.exog_names)
 
@@ -454,7 +454,7 @@ class MixedModel(LikelihoodModel):
 
 
 def _are_built(random):
-    """Whether these are random effects of a model."""
+    """Whether these are random effects already built by a model."""
     return isinstance(random, tuple) and all(
         isinstance(r, RandomEffects) for r in random
     )

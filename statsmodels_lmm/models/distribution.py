@@ -1,4 +1,4 @@
-"""The distribution of the response, as statsmodels asks for it."""
+"""The distribution of the response, in the form statsmodels expects."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from statsmodels_lmm.core.structures.roots import lower_root
 @dataclass(frozen=True)
 class Distribution:
     """
-    Responses of a model at some parameters.
+    Distribution of a model's response at given parameters.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Distribution:
         for i, covariance in enumerate(self.model.relative_covariances(self.theta)):
             grouped = self.model.random[i].grouped
             drawn = np.zeros((grouped.n_levels, grouped.k_effects))
-            for block in grouped.block_slices:  # MixedLM draws one after another
+            for block in grouped.block_slices:  # MixedLM draws one effect after another
                 root = lower_root(covariance[block, block])
                 own = rng.normal(size=(grouped.n_levels, len(root)))
                 drawn[:, block] = own @ root.T

@@ -1,4 +1,4 @@
-"""A formula and a data frame to the arguments of a model."""
+"""The arguments of a model from a formula and a data frame."""
 
 from dataclasses import dataclass
 
@@ -26,30 +26,30 @@ from statsmodels_lmm.random.known_levels import known_levels
 @dataclass(frozen=True)
 class FormulaSource:
     """
-    The formula that a model was made from, and how it is evaluated again.
+    The formula of a model, and how to evaluate it again.
 
     Parameters
     ----------
     text : str
-        The formula as it was written, random effects included.
+        The formula as written, including random effects.
     parsed : ModelFormula
         Its parts.
     structures : dict
-        Covariance structures of the user by their names in the formula.
+        The user's covariance structures, by their names in the formula.
     engine : {"patsy", "formulaic"}
         The formula engine.
     scope : dict
         Names that are not columns.
     frame : DataFrame
-        The columns and rows that were used.
+        The columns and rows used.
     spec : DesignInfo or ModelSpec
         How the fixed design is evaluated.
     column_specs : dict
-        How columns of effects and offsets are evaluated, by their formula.
+        Specifications of the columns of effects and offsets, by formula.
     offset : ndarray or None
         Sum of the offsets in the formula.
     n_dropped : int
-        Number of incomplete rows that were left out.
+        Number of incomplete rows left out.
     """
 
     text: str
@@ -65,13 +65,13 @@ class FormulaSource:
 
     @property
     def fixed_text(self):
-        """The response and the fixed effects as patsy reads them, as others do."""
+        """The response and the fixed effects in patsy's notation, for any engine."""
         return engine_text(self.parsed.fixed_formula, "patsy")
 
 
 def with_group_terms(formula, data, groups, re_formula, vc_formula):
     """
-    A formula with the random effects that MixedLM's arguments add to it.
+    A formula with the random effects that MixedLM's arguments add.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def with_group_terms(formula, data, groups, re_formula, vc_formula):
     Returns
     -------
     formula : str
-        With a term in brackets for each of them.
+        The formula, with a term in parentheses for each of them.
     data : DataFrame
-        With the groups as columns.
+        The data, with the groups as columns.
     """
     data, groups = group_columns(to_frame(data), groups)
     terms = random_terms(groups, re_formula, vc_formula, data)
@@ -183,14 +183,14 @@ def read_formula(
 
 
 def _names(parsed):
-    """Names that the pieces of a formula read, and those that they call."""
+    """Names that the parts of a formula read, and those that they call."""
     names = [names_in(text) for text in parsed.pieces]
     read = {name for each in names for name in each.read}
     return read, {name for each in names for name in each.called}
 
 
 def _of_subset(data, weights, offset, subset):
-    """The rows of a subset, of all rows without one."""
+    """The rows of a subset; all rows without one."""
     if subset is None:
         return data, weights, offset
     rows = subset_rows(subset, data.index)
@@ -200,7 +200,7 @@ def _of_subset(data, weights, offset, subset):
 
 
 def _total_offset(design, offset):
-    """Offset of the rows used, that in the formula and the other."""
+    """Offset of the rows used: the sum of the formula's and the argument."""
     offset = None if offset is None else offset[design.rows]
     if design.offset is None:
         return offset
@@ -208,7 +208,7 @@ def _total_offset(design, offset):
 
 
 def _checked_structures(structures):
-    """The structures of the user, refused if they are something else."""
+    """The user's structures; raises ValueError or TypeError for anything else."""
     structures = dict(structures or {})
     for name, structure in structures.items():
         if not isinstance(structure, Structure):

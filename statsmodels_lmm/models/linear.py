@@ -1,4 +1,4 @@
-"""The model: data, its likelihood, and the fit."""
+"""The linear mixed model: its data, likelihood and fit."""
 
 import numpy as np
 
@@ -24,11 +24,11 @@ from statsmodels_lmm.results.linear import (
 )
 
 NOTHING_LEFT = 1e-15
-"""Share of the residual variance below which its digits are those of rounding."""
+"""Share of the residual variance below which its digits are mere rounding."""
 
 NO_RESIDUAL = (
-    "the residual variance is zero, or too small to be told from zero: fixed and "
-    "random effects reproduce the response to the last of its digits"
+    "the residual variance is zero, or too small to be distinguished from zero: "
+    "fixed and random effects reproduce the response to its last digit"
 )
 
 NO_MAXIMUM = (
@@ -53,11 +53,11 @@ class CrossedMixedLM(MixedModel):
     exog : array_like
         Design of the fixed effects, shape (n, p). No constant is added.
     random : dict or sequence
-        The random effects: by name, or one after another, what `random_effects` or
-        `matrix_effects` return; groups, shape (n,), for random intercepts; a pair
-        (groups, effects) with effect columns of shape (n, k), correlated among
-        themselves; a model matrix Z, dense or sparse, shape (n, q); or such a tuple
-        with a covariance structure at its end.
+        The random effects, by name or in sequence. Each is the result of
+        `random_effects` or `matrix_effects`; groups, shape (n,), for random intercepts;
+        a pair (groups, effects) with mutually correlated effect columns, shape (n, k);
+        a model matrix Z, dense or sparse, shape (n, q); or such a tuple with a
+        covariance structure at the end.
     weights : array_like, optional
         Prior weights; the residual variance of a row is sigma^2 / weight.
     offset : array_like, optional
@@ -65,32 +65,33 @@ class CrossedMixedLM(MixedModel):
     missing : {"none", "drop", "raise"}, optional
         What to do with incomplete rows.
     check_levels : bool, optional
-        Whether to refuse a factor with as many levels as rows and a term with as
-        many random effects as rows, as lme4 does.
+        Whether to reject, as lme4 does, a grouping factor with as many levels as rows
+        and a term with as many random effects as rows.
     rank : {"drop", "raise"}, optional
         What to do with columns of X that depend linearly on the columns before
         them.
     relationship, relationship_inverse : dict, optional
         Known covariance matrices of the levels of grouping factors, or their inverses,
         by the names of the factors: a DataFrame with the levels as labels, a
-        LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. They may
-        have levels that do not occur, which are predicted, and be in any order. The
+        LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. Levels
+        may be in any order and may include some without data, which are predicted. The
         covariance of all random effects of a factor is then K (x) Sigma.
     groups, exog_re, exog_vc : optional
-        One grouping factor, its effect columns and its variance components, as
-        statsmodels' MixedLM takes them, instead of `random`.
+        One grouping factor, its effect columns and its variance components, as in
+        statsmodels' MixedLM, instead of `random`.
     **kwargs
         Used by `from_formula`.
 
     Notes
     -----
-    Series and DataFrames meet the rows by their labels, see `alignment.row_positions`.
-    What is masked in an array is missing. The model keeps copies of its data.
+    Series and DataFrames are aligned with the rows by label, see
+    `alignment.row_positions`. Masked entries of an array count as missing. The model
+    keeps copies of its data.
 
     Variances are estimated by minimizing the profiled deviance of Bates et al.
-    (2015) or the REML criterion. `params` of the results are the fixed effects
-    only. A formula is code: it is evaluated by statsmodels' formula engine, so
-    do not take one from somebody you do not trust.
+    (2015) or the REML criterion. The results' `params` are the fixed effects only.
+    A formula is code: it is evaluated by statsmodels' formula engine, so do not
+    accept one from someone you do not trust.
 
     References
     ----------
@@ -110,7 +111,7 @@ class CrossedMixedLM(MixedModel):
     _results_classes = CrossedMixedLMResults, CrossedMixedLMResultsWrapper
 
     def _forget(self):
-        """Form standardized data and cross-products anew when they are needed."""
+        """Discard standardized data and cross-products; they are formed when needed."""
         super()._forget()
         self._cross: tuple | None = None
 
@@ -126,13 +127,13 @@ class CrossedMixedLM(MixedModel):
             Whether to maximize the restricted likelihood (lme4's ``REML``) or the
             likelihood.
         start_params : array_like, optional
-            Relative covariance parameters to start from, in the order of
-            `CrossedMixedLMResults.theta`. A Series of fixed effects, which statsmodels'
-            MICE gives, starts nothing.
+            Starting values of the relative covariance parameters, in the order of
+            `CrossedMixedLMResults.theta`. A Series of fixed effects, as passed by
+            statsmodels' MICE, is ignored.
         maxiter : int, optional
             Largest number of evaluations of the criterion.
         tol : float, optional
-            The search ends when one more step promises less, in units of the
+            The search ends when one more step promises a smaller decrease of the
             criterion, -2 times the log-likelihood.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see
@@ -147,8 +148,8 @@ class CrossedMixedLM(MixedModel):
         ValueError
             If an argument has an unknown value.
         DataError
-            If the data leave nothing for the residual variance, or the likelihood has
-            no maximum.
+            If the data leave nothing for the residual variance, or if the likelihood
+            has no maximum.
 
         Warns
         -----
@@ -197,7 +198,7 @@ class CrossedMixedLM(MixedModel):
         return wrapper(found._by(df_method))
 
     def _uninformative(self, products):
-        """Names of factors whose effect columns lie in the span of X."""
+        """Names of grouping factors whose effect columns lie in the span of X."""
         pairs = zip(products.plan.order, products.left_by_fixed())
         return tuple(self.random[i].name for i, left in pairs if left <= 1e-10)
 
@@ -279,13 +280,13 @@ class CrossedMixedLM(MixedModel):
         params : array_like
             Fixed effects, shape (p,); those of dropped columns may be NaN.
         exog : array_like, optional
-            Design, shape (n, p); default is that of the model, with its offset.
+            Design, shape (n, p); default is the model's design, with its offset.
         which : {"mean", "linear"}, optional
             Both are the same for a linear model.
         offset : array_like, optional
             Known part of the linear predictor of `exog`.
         type : {"response", "link"}, optional
-            `which` in R's words.
+            `which` in R's terms.
 
         Returns
         -------
@@ -297,7 +298,7 @@ class CrossedMixedLM(MixedModel):
         return self._linear_predictor(params, exog, offset)
 
     def relative_covariances(self, theta):
-        """Relative covariance matrix of each factor at some theta, (k, k) each."""
+        """Relative covariance matrix of each term at a given theta, (k, k) each."""
         units = self._units
         return units.relative_covariances(units.factors_at(theta, pivoted=True))
 
@@ -314,12 +315,12 @@ class CrossedMixedLM(MixedModel):
         scale : float
             Residual variance.
         exog : array_like, optional
-            Design of the fixed effects; default is that of the model.
+            Design of the fixed effects; default is the model's.
 
         Returns
         -------
         object
-            With ``rvs(n, rng=None)``, which returns one response; n is ignored.
+            An object with ``rvs(n, rng=None)``, which draws one response; n is ignored.
         """
         theta = self._last_theta
         if theta is None:
@@ -347,12 +348,12 @@ class CrossedMixedLM(MixedModel):
 
     @property
     def _units(self):
-        """The way between the order and units of a fit and those of the user."""
+        """The conversion between the order and units of a fit and the user's."""
         data, products = self._sufficient_statistics()
         return Units(data, products.plan)
 
     def _deviance(self, theta, reml):
-        """The criterion at some theta, in standardized units."""
+        """The criterion at a given theta, in standardized units."""
         _, products = self._sufficient_statistics()
         return profiled_deviance(products, self._units.factors_at(theta), reml)
 
@@ -364,5 +365,5 @@ class CrossedMixedLM(MixedModel):
         return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
 
     def __getstate__(self):
-        """Pickle and copy without what can be formed again."""
+        """Pickle and copy without what can be recomputed."""
         return {**super().__getstate__(), "_cross": None}

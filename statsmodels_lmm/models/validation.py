@@ -1,4 +1,4 @@
-"""What a model refuses, and what it says after a fit."""
+"""The data that a model rejects, and the warnings after a fit."""
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from statsmodels_lmm.exceptions import (
 from statsmodels_lmm.inputs.row_values import check_row_values, listed
 
 SMALLEST, LARGEST = 1e-153, 1e153
-"""Range of deviations whose squares are floating-point numbers."""
+"""Range of standard deviations with squares within floating point."""
 
 
 def unknown_arguments(names):
     """
-    The error for arguments that do not exist, with what R's users mean by some.
+    The error for unknown arguments, with advice for those known from R.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def unknown_arguments(names):
 
 def check_arguments(further, missing, rank):
     """
-    Refuse arguments of a model that have no meaning.
+    Reject arguments of a model that have no meaning.
 
     Parameters
     ----------
     further : iterable of str
-        What was given besides the arguments that users know.
+        Arguments given in addition to the documented ones.
     missing, rank : str
         See `CrossedMixedLM`.
 
@@ -69,7 +69,7 @@ def check_arguments(further, missing, rank):
 
 def check_data(endog, exog, random, weights, offset, check_levels=True):
     """
-    Refuse data that a model cannot be fitted to.
+    Reject data to which a model cannot be fitted.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def _check_random(effects, n, check_levels, check_columns):
     if check_levels and not told and grouped.n_levels >= n:
         raise DataError(
             f"grouping factor {effects.name} has as many levels as there are rows "
-            f"({n}); its variance cannot be told from the residual variance "
-            "(check_levels=False fits it all the same)"
+            f"({n}); its variance and the residual variance are confounded "
+            "(check_levels=False fits it anyway)"
         )
     if not check_columns or grouped.relationship is not None:
         return
@@ -138,41 +138,41 @@ def _check_random(effects, n, check_levels, check_columns):
             continue
         if grouped.n_levels * len(names) >= n and len(names) > 1:
             raise DataError(
-                f"{n} rows are not more than the {grouped.n_levels * len(names)} "
+                f"{n} rows do not exceed the {grouped.n_levels * len(names)} "
                 f"random effects ({listed(names)}) by {effects.name}; the model "
-                "cannot be told from one with less (check_levels=False fits it all "
-                "the same)"
+                "cannot be distinguished from one with fewer (check_levels=False fits "
+                "it anyway)"
             )
 
 
 FEW_STEPS = 100
-"""Steps of the response from which its residuals are known well enough."""
+"""Size of the residuals, in steps of the response, that leaves enough digits."""
 
 
 def check_residual(endog, data):
     """
-    Refuse a response that the fixed effects reproduce exactly.
+    Reject a response that the fixed effects reproduce exactly.
 
-    Numbers of the size of the response are a step apart. What least squares leave
-    cannot be told from zero if it is about a step, and has lost digits if it is some
-    dozens.
+    Floating-point numbers of the size of the response are a step apart. Least-squares
+    residuals of about one step cannot be distinguished from zero, and those of a few
+    dozen steps have lost digits.
 
     Parameters
     ----------
     endog : ndarray
-        Response less its offset, times the square roots of the weights.
+        Response minus its offset, times the square roots of the weights.
     data : Standardized
         The standardized data.
 
     Raises
     ------
     DataError
-        If nothing is left.
+        If no residual remains.
 
     Warns
     -----
     DataWarning
-        If few digits are left.
+        If few digits remain.
     """
     largest, size = np.abs(endog).max(), data.response_scale
     step = np.finfo(float).eps * largest
@@ -193,7 +193,7 @@ def check_residual(endog, data):
 
 def check_range(data, random):
     """
-    Refuse data whose variances no floating-point number can hold.
+    Reject data whose variances exceed the range of floating-point numbers.
 
     Parameters
     ----------
@@ -218,8 +218,8 @@ def check_range(data, random):
         )
     if not np.isfinite(data.least_squares).all():
         raise DataError(
-            "the response is so large against the columns of the fixed effects that "
-            "their coefficients overflow; use other units"
+            "the response is so large relative to the columns of the fixed effects "
+            "that their coefficients overflow; use other units"
         )
     for effects, sizes in zip(random, data.effect_sizes):
         for name, unit in zip(effects.effect_names, sizes):
@@ -228,14 +228,14 @@ def check_range(data, random):
                     word, _ = _out_of_range(1.0 / size)
                     raise DataError(
                         f"the random effects {name} by {effects.name} have a column "
-                        f"that is too {word} against the response: the effects are of "
-                        f"the order {size:.0e}, whose square, the variance, is beyond "
-                        "the range of floating-point numbers; use other units"
+                        f"that is too {word} relative to the response: the effects are "
+                        f"of the order {size:.0e}, whose square, the variance, is "
+                        "beyond the range of floating-point numbers; use other units"
                     )
 
 
 def _out_of_range(size):
-    """Whether it is too large or too small, and what to do."""
+    """Whether a size is too large or too small, and the remedy."""
     word, change = ("large", "divide") if size > 1.0 else ("small", "multiply")
     exponent = abs(round(float(np.log10(size)))) if 0.0 < size < np.inf else 300
     return word, f"{change} it by 1e{exponent}"
@@ -243,7 +243,7 @@ def _out_of_range(size):
 
 def warn_after_fit(results):
     """
-    Say what the user can act on.
+    Warn of what the user can act on.
 
     Parameters
     ----------
@@ -265,7 +265,7 @@ def warn_after_fit(results):
         )
     for effects in results.uninformative:
         warn(
-            f"the fixed effects already tell the levels of {effects} apart; its "
+            f"the fixed effects already distinguish the levels of {effects}; its "
             "variance cannot be estimated and is set to 0",
             DataWarning,
         )
@@ -276,7 +276,7 @@ def warn_after_fit(results):
     if optimum.saturated and not flat:
         warn(
             "fixed and random effects together reproduce any response of these rows, "
-            "so that nothing is left to tell the residual variance by, and the "
+            "so nothing remains to estimate the residual variance from, and the "
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
@@ -284,10 +284,10 @@ def warn_after_fit(results):
         return
     if optimum.promised < REACHED <= optimum.rounding:
         warn(
-            "the best variances are not proved: the residual variance is so small next "
-            "to those of the random effects that rounding moves -2 log-likelihood by "
-            f"up to {optimum.rounding:.1g}. Subtract from the response what is known "
-            "of the large effects, or leave them out",
+            "the best variances are not proved: the residual variance is so small "
+            "relative to those of the random effects that rounding moves -2 "
+            f"log-likelihood by up to {optimum.rounding:.1g}. Subtract the known part "
+            "of the large effects from the response, or leave these effects out",
             ConvergenceWarning,
         )
     else:

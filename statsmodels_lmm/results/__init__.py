@@ -1,1 +1,1 @@
-"""What a fit returns."""
+"""The results of a fit."""

@@ -1,4 +1,4 @@
-"""What the results of every mixed model tell of an optimum; thin: it delegates."""
+"""The results common to all mixed models, which delegate to other modules."""
 
 from functools import cached_property
 
@@ -29,38 +29,39 @@ class MixedResults(Pictures, MixedInference):
     """
     Results of a mixed model: what follows from an evaluation of its criterion.
 
-    A model's own results add `at_optimum`, the evaluation formed anew; what the data
-    leave open, `identification`; the name of the `method`; and what the distribution of
-    the response gives, such as fitted values and residuals.
+    Each model's results add `at_optimum`, the evaluation at the optimum;
+    `identification`, what the data do not determine; the name of the `method`; and
+    whatever depends on the distribution of the response, such as fitted values and
+    residuals.
 
     Parameters
     ----------
     model : MixedModel
         The model.
     units : Units
-        The way from the order and units of the search to those of the user.
+        The conversion between the search's order and units and the user's.
     evaluation : Evaluation
         The criterion at the optimum, in standardized units.
     optimum : Optimum
-        How the search went, in the order and units of the user.
+        How the search went, in the user's order and units.
     uninformative : tuple of str
-        Grouping factors that the fixed effects tell apart already.
+        Grouping factors whose levels the fixed effects already distinguish.
     """
 
     _is_gaussian = False
-    """Whether the response is normal with a residual variance, as of a linear model."""
+    """Whether the response is normal with a residual variance, as in a linear model."""
 
     reml = False
     """Whether the criterion is that of the restricted likelihood."""
 
     _title = "Mixed Model Results"
-    """What a summary is called."""
+    """Title of a summary."""
 
     _n_scales = 1
-    """Number of parameters of scale: sigma, or none."""
+    """Number of scale parameters: sigma, or none."""
 
     _of_data: tuple = ("at_optimum",)
-    """What is found from the data when it is needed."""
+    """Attributes that are computed from the data on first use."""
 
     def __init__(self, model, units, evaluation, optimum, uninformative=()):
         self._estimates = estimates(units, evaluation)
@@ -79,11 +80,11 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def _units(self):
-        """The way between the order and units of the search and those of the user."""
+        """The conversion between the search's order and units and the user's."""
         return self.model._units
 
     def __getstate__(self):
-        """Pickle without what can be found again."""
+        """Pickle without what can be recomputed."""
         again = {*self._of_data, "random_effects", "random_effects_cov"}
         state = {n: v for n, v in self.__dict__.items() if n not in again}
         at_hand = self._estimates.level_blocks
@@ -101,23 +102,23 @@ class MixedResults(Pictures, MixedInference):
 
     @cached_property
     def df_resid(self):
-        """Rows less the rank of X, as statsmodels."""
+        """Rows minus the rank of X, as in statsmodels."""
         return self.nobs - len(self._estimates.kept)
 
     @cached_property
     def df_model(self):
-        """Rank of X less the constant, as statsmodels."""
+        """Rank of X minus the constant, as in statsmodels."""
         return float(len(self._estimates.kept) - self.model.k_constant)
 
     @cached_property
     def dropped(self):
-        """Names of the columns of X that depend on those before them."""
+        """Names of the columns of X that depend linearly on those before them."""
         names = np.array(self.model.exog_names, dtype=object)
         return np.delete(names, self._estimates.kept).tolist()
 
     @cached_property
     def out_of_range(self):
-        """Names of the fixed effects whose variance no number holds."""
+        """Names of the fixed effects whose variance overflows or underflows."""
         return [self.model.exog_names[j] for j in self._estimates.out_of_range]
 
     @cached_property
@@ -127,7 +128,7 @@ class MixedResults(Pictures, MixedInference):
 
     @cached_property
     def mle_retvals(self):
-        """How the search ended, in statsmodels' words."""
+        """How the search ended, in statsmodels' terms."""
         return {
             "converged": self.converged,
             "iterations": self.optimum.evaluations,
@@ -161,7 +162,8 @@ class MixedResults(Pictures, MixedInference):
         """
         Number of fixed effects, variance parameters and sigma that are determined.
 
-        Where the likelihood depends on the sum of two variances, say, that is one.
+        If the likelihood depends only on the sum of two variances, say, they count as
+        one.
         """
         count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta)
         return count + self._n_scales - self.identification.idle
@@ -173,12 +175,12 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def aic(self):
-        """-2 llf + 2 n_params, as lme4 also after ``reml=True``."""
+        """-2 llf + 2 n_params, as in lme4, also after ``reml=True``."""
         return -2.0 * self.llf + 2.0 * self.n_params
 
     @property
     def bic(self):
-        """-2 llf + log(n) n_params, as lme4 also after ``reml=True``."""
+        """-2 llf + log(n) n_params, as in lme4, also after ``reml=True``."""
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     @property
@@ -188,7 +190,7 @@ class MixedResults(Pictures, MixedInference):
         return pd.Series(self.optimum.theta, index=labels, name="theta")
 
     def _block_theta(self):
-        """Relative covariance parameters of each block of each factor."""
+        """Relative covariance parameters, by term and block."""
         random = self.model.random
         ends = np.cumsum([e.grouped.n_parameters for e in random])[:-1]
         parts = np.split(self.optimum.theta, ends)
@@ -207,7 +209,7 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def _relative(self):
-        """Covariance matrices of the random effects over sigma^2, of each factor."""
+        """Covariance matrix of the random effects over sigma^2, for each term."""
         return self._estimates.relative
 
     def _covariances(self):
@@ -215,7 +217,7 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def cov_re(self):
-        """Covariance matrices of the random effects of a level, a dict by factor."""
+        """Covariance matrices of the random effects of a level, as a dict by factor."""
         frames = {}
         for effects, covariance in zip(self.model.random, self._covariances()):
             names = list(effects.effect_names)
@@ -224,7 +226,7 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def vcomp(self):
-        """Variances of the random effects, a Series by factor and effect."""
+        """Variances of the random effects, as a Series by factor and effect."""
         values = {
             (effects.name, name): value
             for effects, covariance in zip(self.model.random, self._covariances())
@@ -240,11 +242,11 @@ class MixedResults(Pictures, MixedInference):
         Returns
         -------
         DataFrame
-            As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2
-            (empty for a variance), variance (or covariance) and sd (or
-            correlation), the residual last. A term with a structure has a row for
-            each of its parameters; of one that is not a standard deviation effect1 is
-            the structure, effect2 its name and sd its value.
+            As R's ``as.data.frame(VarCorr(m))``: columns group, effect1, effect2 (empty
+            for a variance), variance (or covariance) and sd (or correlation), with the
+            residual last. A term with a structure has one row for each parameter;
+            unless that is a standard deviation, effect1 is the structure, effect2 the
+            name of the parameter and sd its value.
         """
         return components_table(
             self.model.random, self._relative, self._block_theta(), self.scale
@@ -264,32 +266,32 @@ class MixedResults(Pictures, MixedInference):
             eigenvalue of the dual matrix G = d(criterion) / d(covariance), relative
             to the information about the term; at a proved optimum none is negative.
             For a term with a structure it is the smallest slope of the criterion
-            away from the ends of the ranges of its parameters.
+            away from the ends of its parameters' ranges.
         """
         factors, duals = self._estimates.factors, self.optimum.dual_eigenvalues
         return boundary_table(self.model.random, factors, duals)
 
     @property
     def singular(self):
-        """Which terms are singular, a Series of bool by "group: effects"."""
+        """Which terms are singular, as a Series of bool by "group: effects"."""
         table = self.boundary_table()
         index = table["group"] + ": " + table["effects"]
         return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
 
     @property
     def is_singular(self):
-        """Whether any term is singular, one bool, as lme4's isSingular."""
+        """Whether any term is singular, as a single bool, like lme4's isSingular."""
         return bool(self.singular.any())
 
     def re_pca(self):
         """
-        Principal components of the random effects, as lme4's rePCA.
+        Principal components of the random effects, as in lme4's rePCA.
 
         Returns
         -------
         DataFrame
-            For each grouping factor and component the standard deviation, relative
-            to sigma, and the share and cumulative share of the variance.
+            For each grouping factor and component, the standard deviation relative to
+            sigma, and the share and cumulative share of the variance.
         """
         return principal_components(self.model.random, self._relative)
 
@@ -297,11 +299,11 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def _modes(self):
-        """Conditional modes of each factor, shapes (l, k)."""
+        """Conditional modes of each term, shapes (l, k)."""
         return self._estimates.modes
 
     def _mode_covariances(self, i):
-        """Conditional covariances of the modes of a factor, shape (l, k, k)."""
+        """Conditional covariances of the modes of a term, shape (l, k, k)."""
         if i not in self._mode_variances:
             found = self._estimates.mode_covariances(i)
             if found is None:
@@ -320,8 +322,8 @@ class MixedResults(Pictures, MixedInference):
         """
         Conditional covariances of the random effects given the data.
 
-        The fixed effects and variances are taken as known, as in lme4. A dict of
-        factor to dict of level to DataFrame, each made when it is asked for.
+        The fixed effects and variances are taken as known, as in lme4. The result is a
+        dict of factor to dict of level to DataFrame, each made on access.
         """
         return covariances_by_factor(self.model.random, self._all_mode_covariances())
 
@@ -332,7 +334,7 @@ class MixedResults(Pictures, MixedInference):
         Returns
         -------
         DataFrame
-            Columns group, effect, level, mode and sd, as R's
+            Columns group, effect, level, mode and sd, as in R's
             ``as.data.frame(ranef(m))``.
         """
         covariances = self._all_mode_covariances()
@@ -366,33 +368,33 @@ class MixedResults(Pictures, MixedInference):
         Parameters
         ----------
         exog : DataFrame or array_like, optional
-            New data; for a model without a formula the design of the fixed effects.
+            New data; for a model without a formula, the design of the fixed effects.
             Default is the data of the model.
         transform : bool, optional
             Whether `exog` is data for the formula rather than a design matrix.
         random_effects : bool or list of str, optional
-            Whether to add the conditional modes: False, the fixed part only, as
-            MixedLM; True, those of all factors, as lme4; or the names of factors or
-            terms such as ``["Subject"]`` or ``["(1 | Subject)"]``.
+            Which conditional modes to add: False for none, as in MixedLM; True for
+            those of all factors, as in lme4; or a list of factors or terms, such as
+            ``["Subject"]`` or ``["(1 | Subject)"]``.
         new_levels : {"error", "population", "nan"}, optional
-            What a level that the fit has not seen contributes: an error, nothing, or
-            NaN.
+            How to treat a level that the fit has not seen: raise an error, add nothing,
+            or return NaN.
         offset : array_like, optional
             Offset of the new rows, in addition to ``offset(...)`` in the formula.
         random : dict or sequence, optional
-            For a model without a formula the groups, effects or matrices of the new
-            rows, as the ``random`` of `CrossedMixedLM`, by the names of the factors.
+            For a model without a formula, the groups, effects or matrices of the new
+            rows, as for ``random`` of `CrossedMixedLM`, by the names of the factors.
         which : {"mean", "linear"}, optional
             The scale; both are the same for a linear model.
         type : {"response", "link"}, optional
-            `which` in R's words.
+            `which` in R's terms.
 
         Returns
         -------
         Series or ndarray
-            Rows with missing values are NaN, and so are, with a RankWarning, those
-            whose mean the data do not determine, such as one of a combination of
-            levels that was never seen.
+            Rows with missing values are NaN. So are rows whose mean the data do not
+            determine, such as an unseen combination of levels; these also cause a
+            RankWarning.
         """
         asked = random_effects, new_levels, offset, random
         return predict(self, exog, transform, *asked, which, type)
@@ -412,7 +414,7 @@ class MixedResults(Pictures, MixedInference):
         title : str, optional
             Title of the table.
         alpha : float, optional
-            One less the level of the confidence intervals.
+            One minus the level of the confidence intervals.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see `with_df_method`.
 
@@ -424,7 +426,7 @@ class MixedResults(Pictures, MixedInference):
 
     def summary2(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
         """
-        Summarize the fit as statsmodels' ``summary2`` does, tables as DataFrames.
+        Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.
 
         Parameters
         ----------
@@ -435,7 +437,7 @@ class MixedResults(Pictures, MixedInference):
         title : str, optional
             Title of the table.
         alpha : float, optional
-            One less the level of the confidence intervals.
+            One minus the level of the confidence intervals.
         df_method : str, optional
             Degrees of freedom of the fixed effects, see `with_df_method`.
 
@@ -449,7 +451,7 @@ class MixedResults(Pictures, MixedInference):
         return self.summary().as_html()
 
     def remove_data(self):
-        """Drop all arrays of the length of the data, as statsmodels."""
+        """Drop all arrays of the length of the data, as in statsmodels."""
         _ = self._estimability  # predictions need it, and it is small
         for name in self._of_data:
             self.__dict__.pop(name, None)

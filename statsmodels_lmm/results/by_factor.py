@@ -1,4 +1,4 @@
-"""A dict by grouping factor that answers for its only value, as results once did."""
+"""A dict by grouping factor that, as before, can stand in for its only value."""
 
 import warnings
 
@@ -9,15 +9,15 @@ class ByFactor(dict):
     """
     A dict by grouping factor.
 
-    Where there is one factor, earlier versions gave its value instead. What could be
-    asked of that is answered still, with a DeprecationWarning that says what to write.
+    For a single factor, earlier versions gave the value itself. Its attributes and
+    operations still work, with a DeprecationWarning that states what to write instead.
 
     Parameters
     ----------
     values : dict, optional
         A DataFrame, or a dict of level to DataFrame, by factor.
     name : str, optional
-        The attribute of the results that this is.
+        The attribute of the results that holds the dict.
     """
 
     _name = ""
@@ -27,10 +27,10 @@ class ByFactor(dict):
         self._name = name
 
     def _only(self, asked):
-        """The only value, with a warning that says how to ask it."""
+        """The only value, with a warning that states how to get it."""
         ((factor, value),) = self.items()
         warnings.warn(
-            f"{self._name} is a dict by grouping factor, also of one: write "
+            f"{self._name} is a dict by grouping factor, even for a single one: write "
             f"{self._name}[{factor!r}]{asked}",
             DeprecationWarning,
             stacklevel=3,

@@ -21,7 +21,7 @@ def modes_by_factor(random, modes):
     Returns
     -------
     ByFactor
-        Factor to DataFrame of levels by effects, shape (l, k).
+        A DataFrame of levels by effects, shape (l, k), for each factor.
     """
     tables = {
         effects.name: pd.DataFrame(
@@ -46,7 +46,7 @@ def covariances_by_factor(random, covariances):
     Returns
     -------
     ByFactor
-        Factor to dict of level to DataFrame, each made when it is asked for.
+        For each factor, a dict of level to DataFrame, each made on access.
     """
     tables = {
         effects.name: _frames(effects, values)
@@ -56,7 +56,7 @@ def covariances_by_factor(random, covariances):
 
 
 def _frames(effects, covariances):
-    """Covariance matrices of the effects of each level."""
+    """The covariance matrix of the effects of each level, as a DataFrame."""
     names = pd.Index(effects.effect_names)
     return LevelDict(
         effects.levels,

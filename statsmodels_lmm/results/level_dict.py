@@ -1,23 +1,23 @@
-"""A dict of levels whose values are made when they are asked for."""
+"""A dict of levels with values made on access."""
 
 from collections.abc import ItemsView, ValuesView
 from itertools import islice
 from typing import Any
 
 SHOWN = 10
-"""Number of levels that are printed."""
+"""Number of levels printed."""
 
 
 UNMADE = object()
-"""Stands for a value until it is made."""
+"""Placeholder for a value until it is made."""
 
 
 class LevelDict(dict):
     """
-    A dict of level to value, each made when it is first asked for, and kept.
+    A dict of level to value, each made on first access and kept.
 
     It can be used, changed and compared like any other dict; pickles and deep copies
-    are plain dicts. Two values are the same if they are for pandas.
+    are plain dicts. Values are equal if pandas considers them equal.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class LevelDict(dict):
         return made
 
     def __iter__(self):
-        # with an iterator of one's own, dict(x) and {**x} ask for the values
+        # with an iterator of its own, dict(x) and {**x} look values up
         return super().__iter__()
 
     def get(self, level, default=None):
@@ -68,12 +68,12 @@ class LevelDict(dict):
         return level, self._made(level, value)
 
     def setdefault(self, level, default=None):
-        """The value of a level, which is the default from now on if it is new."""
+        """The value of a level; a new level is set to the default first."""
         super().setdefault(level, default)
         return self[level]
 
     def copy(self):
-        """A dict of the same values."""
+        """A dict with the same values."""
         other = LevelDict(make=self._make)
         other._positions = self._positions
         other.update(super().items())

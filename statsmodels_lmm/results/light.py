@@ -1,4 +1,4 @@
-"""A fit without its data: numbers, and predictions for new data."""
+"""A fit without its data: the numbers, and predictions for new data."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,17 +19,17 @@ from statsmodels_lmm.results.conditional_modes import (
 @dataclass(frozen=True)
 class LightData:
     """
-    What new data must look like, and how a design is made of them.
+    The required form of new data, and how designs are built from them.
 
     Parameters
     ----------
     frame : DataFrame
-        The columns of the formula with the types and levels of the fit; its rows are
-        not data.
+        The columns of the formula, with the types and levels of the fit; its rows carry
+        no data.
     model_spec : DesignInfo or None
-        How the fixed design is evaluated.
+        Specification of the fixed design.
     column_specs : dict
-        How effect columns are evaluated, by their formula.
+        Specifications of the effect columns, by formula.
     """
 
     frame: pd.DataFrame
@@ -48,15 +48,15 @@ class LightModel:
     Parameters
     ----------
     formula : str or None
-        Its formula; None for a model from arrays.
+        The formula; None for a model from arrays.
     exog_names : list of str
         Names of the fixed effects.
     random : tuple of RandomEffects
-        Its random effects without rows.
+        The random effects, without rows.
     data : LightData
-        How designs are made.
+        How designs are built.
     structures : tuple of str
-        Names of the covariance structures of the user.
+        Names of user-defined covariance structures.
     """
 
     formula: str | None
@@ -71,7 +71,7 @@ class LightModel:
 @dataclass(frozen=True, repr=False)
 class LightResults:
     """
-    A fit that was loaded from JSON: its numbers, and predictions for new data.
+    A fit loaded from JSON: its numbers, and predictions for new data.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class LightResults:
     theta : Series
         Relative covariance parameters.
     versions : dict
-        The packages that the fit was saved with.
+        Versions of the packages with which the fit was saved.
     """
 
     model: LightModel
@@ -175,19 +175,19 @@ class LightResults:
         Parameters
         ----------
         exog : DataFrame or array_like
-            New data; for a model without a formula the design of the fixed effects.
+            New data; for a model without a formula, the design of the fixed effects.
         random_effects : bool or list of str, optional
             Which conditional modes to add.
         new_levels : {"error", "population", "nan"}, optional
-            What a level that the fit has not seen contributes.
+            Contribution of a level that the fit has not seen.
         offset : array_like, optional
             Offset of the rows, in addition to ``offset(...)`` in the formula.
         random : dict or sequence, optional
-            For a model without a formula the groups or matrices of the new rows.
+            For a model without a formula, the groups or matrices of the new rows.
         which : {"mean", "linear"}, optional
             The scale; both are the same for a linear model.
         type : {"response", "link"}, optional
-            `which` in R's words.
+            `which` in R's terms.
 
         Returns
         -------
@@ -197,7 +197,7 @@ class LightResults:
         return predict(self, exog, True, *asked, which, type)
 
     def summary(self):
-        """The summary of the fit as text, as it was when it was saved."""
+        """The summary of the fit as text, as of when it was saved."""
         return self._text
 
     def __repr__(self):

@@ -22,13 +22,13 @@ class CrossedMixedLMResults(MixedResults):
     model : CrossedMixedLM
         The model.
     units : Units
-        The way from the order and units of the search to those of the user.
+        The conversion between the search's order and units and the user's.
     deviance : ProfiledDeviance
         The criterion at the optimum, in standardized units.
     optimum : Optimum
-        How the search went, in the order and units of the user.
+        How the search went, in the user's order and units.
     uninformative : tuple of str
-        Grouping factors that the fixed effects tell apart already.
+        Grouping factors whose levels the fixed effects already distinguish.
 
     Attributes
     ----------
@@ -37,12 +37,12 @@ class CrossedMixedLMResults(MixedResults):
     scale : float
         Residual variance sigma^2.
     llf : float
-        Log-likelihood, or restricted log-likelihood after ``reml=True``, with all
-        constants, as lme4.
+        Log-likelihood, or restricted log-likelihood for ``reml=True``, with all
+        constants, as in lme4.
     theta : Series
         Relative covariance parameters: the lower Cholesky factors of the random
-        effects' covariance matrices over sigma^2, column by column, factors in the
-        order of the formula. lme4 sorts factors by number of levels.
+        effects' covariance matrices over sigma^2, column by column, with grouping
+        factors in the order of the formula. lme4 sorts these by number of levels.
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
     converged : bool
@@ -50,14 +50,14 @@ class CrossedMixedLMResults(MixedResults):
     nobs : float
         Number of rows used.
     df_resid : float
-        Rows less the rank of X, as statsmodels. lme4 counts the variance
-        parameters too.
+        Rows minus the rank of X, as in statsmodels. lme4 subtracts the variance
+        parameters as well.
     df_model : float
-        Rank of X less the constant, as statsmodels.
+        Rank of X minus the constant, as in statsmodels.
     residual_share : float
         Residual variance over that of the least-squares residuals.
     n_params : int
-        Fixed effects, relative covariance parameters and sigma, as lme4 counts, but
+        Fixed effects, relative covariance parameters and sigma, as in lme4, but
         without those that the data do not determine.
     """
 
@@ -78,7 +78,7 @@ class CrossedMixedLMResults(MixedResults):
         return profiled_deviance(products, factors, self.reml)
 
     def __setstate__(self, state):
-        """Take the estimates from where earlier versions had them, too."""
+        """Read pickles, including earlier ones with estimates in other places."""
         self.__dict__.update(state if "_estimates" in state else _converted(state))
 
     @cached_property
@@ -88,7 +88,7 @@ class CrossedMixedLMResults(MixedResults):
 
     @cached_property
     def mle_settings(self):
-        """What was asked for, in statsmodels' words."""
+        """The settings of the fit, in statsmodels' terms."""
         return {"optimizer": "newton", "reml": self.reml}
 
     @cached_property
@@ -102,7 +102,7 @@ class CrossedMixedLMResults(MixedResults):
 
     @property
     def fittedvalues(self):
-        """Fitted values with the conditional modes, as lme4 and MixedLM."""
+        """Fitted values with the conditional modes, as in lme4 and MixedLM."""
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
             fitted += effects.grouped.times(modes)
@@ -110,7 +110,7 @@ class CrossedMixedLMResults(MixedResults):
 
     @property
     def resid(self):
-        """Response less fitted values."""
+        """Response minus fitted values."""
         return self.model.endog - self.fittedvalues
 
     @property
@@ -124,7 +124,7 @@ class CrossedMixedLMResults(MixedResults):
 
 
 def _converted(state):
-    """The state of results of earlier versions, with their estimates in one place."""
+    """The state of an earlier version's results, with the estimates in one place."""
     own = dict(state)
     params, order = np.asarray(own["params"]), own.pop("_plan_order")
     factors, covariances = own.pop("_factors"), own.pop("_mode_variances")

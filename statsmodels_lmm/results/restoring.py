@@ -1,4 +1,4 @@
-"""A fit without its data from plain lists and numbers, each of which is checked."""
+"""A fit without its data, restored from lists and numbers that are all checked."""
 
 import numpy as np
 import pandas as pd
@@ -26,20 +26,20 @@ from statsmodels_lmm.random.random_effects import LevelKeys, RandomEffects
 from statsmodels_lmm.results.light import LightData, LightModel, LightResults
 
 SMALLEST = 1e-300
-"""A residual variance is larger."""
+"""A lower bound of the residual variance."""
 
 FARTHEST = 1e20
-"""Standard errors from 0 that rounding leaves possible."""
+"""How many standard errors from 0 rounding allows an estimate to be."""
 
 
 def restored(saved):
     """
-    A fit from what `to_json` wrote.
+    Restore a fit from the output of `to_json`.
 
     Parameters
     ----------
     saved : dict
-        What was read.
+        The JSON object as read.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def restored(saved):
     FormulaError
         If the formula is not allowed.
     Exception
-        Of any kind, if something is missing or damaged.
+        Of any kind, if anything is missing or damaged.
     """
     parsed, data = None, LightData(pd.DataFrame())
     structures = texts(saved["structures"], "structures")
@@ -77,7 +77,7 @@ def restored(saved):
     cov_params = covariance(saved["cov_params"], "cov_params", (p, p), missing=True)
     dropped = np.isnan(params)
     if (np.isnan(cov_params) != (dropped | dropped[:, None])).any():
-        raise ValueError("params or cov_params has gaps that the other has not")
+        raise ValueError("params and cov_params have different gaps")
     errors = np.sqrt(np.maximum(np.diag(cov_params)[~dropped], 0.0))
     if (np.abs(params[~dropped]) > FARTHEST * errors).any():
         raise ValueError("params are farther from 0 than cov_params allows")
@@ -112,7 +112,7 @@ def restored(saved):
 
 
 def _restored_estimability(kept, saved):
-    """Relations among the columns, unknown in a fit of the first version."""
+    """Relations among the columns; unknown in a fit saved in version 1."""
     shape = int(kept.sum()), int((~kept).sum())
     if saved["version"] == 1:
         return Estimability(kept, np.full(shape, np.nan))
@@ -120,7 +120,7 @@ def _restored_estimability(kept, saved):
 
 
 def _restored_data(saved, parsed):
-    """How designs are made of new data."""
+    """How designs are built from new data."""
     data = LightData(
         _restored_frame(saved["types"]),
         restored_design(saved["design"], parsed.fixed),
@@ -138,12 +138,12 @@ def _restored_data(saved, parsed):
     for formula in (parsed.fixed, *data.column_specs):
         lost = set(columns_in(formula, saved["columns"])) - set(data.frame.columns)
         if lost:
-            raise ValueError(f"the type of column '{lost.pop()}' is not told")
+            raise ValueError(f"the type of column '{lost.pop()}' is missing")
     return data
 
 
 def _restored_components(plain):
-    """The table of variances, of which those of single effects are not negative."""
+    """The table of variances, checked for negative variances."""
     names = ("group", "effect1", "effect2")
     table = pd.DataFrame(
         {name: [text(v, name) for v in plain[name]] for name in names}
@@ -159,11 +159,11 @@ def _restored_components(plain):
 
 
 def _terms(parsed, random):
-    """The terms of each factor, none for a model from arrays."""
+    """The terms of each factor; none for a model from arrays."""
     if parsed is None:
         return [()] * len(random)
     if len(parsed.by_factor) != len(random):
-        raise ValueError("the formula has other grouping factors")
+        raise ValueError("the grouping factors differ from the formula's")
     return parsed.by_factor
 
 
@@ -173,13 +173,13 @@ def _restored_effects(plain, terms, specs):
     effects = [text(effect, name) for effect in plain["effects"]]
     columns = terms[0].grouping if terms else ()
     if terms and name != terms[0].group:
-        raise ValueError(f"{name} is no grouping factor of the formula")
+        raise ValueError(f"{name} is not a grouping factor of the formula")
     sizes = [
         1 if term.effects == "1" else len(specs[term.effects].column_names)
         for term in terms
     ]
     if plain["sizes"] != sizes or (terms and sum(sizes) != len(effects)):
-        raise ValueError(f"{name} has other effects than the formula")
+        raise ValueError(f"{name} has effects that differ from the formula's")
     keys = tuple(_restored_keys(key, name, len(levels)) for key in plain["keys"])
     if len(keys) != len(columns):
         raise ValueError(f"{name} has levels of {len(keys)} columns")
@@ -202,7 +202,7 @@ def _restored_effects(plain, terms, specs):
 
 
 def _restored_keys(plain, name, n_levels):
-    """How the levels of a factor are made of those of one column."""
+    """How the levels of a factor are composed of those of its columns."""
     uniques = index(plain["uniques"], name)
     codes = [whole(code, name, 0, len(uniques) - 1) for code in plain["codes"]]
     if len(codes) != n_levels:
@@ -211,7 +211,7 @@ def _restored_keys(plain, name, n_levels):
 
 
 def _restored_frame(types):
-    """Columns with the types and levels of the fit; the rows mean nothing."""
+    """Columns with the types and levels of the fit; the rows carry no data."""
     levels = {
         level(name, "types"): index(plain["levels"], name)
         for name, plain in types

@@ -1,4 +1,4 @@
-"""A fit as JSON without its data, from which it predicts again."""
+"""A fit as JSON without its data, from which it can predict again."""
 
 import json
 from importlib.metadata import version
@@ -24,10 +24,10 @@ from statsmodels_lmm.results.restoring import restored
 
 FORMAT = "statsmodels_lmm"
 VERSION = 2
-"""Of the format; 1 has no relations among the columns of the fixed effects."""
+"""Version of the format; version 1 lacks relations among the columns of X."""
 
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
-"""Names besides columns that a formula that passed can use."""
+"""Names, apart from columns, that a checked formula may use."""
 
 PACKAGES = ("statsmodels-lmm", "statsmodels", "patsy", "pandas", "numpy")
 
@@ -37,7 +37,7 @@ PACKAGES = ("statsmodels-lmm", "statsmodels", "patsy", "pandas", "numpy")
 
 def to_json(results):
     """
-    A fit as JSON, without its data and without code but the formula.
+    A fit as JSON, without its data and with no code but the formula.
 
     Parameters
     ----------
@@ -47,22 +47,22 @@ def to_json(results):
     Returns
     -------
     str
-        What `from_json` reads: names, estimates and their covariances, conditional
-        modes and theirs, levels and codings of factors, what transforms such as
-        ``scale(x)`` remember, the summary, and the versions of the packages.
+        The text for `from_json`: names, estimates with their covariances, conditional
+        modes with theirs, levels and codings of factors, the state of transforms such
+        as ``scale(x)``, the summary, and the versions of the packages.
 
     Raises
     ------
     FormulaError
         If the formula uses more than `check_formula` allows, such as a function of
-        yours.
+        your own.
     DataError
-        If a name of yours stands for a function that the formula uses, if levels are
+        If a name of your own shadows a function that the formula uses, if levels are
         neither text nor numbers, or if the formula was evaluated by formulaic.
 
     Notes
     -----
-    Levels and conditional modes say something of the people they stand for.
+    Levels and conditional modes may reveal something about the people they represent.
     """
     raw = as_fit(results)
     model = raw.model
@@ -125,11 +125,11 @@ def _plain_index(index, what):
 
 
 def _plain_formula(model):
-    """The formula, the columns that it uses, and how designs are made of them."""
+    """The formula, the columns that it uses, and how designs are built from them."""
     data = model.data
     if data.engine != "patsy":
         raise DataError(
-            "a formula that formulaic has evaluated cannot be saved; fit it with "
+            "a formula evaluated by formulaic cannot be saved; fit it with "
             "patsy, statsmodels' default engine"
         )
     columns = check_formula(model.formula_full, data.frame.columns, model.structures)
@@ -138,7 +138,7 @@ def _plain_formula(model):
     for name, value in data.scope.items():
         if name in CALLED and checked(value) is not known.get(name):
             raise DataError(
-                f"'{name}' in the formula is a name of yours and cannot be saved"
+                f"'{name}' in the formula is a name of your own and cannot be saved"
             )
     parsed = model._parsed
     texts = [parsed.fixed, *data.column_specs]
@@ -169,14 +169,14 @@ def _plain_type(column, name):
 
 def from_json(text):
     """
-    A fit from what `to_json` returned.
+    Restore a fit from the output of `to_json`.
 
     Parameters
     ----------
     text : str
-        JSON. Nothing in it is evaluated but its formula, when predictions are made,
-        which must pass `check_formula`; see there what that is worth. Numbers, names
-        and levels are checked: what is damaged is refused, not repaired.
+        JSON. Only the formula is ever evaluated, for predictions, and it must pass
+        `check_formula`, which describes the protection that this gives. Numbers,
+        names and levels are checked: damaged text is rejected, not repaired.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def from_json(text):
     FormulaError
         If the formula is not allowed.
     DataError
-        If this is no saved fit, or one of a newer version.
+        If this is not a saved fit, or one saved by a newer version.
     """
     try:
         saved = json.loads(text, parse_constant=_no_number)
@@ -202,13 +202,13 @@ def from_json(text):
     except (FormulaError, DataError):
         raise
     except (KeyError, RecursionError) as error:
-        raise DataError(f"this is no saved fit, or a damaged one: {error!r}") from error
-    except Exception as error:  # whatever a damaged text makes the libraries raise
-        raise DataError(f"this is no saved fit, or a damaged one: {error}") from error
+        raise DataError(f"not a saved fit, or a damaged one: {error!r}") from error
+    except Exception as error:  # damaged text can make the libraries raise anything
+        raise DataError(f"not a saved fit, or a damaged one: {error}") from error
 
 
 def _no_number(name):
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _written(saved):

@@ -1,4 +1,4 @@
-"""Every table that is printed."""
+"""The printed tables."""
 
 from textwrap import wrap
 
@@ -27,7 +27,7 @@ def summary(results, yname=None, xname=None, title=None, alpha=0.05):
     title : str, optional
         Title.
     alpha : float, optional
-        One less the level of the intervals.
+        One minus the level of the intervals.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def _table_with_df(results, names, alpha):
 
 def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
     """
-    Summary of a fit in the manner of statsmodels' ``summary2``.
+    Summary of a fit in the style of statsmodels' ``summary2``.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
     title : str, optional
         Title.
     alpha : float, optional
-        One less the level of the intervals.
+        One minus the level of the intervals.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
 
 
 def criterion_name(results):
-    """What -2 times the log-likelihood is called."""
+    """The name of -2 times the log-likelihood."""
     return "REML criterion" if results.reml else "Deviance"
 
 
@@ -165,7 +165,7 @@ def variance_table(results):
     Returns
     -------
     DataFrame
-        Strings; one row for each random effect, the residual last.
+        Strings; one row for each random effect, with the residual last.
     """
     rows, table = [], results.variance_components()
     for effects in results.model.random:
@@ -196,7 +196,7 @@ def variance_table(results):
 
 
 def _told_structure(lines, names, structure):
-    """The lines of a block with a structure, with the structure told."""
+    """The lines of a block with a structure, labeled with the structure."""
     title = str(structure)
     if not lines:
         return {f"{title}, {len(names)} effects": ["", ""]}
@@ -212,7 +212,7 @@ def _told_structure(lines, names, structure):
 
 def notes(results):
     """
-    What a reader of the tables should know, in words.
+    Notes for the reader of the tables.
 
     Parameters
     ----------
@@ -235,12 +235,12 @@ def notes(results):
     few = [e.name for e in model.random if e.n_levels < 5]
     if few:
         lines.append(
-            "Fewer than 5 levels, so the variance is known poorly: " + ", ".join(few)
+            "Fewer than 5 levels, so the variance is poorly known: " + ", ".join(few)
         )
     if optimum.saturated and not results.identification.messages:
         lines.append(
-            "Fixed and random effects reproduce any response: nothing is left to tell "
-            "the residual variance by."
+            "Fixed and random effects reproduce any response: nothing remains to "
+            "estimate the residual variance from."
         )
     elif results._is_gaussian and results.residual_share < 1e-6:
         lines.append(
@@ -256,8 +256,8 @@ def notes(results):
     count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)
     lines.append(f"Local optimum {state}; {starts}; {count}:")
     lines.append(
-        f"gradient {optimum.gradient_norm:.0e}, gain left {optimum.promised:.0e}, "
-        f"dual {lowest:.0e}."
+        f"gradient {optimum.gradient_norm:.0e}, remaining gain {optimum.promised:.0e}, "
+        f"smallest dual eigenvalue {lowest:.0e}."
     )
     return [part for line in lines for part in wrap(line, 79)]
 
@@ -300,7 +300,7 @@ def boundary_notes(results):
 
 
 def _number(value):
-    """Four decimals, or four digits where that would be empty or endless."""
+    """Four decimals, or four digits where four decimals show too little or too much."""
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         return f"{value:.4f}"
     return f"{value:.4g}"

@@ -15,7 +15,7 @@ def components_table(random, relative, thetas, scale):
     relative : sequence of ndarray
         Their covariance matrices over sigma^2, shape (k, k) each.
     thetas : sequence of list of ndarray
-        Relative covariance parameters of each block of each of them.
+        Relative covariance parameters of each of them, block by block.
     scale : float
         Residual variance sigma^2.
 

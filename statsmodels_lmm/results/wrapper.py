@@ -1,4 +1,4 @@
-"""Results with pandas labels, as statsmodels wraps them."""
+"""Results with pandas labels, in statsmodels' manner."""
 
 import pandas as pd
 from statsmodels.base.model import LikelihoodResultsWrapper
@@ -15,7 +15,7 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
         "fittedvalues": "rows",
     }
     _wrap_attrs = {**LikelihoodResultsWrapper._wrap_attrs, **_attrs}
-    # intervals of all parameters have labels of their own
+    # intervals for all parameters have labels of their own
     _wrap_methods = {
         name: how
         for name, how in LikelihoodResultsWrapper._wrap_methods.items()

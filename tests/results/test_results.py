@@ -918,7 +918,7 @@ def test_notes_of_the_summary():
     result = crossedmixedlm("y ~ x + (1 | g) + (1 | k)", data).fit()
     text = result.summary().as_text()
     assert "3 incomplete rows were dropped." in text
-    assert "Fewer than 5 levels, so the variance is known poorly: k" in text
+    assert "Fewer than 5 levels, so the variance is poorly known: k" in text
     data = sample().copy()
     data.loc[data.index[0], "x"] = np.nan
     one = crossedmixedlm("y ~ x + (1 | g)", data).fit()

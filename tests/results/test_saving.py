@@ -278,12 +278,12 @@ def test_names_of_the_user_are_refused():
     result = crossedmixedlm(
         "Reaction ~ scale(Days) + (1 | Subject)", DATA, eval_env=scope
     ).fit()
-    with pytest.raises(DataError, match="'scale' in the formula is a name of yours"):
+    with pytest.raises(DataError, match="'scale' in the formula is a name of your own"):
         to_json(result)
     scope = {"log": np.log2}
     formula = "Reaction ~ Days + (log(z) | Subject)"
     result = crossedmixedlm(formula, DATA, eval_env=scope).fit()
-    with pytest.raises(DataError, match="'log' in the formula is a name of yours"):
+    with pytest.raises(DataError, match="'log' in the formula is a name of your own"):
         to_json(result)
 
 
@@ -338,7 +338,7 @@ def test_a_newer_version(saved):
     "text", ["", "{", "[]", "3", "null", '{"format": "other"}', "[" * 100_000]
 )
 def test_no_saved_fit(text):
-    with pytest.raises(DataError, match="no saved fit"):
+    with pytest.raises(DataError, match="not a saved fit"):
         from_json(text)
 
 
@@ -346,7 +346,7 @@ def test_no_saved_fit(text):
 def test_every_part_is_needed(saved):
     for name in set(saved) - {"structures"}:
         part = {k: v for k, v in saved.items() if k != name}
-        with pytest.raises(DataError, match="no saved fit"):
+        with pytest.raises(DataError, match="not a saved fit"):
             from_json(json.dumps(part))
 
 

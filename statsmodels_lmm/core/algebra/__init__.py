@@ -1,1 +1,1 @@
-"""Matrices: dense, sparse, and derivatives by differences."""
+"""Dense and sparse matrices, and derivatives by finite differences."""

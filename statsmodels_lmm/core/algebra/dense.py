@@ -1,8 +1,8 @@
 """
 Dense linear algebra with leading batch axes.
 
-Matrices without batch axes go to the BLAS and LAPACK of SciPy, all of them: the
-thread pool of NumPy's own copy of the library would compete with it for the cores.
+Matrices without batch axes always go to SciPy's BLAS and LAPACK: the thread pool of
+NumPy's own copy of the library would compete with SciPy's for the cores.
 """
 
 from functools import lru_cache
@@ -11,12 +11,12 @@ import numpy as np
 from scipy.linalg import blas, lapack
 
 SMALL = 64
-"""Number of rows up to which what depends on nothing else is kept."""
+"""Number of rows up to which arrays that depend on nothing else are cached."""
 
 
 @lru_cache(maxsize=256)
 def consecutive(sizes):
-    """Slices of some sizes, one after another, of a tuple of int."""
+    """Consecutive slices of given sizes, a tuple of int."""
     slices, start = [], 0
     for size in sizes:
         slices.append(slice(start, start + size))
@@ -26,14 +26,14 @@ def consecutive(sizes):
 
 @lru_cache(maxsize=16)
 def identity(size):
-    """The identity matrix, one for all who read it."""
+    """The identity matrix, shared and read-only."""
     out = np.eye(size)
     out.flags.writeable = False
     return out
 
 
 INVERTED_AT_ONCE = 200
-"""Rows of a triangular matrix that is inverted at once."""
+"""Number of rows up to which a triangular matrix is inverted at once."""
 
 
 def transpose(matrices):
@@ -48,7 +48,7 @@ def symmetric(lower):
 
 def cholesky(matrix, is_lower=False):
     """
-    Lower Cholesky factor of the lower triangle, which it may overwrite.
+    Lower Cholesky factor from the lower triangle, which may be overwritten.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def solve_upper(root, right):
 
 
 def add_identity(matrices):
-    """Add the identity to matrices in their place, and return them."""
+    """Add the identity to matrices in place and return them."""
     diagonal = np.einsum("...ii->...i", matrices)
     diagonal += 1.0
     return matrices
@@ -115,7 +115,7 @@ def inverse_from_cholesky(root, both=True):
     root : ndarray
         Shape (..., q, q).
     both : bool, optional
-        Whether the upper triangle is filled too.
+        Whether to fill the upper triangle as well.
 
     Returns
     -------
@@ -133,7 +133,8 @@ def _inverse_upper(upper):
     """
     Inverse of an upper triangular matrix, by halves.
 
-    LAPACK inverts one narrow block of columns after another, half as long again.
+    LAPACK inverts one narrow block of columns after another, which takes half as long
+    again.
     """
     out = np.array(upper, order="F")
 
@@ -156,7 +157,7 @@ def product(left, right):
     small = left.shape[-2] * right.shape[-1] * left.shape[-1] < 20_000
     if left.ndim > 2 or right.ndim > 2 or small:
         return left @ right
-    # BLAS reads columns: right' left' is the transpose of the product
+    # BLAS reads by columns, and right' left' is the transpose of the product
     flip_right, flip_left = not right.flags.c_contiguous, not left.flags.c_contiguous
     return blas.dgemm(
         1.0,
@@ -169,7 +170,7 @@ def product(left, right):
 
 def times_shared(blocks, matrix):
     """
-    Blocks of every level times one matrix, by one product for all levels.
+    Blocks of every level times one matrix, as a single product.
 
     Parameters
     ----------
@@ -193,7 +194,7 @@ def times_each(left, right):
     Products of the blocks of every level, shapes (..., l, a, b) and (..., l, b, c).
 
     NumPy multiplies small matrices fast if they are contiguous, and outer products
-    elementwise.
+    faster elementwise.
     """
     if left.shape[-1] == 1:
         return left * right
@@ -247,7 +248,7 @@ def flat_rows(blocks):
 
 
 def concatenated(arrays):
-    """Arrays one after another along their last axis; one alone is itself."""
+    """Arrays concatenated along their last axis; a single one is returned as is."""
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of functions of a vector by differences of fourth order."""
+"""Derivatives of functions of a vector by fourth-order differences."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def _size(x, step):
 
 
 def is_inside(x, ranges):
-    """Whether two steps to every side stay inside the ranges."""
+    """Whether two steps in every direction stay inside the ranges."""
     return all(
         low <= value - 2 * _size(value, STEP) and value + 2 * _size(value, STEP) <= high
         for value, (low, high) in zip(x, ranges)
@@ -30,12 +30,12 @@ def gradient(function, x, ranges, step=STEP):
     Parameters
     ----------
     function : callable
-        Of an array of shape (m,), inside of its ranges, to arrays.
+        Maps an array of shape (m,), within the ranges, to an array.
     x : array_like
-        Where, shape (m,), m at least 1.
+        The point, shape (m,), m at least 1.
     ranges : sequence of tuple
-        Lower and upper end of each entry of x; close to one all steps are to the
-        other side.
+        Lower and upper end of each entry of x; close to an end, all steps are taken
+        away from it.
     step : float, optional
         Relative step.
 
@@ -47,7 +47,7 @@ def gradient(function, x, ranges, step=STEP):
     x = np.asarray(x, dtype=float)
     out = []
     for a, (low, high) in enumerate(ranges):
-        # four steps fit between the ends on one side at least
+        # four steps fit between the ends on at least one side
         size, terms = min(_size(x[a], step), 0.125 * (high - low)), CENTRAL
         if x[a] - 2 * size < low or x[a] + 2 * size > high:
             size = size if x[a] + 4 * size <= high else -size
@@ -59,14 +59,14 @@ def gradient(function, x, ranges, step=STEP):
 
 def hessian(function, x):
     """
-    Second derivatives, from values.
+    Second derivatives from function values.
 
     Parameters
     ----------
     function : callable
-        Of an array of shape (m,) to arrays.
+        Maps an array of shape (m,) to an array.
     x : array_like
-        Where, shape (m,), with room on all sides.
+        The point, shape (m,), with room on all sides.
 
     Returns
     -------

@@ -1,9 +1,10 @@
 """
-Which columns of a sparse Cholesky factor have which rows.
+The nonzero rows of each column of a sparse Cholesky factor.
 
-Column j has the rows of the matrix below j and the rows below j of its children, the
-columns whose first row below the diagonal is j. Columns on a path of this tree with the
-same rows are a supernode, a dense block of the factor (Liu 1992, SIAM Review 34, 82).
+Column j has the rows of the matrix below j and the rows below j of its children, which
+are the columns with j as first row below the diagonal. Columns on a path of this tree
+with the same rows form a supernode, a dense block of the factor (Liu 1992, SIAM Review
+34, 82).
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from scipy.sparse import csc_array
 
 ROOM = 0.9
 """
-Supernodes are merged if their front takes less than this share of the room of both.
+Supernodes are merged if the merged front needs less than this share of their storage.
 
-Gathering the fronts takes the time that LAPACK does not, and their room is the memory.
-For a pedigree with many sires 1.0 nearly doubles the fill, and 0.8 the room.
+Gathering fronts takes most of the time outside LAPACK, and their storage most of the
+memory. For a pedigree with many sires, 1.0 nearly doubles the fill and 0.8 the storage.
 """
 
 
@@ -28,9 +29,9 @@ class EliminationTree:
     Parameters
     ----------
     columns : list of ndarray
-        The columns of the matrix that are eliminated together.
+        Columns of the matrix that are eliminated together.
     rows : list of ndarray
-        The rows, eliminated later, in which the factor has entries there.
+        Rows, eliminated later, in which these columns of the factor have entries.
     parent : ndarray
         Supernode of the first of these rows, -1 at a root.
     """
@@ -42,7 +43,7 @@ class EliminationTree:
 
 def elimination_tree(pattern, order):
     """
-    Find the supernodes of the Cholesky factor.
+    Find the supernodes of a Cholesky factor.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def elimination_tree(pattern, order):
     for j in range(n):
         smaller = sorted(children[j], key=lambda child: len(below[child]))
         largest = smaller.pop() if smaller else None
-        # the set of the largest child is carried on, for it may be long
+        # reuse the set of the largest child, which may be long
         reach = below.pop(largest, set())
         fresh = set(indices[bounds[j] : bounds[j + 1]])
         fresh = fresh.union(*[below[child] for child in smaller]) - reach - {j}
@@ -93,7 +94,7 @@ def elimination_tree(pattern, order):
 
 
 def _merged(columns, rows, order):
-    """Supernodes with their parents, after merging those that take less room so."""
+    """Supernodes and their parents, merged where that saves storage."""
     by_last = sorted(range(len(columns)), key=lambda s: columns[s][-1])
     columns, rows = [columns[s] for s in by_last], [rows[s] for s in by_last]
     owner = np.empty(len(order), int)

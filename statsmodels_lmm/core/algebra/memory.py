@@ -1,4 +1,4 @@
-"""Ask whether there is room before a large array is allocated."""
+"""Checks for free memory before large arrays are allocated."""
 
 import os
 import time
@@ -6,30 +6,30 @@ from functools import lru_cache
 from pathlib import Path
 
 GROUP = Path("/sys/fs/cgroup")
-"""Where Linux tells what a container may use."""
+"""Directories in which Linux states the memory limits of a container."""
 
 
 def available_bytes():
     """
-    Memory that can be had now.
+    Memory available now.
 
     Returns
     -------
     int or None
-        What the system has, or what the limit of a container leaves if that is less;
-        None where nothing is known.
+        The system's free memory, or what remains of a container's limit if that is
+        less; None if unknown.
     """
     return _available_at(int(time.monotonic()))
 
 
 @lru_cache(maxsize=1)
 def _available_at(second):
-    """The same, asked no more than once a second: small fits ask often."""
+    """`available_bytes`, read at most once a second because small fits ask often."""
     return min(filter(None, (_of_system(), *_of_group())), default=None)
 
 
 def _of_system():
-    """Memory that is free or only caches files."""
+    """Memory that is free or merely caches files."""
     try:
         return 1024 * _counts(Path("/proc/meminfo"))["MemAvailable:"]
     except (OSError, KeyError, ValueError):
@@ -41,7 +41,7 @@ def _of_system():
 
 
 def _of_group():
-    """What is left of the limits of a container."""
+    """What remains of a container's limits."""
     for folder, limit, usage, cache in (
         (GROUP, "memory.max", "memory.current", "inactive_file"),
         (
@@ -60,7 +60,7 @@ def _of_group():
 
 
 def _counts(path):
-    """Lines of a name and a number."""
+    """A dict from a file whose lines hold a name and a number."""
     lines = [line.split() for line in path.read_text().splitlines()]
     return {line[0]: int(line[1]) for line in lines if len(line) > 1}
 
@@ -72,9 +72,9 @@ def needed_bytes(plan, coupled_densely):
     Parameters
     ----------
     plan : EliminationPlan
-        Order of the factors.
+        Order of the terms.
     coupled_densely : bool
-        Whether the coupling of chain and tail is held as an array.
+        Whether the coupling of chain and tail is stored as an array.
 
     Returns
     -------
@@ -89,38 +89,38 @@ def needed_bytes(plan, coupled_densely):
 
 def check_memory(plan, coupled_densely):
     """
-    Refuse a model whose dense part does not fit.
+    Reject a model with a dense part that does not fit.
 
     Parameters
     ----------
     plan : EliminationPlan
-        Order of the factors.
+        Order of the terms.
     coupled_densely : bool
-        Whether the coupling of chain and tail is held as an array.
+        Whether the coupling of chain and tail is stored as an array.
 
     Raises
     ------
     MemoryError
-        Says how much would be needed and for what.
+        States how much would be needed and for what.
     """
     chain = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.chain)
     require_memory(
         4 * 8 * sum(f.n_levels * f.k_effects**2 for f in plan.chain),
         f"a block for each level ({chain} effects)",
-        "Fewer effects by one factor would need less",
+        "Fewer effects in one term would need less",
     )
     sizes = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.tail)
     require_memory(
         needed_bytes(plan, coupled_densely),
-        f"the random effects that remain after the largest factor ({sizes} columns) "
+        f"the random effects that remain after the largest term ({sizes} columns) "
         "need a dense matrix",
-        "Fewer levels or effects of the smaller factors would need less",
+        "Fewer levels or effects in the smaller terms would need less",
     )
 
 
 def check_parameters(count):
     """
-    Refuse more variance parameters than a matrix of second derivatives can hold.
+    Reject a model with too many variance parameters for a Hessian.
 
     Parameters
     ----------
@@ -134,28 +134,28 @@ def check_parameters(count):
     require_memory(
         3 * 8 * count**2,
         f"the second derivatives of {count:,} variance parameters",
-        "Fewer effects by one factor, or a structure with fewer parameters such as "
+        "Fewer effects in one term, or a structure with fewer parameters such as "
         "diag, would need less",
     )
 
 
 def require_memory(needed, purpose, instead):
     """
-    Refuse what does not fit.
+    Raise MemoryError unless an allocation fits.
 
     Parameters
     ----------
     needed : int
         Bytes.
     purpose : str
-        What needs them.
+        Purpose of the allocation.
     instead : str
-        What would need less.
+        An alternative that needs less.
 
     Raises
     ------
     MemoryError
-        Says how much would be needed and how much is free.
+        States how much would be needed and how much is free.
     """
     available = available_bytes()
     if available is not None and needed > available:

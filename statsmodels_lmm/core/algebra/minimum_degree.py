@@ -1,16 +1,16 @@
 """
-An order in which a sparse symmetric matrix is eliminated with little fill.
+An order of elimination with little fill for a sparse symmetric matrix.
 
-Minimum degree: the column linked to the fewest others is eliminated next. Eliminating
-it links all of these to each other; they are kept as one set, an element, instead of
-as pairs. As in Amestoy, Davis and Duff (1996, SIAM J. Matrix Anal. Appl. 17, 886)
-columns that became indistinguishable are eliminated together, an element within the
-new one is dropped, and a degree is found from the sizes of the elements less what they
-share with the new one.
+Minimum degree: the column linked to the fewest others is eliminated next. Its
+elimination links these to one another; they are stored as one set, an element, rather
+than as pairs. As in Amestoy, Davis and Duff (1996, SIAM J. Matrix Anal. Appl. 17, 886),
+columns that become indistinguishable are eliminated together, an element contained in
+the new one is dropped, and a degree is computed from the sizes of the elements minus
+their overlap with the new one.
 
-SuperLU has an order of this kind too, but SciPy shows it only with a factorization and
-it slows down when all animals of a herd are linked to it. Here a column in many
-elements is looked at only now and then.
+SuperLU offers an order of this kind too, but SciPy exposes it only with a
+factorization, and it slows down when all animals of a herd are linked to the herd's
+column. Here a column in many elements is updated only now and then.
 """
 
 from heapq import heapify, heappop, heappush
@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 RARELY = 4
-"""A column is looked at when it is in no more than this many elements per new one."""
+"""A column is updated if it is in at most this many elements per new one."""
 
 
 def minimum_degree(pattern):
@@ -33,16 +33,16 @@ def minimum_degree(pattern):
     Returns
     -------
     ndarray
-        Column that is eliminated first, second, ..., shape (n,).
+        Columns in the order of elimination, shape (n,).
     """
-    # a column is linked to others by pairs or by the elements that it is in
+    # a column is linked to others by pairs or by the elements that contain it
     n = pattern.shape[0]
     indices, bounds = pattern.indices.tolist(), pattern.indptr.tolist()
     linked = [set(indices[a:b]) - {i} for i, (a, b) in enumerate(_pairs(bounds))]
     elements: list = [set() for _ in range(n)]
     members: dict = {}
     weight: dict = {}
-    # a column stands for those that are eliminated together with it
+    # a column stands for those eliminated together with it
     together = [[i] for i in range(n)]
     degree = [len(links) for links in linked]
     new_elements = [0] * n
@@ -58,16 +58,16 @@ def minimum_degree(pattern):
         queued, _, pivot = heappop(queue)
         if queued != degree[pivot]:
             continue
-        # the columns that the new element links: it absorbs those of the pivot
+        # the columns that the new element links: it absorbs the pivot's elements
         eliminate(pivot)
         absorbed = elements[pivot]
         reach = linked[pivot].union(*[members.pop(e) for e in absorbed]) - {pivot}
-        # what the new element links is no pair any more, and each element is measured
+        # links within the new element are no longer pairs, and each element is measured
         # without the new one
         looked_at = []
         beyond: dict = {}
         for i in reach:
-            # the time of -= is that of the set on its right
+            # the cost of -= is the size of the set on its right
             if len(linked[i]) > len(reach):
                 linked[i] -= reach
             else:
@@ -85,7 +85,7 @@ def minimum_degree(pattern):
             if size == 0:
                 for i in members.pop(e):
                     elements[i].discard(e)
-        # columns with the same links are one from now on
+        # merge columns with the same links
         distinct: dict = {}
         for i in looked_at:
             first = distinct.setdefault(
@@ -102,7 +102,7 @@ def minimum_degree(pattern):
                     members[e].remove(i)
                 for j in linked[i]:
                     linked[j].remove(i)
-        # what the degrees have become
+        # update the degrees
         total = sum([len(together[i]) for i in reach])
         left = n - len(order)
         for i in looked_at:
@@ -112,7 +112,7 @@ def minimum_degree(pattern):
                 bound = min(left, total + others, total + degree[i])
                 degree[i] = bound - len(together[i])
                 heappush(queue, (degree[i], len(order), i))
-        # from now on the new element is one of theirs
+        # add the new element to theirs
         for i in reach:
             elements[i].add(pivot)
         if reach:

@@ -6,16 +6,17 @@ a supernode J with rows R below it has a dense front
 
     F = [F_JJ .; F_RJ F_RR],    L_JJ L_JJ' = F_JJ,    L_RJ = F_RJ L_JJ'^-1,
 
-in which the entries of the matrix are gathered, and F_RR - L_RJ L_RJ' is added to the
-front of its parent in the elimination tree. The inverse Z comes down the tree
-(Takahashi, Fagan and Chin 1973). Z_RR is a part of the parent's, and with
+in which the entries of the matrix are gathered; F_RR - L_RJ L_RJ' is then added to the
+front of its parent in the elimination tree. The inverse Z follows down the tree
+(Takahashi, Fagan and Chin 1973): Z_RR is part of the parent's block, and with
 Y = L_RJ L_JJ^-1,
 
     Z_RJ = -Z_RR Y,    Z_JJ = (L_JJ L_JJ')^-1 - Y'Z_RJ.
 
-In a pedigree nearly all fronts are tiny and the last ones large: those of one shape and
-height are one batch for NumPy, a front alone in its batch goes to LAPACK. SuperLU, in
-SciPy, is not faster, and from its factor the inverse would be as much work again.
+In a pedigree nearly all fronts are tiny and only the last ones large: fronts of one
+shape and height form a batch for NumPy, and a front alone in its batch goes to LAPACK.
+SciPy's SuperLU is no faster, and the inverse from its factor would take as much work
+again.
 """
 
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ class SparseCholesky:
     """
     The factor R of P H P' = R R'.
 
-    With C = P'R'^-1, C C' = H^-1: C' makes what has covariance H white.
+    With C = P'R'^-1, C C' = H^-1: C' whitens a vector with covariance H.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ class SparseCholesky:
 
     def back_solve(self, right):
         """
-        C B = P'R'^-1 B: of covariance H^-1 if B is white.
+        C B = P'R'^-1 B, with covariance H^-1 if B is white.
 
         Parameters
         ----------
@@ -131,13 +132,13 @@ class SparseCholesky:
 
     def pivots(self):
         """
-        Squares of the diagonal of R, by the rows of H.
+        Squares of the diagonal of R, in the order of the rows of H.
 
         Returns
         -------
         ndarray
-            The variance of each row given those eliminated after it is 1 over it,
-            shape (n,).
+            Their reciprocals are the variances of the rows given those eliminated
+            later, shape (n,).
         """
         out = np.empty(len(self.symbolic.order))
         found = [
@@ -148,7 +149,7 @@ class SparseCholesky:
 
     def selected_inverse(self):
         """
-        H^-1 where H has entries.
+        The elements of H^-1 on the pattern of H.
 
         Returns
         -------
@@ -201,8 +202,8 @@ def factorize(symbolic, matrix):
     symbolic : SymbolicCholesky
         From `analyze`.
     matrix : sparse array or matrix, or ndarray
-        H, shape (n, n), symmetric, with no entries outside the pattern analyzed; or
-        its values there as from ``symbolic.values``.
+        H, shape (n, n), symmetric, with no entries outside the pattern analyzed; or its
+        values as returned by ``symbolic.values``.
 
     Returns
     -------
@@ -213,7 +214,7 @@ def factorize(symbolic, matrix):
     numpy.linalg.LinAlgError
         If H is not positive definite.
     ValueError
-        If H has another shape or entries outside the pattern.
+        If H has the wrong shape or entries outside the pattern.
     """
     values = matrix if isinstance(matrix, np.ndarray) else symbolic.values(matrix)
     if values.shape != symbolic.positions.shape:
@@ -270,7 +271,7 @@ def _solve_upper(roots, right):
     k, m, _ = roots.shape
     if right.size and k < m:
         return np.array([solve_upper(*each) for each in zip(roots, right)])
-    # backwards, the transpose of a lower triangular matrix is one
+    # reversed, the transpose of a lower triangular matrix is lower triangular
     backwards = transpose(roots)[:, ::-1, ::-1]
     return _solve_lower(backwards, right[:, ::-1])[:, ::-1]
 

@@ -1,9 +1,9 @@
 """
-All that the factorization of a sparse matrix needs and its values do not change.
+The part of a sparse factorization that does not depend on the matrix's values.
 
-A supernode has a dense front: its columns and its rows below, and the same of both as
-columns. Fronts of one shape at one height of the elimination tree depend on nothing of
-each other and are a batch. Columns are numbered, and fronts stored one after the other,
+A supernode has a dense front, with its columns and its rows below as both rows and
+columns. Fronts of the same shape at the same height of the elimination tree are
+independent of one another and form a batch. Columns are numbered, and fronts stored,
 batch by batch, so that a batch is a slice of both.
 """
 
@@ -17,7 +17,7 @@ from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.core.algebra.minimum_degree import minimum_degree
 
 LONG = 64
-"""Rows from which the fronts of a batch are added to their parents one by one."""
+"""Number of rows from which fronts are added to their parents one by one."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class FrontBatch:
     Parameters
     ----------
     columns : slice
-        Their columns in the order of elimination, k m of them.
+        Their k m columns in the order of elimination.
     start : int
-        Where the first front lies in the storage of all; the others follow it.
+        Offset of the first front in the storage; the others follow it.
     rows : ndarray
         Rows below, in the order of elimination, shape (k, r).
     place : ndarray
         Positions of these rows in the front of the parent, shape (k, r).
     parent_start, parent_width : ndarray
-        Where the parents' fronts lie, and their numbers of rows, shape (k,).
+        Offsets of the parents' fronts and their numbers of rows, shape (k,).
     """
 
     columns: slice
@@ -48,12 +48,12 @@ class FrontBatch:
 
     @property
     def shape(self):
-        """Number of fronts, of their columns and of their rows below."""
+        """Numbers of fronts, of columns of each and of rows below."""
         k, r = self.rows.shape
         return k, (self.columns.stop - self.columns.start) // k, r
 
     def fronts(self, storage):
-        """Fronts as a view of the storage of all, shape (k, m + r, m + r)."""
+        """Fronts as a view of the storage, shape (k, m + r, m + r)."""
         k, m, r = self.shape
         stop = self.start + k * (m + r) ** 2
         return storage[self.start : stop].reshape(k, m + r, m + r)
@@ -73,12 +73,12 @@ class FrontBatch:
         return np.array([parent[at] for parent, at in self._parents(storage)])
 
     def _within_parents(self):
-        """Where these blocks lie in the storage, shape (k, r, r)."""
+        """Positions of these blocks in the storage, shape (k, r, r)."""
         first = self.parent_start[:, None] + self.place * self.parent_width[:, None]
         return first[:, :, None] + self.place[:, None, :]
 
     def _parents(self, storage):
-        """For each front that of its parent, and the block in it."""
+        """For each front, its parent's front and the block within it."""
         for start, width, place in zip(
             self.parent_start, self.parent_width, self.place
         ):
@@ -89,7 +89,7 @@ class FrontBatch:
 @dataclass(frozen=True)
 class SymbolicCholesky:
     """
-    All that depends on the pattern of a matrix only.
+    Everything that depends only on the pattern of a matrix.
 
     Parameters
     ----------
@@ -100,9 +100,9 @@ class SymbolicCholesky:
     batches : tuple of FrontBatch
         Children before parents.
     positions : ndarray
-        Where the entries of the pattern lie in the storage of the fronts.
+        Positions of the pattern's entries in the storage of the fronts.
     size : int
-        Numbers in this storage.
+        Size of this storage, in numbers.
     """
 
     indices: np.ndarray
@@ -114,7 +114,7 @@ class SymbolicCholesky:
 
     @property
     def n_entries(self):
-        """Numbers in R, with the zeros of merged supernodes."""
+        """Number of stored entries of R, including the zeros of merged supernodes."""
         shapes = [b.shape for b in self.batches]
         return sum(k * (m * (m + 1) // 2 + m * r) for k, m, r in shapes)
 
@@ -122,13 +122,13 @@ class SymbolicCholesky:
         """
         Values of a matrix at the entries of the pattern.
 
-        Matrices that are added often are best added as such values, and the trace of
-        Q times an inverse is the product of the values of both.
+        Matrices that are often added are best added in this form, and the trace of Q
+        times an inverse is the inner product of the values of both.
 
         Parameters
         ----------
         matrix : sparse array or matrix
-            Shape (n, n); it may lack entries of the pattern.
+            Shape (n, n); entries of the pattern may be absent.
 
         Returns
         -------
@@ -138,7 +138,7 @@ class SymbolicCholesky:
         Raises
         ------
         ValueError
-            If the matrix has another shape or entries outside the pattern.
+            If the matrix has the wrong shape or entries outside the pattern.
         """
         n = len(self.order)
         if matrix.shape != (n, n):
@@ -166,12 +166,12 @@ class SymbolicCholesky:
 
 def canonical(matrix):
     """
-    Columns of a sparse matrix, indices sorted and duplicates summed.
+    A sparse matrix by columns, with sorted indices and duplicates summed.
 
     Parameters
     ----------
     matrix : sparse array or matrix
-        In any format; it is not changed.
+        In any format; not modified.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def analyze(pattern):
     r = np.array([len(rows) for rows in tree.rows])
     _check_memory(n, m, r)
 
-    # supernodes batch by batch, and their columns numbered so
+    # order supernodes by batch and number their columns accordingly
     heights = _heights(tree.parent)
     by_batch = np.lexsort((r, m, heights))
     parent = np.append(np.argsort(by_batch), -1)[tree.parent[by_batch]]
@@ -227,7 +227,7 @@ def analyze(pattern):
     rank = np.argsort(order)
     start = np.cumsum(width**2) - width**2
 
-    # rows of a front and their positions in it, its columns first
+    # rows of a front and their positions in it, its own columns first
     fronts = np.arange(len(m))
     front_of_column, front_of_row = np.repeat(fronts, m), np.repeat(fronts, r)
     # front * n + row ascends over the rows of all fronts
@@ -255,7 +255,7 @@ def analyze(pattern):
             )
         )
 
-    # an entry belongs to the front of the column that is eliminated first
+    # an entry belongs to the front of its column that is eliminated first
     row, column = rank[matrix.indices], np.repeat(rank, np.diff(matrix.indptr))
     row, column = np.maximum(row, column), np.minimum(row, column)
     front = front_of_column[column]
@@ -272,7 +272,7 @@ def analyze(pattern):
 
 
 def _symmetric(pattern):
-    """The columns of a pattern, refused if it is not symmetric."""
+    """A pattern by columns; raises ValueError if it is not symmetric."""
     if pattern.shape != pattern.shape[:1] * 2:
         raise ValueError(f"A symmetric matrix is square; the shape is {pattern.shape}")
     matrix = canonical(pattern)
@@ -282,7 +282,7 @@ def _symmetric(pattern):
 
 
 def _slices(heights, m, r):
-    """Fronts, columns and rows of each batch, all of one height and shape."""
+    """Fronts, columns and rows of each batch of one height and shape."""
     shapes = np.stack([heights, m, r])
     edges = (np.flatnonzero((np.diff(shapes) != 0).any(axis=0)) + 1).tolist()
     columns_to = np.append(0, np.cumsum(m)).tolist()
@@ -293,7 +293,7 @@ def _slices(heights, m, r):
 
 
 def _check_memory(n, m, r):
-    """Refuse a factor that does not fit along with the fronts, the largest thrice."""
+    """Reject a factor that does not fit with its fronts and three of the largest."""
     width = m + r
     require_memory(
         8 * int((width**2 + m * width).sum() + 2 * width.max() ** 2),

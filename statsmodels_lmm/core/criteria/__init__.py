@@ -1,1 +1,1 @@
-"""What is minimized, with its derivatives, and where to start."""
+"""The criterion to be minimized, its derivatives and where to start."""

@@ -1,10 +1,10 @@
 """
-What a search minimizes, and what is known of it at a point.
+The criterion that a search minimizes, and its evaluation at a point.
 
-A criterion is a function of the relative covariance factors. A search asks it for
-evaluations and needs no more of these than the first half of `Evaluation`; results,
-uncertainty and prediction read the rest. Arrays may have leading axes, one entry for
-each of many responses or factors.
+A criterion is a function of the relative covariance factors. A search evaluates it and
+reads only the first half of an `Evaluation`; results, uncertainty and prediction read
+the rest. Arrays may have leading axes, with one entry for each of many responses or
+factors.
 """
 
 from typing import Any, Protocol
@@ -19,15 +19,15 @@ class Evaluation(Protocol):
     Attributes
     ----------
     factors : tuple of RelativeFactor
-        Where it is, in the order of the elimination plan.
+        The point of evaluation, in elimination order.
     value : ndarray
         The criterion, shape (...).
     rounding : ndarray
-        Its rounding, shape (...).
+        Rounding error of the value, shape (...).
     units : ndarray
-        Lengths in which steps of the free parameters are measured, shape (..., m).
+        Natural step lengths of the free parameters, shape (..., m).
     information : sequence of ndarray
-        What the data say about the effects of each factor, the scale of its dual,
+        Information in the data about the effects of each term, the scale of its dual,
         shapes (..., k_i, k_i).
     elimination : Elimination
         The factorized system.
@@ -38,8 +38,8 @@ class Evaluation(Protocol):
     scale : ndarray
         Residual variance, shape (...).
     modes, scores : tuple of ndarray
-        Conditional modes, and derivatives of the log-likelihood in the effects, of each
-        factor, shapes (..., l_i, k_i).
+        Conditional modes of each term, and derivatives of the log-likelihood in its
+        effects, shapes (..., l_i, k_i).
     """
 
     factors: Any
@@ -61,7 +61,7 @@ class Evaluation(Protocol):
         Parameters
         ----------
         exact : bool, optional
-            Whether the curvature is the Hessian, else whatever is cheap.
+            True for the Hessian as curvature, False for whatever is cheap.
 
         Returns
         -------
@@ -79,34 +79,34 @@ class Criterion(Protocol):
     Attributes
     ----------
     cheap_hessian : bool
-        Whether a search should ask for the Hessian when it nears the end.
+        Whether a search should use the Hessian near its end.
     """
 
     cheap_hessian: bool = False
 
     def evaluate(self, factors):
         """
-        The criterion at some factors.
+        The criterion at given factors.
 
         Parameters
         ----------
         factors : sequence of RelativeFactor
-            In the order of the elimination plan.
+            In elimination order.
 
         Returns
         -------
         Evaluation or None
-            None where it is undefined.
+            None where the criterion is undefined.
         """
 
     def take(self, which):
         """
-        The criterion of some of many searches.
+        The criterion for a selection of many searches.
 
         Parameters
         ----------
         which : ndarray
-            Their places or a mask.
+            Their positions, or a mask.
 
         Returns
         -------
@@ -130,7 +130,7 @@ class Criterion(Protocol):
         step : ndarray
             Shape (..., m).
         promised : ndarray
-            Decrease of the criterion that it promises, shape (...).
+            Predicted decrease of the criterion, shape (...).
         """
         return current.step(radius)
 
@@ -148,7 +148,7 @@ class Criterion(Protocol):
         Returns
         -------
         object
-            What `evaluate` takes.
+            The argument of `evaluate`.
         """
         factors = current.factors
         return [f.stepped(s) for f, s in zip(factors, split_step(step, factors))]

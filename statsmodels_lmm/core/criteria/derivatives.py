@@ -34,12 +34,12 @@ class Derivatives:
         G_i = dd/dS_i, symmetric, shapes (..., k_i, k_i). At a minimum over the
         cone of covariance matrices G_i L_i = 0 and G_i is positive semi-definite.
     gradient : ndarray
-        In the free entries of the factors, shape (..., m).
+        Derivatives in the free entries of the factors, shape (..., m).
     curvature : ndarray
-        Average information plus the exact part that comes from S being
-        quadratic in L, or the exact Hessian, shape (..., m, m).
+        Average information plus the exact part due to S being quadratic in L, or
+        the exact Hessian, shape (..., m, m).
     observed : ndarray
-        t_a'Z'PZ t_b / scale, twice the information that the response adds,
+        t_a'Z'PZ t_b / scale, twice the information added by the response,
         shape (..., m, m).
     working : ndarray
         t't_a / scale, minus the derivative of nu log(scale), shape (..., m).
@@ -59,7 +59,7 @@ def dual_matrices(deviance):
     Parameters
     ----------
     deviance : ProfiledDeviance
-        Where to differentiate.
+        The point at which to differentiate.
     """
     duals = []
     for i, sums in enumerate(deviance.selected.level_sums):
@@ -90,7 +90,7 @@ def average_derivatives(deviance):
     Parameters
     ----------
     deviance : ProfiledDeviance
-        Where to differentiate.
+        The point at which to differentiate.
 
     Returns
     -------
@@ -114,13 +114,13 @@ def with_exact_hessian(deviance, found):
     """
     Replace the average information by the Hessian.
 
-    It is exact for one factor and for up to `MAX_DENSE_COLUMNS` random effects;
-    beyond that it is found from central differences of the exact gradient.
+    It is analytic for one term and for up to `MAX_DENSE_COLUMNS` random effects;
+    beyond that it is formed from central differences of the exact gradient.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
-        Where to differentiate.
+        The point at which to differentiate.
     found : Derivatives
         Its first derivatives and average information.
 
@@ -163,11 +163,11 @@ def _working_products(deviance):
     counts = [factor.n_free for factor in deviance.factors]
     m, start, columns, first = sum(counts), 0, [], []
     for factor, t, count in zip(deviance.factors, deviance.scores, counts):
-        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so of any order
+        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so any order
         flat = changes.reshape(*changes.shape[:-2], -1)
         moved = (t @ flat).reshape(*t.shape, count)
         first.append(level_gram(t[..., None], moved)[..., 0, :])
-        if count < m:  # those of the others leave it as it is
+        if count < m:  # parameters of other terms do not change this one
             among = np.zeros((*t.shape, m))
             among[..., start : start + count] = moved
             moved = among
@@ -178,14 +178,14 @@ def _working_products(deviance):
 
 def projected_products(deviance, columns):
     """
-    T'Z'PZ T for some columns T with a row for each random effect.
+    T'Z'PZ T for columns T with one row for each random effect.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
         Gives P.
     columns : list of ndarray
-        Rows of T of each factor in the order of the elimination plan, shapes
+        Rows of T for each term in elimination order, shapes
         (..., l_i, k_i, m).
 
     Returns
@@ -199,24 +199,24 @@ def projected_products(deviance, columns):
 
 
 def _expected_information(deviance):
-    """Tr(K dS_a K dS_b) over pairs of free entries, shape (m, m)."""
+    """Traces tr(K dS_a K dS_b) for pairs of free entries, shape (m, m)."""
     changes = of_all_factors(f.directions for f in deviance.factors)
     return trace_products(deviance, changes)
 
 
 def of_all_factors(changes):
     """
-    Changes of each factor among those of all, of which the others leave it as it is.
+    Changes of each S by the parameters of all terms; those of other terms are zero.
 
     Parameters
     ----------
     changes : iterable of ndarray
-        Changes of the S of each factor by its own parameters, shapes (m_i, k_i, k_i).
+        Changes of the S of each term by its own parameters, shapes (m_i, k_i, k_i).
 
     Returns
     -------
     list of ndarray
-        By all m parameters, one factor's after another's, shapes (m, k_i, k_i).
+        Changes by all m parameters, term by term, shapes (m, k_i, k_i).
     """
     changes = list(changes)
     m, start, out = sum(map(len, changes)), 0, []
@@ -230,16 +230,16 @@ def of_all_factors(changes):
 
 def trace_products(deviance, changes):
     """
-    Tr(K D_a K D_b) for pairs of changes D of the covariance of the random effects.
+    Traces tr(K D_a K D_b) for pairs of changes D of the random-effects covariance.
 
-    K is Z'PZ after REML and Z'V^-1 Z after ML.
+    K is Z'PZ for REML and Z'V^-1 Z for ML.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
-        Gives K, without batch axes.
+        Supplies K; without batch axes.
     changes : sequence of ndarray
-        Change of the S of each factor, symmetric, in the order of the elimination
+        Change of the S of each term, symmetric, in the order of the elimination
         plan, shapes (m, k_i, k_i).
 
     Returns

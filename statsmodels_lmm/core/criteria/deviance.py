@@ -1,12 +1,12 @@
 """
 The profiled deviance and the REML criterion.
 
-W'V^-1 W, W = [X y], is what eliminating the effects leaves of W'W. Where it leaves so
-little that digits are lost, it is found from the rows instead,
+With W = [X y], W'V^-1 W is what remains of W'W after the effects are eliminated. Where
+so little remains that digits are lost, it is computed from the rows instead,
 
     W'V^-1 W = E'E + U'U,      U = L'Z'V^-1 W,      E = W - Z L U,
 
-a sum of squares.
+    as a sum of squares.
 """
 
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ EPSILON = np.finfo(float).eps
 TINY = np.finfo(float).tiny
 
 VISIBLE = 1e-8
-"""Rounding of the criterion from which its residual sum of squares is found anew."""
+"""Rounding of the criterion above which r^2 is recomputed from the rows."""
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,14 @@ class ProfiledDeviance:
 
         d = log |V| + [log |X'V^-1 X|] + nu (1 + log(2 pi r^2 / nu)),
 
-    the term in brackets under REML only (Bates et al. 2015, equations 34, 41).
+    where the term in brackets is for REML only (Bates et al. 2015, equations 34, 41).
 
     Parameters
     ----------
     elimination : Elimination
         The factorized system.
     factors : tuple of RelativeFactor
-        Relative covariance factors, in the order of the elimination plan.
+        Relative covariance factors, in elimination order.
     reml : bool
         Whether this is the REML criterion.
     value : ndarray
@@ -72,9 +72,9 @@ class ProfiledDeviance:
     squares : ndarray
         r^2, shape (...).
     rounding : ndarray
-        Rounding of the criterion, shape (...).
+        Rounding error of the criterion, shape (...).
     inverse : SelectedInverse or SparseInverse, optional
-        Blocks of the inverse, if they are known already.
+        Blocks of the inverse, if already known.
     """
 
     elimination: Elimination
@@ -96,7 +96,7 @@ class ProfiledDeviance:
 
     @cached_property
     def selected(self):
-        """Blocks of the inverse, found when first asked for."""
+        """Blocks of the inverse, computed on first use."""
         return self.inverse or self.elimination.selected_inverse()
 
     @property
@@ -112,7 +112,7 @@ class ProfiledDeviance:
 
     @cached_property
     def scores(self):
-        """Z_i' P y of each factor, shapes (..., l_i, k_i)."""
+        """Z_i'P y of each term, shapes (..., l_i, k_i)."""
         column = self.contrast[..., None]
         return tuple(times_shared(z, column)[..., 0] for z in self.selected.projected)
 
@@ -127,19 +127,19 @@ class ProfiledDeviance:
 
     @cached_property
     def units(self):
-        """Lengths in which steps of the parameters are measured, shape (..., m)."""
+        """Natural step lengths of the free parameters, shape (..., m)."""
         pairs = zip(self.factors, self.precisions)
         return concatenated([f.units(p) for f, p in pairs])
 
     @cached_property
     def modes(self):
-        """Conditional modes of each factor, shapes (..., l_i, k_i)."""
+        """Conditional modes of each term, shapes (..., l_i, k_i)."""
         column = self.contrast[..., None]
         return tuple(times_shared(z, column)[..., 0] for z in self.selected.modes)
 
     @cached_property
     def fixed_scores(self):
-        """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each factor, (..., l_i, k_i, p)."""
+        """Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, (..., l_i, k_i, p)."""
         p = self.fixed_root.shape[-1]
         inverse = transpose(inverse_lower(self.fixed_root))
         return tuple(times_shared(z[..., :p], inverse) for z in self.selected.projected)
@@ -155,7 +155,7 @@ class ProfiledDeviance:
         Parameters
         ----------
         exact : bool, optional
-            Whether the curvature is the Hessian, else the average information.
+            True for the Hessian as curvature, False for the average information.
 
         Returns
         -------
@@ -186,18 +186,18 @@ class Profiled(Criterion):
 
     @cached_property
     def cheap_hessian(self):  # type: ignore[override]
-        """Whether the Hessian costs less than the evaluations that it saves."""
+        """Whether the Hessian costs less than the evaluations it saves."""
         return self.products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
 
     def evaluate(self, factors):
-        """The criterion at some factors, a ProfiledDeviance; None if undefined."""
+        """The ProfiledDeviance at given factors, or None if undefined."""
         try:
             return profiled_deviance(self.products, factors, self.reml)
         except np.linalg.LinAlgError:
             return None
 
     def take(self, which):
-        """The criterion of some of many responses; one is shared by all searches."""
+        """The criterion of selected responses; one response serves all searches."""
         if self.products.gram.ndim == 2:
             return self
         return replace(self, products=self.products.select(which))
@@ -212,7 +212,7 @@ def profiled_deviance(products, factors, reml):
     products : CrossProducts
         Sufficient statistics.
     factors : sequence of RelativeFactor
-        In the order of the elimination plan.
+        In elimination order.
     reml : bool
         Whether to evaluate the REML criterion.
 
@@ -262,7 +262,7 @@ def _least_squares(elimination):
     """Coefficients, Cholesky factor of X'V^-1 X and r^2 by subtraction."""
     products = elimination.products
     p, gram = products.k_fixed, elimination.gram.copy()
-    # a last pivot that is positive whatever rounding made of it
+    # keep the last pivot positive despite rounding
     gram[..., p, p] = np.abs(gram[..., p, p]) + products.nobs
     root = cholesky(gram)
     fixed_root, right = root[..., :p, :p], root[..., p, :p]
@@ -281,8 +281,8 @@ def from_rows(products, roots):
     """
     Eliminate the random effects with W'V^-1 W from passes over the rows.
 
-    What the first pass leaves of the normal equations, Z'E - Z'V^-1 W, is solved for
-    once more, as iterative refinement does.
+    The residual of the normal equations after the first pass, Z'E - Z'V^-1 W, is solved
+    for once more, as in iterative refinement.
 
     Parameters
     ----------
@@ -294,11 +294,11 @@ def from_rows(products, roots):
     Returns
     -------
     elimination : Elimination or SparseElimination
-        Of which W'V^-1 W is a sum of squares.
+        The elimination, with W'V^-1 W as a sum of squares.
     inverse : SelectedInverse or SparseInverse
-        Of which Z'V^-1 W is refined.
+        The inverse, with Z'V^-1 W refined.
     spread : ndarray
-        [E; U], of which the cross-products are W'V^-1 W, shape (n + q, w).
+        [E; U], with cross-products W'V^-1 W, shape (n + q, w).
     """
     elimination = products.eliminate(roots, closely=True)
     inverse = elimination.selected_inverse()

@@ -1,4 +1,4 @@
-"""What a fit estimates, in the order and units of the user."""
+"""The estimates of a fit, in the user's order and units."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -6,32 +6,32 @@ from functools import cached_property
 import numpy as np
 
 TINY = float(np.finfo(float).tiny)
-"""Smallest variance with all its digits."""
+"""Smallest variance that keeps all its digits."""
 
 
 @dataclass(frozen=True)
 class Estimates:
     """
-    The estimates of a fit and what their uncertainty is found from.
+    The estimates of a fit and the basis of their uncertainty.
 
     Parameters
     ----------
     fixed : ndarray
         Fixed effects, NaN for dropped columns, shape (p,).
     kept : ndarray
-        Columns of X that were kept, shape (r,).
+        Columns of X kept, shape (r,).
     fixed_root : ndarray
-        R with (X'V^-1 X)^-1 = R R', of the columns that were kept, shape (r, r).
+        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r).
     scale : float
         Residual variance sigma^2.
     factors : tuple of RelativeFactor
-        Relative covariance factors; these are in standardized units.
+        Relative covariance factors, in standardized units.
     relative : tuple of ndarray
         Covariance matrices of the random effects over sigma^2, shapes (k, k).
     modes : tuple of ndarray
         Conditional modes of the random effects, shapes (l, k).
     level_blocks : tuple of LevelBlocks or None
-        Their conditional covariances, None where they need a search of the levels.
+        Conditional covariances of the modes; None where each level needs a solve.
     criterion : float
         -2 times the (restricted) log-likelihood.
     """
@@ -48,7 +48,7 @@ class Estimates:
 
     @cached_property
     def out_of_range(self):
-        """Which columns of X have a variance that no number holds, positions."""
+        """Positions of the columns of X whose variance overflows or underflows."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             squares = (self.fixed_root**2).sum(axis=1)
             variances = squares * [[1.0], [self.scale]]
@@ -57,7 +57,7 @@ class Estimates:
 
     @cached_property
     def fixed_covariance(self):
-        """(X'V^-1 X)^-1, NaN for dropped columns and out of range, shape (p, p)."""
+        """(X'V^-1 X)^-1, NaN for dropped and out-of-range columns, shape (p, p)."""
         covariance = np.full((len(self.fixed),) * 2, np.nan)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             own = self.fixed_root @ self.fixed_root.T
@@ -67,7 +67,7 @@ class Estimates:
         return covariance
 
     def mode_covariances(self, i):
-        """Conditional covariances of a term's modes over sigma^2, if at hand."""
+        """Conditional covariances of a term's modes over sigma^2, if available."""
         blocks = self.level_blocks[i]
         return None if blocks is None else blocks.covariances()
 
@@ -79,7 +79,7 @@ def estimates(units, evaluation):
     Parameters
     ----------
     units : Units
-        The way to the order and units of the user.
+        The conversion to the user's order and units.
     evaluation : ProfiledDeviance
         The criterion at the optimum, without batch axes.
 

@@ -3,13 +3,13 @@ Designs that leave nothing for the residual variance.
 
 If the columns of [X Z] span all n rows, the effects can reproduce any response. The
 likelihood then grows without bound as the residual variance goes to zero, unless Z
-alone spans the rows, and the REML likelihood may be largest there. With all relative
-variances t, log |V| + log |X'V^-1 X| grows as (rank [X Z] - p) log t, so that two
-evaluations tell the rank. Levels with a known relationship, a model matrix, or effects
-whose covariance has a structure are left out: their covariance, not their number, tells
-them from the residuals. So is one effect for each row if prior weights differ, as in
-meta-analysis: its variances are not in proportion to those of the residuals, and keep
-the likelihood bounded.
+alone spans the rows, and the REML likelihood may be largest there. When all relative
+variances are t, log |V| + log |X'V^-1 X| grows as (rank [X Z] - p) log t, so two
+evaluations determine the rank. Terms with related levels, a model matrix or a
+covariance structure are left out: their covariance, not their number of levels,
+separates them from the residuals. So is a term with one effect per row if the prior
+weights differ, as in meta-analysis: its variances are then not proportional to those of
+the residuals, which keeps the likelihood bounded.
 """
 
 import numpy as np
@@ -18,12 +18,12 @@ from statsmodels_lmm.core.criteria.start import start_at
 
 LARGE = 1e7, 1e6, 1e5
 """
-Relative variances t in units of the levels over the rows, which are compared with a
-hundred times as much; the largest that floating point bears tells the rank best.
+Relative variance t, in units of levels over rows, compared with one a hundred times
+as large; the largest t that floating point allows shows the rank best.
 """
 
 DIFFERENT = 1e-6
-"""Relative difference of the effects of rows that makes their variances different."""
+"""Relative difference at which the variances of the rows' effects count as unequal."""
 
 
 def is_saturated(products, structured=False):
@@ -35,7 +35,7 @@ def is_saturated(products, structured=False):
     products : CrossProducts or SparseProducts
         Sufficient statistics in standardized units.
     structured : bool, optional
-        Whether effects whose covariance has a structure count, too.
+        Whether to count effects with a covariance structure as well.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def is_saturated(products, structured=False):
     ]
     terms = [f for f, c in zip(products.plan.terms, counted) if c]
     q = sum(f.n_columns for f in terms)
-    # one intercept for each row is said not to be told from the residuals
+    # one intercept per row has an error message of its own
     if q + products.k_fixed < n or [f.k_effects for f in terms] == [1]:
         return False
     for t in LARGE:
@@ -62,14 +62,14 @@ def is_saturated(products, structured=False):
 
 
 def is_independent(term, structured=False):
-    """Whether levels are independent, their effects of any covariance or structured."""
+    """Whether levels are independent; `structured` allows a covariance structure."""
     own = term.of_user
     known = not own.is_grouped or own.relationship is not None
     return not known and (structured or not term.is_structured)
 
 
 def _is_told_by_weights(term, nobs):
-    """Whether there is one effect for each row, of other variances than residuals'."""
+    """Whether there is one effect per row, with variances unlike the residuals'."""
     if term.k_effects > 1 or term.n_columns < nobs:
         return False
     sizes = np.abs(term.of_user.effects)
@@ -77,7 +77,7 @@ def _is_told_by_weights(term, nobs):
 
 
 def _log_determinants(products, counted, t):
-    """Log |V| + log |X'V^-1 X|, the relative variances of some terms t, others 0."""
+    """Log |V| + log |X'V^-1 X|, relative variances t for some terms, 0 for others."""
     sizes = [t if of_any_size else 0.0 for of_any_size in counted]
     roots = [f.matrix for f in start_at(products, sizes)]
     elimination = products.eliminate(roots, closely=True)

@@ -11,30 +11,30 @@ FLOOR = 0.1
 
 
 SPREAD = 1e3
-"""Starting variance in units of l / n where the effects are given all variation."""
+"""Starting variance, in units of l / n, of effects given all of the variation."""
 
 SCALES = 1e-2, 1.0, 30.0, 1e5
-"""Other starting variances, where many starts cost little more than one."""
+"""Other starting variances, when many starts cost little more than one."""
 
 LITTLE = 0.03
-"""Starting variance of effects that are given hardly any variation."""
+"""Starting variance of effects given hardly any of the variation."""
 
 CORRELATED = 0.9
-"""Share of either half of the range of a correlation at which a search starts."""
+"""Starting correlation, as a share of either half of its range."""
 
 
 def moment_start(products):
     """
     Relative factors from sums of squares between the levels.
 
-    With t = Z'y for a response that is orthogonal to X, and a the diagonal of
-    Z'Z, the sum of squares q_c = sum_g t_gc^2 / a_gc of an effect column c has
-    about the expectation
+    With t = Z'y for a response orthogonal to X, and a the diagonal of Z'Z, the sum
+    of squares q_c = sum_g t_gc^2 / a_gc of an effect column c has approximately the
+    expectation
 
         sigma^2 l + sum_d s_d sum_gh (Z'Z)_gc,hd^2 / a_gc,
 
-    s_d the variance of effect d. Solving for s with the total sum of squares is
-    Henderson's (1953) first method; correlations start at zero.
+    where s_d is the variance of effect d. Solving for s together with the total sum of
+    squares is Henderson's (1953) first method; correlations start at zero.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def moment_start(products):
     Returns
     -------
     list of RelativeFactor
-        In the order of the elimination plan.
+        In elimination order.
     """
     found, n, total = products.moments(), products.nobs, products.gram[-1, -1]
     system = np.full((len(found.counts) + 1,) * 2, float(n))
@@ -65,17 +65,17 @@ def moment_start(products):
 
 def further_starts(products, factors):
     """
-    Places from which other optima are found, the most promising first.
+    Starting points that lead to other optima, the most promising first.
 
-    Optima differ in which effects carry the response, and in the sign of correlations
-    that moments do not tell.
+    Optima differ in which effects account for the response, and in the signs of
+    correlations, which the moments do not determine.
 
     Parameters
     ----------
     products : CrossProducts
         Sufficient statistics of standardized data.
     factors : sequence of RelativeFactor
-        An optimum, in the order of the elimination plan.
+        An optimum, in elimination order.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def further_starts(products, factors):
 
 def many_starts(products):
     """
-    The same and more, for searches that go on side by side.
+    The starts of `further_starts` and more, for searches run side by side.
 
     Parameters
     ----------
@@ -121,15 +121,15 @@ def many_starts(products):
 
 def start_at(products, sizes):
     """
-    Relative factors with variances of a size.
+    Relative factors with variances of given sizes.
 
     Parameters
     ----------
     products : CrossProducts
         Sufficient statistics of standardized data.
     sizes : sequence of float or ndarray
-        Variances of the effects of each factor, shapes () or (k,), in units of l / n:
-        at one, half of what a random intercept adds to the mean of a level is noise.
+        Variances of the effects of each term, shapes () or (k,), in units of l / n: at
+        one, the mean of a level varies as much by its random intercept as by noise.
 
     Returns
     -------

@@ -1,13 +1,14 @@
 """
-Two orders and two units, and the way between them.
+Conversion between the elimination's order and units and the user's.
 
-The elimination has an order of its own for the terms and for the levels of each, and
-what it eliminates is standardized. With starred quantities in standardized units,
+The elimination orders the terms, and the levels of each, in its own way, and works on
+standardized data. With starred quantities in standardized units,
 
     beta = s T beta* + c,    b_i = s B_i b_i*,    sigma = s sigma*,
 
-s the scale of the response, T and B_i changes of units of the columns of X and Z_i, and
-c the least-squares coefficients. Relative covariances are S_i = B_i S_i* B_i'.
+where s is the scale of the response, T and B_i are the changes of units of the columns
+of X and Z_i, and c are the least-squares coefficients. Relative covariances are
+S_i = B_i S_i* B_i'.
 """
 
 from dataclasses import dataclass, replace
@@ -22,21 +23,21 @@ from statsmodels_lmm.core.rows.standardize import Standardized
 from statsmodels_lmm.core.structures.relative_factor import factor_at
 
 BATCH_ENTRIES = 4_000_000
-"""Size of the largest dense array that is formed for a batch of levels."""
+"""Size of the largest dense array formed for a batch of levels."""
 
 
 @dataclass(frozen=True)
 class Units:
     """
-    Between the plan's order and standardized units, and the user's.
+    The plan's order and standardized units, and the user's order and units.
 
-    Lists with an element for each term are in the order of the plan or of the user, as
-    each method says.
+    Lists with one element per term are in the plan's order or in the user's, as each
+    method states.
 
     Parameters
     ----------
     data : Standardized
-        The standardized data, terms in the order of the user.
+        The standardized data, with terms in the user's order.
     plan : EliminationPlan
         The order of the elimination.
     """
@@ -48,32 +49,32 @@ class Units:
 
     @cached_property
     def places(self):
-        """Place in the plan of each term of the user."""
+        """Position in the plan of each of the user's terms."""
         return tuple(np.argsort(self.plan.order).tolist())
 
     def of_user(self, per_term):
-        """Elements in the order of the plan, put into that of the user, as a list."""
+        """A list in the plan's order, rearranged into the user's order."""
         return [per_term[at] for at in self.places]
 
     def of_plan(self, per_term):
-        """Elements in the order of the user, put into that of the plan, as a list."""
+        """A list in the user's order, rearranged into the plan's order."""
         return [per_term[i] for i in self.plan.order]
 
     def term(self, i):
-        """The term of the plan that stands for term i of the user."""
+        """The plan's term for the user's term i."""
         return self.plan.terms[self.places[i]]
 
     # fixed effects -----------------------------------------------------------
 
     def whole(self, kept):
-        """Values of the columns of X that were kept, NaN for the others, (..., p)."""
+        """Values of the columns of X kept, NaN for the others, shape (..., p)."""
         out = np.full((*np.shape(kept)[:-1], self.data.n_columns), np.nan)
         out[..., self.data.kept] = kept
         return out
 
     def beta_change(self, change):
         """
-        A change of the fixed effects from one of the standardized coefficients.
+        The change of the fixed effects for a change of the standardized coefficients.
 
         Parameters
         ----------
@@ -92,14 +93,14 @@ class Units:
         return self.beta_change(coefficients) + self.whole(self.data.least_squares)
 
     def coefficients(self, beta):
-        """Standardized coefficients of some fixed effects of shape (p,)."""
+        """Standardized coefficients of given fixed effects, shape (p,)."""
         data = self.data
         above = np.asarray(beta, dtype=float)[data.kept] - data.least_squares
         return np.linalg.solve(data.to_fixed, above) / data.response_scale
 
     def beta_root(self, fixed_root):
         """
-        A root of the covariance over sigma^2 of the fixed effects that were kept.
+        A root of the covariance over sigma^2 of the fixed effects kept.
 
         Parameters
         ----------
@@ -120,7 +121,7 @@ class Units:
         Returns
         -------
         columns : ndarray
-            Which columns of X were kept, shape (r,).
+            Columns of X kept, shape (r,).
         directions : ndarray
             Unit vectors e, shape (r, r).
         lengths, origins : ndarray
@@ -132,7 +133,7 @@ class Units:
         return self.data.kept, rows / sizes[:, None], lengths, self.data.least_squares
 
     def fixed(self, design):
-        """Rows of X in standardized units over s, from (m, p) to (m, r)."""
+        """Rows of X (m, p) in standardized units over s, shape (m, r)."""
         return design[:, self.data.kept] @ self.data.to_fixed
 
     # variances -----------------------------------------------------------------
@@ -153,12 +154,12 @@ class Units:
         Parameters
         ----------
         factors : sequence of RelativeFactor
-            In the order of the plan.
+            In the plan's order.
 
         Returns
         -------
         list of ndarray
-            In the order of the user, exactly symmetric, shapes (k, k).
+            In the user's order, exactly symmetric, shapes (k, k).
         """
         pairs = zip(self.data.to_effects, self.of_user(factors))
         roots = [change @ factor.matrix for change, factor in pairs]
@@ -171,14 +172,14 @@ class Units:
         Parameters
         ----------
         relative : sequence of ndarray
-            S* of each term in the order of the plan, shapes (..., k, k).
+            S* of each term in the plan's order, shapes (..., k, k).
         scale : ndarray
             Standardized residual variance, shape (...).
 
         Returns
         -------
         list of ndarray
-            In the order of the user, shapes (..., k, k).
+            In the user's order, shapes (..., k, k).
         """
         unit = self.scale(scale)[..., None, None]
         return [
@@ -187,7 +188,7 @@ class Units:
         ]
 
     def structured(self, parameters):
-        """Parameters of structures, from the plan's order to the user's, (..., s)."""
+        """Parameters of structures (..., s), from the plan's order to the user's."""
         counts = [term.n_structured for term in self.plan.terms]
         parts = np.split(np.asarray(parameters), np.cumsum(counts)[:-1], axis=-1)
         return np.concatenate(self.of_user(parts), axis=-1)
@@ -199,9 +200,9 @@ class Units:
         Returns
         -------
         ndarray
-            Derivatives of the lower triangles of sigma^2 S column by column, or of
-            the parameters of a structure, block by block in the order of the user, and
-            of sigma^2, in the same of the plan, shape (m + 1, m + 1).
+            Derivatives of the lower triangles of sigma^2 S column by column, or the
+            parameters of a structure, block by block in the user's order, and of
+            sigma^2, in the same parameters in the plan's order, shape (m + 1, m + 1).
         """
         unit, blocks = self.data.response_scale**2, []
         for term, change in zip(self.data.terms, self.data.to_effects):
@@ -211,23 +212,23 @@ class Units:
         return block_diag(changed, unit)
 
     def _parameter_slices(self):
-        """Where the parameters of each term of the user are."""
+        """Slices of the parameters of each of the user's terms."""
         ends = np.cumsum([0] + [f.n_parameters for f in self.data.terms]).tolist()
         return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
 
     def _plan_columns(self, matrix):
-        """A matrix whose columns are put into the order of the plan."""
+        """A matrix with its columns rearranged into the plan's order."""
         parts = [matrix[:, own] for own in self._parameter_slices()]
         return np.hstack(self.of_plan(parts))
 
     def deviations(self, i, block):
         """
-        Each effect of a covariance block as a direction of the standardized ones.
+        Each effect of a covariance block as a direction in the standardized effects.
 
         Parameters
         ----------
         i : int
-            Position of the term in the order of the user.
+            Position of the term in the user's order.
         block : slice
             Columns of the block.
 
@@ -251,36 +252,36 @@ class Units:
         Parameters
         ----------
         factors : sequence of RelativeFactor
-            In the order of the plan.
+            In the plan's order.
 
         Returns
         -------
         ndarray
-            In the order of the user, shape (m,).
+            In the user's order, shape (m,).
         """
         pairs = zip(self.of_user(factors), self.data.to_effects)
         return np.concatenate([factor.theta(change) for factor, change in pairs])
 
     def factors_at(self, theta, pivoted=False):
         """
-        Relative covariance factors at some theta.
+        Relative covariance factors at a given theta.
 
         Parameters
         ----------
         theta : array_like
-            Relative covariance parameters in the order of the user, shape (m,).
+            Relative covariance parameters in the user's order, shape (m,).
         pivoted : bool, optional
-            Whether a search starts there, or derivatives in theta are wanted.
+            True to start a search there, False for derivatives in theta.
 
         Returns
         -------
         list of RelativeFactor
-            In the order of the plan.
+            In the plan's order.
 
         Raises
         ------
         ValueError
-            If theta has another shape, is not finite or is out of range.
+            If theta has the wrong shape, is not finite or is out of range.
         """
         theta, slices = np.asarray(theta, dtype=float), self._parameter_slices()
         size = slices[-1].stop
@@ -299,17 +300,17 @@ class Units:
 
     def theta_jacobian(self, factors):
         """
-        Derivatives of the free parameters of factors that are not pivoted in theta.
+        Derivatives in theta of the free parameters of factors that are not pivoted.
 
         Parameters
         ----------
         factors : sequence of RelativeFactor
-            What `factors_at` returned.
+            As returned by `factors_at`.
 
         Returns
         -------
         ndarray
-            Free parameters in the order of the plan, theta in that of the user,
+            Free parameters in the plan's order, theta in the user's,
             shape (number of free parameters, m).
         """
         own = self.of_user(factors)
@@ -332,7 +333,7 @@ class Units:
         Returns
         -------
         list of ndarray
-            In the order of the user, shapes (l, k).
+            In the user's order, shapes (l, k).
         """
         out = []
         for i, change in enumerate(self.data.to_effects):
@@ -343,25 +344,25 @@ class Units:
         return out
 
     def independent_modes(self, evaluation, i):
-        """Modes of the independent levels in the plan that make those of a term."""
+        """Modes of the independent levels in the plan from which a term's follow."""
         modes = evaluation.modes[self.places[i]]
         return modes @ (self.data.to_effects[i] * self.data.response_scale).T
 
     def level_blocks(self, evaluation, i):
         """
-        Conditional covariances of the levels of a term as the elimination has them.
+        Conditional covariances of the levels of a term, as the elimination stores them.
 
         Parameters
         ----------
         evaluation : ProfiledDeviance
             The criterion at the optimum, without batch axes.
         i : int
-            Position of the term in the order of the user.
+            Position of the term in the user's order.
 
         Returns
         -------
         LevelBlocks or None
-            None if they are not at hand, as for levels that are related densely.
+            None if they are not available, as for densely related levels.
         """
         at = self.places[i]
         if not self.plan.terms[at].has_user_levels:
@@ -378,7 +379,7 @@ class Units:
         evaluation : ProfiledDeviance
             The criterion at the optimum, without batch axes.
         i : int
-            Position of the term in the order of the user.
+            Position of the term in the user's order.
 
         Returns
         -------
@@ -405,17 +406,17 @@ class Units:
 
     def rows(self, parts):
         """
-        Rows of each term in the units of the plan over s.
+        Rows of each term in the plan's units over s.
 
         Parameters
         ----------
         parts : sequence of EffectRows or RawRows
-            In the order of the user.
+            In the user's order.
 
         Returns
         -------
         list of GroupedEffects, RawEffects or OfLevels
-            In the order of the plan.
+            In the plan's order.
         """
         changed = zip(self.plan.terms, self.plan.relabel, self.plan.order)
         return [
@@ -425,18 +426,18 @@ class Units:
 
     def unit_rows(self, terms, levels, columns):
         """
-        Rows z of which each picks one random effect, b = s z'b*.
+        Rows z that each pick one random effect, b = s z'b*.
 
         Parameters
         ----------
         terms, levels, columns : ndarray
-            Which random effects: position of the term in the order of the user, -1
-            for a row of zeros, level and effect column, shape (m,).
+            The random effects: position of the term in the user's order (-1 for a row
+            of zeros), level and effect column, shape (m,).
 
         Returns
         -------
         list of GroupedEffects, RawEffects or OfLevels
-            In the order of the plan.
+            In the plan's order.
         """
         rows = []
         for term, relabel, i in zip(
@@ -453,23 +454,23 @@ class Units:
     # criterion -------------------------------------------------------------------
 
     def criterion(self, evaluation):
-        """-2 times the (restricted) log-likelihood of the data as they are."""
+        """-2 times the (restricted) log-likelihood of the original data."""
         return float(evaluation.value + self.shift(evaluation.reml))
 
     def shift(self, reml):
-        """What to add to the standardized criterion, see `criterion`."""
+        """The amount to add to the standardized criterion, see `criterion`."""
         return self.data.criterion_shift(reml)
 
     def optimum(self, optimum, factors):
         """
-        What a search says, in the order and units of the user.
+        The report of a search, in the user's order and units.
 
         Parameters
         ----------
         optimum : Optimum
             How the search went.
         factors : sequence of RelativeFactor
-            Where it ended, in the order of the plan.
+            Where it ended, in the plan's order.
 
         Returns
         -------
@@ -491,12 +492,12 @@ class LevelBlocks:
     Parameters
     ----------
     blocks : ndarray
-        Over sigma^2, in standardized units, levels in the order of the plan, shape
+        Over sigma^2, in standardized units, with levels in the plan's order, shape
         (l, k, k).
     relabel : ndarray
-        Level of the plan for each level of the user, shape (l,).
+        The plan's level for each of the user's levels, shape (l,).
     change : ndarray
-        From standardized effects to those of the data over s, shape (k, k).
+        Takes standardized effects to the units of the data over s, shape (k, k).
     """
 
     blocks: np.ndarray

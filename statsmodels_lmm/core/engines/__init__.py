@@ -1,1 +1,1 @@
-"""Cross-products and their elimination."""
+"""Cross-products, and the elimination of the random effects from them."""

@@ -1,18 +1,19 @@
 """
-An engine forms cross-products, products are eliminated, an elimination answers.
+An engine gathers cross-products, from which the random effects are eliminated.
 
     Engine --gather--> Products --eliminate--> Elimination
 
-An engine knows what depends on neither weights nor covariances: the order of
-elimination and where there are entries. Products are sums over rows, so that those of
-two sets of rows are added. An elimination is the system at one value of the
-covariances. Nothing outside this room asks which kind of them it has; a new kind is a
-class for each of these protocols and an entry in `choice.ENGINES`.
+An engine holds what depends on neither weights nor covariances: the order of
+elimination and the pattern of nonzero entries. Products are sums over rows, so the
+products of two sets of rows can be added. An elimination is the factorized system at
+one value of the covariances. No code outside this package depends on the kind of
+engine; to add one, write a class for each of these protocols and list the engine in
+`choice.ENGINES`.
 
 Notation: W = [X y] with w = p + 1 columns; term i of the plan has l_i levels and k_i
-effects, the model matrix Z_i and the relative covariance S_i = L_i L_i'; Z and S are
-those of all terms, V = I + Z S Z', and M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L',
-which exists for singular S, too.
+effects, model matrix Z_i and relative covariance S_i = L_i L_i'; Z and S are those of
+all terms, V = I + Z S Z', and M = (S^-1 + Z'Z)^-1 = L (I + L'Z'Z L)^-1 L', which exists
+for singular S as well.
 """
 
 from typing import Any, Protocol
@@ -22,29 +23,29 @@ import numpy as np
 
 class Engine(Protocol):
     """
-    Everything about a design that depends on neither weights nor covariances.
+    Whatever in a design depends on neither weights nor covariances.
 
     Attributes
     ----------
     plan : EliminationPlan
-        Order of the terms, which all per-term arguments and results have.
+        Order of the terms, which all per-term arguments and results follow.
     """
 
     plan: Any
 
     @classmethod
     def suits(cls, terms) -> bool:
-        """Whether some random-effects terms, as the user gave them, are for it."""
+        """Whether the engine suits the given random-effects terms."""
 
     @classmethod
     def of(cls, terms, nobs) -> "Engine":
         """
-        The engine of a design, which decides what is dense and what sparse.
+        The engine of a design, with its choice of dense and sparse parts.
 
         Parameters
         ----------
         terms : sequence of GroupedEffects or RawEffects
-            In standardized units, in the order the user gave.
+            In standardized units, in the order given by the user.
         nobs : int
             Number of rows n.
 
@@ -56,7 +57,7 @@ class Engine(Protocol):
 
     def take(self, which) -> "Engine":
         """
-        The engine of some of the rows, with the same plan and pattern.
+        The engine of a subset of the rows, with the same plan and pattern.
 
         Parameters
         ----------
@@ -73,20 +74,20 @@ class Engine(Protocol):
         rows : Rows
             X and y.
         transform : RowTransform, optional
-            T, by which X, y and Z are multiplied from the left. The plan of the
-            products has the transformed effects.
+            T, which multiplies X, y and Z from the left. The plan of the products
+            holds the transformed effects.
         """
 
 
 class Products(Protocol):
     """
-    What some rows contribute to a fit, whatever the covariances are.
+    The contribution of a set of rows to a fit, whatever the covariances.
 
     Attributes
     ----------
     plan : EliminationPlan
-        Order of the terms, with the effects that the products were formed from; of a
-        sum of products it has no rows.
+        Order of the terms, with the effects from which the products were formed; the
+        plan of a sum of products has no rows.
     nobs, k_fixed : int
         Numbers of rows n and of columns p of X.
     level_sums : tuple of ndarray
@@ -98,7 +99,7 @@ class Products(Protocol):
     is_batchable : bool
         Whether responses and covariances may have leading axes.
     rows : Rows or None
-        What they were formed from, None if that is not one set of rows.
+        The rows from which they were formed; None for a sum of products.
     """
 
     plan: Any
@@ -118,43 +119,43 @@ class Products(Protocol):
 
     def __add__(self, other) -> "Products":
         """
-        The products of the rows of both.
+        The products of both sets of rows.
 
         Raises
         ------
         ValueError
-            If they are not of one engine, or of parts of it that `take` gave.
+            If they are not from one engine or from parts of it made by `take`.
         """
 
     def moments(self):
-        """What the method of moments takes, a `moments.Moments`."""
+        """The sums used by the method of moments, a `moments.Moments`."""
 
     def left_by_fixed(self) -> np.ndarray:
-        """Share of the effect columns of each term that X leaves, if X'X = n I."""
+        """Share of each term's effect columns outside the span of X, if X'X = n I."""
 
     def turned(self, change) -> "Products":
-        """The products of W times `change`, whose last column is the response."""
+        """The products of W times `change`; its last column is the response."""
 
     def with_response(self, data) -> "Products":
-        """The products of another response of the same design, a Standardized."""
+        """The products of the same design with another response, a Standardized."""
 
     def with_responses(self, data, responses) -> "Products":
         """The products of many responses, shape (r, n), with a leading axis."""
 
     def select(self, which) -> "Products":
-        """Those of some of many responses."""
+        """The products of selected responses."""
 
     def projection_is_affordable(self, largest) -> bool:
         """Whether K = Z'V^-1 Z has level blocks only, or at most `largest` columns."""
 
     def require_projection(self, what, instead):
         """
-        Refuse what needs K if there is no room for it.
+        Raise MemoryError if K is needed but does not fit.
 
         Parameters
         ----------
         what, instead : str
-            What needs it, and what would not, as they stand in the message.
+            What needs K, and an alternative that does not, as worded in the message.
 
         Raises
         ------
@@ -170,8 +171,8 @@ class Products(Protocol):
         roots : sequence of ndarray
             L of each term, shapes (..., k_i, k_i).
         closely : bool, optional
-            Whether to spend a pass over the rows on digits that large covariances would
-            cost.
+            Whether to make another pass over the rows to keep the digits that large
+            covariances would cost.
 
         Raises
         ------
@@ -184,14 +185,14 @@ class Elimination(Protocol):
     """
     The system at one value of the relative covariances.
 
-    Where levels are related by a sparse precision, sums that are given are those of the
-    levels themselves, as `Products.level_sums`, and modes and projections that are
-    returned are those of independent levels, see `PrecisionEffects`.
+    Where levels are related by a sparse precision, sums passed in refer to the levels
+    themselves, like `Products.level_sums`, whereas modes and projections returned refer
+    to independent levels, see `PrecisionEffects`.
 
     Attributes
     ----------
     products : Products
-        What was eliminated.
+        The products from which the effects were eliminated.
     roots : tuple of ndarray
         L of each term, shapes (..., k_i, k_i).
     logdet : ndarray
@@ -199,12 +200,12 @@ class Elimination(Protocol):
     gram : ndarray
         W'V^-1 W, shape (..., w, w).
     precision : float
-        Relative error of these at the least: that of arithmetic if it is direct.
+        Smallest relative error of these: that of the arithmetic for a direct method.
     cancelled : float
-        Pivots before over after the reduction of the tail, summed: what subtraction
-        costs log |V|, in units of rounding.
+        Sum of the pivots before over after the reduction of the tail: the error of
+        log |V| due to subtraction, in units of rounding.
     row_width : int
-        Numbers that a row takes while its form is found, 0 if it stays sparse.
+        Numbers stored per row while its form is computed; 0 if it stays sparse.
     """
 
     products: Any
@@ -215,29 +216,29 @@ class Elimination(Protocol):
 
     @property
     def cancelled(self) -> float:
-        """Pivots before over after the reduction of the tail, summed."""
+        """Sum of the pivots before over after the reduction of the tail."""
 
     @property
     def row_width(self) -> int:
-        """Numbers that a row takes while its form is found."""
+        """Numbers stored per row while its form is computed."""
 
     def solve(self, sums=None) -> list:
         """
-        M C for sums C, the conditional modes if C = Z'W, which is the default.
+        M C for sums C. The default, C = Z'W, gives the conditional modes.
 
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each term, shapes (..., l_i, k_i, m).
+            Rows of C for each term, shapes (..., l_i, k_i, m).
 
         Returns
         -------
         list of ndarray
-            Of the same shapes.
+            Arrays of the same shapes.
         """
 
     def project(self, sums=None) -> list:
-        """C - Z'Z M C, which is Z'V^-1 W for C = Z'W; arguments as of `solve`."""
+        """C - Z'Z M C, which is Z'V^-1 W for C = Z'W; arguments as for `solve`."""
 
     def projected_forms(self, columns) -> tuple:
         """
@@ -246,20 +247,20 @@ class Elimination(Protocol):
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each term, shapes (..., l_i, k_i, m).
+            Rows of T for each term, shapes (..., l_i, k_i, m).
         """
 
     def selected_inverse(self):
-        """Blocks of M and sums of those of Z'V^-1 Z, a SelectedInverse."""
+        """Blocks of M and sums of blocks of Z'V^-1 Z, a SelectedInverse."""
 
     def row_forms(self, terms):
         """
-        Pairs of rows B, D, sparse or not, such that forms z'M z are the sum of B D'.
+        Pairs of row sets B, D, dense or sparse, for which z'M z sums b'd over pairs.
 
         Parameters
         ----------
         terms : sequence of GroupedEffects, RawEffects or OfLevels
-            The rows z, terms and levels as in the plan.
+            The rows z, with terms and levels as in the plan.
         """
 
     def projection(self, fixed_scores=None):
@@ -269,6 +270,6 @@ class Elimination(Protocol):
         Returns
         -------
         object or None
-            Its ``trace_products(changes)`` are Tr(K D_a K D_b), see `projection`; None
+            Its ``trace_products(changes)`` are tr(K D_a K D_b), see `projection`; None
             if K cannot be formed.
         """

@@ -1,14 +1,14 @@
-"""Which designs are fitted to many responses at once."""
+"""When a design is fitted to many responses at once."""
 
 MAX_BATCHED_TAIL = 250
-"""Number of tail columns up to which many fits at once beat one after another."""
+"""Number of tail columns up to which simultaneous fits beat successive ones."""
 
 MAX_BATCHED_EFFECTS = 5000
-"""Number of random effects up to which they do."""
+"""Number of random effects up to which they do so."""
 
 
 def is_batchable(products):
-    """Whether many fits of this design can and are best done at once."""
+    """Whether many fits of this design can, and should, be done at once."""
     plan = products.plan
     structured = any(f.is_structured for f in plan.terms)
     return (products.is_batchable and not structured) and (

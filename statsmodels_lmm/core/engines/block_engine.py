@@ -1,4 +1,4 @@
-"""The engine that goes level by level, with a dense rest."""
+"""The engine that eliminates level by level and treats the rest as dense."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,28 +14,28 @@ from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.rows.related_effects import related
 
 DENSE_SHARE = 0.2
-"""Share of occupied entries above which the coupling is held densely."""
+"""Share of occupied entries above which the coupling is stored densely."""
 
 DENSE_ENTRIES = 250_000
-"""Size below which the coupling is always held densely."""
+"""Size below which the coupling is always stored densely."""
 
 
 @dataclass(frozen=True)
 class BlockEngine:
     """
-    An elimination plan and where its cross-products have entries.
+    An elimination plan and the pattern of its cross-products.
 
     Parameters
     ----------
     plan : EliminationPlan
         Order of the terms.
     is_dense : bool
-        Whether the coupling of chain and tail is held as an array.
+        Whether the coupling of chain and tail is stored as an array.
     links : dict
         ``links[i, j]``, the levels of terms i and j of the plan that share rows, for
         j in the tail and i in the chain or after j, both grouped.
     patterns : tuple of CouplingPattern
-        Of each chain term, if the coupling is sparse.
+        The pattern of each chain term, if the coupling is sparse.
     """
 
     plan: EliminationPlan
@@ -45,18 +45,18 @@ class BlockEngine:
 
     @classmethod
     def suits(cls, terms):
-        """It suits any terms."""
+        """True: the engine suits any terms."""
         return True
 
     @classmethod
     def of(cls, terms, nobs):
         """
-        Plan the elimination of some terms.
+        Plan the elimination of given terms.
 
         Parameters
         ----------
         terms : sequence of GroupedEffects or RawEffects
-            In standardized units, in the order the user gave.
+            In standardized units, in the order given by the user.
         nobs : int
             Number of rows n.
 
@@ -95,7 +95,7 @@ class BlockEngine:
 
     def take(self, which):
         """
-        The engine of some of the rows, with the same plan and pattern.
+        The engine of a subset of the rows, with the same plan and pattern.
 
         Parameters
         ----------
@@ -118,8 +118,8 @@ class BlockEngine:
         rows : Rows
             X and y.
         transform : RowTransform, optional
-            What the rows of X, y and Z are multiplied by from the left; it keeps the
-            levels of the rows.
+            A matrix that multiplies X, y and Z from the left and preserves the levels
+            of the rows.
 
         Returns
         -------
@@ -201,7 +201,7 @@ class BlockEngine:
 
 
 def _is_dense(plan, nobs):
-    """Whether the coupling of the head with the tail is held densely."""
+    """Whether the coupling of chain and tail is stored densely."""
     if not plan.chain or not plan.tail:
         return True
     if not all(f.is_grouped for f in plan.terms):

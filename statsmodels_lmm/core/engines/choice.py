@@ -1,4 +1,4 @@
-"""Which engine a model has: the one place that chooses."""
+"""The choice of a model's engine."""
 
 from statsmodels_lmm.core.engines.base import Engine
 from statsmodels_lmm.core.engines.block_engine import BlockEngine
@@ -6,7 +6,7 @@ from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.model_rows import Rows
 
 ENGINES: tuple = SparseEngine, BlockEngine
-"""The first that suits the terms is taken; the last suits any."""
+"""The first engine to suit the terms is used; the last suits any."""
 
 
 def engine_for(terms, nobs) -> Engine:
@@ -16,7 +16,7 @@ def engine_for(terms, nobs) -> Engine:
     Parameters
     ----------
     terms : sequence of GroupedEffects or RawEffects
-        Random-effects terms in standardized units, in the order the user gave.
+        Random-effects terms in standardized units, in the order given by the user.
     nobs : int
         Number of rows n.
 
@@ -30,7 +30,7 @@ def engine_for(terms, nobs) -> Engine:
 
 def sufficient_statistics(endog, exog, terms):
     """
-    Form the cross-products of a model once, by the engine that suits it.
+    Form the cross-products of a model with the engine that suits it.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def sufficient_statistics(endog, exog, terms):
     exog : ndarray
         Design of the fixed effects, shape (n, p).
     terms : sequence of GroupedEffects or RawEffects
-        Random-effects terms, in the order the user gave.
+        Random-effects terms, in the order given by the user.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """
 The block Z_1'Z_t that links the chain to the tail, dense or sparse.
 
-Both kinds know the same verbs. T is the coupling of l levels with k effects
-to q tail columns, T_g its k x q rows of level g.
+Both kinds have the same methods. T is the coupling of l levels with k effects
+to q tail columns, T_g its k x q rows for level g.
 """
 
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ from statsmodels_lmm.core.engines.levels import level_gram
 @dataclass(frozen=True)
 class DenseCoupling:
     """
-    A coupling held as an array.
+    A coupling stored as an array.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class DenseCoupling:
     is_sparse = False
 
     def __add__(self, other):
-        """The coupling of the rows of both."""
+        """The coupling of both sets of rows."""
         return DenseCoupling(self.values + other.values)
 
     def gram(self, weights):
@@ -67,7 +67,7 @@ class DenseCoupling:
         return rows @ self.values.reshape(rows.shape[1], -1)
 
     def entries(self):
-        """Rows, columns and values of what is not zero."""
+        """Rows, columns and values of the nonzero entries."""
         values = self.values.reshape(-1, self.values.shape[-1])
         row, column = np.nonzero(values)
         return row, column, values[row, column]
@@ -76,11 +76,12 @@ class DenseCoupling:
 @dataclass(frozen=True)
 class SparseCoupling:
     """
-    A coupling of which few blocks are occupied; it has no batch axes.
+    A coupling with few occupied blocks; it has no batch axes.
 
-    The two quadratic verbs are sparse matrix-vector products over the pairs i >= j of
+    The two quadratic methods are sparse matrix-vector products over the pairs i >= j of
     entries of a level, see `LevelPairs`. Their matrices are formed once, unless they
-    would hold more than `max_pairs` numbers: then both verbs multiply anew each time.
+    would hold more than `max_pairs` numbers; then both methods multiply afresh each
+    time.
 
     Parameters
     ----------
@@ -89,9 +90,9 @@ class SparseCoupling:
     k_effects : int
         Number of effects k.
     max_pairs : int, optional
-        Largest number of products that is kept.
+        Largest number of products stored.
     pairs : LevelPairs, optional
-        Where the products stand, if other couplings of this pattern share it.
+        Positions of the products, if shared by other couplings of this pattern.
     """
 
     matrix: sparse.csr_array
@@ -102,7 +103,7 @@ class SparseCoupling:
     is_sparse = True
 
     def __add__(self, other):
-        """The coupling of the rows of both, entries in the same places."""
+        """The coupling of both sets of rows, with entries in the same places."""
         same = np.array_equal(self.matrix.indices, other.matrix.indices)
         if not same or not np.array_equal(self.matrix.indptr, other.matrix.indptr):
             raise ValueError("couplings are added if they are of one engine")
@@ -112,14 +113,14 @@ class SparseCoupling:
 
     @cached_property
     def _layout(self):
-        """Where the products stand."""
+        """Positions of the products."""
         indices, indptr = self.matrix.indices, self.matrix.indptr
         width = self.matrix.shape[1]
         return self.pairs or LevelPairs(indices, indptr, self.k_effects, width)
 
     @cached_property
     def _by_cell(self):
-        """The matrices of each effect, or None."""
+        """The matrices for each effect, or None."""
         layout = self._layout
         return layout.products(self.matrix.data) if layout.fit(self.max_pairs) else None
 
@@ -132,7 +133,7 @@ class SparseCoupling:
         """
         Sum over g of T_g' W_g T_g, shape (q, q), for W of shape (l, k, k).
 
-        Only the lower triangle is meant to be read.
+        Only the lower triangle is valid.
         """
         q = self.matrix.shape[1]
         if self._by_cell is None:
@@ -161,7 +162,7 @@ class SparseCoupling:
         Parameters
         ----------
         tail : ndarray
-            Z_t'Z_t, without entries where T'T has none, shape (q, q).
+            Z_t'Z_t, with no entries outside the pattern of T'T, shape (q, q).
         weights : ndarray
             W, shape (l, k, k).
         scale : ndarray
@@ -170,7 +171,7 @@ class SparseCoupling:
         Returns
         -------
         ndarray
-            Lower triangle, zeros above it, shape (q, q).
+            Lower triangle, with zeros above it, shape (q, q).
         """
         q = len(scale)
         if self._by_cell is None:
@@ -227,6 +228,6 @@ class SparseCoupling:
         return (rows @ self.matrix).toarray()
 
     def entries(self):
-        """Rows, columns and values of what is not zero."""
+        """Rows, columns and values of the nonzero entries."""
         matrix = self.matrix.tocoo()
         return matrix.row.astype(int), matrix.col.astype(int), matrix.data

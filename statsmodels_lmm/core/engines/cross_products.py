@@ -1,4 +1,4 @@
-"""Everything the data contribute to a fit, in the blocks of the elimination plan."""
+"""The contribution of the data to a fit, in the blocks of the elimination plan."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,9 +21,9 @@ class CrossProducts(RowSums):
     """
     Sufficient statistics of a linear mixed model.
 
-    With W = [X y] (w = p + 1 columns), chain terms 1, ..., c of l_i levels
-    and k_i effects, and q tail columns. After these are formed no evaluation
-    of the criterion touches the n rows again.
+    Here W = [X y] has w = p + 1 columns, the chain terms 1, ..., c have l_i levels
+    and k_i effects, and the tail has q columns. Once the statistics are formed, no
+    evaluation of the criterion touches the n rows again.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class CrossProducts(RowSums):
     tail: np.ndarray
 
     def __add__(self, other):
-        """The products of the rows of both, formed by one engine or its parts."""
+        """The products of both sets of rows, formed by one engine or its parts."""
         common = self._added(other)
         coupling = self.coupling
         if self.plan.tail:
@@ -70,7 +70,7 @@ class CrossProducts(RowSums):
 
     @cached_property
     def within(self):
-        """What the levels of the first term leave, None if they are not grouped."""
+        """What remains within the levels of the first term; None if not grouped."""
         if self.rows is None or not self.plan.chain:
             return None
         if not all(f.is_grouped for f in self.plan.chain):
@@ -100,17 +100,17 @@ class CrossProducts(RowSums):
 
     def gram_times(self, columns):
         """
-        Z'Z T for a T with a row for each random effect.
+        Z'Z T for a matrix T with one row for each random effect.
 
         Parameters
         ----------
         columns : sequence of ndarray
-            Rows of T of each term in the order of the plan, (..., l_i, k_i, m).
+            Rows of T for each term in the order of the plan, (..., l_i, k_i, m).
 
         Returns
         -------
         list of ndarray
-            Rows of the product of each term, of the same shapes.
+            Rows of the product for each term, in the same shapes.
         """
         plan = self.plan
         out = [times_each(a, t) for a, t in zip(self.diagonal, columns)]
@@ -136,7 +136,7 @@ class CrossProducts(RowSums):
         return self.plan.is_diagonal or self.plan.n_columns <= largest
 
     def require_projection(self, what, instead):
-        """Refuse what needs Z'V^-1 Z if it does not fit, see `base.Products`."""
+        """Raise MemoryError if Z'V^-1 Z does not fit, see `base.Products`."""
         q = self.plan.n_columns
         if not self.plan.is_diagonal:
             require_memory(
@@ -154,8 +154,8 @@ class CrossProducts(RowSums):
         roots : sequence of ndarray
             L of each term in the order of the plan, S = L L', shapes (..., k, k).
         closely : bool, optional
-            Whether to spend a pass over the rows on digits that variances which are
-            large next to sigma^2 would cost.
+            Whether to make another pass over the rows to keep the digits that variances
+            large relative to sigma^2 would cost.
 
         Returns
         -------

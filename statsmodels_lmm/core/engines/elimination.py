@@ -1,12 +1,12 @@
 """
 Block elimination of the random effects.
 
-With V = I + Z S Z', everything a fit needs is a product A' V^-1 B of columns of
-Z, X and y. Terms of the chain are eliminated level by level, see `levels`, the tail
-at once. The reduced cross-products are differences: they lose about as many digits as
-the variance of a random effect, times the rows of its level, exceeds sigma^2.
+With V = I + Z S Z', everything a fit needs is a product A'V^-1 B of columns of Z, X
+and y. Terms of the chain are eliminated level by level, see `levels`, and the tail all
+at once. The reduced cross-products are differences: they lose as many digits as the
+ratio to sigma^2 of a random effect's variance times the rows per level has.
 
-All arrays may carry leading batch axes, except where the coupling is sparse.
+All arrays may have leading batch axes, unless the coupling is sparse.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ from statsmodels_lmm.core.engines.tail import (
 @dataclass(frozen=True)
 class EliminatedTerm:
     """
-    A chain term at the moment it is eliminated.
+    A chain term at the point of its elimination.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Elimination:
     logdet: np.ndarray
 
     precision = 1e-14
-    """Relative error of log |V| and W'V^-1 W at the least: that of arithmetic."""
+    """Smallest relative error of log |V| and W'V^-1 W: that of the arithmetic."""
 
     @property
     def tail_roots(self):
@@ -122,12 +122,12 @@ class Elimination:
 
     @cached_property
     def tail_inverses(self):
-        """L^-1 of each term of the tail, None where L may not be divided by."""
+        """L^-1 of each term of the tail; None where L cannot safely be inverted."""
         return [inverse_if_regular(root) for root in self.tail_roots]
 
     @property
     def cancelled(self):
-        """Entries of I + L_t'Z_t'Z_t L_t over the pivots that are left, summed."""
+        """Sum of diagonal entries of I + L_t'Z_t'Z_t L_t over the remaining pivots."""
         plan = self.products.plan
         if not plan.tail:
             return 0.0
@@ -142,8 +142,8 @@ class Elimination:
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each term in the order of the plan, (..., l_i, k_i, m);
-            default is Z'W, of which these are the conditional modes.
+            Rows of C for each term in the order of the plan, (..., l_i, k_i, m);
+            default is Z'W, which gives the conditional modes.
 
         Returns
         -------
@@ -154,7 +154,7 @@ class Elimination:
 
     def project(self, sums=None):
         """
-        C - Z'Z M C, which is Z'V^-1 A for the sums C = Z'A of some columns A.
+        C - Z'Z M C, which is Z'V^-1 A for sums C = Z'A of columns A.
 
         Parameters
         ----------
@@ -170,7 +170,7 @@ class Elimination:
         return projected(self, tail, back_substitute(self, chain, tail))
 
     def _reduced(self, sums):
-        """Sums as they are when each term, and at last the tail, is eliminated."""
+        """Reduced sums at the elimination of each term and, finally, of the tail."""
         if sums is None:
             return [term.sums for term in self.terms], self.tail_sums
         chain, tail, _ = reduced(self, sums)
@@ -183,7 +183,7 @@ class Elimination:
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each term in the order of the elimination plan, shapes
+            Rows of T for each term in elimination order, shapes
             (..., l_i, k_i, m).
 
         Returns
@@ -203,7 +203,7 @@ class Elimination:
         return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
 
     def _half_forms(self, sums):
-        """[C Z'W]'M C for sums C of each term, shape (..., m + w, m)."""
+        """[C Z'W]'M C for sums C by term, shape (..., m + w, m)."""
         plan, total = self.products.plan, 0.0
         chain, tail, weighted = reduced(self, sums)
         for term, left, c_left in zip(self.terms, chain, weighted):
@@ -222,7 +222,7 @@ class Elimination:
 
     @property
     def row_width(self):
-        """Numbers that a row takes while its form is found, none if it stays sparse."""
+        """Numbers stored per row while its form is computed; 0 if it stays sparse."""
         plan = self.products.plan
         return plan.n_tail + sum(f.n_columns for f in plan.chain if not f.is_grouped)
 
@@ -237,8 +237,8 @@ class Elimination:
         Parameters
         ----------
         fixed_scores : sequence of ndarray, optional
-            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, shapes (l_i, k_i, p), if K is
-            to be Z'P Z.
+            Z_i'V^-1 X (X'V^-1 X)^(-1/2) of each term, shapes (l_i, k_i, p), to obtain
+            K = Z'P Z.
 
         Returns
         -------
@@ -273,7 +273,7 @@ def eliminate(products, roots, within=None):
     roots : sequence of ndarray
         L of the terms, S = L L', shapes (..., k, k), in the order of the plan.
     within : WithinLevels, optional
-        What the levels of the first term leave, if it is not to be found by
+        What remains within the levels of the first term, to avoid computing it by
         subtraction.
 
     Returns
@@ -301,7 +301,7 @@ def eliminate(products, roots, within=None):
 
 
 class _Left:
-    """The cross-products that are left when some terms are eliminated."""
+    """The cross-products that remain after some terms are eliminated."""
 
     def __init__(self, products):
         self.products, self.plan = products, products.plan
@@ -312,7 +312,7 @@ class _Left:
         self.gram, self.logdet = products.gram, np.zeros(())
 
     def eliminate_levels(self, i, root):
-        """Eliminate a term of the chain; what it was like, an EliminatedTerm."""
+        """Eliminate a term of the chain and return its EliminatedTerm."""
         half, inner, logdet = solve_levels(self.diagonal[i], root)
         c = times_each(transpose(half), half)
         self.logdet = self.logdet + logdet
@@ -336,7 +336,7 @@ class _Left:
         )
 
     def _reduce_ancestor(self, i, j, c, c_sums):
-        """Take what term i explains from the products of its ancestor j."""
+        """Subtract what term i explains from the products of its ancestor j."""
         parents = self.plan.parents[i, j]
         across = transpose(self.nested[i, j])
         reduced = across @ c
@@ -353,7 +353,7 @@ class _Left:
             self.coupling[j] = self.coupling[j].minus(change)
 
     def replace(self, within, root):
-        """Put what the levels of the first term leave in the place of differences."""
+        """Replace differences by what remains within the levels of the first term."""
         half = within.half_inverse(root)
         own_sums = half @ within.fixed
         for (j, m), left in within.left.items():
@@ -369,7 +369,7 @@ class _Left:
         self.gram = within.gram + level_gram(own_sums, own_sums)
 
     def eliminate_tail(self, roots, done):
-        """Eliminate the tail; the Cholesky factor of I + L_t' tail L_t."""
+        """Eliminate the tail and return the Cholesky factor of I + L_t' tail L_t."""
         plan = self.plan
         if not plan.tail:
             return self.tail
@@ -396,7 +396,7 @@ class _Left:
 
 
 def _beside(columns, fixed):
-    """Columns and those of Z'W, of which batch axes may be fewer."""
+    """Columns next to those of Z'W, which may have fewer batch axes."""
     if fixed.ndim < columns.ndim:
         fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
     return np.concatenate([columns, fixed], axis=-1)

@@ -1,4 +1,4 @@
-"""Where the products of two entries of one level of a coupling stand."""
+"""Positions of the products of two entries in one level of a coupling."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from scipy import sparse
 @dataclass(frozen=True)
 class LevelPairs:
     """
-    The pairs i >= j of entries of the levels of a coupling.
+    The pairs i >= j of entries within each level of a coupling.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class LevelPairs:
 
     @cached_property
     def _by_column(self):
-        """The order in which entries of the first effects go column by column."""
+        """Order that sorts entries of the first effects by column."""
         columns = self._level_by_level(self.indices)[0]
         bounds = np.append(0, np.cumsum(self._sizes))
         entries = np.arange(len(columns))
@@ -52,7 +52,7 @@ class LevelPairs:
         return self._levels[self._by_column]
 
     def fit(self, most):
-        """Whether there are no more than `most` products."""
+        """Whether there are at most `most` products."""
         sizes = self._sizes
         return int((sizes * (sizes + 1) // 2).sum()) * self.k_effects <= most
 
@@ -64,14 +64,14 @@ class LevelPairs:
         Returns
         -------
         first, second : ndarray
-            Entries of each pair among those of the first effects; the first ones are
-            counted column by column, the second ones level by level.
+            Entries of each pair among those of the first effects; the first are
+            counted column by column, the second level by level.
         bounds, cells : ndarray
-            Where the pairs of each cell that has some begin and end, and these cells.
+            Bounds of the pairs of each occupied cell, and these cells.
         """
         q, m, order = self.width, len(self._levels), self._by_column
         before = np.cumsum(self._sizes) - self._sizes
-        # an entry is paired with all of its level that are not after it
+        # an entry is paired with those of its level up to itself
         counts = order - before[self.levels] + 1
         ends = np.cumsum(counts)
         n_pairs = int(ends[-1]) if m else 0
@@ -81,7 +81,7 @@ class LevelPairs:
         second += np.repeat((order + 1 - ends).astype(kind), counts)
         cells = columns[second]
         cells += np.repeat(columns[order] * q, counts)
-        # the transpose of a sparse matrix counts, which is faster than to sort
+        # transposing a sparse matrix counts, which is faster than sorting
         bounds = np.append(0, ends).astype(kind)
         pairs = sparse.csr_array((second, cells, bounds), shape=(m, q * q)).tocsc()
         cells = np.flatnonzero(pairs.indptr[1:] > pairs.indptr[:-1])
@@ -90,7 +90,7 @@ class LevelPairs:
 
     @property
     def cells(self):
-        """Cells i q + j of the rows of the products."""
+        """Cells i q + j, one for each row of the products."""
         return self._order[-1]
 
     @cached_property
@@ -136,8 +136,8 @@ class LevelPairs:
         Returns
         -------
         list of csr_array
-            For each effect b a matrix with a row for each of `cells` and a column for
-            each entry of the first effects, column by column.
+            For each effect b, a matrix with one row for each of `cells` and one column
+            for each entry of the first effects, column by column.
         """
         first, second, bounds, cells = self._order
         shape = len(cells), len(self.levels)

@@ -1,13 +1,13 @@
 """
-The levels of one term at the moment they are eliminated.
+The levels of one term at the point of their elimination.
 
 For a level with reduced cross-product A and relative covariance S,
 
     J = (I + A S)^-1,    C = S J = L (I + L'A L)^-1 L',
 
-and eliminating it subtracts R' C R from the cross-products R of everything it
-is linked to. J and C exist for any S, singular or not, and neither is found by
-subtraction.
+and eliminating it subtracts R' C R from the cross-products of everything linked to
+it, where R are its own cross-products with these. J and C exist for any S, singular
+or not, and neither is computed by subtraction.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ from statsmodels_lmm.core.algebra.dense import (
 )
 
 REGULAR = 1e-7
-"""Smallest over largest singular value of an L that is inverted."""
+"""Smallest ratio of extreme singular values at which L is inverted."""
 
 CHECKERED = np.array([[1.0, -1.0], [-1.0, 1.0]])
 """Signs of the cofactors of a 2 x 2 matrix."""
@@ -33,8 +33,8 @@ def solve_levels(diagonal, root):
     """
     Eliminate the levels of one term.
 
-    All is found from the Cholesky factor R of I + L'A L, whose condition is that of
-    the problem; I + A S itself is worse by the condition of L.
+    Everything follows from the Cholesky factor R of I + L'A L, which is as well
+    conditioned as the problem; I + A S is worse by the condition of L.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def solve_levels(diagonal, root):
 
 
 def _inverse_if_regular(root):
-    """L^-1, None if an L is too close to singular to be inverted."""
+    """L^-1; None if any L is too close to singular to be inverted."""
     if root.shape[-1] == 2:
         size = (root**2).sum(axis=(-1, -2))
         crossed = root[..., 0, 1] * root[..., 1, 0]
@@ -115,7 +115,7 @@ def sum_by_parent(values, parents):
     values : ndarray
         Shape (..., l, a, b).
     parents : ndarray
-        Ascending parent of each level, every parent occurring, shape (l,).
+        Parent of each level, ascending and with none left out, shape (l,).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which levels of two grouping factors share rows; weights do not change it."""
+"""Which levels of two grouping factors share rows, whatever the weights."""
 
 from dataclasses import dataclass, replace
 
@@ -27,12 +27,12 @@ class Link:
     codes: np.ndarray
 
     def take(self, rows):
-        """The same pairs at some of the rows."""
+        """The same pairs at a subset of the rows."""
         return replace(self, codes=self.codes[rows])
 
     def blocks(self, first, second):
         """
-        Z_1'Z_2 where it has entries.
+        The occupied blocks of Z_1'Z_2.
 
         Parameters
         ----------
@@ -47,7 +47,7 @@ class Link:
         return level_sums(self.codes, len(self.first), first.effects, second.effects)
 
     def places(self, first, second):
-        """Rows and columns of Z_1'Z_2 of all entries of the blocks, (m, k_1, k_2)."""
+        """Rows and columns in Z_1'Z_2 of all entries of the blocks, (m, k_1, k_2)."""
         a, b = np.indices((first.k_effects, second.k_effects))
         row = self.first[:, None, None] * first.k_effects + a
         return row, self.second[:, None, None] * second.k_effects + b
@@ -74,16 +74,16 @@ def linked(first, second):
 @dataclass(frozen=True)
 class CouplingPattern:
     """
-    Where a sparse coupling of a chain term with the tail has entries.
+    The pattern of a sparse coupling of a chain term with the tail.
 
     Parameters
     ----------
     layout : csr_array
         A coupling of this pattern, indices sorted.
     places : ndarray
-        For each entry its place among those of all blocks, one link after another.
+        Position of each entry among those of all blocks, link by link.
     pairs : LevelPairs
-        The entries that are multiplied in T_g'W_g T_g.
+        The pairs of entries multiplied in T_g'W_g T_g.
     """
 
     layout: sparse.csr_array
@@ -108,7 +108,7 @@ def coupling_pattern(term, tail, links):
     tail : sequence of GroupedEffects
         The terms of the tail.
     links : sequence of Link
-        Of the term with each of them.
+        The links of the term with each of them.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Sums of squares by effect column, of which the method of moments is made."""
+"""Sums of squares by effect column, for the method of moments."""
 
 from dataclasses import dataclass
 
@@ -10,9 +10,9 @@ from statsmodels_lmm.core.algebra.dense import consecutive
 @dataclass(frozen=True)
 class Moments:
     """
-    Sums by the effect columns of all terms, one term after another.
+    Sums by effect column, for all terms in turn.
 
-    With t = Z'y, a the diagonal of Z'Z, g the levels of column c and h those of d:
+    Notation: t = Z'y, a is the diagonal of Z'Z, g and h the levels of columns c and d.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Moments:
 
 
 def _places(terms):
-    """Places of the effect columns of each term, and how many there are."""
+    """Positions of the effect columns of each term, and their total."""
     places = consecutive(tuple(f.k_effects for f in terms))
     return places, places[-1].stop
 
@@ -47,7 +47,7 @@ def _repeated(places, terms):
 
 def sparse_moments(products):
     """
-    The same as `block_moments`, from the whole of Z'Z.
+    The moments of `block_moments`, from the whole of Z'Z.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def sparse_moments(products):
 
 def block_moments(products):
     """
-    Sums by effect column that the method of moments takes, from the blocks of Z'Z.
+    Sums by effect column for the method of moments, from the blocks of Z'Z.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def block_moments(products):
 
 
 def _reciprocal(values):
-    """One over the values, zero where they are zero."""
+    """Reciprocals of the values, zero where they are zero."""
     positive = values > 1e-12 * values.max(initial=0.0)
     return np.where(positive, 1.0 / np.where(positive, values, 1.0), 0.0)
 
@@ -143,7 +143,7 @@ def _sum_by_label(rows, labels, width):
 
 
 def _coupling_squares(coupling, inverse, tail_inverse, tail_labels, width):
-    """Squares of Z_i'Z_t over either diagonal, summed by effect column."""
+    """Squares of Z_i'Z_t over each of the diagonals, summed by effect column."""
     k = inverse.shape[1]
     row, column, values = coupling.entries()
     squares = values**2

@@ -1,4 +1,4 @@
-"""In which order the random effects are eliminated."""
+"""The order in which random effects are eliminated."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,11 +11,11 @@ class EliminationPlan:
     """
     Order and structure of the block elimination.
 
-    The term with most levels comes first. A term joins the *chain* as
-    long as every term already in the chain is nested in it: the chain
-    stays block-diagonal, at any depth. Everything else is the *tail*, which
-    is eliminated as one dense matrix. Related levels are a chain by themselves if
-    their columns are orthogonal, and otherwise part of the tail.
+    The term with the most levels comes first. A term joins the *chain* if every term
+    already in it is nested in the new one, so the chain stays block-diagonal at any
+    depth. All other terms form the *tail*, which is eliminated as one dense matrix.
+    Related levels are a chain by themselves if their columns are orthogonal, and
+    otherwise part of the tail.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class EliminationPlan:
         The terms in elimination order, chain first. Levels of chain terms
         are renumbered so that the children of a level are contiguous.
     order : tuple of int
-        Position of each of `terms` in the order the user gave.
+        Position of each of `terms` in the order given by the user.
     relabel : tuple of ndarray
         For each of `terms`, the new code of each of the user's levels.
     n_chain : int
@@ -40,7 +40,7 @@ class EliminationPlan:
     parents: dict
 
     def __setstate__(self, state):
-        """Read pickles, also of earlier versions, which called the terms factors."""
+        """Read pickles, including earlier ones, which called the terms factors."""
         names = {"factors": "terms"}
         self.__dict__.update({names.get(name, name): v for name, v in state.items()})
 
@@ -77,13 +77,13 @@ class EliminationPlan:
 
     def over(self, terms):
         """
-        The same order of the same random effects at other rows.
+        The same order for the same random effects at other rows.
 
         Parameters
         ----------
         terms : sequence of GroupedEffects or RelatedEffects
-            In the order of the plan; the first one joins the tail if other rows cost it
-            its orthogonal columns.
+            In the plan's order; the first joins the tail if its columns are not
+            orthogonal at the other rows.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class EliminationPlan:
         return replace(self, terms=tuple(terms), n_chain=n_chain)
 
     def take(self, rows):
-        """The plan of some of the rows."""
+        """The plan of a subset of the rows."""
         return self.over([f.take(rows) for f in self.terms])
 
     @cached_property
@@ -122,12 +122,12 @@ def parent_levels(child, parent):
 
 def plan_elimination(terms, chain_tail=True):
     """
-    Find the elimination order of some random-effects terms.
+    Find the elimination order of random-effects terms.
 
     Parameters
     ----------
     terms : sequence of GroupedEffects or RelatedEffects
-        In the order the user gave.
+        In the order given by the user.
     chain_tail : bool, optional
         Whether a chain of more than one term may be followed by a tail.
 

@@ -1,8 +1,8 @@
 """
-K = Z'V^-1 Z, or Z'P Z, for traces of products with changes of the covariance.
+K = Z'V^-1 Z, or Z'P Z, for traces of its products with covariance changes.
 
-The covariance of the random effects changes by D_a = I (x) D_a,i for term i. What a
-Hessian and an information matrix need are the numbers Tr(K D_a K D_b).
+The covariance of the random effects changes by D_a = I (x) D_a,i for term i. A Hessian
+and an information matrix need the traces tr(K D_a K D_b).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from statsmodels_lmm.core.algebra.dense import product, transpose
 from statsmodels_lmm.core.engines.plan import EliminationPlan
 
 WIDE = 10
-"""Number of effects of a level from which k x k x k x k arrays are avoided."""
+"""Number of effects per level from which k x k x k x k arrays are avoided."""
 
 DENSE_COPIES = 8
 """Matrices as large as Z'PZ that exist at once while it is formed."""
@@ -22,7 +22,7 @@ DENSE_COPIES = 8
 @dataclass(frozen=True)
 class LevelProjection:
     """
-    K of one term whose levels have no rows in common, K_0 - y y'.
+    K = K_0 - y y' for one term whose levels share no rows.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class LevelProjection:
 
     def trace_products(self, changes):
         """
-        Tr(K D_a K D_b) for pairs of changes.
+        Traces tr(K D_a K D_b) for pairs of changes.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class LevelProjection:
         return out + product(pairs, pairs.T).reshape(k, k, k, k).swapaxes(1, 2)
 
     def _wide_trace_products(self, changes):
-        """The same without squares of K, for levels with many effects."""
+        """The traces without squares of K, for levels with many effects."""
         k0, y = self.blocks, self.scores
         moved = np.array([k0 @ change for change in changes])
         out = np.einsum("mgab,ngba->mn", moved, moved, optimize=True)
@@ -87,14 +87,14 @@ class LevelProjection:
 @dataclass(frozen=True)
 class DenseProjection:
     """
-    K of several terms, the whole matrix.
+    K as a whole matrix, for several terms.
 
     Parameters
     ----------
     matrix : ndarray
-        K, terms in the order of the plan, shape (q, q).
+        K, with terms in the plan's order, shape (q, q).
     plan : EliminationPlan
-        Says which rows are of which term.
+        The layout of the rows by term.
     """
 
     matrix: np.ndarray
@@ -102,7 +102,7 @@ class DenseProjection:
 
     def trace_products(self, changes):
         """
-        Tr(K D_a K D_b) for pairs of changes.
+        Traces tr(K D_a K D_b) for pairs of changes.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class DenseProjection:
         return product(flat, flat.T).reshape(*shape, *shape)
 
     def _wide_trace_products(self, changes):
-        """The same without squares of K, for levels with many effects."""
+        """The traces without squares of K, for levels with many effects."""
         columns, q = [], len(self.matrix)
         for f, place, own in zip(self.plan.terms, self.plan.slices, changes):
             rows = self.matrix[:, place].reshape(q, f.n_levels, f.k_effects)

@@ -1,4 +1,4 @@
-"""Quadratic forms of single rows in the inverse, by the blocks of the elimination."""
+"""Quadratic forms of single rows in the inverse, by blocks of the elimination."""
 
 import numpy as np
 from scipy import sparse
@@ -9,21 +9,21 @@ from statsmodels_lmm.core.engines.tail import times_tail_root
 
 def row_forms(elimination, terms):
     """
-    Pairs of rows B, D, sparse or not, such that the forms z'M z are the sum of B D'.
+    Pairs of row sets B, D, dense or sparse, for which z'M z sums b'd over pairs.
 
-    M is (S^-1 + Z'Z)^-1.
+    Here M = (S^-1 + Z'Z)^-1.
 
     Parameters
     ----------
     elimination : Elimination
         The factorized system, without batch axes.
     terms : sequence of GroupedEffects or RelatedEffects
-        The rows z, terms and levels in the order of the elimination plan.
+        The rows z, with terms and levels in elimination order.
 
     Yields
     ------
     left, right : ndarray or sparse array
-        Rows of the first and of the second.
+        B and D.
     """
     plan = elimination.products.plan
     rows = [f.indicator() for f in terms]
@@ -48,7 +48,7 @@ def row_forms(elimination, terms):
 
 
 def _block_matrix(blocks, columns, n_columns):
-    """Blocks of shape (l, a, b), one in each block row, as a sparse matrix."""
+    """Blocks of shape (l, a, b), one per block row, as a sparse matrix."""
     n, a, b = blocks.shape
     return sparse.bsr_array(
         (blocks, columns, np.arange(n + 1)), shape=(n * a, n_columns * b)

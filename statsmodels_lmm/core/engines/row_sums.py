@@ -1,4 +1,4 @@
-"""Sums of X and y over the rows, which the products of all engines have."""
+"""Sums of X and y over the rows, common to the products of all engines."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +13,7 @@ from statsmodels_lmm.core.rows.model_rows import Rows
 @dataclass(frozen=True)
 class RowSums:
     """
-    Sums over the rows that depend on X and y, W = [X y] with w = p + 1 columns.
+    Sums over the rows that involve W = [X y], with w = p + 1 columns.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ class RowSums:
     gram : ndarray
         W'W, shape (..., w, w).
     rows : Rows, optional
-        What they were formed from. It is read again only where a residual sum of
-        squares that is found by subtraction would have too few digits.
+        The rows from which they were formed, read again only where a residual sum of
+        squares computed by subtraction would have too few digits.
     """
 
     plan: EliminationPlan
@@ -37,7 +37,7 @@ class RowSums:
     rows: Rows | None = field(default=None, kw_only=True)
 
     def __setstate__(self, state):
-        """Read what earlier versions pickled, with the sums of the tail apart."""
+        """Read pickles, including earlier ones, which kept the tail's sums apart."""
         if "fixed" in state:
             plan, tail = state["plan"], state.pop("tail_fixed")
             sums = (*state.pop("fixed"), *by_term(plan, tail))
@@ -77,7 +77,7 @@ class RowSums:
         Parameters
         ----------
         data : Standardized
-            The data they were formed from.
+            The data from which the sums were formed.
         responses : ndarray
             New responses in standardized units, weighted, shape (r, n).
 
@@ -103,12 +103,12 @@ class RowSums:
 
     def select(self, which):
         """
-        Some of many responses.
+        A selection of many responses.
 
         Parameters
         ----------
         which : int, slice or ndarray
-            Which of them; one alone has no leading axis.
+            The responses; a single one has no leading axis.
 
         Returns
         -------
@@ -119,12 +119,12 @@ class RowSums:
 
     def turned(self, change):
         """
-        Other columns in the place of X and y.
+        Other columns in place of X and y.
 
         Parameters
         ----------
         change : ndarray
-            What W is multiplied by from the right, shape (w, number of columns); the
+            A matrix that multiplies W from the right, shape (w, number of columns); the
             last column becomes the response.
 
         Returns
@@ -140,9 +140,9 @@ class RowSums:
 
     def left_by_fixed(self):
         """
-        Share of the effect columns of each term that the fixed effects leave.
+        Share of each term's effect columns outside the span of the fixed effects.
 
-        The columns of X are those of standardized data, X'X = n I.
+        X is that of standardized data, with X'X = n I.
 
         Returns
         -------
@@ -157,7 +157,7 @@ class RowSums:
         return np.array(shares)
 
     def _added(self, other):
-        """What both have in common, as changes for `replace`; the rows are not kept."""
+        """The sums of both, as changes for `replace`; the rows are not kept."""
         mine, theirs = self.plan, other.plan
         same = mine.order == theirs.order and mine.n_chain == theirs.n_chain
         if not same or not all(map(np.array_equal, mine.relabel, theirs.relabel)):

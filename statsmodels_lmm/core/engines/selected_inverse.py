@@ -1,9 +1,9 @@
 """
-The blocks of (S^-1 + Z'Z)^-1 that a gradient and its users read.
+The blocks of (S^-1 + Z'Z)^-1 needed for the gradient, modes and variances.
 
 Written M = L (I + L'Z'Z L)^-1 L', the matrix exists for any S = L L'. Its
 diagonal blocks times sigma^2 are the conditional variances of the random
-effects. It is found by the recursion of Takahashi, Fagan and Chin (1973) on
+effects. They follow by the recursion of Takahashi, Fagan and Chin (1973) on
 the blocks of the elimination.
 """
 
@@ -33,16 +33,16 @@ class SelectedInverse:
     """
     Blocks of M and products with V^-1.
 
-    Terms are in the order of the elimination plan.
+    Terms are in elimination order.
 
     Parameters
     ----------
     elimination : Elimination
-        What the blocks were found from.
+        The elimination from which the blocks were computed.
     diagonal : tuple of ndarray
         Diagonal blocks of M, shapes (..., l_i, k_i, k_i).
     tail : ndarray
-        Block of M of the tail, shape (..., q, q); lower triangle if coupled
+        Tail block of M, shape (..., q, q); lower triangle if coupled
         sparsely.
     level_sums : tuple of ndarray
         Sum over the levels of the diagonal blocks of Z_i' V^-1 Z_i, shapes
@@ -73,7 +73,7 @@ class _TailBlocks:
 
 def selected_inverse(elimination):
     """
-    Find the blocks of the inverse after an elimination.
+    Compute the blocks of the inverse from an elimination.
 
     Parameters
     ----------
@@ -102,10 +102,10 @@ def selected_inverse(elimination):
 
 def _chain_blocks(elimination, tail_inverse):
     """
-    Diagonal blocks of M of each chain term, and sums of those of Z_i'V^-1 Z_i.
+    Diagonal blocks of M for each chain term, and sums of blocks of Z_i'V^-1 Z_i.
 
     A level is linked to its ancestors and to the tail by rows R of the reduced
-    cross-products. With N the block of M of what it is linked to,
+    cross-products. With N the block of M for everything linked to it,
 
         M_gg = C + C (R N R') C,    -C R N its blocks with the others.
     """
@@ -156,7 +156,7 @@ def _chain_blocks(elimination, tail_inverse):
 
 
 def _tail_blocks(elimination):
-    """Everything about the tail, which the recursion starts from."""
+    """The tail's blocks, from which the recursion starts."""
     products, roots = elimination.products, elimination.tail_roots
     plan, dense = products.plan, not products.is_coupled_sparsely
     inverse = inverse_from_cholesky(elimination.tail_cholesky, both=dense)
@@ -195,7 +195,7 @@ def _by_level(rows, shape):
 
 def diagonal_blocks(matrix, rows, n_levels, k_effects):
     """
-    Diagonal blocks of a symmetric matrix of which the lower triangle is known.
+    Diagonal blocks of a symmetric matrix given by its lower triangle.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def diagonal_blocks(matrix, rows, n_levels, k_effects):
     rows : slice
         Rows and columns of one term.
     n_levels, k_effects : int
-        Numbers of blocks and of their rows.
+        Numbers of blocks and of rows in each.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What models of one design and many responses form once for all."""
+"""What models with one design and many responses compute once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from statsmodels_lmm.core.rows.standardize import standardize_design
 @dataclass(eq=False)
 class SharedDesign:
     """
-    The standardized design, its engine and cross-products, formed when they are needed.
+    The standardized design, its engine and cross-products, formed when needed.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class SharedDesign:
     products : Products, optional
         Cross-products with any one of the responses.
     engine : Engine, optional
-        What formed them.
+        The engine that formed them.
     """
 
     design: Any = None
@@ -29,12 +29,12 @@ class SharedDesign:
 
     def standardize(self, endog, exog, factors, weights):
         """
-        Standardize a response, and the design if it is the first one.
+        Standardize a response, and the design if it is the first.
 
         Parameters
         ----------
         endog : ndarray
-            Response less its offset, shape (n,).
+            Response minus its offset, shape (n,).
         exog, factors, weights
             The design, see `standardize_design`; always the same.
 
@@ -48,12 +48,12 @@ class SharedDesign:
 
     def cross_products(self, data):
         """
-        Cross-products with a response, all of them if it is the first one.
+        Cross-products with a response, and of the design if it is the first.
 
         Parameters
         ----------
         data : Standardized
-            What `standardize` returned.
+            As returned by `standardize`.
 
         Returns
         -------

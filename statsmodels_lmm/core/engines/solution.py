@@ -1,8 +1,8 @@
 """
 M C with M = (S^-1 + Z'Z)^-1 for sums C, by the blocks of an elimination.
 
-The sums are reduced as the cross-products were, and solved for from the tail down to
-the levels of the first term. Nothing is inverted, S least of all.
+The sums are reduced like the cross-products, and the solution proceeds from the tail
+down to the levels of the first term. Nothing is inverted, least of all S.
 """
 
 from dataclasses import dataclass
@@ -23,21 +23,21 @@ from statsmodels_lmm.core.engines.levels import sum_by_parent
 from statsmodels_lmm.core.engines.tail import times_tail_root
 
 WELL_CONDITIONED = 1e-3
-"""Smallest singular value of L from which Z'V^-1 Z is found from I - T^-1."""
+"""Smallest singular value of L at which Z'V^-1 Z is computed from I - T^-1."""
 
 
 @dataclass(frozen=True)
 class Solution:
     """
-    Conditional modes, and what they were found from.
+    Conditional modes and intermediate results.
 
     Parameters
     ----------
     modes : list of ndarray
         M C of each term in the order of the plan, shapes (..., l_i, k_i, m).
     left : list of ndarray
-        What the modes of the others leave of the sums of each chain term, of the same
-        shape: modes are the covariance of the levels times it.
+        Sums of each chain term after subtracting the other terms' modes, in the same
+        shapes; the covariance of the levels times these gives the modes.
     spherical : ndarray
         Modes of the tail before they are multiplied by its L, shape (..., q, m).
     tail : ndarray
@@ -52,23 +52,23 @@ class Solution:
 
 def reduced(elimination, sums):
     """
-    Sums as they are when each term, and at last the tail, is eliminated.
+    Sums as reduced at the elimination of each term and, finally, of the tail.
 
     Parameters
     ----------
     elimination : Elimination
         The factorized system.
     sums : sequence of ndarray
-        Rows of C of each term in the order of the plan, shapes (..., l_i, k_i, m).
+        Rows of C for each term in the order of the plan, shapes (..., l_i, k_i, m).
 
     Returns
     -------
     chain : list of ndarray
-        Of each chain term.
+        Sums of each chain term.
     tail : ndarray
-        Of the tail, shape (..., q, m).
+        Sums of the tail, shape (..., q, m).
     weighted : list of ndarray
-        Covariances of the levels times the first.
+        Covariances of the levels times `chain`.
     """
     plan = elimination.products.plan
     chain, tail = list(sums[: plan.n_chain]), stacked(sums[plan.n_chain :])
@@ -156,7 +156,7 @@ def projected(elimination, tail, solution):
 
 
 def inverse_if_regular(root):
-    """L^-1 of a tail term, None if L may not be divided by."""
+    """L^-1 of a tail term; None if L cannot safely be inverted."""
     if root.shape[-1] == 1:
         return 1.0 / root if np.abs(root).min() > WELL_CONDITIONED else None
     regular = np.linalg.svd(root, compute_uv=False).min() > WELL_CONDITIONED
@@ -176,7 +176,7 @@ def sparsely_reduced(products, head):
 
 
 def by_term(plan, rows):
-    """Rows of the tail term by term, shapes (..., l, k, m)."""
+    """Rows of the tail, term by term, shapes (..., l, k, m)."""
     *batch, _, columns = rows.shape
     return [
         rows[..., place, :].reshape(*batch, f.n_levels, f.k_effects, columns)
@@ -185,7 +185,7 @@ def by_term(plan, rows):
 
 
 def stacked(parts):
-    """Rows of some terms one after another, shape (..., q, m)."""
+    """Rows of several terms stacked, shape (..., q, m)."""
     flat = [flat_rows(part) for part in parts]
     if len(flat) == 1:
         return flat[0]

@@ -1,22 +1,22 @@
 """
 Elimination of sparsely coupled random effects in a fill-reducing order.
 
-Where levels are related by a sparse precision Q = K^-1, as animals by a pedigree, or
+When levels are related by a sparse precision Q = K^-1, like animals in a pedigree, or
 random effects have a sparse model matrix of their own, nothing is block-diagonal. All
-random effects are eliminated at once from
+random effects are then eliminated at once from
 
     H = L'Z'Z L + Q (x) I,    |V| = |H| |K|^k,    Z'V^-1 Z = Z'Z - Z'Z L H^-1 L'Z'Z,
 
 with L the relative factors of all levels (Henderson 1976). H exists for any S = L L',
 singular or not, and its pattern is always the same.
 
-To the rest of the core the levels are independent, as in `related_effects`: with
-K = C C' it sees Z C. C is the inverse of a sparse Cholesky factor and is only applied.
-The sum that a gradient needs over related levels is, for a regular L,
+The rest of the core treats the levels as independent, as in `related_effects`: with
+K = C C' it sees Z C. C is the inverse of a sparse Cholesky factor; it is applied but
+never formed. The sum over related levels that a gradient needs is, for a regular L,
 
     sum_gh K_gh [Z'V^-1 Z]_gh = L'^-1 (l I - sum_gh Q_gh [H^-1]_gh) L^-1,
 
-so that it takes the elements of H^-1 on the pattern of Q only.
+which takes only the elements of H^-1 on the pattern of Q.
 
 References
 ----------
@@ -35,8 +35,8 @@ from statsmodels_lmm.core.engines.solution import stacked
 
 REGULAR = 1e-4
 """
-Smallest singular value of L, relative to the largest or to 1, with which the sums over
-the levels are found; smaller ones are raised to it for that.
+Smallest singular value of L, relative to the largest or to 1, in the sums over the
+levels; smaller values are raised to it.
 """
 
 
@@ -83,7 +83,7 @@ class SparseElimination:
         Parameters
         ----------
         sums : sequence of ndarray, optional
-            Rows of C of each term in the order of the plan, shapes (l_i, k_i, m), as
+            Rows of C for each term in the order of the plan, shapes (l_i, k_i, m), as
             `level_sums` of the terms' levels; default is Z'W.
 
         Returns
@@ -96,7 +96,7 @@ class SparseElimination:
 
     def project(self, sums=None):
         """
-        C - Z'Z M C for independent levels, which is Z'V^-1 A for the sums of columns A.
+        C - Z'Z M C for independent levels, which is Z'V^-1 A for sums of columns A.
 
         Parameters
         ----------
@@ -123,7 +123,7 @@ class SparseElimination:
         Parameters
         ----------
         columns : list of ndarray
-            Rows of T of each term, for independent levels, shapes (l_i, k_i, m).
+            Rows of T for each term, for independent levels, shapes (l_i, k_i, m).
 
         Returns
         -------
@@ -153,7 +153,7 @@ class SparseElimination:
         return self.products.matrix.shape[0]
 
     def row_forms(self, terms):
-        """Rows B such that the forms z'M z of some rows z are those of B, (B, B)."""
+        """A pair (B, B) whose rows b give the forms z'M z = b'b of the rows z."""
         rows = sparse.hstack([sparse.csr_array(f.indicator()) for f in terms])
         scaled = (rows @ self.scale).T.toarray()
         half = self.cholesky.half_solve(scaled).T
@@ -167,16 +167,16 @@ class SparseElimination:
 @dataclass(frozen=True)
 class SparseInverse:
     """
-    What `selected_inverse.SelectedInverse` has, for this engine.
+    Counterpart of `selected_inverse.SelectedInverse` for this engine.
 
     Parameters
     ----------
     elimination : SparseElimination
-        What it was found from.
+        The elimination from which it was computed.
     diagonal : tuple of ndarray
         Conditional covariances of the levels over sigma^2, shapes (l_i, k_i, k_i).
     level_sums, projected, modes : tuple of ndarray
-        As there, for independent levels.
+        As in that class, for independent levels.
     """
 
     elimination: SparseElimination
@@ -187,7 +187,7 @@ class SparseInverse:
 
 
 def _scaling(products, roots):
-    """L of all levels; every block is held whole."""
+    """L of all levels; every block is stored whole."""
     blocks = [
         sparse.bsr_array(
             (
@@ -240,7 +240,7 @@ def eliminate(products, roots):
 
 def selected_inverse(elimination):
     """
-    Find the elements of the inverse that a gradient needs.
+    Compute the elements of the inverse that a gradient needs.
 
     Parameters
     ----------
@@ -276,7 +276,7 @@ def selected_inverse(elimination):
 
 
 def _regular(root):
-    """The root itself, or one without singular values that are almost zero."""
+    """The root itself, or one with singular values kept away from zero."""
     left, values, right = np.linalg.svd(root)
     limit = REGULAR * max(1.0, values[0])
     if values[-1] >= limit:

@@ -13,11 +13,11 @@ from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
 from statsmodels_lmm.core.rows.related_effects import related
 
 MANY_COLUMNS = 2000
-"""Columns of a sparse model matrix from which it is kept sparse."""
+"""Number of columns from which a sparse model matrix is kept sparse."""
 
 
 def is_sparse(term):
-    """Whether a term is for this engine."""
+    """Whether a term calls for this engine."""
     if isinstance(term.relationship, Precision):
         return True
     return term.sparse_columns > MANY_COLUMNS
@@ -31,7 +31,7 @@ class SparseEngine:
     Parameters
     ----------
     plan : EliminationPlan
-        The terms, in the order of the user; all of them are its chain.
+        The terms in the user's order, all of them in the chain.
     precision : csc_array
         Q (x) I of all terms, shape (q, q).
     symbolic : SymbolicCholesky
@@ -44,7 +44,7 @@ class SparseEngine:
 
     @classmethod
     def suits(cls, terms):
-        """Whether a precision or a large sparse model matrix is among the terms."""
+        """Whether any term has a sparse precision or a large sparse model matrix."""
         return any(map(is_sparse, terms))
 
     @classmethod
@@ -55,7 +55,7 @@ class SparseEngine:
         Parameters
         ----------
         terms : sequence of GroupedEffects or RawEffects
-            In standardized units, in the order the user gave.
+            In standardized units, in the order given by the user.
         nobs : int
             Number of rows n.
 
@@ -66,7 +66,7 @@ class SparseEngine:
         Raises
         ------
         MemoryError
-            If the term of the system does not fit.
+            If the factor of the system does not fit.
         """
         own = tuple(PrecisionEffects(f if is_sparse(f) else related(f)) for f in terms)
         relabel = tuple(np.arange(f.of_user.n_levels) for f in own)
@@ -83,7 +83,7 @@ class SparseEngine:
 
     def take(self, which):
         """
-        The engine of some of the rows, with the same plan and pattern.
+        The engine of a subset of the rows, with the same plan and pattern.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class SparseEngine:
         rows : Rows
             X and y.
         transform : RowTransform, optional
-            What the rows of X, y and Z are multiplied by from the left.
+            A matrix that multiplies X, y and Z from the left.
 
         Returns
         -------
@@ -135,7 +135,7 @@ def _gram(terms):
 
 
 def _whole_blocks(terms, matrix):
-    """A pattern that has all of a k x k block if it has any of it."""
+    """A pattern in which each k x k block is either full or empty."""
     effects = np.concatenate([np.full(f.n_columns, f.k_effects) for f in terms])
     if (effects == 1).all():
         return abs(matrix)

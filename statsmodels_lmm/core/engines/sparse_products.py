@@ -1,4 +1,4 @@
-"""What the data contribute to a fit whose random effects stay sparse."""
+"""The contribution of the data to a fit whose random effects stay sparse."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,8 +19,8 @@ class SparseProducts(RowSums):
     Parameters
     ----------
     plan, nobs, level_sums, gram, rows
-        See `RowSums`; the plan has the terms in the order of the user, all of them
-        its chain.
+        See `RowSums`; the plan has the terms in the user's order, all of them in its
+        chain.
     matrix : csc_array
         Z'Z of all terms, shape (q, q).
     precision : csc_array
@@ -36,7 +36,7 @@ class SparseProducts(RowSums):
     is_batchable = False
 
     def __add__(self, other):
-        """The products of the rows of both, formed by one engine or its parts."""
+        """The products of both sets of rows, formed by one engine or its parts."""
         matrix = self.matrix + other.matrix
         return replace(self, **self._added(other), matrix=matrix)
 
@@ -51,7 +51,7 @@ class SparseProducts(RowSums):
 
     @cached_property
     def traces(self):
-        """For each term, the matrices with which the sums Q_gh X_gh are found."""
+        """For each term, the matrices that yield the sums Q_gh X_gh."""
         found = []
         for f, rows in zip(self.plan.terms, self.plan.slices):
             k, own = f.k_effects, f.precision
@@ -76,11 +76,11 @@ class SparseProducts(RowSums):
         return sparse_moments(self)
 
     def projection_is_affordable(self, largest):
-        """Never: Z'V^-1 Z is dense and has many columns."""
+        """False: Z'V^-1 Z is dense and has many columns."""
         return False
 
     def require_projection(self, what, instead):
-        """Refuse what needs Z'V^-1 Z, see `base.Products`."""
+        """Raise MemoryError, as Z'V^-1 Z is never formed, see `base.Products`."""
         raise MemoryError(
             f"{what} needs a dense matrix of the random effects, which are kept sparse "
             f"here; {instead}"
@@ -95,7 +95,7 @@ class SparseProducts(RowSums):
         roots : sequence of ndarray
             L of each term, S = L L', shapes (k, k).
         closely : bool, optional
-            Nothing more can be done here.
+            Has no effect here.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Products with the relative factors of the tail, whose columns are one matrix."""
+"""Products with the relative factors of the tail, treated as one matrix."""
 
 import numpy as np
 
@@ -17,9 +17,9 @@ def times_tail_root(plan, roots, matrix):
     Parameters
     ----------
     plan : EliminationPlan
-        Gives the layout of the tail.
+        Supplies the layout of the tail.
     roots : sequence of ndarray
-        L' or L of each tail term, to multiply with from the left.
+        L' or L of each tail term, which multiplies from the left.
     matrix : ndarray
         Shape (..., q, m).
     """
@@ -36,7 +36,7 @@ def times_tail_root(plan, roots, matrix):
 
 
 def scalar_scale(plan, roots):
-    """Diagonal of L if it is diagonal, shape (..., q)."""
+    """Diagonal of L if L is diagonal, shape (..., q)."""
     return np.concatenate(
         [
             np.repeat(left[..., 0], f.n_levels, axis=-1)
@@ -53,13 +53,13 @@ def scale_tail(plan, roots, matrix, overwrite=False):
     Parameters
     ----------
     plan : EliminationPlan
-        Gives the layout of the tail.
+        Supplies the layout of the tail.
     roots : sequence of ndarray
         L of each tail term, shapes (..., k, k).
     matrix : ndarray
         Shape (..., q, q); one triangle is enough if every k is 1.
     overwrite : bool, optional
-        Whether the result may take the place of `matrix`.
+        Whether the result may overwrite `matrix`.
 
     Returns
     -------

@@ -1,14 +1,14 @@
 """
-What the levels of a term leave of the other columns, found without subtraction.
+What remains of other columns within a term's levels, found without subtraction.
 
 With Z_g = Q_g T_g the rows of a level, Q_g orthonormal, the cross-products of columns
-A and B that remain when its effects are eliminated are
+A and B that remain once its effects are eliminated are
 
     A'V_g^-1 B = A'(I - Q_g Q_g')B + (Q_g'A)'(I + T_g S T_g')^-1 (Q_g'B).
 
-The first part does not depend on S, and neither part is a difference. A'B less what
-the effects explain is the same number, but where S is large next to the rows of a
-level hardly a digit of it is left.
+The first part does not depend on S, and neither part is a difference. Subtracting what
+the effects explain from A'B gives the same number, but hardly a digit of it survives
+when S is large relative to the information in a level.
 """
 
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 
 DEPENDENT = 1e-10
-"""Share of an effect's norm within a level that must remain after those before it."""
+"""Share of an effect's norm in a level that must remain after preceding effects."""
 
 
 @dataclass(frozen=True)
 class WithinLevels:
     """
-    The first term of a chain and what its levels leave of the others.
+    The first term of a chain and what remains of other columns within its levels.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class WithinLevels:
     nested, fixed : dict of ndarray, ndarray
         Q_g'Z_j of the ancestors by j, shapes (l, k, k_j), and Q_g'W, (l, k, w).
     left : dict of ndarray
-        Sums by the levels of j of what is left of Z_j'Z_m, by (j, m), j <= m, shapes
+        What remains of Z_j'Z_m, summed over the levels of j, by (j, m), j <= m, shapes
         (l_j, k_j, k_m).
     left_fixed : dict of ndarray
-        The same of Z_j'W, by j, shapes (l_j, k_j, w).
+        What remains of Z_j'W, by j, shapes (l_j, k_j, w).
     gram : ndarray
-        What is left of W'W, shape (w, w).
+        What remains of W'W, shape (w, w).
     """
 
     root: np.ndarray
@@ -57,12 +57,12 @@ class WithinLevels:
 
 def within_levels(chain, fixed):
     """
-    Project columns off the effects of a term, level by level.
+    Remove the span of a term's effects from other columns, level by level.
 
     Parameters
     ----------
     chain : sequence of GroupedEffects
-        The term and those that it is nested in.
+        The term and those in which it is nested.
     fixed : ndarray
         W = [X y], shape (n, w).
 
@@ -93,7 +93,7 @@ def within_levels(chain, fixed):
 
 
 def sums_by_level(term, left, right):
-    """Sums by level of the products of columns, shape (l, a, b)."""
+    """Sums of the products of columns by level, shape (l, a, b)."""
     return level_sums(term.codes, term.n_levels, left, right)
 
 
@@ -116,9 +116,9 @@ def _norms(term, column):
 
 
 def _left(term, basis, columns):
-    """What a basis leaves of some columns, and their coordinates in it."""
+    """Residuals of columns after projection on a basis, and their coordinates in it."""
     total = 0.0
-    for _ in range(2):  # once more for what rounding left
+    for _ in range(2):  # twice, to remove what rounding left
         share = sums_by_level(term, basis, columns)
         columns = columns - np.einsum("na,nab->nb", basis, share[term.codes])
         total = total + share

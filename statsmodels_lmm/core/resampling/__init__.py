@@ -1,1 +1,1 @@
-"""Draws of responses, and many fits."""
+"""Simulated responses, and many fits at once."""

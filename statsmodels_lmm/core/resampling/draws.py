@@ -1,4 +1,4 @@
-"""Draws of everything in a response but its fixed part."""
+"""Draws of the random part of a response."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ class Resampled:
     pool: np.ndarray
 
     def draw(self, generators):
-        """One sample of as many rows for each generator, shape (r, l, k)."""
+        """One sample of l rows for each generator, shape (r, l, k)."""
         n = len(self.pool)
         return self.pool[np.stack([g.integers(n, size=n) for g in generators])]
 
@@ -49,7 +49,7 @@ class Resampled:
 @dataclass(frozen=True)
 class Fixed:
     """
-    The same rows always.
+    The same rows in every draw.
 
     Parameters
     ----------
@@ -67,16 +67,16 @@ class Fixed:
 @dataclass(frozen=True)
 class RandomPart:
     """
-    How the response less its fixed part comes about: Z b + e / sqrt(w).
+    The model of the response minus its fixed part, Z b + e / sqrt(w).
 
     Parameters
     ----------
     terms : tuple of GroupedEffects, RelatedEffects or RawEffects
-        What multiplies the random effects.
+        The rows that multiply the random effects.
     effects : tuple of Gaussian, Resampled or Fixed
         The random effects b of each term.
     residuals : Gaussian or Resampled
-        e, of one column.
+        e, with one column.
     root_weights : ndarray or float
         sqrt(w), shape (n,).
     """
@@ -90,8 +90,8 @@ class RandomPart:
         """
         One response for each generator.
 
-        Each uses nothing but its own generator, so that it does not matter which
-        are drawn together.
+        Each response uses only its own generator, so it does not matter which are
+        drawn together.
 
         Parameters
         ----------
@@ -112,10 +112,10 @@ class RandomPart:
 
 def reflated(rows, covariance):
     """
-    Rows centered and transformed so that their covariance is a given one.
+    Rows centered and transformed to have a given covariance.
 
-    Conditional modes and residuals vary less than what they estimate; Carpenter,
-    Goldstein and Rasbash (2003) stretch them before they are resampled.
+    Conditional modes and residuals vary less than the quantities they estimate;
+    Carpenter, Goldstein and Rasbash (2003) rescale them before resampling.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def reflated(rows, covariance):
     Returns
     -------
     ndarray
-        Shape (l, k). Directions in which the rows do not vary stay zero.
+        Shape (l, k). Directions in which the rows do not vary remain zero.
     """
     centered = rows - rows.mean(axis=0)
     size = np.sqrt((centered**2).mean(axis=0))
@@ -141,7 +141,7 @@ def reflated(rows, covariance):
 
 
 def _symmetric_power(matrix, power):
-    """A power of a positive semi-definite matrix, zero where it is zero."""
+    """A power of a positive semi-definite matrix, zero on its null space."""
     values, vectors = np.linalg.eigh(matrix)
     used = values > 1e-12 * values[-1]
     powers = np.where(used, np.where(used, values, 1.0) ** power, 0.0)

@@ -1,8 +1,8 @@
 """
 Many fits of one design to different responses, as one array computation.
 
-The replicates share Z'Z, Z'X and X'X; each has its own response, covariances,
-trust region and number of steps, and leaves the batch when it is done.
+The replicates share Z'Z, Z'X and X'X; each has its own response, covariances, trust
+region and number of steps, and leaves the batch when done.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -19,18 +19,18 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
 )
 
 MAX_BATCH = 1000
-"""Largest number of fits of one batch."""
+"""Largest number of fits in one batch."""
 
 BATCH_ENTRIES = 2**20
-"""Numbers that the largest array of one batch holds."""
+"""Largest size of any array of one batch."""
 
 RESPONSE_ENTRIES = 2**23
-"""Numbers that the responses of one batch hold."""
+"""Largest size of the responses of one batch."""
 
 SETTINGS = Settings(maxiter=100, tol=1e-7)
 """
-When a refit stops: far below the spread of replicates, above their rounding. The step
-that promises less than this is still taken, so that much less is left.
+When a refit stops: far below the spread of the replicates but above their rounding.
+The step that promises less than this is still taken, so far less remains.
 """
 
 
@@ -50,7 +50,7 @@ class Refits:
     scale : ndarray
         Residual variances, shape (r,).
     covariances : tuple of ndarray
-        Relative covariance of each factor in the order of the elimination plan,
+        Relative covariance of each term in elimination order,
         shapes (r, k, k).
     structured : ndarray
         Parameters of all blocks with a structure, in the same order, shape (r, s).
@@ -58,7 +58,7 @@ class Refits:
         Covariance matrices of the estimates of the covariance parameters, see
         `variance_information`, from the average information, shape (r, m + 1, m + 1).
     certified : ndarray
-        Whether each optimum is proved to be one, shape (r,).
+        Whether each optimum is certified, shape (r,).
     evaluations : ndarray
         Evaluations of the criterion, shape (r,).
     """
@@ -75,7 +75,7 @@ class Refits:
 
     @classmethod
     def join(cls, parts):
-        """Several sets of fits as one."""
+        """Several sets of fits joined into one."""
         columns = {
             f.name: np.concatenate([getattr(p, f.name) for p in parts])
             for f in fields(cls)
@@ -85,7 +85,7 @@ class Refits:
         return cls(covariances=tuple(map(np.concatenate, covariances)), **columns)
 
     def take(self, which):
-        """Some of the fits, or in another order."""
+        """A selection of the fits, in any order."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         covariances = tuple(s[which] for s in values.pop("covariances"))
         return Refits(
@@ -95,7 +95,7 @@ class Refits:
 
 def batch_size(products):
     """
-    How many fits to do at once; a function of the design only.
+    How many fits to do at once, as determined by the design alone.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def refit(criterion, start, settings=SETTINGS):
     criterion : Profiled
         With a leading axis for the responses, see `Products.with_responses`.
     start : sequence of RelativeFactor
-        Relative factors to start from, shared, in the order of the elimination plan.
+        Relative factors from which all fits start, in elimination order.
     settings : Settings, optional
         When to stop.
 
@@ -159,7 +159,7 @@ def refit(criterion, start, settings=SETTINGS):
         try:
             return _collect(*minimize(criterion, start, settings))
         except np.linalg.LinAlgError:
-            if count > 1:  # one spoils a batch: halves of it tell which
+            if count > 1:  # halving the batch isolates the fit that failed
                 halves = slice(count // 2), slice(count // 2, count)
                 parts = [refit(criterion.take(h), start, settings) for h in halves]
                 return Refits.join(parts)
@@ -168,8 +168,8 @@ def refit(criterion, start, settings=SETTINGS):
 
 
 def _refit_one(criterion, start, settings):
-    """One fit without company, as a batch of one."""
-    # the certificate of a large model asks for more than a draw does
+    """A single fit, as a batch of one."""
+    # the certificate of a large model costs more than a replicate needs
     settings = replace(settings, tol=min(settings.tol, Settings.tol))
     try:
         return _collect(*minimize(criterion, start, settings)).take(None)
@@ -178,8 +178,8 @@ def _refit_one(criterion, start, settings):
 
 
 def _collect(deviance, optimum):
-    """What is kept of one fit or of many."""
-    # the shapes of the batch, also of what every response has in common
+    """The results kept from one fit or from many."""
+    # give shared arrays the shape of the batch
     batch = np.shape(deviance.value)
     structured = structured_parameters(deviance.factors)
     p = deviance.fixed_root.shape[-1]
@@ -197,7 +197,7 @@ def _collect(deviance, optimum):
 
 
 def _failed(products, start):
-    """A fit without an answer, as a batch of one."""
+    """A failed fit, as a batch of one."""
     p, nan = products.k_fixed, np.full(1, np.nan)
     m = 1 + sum(f.n_parameters for f in products.plan.terms)
     return Refits(

@@ -1,4 +1,4 @@
-"""Responses drawn from one model and fitted by one or several designs."""
+"""Responses drawn from one model and fitted with one or more designs."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from statsmodels_lmm.core.rows.standardize import Standardized
 @dataclass(frozen=True)
 class Refitting:
     """
-    What to fit the responses by.
+    A design with which responses are fitted.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Refitting:
     products : CrossProducts
         Their cross-products.
     start : tuple of RelativeFactor
-        Where to start from, in standardized units and in the order of the
+        Starting point, in standardized units and in the order of the
         elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
@@ -45,17 +45,17 @@ class Refitting:
 @dataclass(frozen=True)
 class Replicates:
     """
-    Draws from one model, each fitted by one or several.
+    Draws from one model, each fitted with one or more designs.
 
-    The fixed part of the model is left out. It is in the span of the fixed effects
-    of every design, so that only the coefficients would change.
+    The fixed part of the model is left out. It lies in the span of the fixed effects of
+    every design, so it would change only the coefficients.
 
     Parameters
     ----------
     part : RandomPart
-        How the responses come about.
+        The model from which responses are drawn.
     designs : tuple of Refitting
-        What to fit them by.
+        The designs with which they are fitted.
     """
 
     part: RandomPart
@@ -63,7 +63,7 @@ class Replicates:
 
     @property
     def size(self):
-        """How many to do at once; a function of the designs only."""
+        """How many to do at once, as determined by the designs alone."""
         return min(batch_size(d.products) for d in self.designs)
 
     def fit(self, generators):
@@ -78,9 +78,9 @@ class Replicates:
         Returns
         -------
         responses : ndarray
-            What was drawn, shape (r, n).
+            The responses drawn, shape (r, n).
         fits : tuple of Refits
-            Those of each design.
+            The fits with each design.
         """
         responses = self.part.draw(generators)
         weighted = responses * np.asarray(self.part.root_weights)

@@ -1,1 +1,1 @@
-"""What has a row for each observation: effects of both kinds, and their units."""
+"""Arrays with one row per observation: both kinds of effects, and their units."""

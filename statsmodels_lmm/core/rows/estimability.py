@@ -2,8 +2,8 @@
 Which combinations of the fixed effects the data determine.
 
 Columns of X that depend linearly on others were dropped, X_d = X_k A. A combination
-l'beta has the same value whichever of the redundant columns are dropped if it follows
-the same relations, l_d' = l_k' A (Searle 1971, section 5.4); any other is arbitrary.
+l'beta that satisfies the same relations, l_d' = l_k' A, has the same value whichever
+redundant columns are dropped (Searle 1971, section 5.4); any other is arbitrary.
 
 References
 ----------
@@ -17,7 +17,7 @@ import numpy as np
 from statsmodels_lmm.core.rows.standardize import RANK_TOLERANCE
 
 ESTIMABLE = 1e-6
-"""Share of a combination of columns that must be left for it to be another one."""
+"""Share of a combination that must lie outside the relations to count as such."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Estimability:
     kept : ndarray
         Which of the p columns were kept, booleans, shape (p,).
     relations : ndarray
-        A, the d dropped columns as combinations of the r that were kept, (r, d); NaN
-        if they are not known.
+        A, the d dropped columns as combinations of the r columns kept, (r, d); NaN if
+        unknown.
     """
 
     kept: np.ndarray
@@ -39,7 +39,7 @@ class Estimability:
 
     def outside(self, rows):
         """
-        What rows have of the dropped columns besides what the kept ones imply.
+        Coefficients of the dropped columns minus those that the kept ones imply.
 
         Parameters
         ----------

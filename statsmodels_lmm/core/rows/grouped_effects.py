@@ -12,7 +12,7 @@ from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovar
 
 def level_sums(codes, n_levels, left, right):
     """
-    Sum of outer products of two sets of columns over the rows of each level.
+    Sums, over the rows of each level, of outer products of two sets of columns.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ def level_sums(codes, n_levels, left, right):
 
 class CovarianceBlocks:
     """
-    How the covariance matrix of k effects falls into blocks.
+    How the covariance matrix of k effects is divided into blocks.
 
     Attributes
     ----------
     blocks : tuple of int
         Sizes of the diagonal blocks.
     structures : tuple
-        A CovarianceModel for each.
+        The CovarianceModel of each.
     n_levels, k_effects : int
         Numbers of levels and of effect columns.
     """
@@ -79,7 +79,7 @@ class CovarianceBlocks:
 
     @property
     def n_structured(self: Any):
-        """Number of those that belong to a structure."""
+        """Number of covariance parameters that belong to a structure."""
         return sum(s.n_structured for s in self.structures)
 
     @property
@@ -89,39 +89,39 @@ class CovarianceBlocks:
 
     @property
     def level_variance(self: Any):
-        """Mean variance of the levels whose moments the start takes."""
+        """Mean variance of the levels that supply the starting moments."""
         return 1.0
 
     is_grouped = False
-    """Whether each row has effects of one level, that of its code."""
+    """Whether each row has the effects of a single level, given by its code."""
 
     @property
     def has_level_blocks(self: Any):
-        """Whether Z'Z has a block for each level and nothing else."""
+        """Whether Z'Z is block-diagonal by level."""
         return True
 
     @property
     def sparse_columns(self: Any):
-        """Columns of a sparse model matrix of its own."""
+        """Number of columns of a sparse model matrix of its own."""
         return 0
 
     def independent(self: Any, rows):
-        """A matrix with a row for each random effect, turned to independent levels."""
+        """A matrix with one row per random effect, mapped to independent levels."""
         return rows
 
     def whitened(self: Any, sums):
-        """Sums over the rows of independent levels from its own, (l, k, ...)."""
+        """Sums by independent level from sums by the term's own levels, (l, k, ...)."""
         return sums
 
     def unit_rows(self: Any, columns):
         """
-        Rows of which each is a unit vector, or zero.
+        Rows that are unit vectors or zero.
 
         Parameters
         ----------
         columns : ndarray
-            Column of Z that is one in each row, zero for all that are not among the
-            l k columns, shape (m,).
+            The column of Z that is one in each row, shape (m,); a value outside the
+            l k columns gives a row of zeros.
 
         Returns
         -------
@@ -137,12 +137,12 @@ class CovarianceBlocks:
 
     @property
     def of_user(self: Any):
-        """The effects of the user's levels: these."""
+        """The effects of the user's levels: the term itself."""
         return self
 
     @property
     def has_user_levels(self: Any):
-        """Whether its levels are those of the user."""
+        """Whether its levels are the user's."""
         return self.of_user is self
 
 
@@ -151,8 +151,8 @@ class GroupedEffects(CovarianceBlocks):
     """
     Effect columns that vary over the levels of one grouping factor.
 
-    Terms that share a grouping factor are one `GroupedEffects`; `blocks` says
-    which of their columns are correlated.
+    Terms that share a grouping factor form one `GroupedEffects`; `blocks` states which
+    of their columns are correlated.
 
     Parameters
     ----------
@@ -169,8 +169,7 @@ class GroupedEffects(CovarianceBlocks):
     structures : tuple, optional
         A CovarianceModel for each block; by default they are unstructured.
     relationship : Relationship or Precision, optional
-        What is known of the covariances among the levels; None if they are
-        independent.
+        Known covariances among the levels; None if these are independent.
     """
 
     codes: np.ndarray
@@ -183,13 +182,13 @@ class GroupedEffects(CovarianceBlocks):
     is_grouped = True
 
     def __post_init__(self):
-        """Blocks are unstructured unless something else is said."""
+        """Make blocks unstructured unless structures are given."""
         if not self.structures:
             unstructured = tuple(map(UnstructuredCovariance, self.blocks))
             object.__setattr__(self, "structures", unstructured)
 
     def __setstate__(self, state):
-        """Read pickles, also of earlier versions, in which unstructured was None."""
+        """Read pickles, including earlier ones in which unstructured was None."""
         pairs = zip(state["blocks"], state["structures"])
         models = tuple(s or UnstructuredCovariance(size) for size, s in pairs)
         self.__dict__.update(state, structures=models)
@@ -209,11 +208,11 @@ class GroupedEffects(CovarianceBlocks):
         return replace(self, codes=codes, effects=effects)
 
     def take(self, rows):
-        """The same random effects at some of the rows."""
+        """The same random effects at a subset of the rows."""
         return self.at(self.codes[rows], self.effects[rows])
 
     def transformed(self, transform):
-        """The same after a transform of the rows that keeps their levels."""
+        """The same effects after a row transform that preserves levels."""
         return replace(self, effects=transform.apply(self.effects))
 
     def columns(self, block):
@@ -227,7 +226,7 @@ class GroupedEffects(CovarianceBlocks):
         )
 
     def subset(self, rows):
-        """A term of some of the rows; unrelated levels without a row are left out."""
+        """A term of a subset of the rows, without unrelated levels that have no row."""
         if self.relationship is not None:
             return self.take(rows)
         levels, codes = np.unique(self.codes[rows], return_inverse=True)
@@ -257,7 +256,7 @@ class GroupedEffects(CovarianceBlocks):
         return own if known is None else own * known.variances[self.codes]
 
     def crossed(self, levels, rows):
-        """Products z_ra b_b of effects and their levels' numbers b, shape (r, k, k)."""
+        """Products z_ra b_b of effects and values b of the levels, shape (r, k, k)."""
         return self.effects[rows][:, :, None] * levels[self.codes[rows]][:, None, :]
 
     def summed_variances(self, share):
@@ -274,7 +273,7 @@ class GroupedEffects(CovarianceBlocks):
         return sums.reshape(len(rows), self.n_levels, self.k_effects)
 
     def level_modes(self, modes):
-        """Conditional modes of the levels from those of a fit, shape (l, k)."""
+        """Conditional modes of the levels from those of the fit, shape (l, k)."""
         return modes
 
     def indicator(self):

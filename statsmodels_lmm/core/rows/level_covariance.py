@@ -1,4 +1,4 @@
-"""What is known of the covariances among the levels of a term."""
+"""Known covariances among the levels of a term."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,10 +11,10 @@ from statsmodels_lmm.core.algebra.sparse_cholesky import factorize
 from statsmodels_lmm.core.algebra.symbolic_cholesky import analyze
 
 NEGLIGIBLE = 1e-12
-"""Eigenvalues, relative to the largest, that are left out of a root."""
+"""Eigenvalues left out of a root, relative to the largest."""
 
 EVEN = 1e-3
-"""Lengths of the columns of levels, over the largest, that may be divided by."""
+"""Smallest length of a level's column, over the largest, that may be divided by."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Relationship:
     _kept: dict = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __getstate__(self):
-        """Pickle without what can be found again."""
+        """Pickle without what can be recomputed."""
         return {"matrix": self.matrix, "_kept": {}}
 
     @property
@@ -44,7 +44,7 @@ class Relationship:
         """
         A root C of K for which the columns of Z C are orthogonal.
 
-        It is kept for the next model of the same rows.
+        It is kept for the next model with the same rows.
 
         Parameters
         ----------
@@ -64,11 +64,11 @@ class Relationship:
         kept = self._kept.get("last")
         if kept is None or kept[0] != key:
             kept = key, _orthogonal_root(self.matrix, seen, lengths)
-            self._kept["last"] = kept  # at once: threads may share it
+            self._kept["last"] = kept  # a single assignment, as threads may share it
         return kept[1]
 
     def among(self, levels):
-        """The covariances among some of the levels."""
+        """The covariances among a subset of the levels."""
         return Relationship(self.matrix[np.ix_(levels, levels)])
 
     @cached_property
@@ -80,14 +80,14 @@ class Relationship:
 @dataclass(frozen=True)
 class Precision:
     """
-    A known covariance matrix of the levels, by its inverse.
+    A known covariance matrix of the levels, given by its inverse.
 
     Parameters
     ----------
     matrix : csc_array
         K^-1, sparse, symmetric and positive definite, shape (l, l).
     log_determinant : float, optional
-        log |K^-1|, where it is known.
+        log |K^-1|, if known.
     """
 
     matrix: sparse.csc_array
@@ -95,7 +95,7 @@ class Precision:
 
     @cached_property
     def root(self):
-        """The term R of K^-1, a SparseCholesky."""
+        """The Cholesky factor R of K^-1, a SparseCholesky."""
         return factorize(analyze(self.matrix), self.matrix)
 
     @cached_property
@@ -105,11 +105,11 @@ class Precision:
 
     @cached_property
     def size(self):
-        """A number of the order of the variances that costs nothing."""
+        """The order of magnitude of the variances, at no cost."""
         return float((1.0 / self.matrix.diagonal()).mean())
 
     def dense(self):
-        """K as a Relationship; MemoryError if it does not fit."""
+        """K as a Relationship; raises MemoryError if it does not fit."""
         size = self.matrix.shape[0]
         require_memory(
             3 * 8 * size**2,
@@ -120,7 +120,7 @@ class Precision:
         return Relationship(0.5 * (covariance + covariance.T))
 
     def __getstate__(self):
-        """Pickle without what can be found again."""
+        """Pickle without what can be recomputed."""
         return {"matrix": self.matrix, "log_determinant": self.log_determinant}
 
 
@@ -131,7 +131,7 @@ def _orthogonal_root(matrix, seen, lengths):
         return np.zeros((len(matrix), 1)), values
     if len(seen) == len(matrix) and lengths.min() > EVEN * lengths.max():
         return vectors * np.sqrt(values) / lengths[:, None], values
-    # the regression of all levels on those seen; it divides by no small length
+    # regress all levels on those seen, without dividing by a small length
     return matrix[:, seen] @ (lengths[:, None] * vectors / np.sqrt(values)), values
 
 
@@ -142,9 +142,9 @@ def symmetric_root(matrix):
 
 
 def positive_eigh(matrix):
-    """Eigenvalues that are not negligible and their eigenvectors."""
+    """Non-negligible eigenvalues and their eigenvectors."""
     values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
     used = values > NEGLIGIBLE * max(values[-1], 0.0)
-    if not used.any():  # one column of zeros stands for nothing
+    if not used.any():  # a column of zeros stands for an empty root
         return np.zeros(1), vectors[:, :1]
     return values[used], vectors[:, used]

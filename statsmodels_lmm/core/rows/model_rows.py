@@ -1,4 +1,4 @@
-"""The rows of a model, kept to be read again where their cross-products do not do."""
+"""The rows of a model, kept for when their cross-products do not suffice."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ class Rows:
     exog : ndarray
         Design of the fixed effects, shape (n, p).
     change : ndarray, optional
-        What [X y] is multiplied by from the right, shape (p + 1, w).
+        A matrix that multiplies [X y] from the right, shape (p + 1, w).
     """
 
     endog: np.ndarray
@@ -27,16 +27,16 @@ class Rows:
     def columns(self):
         """W = [X y], after the change, shape (n, w)."""
         n, p = self.exog.shape
-        whole = np.empty((n, p + 1), order="F")  # sums go column by column
+        whole = np.empty((n, p + 1), order="F")  # sums run down columns
         whole[:, :p], whole[:, p] = self.exog, self.endog
         return whole if self.change is None else whole @ self.change
 
     def transformed(self, transform):
-        """The same after a transform of the rows, see `row_transforms`."""
+        """The same rows after a transform, see `row_transforms`."""
         endog, exog = transform.apply(self.endog), transform.apply(self.exog)
         return replace(self, endog=endog, exog=exog)
 
     def turned(self, change):
-        """The same of W times a matrix, shape (w, number of its columns)."""
+        """The same rows with W times a matrix of shape (w, number of columns)."""
         before = self.change
         return replace(self, change=change if before is None else before @ change)

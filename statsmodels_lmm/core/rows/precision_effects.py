@@ -1,4 +1,4 @@
-"""Random effects of levels that are related by a sparse precision."""
+"""Random effects of levels related by a sparse precision."""
 
 from dataclasses import dataclass, replace
 
@@ -14,8 +14,8 @@ class PrecisionEffects(OfLevels):
     """
     Random effects whose independent levels are never formed.
 
-    They are C' times those of the levels, K = C C' with the term of a sparse K^-1;
-    C is the identity if the levels are independent.
+    The effects of the levels are C times those of independent levels. K = C C', with C
+    from the Cholesky factor of a sparse K^-1, or the identity for independent levels.
 
     Parameters
     ----------
@@ -50,19 +50,19 @@ class PrecisionEffects(OfLevels):
 
     @property
     def level_variance(self):
-        """About the mean variance of the levels."""
+        """The approximate mean variance of the levels."""
         return 1.0 if self._root is None else self.base.relationship.size
 
     def take(self, rows):
-        """The same random effects at some of the rows."""
+        """The same random effects at a subset of the rows."""
         return replace(self, base=self.base.take(rows))
 
     def transformed(self, transform):
-        """The same after a transform of the rows."""
+        """The same effects after a transform of the rows."""
         return replace(self, base=self.base.transformed(transform))
 
     def unit_rows(self, columns):
-        """Rows of which each is a unit vector, or zero, see `CovarianceBlocks`."""
+        """Rows that are unit vectors or zero, see `CovarianceBlocks`."""
         return replace(self, base=self.base.unit_rows(columns))
 
     def level_sums(self, columns):
@@ -89,22 +89,22 @@ class PrecisionEffects(OfLevels):
 
     @property
     def has_user_levels(self):
-        """Whether its levels are those of the user."""
+        """Whether its levels are the user's."""
         return self.base.has_user_levels
 
     @property
     def root(self):
-        """From its levels to those of the user, if these are related densely."""
+        """The map from its levels to the user's, if those are densely related."""
         return self.base.root
 
     @property
     def left_over(self):
-        """What the levels leave of the variance of each of the user, shape (l,)."""
+        """Variance of each of the user's levels given these levels, shape (l,)."""
         return self.base.left_over
 
     @property
     def left_over_matrix(self):
-        """What they leave of the covariance among the user's levels, shape (l, l)."""
+        """Covariance of the user's levels given these levels, shape (l, l)."""
         return self.base.left_over_matrix
 
     def whitened(self, sums):
@@ -124,12 +124,12 @@ class PrecisionEffects(OfLevels):
 
 def independent_levels(term):
     """
-    Random effects of related levels from as many independent ones as they need.
+    Random effects of related levels in terms of independent ones.
 
     Parameters
     ----------
     term : GroupedEffects
-        Its levels are related; any of them may occur.
+        A term with related levels, not all of which need occur.
 
     Returns
     -------

@@ -41,34 +41,34 @@ class RawEffects(CovarianceBlocks):
         return self.matrix.shape[0]
 
     def at(self, codes, effects):
-        """Rows of which each has one random effect times a number."""
+        """Rows that each hold one random effect times a number."""
         ends = np.arange(len(codes) + 1)
         shape = len(codes), self.n_levels
         matrix = sparse.csr_array((effects[:, 0], codes, ends), shape=shape)
         return replace(self, matrix=matrix)
 
     def take(self, rows):
-        """The same random effects at some of the rows."""
+        """The same random effects at a subset of the rows."""
         return replace(self, matrix=self.matrix[rows])
 
     subset = take
 
     @property
     def sparse_columns(self):
-        """Columns of Z if it is sparse and they are independent."""
+        """Number of columns of Z if it is sparse and they are independent."""
         is_sparse = sparse.issparse(self.matrix) and self.relationship is None
         return self.n_levels if is_sparse else 0
 
     def transformed(self, transform):
-        """The same after a transform of the rows."""
+        """The same effects after a transform of the rows."""
         return replace(self, matrix=transform.apply(self.matrix))
 
     def columns(self, block):
-        """The term itself: it has one effect."""
+        """The term itself, which has a single effect."""
         return self
 
     def level_modes(self, modes):
-        """Conditional modes of the columns from those of a fit, shape (l, 1)."""
+        """Conditional modes of the columns from those of the fit, shape (l, 1)."""
         return modes
 
     def level_sums(self, columns):
@@ -85,7 +85,7 @@ class RawEffects(CovarianceBlocks):
         return self.forms() * float(root[0, 0]) ** 2
 
     def crossed(self, levels, rows):
-        """Products of rows of Z and numbers b of the columns, shape (r, 1, 1)."""
+        """Products of rows of Z and values b of the columns, shape (r, 1, 1)."""
         return np.asarray(self.matrix[rows] @ levels)[..., None]
 
     def summed_variances(self, share):
@@ -93,7 +93,7 @@ class RawEffects(CovarianceBlocks):
         return (share @ self.forms())[None, None]
 
     def forms(self):
-        """Forms z'K z of the rows, shape (n,)."""
+        """Quadratic forms z'K z of the rows, shape (n,)."""
         known, z = self.relationship, self.matrix
         if isinstance(known, Precision):
             half = known.root.half_solve(as_array(z).T)

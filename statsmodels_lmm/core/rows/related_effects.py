@@ -1,15 +1,15 @@
 """
 Random effects of levels that are related, b ~ N(0, sigma^2 K (x) S).
 
-With K = C C', b = (C (x) I) u for independent u, so that the model is the usual one
-with the matrix Z (C (x) I). Any root C of the part of K that the data see will do.
-For one effect column there is one that makes the columns of the new matrix
-orthogonal: with the eigendecomposition (Z'Z)^1/2 K (Z'Z)^1/2 = U D U',
+With K = C C', b = (C (x) I) u for independent u, so the model is the usual one with
+the model matrix Z (C (x) I). Any root C of the part of K that the data involve will do.
+For a single effect column, one root makes the columns of the new matrix orthogonal:
+with the eigendecomposition (Z'Z)^1/2 K (Z'Z)^1/2 = U D U',
 
     C = K (Z'Z)^1/2 U D^-1/2,    C'Z'Z C = D.
 
-Then no evaluation of the criterion costs more than for as many unrelated levels
-(Lippert et al. 2011; Zhou and Stephens 2012, here for any number of rows of a level).
+An evaluation of the criterion then costs no more than for as many unrelated levels
+(Lippert et al. 2011; Zhou and Stephens 2012; here for any number of rows per level).
 
 References
 ----------
@@ -33,18 +33,18 @@ from statsmodels_lmm.core.rows.level_covariance import positive_eigh, symmetric_
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
 NOTHING = 1e-24
-"""Squared length of the column of a level, over the largest, that counts as zero."""
+"""Squared length of a level's column that counts as zero, over the largest."""
 
 
 @dataclass(frozen=True)
 class OfLevels(CovarianceBlocks):
     """
-    Random effects of independent levels in place of those of others.
+    Random effects of independent levels, in place of other levels' effects.
 
     Parameters
     ----------
     base : GroupedEffects, RawEffects or RelatedEffects
-        The effects that they make.
+        The effects that they replace.
     """
 
     base: Any
@@ -79,7 +79,7 @@ class OfLevels(CovarianceBlocks):
         return replace(self, base=self.base.at(codes, effects))
 
     def over(self, effects):
-        """The same with other effects of the user's levels."""
+        """The same map for other effects of the user's levels."""
         if isinstance(self.base, OfLevels):
             return replace(self, base=self.base.over(effects))
         return replace(self, base=effects)
@@ -93,9 +93,9 @@ class RelatedEffects(OfLevels):
     Parameters
     ----------
     base : GroupedEffects or RawEffects
-        Z, by its rows' levels and effect columns, or as it is.
+        Z, given by levels and effect columns or as a matrix.
     root : ndarray
-        C, from r independent levels to the l levels of `base`, shape (l, r).
+        C, which maps r independent levels to the l levels of `base`, shape (l, r).
     squares : ndarray, optional
         Squared lengths of the columns of the model matrix if they are orthogonal,
         shape (r,).
@@ -111,14 +111,14 @@ class RelatedEffects(OfLevels):
 
     @property
     def left_over_matrix(self):
-        """What K - C C' leaves of the covariance among the levels, shape (l, l)."""
+        """The covariance K - C C' of the levels that C leaves out, shape (l, l)."""
         known = self.base.relationship
         whole = np.eye(len(self.root)) if known is None else known.matrix
         return whole - self.root @ self.root.T
 
     @cached_property
     def left_over(self):
-        """What K - C C' leaves of the variance of each level, shape (l,)."""
+        """The diagonal of K - C C', the variances that C leaves out, shape (l,)."""
         explained = (self.root**2).sum(axis=1)
         if self.base.relationship is None:
             return np.maximum(1.0 - explained, 0.0)
@@ -131,15 +131,15 @@ class RelatedEffects(OfLevels):
         return self.squares is not None
 
     def take(self, rows):
-        """The same random effects at some of the rows."""
+        """The same random effects at a subset of the rows."""
         return replace(self, base=self.base.take(rows), squares=None)
 
     def transformed(self, transform):
-        """The same after a transform of the rows, which need not stay orthogonal."""
+        """The same effects after a row transform, which may end orthogonality."""
         return replace(self, base=self.base.transformed(transform), squares=None)
 
     def unit_rows(self, columns):
-        """Rows of which each is a unit vector, or zero, see `CovarianceBlocks`."""
+        """Rows that are unit vectors or zero, see `CovarianceBlocks`."""
         inside = np.flatnonzero((columns >= 0) & (columns < self.n_columns))
         shape = len(columns), self.n_columns
         ones = sparse.coo_array(
@@ -148,15 +148,15 @@ class RelatedEffects(OfLevels):
         return RawEffects(ones.tocsr())
 
     def level_sums(self, columns):
-        """The model matrix times columns, shape (r, k, w)."""
+        """The transposed model matrix times columns, shape (r, k, w)."""
         return np.tensordot(self.root.T, self.base.level_sums(columns), axes=1)
 
     def diagonal_blocks(self):
-        """Squared lengths of the columns, if they are orthogonal, (r, 1, 1)."""
+        """Squared lengths of the columns, if orthogonal, shape (r, 1, 1)."""
         return self.squares[:, None, None]
 
     def independent(self, rows):
-        """(C (x) I)'M for a matrix M with a row for each random effect of `base`."""
+        """(C (x) I)'M for a matrix M with one row per random effect of `base`."""
         if self.k_effects == 1:
             return np.asarray((rows.T @ self.root).T)
         rows = as_array(rows).reshape(len(self.root), -1)
@@ -167,7 +167,7 @@ class RelatedEffects(OfLevels):
         return self.base.times(self.root @ b)
 
     def transposed_times(self, rows):
-        """The model matrix times rows of shape (r, n), shape (r, l, k)."""
+        """The transposed model matrix times rows (r, n), shape (r, l, k)."""
         return np.moveaxis(self.level_sums(rows.T), -1, 0)
 
     def level_modes(self, modes):
@@ -194,7 +194,7 @@ def related(term):
     Returns
     -------
     GroupedEffects or RelatedEffects
-        `term` itself if nothing need be done.
+        `term` itself if its levels are independent already.
     """
     if isinstance(term, RawEffects):
         return _rotated_columns(term)
@@ -216,7 +216,7 @@ def related(term):
 
 
 def _check_memory(n_levels, k_effects):
-    """Refuse related levels whose dense matrices do not fit."""
+    """Reject related levels with dense matrices that do not fit."""
     require_memory(
         8 * (4 * n_levels**2 + (k_effects > 1) * 6 * (n_levels * k_effects) ** 2),
         f"{n_levels:,} related levels need dense matrices",
@@ -225,7 +225,7 @@ def _check_memory(n_levels, k_effects):
 
 
 def _extended(matrix, seen, root):
-    """A root of the block of K of some levels, extended to all of them."""
+    """A root of the block of K for some levels, extended to all levels."""
     if len(seen) == len(matrix) and (seen == np.arange(len(seen))).all():
         return root
     if not root.any():
@@ -242,7 +242,7 @@ def _rotated_columns(term):
     known = term.relationship
     n, columns = z.shape
     if n <= columns:
-        # the root that the rows see: Z K Z' = U D U'
+        # the root from the side of the rows: Z K Z' = U D U'
         spread = z if known is None else np.asarray(z @ known.matrix)
         gram = as_array(spread @ z.T)
         values, vectors = positive_eigh(gram)

@@ -1,7 +1,7 @@
 """
-Transforms of the rows under which a weighted model is one without weights.
+Transforms of the rows that turn a weighted model into an unweighted one.
 
-If the errors have the covariance sigma^2 R, the model of R^-1/2 y, R^-1/2 X and
+If the errors have covariance sigma^2 R, the model for R^-1/2 y, R^-1/2 X and
 R^-1/2 Z has independent errors of variance sigma^2.
 """
 
@@ -13,11 +13,11 @@ from scipy import sparse
 
 
 class RowTransform(Protocol):
-    """A matrix T with which the rows of y, X and Z are multiplied from the left."""
+    """A matrix T that multiplies y, X and Z from the left."""
 
     def apply(self, columns):
         """
-        T A for some columns A.
+        T A for columns A.
 
         Parameters
         ----------
@@ -34,7 +34,7 @@ class RowTransform(Protocol):
 @dataclass(frozen=True)
 class RowWeights:
     """
-    A term for each row; the error variance of a row is sigma^2 / root^2.
+    One weight per row; the error variance of a row is sigma^2 / root^2.
 
     Parameters
     ----------
@@ -53,5 +53,5 @@ class RowWeights:
         return self.root[:, None] * columns
 
     def take(self, rows):
-        """The weights of some of the rows."""
+        """The weights of a subset of the rows."""
         return RowWeights(self.root[rows])

@@ -1,11 +1,11 @@
 """
 Scale and center the data before they are squared.
 
-A fit in standardized units is equivariant under shifts and scales of the
-response and of every column, and loses no digits to a large mean. The response
-is replaced by its least-squares residuals in units of their root mean square,
-X by an orthonormal basis of its columns, and the effect columns of every
-covariance block by an orthonormal basis of theirs.
+A fit in standardized units is equivariant under shifts and scaling of the response and
+of every column, and loses no digits to a large mean. The response is replaced by its
+least-squares residuals in units of their root mean square, X by an orthonormal basis of
+its column space, and the effect columns of each covariance block by an orthonormal
+basis of theirs.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -26,22 +26,22 @@ RANK_TOLERANCE = 1e-7
 """Share of a column's norm that must remain after the columns before it."""
 
 MARGIN = 10.0
-"""How far above the tolerance all columns must be to be kept at once."""
+"""Multiple of the tolerance above which all columns are kept without a closer look."""
 
 SPANNED = 1e-12
-"""The same for a constant that stands after other columns."""
+"""The tolerance for a constant that follows other columns."""
 
 UNIT_EXPONENT = 200
-"""Binary exponent up to which a column is squared as it is."""
+"""Binary exponent up to which a column is squared without scaling."""
 
 ORTHOGONAL_TOLERANCE = 1e-10
-"""Smallest eigenvalue of a correlation matrix that is inverted."""
+"""Smallest eigenvalue of a correlation matrix at which it is inverted."""
 
 
 @dataclass(frozen=True)
 class StandardizedDesign:
     """
-    A standardized design: what responses have in common.
+    A standardized design, common to all responses.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class StandardizedDesign:
     root_weights : ndarray
         Square roots of the prior weights over `root_unit`, shape (n,).
     root_unit : float
-        A power of two of the order of these square roots.
+        A power of two of the order of magnitude of these square roots.
     log_weights : float
         Sum of the logarithms of the prior weights.
     ones : ndarray or None
@@ -96,7 +96,7 @@ class StandardizedDesign:
         Parameters
         ----------
         endog : ndarray
-            Response less its offset, shape (n,).
+            Response minus its offset, shape (n,).
 
         Returns
         -------
@@ -107,7 +107,7 @@ class StandardizedDesign:
         level = 0.0 if self.ones is None else endog.mean()
         residual = (endog - level) * self.root_weights
         coefficients = np.zeros(self.exog.shape[1])
-        for _ in range(2):  # once more, so that no digits are lost
+        for _ in range(2):  # twice, so that no digits are lost
             further = self.exog.T @ residual / n
             residual = residual - self.exog @ further
             coefficients += further
@@ -128,7 +128,7 @@ class StandardizedDesign:
 @dataclass(frozen=True)
 class Standardized(StandardizedDesign):
     """
-    Standardized data and the way back.
+    Standardized data and the maps back to the original units.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ class Standardized(StandardizedDesign):
 
     def criterion_shift(self, reml):
         """
-        What to add to the standardized criterion to get it in user units.
+        The amount to add to the standardized criterion for that in user units.
 
         Parameters
         ----------
@@ -169,7 +169,7 @@ def standardize(endog, exog, terms, weights=None):
     Parameters
     ----------
     endog : ndarray
-        Response less its offset, shape (n,).
+        Response minus its offset, shape (n,).
     exog, terms, weights : optional
         See `standardize_design`.
 
@@ -199,7 +199,7 @@ def standardize_design(exog, terms, weights=None):
     """
     n, n_columns = exog.shape
     root = np.ones(n) if weights is None else np.sqrt(weights)
-    # powers of two change no digit; the criterion is even when weights are about 1
+    # powers of two change no digits; the criterion is best scaled with weights near 1
     root_unit = float(np.ldexp(1.0, np.frexp(root.mean())[1] - 1))
     units = _units(exog)
     root, exog = root / root_unit, exog / units
@@ -240,7 +240,7 @@ def standardize_design(exog, terms, weights=None):
 
 
 def _units(values):
-    """Powers of two that keep the squares of columns in range, 1 for most."""
+    """Powers of two that keep squared columns within range; mostly 1."""
     largest = np.abs(values).max(axis=0, initial=0.0)
     exponents = np.frexp(largest)[1] - 1
     return np.ldexp(1.0, np.where(np.abs(exponents) > UNIT_EXPONENT, exponents, 0))
@@ -260,10 +260,10 @@ def constant_column(columns):
 
 
 def _independent_constant(exog, root):
-    """Position of a constant that the columns before it do not span, or None."""
+    """Position of a constant outside the span of the columns before it, or None."""
     constant = constant_column(exog)
     if constant:
-        # a column with a large mean almost spans the constant, but only almost
+        # a column with a large mean almost spans the constant, but not quite
         columns = exog[:, : constant + 1] * root[:, None]
         before = independent_columns(columns, SPANNED)
         return constant if constant in before else None
@@ -292,7 +292,7 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
         return candidates
     scaled = columns[:, candidates] / norms[candidates]
     triangle = triangle_of_qr(scaled)
-    # what is left of each column if all are kept, of a norm of sqrt(n)
+    # what remains of each column, of norm sqrt(n), if all are kept
     left = np.abs(np.diagonal(triangle))
     clearly = MARGIN * tolerance * np.sqrt(len(columns))
     if len(left) == len(candidates) and left.min() > clearly:
@@ -320,7 +320,7 @@ def _standardize_effects(term, root, root_unit):
     for block, structure in zip(term.block_slices, term.structures):
         units = _units(term.effects[:, block])
         columns = term.effects[:, block] / units
-        # a structure is not preserved by more than a change of units
+        # a structure survives changes of units only
         scaling = _unit_columns if structure.has_structure else _orthonormal
         columns, change = scaling(columns)
         effects[:, block] = columns * root[:, None] / size
@@ -332,7 +332,7 @@ def _standardize_effects(term, root, root_unit):
 
 
 def _mean_variance(term):
-    """Mean over the rows of the variance of a level in its relationship."""
+    """Mean over the rows of the relationship's variance of their levels."""
     if isinstance(term.relationship, Precision):
         return term.relationship.size
     if term.relationship is None:
@@ -341,7 +341,7 @@ def _mean_variance(term):
 
 
 def _standardize_columns(term, root, root_unit):
-    """A model matrix of which the rows have a mean variance of one, and the map."""
+    """A model matrix whose rows have mean variance one, and the map back."""
     known, z = term.relationship, term.matrix
     unit = _units(z.data if sparse.issparse(z) else np.ravel(z))
     z = z if unit == 1.0 else z / unit

@@ -1,1 +1,1 @@
-"""How it is minimized."""
+"""Minimization of the criterion."""

@@ -6,9 +6,9 @@ profiled out is
 
     f(L, tau) = log |V| + [log |X'V^-1 X|] + nu log(2 pi / tau^2) + tau^2 r^2(L).
 
-A constraint confines (L, tau) to a linear space, see `constraints`. So Newton's
-method in its free coordinates needs nothing but the derivatives of f in all entries
-of L and in tau, times a Jacobian matrix.
+A constraint confines (L, tau) to a linear space, see `constraints`. Newton's method in
+its free coordinates therefore needs only the derivatives of f in all entries of L and
+in tau, times a Jacobian matrix.
 """
 
 from dataclasses import dataclass, replace
@@ -30,8 +30,8 @@ TOLERANCE = 1e-8
 
 MAX_EXACT = 150
 """
-Number of random effects of several factors up to which the exact Hessian is used;
-beyond it two evaluations more with the average information are cheaper.
+Number of random effects up to which several terms use the exact Hessian; beyond it, two
+more evaluations with the average information are cheaper.
 """
 
 MAX_EVALUATIONS = 100
@@ -50,12 +50,12 @@ class ConstrainedOptimum:
     value : float
         Criterion in standardized units.
     slope : float
-        Its derivative in the parameter, the other parameters following.
+        Its derivative in the parameter along the minimum over the others.
     deviance : ProfiledDeviance
-        The criterion before it is minimized over sigma; `scale` is sigma^2. It comes
-        without its elimination, which a curve of many points would have to hold.
+        The criterion before minimization over sigma; `scale` is sigma^2. Its
+        elimination is dropped, so that a curve of many points need not store it.
     coordinates : Coordinates
-        Where the minimum is.
+        The location of the minimum.
     gradient, curvature : ndarray
         Derivatives in all entries of L and log(tau), shapes (m + 1,) and
         (m + 1, m + 1).
@@ -74,7 +74,7 @@ class ConstrainedOptimum:
 
     @property
     def factors(self):
-        """The relative factors in the order of the elimination plan."""
+        """The relative factors in elimination order."""
         return self.deviance.factors
 
     @property
@@ -87,8 +87,8 @@ class ConstrainedOptimum:
         """
         Curvature of the minimum as a function of the parameter.
 
-        It is exact where `gradient` is zero, that is at the minimum over all
-        parameters, to the degree to which `curvature` is.
+        It is as exact as `curvature` where `gradient` is zero, that is, at the minimum
+        over all parameters.
         """
         along, jacobian = self.coordinates.along, self.coordinates.jacobian
         moved = self.curvature @ along
@@ -101,7 +101,7 @@ class ConstrainedOptimum:
 @dataclass(frozen=True)
 class Slopes:
     """
-    Derivatives in all entries of L and tau / tau now.
+    Derivatives in all entries of L and in tau over its current value.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ class ConstrainedDeviance:
     coordinates : Coordinates
         The point.
     deviance : ProfiledDeviance
-        The criterion before it is minimized over sigma, see `ConstrainedOptimum`.
+        The criterion before minimization over sigma, see `ConstrainedOptimum`.
     value : ndarray
         The criterion at the point's sigma.
     exact : bool
@@ -137,21 +137,21 @@ class ConstrainedDeviance:
 
     @property
     def factors(self):
-        """The factors in the order of the elimination plan."""
+        """The factors in elimination order."""
         return self.coordinates.factors
 
     @property
     def rounding(self):
-        """Rounding of the criterion."""
+        """Rounding error of the criterion."""
         return self.deviance.rounding
 
     @property
     def units(self):
-        """Steps are measured in the entries of L and log(tau)."""
+        """Ones: steps are measured in the entries of L and log(tau)."""
         return np.ones(len(self.coordinates.along))
 
     def derivatives(self, exact=False):
-        """Derivatives in all entries of L and tau / tau now, as `Slopes`."""
+        """Derivatives in all entries of L and in tau over its current value."""
         deviance, tau = self.deviance, self.coordinates.tau
         slopes = deviance.derivatives(self.exact)
         m, nu = len(slopes.gradient), deviance.nu
@@ -172,14 +172,14 @@ class Constrained(Criterion):
     """
     A criterion with one parameter held at a value.
 
-    It is a function of (factors, tau), which need not be on the constraint.
+    A function of (factors, tau), which need not satisfy the constraint.
 
     Parameters
     ----------
     criterion : Profiled
-        The criterion of the sufficient statistics that the constraint leaves.
+        The criterion of the sufficient statistics reduced by the constraint.
     constraint : Constraint
-        Which parameter.
+        The parameter to hold.
     at : float
         Its value, in the units of the constraint.
     """
@@ -194,7 +194,7 @@ class Constrained(Criterion):
         return self.criterion.products.projection_is_affordable(MAX_EXACT)
 
     def evaluate(self, factors):
-        """The criterion at (factors, tau), put on the constraint; None if undefined."""
+        """The criterion at (factors, tau), moved onto the constraint, or None."""
         factors, tau = factors
         if tau is not None and not tau > 0.0:
             return None
@@ -213,12 +213,12 @@ class Constrained(Criterion):
         return ConstrainedDeviance(coordinates, deviance, value, self.is_exact)
 
     def step(self, current, radius):
-        """A step of the entries of L and log(tau) inside the bounds."""
+        """A step in the entries of L and log(tau), within the bounds."""
         coordinates = current.evaluation.coordinates
         return _bounded_step(coordinates, current.gradient, current.curvature, radius)
 
     def moved(self, current, step):
-        """Factors and tau after a step of the entries of L and log(tau)."""
+        """Factors and tau after a step in the entries of L and log(tau)."""
         factors, scale = current.factors, current.evaluation.deviance.scale
         moved = [f.moved(m) for f, m in zip(factors, split_step(step, factors))]
         return moved, scale**-0.5 * (1.0 + step[-1])
@@ -233,12 +233,12 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     criterion : Profiled
         The criterion in standardized units.
     constraint : Constraint
-        Which parameter.
+        The parameter to hold.
     at : float
         Its value, in the units of the constraint.
     start : tuple
-        The factors in the order of the elimination plan, and tau, not necessarily on
-        the constraint.
+        The factors in elimination order, and tau, not necessarily on the
+        constraint.
     tol : float, optional
         Promised decrease at which to stop.
 
@@ -273,7 +273,7 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
 
 
 def _bounded_step(coordinates, gradient, curvature, radius):
-    """A step of the entries of L and log(tau) inside the bounds, and its promise."""
+    """A step in the entries of L and log(tau) within bounds, and its promised gain."""
     jacobian, bounded = coordinates.jacobian, coordinates.bounded
     slope = jacobian.T @ gradient
     held = [c for c, v in bounded.items() if v == 0.0 and slope[c] > 0.0]

@@ -1,12 +1,12 @@
 """
 Linear spaces of (L, tau) in which one parameter has a given value.
 
-L is the relative factor of a covariance block, tau = 1 / sigma. In a basis that
-starts with the effects in question L becomes a Cholesky factor U whose first rows
-are short: the row of an effect with a standard deviation s is (s tau, 0, ..., 0),
-and that of a second one, at the angle phi, is (v cos(phi), v sin(phi), 0, ..., 0).
-Both are linear in tau or in the lengths, and the other rows are free; their
-triangle is pivoted, as in `structures.unstructured_block`.
+L is the relative factor of a covariance block, and tau = 1 / sigma. In a basis that
+starts with the effects in question, L becomes a Cholesky factor U with short first
+rows: (s tau, 0, ..., 0) for an effect with standard deviation s, and
+(v cos(phi), v sin(phi), 0, ..., 0) for a second one at the angle phi. Both are linear
+in tau or in the lengths. The other rows are free; their triangle is pivoted, as in
+`structures.unstructured_block`.
 """
 
 from dataclasses import dataclass, replace
@@ -23,24 +23,24 @@ from statsmodels_lmm.core.structures.unstructured_block import (
 )
 
 NEGLIGIBLE = 1e-13
-"""Rows of L, relative to L, that count as zero."""
+"""Length of a row of L that counts as zero, relative to L."""
 
 NO_DEVIATION = 1e-7
-"""Standard deviation over sigma below which its correlations mean nothing."""
+"""Standard deviation over sigma below which correlations are undefined."""
 
 AT_BOUNDARY = 1e-7
-"""Angle in radians that counts as a correlation of one."""
+"""Angle, in radians, that counts as a correlation of one."""
 
 
 @dataclass(frozen=True)
 class Coordinates:
     """
-    A point (L, tau) and the directions in which a constraint lets it move.
+    A point (L, tau) and the directions in which it may move along a constraint.
 
     Parameters
     ----------
     factors : tuple of RelativeFactor
-        The factors in the order of the elimination plan; every entry of an
+        The factors in elimination order; every entry of an
         unstructured block is free.
     tau : float or None
         1 / sigma, None if sigma is profiled out.
@@ -48,7 +48,7 @@ class Coordinates:
         Derivatives of the m entries of the blocks of L (row by row) and of
         log(tau) in the f free coordinates, shape (m + 1, f).
     along : ndarray
-        The same in the parameter that is held, shape (m + 1,).
+        Derivatives of the same in the parameter held, shape (m + 1,).
     bounded : dict
         Coordinates that must not be negative: column of the Jacobian to value.
     """
@@ -62,7 +62,7 @@ class Coordinates:
 
 class Constraint:
     """
-    One parameter and the coordinates of everything else.
+    One parameter held, and coordinates for all others.
 
     Attributes
     ----------
@@ -77,26 +77,26 @@ class Constraint:
 
     def estimate(self, coefficients, factors, tau):
         """
-        The parameter at some values of all parameters.
+        The parameter at given values of all parameters.
 
         Parameters
         ----------
         coefficients : ndarray
             Standardized fixed effects, shape (p,).
         factors : sequence of RelativeFactor
-            In the order of the elimination plan.
+            In elimination order.
         tau : float
             1 / sigma.
 
         Returns
         -------
         float
-            NaN if it means nothing there.
+            NaN if undefined there.
         """
         raise NotImplementedError
 
     def concerns(self, factor, block):
-        """Whether the parameter is one of this covariance block."""
+        """Whether the parameter belongs to this covariance block."""
         return False
 
     def reduced(self, products, at):
@@ -104,7 +104,7 @@ class Constraint:
         return products
 
     def cases(self):
-        """Constraints, and values, that leave this parameter without a meaning."""
+        """Constraints, with values, under which this parameter is undefined."""
         return ()
 
     def whole(self, coefficients, at):
@@ -112,21 +112,21 @@ class Constraint:
         return coefficients
 
     def direct_slope(self, products, deviance, at):
-        """Derivative of the criterion other than through L and sigma."""
+        """Direct derivative of the criterion, with L and sigma fixed."""
         return 0.0
 
     def spread(self, products, optimum):
-        """How far the parameter moves until the criterion has risen by about one."""
+        """Change of the parameter that raises the criterion by about one."""
         return np.sqrt(2.0 / max(optimum.second_derivative, 2.0 / self.widest**2))
 
     def place(self, factors, tau, at):
         """
-        Put a point on the constraint.
+        Move a point onto the constraint.
 
         Parameters
         ----------
         factors : sequence of RelativeFactor
-            In the order of the elimination plan.
+            In elimination order.
         tau : float
             1 / sigma.
         at : float
@@ -183,18 +183,18 @@ class Constraint:
         Returns
         -------
         block : CovarianceBlock
-            With m free parameters.
+            The block, with m free parameters.
         moves : ndarray
             Directions in which it may move, shape (f, m).
         change : ndarray
-            How it changes with the parameter, shape (m,).
+            Its derivative in the parameter, shape (m,).
         bounded : dict
             Coordinates that must not be negative: row of `moves` to value.
         """
         raise NotImplementedError
 
     def finish(self, coordinates, tau, at):
-        """Add what concerns tau."""
+        """Add the entries for tau."""
         return coordinates
 
 
@@ -203,9 +203,9 @@ class FixedEffect(Constraint):
     """
     A linear function u'gamma of the standardized coefficients, |u| = 1.
 
-    The criterion is that of the model with X u c as an offset and the complement
-    of u in the fixed effects. Under REML the other coefficients are integrated out
-    and this one is not, so the minimum over c is near the estimate, not at it.
+    The criterion is that of the model with offset X u c and with the complement of u as
+    fixed effects. Under REML the other coefficients are integrated out but this one is
+    not, so the minimum over c is near the estimate, not at it.
 
     Parameters
     ----------
@@ -238,11 +238,11 @@ class FixedEffect(Constraint):
         return 2.0 * (at - estimate) / variance
 
     def spread(self, products, optimum):
-        """The standard error."""
+        """The standard error of the estimate."""
         return np.sqrt(self._free_estimate(products, optimum.deviance)[1])
 
     def _free_estimate(self, products, deviance):
-        """The generalized least-squares estimate at V and its variance."""
+        """The generalized least-squares estimate at V, and its variance."""
         whole = profiled_deviance(products, deviance.factors, False)
         half = solve_triangular(whole.fixed_root, self.direction, lower=True)
         variance = float(half @ half * deviance.scale)
@@ -272,7 +272,7 @@ class StandardDeviation(Constraint):
     Parameters
     ----------
     factor : int
-        Position of the factor in the elimination plan.
+        Position of the term in the elimination plan.
     block : slice
         Columns of the covariance block.
     effect : ndarray
@@ -292,7 +292,7 @@ class StandardDeviation(Constraint):
         return length / tau if length > NO_DEVIATION else 0.0
 
     def concerns(self, factor, block):
-        """Whether the parameter is one of this covariance block."""
+        """Whether the parameter belongs to this covariance block."""
         return (factor, block) == (self.factor, self.block)
 
     def held(self, block, tau, at):
@@ -315,7 +315,7 @@ class StandardDeviation(Constraint):
         return UnstructuredBlock.full(basis.T @ root), moves, change.ravel(), {}
 
     def finish(self, coordinates, tau, at):
-        """Tau is free and moves the entry at tau."""
+        """Let tau move, and with it the entry proportional to tau."""
         jacobian = np.column_stack([coordinates.jacobian, at * coordinates.along])
         jacobian[-1, -1] = 1.0
         return replace(coordinates, tau=tau, jacobian=jacobian)
@@ -324,12 +324,12 @@ class StandardDeviation(Constraint):
 @dataclass(frozen=True)
 class Correlation(Constraint):
     """
-    The angle of two effects of a block, the arc cosine of their correlation.
+    The angle between two effects of a block, the arc cosine of their correlation.
 
     Parameters
     ----------
     factor : int
-        Position of the factor in the elimination plan.
+        Position of the term in the elimination plan.
     block : slice
         Columns of the covariance block.
     first, second : ndarray
@@ -344,14 +344,14 @@ class Correlation(Constraint):
     lower, upper = 0.0, np.pi
 
     def estimate(self, coefficients, factors, tau):
-        """The angle of two rows of L, NaN if one is zero."""
+        """The angle between two rows of L, NaN if either is zero."""
         root = factors[self.factor].matrix[self.block, self.block]
         rows = np.stack([self.first, self.second]) @ root
         lengths = np.linalg.norm(rows, axis=1)
         if lengths.min() <= NO_DEVIATION:
             return np.nan
         one, two = rows / lengths[:, None]
-        # precise for small and large angles, which an arc cosine is not
+        # precise for small and large angles, unlike an arc cosine
         apart, together = np.linalg.norm(one - two), np.linalg.norm(one + two)
         angle = float(2.0 * np.arctan2(apart, together))
         if angle < AT_BOUNDARY:
@@ -359,14 +359,14 @@ class Correlation(Constraint):
         return np.pi if np.pi - angle < AT_BOUNDARY else angle
 
     def cases(self):
-        """Either of the two standard deviations zero, which any angle allows."""
+        """Either standard deviation at zero, which leaves the angle undefined."""
         return tuple(
             (StandardDeviation(self.factor, self.block, effect), 0.0)
             for effect in (self.first, self.second)
         )
 
     def concerns(self, factor, block):
-        """Whether the parameter is one of this covariance block."""
+        """Whether the parameter belongs to this covariance block."""
         return (factor, block) == (self.factor, self.block)
 
     def held(self, block, tau, at):
@@ -409,7 +409,7 @@ class StructureParameter(Constraint):
     Parameters
     ----------
     factor : int
-        Position of the factor in the elimination plan.
+        Position of the term in the elimination plan.
     block : slice
         Columns of the covariance block.
     position : int
@@ -432,7 +432,7 @@ class StructureParameter(Constraint):
         return self.parameter.kind == "sd"
 
     def estimate(self, coefficients, factors, tau):
-        """Its value, zero for a deviation that is negligible."""
+        """The parameter's value, zero for a negligible deviation."""
         factor = factors[self.factor]
         block = factor.blocks[factor.slices.index(self.block)]
         value = float(block.structured_theta[self.position])
@@ -441,7 +441,7 @@ class StructureParameter(Constraint):
         return value / tau if abs(value) > NO_DEVIATION else 0.0
 
     def concerns(self, factor, block):
-        """Whether the parameter is one of this covariance block."""
+        """Whether the parameter belongs to this covariance block."""
         return (factor, block) == (self.factor, self.block)
 
     def held(self, block, tau, at):
@@ -453,7 +453,7 @@ class StructureParameter(Constraint):
         return block.held(self.position, at * unit), moves, change, {}
 
     def finish(self, coordinates, tau, at):
-        """Tau moves a deviation that is held; otherwise sigma is profiled out."""
+        """Let tau move a held deviation; otherwise profile sigma out."""
         if not self._is_deviation:
             return coordinates
         jacobian = np.column_stack([coordinates.jacobian, at * coordinates.along])
@@ -462,7 +462,7 @@ class StructureParameter(Constraint):
 
 
 def _lower_rows(root, others, first, heads):
-    """Fill the rows of U from `first` on, and list their free entries."""
+    """Fill the rows of U from `first` on and list their free entries."""
     triangle, at_row, at_column = pivoted_triangle(others)
     root[first:, first:] = triangle
     head_rows, head_columns = np.indices((len(others), heads))
@@ -473,7 +473,7 @@ def _lower_rows(root, others, first, heads):
 
 
 def _unit_moves(back, rows, columns):
-    """What one unit more in entries of U does to L = back U, shape (m, k k)."""
+    """Derivatives of L = back U in entries of U, shape (m, k k)."""
     moves = np.zeros((len(rows), *back.shape))
     moves[np.arange(len(rows)), :, columns] = back.T[rows]
     return moves.reshape(len(rows), back.size)
@@ -488,12 +488,12 @@ def _frame(unit):
 
 
 def _unused(matrix):
-    """The direction in which the rows of a singular matrix have no part."""
+    """A unit vector orthogonal to the rows of a singular matrix."""
     return np.linalg.svd(matrix)[2][-1]
 
 
 def _direction(row, matrix):
-    """A row of L over its length, or a direction that no row uses."""
+    """A row of L over its length, or a direction orthogonal to all rows."""
     length = _length(row)
     if length <= NEGLIGIBLE * _size(matrix):
         return _unused(matrix)
@@ -514,7 +514,7 @@ def _plane(one, two, s, v, cos, sin, matrix):
         return np.eye(len(matrix))
     pair = np.stack([first, second], axis=1)
     frame = np.linalg.qr(pair, mode="complete")[0]
-    # the complement only: the factorization is free to turn the signs of the pair
+    # only the complement, since the factorization may flip the signs of the pair
     frame[:, :2] = pair
     return frame
 
@@ -524,5 +524,5 @@ def _length(row):
 
 
 def _size(matrix):
-    """What entries of L are negligible against; sigma counts as well."""
+    """The size relative to which entries of L are negligible, at least sigma's."""
     return max(1.0, _length(matrix))

@@ -1,8 +1,8 @@
 """
 One search for a minimum, or many side by side.
 
-Each search has its own trust radius and number of steps, and leaves the others when it
-is done. The axis of the searches comes first in every array; one alone has none.
+Each search has its own trust radius and number of steps, and leaves the batch when
+done. The axis of the searches comes first in every array; a single search has none.
 """
 
 from dataclasses import dataclass, replace
@@ -17,30 +17,30 @@ from statsmodels_lmm.core.search.trust_region import (
 )
 
 CLOSE = 0.03
-"""Difference of criteria, and share of covariances, that counts as the same place."""
+"""Difference of criteria, and share of covariances, that counts as the same point."""
 
 HOPELESS = 30.0
-"""Promised decreases above a known optimum from which a search will not get below."""
+"""Number of promised decreases above a known optimum at which a search is hopeless."""
 
 EXACT_BELOW = 1e-1
-"""Promised decrease below which the exact Hessian is worth its price."""
+"""Promised decrease below which the exact Hessian is worth its cost."""
 
 
 @dataclass(frozen=True)
 class Iterate:
     """
-    Where searches stand, and the quadratic model of the criterion there.
+    The current points of searches, with quadratic models of the criterion.
 
     Parameters
     ----------
     evaluation : Evaluation or None
-        The criterion; None where searches stand that were evaluated apart.
+        The criterion; None for searches that were evaluated separately.
     factors : tuple of RelativeFactor
-        Where they stand.
+        The current points.
     value, rounding : ndarray
-        The criterion and its rounding, shape (...).
+        The criterion and its rounding error, shape (...).
     units, gradient : ndarray
-        Lengths of steps, and slopes of the criterion, shape (..., m).
+        Natural step lengths, and slopes of the criterion, shape (..., m).
     curvature : ndarray
         Shape (..., m, m).
     """
@@ -59,23 +59,23 @@ class Iterate:
         slopes = evaluation.derivatives(exact)
         gradient, units = slopes.gradient, evaluation.units
         factors = evaluation.factors
-        if gradient.ndim > 1:  # searches may share where they start
+        if gradient.ndim > 1:  # searches may share a start
             factors = tuple(f.broadcast(len(gradient)) for f in factors)
             units = np.broadcast_to(units, gradient.shape)
         model = units, gradient, slopes.curvature
         return cls(evaluation, factors, evaluation.value, evaluation.rounding, *model)
 
     def step(self, radius):
-        """The best step within a radius and the decrease that it promises."""
+        """The best step within a radius, and the decrease it promises."""
         return step_in_units(self.gradient, self.curvature, radius, self.units)
 
     def take(self, which):
-        """Some of many searches."""
+        """A selection of the searches."""
         factors = tuple(f.take(which) for f in self.factors)
         return Iterate(None, factors, *(a[which] for a in self._arrays))
 
     def where(self, better, other):
-        """The other iterate where it is better, else this."""
+        """The other iterate where it is better, else this one."""
         if better.all():
             return other
         if not better.any():
@@ -91,26 +91,26 @@ class Iterate:
 @dataclass(frozen=True)
 class Descent:
     """
-    Where searches ended.
+    The ends of searches.
 
     Parameters
     ----------
     last : Iterate
         The last iterates.
     step : ndarray
-        One step more, which was not taken, shape (..., m).
+        One further step, not taken, shape (..., m).
     promised : ndarray
-        Decrease of the criterion that it promises, shape (...).
+        Decrease of the criterion promised by that step, shape (...).
     left : ndarray
-        Whether a search was left because it was bound for a known optimum or for a
+        Whether a search was abandoned because it was bound for a known optimum or a
         worse one, shape (...).
     evaluations : ndarray
         Evaluations of the criterion, shape (...).
     exact : bool, optional
-        Whether the Hessian was exact in the end.
+        Whether the Hessian was exact at the end.
     trace : tuple, optional
-        (criterion, largest gradient entry, trust radius) of every iterate, of one
-        search alone.
+        (criterion, largest gradient entry, trust radius) of every iterate, for a single
+        search.
     """
 
     last: Iterate
@@ -122,11 +122,11 @@ class Descent:
     trace: tuple = ()
 
     def take(self, which):
-        """Some of many searches."""
+        """A selection of the searches."""
         return Descent(self.last.take(which), *(a[which] for a in self._arrays))
 
     def put(self, places, other):
-        """These with some of many searches replaced by others."""
+        """A copy with the ends of selected searches replaced."""
         new, position = np.zeros((2, len(self.promised)), dtype=int)
         new[places], position[places] = 1, np.arange(len(places))
         other, new = other.take(position), new > 0
@@ -139,7 +139,7 @@ class Descent:
 
 
 def _choose(better, new, old):
-    """Arrays of which the searches that are better are new."""
+    """The new arrays for the searches that are better, the old for the others."""
     pairs = zip(new, old)
     return [np.where(better.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs]
 
@@ -151,15 +151,14 @@ def descend(criterion, start, settings, known=None):
     Parameters
     ----------
     criterion : Criterion
-        What to minimize. There are many searches if it is of many responses, or the
-        start is of many factors.
+        The criterion to minimize. It runs many searches if it is for many responses or
+        the start holds many values.
     start : object
-        Where to start from, what ``criterion.evaluate`` takes.
+        Starting point, as taken by ``criterion.evaluate``.
     settings : Settings
         When each search stops.
     known : Evaluation, optional
-        An optimum that is known. A search that is bound for it, or for a worse one, is
-        left.
+        A known optimum. A search bound for it, or for a worse one, is abandoned.
 
     Returns
     -------
@@ -168,8 +167,8 @@ def descend(criterion, start, settings, known=None):
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the criterion is undefined at the start, or anywhere on the way of many
-        searches.
+        If the criterion is undefined at the start or, with many searches, anywhere on
+        the way.
     """
     evaluation = criterion.evaluate(start)
     if evaluation is None:
@@ -188,7 +187,7 @@ def descend(criterion, start, settings, known=None):
             largest = np.abs(current.gradient).max(initial=0.0)
             trace.append((float(current.value), float(largest), float(radius)))
 
-        # a decrease below the rounding of the criterion cannot be seen
+        # a decrease below the rounding of the criterion is invisible
         left = _is_bound_for(known, criterion, current, step, promised)
         done = promised < np.maximum(settings.tol, current.rounding)
         done = left | done | (evaluations >= settings.maxiter)
@@ -196,7 +195,7 @@ def descend(criterion, start, settings, known=None):
             here = Descent(current, step, promised, left, evaluations)
             if alone:
                 return replace(here, exact=exact, trace=tuple(trace))
-            # those that are done leave, and are put where they belong
+            # finished searches leave the batch and are stored in their places
             ended = here if ended is None else ended.put(going[done], here.take(done))
             if done.all():
                 return ended
@@ -225,7 +224,7 @@ def descend(criterion, start, settings, known=None):
 
 
 def _is_bound_for(known, criterion, current, step, promised):
-    """Which searches near a known optimum, or will end above it."""
+    """Which searches approach a known optimum or will end above it."""
     if known is None:
         return np.zeros(np.shape(promised), dtype=bool)
     height = current.value - known.value

@@ -1,9 +1,9 @@
 """
-Trust-region Newton on the pivoted relative factors.
+A trust-region Newton method in the pivoted relative factors.
 
-The certificate of the optimum is that of convex optimization over a cone: a
-covariance matrix S = L L' is first-order optimal if G L = 0 and G is positive
-semi-definite, G = dd/dS, whether S is singular or not.
+The certificate of the optimum is that of convex optimization over a cone: with
+G = dd/dS, a covariance matrix S = L L', singular or not, is first-order optimal if
+G L = 0 and G is positive semi-definite.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Settings:
     maxiter : int, optional
         Largest number of evaluations of the criterion.
     tol : float, optional
-        Stop when the model of the criterion promises a smaller decrease.
+        Stop when the quadratic model promises a smaller decrease than this.
     """
 
     maxiter: int = 200
@@ -35,9 +35,9 @@ class Settings:
 @dataclass(frozen=True)
 class Optimum:
     """
-    Where a search ended and how good that point is.
+    The end of a search, and how good that point is.
 
-    Of many searches every array has their axis first, and there is no trace.
+    For many searches every array has their axis first, and there is no trace.
 
     Parameters
     ----------
@@ -49,30 +49,29 @@ class Optimum:
     gradient_norm : float
         Largest entry of the gradient in standardized units.
     promised : float
-        Decrease of the criterion that one more step promises.
+        Decrease of the criterion promised by one more step.
     duals : tuple of ndarray
-        G of each factor in the order of the elimination plan.
+        G of each term, in elimination order.
     dual_eigenvalues : tuple of ndarray
         Smallest eigenvalue of G of each covariance block, relative to the
-        information about it, in the order of the elimination plan. Of a block with
-        a structure the smallest slope away from the ends of its parameters.
+        information about it, in elimination order. For a block with a structure, the
+        smallest second derivative at an end of a parameter's range.
     curvature : ndarray
         Curvature at the optimum.
     least_curvature : float
-        Smallest eigenvalue of the curvature in the units of steps; not above zero where
+        Smallest eigenvalue of the curvature in natural step lengths; not above zero if
         directions are flat.
     rounding : float
-        Rounding of the criterion, which may hide what is left to gain.
+        Rounding error of the criterion, which may hide the remaining gain.
     trace : tuple
         (criterion, largest gradient entry, trust radius) of every iterate.
     certified : bool
-        Whether the point is proved to be a first-order optimum, of which there may
-        be several.
+        Whether the point is proved to be a first-order optimum; there may be several.
     starts : int
-        From how many starts the criterion was searched. `evaluations` and `trace` are
-        those of the search that found the optimum.
+        Number of starts. `evaluations` and `trace` are those of the search that found
+        the optimum.
     others : tuple of float
-        How far above it the criterion is at other optima that were seen, ascending.
+        Height of the criterion above it at other optima found, ascending.
     saturated : bool
         Whether the effects can reproduce any response, see `saturation`.
     """
@@ -96,32 +95,32 @@ class Optimum:
 DUAL_TOLERANCE = 1e-5
 """
 How negative a relative eigenvalue of G may be at a certified optimum, in directions
-that S does not use. In those that it uses G is as small as the gradient.
+that S does not use. In directions that it uses, G is as small as the gradient.
 """
 
 REACHED = 1e-6
 """
-Promised decrease that is left at a certified optimum, and rounding of the criterion
-that may hide one.
+Largest promised decrease remaining at a certified optimum, and largest rounding error
+of the criterion that may hide one.
 """
 
 POLISHED = 1e-21
-"""Promised decrease that leaves parameters within some 1e-11 of a standard error."""
+"""Promised decrease that leaves parameters within about 1e-11 standard errors."""
 
 NOT_HIGHER = 1e-9
-"""How much the criterion may rise where small pivots are put to zero."""
+"""How much the criterion may rise when small pivots are set to zero."""
 
 
 def minimize(criterion, start, settings=Settings(), known=None):
     """
-    Minimize a criterion, and certify the end.
+    Minimize a criterion and certify the result.
 
     Parameters
     ----------
     criterion : Criterion
-        What to minimize; of many responses there are many searches, side by side.
+        The criterion to minimize; many responses are searched side by side.
     start : sequence of RelativeFactor
-        Where to start from, in the order of the elimination plan.
+        Starting point, in elimination order.
     settings : Settings, optional
         When to stop.
     known : Evaluation, optional
@@ -131,15 +130,15 @@ def minimize(criterion, start, settings=Settings(), known=None):
     Returns
     -------
     evaluation : Evaluation or None
-        The criterion at the optimum; None if every search was left.
+        The criterion at the optimum; None if every search was abandoned.
     optimum : Optimum or None
         How the search went.
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the criterion is undefined at the start, or anywhere on the way of many
-        searches.
+        If the criterion is undefined at the start or, with many searches, anywhere on
+        the way.
     """
     descent = descend(criterion, start, settings, known)
     if descent.left.all():
@@ -152,7 +151,7 @@ def minimize(criterion, start, settings=Settings(), known=None):
 
 
 def _together(criterion, descent):
-    """The ends of many searches, one step later, and small pivots put to zero."""
+    """The ends of many searches after one more step, with small pivots at zero."""
     ends = criterion.moved(descent.last, descent.step)
     evaluation = criterion.evaluate([f.snapped(SINGULAR) for f in ends])
     if evaluation is None:
@@ -162,10 +161,10 @@ def _together(criterion, descent):
 
 def _polished(criterion, descent, budget):
     """
-    The end of one search after some last steps, and all its evaluations.
+    The end of one search after some final steps, and its total evaluations.
 
-    Exact Newton steps double the digits each, and are taken while they do. Pivots that
-    are almost zero are put to zero, unless the criterion rises.
+    Each exact Newton step doubles the digits, and steps continue while this holds.
+    Pivots that are almost zero are set to zero unless the criterion rises.
     """
     current, evaluations = descent.last, int(descent.evaluations)
     while descent.exact and evaluations < budget:
@@ -198,7 +197,7 @@ def _largest(values):
 
 
 def _certify(end, evaluations, trace):
-    """The certificates of the ends of searches."""
+    """The certificates at the ends of searches."""
     evaluation, eigenvalues, escape = end.evaluation, [], 0.0
     duals = evaluation.derivatives().duals
     for factor, dual, weight in zip(end.factors, duals, evaluation.information):
@@ -227,5 +226,5 @@ def _certify(end, evaluations, trace):
 
 
 def _plain(value):
-    """A number of one search as a Python number."""
+    """A number as a Python number if there is a single search."""
     return value if np.ndim(value) else value.item()

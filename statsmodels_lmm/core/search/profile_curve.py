@@ -1,13 +1,12 @@
 """
 The criterion as a function of one parameter, minimized over all others.
 
-With d(psi) the minimum at psi and d_min that over psi, the curve is kept as
+With d(psi) the minimum at psi and d_min the minimum over psi, the curve is stored as
 
     zeta(psi) = sign(psi - estimate) sqrt(d(psi) - d_min),
 
-which is a straight line where the likelihood is Gaussian. By the envelope theorem
-d'(psi) is the partial derivative at the minimum, so that zeta' = d' / (2 zeta) is
-known at every point.
+which is a straight line for a Gaussian likelihood. By the envelope theorem d'(psi) is
+the partial derivative at the minimum, so zeta' = d' / (2 zeta) is known at every point.
 """
 
 from dataclasses import dataclass, replace
@@ -27,21 +26,21 @@ MAX_POINTS = 60
 
 LARGEST = 1e4
 """
-Largest entry of L, relative to the estimate where that is large, up to which a curve
-is followed; beyond it the criterion has lost half its digits.
+Largest entry of L, relative to a large estimate, up to which a curve is followed;
+beyond it the criterion has lost half its digits.
 """
 
 RISING = 0.01
-"""Derivative of the criterion in the logarithm of a parameter that is not flat."""
+"""Smallest derivative in the logarithm of a parameter that is not flat."""
 
 SEPARATE = 1e-8
-"""Difference of the criterion that tells two minima apart."""
+"""Difference of the criterion that separates two minima."""
 
 LEVEL = 1e-3
-"""|zeta| up to which it is as precise as nothing, and its slope is rounding."""
+"""|zeta| up to which it counts as zero, and its slope is mere rounding."""
 
 PRECISION = 1e-9
-"""How precisely zeta is brought to the quantile at the end of an interval."""
+"""Precision with which zeta meets the quantile at the end of an interval."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class CurvePoint:
 
     @property
     def start(self):
-        """Where a neighbor's search starts."""
+        """The start of the search at a neighboring point."""
         return self.optimum.factors, self.optimum.tau
 
 
@@ -86,7 +85,7 @@ class ProfileCurve:
     products : CrossProducts
         Sufficient statistics in standardized units.
     constraint : Constraint
-        The parameter, in whose units the curve is.
+        The parameter, which sets the units of the curve.
     reml : bool
         Whether it is the REML criterion.
     origin : CurvePoint
@@ -94,8 +93,8 @@ class ProfileCurve:
     step : float
         First step away from it.
     ceilings : tuple of ConstrainedOptimum
-        Minima that any value of the parameter allows, so that no point of the
-        curve is higher: a standard deviation of zero, for a correlation.
+        Minima compatible with any value of the parameter, so that no point of the
+        curve is higher: for a correlation, a standard deviation of zero.
     below, above : tuple of CurvePoint
         Points on both sides, from the origin outward.
     """
@@ -111,7 +110,7 @@ class ProfileCurve:
 
     @property
     def points(self):
-        """All points, the parameter ascending."""
+        """All points, in ascending order of the parameter."""
         return (*self.below[::-1], self.origin, *self.above)
 
     @property
@@ -120,7 +119,7 @@ class ProfileCurve:
         return sum(p.optimum.evaluations for p in self.points)
 
     def point(self, at, neighbor):
-        """The point at a value, found from one close to it."""
+        """The point at a value, searched from one close to it."""
         arguments = (Profiled(self.products, self.reml), self.constraint, at)
         optimum = minimize_constrained(*arguments, neighbor.start)
         for other in self.ceilings:
@@ -134,7 +133,7 @@ class ProfileCurve:
         """
         The curve continued on both sides until |zeta| passes `reach`.
 
-        It stops before at a boundary of the parameter, at which there is a point.
+        It stops earlier at a boundary of the parameter, with a point on it.
 
         Parameters
         ----------
@@ -176,7 +175,7 @@ class ProfileCurve:
         return tuple(path[1:])
 
     def _is_far(self, point):
-        """Whether the entries of L are too large to follow the curve farther."""
+        """Whether the entries of L are too large to follow the curve further."""
         return point.size > LARGEST * max(1.0, self.origin.size)
 
     def _next(self, last, side, step, end, spacing):
@@ -211,8 +210,8 @@ class ProfileCurve:
         Returns
         -------
         float
-            The value, or the boundary of the parameter if the curve stays below; NaN
-            if the curve ends before either is known.
+            The value, or the boundary of the parameter if the curve stays below the
+            height; NaN if the curve ends before either is known.
         """
         path = [self.origin, *(self.below if side < 0.0 else self.above)]
         for low, high in zip(path[:-1], path[1:]):
@@ -225,7 +224,7 @@ class ProfileCurve:
         return end if reached else np.nan
 
     def _root(self, low, high, side, height):
-        """Newton's method on zeta between two points, with bisection at need."""
+        """Newton's method for zeta between two points, with bisection as needed."""
         at = _interpolated(low, high, side, height)
         for _ in range(60):
             if abs(high.height - height) <= PRECISION * height:
@@ -233,7 +232,7 @@ class ProfileCurve:
             inside = min(low.at, high.at) < at < max(low.at, high.at)
             if not inside:
                 at = 0.5 * (low.at + high.at)
-            # from inside: the outer point may be another minimum
+            # start inside, as the outer point may be another minimum
             found = self.point(at, low)
             gap = height - found.height
             if abs(gap) <= PRECISION * height:
@@ -249,7 +248,7 @@ class ProfileCurve:
 
 
 def _interpolated(low, high, side, height):
-    """The cubic in zeta through two points with their slopes, at a height."""
+    """Value at a height of the cubic in zeta through two points and their slopes."""
     width = high.height - low.height
     secant = (high.at - low.at) / width
     slopes = []
@@ -281,8 +280,7 @@ def profile_curve(products, constraint, estimate, start, value, reml):
     estimate : float
         Its estimate in the units of the constraint.
     start : tuple
-        L of each factor in the order of the elimination plan, and tau, at the
-        optimum.
+        The relative factors in elimination order, and tau, at the optimum.
     value : float
         Criterion at the optimum.
     reml : bool
@@ -291,8 +289,8 @@ def profile_curve(products, constraint, estimate, start, value, reml):
     Returns
     -------
     ProfileCurve
-        With one point, the minimum of the curve. It is the optimum, except for
-        fixed effects under REML, see `FixedEffect`.
+        A curve with one point, its minimum. This is the optimum, except for fixed
+        effects under REML, see `FixedEffect`.
     """
     criterion = Profiled(products, reml)
     optimum = minimize_constrained(criterion, constraint, estimate, start)
@@ -310,7 +308,7 @@ def profile_curve(products, constraint, estimate, start, value, reml):
 
 
 def _lowest(criterion, constraint, optimum, spread):
-    """The minimum of a curve near a point, by Newton's method with secants."""
+    """The minimum of a curve near a point, by the secant method."""
     curvature = 2.0 / spread**2
     for _ in range(20):
         change = -optimum.slope / curvature

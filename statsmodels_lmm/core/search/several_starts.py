@@ -1,13 +1,13 @@
 """
 The search for the best optimum, from one start or from several.
 
-The likelihood of variances may have several optima, each of them with a certificate.
-Nearly always the second one shows itself at the end of the first search: it ends with
-a singular covariance matrix, though the effects carry much of the response; or the
-model has a structure, of which the parameters cannot be guessed from moments; or there
-are hardly more rows than effects. Then, and only then, the search starts anew from
-other places: side by side where the model is small, so that many cost little more than
-one, and one after another elsewhere.
+The likelihood of variances may have several optima, each with a certificate. Nearly
+always the first search ends with a sign of a second one: the covariance matrix is
+singular although the effects account for much of the response; or the model has a
+structure, and its parameters cannot be guessed from moments; or there are hardly more
+rows than effects. Then, and only then, the search is restarted from other points: side
+by side if the model is small, so that many searches cost little more than one, and
+otherwise one after another.
 """
 
 from dataclasses import replace
@@ -26,19 +26,19 @@ from statsmodels_lmm.core.search.newton import Settings, minimize
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 
 FEW = 10
-"""Rows beyond the number of effects up to which second optima are common anywhere."""
+"""Number of rows in excess of effects up to which second optima are common."""
 
 VANISHING = 1e-6
-"""Share of the residual variance that may be none in a model that fits everything."""
+"""Residual variance, as a share, that counts as none in a saturated model."""
 
 SMALL = 150
 """Number of random effects up to which many searches cost little more than one."""
 
 LOWER = 1e-4
-"""Difference of criteria by which one optimum is below another."""
+"""Difference of criteria at which one optimum counts as below another."""
 
 BRIEFLY = Settings(maxiter=12, tol=1e-4)
-"""When searches side by side stop: where they lead is known by then."""
+"""When searches side by side stop: their direction is clear by then."""
 
 
 def search(criterion, settings, start=None, idle=()):
@@ -48,26 +48,26 @@ def search(criterion, settings, start=None, idle=()):
     Parameters
     ----------
     criterion : Profiled
-        Which of the two, in standardized units.
+        The criterion to minimize, in standardized units.
     settings : Settings
         When each search stops.
     start : sequence of RelativeFactor, optional
-        The only place to start from, in the order of the elimination plan.
+        The only starting point, in elimination order.
     idle : collection of int, optional
-        Factors that stay without variances, by their places in the elimination plan.
+        Terms with variances held at zero, by position in the elimination plan.
 
     Returns
     -------
     deviance : ProfiledDeviance
         The criterion at the lowest optimum, in standardized units.
     optimum : Optimum
-        How the search for it went, the number of starts, and how far above it other
-        optima lie.
+        How the search went, the number of starts, and how far above it other optima
+        lie.
     """
     products = criterion.products
     first = moment_start(products) if start is None else start
     deviance, optimum = minimize(criterion, _without(first, idle), settings)
-    # a structure tells its effects from residuals, unless nothing is left of these
+    # a structure separates effects from residuals, unless none of these remain
     if is_saturated(products, structured=deviance.scale < VANISHING):
         return deviance, replace(optimum, certified=False, saturated=True)
     if start is not None or not optimum.certified or not _has_doubts(deviance, idle):
@@ -94,7 +94,7 @@ def search(criterion, settings, start=None, idle=()):
 
 
 def _elsewhere(criterion, deviance, idle):
-    """Places to search from, and how many were looked at for them."""
+    """Starting points, and the number of starts tried to find them."""
     products = criterion.products
     effects = sum(f.n_columns for f in products.plan.terms)
     small = effects <= SMALL and is_batchable(products)
@@ -103,7 +103,7 @@ def _elsewhere(criterion, deviance, idle):
         try:
             place = from_starts(criterion, many, deviance)
         except np.linalg.LinAlgError:
-            pass  # one after another bears more than a batch
+            pass  # single searches tolerate more than a batch
         else:
             return [] if place is None else [place], len(many)
     starts = further_starts(products, deviance.factors)
@@ -115,21 +115,21 @@ def _elsewhere(criterion, deviance, idle):
 
 def from_starts(criterion, starts, known):
     """
-    Search from many starts side by side for what is below a known optimum.
+    Search from many starts side by side for points below a known optimum.
 
     Parameters
     ----------
     criterion : Profiled
-        Of one response, see `is_batchable`.
+        The criterion of one response, see `is_batchable`.
     starts : sequence of sequence of RelativeFactor
-        Factors to start from, each in the order of the elimination plan.
+        Starting points, each in elimination order.
     known : ProfiledDeviance
         The optimum.
 
     Returns
     -------
     list of RelativeFactor or None
-        Where the lowest search got, None if none got below.
+        The end of the lowest search; None if no search got below.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def _has_doubts(deviance, idle):
     products = deviance.elimination.products
     terms = products.plan.terms
     if sum(f.n_parameters for f in terms) == 1:
-        return False  # of one variance no second optimum was ever met
+        return False  # no second optimum is known for a single variance
     left = products.nobs - products.k_fixed - sum(f.n_columns for f in terms)
     few = left <= FEW and all(map(is_independent, terms))
     return few or any(
@@ -165,5 +165,5 @@ def _has_doubts(deviance, idle):
 
 
 def _without(factors, idle):
-    """Factors of which some have no variances."""
+    """The factors, some with zero variances."""
     return [f.nothing() if at in idle else f for at, f in enumerate(factors)]

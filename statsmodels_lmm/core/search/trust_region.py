@@ -1,7 +1,7 @@
 """
-One step: the minimum of a quadratic over a ball, for one problem or many.
+One trust-region step: the minimum of a quadratic over a ball, for one problem or many.
 
-Leading axes are those of the problems.
+Leading axes run over the problems.
 """
 
 import numpy as np
@@ -9,32 +9,32 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import eigh
 
 FLAT = 1e-6
-"""Curvature, relative to the largest, that counts as none."""
+"""Curvature that counts as zero, relative to the largest."""
 
 WORTHWHILE = 1e-7
 """
-Promised decrease for which directions of negative curvature and hardly any slope
-are put off. They mark a saddle, but also the inside of a curved valley of
-parameters that the data cannot tell apart, where they mislead.
+Promised decrease that takes precedence over directions of negative curvature and hardly
+any slope. Such directions mark a saddle, but also the floor of a curved valley of
+parameters that the data cannot distinguish, where they mislead.
 """
 
 ACCEPTED = 1e-4
-"""Share of the promised decrease that a step must bring."""
+"""Share of the promised decrease that a step must achieve."""
 
 
 def next_radius(radius, length, gain):
     """
     The radius after a step.
 
-    It doubles after a good step that it has bounded, and follows the step down after a
-    poor one.
+    It doubles after a good step that reached it, and shrinks in proportion to a poor
+    step.
 
     Parameters
     ----------
     radius, length : float or ndarray
-        Of the ball and of the step, shape (...).
+        Radius of the ball and length of the step, shape (...).
     gain : float or ndarray
-        Share of the promised decrease that the step brought, shape (...).
+        Share of the promised decrease that the step achieved, shape (...).
 
     Returns
     -------
@@ -48,7 +48,7 @@ def next_radius(radius, length, gain):
 
 def step_in_units(gradient, curvature, radius, units):
     """
-    The same with lengths measured in units of the parameters' own.
+    The step of `trust_region_step`, with a unit of length for each parameter.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def step_in_units(gradient, curvature, radius, units):
     Returns
     -------
     step : ndarray
-        Of the parameters, shape (..., m).
+        Step in the parameters, shape (..., m).
     promised : float or ndarray
         Decrease of the quadratic, shape (...).
     """
@@ -73,14 +73,14 @@ def step_in_units(gradient, curvature, radius, units):
 
 def trust_region_step(gradient, curvature, radius):
     """
-    Minimize g's + s'H s / 2 over the ball of a radius.
+    Minimize g's + s'H s / 2 over a ball of given radius.
 
     Parameters
     ----------
     gradient : ndarray
         g, shape (..., m).
     curvature : ndarray
-        H, symmetric, not necessarily positive, shape (..., m, m).
+        H, symmetric but not necessarily definite, shape (..., m, m).
     radius : float or ndarray
         Radius of the ball, shape (...).
 
@@ -95,7 +95,7 @@ def trust_region_step(gradient, curvature, radius):
         return gradient, np.zeros(gradient.shape[:-1])
     values, vectors = eigh(curvature)
     slope = (gradient[..., None, :] @ vectors)[..., 0, :]
-    # ascending: mostly all of them are clearly positive, and Newton's step is short
+    # usually all are clearly positive and Newton's step is short enough
     plain = values[..., 0] > FLAT * values[..., -1]
     step = -slope / np.where(plain[..., None], values, np.inf)
     plain = plain & ((step**2).sum(axis=-1) <= radius**2)
@@ -112,7 +112,7 @@ def _decrease(slope, values, step):
 
 
 def _careful_step(slope, values, radius):
-    """The steps in the coordinates of the eigenvectors, shape (batch, m)."""
+    """The steps in eigenvector coordinates, shape (batch, m)."""
     largest = np.abs(values).max(axis=1, initial=1e-300, keepdims=True)
     size = np.linalg.norm(slope, axis=1, keepdims=True)
     flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
@@ -141,7 +141,7 @@ def _step_along_axes(slope, values, used, radius):
 
 
 def _step_to_boundary(slope, values, radius):
-    """Steps as long as the radius, where the Newton step is none or too long."""
+    """Steps to the boundary, where the Newton step is too long or does not exist."""
     lowest = values.min(axis=1)
     low = np.maximum(0.0, -lowest)
     least = low + np.where(lowest <= 0.0, 1e-9 * np.maximum(1.0, low), 0.0)
@@ -161,12 +161,12 @@ def _step_to_boundary(slope, values, radius):
 
 
 def _shift_for_radius(slope, values, low, radius):
-    """The shifts at which the steps have the length of the radius."""
+    """The shifts at which the steps reach the radius."""
     high = low + np.linalg.norm(slope, axis=1) / radius
     for _ in range(60):
         middle = 0.5 * (low + high)
         length = np.linalg.norm(slope / (values + middle[:, None]), axis=1)
-        # a step that is long enough stays as it is, whatever the others need
+        # a step that is long enough is kept while others change
         met = np.abs(length - radius) < 1e-3 * radius
         if met.all():
             return middle

@@ -1,9 +1,9 @@
 """
-Structures of the covariance matrix of a term: from parameters to a matrix.
+Covariance structures: maps from parameters to the covariance matrix of a term.
 
-Each is one small class. A structure of your own is a subclass of `Structure` with
-`parameters` and either `covariance` or `factor`; what else a fit needs is found by
-differences.
+Each structure is one small class. To write your own, subclass `Structure` and define
+`parameters` and either `covariance` or `factor`; finite differences supply whatever
+else a fit needs.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,19 @@ class Parameter:
     Parameters
     ----------
     name : str
-        Its name, such as "rho".
+        The name, such as "rho".
     lower, upper : float, optional
-        Its range, ends included.
+        The range, ends included.
     start : float, optional
-        Where a search starts. Standard deviations start from the data; the default
-        of others is the middle of a finite range, one above a single end, or zero.
+        Where a search starts. Standard deviations start from the data; by default the
+        others start at the middle of a finite range, one unit inside a single end, or
+        zero.
     kind : {"", "sd", "cor"}, optional
-        A standard deviation over sigma, from 0 and with a covariance matrix that does
-        not depend on its sign; a correlation; or anything else.
+        "sd" is a standard deviation over sigma, with range from 0 and a covariance
+        matrix that does not depend on its sign; "cor" is a correlation; "" is anything
+        else.
     effect : int, optional
-        The effect whose standard deviation it is. Default is that of all effects.
+        Effect to which a standard deviation belongs. Default is all effects.
     """
 
     name: str
@@ -44,7 +46,7 @@ class Parameter:
 
     @property
     def initial(self):
-        """Where a search starts if the data do not say."""
+        """Where a search starts unless the data determine it."""
         if self.start is not None:
             return self.start
         ends = np.isfinite([self.lower, self.upper])
@@ -56,13 +58,13 @@ class Parameter:
 
 
 def deviation(name="sd", effect=None):
-    """The parameter that is a standard deviation over sigma, see `Parameter`."""
+    """A parameter that is a standard deviation over sigma, see `Parameter`."""
     return Parameter(name, lower=0.0, kind="sd", effect=effect)
 
 
 def generic_point(parameters):
     """
-    A place at which nothing cancels.
+    A point at which nothing cancels.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ def generic_point(parameters):
     Returns
     -------
     ndarray
-        Values off the middle of finite ranges and otherwise all different, shape (m,).
+        Distinct values, off the middle of finite ranges, shape (m,).
     """
     values = []
     for at, parameter in enumerate(parameters):
@@ -88,9 +90,9 @@ class Structure:
     """
     How the k x k covariance matrix of a term depends on parameters theta.
 
-    The matrix S is relative: the covariance of the random effects over sigma^2. It
-    must be positive semi-definite wherever theta is in its range: a search cannot end
-    where S stops being a covariance matrix inside of it.
+    The matrix S is relative: the covariance of the random effects over sigma^2. It must
+    be positive semi-definite for every theta in its range, since a search cannot end at
+    an interior point where S ceases to be a covariance matrix.
 
     Attributes
     ----------
@@ -100,16 +102,16 @@ class Structure:
 
     name = "structure"
     is_independent = False
-    """Whether it has no covariances."""
+    """Whether all covariances are zero."""
 
     @property
     def holds_each_effect(self):
-        """Whether one effect of any variance is a case, the others having none."""
+        """Whether one effect may have any variance while the others have none."""
         return False
 
     @property
     def gives_derivative(self):
-        """Whether there is a derivative other than by differences."""
+        """Whether the derivative is analytic, not by differences."""
         return type(self).derivative is not Structure.derivative
 
     def parameters(self, effects):
@@ -146,15 +148,15 @@ class Structure:
         return lower_root(self.covariance(theta, k))
 
     def covariance(self, theta, k):
-        """The matrix S, shape (k, k), from the same arguments as `factor`."""
+        """The matrix S, shape (k, k); same arguments as `factor`."""
         root = self.factor(theta, k)
         return root @ root.T
 
     def derivative(self, theta, k):
         """
-        Derivatives of S in the parameters.
+        Derivatives of S with respect to the parameters.
 
-        The default takes differences.
+        The default takes finite differences.
 
         Returns
         -------
@@ -169,7 +171,7 @@ class Structure:
         """
         Second derivatives of S.
 
-        The default takes differences, of the first derivatives where they are given.
+        The default takes differences, of the first derivatives if those are given.
 
         Returns
         -------
@@ -189,21 +191,21 @@ class Structure:
         return [(p.lower, p.upper) for p in self.parameters([""] * k)]
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
-        """Whether S has a deviation that counts as zero; `theta` as of equal units."""
+        """Whether S has a deviation that counts as zero; `theta` is in common units."""
         return bool(is_singular(self.covariance(theta, k), tolerance))
 
     def holds(self, other, effects, other_effects):
         """
-        Whether another structure is a case of this one.
+        Whether another structure is a special case of this one.
 
-        Here, whether it is the same function.
+        The default is that only an equal structure is.
 
         Parameters
         ----------
         other : Structure
-            The other, for effects that those of this one span.
+            The other structure; its effects lie in the span of this one's.
         effects, other_effects : sequence of str
-            Names of the effects of either.
+            Names of the effects of each.
 
         Returns
         -------

@@ -1,9 +1,9 @@
 """
-What every covariance block knows, whatever its covariance depends on.
+What every covariance block provides, whatever its parameters.
 
 A `CovarianceModel` says how the covariance of some effects depends on parameters; a
-`CovarianceBlock` is that covariance at one value of them, in the coordinates of a
-search. Nobody asks of which kind they are.
+`CovarianceBlock` is that covariance at one value of the parameters, in the coordinates
+of a search. Callers never need to know the kind of either.
 """
 
 from typing import Protocol
@@ -15,25 +15,25 @@ class CovarianceBlock(Protocol):
     """
     A covariance block S = L L' of k effects, a function of m free parameters.
 
-    The free parameters are the coordinates of a search. They have no bounds; what is
-    on the boundary of the parameter space is a place at which dS is zero.
+    The free parameters are the coordinates of a search. They have no bounds: a boundary
+    of the parameter space appears as a point at which dS is zero.
 
     Attributes
     ----------
     size, n_free, n_parameters : int
-        Number of effects k, of free parameters m, and of parameters in the units of
+        Numbers of effects k, of free parameters m, and of parameters in the units of
         the data.
     matrix, covariance : ndarray
         L and S in standardized units, shape (k, k).
     directions : ndarray
         Derivatives of S in the free parameters, shape (m, k, k).
     structured_theta : ndarray
-        Parameters in the units of the data that S does not tell, those of a structure;
+        Parameters of a structure, in the units of the data, which S does not determine;
         empty if unstructured.
     is_singular : bool
         Whether S counts as singular.
     may_be_elsewhere : bool
-        Whether another optimum of the criterion is likely.
+        Whether the criterion is likely to have another optimum.
     """
 
     size: int
@@ -50,7 +50,7 @@ class CovarianceBlock(Protocol):
 
     def units(self, precision):
         """
-        Lengths in which steps of the free parameters are measured, shape (m,).
+        Natural step lengths of the free parameters, shape (m,).
 
         Parameters
         ----------
@@ -59,35 +59,35 @@ class CovarianceBlock(Protocol):
         """
 
     def slope(self, dual):
-        """Derivatives tr(G dS) of the criterion for its dual G (k, k), shape (m,)."""
+        """Derivatives tr(G dS) of the criterion, G its dual (k, k); shape (m,)."""
 
     def curvature(self, dual):
         """The part tr(G d^2 S) of the second derivatives, shape (m, m)."""
 
     def moved(self, step):
-        """The block after a step, the free parameters meaning the same as before."""
+        """The block after a step, in the same coordinates."""
 
     def stepped(self, step):
-        """The block after a step, with the free parameters best for another one."""
+        """The block after a step, in the coordinates best for the next one."""
 
     def snapped(self, tolerance=...):
-        """The block with what is almost on the boundary put there, or itself."""
+        """The block with anything almost on the boundary moved onto it, or itself."""
 
     def lifted(self, amount):
-        """The block moved off the boundary by some amount."""
+        """The block moved off the boundary by a given amount."""
 
     def correlated(self, share):
-        """The block with correlations at a share of their ends, if S has such."""
+        """The block with any correlation parameters at a share of their ends."""
 
     def nothing(self):
-        """The block without variances."""
+        """The block with zero variances."""
 
     def rank(self):
         """Number of deviations of S that do not count as zero."""
 
     def certificates(self, dual, information):
         """
-        What proves a first-order optimum.
+        Certificates of a first-order optimum.
 
         Parameters
         ----------
@@ -99,36 +99,36 @@ class CovarianceBlock(Protocol):
         Returns
         -------
         smallest, unused : list
-            How steeply the criterion falls in the worst direction, relative to the
-            information about the block, and in the worst of those that S does not use.
-            An optimum has no `unused` below zero.
+            How steeply the criterion falls, relative to the information about the
+            block, in the worst direction and in the worst direction that S does not
+            use. At an optimum no `unused` is below zero.
         """
 
     # parameters in the units of the data
 
     def theta(self, back):
         """
-        Its parameters, shape (n_parameters,).
+        The parameters, shape (n_parameters,).
 
         Parameters
         ----------
         back : ndarray
-            B, from standardized effects to those of the data, shape (k, k).
+            B, which takes standardized effects to the units of the data, shape (k, k).
         """
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters in those, shape (m, n_parameters)."""
+        """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
 
     # information about the covariances, see `variance_information`
 
     def unit_changes(self, scale):
-        """Changes of sigma^2 S by a unit of each parameter, (n_parameters, k, k)."""
+        """Changes of sigma^2 S per unit of each parameter, (n_parameters, k, k)."""
 
     def traces(self, inner):
-        """Inner products of the changes of S and matrices (..., k, k), (..., n)."""
+        """Inner products of the changes of S with matrices (..., k, k); (..., n)."""
 
     def scale_slopes(self):
-        """What the parameters change by as sigma^2 does and S stays."""
+        """Derivatives of the parameters in sigma^2 with S constant."""
 
     def bend(self, dual):
         """The part tr(G d^2 S) / 2 in the parameters, shape (n, n)."""
@@ -137,14 +137,14 @@ class CovarianceBlock(Protocol):
 
     def freed(self):
         """
-        The block as another search wants it that may move it in some directions.
+        The block in coordinates for a search restricted to some directions.
 
         Returns
         -------
         block : CovarianceBlock
             The same S.
         moves : ndarray
-            Directions of its f coordinates in its free parameters, shape (f, m).
+            Allowed moves: f directions of the free parameters, shape (f, m).
         """
 
 
@@ -155,16 +155,17 @@ class CovarianceModel(Protocol):
     Attributes
     ----------
     size, n_parameters, n_structured : int
-        Number of effects k, of parameters, and of parameters that S does not tell.
+        Numbers of effects k, of parameters, and of parameters that S does not
+        determine.
     parameters : tuple of Parameter
-        Those of a structure; empty if unstructured.
+        The parameters of a structure; empty if unstructured.
     name : str
         Name in tables.
     structure : Structure or None
         None if unstructured.
     has_structure : bool
-        Whether S depends on parameters that are its own, so that these do not change
-        with the units of the effects.
+        Whether S depends on parameters of its own, which do not change with the units
+        of the effects.
     """
 
     size: int
@@ -182,28 +183,28 @@ class CovarianceModel(Protocol):
         Parameters
         ----------
         change : ndarray
-            From standardized effects to those of the data, shape (k, k).
+            Takes standardized effects to the units of the data, shape (k, k).
         """
 
     def start(self, covariance):
-        """The block from which a search starts, near some S (k, k)."""
+        """The block from which a search starts, near a given S (k, k)."""
 
     def at(self, theta, change, pivoted=False):
         """
-        The block at some parameters.
+        The block at given parameters.
 
         Parameters
         ----------
         theta : ndarray
             Parameters in the units of the data, shape (n_parameters,).
         change : ndarray
-            From standardized effects to those of the data, shape (k, k).
+            Takes standardized effects to the units of the data, shape (k, k).
         pivoted : bool, optional
-            Whether a search starts there, or derivatives in theta are wanted.
+            True to start a search there, False for derivatives in theta.
         """
 
     def generic(self):
-        """The block at a place at which nothing cancels."""
+        """The block at a point at which nothing cancels."""
 
     def is_singular(self, covariance, structured_theta):
         """
@@ -214,7 +215,7 @@ class CovarianceModel(Protocol):
         covariance : ndarray
             S in standardized units, shape (..., k, k).
         structured_theta : ndarray
-            Parameters that S does not tell, shape (..., n_structured).
+            Parameters that S does not determine, shape (..., n_structured).
 
         Returns
         -------
@@ -224,12 +225,12 @@ class CovarianceModel(Protocol):
 
     def unit_change(self, back, unit):
         """
-        Change of the parameters of sigma^2 S with the units of the data.
+        How the parameters of sigma^2 S change with the units of the data.
 
         Parameters
         ----------
         back : ndarray
-            B, from standardized effects to those of the data, shape (k, k).
+            B, which takes standardized effects to the units of the data, shape (k, k).
         unit : float
             Squared unit of the response.
 
@@ -240,21 +241,21 @@ class CovarianceModel(Protocol):
         """
 
     def holds(self, other):
-        """Whether another model of effects that these span is a case of this."""
+        """Whether another model, of effects in this one's span, is a special case."""
 
     def parts(self):
-        """Models of single effects that together are this one; empty if none are."""
+        """Models of single effects that together make this one, if any; else empty."""
 
     def quantities(self, names, title):
         """
-        What tables tell of a block.
+        The quantities that tables report for a block.
 
         Parameters
         ----------
         names : sequence of str
             Names of the effects.
         title : str
-            Name of the model, told apart from others of the same factor.
+            Name of the model, unique among those of the same term.
 
         Returns
         -------
@@ -263,23 +264,23 @@ class CovarianceModel(Protocol):
 
     def quantity_values(self, quantities, covariance, theta):
         """
-        The values of those for a relative covariance.
+        The values of such quantities at a relative covariance.
 
         Parameters
         ----------
         quantities : list of Quantity
-            What `quantities` gave.
+            As returned by `quantities`.
         covariance : ndarray
             S in the units of the data, shape (k, k).
         theta : ndarray
-            Its parameters, shape (n_parameters,).
+            The parameters, shape (n_parameters,).
 
         Returns
         -------
         list of (float, float)
-            A variance or covariance, NaN where there is none, and the deviation,
-            correlation or parameter, NaN where it means nothing.
+            A variance or covariance, NaN if there is none, and the deviation,
+            correlation or parameter, NaN if it is undefined.
         """
 
     def theta_labels(self, names, quantities):
-        """Names of the parameters, a list of str."""
+        """Names of the parameters, as a list of str."""

@@ -1,4 +1,4 @@
-"""Structures by their names in a formula."""
+"""Structures by their names in formulas."""
 
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.checks import check_structure
@@ -17,7 +17,7 @@ STRUCTURES: dict = {
     "ar1": AutoRegressive,
 }
 """
-Covariance structures that may stand before a term: ``diag(x | g)``.
+Covariance structures that may precede a term, as in ``diag(x | g)``.
 
 None is the unstructured matrix.
 """
@@ -25,7 +25,7 @@ None is the unstructured matrix.
 
 def structure_named(name, hom=None):
     """
-    A structure by its name in a formula.
+    The structure with a given name in a formula.
 
     Parameters
     ----------
@@ -38,8 +38,8 @@ def structure_named(name, hom=None):
     Returns
     -------
     Structure or None
-        None for "us" and for "diag" with different variances: they are the
-        unstructured matrices of all effects together and of each by itself.
+        None for "us" and for "diag" with different variances: these are one
+        unstructured matrix for all effects, and one for each effect.
     """
     if name in ("us", "diag") and not hom:
         return None
@@ -58,14 +58,14 @@ def covariance_blocks(structure, names, hom=None):
     names : sequence of str
         Names of the effects.
     hom : bool, optional
-        Whether they have one variance, for a structure given by its name.
+        Whether all effects share one variance, for a structure given by name.
 
     Returns
     -------
     blocks : tuple of int
         Sizes of the blocks.
     structures : tuple
-        A CovarianceModel for each.
+        The CovarianceModel of each block.
     """
     if structure == Diagonal(hom=False):
         structure = "diag"

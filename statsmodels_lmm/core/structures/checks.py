@@ -1,16 +1,16 @@
-"""Whether a structure of the user is what it says."""
+"""Checks of a structure that a user has written."""
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.differences import gradient
 
 CHECKED = 500
-"""Number of effects up to which a matrix is checked for its sign."""
+"""Largest number of effects for which definiteness is checked."""
 
 
 def check_structure(structure, effects):
     """
-    Refuse a structure that a fit could not use.
+    Reject a structure that a fit could not use.
 
     Parameters
     ----------
@@ -22,8 +22,8 @@ def check_structure(structure, effects):
     Raises
     ------
     ValueError
-        If it gives no finite, symmetric, positive semi-definite matrix at its start,
-        or derivatives that its differences contradict.
+        If the matrix at the start is not finite, symmetric and positive semi-definite,
+        or if finite differences contradict the derivatives.
     """
     k, parameters = len(effects), structure.parameters(effects)
     theta = np.array([p.initial for p in parameters])
@@ -65,7 +65,7 @@ def check_structure(structure, effects):
         size = max(1e-2 * size, *(np.abs(s).max() for s in sides), 1e-300)
         if len(sides) > 1 and np.abs(sides[0] - sides[1]).max() > 1e-4 * size:
             raise ValueError(
-                f"{structure.name} is not smooth in {p.name}: its differences to both "
+                f"{structure.name} is not smooth in {p.name}: its differences on both "
                 "sides disagree"
             )
         if np.abs(given[a] - sides[0]).max() > 1e-4 * size:

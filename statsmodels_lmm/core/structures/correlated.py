@@ -17,7 +17,7 @@ class Correlated(Structure):
     """
 
     is_homogeneous = False
-    """Whether ``hom`` is true where nothing is said."""
+    """The default of ``hom``."""
 
     def __init__(self, hom):
         self.hom = hom
@@ -41,18 +41,18 @@ class Correlated(Structure):
         Parameters
         ----------
         rho : float or None
-            The parameter, None if there is one effect only.
+            The parameter; None for a single effect.
         k : int
             Number of effects.
         """
         raise NotImplementedError
 
     def correlation_range(self, k):
-        """Lower and upper end of rho, None if there is no such parameter."""
+        """Lower and upper end of rho; None without such a parameter."""
         return (-1.0, 1.0) if k > 1 else None
 
     def parameters(self, effects):
-        """The deviations, and rho if there are several effects."""
+        """The deviations, followed by rho if there are several effects."""
         if self.hom:
             found = [deviation(self.name)]
         else:
@@ -64,7 +64,7 @@ class Correlated(Structure):
         return found
 
     def _parts(self, theta, k):
-        """Which deviation belongs to which effect, deviations, correlations."""
+        """The deviation of each effect by index, the deviations, the correlations."""
         theta = np.asarray(theta, dtype=float)
         which = np.ones((k, 1)) if self.hom else np.eye(k)
         count = which.shape[1]
@@ -72,7 +72,7 @@ class Correlated(Structure):
         return which, which @ theta[:count], self.correlations(rho, k)
 
     def covariance(self, theta, k):
-        """Deviations on both sides of the correlations."""
+        """The correlations, scaled on both sides by the deviations."""
         _, s, (r, _, _) = self._parts(theta, k)
         return np.outer(s, s) * r
 
@@ -106,7 +106,7 @@ class Correlated(Structure):
         return not self.hom
 
     def holds(self, other, effects, other_effects):
-        """Whether the other is as this, or with fewer variances or correlations."""
+        """Whether the other equals this one or has fewer variances or correlations."""
         if not isinstance(other, Correlated):
             return False
         same = type(self) is type(other) or other.is_independent
@@ -114,7 +114,7 @@ class Correlated(Structure):
         return same and (other.hom or not self.hom)
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
-        """As lme4: a deviation of zero, or rho at an end of its range."""
+        """As in lme4: a deviation is zero, or rho is at an end of its range."""
         count = 1 if self.hom else k
         deviations = np.abs(theta[:count])
         small = deviations <= tolerance * max(1.0, deviations.max())
@@ -126,7 +126,7 @@ class Correlated(Structure):
 
 
 class Diagonal(Correlated):
-    """Independent effects: ``diag(x | g)``, or with one variance ``hom=True``."""
+    """Independent effects: ``diag(x | g)``; ``hom=True`` for a common variance."""
 
     name = "diag"
     is_independent = True
@@ -136,7 +136,7 @@ class Diagonal(Correlated):
         return np.eye(k), np.zeros((k, k)), np.zeros((k, k))
 
     def correlation_range(self, k):
-        """There is no parameter."""
+        """None: there is no parameter."""
         return None
 
 
@@ -150,7 +150,7 @@ class CompoundSymmetry(Correlated):
     name = "cs"
 
     def correlations(self, rho, k):
-        """The correlation rho for all pairs."""
+        """The correlation rho for every pair."""
         rest = 1.0 - np.eye(k)
         r = np.eye(k) + (0.0 if rho is None else rho) * rest
         return r, rest, np.zeros((k, k))
@@ -164,7 +164,7 @@ class AutoRegressive(Correlated):
     """
     Correlations rho^d of effects d places apart: ``ar1(0 + C(time) | g)``.
 
-    The effects are in the order of the columns, one step apart.
+    Effects follow the order of the columns, one step apart.
     """
 
     name = "ar1"

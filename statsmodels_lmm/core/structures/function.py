@@ -13,7 +13,7 @@ class RelativeFactorFunction(Structure):
     Parameters
     ----------
     function : callable
-        theta, shape (m,), to L with S = L L', an array or a sparse matrix of shape
+        Maps theta, shape (m,), to L with S = L L', an array or sparse matrix of shape
         (k, any number).
     start : array_like
         Where the search starts, shape (m,).
@@ -22,7 +22,7 @@ class RelativeFactorFunction(Structure):
     names : sequence of str, optional
         Names of the parameters.
     derivative : callable, optional
-        theta to dL / dtheta, a sequence of m matrices like L. Default is to
+        Maps theta to dL / dtheta, a sequence of m matrices like L. Default is to
         difference S.
     name : str, optional
         Name in tables.
@@ -48,7 +48,7 @@ class RelativeFactorFunction(Structure):
         self.names = [str(j + 1) for j in range(m)] if names is None else list(names)
 
     def _of_each(self, what, values):
-        """A number for each parameter."""
+        """One number for each parameter."""
         values = np.array(values, dtype=float)
         if values.shape not in ((), self.start.shape):
             raise ValueError(
@@ -57,7 +57,7 @@ class RelativeFactorFunction(Structure):
         return np.broadcast_to(values, self.start.shape)
 
     def parameters(self, effects):
-        """As they were given."""
+        """The parameters as given."""
         columns = zip(self.names, self.lower, self.upper, self.start)
         return [
             Parameter(str(n), float(a), float(b), float(s)) for n, a, b, s in columns
@@ -74,7 +74,7 @@ class RelativeFactorFunction(Structure):
         return value.astype(float, copy=False)
 
     def derivative(self, theta, k):
-        """From the derivative of L, or by differences."""
+        """From the derivative of L, or by finite differences."""
         if self.slopes is None:
             return super().derivative(theta, k)
         root = self.factor(theta, k)

@@ -1,4 +1,4 @@
-"""Known covariance matrices, up to a variance or altogether."""
+"""Covariance matrices that are known, or known up to a variance."""
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Known(Structure):
         return 2.0 * self.matrix[None, None]
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
-        """Whether theta is zero; K itself is not asked."""
+        """Whether theta is zero; K itself is not examined."""
         return bool(abs(theta[0]) <= tolerance)
 
 

@@ -1,4 +1,4 @@
-"""What a covariance block is told by in tables."""
+"""The quantities that tables report for a covariance block."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ class Quantity:
     Parameters
     ----------
     kind : {"sd", "cor", ""}
-        What it is.
+        The kind of quantity.
     first, second : int or None
-        The effects that it is about, by position in the block; None where it is about
-        all. For a block with a structure `first` is None for all but deviations.
+        Positions in the block of the effects that it concerns; None if it concerns all.
+        For a block with a structure, `first` is None except for deviations.
     effect1, effect2 : str
-        What they are called in tables.
+        Their names in tables.
     label : str
-        Its name in tables of parameters, without the grouping factor.
+        Name in tables of parameters, without the grouping factor.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""How the relative covariance of a factor depends on its free parameters."""
+"""How the relative covariance of a term depends on its free parameters."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,22 +12,22 @@ from statsmodels_lmm.core.structures.unstructured_block import SNAP, Unstructure
 @dataclass(frozen=True)
 class RelativeFactor:
     """
-    A square root L of the relative covariance S = L L' of one factor.
+    A square root L of the relative covariance S = L L' of one term.
 
-    L is block-diagonal, and the verbs are those of `block.CovarianceBlock`, of all
-    blocks together. A factor of unstructured blocks may have leading axes for many
+    L is block-diagonal, and the methods are those of `block.CovarianceBlock`, for all
+    blocks together. A factor of unstructured blocks may have leading axes, to hold many
     values at once.
 
     Parameters
     ----------
     blocks : tuple of CovarianceBlock
-        The blocks; their free parameters follow one another.
+        The blocks, with their free parameters in the same order.
     """
 
     blocks: tuple
 
     def __setstate__(self, state):
-        """Read pickles, also of two earlier classes: one matrix, or `parts`."""
+        """Read pickles, also of two earlier classes: with one matrix, or `parts`."""
         if "parts" in state:
             blocks = [getattr(part, "blocks", (part,)) for part in state["parts"]]
             state = {"blocks": sum(blocks, ())}
@@ -37,7 +37,7 @@ class RelativeFactor:
 
     @cached_property
     def slices(self):
-        """Columns of each block, a tuple of slice."""
+        """Columns of each block, as a tuple of slice."""
         return consecutive(tuple(b.size for b in self.blocks))
 
     @property
@@ -72,12 +72,12 @@ class RelativeFactor:
 
     def units(self, precision):
         """
-        Lengths in which steps of the free parameters are measured, shape (..., m).
+        Natural step lengths of the free parameters, shape (..., m).
 
         Parameters
         ----------
         precision : ndarray
-            What the data tell of the effects of a level, see `row_units`.
+            Information in the data about the effects of a level, see `row_units`.
         """
         if len(self.blocks) == 1:
             return self.blocks[0].units(precision)
@@ -103,7 +103,7 @@ class RelativeFactor:
         return RelativeFactor(tuple(b.stepped(s) for b, s in pairs))
 
     def snapped(self, tolerance=SNAP):
-        """The factor without what is almost on a boundary, itself if nothing is."""
+        """The factor with anything almost on a boundary moved onto it, or itself."""
         blocks = tuple(b.snapped(tolerance) for b in self.blocks)
         same = all(b is c for b, c in zip(blocks, self.blocks))
         return self if same else RelativeFactor(blocks)
@@ -117,16 +117,16 @@ class RelativeFactor:
         return RelativeFactor(tuple(b.correlated(share) for b in self.blocks))
 
     def nothing(self):
-        """The factor without variances."""
+        """The factor with zero variances."""
         return RelativeFactor(tuple(b.nothing() for b in self.blocks))
 
     @property
     def may_be_elsewhere(self):
-        """Whether another optimum is likely, see the blocks."""
+        """Whether another optimum is likely for any block."""
         return any(b.may_be_elsewhere for b in self.blocks)
 
     def certificates(self, dual, information):
-        """The certificates of the blocks, one after another."""
+        """The certificates of the blocks, concatenated."""
         smallest, unused = [], []
         pairs = self._with_inner(dual), self._with_inner(information)
         for (block, inner), (_, known) in zip(*pairs):
@@ -147,7 +147,7 @@ class RelativeFactor:
         Parameters
         ----------
         back : ndarray
-            From standardized effects to those of the data, shape (k, k).
+            Takes standardized effects to the units of the data, shape (k, k).
         """
         return concatenated([b.theta(c) for b, c in self._with_inner(back)])
 
@@ -158,7 +158,7 @@ class RelativeFactor:
 
     def unit_changes(self, scale):
         """
-        Changes of sigma^2 S by one unit of each covariance parameter.
+        Changes of sigma^2 S per unit of each covariance parameter.
 
         Parameters
         ----------
@@ -173,11 +173,11 @@ class RelativeFactor:
         return self._of_whole([b.unit_changes(scale) for b in self.blocks])
 
     def traces(self, inner):
-        """Inner products of the changes of S and some matrices, (..., n_parameters)."""
+        """Inner products of the changes of S with matrices, (..., n_parameters)."""
         return concatenated([b.traces(m) for b, m in self._with_inner(inner)])
 
     def scale_slopes(self):
-        """What the covariance parameters change by as sigma^2 does and S stays."""
+        """Derivatives of the covariance parameters in sigma^2 with S constant."""
         return concatenated([b.scale_slopes() for b in self.blocks])
 
     def bend(self, dual):
@@ -185,29 +185,29 @@ class RelativeFactor:
         return block_diagonal([b.bend(g) for b, g in self._with_inner(dual)])
 
     def take(self, which):
-        """Some of many values."""
+        """A selection of the values."""
         return RelativeFactor(tuple(b.take(which) for b in self.blocks))
 
     def where(self, better, other):
         """
-        One of two for each of many values.
+        The better of two factors, for each of many values.
 
         Parameters
         ----------
         better : ndarray of bool
-            Where the other is taken, shape (count,).
+            Where to take the other, shape (count,).
         other : RelativeFactor
-            Of the same blocks.
+            The other factor, with the same blocks.
         """
         pairs = zip(self.blocks, other.blocks)
         return RelativeFactor(tuple(b.where(better, c) for b, c in pairs))
 
     def broadcast(self, count):
-        """The same value many times, or as many as there are."""
+        """One value repeated `count` times; many values stay as they are."""
         return RelativeFactor(tuple(b.broadcast(count) for b in self.blocks))
 
     def _with_inner(self, matrix):
-        """Each block and what it has of a matrix (..., k, k)."""
+        """Each block with its diagonal part of a matrix (..., k, k)."""
         if len(self.blocks) == 1:
             return [(self.blocks[0], matrix)]
         return [(b, matrix[..., s, s]) for b, s in zip(self.blocks, self.slices)]
@@ -276,7 +276,7 @@ def pivoted_factor(covariance, slices, tolerance=0.0):
 
 def full_factor(matrix, slices):
     """
-    A relative factor of which every entry of every block is free.
+    A relative factor with every entry of every block free.
 
     Parameters
     ----------
@@ -301,7 +301,7 @@ def starting_factor(term, covariance):
     term : GroupedEffects
         In standardized units.
     covariance : ndarray
-        A relative covariance, of which structured blocks take the diagonal, (k, k).
+        A relative covariance (k, k); structured blocks use only its diagonal.
 
     Returns
     -------
@@ -313,7 +313,7 @@ def starting_factor(term, covariance):
 
 def factor_at(term, theta, change, pivoted=False):
     """
-    The relative covariance factor at some parameters.
+    The relative covariance factor at given parameters.
 
     Parameters
     ----------
@@ -322,10 +322,10 @@ def factor_at(term, theta, change, pivoted=False):
     theta : ndarray
         Parameters in the units of the data, shape (m,).
     change : ndarray
-        From standardized effects to those of the data, shape (k, k).
+        Takes standardized effects to the units of the data, shape (k, k).
     pivoted : bool, optional
-        Whether a search starts there, in coordinates of its own, or derivatives in
-        theta are wanted.
+        True if a search starts there, in its own coordinates; False if derivatives in
+        theta are needed.
 
     Returns
     -------
@@ -339,13 +339,13 @@ def factor_at(term, theta, change, pivoted=False):
 
 
 def generic_factor(term):
-    """The relative covariance factor of a term somewhere, where nothing cancels."""
+    """The relative covariance factor of a term at a point where nothing cancels."""
     return RelativeFactor(tuple(c.generic() for c in term.structures))
 
 
 def structured_parameters(factors):
     """
-    Parameters of all blocks with a structure, one after another.
+    Parameters of all blocks with a structure, concatenated.
 
     Parameters
     ----------
@@ -367,7 +367,7 @@ def split_step(step, parts):
     Parameters
     ----------
     step : ndarray
-        Those of all, one after another, shape (..., m); what follows them is left out.
+        All free parameters, concatenated, shape (..., m); later entries are ignored.
     parts : sequence
         Factors or blocks with `n_free` free parameters.
 
@@ -384,11 +384,11 @@ def split_step(step, parts):
 
 
 _OF_ONE_MATRIX = "matrix", "rows", "columns", "slices"
-"""The fields that a factor of unstructured blocks once had."""
+"""The fields of a factor of unstructured blocks in old pickles."""
 
 
 def _unjoined(matrix, rows, columns, slices):
-    """Unstructured blocks from L, and the places of their free parameters in it."""
+    """Unstructured blocks from L and the positions of their free parameters in it."""
     blocks = []
     for s in slices:
         of_block = (columns >= s.start) & (columns < s.stop)

@@ -1,4 +1,4 @@
-"""Square roots of covariance matrices, their triangles, and when they are singular."""
+"""Square roots of covariance matrices, their triangles, and tests of singularity."""
 
 from functools import lru_cache
 
@@ -15,22 +15,22 @@ SINGULAR = 1e-4
 """Share of a block's largest standard deviation below which one counts as 0."""
 
 INDEFINITE = -1e-9
-"""Eigenvalue of a correlation matrix below which it is no such matrix."""
+"""Smallest eigenvalue allowed in a correlation matrix."""
 
 
 def is_singular(covariance, tolerance=SINGULAR):
     """
     Whether a covariance matrix has a standard deviation that counts as zero.
 
-    The deviations are those of the principal components. They are held against the
-    largest and against sigma, which is one.
+    The deviations are those of the principal components. They are compared with the
+    largest of them and with sigma, which is one.
 
     Parameters
     ----------
     covariance : ndarray
         S in standardized units, shape (..., k, k).
     tolerance : float, optional
-        Share that counts as zero.
+        Share below which a deviation counts as zero.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def lower_root(covariance, strict=False):
     covariance : ndarray
         S, shape (..., k, k).
     strict : bool, optional
-        Whether to refuse an S that is not positive semi-definite.
+        Whether to reject an S that is not positive semi-definite.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def lower_root(covariance, strict=False):
     Raises
     ------
     numpy.linalg.LinAlgError
-        If S is refused.
+        If S is rejected.
     """
     diagonal = np.diagonal(covariance, axis1=-2, axis2=-1)
     if strict and not (diagonal >= 0.0).all():
@@ -146,7 +146,7 @@ def lower_entries(matrix):
 
 def lower_triangles(slices):
     """
-    Rows and columns of the lower triangles of some blocks, one after another.
+    Rows and columns of the lower triangles of blocks, concatenated.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def lower_triangles(slices):
     Returns
     -------
     rows, columns : ndarray
-        Shape (number of parameters,), of each block in the order of `lower_triangle`.
+        Shape (number of parameters,), each block in the order of `lower_triangle`.
     """
     rows, columns = [], []
     for block in slices:
@@ -168,7 +168,7 @@ def lower_triangles(slices):
 
 def symmetric_units(size):
     """
-    The symmetric matrices E_r of which every symmetric matrix is a combination.
+    The basis E_r of the symmetric matrices.
 
     Parameters
     ----------

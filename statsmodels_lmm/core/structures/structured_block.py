@@ -1,15 +1,15 @@
 """
 Covariance blocks with a structure, in coordinates without bounds.
 
-A search must not leave the range of a parameter, and may end at its end. So it moves
-in coordinates phi that are folded into the range:
+A search must not leave the range of a parameter, but may stop at an end of it. So it
+moves in coordinates phi that are folded into the range:
 
     a standard deviation            theta = unit |phi|
     between two ends                theta = middle + half sin(phi)
     above or below one end          theta = end +- unit phi^2
 
-At an end dS / dphi is zero, and the second derivative tells whether the criterion
-rises from there, as with the free entries of an unstructured factor.
+At an end dS / dphi is zero, and the second derivative shows whether the criterion
+rises from there, as for the free entries of an unstructured factor.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from statsmodels_lmm.core.structures.unstructured_block import (
 )
 
 EVEN = 1e-6
-"""Derivative at a lower end, relative to that at the start, that counts as zero."""
+"""Derivative at a lower end that counts as zero, relative to that at the start."""
 
 OFF_EDGE = 0.98
 """Largest sine of an angle at which a search starts."""
@@ -78,7 +78,7 @@ class Fold:
 
 
 PLAIN = Fold("free", 0.0, 1.0)
-"""A parameter as it is."""
+"""A parameter that is not folded."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class StructuredCovariance:
     effects : tuple of str
         Names of the k effects.
     unit : ndarray, optional
-        Units of the standardized effects, so that S_ab / (unit_a unit_b) is in these
-        units, shape (k,); ones if None.
+        Units of the standardized effects, in which the covariance is
+        S_ab / (unit_a unit_b), shape (k,); ones if None.
     """
 
     structure: Structure
@@ -125,15 +125,15 @@ class StructuredCovariance:
 
     @property
     def n_structured(self):
-        """Number of parameters that S does not tell: all of them."""
+        """Number of parameters that S does not determine: all."""
         return self.n_parameters
 
     def in_units(self, change):
-        """The model for standardized effects, whose units alone may change."""
+        """The model for standardized effects, which may differ only in units."""
         return replace(self, unit=np.diag(change))
 
     def without_variance(self, theta):
-        """Whether all deviations are zero, so that nothing else means anything."""
+        """Whether all deviations are zero, which leaves the rest undefined."""
         sd = [a for a, p in enumerate(self.parameters) if p.kind == "sd"]
         return np.logical_and(bool(sd), (theta[..., sd] == 0.0).all(axis=-1))
 
@@ -144,7 +144,7 @@ class StructuredCovariance:
         Parameters
         ----------
         covariance : ndarray
-            S in standardized units, of which the deviations are taken, (..., k, k).
+            S in standardized units, which gives the deviations, shape (..., k, k).
         structured_theta : ndarray
             The parameters, shape (..., m).
 
@@ -166,19 +166,19 @@ class StructuredCovariance:
         return singular
 
     def holds(self, other):
-        """Whether another model of effects that these span is a case of this."""
+        """Whether another model, of effects in this one's span, is a special case."""
         if not other.has_structure:
-            # one effect is what others without a variance leave
+            # a single effect remains when the others have no variance
             return other.size == 1 and self.structure.holds_each_effect
         return self.structure.holds(other.structure, self.effects, other.effects)
 
     def parts(self):
-        """Models of single effects that together are this one, if there are any."""
+        """Models of single effects that together make this one, if any."""
         independent = self.structure.is_independent
         return (UnstructuredCovariance(1),) * self.size if independent else ()
 
     def quantities(self, names, title):
-        """The parameters of the structure, which goes by a title."""
+        """The parameters of the structure, labeled with its title."""
         told = []
         for p in self.parameters:
             if p.kind == "sd":
@@ -209,7 +209,7 @@ class StructuredCovariance:
         ]
 
     def unit_change(self, back, unit):
-        """None: the parameters are those of the data, shape (m, m)."""
+        """The identity: parameters are in the units of the data, shape (m, m)."""
         return np.eye(self.n_parameters)
 
     def _scaled(self, matrices):
@@ -248,7 +248,7 @@ class StructuredCovariance:
         return Fold(kind, end, side)
 
     def generic(self):
-        """The block where nothing cancels, the effects being of equal length."""
+        """The block at a point where nothing cancels, with effects of equal length."""
         theta = generic_point(self.parameters)
         for a, parameter in enumerate(self.parameters):
             if parameter.kind == "sd":
@@ -256,14 +256,14 @@ class StructuredCovariance:
         return self.block(theta, folded=False)
 
     def _length(self, effect):
-        """Length in standardized units of an effect, or their root mean square."""
+        """Length of an effect in standardized units, or the root mean square of all."""
         if self.unit is None:
             return 1.0
         squares = self.unit**-2.0
         return float(np.sqrt(squares.mean() if effect is None else squares[effect]))
 
     def _is_flat(self, a, end):
-        """Whether S does not change at an end, so that it can be reflected there."""
+        """Whether dS is zero at an end, so that S can be reflected there."""
         theta = generic_point(self.parameters)
         inside = np.abs(self.structure.derivative(theta, self.size)[a]).max()
         theta[a] = end
@@ -272,7 +272,7 @@ class StructuredCovariance:
         return bool(at_end <= EVEN * inside)
 
     def start(self, covariance):
-        """The block from which a search starts, with the deviations of some S."""
+        """The block from which a search starts, with the deviations of a given S."""
         theta = []
         for parameter in self.parameters:
             value = parameter.initial
@@ -284,12 +284,12 @@ class StructuredCovariance:
         return self.block(theta).lifted()
 
     def at(self, theta, change, pivoted=False):
-        """The block at some parameters, refused outside of their ranges."""
+        """The block at given parameters; raises outside their ranges."""
         self.check_range(theta)
         return self.block(theta, folded=pivoted)
 
     def check_range(self, theta):
-        """Refuse parameters outside of their ranges."""
+        """Reject parameters outside their ranges."""
         for parameter, value in zip(self.parameters, theta):
             if not parameter.lower <= value <= parameter.upper:
                 raise ValueError(
@@ -298,7 +298,7 @@ class StructuredCovariance:
                 )
 
     def block(self, theta, folded=True):
-        """The block at some parameters, in coordinates of a search or in theta."""
+        """The block at given parameters, in search coordinates or in theta."""
         folds = self.folds if folded else (PLAIN,) * self.n_parameters
         coordinates = np.array([f.fold(float(t)) for f, t in zip(folds, theta)])
         return StructuredBlock(self, coordinates, folds)
@@ -309,7 +309,7 @@ class StructuredBlock:
     """
     A covariance block with a structure at one value of its parameters.
 
-    See `block.CovarianceBlock` for its verbs.
+    See `block.CovarianceBlock` for its methods.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ class StructuredBlock:
     folds: tuple
 
     def __setstate__(self, state):
-        """Read pickles, also of earlier versions, in which the model was a block."""
+        """Read pickles, including earlier ones in which the model was a block."""
         if "block" in state:
             state = {
                 "model": state["block"],
@@ -363,7 +363,7 @@ class StructuredBlock:
         return self._unfolded[0]
 
     def theta(self, back):
-        """The same, whatever the units of the effects."""
+        """The parameters, which do not depend on the units of the effects."""
         return self.structured_theta
 
     @cached_property
@@ -373,7 +373,7 @@ class StructuredBlock:
 
     @cached_property
     def matrix(self):
-        """A root L of S, shape (k, k); LinAlgError if S has none."""
+        """A root L of S, shape (k, k); raises LinAlgError if S has none."""
         return lower_root(self.covariance, strict=True)
 
     @cached_property
@@ -398,7 +398,7 @@ class StructuredBlock:
         return out
 
     def units(self, precision):
-        """Lengths in which steps of the coordinates are measured, shape (m,)."""
+        """Natural step lengths of the coordinates, shape (m,)."""
         length = row_units(precision.mean(keepdims=True), np.zeros(1, dtype=int))
         least = [length[0] if p.kind == "sd" else 1.0 for p in self.model.parameters]
         angles = np.array([f.kind == "angle" for f in self.folds], dtype=bool)
@@ -409,7 +409,7 @@ class StructuredBlock:
         return (self.directions * dual).sum(axis=(-1, -2))
 
     def curvature(self, dual):
-        """The part of the second derivatives that is tr(G d^2 S), shape (m, m)."""
+        """The part tr(G d^2 S) of the second derivatives, shape (m, m)."""
         return (self._second * dual).sum(axis=(-1, -2))
 
     def stepped(self, step):
@@ -419,7 +419,7 @@ class StructuredBlock:
     moved = stepped
 
     def held(self, a, theta):
-        """The block with one parameter at a value, not folded."""
+        """The block with one parameter held at a value and not folded."""
         coordinates, folds = self.coordinates.copy(), list(self.folds)
         coordinates[a], folds[a] = theta, PLAIN
         return replace(self, coordinates=coordinates, folds=tuple(folds))
@@ -435,7 +435,7 @@ class StructuredBlock:
         return replace(self, coordinates=out)
 
     def snapped(self, tolerance=SNAP):
-        """The block with coordinates that are almost at an end put there."""
+        """The block with coordinates almost at an end moved onto it."""
         out = self.coordinates.copy()
         for a, fold in enumerate(self.folds):
             if fold.kind == "angle":
@@ -467,7 +467,7 @@ class StructuredBlock:
 
     @property
     def may_be_elsewhere(self):
-        """Whether another optimum is likely: there are parameters to be found."""
+        """Whether another optimum is likely, as with any free parameter."""
         return self.n_free > 0
 
     def nothing(self):
@@ -479,7 +479,7 @@ class StructuredBlock:
 
     def certificates(self, dual, information):
         """
-        Slopes away from the ends at which parameters are.
+        Curvature of the criterion where parameters are at an end of their range.
 
         Parameters
         ----------
@@ -491,8 +491,8 @@ class StructuredBlock:
         Returns
         -------
         smallest, unused : list of float
-            The smallest second derivative of a coordinate at an end, over the
-            information about it; at most 0 in `unused`.
+            The smallest second derivative in a coordinate at an end, over the
+            information about it; in `unused` at most 0.
         """
         smallest = 0.0
         second = np.diagonal(self._second, axis1=0, axis2=1)
@@ -510,11 +510,11 @@ class StructuredBlock:
         return np.diag(1.0 / self._unfolded[1])
 
     def unit_changes(self, scale):
-        """Changes of sigma^2 S by a unit of each parameter, shape (m, k, k)."""
+        """Changes of sigma^2 S per unit of each parameter, shape (m, k, k)."""
         return scale * self._slopes
 
     def traces(self, inner):
-        """Inner products of the changes of S and some matrices, shape (..., m)."""
+        """Inner products of the changes of S with matrices, shape (..., m)."""
         return np.tensordot(inner, self._slopes, axes=([-2, -1], [1, 2]))
 
     def scale_slopes(self):
@@ -527,5 +527,5 @@ class StructuredBlock:
         return 0.5 * (second * dual).sum(axis=(-1, -2))
 
     def freed(self):
-        """The block as it is, and that each coordinate may move."""
+        """The block itself, with every coordinate free to move."""
         return self, np.eye(self.n_free)

@@ -1,9 +1,9 @@
 """
-Covariance blocks whose entries are all free.
+Covariance blocks in which every entry is free.
 
-L is lower triangular once its rows are put into pivot order, and its free parameters
-are the entries of that triangle. A fixed order of rows would make a curved valley
-wherever a leading minor of S is singular; pivoting avoids it.
+L is lower triangular once its rows are in pivot order, and the free parameters are the
+entries of that triangle. With a fixed order of rows the criterion would have a curved
+valley wherever a leading minor of S is singular; pivoting avoids it.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from statsmodels_lmm.core.structures.roots import (
 )
 
 SMALLEST_PRECISION = 1e-30
-"""Below it an effect is not told of at all."""
+"""Precision below which the data say nothing about an effect."""
 
 SNAP = 1e-5
-"""Pivots of L, in standardized units, that are tried at zero in the end."""
+"""Pivots of L, in standardized units, that are tried at zero at the end."""
 
 NO_PIVOT = 1e-300
 """Smallest square of a pivot."""
@@ -36,10 +36,10 @@ NO_PIVOT = 1e-300
 @dataclass(frozen=True)
 class UnstructuredCovariance:
     """
-    A covariance matrix that is any, see `block.CovarianceModel`.
+    An arbitrary covariance matrix, see `block.CovarianceModel`.
 
-    Its parameters in the units of the data are the lower triangle of L, column by
-    column, L the lower triangular root of the relative covariance.
+    In the units of the data the parameters are the lower triangle, column by column, of
+    L, the lower triangular root of the relative covariance.
 
     Parameters
     ----------
@@ -61,15 +61,15 @@ class UnstructuredCovariance:
         return self.size * (self.size + 1) // 2
 
     def in_units(self, change):
-        """The same: every change of the effects leaves a matrix that is any."""
+        """The same model: a change of effects leaves the matrix arbitrary."""
         return self
 
     def start(self, covariance):
-        """The block with a covariance from which a search starts."""
+        """The block from which a search starts, at a given covariance."""
         return UnstructuredBlock.pivoted(covariance)
 
     def at(self, theta, change, pivoted=False):
-        """The block at some parameters, see `block.CovarianceModel`."""
+        """The block at given parameters, see `block.CovarianceModel`."""
         lower = np.zeros((self.size, self.size))
         lower[lower_triangle(self.size)] = theta
         root = np.linalg.solve(change, lower)
@@ -78,7 +78,7 @@ class UnstructuredCovariance:
         return UnstructuredBlock.full(root)
 
     def generic(self):
-        """The block somewhere; the changes of S are the same everywhere."""
+        """The block at an arbitrary point: the changes of S are the same everywhere."""
         return UnstructuredBlock.full(np.eye(self.size))
 
     def is_singular(self, covariance, structured_theta):
@@ -86,11 +86,11 @@ class UnstructuredCovariance:
         return is_singular(covariance)
 
     def holds(self, other):
-        """Always: every other model of effects that these span is a case of this."""
+        """True: any model of effects in this one's span is a special case."""
         return True
 
     def parts(self):
-        """None: the effects are not independent."""
+        """An empty tuple: the effects are not independent."""
         return ()
 
     def quantities(self, names, title):
@@ -131,7 +131,7 @@ class UnstructuredBlock:
     """
     An unstructured covariance block at one value, or at many.
 
-    See `block.CovarianceBlock` for its verbs.
+    See `block.CovarianceBlock` for its methods.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class UnstructuredBlock:
 
     @classmethod
     def full(cls, matrix):
-        """The block with a root L, shape (k, k), of which every entry is free."""
+        """The block with a root L, shape (k, k), every entry of which is free."""
         rows, columns = np.indices(matrix.shape)
         return cls(matrix, rows.ravel(), columns.ravel())
 
@@ -212,7 +212,7 @@ class UnstructuredBlock:
 
     @cached_property
     def _places(self):
-        """Where the free parameters are in L, an index."""
+        """Index of the free parameters in L."""
         if self.rows.ndim == 1:
             return (..., self.rows, self.columns)
         which = np.ix_(*map(np.arange, self.rows.shape))[:-1]
@@ -226,7 +226,7 @@ class UnstructuredBlock:
         return out + out.swapaxes(-1, -2)
 
     def units(self, precision):
-        """Lengths in which steps of the free parameters are measured, (..., m)."""
+        """Natural step lengths of the free parameters, (..., m)."""
         return row_units(precision, self.rows)
 
     def slope(self, dual):
@@ -250,18 +250,18 @@ class UnstructuredBlock:
         return UnstructuredBlock.pivoted(self.moved(step).covariance)
 
     def snapped(self, tolerance=SNAP):
-        """The block with small pivots at zero, itself if there are none."""
+        """The block with small pivots set to zero, or itself if there are none."""
         largest = np.abs(self.matrix).max(axis=-2, keepdims=True)
         if not ((self.matrix != 0.0) & (largest <= tolerance)).any():
             return self
         return UnstructuredBlock.pivoted(self.covariance, tolerance)
 
     def lifted(self, amount):
-        """The block moved off the boundary by a variance for every effect."""
+        """The block moved off the boundary by adding a variance to every effect."""
         return UnstructuredBlock.pivoted(self.covariance + amount * identity(self.size))
 
     def correlated(self, share):
-        """Itself: only structures have parameters that are correlations."""
+        """The block itself: only structures have correlation parameters."""
         return self
 
     def nothing(self):
@@ -286,8 +286,8 @@ class UnstructuredBlock:
         """
         How far from positive semi-definite G is, see `block.CovarianceBlock`.
 
-        Relative to the information about the block, among all directions and, at most
-        0, among those that S does not use.
+        Both are relative to the information about the block: the first over all
+        directions, the second, at most 0, over those that S does not use.
         """
         weight = np.trace(information, axis1=-2, axis2=-1)
         weight = np.where(weight > 0.0, weight, np.inf)
@@ -306,18 +306,18 @@ class UnstructuredBlock:
         return (self.columns[:, None] == columns) * inverse
 
     def unit_changes(self, scale):
-        """Changes of sigma^2 S by a unit of each of its own entries, (m, k, k)."""
+        """Changes of sigma^2 S per unit of each of its entries, (m, k, k)."""
         return symmetric_units(self.size)
 
     def traces(self, inner):
-        """Inner products of those changes and some matrices, shape (..., m)."""
+        """Inner products of those changes with matrices, shape (..., m)."""
         row, column = lower_triangle(self.size)
         out = inner[..., row, column] + inner[..., column, row]
         out[..., row == column] *= 0.5
         return out
 
     def scale_slopes(self):
-        """What the entries of sigma^2 S change by as sigma^2 does, shape (m,)."""
+        """Derivatives of the entries of sigma^2 S in sigma^2, shape (m,)."""
         return lower_entries(self.covariance)
 
     def bend(self, dual):
@@ -325,18 +325,18 @@ class UnstructuredBlock:
         return np.zeros((self.n_parameters, self.n_parameters))
 
     def freed(self):
-        """The block with every entry free, and moves of its triangle alone."""
+        """The block with every entry free, and moves confined to its triangle."""
         root, rows, columns = pivoted_triangle(self.matrix)
         moves = np.zeros((len(rows), *root.shape))
         moves[np.arange(len(rows)), rows, columns] = 1.0
         return UnstructuredBlock.full(root), moves.reshape(len(rows), -1)
 
     def take(self, which):
-        """Some of many values."""
+        """A selection of the values."""
         return UnstructuredBlock(self.matrix[which], self.rows[which], self.columns)
 
     def where(self, better, other):
-        """The other of many values where it is better, else this; shape (count,)."""
+        """The other block where it is better, else this one; `better` is (count,)."""
         better = better[:, None]
         return UnstructuredBlock(
             np.where(better[..., None], other.matrix, self.matrix),
@@ -345,7 +345,7 @@ class UnstructuredBlock:
         )
 
     def broadcast(self, count):
-        """The same value many times, or as many as there are."""
+        """One value repeated `count` times; many values stay as they are."""
         return UnstructuredBlock(
             np.broadcast_to(self.matrix, (count, *self.matrix.shape[-2:])),
             np.broadcast_to(self.rows, (count, self.rows.shape[-1])),
@@ -355,10 +355,10 @@ class UnstructuredBlock:
 
 def row_units(precision, rows):
     """
-    Lengths in which steps of some rows of L are measured.
+    Natural step lengths of given rows of L.
 
-    An effect of a level is known to 1 / sqrt(precision), relative to sigma, and a
-    standard deviation in proportion to that. Below one the unit is one.
+    An effect of a level is known to within 1 / sqrt(precision), relative to sigma, and
+    a standard deviation in proportion. Lengths below one are raised to one.
 
     Parameters
     ----------
@@ -401,7 +401,7 @@ def lowest_unused(dual, covariance):
 
 def pivoted_triangle(rows):
     """
-    A root with the inner products of some rows, triangular in pivot order.
+    A root with the inner products of given rows, triangular in pivot order.
 
     Parameters
     ----------
@@ -435,7 +435,7 @@ def pivoted_triangle(rows):
 
 
 def _pivoted_cholesky(covariance, tolerance):
-    """Pivoted Cholesky factors of many matrices, rows not permuted, and pivots."""
+    """Pivoted Cholesky factors, rows left in place, and pivots of many matrices."""
     rest = covariance.copy()
     matrix, pivots = np.zeros_like(rest), []
     left = np.ones(rest.shape[:-1], dtype=bool)

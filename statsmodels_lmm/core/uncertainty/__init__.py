@@ -1,1 +1,1 @@
-"""What follows from an optimum."""
+"""Uncertainty of the estimates at an optimum."""

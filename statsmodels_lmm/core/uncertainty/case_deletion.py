@@ -1,16 +1,16 @@
 """
-What a fit becomes without some of its rows, relative covariances held.
+The fit without some of its rows, at the same relative covariances.
 
-Leaving out the rows I is adding an indicator for each of them (Cook and Weisberg
-1982; Haslett 1999 for correlated errors). With e = P y, H = I - P, and K the inverse
-of the mixed model equations, so that H = A K A' for the rows A = [X Z],
+Leaving out the rows I is equivalent to adding an indicator for each (Cook and Weisberg
+1982; Haslett 1999 for correlated errors). With e = P y, H = I - P, and K the inverse of
+the mixed model equations, so that H = A K A' for the rows A = [X Z],
 
     beta - beta_(I) = K_b. A_I' (I - H_II)^-1 e_I
                     = K_b. (I - G K)^-1 A_I' e_I,    G = A_I'A_I,
 
-where the second form holds on the columns that the rows I touch, so that its size
-does not grow with the number of rows. Everything is found in coordinates in which
-X'V^-1 X = R R' is the identity, and in units of sigma.
+where the second form is restricted to the columns that the rows I touch, so its size
+does not grow with the number of rows. All results are in units of sigma and in
+coordinates in which X'V^-1 X = R R' is the identity.
 
 References
 ----------
@@ -37,29 +37,29 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
 )
 
 MAX_COLUMNS = 3000
-"""Columns up to which a dense block of K is formed."""
+"""Number of columns up to which a dense block of K is formed."""
 
 NOTHING = 1e-14
-"""Share of a direction of X in the rows left that counts as none."""
+"""Share of a direction of X in the remaining rows that counts as zero."""
 
 NEARLY_REDUNDANT = 1e-6
-"""Share of a direction of X below which the rest is evaluated by itself."""
+"""Share of a direction of X below which the remaining rows are evaluated afresh."""
 
 
 @dataclass(frozen=True)
 class Deletions:
     """
-    Fits without one set of rows each, where sigma^2 = 1 and X'V^-1 X = R R' = I.
+    Fits that each leave out a set of rows, where sigma^2 = 1, X'V^-1 X = R R' = I.
 
-    All is NaN where the rest does not determine the fixed effects and sigma.
+    Values are NaN if the remaining rows do not determine the fixed effects and sigma.
 
     Parameters
     ----------
     change : ndarray
         R'(beta - beta_(I)) / sigma, shape (m, p).
     covariance : ndarray
-        R'(X'V^-1 X)_(I)^-1 R, shape (m, p, p); for single rows it is the identity
-        plus an outer product, and only its square root is held, shape (m, p).
+        R'(X'V^-1 X)_(I)^-1 R, shape (m, p, p); for single rows the identity plus an
+        outer product vv', with only v stored, shape (m, p).
     scale : ndarray
         Residual variance without the rows over that of the fit, shape (m,).
     """
@@ -132,7 +132,7 @@ def delete_rows(deviance, data):
     Returns
     -------
     deletions : Deletions
-        One for each row.
+        The fit without each row.
     leverages : ndarray
         Diagonal of H, shape (n,).
     residuals : ndarray
@@ -177,7 +177,7 @@ def delete_groups(deviance, data, codes, n_groups):
     Returns
     -------
     Deletions
-        One for each group.
+        The fit without each group.
     """
     n, p = data.exog.shape
     residuals = residual_form(deviance, data) @ deviance.contrast
@@ -211,7 +211,7 @@ class _Group:
 
 
 def _rows_by_group(deviance, data, residuals, codes, n_groups):
-    """The rows of each group; the columns of X always are the first ones."""
+    """The rows of each group; the columns of X always come first."""
     terms = deviance.elimination.products.plan.terms
     order = np.argsort(codes, kind="stable")
     ends = np.searchsorted(codes[order], np.arange(n_groups + 1))
@@ -232,7 +232,7 @@ def _rows_by_group(deviance, data, residuals, codes, n_groups):
 
 
 def _batches(rows, apart, deviance, p):
-    """Groups that together touch few columns, and these columns."""
+    """Batches of groups that together touch few columns, with these columns."""
     plan = deviance.elimination.products.plan
     touched = np.zeros(p + plan.n_columns, dtype=bool)
     batch: list = []
@@ -253,7 +253,7 @@ def _batches(rows, apart, deviance, p):
 
 
 def _unit_rows(deviance, p, columns):
-    """Unit vectors of some columns of [X Z], as rows of X and of the terms."""
+    """Unit vectors for columns of [X Z], as rows of X and of the terms."""
     fixed = (columns[:, None] == np.arange(p)).astype(float)
     plan = deviance.elimination.products.plan
     pairs = zip(plan.terms, plan.slices)
@@ -261,7 +261,7 @@ def _unit_rows(deviance, p, columns):
 
 
 def _downdate(deviance, n, inverse, group):
-    """Change, covariance and scale from the block of K that a group touches."""
+    """Change, covariance and scale from the block of K touched by a group."""
     p = len(deviance.coefficients)
     gram = (group.design.T @ group.design).toarray()
     score = group.design.T @ group.residuals
@@ -279,19 +279,19 @@ def _downdate(deviance, n, inverse, group):
 
 
 def _scale(deviance, n, n_deleted, explained):
-    """Ratio of residual variances after a loss of rows and of a sum of squares."""
+    """Ratio of residual variances after losing rows and a sum of squares."""
     enough = n - n_deleted > len(deviance.coefficients)
     left = deviance.nu - n_deleted if enough else np.nan
     return (deviance.nu - explained) / left
 
 
 def _evaluate_rest(deviance, data, keep):
-    """Change, covariance and scale from the criterion of the rows that are kept."""
+    """Change, covariance and scale from the criterion of the rows kept."""
     p = data.exog.shape[1]
     nothing = np.full(p, np.nan), np.full((p, p), np.nan), np.nan
     inside = data.exog[keep]
     share = np.linalg.eigvalsh(inside.T @ inside / len(keep)).min(initial=1.0)
-    # what remains of a column may be its rounding only
+    # what remains of a column may be mere rounding
     if keep.sum() <= p or share <= NOTHING:
         return nothing
     terms = []

@@ -2,18 +2,19 @@
 Which variances and covariances the data determine.
 
 The covariance matrix of the response is linear in those of the random effects and in
-sigma^2. Over sigma^2 a change of them changes it by
+sigma^2. A change c of these parameters changes it, over sigma^2, by
 
     sum_a c_a V_a + c_0 I,    V_a = Z_i (I (x) D_a) Z_i',
 
 and if that is zero the likelihood does not change: c is a flat direction. For the
-restricted likelihood M V_a M and M count, M the projection off X. This is a question
-about the design alone, unlike the rank of the information at an estimate.
+restricted likelihood, M V_a M and M take the place of V_a and I, where M projects off
+X. Flat directions depend on the design alone, unlike the rank of the information at an
+estimate.
 
-A symmetric matrix is zero if it maps vectors drawn at random to zero, so that no n x n
-matrix is formed. Vectors can show that a direction is not flat and not that it is. The
-response itself is the first, for which everything is at hand, and settles almost every
-model; what it leaves is held against normal vectors.
+A symmetric matrix is zero if it maps random vectors to zero, so no n x n matrix is
+formed. Vectors can show that a direction is not flat, but not that it is. The first is
+the response itself, which needs no new computation and settles almost every model;
+directions that it leaves open are tested with normal vectors.
 """
 
 import numpy as np
@@ -21,19 +22,19 @@ import numpy as np
 from statsmodels_lmm.core.structures.relative_factor import generic_factor
 
 FLAT = 1e-7
-"""Length of what is left of the V_a z, relative to theirs, that counts as zero."""
+"""Length of a combination of the V_a z that counts as zero, relative to theirs."""
 
 FEW_ROWS = 2000
-"""Rows that the response is looked at, if there are more."""
+"""Largest number of rows at which the response is examined."""
 
 MAX_VECTORS = 12
 """Largest number of normal vectors."""
 
 CHUNK = 2**22
-"""Numbers that are held at once."""
+"""Largest size of the arrays held at once."""
 
 SEED = 0x9E3779B97F4A7C15F39CC0605CEDC834
-"""Of the vectors, the same every time; no seed from which data were simulated, too."""
+"""Fixed seed of the vectors, unlikely to be the seed of simulated data."""
 
 
 def flat_directions(data, products, reml, informative, places=None):
@@ -49,17 +50,17 @@ def flat_directions(data, products, reml, informative, places=None):
     reml : bool
         Whether it is the restricted likelihood.
     informative : ndarray
-        Which of the m parameters to ask for; the others are held, shape (m,).
+        Which of the m parameters to examine; the others are held, shape (m,).
     places : sequence of RelativeFactor, optional
-        Where the derivatives of structured blocks are taken, in the order of the
-        elimination plan; default is where nothing cancels.
+        Where the derivatives of structured blocks are taken, in elimination order; by
+        default where nothing cancels.
 
     Returns
     -------
     ndarray
-        A basis of them, shape (m + 1, number of flat directions): the lower triangles
-        of the S, or the parameters of a structure, block by block in the order of the
-        elimination plan, and the residual variance.
+        A basis of these changes, shape (m + 1, number of flat directions). The rows are
+        the lower triangles of the S, or the parameters of a structure, block by block
+        in elimination order, and the residual variance.
     """
     terms, n = products.plan.terms, len(data.endog)
     asked = np.append(informative, True)
@@ -100,7 +101,7 @@ def flat_directions(data, products, reml, informative, places=None):
 
 def mean_variances(data, products, weights=1.0):
     """
-    What the covariance parameters do to the mean variance of the rows.
+    Derivatives of the rows' mean variance in the covariance parameters.
 
     Parameters
     ----------
@@ -114,8 +115,8 @@ def mean_variances(data, products, weights=1.0):
     Returns
     -------
     ndarray
-        Derivatives of the mean variance that each term gives, in the order of the
-        user, and of the residual variance, in the parameters of `flat_directions`,
+        Derivatives of each term's contribution to the mean variance, in the user's
+        order, and of the residual variance, in the parameters of `flat_directions`,
         shape (number of terms + 1, m + 1).
     """
     plan = products.plan
@@ -132,7 +133,7 @@ def mean_variances(data, products, weights=1.0):
 
 
 def _null_basis(columns):
-    """Orthonormal combinations of some columns that almost vanish."""
+    """Orthonormal coefficients of combinations of columns that almost vanish."""
     triangle = np.linalg.qr(columns, mode="r")
     _, values, right = np.linalg.svd(triangle)
     rank = int((values > FLAT * values.max(initial=0.0)).sum())
@@ -141,7 +142,7 @@ def _null_basis(columns):
 
 def _images(data, products, places, sums, z, rows, projected):
     """
-    The images V_a z and z of a vector at some rows, before and after M.
+    The images V_a z and z of a vector at given rows, before and after M.
 
     Parameters
     ----------
@@ -150,16 +151,16 @@ def _images(data, products, places, sums, z, rows, projected):
     sums : list of ndarray
         Z_i'z of each term, shapes (l_i, k_i).
     z : ndarray
-        The vector, in the range of M if it is `projected`, shape (n,).
+        The vector, in the range of M if `projected`, shape (n,).
     rows : ndarray
         The rows, shape (r,).
     projected : bool
-        Whether M is asked for.
+        Whether to apply M.
 
     Returns
     -------
     whole, images : ndarray
-        Shapes (r, m + 1), twice the same if M is not asked for.
+        Shapes (r, m + 1); identical unless M is applied.
     """
     columns, across = [], []
     p = products.k_fixed

@@ -1,13 +1,13 @@
 """
-The inverse of Henderson's mixed model equations, seen through a few rows.
+The inverse of Henderson's mixed model equations, applied to a few rows.
 
-The errors of the estimated fixed effects and of the conditional modes together
-have the covariance sigma^2 K (Henderson 1975; theta taken as known),
+The errors of the estimated fixed effects and of the conditional modes have the joint
+covariance sigma^2 K (Henderson 1975; theta taken as known),
 
     K = [X'X  X'Z          ]^-1 = [0  0]   [ I     ]
         [Z'X  Z'Z + S^-1   ]      [0  M] + [-M Z'X ] (X'V^-1 X)^-1 [I  -X'Z M]
 
-with M = (S^-1 + Z'Z)^-1. The right side exists for singular S too. For a row
+with M = (S^-1 + Z'Z)^-1. The right side exists for singular S as well. For a row
 (x, z) the quadratic form is z'M z plus (X'V^-1 X)^-1 at x - X'Z M z. Neither K nor
 M is formed: a row touches one level of each term, so the elimination carries few
 numbers along the chain, and the tail costs one triangular solve.
@@ -24,12 +24,12 @@ from scipy import sparse
 from statsmodels_lmm.core.algebra.dense import as_array, solve_lower
 
 BATCH_ENTRIES = 4_000_000
-"""Size of the largest dense array that is formed for a batch of rows."""
+"""Size of the largest dense array formed for a batch of rows."""
 
 
 def error_variances(deviance, fixed, terms):
     """
-    Variances over sigma^2 of the errors of some predictions, (x, z) K (x, z)'.
+    Variances over sigma^2 of the errors of predictions, (x, z) K (x, z)'.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def error_variances(deviance, fixed, terms):
 
 def error_covariance(deviance, fixed, terms):
     """
-    Covariance over sigma^2 of the errors of some predictions.
+    Covariance over sigma^2 of the errors of predictions.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def error_covariance(deviance, fixed, terms):
 
 
 def _forms(elimination, terms):
-    """The form z'M z of each row, shape (m,)."""
+    """The quadratic form z'M z of each row, shape (m,)."""
     out = np.zeros(terms[0].n_rows)
     step = max(1, BATCH_ENTRIES // max(1, elimination.row_width))
     for start in range(0, len(out), step):
@@ -106,7 +106,7 @@ def _shifted(deviance, fixed, terms):
 
 
 def _distinct(terms):
-    """Rows that differ from all before, and which of them each row equals."""
+    """Positions of the distinct rows, and which of these each row equals."""
     bases = [f.of_user for f in terms]
     if not all(f.is_grouped for f in bases):
         every = np.arange(terms[0].n_rows)

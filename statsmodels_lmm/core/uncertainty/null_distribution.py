@@ -1,8 +1,8 @@
 """
 The null distribution of the likelihood-ratio statistic of one variance.
 
-Under y = X beta + e the statistic of y = X beta + Z b + e, b ~ N(0, lambda sigma^2 I),
-depends on the data through a few chi-squared variables only, whatever n is
+Under y = X beta + e, the statistic for y = X beta + Z b + e, b ~ N(0, lambda sigma^2
+I), depends on the data only through a few chi-squared variables, whatever n is
 (Crainiceanu and Ruppert 2004, theorem 1 and equation 9).
 """
 
@@ -17,28 +17,28 @@ GRID = np.concatenate([[0.0], np.logspace(-6, 14, 81)])
 """Ratios lambda, in units of 1 / max(mu), between which the maximum is bracketed."""
 
 NEGLIGIBLE = 1e-10
-"""Eigenvalues of Z'M Z up to this share of the largest of Z'Z are zero."""
+"""Eigenvalues of Z'M Z up to this share of the largest of Z'Z count as zero."""
 
 EQUAL = 1e-12
-"""Difference of equal eigenvalues of Z'Z, as a share of the largest."""
+"""Difference at which eigenvalues of Z'Z count as equal, over the largest."""
 
 ROUNDING = 1e-14
-"""Values on the grid up to this, times nu, are zero."""
+"""Values on the grid up to this, times nu, count as zero."""
 
 GAIN = 1e-11
-"""The search ends when a Newton step promises less."""
+"""The search ends when a Newton step promises less than this."""
 
 MAX_STEPS = 100
 """Largest number of Newton steps or bisections."""
 
 ENTRIES = 2**20
-"""Numbers of draws times numbers held for each, at once."""
+"""Largest number of draws at once, times the numbers held for each."""
 
 
 @dataclass(frozen=True)
 class NullDesign:
     """
-    What the null distribution of the statistic depends on.
+    The quantities that determine the null distribution of the statistic.
 
     With M = I - X (X'X)^-1 X', independent w_s ~ chi2(counts_s), v ~ chi2(df_rest)
     and u ~ chi2(k_tested),
@@ -55,14 +55,14 @@ class NullDesign:
     mu : ndarray
         Distinct positive eigenvalues of Z'M Z, in units of the largest, shape (m,).
     counts : ndarray
-        How many of them are equal, shape (m,).
+        Their multiplicities, shape (m,).
     df_rest : int
-        n - p less the number of positive eigenvalues.
+        n - p minus the number of positive eigenvalues.
     xi : ndarray
         Eigenvalues in the determinant: mu for the restricted likelihood, those of Z'Z
         in the same units for the likelihood, shape (r,).
     xi_counts : ndarray
-        How many of them are equal, d, shape (r,).
+        Their multiplicities d, shape (r,).
     k_tested : int
         Number of fixed effects that are zero under the null hypothesis.
     """
@@ -77,7 +77,7 @@ class NullDesign:
 
     @property
     def degrees_of_freedom(self):
-        """Those of (w, v, u), shape (m + 2,)."""
+        """Degrees of freedom of (w, v, u), shape (m + 2,)."""
         return np.append(self.counts, [self.df_rest, self.k_tested])
 
 
@@ -158,7 +158,7 @@ def statistics(design, chi_squared):
     """
     The statistic at given values of the chi-squared variables.
 
-    The maximum is bracketed on a grid of lambda and found by Newton's method with
+    The maximum is bracketed on a grid of lambda and located by Newton's method with
     bisection.
 
     Parameters
@@ -253,8 +253,8 @@ def _projected_eigenvalues(values, coupling, members):
     """
     Eigenvalues and their counts of diag(d) - C C', d equal within groups of rows.
 
-    Of a group of more rows than C has columns, an orthogonal change of its rows leaves
-    C zero in all others: d is an eigenvalue as often as there are such rows.
+    If a group has more rows than C has columns, an orthogonal transformation makes the
+    excess rows of C zero, and each of these gives an eigenvalue d.
     """
     p = coupling.shape[1]
     kept, diagonal, counts = [], [], []

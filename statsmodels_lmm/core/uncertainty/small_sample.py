@@ -1,11 +1,11 @@
 """
-The uncertainty of the covariance of the fixed effects, and what follows from it.
+The uncertainty of the fixed effects' covariance, and its consequences.
 
-The covariance of the estimates, sigma^2 Phi with Phi = (X'V^-1 X)^-1, is known as
-well as the variance parameters are. With X'V^-1 X = R R' everything is about the
-coefficients R'beta, for which Phi is I, and in units of sigma^2. With y_g the rows of
-Z'V^-1 X R^-T of a level, a change D of S changes Phi by the sum of y_g'D y_g over
-the levels; a change of sigma^2 changes sigma^2 Phi by itself.
+The covariance of the estimates, sigma^2 Phi with Phi = (X'V^-1 X)^-1, is known only as
+well as the variance parameters. With X'V^-1 X = R R', everything refers to the
+coefficients R'beta, for which Phi is I, and is in units of sigma^2. With y_g the rows
+of Z'V^-1 X R^-T for a level, a change D of S changes Phi by the sum of y_g'D y_g over
+the levels; a change of sigma^2 changes sigma^2 Phi in proportion.
 
 References
 ----------
@@ -32,7 +32,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
 )
 
 FLAT = 1e-12
-"""Eigenvalues of scaled information, relative to the largest, that count as 0."""
+"""Eigenvalues of the scaled information that count as 0, relative to the largest."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class UncertainCovariance:
 
 def satterthwaite(deviance):
     """
-    The covariance with the uncertainty that the curvature of the criterion implies.
+    The covariance, with the uncertainty implied by the criterion's curvature.
 
-    The covariance of the estimates of L is 2 H^-1 with the Hessian H of the profiled
-    criterion. Given L the residual variance has the variance 2 sigma^4 / nu and it
-    follows L with the slope -sigma^2 working / nu, see `Derivatives`: together the
-    inverse of the Hessian in L and sigma^2.
+    The covariance of the estimates of L is 2 H^-1, where H is the Hessian of the
+    profiled criterion. Given L, the residual variance has variance 2 sigma^4 / nu, and
+    it changes with L at the slope -sigma^2 working / nu, see `Derivatives`. Together
+    these make the inverse of the Hessian in L and sigma^2.
 
     Parameters
     ----------
@@ -91,14 +91,14 @@ def kenward_roger(deviance):
     """
     The adjusted covariance of Kenward and Roger (1997).
 
-    The parameters are the covariances sigma^2 S themselves, also where they are on
-    the boundary, and sigma^2; their covariance W is the inverse of the expected
-    information. With V_r the derivatives of sigma^2 V,
+    The parameters are the covariances sigma^2 S themselves, even on the boundary, and
+    sigma^2; their covariance W is the inverse of the expected information. With V_r the
+    derivatives of sigma^2 V,
 
         Phi_A = Phi + 2 Phi {sum_rs W_rs X'V^-1 V_r P V_s V^-1 X} Phi.
 
-    Only what the V_r span matters, so V takes the place of I = V - Z S Z' as the
-    derivative in sigma^2: it drops out of the sum because P X = 0.
+    Only the span of the V_r matters, so V may replace I = V - Z S Z' as the derivative
+    in sigma^2; it drops out of the sum because P X = 0.
 
     Parameters
     ----------
@@ -164,9 +164,9 @@ def joint_df(slopes, basis):
     """
     Denominator degrees of freedom of a Wald F statistic (Fai and Cornelius 1996).
 
-    The statistic is a mean of q squared t statistics; an F distribution with these
-    degrees of freedom has its expectation. As lmerTest, with 2 where that does not
-    exist.
+    The statistic is a mean of q squared t statistics; the F distribution with these
+    degrees of freedom has the same expectation. As in lmerTest, the result is 2 where
+    that expectation does not exist.
 
     Parameters
     ----------
@@ -192,12 +192,11 @@ def scaled_f(slopes, basis):
     """
     Degrees of freedom and scale of the F statistic of Kenward and Roger (1997).
 
-    Both match the first two moments of the statistic, and are exact for Hotelling's
-    T^2 and for the F statistics of balanced designs. The scale is 1 where the degrees
-    of freedom are not above 2 and there is no first moment; pbkrtest's is 1 only
-    where they are close to 2, and negative below. With very little information about
-    the variances the moments can be those of no F distribution at all: the degrees of
-    freedom would be negative.
+    They match the first two moments of the statistic, and are exact for Hotelling's T^2
+    and for the F statistics of balanced designs. The scale is 1 if the degrees of
+    freedom are at most 2, where there is no first moment; in pbkrtest it is 1 only
+    close to 2, and negative below. With very little information about the variances no
+    F distribution may have these moments: the degrees of freedom would be negative.
 
     Parameters
     ----------
@@ -211,13 +210,13 @@ def scaled_f(slopes, basis):
     df : float
         Denominator degrees of freedom, NaN if no F distribution has these moments.
     scale : float
-        What to multiply the statistic with, NaN with them.
+        Multiplier of the statistic, NaN if the degrees of freedom are.
     """
     q = len(basis)
     inner = basis @ slopes @ basis.T
     a1 = (np.trace(inner, axis1=1, axis2=2) ** 2).sum()
     a2 = (inner**2).sum()
-    if q == 1:  # what follows would be the same but for rounding
+    if q == 1:  # the rest would give the same, except for rounding
         return float(2.0 / a2), 1.0
     b = (a1 + 6.0 * a2) / (2.0 * q)
     g = ((q + 1) * a1 - (q + 4) * a2) / ((q + 2) * a2)
@@ -249,7 +248,7 @@ def _combined(root, changes):
 
 
 def _inverse_root(information):
-    """B such that B B' is the inverse, less what has no information, (m, r)."""
+    """B with B B' the inverse, leaving out directions without information, (m, r)."""
     diagonal = np.diagonal(information)
     largest = diagonal.max(initial=0.0)
     if largest <= 0.0:

@@ -2,9 +2,9 @@
 Information about the variances and covariances themselves.
 
 The parameters are the lower triangles of sigma^2 S_i, column by column, and sigma^2.
-Unlike the entries of L they have an information matrix that is regular where S is
-singular, too. Those of a block with a structure are its own, on which S depends, so
-that a change of sigma^2 changes sigma^2 S of such a block by S.
+Unlike that of the entries of L, their information matrix is regular even where S is
+singular. A block with a structure has the parameters of S itself, so for such a block a
+change of sigma^2 changes sigma^2 S by S.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def average_information(deviance):
 
     With V_r = dV / d(parameter r) it is y'P V_r P V_s P y / (2 sigma^6) (Gilmour,
     Thompson and Cullis 1995). For an entry of S, V_r = Z (I (x) E_r) Z'; for sigma^2
-    it is V less the part Z S Z' of unstructured blocks.
+    it is V minus the part Z S Z' of the unstructured blocks.
 
     Parameters
     ----------
@@ -69,17 +69,17 @@ def unstructured_effects(term):
 
 def unit_changes(deviance):
     """
-    Changes of every S by one unit of each covariance parameter.
+    Changes of every S per unit of each covariance parameter.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
-        Gives the covariance blocks.
+        Supplies the covariance blocks.
 
     Returns
     -------
     list of ndarray
-        For each factor in the order of the elimination plan, shapes (m, k_i, k_i).
+        For each term in elimination order, shapes (m, k_i, k_i).
     """
     scale = np.asarray(deviance.scale)
     return of_all_factors(f.unit_changes(scale) for f in deviance.factors)
@@ -87,16 +87,16 @@ def unit_changes(deviance):
 
 def expected_traces(deviance, changes):
     """
-    Tr(P V_r P V_s) for changes V_r = Z (I (x) D_r) Z' and, at last, for V itself.
+    Traces tr(P V_r P V_s) for changes V_r = Z (I (x) D_r) Z' and, last, V itself.
 
-    After ML V^-1 takes the place of P.
+    For ML, V^-1 takes the place of P.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
         The criterion at the optimum, without batch axes.
     changes : sequence of ndarray
-        D_r of each factor, shapes (m, k_i, k_i).
+        D_r of each term, shapes (m, k_i, k_i).
 
     Returns
     -------
@@ -121,9 +121,9 @@ def observed_information(deviance):
     """
     Half the second derivatives of the criterion in the parameters of this module.
 
-    It is twice the average information less the expected one,
-    tr(P V_r P V_s) / (2 sigma^4), plus tr(G d^2 S) / 2 for a structure, on whose
-    parameters S does not depend linearly.
+    It is twice the average information minus the expected information,
+    tr(P V_r P V_s) / (2 sigma^4), plus tr(G d^2 S) / 2 for a structure, as S is not
+    linear in its parameters.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def observed_information(deviance):
         Shape (m + 1, m + 1).
     """
     traces = expected_traces(deviance, unit_changes(deviance))
-    # sigma^2 alone changes V by V - Z S Z', S of the unstructured blocks
+    # sigma^2 alone changes V by V - Z S Z', with S of the unstructured blocks
     change = np.eye(len(traces))
     change[:-1, -1] = -np.concatenate([f.scale_slopes() for f in deviance.factors])
     expected = change.T @ traces @ change / (2.0 * float(deviance.scale) ** 2)

@@ -129,7 +129,7 @@ def test_what_cannot_be_told_from_rounding():
     rng = np.random.default_rng(1)
     g = np.repeat(np.arange(20), 10)
     data = pd.DataFrame({"g": g, "y": rng.normal(size=20)[g]})
-    with pytest.raises(DataError, match="too small to be told from zero"):
+    with pytest.raises(DataError, match="too small to be distinguished from zero"):
         crossedmixedlm("y ~ 1 + (1 | g)", data).fit()
     data["y"] += 1e-9 * rng.normal(size=200)
     with pytest.warns(match="before the best variances") as caught:

@@ -173,13 +173,13 @@ def test_saturation_is_the_rank_of_all_columns():
 
 def test_saturated_designs_are_never_called_proved():
     model = crossedmixedlm(SATURATED, saturated())
-    with pytest.warns(DataWarning, match="nothing is left to tell the residual"):
+    with pytest.warns(DataWarning, match="nothing remains to estimate the residual"):
         result = model.fit()
     assert not result.converged
     assert result.optimum.saturated
     text = str(result.summary())
     assert "NOT proved" in text
-    assert "nothing is left to tell" in text
+    assert "nothing remains to" in text
 
 
 def test_known_covariances_are_not_saturated():

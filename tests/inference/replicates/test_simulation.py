@@ -471,7 +471,7 @@ def test_results_of_a_refit_are_complete():
     def text(result):
         lines = result.summary().as_text().splitlines()
         # rounding decides how many evaluations the last digits take
-        words = "Date", "Time", "evaluations:", "gain left"
+        words = "Date", "Time", "evaluations:", "remaining gain"
         return [line for line in lines if not any(word in line for word in words)]
 
     assert text(found) == text(direct)
