@@ -7,7 +7,7 @@ PACKAGE = TESTS.parent / "statsmodels_lmm"
 
 ELSEWHERE = {
     # the dense twins and invariants of core
-    "test_against_dense": "dense deviance elimination",
+    "test_against_dense": "deviance elimination",
     "test_certificates": "differences",
     "test_constrained": "constraints",
     "test_cross_products": "grouped_effects plan",

@@ -139,8 +139,8 @@ class CrossedMixedLMResults(Pictures, MixedInference):
     @cached_property
     def dropped(self):
         """Names of the columns of X that depend on those before them."""
-        names = np.array(self.model.exog_names, dtype=object)
-        return np.delete(names, self._estimates.kept).tolist()
+        kept = set(self._estimates.kept.tolist())
+        return [n for j, n in enumerate(self.model.exog_names) if j not in kept]
 
     @cached_property
     def out_of_range(self):

@@ -39,12 +39,12 @@ class EliminationPlan:
     n_chain: int
     parents: dict
 
-    @property
+    @cached_property
     def chain(self):
         """The factors that stay block-diagonal."""
         return self.factors[: self.n_chain]
 
-    @property
+    @cached_property
     def tail(self):
         """The factors that are eliminated densely."""
         return self.factors[self.n_chain :]
@@ -54,7 +54,7 @@ class EliminationPlan:
         """Whether there is one factor, eliminated level by level."""
         return self.n_chain == len(self.factors) == 1
 
-    @property
+    @cached_property
     def n_tail(self):
         """Number of columns of the tail."""
         return sum(f.n_columns for f in self.tail)

@@ -141,13 +141,13 @@ def projected(elimination, tail, solution):
         for factor, left in zip(elimination.factors, solution.left)
     ]
     inverses = elimination.tail_inverses
-    full = whole_tail(elimination) if any(i is None for i in inverses) else None
     spherical = by_factor(plan, solution.spherical)
     for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):
         if inverse is not None:
             out.append(transpose(inverse)[..., None, :, :] @ part)
         else:
-            explained = product(full[..., rows, :], solution.tail)
+            row = whole_tail(elimination)[..., rows, :]
+            explained = product(row, solution.tail)
             rest = tail[..., rows, :] - explained
             out.append(rest.reshape(*rest.shape[:-2], *part.shape[-3:]))
     return out
