@@ -133,7 +133,8 @@ def _inverse_upper(upper):
     """
     Inverse of an upper triangular matrix, by halves.
 
-    LAPACK solves for one block of columns at a time, which takes twice as long.
+    LAPACK inverts one narrow block of columns after another, which takes half as long
+    again.
     """
     out = np.array(upper, order="F")
 

@@ -126,7 +126,7 @@ class SparseCoupling:
 
     @cached_property
     def _by_effect(self):
-        """The entries of T, effect by effect, shape (k, m)."""
+        """The entries of T of each effect, column by column, shape (k, m)."""
         return self._layout.by_effect(self.matrix.data)
 
     def gram(self, weights):
@@ -143,12 +143,12 @@ class SparseCoupling:
         return out.reshape(q, q)
 
     def _gram_anew(self, weights):
-        """The same without stored matrices."""
+        """Sum over g of T_g' W_g T_g by a sparse product, both triangles."""
         rows = sparse.csr_array(sparse.block_diag(weights))
         return (self.matrix.T @ (rows @ self.matrix)).toarray()
 
     def _gram_cells(self, weights):
-        """The same at the entries of the lower triangle, one per cell."""
+        """Entries of sum over g of T_g' W_g T_g, one for each cell."""
         each = weights[self._layout.levels]
         return sum(
             products @ (self._by_effect * each[:, :, b].T).sum(axis=0)

@@ -102,8 +102,9 @@ def _inverse_root(matrices):
     second = np.sqrt(rest)
     inverse = np.zeros(matrices.shape)
     inverse[..., 0, 0], inverse[..., 1, 1] = 1.0 / first, 1.0 / second
-    inverse[..., 1, 0] = -across / (first * second)
-    return inverse, 2.0 * (np.log(first) + np.log(second)).sum(axis=-1)
+    determinant = first * second
+    inverse[..., 1, 0] = -across / determinant
+    return inverse, 2.0 * np.log(determinant).sum(axis=-1)
 
 
 def sum_by_parent(values, parents):

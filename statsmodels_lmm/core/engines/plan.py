@@ -44,12 +44,12 @@ class EliminationPlan:
         names = {"factors": "terms"}
         self.__dict__.update({names.get(name, name): v for name, v in state.items()})
 
-    @property
+    @cached_property
     def chain(self):
         """The terms that stay block-diagonal."""
         return self.terms[: self.n_chain]
 
-    @property
+    @cached_property
     def tail(self):
         """The terms that are eliminated densely."""
         return self.terms[self.n_chain :]
@@ -59,7 +59,7 @@ class EliminationPlan:
         """Whether there is one term, eliminated level by level."""
         return self.n_chain == len(self.terms) == 1
 
-    @property
+    @cached_property
     def n_tail(self):
         """Number of columns of the tail."""
         return sum(f.n_columns for f in self.tail)

@@ -169,9 +169,8 @@ def _tail_blocks(elimination):
         inverse = symmetric(inverse)
     middle = scale_tail(plan, roots, inverse, overwrite=True)
     inverses = elimination.tail_inverses
-    is_apart = any(inverse is None for inverse in inverses)
-    full: Any = whole_tail(elimination) if is_apart else None
-    whole_middle = middle if dense or full is None else symmetric(middle)
+    regular = all(inverse is not None for inverse in inverses)
+    whole_middle = middle if dense or regular else symmetric(middle)
     diagonal, sums = [], []
     for i, (root, shape, rows) in enumerate(zip(roots, shapes, plan.tail_slices)):
         each = root[..., None, :, :]
@@ -181,6 +180,7 @@ def _tail_blocks(elimination):
             explained = shape[0] * identity(shape[1]) - spreads[i].sum(axis=-3)
             sums.append(solve @ explained @ transpose(solve))
         else:
+            full = whole_tail(elimination)
             row = full[..., rows, :]
             through = _by_level(product(row, whole_middle), shape)
             explained = through @ transpose(_by_level(row, shape))

@@ -6,7 +6,6 @@ down to the levels of the first term. Nothing is inverted, least of all S.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -142,14 +141,13 @@ def projected(elimination, tail, solution):
         for term, left in zip(elimination.terms, solution.left)
     ]
     inverses = elimination.tail_inverses
-    is_apart = any(inverse is None for inverse in inverses)
-    full: Any = whole_tail(elimination) if is_apart else None
     spherical = by_term(plan, solution.spherical)
     for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):
         if inverse is not None:
             out.append(transpose(inverse)[..., None, :, :] @ part)
         else:
-            explained = product(full[..., rows, :], solution.tail)
+            row = whole_tail(elimination)[..., rows, :]
+            explained = product(row, solution.tail)
             rest = tail[..., rows, :] - explained
             out.append(rest.reshape(*rest.shape[:-2], *part.shape[-3:]))
     return out
