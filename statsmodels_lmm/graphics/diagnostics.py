@@ -23,7 +23,7 @@ from statsmodels_lmm.inference.replicates.simulated_residuals import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
-KINDS = {
+RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
     "studentized": "studentized residual",
     "response": "residual of ",
@@ -315,11 +315,11 @@ def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
 
 def _residuals(results, kind):
     """Fitted values and residuals of the rows that have them, and a label."""
-    if kind not in KINDS:
-        listed = ", ".join(map(repr, KINDS))
+    if kind not in RESIDUAL_LABELS:
+        listed = ", ".join(map(repr, RESIDUAL_LABELS))
         raise ValueError(f"kind must be one of {listed}, not {kind!r}")
     require_data(results.model, "a plot of residuals")
-    label = KINDS[kind]
+    label = RESIDUAL_LABELS[kind]
     if kind == "pearson":
         residuals = results.resid_pearson
     elif kind == "response":

@@ -27,7 +27,7 @@ from statsmodels_lmm.inference.marginal.marginal_means import (
 from statsmodels_lmm.inference.prediction.prediction import get_prediction
 from statsmodels_lmm.inference.prediction.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.replicates.bootstrap import bootstrap
-from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import INTERVALS
 from statsmodels_lmm.inference.replicates.simulated_residuals import simulated_residuals
 from statsmodels_lmm.inference.replicates.simulation import refit, simulate
 from statsmodels_lmm.inference.requirements import check_alpha
@@ -240,7 +240,7 @@ class MixedInference(LikelihoodModelResults):
         if method == "profile":
             return profile(self, **options).conf_int(alpha)
         if method != "wald":
-            if method not in (*METHODS, "all"):
+            if method not in (*INTERVALS, "all"):
                 raise ValueError(
                     "method must be wald, profile, basic, normal, studentized, "
                     f"percentile or all, not {method!r}"

@@ -8,7 +8,7 @@ from statsmodels_lmm.core.criteria.units import Units
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.base import MixedModel
@@ -162,7 +162,7 @@ class CrossedMixedLM(MixedModel):
             raise ValueError(f"reml must be True or False, not {reml!r}")
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
-        check_choice("df_method", df_method, (None, *METHODS))
+        check_choice("df_method", df_method, (None, *DF_METHODS))
         _, products = self._sufficient_statistics()
         units, uninformative = self._units, self._uninformative(products)
         start = None

@@ -28,7 +28,7 @@ DEFINITE = 1e-10
 CLIPPED = 1e-6
 """Negative eigenvalue, likewise relative, up to which a matrix is still used."""
 
-SINGULAR = 1e-13
+NO_PIVOT = 1e-13
 """Pivot, relative to the diagonal, at or below which an inverse is singular."""
 
 DENSE_LEVELS = 2000
@@ -272,7 +272,7 @@ def _inverse(name, what, matrix, labels, log_determinant):
             pivots = precision.root.pivots()
         except np.linalg.LinAlgError:
             raise DataError(singular) from None
-        if (pivots <= SINGULAR * diagonal).any():
+        if (pivots <= NO_PIVOT * diagonal).any():
             raise DataError(singular)
         return KnownLevels(name, labels, precision)
     dense = as_array(matrix)
@@ -280,7 +280,7 @@ def _inverse(name, what, matrix, labels, log_determinant):
         root = linalg.cho_factor(dense, lower=True, check_finite=False)
     except linalg.LinAlgError:
         raise DataError(singular) from None
-    if (np.diagonal(root[0]) ** 2 <= SINGULAR * diagonal).any():
+    if (np.diagonal(root[0]) ** 2 <= NO_PIVOT * diagonal).any():
         raise DataError(singular)
     covariance = linalg.cho_solve(root, np.eye(len(labels)), check_finite=False)
     return KnownLevels(name, labels, Relationship(0.5 * (covariance + covariance.T)))

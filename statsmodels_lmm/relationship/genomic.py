@@ -12,7 +12,7 @@ from statsmodels_lmm.relationship.labeled import (
     require_square,
 )
 
-KINDS = ("vanraden1", "vanraden2")
+VANRADEN = ("vanraden1", "vanraden2")
 
 
 def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=None):
@@ -62,8 +62,8 @@ def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=N
     VanRaden, P. M. (2008). Efficient methods to compute genomic predictions.
     Journal of Dairy Science 91, 4414-4423.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if kind not in VANRADEN:
+        raise ValueError(f"kind must be one of {', '.join(VANRADEN)}, not {kind!r}")
     copies, labels = labeled_rows(genotypes, "the genotypes", labels)
     require_square(len(labels), "the genomic relationship matrix")
     names = getattr(genotypes, "columns", None)

@@ -8,7 +8,7 @@ from scipy.special import gammaln, kve
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.relationship.labeled import labeled_rows, listed, require_square
 
-KINDS = ("exponential", "gaussian", "matern")
+CORRELATIONS = ("exponential", "gaussian", "matern")
 
 SMOOTHEST = 50.0
 """Largest smoothness; beyond it Matern correlations are Gaussian in practice."""
@@ -64,8 +64,8 @@ def spatial_covariance(
     Learning, section 4.2. MIT Press.
     Stein, M. L. (1999). Interpolation of Spatial Data, section 2.10. Springer.
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if kind not in CORRELATIONS:
+        raise ValueError(f"kind must be one of {', '.join(CORRELATIONS)}, not {kind!r}")
     if not 0 < range < np.inf:
         raise ValueError(f"range must be a positive number, not {range!r}")
     if not 0 < smoothness <= SMOOTHEST:

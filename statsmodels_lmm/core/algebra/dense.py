@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import blas, lapack
 
-SMALL = 64
+KEPT = 64
 """Number of rows up to which arrays that depend on nothing else are cached."""
 
 
@@ -203,7 +203,7 @@ def times_each(left, right):
 
 def triangle_of_qr(matrix):
     """R of the QR decomposition of a matrix."""
-    if matrix.ndim > 2 or matrix.size > SMALL**2 or matrix.shape[0] < matrix.shape[1]:
+    if matrix.ndim > 2 or matrix.size > KEPT**2 or matrix.shape[0] < matrix.shape[1]:
         return np.asarray(np.linalg.qr(matrix, mode="r"))
     columns = matrix.shape[1]
     return lower_part(lapack.dgeqrf(matrix)[0][:columns].T).T
@@ -215,10 +215,10 @@ def lower_part(matrices):
 
 
 def _lower_mask(size):
-    return _small_mask(size) if size <= SMALL else np.tri(size, dtype=bool)
+    return _small_mask(size) if size <= KEPT else np.tri(size, dtype=bool)
 
 
-@lru_cache(maxsize=SMALL)
+@lru_cache(maxsize=KEPT)
 def _small_mask(size):
     return np.tri(size, dtype=bool)
 

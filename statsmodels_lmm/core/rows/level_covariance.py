@@ -10,7 +10,7 @@ from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.core.algebra.sparse_cholesky import factorize
 from statsmodels_lmm.core.algebra.symbolic_cholesky import analyze
 
-NEGLIGIBLE = 1e-12
+OUTSIDE_ROOT = 1e-12
 """Eigenvalues left out of a root, relative to the largest."""
 
 EVEN = 1e-3
@@ -144,7 +144,7 @@ def symmetric_root(matrix):
 def positive_eigh(matrix):
     """Non-negligible eigenvalues and their eigenvectors."""
     values, vectors = linalg.eigh(matrix, driver="evd", check_finite=False)
-    used = values > NEGLIGIBLE * max(values[-1], 0.0)
+    used = values > OUTSIDE_ROOT * max(values[-1], 0.0)
     if not used.any():  # a column of zeros stands for an empty root
         return np.zeros(1), vectors[:, :1]
     return values[used], vectors[:, used]

@@ -32,7 +32,7 @@ from statsmodels_lmm.core.rows.grouped_effects import CovarianceBlocks
 from statsmodels_lmm.core.rows.level_covariance import positive_eigh, symmetric_root
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
-NOTHING = 1e-24
+NO_COLUMN = 1e-24
 """Squared length of a level's column that counts as zero, over the largest."""
 
 
@@ -207,7 +207,7 @@ def related(term):
         own = symmetric_root(matrix[np.ix_(seen, seen)])
         return RelatedEffects(term, _extended(matrix, seen, own))
     squares = term.diagonal_blocks()[seen, 0, 0]
-    inside = squares > NOTHING * squares.max()
+    inside = squares > NO_COLUMN * squares.max()
     if not inside.any():
         return RelatedEffects(term, np.zeros((len(matrix), 1)), np.zeros(1))
     lengths = np.sqrt(squares[inside])

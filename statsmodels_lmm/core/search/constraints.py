@@ -22,7 +22,7 @@ from statsmodels_lmm.core.structures.unstructured_block import (
     pivoted_triangle,
 )
 
-NEGLIGIBLE = 1e-13
+NO_LENGTH = 1e-13
 """Length of a row of L that counts as zero, relative to L."""
 
 NO_DEVIATION = 1e-7
@@ -380,7 +380,7 @@ class Correlation(Constraint):
         basis = np.concatenate([pair, rest])
         back = np.linalg.inv(basis)
         one, two = pair @ matrix
-        limit = NEGLIGIBLE * _size(matrix)
+        limit = NO_LENGTH * _size(matrix)
         s, v = (x if x > limit else 0.0 for x in map(_length, (one, two)))
         frame = _plane(one, two, s, v, cos, sin, matrix)
         root, rows, columns = np.zeros((k, k)), [], []
@@ -495,7 +495,7 @@ def _unused(matrix):
 def _direction(row, matrix):
     """A row of L over its length, or a direction orthogonal to all rows."""
     length = _length(row)
-    if length <= NEGLIGIBLE * _size(matrix):
+    if length <= NO_LENGTH * _size(matrix):
         return _unused(matrix)
     return row / length
 

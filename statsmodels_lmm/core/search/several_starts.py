@@ -31,7 +31,7 @@ FEW = 10
 VANISHING = 1e-6
 """Residual variance, as a share, that counts as none in a saturated model."""
 
-SMALL = 150
+SMALL_MODEL = 150
 """Number of random effects up to which many searches cost little more than one."""
 
 LOWER = 1e-4
@@ -97,7 +97,7 @@ def _elsewhere(criterion, deviance, idle):
     """Starting points, and the number of starts tried to find them."""
     products = criterion.products
     effects = sum(f.n_columns for f in products.plan.terms)
-    small = effects <= SMALL and is_batchable(products)
+    small = effects <= SMALL_MODEL and is_batchable(products)
     if small and deviance.inverse is None and not idle:
         many = many_starts(products)
         try:
@@ -107,7 +107,7 @@ def _elsewhere(criterion, deviance, idle):
         else:
             return [] if place is None else [place], len(many)
     starts = further_starts(products, deviance.factors)
-    if effects > SMALL:  # where second optima are rare
+    if effects > SMALL_MODEL:  # where second optima are rare
         structured = any(f.is_structured for f in products.plan.terms)
         starts = starts[: 2 if structured else 1]
     return starts, len(starts)

@@ -8,7 +8,7 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import eigh
 
-FLAT = 1e-6
+NO_CURVATURE = 1e-6
 """Curvature that counts as zero, relative to the largest."""
 
 WORTHWHILE = 1e-7
@@ -96,7 +96,7 @@ def trust_region_step(gradient, curvature, radius):
     values, vectors = eigh(curvature)
     slope = (gradient[..., None, :] @ vectors)[..., 0, :]
     # usually all are clearly positive and Newton's step is short enough
-    plain = values[..., 0] > FLAT * values[..., -1]
+    plain = values[..., 0] > NO_CURVATURE * values[..., -1]
     step = -slope / np.where(plain[..., None], values, np.inf)
     plain = plain & ((step**2).sum(axis=-1) <= radius**2)
     if not plain.all():
@@ -115,7 +115,7 @@ def _careful_step(slope, values, radius):
     """The steps in eigenvector coordinates, shape (batch, m)."""
     largest = np.abs(values).max(axis=1, initial=1e-300, keepdims=True)
     size = np.linalg.norm(slope, axis=1, keepdims=True)
-    flat = (np.abs(values) <= FLAT * largest) & (np.abs(slope) <= FLAT)
+    flat = (np.abs(values) <= NO_CURVATURE * largest) & (np.abs(slope) <= NO_CURVATURE)
     idle = (values <= 0.0) & (np.abs(slope) <= 1e-2 * size)
     step = _step_along_axes(slope, values, ~(flat | idle), radius)
     again = _decrease(slope, values, step) <= WORTHWHILE

@@ -39,7 +39,7 @@ from statsmodels_lmm.core.uncertainty.mixed_model_inverse import (
 MAX_COLUMNS = 3000
 """Number of columns up to which a dense block of K is formed."""
 
-NOTHING = 1e-14
+NO_DIRECTION = 1e-14
 """Share of a direction of X in the remaining rows that counts as zero."""
 
 NEARLY_REDUNDANT = 1e-6
@@ -292,7 +292,7 @@ def _evaluate_rest(deviance, data, keep):
     inside = data.exog[keep]
     share = np.linalg.eigvalsh(inside.T @ inside / len(keep)).min(initial=1.0)
     # what remains of a column may be mere rounding
-    if keep.sum() <= p or share <= NOTHING:
+    if keep.sum() <= p or share <= NO_DIRECTION:
         return nothing
     terms = []
     for f in deviance.elimination.products.plan.terms:

@@ -21,7 +21,7 @@ import numpy as np
 
 from statsmodels_lmm.core.structures.relative_factor import generic_factor
 
-FLAT = 1e-7
+UNCHANGED = 1e-7
 """Length of a combination of the V_a z that counts as zero, relative to theirs."""
 
 FEW_ROWS = 2000
@@ -92,8 +92,8 @@ def flat_directions(data, products, reml, informative, places=None):
             gram += left.T @ left
             total += np.mean(((whole[:, asked] / lengths) ** 2).sum(axis=0))
         values, vectors = np.linalg.eigh(gram)
-        basis = basis @ vectors[:, values <= FLAT**2 * total]
-    basis[np.abs(basis) <= FLAT] = 0.0
+        basis = basis @ vectors[:, values <= UNCHANGED**2 * total]
+    basis[np.abs(basis) <= UNCHANGED] = 0.0
     out = np.zeros((len(asked), basis.shape[1]))
     out[asked] = basis / lengths[:, None]
     return out
@@ -136,7 +136,7 @@ def _null_basis(columns):
     """Orthonormal coefficients of combinations of columns that almost vanish."""
     triangle = np.linalg.qr(columns, mode="r")
     _, values, right = np.linalg.svd(triangle)
-    rank = int((values > FLAT * values.max(initial=0.0)).sum())
+    rank = int((values > UNCHANGED * values.max(initial=0.0)).sum())
     return right[rank:].T
 
 

@@ -23,7 +23,7 @@ from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import as_array, solve_lower
 
-BATCH_ENTRIES = 4_000_000
+ROW_ENTRIES = 4_000_000
 """Size of the largest dense array formed for a batch of rows."""
 
 
@@ -85,7 +85,7 @@ def error_covariance(deviance, fixed, terms):
 def _forms(elimination, terms):
     """The quadratic form z'M z of each row, shape (m,)."""
     out = np.zeros(terms[0].n_rows)
-    step = max(1, BATCH_ENTRIES // max(1, elimination.row_width))
+    step = max(1, ROW_ENTRIES // max(1, elimination.row_width))
     for start in range(0, len(out), step):
         part = slice(start, start + step)
         for left, right in elimination.row_forms([f.take(part) for f in terms]):

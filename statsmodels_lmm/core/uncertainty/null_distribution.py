@@ -16,13 +16,13 @@ from statsmodels_lmm.core.rows.related_effects import related
 GRID = np.concatenate([[0.0], np.logspace(-6, 14, 81)])
 """Ratios lambda, in units of 1 / max(mu), between which the maximum is bracketed."""
 
-NEGLIGIBLE = 1e-10
+NO_EIGENVALUE = 1e-10
 """Eigenvalues of Z'M Z up to this share of the largest of Z'Z count as zero."""
 
 EQUAL = 1e-12
 """Difference at which eigenvalues of Z'Z count as equal, over the largest."""
 
-ROUNDING = 1e-14
+NO_RISE = 1e-14
 """Values on the grid up to this, times nu, count as zero."""
 
 GAIN = 1e-11
@@ -107,7 +107,7 @@ def null_design(basis, factor, reml, k_tested=0):
     coupling = factor.level_sums(basis)[:, 0, :]
     xi, xi_counts, members = _distinct(squares)
     mu, counts = _projected_eigenvalues(xi, coupling, members)
-    positive = mu > NEGLIGIBLE * xi[-1]
+    positive = mu > NO_EIGENVALUE * xi[-1]
     mu, counts = mu[positive], counts[positive]
     if reml:
         xi, xi_counts = mu, counts
@@ -180,7 +180,7 @@ def statistics(design, chi_squared):
     values = design.nu * np.log(total[:, None] / residual)
     values -= design.xi_counts @ np.log1p(design.xi[:, None] * GRID)
     peak = 1 + values[:, 1:].argmax(axis=1)
-    best = np.where(values[:, 1:].max(axis=1) > ROUNDING * design.nu, peak, 0)
+    best = np.where(values[:, 1:].max(axis=1) > NO_RISE * design.nu, peak, 0)
     rising = _slopes(design, w, rest, GRID[best])[0] > 0.0
     inside = np.flatnonzero(rising | (best > 0))
     left = GRID[np.where(rising, best, best - 1)[inside]]

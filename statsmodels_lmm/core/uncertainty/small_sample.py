@@ -31,7 +31,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
     unit_changes,
 )
 
-FLAT = 1e-12
+NO_INFORMATION = 1e-12
 """Eigenvalues of the scaled information that count as 0, relative to the largest."""
 
 
@@ -253,7 +253,7 @@ def _inverse_root(information):
     largest = diagonal.max(initial=0.0)
     if largest <= 0.0:
         return np.zeros((len(information), 0))
-    size = np.sqrt(np.maximum(diagonal, FLAT * largest))
+    size = np.sqrt(np.maximum(diagonal, NO_INFORMATION * largest))
     values, vectors = np.linalg.eigh(information / np.outer(size, size))
-    used = values > FLAT * values[-1]
+    used = values > NO_INFORMATION * values[-1]
     return vectors[:, used] / np.sqrt(values[used]) / size[:, None]

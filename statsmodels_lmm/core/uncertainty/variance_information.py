@@ -18,7 +18,7 @@ from statsmodels_lmm.core.criteria.derivatives import (
 )
 from statsmodels_lmm.core.structures.relative_factor import block_diagonal
 
-FLAT = 1e-12
+NO_INFORMATION = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
 
 
@@ -164,6 +164,6 @@ def inverse_information(information):
     scale = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, np.inf))
     both = scale[..., :, None] * scale[..., None, :]
     values, vectors = np.linalg.eigh(information * both)
-    used = values > FLAT * values[..., -1:]
+    used = values > NO_INFORMATION * values[..., -1:]
     reciprocal = used / np.where(used, values, 1.0)
     return (vectors * reciprocal[..., None, :]) @ transpose(vectors) * both

@@ -21,8 +21,7 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
     with_random,
     without_effect,
 )
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS as DF_METHODS
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 

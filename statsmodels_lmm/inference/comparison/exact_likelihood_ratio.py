@@ -21,7 +21,7 @@ from statsmodels_lmm.inference.requirements import (
     require_gaussian,
 )
 
-ROUNDING = 1e-12
+NO_STATISTIC = 1e-12
 """Statistics below this share of the log-likelihood count as zero."""
 
 BOOTSTRAP = (
@@ -141,7 +141,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     design = null_design(data.exog / np.sqrt(full.nobs), factor, full.reml, k_tested)
     draws = simulate(design, int(nsim), np.random.default_rng(rng))
     statistic = _criterion_gain(full, restricted, k_tested)
-    if statistic < ROUNDING * max(1.0, abs(full.llf)):
+    if statistic < NO_STATISTIC * max(1.0, abs(full.llf)):
         statistic = 0.0
     effects = full.model.random[at]
     return ExactLRTestResult(

@@ -14,7 +14,7 @@ from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     simulated_statistics,
 )
 from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import (
-    ROUNDING,
+    NO_STATISTIC,
     exact_lr_test,
 )
 from statsmodels_lmm.inference.comparison.nested_models import (
@@ -27,7 +27,7 @@ from statsmodels_lmm.inference.comparison.nested_models import (
 from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import as_fit
 
-METHODS = ("chi2", "mixture", "bootstrap", "exact")
+TESTS = ("chi2", "mixture", "bootstrap", "exact")
 
 BOOTSTRAP, EXACT = 1000, 10_000
 """Default numbers of draws."""
@@ -118,7 +118,7 @@ class Comparison:
             statistic = gain_of_random_effects(full)
         else:
             statistic = 2.0 * float(full.llf - restricted.llf)
-        negligible = statistic < ROUNDING * max(1.0, abs(full.llf))
+        negligible = statistic < NO_STATISTIC * max(1.0, abs(full.llf))
         return 0.0 if negligible else statistic
 
     def test(self, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None):
@@ -333,8 +333,8 @@ def compare_models(
 
 
 def _check_options(method, nsim):
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if method not in TESTS:
+        raise ValueError(f"method must be one of {', '.join(TESTS)}, not {method!r}")
     if nsim is not None:
         check_count("nsim", nsim)
 

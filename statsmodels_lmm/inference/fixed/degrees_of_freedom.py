@@ -24,7 +24,7 @@ from statsmodels_lmm.inference.requirements import (
 SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 """Methods with separate degrees of freedom for every contrast."""
 
-METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
+DF_METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
 
 NO_F = (
     "Kenward and Roger's method finds no F distribution for a joint test: its "
@@ -254,7 +254,7 @@ def inference(results, df_method=None):
     """
     results = as_fit(results)
     method = "asymptotic" if df_method is None else df_method
-    check_choice("df_method", method, METHODS)
+    check_choice("df_method", method, DF_METHODS)
     key = "df", method
     if key not in results._cache:
         results._cache[key] = _inference(results, method)

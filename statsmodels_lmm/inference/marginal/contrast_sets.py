@@ -6,7 +6,7 @@ from math import comb, gcd, lcm
 
 import numpy as np
 
-METHODS = ("pairwise", "reference", "consecutive", "effects", "poly")
+CONTRASTS = ("pairwise", "reference", "consecutive", "effects", "poly")
 
 DEGREES = ("linear", "quadratic", "cubic", "quartic", "degree 5", "degree 6")
 
@@ -18,7 +18,7 @@ def contrast_set(method, levels, reverse=False, reference=None):
     Parameters
     ----------
     method : str, dict or array_like
-        One of `METHODS`, a dict from names to k coefficients, or an array of shape
+        One of `CONTRASTS`, a dict from names to k coefficients, or an array of shape
         (q, k).
     levels : DataFrame
         Levels of the factors for each mean, k rows.
@@ -43,9 +43,9 @@ def contrast_set(method, levels, reverse=False, reference=None):
     k, labels, one = len(levels), level_labels(levels), np.eye(len(levels))
     if not isinstance(method, str):
         return _own(method, k)
-    if method not in METHODS:
+    if method not in CONTRASTS:
         raise ValueError(
-            f"method must be {', '.join(map(repr, METHODS))}, a dict or an array of "
+            f"method must be {', '.join(map(repr, CONTRASTS))}, a dict or an array of "
             f"coefficients, not {method!r}"
         )
     if method == "poly":

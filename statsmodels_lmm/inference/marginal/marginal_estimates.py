@@ -33,7 +33,7 @@ ADJUST = {
 """Default adjustment of each set of contrasts; others are not adjusted."""
 
 
-ROUNDING = 1e-13
+CANCELLED = 1e-13
 """Size of a sum relative to its terms below which it counts as 0."""
 
 
@@ -360,7 +360,7 @@ def _combined(coefficients, values):
     missing = np.isnan(values)
     values = np.where(missing, 0.0, values)
     found = coefficients @ values
-    found[np.abs(found) <= ROUNDING * (np.abs(coefficients) @ np.abs(values))] = 0.0
+    found[np.abs(found) <= CANCELLED * (np.abs(coefficients) @ np.abs(values))] = 0.0
     found[(coefficients != 0.0).astype(float) @ missing > 0.0] = np.nan
     return found
 

@@ -6,7 +6,7 @@ from statsmodels.base._prediction_inference import PredictionResultsBase
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
-    METHODS,
+    DF_METHODS,
     SMALL_SAMPLE,
     inference,
 )
@@ -257,7 +257,7 @@ def get_prediction(
     scale_of(which, type)
     check_choice("new_levels", new_levels, ("error", "population", "nan"))
     check_choice("interval", interval, ("confidence", "prediction"))
-    check_choice("df_method", df_method, (None, *METHODS))
+    check_choice("df_method", df_method, (None, *DF_METHODS))
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)

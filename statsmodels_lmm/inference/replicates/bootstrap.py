@@ -12,9 +12,9 @@ from statsmodels_lmm.core.resampling.refits import Refits, lifted
 from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
-from statsmodels_lmm.inference.replicates.bootstrap_intervals import METHODS, interval
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import INTERVALS, interval
 from statsmodels_lmm.inference.replicates.simulation import (
-    KINDS,
+    SIMULATIONS,
     check_count,
     fit_like,
     generators,
@@ -116,9 +116,9 @@ class BootstrapResults:
             If there are too few replicates for the quantiles at the limits.
         """
         check_alpha(alpha)
-        if method not in (*METHODS, "all"):
+        if method not in (*INTERVALS, "all"):
             raise ValueError(
-                f"method must be one of {', '.join(METHODS)} or all, not {method!r}"
+                f"method must be one of {', '.join(INTERVALS)} or all, not {method!r}"
             )
         tail = (len(self.draws) + 1) * alpha / 2.0
         if tail < 1.0 - 1e-9 and method not in ("wald", "normal"):
@@ -128,7 +128,7 @@ class BootstrapResults:
                 DataWarning,
             )
         if method == "all":
-            tables = {m: self._intervals(m, alpha) for m in METHODS}
+            tables = {m: self._intervals(m, alpha) for m in INTERVALS}
             return pd.concat(tables, axis=1, names=["method", "end"])
         return self._intervals(method, alpha)
 
@@ -166,9 +166,9 @@ class BootstrapResults:
             replicates minus the estimate; std err, their standard deviation; lower
             and upper. ``attrs`` has the numbers of replicates and failures.
         """
-        if method not in METHODS:
+        if method not in INTERVALS:
             raise ValueError(
-                f"method must be one of {', '.join(METHODS)}, not {method!r}"
+                f"method must be one of {', '.join(INTERVALS)}, not {method!r}"
             )
         table = pd.DataFrame(
             {
@@ -285,8 +285,8 @@ def bootstrap(
     """
     results = as_fit(results)
     check_count("nsim", nsim)
-    if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+    if kind not in SIMULATIONS:
+        raise ValueError(f"kind must be one of {', '.join(SIMULATIONS)}, not {kind!r}")
     if not (statistic is None or callable(statistic)):
         raise TypeError(f"statistic must be a function of results, not {statistic!r}")
     replicates = Replicates(random_part(results, kind), (design_of(results),))

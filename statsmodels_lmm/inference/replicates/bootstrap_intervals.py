@@ -14,7 +14,7 @@ of the normal distribution (their equation 5.8). Intervals of level 1 - 2a are
 import numpy as np
 from scipy import stats
 
-METHODS = ("wald", "basic", "normal", "studentized", "percentile")
+INTERVALS = ("wald", "basic", "normal", "studentized", "percentile")
 
 
 def interval(method, estimate, error, draws, errors, alpha):

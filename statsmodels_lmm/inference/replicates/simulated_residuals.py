@@ -18,7 +18,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
 )
 from statsmodels_lmm.inference.requirements import as_fit
 
-KINDS = ("parametric", "conditional")
+SIMULATED_RESIDUALS = ("parametric", "conditional")
 
 CHUNK = 2**21
 """How many numbers are drawn or ranked at a time."""
@@ -259,7 +259,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     mixed) regression models. R package.
     """
     results = as_fit(results)
-    _check("kind", kind, KINDS)
+    _check("kind", kind, SIMULATED_RESIDUALS)
     check_count("nsim", nsim)
     part, model = random_part(results, kind), results.model
     fixed, n = results._fixed_part, len(model.endog)

@@ -22,7 +22,7 @@ from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, ne
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 from statsmodels_lmm.random.random_effects import group_levels
 
-KINDS = ("parametric", "conditional", "semiparametric")
+SIMULATIONS = ("parametric", "conditional", "semiparametric")
 
 
 def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=None):

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from statsmodels_lmm.core.structures.roots import lower_triangles
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
-ROUNDING = 1e-6
+NO_SHARE = 1e-6
 """Size of a sum relative to its terms below which it counts as 0."""
 
 CLEAR = 1e-2
@@ -138,7 +138,7 @@ def combined(coefficients, directions):
     """
     found = coefficients @ directions
     terms = np.abs(coefficients) @ np.abs(directions)
-    return np.where(np.abs(found) <= ROUNDING * terms, 0.0, found)
+    return np.where(np.abs(found) <= NO_SHARE * terms, 0.0, found)
 
 
 def _messages(random, factors, flat):
@@ -156,8 +156,8 @@ def _messages(random, factors, flat):
     basis = np.linalg.qr(flat / np.abs(flat).max(axis=0))[0]
     shared = basis @ basis.T
     links = np.array([[np.abs(shared[a, b]).max() for b in places] for a in places])
-    involved = np.diagonal(links) > ROUNDING
-    _, groups = connected_components(links > ROUNDING, directed=False)
+    involved = np.diagonal(links) > NO_SHARE
+    _, groups = connected_components(links > NO_SHARE, directed=False)
     apart = _covariances_apart(factors, np.diagonal(shared))
     out = []
     for group in dict.fromkeys(groups[involved]):
@@ -183,7 +183,7 @@ def _covariances_apart(factors, shares):
             if not model.has_structure:
                 row, column = lower_triangles([block])
                 whole = np.where(row == column, 0.0, own.round())
-                single = bool(np.abs(own - whole).max() <= ROUNDING)
+                single = bool(np.abs(own - whole).max() <= NO_SHARE)
             out.append(single and bool(own.any()))
     return out
 

@@ -27,7 +27,7 @@ from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.inference.variances.variance_parameters import variance_labels
 
-LARGE = 2000
+MANY_EFFECTS = 2000
 """Number of random effects beyond which each parameter is worth a process."""
 
 
@@ -216,7 +216,7 @@ def profile(
     spacing = reach / n_points
     state = _state(raw.at_optimum)
     _, products = raw.model._sufficient_statistics()
-    large = sum(f.n_columns for f in products.plan.terms) > LARGE
+    large = sum(f.n_columns for f in products.plan.terms) > MANY_EFFECTS
     task = partial(_curve, raw, reach, spacing)
     pieces = [[p.constraint] for p in wanted]
     found, interrupted = run(task, pieces, n_jobs, progress, parallel=large)

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm.core.algebra import dense
 from statsmodels_lmm.core.algebra.dense import (
-    SMALL,
+    INVERTED_AT_ONCE,
     cholesky,
     inverse_from_cholesky,
     product,
@@ -29,7 +29,17 @@ def test_cholesky(is_lower):
         cholesky(-np.eye(3), is_lower)
 
 
-@pytest.mark.parametrize("q", [1, 30, SMALL, SMALL + 1, 2 * SMALL + 7, 5 * SMALL])
+@pytest.mark.parametrize(
+    "q",
+    [
+        1,
+        30,
+        INVERTED_AT_ONCE,
+        INVERTED_AT_ONCE + 1,
+        2 * INVERTED_AT_ONCE + 7,
+        5 * INVERTED_AT_ONCE,
+    ],
+)
 def test_inverse(q):
     """Above a size the factor is inverted by halves."""
     matrix = positive_definite(q)

@@ -111,7 +111,7 @@ def test_a_few_rows_at_a_time(name, monkeypatch):
     rows = new_rows(data)
     wanted = found_by(products, roots, *rows)[0]
     monkeypatch.setattr(
-        mixed_model_inverse, "BATCH_ENTRIES", 4 * max(1, products.plan.n_tail)
+        mixed_model_inverse, "ROW_ENTRIES", 4 * max(1, products.plan.n_tail)
     )
     assert_allclose(found_by(products, roots, *rows)[0], wanted, rtol=1e-13)
 

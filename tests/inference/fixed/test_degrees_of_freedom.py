@@ -19,7 +19,7 @@ from statsmodels_lmm.core.uncertainty.small_sample import UncertainCovariance
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
-    METHODS,
+    DF_METHODS,
     FixedInference,
     inference,
 )
@@ -352,7 +352,7 @@ def test_invariance(method, data):
         assert_allclose((a.statistic, a.df_denom), (b.statistic, b.df_denom), rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_dependent_contrasts(method, data):
     """Contrasts that add nothing change nothing, but must agree."""
     found = inference(quiet("y ~ x + f + (x | g) + (1 | h)", data), method)
@@ -393,7 +393,7 @@ def test_asymptotic_and_residual(data):
     assert test.df_denom == found.df(rows[0]) == result.df_resid == N - 4
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_dropped_columns(method, data):
     result = quiet("y ~ x + f + same + (x | g)", data)
     plain = quiet("y ~ x + f + (x | g)", data)
@@ -443,13 +443,13 @@ def test_without_a_formula(data):
     exog = np.column_stack([np.ones(N), data["x"]])
     model = CrossedMixedLM(data["y"].to_numpy(), exog, groups=data["g"].to_numpy())
     arrays, formula = model.fit(), quiet("y ~ x + (1 | g)", data)
-    for method in METHODS:
+    for method in DF_METHODS:
         here, there = inference(arrays, method), inference(formula, method)
         assert_allclose(here.df([0.0, 1.0]), there.df([0.0, 1.0]), rtol=1e-7)
         assert_allclose(here.covariance, there.covariance, rtol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_no_fixed_effects(method, data):
     found = inference(quiet("y ~ 0 + (1 | g)", data), method)
     assert found.covariance.shape == (0, 0)
@@ -464,14 +464,14 @@ def test_zero_contrast(data):
 
 def test_found_once_and_pickled(data):
     result = quiet("y ~ x + f + (x | g) + (1 | h)", data)
-    for method in METHODS:
+    for method in DF_METHODS:
         assert inference(result, method) is inference(result._results, method)
     size = len(pickle.dumps(result))
     bare = quiet("y ~ x + f + (x | g) + (1 | h)", data)
     assert size - len(pickle.dumps(bare)) < 8 * N * 10
     again = pickle.loads(pickle.dumps(result))
     fresh = pickle.loads(pickle.dumps(bare))
-    for method in METHODS:
+    for method in DF_METHODS:
         expected = inference(result, method).df([0, 0, 0, 1])
         assert inference(again, method).df([0, 0, 0, 1]) == expected
         assert_allclose(inference(fresh, method).df([0, 0, 0, 1]), expected, rtol=1e-9)

@@ -21,7 +21,7 @@ from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.formula.backend import formula_engine
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import METHODS, inference
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
 
 SMALL = ("satterthwaite", "kenward-roger")
 NAMES = ["Intercept", "f[T.b]", "f[T.c]", "x"]
@@ -64,7 +64,7 @@ ROWS = {
 # one row for each coefficient -----------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_coefficients(method):
     plain, other = fit(), by(method)
     found = inference(plain, method)
@@ -98,7 +98,7 @@ def test_coefficients(method):
     assert isinstance(other, type(plain))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_the_fit_itself_stays(method):
     result = fit()
     before = result.bse.copy(), result.pvalues.copy(), result.cov_params().copy()
@@ -113,8 +113,8 @@ def test_the_fit_itself_stays(method):
         assert np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("first", METHODS)
-@pytest.mark.parametrize("second", METHODS)
+@pytest.mark.parametrize("first", DF_METHODS)
+@pytest.mark.parametrize("second", DF_METHODS)
 def test_from_one_method_to_another(first, second):
     direct, way = by(second), by(first).with_df_method(second)
     assert way.df_method == second
@@ -135,8 +135,8 @@ def test_from_one_method_to_another(first, second):
     assert_allclose(one.pvalue, two.pvalue)
 
 
-@pytest.mark.parametrize("first", METHODS)
-@pytest.mark.parametrize("second", METHODS)
+@pytest.mark.parametrize("first", DF_METHODS)
+@pytest.mark.parametrize("second", DF_METHODS)
 def test_tables_do_not_depend_on_the_method_before(first, second):
     expected = fit().anova(df_method=second)
     pd.testing.assert_frame_equal(by(first).anova(df_method=second), expected)
@@ -144,20 +144,20 @@ def test_tables_do_not_depend_on_the_method_before(first, second):
     pd.testing.assert_frame_equal(by(first).fixed_effect_tests(second), expected)
 
 
-@pytest.mark.parametrize("first", METHODS)
+@pytest.mark.parametrize("first", DF_METHODS)
 def test_wald_tests_of_terms_do_not_depend_on_the_method_before(first):
     expected = fit().fixed_effect_tests("wald")
     pd.testing.assert_frame_equal(by(first).fixed_effect_tests("wald"), expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_anova_follows(method):
     table = by(method).anova()
     used = "satterthwaite" if method == "asymptotic" else method
     pd.testing.assert_frame_equal(table, fit().anova(df_method=used))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_copies_and_pickles(method):
     result = by(method)
     for other in (
@@ -187,7 +187,7 @@ def test_after_the_data_were_removed(method):
         plain.with_df_method(method)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_other_packages_see_it(method):
     text = summary_col([by(method)], float_format="%.5f").as_text()
     for value in by(method).bse:
@@ -221,7 +221,7 @@ def test_asymptotic_is_what_it_was():
 # contrasts -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 @pytest.mark.parametrize("name", ROWS)
 def test_t_test(name, method):
     rows = ROWS[name]
@@ -252,7 +252,7 @@ def test_t_test(name, method):
         assert_allclose(np.ravel(test.df_denom), df)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_the_same_constraints_in_other_words(method):
     rows, values = np.eye(4)[[3, 1]], np.array([0.5, 0.0])
     result = by(method)
@@ -273,7 +273,7 @@ def test_the_same_constraints_in_other_words(method):
     assert_allclose(np.ravel(single.pvalue), result.pvalues["x"])
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 @pytest.mark.parametrize("values", [[0.0, 0.0], [0.5, -1.0]])
 def test_joint_tests(method, values):
     rows = ROWS["two"]
@@ -315,7 +315,7 @@ def test_one_constraint_is_a_squared_t(method):
         assert_allclose(f.pvalue, t.pvalue.item())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_a_given_covariance_is_used_as_it_is(method):
     given = np.diag([1.0, 2.0, 3.0, 4.0])
     rows = ROWS["two"]
@@ -345,7 +345,7 @@ def test_a_given_covariance_is_used_as_it_is(method):
 # dropped columns -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_contrasts_of_dropped_columns(method):
     result = redundant()
     kept = np.isfinite(result.params.to_numpy())
@@ -387,7 +387,7 @@ def test_predictions_with_dropped_columns(method):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_wald_test_terms(method, engine):
     plain = fit(engine=engine)
     for table in (
@@ -408,7 +408,7 @@ def test_wald_test_terms(method, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_t_test_pairwise(method, engine):
     plain = fit(engine=engine)
     names = list(plain.params.index)
@@ -438,7 +438,7 @@ def test_t_test_pairwise(method, engine):
 # predictions ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_predictions(method):
     new = pd.DataFrame({"x": [1.0, 2.5, 2.5], "f": ["a", "c", "b"]})
     rows = np.array([[1.0, 0, 0, 1.0], [1, 0, 1, 2.5], [1, 1, 0, 2.5]])
@@ -458,8 +458,8 @@ def test_predictions(method):
         assert_allclose(frame[["ci_lower", "ci_upper"]], ends)
 
 
-@pytest.mark.parametrize("first", METHODS)
-@pytest.mark.parametrize("second", METHODS)
+@pytest.mark.parametrize("first", DF_METHODS)
+@pytest.mark.parametrize("second", DF_METHODS)
 def test_predictions_do_not_depend_on_the_method_before(first, second):
     new = sample()[:4]
     one = by(first).get_prediction(new, df_method=second)
@@ -493,7 +493,7 @@ def test_prediction_intervals_of_new_observations_are_those_of_the_fit(method):
 # tables --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_summaries(method):
     for result, kwargs in ((by(method), {}), (fit(), {"df_method": method})):
         first, second = result.summary(**kwargs), result.summary2(**kwargs)
@@ -550,7 +550,7 @@ def test_unknown_methods_and_kenward_roger_after_ml(call):
     call(fit(reml=False), "satterthwaite")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", DF_METHODS)
 def test_models_from_arrays_and_without_fixed_effects(method):
     data = sample()
     x = np.column_stack([np.ones(N), data["x"]])

@@ -12,7 +12,7 @@ from samples import load
 
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import (
-    METHODS,
+    INTERVALS,
     interval,
     quantiles,
 )
@@ -115,7 +115,7 @@ def test_quantiles_of_normal_scores_are_normal():
 
 @pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1, 0.32, 0.9])
 @pytest.mark.parametrize("count", [2, 10, 99, 500])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVALS)
 def test_formulas(method, count, alpha):
     draws, errors = numbers(count)
     found = interval(method, 2.5, 0.7, draws, errors, alpha)
@@ -151,7 +151,7 @@ def test_basic_and_studentized_are_the_same_only_for_equal_errors():
     assert np.abs(np.subtract(different, basic)).min() > 0.1
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVALS)
 def test_draws_that_are_not_numbers(method):
     """They are left out, wherever they stand."""
     draws, errors = numbers(99)
@@ -191,7 +191,7 @@ def test_too_few_draws(method, count):
     assert np.isnan(interval(method, 1.0, 1.0, draws, np.ones(len(draws)), 0.05)).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVALS)
 def test_equivariance(method):
     """Another unit and origin; a change of sign swaps the ends."""
     draws, errors = numbers(200)
@@ -222,7 +222,7 @@ def one_way_bootstrap():
     return one_way().bootstrap(499, rng=2)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVALS)
 def test_table_is_the_formula_for_each_parameter(method):
     _, boot = sleep_bootstrap()
     table = boot.conf_int(method, alpha=0.1)
@@ -255,8 +255,8 @@ def test_all_methods():
     _, boot = sleep_bootstrap()
     table = boot.conf_int("all")
     assert table.columns.names == ["method", "end"]
-    assert list(table.columns.get_level_values("method")[::2]) == list(METHODS)
-    for method in METHODS:
+    assert list(table.columns.get_level_values("method")[::2]) == list(INTERVALS)
+    for method in INTERVALS:
         pd.testing.assert_frame_equal(
             table[method], boot.conf_int(method), check_names=False
         )
@@ -268,7 +268,7 @@ def test_default_is_percentile_at_95():
     pd.testing.assert_frame_equal(boot.conf_int(), expected)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVALS)
 def test_ends_are_within_the_range(method):
     """Standard deviations from 0, correlations from -1 to 1, though formulas leave."""
     boot = one_way_bootstrap()
@@ -291,7 +291,7 @@ def test_ends_are_within_the_range(method):
     assert wide.loc["theta Subject.Days.Intercept", "lower"] < 0.0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERVALS)
 def test_smaller_alpha_is_wider(method):
     boot = one_way_bootstrap()
     tables = [boot.conf_int(method, a) for a in (0.5, 0.2, 0.1, 0.05, 0.01)]
