@@ -121,10 +121,14 @@ MODULES = {
 
 NAMES = {
     "core.elimination.EliminatedFactor": "EliminatedTerm",
+    "core.elimination.Elimination": "BlockElimination",
     "core.replicates.Design": "Refitting",
+    "core.simulation.Fixed": "Held",
     "core.structured_block.StructuredBlock": "StructuredCovariance",
     "core.structured_block.StructuredPart": "StructuredBlock",
     "core.structured_factor.StructuredFactor": "RelativeFactor",
+    "inference.prediction_rows.Rows": "PredictionRows",
+    "inference.profile.Parameter": "ProfiledValue",
 }
 """What is called otherwise now."""
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from patsy import PatsyError
 
-from statsmodels_lmm.core.structures.by_name import STRUCTURES
+from statsmodels_lmm.core.structures.by_name import STRUCTURES, WITH_HOM
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.size import check_size
 from statsmodels_lmm.formula.tokens import (
@@ -476,9 +476,10 @@ def _without_hom(inner, name, text):
     option = inner[commas[0] + 1 : -1]
     words = [t.text for t in option]
     said = len(words) == 3 and words[:2] == ["hom", "="] and words[2] in LOGICAL
-    if not said or name == "us" or name not in STRUCTURES:
+    if not said or name not in WITH_HOM:
         raise FormulaError(
-            "a term may end in ', hom=True' or ', hom=False' after diag, cs and ar1",
+            "a term may end in ', hom=True' or ', hom=False' after "
+            f"{', '.join(WITH_HOM[:-1])} and {WITH_HOM[-1]}",
             text,
             span(option or inner[commas[0] : commas[0] + 1]),
         )

@@ -73,7 +73,7 @@ class MixedInference(LikelihoodModelResults):
             "asymptotic", normal and chi-squared tests; "residual", t and F tests
             with n - p degrees of freedom; "satterthwaite" or "kenward-roger", t and F
             tests with separate degrees of freedom for each contrast, see
-            `inference.degrees_of_freedom.inference`.
+            `inference.fixed.degrees_of_freedom.inference`.
 
         Returns
         -------

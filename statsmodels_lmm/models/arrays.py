@@ -20,7 +20,7 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
     endog, exog : array_like
         Response and fixed design.
     random : dict or sequence
-        Random effects, see `random_effects.as_terms`.
+        Random effects, see `random.terms.as_terms`.
     weights, offset : array_like or None
         Prior weights and known part of the linear predictor.
     missing : {"none", "drop", "raise"}

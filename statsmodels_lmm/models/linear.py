@@ -85,8 +85,8 @@ class CrossedMixedLM(MixedModel):
     Notes
     -----
     Series and DataFrames are aligned with the rows by label, see
-    `alignment.row_positions`. Masked entries of an array count as missing. The model
-    keeps copies of its data.
+    `inputs.alignment.row_positions`. Masked entries of an array count as missing. The
+    model keeps copies of its data.
 
     Variances are estimated by minimizing the profiled deviance of Bates et al.
     (2015) or the REML criterion. The results' `params` are the fixed effects only.

@@ -15,7 +15,7 @@ from statsmodels_lmm.random.random_effects import LevelKeys
 from statsmodels_lmm.relationship.labeled import (
     LabeledMatrix,
     check_unique,
-    listed,
+    quoted,
     require_square,
 )
 
@@ -96,7 +96,7 @@ class KnownLevels:
 
     def _missing(self, absent, levels):
         count = f"{len(absent)} of {len(levels)} levels of {self.name}"
-        text = f"the relationship has no row for {count}: {listed(absent)}"
+        text = f"the relationship has no row for {count}: {quoted(absent)}"
         if len(absent) == len(levels) and levels.dtype != self.labels.dtype:
             text += (
                 f"; the levels are {levels.inferred_type}, its labels "
@@ -209,7 +209,7 @@ def _of_frame(what, frame):
             )
             raise DataError(
                 f"rows and columns of the {what} have different labels: "
-                + listed(absent)
+                + quoted(absent)
             )
         frame = frame.iloc[:, at]
     return frame, labels
@@ -226,7 +226,7 @@ def _symmetric(what, matrix, labels):
             else np.unique(bad.row[~np.isfinite(bad.data)])
         )
         raise DataError(
-            f"the {what} has missing or infinite values for {listed(labels[rows])}"
+            f"the {what} has missing or infinite values for {quoted(labels[rows])}"
         )
     size = np.abs(values).max(initial=0.0)
     difference = abs(matrix - matrix.T)
@@ -240,7 +240,7 @@ def _symmetric(what, matrix, labels):
         one, other = matrix[pair[0], pair[1]], matrix[pair[1], pair[0]]
         raise DataError(
             f"the {what} is not symmetric: {one:.6g} for "
-            f"{listed(labels[list(pair)])} but {other:.6g} in the reverse order"
+            f"{quoted(labels[list(pair)])} but {other:.6g} in the reverse order"
         )
     return 0.5 * (matrix + matrix.T)
 
@@ -260,7 +260,7 @@ def _inverse(name, what, matrix, labels, log_determinant):
     if (diagonal <= 0.0).any():
         raise DataError(
             f"the {what} is singular or not the inverse of a covariance matrix: "
-            f"its diagonal is not positive for {listed(labels[diagonal <= 0.0])}"
+            f"its diagonal is not positive for {quoted(labels[diagonal <= 0.0])}"
         )
     singular = (
         f"the {what} is singular or has negative eigenvalues, so it is not the inverse "
@@ -291,7 +291,7 @@ def _check_definite(what, matrix, labels):
     diagonal = np.diagonal(matrix)
     if (diagonal < 0.0).any():
         raise DataError(
-            f"the {what} has a negative variance for {listed(labels[diagonal < 0.0])}"
+            f"the {what} has a negative variance for {quoted(labels[diagonal < 0.0])}"
         )
     largest = diagonal.max(initial=0.0)
     shifted = matrix + DEFINITE * largest * np.eye(len(matrix))
@@ -306,7 +306,7 @@ def _check_definite(what, matrix, labels):
         np.argsort(-weights)[: min(5, (weights > 0.1 * weights.max()).sum())]
     ]
     text = (
-        f"the {what} has an eigenvalue of {lowest:.2g}, mainly due to {listed(worst)}"
+        f"the {what} has an eigenvalue of {lowest:.2g}, mainly due to {quoted(worst)}"
     )
     if lowest < -CLIPPED * largest:
         raise DataError(f"{text}; a covariance matrix has none below zero")

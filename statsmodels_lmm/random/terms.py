@@ -340,7 +340,7 @@ def function_term(
     z : array_like or sparse matrix
         Z, shape (n, q).
     function, start, lower, upper, names, derivative
-        As for `core.structures.RelativeFactorFunction`.
+        As for `core.structures.function.RelativeFactorFunction`.
     name : str, optional
         Name of the random effects.
 

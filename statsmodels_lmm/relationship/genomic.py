@@ -8,7 +8,7 @@ from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
     labeled_rows,
-    listed,
+    quoted,
     require_square,
 )
 
@@ -81,7 +81,7 @@ def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=N
     if not used.all():
         warn(
             f"{np.count_nonzero(~used):,} of {len(used):,} markers dropped because "
-            f"only one allele occurs: {listed(markers[~used])}",
+            f"only one allele occurs: {quoted(markers[~used])}",
             DataWarning,
         )
     p, variances = p[used], variances[used]
@@ -109,12 +109,12 @@ def _given_frequencies(frequencies, markers):
         check_unique(frequencies.index, "marker of the frequencies")
         absent = markers.difference(frequencies.index)
         if len(absent):
-            raise DataError(f"the frequencies lack marker {listed(absent)}")
+            raise DataError(f"the frequencies lack marker {quoted(absent)}")
         frequencies = frequencies.loc[markers]
     p = numeric(frequencies, "the frequencies")
     if p.shape != (len(markers),):
         raise DataError(f"frequencies have shape {p.shape} for {len(markers)} markers")
     wrong = ~((p >= 0) & (p <= 1))
     if wrong.any():
-        raise DataError(f"the frequency of {listed(markers[wrong])} is outside 0 to 1")
+        raise DataError(f"the frequency of {quoted(markers[wrong])} is outside 0 to 1")
     return p

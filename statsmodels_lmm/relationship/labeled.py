@@ -138,7 +138,7 @@ def check_unique(labels, what):
         raise DataError(f"a {what.rstrip(':')} is missing")
     twice = labels[labels.duplicated()].unique()
     if len(twice):
-        raise DataError(f"{what} {listed(twice)} appears more than once")
+        raise DataError(f"{what} {quoted(twice)} appears more than once")
 
 
 def require_square(size, what):
@@ -150,7 +150,7 @@ def require_square(size, what):
     )
 
 
-def listed(labels):
+def quoted(labels):
     """Write the first few labels as text."""
     shown = ", ".join(f"'{label}'" for label in labels[:SHOWN])
     more = len(labels) - SHOWN

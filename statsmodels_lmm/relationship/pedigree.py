@@ -12,7 +12,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
-    listed,
+    quoted,
     recursive_precision,
     require_square,
 )
@@ -153,7 +153,7 @@ def numerator_relationship_inverse(pedigree, animal="animal", sire="sire", dam="
     fixed = variances <= 0
     if fixed.any():
         raise DataError(
-            f"animal {listed(family.labels[fixed])} has no Mendelian sampling variance "
+            f"animal {quoted(family.labels[fixed])} has no Mendelian sampling variance "
             "as its parents are completely inbred: the relationship matrix is singular"
         )
     return recursive_precision(family.transmission, variances, family.labels)
@@ -216,8 +216,8 @@ def read_pedigree(pedigree, animal="animal", sire="sire", dam="dam"):
     text = np.array([isinstance(label, str) for label in labels])
     if text.any() and not text.all():
         raise DataError(
-            f"some animals are text ({listed(labels[text])}) and others numbers "
-            f"({listed(labels[~text])}); use the same type in all columns"
+            f"some animals are text ({quoted(labels[text])}) and others numbers "
+            f"({quoted(labels[~text])}); use the same type in all columns"
         )
     n_rows, n = len(columns[0]), len(labels)
     # founders without a row come first
@@ -242,7 +242,7 @@ def _columns(pedigree, names):
     present = pedigree.columns if hasattr(pedigree, "columns") else pedigree
     missing = [name for name in names if name not in present]
     if missing:
-        raise DataError(f"the pedigree has no column {listed(missing)}")
+        raise DataError(f"the pedigree has no column {quoted(missing)}")
     first = labels_of(pedigree[names[0]])
     columns = [aligned(pedigree[n], first, f"column {n} of a pedigree") for n in names]
     columns = [pd.Series(_unmasked(c), dtype=object) for c in columns]

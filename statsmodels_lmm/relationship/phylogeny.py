@@ -7,7 +7,7 @@ from scipy import sparse
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.relationship.labeled import (
     check_unique,
-    listed,
+    quoted,
     recursive_precision,
     require_square,
 )
@@ -108,7 +108,7 @@ def phylogenetic_covariance_inverse(newick, scale=False):
     same = tree.lengths == 0
     if (tree.is_tip & same).any():
         raise DataError(
-            f"the branch of {listed(labels[tree.is_tip & same])} has length 0: a tip "
+            f"the branch of {quoted(labels[tree.is_tip & same])} has length 0: a tip "
             "that coincides with its ancestor makes the matrix singular"
         )
     stands_for = np.arange(len(same))
@@ -155,7 +155,7 @@ def _deviations(depth, labels):
     """Standard deviations under Brownian motion, none of which may be 0."""
     at_root = depth == 0
     if at_root.any():
-        raise DataError(f"tip {listed(labels[at_root])} is at the root: no correlation")
+        raise DataError(f"tip {quoted(labels[at_root])} is at the root: no correlation")
     return np.sqrt(depth)
 
 

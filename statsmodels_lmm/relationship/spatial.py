@@ -6,7 +6,7 @@ from scipy.spatial.distance import cdist
 from scipy.special import gammaln, kve
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.relationship.labeled import labeled_rows, listed, require_square
+from statsmodels_lmm.relationship.labeled import labeled_rows, quoted, require_square
 
 CORRELATIONS = ("exponential", "gaussian", "matern")
 
@@ -77,7 +77,7 @@ def spatial_covariance(
     unknown = ~np.isfinite(places).all(axis=1)
     if unknown.any():
         raise DataError(
-            f"place {listed(labels[unknown])} has missing or infinite coordinates"
+            f"place {quoted(labels[unknown])} has missing or infinite coordinates"
         )
     require_square(len(labels), "the spatial correlation matrix")
     distances = cdist(places, places) / range

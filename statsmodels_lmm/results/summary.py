@@ -55,7 +55,7 @@ def summary(results, yname=None, xname=None, title=None, alpha=0.05):
         yname=yname,
         xname=xname,
     )
-    body = variance_table(results)
+    body = printed_variances(results)
     cells = body.to_numpy().tolist()
     form = dict(fmt_base)
     form["data_aligns"] = "ll" + "r" * (body.shape[1] - 2)
@@ -141,7 +141,7 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
             results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
         )
         table.add_df(fixed.map(lambda v: f"{v:.4f}"))
-    table.add_df(variance_table(results).set_index("Group"))
+    table.add_df(printed_variances(results).set_index("Group"))
     table.add_title(title or results._title)
     for line in notes(results):
         table.add_text(line)
@@ -153,7 +153,7 @@ def criterion_name(results):
     return "REML criterion" if results.reml else "Deviance"
 
 
-def variance_table(results):
+def printed_variances(results):
     """
     Variance components as lme4 prints them.
 

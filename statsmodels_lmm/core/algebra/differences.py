@@ -23,7 +23,7 @@ def is_inside(x, ranges):
     )
 
 
-def gradient(function, x, ranges, step=STEP):
+def differenced_gradient(function, x, ranges, step=STEP):
     """
     First derivatives.
 
@@ -57,7 +57,7 @@ def gradient(function, x, ranges, step=STEP):
     return np.array(out)
 
 
-def hessian(function, x):
+def differenced_hessian(function, x):
     """
     Second derivatives from function values.
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import product, times_each, transpose
 from statsmodels_lmm.core.algebra.memory import require_memory
-from statsmodels_lmm.core.engines.elimination import eliminate
+from statsmodels_lmm.core.engines.elimination import eliminate_blocks
 from statsmodels_lmm.core.engines.levels import sum_by_parent
 from statsmodels_lmm.core.engines.moments import block_moments
 from statsmodels_lmm.core.engines.projection import DENSE_COPIES
@@ -161,4 +161,4 @@ class CrossProducts(RowSums):
         -------
         Elimination
         """
-        return eliminate(self, roots, self.within if closely else None)
+        return eliminate_blocks(self, roots, self.within if closely else None)

@@ -78,7 +78,7 @@ class EliminatedTerm:
 
 
 @dataclass(frozen=True)
-class Elimination:
+class BlockElimination:
     """
     The factorized system at one value of the relative covariances.
 
@@ -262,7 +262,7 @@ class Elimination:
         return DenseProjection(kernel, plan)
 
 
-def eliminate(products, roots, within=None):
+def eliminate_blocks(products, roots, within=None):
     """
     Eliminate the random effects.
 
@@ -278,7 +278,7 @@ def eliminate(products, roots, within=None):
 
     Returns
     -------
-    Elimination
+    BlockElimination
     """
     plan = products.plan
     left = _Left(products)
@@ -288,7 +288,7 @@ def eliminate(products, roots, within=None):
         if within and i == 0:
             left.replace(within, root)
     cholesky_root = left.eliminate_tail(roots[plan.n_chain :], done)
-    return Elimination(
+    return BlockElimination(
         products,
         tuple(roots),
         tuple(done),

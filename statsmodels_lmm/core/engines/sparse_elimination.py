@@ -145,7 +145,7 @@ class SparseElimination:
 
     def selected_inverse(self):
         """Blocks of M and products with V^-1, a SparseInverse."""
-        return selected_inverse(self)
+        return sparse_inverse(self)
 
     @property
     def row_width(self):
@@ -208,7 +208,7 @@ def _system(products, scale):
     return factorize(products.symbolic, inner + products.precision)
 
 
-def eliminate(products, roots):
+def eliminate_sparsely(products, roots):
     """
     Eliminate the random effects.
 
@@ -238,7 +238,7 @@ def eliminate(products, roots):
     )
 
 
-def selected_inverse(elimination):
+def sparse_inverse(elimination):
     """
     Compute the elements of the inverse that a gradient needs.
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from statsmodels_lmm.core.algebra.symbolic_cholesky import SymbolicCholesky
 from statsmodels_lmm.core.engines.moments import sparse_moments
 from statsmodels_lmm.core.engines.row_sums import RowSums
-from statsmodels_lmm.core.engines.sparse_elimination import eliminate
+from statsmodels_lmm.core.engines.sparse_elimination import eliminate_sparsely
 
 
 @dataclass(frozen=True)
@@ -101,4 +101,4 @@ class SparseProducts(RowSums):
         -------
         SparseElimination
         """
-        return eliminate(self, roots)
+        return eliminate_sparsely(self, roots)

@@ -47,7 +47,7 @@ class Resampled:
 
 
 @dataclass(frozen=True)
-class Fixed:
+class Held:
     """
     The same rows in every draw.
 
@@ -73,7 +73,7 @@ class RandomPart:
     ----------
     terms : tuple of GroupedEffects, RelatedEffects or RawEffects
         The rows that multiply the random effects.
-    effects : tuple of Gaussian, Resampled or Fixed
+    effects : tuple of Gaussian, Resampled or Held
         The random effects b of each term.
     residuals : Gaussian or Resampled
         e, with one column.

@@ -29,7 +29,7 @@ RESPONSE_ENTRIES = 2**23
 
 SETTINGS = Settings(maxiter=100, tol=1e-7)
 """
-When a refit stops: far below the spread of the replicates but above their rounding.
+When a refit_all stops: far below the spread of the replicates but above their rounding.
 The step that promises less than this is still taken, so far less remains.
 """
 
@@ -137,7 +137,7 @@ def lifted(factors, products):
     ]
 
 
-def refit(criterion, start, settings=SETTINGS):
+def refit_all(criterion, start, settings=SETTINGS):
     """
     Minimize the criterion for many responses.
 
@@ -161,7 +161,7 @@ def refit(criterion, start, settings=SETTINGS):
         except np.linalg.LinAlgError:
             if count > 1:  # halving the batch isolates the fit that failed
                 halves = slice(count // 2), slice(count // 2, count)
-                parts = [refit(criterion.take(h), start, settings) for h in halves]
+                parts = [refit_all(criterion.take(h), start, settings) for h in halves]
                 return Refits.join(parts)
     each = [_refit_one(criterion.take(i), start, settings) for i in range(count)]
     return Refits.join(each)

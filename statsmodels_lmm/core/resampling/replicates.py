@@ -7,7 +7,7 @@ import numpy as np
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.resampling.draws import RandomPart
-from statsmodels_lmm.core.resampling.refits import batch_size, refit
+from statsmodels_lmm.core.resampling.refits import batch_size, refit_all
 from statsmodels_lmm.core.rows.standardize import Standardized
 
 
@@ -39,7 +39,7 @@ class Refitting:
         products = self.products.with_responses(
             self.data, responses / self.data.response_scale
         )
-        return refit(Profiled(products, self.reml), self.start)
+        return refit_all(Profiled(products, self.reml), self.start)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.differences import gradient, hessian, is_inside
+from statsmodels_lmm.core.algebra.differences import (
+    differenced_gradient,
+    differenced_hessian,
+    is_inside,
+)
 from statsmodels_lmm.core.structures.roots import SINGULAR, is_singular, lower_root
 
 
@@ -165,7 +169,9 @@ class Structure:
         """
         if not len(theta):
             return np.zeros((0, k, k))
-        return gradient(lambda t: self.covariance(t, k), theta, self.ranges(k))
+        return differenced_gradient(
+            lambda t: self.covariance(t, k), theta, self.ranges(k)
+        )
 
     def second_derivative(self, theta, k):
         """
@@ -182,8 +188,8 @@ class Structure:
             return np.zeros((0, 0, k, k))
         ranges = self.ranges(k)
         if not self.gives_derivative and is_inside(theta, ranges):
-            return hessian(lambda t: self.covariance(t, k), theta)
-        out = gradient(lambda t: self.derivative(t, k), theta, ranges)
+            return differenced_hessian(lambda t: self.covariance(t, k), theta)
+        out = differenced_gradient(lambda t: self.derivative(t, k), theta, ranges)
         return 0.5 * (out + out.swapaxes(0, 1))
 
     def ranges(self, k):

@@ -22,6 +22,9 @@ Covariance structures that may precede a term, as in ``diag(x | g)``.
 None is the unstructured matrix.
 """
 
+WITH_HOM = tuple(n for n, kind in STRUCTURES.items() if hasattr(kind, "is_homogeneous"))
+"""Those that exist with one variance and with one for each effect, ``hom=``."""
+
 
 def structure_named(name, hom=None):
     """
@@ -44,6 +47,8 @@ def structure_named(name, hom=None):
     if name in ("us", "diag") and not hom:
         return None
     kind = STRUCTURES[name]
+    if name not in WITH_HOM:
+        return kind()
     return kind(kind.is_homogeneous if hom is None else bool(hom))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.differences import gradient
+from statsmodels_lmm.core.algebra.differences import differenced_gradient
 
 CHECKED = 500
 """Largest number of effects for which definiteness is checked."""
@@ -60,7 +60,7 @@ def check_structure(structure, effects):
             if high > low:
                 ranges = structure.ranges(k)
                 ranges[a] = low, high
-                sides.append(gradient(covariance, theta, ranges)[a])
+                sides.append(differenced_gradient(covariance, theta, ranges)[a])
         size = np.abs(matrix).max() / max(abs(theta[a]), 0.1)
         size = max(1e-2 * size, *(np.abs(s).max() for s in sides), 1e-300)
         if len(sides) > 1 and np.abs(sides[0] - sides[1]).max() > 1e-4 * size:

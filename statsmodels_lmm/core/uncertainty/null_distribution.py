@@ -123,7 +123,7 @@ def null_design(basis, factor, reml, k_tested=0):
     )
 
 
-def simulate(design, nsim, rng):
+def simulate_null(design, nsim, rng):
     """
     Draw from the null distribution of the statistic.
 

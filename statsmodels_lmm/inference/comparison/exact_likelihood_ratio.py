@@ -5,7 +5,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from statsmodels_lmm.core.rows.level_covariance import Precision
-from statsmodels_lmm.core.uncertainty.null_distribution import null_design, simulate
+from statsmodels_lmm.core.uncertainty.null_distribution import (
+    null_design,
+    simulate_null,
+)
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_models import (
     check_nested,
@@ -139,7 +142,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     if isinstance(factor.relationship, Precision):
         factor = replace(factor, relationship=factor.relationship.dense())
     design = null_design(data.exog / np.sqrt(full.nobs), factor, full.reml, k_tested)
-    draws = simulate(design, int(nsim), np.random.default_rng(rng))
+    draws = simulate_null(design, int(nsim), np.random.default_rng(rng))
     statistic = _criterion_gain(full, restricted, k_tested)
     if statistic < NO_STATISTIC * max(1.0, abs(full.llf)):
         statistic = 0.0

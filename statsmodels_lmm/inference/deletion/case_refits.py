@@ -180,7 +180,7 @@ def as_deletions(results, root, fits, n_groups):
     return Deletions(change, covariance, scale)
 
 
-def variance_table(model, fits):
+def refitted_variances(model, fits):
     """
     Variance parameters of fits.
 

@@ -19,7 +19,7 @@ from statsmodels_lmm.inference.deletion.case_refits import (
     NOT_DETERMINED,
     as_deletions,
     refits_without,
-    variance_table,
+    refitted_variances,
 )
 from statsmodels_lmm.inference.requirements import (
     as_fit,
@@ -406,7 +406,7 @@ def _by_refits(results, codes, labels, n_jobs, progress):
     """Influence of groups, by refits without each."""
     fits, reasons = refits_without(results, codes, len(labels), n_jobs, progress)
     good = np.array(list(fits))
-    table = variance_table(results.model, fits.values()).set_axis(labels[good])
+    table = refitted_variances(results.model, fits.values()).set_axis(labels[good])
     converged = [fit.converged for fit in fits.values()]
     root = _root(results)
     return MixedInfluence(

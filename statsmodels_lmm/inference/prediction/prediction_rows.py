@@ -26,7 +26,7 @@ from statsmodels_lmm.inputs.tables import to_frame
 
 
 @dataclass(frozen=True)
-class Rows:
+class PredictionRows:
     """
     The rows to predict.
 
@@ -287,7 +287,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
 
     Returns
     -------
-    Rows
+    PredictionRows
     """
     model = results.model
     if random is not None and (exog is None or has_formula(model)):
@@ -318,7 +318,7 @@ def _rows_of_fit(model, has_offset):
     offset = model.formula_offset if has_offset else model.offset
     complete = np.ones(len(model.exog), dtype=bool)
     labels = model.data.row_labels
-    return Rows(model.exog, offset, complete, labels, None, of_fit=True)
+    return PredictionRows(model.exog, offset, complete, labels, None, of_fit=True)
 
 
 def _rows_of_design(results, exog, wanted, random):
@@ -334,7 +334,7 @@ def _rows_of_design(results, exog, wanted, random):
         )
         terms = new_terms(random, names, every, len(design), labels)
     complete = np.ones(len(design), dtype=bool)
-    return Rows(design, None, complete, labels, None, random=terms)
+    return PredictionRows(design, None, complete, labels, None, random=terms)
 
 
 def _rows_of_data(results, exog, used, drawn):
@@ -351,7 +351,7 @@ def _rows_of_data(results, exog, used, drawn):
     if known is not None:
         offset = np.full(len(complete), np.nan)
         offset[complete] = known
-    return Rows(design, offset, complete, data.index, frame, data)
+    return PredictionRows(design, offset, complete, data.index, frame, data)
 
 
 def new_frame(results, data, terms, only_effects=()):
@@ -429,7 +429,7 @@ def effect_rows(results, effects, rows, take, new_levels):
         A fit.
     effects : RandomEffects
         The factor.
-    rows : Rows
+    rows : PredictionRows
         The rows, with the columns of the factor in the frame.
     take : ndarray
         Mask of the effect columns whose conditional modes enter the prediction. If
@@ -495,7 +495,7 @@ def no_effects(effects, rows):
     ----------
     effects : RandomEffects
         The factor.
-    rows : Rows
+    rows : PredictionRows
         The rows.
 
     Returns

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.resampling.draws import (
-    Fixed,
     Gaussian,
+    Held,
     RandomPart,
     Resampled,
     reflated,
@@ -116,7 +116,7 @@ def random_part(results, kind="parametric"):
             factor, modes = _independent(results, i, factor, modes)
         factors.append(factor)
         if kind == "conditional":
-            effects.append(Fixed(modes))
+            effects.append(Held(modes))
         elif kind == "semiparametric":
             effects.append(Resampled(reflated(modes, covariance)))
         else:
@@ -170,7 +170,7 @@ def _new_part(results, rows, conditional):
             drawn = found.columns * ~found.known[:, None]
             if conditional:
                 factors.append(old)
-                effects.append(Fixed(modes))
+                effects.append(Held(modes))
             else:
                 among = independent_levels(old)
                 factors.append(among)

@@ -48,7 +48,7 @@ class UnstructuredFunctions:
         """A quantity on a scale, its derivatives and its range."""
         q = self.quantities[at]
         if q.kind == "sd":
-            value, slope = deviation(self.values[..., q.first, q.first], scale)
+            value, slope = on_scale(self.values[..., q.first, q.first], scale)
             return value, {self._place(q.first, q.first): slope}, positive_range(scale)
         value, slopes = _correlation(self.values, q.first, q.second)
         return value, {self._place(*e): s for e, s in slopes.items()}, (-1.0, 1.0)
@@ -103,7 +103,7 @@ class StructuredFunctions:
             idle = self.model.without_variance(self.values)
             theta = np.where(idle, np.nan, theta)
             return theta, {place: 1.0}, (parameter.lower, parameter.upper)
-        value, slope = deviation(theta**2 * residual, scale)
+        value, slope = on_scale(theta**2 * residual, scale)
         slopes = {place: 2.0 * theta * residual * slope, -1: theta**2 * slope}
         return value, slopes, positive_range(scale)
 
@@ -124,7 +124,7 @@ def positive_range(scale):
     return (-np.inf if scale == "log_sd" else 0.0), np.inf
 
 
-def deviation(variance, scale):
+def on_scale(variance, scale):
     """A variance on one of the scales, and its derivative there."""
     if scale == "var":
         return variance, np.ones(np.shape(variance))

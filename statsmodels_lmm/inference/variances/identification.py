@@ -29,7 +29,7 @@ class Identification:
     ----------
     directions : ndarray
         Changes of the parameters that do not change the likelihood, in standardized
-        units, shape (m + 1, f); see `core.identification.flat_directions`.
+        units, shape (m + 1, f); see `core.uncertainty.identification.flat_directions`.
     idle : int
         Number of parameters that are not determined or that are set to 0 because the
         fixed effects already distinguish the levels.

@@ -32,7 +32,7 @@ MANY_EFFECTS = 2000
 
 
 @dataclass(frozen=True)
-class Parameter:
+class ProfiledValue:
     """
     One parameter of a fit and its curve.
 
@@ -67,7 +67,7 @@ class ProfileLikelihood:
 
     Parameters
     ----------
-    parameters : tuple of Parameter
+    parameters : tuple of ProfiledValue
         The parameters profiled.
     curves : DataFrame
         One row per point: the parameter, its value, zeta, the criterion (deviance
@@ -247,7 +247,7 @@ def _parameters(raw, scale):
         name = f"fixed {name}" if name in taken else name
         # under REML one coefficient less is integrated out, in the units of the rest
         own_shift = shift + (2.0 * np.log(length) if raw.reml else 0.0)
-        found.append(Parameter(name, "fixed", FixedEffect(row), to_user, own_shift))
+        found.append(ProfiledValue(name, "fixed", FixedEffect(row), to_user, own_shift))
     power = 2.0 if scale == "var" else 1.0
     labels = iter(own)
     for i, effects in enumerate(raw.model.random):
@@ -262,14 +262,20 @@ def _parameters(raw, scale):
             for row, length in zip(rows, lengths):
                 deviation = StandardDeviation(at, block, row)
                 to_user = ToUser("sd", float(length), power=power)
-                found.append(Parameter(next(labels), "sd", deviation, to_user, shift))
+                found.append(
+                    ProfiledValue(next(labels), "sd", deviation, to_user, shift)
+                )
             for a in range(len(rows)):
                 for b in range(a):
                     pair = Correlation(at, block, rows[b], rows[a])
                     to_user = ToUser("cor")
-                    found.append(Parameter(next(labels), "cor", pair, to_user, shift))
+                    found.append(
+                        ProfiledValue(next(labels), "cor", pair, to_user, shift)
+                    )
     to_user = ToUser("sigma", unit, power=power)
-    found.append(Parameter(next(labels), "sigma", ResidualDeviation(), to_user, shift))
+    found.append(
+        ProfiledValue(next(labels), "sigma", ResidualDeviation(), to_user, shift)
+    )
     return found
 
 
@@ -286,7 +292,7 @@ def parameter_of(raw, factor, block, effect):
 
     Returns
     -------
-    Parameter
+    ProfiledValue
     """
     labels = iter(variance_labels(raw.model.random, "sd"))
     wanted = None
@@ -307,7 +313,7 @@ def _structure_parameters(model, at, block, labels, unit, power, shift):
         deviation = parameter.kind == "sd"
         to_user = ToUser("sd", unit, power=power) if deviation else ToUser("fixed")
         kind = "sd" if deviation else "structure"
-        found.append(Parameter(next(labels), kind, constraint, to_user, shift))
+        found.append(ProfiledValue(next(labels), kind, constraint, to_user, shift))
     return found
 
 

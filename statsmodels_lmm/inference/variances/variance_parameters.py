@@ -19,7 +19,7 @@ from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.variances.block_functions import (
     StructuredFunctions,
     UnstructuredFunctions,
-    deviation,
+    on_scale,
     positive_range,
 )
 from statsmodels_lmm.inference.variances.identification import (
@@ -159,7 +159,7 @@ class VarianceEstimates:
                 values.append(value)
                 rows.append(self._row(slopes))
                 ranges.append(ends)
-        value, slope = deviation(np.asarray(self.scale), scale)
+        value, slope = on_scale(np.asarray(self.scale), scale)
         return VarianceFunctions(
             variance_labels(self.random, scale),
             np.stack([*values, value], -1),

@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm.core.resampling.draws import (
-    Fixed,
     Gaussian,
+    Held,
     RandomPart,
     Resampled,
     reflated,
@@ -78,7 +78,7 @@ def test_resampled():
 
 def test_fixed():
     values = np.arange(6.0).reshape(3, 2)
-    assert_array_equal(Fixed(values).draw(streams(5)), values[None])
+    assert_array_equal(Held(values).draw(streams(5)), values[None])
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_fixed_effects_of_levels():
     rng = np.random.default_rng(6)
     modes = rng.standard_normal((4, 2)), rng.standard_normal((3, 1))
     residuals = Gaussian(14, np.array([[np.sqrt(scale)]]))
-    part = RandomPart(factors, tuple(map(Fixed, modes)), residuals)
+    part = RandomPart(factors, tuple(map(Held, modes)), residuals)
     mean = sum((f.effects * m[f.codes]).sum(axis=1) for f, m in zip(factors, modes))
     check_moments(part.draw(streams(seed=2)), mean, scale * np.eye(14))
 
@@ -148,7 +148,7 @@ def test_drawing_does_not_change_what_is_drawn_from():
     factors, *_ = parts()
     modes = np.ones((4, 2)), np.ones((3, 1))
     pool = np.linspace(-1.0, 1.0, 14)[:, None]
-    part = RandomPart(factors, tuple(map(Fixed, modes)), Resampled(pool))
+    part = RandomPart(factors, tuple(map(Held, modes)), Resampled(pool))
     first = part.draw(streams(3))
     assert_array_equal(part.draw(streams(3)), first)
     assert_array_equal(pool, np.linspace(-1.0, 1.0, 14)[:, None])

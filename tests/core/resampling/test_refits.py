@@ -16,7 +16,7 @@ from statsmodels_lmm.core.engines import batches, block_engine
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
 from statsmodels_lmm.core.engines.coupling import SparseCoupling
 from statsmodels_lmm.core.resampling import refits
-from statsmodels_lmm.core.resampling.refits import Refits, lifted, refit
+from statsmodels_lmm.core.resampling.refits import Refits, lifted, refit_all
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.core.uncertainty.variance_information import (
@@ -375,7 +375,7 @@ def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     start = lifted(result._units.of_plan(result._estimates.factors), products)
-    found = refit(Profiled(many, True), start, Settings(maxiter=1, tol=1e-8))
+    found = refit_all(Profiled(many, True), start, Settings(maxiter=1, tol=1e-8))
     assert_array_equal(found.evaluations, 1)
     assert not found.certified.any()
     assert (found.value > batch("two crossed", True).value + 1e-3).all()
@@ -392,7 +392,7 @@ def test_start_does_not_matter():
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     wide = [4.0 * np.eye(f.k_effects) for f in products.plan.terms]
-    found = refit(Profiled(many, True), starts(products, wide))
+    found = refit_all(Profiled(many, True), starts(products, wide))
     assert_allclose(found.value, batch("two crossed", True).value, atol=1e-7)
 
 

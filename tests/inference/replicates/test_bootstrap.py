@@ -313,14 +313,16 @@ def test_replicates_are_certified(name, reml):
 
 def test_uncertified_replicates_are_counted(monkeypatch):
     """They stay among the draws."""
-    real = refits.refit
+    real = refits.refit_all
 
     def careless(*args, **kwargs):
         found = real(*args, **kwargs)
         found.certified[[0, 3]] = False
         return found
 
-    monkeypatch.setattr("statsmodels_lmm.core.resampling.replicates.refit", careless)
+    monkeypatch.setattr(
+        "statsmodels_lmm.core.resampling.replicates.refit_all", careless
+    )
     boot = fitted().bootstrap(6, rng=1)
     assert boot.n_uncertified == 2
     assert len(boot.draws) == 6
