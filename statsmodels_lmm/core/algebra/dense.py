@@ -137,19 +137,21 @@ def _inverse_upper(upper):
     again.
     """
     out = np.array(upper, order="F")
-
-    def invert(a, b):
-        if b - a <= INVERTED_AT_ONCE:
-            out[a:b, a:b] = lapack.dtrtri(out[a:b, a:b], lower=0)[0]
-            return
-        m = (a + b) // 2
-        invert(a, m)
-        invert(m, b)
-        corner = blas.dtrmm(-1.0, out[a:m, a:m], out[a:m, m:b])
-        out[a:m, m:b] = blas.dtrmm(1.0, out[m:b, m:b], corner, side=1, overwrite_b=1)
-
-    invert(0, len(out))
+    _invert_upper(out, 0, len(out))
     return out
+
+
+def _invert_upper(out, a, b):
+    """Invert the block from a to b of an upper triangular matrix in its place."""
+    # a function of its own: one that called itself from within would keep `out` alive
+    if b - a <= INVERTED_AT_ONCE:
+        out[a:b, a:b] = lapack.dtrtri(out[a:b, a:b], lower=0)[0]
+        return
+    m = (a + b) // 2
+    _invert_upper(out, a, m)
+    _invert_upper(out, m, b)
+    corner = blas.dtrmm(-1.0, out[a:m, a:m], out[a:m, m:b])
+    out[a:m, m:b] = blas.dtrmm(1.0, out[m:b, m:b], corner, side=1, overwrite_b=1)
 
 
 def product(left, right):

@@ -84,9 +84,9 @@ class LevelPairs:
         # transposing a sparse matrix counts, which is faster than sorting
         bounds = np.append(0, ends).astype(kind)
         pairs = sparse.csr_array((second, cells, bounds), shape=(m, q * q)).tocsc()
-        cells = np.flatnonzero(pairs.indptr[1:] > pairs.indptr[:-1])
+        cells = np.flatnonzero(pairs.indptr[1:] > pairs.indptr[:-1]).astype(kind)
         bounds = np.append(pairs.indptr[cells], pairs.indptr[-1:])
-        return pairs.indices, pairs.data.astype(np.intp), bounds, cells
+        return pairs.indices, pairs.data, bounds, cells
 
     @property
     def cells(self):
@@ -96,7 +96,7 @@ class LevelPairs:
     @cached_property
     def places(self):
         """Rows i and columns j of `cells`."""
-        return np.divmod(self.cells.astype(np.intp), self.width)
+        return np.divmod(self.cells, self.cells.dtype.type(self.width))
 
     def _level_by_level(self, values):
         """The entries of T of each effect, level by level, shape (k, m)."""

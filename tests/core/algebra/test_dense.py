@@ -1,5 +1,7 @@
 """Dense linear algebra against that of NumPy."""
 
+import gc
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -50,6 +52,18 @@ def test_inverse(q):
     lower = np.tril(inverse_from_cholesky(root, both=False))
     assert_allclose(lower, np.tril(wanted), rtol=0, atol=1e-11 * size)
     assert_allclose(root @ root.T, matrix)
+
+
+def test_an_inverse_leaves_nothing_to_the_garbage_collector():
+    """A matrix in a reference cycle would stay until a collection, once a fit step."""
+    root = np.linalg.cholesky(positive_definite(2 * INVERTED_AT_ONCE))
+    gc.collect()
+    gc.disable()
+    try:
+        inverse_from_cholesky(root)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_triangular_systems():
