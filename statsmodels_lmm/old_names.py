@@ -9,6 +9,7 @@ present places.
 import sys
 from functools import partial
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PACKAGE = __name__.rpartition(".")[0] + "."
@@ -155,10 +156,12 @@ def old_name(module, name):
     """
     old = module.removeprefix(PACKAGE)
     new = NAMES.get(f"{old}.{name}", name)
-    for place in MODULES[old].split():
-        names = vars(import_module(PACKAGE + place))
-        if new in names:
+    places = [vars(import_module(PACKAGE + place)) for place in MODULES[old].split()]
+    for names in places:
+        if new in names and not new.startswith("__"):
             return names[new]
+    if name == "__all__":
+        return [n for names in places for n in names if not n.startswith("_")]
     raise AttributeError(f"module {module!r} has no attribute {name!r}")
 
 
@@ -171,6 +174,7 @@ def install():
     """
     for old in MODULES:
         module = sys.modules.setdefault(PACKAGE + old, ModuleType(PACKAGE + old))
+        module.__spec__ = module.__spec__ or ModuleSpec(module.__name__, None)
         vars(module)["__getattr__"] = partial(old_name, module.__name__)
     for folder in {old.rpartition(".")[0] for old in MODULES}:
         name = (PACKAGE + folder).rstrip(".")

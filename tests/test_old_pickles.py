@@ -7,11 +7,14 @@ import pickle
 import re
 import warnings
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from reference.pickles.answers import answers
+
+import statsmodels_lmm
 
 FOLDER = pathlib.Path(__file__).parent / "reference/pickles"
 NAMES = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.pickle.xz"))
@@ -104,3 +107,10 @@ def test_old_pickles_are_pickled_again(name):
 
 def test_no_pickle_is_missing():
     assert NAMES == sorted(path.stem for path in FOLDER.glob("*.json")) != []
+
+
+def test_old_modules_are_found_and_give_all_their_names():
+    names: dict = {}
+    exec("from statsmodels_lmm.model import *", names)
+    assert names["CrossedMixedLM"] is statsmodels_lmm.CrossedMixedLM
+    assert find_spec("statsmodels_lmm.model").name == "statsmodels_lmm.model"

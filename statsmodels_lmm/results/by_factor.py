@@ -37,17 +37,58 @@ class ByFactor(dict):
         )
         return value
 
+    @property
+    def values(self):
+        """The values, by a call; an array of the only one, without."""
+        return _Values(self)
+
+    def _old(self):
+        """The only value, None if there are several."""
+        values = list(super().values())
+        return values[0] if len(values) == 1 else None
+
+    def _has_level(self, key):
+        """Whether a key is a level, or an effect, of the only value."""
+        value = self._old()
+        try:
+            return value is not None and key in getattr(value, "index", value)
+        except TypeError:  # a list or mask of columns
+            return False
+
     def __missing__(self, key):
-        values = list(self.values())
-        if len(values) != 1 or key not in getattr(values[0], "index", values[0]):
+        if not self._has_level(key):
             raise KeyError(key)
-        if isinstance(values[0], dict):
+        if isinstance(self._old(), dict):
             return self._only(f"[{key!r}]")[key]
         return self._only(f".loc[{key!r}]").xs(key)
 
+    def __contains__(self, key):
+        if super().__contains__(key):
+            return True
+        return self._has_level(key) and self._only("") is not None
+
+    def get(self, key, default=None):
+        """The value of a factor; of a level, if there is one factor."""
+        if super().__contains__(key):
+            return super().get(key)
+        return self[key] if self._has_level(key) else default
+
+    def copy(self):
+        """The same dict again."""
+        return ByFactor(self, self._name)
+
+    def __eq__(self, other):
+        if not isinstance(other, dict) or self.keys() != other.keys():
+            return False
+        return all(_equal(super(ByFactor, self).get(k), other[k]) for k in self)
+
+    def __ne__(self, other):
+        return not self == other
+
+    __hash__ = None
+
     def __getattr__(self, name):
-        values = list(self.values())
-        if name.startswith("_") or len(values) != 1 or not hasattr(values[0], name):
+        if name.startswith("_") or not hasattr(self._old(), name):
             raise AttributeError(f"a dict by grouping factor has no {name!r}")
         return getattr(self._only(f".{name}"), name)
 
@@ -56,13 +97,44 @@ class ByFactor(dict):
             return np.array(dict(self), dtype=object)
         return np.array(self._only(""), dtype)
 
-    def __mul__(self, other):
-        return self._only("") * other if len(self) == 1 else NotImplemented
 
-    __rmul__ = __mul__
+class _Values:
+    """What `ByFactor.values` is: called as of a dict, used as of a DataFrame."""
 
-    def __truediv__(self, other):
-        return self._only("") / other if len(self) == 1 else NotImplemented
+    def __init__(self, by_factor):
+        self._by_factor = by_factor
 
-    def __matmul__(self, other):
-        return self._only("") @ other if len(self) == 1 else NotImplemented
+    def __call__(self):
+        return dict.values(self._by_factor)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._by_factor._only(".to_numpy()"), dtype)
+
+    def __getitem__(self, key):
+        return self._by_factor._only(".to_numpy()").to_numpy()[key]
+
+    def __getattr__(self, name):
+        return getattr(self._by_factor._only(".to_numpy()").to_numpy(), name)
+
+
+def _equal(one, other):
+    """Whether two values are equal as a whole."""
+    return one.equals(other) if hasattr(one, "equals") else one == other
+
+
+def _operation(name):
+    """An operation of the only value."""
+
+    def operate(self, *others):
+        if len(self) != 1:
+            return NotImplemented
+        return getattr(self._only(""), name)(*others)
+
+    return operate
+
+
+for _name in (
+    *("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "rtruediv", "matmul"),
+    *("rmatmul", "pow", "neg", "abs", "round", "lt", "le", "gt", "ge"),
+):
+    setattr(ByFactor, f"__{_name}__", _operation(f"__{_name}__"))

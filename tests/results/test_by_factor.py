@@ -123,3 +123,40 @@ def test_a_fit_from_json_has_the_same():
         pd.testing.assert_frame_equal(
             light.random_effects_table(), fit.random_effects_table()
         )
+
+
+FORWARDED = {
+    "values": lambda r: r.cov_re.values[0, 0] == r.cov_re["Subject"].iloc[0, 0],
+    "attribute of values": lambda r: r.cov_re.values.shape == (2, 2),
+    "arithmetic": lambda r: (2.0 - (-r.cov_re + 1.0)).equals(
+        2.0 - (-r.cov_re["Subject"] + 1.0)
+    ),
+    "comparison": lambda r: (r.cov_re > 0.0).to_numpy().all(),
+    "in": lambda r: "308" in r.random_effects,
+    "get": lambda r: r.random_effects.get("308").name == "308",
+    "get of covariances": lambda r: r.random_effects_cov.get("308").shape == (2, 2),
+}
+
+
+@pytest.mark.parametrize("use", FORWARDED)
+def test_everyday_uses_of_one_value(use):
+    """What was written for a DataFrame, or a dict by level, still works."""
+    with pytest.warns(DeprecationWarning, match="is a dict by grouping factor"):
+        assert FORWARDED[use](ONE)
+
+
+@pytest.mark.parametrize("result", [ONE, TWO])
+def test_still_a_dict(result):
+    by_factor = result.cov_re
+    assert len(by_factor.values()) == len(by_factor)
+    assert all(isinstance(value, pd.DataFrame) for value in by_factor.values())
+    assert type(by_factor.copy()) is ByFactor
+    assert by_factor.copy() == by_factor
+    assert by_factor != {"h": by_factor["Subject"]}
+    assert by_factor != {k: 2.0 * v for k, v in by_factor.items()}
+    assert "h" not in by_factor
+    assert by_factor.get("h", 1.0) == 1.0
+    with pytest.raises(KeyError):
+        by_factor["h"]
+    with pytest.raises(AttributeError):
+        _ = by_factor.nothing

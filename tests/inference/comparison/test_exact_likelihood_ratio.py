@@ -177,7 +177,7 @@ def test_flat_likelihood():
     """A level for each row cannot be told from the residual."""
     ones = np.ones(20, dtype=int)
     design = core.NullDesign(20, np.ones(20), ones, 0, np.ones(20), ones, 0)
-    draws = core.simulate(design, 500, np.random.default_rng(0))
+    draws = core.simulate_null(design, 500, np.random.default_rng(0))
     assert_allclose(draws, 0.0, atol=1e-10)
 
 
@@ -217,7 +217,7 @@ def test_brute_force_distribution(name, reml, dropped):
     responses = rng.standard_normal((3000, len(z)))
     dense = dense_statistics(responses, basis, x0, z, reml)
     dense[dense < 1e-9] = 0.0
-    draws = core.simulate(core.null_design(basis, factor, reml, dropped), 20_000, rng)
+    draws = core.simulate_null(core.null_design(basis, factor, reml, dropped), 20_000, rng)
     assert stats.ks_2samp(dense, draws).pvalue > 0.01
     # rounding does not make zeros positive
     assert not ((draws > 0.0) & (draws < 1e-12)).any()
@@ -231,9 +231,9 @@ def test_brute_force_distribution(name, reml, dropped):
 def test_draws_do_not_depend_on_memory(monkeypatch):
     basis, factor, _ = design_of("slopes")
     design = core.null_design(basis, factor, True)
-    expected = core.simulate(design, 500, np.random.default_rng(1))
+    expected = core.simulate_null(design, 500, np.random.default_rng(1))
     monkeypatch.setattr(core, "ENTRIES", 700)
-    found = core.simulate(design, 500, np.random.default_rng(1))
+    found = core.simulate_null(design, 500, np.random.default_rng(1))
     assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
 
 
