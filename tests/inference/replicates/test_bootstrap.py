@@ -78,6 +78,7 @@ def llf(result):
 @pytest.fixture
 def small_pieces(monkeypatch):
     """Pieces of two replicates, so that there is something to distribute."""
+    plain()  # which is kept, in pieces of its own size
     monkeypatch.setattr(refits, "MAX_BATCH", 2)
 
 
