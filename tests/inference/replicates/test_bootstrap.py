@@ -338,6 +338,7 @@ def test_a_replicate_that_cannot_be_fitted(monkeypatch):
         fits.value[[1, 4]] = np.nan
         return responses, (fits,)
 
+    plain()  # before it is spoiled
     monkeypatch.setattr(bootstrap_module.Replicates, "fit", spoiled)
     boot = fitted().bootstrap(COUNT, rng=1)
     assert boot.n_failed == 2
