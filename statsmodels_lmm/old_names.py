@@ -91,7 +91,8 @@ MODULES = {
     "inference.marginal_estimates": "inference.marginal.marginal_estimates",
     "inference.marginal_means": "inference.marginal.marginal_means",
     "inference.multiple_comparisons": "inference.marginal.multiple_comparisons",
-    "inference.nested_models": "inference.comparison.nested_models",
+    "inference.nested_models": "inference.comparison.nested_models "
+    "inference.requirements",
     "inference.prediction": "inference.prediction.prediction",
     "inference.prediction_rows": "inference.prediction.prediction_rows",
     "inference.prediction_variance": "inference.prediction.prediction_variance",
@@ -115,7 +116,7 @@ MODULES = {
     "saving": "results.saving",
     "shared_design": "core.engines.shared_design",
     "summary": "results.summary",
-    "validation": "models.validation",
+    "validation": "models.validation inference.requirements inputs.row_values",
     "variance_components": "random.variance_components",
 }
 """For each old module the modules that now define its names."""
@@ -130,6 +131,9 @@ NAMES = {
     "core.structured_factor.StructuredFactor": "RelativeFactor",
     "inference.prediction_rows.Rows": "PredictionRows",
     "inference.profile.Parameter": "ProfiledValue",
+    "inference.variance_parameters.Estimates": "VarianceFunctions",
+    "inference.variance_parameters.VarianceParameters": "VarianceEstimates",
+    "inference.variance_parameters.variance_parameters": "variance_estimates",
 }
 """What is called otherwise now."""
 

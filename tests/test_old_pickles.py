@@ -6,6 +6,7 @@ import pathlib
 import pickle
 import re
 import warnings
+from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -15,6 +16,7 @@ from numpy.testing import assert_allclose
 from reference.pickles.answers import answers
 
 import statsmodels_lmm
+from statsmodels_lmm.old_names import NAMES
 
 FOLDER = pathlib.Path(__file__).parent / "reference/pickles"
 NAMES = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.pickle.xz"))
@@ -114,3 +116,10 @@ def test_old_modules_are_found_and_give_all_their_names():
     exec("from statsmodels_lmm.model import *", names)
     assert names["CrossedMixedLM"] is statsmodels_lmm.CrossedMixedLM
     assert find_spec("statsmodels_lmm.model").name == "statsmodels_lmm.model"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_renamed_class_or_function_is_there(name):
+    module, _, old = name.rpartition(".")
+    found = getattr(import_module(f"statsmodels_lmm.{module}"), old)
+    assert found.__name__ == NAMES[name]

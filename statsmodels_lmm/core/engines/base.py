@@ -96,7 +96,7 @@ class Products(Protocol):
         W'W, shape (..., w, w).
     squares : list of ndarray
         Diagonal of Z_i'Z_i, shapes (l_i, k_i).
-    is_batchable : bool
+    has_batch_axes : bool
         Whether responses and covariances may have leading axes.
     rows : Rows or None
         The rows from which they were formed; None for a sum of products.
@@ -106,7 +106,7 @@ class Products(Protocol):
     nobs: int
     level_sums: tuple
     gram: np.ndarray
-    is_batchable: bool
+    has_batch_axes: bool
     rows: Any
 
     @property

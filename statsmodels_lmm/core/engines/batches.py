@@ -11,7 +11,7 @@ def is_batchable(products):
     """Whether many fits of this design can, and should, be done at once."""
     plan = products.plan
     structured = any(f.is_structured for f in plan.terms)
-    return (products.is_batchable and not structured) and (
+    return (products.has_batch_axes and not structured) and (
         plan.n_tail <= MAX_BATCHED_TAIL
         and sum(f.n_columns for f in plan.terms) <= MAX_BATCHED_EFFECTS
     )

@@ -94,7 +94,7 @@ class CrossProducts(RowSums):
         return any(c is not None and c.is_sparse for c in self.coupling)
 
     @property
-    def is_batchable(self):
+    def has_batch_axes(self):
         """Whether responses and covariances may have leading axes."""
         return not self.is_coupled_sparsely
 

@@ -33,7 +33,7 @@ class SparseProducts(RowSums):
     precision: sparse.csc_array
     symbolic: SymbolicCholesky
 
-    is_batchable = False
+    has_batch_axes = False
 
     def __add__(self, other):
         """The products of both sets of rows, formed by one engine or its parts."""

@@ -27,12 +27,10 @@ import numpy as np
 
 from statsmodels_lmm.core.criteria.derivatives import projected_products
 from statsmodels_lmm.core.uncertainty.variance_information import (
+    NO_INFORMATION,
     expected_traces,
     unit_changes,
 )
-
-NO_INFORMATION = 1e-12
-"""Eigenvalues of the scaled information that count as 0, relative to the largest."""
 
 
 @dataclass(frozen=True)
