@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from reference.pickles.answers import answers
 
 import statsmodels_lmm
-from statsmodels_lmm.old_names import NAMES
+from statsmodels_lmm import old_names
 
 FOLDER = pathlib.Path(__file__).parent / "reference/pickles"
 NAMES = sorted(path.name.partition(".")[0] for path in FOLDER.glob("*.pickle.xz"))
@@ -118,8 +118,8 @@ def test_old_modules_are_found_and_give_all_their_names():
     assert find_spec("statsmodels_lmm.model").name == "statsmodels_lmm.model"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", old_names.NAMES)
 def test_every_renamed_class_or_function_is_there(name):
     module, _, old = name.rpartition(".")
     found = getattr(import_module(f"statsmodels_lmm.{module}"), old)
-    assert found.__name__ == NAMES[name]
+    assert found.__name__ == old_names.NAMES[name]
