@@ -1,0 +1,1 @@
+"""The conditional distributions of a response given its linear predictor."""
