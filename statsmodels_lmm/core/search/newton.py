@@ -181,8 +181,8 @@ def _polished(criterion, descent, budget):
         if not trial_size < 0.5 * size:
             break
 
-    snapped = [f.snapped() for f in current.factors]
-    same = all(f is g for f, g in zip(snapped, current.factors))
+    snapped = [part.snapped() for part in current.point]
+    same = all(new is old for new, old in zip(snapped, current.point))
     if not same and evaluations < budget:
         trial = criterion.evaluate(snapped)
         evaluations += 1
@@ -197,9 +197,10 @@ def _largest(values):
 
 def _certify(end, evaluations, trace):
     """The certificates at the ends of searches."""
-    evaluation, eigenvalues, escape = end.evaluation, [], 0.0
-    duals = evaluation.derivatives().duals
-    for factor, dual, weight in zip(end.factors, duals, evaluation.information):
+    evaluation, eigenvalues = end.evaluation, []
+    slopes = evaluation.derivatives()
+    duals, escape = slopes.duals, slopes.escape
+    for factor, dual, weight in zip(evaluation.factors, duals, evaluation.information):
         smallest, unused = factor.certificates(dual, weight)
         eigenvalues.append(np.array(smallest).T + 0.0)  # no -0.0
         for value in unused:
@@ -207,7 +208,7 @@ def _certify(end, evaluations, trace):
     _, promised = end.step(1.0)
     units = end.units
     scaled = units[..., :, None] * end.curvature * units[..., None, :]
-    theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in end.factors]
+    theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in evaluation.factors]
     reached = (promised < REACHED) & (end.rounding < REACHED)
     return Optimum(
         theta=np.concatenate(theta, axis=-1),
