@@ -246,6 +246,12 @@ class Laplace(Criterion):
         return first, int(self.model.family.has_extra)
 
     @property
+    def factor_places(self):
+        """Start and end of the factors among the parts of a point."""
+        first = int(not self.jointly)
+        return first, first + len(self.model.terms)
+
+    @property
     def is_observed(self):
         """Whether observed and expected weights are the same, or the former are used."""
         return self.observed or self.model.family.is_canonical

@@ -18,18 +18,13 @@ Where the determinant has expected weights, h and w' are theirs, and everything 
 of the observed ones, by which the modes move.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import (
-    concatenated,
-    consecutive,
-    flat_rows,
-    transpose,
-)
+from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
@@ -156,91 +151,326 @@ def first_derivatives(deviance):
     LaplaceSlopes
     """
     criterion, model, factors = deviance.criterion, deviance.model, deviance.factors
-    eta, extra = deviance.inner.eta, deviance.extra
-    slopes, third = model.slopes(eta, extra), None
-    third = slopes.third
-    if not criterion.is_observed:
-        third = model.expected(eta, extra)[1]
-    weights, relative = slopes.second, [f.covariance for f in factors]
-    terms = model.terms
-    # the state as it follows from the scores of the rows
+    slopes = model.slopes(deviance.inner.eta, deviance.extra)
+    weights, exog, p = slopes.second, model.exog, model.exog.shape[1]
     raw = model.sums(slopes.first[:, None])
-    state = tuple(-f.whitened(s)[..., 0] for f, s in zip(terms, raw))
+    state = tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
 
-    # derivatives of eta
-    columns = [model.exog]
-    changes = [
-        np.moveaxis(t @ f.directions, 0, -1) for f, t in zip(factors, state)
-    ]  # (l, k, m_i)
-    for term, change in zip(terms, changes):
-        columns.append(term.times(np.moveaxis(change, -1, 0)).T)
-    direct = np.hstack(columns)
-    sums = model.sums(weights[:, None] * direct)
-    projected = deviance.elimination.project(sums)
-    effects = [s @ t for s, t in zip(relative, projected)]
-    moved = direct - model.random_columns(effects)
-    information = direct.T @ (weights[:, None] * moved)
-    state_slopes = [-t for t in projected]
-
-    # the adjoint of the modes
-    leverages = deviance.selected.leverages(terms)
-    through = leverages * third
-    adjoint = deviance.elimination.project(model.sums(through[:, None]))
-    adjoint = [q[..., 0] for q in adjoint]
-    pull = model.random([q @ s for q, s in zip(adjoint, relative)])
-    p = model.exog.shape[1]
-    fixed_information = information[:p, :p]
-    by_fixed = model.exog.T @ (through - weights * pull)
+    # how eta and the state follow the coefficients and the covariances
+    changes = [np.moveaxis(t @ f.directions, 0, -1) for f, t in zip(factors, state)]
+    each = [f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(model.terms, changes)]
+    response = _response(deviance, np.hstack([exog, *each]), weights)
+    adjoint = _adjoint(deviance, weights)
+    by_fixed = exog.T @ (adjoint.through - weights * adjoint.pull)
+    fixed_information = response.information[:p, :p]
+    settled = None
     if criterion.jointly:
-        # the fixed effects move along with the modes
-        solved = np.linalg.solve(fixed_information, np.column_stack(
-            [by_fixed, information[:p, p:]]
-        ))
-        pull = pull + moved[:, :p] @ solved[:, 0]
-        adjoint = [q - t[..., :p] @ solved[:, 0] for q, t in zip(adjoint, projected)]
-        moved = moved[:, p:] - moved[:, :p] @ solved[:, 1:]
-        state_slopes = [
-            s[..., p:] - s[..., :p] @ solved[:, 1:] for s in state_slopes
-        ]
-        information = information[p:, p:] - information[p:, :p] @ solved[:, 1:]
-        p = 0
+        settled = _Settled(response, fixed_information)
+        adjoint = settled.adjoint(adjoint, by_fixed)
+        response = settled.response(response)
 
     duals = []
-    for sums_i, t, q in zip(deviance.information, state, adjoint):
-        dual = sums_i - t.T @ t + q.T @ t
+    for total, t, q in zip(deviance.information, state, adjoint.effects):
+        dual = total - t.T @ t + q.T @ t
         duals.append(0.5 * (dual + dual.T))
     gradient = [f.slope(dual) for f, dual in zip(factors, duals)]
-    if p:
-        gradient.insert(0, 2.0 * (model.exog.T @ slopes.first) + by_fixed)
-    curvature = 2.0 * information
-    curvature[p:, :] *= 0.5
-    curvature[:p, p:] *= 0.5
-    start = p
+    curvature = 2.0 * response.information
+    if criterion.jointly:
+        curvature *= 0.5
+    else:
+        gradient.insert(0, 2.0 * (exog.T @ slopes.first) + by_fixed)
+        curvature[p:] *= 0.5
+        curvature[:p, p:] *= 0.5
+    start = criterion.counts[0]
     for factor, dual in zip(factors, duals):
         here = slice(start, start + factor.n_free)
         curvature[here, here] += factor.curvature(dual)
         start = here.stop
-    escape = 0.0
-    if criterion.counts[1]:
-        own = _ExtraDerivatives(deviance, leverages, pull, moved)
-        gradient.append(own.gradient)
-        curvature = own.bordered(curvature)
-        escape = own.escape
-        moved = np.column_stack([moved, own.moved])
-        state_slopes = [
-            np.concatenate([s, o[..., None]], axis=-1)
-            for s, o in zip(state_slopes, own.state_slopes)
-        ]
-    return LaplaceSlopes(
+    found = LaplaceSlopes(
         tuple(duals),
         np.concatenate(gradient),
         curvature,
-        escape,
+        0.0,
         fixed_information,
-        moved,
+        response.eta,
         state,
-        tuple(state_slopes),
-        leverages,
-        pull,
-        tuple(adjoint),
+        tuple(response.state),
+        adjoint.leverages,
+        adjoint.pull,
+        tuple(adjoint.effects),
     )
+    return _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
+
+
+@dataclass(frozen=True)
+class _Response:
+    """
+    How eta and the state respond to parameters.
+
+    Parameters
+    ----------
+    eta : ndarray
+        E, shape (n, m).
+    state : list of ndarray
+        Derivatives of the state, shapes (l_i, k_i, m).
+    information : ndarray
+        R'V^-1 R, shape (m, m).
+    """
+
+    eta: np.ndarray
+    state: list
+    information: np.ndarray
+
+
+def _response(deviance, direct, weights):
+    """The response to changes of eta at a fixed state, shape (n, m)."""
+    model = deviance.model
+    projected = deviance.elimination.project(model.sums(weights[:, None] * direct))
+    pairs = zip(deviance.factors, projected)
+    eta = direct - model.random_columns([f.covariance @ t for f, t in pairs])
+    information = direct.T @ (weights[:, None] * eta)
+    return _Response(eta, [-t for t in projected], information)
+
+
+@dataclass(frozen=True)
+class _Adjoint:
+    """h, s and pull, shape (n,), and q of each term, shapes (l_i, k_i)."""
+
+    leverages: np.ndarray
+    through: np.ndarray
+    pull: np.ndarray
+    effects: list
+
+
+def _adjoint(deviance, weights):
+    """What the log-determinant feels of a change of the modes."""
+    model, eta, extra = deviance.model, deviance.inner.eta, deviance.extra
+    if deviance.criterion.is_observed:
+        third = model.slopes(eta, extra).third
+    else:
+        third = model.expected(eta, extra)[1]
+    leverages = deviance.selected.leverages(model.terms)
+    through = leverages * third
+    projected = deviance.elimination.project(model.sums(through[:, None]))
+    effects = [q[..., 0] for q in projected]
+    pairs = zip(effects, deviance.factors)
+    pull = model.random([q @ f.covariance for q, f in pairs])
+    return _Adjoint(leverages, through, pull, effects)
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Responses if the fixed effects, the first columns, settle as the modes do."""
+
+    before: _Response
+    fixed_information: np.ndarray
+
+    def response(self, other, direct=None):
+        """The response to further columns, or to those after the fixed effects."""
+        p = len(self.fixed_information)
+        if direct is None:
+            across, own = self.before.information[:p, p:], slice(p, None)
+        else:
+            across, own = self.before.eta[:, :p].T @ direct, slice(None)
+        change = np.linalg.solve(self.fixed_information, across)
+        fixed = self.before
+        return _Response(
+            other.eta[:, own] - fixed.eta[:, :p] @ change,
+            [s[..., own] - f[..., :p] @ change for s, f in zip(other.state, fixed.state)],
+            other.information[own, own] - across.T @ change,
+        )
+
+    def adjoint(self, other, by_fixed):
+        """The adjoint of modes and fixed effects."""
+        p = len(self.fixed_information)
+        change = np.linalg.solve(self.fixed_information, by_fixed)
+        pairs = zip(other.effects, self.before.state)
+        effects = [q + s[..., :p] @ change for q, s in pairs]
+        pull = other.pull + self.before.eta[:, :p] @ change
+        return _Adjoint(other.leverages, other.through, pull, effects)
+
+
+def _with_extra(deviance, found, weights, settled):
+    """The derivatives with those in the extra parameter, which comes last."""
+    model, extra = deviance.model, deviance.extra
+    loss, first, second, curvature = model.extra_slopes(deviance.inner.eta, extra)
+    # eta moves as if the slopes `first` were those of columns
+    projected = deviance.elimination.project(model.sums(first[:, None]))
+    pairs = zip(deviance.factors, projected)
+    eta = -model.random_columns([f.covariance @ t for f, t in pairs])
+    state = [-t for t in projected]
+    if settled is not None:
+        p = len(settled.fixed_information)
+        across = settled.before.eta[:, :p].T @ first
+        change = np.linalg.solve(settled.fixed_information, across)
+        eta = eta - (settled.before.eta[:, :p] @ change)[:, None]
+        pairs = zip(state, settled.before.state)
+        state = [s - (f[..., :p] @ change)[..., None] for s, f in pairs]
+    slope = 2.0 * loss.sum() + found.leverages @ second - found.pull @ first
+    own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
+    if settled is not None:
+        across = 0.5 * across
+    if model.family.extra_is_squared:
+        root = np.sqrt(extra)
+        if root == 0.0:
+            escape = min(0.0, slope / max(np.abs(curvature).sum(), 1e-300))
+        own = 4.0 * extra * own + 2.0 * slope
+        slope, across = 2.0 * root * slope, 2.0 * root * across
+        eta, state = 2.0 * root * eta, [2.0 * root * s for s in state]
+    pairs = zip(found.state_slopes, state)
+    return replace(
+        found,
+        gradient=np.append(found.gradient, slope),
+        curvature=np.block([[found.curvature, across[:, None]], [across, own]]),
+        escape=float(escape),
+        moved=np.column_stack([found.moved, eta]),
+        state_slopes=tuple(np.concatenate(pair, axis=-1) for pair in pairs),
+    )
+
+
+def laplace_hessian(deviance):
+    """
+    The Hessian of the Laplace deviance in the free parameters.
+
+    It is a formula in the fixed effects and the covariances if the random effects are
+    those of one factor or not many; otherwise, and for the extra parameter, it is made
+    of central differences of the gradient.
+
+    Parameters
+    ----------
+    deviance : LaplaceDeviance
+        The point at which to differentiate.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    criterion, m = deviance.criterion, len(deviance.first.gradient)
+    n_extra = criterion.counts[1]
+    if not criterion.has_exact_hessian:
+        return _differenced(deviance, range(m))
+    out = np.empty((m, m))
+    known = m - n_extra
+    out[:known, :known] = _analytic(deviance, known)
+    if n_extra:
+        out[known:] = _differenced(deviance, [known])
+        out[:known, known:] = out[known:, :known].T
+    return out
+
+
+def _differenced(deviance, entries):
+    """Rows of the Hessian by central differences of the gradient."""
+    m, rows = len(deviance.first.gradient), []
+    for entry in entries:
+        move = np.zeros(m)
+        move[entry] = DIFFERENCE * deviance.units[entry]
+        ends = [deviance.near(s * move, DIFFERENCE_TOLERANCE) for s in (1.0, -1.0)]
+        plus, minus = (end.first.gradient for end in ends)
+        rows.append((plus - minus) / (2.0 * move[entry]))
+    rows = np.array(rows)
+    return 0.5 * (rows + rows.T) if len(rows) == m else rows
+
+
+def _analytic(deviance, m):
+    """The Hessian in the fixed effects and the covariances, shape (m, m)."""
+    model, first, factors = deviance.model, deviance.first, deviance.factors
+    eta, extra = deviance.inner.eta, deviance.extra
+    p, moved = model.exog.shape[1], first.moved[:, :m]
+    slopes, fourth = model.slopes(eta, extra), model.fourth(eta, extra)
+    each = (first.leverages * fourth - slopes.third * first.pull)[:, None]
+    # twice R'V^-1 R, whose blocks the average information halves, and <d2S, G>
+    out = first.curvature[:m, :m].copy()
+    start, places = p, []
+    for factor, dual in zip(factors, first.duals):
+        here = slice(start, start + factor.n_free)
+        places.append(here)
+        out[here, here] -= factor.curvature(dual)
+        start = here.stop
+    out[p:] *= 2.0
+    out[:p, p:] *= 2.0
+    out += moved.T @ (each * moved)
+    for factor, dual, q, slope, here in zip(
+        factors, first.duals, first.adjoint, first.state_slopes, places
+    ):
+        out[here, here] += factor.curvature(dual)
+        turned = np.einsum("lk,mkj,ljd->md", q, factor.directions, slope[..., :m])
+        out[here] += turned
+        out[:, here] += turned.T
+    changes = slopes.third[:, None] * moved
+    is_one = model.engine.plan.is_diagonal
+    traces = _level_traces if is_one else _dense_traces
+    return out + traces(deviance, changes, places)
+
+
+def _level_traces(deviance, changes, places):
+    """The part of the Hessian due to log |I + A S|, for one factor level by level."""
+    (term,), (factor,), (here,) = deviance.model.terms, deviance.factors, places
+    gathered, z = deviance.elimination.terms[0], term.effects
+    d, k = changes.shape[1], term.k_effects
+    inner, covariance = gathered.inner, gathered.covariance
+    change = np.empty((term.n_levels, k, k, d))  # of A
+    for a in range(k):
+        for b in range(a + 1):
+            both = (z[:, a] * z[:, b])[:, None]
+            sums = level_sums(term.codes, term.n_levels, both, changes)[:, 0]
+            change[:, a, b] = change[:, b, a] = sums
+    through = np.einsum("lab,lbcd->lacd", covariance, change).reshape(-1, k * k, d)
+    turned = through.reshape(-1, k, k, d).swapaxes(1, 2).reshape(-1, d)
+    out = -through.reshape(-1, d).T @ turned
+    directions = factor.directions
+    inside = np.einsum("lba,mbc,lcd->mlad", inner, directions, inner)
+    across = np.einsum("mlad,ladj->mj", inside, change)
+    out[here] += across
+    out[:, here] += across.T
+    kernel = np.einsum("lab,mbc->mlac", inner @ gathered.diagonal, directions)
+    out[here, here] -= np.einsum("mlab,nlba->mn", kernel, kernel)
+    return out
+
+
+def _dense_traces(deviance, changes, places):
+    """The part of the Hessian due to log |I + A S|, with dense q x q matrices."""
+    model, plan = deviance.model, deviance.model.engine.plan
+    q, d = plan.n_columns, changes.shape[1]
+    z = sparse.csr_array(sparse.hstack([sparse.csr_array(f.indicator()) for f in model.terms]))
+    weights = model.slopes(deviance.inner.eta, deviance.extra).second
+    gram = (z.T @ (sparse.diags_array(weights) @ z)).toarray()
+    relative = sparse.block_diag(
+        [
+            sparse.kron(sparse.eye_array(f.n_levels), factor.covariance)
+            for f, factor in zip(model.terms, deviance.factors)
+        ]
+    ).toarray()
+    inner = np.linalg.inv(np.eye(q) + gram @ relative)  # J = (I + A S)^-1
+    inverse, kernel = relative @ inner, inner @ gram
+    through = np.empty((d, q, q))  # B A_a
+    out = np.zeros((d, d))
+    turned = [
+        (here.start + a, columns, _spread(term, change))
+        for term, factor, here, columns in zip(
+            model.terms, deviance.factors, places, plan.slices
+        )
+        for a, change in enumerate(factor.directions)
+    ]
+    inside = [inner[c].T @ (s @ inner[c]) for _, c, s in turned]  # J'dS J
+    for a in range(d):
+        change = z.T @ (sparse.diags_array(changes[:, a]) @ z)
+        through[a] = np.asarray((change @ inverse).T)
+        for (b, *_), matrix in zip(turned, inside):
+            out[b, a] += change.multiply(matrix).sum()
+    out = out + out.T
+    flat = through.reshape(d, -1)
+    out -= flat @ transpose(through).reshape(d, -1).T
+    moves = np.zeros((len(turned), q, q))
+    for i, (_, columns, spread) in enumerate(turned):
+        moves[i][:, columns] = (spread.T @ kernel[:, columns].T).T
+    flat = moves.reshape(len(turned), -1)
+    rows = [b for b, *_ in turned]
+    traces = flat @ transpose(moves).reshape(len(turned), -1).T
+    out[np.ix_(rows, rows)] -= traces
+    return out
+
+
+def _spread(term, change):
+    """I (x) dS of a term, sparse, shape (l k, l k)."""
+    return sparse.kron(sparse.eye_array(term.n_levels), change, format="csr")
