@@ -95,10 +95,14 @@ class ConditionalModel:
 
     # the conditional distribution ------------------------------------------------
 
+    def half_deviances(self, eta, extra=None):
+        """c of the rows, less its smallest value."""
+        each = self.family.half_deviance(self.endog, self.weights, eta, extra)
+        return self._repeated(each)
+
     def loss(self, eta, extra=None):
         """Sum over the rows of c, less `constant`."""
-        each = self.family.half_deviance(self.endog, self.weights, eta, extra)
-        return self._repeated(each).sum(axis=-1)
+        return self.half_deviances(eta, extra).sum(axis=-1)
 
     def constant(self, extra=None):
         """The smallest value that the sum of c can have."""

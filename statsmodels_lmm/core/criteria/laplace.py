@@ -75,6 +75,10 @@ class Place:
     state: Any = None
     secant: Secant | None = None
 
+    def __iter__(self):
+        """The parts of the point."""
+        return iter(self.point)
+
 
 @dataclass(frozen=True)
 class LaplaceDeviance:

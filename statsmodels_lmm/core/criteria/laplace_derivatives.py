@@ -199,7 +199,9 @@ def first_derivatives(deviance):
         adjoint.pull,
         tuple(adjoint.effects),
     )
-    return _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
+    return (
+        _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
+    )
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,10 @@ class _Settled:
         fixed = self.before
         return _Response(
             other.eta[:, own] - fixed.eta[:, :p] @ change,
-            [s[..., own] - f[..., :p] @ change for s, f in zip(other.state, fixed.state)],
+            [
+                s[..., own] - f[..., :p] @ change
+                for s, f in zip(other.state, fixed.state)
+            ],
             other.information[own, own] - across.T @ change,
         )
 
@@ -349,17 +354,17 @@ def laplace_hessian(deviance):
     criterion, m = deviance.criterion, len(deviance.first.gradient)
     n_extra = criterion.counts[1]
     if not criterion.has_exact_hessian:
-        return _differenced(deviance, range(m))
+        return differenced(deviance, range(m))
     out = np.empty((m, m))
     known = m - n_extra
     out[:known, :known] = _analytic(deviance, known)
     if n_extra:
-        out[known:] = _differenced(deviance, [known])
+        out[known:] = differenced(deviance, [known])
         out[:known, known:] = out[known:, :known].T
     return out
 
 
-def _differenced(deviance, entries):
+def differenced(deviance, entries):
     """Rows of the Hessian by central differences of the gradient."""
     m, rows = len(deviance.first.gradient), []
     for entry in entries:
@@ -432,7 +437,9 @@ def _dense_traces(deviance, changes, places):
     """The part of the Hessian due to log |I + A S|, with dense q x q matrices."""
     model, plan = deviance.model, deviance.model.engine.plan
     q, d = plan.n_columns, changes.shape[1]
-    z = sparse.csr_array(sparse.hstack([sparse.csr_array(f.indicator()) for f in model.terms]))
+    z = sparse.csr_array(
+        sparse.hstack([sparse.csr_array(f.indicator()) for f in model.terms])
+    )
     weights = model.slopes(deviance.inner.eta, deviance.extra).second
     gram = (z.T @ (sparse.diags_array(weights) @ z)).toarray()
     relative = sparse.block_diag(

@@ -230,8 +230,6 @@ def _is_bound_for(known, criterion, current, step, promised):
     above = (promised < CLOSE) & (height > HOPELESS * promised)
     near = (promised <= CLOSE) & (np.abs(height - promised) <= CLOSE)
     if near.any():
-        for f, g in zip(criterion.moved(current, step), known.point):
-            size = np.abs(g.covariance).max(initial=CLOSE)
-            change = np.abs(f.covariance - g.covariance).max(axis=(-1, -2))
-            near = near & (change <= CLOSE * size)
+        for part, end in zip(criterion.moved(current, step), known.point):
+            near = near & part.is_near(end, CLOSE)
     return above | near

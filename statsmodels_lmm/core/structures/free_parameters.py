@@ -37,6 +37,12 @@ class FreeParameters:
         """The parameters themselves: they have no boundary."""
         return self
 
+    def is_near(self, other, share):
+        """Whether no parameter differs by more than a share of 1 or of the other's."""
+        change = np.abs(self.values - other.values)
+        size = np.maximum(1.0, np.abs(other.values))
+        return (change <= share * size).all(axis=-1)
+
     def take(self, which):
         """A selection of the values."""
         return replace(self, values=self.values[which])
