@@ -20,13 +20,14 @@ def check_row_values(values, what):
     values : ndarray
         One value per row.
     what : str
-        "weights" or "offset", possibly followed by the name of the column.
+        What they are, such as "weights" or "offset", possibly followed by the name of
+        the column.
     """
     if not np.isfinite(values).all():
         bad = ~np.isfinite(values)
         rows = listed(np.flatnonzero(bad))
         raise DataError(f"{what} has missing or infinite values in rows {rows}")
-    if what.startswith("weights") and (values < 0).any():
+    if what.split()[0].endswith("weights") and (values < 0).any():
         raise DataError(f"{what} negative in rows {listed(np.flatnonzero(values < 0))}")
 
 
@@ -96,7 +97,7 @@ def take_rows(values, rows, labels, what):
     return numeric(aligned(values, labels, what), what)[rows]
 
 
-def without_zero_weights(data, weights, offset):
+def without_zero_weights(data, sides):
     """
     Drop the rows of weight zero, which carry no information.
 
@@ -104,22 +105,30 @@ def without_zero_weights(data, weights, offset):
     ----------
     data : DataFrame
         The data.
-    weights : ndarray
-        Weights, shape (n,).
-    offset : ndarray or None
-        Offset, shape (n,).
+    sides : dict
+        Arrays of shape (n,) or None by name; those whose name ends in "weights" are
+        weights.
 
     Returns
     -------
     data : DataFrame
         The rows of positive weight.
-    weights, offset : ndarray or None
-        Their weights and offset.
+    sides : dict
+        Their values.
     """
-    positive = weights != 0
+    positive = np.ones(len(data), dtype=bool)
+    for name, values in sides.items():
+        if name.endswith("weights") and values is not None:
+            positive &= values != 0
+    if positive.all():
+        return data, sides
     warn(f"{rows_text((~positive).sum())} of weight 0 dropped", DataWarning)
-    offset = None if offset is None else offset[positive]
-    return data[positive], weights[positive], offset
+    return data[positive], taken(sides, positive)
+
+
+def taken(sides, rows):
+    """Selected rows of arrays by name, each of which may be None."""
+    return {n: None if v is None else v[rows] for n, v in sides.items()}
 
 
 def listed(items):

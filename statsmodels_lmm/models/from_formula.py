@@ -17,6 +17,7 @@ from statsmodels_lmm.inputs.alignment import subset_rows
 from statsmodels_lmm.inputs.row_values import (
     row_values,
     take_rows,
+    taken,
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
@@ -99,8 +100,7 @@ def read_formula(
     data,
     *,
     subset,
-    weights,
-    offset,
+    sides,
     missing,
     relationship,
     relationship_inverse,
@@ -113,8 +113,11 @@ def read_formula(
 
     Parameters
     ----------
-    formula, data, subset, weights, offset, missing, relationship, relationship_inverse
+    formula, data, subset, missing, relationship, relationship_inverse
         As for `MixedModel.from_formula`.
+    sides : dict
+        Values of the rows besides the response, such as weights and offset: an array,
+        the name of a column, or None, by name.
     structures, eval_env
         As there.
     depth : int
@@ -123,7 +126,7 @@ def read_formula(
     Returns
     -------
     dict
-        Arguments of the model: endog, exog, random, weights, offset and source, a
+        Arguments of the model: endog, exog, random, those in `sides`, and source, a
         FormulaSource.
 
     Raises
@@ -140,26 +143,28 @@ def read_formula(
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
     read, called = _names(parsed)
-    sides = [v for v in (weights, offset) if isinstance(v, str)]
-    data = to_frame(data, {*read, *sides, *parsed.grouping_columns})
+    columns = [v for v in sides.values() if isinstance(v, str)]
+    data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
     free = (called - SYNTAX) | (read - set(data.columns))
     scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
-    data, weights, offset = _of_subset(data, weights, offset, subset)
+    data, sides = _of_subset(data, sides, subset)
     n_rows, engine = len(data), current_engine()
-    weights = row_values(weights, data, "weights")
-    offset = row_values(offset, data, "offset")
-    if weights is not None and (weights == 0).any():
-        data, weights, offset = without_zero_weights(data, weights, offset)
+    sides = {name: row_values(v, data, name) for name, v in sides.items()}
+    data, sides = without_zero_weights(data, sides)
     design = build_design(
         parsed,
         data,
         scope,
         engine,
         "drop" if missing == "drop" else "raise",
-        {name: row_values(name, data, name) for name in sides},
+        {name: row_values(name, data, name) for name in columns},
         structures,
         known,
     )
+    sides = taken(sides, design.rows)
+    if design.offset is not None:
+        given = sides["offset"]
+        sides["offset"] = design.offset + (0.0 if given is None else given)
     source = FormulaSource(
         text=formula,
         parsed=parsed,
@@ -176,9 +181,8 @@ def read_formula(
         "endog": design.endog,
         "exog": design.exog,
         "random": design.random,
-        "weights": None if weights is None else weights[design.rows],
-        "offset": _total_offset(design, offset),
         "source": source,
+        **sides,
     }
 
 
@@ -189,22 +193,14 @@ def _names(parsed):
     return read, {name for each in names for name in each.called}
 
 
-def _of_subset(data, weights, offset, subset):
+def _of_subset(data, sides, subset):
     """The rows of a subset; all rows without one."""
     if subset is None:
-        return data, weights, offset
+        return data, sides
     rows = subset_rows(subset, data.index)
-    weights = take_rows(weights, rows, data.index, "weights")
-    offset = take_rows(offset, rows, data.index, "offset")
-    return data.iloc[rows], weights, offset
-
-
-def _total_offset(design, offset):
-    """Offset of the rows used: the sum of the formula's and the argument."""
-    offset = None if offset is None else offset[design.rows]
-    if design.offset is None:
-        return offset
-    return design.offset + (0.0 if offset is None else offset)
+    pairs = sides.items()
+    chosen = {name: take_rows(v, rows, data.index, name) for name, v in pairs}
+    return data.iloc[rows], chosen
 
 
 def _checked_structures(structures):
