@@ -250,6 +250,11 @@ class Laplace(Criterion):
         return first, int(self.model.family.has_extra)
 
     @property
+    def nagq(self):
+        """The number of nodes; 0 for the joint minimization."""
+        return 0 if self.jointly else 1
+
+    @property
     def factor_places(self):
         """Start and end of the factors among the parts of a point."""
         first = int(not self.jointly)
@@ -302,6 +307,10 @@ class Laplace(Criterion):
             else:
                 parts.append(FreeParameters(np.atleast_1d(extra)))
         return tuple(parts)
+
+    def at_parameters(self, coefficients, factors, extra=None):
+        """The criterion at given parameters, see `point`."""
+        return self.at(Place(self.point(coefficients, factors, extra), coefficients))
 
     def start(self):
         """The place from which a search starts, by a joint minimization."""

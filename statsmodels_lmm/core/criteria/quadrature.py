@@ -88,6 +88,11 @@ class Quadrature(Laplace):
                 f"most {MOST_EFFECTS} effects"
             )
 
+    @property
+    def nagq(self):
+        """The number of nodes along each axis."""
+        return self.n_nodes
+
     exact_below = 0.0
     """Louis's curvature is the Hessian but for the error of the quadrature."""
 

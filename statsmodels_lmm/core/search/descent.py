@@ -110,6 +110,8 @@ class Descent:
     trace : tuple, optional
         (criterion, largest gradient entry, trust radius) of every iterate, for a single
         search.
+    interrupted : bool, optional
+        Whether a single search was stopped from the keyboard.
     """
 
     last: Iterate
@@ -119,6 +121,7 @@ class Descent:
     evaluations: np.ndarray
     exact: bool = False
     trace: tuple = ()
+    interrupted: bool = False
 
     def take(self, which):
         """A selection of the searches."""
@@ -207,7 +210,15 @@ def descend(criterion, start, settings, known=None):
             promised, radius = promised[keep], radius[keep]
             going, evaluations = going[keep], evaluations[keep]
 
-        trial = criterion.evaluate(criterion.moved(current, step))
+        try:
+            if alone and is_new and settings.watch is not None:
+                settings.watch(current, promised, int(evaluations))
+            trial = criterion.evaluate(criterion.moved(current, step))
+        except (KeyboardInterrupt, StopIteration):
+            if not alone:
+                raise
+            here = Descent(current, step, promised, left, evaluations)
+            return replace(here, trace=tuple(trace), interrupted=True)
         evaluations = evaluations + 1
         if trial is not None:
             gain = (current.value - trial.value) / promised

@@ -6,7 +6,8 @@ G = dd/dS, a covariance matrix S = L L', singular or not, is first-order optimal
 G L = 0 and G is positive semi-definite.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +27,14 @@ class Settings:
         Largest number of evaluations of the criterion.
     tol : float, optional
         Stop when the quadratic model promises a smaller decrease than this.
+    watch : callable, optional
+        Called at each new point of a single search with the Iterate, the decrease
+        promised and the number of evaluations.
     """
 
     maxiter: int = 200
     tol: float = 1e-10
+    watch: Any = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Optimum:
         Height of the criterion above it at other optima found, ascending.
     saturated : bool
         Whether the effects can reproduce any response, see `saturation`.
+    interrupted : bool
+        Whether the search was stopped from the keyboard.
     """
 
     theta: np.ndarray
@@ -90,6 +97,7 @@ class Optimum:
     starts: int = 1
     others: tuple = ()
     saturated: bool = False
+    interrupted: bool = False
 
 
 DUAL_TOLERANCE = 1e-5
@@ -142,6 +150,12 @@ def minimize(criterion, start, settings=Settings(), known=None):
     descent = descend(criterion, start, settings, known)
     if descent.left.all():
         return None, None
+    if descent.interrupted:
+        return descent.last.evaluation, replace(
+            _certify(descent.last, int(descent.evaluations), descent.trace),
+            certified=False,
+            interrupted=True,
+        )
     if descent.left.ndim:
         end, evaluations = _together(criterion, descent), descent.evaluations
     else:
