@@ -86,9 +86,12 @@ class Criterion(Protocol):
     exact_below : float
         Promised decrease below which the exact Hessian is worth its cost; 0 if it never
         is.
+    polished : float
+        Promised decrease at which exact Newton steps at the end of a search stop.
     """
 
     exact_below: float = 0.0
+    polished: float = 1e-21
 
     def evaluate(self, factors):
         """

@@ -42,8 +42,11 @@ from statsmodels_lmm.core.structures.relative_factor import (
 MAX_DENSE_COLUMNS = 1000
 """Number of random effects up to which the Hessian is formed densely."""
 
-EXACT_BELOW = 1.0
-"""Promised decrease below which a dense Hessian is worth its cost."""
+FEW_COLUMNS = 150
+"""Number of random effects up to which a dense Hessian costs little."""
+
+EXACT_BELOW = 1.0, 1e-3
+"""Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
 STARTING_VARIANCE = 0.25
 """Variance of standardized effects at which a search starts."""
@@ -268,17 +271,24 @@ class Laplace(Criterion):
     @cached_property
     def has_exact_hessian(self):
         """Whether the Hessian is a formula, and not made of differences."""
-        plan = self.model.engine.plan
-        few = plan.is_diagonal or plan.n_columns <= MAX_DENSE_COLUMNS
-        return few and self.is_observed and not self.jointly
+        if not self.is_observed or self.jointly:
+            return False
+        products = self.model.gather(self.model.weights)
+        return products.projection_is_affordable(MAX_DENSE_COLUMNS)
 
     @cached_property
     def exact_below(self):  # type: ignore[override]
         """The promised decrease below which the Hessian is worth its cost."""
         if not self.has_exact_hessian:
             return 0.0
-        is_cheap = self.model.engine.plan.is_diagonal and not self.counts[1]
-        return np.inf if is_cheap else EXACT_BELOW
+        plan = self.model.engine.plan
+        if plan.is_diagonal and not self.counts[1]:
+            return np.inf
+        few = plan.is_diagonal or plan.n_columns <= FEW_COLUMNS
+        return EXACT_BELOW[0 if few else 1]
+
+    polished = 1e-14
+    """Promised decrease that leaves parameters within about 1e-7 standard errors."""
 
     # points ------------------------------------------------------------------------
 

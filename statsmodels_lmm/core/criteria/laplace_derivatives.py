@@ -22,9 +22,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.algebra.dense import product, transpose
+from statsmodels_lmm.core.criteria.derivatives import of_all_factors
+from statsmodels_lmm.core.engines.solution import stacked
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
@@ -434,50 +435,33 @@ def _level_traces(deviance, changes, places):
 
 
 def _dense_traces(deviance, changes, places):
-    """The part of the Hessian due to log |I + A S|, with dense q x q matrices."""
-    model, plan = deviance.model, deviance.model.engine.plan
-    q, d = plan.n_columns, changes.shape[1]
-    z = sparse.csr_array(
-        sparse.hstack([sparse.csr_array(f.indicator()) for f in model.terms])
-    )
-    weights = model.slopes(deviance.inner.eta, deviance.extra).second
-    gram = (z.T @ (sparse.diags_array(weights) @ z)).toarray()
-    relative = sparse.block_diag(
-        [
-            sparse.kron(sparse.eye_array(f.n_levels), factor.covariance)
-            for f, factor in zip(model.terms, deviance.factors)
-        ]
-    ).toarray()
-    inner = np.linalg.inv(np.eye(q) + gram @ relative)  # J = (I + A S)^-1
-    inverse, kernel = relative @ inner, inner @ gram
-    through = np.empty((d, q, q))  # B A_a
-    out = np.zeros((d, d))
-    turned = [
-        (here.start + a, columns, _spread(term, change))
-        for term, factor, here, columns in zip(
-            model.terms, deviance.factors, places, plan.slices
-        )
-        for a, change in enumerate(factor.directions)
-    ]
-    inside = [inner[c].T @ (s @ inner[c]) for _, c, s in turned]  # J'dS J
+    """The part of the Hessian due to log |I + A S|, with q x q matrices."""
+    model, elimination, factors = deviance.model, deviance.elimination, deviance.factors
+    plan = model.engine.plan
+    shapes = [(f.n_levels, f.k_effects) for f in plan.terms]
+
+    def by_term(matrix):
+        pairs = zip(shapes, plan.slices)
+        return [matrix[rows].reshape(*shape, -1) for shape, rows in pairs]
+
+    unit = np.eye(plan.n_columns)
+    inverse = stacked(elimination.solve(by_term(unit)))  # B
+    inner = unit - stacked(elimination.products.gram_times(by_term(inverse)))  # J
+    both = by_term(np.hstack([inverse, inner.T]))
+    q, d = len(unit), changes.shape[1]
+    through, out = np.empty((d, q, q)), np.zeros((d, d))
     for a in range(d):
-        change = z.T @ (sparse.diags_array(changes[:, a]) @ z)
-        through[a] = np.asarray((change @ inverse).T)
-        for (b, *_), matrix in zip(turned, inside):
-            out[b, a] += change.multiply(matrix).sum()
+        moved = stacked(model.gather(changes[:, a]).gram_times(both))
+        through[a], turned = moved[:, :q], moved[:, q:]  # A_a B, A_a J'
+        for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
+            left = inner[rows].reshape(*shape, q)
+            right = turned[:, rows].T.reshape(*shape, q)
+            summed = np.einsum("lkq,ljq->kj", left, right)  # of J A_a J'
+            out[here, a] += (factor.directions * summed).sum(axis=(-1, -2))
     out = out + out.T
     flat = through.reshape(d, -1)
-    out -= flat @ transpose(through).reshape(d, -1).T
-    moves = np.zeros((len(turned), q, q))
-    for i, (_, columns, spread) in enumerate(turned):
-        moves[i][:, columns] = (spread.T @ kernel[:, columns].T).T
-    flat = moves.reshape(len(turned), -1)
-    rows = [b for b, *_ in turned]
-    traces = flat @ transpose(moves).reshape(len(turned), -1).T
-    out[np.ix_(rows, rows)] -= traces
+    out -= product(flat, transpose(through).reshape(d, -1).T)
+    moves = of_all_factors(f.directions for f in factors)
+    here = slice(places[0].start, places[-1].stop)
+    out[here, here] -= elimination.projection().trace_products(moves)
     return out
-
-
-def _spread(term, change):
-    """I (x) dS of a term, sparse, shape (l k, l k)."""
-    return sparse.kron(sparse.eye_array(term.n_levels), change, format="csr")

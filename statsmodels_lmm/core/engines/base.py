@@ -151,6 +151,16 @@ class Products(Protocol):
     def projection_is_affordable(self, largest) -> bool:
         """Whether K = Z'V^-1 Z has level blocks only, or at most `largest` columns."""
 
+    def gram_times(self, columns) -> list:
+        """
+        Z'Z T for columns T, if Z'V^-1 Z is affordable.
+
+        Parameters
+        ----------
+        columns : sequence of ndarray
+            Rows of T for each term, shapes (..., l_i, k_i, m).
+        """
+
     def require_projection(self, what, instead):
         """
         Raise MemoryError if K is needed but does not fit.

@@ -112,9 +112,6 @@ Largest promised decrease remaining at a certified optimum, and largest rounding
 of the criterion that may hide one.
 """
 
-POLISHED = 1e-21
-"""Promised decrease that leaves parameters within about 1e-11 standard errors."""
-
 NOT_HIGHER = 1e-9
 """How much the criterion may rise when small pivots are set to zero."""
 
@@ -182,7 +179,7 @@ def _polished(criterion, descent, budget):
     current, evaluations = descent.last, int(descent.evaluations)
     while descent.exact and evaluations < budget:
         step, promised = criterion.step(current, 1.0)
-        if not POLISHED < promised < REACHED:
+        if not criterion.polished < promised < REACHED:
             break
         trial = criterion.evaluate(criterion.moved(current, step))
         evaluations += 1
