@@ -217,7 +217,10 @@ class CrossedMixedGLM(MixedModel):
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
         check_choice("hessian", hessian, HESSIANS)
-        criterion, units = self._criterion(int(nagq), hessian == "observed"), self._units
+        criterion, units = (
+            self._criterion(int(nagq), hessian == "observed"),
+            self._units,
+        )
         start = None
         if start_params is not None and not self._are_fixed(start_params):
             start = self._place(criterion, start_params, pivoted=True)

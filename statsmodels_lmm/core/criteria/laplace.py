@@ -32,6 +32,7 @@ from statsmodels_lmm.core.criteria.laplace_derivatives import (
     laplace_hessian,
 )
 from statsmodels_lmm.core.engines.base import Elimination
+from statsmodels_lmm.core.families.base import Slopes
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters, SquareRoots
 from statsmodels_lmm.core.structures.relative_factor import (
     RelativeFactor,
@@ -100,6 +101,8 @@ class LaplaceDeviance:
         The extra parameter as the family takes it.
     inner : Modes
         The conditional modes.
+    slopes : Slopes
+        Derivatives of c of the rows at the modes.
     elimination : Elimination
         The system with the observed weights.
     determinant : Elimination
@@ -113,6 +116,7 @@ class LaplaceDeviance:
     factors: tuple
     extra: Any
     inner: Modes
+    slopes: Slopes
     elimination: Elimination
     determinant: Elimination
     value: np.ndarray
@@ -396,9 +400,8 @@ class Laplace(Criterion):
             model, coefficients, roots, extra, place.state, self.jointly, tolerance
         )
         self._known["coefficients"] = inner.coefficients
-        elimination = model.gather(model.slopes(inner.eta, extra).second).eliminate(
-            roots
-        )
+        slopes = model.slopes(inner.eta, extra)
+        elimination = model.gather(slopes.second).eliminate(roots)
         determinant = elimination
         if not self.is_observed:
             expected = model.expected(inner.eta, extra)[0]
@@ -412,6 +415,7 @@ class Laplace(Criterion):
             tuple(parts),
             extra,
             inner,
+            slopes,
             elimination,
             determinant,
             np.asarray(value),

@@ -152,7 +152,7 @@ def first_derivatives(deviance):
     LaplaceSlopes
     """
     criterion, model, factors = deviance.criterion, deviance.model, deviance.factors
-    slopes = model.slopes(deviance.inner.eta, deviance.extra)
+    slopes = deviance.slopes
     weights, exog, p = slopes.second, model.exog, model.exog.shape[1]
     raw = model.sums(slopes.first[:, None])
     state = tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
@@ -249,7 +249,7 @@ def _adjoint(deviance, weights):
     """What the log-determinant feels of a change of the modes."""
     model, eta, extra = deviance.model, deviance.inner.eta, deviance.extra
     if deviance.criterion.is_observed:
-        third = model.slopes(eta, extra).third
+        third = deviance.slopes.third
     else:
         third = model.expected(eta, extra)[1]
     leverages = deviance.selected.leverages(model.terms)
@@ -383,7 +383,7 @@ def _analytic(deviance, m):
     model, first, factors = deviance.model, deviance.first, deviance.factors
     eta, extra = deviance.inner.eta, deviance.extra
     p, moved = model.exog.shape[1], first.moved[:, :m]
-    slopes, fourth = model.slopes(eta, extra), model.fourth(eta, extra)
+    slopes, fourth = deviance.slopes, model.fourth(eta, extra)
     each = (first.leverages * fourth - slopes.third * first.pull)[:, None]
     # twice R'V^-1 R, whose blocks the average information halves, and <d2S, G>
     out = first.curvature[:m, :m].copy()

@@ -374,7 +374,7 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
     scaled = root @ outer @ root.T
     z = term.effects
     forms = np.einsum("na,nab,nb->n", z, scaled[term.codes], z)
-    slopes = model.slopes(deviance.inner.eta, extra)
+    slopes = deviance.slopes
     third = slopes.third
     if not deviance.criterion.is_observed:
         third = model.expected(deviance.inner.eta, extra)[1]

@@ -64,7 +64,9 @@ def null_model(family, endog, weights, offset=0.0, repeats=1.0):
         for _ in range(MAX_STEPS):
             eta = constant + offset
             first = (repeats * family.slopes(endog, weights, eta, extra).first).sum()
-            second = (repeats * family.expected(endog, weights, eta, extra).second).sum()
+            second = (
+                repeats * family.expected(endog, weights, eta, extra).second
+            ).sum()
             step = -first / second
             while not (lower := height(constant + step, extra)) <= best:
                 step *= 0.5
