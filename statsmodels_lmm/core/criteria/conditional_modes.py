@@ -144,6 +144,8 @@ class _Path:
         weights = slopes.second
         if (weights <= 0.0).any():
             weights = np.maximum(model.expected(self.eta, self.extra)[0], TINY)
+        if not np.isfinite(weights).all():
+            raise np.linalg.LinAlgError("the linear predictor leaves the link's range")
         products = model.gather(weights, model.exog if jointly else None)
         elimination = products.eliminate(roots)
         inner = self.fixed + self.random if jointly else self.random

@@ -49,8 +49,11 @@ FEW_COLUMNS = 150
 EXACT_BELOW = 1.0, 1e-3
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
-STARTING_VARIANCE = 0.25
-"""Variance of standardized effects at which a search starts."""
+STARTING_VARIANCES = 0.25, 0.01, 1e-4
+"""
+Variances of standardized effects at which a search starts; the smaller ones where a
+link leaves the range of means.
+"""
 
 LARGEST_START = 5.0
 """Largest standardized intercept at which a search starts."""
@@ -328,9 +331,18 @@ class Laplace(Criterion):
 
     def start(self):
         """The place from which a search starts, by a joint minimization."""
+        for variance in STARTING_VARIANCES[:-1]:
+            try:
+                return self._start(variance)
+            except np.linalg.LinAlgError:
+                continue
+        return self._start(STARTING_VARIANCES[-1])
+
+    def _start(self, variance):
+        """The place at a given variance of standardized effects."""
         model = self.model
         factors = [
-            starting_factor(term, STARTING_VARIANCE * np.eye(term.k_effects))
+            starting_factor(term, variance * np.eye(term.k_effects))
             for term in model.terms
         ]
         eta = model.family.link(model.family.starting_mean(model.endog, model.weights))
