@@ -119,10 +119,10 @@ class Family(Protocol):
         """The mean mu, the inverse link, shape (..., n)."""
 
     def mean_slope(self, eta):
-        """d mu / d eta."""
+        """The derivative d mu / d eta."""
 
     def link(self, mu):
-        """eta of a mean."""
+        """The linear predictor eta of a mean."""
 
     def variance(self, mu, a, extra=None):
         """Var(y) at a mean."""
@@ -137,7 +137,7 @@ class Family(Protocol):
         """A moment estimate of the extra parameter, a float."""
 
     def dispersion(self, extra):
-        """phi of the extra parameter; 1 if there is none."""
+        """The dispersion phi; 1 without an extra parameter."""
 
     def draw(self, rng, mu, a, extra=None):
         """
