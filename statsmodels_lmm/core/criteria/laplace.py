@@ -35,7 +35,6 @@ from statsmodels_lmm.core.engines.base import Elimination
 from statsmodels_lmm.core.families.base import Slopes
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters, SquareRoots
 from statsmodels_lmm.core.structures.relative_factor import (
-    RelativeFactor,
     split_step,
     starting_factor,
 )
@@ -168,7 +167,7 @@ class LaplaceDeviance:
 
     @property
     def scores(self):
-        """t of each term, shapes (l_i, k_i)."""
+        """T of each term, shapes (l_i, k_i)."""
         return self.inner.state
 
     @cached_property
@@ -280,15 +279,19 @@ class Laplace(Criterion):
         """Whether the Hessian is a formula, and not made of differences."""
         if not self.is_observed or self.jointly:
             return False
-        products = self.model.gather(self.model.weights)
-        return products.projection_is_affordable(MAX_DENSE_COLUMNS)
+        return self._products.projection_is_affordable(MAX_DENSE_COLUMNS)
+
+    @cached_property
+    def _products(self):
+        """Products with some weights, which show what the others can do."""
+        return self.model.gather(self.model.weights)
 
     @cached_property
     def exact_below(self):  # type: ignore[override]
         """The promised decrease below which the Hessian is worth its cost."""
         if not self.has_exact_hessian:
             return 0.0
-        plan = self.model.engine.plan
+        plan = self._products.plan
         if plan.is_diagonal and not self.counts[1]:
             return np.inf
         few = plan.is_diagonal or plan.n_columns <= FEW_COLUMNS

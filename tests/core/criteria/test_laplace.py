@@ -105,15 +105,15 @@ def test_the_state_is_where_the_search_for_the_modes_starts():
     assert_allclose(float(again.value), float(found.value), rtol=1e-14)
 
 
-def test_a_point_out_of_reach_is_none():
+def test_a_point_without_a_value_is_none():
     criterion = Laplace(conditional("one factor", "poisson"))
-    point = criterion.point(np.array([1e6, 0.0]), factors_of("one factor"))
+    point = criterion.point(np.array([np.nan, 0.0]), factors_of("one factor"))
     assert criterion.evaluate(point) is None
 
 
 def test_the_parts_of_a_point():
     criterion = Laplace(conditional("one factor", "negative binomial"))
-    first, factor, last = criterion.point(
+    _, factor, last = criterion.point(
         COEFFICIENTS, factors_of("one factor"), EXTRA["negative binomial"]
     )
     assert isinstance(last, SquareRoots)

@@ -124,7 +124,10 @@ def test_modes_are_predicted_to_first_order():
 def test_the_secant_reproduces_the_change_of_the_gradient():
     from types import SimpleNamespace
 
-    found = evaluation("2 crossed, 2 effects each", "logit")
+    name = "2 crossed, 2 effects each"
+    criterion = Laplace(conditional(name, "logit"))
+    pivoted = [pivoted_factor(f.covariance, f.slices) for f in factors_of(name)]
+    found = criterion.at_parameters(np.array([0.2, -0.3]), pivoted)
     rng = np.random.default_rng(1)
     step = 0.05 * rng.standard_normal(len(found.first.gradient))
     place = found.criterion.moved(

@@ -22,8 +22,6 @@ from statsmodels_lmm.core.criteria.laplace import Place
 from statsmodels_lmm.core.criteria.laplace_derivatives import differenced
 from statsmodels_lmm.core.criteria.quadrature import Quadrature, product_grid
 
-ONE = ["one factor", "one factor, 2 effects"]
-
 
 def at(name, family, n_nodes, observed=True, tolerance=1e-14):
     criterion = Quadrature(conditional(name, family), observed, n_nodes=n_nodes)
@@ -53,7 +51,7 @@ def test_one_node_is_laplace(name, family):
 @pytest.mark.parametrize("family", ["logit", "poisson", "gamma"])
 def test_many_nodes_are_the_integral(family):
     """Level by level, by a quadrature of another kind."""
-    (name,) = [n for n in names() if conditional(n, family).terms[0].k_effects == 1][:1]
+    name = "one factor"
     model, extra = conditional(name, family), EXTRA.get(family)
     (term,), (factor,) = model.terms, factors_of(name)
     deviation, total = float(factor.matrix[0, 0]), 0.0
@@ -69,7 +67,10 @@ def test_many_nodes_are_the_integral(family):
         grid = np.linspace(-8.0, 8.0, 400)
         peak = max(log_density(u) for u in grid)
         area, _ = integrate.quad(
-            lambda u: np.exp(log_density(u) - peak), -9.0, 9.0, limit=200, epsabs=1e-12
+            lambda u, top=peak: np.exp(log_density(u) - top),
+            *(-9.0, 9.0),
+            limit=200,
+            epsabs=1e-12,
         )
         total += peak + np.log(area)
     assert_allclose(float(at(name, family, 41).value), -2.0 * total, rtol=1e-9)
@@ -125,11 +126,14 @@ def test_gradient_with_expected_weights():
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", names())
 def test_louis_curvature_is_the_hessian_with_many_nodes(name, family):
-    found = at(name, family, 15)
-    expected = differenced(found, range(len(found.first.gradient)))
-    error = np.abs(found.first.curvature - expected).max()
-    assert error < 2e-4 * np.abs(expected).max()
-    assert_allclose(found.hessian, expected)
+    errors = []
+    for n_nodes in (5, 15):
+        found = at(name, family, n_nodes)
+        expected = differenced(found, range(len(found.first.gradient)))
+        assert_allclose(found.hessian, expected)
+        error = np.abs(found.first.curvature - expected).max()
+        errors.append(error / np.abs(expected).max())
+    assert errors[1] < max(2e-4, 0.2 * errors[0])
 
 
 @pytest.mark.parametrize("name", names())
