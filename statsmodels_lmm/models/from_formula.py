@@ -14,6 +14,7 @@ from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import TRANSFORMS, ModelFormula, parse
 from statsmodels_lmm.inputs.alignment import subset_rows
+from statsmodels_lmm.inputs.responses import log_exposure
 from statsmodels_lmm.inputs.row_values import (
     row_values,
     take_rows,
@@ -66,7 +67,11 @@ class FormulaSource:
     @property
     def fixed_text(self):
         """The response and the fixed effects in patsy's notation, for any engine."""
-        return engine_text(self.parsed.fixed_formula, "patsy")
+        columns = self.parsed.response_columns
+        if not columns:
+            return engine_text(self.parsed.fixed_formula, "patsy")
+        sides = " + ".join(columns), self.parsed.fixed
+        return " ~ ".join(engine_text(side, "patsy") for side in sides)
 
 
 def with_group_terms(formula, data, groups, re_formula, vc_formula):
@@ -107,6 +112,8 @@ def read_formula(
     structures,
     eval_env,
     depth,
+    family=None,
+    exposure=None,
 ):
     """
     Evaluate a formula on data.
@@ -119,12 +126,17 @@ def read_formula(
         As there.
     depth : int
         Stack frames between this function and the user.
+    family : Family, optional
+        The family of a generalized model.
+    exposure : str or array_like, optional
+        Exposures, whose logarithms are added to the offset.
 
     Returns
     -------
     dict
         Arguments of the model: endog, exog, random, weights, offset and source, a
-        FormulaSource.
+        FormulaSource. With a family also event, see `coded_response`; endog then may
+        have two columns, and is not checked beyond being finite.
 
     Raises
     ------
@@ -136,18 +148,24 @@ def read_formula(
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
     structures = _checked_structures(structures)
-    parsed = parse(formula, structures)
+    parsed = parse(formula, structures, family and family.name)
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
     read, called = _names(parsed)
-    sides = [v for v in (weights, offset) if isinstance(v, str)]
+    sides = [v for v in (weights, offset, exposure) if isinstance(v, str)]
     data = to_frame(data, {*read, *sides, *parsed.grouping_columns})
     free = (called - SYNTAX) | (read - set(data.columns))
     scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
-    data, weights, offset = _of_subset(data, weights, offset, subset)
+    is_column = isinstance(exposure, str)
+    given = {"weights": weights, "offset": offset, "exposure": exposure}
+    data, given = _of_subset(data, given, subset)
     n_rows, engine = len(data), current_engine()
-    weights = row_values(weights, data, "weights")
-    offset = row_values(offset, data, "offset")
+    given = {what: row_values(v, data, what) for what, v in given.items()}
+    weights, offset, exposure = given.values()
+    if exposure is not None:
+        name = f" column '{sides[-1]}'" if is_column else ""
+        exposure = log_exposure(exposure, data.index, f"exposure{name}")
+        offset = exposure if offset is None else offset + exposure
     if weights is not None and (weights == 0).any():
         data, weights, offset = without_zero_weights(data, weights, offset)
     design = build_design(
@@ -159,6 +177,7 @@ def read_formula(
         {name: row_values(name, data, name) for name in sides},
         structures,
         known,
+        family,
     )
     source = FormulaSource(
         text=formula,
@@ -172,7 +191,7 @@ def read_formula(
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
     )
-    return {
+    arguments = {
         "endog": design.endog,
         "exog": design.exog,
         "random": design.random,
@@ -180,6 +199,7 @@ def read_formula(
         "offset": _total_offset(design, offset),
         "source": source,
     }
+    return arguments if family is None else {**arguments, "event": design.event}
 
 
 def _names(parsed):
@@ -189,14 +209,13 @@ def _names(parsed):
     return read, {name for each in names for name in each.called}
 
 
-def _of_subset(data, weights, offset, subset):
-    """The rows of a subset; all rows without one."""
+def _of_subset(data, given, subset):
+    """The rows of a subset, of the data and of values by name; all without one."""
     if subset is None:
-        return data, weights, offset
+        return data, given
     rows = subset_rows(subset, data.index)
-    weights = take_rows(weights, rows, data.index, "weights")
-    offset = take_rows(offset, rows, data.index, "offset")
-    return data.iloc[rows], weights, offset
+    taken = {w: take_rows(v, rows, data.index, w) for w, v in given.items()}
+    return data.iloc[rows], taken
 
 
 def _total_offset(design, offset):
