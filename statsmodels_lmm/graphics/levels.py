@@ -75,7 +75,7 @@ def has_no_variance(results, i, j):
     if effects.has_groups and effects.grouped.n_rows:
         size = np.sqrt((effects.grouped.effects[:, j] ** 2).mean())
     deviation = np.sqrt(max(results._covariances()[i][j, j], 0.0))
-    return bool(deviation * size <= NO_VARIANCE * np.sqrt(results.scale))
+    return bool(deviation * size <= NO_VARIANCE * np.sqrt(results._unit))
 
 
 def correlation(covariance, zero=()):

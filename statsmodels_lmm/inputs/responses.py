@@ -7,7 +7,7 @@ import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import labels_of
-from statsmodels_lmm.inputs.row_values import listed, rows_text
+from statsmodels_lmm.inputs.row_values import check_row_values, listed, refuse
 
 ADVICE = (
     "; a proportion needs its number of trials in weights, and counts need two "
@@ -161,8 +161,7 @@ def response_data(endog, family, weights=None, name=None, event=None):
             f"{values.shape}"
         )
     if weights is not None:
-        refuse("weights are missing or infinite", ~np.isfinite(weights), labels)
-        refuse("weights are negative", weights < 0.0, labels)
+        check_row_values(weights, "weights", labels)
     trials = None
     if values.ndim == 2:
         names = columns if len(columns) == 2 else ["successes", "failures"]
@@ -185,55 +184,6 @@ def response_data(endog, family, weights=None, name=None, event=None):
     if trials is not None:
         weights = trials if weights is None else trials * weights
     return ResponseData(values, weights, trials, name, event)
-
-
-def log_exposure(exposure, labels=None, what="exposure"):
-    """
-    The offset that exposures stand for under a log link.
-
-    Parameters
-    ----------
-    exposure : ndarray
-        One value per row, shape (n,); NaN where missing.
-    labels : Index, optional
-        Labels of the rows.
-    what : str, optional
-        What the values are, for messages.
-
-    Returns
-    -------
-    ndarray
-        Shape (n,).
-
-    Raises
-    ------
-    DataError
-        If an exposure is not positive.
-    """
-    labels = pd.RangeIndex(len(exposure)) if labels is None else labels
-    refuse(f"{what} is not positive", exposure <= 0.0, labels)
-    refuse(f"{what} is infinite", np.isinf(exposure), labels)
-    return np.log(exposure)
-
-
-def refuse(what, bad, labels, advice=""):
-    """
-    Raise a DataError that lists rows, if there are any.
-
-    Parameters
-    ----------
-    what : str
-        What is wrong.
-    bad : ndarray
-        Where, booleans, shape (n,).
-    labels : Index
-        Labels of the rows.
-    advice : str, optional
-        What to do, after the rows.
-    """
-    if bad.any():
-        rows = rows_text(int(bad.sum()))
-        raise DataError(f"{what} in {rows}: {listed(labels[bad])}{advice}")
 
 
 def _single_column(values):

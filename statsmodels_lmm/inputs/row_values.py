@@ -11,23 +11,49 @@ from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import numeric
 
 
-def check_row_values(values, what):
+def check_row_values(values, what, labels=None):
     """
-    Refuse weights or offsets that are not finite, and negative weights.
+    Refuse what is not finite, negative weights and exposures that are not positive.
 
     Parameters
     ----------
     values : ndarray
         One value per row.
     what : str
-        "weights" or "offset", possibly followed by the name of the column.
+        What they are, such as "weights" or "offset", possibly followed by the name of
+        the column.
+    labels : Index, optional
+        Labels of the rows; default is their positions.
     """
-    if not np.isfinite(values).all():
-        bad = ~np.isfinite(values)
-        rows = listed(np.flatnonzero(bad))
-        raise DataError(f"{what} has missing or infinite values in rows {rows}")
-    if what.startswith("weights") and (values < 0).any():
-        raise DataError(f"{what} negative in rows {listed(np.flatnonzero(values < 0))}")
+    labels = np.arange(len(values)) if labels is None else labels
+    problems = [("has missing or infinite values", ~np.isfinite(values))]
+    if what.split()[0].endswith("weights"):
+        problems.append(("negative", values < 0.0))
+    if what.startswith("exposure"):
+        problems.append(("not positive", values <= 0.0))
+    for problem, bad in problems:
+        if bad.any():
+            raise DataError(f"{what} {problem} in rows {listed(labels[bad])}")
+
+
+def refuse(what, bad, labels, advice=""):
+    """
+    Raise a DataError that lists rows, if there are any.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong.
+    bad : ndarray
+        Where, booleans, shape (n,).
+    labels : Index
+        Labels of the rows.
+    advice : str, optional
+        What to do, after the rows.
+    """
+    if bad.any():
+        rows = rows_text(int(bad.sum()))
+        raise DataError(f"{what} in {rows}: {listed(labels[bad])}{advice}")
 
 
 def rows_text(count):
@@ -68,7 +94,8 @@ def row_values(values, data, what):
             f"{what} has shape {values.shape} but the data have {len(data)} rows"
         )
     # rows with gaps in a column are dropped like any other incomplete row
-    check_row_values(values[~np.isnan(values)] if is_column else values, what)
+    known = ~np.isnan(values) if is_column else slice(None)
+    check_row_values(values[known], what, data.index[known])
     return values
 
 
@@ -96,7 +123,7 @@ def take_rows(values, rows, labels, what):
     return numeric(aligned(values, labels, what), what)[rows]
 
 
-def without_zero_weights(data, weights, offset):
+def without_zero_weights(data, sides):
     """
     Drop the rows of weight zero, which carry no information.
 
@@ -104,22 +131,30 @@ def without_zero_weights(data, weights, offset):
     ----------
     data : DataFrame
         The data.
-    weights : ndarray
-        Weights, shape (n,).
-    offset : ndarray or None
-        Offset, shape (n,).
+    sides : dict
+        Arrays of shape (n,) or None by name; those whose name ends in "weights" are
+        weights.
 
     Returns
     -------
     data : DataFrame
         The rows of positive weight.
-    weights, offset : ndarray or None
-        Their weights and offset.
+    sides : dict
+        Their values.
     """
-    positive = weights != 0
+    positive = np.ones(len(data), dtype=bool)
+    for name, values in sides.items():
+        if name.endswith("weights") and values is not None:
+            positive &= values != 0
+    if positive.all():
+        return data, sides
     warn(f"{rows_text((~positive).sum())} of weight 0 dropped", DataWarning)
-    offset = None if offset is None else offset[positive]
-    return data[positive], weights[positive], offset
+    return data[positive], taken(sides, positive)
+
+
+def taken(sides, rows):
+    """Selected rows of arrays by name, each of which may be None."""
+    return {n: None if v is None else v[rows] for n, v in sides.items()}
 
 
 def listed(items):

@@ -7,11 +7,12 @@ from statsmodels.tools.sm_exceptions import MissingDataError
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.inputs.row_values import taken
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms
 
 
-def complete_rows(endog, exog, random, weights, offset, missing, known):
+def complete_rows(endog, exog, random, sides, missing, known):
     """
     Drop the incomplete rows of the arrays of a model.
 
@@ -21,8 +22,8 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
         Response and fixed design.
     random : dict or sequence
         Random effects, see `random.terms.as_terms`.
-    weights, offset : array_like or None
-        Prior weights and known part of the linear predictor.
+    sides : dict
+        Values of the rows, such as weights and offset: array_like or None, by name.
     missing : {"none", "drop", "raise"}
         What to do with incomplete rows.
     known : callable
@@ -34,14 +35,14 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
         Complete rows.
     random : tuple of RandomEffects
         Random effects of these rows.
-    weights, offset : ndarray or None
-        Weights and offset of these rows.
+    sides : dict
+        Their values, ndarray or None, by name.
     rows : ndarray or None
         Positions of these rows; None for all.
     """
     terms = as_terms(random)
     raw = [t for t in terms if not isinstance(t, RandomEffects)]
-    labels = _first_labels(endog, exog, raw, weights, offset)
+    labels = _first_labels(endog, exog, raw, sides.values())
     endog = _plain(endog, labels, "the response")
     exog = _plain(exog, labels, "the fixed effects")
     n = len(endog)
@@ -54,32 +55,32 @@ def complete_rows(endog, exog, random, weights, offset, missing, known):
             raise DataError(
                 f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
             )
-    weights = _side_values(weights, labels, n, "weights")
-    offset = _side_values(offset, labels, n, "offset")
-    rows = _kept_rows((endog, exog, weights, offset), raw, weights, missing)
+    sides = {name: _side_values(v, labels, n, name) for name, v in sides.items()}
+    rows = _kept_rows(endog, exog, sides, raw, missing)
     if rows is not None:
         if len(raw) < len(terms):
             raise DataError("drop incomplete rows before building RandomEffects")
-        endog, exog = endog[rows], exog[rows]
-        weights, offset = (None if a is None else a[rows] for a in (weights, offset))
+        endog, exog, sides = endog[rows], exog[rows], taken(sides, rows)
         terms = [t.take(rows) for t in terms]
     related = known([t.name for t in raw])
     random = tuple(
         t if isinstance(t, RandomEffects) else t.build(related.get(t.name))
         for t in terms
     )
-    return endog, exog, random, weights, offset, rows
+    return endog, exog, random, sides, rows
 
 
-def _kept_rows(arrays, terms, weights, missing):
+def _kept_rows(endog, exog, sides, terms, missing):
     """Rows with weight and, unless `missing` is "none", without gaps; None for all."""
-    keep = np.ones(len(arrays[0]), dtype=bool)
-    if weights is not None and (weights == 0).any():
+    keep = np.ones(len(endog), dtype=bool)
+    for name, values in sides.items():
+        if name.endswith("weights") and values is not None:
+            keep &= values != 0
+    if not keep.all():
         warn("rows of weight 0 dropped", DataWarning)
-        keep = weights != 0
     if missing != "none":
         complete = np.ones(len(keep), dtype=bool)
-        for array in arrays:
+        for array in (endog, exog, *sides.values()):
             if array is not None:
                 gaps = np.isnan(np.asarray(array).reshape(len(keep), -1))
                 complete &= ~gaps.any(axis=1)
@@ -91,10 +92,10 @@ def _kept_rows(arrays, terms, weights, missing):
     return None if keep.all() else keep
 
 
-def _first_labels(endog, exog, terms, weights, offset):
+def _first_labels(endog, exog, terms, sides):
     """Labels of the rows, from the response or the first argument with labels."""
     given = [labels_of(endog), labels_of(exog), *(t.labels for t in terms)]
-    given += [labels_of(weights), labels_of(offset)]
+    given += [labels_of(values) for values in sides]
     return next((labels for labels in given if labels is not None), None)
 
 
@@ -125,7 +126,7 @@ def _is_bool(values):
 
 
 def _side_values(values, labels, n, what):
-    """Weights or offset of the rows."""
+    """Weights, offset and the like of the rows."""
     if values is None:
         return None
     values = numeric(aligned(values, labels, what), what)

@@ -64,6 +64,9 @@ class MixedModel(LikelihoodModel):
     _own_arguments: tuple = ()
     """Arguments from `from_formula` for the constructor of this model alone."""
 
+    _sides: tuple = ("weights", "offset")
+    """Arguments with a value for each row, which become attributes."""
+
     def __init__(
         self,
         endog,
@@ -85,6 +88,7 @@ class MixedModel(LikelihoodModel):
         if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
             kwargs.pop("formula")
             kwargs.pop("eval_env", None)
+        further = {name: kwargs.pop(name, None) for name in self._sides[2:]}
         check_arguments(kwargs, missing, rank)
         kwargs.pop("missing_idx", None)
         if random is None and groups is not None:
@@ -92,11 +96,12 @@ class MixedModel(LikelihoodModel):
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
         known = partial(known_levels, relationship, relationship_inverse)
-        endog, exog, random, weights, offset, rows = complete_rows(
-            endog, exog, random, weights, offset, missing, known
+        sides = {"weights": weights, "offset": offset, **further}
+        endog, exog, random, sides, rows = complete_rows(
+            endog, exog, random, sides, missing, known
         )
         y, x = (getattr(values, "values", values) for values in (endog, exog))
-        check_data(y, x, random, weights, offset, check_levels)
+        check_data(y, x, random, sides, check_levels)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -107,15 +112,16 @@ class MixedModel(LikelihoodModel):
         self.endog = self.data.endog = np.require(self.data.endog, float, "W")
         self.exog = self.data.exog = np.require(self.data.exog, float, "W")
         self.random = random
-        self.weights, self.offset = weights, offset
+        for name, values in sides.items():
+            setattr(self, name, values)
         self.check_levels, self.rank = check_levels, rank
         self.n_dropped = 0 if rows is None else int((~rows).sum())
         self.structures, self.formula_offset = {}, None
         self.formula_full = self._parsed = None
         if source is not None:
             self._take_formula(source)
-        self._init_keys = ["random", "weights", "offset", "check_levels", "rank"]
-        self._data_attr.extend(["weights", "offset", "formula_offset"])
+        self._init_keys = ["random", *self._sides, "check_levels", "rank"]
+        self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
 
@@ -232,6 +238,8 @@ class MixedModel(LikelihoodModel):
         if _are_built(kwargs.get("random")):
             kwargs.pop("random")
         own = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
+        sides = {"weights": weights, "offset": offset}
+        sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
         if kwargs:
             raise unknown_arguments(kwargs)
         if groups is not None:
@@ -243,8 +251,7 @@ class MixedModel(LikelihoodModel):
             formula,
             data,
             subset=subset,
-            weights=weights,
-            offset=offset,
+            sides=sides,
             missing=missing,
             relationship=relationship,
             relationship_inverse=relationship_inverse,

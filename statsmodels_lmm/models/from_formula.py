@@ -14,10 +14,10 @@ from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import TRANSFORMS, ModelFormula, parse
 from statsmodels_lmm.inputs.alignment import subset_rows
-from statsmodels_lmm.inputs.responses import log_exposure
 from statsmodels_lmm.inputs.row_values import (
     row_values,
     take_rows,
+    taken,
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
@@ -104,8 +104,7 @@ def read_formula(
     data,
     *,
     subset,
-    weights,
-    offset,
+    sides,
     missing,
     relationship,
     relationship_inverse,
@@ -113,30 +112,30 @@ def read_formula(
     eval_env,
     depth,
     family=None,
-    exposure=None,
 ):
     """
     Evaluate a formula on data.
 
     Parameters
     ----------
-    formula, data, subset, weights, offset, missing, relationship, relationship_inverse
+    formula, data, subset, missing, relationship, relationship_inverse
         As for `MixedModel.from_formula`.
+    sides : dict
+        Values of the rows besides the response, such as weights and offset: an array,
+        the name of a column, or None, by name.
     structures, eval_env
         As there.
     depth : int
         Stack frames between this function and the user.
     family : Family, optional
         The family of a generalized model.
-    exposure : str or array_like, optional
-        Exposures, whose logarithms are added to the offset.
 
     Returns
     -------
     dict
-        Arguments of the model: endog, exog, random, weights, offset and source, a
+        Arguments of the model: endog, exog, random, those in `sides`, and source, a
         FormulaSource. With a family also event, see `coded_response`; endog then may
-        have two columns, and is not checked beyond being finite.
+        have two columns, successes and failures, and is only checked to be finite.
 
     Raises
     ------
@@ -152,33 +151,29 @@ def read_formula(
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
     read, called = _names(parsed)
-    sides = [v for v in (weights, offset, exposure) if isinstance(v, str)]
-    data = to_frame(data, {*read, *sides, *parsed.grouping_columns})
+    columns = [v for v in sides.values() if isinstance(v, str)]
+    data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
     free = (called - SYNTAX) | (read - set(data.columns))
     scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
-    is_column = isinstance(exposure, str)
-    given = {"weights": weights, "offset": offset, "exposure": exposure}
-    data, given = _of_subset(data, given, subset)
+    data, sides = _of_subset(data, sides, subset)
     n_rows, engine = len(data), current_engine()
-    given = {what: row_values(v, data, what) for what, v in given.items()}
-    weights, offset, exposure = given.values()
-    if exposure is not None:
-        name = f" column '{sides[-1]}'" if is_column else ""
-        exposure = log_exposure(exposure, data.index, f"exposure{name}")
-        offset = exposure if offset is None else offset + exposure
-    if weights is not None and (weights == 0).any():
-        data, weights, offset = without_zero_weights(data, weights, offset)
+    sides = {name: row_values(v, data, name) for name, v in sides.items()}
+    data, sides = without_zero_weights(data, sides)
     design = build_design(
         parsed,
         data,
         scope,
         engine,
         "drop" if missing == "drop" else "raise",
-        {name: row_values(name, data, name) for name in sides},
+        {name: row_values(name, data, name) for name in columns},
         structures,
         known,
         family,
     )
+    sides = taken(sides, design.rows)
+    if design.offset is not None:
+        given = sides["offset"]
+        sides["offset"] = design.offset + (0.0 if given is None else given)
     source = FormulaSource(
         text=formula,
         parsed=parsed,
@@ -195,9 +190,8 @@ def read_formula(
         "endog": design.endog,
         "exog": design.exog,
         "random": design.random,
-        "weights": None if weights is None else weights[design.rows],
-        "offset": _total_offset(design, offset),
         "source": source,
+        **sides,
     }
     return arguments if family is None else {**arguments, "event": design.event}
 
@@ -209,21 +203,14 @@ def _names(parsed):
     return read, {name for each in names for name in each.called}
 
 
-def _of_subset(data, given, subset):
-    """The rows of a subset, of the data and of values by name; all without one."""
+def _of_subset(data, sides, subset):
+    """The rows of a subset; all rows without one."""
     if subset is None:
-        return data, given
+        return data, sides
     rows = subset_rows(subset, data.index)
-    taken = {w: take_rows(v, rows, data.index, w) for w, v in given.items()}
-    return data.iloc[rows], taken
-
-
-def _total_offset(design, offset):
-    """Offset of the rows used: the sum of the formula's and the argument."""
-    offset = None if offset is None else offset[design.rows]
-    if design.offset is None:
-        return offset
-    return design.offset + (0.0 if offset is None else offset)
+    pairs = sides.items()
+    chosen = {name: take_rows(v, rows, data.index, name) for name, v in pairs}
+    return data.iloc[rows], chosen
 
 
 def _checked_structures(structures):

@@ -67,7 +67,7 @@ def check_arguments(further, missing, rank):
         raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
 
 
-def check_data(endog, exog, random, weights, offset, check_levels=True):
+def check_data(endog, exog, random, sides, check_levels=True):
     """
     Reject data to which a model cannot be fitted.
 
@@ -77,8 +77,8 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
         Response and fixed design.
     random : tuple of RandomEffects
         Random effects.
-    weights, offset : ndarray or None
-        Prior weights and known part of the linear predictor.
+    sides : dict
+        Weights, offset and the like: one value per row or None, by name.
     check_levels : bool, optional
         Whether there must be more rows than levels and than random effects.
 
@@ -106,11 +106,12 @@ def check_data(endog, exog, random, weights, offset, check_levels=True):
         raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
     if n > 1 and (y == y[0]).all():
         raise DataError("the response is constant")
-    for values, what in ((weights, "weights"), (offset, "offset")):
+    for name, values in sides.items():
         if values is not None:
-            check_row_values(values, what)
+            check_row_values(values, name)
+    check_columns = check_levels and sides.get("weights") is None
     for effects in random:
-        _check_random(effects, n, check_levels and weights is None, check_levels)
+        _check_random(effects, n, check_columns, check_levels)
 
 
 def _check_random(effects, n, check_levels, check_columns):

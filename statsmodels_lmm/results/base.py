@@ -60,11 +60,14 @@ class MixedResults(Pictures, MixedInference):
     _n_scales = 1
     """Number of scale parameters: sigma, or none."""
 
+    _has_residual = True
+    """Whether the scale is a variance, or a dispersion, that is estimated."""
+
     _of_data: tuple = ("at_optimum",)
     """Attributes that are computed from the data on first use."""
 
     def __init__(self, model, units, evaluation, optimum, uninformative=()):
-        self._estimates = estimates(units, evaluation)
+        self._estimates = self._estimated(units, evaluation)
         super().__init__(
             model,
             self._estimates.fixed.copy(),
@@ -77,6 +80,15 @@ class MixedResults(Pictures, MixedInference):
         self._mode_variances = {}
         self.optimum = optimum
         self.uninformative = uninformative
+
+    def _estimated(self, units, evaluation):
+        """The estimates that follow from an evaluation."""
+        return estimates(units, evaluation)
+
+    @property
+    def _unit(self):
+        """The variance to which covariances are relative: sigma^2, or 1."""
+        return self._estimates.scale
 
     @property
     def _units(self):
@@ -213,7 +225,7 @@ class MixedResults(Pictures, MixedInference):
         return self._estimates.relative
 
     def _covariances(self):
-        return [self.scale * s for s in self._relative]
+        return [self._unit * s for s in self._relative]
 
     @property
     def cov_re(self):
@@ -249,7 +261,11 @@ class MixedResults(Pictures, MixedInference):
             name of the parameter and sd its value.
         """
         return components_table(
-            self.model.random, self._relative, self._block_theta(), self.scale
+            self.model.random,
+            self._relative,
+            self._block_theta(),
+            self._unit,
+            self.scale if self._has_residual else None,
         )
 
     # singular fits ---------------------------------------------------------
@@ -309,7 +325,7 @@ class MixedResults(Pictures, MixedInference):
             if found is None:
                 require_data(self.model, "a conditional variance of related levels")
                 found = self._units.mode_covariances(self.at_optimum, i)
-            self._mode_variances[i] = self.scale * found
+            self._mode_variances[i] = self._unit * found
         return self._mode_variances[i]
 
     @cached_property

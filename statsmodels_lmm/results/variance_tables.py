@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 
-def components_table(random, relative, thetas, scale):
+def components_table(random, relative, thetas, unit, residual):
     """
     Variances, covariances and parameters of structures.
 
@@ -16,24 +16,27 @@ def components_table(random, relative, thetas, scale):
         Their covariance matrices over sigma^2, shape (k, k) each.
     thetas : sequence of list of ndarray
         Relative covariance parameters of each of them, block by block.
-    scale : float
-        Residual variance sigma^2.
+    unit : float
+        The variance to which covariances are relative.
+    residual : float or None
+        Residual variance; None if there is none.
 
     Returns
     -------
     DataFrame
         See `CrossedMixedLMResults.variance_components`.
     """
-    rows, sigma = [], np.sqrt(scale)
+    rows, sigma = [], np.sqrt(unit)
     for effects, covariance, theta in zip(random, relative, thetas):
         triples = zip(effects.blocks, effects.quantities, theta)
         for (block, _, model), told, own in triples:
             values = model.quantity_values(told, covariance[block, block], own)
             for q, (variance, value) in zip(told, values):
                 value = value * (sigma if q.kind == "sd" else 1.0)
-                row = q.effect1, q.effect2, variance * scale, value
+                row = q.effect1, q.effect2, variance * unit, value
                 rows.append((effects.name, *row))
-    rows.append(("Residual", "", "", scale, sigma))
+    if residual is not None:
+        rows.append(("Residual", "", "", residual, np.sqrt(residual)))
     columns = ["group", "effect1", "effect2", "variance", "sd"]
     return pd.DataFrame(rows, columns=columns)
 

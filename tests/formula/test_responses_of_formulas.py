@@ -44,15 +44,21 @@ TRUE = np.tile([1.0, 0.0], 4)
 engines = pytest.mark.parametrize("engine", ["patsy", "formulaic"])
 
 
-def arguments(formula, family=None, engine="patsy", **given):
+def arguments(formula, family=None, engine="patsy", subset=None, eval_env=-1, **sides):
     """The arguments of a model from a formula."""
-    options = dict.fromkeys(
-        ["subset", "weights", "offset", "structures", "exposure", "relationship"]
-    )
-    options |= {"missing": "drop", "relationship_inverse": None, "eval_env": -1}
     with formula_engine(engine):
         return read_formula(
-            formula, DATA, depth=0, family=family, **{**options, **given}
+            formula,
+            DATA,
+            subset=subset,
+            sides={"weights": None, "offset": None, **sides},
+            missing="drop",
+            relationship=None,
+            relationship_inverse=None,
+            structures=None,
+            eval_env=eval_env,
+            depth=0,
+            family=family,
         )
 
 
@@ -209,22 +215,15 @@ def test_values_that_are_refused(left, family, said, engine):
         read(left, family, engine)
 
 
-def test_an_exposure_is_an_offset():
-    _, found = read("cases", POISSON, exposure="person years")
-    assert_array_equal(found["offset"], np.log(DATA["person years"]))
-    _, found = read(
-        "cases",
-        POISSON,
-        exposure=DATA["person years"].iloc[::-1],
-        offset=np.full(8, 2.0),
-        subset=DATA.index[:4],
-        right="x + offset(x) + (1 | g)",
-    )
-    expected = np.log(DATA["person years"]) + 2.0 + DATA["x"]
-    assert_allclose(found["offset"], expected[:4], rtol=1e-15)
-    with pytest.raises(DataError, match=r"column 'nobody' is not positive .* row1$"):
+def test_an_exposure_is_positive():
+    exposure = DATA["person years"].iloc[::-1]
+    found = arguments("cases ~ x + (1 | g)", POISSON, exposure=exposure)
+    assert_array_equal(found["exposure"], DATA["person years"])
+    said = "exposure column 'nobody' not positive in rows row1"
+    with pytest.raises(DataError, match=said):
         read("cases", POISSON, exposure="nobody")
-    _, found = read("cases", POISSON, exposure="nobody", subset=DATA.index[2:])
+    rest = DATA.index[2:]
+    _, found = read("cases", POISSON, exposure="nobody", subset=rest)
     assert list(found["endog"].index) == ["row2", "row3", "row4", "row5", "row7"]
 
 

@@ -1,7 +1,8 @@
 """
 The criterion that a search minimizes, and its evaluation at a point.
 
-A criterion is a function of the relative covariance factors. A search evaluates it and
+A criterion is a function of the relative covariance factors, and of whatever else is
+not profiled out: its point is a tuple of parts with free parameters. A search evaluates it and
 reads only the first half of an `Evaluation`; results, uncertainty and prediction read
 the rest. Arrays may have leading axes, with one entry for each of many responses or
 factors.
@@ -18,8 +19,10 @@ class Evaluation(Protocol):
 
     Attributes
     ----------
+    point : tuple
+        The point of evaluation: the factors, and other parts if there are any.
     factors : tuple of RelativeFactor
-        The point of evaluation, in elimination order.
+        In elimination order.
     value : ndarray
         The criterion, shape (...).
     rounding : ndarray
@@ -42,6 +45,7 @@ class Evaluation(Protocol):
         effects, shapes (..., l_i, k_i).
     """
 
+    point: Any
     factors: Any
     value: Any
     rounding: Any
@@ -67,8 +71,9 @@ class Evaluation(Protocol):
         -------
         object
             With ``gradient``, shape (..., m), and ``curvature``, shape (..., m, m), in
-            the free parameters, and ``duals``, the derivatives in each S, shapes
-            (..., k_i, k_i).
+            the free parameters, ``duals``, the derivatives in each S, shapes
+            (..., k_i, k_i), and ``escape``, the most negative slope, relative to its
+            information, out of a boundary of any other parameter.
         """
 
 
@@ -78,11 +83,15 @@ class Criterion(Protocol):
 
     Attributes
     ----------
-    cheap_hessian : bool
-        Whether a search should use the Hessian near its end.
+    exact_below : float
+        Promised decrease below which the exact Hessian is worth its cost; 0 if it never
+        is.
+    polished : float
+        Promised decrease at which exact Newton steps at the end of a search stop.
     """
 
-    cheap_hessian: bool = False
+    exact_below: float = 0.0
+    polished: float = 1e-21
 
     def evaluate(self, factors):
         """
@@ -150,5 +159,5 @@ class Criterion(Protocol):
         object
             The argument of `evaluate`.
         """
-        factors = current.factors
-        return [f.stepped(s) for f, s in zip(factors, split_step(step, factors))]
+        point = current.point
+        return [part.stepped(s) for part, s in zip(point, split_step(step, point))]

@@ -51,6 +51,9 @@ class Derivatives:
     observed: np.ndarray
     working: np.ndarray
 
+    escape = 0.0
+    """No other parameter has a boundary."""
+
 
 def dual_matrices(deviance):
     """

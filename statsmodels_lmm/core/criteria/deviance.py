@@ -38,6 +38,9 @@ EPSILON = np.finfo(float).eps
 
 TINY = np.finfo(float).tiny
 
+EXACT_BELOW = 1e-1
+"""Promised decrease below which the exact Hessian, if cheap, is worth its cost."""
+
 VISIBLE = 1e-8
 """Rounding of the criterion above which r^2 is recomputed from the rows."""
 
@@ -87,6 +90,11 @@ class ProfiledDeviance:
     squares: np.ndarray
     rounding: np.ndarray
     inverse: SelectedInverse | SparseInverse | None = None
+
+    @property
+    def point(self):
+        """The point of evaluation: the factors."""
+        return self.factors
 
     @property
     def nu(self):
@@ -185,9 +193,10 @@ class Profiled(Criterion):
     reml: bool
 
     @cached_property
-    def cheap_hessian(self):  # type: ignore[override]
-        """Whether the Hessian costs less than the evaluations it saves."""
-        return self.products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
+    def exact_below(self):  # type: ignore[override]
+        """The promised decrease below which the Hessian saves more than it costs."""
+        is_cheap = self.products.projection_is_affordable(MAX_DENSE_COLUMNS // 3)
+        return EXACT_BELOW if is_cheap else 0.0
 
     def evaluate(self, factors):
         """The ProfiledDeviance at given factors, or None if undefined."""

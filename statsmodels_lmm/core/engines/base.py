@@ -127,6 +127,9 @@ class Products(Protocol):
             If they are not from one engine or from parts of it made by `take`.
         """
 
+    def __neg__(self) -> "Products":
+        """The products times -1, to subtract those of other rows or weights."""
+
     def moments(self):
         """The sums used by the method of moments, a `moments.Moments`."""
 
@@ -147,6 +150,16 @@ class Products(Protocol):
 
     def projection_is_affordable(self, largest) -> bool:
         """Whether K = Z'V^-1 Z has level blocks only, or at most `largest` columns."""
+
+    def gram_times(self, columns) -> list:
+        """
+        Z'Z T for columns T, if Z'V^-1 Z is affordable.
+
+        Parameters
+        ----------
+        columns : sequence of ndarray
+            Rows of T for each term, shapes (..., l_i, k_i, m).
+        """
 
     def require_projection(self, what, instead):
         """
@@ -251,7 +264,11 @@ class Elimination(Protocol):
         """
 
     def selected_inverse(self):
-        """Blocks of M and sums of blocks of Z'V^-1 Z, a SelectedInverse."""
+        """
+        Blocks of M and sums of blocks of Z'V^-1 Z, a SelectedInverse.
+
+        Its ``leverages(terms)`` are the forms z'M z of the rows, shape (..., n).
+        """
 
     def row_forms(self, terms):
         """

@@ -62,6 +62,14 @@ class DenseCoupling:
         """Subtract a dense array of the same shape."""
         return DenseCoupling(self.values - change)
 
+    def __neg__(self):
+        """The coupling times -1."""
+        return DenseCoupling(-self.values)
+
+    def through(self, middle):
+        """T C for a symmetric C (..., q, q), shape (..., l, k, q)."""
+        return self.times(middle)
+
     def after(self, rows):
         """R T as an array, for sparse rows R of shape (m, l k)."""
         return rows @ self.values.reshape(rows.shape[1], -1)
@@ -110,6 +118,10 @@ class SparseCoupling:
         matrix = self.matrix.copy()
         matrix.data += other.matrix.data
         return replace(self, matrix=matrix)
+
+    def __neg__(self):
+        """The coupling times -1."""
+        return replace(self, matrix=-self.matrix)
 
     @cached_property
     def _layout(self):
@@ -222,6 +234,30 @@ class SparseCoupling:
             both = self._by_effect[a] * through[b]
             out[:, a, b] = np.bincount(self._layout.levels, both, n_levels)
         return out + out.swapaxes(-1, -2)
+
+    def through(self, middle):
+        """
+        T C at the occupied entries of T, for a symmetric C of shape (q, q).
+
+        Only the lower triangle of C is read.
+
+        Returns
+        -------
+        csr_array
+            With the pattern of T.
+        """
+        out = self.matrix.copy()
+        if self._by_cell is None:
+            middle = symmetric(middle)
+            step = max(1, 2**25 // self.matrix.shape[1])
+            for start in range(0, self.matrix.shape[0], step):
+                part = self.matrix[start : start + step]
+                row, column = part.nonzero()
+                here = slice(*self.matrix.indptr[[start, start + part.shape[0]]])
+                out.data[here] = (part @ middle)[row, column]
+        else:
+            out.data = self._layout.through(self.matrix.data, middle)
+        return out
 
     def after(self, rows):
         """R T as an array, for sparse rows R of shape (m, l k)."""

@@ -60,6 +60,20 @@ class CrossProducts(RowSums):
             tail=self.tail + other.tail,
         )
 
+    def __neg__(self):
+        """The products times -1, to subtract those of other rows or weights."""
+        coupling = self.coupling
+        if self.plan.tail:
+            coupling = tuple(-c for c in coupling)
+        return replace(
+            self,
+            **self._negative(),
+            diagonal=tuple(-d for d in self.diagonal),
+            nested={pair: -a for pair, a in self.nested.items()},
+            coupling=coupling,
+            tail=-self.tail,
+        )
+
     @cached_property
     def tail_sums(self):
         """Z_t'W, shape (..., q, w)."""

@@ -145,3 +145,37 @@ class LevelPairs:
             sparse.csr_array((each[second], first, bounds), shape=shape)
             for each in self._level_by_level(values)
         ]
+
+    def through(self, values, middle):
+        """
+        The entries of T C at the pattern of T, for a symmetric C.
+
+        Parameters
+        ----------
+        values : ndarray
+            The entries of T in the order of the pattern.
+        middle : ndarray
+            C, shape (q, q); only its lower triangle is read.
+
+        Returns
+        -------
+        ndarray
+            In the order of the pattern.
+        """
+        first, second, bounds, cells = self._order
+        each = np.repeat(middle.reshape(-1)[cells], np.diff(bounds))
+        # a pair of an entry with itself counts once
+        before = self._by_column[first]
+        other = np.where(before == second, 0.0, each)
+        m, by_effect = len(self._levels), []
+        for entries in self._level_by_level(values):
+            down = np.bincount(before, entries[second] * each, m)
+            by_effect.append(down + np.bincount(second, entries[before] * other, m))
+        return self._in_pattern(np.array(by_effect))
+
+    def _in_pattern(self, by_effect):
+        """The inverse of `_level_by_level`."""
+        positions = self._level_by_level(np.arange(by_effect.size))
+        out = np.empty(by_effect.size)
+        out[positions] = by_effect
+        return out

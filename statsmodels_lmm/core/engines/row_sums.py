@@ -171,6 +171,16 @@ class RowSums:
         }
         return changes
 
+    def _negative(self):
+        """The sums times -1, as changes for `replace`; the rows are not kept."""
+        changes: dict[str, Any] = {
+            "nobs": -self.nobs,
+            "level_sums": tuple(-sums for sums in self.level_sums),
+            "gram": -self.gram,
+            "rows": None,
+        }
+        return changes
+
 
 def added(one, other):
     """Sums of the arrays of two sets of products."""

@@ -20,6 +20,7 @@ from statsmodels_lmm.core.algebra.dense import (
     times_each,
     transpose,
 )
+from statsmodels_lmm.core.engines.leverages import leverages
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
     projected,
@@ -52,6 +53,12 @@ class SelectedInverse:
     modes : tuple of ndarray
         S_i Z_i' V^-1 W, the conditional modes that each column of W would
         have, shapes (..., l_i, k_i, w).
+    nested : dict
+        ``nested[i, j]``, i < j: the blocks of M of the levels of a chain term with
+        their parents, shape (..., l_i, k_i, k_j).
+    to_tail : dict
+        The blocks of M of the levels of a chain term with the tail, shape
+        (..., l_i, k_i, q), where they were needed.
     """
 
     elimination: Any
@@ -60,6 +67,12 @@ class SelectedInverse:
     level_sums: tuple
     projected: tuple
     modes: tuple
+    nested: dict
+    to_tail: dict
+
+    def leverages(self, terms):
+        """z'M z of rows z with the levels of the engine's rows, see `leverages`."""
+        return leverages(self, terms)
 
 
 @dataclass(frozen=True)
@@ -89,7 +102,8 @@ def selected_inverse(elimination):
     tail = _TailBlocks(np.zeros((0, 0)), [], [])
     if elimination.products.plan.tail:
         tail = _tail_blocks(elimination)
-    diagonal, sums = _chain_blocks(elimination, tail.inverse)
+    blocks, to_tail, sums = _chain_blocks(elimination, tail.inverse)
+    diagonal = [blocks.pop((i, i)) for i in range(elimination.products.plan.n_chain)]
     return SelectedInverse(
         elimination,
         tuple(diagonal + tail.diagonal),
@@ -97,12 +111,14 @@ def selected_inverse(elimination):
         tuple(sums + tail.level_sums),
         tuple(projected(elimination, elimination.tail_sums, solution)),
         tuple(solution.modes),
+        blocks,
+        to_tail,
     )
 
 
 def _chain_blocks(elimination, tail_inverse):
     """
-    Diagonal blocks of M for each chain term, and sums of blocks of Z_i'V^-1 Z_i.
+    Blocks of M for each chain term, and sums of blocks of Z_i'V^-1 Z_i.
 
     A level is linked to its ancestors and to the tail by rows R of the reduced
     cross-products. With N the block of M for everything linked to it,
@@ -151,8 +167,7 @@ def _chain_blocks(elimination, tail_inverse):
             blocks[i, i] = c + c @ quadratic @ c
             sums[i] = sums[i] - term.inner @ quadratic @ transpose(term.inner)
         sums[i] = sums[i].sum(axis=-3)
-    chain = range(plan.n_chain)
-    return [blocks[i, i] for i in chain], [sums[i] for i in chain]
+    return blocks, to_tail, [sums[i] for i in range(plan.n_chain)]
 
 
 def _tail_blocks(elimination):

@@ -46,6 +46,26 @@ class SharedDesign:
             self.design = standardize_design(exog, factors, weights)
         return self.design.with_response(endog)
 
+    def plain(self, endog, exog, factors):
+        """
+        A response that keeps its units, with the standardized design and its engine.
+
+        Parameters
+        ----------
+        endog : ndarray
+            Response, shape (n,).
+        exog, factors
+            The design, always the same.
+
+        Returns
+        -------
+        Standardized
+        """
+        if self.design is None:
+            self.design = standardize_design(exog, factors)
+            self.engine = engine_for(self.design.terms, len(endog))
+        return self.design.with_plain_response(endog)
+
     def cross_products(self, data):
         """
         Cross-products with a response, and of the design if it is the first.

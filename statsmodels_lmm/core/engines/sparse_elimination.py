@@ -31,6 +31,7 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.sparse_cholesky import SparseCholesky, factorize
+from statsmodels_lmm.core.engines.leverages import row_by_row
 from statsmodels_lmm.core.engines.solution import stacked
 
 REGULAR = 1e-4
@@ -184,6 +185,10 @@ class SparseInverse:
     level_sums: tuple
     projected: tuple
     modes: tuple
+
+    def leverages(self, terms):
+        """z'M z of rows z, see `leverages`."""
+        return row_by_row(self.elimination, terms)
 
 
 def _scaling(products, roots):

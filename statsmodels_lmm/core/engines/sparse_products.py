@@ -40,6 +40,10 @@ class SparseProducts(RowSums):
         matrix = self.matrix + other.matrix
         return replace(self, **self._added(other), matrix=matrix)
 
+    def __neg__(self):
+        """The products times -1, to subtract those of other rows or weights."""
+        return replace(self, **self._negative(), matrix=-self.matrix)
+
     @property
     def squares(self):
         """Squared lengths of the effect columns of each term, shapes (l_i, k_i)."""

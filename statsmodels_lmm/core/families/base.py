@@ -12,9 +12,9 @@ lost the tail of eta.
 
 The prior weight is the number of trials of a proportion; in other families it divides
 the dispersion, Var(y) = phi V(mu) / a. The `extra` parameter is log phi in families
-with a dispersion that is estimated, and l with alpha = l^2 in the negative binomial
-family, for which the Poisson limit is an interior point. Families without an extra
-parameter ignore it.
+with a dispersion that is estimated, and alpha in the negative binomial family, whose
+kernels are smooth at alpha = 0, the Poisson limit. Families without an extra parameter
+ignore it.
 
 All arrays may have leading axes, for many responses at once.
 """
@@ -67,6 +67,8 @@ class Family(Protocol):
         As in statsmodels, such as "Binomial" and "logit".
     has_extra : bool
         Whether there is an extra parameter.
+    extra_is_squared : bool
+        Whether the extra parameter is not negative, so that a search moves its root.
     is_canonical : bool
         Whether c'' does not depend on y.
     is_discrete : bool
@@ -76,6 +78,7 @@ class Family(Protocol):
     name: str
     link_name: str
     has_extra: bool
+    extra_is_squared: bool
     is_canonical: bool
     is_discrete: bool
 
@@ -119,10 +122,10 @@ class Family(Protocol):
         """The mean mu, the inverse link, shape (..., n)."""
 
     def mean_slope(self, eta):
-        """d mu / d eta."""
+        """The derivative d mu / d eta."""
 
     def link(self, mu):
-        """eta of a mean."""
+        """The linear predictor eta of a mean."""
 
     def variance(self, mu, a, extra=None):
         """Var(y) at a mean."""
@@ -137,7 +140,7 @@ class Family(Protocol):
         """A moment estimate of the extra parameter, a float."""
 
     def dispersion(self, extra):
-        """phi of the extra parameter; 1 if there is none."""
+        """The dispersion phi; 1 without an extra parameter."""
 
     def draw(self, rng, mu, a, extra=None):
         """

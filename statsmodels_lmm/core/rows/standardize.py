@@ -117,11 +117,34 @@ class StandardizedDesign:
                 least_squares += level * self.ones
             least_squares *= unit
         scale = float(np.sqrt(np.mean(residual**2)))
+        endog = residual / scale if scale > 0.0 else residual
+        return self._with(endog, least_squares, scale * float(self.root_unit * unit))
+
+    def with_plain_response(self, endog):
+        """
+        The design with a response that keeps its units.
+
+        Coefficients and random effects are on the scale of a linear predictor, which
+        has no unit of its own.
+
+        Parameters
+        ----------
+        endog : ndarray
+            Response, shape (n,).
+
+        Returns
+        -------
+        Standardized
+        """
+        return self._with(endog, np.zeros(len(self.kept)), 1.0)
+
+    def _with(self, endog, least_squares, response_scale):
+        own = {f.name: getattr(self, f.name) for f in fields(StandardizedDesign)}
         return Standardized(
-            **{f.name: getattr(self, f.name) for f in fields(StandardizedDesign)},
-            endog=residual / scale if scale > 0.0 else residual,
+            **own,
+            endog=endog,
             least_squares=least_squares,
-            response_scale=scale * float(self.root_unit * unit),
+            response_scale=response_scale,
         )
 
 

@@ -136,7 +136,7 @@ class ConstrainedDeviance:
     exact: bool
 
     @property
-    def factors(self):
+    def point(self):
         """The factors in elimination order."""
         return self.coordinates.factors
 
@@ -219,7 +219,7 @@ class Constrained(Criterion):
 
     def moved(self, current, step):
         """Factors and tau after a step in the entries of L and log(tau)."""
-        factors, scale = current.factors, current.evaluation.deviance.scale
+        factors, scale = current.point, current.evaluation.deviance.scale
         moved = [f.moved(m) for f, m in zip(factors, split_step(step, factors))]
         return moved, scale**-0.5 * (1.0 + step[-1])
 

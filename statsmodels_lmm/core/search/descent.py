@@ -22,9 +22,6 @@ CLOSE = 0.03
 HOPELESS = 30.0
 """Number of promised decreases above a known optimum at which a search is hopeless."""
 
-EXACT_BELOW = 1e-1
-"""Promised decrease below which the exact Hessian is worth its cost."""
-
 
 @dataclass(frozen=True)
 class Iterate:
@@ -35,8 +32,9 @@ class Iterate:
     ----------
     evaluation : Evaluation or None
         The criterion; None for searches that were evaluated separately.
-    factors : tuple of RelativeFactor
-        The current points.
+    point : tuple
+        The current points, part by part; the parts of a criterion of covariances alone
+        are RelativeFactors.
     value, rounding : ndarray
         The criterion and its rounding error, shape (...).
     units, gradient : ndarray
@@ -46,7 +44,7 @@ class Iterate:
     """
 
     evaluation: Evaluation | None
-    factors: tuple
+    point: tuple
     value: np.ndarray
     rounding: np.ndarray
     units: np.ndarray
@@ -58,12 +56,12 @@ class Iterate:
         """The iterate of an evaluation, with the exact Hessian or a cheaper one."""
         slopes = evaluation.derivatives(exact)
         gradient, units = slopes.gradient, evaluation.units
-        factors = evaluation.factors
+        point = evaluation.point
         if gradient.ndim > 1:  # searches may share a start
-            factors = tuple(f.broadcast(len(gradient)) for f in factors)
+            point = tuple(part.broadcast(len(gradient)) for part in point)
             units = np.broadcast_to(units, gradient.shape)
         model = units, gradient, slopes.curvature
-        return cls(evaluation, factors, evaluation.value, evaluation.rounding, *model)
+        return cls(evaluation, point, evaluation.value, evaluation.rounding, *model)
 
     def step(self, radius):
         """The best step within a radius, and the decrease it promises."""
@@ -71,8 +69,8 @@ class Iterate:
 
     def take(self, which):
         """A selection of the searches."""
-        factors = tuple(f.take(which) for f in self.factors)
-        return Iterate(None, factors, *(a[which] for a in self._arrays))
+        point = tuple(part.take(which) for part in self.point)
+        return Iterate(None, point, *(a[which] for a in self._arrays))
 
     def where(self, better, other):
         """The other iterate where it is better, else this one."""
@@ -80,8 +78,9 @@ class Iterate:
             return other
         if not better.any():
             return self
-        factors = tuple(f.where(better, g) for f, g in zip(self.factors, other.factors))
-        return Iterate(None, factors, *_choose(better, other._arrays, self._arrays))
+        pairs = zip(self.point, other.point)
+        point = tuple(mine.where(better, theirs) for mine, theirs in pairs)
+        return Iterate(None, point, *_choose(better, other._arrays, self._arrays))
 
     @property
     def _arrays(self):
@@ -111,6 +110,8 @@ class Descent:
     trace : tuple, optional
         (criterion, largest gradient entry, trust radius) of every iterate, for a single
         search.
+    interrupted : bool, optional
+        Whether a single search was stopped from the keyboard.
     """
 
     last: Iterate
@@ -120,6 +121,7 @@ class Descent:
     evaluations: np.ndarray
     exact: bool = False
     trace: tuple = ()
+    interrupted: bool = False
 
     def take(self, which):
         """A selection of the searches."""
@@ -181,7 +183,7 @@ def descend(criterion, start, settings, known=None):
     while True:
         step, promised = criterion.step(current, radius)
         if alone and is_new:
-            if criterion.cheap_hessian and not exact and promised < EXACT_BELOW:
+            if not exact and promised < criterion.exact_below:
                 exact, current = True, Iterate.of(current.evaluation, True)
                 step, promised = criterion.step(current, radius)
             largest = np.abs(current.gradient).max(initial=0.0)
@@ -208,7 +210,15 @@ def descend(criterion, start, settings, known=None):
             promised, radius = promised[keep], radius[keep]
             going, evaluations = going[keep], evaluations[keep]
 
-        trial = criterion.evaluate(criterion.moved(current, step))
+        try:
+            if alone and is_new and settings.watch is not None:
+                settings.watch(current, promised, int(evaluations))
+            trial = criterion.evaluate(criterion.moved(current, step))
+        except (KeyboardInterrupt, StopIteration):
+            if not alone:
+                raise
+            here = Descent(current, step, promised, left, evaluations)
+            return replace(here, trace=tuple(trace), interrupted=True)
         evaluations = evaluations + 1
         if trial is not None:
             gain = (current.value - trial.value) / promised
@@ -231,8 +241,6 @@ def _is_bound_for(known, criterion, current, step, promised):
     above = (promised < CLOSE) & (height > HOPELESS * promised)
     near = (promised <= CLOSE) & (np.abs(height - promised) <= CLOSE)
     if near.any():
-        for f, g in zip(criterion.moved(current, step), known.factors):
-            size = np.abs(g.covariance).max(initial=CLOSE)
-            change = np.abs(f.covariance - g.covariance).max(axis=(-1, -2))
-            near = near & (change <= CLOSE * size)
+        for part, end in zip(criterion.moved(current, step), known.point):
+            near = near & part.is_near(end, CLOSE)
     return above | near

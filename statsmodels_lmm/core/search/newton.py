@@ -6,7 +6,8 @@ G = dd/dS, a covariance matrix S = L L', singular or not, is first-order optimal
 G L = 0 and G is positive semi-definite.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +27,14 @@ class Settings:
         Largest number of evaluations of the criterion.
     tol : float, optional
         Stop when the quadratic model promises a smaller decrease than this.
+    watch : callable, optional
+        Called at each new point of a single search with the Iterate, the decrease
+        promised and the number of evaluations.
     """
 
     maxiter: int = 200
     tol: float = 1e-10
+    watch: Any = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,8 @@ class Optimum:
         Height of the criterion above it at other optima found, ascending.
     saturated : bool
         Whether the effects can reproduce any response, see `saturation`.
+    interrupted : bool
+        Whether the search was stopped from the keyboard.
     """
 
     theta: np.ndarray
@@ -90,6 +97,7 @@ class Optimum:
     starts: int = 1
     others: tuple = ()
     saturated: bool = False
+    interrupted: bool = False
 
 
 DUAL_TOLERANCE = 1e-5
@@ -103,9 +111,6 @@ REACHED = 1e-6
 Largest promised decrease remaining at a certified optimum, and largest rounding error
 of the criterion that may hide one.
 """
-
-POLISHED = 1e-21
-"""Promised decrease that leaves parameters within about 1e-11 standard errors."""
 
 NOT_HIGHER = 1e-9
 """How much the criterion may rise when small pivots are set to zero."""
@@ -142,6 +147,12 @@ def minimize(criterion, start, settings=Settings(), known=None):
     descent = descend(criterion, start, settings, known)
     if descent.left.all():
         return None, None
+    if descent.interrupted:
+        return descent.last.evaluation, replace(
+            _certify(descent.last, int(descent.evaluations), descent.trace),
+            certified=False,
+            interrupted=True,
+        )
     if descent.left.ndim:
         end, evaluations = _together(criterion, descent), descent.evaluations
     else:
@@ -168,7 +179,7 @@ def _polished(criterion, descent, budget):
     current, evaluations = descent.last, int(descent.evaluations)
     while descent.exact and evaluations < budget:
         step, promised = criterion.step(current, 1.0)
-        if not POLISHED < promised < REACHED:
+        if not criterion.polished < promised < REACHED:
             break
         trial = criterion.evaluate(criterion.moved(current, step))
         evaluations += 1
@@ -181,8 +192,8 @@ def _polished(criterion, descent, budget):
         if not trial_size < 0.5 * size:
             break
 
-    snapped = [f.snapped() for f in current.factors]
-    same = all(f is g for f, g in zip(snapped, current.factors))
+    snapped = [part.snapped() for part in current.point]
+    same = all(new is old for new, old in zip(snapped, current.point))
     if not same and evaluations < budget:
         trial = criterion.evaluate(snapped)
         evaluations += 1
@@ -197,9 +208,10 @@ def _largest(values):
 
 def _certify(end, evaluations, trace):
     """The certificates at the ends of searches."""
-    evaluation, eigenvalues, escape = end.evaluation, [], 0.0
-    duals = evaluation.derivatives().duals
-    for factor, dual, weight in zip(end.factors, duals, evaluation.information):
+    evaluation, eigenvalues = end.evaluation, []
+    slopes = evaluation.derivatives()
+    duals, escape = slopes.duals, slopes.escape
+    for factor, dual, weight in zip(evaluation.factors, duals, evaluation.information):
         smallest, unused = factor.certificates(dual, weight)
         eigenvalues.append(np.array(smallest).T + 0.0)  # no -0.0
         for value in unused:
@@ -207,7 +219,7 @@ def _certify(end, evaluations, trace):
     _, promised = end.step(1.0)
     units = end.units
     scaled = units[..., :, None] * end.curvature * units[..., None, :]
-    theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in end.factors]
+    theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in evaluation.factors]
     reached = (promised < REACHED) & (end.rounding < REACHED)
     return Optimum(
         theta=np.concatenate(theta, axis=-1),

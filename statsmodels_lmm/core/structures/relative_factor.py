@@ -184,6 +184,12 @@ class RelativeFactor:
         """The part tr(G d^2 S) / 2 in the parameters, shape (n_parameters,) * 2."""
         return block_diagonal([b.bend(g) for b, g in self._with_inner(dual)])
 
+    def is_near(self, other, share):
+        """Whether no covariance differs by more than a share of the other's largest."""
+        size = np.abs(other.covariance).max(initial=share)
+        change = np.abs(self.covariance - other.covariance).max(axis=(-1, -2))
+        return change <= share * size
+
     def take(self, which):
         """A selection of the values."""
         return RelativeFactor(tuple(b.take(which) for b in self.blocks))

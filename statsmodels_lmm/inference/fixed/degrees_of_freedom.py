@@ -262,13 +262,13 @@ def inference(results, df_method=None):
 
 
 def _inference(results, method):
-    covariance = results.normalized_cov_params * results.scale
+    covariance = results.normalized_cov_params * results._unit
     kept = np.isfinite(results.params)
     root = results._estimates.fixed_root
     if method in ("asymptotic", "residual"):
         df = results.df_resid if method == "residual" else np.inf
         return FixedInference(
-            method, results.params, covariance, results.scale, root, df
+            method, results.params, covariance, results._unit, root, df
         )
     require_gaussian(results, f"df_method={method!r}")
     if method == "kenward-roger" and not results.reml:

@@ -44,7 +44,7 @@ def error_variance(results, design, parts):
     """
     units, optimum = _units(results), results.at_optimum
     forms = error_variances(optimum, units.fixed(design), units.rows(parts))
-    variance = results.scale * forms
+    variance = results._unit * forms
     for i, part in enumerate(parts):
         term = units.term(i)
         if not term.has_user_levels:
@@ -74,7 +74,7 @@ def draw_variance(results, i, columns, share=1.0):
         Shape (m,).
     """
     spread = ((columns @ results._relative[i]) * columns).sum(axis=1)
-    return results.scale * share * spread
+    return results._unit * share * spread
 
 
 class ModeCovariances:
@@ -127,7 +127,7 @@ def _joint_modes(results, factors, levels, columns):
     out = np.zeros((len(factors),) * 2)
     for left, right in results.at_optimum.elimination.row_forms(rows):
         out += as_array(left @ right.T)
-    return results.scale * 0.5 * (out + out.T)
+    return results._unit * 0.5 * (out + out.T)
 
 
 def joint_covariance(results, factors=None):
@@ -176,7 +176,7 @@ def joint_covariance(results, factors=None):
     terms, levels, columns = np.hstack(places)
     _check_memory(len(labels), units.plan)
     design = np.eye(len(labels), len(kept))
-    covariance = results.scale * error_covariance(
+    covariance = results._unit * error_covariance(
         results.at_optimum,
         units.fixed(design),
         units.unit_rows(terms, levels, columns),
@@ -185,7 +185,7 @@ def joint_covariance(results, factors=None):
         term, own = units.term(i), np.flatnonzero(terms == i)
         if not term.has_user_levels:
             left = np.kron(term.left_over_matrix, results._relative[i])
-            covariance[np.ix_(own, own)] += results.scale * left
+            covariance[np.ix_(own, own)] += results._unit * left
     dropped = np.flatnonzero(~kept)
     covariance[dropped], covariance[:, dropped] = np.nan, np.nan
     index = pd.MultiIndex.from_tuples(labels, names=["group", "effect", "level"])

@@ -29,15 +29,15 @@ def test_steps_are_those_of_the_trust_region(current):
         expected, decrease = current.step(radius)
         assert np.array_equal(step, expected)
         assert promised == decrease > 0.0
-    assert not Plain().cheap_hessian
-    assert Plain().take([0]).evaluate(current.factors) is None
+    assert Plain().exact_below == 0.0
+    assert Plain().take([0]).evaluate(current.point) is None
 
 
 def test_a_step_moves_the_factors(current):
     step = 0.01 * np.arange(1.0, len(current.gradient) + 1.0)
     moved = Plain().moved(current, step)
-    first, second = np.split(step, [current.factors[0].n_free])
-    for new, old, own in zip(moved, current.factors, (first, second)):
+    first, second = np.split(step, [current.point[0].n_free])
+    for new, old, own in zip(moved, current.point, (first, second)):
         assert_allclose(new.covariance, old.moved(own).covariance, atol=1e-14)
 
 

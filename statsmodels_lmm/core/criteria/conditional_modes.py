@@ -1,0 +1,201 @@
+"""
+Conditional modes of the random effects: penalized iteratively reweighted least squares.
+
+The state is t with b = S t, which stays meaningful where S changes, is singular or is
+zero. A Newton step for
+
+    f(t) = 2 sum c(eta) + t'S t
+
+is a weighted linear mixed model: with weights w = c'' and A = Z' diag(w) Z,
+
+    v = Z'(w (eta - X beta - offset) - c'),    t = v - A (S^-1 + A)^-1 v.
+
+Steps end when the decrease that one promises, the Newton decrement, is negligible;
+that step is still taken, which squares the error once more.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import cholesky, solve_lower, solve_upper
+
+MAX_STEPS = 100
+
+TOLERANCE = 1e-10
+"""Newton decrement of the last step that is taken."""
+
+SUFFICIENT = 1e-4
+"""Share of the decrease promised by the slope that a step must achieve."""
+
+SHORTEST = 1e-8
+"""Smallest share of a step that is tried."""
+
+TINY = np.finfo(float).tiny
+
+
+@dataclass(frozen=True)
+class Modes:
+    """
+    The state at which f is smallest.
+
+    Parameters
+    ----------
+    coefficients : ndarray
+        Standardized fixed effects, shape (p,).
+    state : tuple of ndarray
+        t of each term, shapes (l_i, k_i).
+    eta : ndarray
+        Linear predictor, shape (n,).
+    height : float
+        f, less twice the constant of the rows.
+    steps : int
+        Number of Newton steps.
+    """
+
+    coefficients: np.ndarray
+    state: tuple
+    eta: np.ndarray
+    height: float
+    steps: int
+
+
+def conditional_modes(
+    model,
+    coefficients,
+    roots,
+    extra=None,
+    start=None,
+    jointly=False,
+    tolerance=TOLERANCE,
+):
+    """
+    Minimize f over the state, or jointly over it and the fixed effects.
+
+    Parameters
+    ----------
+    model : ConditionalModel
+        The rows and their distribution.
+    coefficients : ndarray
+        Standardized fixed effects, or those from which to start.
+    roots : sequence of ndarray
+        L of each term in the order of the plan, shapes (k_i, k_i).
+    extra : float, optional
+        Extra parameter of the family.
+    start : sequence of ndarray, optional
+        The state from which to start; default is zero.
+    jointly : bool, optional
+        Whether to minimize over the fixed effects, too.
+    tolerance : float, optional
+        Largest decrease promised by the last step.
+
+    Returns
+    -------
+    Modes
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If f cannot be evaluated or does not decrease.
+    """
+    relative = [root @ root.T for root in roots]
+    path = _Path(model, coefficients, relative, extra)
+    if start is None or not path.begin(start):
+        if not path.begin([np.zeros((f.n_levels, f.k_effects)) for f in model.terms]):
+            raise np.linalg.LinAlgError("the likelihood is zero at the start")
+    for count in range(1, MAX_STEPS + 1):
+        promised = path.aim(roots, jointly)
+        last = promised < tolerance
+        if not path.advance(promised, last):
+            if promised > REACHABLE:
+                raise np.linalg.LinAlgError("no step to the conditional modes descends")
+            last = True
+        if last:
+            return path.modes(count)
+    raise np.linalg.LinAlgError("the conditional modes were not reached")
+
+
+REACHABLE = 1e-6
+"""Decrement at which rounding may keep a step from descending."""
+
+
+class _Path:
+    """A state with its predictor and height, and a step from it."""
+
+    def __init__(self, model, coefficients, relative, extra):
+        self.model, self.relative, self.extra = model, relative, extra
+        self.coefficients = coefficients
+
+    def begin(self, state):
+        """Start at a state; whether f is finite there."""
+        self.state = [np.asarray(t) for t in state]
+        effects = [t @ s for t, s in zip(self.state, self.relative)]
+        self.fixed = self.model.exog @ self.coefficients
+        self.random = self.model.random(effects)
+        self.penalty = sum((t * b).sum() for t, b in zip(self.state, effects))
+        self.eta = self.fixed + self.random + self.model.offset
+        self.height = 2.0 * self._loss(self.eta) + self.penalty
+        return np.isfinite(self.height)
+
+    def aim(self, roots, jointly):
+        """Compute the Newton step and return the decrease that it promises."""
+        model = self.model
+        slopes = model.slopes(self.eta, self.extra)
+        weights = slopes.second
+        if (weights <= 0.0).any():
+            weights = np.maximum(model.expected(self.eta, self.extra)[0], TINY)
+        if not np.isfinite(weights).all():
+            raise np.linalg.LinAlgError("the linear predictor leaves the link's range")
+        products = model.gather(weights, model.exog if jointly else None)
+        elimination = products.eliminate(roots)
+        inner = self.fixed + self.random if jointly else self.random
+        working = weights * inner - slopes.first
+        state = [t[..., 0] for t in elimination.project(model.sums(working[:, None]))]
+        self.fixed_step, self.coefficient_step = 0.0, 0.0
+        if jointly:
+            by_fixed = [t[..., :-1] for t in elimination.project()]
+            effects = [t @ s for t, s in zip(state, self.relative)]
+            rest = working - weights * model.random(effects)
+            root = cholesky(elimination.gram[:-1, :-1].copy())
+            half = solve_lower(root, (model.exog.T @ rest)[:, None])
+            coefficients = solve_upper(root, half)[:, 0]
+            state = [t - x @ coefficients for t, x in zip(state, by_fixed)]
+            self.coefficient_step = coefficients - self.coefficients
+            self.fixed_step = model.exog @ self.coefficient_step
+        self.state_step = [new - old for new, old in zip(state, self.state)]
+        effects = [t @ s for t, s in zip(state, self.relative)]
+        self.random_step = model.random(effects) - self.random
+        # t'S t along the step, a quadratic of its share
+        moved = [d @ s for d, s in zip(self.state_step, self.relative)]
+        self.linear = sum((t * m).sum() for t, m in zip(self.state, moved))
+        self.square = sum((d * m).sum() for d, m in zip(self.state_step, moved))
+        return -(slopes.first @ (self.fixed_step + self.random_step) + self.linear)
+
+    def advance(self, promised, is_last):
+        """Take the step, or the largest share of it that descends; whether any does."""
+        share = 1.0
+        rounding = 1e-12 * (1.0 + abs(self.height)) if is_last else 0.0
+        while share > SHORTEST:
+            eta = self.eta + share * (self.fixed_step + self.random_step)
+            penalty = self.penalty + share * (2.0 * self.linear + share * self.square)
+            height = 2.0 * self._loss(eta) + penalty
+            if height <= self.height - SUFFICIENT * share * promised + rounding:
+                break
+            share *= 0.5
+        else:
+            return False
+        self.eta, self.penalty, self.height = eta, penalty, height
+        self.state = [t + share * d for t, d in zip(self.state, self.state_step)]
+        self.random = self.random + share * self.random_step
+        self.fixed = self.fixed + share * self.fixed_step
+        self.coefficients = self.coefficients + share * self.coefficient_step
+        return True
+
+    def modes(self, steps):
+        """Where the path has led."""
+        state = tuple(self.state)
+        return Modes(self.coefficients, state, self.eta, self.height, steps)
+
+    def _loss(self, eta):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.model.loss(eta, self.extra)

@@ -1,0 +1,438 @@
+"""
+The Laplace approximation to the deviance of a generalized mixed model.
+
+With f(beta, S) = min over t of 2 sum c + t'S t, see `conditional_modes`, and
+A = Z' diag(w) Z at the modes,
+
+    d = f + log |I + A S| = -2 log L,
+
+all constants kept. w is the observed c'', with which d is Laplace's, or its expectation
+given eta, as in lme4. The fixed effects are parameters of d; with `jointly` they are
+instead minimized over together with t, which is faster and less accurate.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import cholesky, concatenated
+from statsmodels_lmm.core.criteria.base import Criterion
+from statsmodels_lmm.core.criteria.conditional import ConditionalModel
+from statsmodels_lmm.core.criteria.conditional_modes import (
+    TOLERANCE,
+    Modes,
+    conditional_modes,
+)
+from statsmodels_lmm.core.criteria.laplace_derivatives import (
+    LaplaceSlopes,
+    Secant,
+    first_derivatives,
+    laplace_hessian,
+)
+from statsmodels_lmm.core.engines.base import Elimination
+from statsmodels_lmm.core.families.base import Slopes
+from statsmodels_lmm.core.structures.free_parameters import FreeParameters, SquareRoots
+from statsmodels_lmm.core.structures.relative_factor import (
+    RelativeFactor,
+    split_step,
+    starting_factor,
+)
+
+MAX_DENSE_COLUMNS = 1000
+"""Number of random effects up to which the Hessian is formed densely."""
+
+FEW_COLUMNS = 150
+"""Number of random effects up to which a dense Hessian costs little."""
+
+EXACT_BELOW = 1.0, 1e-3
+"""Promised decrease below which a dense Hessian is worth its cost, if little or not."""
+
+STARTING_VARIANCES = 0.25, 0.01, 1e-4
+"""
+Variances of standardized effects at which a search starts; the smaller ones where a
+link leaves the range of means.
+"""
+
+LARGEST_START = 5.0
+"""Largest standardized intercept at which a search starts."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    Where to evaluate the criterion, with what is known from nearby.
+
+    Parameters
+    ----------
+    point : tuple
+        Fixed effects unless they are minimized over jointly, the factors, and the extra
+        parameter if there is one.
+    coefficients : ndarray, optional
+        Fixed effects from which a joint minimization starts, shape (p,).
+    state : tuple of ndarray, optional
+        State from which the search for the modes starts.
+    secant : Secant, optional
+        What was known at the place before.
+    """
+
+    point: tuple
+    coefficients: Any = None
+    state: Any = None
+    secant: Secant | None = None
+
+    def __iter__(self):
+        """The parts of the point."""
+        return iter(self.point)
+
+
+@dataclass(frozen=True)
+class LaplaceDeviance:
+    """
+    The criterion at one point.
+
+    Parameters
+    ----------
+    criterion : Laplace
+        What is evaluated.
+    place : Place
+        Where.
+    factors : tuple of RelativeFactor
+        Factors of S in the order of the plan.
+    extra : float or None
+        The extra parameter as the family takes it.
+    inner : Modes
+        The conditional modes.
+    slopes : Slopes
+        Derivatives of c of the rows at the modes.
+    elimination : Elimination
+        The system with the observed weights.
+    determinant : Elimination
+        The system whose determinant enters d.
+    value : ndarray
+        d.
+    """
+
+    criterion: Any
+    place: Place
+    factors: tuple
+    extra: Any
+    inner: Modes
+    slopes: Slopes
+    elimination: Elimination
+    determinant: Elimination
+    value: np.ndarray
+
+    reml = False
+
+    scale = 1.0
+    """S is absolute."""
+
+    @property
+    def point(self):
+        """The parts with free parameters."""
+        return self.place.point
+
+    @property
+    def model(self):
+        """The conditional model."""
+        return self.criterion.model
+
+    @property
+    def coefficients(self):
+        """Standardized fixed effects, shape (p,)."""
+        return self.inner.coefficients
+
+    @property
+    def rounding(self):
+        """Rounding error of d."""
+        size = np.abs(self.value) + np.abs(self.inner.height)
+        return np.asarray(self.elimination.precision * size)
+
+    @cached_property
+    def selected(self):
+        """Blocks of the inverse with the weights of the determinant."""
+        return self.determinant.selected_inverse()
+
+    @property
+    def information(self):
+        """Sums of the diagonal blocks of (I + A S)^-1 A, shapes (k_i, k_i)."""
+        return self.selected.level_sums
+
+    @property
+    def modes(self):
+        """Conditional modes b of each term, shapes (l_i, k_i)."""
+        pairs = zip(self.inner.state, self.factors)
+        return tuple(t @ factor.covariance for t, factor in pairs)
+
+    @property
+    def scores(self):
+        """t of each term, shapes (l_i, k_i)."""
+        return self.inner.state
+
+    @cached_property
+    def units(self):
+        """Natural step lengths of the free parameters, shape (m,)."""
+        first, last = self.criterion.counts
+        each = [f.units(np.ones(f.size)) for f in self.factors]
+        return concatenated([np.ones(first), *each, np.ones(last)])
+
+    @cached_property
+    def first(self) -> LaplaceSlopes:
+        """First derivatives, and what second derivatives are made of."""
+        return first_derivatives(self)
+
+    @property
+    def fixed_root(self):
+        """Lower Cholesky factor of X'V^-1 X, shape (p, p)."""
+        return cholesky(self.first.fixed_information.copy())
+
+    @cached_property
+    def hessian(self):
+        """The Hessian of d in the free parameters, shape (m, m)."""
+        return laplace_hessian(self)
+
+    def derivatives(self, exact=False):
+        """
+        First derivatives and a curvature in the free parameters.
+
+        Parameters
+        ----------
+        exact : bool, optional
+            True for the Hessian as curvature, False for the average information,
+            corrected by the gradients seen before.
+
+        Returns
+        -------
+        LaplaceSlopes
+        """
+        curvature = self.hessian if exact else self.first.curvature + self.correction
+        return replace(self.first, curvature=curvature)
+
+    @cached_property
+    def correction(self):
+        """What gradients have shown of the Hessian beyond the average information."""
+        secant = self.place.secant
+        return 0.0 if secant is None else secant.correction(self)
+
+    def near(self, moves, tolerance=TOLERANCE):
+        """
+        The criterion after a move of the free parameters in the same coordinates.
+
+        Parameters
+        ----------
+        moves : ndarray
+            Changes of the free parameters, shape (m,).
+        tolerance : float, optional
+            As for `conditional_modes`.
+        """
+        pairs = zip(self.point, split_step(moves, self.point))
+        point = tuple(part.moved(move) for part, move in pairs)
+        place = Place(point, self.coefficients, self.first.state_after(moves))
+        return self.criterion.at(place, tolerance)
+
+
+@dataclass(frozen=True)
+class Laplace(Criterion):
+    """
+    The Laplace deviance as a function of its parameters.
+
+    Parameters
+    ----------
+    model : ConditionalModel
+        The rows, their distribution and the engine.
+    observed : bool, optional
+        Whether the determinant has observed weights, or expected ones.
+    jointly : bool, optional
+        Whether the fixed effects are minimized over together with the modes.
+    """
+
+    model: ConditionalModel
+    observed: bool = True
+    jointly: bool = False
+    _known: dict = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def counts(self):
+        """Numbers of free parameters before and after those of the factors."""
+        first = 0 if self.jointly else self.model.exog.shape[1]
+        return first, int(self.model.family.has_extra)
+
+    @property
+    def nagq(self):
+        """The number of nodes; 0 for the joint minimization."""
+        return 0 if self.jointly else 1
+
+    @property
+    def factor_places(self):
+        """Start and end of the factors among the parts of a point."""
+        first = int(not self.jointly)
+        return first, first + len(self.model.terms)
+
+    @property
+    def is_observed(self):
+        """Whether observed and expected weights are the same, or the former are used."""
+        return self.observed or self.model.family.is_canonical
+
+    @cached_property
+    def has_exact_hessian(self):
+        """Whether the Hessian is a formula, and not made of differences."""
+        if not self.is_observed or self.jointly:
+            return False
+        products = self.model.gather(self.model.weights)
+        return products.projection_is_affordable(MAX_DENSE_COLUMNS)
+
+    @cached_property
+    def exact_below(self):  # type: ignore[override]
+        """The promised decrease below which the Hessian is worth its cost."""
+        if not self.has_exact_hessian:
+            return 0.0
+        plan = self.model.engine.plan
+        if plan.is_diagonal and not self.counts[1]:
+            return np.inf
+        few = plan.is_diagonal or plan.n_columns <= FEW_COLUMNS
+        return EXACT_BELOW[0 if few else 1]
+
+    polished = 1e-14
+    """Promised decrease that leaves parameters within about 1e-7 standard errors."""
+
+    # points ------------------------------------------------------------------------
+
+    def point(self, coefficients, factors, extra=None):
+        """
+        The parts with free parameters.
+
+        Parameters
+        ----------
+        coefficients : ndarray
+            Standardized fixed effects, shape (p,).
+        factors : sequence of RelativeFactor
+            In the order of the plan.
+        extra : float, optional
+            The extra parameter as the family takes it.
+
+        Returns
+        -------
+        tuple
+        """
+        parts = [] if self.jointly else [FreeParameters(np.asarray(coefficients))]
+        parts += factors
+        if self.model.family.has_extra:
+            if self.model.family.extra_is_squared:
+                parts.append(SquareRoots(np.sqrt(np.atleast_1d(extra))))
+            else:
+                parts.append(FreeParameters(np.atleast_1d(extra)))
+        return tuple(parts)
+
+    def at_parameters(self, coefficients, factors, extra=None):
+        """The criterion at given parameters, see `point`."""
+        return self.at(Place(self.point(coefficients, factors, extra), coefficients))
+
+    def start(self):
+        """The place from which a search starts, by a joint minimization."""
+        for variance in STARTING_VARIANCES[:-1]:
+            try:
+                return self._start(variance)
+            except np.linalg.LinAlgError:
+                continue
+        return self._start(STARTING_VARIANCES[-1])
+
+    def _start(self, variance):
+        """The place at a given variance of standardized effects."""
+        model = self.model
+        factors = [
+            starting_factor(term, variance * np.eye(term.k_effects))
+            for term in model.terms
+        ]
+        eta = model.family.link(model.family.starting_mean(model.endog, model.weights))
+        constant = np.full(len(model.endog), eta) - model.offset
+        coefficients = model.exog.T @ constant / len(constant)
+        coefficients = np.clip(coefficients, -LARGEST_START, LARGEST_START)
+        roots, extra = [f.matrix for f in factors], None
+        if model.family.has_extra:
+            extra = model.family.starting_extra(model.endog, model.weights, eta)
+        inner = conditional_modes(
+            model, coefficients, roots, extra, None, True, START_TOLERANCE
+        )
+        if model.family.has_extra:
+            extra = model.family.starting_extra(model.endog, model.weights, inner.eta)
+        point = self.point(inner.coefficients, factors, extra)
+        return Place(point, inner.coefficients, inner.state)
+
+    def moved(self, current, step):
+        """The place to which a step leads, with predicted modes."""
+        evaluation = current.evaluation
+        point = tuple(super().moved(current, step))
+        return Place(
+            point,
+            evaluation.coefficients,
+            evaluation.first.state_after(step),
+            Secant.before(evaluation, step),
+        )
+
+    # evaluation ----------------------------------------------------------------------
+
+    def evaluate(self, place):
+        """The LaplaceDeviance at a place or at the parts of a point; None if undefined."""
+        if not isinstance(place, Place):
+            place = Place(tuple(place), self._known.get("coefficients"))
+        try:
+            return self.at(place)
+        except (np.linalg.LinAlgError, FloatingPointError):
+            return None
+
+    def at(self, place, tolerance=TOLERANCE):
+        """
+        The LaplaceDeviance at a place.
+
+        Parameters
+        ----------
+        place : Place
+            Where to evaluate.
+        tolerance : float, optional
+            As for `conditional_modes`.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If the criterion is undefined there.
+        """
+        model, (first, last) = self.model, self.counts
+        parts = list(place.point)
+        extra = parts.pop() if last else None
+        coefficients = parts.pop(0).values if first else place.coefficients
+        if extra is not None:
+            squared = model.family.extra_is_squared
+            extra = float(extra.values[0]) ** 2 if squared else float(extra.values[0])
+        if self.jointly and coefficients is None:
+            coefficients = np.zeros(model.exog.shape[1])
+        roots = [f.matrix for f in parts]
+        inner = conditional_modes(
+            model, coefficients, roots, extra, place.state, self.jointly, tolerance
+        )
+        self._known["coefficients"] = inner.coefficients
+        slopes = model.slopes(inner.eta, extra)
+        elimination = model.gather(slopes.second).eliminate(roots)
+        determinant = elimination
+        if not self.is_observed:
+            expected = model.expected(inner.eta, extra)[0]
+            determinant = model.gather(expected).eliminate(roots)
+        value = inner.height + 2.0 * model.constant(extra) + determinant.logdet
+        if not np.isfinite(value):
+            raise np.linalg.LinAlgError("the determinant does not exist")
+        return LaplaceDeviance(
+            self,
+            place,
+            tuple(parts),
+            extra,
+            inner,
+            slopes,
+            elimination,
+            determinant,
+            np.asarray(value),
+        )
+
+
+START_TOLERANCE = 1e-2
+"""Newton decrement at which a joint minimization is a good enough start."""

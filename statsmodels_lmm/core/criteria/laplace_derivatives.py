@@ -1,0 +1,467 @@
+"""
+Derivatives of the Laplace deviance.
+
+Notation, with w and w' = c''' of the rows, B = (S^-1 + A)^-1, t the state, and R_a the
+derivative of eta in parameter a at fixed state: a column of X, or Z T with
+T = dS_a t,
+
+    h_r = z_r'B z_r,    s = h w',    pull = Z B Z's,    rho = s - w pull,
+    q = (I + A S)^-1 Z's,    E_a = R_a - Z B Z'diag(w) R_a,
+
+so that E_a is the total derivative of eta, and that of the state is -Z'diag(w) E_a.
+Then
+
+    G_i = sum_g [(I + A S)^-1 A]_gg - sum_g t_g t_g' + sym(sum_g q_g t_g'),
+    dd/dbeta = X'(2 c' + rho),    dd/dL_i = 2 G_i L_i.
+
+Where the determinant has expected weights, h and w' are theirs, and everything else is
+of the observed ones, by which the modes move.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import product, transpose
+from statsmodels_lmm.core.criteria.derivatives import of_all_factors
+from statsmodels_lmm.core.engines.solution import stacked
+from statsmodels_lmm.core.rows.grouped_effects import level_sums
+from statsmodels_lmm.core.structures.relative_factor import split_step
+
+DIFFERENCE = 1e-4
+"""Step, in natural units, of differences of the gradient."""
+
+DIFFERENCE_TOLERANCE = 1e-14
+"""Newton decrement of the modes where gradients are differenced."""
+
+
+@dataclass(frozen=True)
+class LaplaceSlopes:
+    """
+    First derivatives of the Laplace deviance, and a curvature.
+
+    Parameters
+    ----------
+    duals : tuple of ndarray
+        G_i = dd/dS_i, shapes (k_i, k_i).
+    gradient : ndarray
+        Derivatives in the free parameters, shape (m,).
+    curvature : ndarray
+        Average information, or whatever replaces it, shape (m, m).
+    escape : float
+        Slope out of the boundary of the extra parameter, relative to its information,
+        if negative.
+    fixed_information : ndarray
+        X'V^-1 X, shape (p, p).
+    moved : ndarray
+        E, total derivatives of eta, shape (n, m).
+    state : tuple of ndarray
+        The state, shapes (l_i, k_i).
+    state_slopes : tuple of ndarray
+        Total derivatives of the state, shapes (l_i, k_i, m).
+    leverages, pull : ndarray
+        h and Z B Z's, shape (n,).
+    adjoint : tuple of ndarray
+        q of each term, shapes (l_i, k_i).
+    """
+
+    duals: tuple
+    gradient: np.ndarray
+    curvature: np.ndarray
+    escape: float
+    fixed_information: np.ndarray
+    moved: np.ndarray
+    state: tuple
+    state_slopes: tuple
+    leverages: np.ndarray
+    pull: np.ndarray
+    adjoint: tuple
+
+    def state_after(self, step):
+        """The state after a step of the free parameters, to first order."""
+        return tuple(t + d @ step for t, d in zip(self.state, self.state_slopes))
+
+
+@dataclass(frozen=True)
+class Secant:
+    """
+    What is known of the Hessian at the point before, to learn from the next gradient.
+
+    Parameters
+    ----------
+    point : tuple
+        The parts after the step, in the coordinates before it.
+    step : ndarray
+        The step, shape (m,).
+    gradient, curvature, correction : ndarray
+        Gradient, average information and its correction before the step.
+    """
+
+    point: tuple
+    step: np.ndarray
+    gradient: np.ndarray
+    curvature: np.ndarray
+    known: Any
+
+    @classmethod
+    def before(cls, evaluation, step):
+        """The secant of a step from an evaluation."""
+        pairs = zip(evaluation.point, split_step(step, evaluation.point))
+        point = tuple(part.moved(move) for part, move in pairs)
+        first = evaluation.first
+        known = evaluation.correction
+        return cls(point, step, first.gradient, first.curvature, known)
+
+    def correction(self, evaluation):
+        """
+        The symmetric rank-one update of the correction.
+
+        The residual is that of the mean of the average informations before and after
+        the step.
+        """
+        first = evaluation.first
+        if first.curvature.shape != self.curvature.shape:
+            return 0.0
+        factors = self.point[slice(*evaluation.criterion.factor_places)]
+        gradient = first.gradient.copy()
+        start = evaluation.criterion.counts[0]
+        for factor, dual in zip(factors, first.duals):
+            gradient[start : start + factor.n_free] = factor.slope(dual)
+            start += factor.n_free
+        mean = 0.5 * (first.curvature + self.curvature) + self.known
+        rest = gradient - self.gradient - mean @ self.step
+        along = rest @ self.step
+        size = np.linalg.norm(rest) * np.linalg.norm(self.step)
+        if not np.abs(along) > 1e-8 * size:
+            return self.known
+        return self.known + np.outer(rest, rest) / along
+
+
+def first_derivatives(deviance):
+    """
+    Gradient and average information of the Laplace deviance.
+
+    Parameters
+    ----------
+    deviance : LaplaceDeviance
+        The point at which to differentiate.
+
+    Returns
+    -------
+    LaplaceSlopes
+    """
+    criterion, model, factors = deviance.criterion, deviance.model, deviance.factors
+    slopes = deviance.slopes
+    weights, exog, p = slopes.second, model.exog, model.exog.shape[1]
+    raw = model.sums(slopes.first[:, None])
+    state = tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
+
+    # how eta and the state follow the coefficients and the covariances
+    changes = [np.moveaxis(t @ f.directions, 0, -1) for f, t in zip(factors, state)]
+    each = [f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(model.terms, changes)]
+    response = _response(deviance, np.hstack([exog, *each]), weights)
+    adjoint = _adjoint(deviance, weights)
+    by_fixed = exog.T @ (adjoint.through - weights * adjoint.pull)
+    fixed_information = response.information[:p, :p]
+    settled = None
+    if criterion.jointly:
+        settled = _Settled(response, fixed_information)
+        adjoint = settled.adjoint(adjoint, by_fixed)
+        response = settled.response(response)
+
+    duals = []
+    for total, t, q in zip(deviance.information, state, adjoint.effects):
+        dual = total - t.T @ t + q.T @ t
+        duals.append(0.5 * (dual + dual.T))
+    gradient = [f.slope(dual) for f, dual in zip(factors, duals)]
+    curvature = 2.0 * response.information
+    if criterion.jointly:
+        curvature *= 0.5
+    else:
+        gradient.insert(0, 2.0 * (exog.T @ slopes.first) + by_fixed)
+        curvature[p:] *= 0.5
+        curvature[:p, p:] *= 0.5
+    start = criterion.counts[0]
+    for factor, dual in zip(factors, duals):
+        here = slice(start, start + factor.n_free)
+        curvature[here, here] += factor.curvature(dual)
+        start = here.stop
+    found = LaplaceSlopes(
+        tuple(duals),
+        np.concatenate(gradient),
+        curvature,
+        0.0,
+        fixed_information,
+        response.eta,
+        state,
+        tuple(response.state),
+        adjoint.leverages,
+        adjoint.pull,
+        tuple(adjoint.effects),
+    )
+    return (
+        _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
+    )
+
+
+@dataclass(frozen=True)
+class _Response:
+    """
+    How eta and the state respond to parameters.
+
+    Parameters
+    ----------
+    eta : ndarray
+        E, shape (n, m).
+    state : list of ndarray
+        Derivatives of the state, shapes (l_i, k_i, m).
+    information : ndarray
+        R'V^-1 R, shape (m, m).
+    """
+
+    eta: np.ndarray
+    state: list
+    information: np.ndarray
+
+
+def _response(deviance, direct, weights):
+    """The response to changes of eta at a fixed state, shape (n, m)."""
+    model = deviance.model
+    projected = deviance.elimination.project(model.sums(weights[:, None] * direct))
+    pairs = zip(deviance.factors, projected)
+    eta = direct - model.random_columns([f.covariance @ t for f, t in pairs])
+    information = direct.T @ (weights[:, None] * eta)
+    return _Response(eta, [-t for t in projected], information)
+
+
+@dataclass(frozen=True)
+class _Adjoint:
+    """h, s and pull, shape (n,), and q of each term, shapes (l_i, k_i)."""
+
+    leverages: np.ndarray
+    through: np.ndarray
+    pull: np.ndarray
+    effects: list
+
+
+def _adjoint(deviance, weights):
+    """What the log-determinant feels of a change of the modes."""
+    model, eta, extra = deviance.model, deviance.inner.eta, deviance.extra
+    if deviance.criterion.is_observed:
+        third = deviance.slopes.third
+    else:
+        third = model.expected(eta, extra)[1]
+    leverages = deviance.selected.leverages(model.terms)
+    through = leverages * third
+    projected = deviance.elimination.project(model.sums(through[:, None]))
+    effects = [q[..., 0] for q in projected]
+    pairs = zip(effects, deviance.factors)
+    pull = model.random([q @ f.covariance for q, f in pairs])
+    return _Adjoint(leverages, through, pull, effects)
+
+
+@dataclass(frozen=True)
+class _Settled:
+    """Responses if the fixed effects, the first columns, settle as the modes do."""
+
+    before: _Response
+    fixed_information: np.ndarray
+
+    def response(self, other, direct=None):
+        """The response to further columns, or to those after the fixed effects."""
+        p = len(self.fixed_information)
+        if direct is None:
+            across, own = self.before.information[:p, p:], slice(p, None)
+        else:
+            across, own = self.before.eta[:, :p].T @ direct, slice(None)
+        change = np.linalg.solve(self.fixed_information, across)
+        fixed = self.before
+        return _Response(
+            other.eta[:, own] - fixed.eta[:, :p] @ change,
+            [
+                s[..., own] - f[..., :p] @ change
+                for s, f in zip(other.state, fixed.state)
+            ],
+            other.information[own, own] - across.T @ change,
+        )
+
+    def adjoint(self, other, by_fixed):
+        """The adjoint of modes and fixed effects."""
+        p = len(self.fixed_information)
+        change = np.linalg.solve(self.fixed_information, by_fixed)
+        pairs = zip(other.effects, self.before.state)
+        effects = [q + s[..., :p] @ change for q, s in pairs]
+        pull = other.pull + self.before.eta[:, :p] @ change
+        return _Adjoint(other.leverages, other.through, pull, effects)
+
+
+def _with_extra(deviance, found, weights, settled):
+    """The derivatives with those in the extra parameter, which comes last."""
+    model, extra = deviance.model, deviance.extra
+    loss, first, second, curvature = model.extra_slopes(deviance.inner.eta, extra)
+    # eta moves as if the slopes `first` were those of columns
+    projected = deviance.elimination.project(model.sums(first[:, None]))
+    pairs = zip(deviance.factors, projected)
+    eta = -model.random_columns([f.covariance @ t for f, t in pairs])
+    state = [-t for t in projected]
+    if settled is not None:
+        p = len(settled.fixed_information)
+        across = settled.before.eta[:, :p].T @ first
+        change = np.linalg.solve(settled.fixed_information, across)
+        eta = eta - (settled.before.eta[:, :p] @ change)[:, None]
+        pairs = zip(state, settled.before.state)
+        state = [s - (f[..., :p] @ change)[..., None] for s, f in pairs]
+    slope = 2.0 * loss.sum() + found.leverages @ second - found.pull @ first
+    own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
+    if settled is not None:
+        across = 0.5 * across
+    if model.family.extra_is_squared:
+        root = np.sqrt(extra)
+        if root == 0.0:
+            escape = min(0.0, slope / max(np.abs(curvature).sum(), 1e-300))
+        own = 4.0 * extra * own + 2.0 * slope
+        slope, across = 2.0 * root * slope, 2.0 * root * across
+        eta, state = 2.0 * root * eta, [2.0 * root * s for s in state]
+    pairs = zip(found.state_slopes, state)
+    return replace(
+        found,
+        gradient=np.append(found.gradient, slope),
+        curvature=np.block([[found.curvature, across[:, None]], [across, own]]),
+        escape=float(escape),
+        moved=np.column_stack([found.moved, eta]),
+        state_slopes=tuple(np.concatenate(pair, axis=-1) for pair in pairs),
+    )
+
+
+def laplace_hessian(deviance):
+    """
+    The Hessian of the Laplace deviance in the free parameters.
+
+    It is a formula in the fixed effects and the covariances if the random effects are
+    those of one factor or not many; otherwise, and for the extra parameter, it is made
+    of central differences of the gradient.
+
+    Parameters
+    ----------
+    deviance : LaplaceDeviance
+        The point at which to differentiate.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    criterion, m = deviance.criterion, len(deviance.first.gradient)
+    n_extra = criterion.counts[1]
+    if not criterion.has_exact_hessian:
+        return differenced(deviance, range(m))
+    out = np.empty((m, m))
+    known = m - n_extra
+    out[:known, :known] = _analytic(deviance, known)
+    if n_extra:
+        out[known:] = differenced(deviance, [known])
+        out[:known, known:] = out[known:, :known].T
+    return out
+
+
+def differenced(deviance, entries):
+    """Rows of the Hessian by central differences of the gradient."""
+    m, rows = len(deviance.first.gradient), []
+    for entry in entries:
+        move = np.zeros(m)
+        move[entry] = DIFFERENCE * deviance.units[entry]
+        ends = [deviance.near(s * move, DIFFERENCE_TOLERANCE) for s in (1.0, -1.0)]
+        plus, minus = (end.first.gradient for end in ends)
+        rows.append((plus - minus) / (2.0 * move[entry]))
+    rows = np.array(rows)
+    return 0.5 * (rows + rows.T) if len(rows) == m else rows
+
+
+def _analytic(deviance, m):
+    """The Hessian in the fixed effects and the covariances, shape (m, m)."""
+    model, first, factors = deviance.model, deviance.first, deviance.factors
+    eta, extra = deviance.inner.eta, deviance.extra
+    p, moved = model.exog.shape[1], first.moved[:, :m]
+    slopes, fourth = deviance.slopes, model.fourth(eta, extra)
+    each = (first.leverages * fourth - slopes.third * first.pull)[:, None]
+    # twice R'V^-1 R, whose blocks the average information halves, and <d2S, G>
+    out = first.curvature[:m, :m].copy()
+    start, places = p, []
+    for factor, dual in zip(factors, first.duals):
+        here = slice(start, start + factor.n_free)
+        places.append(here)
+        out[here, here] -= factor.curvature(dual)
+        start = here.stop
+    out[p:] *= 2.0
+    out[:p, p:] *= 2.0
+    out += moved.T @ (each * moved)
+    for factor, dual, q, slope, here in zip(
+        factors, first.duals, first.adjoint, first.state_slopes, places
+    ):
+        out[here, here] += factor.curvature(dual)
+        turned = np.einsum("lk,mkj,ljd->md", q, factor.directions, slope[..., :m])
+        out[here] += turned
+        out[:, here] += turned.T
+    changes = slopes.third[:, None] * moved
+    is_one = model.engine.plan.is_diagonal
+    traces = _level_traces if is_one else _dense_traces
+    return out + traces(deviance, changes, places)
+
+
+def _level_traces(deviance, changes, places):
+    """The part of the Hessian due to log |I + A S|, for one factor level by level."""
+    (term,), (factor,), (here,) = deviance.model.terms, deviance.factors, places
+    gathered, z = deviance.elimination.terms[0], term.effects
+    d, k = changes.shape[1], term.k_effects
+    inner, covariance = gathered.inner, gathered.covariance
+    change = np.empty((term.n_levels, k, k, d))  # of A
+    for a in range(k):
+        for b in range(a + 1):
+            both = (z[:, a] * z[:, b])[:, None]
+            sums = level_sums(term.codes, term.n_levels, both, changes)[:, 0]
+            change[:, a, b] = change[:, b, a] = sums
+    through = np.einsum("lab,lbcd->lacd", covariance, change).reshape(-1, k * k, d)
+    turned = through.reshape(-1, k, k, d).swapaxes(1, 2).reshape(-1, d)
+    out = -through.reshape(-1, d).T @ turned
+    directions = factor.directions
+    inside = np.einsum("lba,mbc,lcd->mlad", inner, directions, inner)
+    across = np.einsum("mlad,ladj->mj", inside, change)
+    out[here] += across
+    out[:, here] += across.T
+    kernel = np.einsum("lab,mbc->mlac", inner @ gathered.diagonal, directions)
+    out[here, here] -= np.einsum("mlab,nlba->mn", kernel, kernel)
+    return out
+
+
+def _dense_traces(deviance, changes, places):
+    """The part of the Hessian due to log |I + A S|, with q x q matrices."""
+    model, elimination, factors = deviance.model, deviance.elimination, deviance.factors
+    plan = model.engine.plan
+    shapes = [(f.n_levels, f.k_effects) for f in plan.terms]
+
+    def by_term(matrix):
+        pairs = zip(shapes, plan.slices)
+        return [matrix[rows].reshape(*shape, -1) for shape, rows in pairs]
+
+    unit = np.eye(plan.n_columns)
+    inverse = stacked(elimination.solve(by_term(unit)))  # B
+    inner = unit - stacked(elimination.products.gram_times(by_term(inverse)))  # J
+    both = by_term(np.hstack([inverse, inner.T]))
+    q, d = len(unit), changes.shape[1]
+    through, out = np.empty((d, q, q)), np.zeros((d, d))
+    for a in range(d):
+        moved = stacked(model.gather(changes[:, a]).gram_times(both))
+        through[a], turned = moved[:, :q], moved[:, q:]  # A_a B, A_a J'
+        for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
+            left = inner[rows].reshape(*shape, q)
+            right = turned[:, rows].T.reshape(*shape, q)
+            summed = np.einsum("lkq,ljq->kj", left, right)  # of J A_a J'
+            out[here, a] += (factor.directions * summed).sum(axis=(-1, -2))
+    out = out + out.T
+    flat = through.reshape(d, -1)
+    out -= product(flat, transpose(through).reshape(d, -1).T)
+    moves = of_all_factors(f.directions for f in factors)
+    here = slice(places[0].start, places[-1].stop)
+    out[here, here] -= elimination.projection().trace_products(moves)
+    return out

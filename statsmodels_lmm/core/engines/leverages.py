@@ -1,0 +1,114 @@
+"""
+Quadratic forms z'M z of the rows, from blocks of M at the levels that share a row.
+
+A row has one level of each term, so that z'M z takes the diagonal blocks of M and the
+blocks of the pairs of levels that occur together. These are those that the selected
+inverse passes through; no row is multiplied by a whole matrix.
+"""
+
+import numpy as np
+
+ENTRIES = 4_000_000
+"""Size of the largest dense array formed for a batch of rows."""
+
+
+def leverages(inverse, terms):
+    """
+    Quadratic forms z'M z of the rows.
+
+    Parameters
+    ----------
+    inverse : SelectedInverse
+        Blocks of M.
+    terms : sequence of GroupedEffects or RelatedEffects
+        The rows z, in the order of the plan, with the levels of its rows.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., n).
+    """
+    if not all(f.is_grouped for f in terms):
+        return row_by_row(inverse.elimination, terms)
+    plan, total = inverse.elimination.products.plan, 0.0
+    for f, blocks in zip(terms, inverse.diagonal):
+        total = total + _forms(f.effects, blocks.take(f.codes, axis=-3), f.effects)
+    for (i, j), blocks in inverse.nested.items():
+        here = blocks.take(terms[i].codes, axis=-3)
+        total = total + 2.0 * _forms(terms[i].effects, here, terms[j].effects)
+    tail = list(zip(terms[plan.n_chain :], plan.tail_slices))
+    for i in range(plan.n_chain if tail else 0):
+        between = _ToTail(inverse, i)
+        for f, place in tail:
+            here = between.blocks(terms[i], f, place.start)
+            total = total + 2.0 * _forms(terms[i].effects, here, f.effects)
+    for b, (second, columns) in enumerate(tail):
+        for first, rows in tail[b + 1 :]:  # below the diagonal
+            row = _columns(first, rows.start)[:, :, None]
+            column = _columns(second, columns.start)[:, None, :]
+            here = inverse.tail[..., row, column]
+            total = total + 2.0 * _forms(first.effects, here, second.effects)
+    return total
+
+
+class _ToTail:
+    """The blocks of M between the levels of a chain term and the tail."""
+
+    def __init__(self, inverse, i):
+        self.chain = inverse.elimination.terms[i]
+        self.whole = inverse.to_tail.get(i)
+        if self.whole is None:
+            through = self.chain.coupling.through(inverse.tail)
+            if self.chain.coupling.is_sparse:
+                self.through = through
+            else:
+                self.whole = -self.chain.covariance @ through
+
+    def blocks(self, term, other, start):
+        """The block of each row's levels, shape (..., n, k, k_other)."""
+        columns = _columns(other, start)
+        if self.whole is not None:
+            effects = np.arange(term.k_effects)[:, None]
+            return self.whole[..., term.codes[:, None, None], effects, columns[:, None]]
+        rows = _columns(term, 0)[:, :, None]
+        shape = len(columns), term.k_effects, other.k_effects
+        each = entries_of(self.through, rows, columns[:, None], shape)
+        return -self.chain.covariance[term.codes] @ each
+
+
+def entries_of(matrix, rows, columns, shape):
+    """Entries of a csr_array at given places, all of which it stores."""
+    rows, columns = (np.broadcast_to(a, shape).ravel() for a in (rows, columns))
+    width = np.int64(matrix.shape[1])
+    lengths = np.diff(matrix.indptr)
+    stored = np.repeat(np.arange(len(lengths)), lengths) * width + matrix.indices
+    return matrix.data[np.searchsorted(stored, rows * width + columns)].reshape(shape)
+
+
+def _columns(term, start):
+    """Columns of a term's effects at each row, shape (n, k)."""
+    return start + (term.codes * term.k_effects)[:, None] + np.arange(term.k_effects)
+
+
+def _forms(left, blocks, right):
+    """Sums over a and b of left_a blocks_ab right_b, shape (..., n)."""
+    if blocks.shape[-1] == blocks.shape[-2] == 1:
+        return left[:, 0] * right[:, 0] * blocks[..., 0, 0]
+    return np.einsum("na,...nab,nb->...n", left, blocks, right)
+
+
+def row_by_row(elimination, terms):
+    """Quadratic forms by `row_forms`, in batches of rows."""
+    n, out = terms[0].n_rows, []
+    step = max(1, ENTRIES // max(1, elimination.row_width))
+    for start in range(0, n, step):
+        rows = [f.take(slice(start, start + step)) for f in terms]
+        pairs = elimination.row_forms(rows)
+        out.append(sum(_row_sums(left, right) for left, right in pairs))
+    return np.concatenate(out)
+
+
+def _row_sums(left, right):
+    """Sums of products row by row, dense or sparse."""
+    both = left.multiply(right) if hasattr(left, "multiply") else left * right
+    return np.asarray(both.sum(axis=1)).ravel()

@@ -1,0 +1,34 @@
+"""What disqualifies a response."""
+
+import numpy as np
+
+WHOLE = 1e-6
+"""Counts over their number of trials are whole numbers up to this."""
+
+
+def first_problem(*problems):
+    """The first of some (text, mask) with a row in it, or None."""
+    return next(((text, mask) for text, mask in problems if mask.any()), None)
+
+
+def is_broken(counts):
+    """Whether counts are no whole numbers."""
+    error = np.abs(counts - np.round(counts))
+    return error > WHOLE * np.maximum(1.0, np.abs(counts))
+
+
+def problem_with_counts(y):
+    """Missing, negative or broken counts."""
+    return first_problem(
+        ("has missing or infinite values", ~np.isfinite(y)),
+        ("has negative values", y < 0.0),
+        ("has values that are not whole numbers", is_broken(y)),
+    )
+
+
+def problem_with_positive(y):
+    """Missing values, or values that are not positive."""
+    return first_problem(
+        ("has missing or infinite values", ~np.isfinite(y)),
+        ("has values that are not positive", y <= 0.0),
+    )

@@ -1,0 +1,89 @@
+"""
+Log densities as a deviance and Stirling's remainder, without loss of digits.
+
+For a count y with mean mu, for instance,
+
+    -log f(y) = y excess(log(mu / y)) + log(2 pi y) / 2 + remainder(1 / y).
+
+The textbook formula subtracts numbers of the size of y; here no term is larger than the
+result (Loader 2000, Fast and accurate computation of binomial probabilities).
+"""
+
+import numpy as np
+from numpy.polynomial.polynomial import polyval
+from scipy import special
+
+SERIES = 0.125
+"""Up to here the remainder is a power series, exact to rounding."""
+
+POWERS = 2 * np.arange(1, 11) - 1
+COEFFICIENTS = special.bernoulli(20)[2::2] / (POWERS * (POWERS + 1))
+"""Of the remainder (Abramowitz and Stegun 6.1.41)."""
+
+LARGEST = 600.0
+"""exp of it is finite, also times a count."""
+
+
+def excess(x):
+    """
+    exp(x) - 1 - x.
+
+    Half a unit deviance is a sum of such terms, as exp(x) - 1 cancels over them.
+    """
+    small = 0.5 * x * x * (1 + x / 3 * (1 + x / 4 * (1 + x / 5)))
+    with np.errstate(invalid="ignore", over="ignore"):
+        large = np.expm1(np.minimum(x, LARGEST)) - x
+        return np.where(np.abs(x) < 1e-3, small, large)
+
+
+def stirling_remainder(v):
+    """
+    What Stirling's formula leaves of the logarithm of the gamma function at 1 / v.
+
+    T(v) = log Gamma(1/v) - (1/v - 1/2) log(1/v) + 1/v - log(2 pi) / 2, which is
+    v/12 - v^3/360 + ... and vanishes at zero.
+
+    Parameters
+    ----------
+    v : array_like
+        At least zero.
+
+    Returns
+    -------
+    ndarray
+        T.
+    """
+    v = np.asarray(v, dtype=float)
+    value = np.asarray(v * polyval(np.minimum(v, SERIES) ** 2, COEFFICIENTS))
+    far = v > SERIES
+    x = 1.0 / v[far]
+    gamma = special.gammaln(x) - (x - 0.5) * np.log(x) + x
+    value[far] = gamma - 0.5 * np.log(2.0 * np.pi)
+    return value
+
+
+def stirling_slopes(v):
+    """
+    First and second derivative of the remainder T in v.
+
+    Parameters
+    ----------
+    v : array_like
+        At least zero.
+
+    Returns
+    -------
+    tuple of ndarray
+        T' and T''.
+    """
+    v = np.asarray(v, dtype=float)
+    near = np.minimum(v, SERIES)
+    first = np.asarray(polyval(near**2, COEFFICIENTS * POWERS))
+    second = COEFFICIENTS * POWERS * (POWERS - 1)
+    second = np.asarray(near * polyval(near**2, second[1:]))
+    far = v > SERIES
+    x = 1.0 / v[far]
+    one = special.digamma(x) - np.log(x) + 0.5 / x
+    two = special.polygamma(1, x) - 1.0 / x - 0.5 / x**2
+    first[far], second[far] = -(x**2) * one, x**4 * two + 2.0 * x**3 * one
+    return first, second

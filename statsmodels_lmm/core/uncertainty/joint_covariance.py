@@ -1,0 +1,82 @@
+"""The joint covariance of the parameters of a generalized mixed model."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from statsmodels_lmm.core.algebra.dense import cholesky
+
+FLAT = 1e-10
+"""Eigenvalue of the scaled Hessian, over the largest, that counts as zero."""
+
+
+@dataclass(frozen=True)
+class JointCovariance:
+    """
+    The inverse of the observed information of all free parameters.
+
+    Parameters
+    ----------
+    covariance : ndarray
+        Of the free parameters in standardized units, shape (m, m); NaN in directions
+        that the data do not determine.
+    fixed_root : ndarray
+        R with R R' the covariance of the standardized coefficients, shape (p, p).
+    """
+
+    covariance: np.ndarray
+    fixed_root: np.ndarray
+
+
+def joint_covariance(evaluation, hessian):
+    """
+    Invert the information of a Laplace or quadrature deviance.
+
+    With d = -2 log L, the covariance is twice the inverse of the Hessian of d. At a
+    singular fit the columns of L that are zero do not take part: d is even in them.
+
+    Parameters
+    ----------
+    evaluation : LaplaceDeviance
+        The criterion at the optimum.
+    hessian : ndarray
+        Its Hessian in the free parameters, shape (m, m).
+
+    Returns
+    -------
+    JointCovariance
+    """
+    units = evaluation.units
+    scaled = units[:, None] * hessian * units
+    first, _ = evaluation.criterion.counts
+    p = evaluation.model.exog.shape[1]
+    used = _used(evaluation)
+    covariance = np.zeros_like(hessian)
+    inner = np.ix_(used, used)
+    values, vectors = np.linalg.eigh(scaled[inner])
+    known = values > FLAT * np.abs(values).max(initial=1e-300)
+    inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
+    lost = ~known
+    if lost.any():
+        # whatever a flat direction moves has no variance
+        share = (vectors[:, lost] ** 2).sum(axis=1) > 1e-8
+        inverse[share], inverse[:, share] = np.nan, np.nan
+    covariance[inner] = 2.0 * inverse * units[used][:, None] * units[used]
+    if not first:  # the fixed effects are not parameters of the criterion
+        inverse = np.linalg.inv(evaluation.fixed_root)
+        return JointCovariance(covariance, inverse.T)
+    own = covariance[:p, :p]
+    if not np.isfinite(own).all():
+        return JointCovariance(covariance, np.where(np.eye(p) > 0, np.nan, 0.0))
+    return JointCovariance(covariance, cholesky(own.copy()))
+
+
+def _used(evaluation):
+    """Which free parameters move S to first order, or are not of a covariance."""
+    first, last = evaluation.criterion.counts
+    out = [np.ones(first, dtype=bool)]
+    for factor in evaluation.factors:
+        out.append((np.abs(factor.directions) > 0.0).any(axis=(-1, -2)))
+    squared = last and evaluation.model.family.extra_is_squared
+    out.append(np.full(last, not (squared and evaluation.extra == 0.0)))
+    return np.concatenate(out)

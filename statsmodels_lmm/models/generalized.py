@@ -1,0 +1,423 @@
+"""The generalized linear mixed model: its data, likelihood and fit."""
+
+import numpy as np
+
+from statsmodels_lmm.core.criteria.conditional import ConditionalModel
+from statsmodels_lmm.core.criteria.laplace import Laplace, Place
+from statsmodels_lmm.core.criteria.quadrature import (
+    MOST_EFFECTS,
+    Quadrature,
+    can_be_integrated,
+)
+from statsmodels_lmm.core.criteria.units import Units
+from statsmodels_lmm.core.families.null_model import null_model
+from statsmodels_lmm.core.search.generalized import search_generalized
+from statsmodels_lmm.core.search.newton import Settings
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.requirements import check_choice, require_data
+from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.models.base import MixedModel
+from statsmodels_lmm.models.families import family_of
+from statsmodels_lmm.models.validation import warn_after_fit
+from statsmodels_lmm.results.generalized import (
+    CrossedMixedGLMResults,
+    CrossedMixedGLMResultsWrapper,
+)
+
+HESSIANS = ("observed", "expected")
+
+
+class CrossedMixedGLM(MixedModel):
+    r"""
+    Generalized linear mixed model with crossed, nested or partially crossed effects.
+
+    .. math:: g(E(y \mid b)) = X \beta + \sum_i Z_i b_i + \text{offset}, \quad
+       b_i \sim N(0, I \otimes \Sigma_i)
+
+    Parameters
+    ----------
+    endog : array_like
+        Response, shape (n,).
+    exog : array_like
+        Design of the fixed effects, shape (n, p). No constant is added.
+    random : dict or sequence
+        The random effects, see `CrossedMixedLM`.
+    family : statsmodels family or str, optional
+        Conditional distribution of the response with its link, such as
+        ``sm.families.Binomial()`` or "poisson". Default is binomial with a logit link.
+    weights : array_like, optional
+        Prior weights: the number of trials if `endog` holds proportions, and otherwise
+        what divides the dispersion of a row. `var_weights` is another name.
+    freq_weights : array_like, optional
+        How often each row was observed.
+    offset : array_like, optional
+        Known part of the linear predictor.
+    exposure : array_like, optional
+        Exposure of counts; its logarithm is added to the offset.
+    missing, check_levels, rank, relationship, relationship_inverse
+        See `CrossedMixedLM`.
+    groups, exog_re, exog_vc
+        See `CrossedMixedLM`.
+    **kwargs
+        Used by `from_formula`.
+
+    Notes
+    -----
+    The parameters of `loglike`, `score`, `hessian` and `information` are the fixed
+    effects, theta in the order of the results' ``theta``, and last, where the family
+    has one, the logarithm of the dispersion or the alpha of the negative binomial
+    family.
+
+    The likelihood is the Laplace approximation, or adaptive Gauss-Hermite quadrature
+    for one grouping factor. The random effects' covariances are on the scale of the
+    linear predictor, also in families with a dispersion.
+    """
+
+    _results_classes = CrossedMixedGLMResults, CrossedMixedGLMResultsWrapper
+    _own_arguments = ("family",)
+    _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights")
+
+    def __init__(self, endog, exog, random=None, family=None, *args, **kwargs):
+        self.family = family_of("binomial" if family is None else family)
+        super().__init__(endog, exog, random, *args, **kwargs)
+        self._init_keys.append("family")
+
+    def _forget(self):
+        """Discard standardized data and the engine; they are formed when needed."""
+        super()._forget()
+        self._cross: tuple | None = None
+
+    # rows ----------------------------------------------------------------------------
+
+    @property
+    def _prior_weights(self):
+        """Prior weights a, shape (n,)."""
+        given = self.weights if self.var_weights is None else self.var_weights
+        return np.ones(len(self.endog)) if given is None else given
+
+    @property
+    def _repeats(self):
+        """How often each row was observed."""
+        return 1.0 if self.freq_weights is None else self.freq_weights
+
+    @property
+    def _offset(self):
+        """Known part of the linear predictor, with the exposure; None if zero."""
+        if self.exposure is None:
+            return self.offset
+        known = 0.0 if self.offset is None else self.offset
+        return known + np.log(self.exposure)
+
+    def _prepared(self):
+        """Standardized data and the conditional model, formed once."""
+        if self._cross is None:
+            require_data(self, "a fit")
+            factors = [r.grouped for r in self.random]
+            data = self._design.plain(self.endog, self.exog, factors)
+            if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
+                raise DataError(
+                    "the fixed effects are not linearly independent: "
+                    + ", ".join(self.redundant_columns(data))
+                )
+            offset = self._offset
+            conditional = ConditionalModel(
+                self._design.engine,
+                self.family,
+                self.endog,
+                self._prior_weights,
+                data.exog,
+                0.0 if offset is None else offset,
+                self.freq_weights,
+            )
+            self._cross = data, conditional
+        return self._cross
+
+    @property
+    def _units(self):
+        """The conversion between the order and units of a fit and the user's."""
+        data, conditional = self._prepared()
+        return Units(data, conditional.engine.plan)
+
+    def _criterion(self, nagq, observed):
+        """The criterion by its number of nodes."""
+        _, conditional = self._prepared()
+        if nagq > 1:
+            if not can_be_integrated(conditional):
+                raise ValueError(
+                    f"nagq={nagq} needs one grouping factor with independent levels "
+                    f"and at most {MOST_EFFECTS} effects; use nagq=1, the Laplace "
+                    "approximation"
+                )
+            return Quadrature(conditional, observed, n_nodes=nagq)
+        return Laplace(conditional, observed, jointly=nagq == 0)
+
+    # fit -----------------------------------------------------------------------------
+
+    def fit(
+        self,
+        nagq=1,
+        *,
+        hessian="observed",
+        start_params=None,
+        maxiter=200,
+        tol=1e-9,
+        progress=None,
+        callback=None,
+        cov_type="hessian",
+    ):
+        """
+        Estimate the model by maximum likelihood.
+
+        Parameters
+        ----------
+        nagq : int, optional
+            1, the Laplace approximation; more, adaptive Gauss-Hermite quadrature with
+            as many nodes for each effect, for one grouping factor with at most three
+            effects; 0, the Laplace approximation with the fixed effects at their
+            conditional modes, which is fast and less accurate.
+        hessian : {"observed", "expected"}, optional
+            Curvature of the conditional log-likelihood in the Laplace approximation:
+            the observed one, as in glmmTMB, or its expectation, as in lme4. They are
+            the same for canonical links.
+        start_params : array_like, optional
+            Starting values of all parameters, in the order of `loglike`.
+        maxiter : int, optional
+            Largest number of evaluations of the criterion.
+        tol : float, optional
+            The search ends when one more step promises a smaller decrease of the
+            criterion, -2 times the log-likelihood.
+        progress : bool, optional
+            Whether to print each step of the search.
+        callback : callable, optional
+            Called with the number of evaluations, the criterion, and the decrease that
+            the next step promises. A StopIteration raised by it ends the search, as
+            Ctrl-C does.
+        cov_type : {"hessian", "rx"}, optional
+            Source of the standard errors, see
+            `CrossedMixedGLMResults.with_cov_type`.
+
+        Returns
+        -------
+        CrossedMixedGLMResults
+
+        Raises
+        ------
+        ValueError
+            If an argument has an unknown value.
+        DataError
+            If the likelihood cannot be evaluated.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the point found is not proved to be a local optimum.
+        """
+        if not isinstance(nagq, int | np.integer) or nagq < 0:
+            raise ValueError(f"nagq must be a number of nodes or 0, not {nagq!r}")
+        if not isinstance(maxiter, int | np.integer) or maxiter < 1:
+            raise ValueError("maxiter must be at least 1")
+        check_choice("hessian", hessian, HESSIANS)
+        criterion, units = (
+            self._criterion(int(nagq), hessian == "observed"),
+            self._units,
+        )
+        start = None
+        if start_params is not None and not self._are_fixed(start_params):
+            start = self._place(criterion, start_params, pivoted=True)
+        watch = _watch(progress, callback)
+        settings = Settings(int(maxiter), float(tol), watch)
+        try:
+            evaluation, optimum = search_generalized(criterion, settings, start)
+        except np.linalg.LinAlgError as error:
+            raise DataError(f"the likelihood cannot be evaluated: {error}") from None
+        optimum = units.optimum(optimum, evaluation.factors)
+        results, wrapper = self._results_classes
+        found = results(self, units, evaluation, optimum, evaluation.hessian)
+        if cov_type != "hessian":
+            found = found.with_cov_type(cov_type)
+        warn_after_fit(found)
+        return wrapper(found)
+
+    # the likelihood --------------------------------------------------------------------
+
+    def loglike(self, params, nagq=1, hessian="observed"):
+        """
+        Log-likelihood with all constants.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, theta, and the logarithm of the dispersion or alpha.
+        nagq : int, optional
+            1 or the number of nodes, see `fit`.
+        hessian : {"observed", "expected"}, optional
+            See `fit`.
+
+        Returns
+        -------
+        float
+        """
+        return -0.5 * float(self._evaluation(params, nagq, hessian).value)
+
+    def score(self, params, nagq=1, hessian="observed"):
+        """
+        Gradient of `loglike`.
+
+        Parameters
+        ----------
+        params, nagq, hessian
+            As for `loglike`.
+
+        Returns
+        -------
+        ndarray
+        """
+        evaluation = self._evaluation(params, nagq, hessian)
+        jacobian, _ = self._jacobian(evaluation)
+        return -0.5 * (jacobian.T @ evaluation.first.gradient)
+
+    def hessian(self, params, nagq=1, hessian="observed"):
+        """
+        Second derivatives of `loglike`.
+
+        Parameters
+        ----------
+        params, nagq, hessian
+            As for `loglike`.
+
+        Returns
+        -------
+        ndarray
+        """
+        evaluation = self._evaluation(params, nagq, hessian)
+        jacobian, bend = self._jacobian(evaluation)
+        return -0.5 * (jacobian.T @ evaluation.hessian @ jacobian + bend)
+
+    def information(self, params, nagq=1, hessian="observed"):
+        """
+        The negative of `hessian`.
+
+        Parameters
+        ----------
+        params, nagq, hessian
+            As for `loglike`.
+
+        Returns
+        -------
+        ndarray
+        """
+        return -self.hessian(params, nagq, hessian)
+
+    def _place(self, criterion, params, pivoted=False):
+        """The place of given parameters."""
+        units, params = self._units, np.asarray(params, dtype=float)
+        p, has_extra = self.exog.shape[1], self.family.has_extra
+        m = sum(r.grouped.n_parameters for r in self.random)
+        if params.shape != (p + m + has_extra,):
+            last = " and the extra parameter of the family" if has_extra else ""
+            raise ValueError(
+                f"params need {p + m + has_extra} values, {p} fixed effects, {m} "
+                f"entries of theta{last}; got an array of shape {params.shape}"
+            )
+        coefficients = units.coefficients(params[:p])
+        factors = units.factors_at(params[p : p + m], pivoted)
+        extra = params[-1] if has_extra else None
+        return Place(criterion.point(coefficients, factors, extra), coefficients)
+
+    def _evaluation(self, params, nagq, hessian):
+        """The criterion at given parameters."""
+        check_choice("hessian", hessian, HESSIANS)
+        if nagq == 0:
+            raise ValueError(
+                "with nagq=0 the fixed effects are not parameters of the likelihood; "
+                "use nagq=1"
+            )
+        criterion = self._criterion(nagq, hessian == "observed")
+        return criterion.at(self._place(criterion, params))
+
+    def _jacobian(self, evaluation):
+        """Derivatives of the free parameters in `params`, and of the gradient's part."""
+        units, data = self._units, self._prepared()[0]
+        p, has_extra = self.exog.shape[1], int(self.family.has_extra)
+        theta = units.theta_jacobian(evaluation.factors)
+        k, (rows, m) = len(data.kept), theta.shape
+        jacobian = np.zeros((k + rows + has_extra, p + m + has_extra))
+        jacobian[:k, data.kept] = np.linalg.inv(data.to_fixed)
+        jacobian[k : k + rows, p : p + m] = theta
+        bend = np.zeros((p + m + has_extra,) * 2)
+        if has_extra:
+            jacobian[-1, -1] = 1.0
+            if self.family.extra_is_squared:  # the root of alpha moves
+                root = np.sqrt(evaluation.extra)
+                jacobian[-1, -1] = 0.5 / root
+                bend[-1, -1] = -0.25 / root**3 * evaluation.first.gradient[-1]
+        return jacobian, bend
+
+    def null_fit(self):
+        """
+        Fit a constant alone, without random effects.
+
+        Returns
+        -------
+        NullModel
+        """
+        offset = self._offset
+        return null_model(
+            self.family,
+            self.endog,
+            self._prior_weights,
+            0.0 if offset is None else offset,
+            self._repeats,
+        )
+
+    # prediction ------------------------------------------------------------------------
+
+    def predict(
+        self, params, exog=None, which="mean", offset=None, exposure=None, *, type=None
+    ):
+        """
+        Predict from the fixed effects, with random effects of zero.
+
+        Parameters
+        ----------
+        params : array_like
+            Fixed effects, shape (p,); those of dropped columns may be NaN.
+        exog : array_like, optional
+            Design, shape (n, p); default is the model's design, with its offset.
+        which : {"mean", "linear"}, optional
+            The mean of the response, or the linear predictor.
+        offset, exposure : array_like, optional
+            Known part of the linear predictor of `exog`, and exposure.
+        type : {"response", "link"}, optional
+            `which` in R's terms.
+
+        Returns
+        -------
+        ndarray
+        """
+        scale = scale_of(which, type)
+        if exposure is not None:
+            offset = np.log(exposure) + (0.0 if offset is None else offset)
+        if exog is None and offset is None:
+            offset = self._offset
+        eta = self._linear_predictor(params, exog, offset)
+        return eta if scale == "linear" else self.family.mean(eta)
+
+    def __getstate__(self):
+        """Pickle and copy without what can be formed again."""
+        return {**super().__getstate__(), "_cross": None}
+
+
+def _watch(progress, callback):
+    """What a search calls at each of its points; None if nothing."""
+    if not progress and callback is None:
+        return None
+
+    def watch(iterate, promised, evaluations):
+        told = evaluations, float(iterate.value), float(promised)
+        if progress:
+            print("evaluation {}: deviance {:.6f}, promised {:.1e}".format(*told))
+        if callback is not None:
+            callback(*told)
+
+    return watch

@@ -1,0 +1,265 @@
+"""The results of a generalized linear mixed model."""
+
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from statsmodels.base.wrapper import populate_wrapper
+
+from statsmodels_lmm.core.criteria.estimates import estimates
+from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
+from statsmodels_lmm.inference.requirements import check_choice, require_data
+from statsmodels_lmm.inference.variances.identification import Identification
+from statsmodels_lmm.results.base import MixedResults
+from statsmodels_lmm.results.wrapper import MixedResultsWrapper
+
+COV_TYPES = ("hessian", "rx")
+
+
+class CrossedMixedGLMResults(MixedResults):
+    """
+    Results of a generalized linear mixed model.
+
+    Parameters
+    ----------
+    model : CrossedMixedGLM
+        The model.
+    units : Units
+        The conversion between the search's order and units and the user's.
+    evaluation : LaplaceDeviance
+        The criterion at the optimum, in standardized units.
+    optimum : Optimum
+        How the search went, in the user's order and units.
+    hessian : ndarray
+        Its Hessian in the free parameters.
+
+    Attributes
+    ----------
+    params, fe_params : Series
+        Fixed effects; NaN for redundant columns that were dropped.
+    scale : float
+        The dispersion phi; 1 for the binomial, Poisson and negative binomial families.
+    alpha : float or None
+        The estimated alpha of the negative binomial family.
+    llf : float
+        Log-likelihood by the Laplace approximation or by quadrature, with all
+        constants for every number of nodes.
+    theta : Series
+        Covariance parameters: the lower Cholesky factors of the random effects'
+        covariance matrices, on the scale of the linear predictor.
+    nagq : int
+        Number of nodes; 1 is the Laplace approximation, 0 its fast kind.
+    cov_type : {"hessian", "rx"}
+        Source of the standard errors, see `with_cov_type`.
+    optimum : Optimum
+        Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
+    converged : bool
+        Whether the point is proved to be a local optimum.
+    """
+
+    _title = "Generalized Linear Mixed Model Results"
+    _of_data = "at_optimum", "_fixed_part"
+
+    def __init__(self, model, units, evaluation, optimum, hessian, separation=()):
+        self._joint = joint_covariance(evaluation, hessian)
+        super().__init__(model, units, evaluation, optimum)
+        family = model.family
+        self.nagq = evaluation.criterion.nagq
+        self.extra = evaluation.extra
+        self.scale = float(family.dispersion(evaluation.extra))
+        self.cov_type = "hessian"
+        self.separation = separation
+        self.quadrature_change = None
+        self._observed = evaluation.criterion.observed
+
+    def _estimated(self, units, evaluation):
+        found = estimates(units, evaluation)
+        self._rx_root = found.fixed_root
+        self._hessian_root = units.data.to_fixed @ self._joint.fixed_root
+        return replace(found, fixed_root=self._hessian_root)
+
+    @property
+    def family(self):
+        """The conditional distribution with its link."""
+        return self.model.family
+
+    @property
+    def _n_scales(self):
+        return int(self.family.has_extra)
+
+    @property
+    def _has_residual(self):
+        return self.family.has_extra and not self.family.extra_is_squared
+
+    @property
+    def alpha(self):
+        """The alpha of the negative binomial family; None otherwise."""
+        if self.family.extra_is_squared:
+            return float(self.extra)
+        return getattr(self.family, "alpha", None)
+
+    @cached_property
+    def at_optimum(self):
+        """The criterion evaluated at the optimum, in standardized units."""
+        require_data(self.model, "an evaluation of the criterion")
+        criterion = self.model._criterion(self.nagq, self._observed)
+        units = self._units
+        factors = units.of_plan(self._estimates.factors)
+        coefficients = units.coefficients(self._estimates.fixed)
+        return criterion.at_parameters(coefficients, factors, self.extra)
+
+    @cached_property
+    def method(self):
+        """The approximation of the likelihood."""
+        if self.nagq == 0:
+            return "ML (Laplace, fixed effects at the modes)"
+        if self.nagq == 1:
+            return "ML (Laplace)"
+        return f"ML (adaptive quadrature, {self.nagq} nodes)"
+
+    @cached_property
+    def mle_settings(self):
+        """The settings of the fit, in statsmodels' terms."""
+        return {"optimizer": "newton", "nagq": self.nagq}
+
+    @cached_property
+    def identification(self):
+        """What the data leave open about the variances, an Identification."""
+        m = len(self.optimum.theta)
+        return Identification(np.zeros((m + 1, 0)), 0, ())
+
+    def with_cov_type(self, cov_type):
+        """
+        Return the results with other standard errors of the fixed effects.
+
+        Parameters
+        ----------
+        cov_type : {"hessian", "rx"}
+            From the inverse of the joint Hessian of all parameters; or, as lme4's
+            ``vcov(m, use.hessian = FALSE)``, as if the variances were known.
+
+        Returns
+        -------
+        CrossedMixedGLMResults
+        """
+        check_choice("cov_type", cov_type, COV_TYPES)
+        other = copy(self)
+        for name in ("inference", "cov_params_default", "df_resid_inference"):
+            other.__dict__.pop(name, None)
+        root = self._hessian_root if cov_type == "hessian" else self._rx_root
+        other._estimates = replace(self._estimates, fixed_root=root)
+        other.normalized_cov_params = other._estimates.fixed_covariance
+        other.cov_type, other._cache = cov_type, {}
+        return other
+
+    # fitted values and residuals -----------------------------------------------------
+
+    @cached_property
+    def _fixed_part(self):
+        return self.model._linear_predictor(self.params, offset=self.model._offset)
+
+    @property
+    def linear_predictor(self):
+        """Linear predictor with the conditional modes."""
+        eta = self._fixed_part.copy()
+        for effects, modes in zip(self.model.random, self._modes):
+            eta += effects.grouped.times(modes)
+        return eta
+
+    @property
+    def fittedvalues(self):
+        """Conditional means of the response at the modes."""
+        return self.family.mean(self.linear_predictor)
+
+    @property
+    def mu(self):
+        """Conditional means of the response at the modes, the same as fittedvalues."""
+        return self.fittedvalues
+
+    @property
+    def resid_response(self):
+        """Response minus fitted values."""
+        return self.model.endog - self.fittedvalues
+
+    @property
+    def resid(self):
+        """Response minus fitted values, the same as resid_response."""
+        return self.resid_response
+
+    @property
+    def resid_pearson(self):
+        """Response residuals over the root of their variance function at phi = 1."""
+        mu, weights = self.fittedvalues, self.model._prior_weights
+        variance = self.family.variance(mu, weights, self.extra) / self.scale
+        return self.resid_response / np.sqrt(variance)
+
+    @property
+    def resid_deviance(self):
+        """Signed roots of the unit deviances."""
+        mu, weights = self.fittedvalues, self.model._prior_weights
+        each = self.family.unit_deviance(self.model.endog, mu, self.extra)
+        size = np.sqrt(np.maximum(weights * each, 0.0))
+        return np.sign(self.resid_response) * size
+
+    @property
+    def deviance(self):
+        """Sum of the unit deviances at the modes."""
+        return float((self.model._repeats * self.resid_deviance**2).sum())
+
+    @property
+    def pearson_chi2(self):
+        """Sum of the squared Pearson residuals."""
+        return float((self.model._repeats * self.resid_pearson**2).sum())
+
+    @cached_property
+    def _null(self):
+        return self.model.null_fit()
+
+    @property
+    def llnull(self):
+        """Log-likelihood of a constant alone, without random effects."""
+        return self._null.llf
+
+    @property
+    def null_deviance(self):
+        """Deviance of a constant alone, without random effects."""
+        return self._null.deviance
+
+    def pseudo_rsquared(self, kind="cs"):
+        """
+        Pseudo R-squared against a constant without random effects.
+
+        Parameters
+        ----------
+        kind : {"cs", "mcf"}, optional
+            Cox and Snell's or McFadden's.
+
+        Returns
+        -------
+        float
+        """
+        check_choice("kind", kind, ("cs", "mcf"))
+        if kind == "mcf":
+            return 1.0 - self.llf / self.llnull
+        return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self.nobs))
+
+
+class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
+    """Results with pandas labels, see `CrossedMixedGLMResults`."""
+
+    _attrs = {
+        **MixedResultsWrapper._attrs,
+        "resid_response": "rows",
+        "resid_deviance": "rows",
+        "linear_predictor": "rows",
+        "mu": "rows",
+    }
+    _wrap_attrs = {**MixedResultsWrapper._wrap_attrs, **_attrs}
+
+    def with_cov_type(self, cov_type):
+        """See `CrossedMixedGLMResults.with_cov_type`."""
+        return type(self)(self._results.with_cov_type(cov_type))
+
+
+populate_wrapper(CrossedMixedGLMResultsWrapper, CrossedMixedGLMResults)
