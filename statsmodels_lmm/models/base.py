@@ -2,6 +2,7 @@
 
 from copy import copy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,7 @@ class MixedModel(LikelihoodModel):
         Number of incomplete rows left out.
     """
 
-    family = None
+    family: Any = None
     """Conditional distribution of a generalized model."""
 
     _own_arguments: tuple = ()
