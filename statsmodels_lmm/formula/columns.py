@@ -26,8 +26,7 @@ def plain_column(column, name, role):
     name : hashable
         Its name.
     role : set of str
-        Uses of the column: "response", "fixed", "random" and "group", and "term" if
-        it is a term by itself rather than part of an expression.
+        Uses of the column, see `formula.frame.column_roles`.
 
     Returns
     -------

@@ -19,6 +19,7 @@ from statsmodels_lmm.formula.evaluation import (
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.parser import offset_formula
+from statsmodels_lmm.formula.responses import evaluate_response
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.row_values import rows_text
@@ -33,7 +34,8 @@ class Design:
     Parameters
     ----------
     endog, exog : DataFrame
-        Response and fixed-effects design for the rows used.
+        Response and fixed-effects design for the rows used. The response may have two
+        columns, successes and failures.
     spec : DesignInfo or ModelSpec
         Specification for evaluating the fixed-effects design again.
     random : tuple of RandomEffects
@@ -49,6 +51,8 @@ class Design:
         The columns and rows used.
     rows : ndarray
         Positions of these rows in the user's data.
+    event : object
+        The level of the response that is coded as 1, see `coded_response`.
     """
 
     endog: pd.DataFrame
@@ -60,6 +64,7 @@ class Design:
     scope: dict
     frame: pd.DataFrame
     rows: np.ndarray
+    event: object = None
 
 
 def build_design(
@@ -71,6 +76,7 @@ def build_design(
     extra=None,
     structures=None,
     relationships=None,
+    family=None,
 ):
     """
     Evaluate a formula on data.
@@ -93,6 +99,8 @@ def build_design(
         User-defined covariance structures by their names in the formula.
     relationships : dict of KnownLevels, optional
         Known relationships of levels, by grouping factor.
+    family : Family, optional
+        The family of a generalized model.
 
     Returns
     -------
@@ -102,10 +110,15 @@ def build_design(
     frame, rows = prepare_frame(data, formula, known, missing, extra)
     scope = {name: _used_rows(v, name, data.index, rows) for name, v in scope.items()}
     warned: set = set()
-    endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
+    event = None
+    if family is None:
+        endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
+        if endog.shape[1] > 1:
+            raise DataError(f"the response '{formula.response}' has several columns")
+    else:
+        endog, event = evaluate_response(formula, frame, scope, family)
+        _, exog, spec = evaluate(formula.fixed, frame, scope, engine)
     warn_of_single_levels(spec, engine, warned)
-    if endog.shape[1] > 1:
-        raise DataError(f"the response '{formula.response}' has several columns")
     check_finite(endog, formula.response, frame.index)
     check_finite(exog, "the fixed effects", frame.index)
     if len(set(exog.columns)) < exog.shape[1]:
@@ -127,7 +140,7 @@ def build_design(
         )
         for terms in formula.by_factor
     )
-    return Design(endog, exog, spec, random, specs, offset, scope, frame, rows)
+    return Design(endog, exog, spec, random, specs, offset, scope, frame, rows, event)
 
 
 def _used_rows(value, name, labels, rows):

@@ -94,10 +94,13 @@ def column_roles(data, formula, scope):
     Returns
     -------
     dict
-        For each column name a set of "response", "fixed", "random" and "group", and
-        "term" if it is a term by itself.
+        For each column name a set of "response", "outcome" (the response of a
+        generalized model), "fixed", "random" and "group", and "term" if it is a term
+        by itself.
     """
     pieces = [("response", formula.response)]
+    if formula.response_columns:
+        pieces = [("outcome", column) for column in formula.response_columns]
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]
     pieces += [("random", term.effects) for term in formula.random]
     roles: dict = {}

@@ -17,7 +17,7 @@ from statsmodels_lmm.formula.allow_list import (
 )
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.splines import MAX_DEGREE
-from statsmodels_lmm.formula.tokens import tokenize
+from statsmodels_lmm.formula.tokens import depths, tokenize
 from statsmodels_lmm.formula.widths import (
     ARGUMENTS,
     basis_arguments,
@@ -33,7 +33,7 @@ MAX_COLUMNS = 1_000
 LARGEST = 1e150
 
 
-def check_formula(formula, columns, structures=()):
+def check_formula(formula, columns, structures=(), family=None):
     """
     Refuse a formula that uses anything but columns and listed functions.
 
@@ -45,6 +45,8 @@ def check_formula(formula, columns, structures=()):
         Names of the columns that the formula may use.
     structures : collection of str, optional
         Names of user-defined covariance structures.
+    family : str, optional
+        Name of the family of a generalized model.
 
     Returns
     -------
@@ -89,8 +91,8 @@ def check_formula(formula, columns, structures=()):
         _check_text(formula, tokens)
         _check_tokens(tokens, formula)
         gate = _Gate(formula, list(columns))
-        gate.size(tokens)
-    parse(formula, structures)
+        gate.size(_without_cbind(tokens) if family else tokens)
+    parse(formula, structures, family)
     return list(dict.fromkeys(gate.used))
 
 
@@ -101,6 +103,19 @@ def _in_python(token):
     """R's powers and nesting outside calls, as they will be evaluated."""
     operator = None if token.inside else {"^": "**", "%in%": ":"}.get(token.text)
     return token if operator is None else replace(token, text=operator)
+
+
+def _without_cbind(tokens):
+    """Tokens with the columns of a response ``cbind(a, b)`` joined by +."""
+    if [t.text for t in tokens[:2]] != ["cbind", "("]:
+        return tokens
+    out: list = []
+    for token, depth in zip(tokens[2:], depths(tokens[1:])[1:]):
+        if depth == 0:
+            return [*out, *tokens[len(out) + 3 :]]
+        is_comma = depth == 1 and token.text == ","
+        out.append(replace(token, text="+") if is_comma else token)
+    return tokens
 
 
 def _check_length(text):

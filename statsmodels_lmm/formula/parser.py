@@ -75,7 +75,7 @@ class RandomTerm:
 @dataclass(frozen=True)
 class ModelFormula:
     """
-    A parsed formula of a linear mixed model.
+    A parsed formula of a mixed model.
 
     Parameters
     ----------
@@ -89,6 +89,9 @@ class ModelFormula:
         Random-effects terms in the order of the text.
     offsets : tuple of str
         Arguments of ``offset(...)``.
+    response_columns : tuple of str
+        The columns of the response of a generalized model, each a single factor: one,
+        or the successes and failures of a binomial response. Empty in a linear model.
     """
 
     text: str
@@ -96,6 +99,7 @@ class ModelFormula:
     fixed: str
     random: tuple
     offsets: tuple
+    response_columns: tuple = ()
 
     @property
     def fixed_formula(self):
@@ -111,7 +115,8 @@ class ModelFormula:
     def pieces(self):
         """All formulas to be evaluated."""
         effects = [term.effects for term in self.random]
-        return [self.response, *self.fixed_pieces, *effects]
+        response = self.response_columns or [self.response]
+        return [*response, *self.fixed_pieces, *effects]
 
     @property
     def grouping_columns(self):
@@ -132,7 +137,7 @@ def offset_formula(expression):
     return f"0 + I({expression})"
 
 
-def parse(text, structures=()):
+def parse(text, structures=(), family=None):
     """
     Parse a formula.
 
@@ -142,6 +147,9 @@ def parse(text, structures=()):
         A formula such as ``"y ~ x + (x | g) + (1 | h)"``.
     structures : collection of str, optional
         Names of covariance structures besides `STRUCTURES`.
+    family : str, optional
+        Name of the family of a generalized model. ``a + b`` and ``cbind(a, b)`` are
+        the successes and failures of a response of family "Binomial".
 
     Returns
     -------
@@ -154,16 +162,17 @@ def parse(text, structures=()):
     """
     if not isinstance(text, str):
         raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
-    return _parsed(text, tuple(structures))
+    return _parsed(text, tuple(structures), family)
 
 
 @lru_cache(maxsize=64)
-def _parsed(text, structures):
+def _parsed(text, structures, family):
     tokens = tokenize(text)
     _check_operators(tokens, text)
     _check_parentheses(tokens, text)
     check_size(tokens)
     left, right = _split_sides(tokens, text)
+    columns = _response_columns(left, text, family)
     right = _in_python_words(right, text)
     fixed: list = []
     offsets: list = []
@@ -197,8 +206,9 @@ def _parsed(text, structures):
     fixed_text = joined.removeprefix("+ ") or "1"
     if fixed_text.startswith("- "):
         fixed_text = f"1 {fixed_text}"
+    response = _response(left, text)
     return ModelFormula(
-        text, _response(left, text), fixed_text, tuple(random), tuple(offsets)
+        text, response, fixed_text, tuple(random), tuple(offsets), columns
     )
 
 
@@ -272,12 +282,6 @@ def _split_sides(tokens, text):
     for token in left:
         if token.text in ("|", "||") and not token.inside:
             raise FormulaError("a bar in the response", text, span([token]))
-    if left[0].text == "cbind":
-        raise FormulaError(
-            "a linear mixed model has a single response, not several columns",
-            text,
-            span(left),
-        )
     return left, right
 
 
@@ -293,6 +297,68 @@ def _response(tokens, text):
             )
     joined = join(tokens)
     return f"-{joined[2:]}" if joined.startswith("- ") else joined
+
+
+def _response_columns(tokens, text, family):
+    """The columns of the response of a generalized model; none for a linear one."""
+    if family is None:
+        if tokens[0].text == "cbind":
+            raise FormulaError(
+                "a linear mixed model has a single response, not several columns",
+                text,
+                span(tokens),
+            )
+        return ()
+    while tokens[0].text == "(" and len(tokens) > 2 and _closes_at_end(tokens):
+        tokens = tokens[1:-1]
+    is_bound = tokens[0].text == "cbind" and _is_call(tokens)
+    if is_bound:
+        columns = _pieces(tokens[2:-1], ",")
+    else:
+        columns = _pieces(tokens, "+")
+    inner = [t for t in tokens[is_bound:] if t.text == "cbind" and t.column is None]
+    if inner:
+        raise FormulaError(
+            "cbind(successes, failures) is the whole response or none of it",
+            text,
+            span(inner),
+        )
+    if not is_bound and len(columns) == 1:
+        return (_as_factor(tokens),)
+    if family != "Binomial":
+        total = "" if is_bound else f"; for their sum write I({join(tokens)})"
+        raise FormulaError(
+            f"{join(tokens)} are successes and failures, and a {family} response has "
+            f"neither{total}",
+            text,
+            span(tokens),
+        )
+    at_top = [t for t, depth in zip(tokens, depths(tokens)) if depth == 0]
+    if len(columns) != 2 or not all(columns) or any(t.text == "-" for t in at_top):
+        raise FormulaError(
+            "a binomial response is successes + failures, such as "
+            "cases + (size - cases); for a sum of columns write I(a + b)",
+            text,
+            span(tokens),
+        )
+    return tuple(map(_as_factor, columns))
+
+
+def _pieces(tokens, operator):
+    """The pieces of tokens between operators outside parentheses."""
+    pieces: list = [[]]
+    for token, depth in zip(tokens, depths(tokens)):
+        if depth == 0 and token.text == operator:
+            pieces.append([])
+        else:
+            pieces[-1].append(token)
+    return pieces
+
+
+def _as_factor(tokens):
+    """An arithmetic expression as a single factor of a formula."""
+    text = join(tokens, lambda t: "**" if t.text == "^" else t.python)
+    return text if len(tokens) == 1 or _is_call(tokens) else f"I({text})"
 
 
 def _in_python_words(tokens, text):

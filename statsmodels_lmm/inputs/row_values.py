@@ -11,9 +11,9 @@ from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import numeric
 
 
-def check_row_values(values, what):
+def check_row_values(values, what, labels=None):
     """
-    Refuse weights or offsets that are not finite, and negative weights.
+    Refuse what is not finite, negative weights and exposures that are not positive.
 
     Parameters
     ----------
@@ -22,13 +22,38 @@ def check_row_values(values, what):
     what : str
         What they are, such as "weights" or "offset", possibly followed by the name of
         the column.
+    labels : Index, optional
+        Labels of the rows; default is their positions.
     """
-    if not np.isfinite(values).all():
-        bad = ~np.isfinite(values)
-        rows = listed(np.flatnonzero(bad))
-        raise DataError(f"{what} has missing or infinite values in rows {rows}")
-    if what.split()[0].endswith("weights") and (values < 0).any():
-        raise DataError(f"{what} negative in rows {listed(np.flatnonzero(values < 0))}")
+    labels = np.arange(len(values)) if labels is None else labels
+    problems = [("has missing or infinite values", ~np.isfinite(values))]
+    if what.split()[0].endswith("weights"):
+        problems.append(("negative", values < 0.0))
+    if what.startswith("exposure"):
+        problems.append(("not positive", values <= 0.0))
+    for problem, bad in problems:
+        if bad.any():
+            raise DataError(f"{what} {problem} in rows {listed(labels[bad])}")
+
+
+def refuse(what, bad, labels, advice=""):
+    """
+    Raise a DataError that lists rows, if there are any.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong.
+    bad : ndarray
+        Where, booleans, shape (n,).
+    labels : Index
+        Labels of the rows.
+    advice : str, optional
+        What to do, after the rows.
+    """
+    if bad.any():
+        rows = rows_text(int(bad.sum()))
+        raise DataError(f"{what} in {rows}: {listed(labels[bad])}{advice}")
 
 
 def rows_text(count):
@@ -69,7 +94,8 @@ def row_values(values, data, what):
             f"{what} has shape {values.shape} but the data have {len(data)} rows"
         )
     # rows with gaps in a column are dropped like any other incomplete row
-    check_row_values(values[~np.isnan(values)] if is_column else values, what)
+    known = ~np.isnan(values) if is_column else slice(None)
+    check_row_values(values[known], what, data.index[known])
     return values
 
 

@@ -2,6 +2,7 @@
 
 from copy import copy
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,9 @@ class MixedModel(LikelihoodModel):
         Number of incomplete rows left out.
     """
 
+    family: Any = None
+    """Conditional distribution of a generalized model."""
+
     _own_arguments: tuple = ()
     """Arguments from `from_formula` for the constructor of this model alone."""
 
@@ -100,8 +104,9 @@ class MixedModel(LikelihoodModel):
         endog, exog, random, sides, rows = complete_rows(
             endog, exog, random, sides, missing, known
         )
+        endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
-        check_data(y, x, random, sides, check_levels)
+        check_data(y, x, random, sides, check_levels, self.family is not None)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -124,6 +129,15 @@ class MixedModel(LikelihoodModel):
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
+
+    def _response(self, endog, sides):
+        """The response and the values of the rows, of complete rows."""
+        return endog, sides
+
+    @classmethod
+    def _family_of(cls, own):
+        """The family that the arguments of this model alone name."""
+        return None
 
     def _handle_data(self, *args, source=None, **kwargs):
         """As inherited; data of a formula can be pickled and evaluated anywhere."""
@@ -258,6 +272,7 @@ class MixedModel(LikelihoodModel):
             structures=structures,
             eval_env=eval_env,
             depth=1,
+            family=cls._family_of(own),
         )
         return cls(**arguments, check_levels=check_levels, rank=rank, **own)
 

@@ -67,7 +67,11 @@ class FormulaSource:
     @property
     def fixed_text(self):
         """The response and the fixed effects in patsy's notation, for any engine."""
-        return engine_text(self.parsed.fixed_formula, "patsy")
+        columns = self.parsed.response_columns
+        if not columns:
+            return engine_text(self.parsed.fixed_formula, "patsy")
+        sides = " + ".join(columns), self.parsed.fixed
+        return " ~ ".join(engine_text(side, "patsy") for side in sides)
 
 
 def with_group_terms(formula, data, groups, re_formula, vc_formula):
@@ -107,6 +111,7 @@ def read_formula(
     structures,
     eval_env,
     depth,
+    family=None,
 ):
     """
     Evaluate a formula on data.
@@ -122,12 +127,15 @@ def read_formula(
         As there.
     depth : int
         Stack frames between this function and the user.
+    family : Family, optional
+        The family of a generalized model.
 
     Returns
     -------
     dict
         Arguments of the model: endog, exog, random, those in `sides`, and source, a
-        FormulaSource.
+        FormulaSource. With a family also event, see `coded_response`; endog then may
+        have two columns, successes and failures, and is only checked to be finite.
 
     Raises
     ------
@@ -139,7 +147,7 @@ def read_formula(
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
     structures = _checked_structures(structures)
-    parsed = parse(formula, structures)
+    parsed = parse(formula, structures, family and family.name)
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
     read, called = _names(parsed)
@@ -160,6 +168,7 @@ def read_formula(
         {name: row_values(name, data, name) for name in columns},
         structures,
         known,
+        family,
     )
     sides = taken(sides, design.rows)
     if design.offset is not None:
@@ -177,13 +186,14 @@ def read_formula(
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
     )
-    return {
+    arguments = {
         "endog": design.endog,
         "exog": design.exog,
         "random": design.random,
         "source": source,
         **sides,
     }
+    return arguments if family is None else {**arguments, "event": design.event}
 
 
 def _names(parsed):

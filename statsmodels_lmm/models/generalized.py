@@ -1,6 +1,7 @@
 """The generalized linear mixed model: its data, likelihood and fit."""
 
 import numpy as np
+import pandas as pd
 
 from statsmodels_lmm.core.criteria.conditional import ConditionalModel
 from statsmodels_lmm.core.criteria.laplace import Laplace, Place
@@ -15,6 +16,8 @@ from statsmodels_lmm.core.search.generalized import search_generalized
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import check_choice, require_data
+from statsmodels_lmm.inputs.alignment import labels_of
+from statsmodels_lmm.inputs.responses import coded_response, response_data
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
@@ -37,7 +40,10 @@ class CrossedMixedGLM(MixedModel):
     Parameters
     ----------
     endog : array_like
-        Response, shape (n,).
+        Response, shape (n,). That of a binomial family may be 0 and 1, booleans, or
+        text or a categorical with two levels, of which the second is the event;
+        proportions, with the numbers of trials as weights; or successes and failures,
+        shape (n, 2).
     exog : array_like
         Design of the fixed effects, shape (n, p). No constant is added.
     random : dict or sequence
@@ -50,6 +56,9 @@ class CrossedMixedGLM(MixedModel):
         what divides the dispersion of a row. `var_weights` is another name.
     freq_weights : array_like, optional
         How often each row was observed.
+    trials : array_like, optional
+        Numbers of trials of proportions, which multiply the weights. Successes and
+        failures have their own.
     offset : array_like, optional
         Known part of the linear predictor.
     exposure : array_like, optional
@@ -58,6 +67,8 @@ class CrossedMixedGLM(MixedModel):
         See `CrossedMixedLM`.
     groups, exog_re, exog_vc
         See `CrossedMixedLM`.
+    event : object, optional
+        The level that 1 stands for, if levels were already converted to 0 and 1.
     **kwargs
         Used by `from_formula`.
 
@@ -75,12 +86,38 @@ class CrossedMixedGLM(MixedModel):
 
     _results_classes = CrossedMixedGLMResults, CrossedMixedGLMResultsWrapper
     _own_arguments = ("family",)
-    _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights")
+    _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights", "trials")
 
-    def __init__(self, endog, exog, random=None, family=None, *args, **kwargs):
-        self.family = family_of("binomial" if family is None else family)
+    def __init__(
+        self, endog, exog, random=None, family=None, *args, event=None, **kwargs
+    ):
+        self.family = self._family_of({"family": family})
+        source = kwargs.get("source")
+        self._response_name = None if source is None else source.parsed.response
+        endog, level = coded_response(endog, self.family.name == "Binomial")
+        self.event = level if event is None else event
         super().__init__(endog, exog, random, *args, **kwargs)
-        self._init_keys.append("family")
+        self._init_keys += ["family", "event"]
+
+    @classmethod
+    def _family_of(cls, own):
+        """The family that the arguments of this model alone name."""
+        family = own.get("family")
+        return family_of("binomial" if family is None else family)
+
+    def _response(self, endog, sides):
+        """The response and the values of the rows, with numbers of trials."""
+        found = response_data(
+            endog, self.family, _prior_weights(sides), self._response_name, self.event
+        )
+        y, labels = found.y, labels_of(endog)
+        if labels is not None:
+            y = pd.Series(y, labels, name=found.name)
+        if found.trials is None:
+            return y, sides
+        if sides["trials"] is not None:
+            raise DataError("successes and failures have their own numbers of trials")
+        return y, {**sides, "trials": found.trials}
 
     def _forget(self):
         """Discard standardized data and the engine; they are formed when needed."""
@@ -92,7 +129,7 @@ class CrossedMixedGLM(MixedModel):
     @property
     def _prior_weights(self):
         """Prior weights a, shape (n,)."""
-        given = self.weights if self.var_weights is None else self.var_weights
+        given = _prior_weights({name: getattr(self, name) for name in self._sides})
         return np.ones(len(self.endog)) if given is None else given
 
     @property
@@ -421,3 +458,12 @@ def _watch(progress, callback):
             callback(*told)
 
     return watch
+
+
+def _prior_weights(sides):
+    """The product of the weights and numbers of trials that are given, else None."""
+    weights = sides["weights" if sides["var_weights"] is None else "var_weights"]
+    trials = sides["trials"]
+    if weights is None or trials is None:
+        return trials if weights is None else weights
+    return weights * trials

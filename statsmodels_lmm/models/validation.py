@@ -67,7 +67,7 @@ def check_arguments(further, missing, rank):
         raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
 
 
-def check_data(endog, exog, random, sides, check_levels=True):
+def check_data(endog, exog, random, sides, check_levels=True, may_be_constant=False):
     """
     Reject data to which a model cannot be fitted.
 
@@ -81,6 +81,8 @@ def check_data(endog, exog, random, sides, check_levels=True):
         Weights, offset and the like: one value per row or None, by name.
     check_levels : bool, optional
         Whether there must be more rows than levels and than random effects.
+    may_be_constant : bool, optional
+        Whether a constant response is allowed.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def check_data(endog, exog, random, sides, check_levels=True):
         raise DataError("a mixed model needs at least one random effect")
     if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
         raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
-    if n > 1 and (y == y[0]).all():
+    if n > 1 and (y == y[0]).all() and not may_be_constant:
         raise DataError("the response is constant")
     for name, values in sides.items():
         if values is not None:

@@ -1,0 +1,84 @@
+"""Separation said in the names of the columns and rows."""
+
+import re
+
+import numpy as np
+
+from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.names import coded_column
+from statsmodels_lmm.inputs.row_values import listed, rows_text
+
+LEVEL = re.compile(r"(.+?)\[(?:T\.)?(.*?)\](?::|$)")
+"""A factor and its level, in the name of an indicator or a product of indicators."""
+
+
+def separation_sentence(found, exog, sign, names, labels):
+    """
+    Say which coefficients are infinite, and in which rows this shows.
+
+    Parameters
+    ----------
+    found : Separation
+        The separation.
+    exog : ndarray
+        X, shape (n, p).
+    sign : ndarray
+        1, -1 or 0 for each row, see `core.uncertainty.separation.signs`.
+    names : sequence of str
+        Names of the columns, p of them.
+    labels : Index
+        Labels of the rows, n of them.
+
+    Returns
+    -------
+    str
+        Such as "the response is constant where t = b (100 rows): its coefficient is
+        infinite".
+    """
+    columns = np.flatnonzero(found.columns)
+    alone = [_where(exog[:, j], sign, names[j]) for j in columns]
+    plural = len(columns) > 1
+    whose = "their coefficients are" if plural else "its coefficient is"
+    if all(alone):
+        return f"the response is constant where {_in_words(alone)}: {whose} infinite"
+    n = int(found.rows.sum())
+    rows = f"in {rows_text(n)}: {listed(labels[found.rows])}"
+    if n == len(labels):
+        rows = "in every row"
+    named = _in_words([names[j] for j in columns])
+    together = "together predict" if plural else "predicts"
+    return f"{named} {together} the response without error {rows}; {whose} infinite"
+
+
+def _where(column, sign, name):
+    """Where a column that separates alone does so, None if it does not."""
+    some = column != 0.0
+    ahead = sign[some] * column[some]
+    one_sided = (column[some] > 0.0).all() or (column[some] < 0.0).all()
+    if not one_sided or not ((ahead > 0.0).all() or (ahead < 0.0).all()):
+        return None
+    is_indicator = (column[some] == 1.0).all()
+    said = (is_indicator and _levels_in(name)) or f"{name} is not 0"
+    return f"{said} ({rows_text(int(some.sum()))})"
+
+
+def _levels_in(name):
+    """Such as "t = b and u = y" for "t[T.b]:u[T.y]", None for other names."""
+    found = LEVEL.findall(name)
+    if LEVEL.sub("", name) or any(":" in factor for factor, _ in found):
+        return None
+    return " and ".join(f"{_column(factor)} = {level}" for factor, level in found)
+
+
+def _column(factor):
+    """The column t of a factor "C(t, ...)"; other factors are returned unchanged."""
+    try:
+        return coded_column(factor) or factor
+    except FormulaError:  # the name of a column of an array
+        return factor
+
+
+def _in_words(items):
+    """Items joined by commas and a last "and"."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
