@@ -110,7 +110,7 @@ def average_derivatives(deviance):
     return Derivatives(duals, slope, curvature, observed, steps)
 
 
-def with_exact_hessian(deviance, found):
+def with_exact_hessian(deviance, derivatives):
     """
     Replace the average information by the Hessian.
 
@@ -121,7 +121,7 @@ def with_exact_hessian(deviance, found):
     ----------
     deviance : ProfiledDeviance
         The point at which to differentiate.
-    found : Derivatives
+    derivatives : Derivatives
         Its first derivatives and average information.
 
     Returns
@@ -130,11 +130,15 @@ def with_exact_hessian(deviance, found):
     """
     products = deviance.elimination.products
     if products.projection_is_affordable(MAX_DENSE_COLUMNS):
-        curvature = found.curvature + found.observed - _expected_information(deviance)
+        curvature = (
+            derivatives.curvature
+            + derivatives.observed
+            - _expected_information(deviance)
+        )
     else:
         curvature = _differenced_gradient(deviance)
-    rest = found.observed, found.working
-    return Derivatives(found.duals, found.gradient, curvature, *rest)
+    rest = derivatives.observed, derivatives.working
+    return Derivatives(derivatives.duals, derivatives.gradient, curvature, *rest)
 
 
 def _differenced_gradient(deviance, step=1e-4):
@@ -220,10 +224,10 @@ def of_all_factors(changes):
     """
     changes = list(changes)
     m, start, out = sum(map(len, changes)), 0, []
-    for own in changes:
-        among = np.zeros((m, *own.shape[1:]))
-        among[start : start + len(own)] = own
-        start += len(own)
+    for change in changes:
+        among = np.zeros((m, *change.shape[1:]))
+        among[start : start + len(change)] = change
+        start += len(change)
         out.append(among)
     return out
 

@@ -54,7 +54,7 @@ class Units:
 
     def of_user(self, per_term):
         """A list in the plan's order, rearranged into the user's order."""
-        return [per_term[at] for at in self.places]
+        return [per_term[place] for place in self.places]
 
     def of_plan(self, per_term):
         """A list in the user's order, rearranged into the plan's order."""
@@ -218,7 +218,7 @@ class Units:
 
     def _plan_columns(self, matrix):
         """A matrix with its columns rearranged into the plan's order."""
-        parts = [matrix[:, own] for own in self._parameter_slices()]
+        parts = [matrix[:, part] for part in self._parameter_slices()]
         return np.hstack(self.of_plan(parts))
 
     def deviations(self, i, block):
@@ -313,10 +313,10 @@ class Units:
             Free parameters in the plan's order, theta in the user's,
             shape (number of free parameters, m).
         """
-        own = self.of_user(factors)
-        pairs = zip(own, self.data.to_effects)
+        of_user = self.of_user(factors)
+        pairs = zip(of_user, self.data.to_effects)
         jacobian = block_diag(*(f.theta_jacobian(change) for f, change in pairs))
-        ends = np.cumsum([factor.n_free for factor in own])[:-1]
+        ends = np.cumsum([factor.n_free for factor in of_user])[:-1]
         return np.vstack(self.of_plan(np.split(jacobian, ends)))
 
     # random effects --------------------------------------------------------------
@@ -337,9 +337,9 @@ class Units:
         """
         out = []
         for i, change in enumerate(self.data.to_effects):
-            at = self.places[i]
-            modes = self.plan.terms[at].level_modes(evaluation.modes[at])
-            modes = modes[self.plan.relabel[at]]
+            place = self.places[i]
+            modes = self.plan.terms[place].level_modes(evaluation.modes[place])
+            modes = modes[self.plan.relabel[place]]
             out.append(modes @ change.T * self.data.response_scale)
         return out
 
@@ -364,11 +364,11 @@ class Units:
         LevelBlocks or None
             None if they are not available, as for densely related levels.
         """
-        at = self.places[i]
-        if not self.plan.terms[at].has_user_levels:
+        place = self.places[i]
+        if not self.plan.terms[place].has_user_levels:
             return None
-        blocks = evaluation.selected.diagonal[at]
-        return LevelBlocks(blocks, self.plan.relabel[at], self.data.to_effects[i])
+        blocks = evaluation.selected.diagonal[place]
+        return LevelBlocks(blocks, self.plan.relabel[place], self.data.to_effects[i])
 
     def mode_covariances(self, evaluation, i):
         """
@@ -443,11 +443,11 @@ class Units:
         for term, relabel, i in zip(
             self.plan.terms, self.plan.relabel, self.plan.order
         ):
-            own = terms == i
+            concerned = terms == i
             codes = np.zeros(len(terms), dtype=np.intp)
             effects = np.zeros((len(terms), term.k_effects))
-            codes[own] = relabel[levels[own]]
-            effects[own] = self.data.to_effects[i][columns[own]]
+            codes[concerned] = relabel[levels[concerned]]
+            effects[concerned] = self.data.to_effects[i][columns[concerned]]
             rows.append(term.at(codes, effects))
         return rows
 

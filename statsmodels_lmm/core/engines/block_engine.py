@@ -193,8 +193,8 @@ class BlockEngine:
             out[self._places[i, j]] = self.links[i, j].blocks(first, second)
         elif i == j and first.is_grouped:
             k = first.k_effects
-            at = np.arange(first.n_columns).reshape(-1, k)
-            out[at[:, :, None], at[:, None, :]] = first.diagonal_blocks()
+            columns = np.arange(first.n_columns).reshape(-1, k)
+            out[columns[:, :, None], columns[:, None, :]] = first.diagonal_blocks()
         else:
             block = first.of_user.indicator().T @ second.of_user.indicator()
             out[...] = second.independent(first.independent(block).T).T

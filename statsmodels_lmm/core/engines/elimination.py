@@ -188,19 +188,19 @@ class BlockElimination:
 
         Returns
         -------
-        own : ndarray
+        among : ndarray
             Shape (..., m, m).
         with_fixed : ndarray
             Shape (..., p, m).
         """
         p, m = self.products.k_fixed, columns[0].shape[-1]
         right = self.products.gram_times(columns)
-        own, with_fixed = 0.0, 0.0
+        among, with_fixed = 0.0, 0.0
         for c, r, w in zip(columns, right, self.products.level_sums):
-            own = own + level_gram(c, r)
+            among = among + level_gram(c, r)
             with_fixed = with_fixed + level_gram(w, c)
         forms = self._half_forms(right)
-        return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
+        return among - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
 
     def _half_forms(self, sums):
         """[C Z'W]'M C for sums C by term, shape (..., m + w, m)."""
@@ -362,8 +362,8 @@ class _Left:
             summed = left + sum_by_parent(first @ (half @ within.nested[m]), parents)
             if j == m:
                 self.diagonal[j] = summed
-                own = sum_by_parent(first @ own_sums, parents)
-                self.sums[j] = within.left_fixed[j] + own
+                explained = sum_by_parent(first @ own_sums, parents)
+                self.sums[j] = within.left_fixed[j] + explained
             else:
                 self.nested[j, m] = summed
         self.gram = within.gram + level_gram(own_sums, own_sums)

@@ -115,9 +115,9 @@ def parent_levels(child, parent):
     """
     if not (child.is_grouped and parent.is_grouped):
         return None
-    found = np.zeros(child.n_levels, dtype=np.intp)
-    found[child.codes] = parent.codes
-    return found if np.array_equal(found[child.codes], parent.codes) else None
+    parents = np.zeros(child.n_levels, dtype=np.intp)
+    parents[child.codes] = parent.codes
+    return parents if np.array_equal(parents[child.codes], parent.codes) else None
 
 
 def plan_elimination(terms, chain_tail=True):
@@ -142,9 +142,9 @@ def plan_elimination(terms, chain_tail=True):
     chain = [i for i in by_size if terms[i].has_level_blocks][:1]
     parents = {}
     for j in [i for i in by_size if chain and i != chain[0]]:
-        found = [parent_levels(terms[i], terms[j]) for i in chain]
-        if all(p is not None for p in found):
-            parents.update({(i, j): p for i, p in zip(chain, found)})
+        above = [parent_levels(terms[i], terms[j]) for i in chain]
+        if all(p is not None for p in above):
+            parents.update({(i, j): p for i, p in zip(chain, above)})
             chain.append(j)
     if len(chain) < len(by_size) and not chain_tail:
         chain = chain[:1]

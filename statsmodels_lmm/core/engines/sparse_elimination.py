@@ -127,7 +127,7 @@ class SparseElimination:
 
         Returns
         -------
-        own : ndarray
+        among : ndarray
             Shape (m, m).
         with_fixed : ndarray
             Shape (p, m).
@@ -140,8 +140,8 @@ class SparseElimination:
         both = np.column_stack([right, self.sums[:, :p]])
         half = self.cholesky.half_solve(self.scale.T @ both)
         forms = half.T @ half[:, :m]
-        own = flat.T @ right - forms[:m]
-        return own, self.sums[:, :p].T @ flat - forms[m:]
+        among = flat.T @ right - forms[:m]
+        return among, self.sums[:, :p].T @ flat - forms[m:]
 
     def selected_inverse(self):
         """Blocks of M and products with V^-1, a SparseInverse."""
@@ -261,8 +261,10 @@ def sparse_inverse(elimination):
     diagonal, sums, modes = [], [], []
     for i, (f, rows) in enumerate(zip(products.plan.terms, products.plan.slices)):
         k, root = f.k_effects, roots[i]
-        at = np.arange(rows.start, rows.stop).reshape(-1, k)
-        each = [inverse[at[:, a], at[:, b]] for a in range(k) for b in range(k)]
+        columns = np.arange(rows.start, rows.stop).reshape(-1, k)
+        each = [
+            inverse[columns[:, a], columns[:, b]] for a in range(k) for b in range(k)
+        ]
         blocks = np.array(each).reshape(k, k, -1).transpose(2, 0, 1)
         diagonal.append(root @ blocks @ root.T)
         traces = [(summed.multiply(t)).sum() for t in products.traces[i]]

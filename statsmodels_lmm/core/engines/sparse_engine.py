@@ -68,15 +68,19 @@ class SparseEngine:
         MemoryError
             If the factor of the system does not fit.
         """
-        own = tuple(PrecisionEffects(f if is_sparse(f) else related(f)) for f in terms)
-        relabel = tuple(np.arange(f.of_user.n_levels) for f in own)
-        plan = EliminationPlan(own, tuple(range(len(own))), relabel, len(own), {})
+        effects = tuple(
+            PrecisionEffects(f if is_sparse(f) else related(f)) for f in terms
+        )
+        relabel = tuple(np.arange(f.of_user.n_levels) for f in effects)
+        plan = EliminationPlan(
+            effects, tuple(range(len(effects))), relabel, len(effects), {}
+        )
         blocks, spread = [], []
-        for f in own:
+        for f in effects:
             k = f.k_effects
             blocks.append(sparse.kron(f.precision, sparse.eye_array(k)))
             spread.append(sparse.kron(abs(f.precision), np.ones((k, k))))
-        pattern = _whole_blocks(own, _gram(own))
+        pattern = _whole_blocks(effects, _gram(effects))
         pattern = pattern + sparse.csc_array(sparse.block_diag(spread))
         precision = sparse.csc_array(sparse.block_diag(blocks))
         return cls(plan, precision, analyze(pattern))

@@ -216,11 +216,11 @@ def standardize_design(exog, terms, weights=None):
     to_fixed = inverse_lower(r.T).T / norms[:, None] * np.sqrt(n)
     ones = None
     if constant is not None:
-        at = int(np.flatnonzero(kept == constant)[0])
+        place = int(np.flatnonzero(kept == constant)[0])
         ones = np.zeros(len(kept))
-        ones[at] = 1.0 / exog[0, at] / units[constant]
+        ones[place] = 1.0 / exog[0, place] / units[constant]
         back = np.eye(len(kept))
-        back[at] -= shifts[kept]
+        back[place] -= shifts[kept]
         to_fixed = back @ to_fixed
     with np.errstate(over="ignore", under="ignore"):
         to_fixed = to_fixed / units[kept][:, None] / root_unit

@@ -95,11 +95,13 @@ class UnstructuredCovariance:
 
     def quantities(self, names, title):
         """Deviations, then correlations below the diagonal, row by row."""
-        told = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
+        quantities = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
         for a, b in zip(*np.tril_indices(self.size, -1)):
             label = f"{names[a]}, {names[b]}"
-            told.append(Quantity("cor", int(a), int(b), names[b], names[a], label))
-        return told
+            quantities.append(
+                Quantity("cor", int(a), int(b), names[b], names[a], label)
+            )
+        return quantities
 
     def quantity_values(self, quantities, covariance, theta):
         """Covariances, and deviations or correlations, see `block.CovarianceModel`."""
