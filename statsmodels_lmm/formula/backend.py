@@ -134,17 +134,17 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         text = formula if is_text else "the formula"
         reason = _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
-    found: list = [None]
+    frames: list = [None]
     for values, columns in matrices:
         names = [readable(str(name), engine) for name in columns]
-        if is_text and len(matrices) == 2 and len(found) == len(names) == 1:
+        if is_text and len(matrices) == 2 and len(frames) == len(names) == 1:
             names = [response_of(formula)]
         if isinstance(values, np.ndarray):
             matrix = pd.DataFrame(values, frame.index, names, copy=False)
         else:
             matrix = values.set_axis(frame.index).set_axis(names, axis=1)
-        found.append(matrix)
-    return (*found[-2:], spec)
+        frames.append(matrix)
+    return (*frames[-2:], spec)
 
 
 def _by_patsy(formula, frame, scope, _):
@@ -155,11 +155,11 @@ def _by_patsy(formula, frame, scope, _):
     else:
         data = frame.reset_index(drop=True)
     two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
-    found = (dmatrices if two_sided else dmatrix)(
+    matrices = (dmatrices if two_sided else dmatrix)(
         formula, data, EvalEnvironment([scope]), NAAction("raise", NA_types=[])
     )
-    infos = [matrix.design_info for matrix in _as_tuple(found)]
-    pairs = zip(map(np.asarray, _as_tuple(found)), (i.column_names for i in infos))
+    infos = [matrix.design_info for matrix in _as_tuple(matrices)]
+    pairs = zip(map(np.asarray, _as_tuple(matrices)), (i.column_names for i in infos))
     return list(pairs), infos[-1]
 
 
@@ -176,11 +176,11 @@ def _columns(formula, frame):
     expressions = codes - alone
     if not alone:
         return frame.reset_index(drop=True)
-    found = dict(frame.reset_index(drop=True)) if expressions else {}
+    columns = dict(frame.reset_index(drop=True)) if expressions else {}
     for name in alone:
         if not any(name in code for code in expressions):
-            found[name] = _plain(frame[name])
-    return found
+            columns[name] = _plain(frame[name])
+    return columns
 
 
 def _plain(column):
@@ -259,7 +259,7 @@ def term_columns(spec, engine):
         Name, slice of columns and names of factors for each term; the constant is
         "Intercept" and has no factors.
     """
-    found = []
+    terms = []
     for term, columns in spec.term_slices.items():
         if engine == "patsy":
             factors = tuple(factor.name() for factor in term.factors)
@@ -268,8 +268,8 @@ def term_columns(spec, engine):
             factors = tuple(str(f) for f in term.factors) if term.degree else ()
             name = str(term) if factors else "Intercept"
         factors = tuple(readable(factor, engine) for factor in factors)
-        found.append((readable(name, engine), columns, factors))
-    return found
+        terms.append((readable(name, engine), columns, factors))
+    return terms
 
 
 def caller_scope(names, functions, eval_env, depth):
@@ -299,10 +299,10 @@ def caller_scope(names, functions, eval_env, depth):
     else:
         frame = sys._getframe(depth + 1 + (eval_env or 0))
         known = {**frame.f_globals, **frame.f_locals}
-    found = {n: known[n] for n in names if n in known}
+    scope = {n: known[n] for n in names if n in known}
     return {
         n: v
-        for n, v in found.items()
+        for n, v in scope.items()
         if n not in functions or callable(v) or isinstance(v, types.ModuleType)
     }
 
@@ -345,9 +345,9 @@ class FormulaData(PandasData):
     def __deepcopy__(self, memo):
         other = copy(self)
         shared = {"model_spec", "column_specs", "scope"}  # never modified
-        own = {k: v for k, v in self.__dict__.items() if k not in shared}
+        unshared = {k: v for k, v in self.__dict__.items() if k not in shared}
         memo[id(self)] = other
-        other.__dict__.update(deepcopy(own, memo))
+        other.__dict__.update(deepcopy(unshared, memo))
         return other
 
     def __getstate__(self):

@@ -113,12 +113,12 @@ def build_design(
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
     offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
-    found = {formula.fixed: (exog, spec)}
+    designs = {formula.fixed: (exog, spec)}
 
     def evaluated(effects):
-        if effects not in found:
-            found[effects] = evaluate(effects, frame, scope, engine)[1:]
-        return found[effects]
+        if effects not in designs:
+            designs[effects] = evaluate(effects, frame, scope, engine)[1:]
+        return designs[effects]
 
     random = tuple(
         _random_effects(
@@ -163,12 +163,12 @@ def check_finite(columns, what, labels):
     bad = ~np.isfinite(columns.to_numpy(float))
     if bad.any():
         column = columns.columns[np.argmax(bad.any(axis=0))]
-        at = labels[np.flatnonzero(bad.any(axis=1))]
-        listed = ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
+        rows = labels[np.flatnonzero(bad.any(axis=1))]
+        listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
         where = "" if column == what else f" in {what}"
         raise DataError(
             f"'{column}'{where} is infinite or undefined in "
-            f"{rows_text(len(at))}: {listed}"
+            f"{rows_text(len(rows))}: {listed}"
         )
 
 
@@ -251,9 +251,9 @@ def _random_effects(
         size = matrix.shape[1]
         done.append((term, size))
         structure = structures.get(term.structure, term.structure)
-        own = covariance_blocks(structure, labels, term.hom)
-        blocks += own[0]
-        structured += own[1]
+        sizes, models = covariance_blocks(structure, labels, term.hom)
+        blocks += sizes
+        structured += models
     return RandomEffects(
         name=terms[0].group,
         levels=levels,

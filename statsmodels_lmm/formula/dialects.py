@@ -159,17 +159,17 @@ def readable(name, engine):
     return QUOTED.sub(_bare, name)
 
 
-def _decoded(found):
-    return f"Q({bytes.fromhex(found[1]).decode('utf-8', 'surrogatepass')!r})"
+def _decoded(match):
+    return f"Q({bytes.fromhex(match[1]).decode('utf-8', 'surrogatepass')!r})"
 
 
-def _bare(found):
-    name, whole = found[1], found.string
+def _bare(match):
+    name, whole = match[1], match.string
     if is_python_name(name):
-        return found[0]
-    alone = whole[: found.start()][-1:] in ("", ":") and whole[found.end() :][:1] in (
+        return match[0]
+    alone = whole[: match.start()][-1:] in ("", ":") and whole[match.end() :][:1] in (
         "",
         ":",
         "[",
     )
-    return written(name, inside=not alone) if name.isidentifier() else found[0]
+    return written(name, inside=not alone) if name.isidentifier() else match[0]

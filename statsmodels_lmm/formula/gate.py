@@ -112,15 +112,13 @@ def _check_length(text):
 
 def _check_text(text, tokens):
     """Refuse characters that could hide something, except in column names."""
-    named = {
-        at for t in tokens if t.column is not None for at in range(t.start, t.stop)
-    }
-    for at, character in enumerate(text):
-        if at in named:
+    named = {i for t in tokens if t.column is not None for i in range(t.start, t.stop)}
+    for i, character in enumerate(text):
+        if i in named:
             continue
         if character in "#\\" or not (character.isprintable() or character in "\n\t"):
             raise FormulaError(
-                f"character {character!r} is not allowed", text, (at, at + 1)
+                f"character {character!r} is not allowed", text, (i, i + 1)
             )
 
 
@@ -200,16 +198,16 @@ class _Gate:
         """Bounds on the numbers of terms and columns; checks every piece."""
         if not tokens:
             return 0, 0
-        found = self.unchecked_size(tokens)
+        counts = self.unchecked_size(tokens)
         for count, largest, what in zip(
-            found,
+            counts,
             (MAX_TERMS, MAX_COLUMNS),
             ("terms", "columns, counting a factor as one"),
         ):
             if count > largest:
                 place = tokens[0].start, tokens[-1].stop
                 raise FormulaError(f"more than {largest} {what}", self.text, place)
-        return found
+        return counts
 
     def unchecked_size(self, tokens):
         """Bounds that may exceed the limits."""
@@ -276,8 +274,8 @@ class _Gate:
 
     def refuse(self, message, node):
         """Raise an error with carets under the first token of a node."""
-        at = max(i for i, s in enumerate(self.starts) if s <= node.col_offset)
-        token = self.tokens[at]
+        first = max(i for i, s in enumerate(self.starts) if s <= node.col_offset)
+        token = self.tokens[first]
         raise FormulaError(message, self.text, (token.start, token.stop))
 
     def value(self, node):
@@ -436,11 +434,11 @@ class _Gate:
         items = [node]
         if several:
             items = node.elts if isinstance(node, ast.List | ast.Tuple) else [None]
-        found = [_number(item) for item in items]
-        if len(found) > MAX_BASIS or any(map(isnan, found)):
+        values = [_number(item) for item in items]
+        if len(values) > MAX_BASIS or any(map(isnan, values)):
             what = f"a list of up to {MAX_BASIS} numbers" if several else "a number"
             self.refuse(f"expected {what}", node)
-        return found
+        return values
 
     def quoted(self, node):
         """Check ``Q("my column")``."""

@@ -121,10 +121,10 @@ class ModelFormula:
     @property
     def by_factor(self):
         """Lists of the random terms of each grouping factor; a:b is the same as b:a."""
-        found: dict = {}
+        terms: dict = {}
         for term in self.random:
-            found.setdefault(frozenset(term.grouping), []).append(term)
-        return list(found.values())
+            terms.setdefault(frozenset(term.grouping), []).append(term)
+        return list(terms.values())
 
 
 def offset_formula(expression):
@@ -298,25 +298,25 @@ def _response(tokens, text):
 def _in_python_words(tokens, text):
     """R's powers and nesting outside calls, as the formula engines write them."""
     out: list = []
-    at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        at += 1
+    position = 0
+    while position < len(tokens):
+        token = tokens[position]
+        position += 1
         if token.inside or token.text not in ("^", "**", "%in%"):
             out.append(token)
         elif token.text == "%in%":
             out.append(replace(token, kind="operator", text=":"))
-            nest = _parenthesis(tokens[at:])
+            nest = _parenthesis(tokens[position:])
             # what precedes is nested in all of them together, not in each
             out += [
                 replace(t, text=":") if t.text in ("+", "*", "/", "%in%") else t
                 for t in nest
             ]
-            at += len(nest)
+            position += len(nest)
         else:
-            exponent = _power(out, token, tokens[at : at + 1], text)
+            exponent = _power(out, token, tokens[position : position + 1], text)
             out += [replace(token, text="**"), exponent]
-            at += 1
+            position += 1
     return out
 
 
@@ -324,9 +324,9 @@ def _parenthesis(tokens):
     """The tokens of the parenthesis that opens at the first token, if any."""
     if not tokens or tokens[0].text != "(" or tokens[0].inside:
         return []
-    for at, (token, depth) in enumerate(zip(tokens, depths(tokens))):
-        if at and depth == 0 and token.text == ")":
-            return tokens[: at + 1]
+    for position, (token, depth) in enumerate(zip(tokens, depths(tokens))):
+        if position and depth == 0 and token.text == ")":
+            return tokens[: position + 1]
     return []
 
 
@@ -421,8 +421,8 @@ def _random_terms(piece, text, structures):
         )
     if len(bars) > 1:
         raise FormulaError("a term has only one bar", text, span(bars[1:2]))
-    at = inner.index(bars[0])
-    left, right = inner[:at], inner[at + 1 :]
+    place = inner.index(bars[0])
+    left, right = inner[:place], inner[place + 1 :]
     if not left or not right:
         raise FormulaError(
             "write (effects | grouping factor), such as (1 | g) for an intercept",

@@ -49,7 +49,7 @@ def _n_terms(tokens):
         n, digits = _n_terms(base), "".join(t.text for t in exponents[0])
         power = min(int(digits), n) if digits.isdecimal() and len(digits) < 9 else n
         return sum(comb(n, i) for i in range(1, power + 1))
-    opening = [at for at, t in enumerate(tokens) if t.text == "(" and not t.inside]
+    opening = [i for i, t in enumerate(tokens) if t.text == "(" and not t.inside]
     return _n_terms(tokens[opening[0] + 1 : -1]) if opening else 1
 
 

@@ -170,9 +170,9 @@ def _with_marks(text):
 def _with_quoted(tokens):
     """Tokens with each ``Q('name')`` as one."""
     out: list = []
-    at = 0
-    while at < len(tokens):
-        four = tokens[at : at + 4]
+    position = 0
+    while position < len(tokens):
+        four = tokens[position : position + 4]
         token = four[0]
         after_dot = bool(out) and out[-1].text == "."
         if [t.text for t in (four[0], *four[1::2])] == [
@@ -184,9 +184,9 @@ def _with_quoted(tokens):
             if column is not None:
                 text = f"Q({column!r})"
                 token = Token("name", text, token.start, four[3].stop, column)
-                at += 3
+                position += 3
         out.append(token)
-        at += 1
+        position += 1
     return out
 
 
@@ -208,9 +208,9 @@ def _in_calls(tokens, text):
     """The tokens, with those inside calls marked."""
     with_bar: set = set()
     opened: list = []
-    for at, token in enumerate(tokens):
+    for position, token in enumerate(tokens):
         if token.text in ("(", "[", "{"):
-            opened.append(at)
+            opened.append(position)
         elif token.text in (")", "]", "}") and opened:
             opened.pop()
         elif token.text in ("|", "||") and opened:
@@ -223,11 +223,11 @@ def _in_calls(tokens, text):
             )
     out: list = []
     calls: list = []
-    for at, token in enumerate(tokens):
+    for position, token in enumerate(tokens):
         inside = bool(calls) and calls[-1]
         if token.text in ("(", "[", "{"):
-            follows = at > 0 and _ends_operand(tokens[at - 1])
-            called = token.text != "(" or (follows and at not in with_bar)
+            follows = position > 0 and _ends_operand(tokens[position - 1])
+            called = token.text != "(" or (follows and position not in with_bar)
             inside = inside or called
             calls.append(inside)
         elif token.text in (")", "]", "}") and calls:
@@ -366,13 +366,13 @@ def factors(tokens):
     list of list of Token
         The factors, including numbers.
     """
-    found: list = [[]]
+    pieces: list = [[]]
     for token in tokens:
         if token.separates:
-            found.append([])
+            pieces.append([])
         else:
-            found[-1].append(token)
-    return [piece for piece in found if piece]
+            pieces[-1].append(token)
+    return [piece for piece in pieces if piece]
 
 
 def term_key(name):
@@ -419,7 +419,7 @@ def has_bar(text):
 
 def sides(tokens):
     """The tokens left and right of the first tilde; without one, all are right."""
-    tildes = [at for at, t in enumerate(tokens) if t.text == "~" and not t.inside]
+    tildes = [i for i, t in enumerate(tokens) if t.text == "~" and not t.inside]
     if not tildes:
         return [], tokens
     return tokens[: tildes[0]], tokens[tildes[0] + 1 :]

@@ -62,8 +62,8 @@ def expression_width(node):
     name, arguments = node.func.id, parts[1:]
     if name == "te":
         return prod(arguments)
-    own = _basis_width(node) if name in ARGUMENTS else 1
-    return own * max([1, *arguments])
+    width = _basis_width(node) if name in ARGUMENTS else 1
+    return width * max([1, *arguments])
 
 
 def _is_call(node):
