@@ -81,8 +81,8 @@ def anova(*fits, type=None, df_method=None, **options):
 
 
 def _f_tests(results, type, df_method):
-    found = inference(results, df_method)
-    return {n: found.f_test(h) for n, h in hypotheses(results, type).items()}
+    fixed = inference(results, df_method)
+    return {n: fixed.f_test(h) for n, h in hypotheses(results, type).items()}
 
 
 def fixed_effect_tests(
@@ -290,12 +290,12 @@ def _reductions(results, reduce_terms):
             yield effects.name, None if alone else drop_random(results, effects.name)
         return
     terms = model._parsed.random
-    for at, term in enumerate(terms):
+    for i, term in enumerate(terms):
         names = [n for n in term_names(term.effects) if n != "1"]
         if term.hom or term.structure not in ("us", "diag", "cs"):
             names = []  # without one effect it would be a different structure
         if not names or not reduce_terms:
-            yield str(term), _fit_of(results, [*terms[:at], *terms[at + 1 :]])
+            yield str(term), _fit_of(results, [*terms[:i], *terms[i + 1 :]])
             continue
         for name in names:
             reduced = without_effect(term, name)
@@ -304,7 +304,7 @@ def _reductions(results, reduce_terms):
             if alone and _spans_constant(model, term):
                 # without an intercept the indicators of a factor contain one
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
-            others = [*terms[:at], *left, *terms[at + 1 :]]
+            others = [*terms[:i], *left, *terms[i + 1 :]]
             yield f"{name} in {term}", _fit_of(results, others)
 
 

@@ -56,7 +56,7 @@ def drop_fixed(results, term):
         names = ["1" if constant else "0", *(t.name for t in left if not t.is_constant)]
         other = _from_formula(results, fixed=" + ".join(names))
     else:
-        columns = [at for t in left for at in t.columns]
+        columns = [column for t in left for column in t.columns]
         other = with_fixed(results, model.exog[:, columns], columns)
     kept = model.exog[:, np.isfinite(results.params)]
     if spans(other.exog, kept):
@@ -244,7 +244,7 @@ def with_fixed(results, exog, columns=None, random=None):
     model = results.model
     require_data(model, "a fit")
     if columns is not None:
-        names = [model.exog_names[at] for at in columns]
+        names = [model.exog_names[column] for column in columns]
         exog = pd.DataFrame(exog, columns=names)
     endog = pd.Series(model.endog, name=model.endog_names)
     return type(model)(

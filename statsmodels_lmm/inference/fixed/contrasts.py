@@ -111,8 +111,8 @@ def wald_test(results, r_matrix, *args, **kwargs):
         return LikelihoodModelResults.wald_test(
             estimable(results), left, *args, **kwargs
         )
-    found = inference(results, results.df_method)
-    test = found.f_test(coefficients, values)
+    fixed = inference(results, results.df_method)
+    test = fixed.f_test(coefficients, values)
     use_f = kwargs.get("use_f")
     if results.use_t if use_f is None else use_f:
         statistic, df = test.statistic, test.df_denom
@@ -154,12 +154,12 @@ def t_test(results, r_matrix, *args, **kwargs):
     left = coefficients, values
     tested = LikelihoodModelResults.t_test(estimable(results), left, *args, **kwargs)
     if not _has_covariance(args, kwargs):
-        found = inference(results, results.df_method)
-        errors = np.sqrt(found.variances(coefficients)).reshape(np.shape(tested.sd))
+        fixed = inference(results, results.df_method)
+        errors = np.sqrt(fixed.variances(coefficients)).reshape(np.shape(tested.sd))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = (tested.effect - values).reshape(np.shape(tested.tvalue)) / errors
         if tested.distribution == "t":
-            df = np.array([found.df(c) for c in coefficients])
+            df = np.array([fixed.df(c) for c in coefficients])
             df = np.where(np.isinf(df), results.df_resid, df)
             df = df.reshape(np.shape(tested.tvalue))
             tested = ContrastResults(

@@ -279,7 +279,7 @@ def get_prediction(
         else no_effects(effects, rows)
         for effects, take in factors
     ]
-    found, distribution = _fixed_inference(results, rows, df_method)
+    fixed, distribution = _fixed_inference(results, rows, df_method)
     inside, mean = rows.complete, rows.fixed_part(results)
     variance, var_obs = np.full(len(inside), np.nan), None
     if conditional:
@@ -287,7 +287,7 @@ def get_prediction(
             mean[inside] += part.mean(modes)
         variance[inside] = error_variance(results, rows.design, parts)
     else:
-        variance[inside] = found.variances(rows.design)
+        variance[inside] = fixed.variances(rows.design)
     variance[np.isnan(mean)] = np.nan
     if new_observation:
         var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
@@ -314,15 +314,15 @@ def _method_of_rows(results, df_method, of_fixed_part):
 
 def _fixed_inference(results, rows, df_method):
     """Inference for the fixed effects, and the distribution of the quantiles."""
-    found = inference(results, df_method)
+    fixed = inference(results, df_method)
     if df_method not in SMALL_SAMPLE:
         dist = "t" if df_method == "residual" else None
-        return found, {"df": results.df_resid, "dist": dist}
+        return fixed, {"df": results.df_resid, "dist": dist}
     estimable = rows.design * np.isfinite(results.params)
     contrasts, each = np.unique(estimable, axis=0, return_inverse=True)
     df = np.full(len(rows.complete), np.nan)
-    df[rows.complete] = np.array([found.df(c) for c in contrasts])[each.ravel()]
-    return found, {"df": df, "dist": "t"}
+    df[rows.complete] = np.array([fixed.df(c) for c in contrasts])[each.ravel()]
+    return fixed, {"df": df, "dist": "t"}
 
 
 def _row_weights(results, rows, exog, weights):

@@ -134,16 +134,16 @@ class BootstrapResults:
 
     def _intervals(self, method, alpha):
         rows = {}
-        for at, limits in enumerate(self.ranges):
+        for i, limits in enumerate(self.ranges):
             ends = interval(
                 method,
-                self.estimates.iloc[at],
-                self.errors.iloc[at],
-                self.draws.iloc[:, at].to_numpy(),
-                self.draw_errors.iloc[:, at].to_numpy(),
+                self.estimates.iloc[i],
+                self.errors.iloc[i],
+                self.draws.iloc[:, i].to_numpy(),
+                self.draw_errors.iloc[:, i].to_numpy(),
                 alpha,
             )
-            rows[at] = np.clip(ends, *limits)
+            rows[i] = np.clip(ends, *limits)
         table = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
         table.index = pd.Index(self.estimates.index, name="parameter")
         return table
@@ -291,9 +291,9 @@ def bootstrap(
         raise TypeError(f"statistic must be a function of results, not {statistic!r}")
     replicates = Replicates(random_part(results, kind), (design_of(results),))
     task = _Task(replicates, None if statistic is None else results, statistic)
-    found, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
-    fits = Refits.join([fits for fits, _ in found])
-    values = [value for _, part in found for value in part]
+    batches, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
+    fits = Refits.join([fits for fits, _ in batches])
+    values = [value for _, part in batches for value in part]
     return _assemble(results, fits, values, statistic, kind, nsim, interrupted)
 
 
@@ -302,9 +302,9 @@ def design_of(results):
     require_gaussian(results, "the bootstrap")
     units, (data, products) = results._units, results.model._sufficient_statistics()
     start = lifted(units.of_plan(results._estimates.factors), products)
-    for at, effects in enumerate(units.of_plan(results.model.random)):
+    for i, effects in enumerate(units.of_plan(results.model.random)):
         if effects.name in results.uninformative:
-            start[at] = start[at].nothing()
+            start[i] = start[i].nothing()
     return Refitting(data, products, tuple(start), results.reml)
 
 
@@ -328,7 +328,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
 
     Returns
     -------
-    found : list
+    batches : list
         Results of the task for each piece of work.
     interrupted : bool
         Whether the user interrupted the work.
@@ -339,11 +339,11 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     heavy = large or getattr(task, "statistic", None) is not None
     # a batch spends its time in NumPy, which releases the interpreter to other threads
     parallel = heavy or (len(pieces) > 1 and "threads")
-    found, interrupted = run(task, pieces, n_jobs, progress, parallel)
+    batches, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
-        done = sum(map(len, pieces[: len(found)]))
+        done = sum(map(len, pieces[: len(batches)]))
         warn(f"interrupted after {done} of {nsim} replicates", DataWarning)
-    return found, interrupted
+    return batches, interrupted
 
 
 @dataclass(frozen=True)
@@ -384,8 +384,8 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
     """The results from all fits."""
     fitted = np.isfinite(fits.value)
     works = fitted.copy()
-    for at, value in enumerate(values):
-        works[at] &= not isinstance(value, Exception)
+    for i, value in enumerate(values):
+        works[i] &= not isinstance(value, Exception)
     errors = [v for v in values if isinstance(v, Exception)]
     failures = tuple(dict.fromkeys(f"{e.__class__.__name__}: {e}" for e in errors))
     if not works.any():
@@ -400,7 +400,7 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
     estimates, own_errors, ranges = estimate_tables(results)
     statistics = None
     if statistic is not None:
-        rows = [_as_row(values[at]) for at in numbers]
+        rows = [_as_row(values[i]) for i in numbers]
         statistics = pd.DataFrame(rows, index=draws.index)
     return BootstrapResults(
         estimates,
@@ -461,8 +461,8 @@ def replicate_tables(results, fits, numbers):
         fits.structured,
         results.identification.directions,
     )
-    found = _every_parameter(results, parameters, results.params + change, errors)
-    labels, draws, spreads, _ = found
+    params = results.params + change
+    labels, draws, spreads, _ = _every_parameter(results, parameters, params, errors)
     return (
         pd.DataFrame(draws, index=numbers, columns=labels),
         pd.DataFrame(spreads, index=numbers, columns=labels),
@@ -474,8 +474,9 @@ def estimate_tables(results):
     parameters = variance_estimates(results, average=True)
     # those of the fit, whatever its degrees of freedom
     bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
-    found = _every_parameter(results, parameters, results.params, bse)
-    labels, values, errors, ranges = found
+    labels, values, errors, ranges = _every_parameter(
+        results, parameters, results.params, bse
+    )
     return pd.Series(values, labels), pd.Series(errors, labels), ranges
 
 

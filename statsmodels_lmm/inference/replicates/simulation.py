@@ -162,12 +162,12 @@ def _new_part(results, rows, conditional):
         columns = [rows.frame[find_column(rows.frame, c)] for c in each.columns]
         codes, levels, _ = group_levels(columns)
         take = np.ones(each.grouped.k_effects, dtype=bool)
-        found = effect_rows(results, each, rows, take, "population")
-        drawn, own = found.columns, each.grouped
-        root = lower_blocks(covariance, own.block_slices)
-        if conditional or own.relationship is not None:
-            old = own.at(np.maximum(found.codes, 0), found.taken)
-            drawn = found.columns * ~found.known[:, None]
+        placed = effect_rows(results, each, rows, take, "population")
+        drawn, grouped = placed.columns, each.grouped
+        root = lower_blocks(covariance, grouped.block_slices)
+        if conditional or grouped.relationship is not None:
+            old = grouped.at(np.maximum(placed.codes, 0), placed.taken)
+            drawn = placed.columns * ~placed.known[:, None]
             if conditional:
                 factors.append(old)
                 effects.append(Held(modes))
@@ -175,7 +175,7 @@ def _new_part(results, rows, conditional):
                 among = independent_levels(old)
                 factors.append(among)
                 effects.append(Gaussian(among.n_levels, root))
-        unrelated = replace(own, relationship=None, n_levels=len(levels))
+        unrelated = replace(grouped, relationship=None, n_levels=len(levels))
         factors.append(unrelated.at(codes, drawn))
         effects.append(Gaussian(len(levels), root))
     residuals = Gaussian(len(rows.design), np.sqrt(np.array([[results.scale]])))

@@ -61,11 +61,11 @@ def identification(results):
     Identification
     """
     data, products = results.model._sufficient_statistics()
-    told = informative(results)
-    if told.all() and _is_clear(results):
-        return Identification(np.zeros((len(told) + 1, 0)), 0, ())
-    flat = flat_directions(data, products, results.reml, told)
-    idle = flat.shape[1] + int((~told).sum())
+    informed = informative(results)
+    if informed.all() and _is_clear(results):
+        return Identification(np.zeros((len(informed) + 1, 0)), 0, ())
+    flat = flat_directions(data, products, results.reml, informed)
+    idle = flat.shape[1] + int((~informed).sum())
     random = results._units.of_plan(results.model.random)
     messages = _messages(random, products.plan.terms, flat)
     return Identification(flat, idle, messages)
@@ -96,8 +96,8 @@ def informative(results):
         Booleans, in the order of the elimination, shape (m,).
     """
     random = results._units.of_plan(results.model.random)
-    told = [effects.name not in results.uninformative for effects in random]
-    return np.repeat(told, [effects.grouped.n_parameters for effects in random])
+    informed = [effects.name not in results.uninformative for effects in random]
+    return np.repeat(informed, [effects.grouped.n_parameters for effects in random])
 
 
 def flat_at(results):
@@ -116,8 +116,8 @@ def flat_at(results):
     """
     data, products = results.model._sufficient_statistics()
     places = results.at_optimum.factors
-    told = informative(results)
-    return flat_directions(data, products, results.reml, told, places)
+    informed = informative(results)
+    return flat_directions(data, products, results.reml, informed, places)
 
 
 def combined(coefficients, directions):
@@ -136,9 +136,9 @@ def combined(coefficients, directions):
     ndarray
         Shape (..., M, f).
     """
-    found = coefficients @ directions
+    sums = coefficients @ directions
     terms = np.abs(coefficients) @ np.abs(directions)
-    return np.where(np.abs(found) <= NO_SHARE * terms, 0.0, found)
+    return np.where(np.abs(sums) <= NO_SHARE * terms, 0.0, sums)
 
 
 def _messages(random, factors, flat):
@@ -162,7 +162,7 @@ def _messages(random, factors, flat):
     out = []
     for group in dict.fromkeys(groups[involved]):
         members = np.flatnonzero((groups == group) & involved)
-        names = [labels[at] for at in members if at < len(labels)]
+        names = [labels[i] for i in members if i < len(labels)]
         if members[0] < len(labels) and apart[members[0]]:
             out.append(_sentence_of_covariances(*names))
         else:
@@ -177,14 +177,14 @@ def _covariances_apart(factors, shares):
         for block, count, model in zip(
             factor.block_slices, factor.parameter_counts, factor.structures
         ):
-            own = shares[start : start + count]
+            part = shares[start : start + count]
             start += count
             single = False
             if not model.has_structure:
                 row, column = lower_triangles([block])
-                whole = np.where(row == column, 0.0, own.round())
-                single = bool(np.abs(own - whole).max() <= NO_SHARE)
-            out.append(single and bool(own.any()))
+                whole = np.where(row == column, 0.0, part.round())
+                single = bool(np.abs(part - whole).max() <= NO_SHARE)
+            out.append(single and bool(part.any()))
     return out
 
 
@@ -225,9 +225,9 @@ def _labels(effects):
     for term, size in effects.terms:
         written[start, start + size] = str(term)
         start += size
-    found = []
+    labels = []
     for block, names, _ in effects.blocks:
         columns = " + ".join("1" if n == "Intercept" else str(n) for n in names)
-        own = f"({columns} | {effects.name})"
-        found.append(written.get((block.start, block.stop), own))
-    return found
+        default = f"({columns} | {effects.name})"
+        labels.append(written.get((block.start, block.stop), default))
+    return labels

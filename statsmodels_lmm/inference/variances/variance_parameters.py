@@ -55,9 +55,9 @@ class VarianceFunctions:
 
     def covariance(self, parameters):
         """Covariance matrix by the delta method, shape (..., M, M)."""
-        found = self.jacobian @ parameters.uncertainty @ transpose(self.jacobian)
+        covariance = self.jacobian @ parameters.uncertainty @ transpose(self.jacobian)
         open_ = parameters.undetermined(self.jacobian)
-        return np.where(open_[..., :, None] | open_[..., None, :], np.nan, found)
+        return np.where(open_[..., :, None] | open_[..., None, :], np.nan, covariance)
 
     def errors(self, parameters):
         """Standard errors by the delta method, shape (..., M)."""
@@ -154,8 +154,8 @@ class VarianceEstimates:
         """
         values, rows, ranges = [], [], []
         for block in self._blocks:
-            for at in range(len(block.quantities)):
-                value, slopes, ends = block.told(at, scale, self.scale)
+            for i in range(len(block.quantities)):
+                value, slopes, ends = block.evaluate(i, scale, self.scale)
                 values.append(value)
                 rows.append(self._row(slopes))
                 ranges.append(ends)
@@ -182,10 +182,10 @@ class VarianceEstimates:
             The lower triangle row by row, or the variances of a structure, (..., m).
         """
         counts = [len(e.quantities) for e in self.random]
-        told = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
-        values, rows = zip(*((value, self._row(slopes)) for value, slopes in told))
-        found = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
-        return found.values, found.errors(self)
+        functions = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
+        values, rows = zip(*((value, self._row(slopes)) for value, slopes in functions))
+        variances = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
+        return variances.values, variances.errors(self)
 
     def theta(self):
         """
@@ -282,9 +282,9 @@ def variance_table(results, scale="sd"):
     and if levels are related through a sparse inverse.
     """
     parameters = variance_estimates(results)
-    found = parameters.estimates(_checked(scale))
-    columns = {"estimate": found.values, "std err": found.errors(parameters)}
-    return pd.DataFrame(columns, index=pd.Index(found.labels, name="parameter"))
+    functions = parameters.estimates(_checked(scale))
+    columns = {"estimate": functions.values, "std err": functions.errors(parameters)}
+    return pd.DataFrame(columns, index=pd.Index(functions.labels, name="parameter"))
 
 
 def variance_covariance(results, scale="sd"):
@@ -304,8 +304,10 @@ def variance_covariance(results, scale="sd"):
         Rows and columns in the order of `variance_table`.
     """
     parameters = variance_estimates(results)
-    found = parameters.estimates(_checked(scale))
-    return pd.DataFrame(found.covariance(parameters), found.labels, found.labels)
+    functions = parameters.estimates(_checked(scale))
+    return pd.DataFrame(
+        functions.covariance(parameters), functions.labels, functions.labels
+    )
 
 
 def _checked(scale):
