@@ -231,7 +231,7 @@ class MixedModel(LikelihoodModel):
         # a clone passes the random effects twice, in the formula and as objects
         if _are_built(kwargs.get("random")):
             kwargs.pop("random")
-        own = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
+        rest = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
         if kwargs:
             raise unknown_arguments(kwargs)
         if groups is not None:
@@ -252,7 +252,7 @@ class MixedModel(LikelihoodModel):
             eval_env=eval_env,
             depth=1,
         )
-        return cls(**arguments, check_levels=check_levels, rank=rank, **own)
+        return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
 
     @classmethod
     def from_matrices(
@@ -335,15 +335,15 @@ class MixedModel(LikelihoodModel):
         [1.021]
         """
         further = as_terms(random)
-        term, own = function_term(
+        term, known = function_term(
             z, relative_factor, start, lower, upper, names, derivative, name
         )
         related = dict(kwargs.pop("relationship", None) or {})
-        if own.keys() & related.keys():
+        if known.keys() & related.keys():
             raise DataError(
                 f"{name} has a relationship and a relative factor; give one"
             )
-        related |= own
+        related |= known
         return cls(
             endog, exog, [term, *further], relationship=related or None, **kwargs
         )

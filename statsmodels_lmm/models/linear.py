@@ -171,8 +171,8 @@ class CrossedMixedLM(MixedModel):
         else:
             start = units.factors_at(start_params, pivoted=True)
         idle = [
-            at
-            for at, effects in enumerate(units.of_plan(self.random))
+            i
+            for i, effects in enumerate(units.of_plan(self.random))
             if effects.name in uninformative
         ]
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
@@ -192,10 +192,10 @@ class CrossedMixedLM(MixedModel):
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes
         optimum = units.optimum(optimum, deviance.factors)
-        found = results(self, units, deviance, optimum, uninformative)
+        fitted = results(self, units, deviance, optimum, uninformative)
         self._last_theta = optimum.theta
-        warn_after_fit(found)
-        return wrapper(found._by(df_method))
+        warn_after_fit(fitted)
+        return wrapper(fitted._by(df_method))
 
     def _uninformative(self, products):
         """Names of grouping factors whose effect columns lie in the span of X."""
@@ -360,9 +360,12 @@ class CrossedMixedLM(MixedModel):
     def _derivatives(self, theta, reml, exact):
         """Gradient and Hessian of the criterion in theta."""
         deviance = self._deviance(theta, reml)
-        found = deviance.derivatives(exact)
+        derivatives = deviance.derivatives(exact)
         jacobian = self._units.theta_jacobian(deviance.factors)
-        return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
+        return (
+            jacobian.T @ derivatives.gradient,
+            jacobian.T @ derivatives.curvature @ jacobian,
+        )
 
     def __getstate__(self):
         """Pickle and copy without what can be recomputed."""

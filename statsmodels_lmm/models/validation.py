@@ -119,13 +119,13 @@ def _check_random(effects, n, check_levels, check_columns):
         return
     if not np.isfinite(grouped.effects).all():
         raise DataError(f"the random effects by {effects.name} are not finite")
-    told = grouped.is_structured or grouped.relationship is not None
-    if check_columns and grouped.n_levels < 2 and not told:
+    specified = grouped.is_structured or grouped.relationship is not None
+    if check_columns and grouped.n_levels < 2 and not specified:
         raise DataError(
             f"grouping factor {effects.name} has {grouped.n_levels} level; "
             "a random effect needs at least 2"
         )
-    if check_levels and not told and grouped.n_levels >= n:
+    if check_levels and not specified and grouped.n_levels >= n:
         raise DataError(
             f"grouping factor {effects.name} has as many levels as there are rows "
             f"({n}); its variance and the residual variance are confounded "

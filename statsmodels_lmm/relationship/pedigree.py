@@ -55,9 +55,9 @@ class Pedigree:
     def transmission(self):
         """Share of genes that each animal receives from each parent, sparse (n, n)."""
         progeny, side = np.nonzero(self.parents >= 0)
-        at = progeny, self.parents[progeny, side]
+        places = progeny, self.parents[progeny, side]
         shape = (len(self.labels),) * 2
-        return sparse.csr_array((np.full(len(progeny), 0.5), at), shape=shape)
+        return sparse.csr_array((np.full(len(progeny), 0.5), places), shape=shape)
 
 
 def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
@@ -348,13 +348,13 @@ def _related_at_once(family, variances, first, second):
 
 def _ancestors(family, animals):
     """Animals and their ancestors by generation, and where each generation starts."""
-    found = np.zeros(len(family.labels) + 1, dtype=bool)
-    found[-1] = True
+    seen = np.zeros(len(family.labels) + 1, dtype=bool)
+    seen[-1] = True
     while len(animals):
-        found[animals] = True
+        seen[animals] = True
         animals = np.unique(family.parents[animals])
-        animals = animals[~found[animals]]
-    ancestors = np.flatnonzero(found[:-1])
+        animals = animals[~seen[animals]]
+    ancestors = np.flatnonzero(seen[:-1])
     ancestors = ancestors[np.argsort(family.generation[ancestors], kind="stable")]
     counts = np.bincount(family.generation[ancestors])
     return ancestors, np.concatenate([[0], np.cumsum(counts)])

@@ -305,11 +305,11 @@ class MixedResults(Pictures, MixedInference):
     def _mode_covariances(self, i):
         """Conditional covariances of the modes of a term, shape (l, k, k)."""
         if i not in self._mode_variances:
-            found = self._estimates.mode_covariances(i)
-            if found is None:
+            relative = self._estimates.mode_covariances(i)
+            if relative is None:
                 require_data(self.model, "a conditional variance of related levels")
-                found = self._units.mode_covariances(self.at_optimum, i)
-            self._mode_variances[i] = self.scale * found
+                relative = self._units.mode_covariances(self.at_optimum, i)
+            self._mode_variances[i] = self.scale * relative
         return self._mode_variances[i]
 
     @cached_property

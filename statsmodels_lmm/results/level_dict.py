@@ -28,7 +28,7 @@ class LevelDict(dict):
     """
 
     def __init__(self, levels=(), make=None):
-        self._positions = {level: at for at, level in enumerate(levels)}
+        self._positions = {level: i for i, level in enumerate(levels)}
         self._make = make
         super().__init__(dict.fromkeys(self._positions, UNMADE))
 

@@ -152,8 +152,8 @@ def _restored_components(plain):
             for name in ("variance", "sd")
         }
     )
-    own = table["effect2"] == ""
-    if (table.loc[own, ["variance", "sd"]] < 0).any(axis=None) or not len(table):
+    variances = table.loc[table["effect2"] == "", ["variance", "sd"]]
+    if (variances < 0).any(axis=None) or not len(table):
         raise ValueError("a variance is negative")
     return table
 

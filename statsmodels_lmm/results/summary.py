@@ -169,11 +169,11 @@ def printed_variances(results):
     """
     rows, table = [], results.variance_components()
     for effects in results.model.random:
-        own = table[table["group"] == effects.name].itertuples()
+        variances = table[table["group"] == effects.name].itertuples()
         first = True
         for (_, names, model), quantities in zip(effects.blocks, effects.quantities):
             lines: dict = {}
-            for q, row in zip(quantities, own):
+            for q, row in zip(quantities, variances):
                 if q.kind == "sd":
                     lines[q.effect1] = [_number(row.variance), _number(row.sd)]
                 elif q.second is not None:
@@ -183,7 +183,7 @@ def printed_variances(results):
                 else:
                     lines[f"{q.effect1} {q.effect2}"] = ["", _number(row.sd)]
             if model.structure is not None:
-                lines = _told_structure(lines, names, model.structure)
+                lines = _structure_lines(lines, names, model.structure)
             for name, cells in lines.items():
                 group = f"{effects.name} ({effects.n_levels})" if first else ""
                 rows.append([group, name, *cells])
@@ -195,19 +195,19 @@ def printed_variances(results):
     return pd.DataFrame([r + [""] * (width - len(r)) for r in rows], columns=columns)
 
 
-def _told_structure(lines, names, structure):
+def _structure_lines(lines, names, structure):
     """The lines of a block with a structure, labeled with the structure."""
     title = str(structure)
     if not lines:
         return {f"{title}, {len(names)} effects": ["", ""]}
-    found = {}
-    for at, (name, cells) in enumerate(lines.items()):
+    labeled = {}
+    for i, (name, cells) in enumerate(lines.items()):
         if name == structure.name:
             name = f"{title}, {len(names)} effects"
-        elif at == 0 and name in names:
+        elif i == 0 and name in names:
             name = f"{name} [{title}]"
-        found[name] = cells
-    return found
+        labeled[name] = cells
+    return labeled
 
 
 def notes(results):

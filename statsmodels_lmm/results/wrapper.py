@@ -24,10 +24,10 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
 
     def conf_int(self, *args, **kwargs):
         """Confidence intervals, see `MixedResults.conf_int`."""
-        found = self._results.conf_int(*args, **kwargs)
-        if isinstance(found, pd.DataFrame):
-            return found
-        return self.model.data.wrap_output(found, "columns")
+        intervals = self._results.conf_int(*args, **kwargs)
+        if isinstance(intervals, pd.DataFrame):
+            return intervals
+        return self.model.data.wrap_output(intervals, "columns")
 
     def with_df_method(self, df_method):
         """See `MixedResults.with_df_method`."""
