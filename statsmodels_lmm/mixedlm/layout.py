@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.roots import lower_root
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.parser import parse
@@ -317,10 +318,12 @@ def layout_of_terms(model, group, terms):
     """
     places = {}
     for i, each in enumerate(model.random):
-        block = 0
-        for term, size in each.terms:
-            places[term] = i, block
-            block += size if term.structure == "diag" and not term.hom else 1
+        counts = [
+            size if term.structure == "diag" and not term.hom else 1
+            for term, size in each.terms
+        ]
+        for (term, _), blocks in zip(each.terms, consecutive(counts)):
+            places[term] = i, blocks.start
     effects: tuple | None = None
     components, factors, further = {}, {}, {}
     for named in terms:

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.graphics.methods import Pictures
@@ -192,9 +193,9 @@ class MixedResults(Pictures, MixedInference):
     def _block_theta(self):
         """Relative covariance parameters, by term and block."""
         random = self.model.random
-        ends = np.cumsum([e.grouped.n_parameters for e in random])[:-1]
-        parts = np.split(self.optimum.theta, ends)
-        return [e.split_theta(part) for e, part in zip(random, parts)]
+        parts = consecutive(e.grouped.n_parameters for e in random)
+        theta = self.optimum.theta
+        return [e.split_theta(theta[part]) for e, part in zip(random, parts)]
 
     def _structured_theta(self):
         """Parameters of all blocks with a structure."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
     concatenated,
+    consecutive,
     flat_rows,
     solve_lower,
     transpose,
@@ -101,11 +102,9 @@ def average_derivatives(deviance):
     scale = np.asarray(deviance.scale)[..., None]
     observed, steps = products / scale[..., None], working / scale
     curvature = observed - steps[..., :, None] * steps[..., None, :] / deviance.nu
-    start = 0
-    for factor, dual in zip(deviance.factors, duals):
-        here = slice(start, start + factor.n_free)
-        curvature[..., here, here] += factor.curvature(dual)
-        start = here.stop
+    parts = consecutive(factor.n_free for factor in deviance.factors)
+    for factor, dual, part in zip(deviance.factors, duals, parts):
+        curvature[..., part, part] += factor.curvature(dual)
     slope = gradient(deviance.factors, duals)
     return Derivatives(duals, slope, curvature, observed, steps)
 
@@ -143,40 +142,32 @@ def with_exact_hessian(deviance, derivatives):
 
 def _differenced_gradient(deviance, step=1e-4):
     """Central differences of the gradient, shape (m, m)."""
+    parts = consecutive(f.n_free for f in deviance.factors)
 
-    def gradient_at(entry, change):
-        factors, start = [], 0
-        for f in deviance.factors:
-            move = np.zeros(f.n_free)
-            if start <= entry < start + len(move):
-                move[entry - start] = change
-            start += len(move)
-            factors.append(f.moved(move))
+    def gradient_after(move):
+        factors = [f.moved(move[part]) for f, part in zip(deviance.factors, parts)]
         duals = dual_matrices(deviance.elsewhere(factors))
         return gradient(factors, duals)
 
-    m = sum(f.n_free for f in deviance.factors)
-    rows = [
-        (gradient_at(a, step) - gradient_at(a, -step)) / (2 * step) for a in range(m)
-    ]
+    moves = step * np.eye(parts[-1].stop)
+    rows = [(gradient_after(d) - gradient_after(-d)) / (2 * step) for d in moves]
     return 0.5 * (np.array(rows) + np.array(rows).T)
 
 
 def _working_products(deviance):
     """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
-    counts = [factor.n_free for factor in deviance.factors]
-    m, start, columns, first = sum(counts), 0, [], []
-    for factor, t, count in zip(deviance.factors, deviance.scores, counts):
+    parts = consecutive(factor.n_free for factor in deviance.factors)
+    m, columns, first = parts[-1].stop, [], []
+    for factor, t, part in zip(deviance.factors, deviance.scores, parts):
         changes = factor.directions.swapaxes(-1, -3)  # symmetric, so any order
         flat = changes.reshape(*changes.shape[:-2], -1)
-        moved = (t @ flat).reshape(*t.shape, count)
+        moved = (t @ flat).reshape(*t.shape, factor.n_free)
         first.append(level_gram(t[..., None], moved)[..., 0, :])
-        if count < m:  # parameters of other terms do not change this one
+        if len(parts) > 1:  # parameters of other terms do not change this one
             among = np.zeros((*t.shape, m))
-            among[..., start : start + count] = moved
+            among[..., part] = moved
             moved = among
         columns.append(moved)
-        start += count
     return concatenated(first), projected_products(deviance, columns)
 
 
@@ -223,11 +214,10 @@ def of_all_factors(changes):
         Changes by all m parameters, term by term, shapes (m, k_i, k_i).
     """
     changes = list(changes)
-    m, start, out = sum(map(len, changes)), 0, []
-    for change in changes:
-        among = np.zeros((m, *change.shape[1:]))
-        among[start : start + len(change)] = change
-        start += len(change)
+    parts, out = consecutive(map(len, changes)), []
+    for change, part in zip(changes, parts):
+        among = np.zeros((parts[-1].stop, *change.shape[1:]))
+        among[part] = change
         out.append(among)
     return out
 

@@ -56,7 +56,7 @@ def moment_start(products):
     floor = FLOOR * moments.counts / np.maximum(moments.traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
     terms = products.plan.terms
-    parts = zip(terms, consecutive(tuple(f.k_effects for f in terms)))
+    parts = zip(terms, consecutive(f.k_effects for f in terms))
     return [
         starting_factor(f, np.diag(relative[part] / f.level_variance))
         for f, part in parts

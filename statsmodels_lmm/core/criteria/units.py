@@ -17,7 +17,12 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.algebra.dense import as_array, inverse_lower, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    as_array,
+    consecutive,
+    inverse_lower,
+    transpose,
+)
 from statsmodels_lmm.core.engines.plan import EliminationPlan
 from statsmodels_lmm.core.rows.standardize import Standardized
 from statsmodels_lmm.core.structures.relative_factor import factor_at
@@ -189,9 +194,9 @@ class Units:
 
     def structured(self, parameters):
         """Parameters of structures (..., s), from the plan's order to the user's."""
-        counts = [term.n_structured for term in self.plan.terms]
-        parts = np.split(np.asarray(parameters), np.cumsum(counts)[:-1], axis=-1)
-        return np.concatenate(self.of_user(parts), axis=-1)
+        parts = consecutive(term.n_structured for term in self.plan.terms)
+        each = [np.asarray(parameters)[..., part] for part in parts]
+        return np.concatenate(self.of_user(each), axis=-1)
 
     def variance_change(self):
         """
@@ -213,8 +218,7 @@ class Units:
 
     def _parameter_slices(self):
         """Slices of the parameters of each of the user's terms."""
-        ends = np.cumsum([0] + [f.n_parameters for f in self.data.terms]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+        return consecutive(f.n_parameters for f in self.data.terms)
 
     def _plan_columns(self, matrix):
         """A matrix with its columns rearranged into the plan's order."""
@@ -316,8 +320,8 @@ class Units:
         of_user = self.of_user(factors)
         pairs = zip(of_user, self.data.to_effects)
         jacobian = block_diag(*(f.theta_jacobian(change) for f, change in pairs))
-        ends = np.cumsum([factor.n_free for factor in of_user])[:-1]
-        return np.vstack(self.of_plan(np.split(jacobian, ends)))
+        parts = [jacobian[part] for part in consecutive(f.n_free for f in of_user)]
+        return np.vstack(self.of_plan(parts))
 
     # random effects --------------------------------------------------------------
 

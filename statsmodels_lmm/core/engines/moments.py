@@ -34,7 +34,7 @@ class Moments:
 
 def _places(terms):
     """Positions of the effect columns of each term, and their total."""
-    places = consecutive(tuple(f.k_effects for f in terms))
+    places = consecutive(f.k_effects for f in terms)
     return places, places[-1].stop
 
 

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import consecutive
+
 
 @dataclass(frozen=True)
 class EliminationPlan:
@@ -67,8 +69,7 @@ class EliminationPlan:
     @cached_property
     def slices(self):
         """Columns of each term among all random effects."""
-        ends = np.cumsum([0] + [f.n_columns for f in self.terms]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+        return consecutive(f.n_columns for f in self.terms)
 
     @property
     def n_columns(self):
@@ -100,8 +101,7 @@ class EliminationPlan:
     @cached_property
     def tail_slices(self):
         """Columns of each tail term within the tail."""
-        ends = np.cumsum([0] + [f.n_columns for f in self.tail]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+        return consecutive(f.n_columns for f in self.tail)
 
 
 def parent_levels(child, parent):

@@ -85,7 +85,7 @@ class CovarianceBlocks:
     @property
     def block_slices(self: Any):
         """Column slices of the covariance blocks."""
-        return consecutive(tuple(self.blocks))
+        return consecutive(self.blocks)
 
     @property
     def level_variance(self: Any):

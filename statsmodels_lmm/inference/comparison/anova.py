@@ -318,12 +318,10 @@ def _has_intercept(grouping, terms):
 def _spans_constant(model, term):
     """Whether the effect columns of a term span a constant."""
     for effects in model.random:
-        start = 0
-        for each, size in effects.terms:
-            columns = effects.grouped.effects[:, start : start + size]
+        for each, part in effects.term_slices:
             if each == term:
+                columns = effects.grouped.effects[:, part]
                 return spans(columns, np.ones((len(columns), 1)))
-            start += size
     return False
 
 

@@ -251,10 +251,8 @@ def wanted_effects(results, random_effects):
     out = []
     for effects in factors:
         take = np.full(len(effects.effect_names), effects.name in asked)
-        start = 0
-        for term, size in effects.terms:
-            take[start : start + size] |= _key(term) in asked
-            start += size
+        for term, part in effects.term_slices:
+            take[part] |= _key(term) in asked
         out.append(take)
     return out
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from statsmodels_lmm.core.structures.roots import lower_triangles
+from statsmodels_lmm.core.algebra.dense import consecutive
+from statsmodels_lmm.core.structures.roots import lower_triangle
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
 NO_SHARE = 1e-6
@@ -145,13 +146,9 @@ def _messages(random, factors, flat):
     """One sentence per set of terms that the data cannot distinguish."""
     if not flat.shape[1]:
         return ()
-    labels, places, start = [], [], 0
-    for effects, factor in zip(random, factors):
-        for label, count in zip(_labels(effects), factor.parameter_counts):
-            labels.append(label)
-            places.append(slice(start, start + count))
-            start += count
-    places.append(slice(start, start + 1))
+    labels = [label for effects in random for label in _labels(effects)]
+    counts = [count for factor in factors for count in factor.parameter_counts]
+    places = consecutive([*counts, 1])  # the last is the residual variance
     # terms are linked if a flat direction involves both
     basis = np.linalg.qr(flat / np.abs(flat).max(axis=0))[0]
     shared = basis @ basis.T
@@ -172,19 +169,16 @@ def _messages(random, factors, flat):
 
 def _covariances_apart(factors, shares):
     """Whether only single covariances of each block are undetermined."""
-    out, start = [], 0
-    for factor in factors:
-        for block, count, model in zip(
-            factor.block_slices, factor.parameter_counts, factor.structures
-        ):
-            part = shares[start : start + count]
-            start += count
-            single = False
-            if not model.has_structure:
-                row, column = lower_triangles([block])
-                whole = np.where(row == column, 0.0, part.round())
-                single = bool(np.abs(part - whole).max() <= NO_SHARE)
-            out.append(single and bool(part.any()))
+    blocks = [(f.blocks[i], s) for f in factors for i, s in enumerate(f.structures)]
+    places = consecutive(model.n_parameters for _, model in blocks)
+    out = []
+    for (size, model), place in zip(blocks, places):
+        part, single = shares[place], False
+        if not model.has_structure:
+            row, column = lower_triangle(size)
+            whole = np.where(row == column, 0.0, part.round())
+            single = bool(np.abs(part - whole).max() <= NO_SHARE)
+        out.append(single and bool(part.any()))
     return out
 
 
@@ -221,10 +215,7 @@ def _labels(effects):
     """The terms that correspond to the covariance blocks of a factor."""
     if not effects.has_groups:
         return [effects.name]
-    written, start = {}, 0
-    for term, size in effects.terms:
-        written[start, start + size] = str(term)
-        start += size
+    written = {(s.start, s.stop): str(term) for term, s in effects.term_slices}
     labels = []
     for block, names, _ in effects.blocks:
         columns = " + ".join("1" if n == "Intercept" else str(n) for n in names)
