@@ -23,8 +23,9 @@ from statsmodels_lmm.formula.dialects import (
 )
 from statsmodels_lmm.formula.names import SYNTAX
 from statsmodels_lmm.formula.packing import packed_value
+from statsmodels_lmm.formula.pieces import join, sides
 from statsmodels_lmm.formula.splines import checked
-from statsmodels_lmm.formula.tokens import join, sides, tokenize
+from statsmodels_lmm.formula.tokens import tokenize
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.formula.widths import model_terms, require_columns
 

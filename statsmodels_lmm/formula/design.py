@@ -18,7 +18,7 @@ from statsmodels_lmm.formula.evaluation import (
     warn_of_single_levels,
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
-from statsmodels_lmm.formula.parser import offset_formula
+from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.row_values import rows_text

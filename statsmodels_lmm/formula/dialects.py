@@ -3,13 +3,8 @@
 import re
 from functools import lru_cache
 
-from statsmodels_lmm.formula.tokens import (
-    is_python_name,
-    join,
-    sides,
-    tokenize,
-    written,
-)
+from statsmodels_lmm.formula.pieces import join, sides
+from statsmodels_lmm.formula.tokens import is_python_name, tokenize, written
 
 QUOTED = re.compile(r"Q\('([^'\\]*)'\)")
 

@@ -12,7 +12,7 @@ from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
-from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.formula.pieces import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.mixedlm.layout import FormulaGroups, layout_of_arrays
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects

@@ -11,7 +11,7 @@ from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
-from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.formula.pieces import has_bar
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of

@@ -11,8 +11,10 @@ from statsmodels_lmm.formula.backend import caller_scope, current_engine
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
+from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
-from statsmodels_lmm.formula.parser import TRANSFORMS, ModelFormula, parse
+from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.random_terms import TRANSFORMS
 from statsmodels_lmm.inputs.alignment import subset_rows
 from statsmodels_lmm.inputs.row_values import (
     row_values,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.rows.estimability import Estimability
-from statsmodels_lmm.formula.parser import ModelFormula
+from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.results.conditional_modes import (
     covariances_by_factor,

@@ -7,8 +7,9 @@ from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.names import columns_in
-from statsmodels_lmm.formula.parser import offset_formula, parse
+from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.saved_design import restored_design
 from statsmodels_lmm.inputs.saved_values import (
     covariance,

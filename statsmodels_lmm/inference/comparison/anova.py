@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.parser import term_names
+from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     Comparison,
     by_ml,

@@ -8,8 +8,10 @@ from statsmodels.regression.linear_model import OLS, WLS
 
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import formula_engine
-from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
-from statsmodels_lmm.formula.tokens import has_bar, term_key
+from statsmodels_lmm.formula.model_formula import RandomTerm
+from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.pieces import has_bar, term_key
+from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like

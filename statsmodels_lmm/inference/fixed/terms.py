@@ -13,8 +13,9 @@ from statsmodels_lmm.formula.backend import (
     design_matrices,
     term_columns,
 )
-from statsmodels_lmm.formula.parser import term_names
-from statsmodels_lmm.formula.tokens import term_key, written
+from statsmodels_lmm.formula.pieces import term_key
+from statsmodels_lmm.formula.random_terms import term_names
+from statsmodels_lmm.formula.tokens import written
 from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
 
 TYPES = {"I": 1, "II": 2, "III": 3}
