@@ -209,24 +209,19 @@ def plot_effects(
         If `x` or `by` is not a predictor of the fixed effects, or `by` has more than 60
         values.
     """
-    results = as_fit(results)
-    alpha = error_probability(level)
-    if by is not None and by == x:
-        raise ValueError(f"x and by are both {x!r}; choose different predictors")
-    at = {} if at is None else dict(at)
+    results, at = as_fit(results), {} if at is None else dict(at)
     others = {name: values for name, values in at.items() if name not in (x, by)}
-    levels = reference_grid(results, others).levels
-    specs = [x] if by is None else [x, by]
-    for name in specs:
-        check_predictor(name, levels)
-    lines = {name for name in specs if _is_covariate(levels[name])}
+    lines = _lines(results, x, by, others)
     frame = results.model.data.frame
     for name in lines - set(at):
         at[name] = _range(frame[name]) if name == x else _spread(frame[name])
+    alpha = error_probability(level)
     means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method)
     table, names = means.frame, means.names
     if not means.estimable.any():
         raise DataError(f"the data do not determine the means along {x!r}")
+
+    # a panel for all values of the second predictor, or one each
     places = None if x in lines else pd.Index(table[x].unique())
     values = [None] if by is None else list(table[by].unique())
     apart = len(values) > len(COLORS)
@@ -241,6 +236,7 @@ def plot_effects(
         figure, panel = canvas(ax)
         axes = [panel] * len(values)
 
+    # responses and means of each value
     shown = _shown(frame, others) & (data and len(frame) <= MANY_ROWS)
     for i, (panel, value) in enumerate(zip(axes, values)):
         style = 0 if apart else i
@@ -261,6 +257,7 @@ def plot_effects(
             panel.set_title(text, fontsize="small")
         if places is not None:
             _name_levels(panel, places)
+
     response = short(results.model.endog_names, 24)
     _name_axes(
         axes, apart and ax is None, x, f"{response}\nmean and {percent(level)} interval"
@@ -269,6 +266,17 @@ def plot_effects(
         axes[0].legend(frameon=False, fontsize="small")
     _caption(figure if apart and ax is None else axes[0], means)
     return figure
+
+
+def _lines(results, x, by, others):
+    """The predictors along which the means form lines; refuses what is no predictor."""
+    if by is not None and by == x:
+        raise ValueError(f"x and by are both {x!r}; choose different predictors")
+    levels = reference_grid(results, others).levels
+    specs = [x] if by is None else [x, by]
+    for name in specs:
+        check_predictor(name, levels)
+    return {name for name in specs if _is_covariate(levels[name])}
 
 
 def _range(column):

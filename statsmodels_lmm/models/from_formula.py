@@ -141,6 +141,7 @@ def read_formula(
     parsed = parse(formula, structures)
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
+    # names of the data are columns, and otherwise the caller's
     read, called = _names(parsed)
     sides = [v for v in (weights, offset) if isinstance(v, str)]
     data = to_frame(data, {*read, *sides, *parsed.grouping_columns})
@@ -148,10 +149,7 @@ def read_formula(
     scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
     data, weights, offset = _of_subset(data, weights, offset, subset)
     n_rows, engine = len(data), current_engine()
-    weights = row_values(weights, data, "weights")
-    offset = row_values(offset, data, "offset")
-    if weights is not None and (weights == 0).any():
-        data, weights, offset = without_zero_weights(data, weights, offset)
+    data, weights, offset = _with_weight(data, weights, offset)
     design = build_design(
         parsed,
         data,
@@ -199,6 +197,15 @@ def _of_subset(data, weights, offset, subset):
     weights = take_rows(weights, rows, data.index, "weights")
     offset = take_rows(offset, rows, data.index, "offset")
     return data.iloc[rows], weights, offset
+
+
+def _with_weight(data, weights, offset):
+    """The rows whose weight is not zero, with weights and offset as arrays."""
+    weights = row_values(weights, data, "weights")
+    offset = row_values(offset, data, "offset")
+    if weights is None or weights.all():
+        return data, weights, offset
+    return without_zero_weights(data, weights, offset)
 
 
 def _total_offset(design, offset):

@@ -258,6 +258,7 @@ def get_prediction(
     check_choice("new_levels", new_levels, ("error", "population", "nan"))
     check_choice("interval", interval, ("confidence", "prediction"))
     check_choice("df_method", df_method, (None, *DF_METHODS))
+    # which random effects are added to the mean, and which vary between observations
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)
@@ -280,6 +281,7 @@ def get_prediction(
         for effects, take in factors
     ]
     fixed, distribution = _fixed_inference(results, rows, df_method)
+    # the mean with its variance, in complete rows
     inside, mean = rows.complete, rows.fixed_part(results)
     variance, var_obs = np.full(len(inside), np.nan), None
     if conditional:
@@ -290,10 +292,9 @@ def get_prediction(
         variance[inside] = fixed.variances(rows.design)
     variance[np.isnan(mean)] = np.nan
     if new_observation:
-        var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
-        for i, part in enumerate(parts):
-            share = part.prior_variances(results.model.random[i].grouped)
-            var_obs[inside] += draw_variance(results, i, part.left_out, share)
+        row_weights = _row_weights(results, rows, exog, weights)
+        var_obs = variance + results.scale / row_weights
+        var_obs[inside] += _drawn_variance(results, parts)
     labels = rows.labels if row_labels is None else row_labels
     return MixedPredictionResults(
         mean, variance, var_obs, row_labels=labels, **distribution
@@ -323,6 +324,14 @@ def _fixed_inference(results, rows, df_method):
     df = np.full(len(rows.complete), np.nan)
     df[rows.complete] = np.array([fixed.df(c) for c in contrasts])[each.ravel()]
     return fixed, {"df": df, "dist": "t"}
+
+
+def _drawn_variance(results, parts):
+    """Variance of the random effects that are left out of the mean, by row."""
+    return sum(
+        draw_variance(results, i, part.left_out, part.prior_variances(effects.grouped))
+        for i, (part, effects) in enumerate(zip(parts, results.model.random))
+    )
 
 
 def _row_weights(results, rows, exog, weights):
