@@ -24,11 +24,9 @@ from statsmodels_lmm.core.algebra.dense import (
     transpose,
 )
 from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.row_forms import ROW_ENTRIES
 from statsmodels_lmm.core.rows.standardize import Standardized
 from statsmodels_lmm.core.structures.relative_factor import factor_at
-
-LEVEL_ENTRIES = 4_000_000
-"""Size of the largest dense array formed for a batch of levels."""
 
 
 @dataclass(frozen=True)
@@ -397,7 +395,7 @@ class Units:
         n_levels, k = term.of_user.n_levels, term.k_effects
         relative = self.relative_covariances(evaluation.factors)[i]
         out = term.left_over[:, None, None] * relative
-        step = max(1, LEVEL_ENTRIES // (k * term.n_columns))
+        step = max(1, ROW_ENTRIES // (k * term.n_columns))
         for start in range(0, n_levels, step):
             levels = np.arange(start, min(n_levels, start + step))
             columns = np.tile(np.arange(k), len(levels))

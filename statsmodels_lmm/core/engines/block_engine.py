@@ -10,6 +10,7 @@ from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.engines.links import coupling_pattern, linked
 from statsmodels_lmm.core.engines.plan import EliminationPlan, plan_elimination
+from statsmodels_lmm.core.engines.row_sums import sums_over_rows
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.rows.related_effects import related
 
@@ -125,19 +126,13 @@ class BlockEngine:
         -------
         CrossProducts
         """
-        plan = self.plan
-        if transform is not None:
-            plan = plan.over([f.transformed(transform) for f in plan.terms])
-            rows = rows.transformed(transform)
-        columns, chain = rows.columns(), plan.chain
+        sums = sums_over_rows(self.plan, rows, transform)
+        plan, chain = sums["plan"], sums["plan"].chain
         coupling = [
             self._coupling(plan, i) if plan.tail else None for i in range(len(chain))
         ]
         return CrossProducts(
-            plan=plan,
-            nobs=len(columns),
-            level_sums=tuple(f.level_sums(columns) for f in plan.terms),
-            gram=columns.T @ columns,
+            **sums,
             diagonal=tuple(f.diagonal_blocks() for f in chain),
             nested={
                 (i, j): level_sums(
@@ -150,7 +145,6 @@ class BlockEngine:
             },
             coupling=tuple(coupling),
             tail=self._tail_gram(plan),
-            rows=rows,
         )
 
     @cached_property

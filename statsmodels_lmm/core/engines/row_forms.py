@@ -6,6 +6,9 @@ from scipy import sparse
 from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
 from statsmodels_lmm.core.engines.tail import times_tail_root
 
+ROW_ENTRIES = 4_000_000
+"""Size of the largest dense array formed for a batch of rows."""
+
 
 def row_forms(elimination, terms):
     """

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from statsmodels_lmm.core.algebra.symbolic_cholesky import SymbolicCholesky, analyze
 from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.row_sums import sums_over_rows
 from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
@@ -115,20 +116,10 @@ class SparseEngine:
         -------
         SparseProducts
         """
-        plan = self.plan
-        if transform is not None:
-            plan = plan.over([f.transformed(transform) for f in plan.terms])
-            rows = rows.transformed(transform)
-        columns = rows.columns()
+        sums = sums_over_rows(self.plan, rows, transform)
+        matrix = _gram(sums["plan"].terms)
         return SparseProducts(
-            plan=plan,
-            nobs=len(columns),
-            level_sums=tuple(f.level_sums(columns) for f in plan.terms),
-            gram=columns.T @ columns,
-            matrix=_gram(plan.terms),
-            precision=self.precision,
-            symbolic=self.symbolic,
-            rows=rows,
+            **sums, matrix=matrix, precision=self.precision, symbolic=self.symbolic
         )
 
 
