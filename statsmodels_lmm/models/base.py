@@ -413,24 +413,7 @@ class MixedModel(LikelihoodModel):
         return [name for j, name in enumerate(self.exog_names) if j not in kept]
 
     def _linear_predictor(self, params, exog=None, offset=None):
-        """
-        Fixed part of the linear predictor.
-
-        Parameters
-        ----------
-        params : array_like
-            Fixed effects, shape (p,); those of dropped columns may be NaN.
-        exog : array_like, optional
-            Design, shape (n, p); default is that of the model, with its offset.
-        offset : array_like, optional
-            Known part of the linear predictor of `exog`.
-
-        Returns
-        -------
-        ndarray
-            NaN, with a RankWarning, in rows of `exog` whose mean the data do not
-            determine.
-        """
+        """Fixed part of the linear predictor, see `CrossedMixedLM.predict`."""
         params, relations = np.asarray(params, dtype=float), None
         if exog is None:
             exog = self.exog

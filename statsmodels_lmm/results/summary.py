@@ -13,26 +13,7 @@ from statsmodels_lmm.markup import Summary, Summary2
 
 
 def summary(results, yname=None, xname=None, title=None, alpha=0.05):
-    """
-    Summary of a fit, see `CrossedMixedLMResults.summary`.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    yname : str, optional
-        Name of the response.
-    xname : list of str, optional
-        Names of the fixed effects.
-    title : str, optional
-        Title.
-    alpha : float, optional
-        One minus the level of the intervals.
-
-    Returns
-    -------
-    statsmodels.iolib.summary.Summary
-    """
+    """Summarize a fit, see `MixedResults.summary`."""
     model = results.model
     table = Summary()
     table.add_table_2cols(
@@ -103,26 +84,7 @@ def _table_with_df(results, names, alpha):
 
 
 def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
-    """
-    Summary of a fit in the style of statsmodels' ``summary2``.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    yname : str, optional
-        Name of the response.
-    xname : list of str, optional
-        Names of the fixed effects.
-    title : str, optional
-        Title.
-    alpha : float, optional
-        One minus the level of the intervals.
-
-    Returns
-    -------
-    statsmodels.iolib.summary2.Summary
-    """
+    """Summarize a fit as statsmodels does, see `MixedResults.summary2`."""
     table = Summary2()
     info = {
         "Model:": type(results.model).__name__,

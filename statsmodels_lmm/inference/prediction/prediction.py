@@ -117,34 +117,7 @@ def predict(
     which="mean",
     type=None,
 ):
-    """
-    Predict the response; see `CrossedMixedLMResults.predict`.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    exog : DataFrame, array_like or None
-        New data.
-    transform : bool
-        Whether `exog` holds data for the formula.
-    random_effects : bool or list of str
-        Conditional modes to add.
-    new_levels : {"error", "population", "nan"}
-        Treatment of new levels.
-    offset : array_like or None
-        Offset of the new rows.
-    random : dict or sequence, optional
-        Groups or matrices for the new rows.
-    which : {"mean", "linear"}, optional
-        The scale; both are the same for a linear model.
-    type : {"response", "link"}, optional
-        `which` in R's words.
-
-    Returns
-    -------
-    Series or ndarray
-    """
+    """Predict the response, see `MixedResults.predict`."""
     scale_of(which, type)
     check_choice("new_levels", new_levels, ("error", "population", "nan"))
     wanted = wanted_effects(results, random_effects)
