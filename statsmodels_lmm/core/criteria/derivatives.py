@@ -14,7 +14,6 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import (
     concatenated,
     flat_rows,
-    solve_lower,
     transpose,
 )
 from statsmodels_lmm.core.engines.levels import level_gram
@@ -193,8 +192,8 @@ def projected_products(deviance, columns):
     ndarray
         Shape (..., m, m).
     """
-    total, across = deviance.elimination.projected_forms(columns)
-    half = solve_lower(deviance.fixed_root, across)
+    total = deviance.elimination.projected_forms(columns)
+    half = sum(level_gram(y, c) for y, c in zip(deviance.fixed_scores, columns))
     return total - transpose(half) @ half
 
 
