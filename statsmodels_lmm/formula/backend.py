@@ -8,7 +8,16 @@ from copy import copy, deepcopy
 import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
-from patsy import EvalEnvironment, ModelDesc, NAAction, PatsyError, dmatrices, dmatrix
+from patsy import (
+    EvalEnvironment,
+    LookupFactor,
+    ModelDesc,
+    NAAction,
+    PatsyError,
+    Term,
+    dmatrices,
+    dmatrix,
+)
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
@@ -150,8 +159,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
 def _by_patsy(formula, frame, scope, _):
     """Pairs of a design matrix and names, and the specification of the last."""
     if isinstance(formula, str):
-        formula = model_terms(formula)
-        data = _columns(formula, frame)
+        formula, data = _looked_up(model_terms(formula), frame)
     else:
         data = frame.reset_index(drop=True)
     two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
@@ -163,24 +171,32 @@ def _by_patsy(formula, frame, scope, _):
     return list(pairs), infos[-1]
 
 
-def _columns(formula, frame):
+def _looked_up(formula, frame):
     """
-    Columns that are factors by themselves as arrays, for expressions all as Series.
+    A formula in which a column by itself is looked up, not evaluated, and its data.
 
-    patsy takes several times as long for a Series. It counts the rows of a factor, or
-    of a frame where there is none.
+    patsy compiles the text of every other factor, and takes several times as long for a
+    Series as for an array, so only expressions get Series. It counts the rows of a
+    factor, or of a frame where there is none.
     """
-    sides = *formula.lhs_termlist, *formula.rhs_termlist
-    codes = {factor.code for term in sides for factor in term.factors}
-    alone = {code for code in codes if code in frame.columns}
-    expressions = codes - alone
+    sides = formula.lhs_termlist, formula.rhs_termlist
+    factors = {f.code: f for terms in sides for term in terms for f in term.factors}
+    frame = frame.reset_index(drop=True)
+    columns = dict(frame.items())
+    alone = {code: f for code, f in factors.items() if code in columns}
     if not alone:
-        return frame.reset_index(drop=True)
-    found = dict(frame.reset_index(drop=True)) if expressions else {}
-    for name in alone:
+        return formula, frame
+    expressions = factors.keys() - alone.keys()
+    found = columns if expressions else {}
+    for name, factor in alone.items():
+        factors[name] = LookupFactor(name, origin=factor.origin)
         if not any(name in code for code in expressions):
-            found[name] = _plain(frame[name])
-    return found
+            found[name] = _plain(columns[name])
+    looked_up = [
+        [Term([factors[f.code] for f in term.factors]) for term in terms]
+        for terms in sides
+    ]
+    return ModelDesc(*looked_up), found
 
 
 def _plain(column):
@@ -189,7 +205,7 @@ def _plain(column):
     if isinstance(values, pd.Categorical):
         return values
     plain = isinstance(values, np.ndarray) and values.dtype.kind in "fiubO"
-    return values if plain else column.reset_index(drop=True)
+    return values if plain else column
 
 
 def _by_formulaic(formula, frame, scope, prediction):

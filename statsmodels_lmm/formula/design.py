@@ -120,10 +120,11 @@ def build_design(
             found[effects] = evaluate(effects, frame, scope, engine)[1:]
         return found[effects]
 
+    columns = dict(frame.items())
     random = tuple(
         _random_effects(
             *(terms, frame, evaluated, engine, specs, warned, structures or {}),
-            relationships,
+            *(relationships, [columns[find_column(data, g)] for g in terms[0].grouping]),
         )
         for terms in formula.by_factor
     )
@@ -215,12 +216,10 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
 
 
 def _random_effects(
-    terms, frame, evaluated, engine, specs, warned, structures, relationships
+    terms, frame, evaluated, engine, specs, warned, structures, relationships, groups
 ):
-    """Random effects of the terms with a common grouping factor."""
-    codes, levels, keys = group_levels(
-        [frame[find_column(frame, name)] for name in terms[0].grouping]
-    )
+    """Random effects of the terms with a common grouping factor, from its columns."""
+    codes, levels, keys = group_levels(groups)
     known = (relationships or {}).get(terms[0].group)
     relationship = None
     if known is not None:

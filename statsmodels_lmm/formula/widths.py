@@ -121,10 +121,11 @@ def require_columns(text, frame):
     DataError
         The message names the term with the most columns.
     """
+    columns = dict(frame.items())
     try:
         terms = model_terms(text).rhs_termlist
         widths = {
-            term.name(): prod(_factor_width(f.code, frame) for f in term.factors)
+            term.name(): prod(_factor_width(f.code, columns) for f in term.factors)
             for term in terms
         }
     except (PatsyError, SyntaxError, AttributeError, RecursionError):
@@ -140,9 +141,9 @@ def require_columns(text, frame):
         )
 
 
-def _factor_width(code, frame):
-    """A lower bound on the number of columns of one factor."""
-    if code in frame.columns and frame[code].dtype.kind in "biuf":
+def _factor_width(code, columns):
+    """A lower bound on the number of columns of one factor, given the data by name."""
+    if code in columns and columns[code].dtype.kind in "biuf":
         return 1
     node = ast.parse(code, mode="eval").body
     is_coded = _is_call(node) and node.func.id == "C" and bool(node.args)
@@ -151,8 +152,8 @@ def _factor_width(code, frame):
         name = getattr(column.args[0], "value", None)
     else:
         name = getattr(column, "id", None)
-    if name not in frame.columns:
+    if name not in columns:
         return 1 if is_coded else expression_width(node)
-    if not is_coded and frame[name].dtype.kind in "biuf":
+    if not is_coded and columns[name].dtype.kind in "biuf":
         return 1
-    return max(1, frame[name].nunique() - 1)
+    return max(1, columns[name].nunique() - 1)
