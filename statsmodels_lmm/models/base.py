@@ -410,8 +410,8 @@ class MixedModel(LikelihoodModel):
 
         Parameters
         ----------
-        data : Standardized
-            The standardized data.
+        data : Standardized or Estimates
+            Whatever knows the columns kept.
 
         Returns
         -------

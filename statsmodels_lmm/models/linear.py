@@ -164,7 +164,7 @@ class CrossedMixedLM(MixedModel):
             raise ValueError("maxiter must be at least 1")
         check_choice("df_method", df_method, (None, *DF_METHODS))
         _, products = self._sufficient_statistics()
-        units, uninformative = self._units, self._uninformative(products)
+        units, uninformative = self._units, self._uninformative(products.plan)
         start = None
         if start_params is None or self._are_fixed(start_params):
             start_params = None
@@ -197,9 +197,9 @@ class CrossedMixedLM(MixedModel):
         warn_after_fit(found)
         return wrapper(found._by(df_method))
 
-    def _uninformative(self, products):
+    def _uninformative(self, plan):
         """Names of grouping factors whose effect columns lie in the span of X."""
-        pairs = zip(products.plan.order, products.left_by_fixed())
+        pairs = zip(plan.order, self._design.left_by_fixed)
         return tuple(self.random[i].name for i, left in pairs if left <= 1e-10)
 
     def loglike(self, params, reml=True):

@@ -218,6 +218,8 @@ def of_all_factors(changes):
         Changes by all m parameters, term by term, shapes (m, k_i, k_i).
     """
     changes = list(changes)
+    if len(changes) == 1:
+        return changes
     m, start, out = sum(map(len, changes)), 0, []
     for own in changes:
         among = np.zeros((m, *own.shape[1:]))
