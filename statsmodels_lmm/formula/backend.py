@@ -128,14 +128,15 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         If the design would not fit in memory.
     """
     is_text = isinstance(formula, str)
+    columns = dict(frame.items())  # a look-up in the frame would hash its names first
     if is_text:
-        require_columns(engine_text(formula, "patsy"), frame)
+        require_columns(engine_text(formula, "patsy"), columns, len(frame))
     scope = {name: checked(value) for name, value in scope.items()}
     text = engine_text(formula, engine) if is_text else formula
     evaluated = _by_patsy if engine == "patsy" else _by_formulaic
     try:
         matrices, spec = evaluated(
-            text, frame, {**default_scope(engine), **scope}, prediction
+            text, frame, columns, {**default_scope(engine), **scope}, prediction
         )
     except FormulaError:
         raise
@@ -156,10 +157,10 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     return (*found[-2:], spec)
 
 
-def _by_patsy(formula, frame, scope, _):
+def _by_patsy(formula, frame, columns, scope, _):
     """Pairs of a design matrix and names, and the specification of the last."""
     if isinstance(formula, str):
-        formula, data = _looked_up(model_terms(formula), frame)
+        formula, data = _looked_up(model_terms(formula), frame, columns)
     else:
         data = frame.reset_index(drop=True)
     two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
@@ -171,7 +172,7 @@ def _by_patsy(formula, frame, scope, _):
     return list(pairs), infos[-1]
 
 
-def _looked_up(formula, frame):
+def _looked_up(formula, frame, columns):
     """
     A formula in which a column by itself is looked up, not evaluated, and its data.
 
@@ -181,13 +182,12 @@ def _looked_up(formula, frame):
     """
     sides = formula.lhs_termlist, formula.rhs_termlist
     factors = {f.code: f for terms in sides for term in terms for f in term.factors}
-    frame = frame.reset_index(drop=True)
-    columns = dict(frame.items())
     alone = {code: f for code, f in factors.items() if code in columns}
     if not alone:
-        return formula, frame
-    expressions = factors.keys() - alone.keys()
-    found = columns if expressions else {}
+        return formula, frame.reset_index(drop=True)
+    expressions, found = factors.keys() - alone.keys(), {}
+    if expressions:
+        found = {n: column.reset_index(drop=True) for n, column in columns.items()}
     for name, factor in alone.items():
         factors[name] = LookupFactor(name, origin=factor.origin)
         if not any(name in code for code in expressions):
@@ -205,10 +205,10 @@ def _plain(column):
     if isinstance(values, pd.Categorical):
         return values
     plain = isinstance(values, np.ndarray) and values.dtype.kind in "fiubO"
-    return values if plain else column
+    return values if plain else column.reset_index(drop=True)
 
 
-def _by_formulaic(formula, frame, scope, prediction):
+def _by_formulaic(formula, frame, _, scope, prediction):
     """Pairs of a design matrix and names, and the specification of the last."""
     data = frame.reset_index(drop=True)
     data.columns = [engine_column(name, "formulaic") for name in frame.columns]

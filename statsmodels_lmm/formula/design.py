@@ -123,8 +123,10 @@ def build_design(
     columns = dict(frame.items())
     random = tuple(
         _random_effects(
-            *(terms, frame, evaluated, engine, specs, warned, structures or {}),
-            *(relationships, [columns[find_column(data, g)] for g in terms[0].grouping]),
+            terms,
+            [columns[find_column(data, name)] for name in terms[0].grouping],
+            *(frame, evaluated, engine, specs, warned, structures or {}),
+            relationships,
         )
         for terms in formula.by_factor
     )
@@ -216,9 +218,9 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
 
 
 def _random_effects(
-    terms, frame, evaluated, engine, specs, warned, structures, relationships, groups
+    terms, groups, frame, evaluated, engine, specs, warned, structures, relationships
 ):
-    """Random effects of the terms with a common grouping factor, from its columns."""
+    """Random effects of the terms whose common levels are those of some columns."""
     codes, levels, keys = group_levels(groups)
     known = (relationships or {}).get(terms[0].group)
     relationship = None

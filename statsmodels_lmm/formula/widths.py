@@ -105,7 +105,7 @@ def model_terms(text):
     return ModelDesc.from_formula(text)
 
 
-def require_columns(text, frame):
+def require_columns(text, columns, n_rows):
     """
     Refuse a formula whose design would not fit in memory, before it is built.
 
@@ -113,15 +113,16 @@ def require_columns(text, frame):
     ----------
     text : str
         A formula, or its right-hand side.
-    frame : DataFrame
-        The data, whose levels are counted.
+    columns : dict of Series
+        The data by name, whose levels are counted.
+    n_rows : int
+        Number of rows.
 
     Raises
     ------
     DataError
         The message names the term with the most columns.
     """
-    columns = dict(frame.items())
     try:
         terms = model_terms(text).rhs_termlist
         widths = {
@@ -131,7 +132,7 @@ def require_columns(text, frame):
     except (PatsyError, SyntaxError, AttributeError, RecursionError):
         return  # the formula engine reports what is wrong
     p = sum(widths.values())
-    needed, available = 8 * p * (2 * len(frame) + p), available_bytes()
+    needed, available = 8 * p * (2 * n_rows + p), available_bytes()
     if available is not None and needed > available:
         widest = max(widths, key=widths.__getitem__)
         raise DataError(

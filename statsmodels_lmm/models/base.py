@@ -16,7 +16,7 @@ from statsmodels_lmm.inference.prediction.prediction_rows import determined_mean
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
-from statsmodels_lmm.models.arrays import complete_rows, plain
+from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
 from statsmodels_lmm.models.validation import (
     check_arguments,
@@ -92,14 +92,11 @@ class MixedModel(LikelihoodModel):
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
         rows = None
-        if source is None:
+        if source is None:  # the design of a formula is complete and in order
             known = partial(known_levels, relationship, relationship_inverse)
             endog, exog, random, weights, offset, rows = complete_rows(
                 endog, exog, random, weights, offset, missing, known
             )
-        else:  # the rows of a formula's design are complete and in order
-            endog = plain(endog, endog.index, "the response")
-            exog = plain(exog, exog.index, "the fixed effects")
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         check_data(y, x, random, weights, offset, check_levels)
         if not np.shape(exog)[1]:
@@ -131,9 +128,7 @@ class MixedModel(LikelihoodModel):
         arrays = endog.to_numpy(), exog.to_numpy()
         data = super()._handle_data(*arrays, *args, **kwargs)
         data.orig_endog, data.orig_exog, data.frame = endog, exog, source.frame
-        return FormulaData.adopt(
-            data, source.scope, source.engine, source.column_specs
-        )
+        return FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
 
     def _take_formula(self, source):
         """Record the formula and how it evaluated the data."""

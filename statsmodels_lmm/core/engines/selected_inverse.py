@@ -17,7 +17,6 @@ from statsmodels_lmm.core.algebra.dense import (
     inverse_from_cholesky,
     product,
     symmetric,
-    times_each,
     transpose,
 )
 from statsmodels_lmm.core.engines.solution import (
