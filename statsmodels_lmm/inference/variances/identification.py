@@ -60,10 +60,10 @@ def identification(results):
     -------
     Identification
     """
+    if not results.uninformative and _is_clear(results):
+        return Identification(np.zeros((len(results.optimum.theta) + 1, 0)), 0, ())
     data, products = results.model._sufficient_statistics()
     told = informative(results)
-    if told.all() and _is_clear(results):
-        return Identification(np.zeros((len(told) + 1, 0)), 0, ())
     flat = flat_directions(data, products, results.reml, told)
     idle = flat.shape[1] + int((~told).sum())
     random = results._units.of_plan(results.model.random)
