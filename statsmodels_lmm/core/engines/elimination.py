@@ -77,8 +77,8 @@ class EliminatedTerm:
     sums: np.ndarray
 
     @cached_property
-    def own(self):
-        """J times the reduced Z'Z: Z'V^-1 Z of a level with no other term left."""
+    def kernel(self):
+        """Z'V^-1 Z of each level where no other term is left: J times reduced Z'Z."""
         return times_each(self.inner, self.diagonal)
 
 
@@ -197,7 +197,7 @@ class BlockElimination:
             Shape (..., m, m).
         """
         if self.products.plan.is_diagonal:
-            return level_gram(columns[0], times_each(self.terms[0].own, columns[0]))
+            return level_gram(columns[0], times_each(self.terms[0].kernel, columns[0]))
         right = self.products.gram_times(columns)
         whole = sum(level_gram(c, r) for c, r in zip(columns, right))
         return whole - self._explained(right)
@@ -246,7 +246,7 @@ class BlockElimination:
         plan = self.products.plan
         if plan.is_diagonal:
             scores = None if fixed_scores is None else fixed_scores[0]
-            return LevelProjection(self.terms[0].own, scores)
+            return LevelProjection(self.terms[0].kernel, scores)
         identity = np.eye(plan.n_columns)
         unit = [
             identity[rows].reshape(f.n_levels, f.k_effects, -1)

@@ -145,7 +145,7 @@ def _chain_blocks(elimination, tail_inverse):
             quadratic = part if quadratic is None else quadratic + part
             blocks[i, j] = -c @ through[j]
         blocks[i, i] = c
-        sums[i] = term.own
+        sums[i] = term.kernel
         if quadratic is not None:
             blocks[i, i] = c + c @ quadratic @ c
             sums[i] = sums[i] - term.inner @ quadratic @ transpose(term.inner)
