@@ -8,7 +8,16 @@ from copy import copy, deepcopy
 import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
-from patsy import EvalEnvironment, ModelDesc, NAAction, PatsyError, dmatrices, dmatrix
+from patsy import (
+    EvalEnvironment,
+    LookupFactor,
+    ModelDesc,
+    NAAction,
+    PatsyError,
+    Term,
+    dmatrices,
+    dmatrix,
+)
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
@@ -120,14 +129,15 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         If the design would not fit in memory.
     """
     is_text = isinstance(formula, str)
+    columns = dict(frame.items())  # a look-up in the frame would hash its names first
     if is_text:
-        require_columns(engine_text(formula, "patsy"), frame)
+        require_columns(engine_text(formula, "patsy"), columns, len(frame))
     scope = {name: checked(value) for name, value in scope.items()}
     text = engine_text(formula, engine) if is_text else formula
     evaluated = _by_patsy if engine == "patsy" else _by_formulaic
     try:
         matrices, spec = evaluated(
-            text, frame, {**default_scope(engine), **scope}, prediction
+            text, frame, columns, {**default_scope(engine), **scope}, prediction
         )
     except FormulaError:
         raise
@@ -148,11 +158,10 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     return (*frames[-2:], spec)
 
 
-def _by_patsy(formula, frame, scope, _):
+def _by_patsy(formula, frame, columns, scope, _):
     """Pairs of a design matrix and names, and the specification of the last."""
     if isinstance(formula, str):
-        formula = model_terms(formula)
-        data = _columns(formula, frame)
+        formula, data = _looked_up(model_terms(formula), frame, columns)
     else:
         data = frame.reset_index(drop=True)
     two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
@@ -164,24 +173,31 @@ def _by_patsy(formula, frame, scope, _):
     return list(pairs), infos[-1]
 
 
-def _columns(formula, frame):
+def _looked_up(formula, frame, columns):
     """
-    Columns that are factors by themselves as arrays, for expressions all as Series.
+    A formula in which a column by itself is looked up, not evaluated, and its data.
 
-    patsy takes several times as long for a Series. It counts the rows of a factor, or
-    of a frame where there is none.
+    patsy compiles the text of every other factor, and takes several times as long for a
+    Series as for an array, so only expressions get Series. It counts the rows of a
+    factor, or of a frame where there is none.
     """
-    sides = *formula.lhs_termlist, *formula.rhs_termlist
-    codes = {factor.code for term in sides for factor in term.factors}
-    alone = {code for code in codes if code in frame.columns}
-    expressions = codes - alone
+    sides = formula.lhs_termlist, formula.rhs_termlist
+    factors = {f.code: f for terms in sides for term in terms for f in term.factors}
+    alone = {code: f for code, f in factors.items() if code in columns}
     if not alone:
-        return frame.reset_index(drop=True)
-    columns = dict(frame.reset_index(drop=True)) if expressions else {}
-    for name in alone:
+        return formula, frame.reset_index(drop=True)
+    expressions, found = factors.keys() - alone.keys(), {}
+    if expressions:
+        found = {n: column.reset_index(drop=True) for n, column in columns.items()}
+    for name, factor in alone.items():
+        factors[name] = LookupFactor(name, origin=factor.origin)
         if not any(name in code for code in expressions):
-            columns[name] = _plain(frame[name])
-    return columns
+            found[name] = _plain(columns[name])
+    looked_up = [
+        [Term([factors[f.code] for f in term.factors]) for term in terms]
+        for terms in sides
+    ]
+    return ModelDesc(*looked_up), found
 
 
 def _plain(column):
@@ -193,7 +209,7 @@ def _plain(column):
     return values if plain else column.reset_index(drop=True)
 
 
-def _by_formulaic(formula, frame, scope, prediction):
+def _by_formulaic(formula, frame, _, scope, prediction):
     """Pairs of a design matrix and names, and the specification of the last."""
     data = frame.reset_index(drop=True)
     data.columns = [engine_column(name, "formulaic") for name in frame.columns]

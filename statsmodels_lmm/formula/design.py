@@ -120,9 +120,12 @@ def build_design(
             designs[effects] = evaluate(effects, frame, scope, engine)[1:]
         return designs[effects]
 
+    columns = dict(frame.items())
     random = tuple(
         _random_effects(
-            *(terms, frame, evaluated, engine, specs, warned, structures or {}),
+            terms,
+            [columns[find_column(data, name)] for name in terms[0].grouping],
+            *(frame, evaluated, engine, specs, warned, structures or {}),
             relationships,
         )
         for terms in formula.by_factor
@@ -215,12 +218,10 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
 
 
 def _random_effects(
-    terms, frame, evaluated, engine, specs, warned, structures, relationships
+    terms, groups, frame, evaluated, engine, specs, warned, structures, relationships
 ):
-    """Random effects of the terms with a common grouping factor."""
-    codes, levels, keys = group_levels(
-        [frame[find_column(frame, name)] for name in terms[0].grouping]
-    )
+    """Random effects of the terms whose common levels are those of some columns."""
+    codes, levels, keys = group_levels(groups)
     known = (relationships or {}).get(terms[0].group)
     relationship = None
     if known is not None:

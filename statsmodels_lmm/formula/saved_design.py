@@ -51,7 +51,7 @@ def plain_design(spec):
             "categories": plain_levels(info.categories, factor.name()),
             "transforms": {
                 name: _plain_state(transform, factor.name())
-                for name, transform in info.state["transforms"].items()
+                for name, transform in info.state.get("transforms", {}).items()
             },
         }
     terms = [

@@ -91,10 +91,12 @@ class MixedModel(LikelihoodModel):
             random = [group_term(groups, exog_re, exog_vc)]
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
-        known = partial(known_levels, relationship, relationship_inverse)
-        endog, exog, random, weights, offset, rows = complete_rows(
-            endog, exog, random, weights, offset, missing, known
-        )
+        rows = None
+        if source is None:  # the design of a formula is complete and in order
+            known = partial(known_levels, relationship, relationship_inverse)
+            endog, exog, random, weights, offset, rows = complete_rows(
+                endog, exog, random, weights, offset, missing, known
+            )
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         check_data(y, x, random, weights, offset, check_levels)
         if not np.shape(exog)[1]:
@@ -119,13 +121,14 @@ class MixedModel(LikelihoodModel):
         self._forget()
         self._last_theta = None
 
-    def _handle_data(self, *args, source=None, **kwargs):
+    def _handle_data(self, endog, exog, *args, source=None, **kwargs):
         """As inherited; data of a formula can be pickled and evaluated anywhere."""
-        data = super()._handle_data(*args, **kwargs)
-        if source is not None:
-            data.frame = source.frame
-            FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
-        return data
+        if source is None:
+            return super()._handle_data(endog, exog, *args, **kwargs)
+        arrays = endog.to_numpy(), exog.to_numpy()
+        data = super()._handle_data(*arrays, *args, **kwargs)
+        data.orig_endog, data.orig_exog, data.frame = endog, exog, source.frame
+        return FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
 
     def _take_formula(self, source):
         """Record the formula and how it evaluated the data."""
@@ -402,8 +405,8 @@ class MixedModel(LikelihoodModel):
 
         Parameters
         ----------
-        data : Standardized
-            The standardized data.
+        data : Standardized or Estimates
+            Whatever knows the columns kept.
 
         Returns
         -------

@@ -22,6 +22,7 @@ from statsmodels_lmm.inputs.row_values import (
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.models.arrays import plain
 from statsmodels_lmm.random.known_levels import known_levels
 
 
@@ -172,9 +173,13 @@ def read_formula(
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
     )
+    endog, exog = design.endog, design.exog
+    if engine != "patsy":  # which makes nothing but floats
+        endog = plain(endog, endog.index, "the response")
+        exog = plain(exog, exog.index, "the fixed effects")
     return {
-        "endog": design.endog,
-        "exog": design.exog,
+        "endog": endog,
+        "exog": exog,
         "random": design.random,
         "weights": None if weights is None else weights[design.rows],
         "offset": _total_offset(design, offset),

@@ -172,7 +172,7 @@ class CrossedMixedLM(MixedModel):
         # effects in the span of X have no variance to estimate
         idle = [
             i
-            for i, left in enumerate(products.left_by_fixed())
+            for i, left in enumerate(self._design.left_by_fixed)
             if left <= UNINFORMATIVE
         ]
         if start_params is None or self._are_fixed(start_params):

@@ -114,8 +114,7 @@ class MixedResults(Pictures, MixedInference):
     @cached_property
     def dropped(self):
         """Names of the columns of X that depend linearly on those before them."""
-        names = np.array(self.model.exog_names, dtype=object)
-        return np.delete(names, self._estimates.kept).tolist()
+        return self.model.redundant_columns(self._estimates)
 
     @cached_property
     def out_of_range(self):

@@ -15,7 +15,6 @@ from statsmodels_lmm.core.algebra.dense import (
     concatenated,
     consecutive,
     flat_rows,
-    solve_lower,
     transpose,
 )
 from statsmodels_lmm.core.engines.levels import level_gram
@@ -188,8 +187,8 @@ def projected_products(deviance, columns):
     ndarray
         Shape (..., m, m).
     """
-    total, across = deviance.elimination.projected_forms(columns)
-    half = solve_lower(deviance.fixed_root, across)
+    total = deviance.elimination.projected_forms(columns)
+    half = sum(level_gram(y, c) for y, c in zip(deviance.fixed_scores, columns))
     return total - transpose(half) @ half
 
 
@@ -214,6 +213,8 @@ def of_all_factors(changes):
         Changes by all m parameters, term by term, shapes (m, k_i, k_i).
     """
     changes = list(changes)
+    if len(changes) == 1:
+        return changes
     parts, out = consecutive(map(len, changes)), []
     for change, part in zip(changes, parts):
         among = np.zeros((parts[-1].stop, *change.shape[1:]))

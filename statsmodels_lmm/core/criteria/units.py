@@ -53,7 +53,8 @@ class Units:
     @cached_property
     def places(self):
         """Position in the plan of each of the user's terms."""
-        return tuple(np.argsort(self.plan.order).tolist())
+        order = self.plan.order
+        return tuple(sorted(range(len(order)), key=order.__getitem__))
 
     def of_user(self, per_term):
         """A list in the plan's order, rearranged into the user's order."""

@@ -76,6 +76,11 @@ class EliminatedTerm:
     coupling: object
     sums: np.ndarray
 
+    @cached_property
+    def kernel(self):
+        """Z'V^-1 Z of each level where no other term is left: J times reduced Z'Z."""
+        return times_each(self.inner, self.diagonal)
+
 
 @dataclass(frozen=True)
 class BlockElimination:
@@ -178,7 +183,7 @@ class BlockElimination:
 
     def projected_forms(self, columns):
         """
-        T'Z'V^-1 Z T and X'V^-1 Z T.
+        T'Z'V^-1 Z T.
 
         Parameters
         ----------
@@ -188,32 +193,26 @@ class BlockElimination:
 
         Returns
         -------
-        among : ndarray
+        ndarray
             Shape (..., m, m).
-        with_fixed : ndarray
-            Shape (..., p, m).
         """
-        p, m = self.products.k_fixed, columns[0].shape[-1]
+        if self.products.plan.is_diagonal:
+            return level_gram(columns[0], times_each(self.terms[0].kernel, columns[0]))
         right = self.products.gram_times(columns)
-        among, with_fixed = 0.0, 0.0
-        for c, r, w in zip(columns, right, self.products.level_sums):
-            among = among + level_gram(c, r)
-            with_fixed = with_fixed + level_gram(w, c)
-        forms = self._half_forms(right)
-        return among - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
+        whole = sum(level_gram(c, r) for c, r in zip(columns, right))
+        return whole - self._explained(right)
 
-    def _half_forms(self, sums):
-        """[C Z'W]'M C for sums C by term, shape (..., m + w, m)."""
+    def _explained(self, sums):
+        """C'M C for sums C by term, shape (..., m, m)."""
         plan, total = self.products.plan, 0.0
         chain, tail, weighted = reduced(self, sums)
-        for term, left, c_left in zip(self.terms, chain, weighted):
-            total = total + level_gram(_beside(left, term.sums), c_left)
+        for left, c_left in zip(chain, weighted):
+            total = total + level_gram(left, c_left)
         if plan.tail:
             transposed = [transpose(root) for root in self.tail_roots]
-            both = _beside(tail, self.tail_sums)
-            scaled = times_tail_root(plan, transposed, both)
+            scaled = times_tail_root(plan, transposed, tail)
             half = solve_lower(self.tail_cholesky, scaled)
-            total = total + product(transpose(half), half[..., : tail.shape[-1]])
+            total = total + product(transpose(half), half)
         return total
 
     def selected_inverse(self):
@@ -247,15 +246,14 @@ class BlockElimination:
         plan = self.products.plan
         if plan.is_diagonal:
             scores = None if fixed_scores is None else fixed_scores[0]
-            term = self.terms[0]
-            return LevelProjection(term.inner @ term.diagonal, scores)
+            return LevelProjection(self.terms[0].kernel, scores)
         identity = np.eye(plan.n_columns)
         unit = [
             identity[rows].reshape(f.n_levels, f.k_effects, -1)
             for f, rows in zip(plan.terms, plan.slices)
         ]
         right = self.products.gram_times(unit)
-        kernel = stacked(right) - self._half_forms(right)[: plan.n_columns]
+        kernel = stacked(right) - self._explained(right)
         if fixed_scores is not None:
             y = stacked(fixed_scores)
             kernel = kernel - product(y, y.T)
@@ -317,8 +315,9 @@ class _Left:
         c = times_each(transpose(half), half)
         self.logdet = self.logdet + logdet
         half_sums = times_each(half, self.sums[i])
-        c_sums = times_each(transpose(half), half_sums)
         later = range(i + 1, self.plan.n_chain)
+        if later or self.plan.tail:
+            c_sums = times_each(transpose(half), half_sums)
         for j in later:
             self._reduce_ancestor(i, j, c, c_sums)
         if self.plan.tail:
@@ -393,10 +392,3 @@ class _Left:
                 return cholesky(rest, is_lower=True)
             tail = sparsely_reduced(self.products, head)
         return cholesky(add_identity(scale_tail(plan, transposed, tail)))
-
-
-def _beside(columns, fixed):
-    """Columns next to those of Z'W, which may have fewer batch axes."""
-    if fixed.ndim < columns.ndim:
-        fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
-    return np.concatenate([columns, fixed], axis=-1)

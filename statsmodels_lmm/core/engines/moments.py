@@ -93,8 +93,9 @@ def block_moments(products):
     places, width = _places(plan.terms)
     diagonals = products.squares
     inverses = [_reciprocal(d) for d in diagonals[:n_chain]]
-    tail_inverse = _reciprocal(np.diagonal(products.tail))
-    inverses += [tail_inverse[rows] for rows in plan.tail_slices]
+    if plan.tail:
+        tail_inverse = _reciprocal(np.diagonal(products.tail))
+        inverses += [tail_inverse[rows] for rows in plan.tail_slices]
     inverses = [r.reshape(d.shape) for r, d in zip(inverses, diagonals)]
 
     squares = np.zeros((width, width))

@@ -17,7 +17,6 @@ from statsmodels_lmm.core.algebra.dense import (
     inverse_from_cholesky,
     product,
     symmetric,
-    times_each,
     transpose,
 )
 from statsmodels_lmm.core.engines.solution import (
@@ -146,7 +145,7 @@ def _chain_blocks(elimination, tail_inverse):
             quadratic = part if quadratic is None else quadratic + part
             blocks[i, j] = -c @ through[j]
         blocks[i, i] = c
-        sums[i] = times_each(term.inner, term.diagonal)
+        sums[i] = term.kernel
         if quadratic is not None:
             blocks[i, i] = c + c @ quadratic @ c
             sums[i] = sums[i] - term.inner @ quadratic @ transpose(term.inner)

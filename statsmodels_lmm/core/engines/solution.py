@@ -140,6 +140,8 @@ def projected(elimination, tail, solution):
         times_each(term.inner, left)
         for term, left in zip(elimination.terms, solution.left)
     ]
+    if not plan.tail:
+        return out
     inverses = elimination.tail_inverses
     spherical = by_term(plan, solution.spherical)
     for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):

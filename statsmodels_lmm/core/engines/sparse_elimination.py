@@ -118,7 +118,7 @@ class SparseElimination:
 
     def projected_forms(self, columns):
         """
-        T'Z'V^-1 Z T and X'V^-1 Z T.
+        T'Z'V^-1 Z T.
 
         Parameters
         ----------
@@ -127,21 +127,14 @@ class SparseElimination:
 
         Returns
         -------
-        among : ndarray
+        ndarray
             Shape (m, m).
-        with_fixed : ndarray
-            Shape (p, m).
         """
-        products = self.products
-        pairs = zip(products.plan.terms, columns)
+        pairs = zip(self.products.plan.terms, columns)
         flat = stacked([f.colored(c) for f, c in pairs])
-        right = products.matrix @ flat
-        p, m = products.k_fixed, flat.shape[1]
-        both = np.column_stack([right, self.sums[:, :p]])
-        half = self.cholesky.half_solve(self.scale.T @ both)
-        forms = half.T @ half[:, :m]
-        among = flat.T @ right - forms[:m]
-        return among, self.sums[:, :p].T @ flat - forms[m:]
+        right = self.products.matrix @ flat
+        half = self.cholesky.half_solve(self.scale.T @ right)
+        return flat.T @ right - half.T @ half
 
     def selected_inverse(self):
         """Blocks of M and products with V^-1, a SparseInverse."""

@@ -166,10 +166,8 @@ def _polished(criterion, descent, budget):
     Pivots that are almost zero are set to zero unless the criterion rises.
     """
     current, evaluations = descent.last, int(descent.evaluations)
-    while descent.exact and evaluations < budget:
-        step, promised = criterion.step(current, 1.0)
-        if not POLISHED < promised < REACHED:
-            break
+    step, promised = descent.step, descent.promised
+    while descent.exact and evaluations < budget and POLISHED < promised < REACHED:
         trial = criterion.evaluate(criterion.moved(current, step))
         evaluations += 1
         if trial is None:
@@ -180,6 +178,7 @@ def _polished(criterion, descent, budget):
             current = trial
         if not trial_size < 0.5 * size:
             break
+        step, promised = criterion.step(current, 1.0)
 
     snapped = [f.snapped() for f in current.factors]
     same = all(f is g for f, g in zip(snapped, current.factors))

@@ -17,10 +17,10 @@ from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
     lower_entries,
-    lower_root,
     lower_triangle,
     rank,
     symmetric_units,
+    triangular,
 )
 
 SMALLEST_PRECISION = 1e-30
@@ -298,8 +298,7 @@ class UnstructuredBlock:
 
     def theta(self, back):
         """Lower triangle of the root of B S B', column by column."""
-        root = back @ self.matrix
-        return lower_entries(lower_root(root @ root.swapaxes(-1, -2)))
+        return lower_entries(triangular(back @ self.matrix))
 
     def theta_jacobian(self, back):
         """Derivatives of the free parameters in theta, shape (m, n_parameters)."""

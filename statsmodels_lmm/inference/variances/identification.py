@@ -61,10 +61,10 @@ def identification(results):
     -------
     Identification
     """
+    if not results.uninformative and _is_clear(results):
+        return Identification(np.zeros((len(results.optimum.theta) + 1, 0)), 0, ())
     data, products = results.model._sufficient_statistics()
     informed = informative(results)
-    if informed.all() and _is_clear(results):
-        return Identification(np.zeros((len(informed) + 1, 0)), 0, ())
     flat = flat_directions(data, products, results.reml, informed)
     idle = flat.shape[1] + int((~informed).sum())
     random = results._units.of_plan(results.model.random)
