@@ -96,6 +96,19 @@ def nearest(target):
     return root @ root.swapaxes(-1, -2)
 
 
+@pytest.mark.parametrize("at_zero", [0, 1])
+def test_a_certificate_asks_every_block(at_zero):
+    """Next to a large variance a small one promises nothing, but has a slope in S."""
+    best, target = np.full((2, 2), 100.0)
+    best[at_zero], target[at_zero] = 0.0, 1e-4
+    start = [pivoted_factor(np.diag(best), [slice(0, 1), slice(1, 2)])]
+    _, optimum = minimize(Nearest(np.diag(target)), start, Settings(maxiter=1))
+    assert optimum.promised < 1e-9
+    expected = np.where(np.arange(2) == at_zero, -1e-4, 0.0)
+    assert_allclose(optimum.dual_eigenvalues[0], expected, atol=1e-12)
+    assert not optimum.certified
+
+
 @pytest.mark.parametrize("cheap_hessian", [False, True])
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_the_nearest_covariance_matrix(k, cheap_hessian):
