@@ -111,7 +111,8 @@ def test_only_reml_is_given_by_position():
 @pytest.mark.parametrize("method", ["residual", "satterthwaite", "kenward-roger"])
 def test_degrees_of_freedom_of_a_fit(method):
     expected = RESULT.with_df_method(method)
-    for model in (MODEL, mixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)):
+    theirs = mixedlm("Reaction ~ Days", SLEEP, groups="Subject", re_formula="~Days")
+    for model in (MODEL, theirs):
         found = model.fit(df_method=method)
         assert type(found) is type(model.fit())
         assert found.df_method == method
