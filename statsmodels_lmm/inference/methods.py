@@ -105,9 +105,14 @@ class MixedInference(LikelihoodModelResults):
             return self.df_resid
         return np.array([self.inference.df(c) for c in np.eye(len(self.params))])
 
+    @property
+    def _chosen_df_method(self):
+        """The `df_method` asked for, even if it is the default; else None."""
+        return vars(self).get("df_method")
+
     def _by(self, df_method):
         """These results, with other degrees of freedom if given."""
-        if df_method is None or df_method == self.df_method:
+        if df_method in (None, self._chosen_df_method):
             return self
         return self.with_df_method(df_method)
 

@@ -460,7 +460,7 @@ def test_quoted_names_of_columns():
 def test_what_is_refused():
     with pytest.raises(AttributeError, match="'groups' is a required keyword"):
         mixedlm(FIXED, DATA)
-    with pytest.raises(TypeError, match="needs groups; .* use CrossedMixedLM"):
+    with pytest.raises(TypeError, match=r"needs groups; .* use CrossedMixedLM"):
         MixedLM(DATA["y"], DATA[["x"]], random=[(DATA["g"], None)])
     with pytest.raises(FormulaError, match="write the formula with bars"):
         mixedlm(FIXED, DATA, groups=["g", "c"], vc_formula={"v": "0 + C(r)"})

@@ -70,12 +70,12 @@ def test_levels_make_no_values(lazy, made):
 
 def test_a_label_of_another_type_is_told():
     text = LevelDict(["308", "309"], lambda level, at: at)
-    with pytest.raises(KeyError, match="no level 308: the labels are text, .*'308'"):
+    with pytest.raises(KeyError, match=r"no level 308: the labels are text, .*'308'"):
         text[308]
     numbers = LevelDict(range(30), lambda level, at: at)
-    with pytest.raises(KeyError, match="no level '7': the labels are not text, .* 7"):
+    with pytest.raises(KeyError, match=r"no level '7': the labels are not text, .* 7"):
         numbers["7"]
-    with pytest.raises(KeyError, match="no level 31: there are 0, 1, .* and 20 more"):
+    with pytest.raises(KeyError, match=r"no level 31: there are 0, 1, .* and 20 more"):
         numbers[31]
 
 

@@ -41,7 +41,8 @@ def anova(*fits, type=None, df_method=None, **options):
         Type of hypotheses about the terms of one model; see `hypotheses`. Default
         is 3.
     df_method : str, optional
-        "satterthwaite" (the default), "kenward-roger", "residual" or "asymptotic".
+        "satterthwaite", "kenward-roger", "residual" or "asymptotic". Default is that
+        of the fit; if none was chosen, "satterthwaite", as in lmerTest.
     **options
         For several fits method, nsim, rng, n_jobs and progress.
 
@@ -61,9 +62,7 @@ def anova(*fits, type=None, df_method=None, **options):
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
     type = 3 if type is None else type
     results = as_fit(fits[0])
-    if df_method is None:
-        chosen = results.df_method != "asymptotic"
-        df_method = results.df_method if chosen else "satterthwaite"
+    df_method = df_method or results._chosen_df_method or "satterthwaite"
     tests = _f_tests(results, type, df_method)
     rows = {}
     for name, test in tests.items():
@@ -87,7 +86,7 @@ def _f_tests(results, type, df_method):
 
 def fixed_effect_tests(
     results,
-    method="wald",
+    method=None,
     type=3,
     nsim=1000,
     rng=None,
@@ -105,7 +104,8 @@ def fixed_effect_tests(
         "wald" for chi-squared tests; "residual", "satterthwaite" or "kenward-roger"
         for F tests with these degrees of freedom; "lrt" for likelihood-ratio tests
         after refits by ML; or "bootstrap" for the same with p = (k + 1) / (nsim + 1),
-        where k of nsim statistics under the restricted model are as large.
+        where k of nsim statistics under the restricted model are as large. Default is
+        the `df_method` of the fit.
     type : {1, 2, 3, "I", "II", "III"}, optional
         Type of hypotheses; see `hypotheses`. Type 3 tests every term in the presence
         of all others.
@@ -119,6 +119,7 @@ def fixed_effect_tests(
         pvalue.
     """
     results = as_fit(results)
+    method = results.df_method if method is None else method
     if method not in FIXED_METHODS:
         raise ValueError(
             f"method must be one of {', '.join(FIXED_METHODS)}, not {method!r}"

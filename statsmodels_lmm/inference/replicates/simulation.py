@@ -224,7 +224,7 @@ def fit_like(results, model):
     CrossedMixedLMResults
         Fit by the same method, REML or ML, with the same kind of degrees of freedom.
     """
-    return model.fit(reml=results.reml, df_method=results.df_method)
+    return model.fit(reml=results.reml, df_method=results._chosen_df_method)
 
 
 def seeds(rng, count):
