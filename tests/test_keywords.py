@@ -138,3 +138,31 @@ def test_asymptotic_is_the_default():
         assert found.df_method == "asymptotic"
         assert found.use_t is False
         assert_array_equal(found.pvalues, RESULT.pvalues)
+
+
+def test_methods_have_signatures():
+    """What `help` says of a method names its arguments, but for passed options."""
+    theirs = mixedlm("Reaction ~ Days", SLEEP, groups="Subject").fit()
+    for fit in (RESULT, theirs):
+        methods = inspect.getmembers(fit, inspect.ismethod)
+        names = [
+            n for n, method in methods if "*args" in str(inspect.signature(method))
+        ]
+        assert [n for n in names if not n.startswith("_")] == []
+    signature = inspect.signature(RESULT.conf_int)
+    assert list(signature.parameters) == ["alpha", "method", "df_method", "options"]
+    assert "One minus the level" in inspect.getdoc(RESULT.conf_int)
+    # Sphinx omits the first argument of a method
+    assert list(inspect.signature(type(RESULT._results).anova).parameters)[:2] == [
+        "results",
+        "others",
+    ]
+
+
+def test_a_wald_test_is_a_number_as_in_statsmodels():
+    """Whether asked for by position or by name."""
+    chi2 = RESULT.wald_test("Days = 0")
+    assert chi2.statistic == pytest.approx(RESULT.tvalues["Days"] ** 2)
+    assert np.shape(chi2.statistic) == ()
+    assert np.shape(RESULT.wald_test("Days = 0", scalar=False).statistic) == (1, 1)
+    assert RESULT.wald_test("Days = 0", None, None, True).distribution == "F"

@@ -116,7 +116,17 @@ class MixedInference(LikelihoodModelResults):
             return self
         return self.with_df_method(df_method)
 
-    def wald_test(self, r_matrix, *args, df_method=None, **kwargs):
+    def wald_test(
+        self,
+        r_matrix,
+        cov_p=None,
+        invcov=None,
+        use_f=None,
+        df_constraints=None,
+        scalar=True,
+        *,
+        df_method=None,
+    ):
         """
         Wald test; see `LikelihoodModelResults.wald_test`.
 
@@ -127,8 +137,8 @@ class MixedInference(LikelihoodModelResults):
         ----------
         r_matrix : array_like, str or tuple
             The constraints.
-        *args, **kwargs
-            Passed on; a covariance matrix given here is used unchanged.
+        cov_p, invcov, use_f, df_constraints, scalar : optional
+            As in statsmodels; a covariance matrix given here is used unchanged.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; an F test unless "asymptotic".
 
@@ -136,9 +146,10 @@ class MixedInference(LikelihoodModelResults):
         -------
         ContrastResults
         """
-        return contrasts.wald_test(self._by(df_method), r_matrix, *args, **kwargs)
+        asked = cov_p, invcov, use_f, df_constraints, scalar
+        return contrasts.wald_test(self._by(df_method), r_matrix, *asked)
 
-    def f_test(self, r_matrix, *args, df_method=None, **kwargs):
+    def f_test(self, r_matrix, cov_p=None, invcov=None, *, df_method=None):
         """
         F test; see `LikelihoodModelResults.f_test`.
 
@@ -146,8 +157,8 @@ class MixedInference(LikelihoodModelResults):
         ----------
         r_matrix : array_like, str or tuple
             The constraints.
-        *args, **kwargs
-            Passed on.
+        cov_p, invcov : optional
+            As in statsmodels.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; residual if "asymptotic".
 
@@ -156,9 +167,9 @@ class MixedInference(LikelihoodModelResults):
         ContrastResults
         """
         other = self._by(df_method)
-        return super(MixedInference, other).f_test(r_matrix, *args, **kwargs)
+        return super(MixedInference, other).f_test(r_matrix, cov_p, invcov)
 
-    def t_test(self, r_matrix, *args, df_method=None, **kwargs):
+    def t_test(self, r_matrix, cov_p=None, use_t=None, *, df_method=None):
         """
         Test single contrasts; see `LikelihoodModelResults.t_test`.
 
@@ -167,8 +178,8 @@ class MixedInference(LikelihoodModelResults):
         r_matrix : array_like, str or tuple
             The contrasts. Those that the data do not determine, such as one on a
             dropped column, are NaN.
-        *args, **kwargs
-            Passed on; a covariance matrix given here is used unchanged.
+        cov_p, use_t : optional
+            As in statsmodels; a covariance matrix given here is used unchanged.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; t tests unless "asymptotic".
 
@@ -176,16 +187,24 @@ class MixedInference(LikelihoodModelResults):
         -------
         ContrastResults
         """
-        return contrasts.t_test(self._by(df_method), r_matrix, *args, **kwargs)
+        return contrasts.t_test(self._by(df_method), r_matrix, cov_p, use_t)
 
-    def wald_test_terms(self, *args, df_method=None, **kwargs):
+    def wald_test_terms(
+        self,
+        skip_single=False,
+        extra_constraints=None,
+        combine_terms=None,
+        scalar=True,
+        *,
+        df_method=None,
+    ):
         """
         Wald tests by term; see `LikelihoodModelResults.wald_test_terms`.
 
         Parameters
         ----------
-        *args, **kwargs
-            Passed on.
+        skip_single, extra_constraints, combine_terms, scalar : optional
+            As in statsmodels.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; F tests unless "asymptotic".
 
@@ -193,18 +212,24 @@ class MixedInference(LikelihoodModelResults):
         -------
         WaldTestResults
         """
-        other = self._by(df_method)
+        other = super(MixedInference, self._by(df_method))
+        asked = skip_single, extra_constraints, combine_terms, scalar
         with formula_engine(getattr(self.model.data, "engine", None)):
-            return super(MixedInference, other).wald_test_terms(*args, **kwargs)
+            return other.wald_test_terms(*asked)
 
-    def t_test_pairwise(self, *args, df_method=None, **kwargs):
+    def t_test_pairwise(
+        self, term_name, method="hs", alpha=0.05, factor_labels=None, *, df_method=None
+    ):
         """
         Compare levels pairwise; see `LikelihoodModelResults.t_test_pairwise`.
 
         Parameters
         ----------
-        *args, **kwargs
-            Passed on.
+        term_name : str
+            The factor, as in the formula.
+        method, alpha, factor_labels : optional
+            Adjustment of the p-values, one minus the level, and names of the levels,
+            as in statsmodels.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; t tests unless "asymptotic".
 
@@ -212,9 +237,9 @@ class MixedInference(LikelihoodModelResults):
         -------
         MultiCompResult
         """
-        other = self._by(df_method)
+        other = super(MixedInference, self._by(df_method))
         with formula_engine(getattr(self.model.data, "engine", None)):
-            return super(MixedInference, other).t_test_pairwise(*args, **kwargs)
+            return other.t_test_pairwise(term_name, method, alpha, factor_labels)
 
     def conf_int(self, alpha=0.05, method="wald", df_method=None, **options):
         """

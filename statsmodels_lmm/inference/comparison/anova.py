@@ -29,14 +29,16 @@ FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
-def anova(*fits, type=None, df_method=None, **options):
+def anova(results, *others, type=None, df_method=None, **options):
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.
 
     Parameters
     ----------
-    *fits : CrossedMixedLMResults
-        One fit, or several nested ones; see `compare_models`.
+    results : CrossedMixedLMResults
+        A fit.
+    *others : CrossedMixedLMResults, optional
+        Fits of nested models to compare with it; see `compare_models`.
     type : {1, 2, 3, "I", "II", "III"}, optional
         Type of hypotheses about the terms of one model; see `hypotheses`. Default
         is 3.
@@ -54,14 +56,14 @@ def anova(*fits, type=None, df_method=None, **options):
         the residual variance; df, df_denom, F and PR(>F). NaN for a term about which
         nothing can be estimated.
     """
-    if len(fits) != 1:
+    if others:
         if type is not None or df_method is not None:
             raise TypeError("type and df_method apply to the table of one model only")
-        return compare_models(*fits, **options)
+        return compare_models(results, *others, **options)
     if options:
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
     type = 3 if type is None else type
-    results = as_fit(fits[0])
+    results = as_fit(results)
     df_method = df_method or results._chosen_df_method or "satterthwaite"
     tests = _f_tests(results, type, df_method)
     rows = {}
