@@ -42,6 +42,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_covariance,
     variance_table,
 )
+from statsmodels_lmm.keywords import refuse_r_names
 
 BY_DF_METHOD = ("inference", "cov_params_default", "df_resid_inference")
 """What follows from the kind of degrees of freedom."""
@@ -212,10 +213,10 @@ class MixedInference(LikelihoodModelResults):
         -------
         WaldTestResults
         """
-        other = super(MixedInference, self._by(df_method))
+        other = self._by(df_method)
         asked = skip_single, extra_constraints, combine_terms, scalar
         with formula_engine(getattr(self.model.data, "engine", None)):
-            return other.wald_test_terms(*asked)
+            return super(MixedInference, other).wald_test_terms(*asked)
 
     def t_test_pairwise(
         self, term_name, method="hs", alpha=0.05, factor_labels=None, *, df_method=None
@@ -237,10 +238,12 @@ class MixedInference(LikelihoodModelResults):
         -------
         MultiCompResult
         """
-        other = super(MixedInference, self._by(df_method))
+        other = self._by(df_method)
+        asked = term_name, method, alpha, factor_labels
         with formula_engine(getattr(self.model.data, "engine", None)):
-            return other.t_test_pairwise(term_name, method, alpha, factor_labels)
+            return super(MixedInference, other).t_test_pairwise(*asked)
 
+    @refuse_r_names("level")
     def conf_int(self, alpha=0.05, method="wald", df_method=None, **options):
         """
         Compute confidence intervals.

@@ -14,6 +14,7 @@ from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovar
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.tokens import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.mixedlm.layout import FormulaGroups, layout_of_arrays
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
@@ -321,6 +322,7 @@ class MixedLM(CrossedMixedLM):
 
     # fit --------------------------------------------------------------------
 
+    @refuse_r_names("REML", "control")
     def fit(  # type: ignore[override]
         self,
         start_params=None,

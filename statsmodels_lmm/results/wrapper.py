@@ -28,6 +28,7 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
 
     @wraps(MixedInference.conf_int)
     def conf_int(self, *args, **kwargs):
+        """See `MixedInference.conf_int`."""
         found = self._results.conf_int(*args, **kwargs)
         if isinstance(found, pd.DataFrame):
             return found
@@ -35,6 +36,7 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
 
     @wraps(MixedInference.with_df_method)
     def with_df_method(self, df_method):
+        """See `MixedInference.with_df_method`."""
         return type(self)(self._results.with_df_method(df_method))
 
     def _repr_html_(self):

@@ -24,11 +24,13 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
 from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.keywords import refuse_r_names
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
+@refuse_r_names("ddf")
 def anova(results, *others, type=None, df_method=None, **options):
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.

@@ -26,7 +26,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
     variance_estimates,
 )
-from statsmodels_lmm.keywords import renamed
+from statsmodels_lmm.keywords import refuse_r_names, renamed
 
 STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
@@ -217,6 +217,7 @@ class BootstrapResults:
         return "\n".join(lines)
 
 
+@refuse_r_names("FUN", "seed")
 @renamed(type="kind")
 def bootstrap(
     results,
