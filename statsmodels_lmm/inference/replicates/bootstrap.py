@@ -216,6 +216,8 @@ class BootstrapResults:
         ]
         return "\n".join(lines)
 
+    __repr__ = __str__
+
 
 @refuse_r_names("FUN", "seed")
 @renamed(type="kind")
