@@ -14,6 +14,7 @@ from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovar
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.pieces import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.mixedlm.layout import FormulaGroups, layout_of_arrays
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
@@ -29,9 +30,9 @@ class MixedLM(CrossedMixedLM):
     Linear mixed model with the arguments and attributes of statsmodels' MixedLM.
 
     Scripts written for MixedLM run with this class in its place. As it is also a
-    `CrossedMixedLM`, several grouping factors and formulas with bars work too, and
-    `params` of the results holds the fixed effects only. MixedLM's packed vector is
-    ``result.packed_params``.
+    `CrossedMixedLM`, several grouping factors work too, as do terms with bars beside
+    `groups`, and `params` of the results holds the fixed effects only. MixedLM's packed
+    vector is ``result.packed_params``.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ class MixedLM(CrossedMixedLM):
 
     _results_classes = MixedLMResults, MixedLMResultsWrapper
     _own_arguments = "use_sqrt", "grouping"
+    _general_class = CrossedMixedLM
 
     def __init__(
         self,
@@ -80,6 +82,8 @@ class MixedLM(CrossedMixedLM):
         **kwargs,
     ):
         from_arrays = groups is not None
+        if not from_arrays and grouping is None:
+            raise TypeError("MixedLM needs groups; without them, use CrossedMixedLM")
         if from_arrays:
             named = {"groups": groups, "exog_re": exog_re, "exog_vc": exog_vc}
             # MixedLM did not require more rows than random effects
@@ -97,8 +101,7 @@ class MixedLM(CrossedMixedLM):
             grouping = layout, effects.grouped.codes, effects.levels
         elif isinstance(grouping, FormulaGroups):
             grouping = grouping.of(self)
-        if grouping is not None:
-            self._set_layout(*grouping)
+        self._set_layout(*grouping)
 
     def _set_layout(self, layout, codes, labels):
         """Set the layout of MixedLM's parameters, and name them and the groups."""
@@ -129,6 +132,8 @@ class MixedLM(CrossedMixedLM):
         """
         Create a model from a formula and a data frame.
 
+        Without `groups`, a formula with bars is that of a `CrossedMixedLM`.
+
         Parameters
         ----------
         formula : str
@@ -157,15 +162,25 @@ class MixedLM(CrossedMixedLM):
 
         Returns
         -------
-        MixedLM
+        MixedLM or CrossedMixedLM
         """
         if args:
             raise TypeError("pass the arguments after missing by keyword")
         grouping = kwargs.pop("grouping", None)
-        if groups is None and not has_bar(formula):
-            raise AttributeError(
-                "'groups' is a required keyword argument in MixedLM.from_formula"
-            )
+        if not isinstance(eval_env, dict) and eval_env != -1:
+            eval_env = 1 + (eval_env or 0)
+        kwargs |= {
+            "subset": subset,
+            "missing": "drop" if missing == "drop" else "raise",
+            "eval_env": eval_env,
+        }
+        if groups is None and grouping is None:
+            if not has_bar(formula):
+                raise AttributeError(
+                    "'groups' is a required keyword argument in MixedLM.from_formula"
+                )
+            own = {"re_formula": re_formula, "vc_formula": vc_formula}
+            return CrossedMixedLM.from_formula(formula, data, **own, **kwargs)
         data = to_frame(data)
         if groups is not None:
             name = groups if isinstance(groups, str) else "Group"
@@ -177,18 +192,8 @@ class MixedLM(CrossedMixedLM):
             name = columns[0] if len(columns) > 1 else name
             grouping = FormulaGroups(name, tuple(terms), columns[0], data)
         kwargs.setdefault("check_levels", False)
-        if not isinstance(eval_env, dict) and eval_env != -1:
-            eval_env = 1 + (eval_env or 0)
-        return super().from_formula(
-            formula,
-            data,
-            subset=subset,
-            missing="drop" if missing == "drop" else "raise",
-            eval_env=eval_env,
-            use_sqrt=use_sqrt,
-            grouping=grouping,
-            **kwargs,
-        )
+        kwargs |= {"use_sqrt": use_sqrt, "grouping": grouping}
+        return super().from_formula(formula, data, **kwargs)
 
     # counts and rows --------------------------------------------------------
 
@@ -319,6 +324,7 @@ class MixedLM(CrossedMixedLM):
 
     # fit --------------------------------------------------------------------
 
+    @refuse_r_names("REML", "control")
     def fit(  # type: ignore[override]
         self,
         start_params=None,

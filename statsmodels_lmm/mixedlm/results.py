@@ -164,12 +164,12 @@ class MixedLMResults(CrossedMixedLMResults):
 
         return LevelDict(self.model.group_labels, frame)
 
-    def t_test(self, r_matrix, *args, **kwargs):
+    def t_test(self, r_matrix, cov_p=None, use_t=None, *, df_method=None):
         """As inherited, but a matrix must have one column per fixed effect."""
         shape = np.shape(r_matrix)
         if len(shape) == 2 and shape[1] != self.k_fe:
             raise ValueError(f"r_matrix for t-test should have {self.k_fe:d} columns")
-        return super().t_test(r_matrix, *args, **kwargs)
+        return super().t_test(r_matrix, cov_p, use_t, df_method=df_method)
 
     def profile_re(
         self, re_ix, vtype, num_low=5, dist_low=1.0, num_high=5, dist_high=1.0

@@ -64,6 +64,11 @@ class MixedModel(LikelihoodModel):
     _own_arguments: tuple = ()
     """Arguments from `from_formula` for the constructor of this model alone."""
 
+    @property
+    def _general_class(self):
+        """The class of a model that differs from this one in its terms."""
+        return type(self)
+
     def __init__(
         self,
         endog,

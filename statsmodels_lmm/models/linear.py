@@ -10,7 +10,7 @@ from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
 from statsmodels_lmm.inference.requirements import check_choice, require_data
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.validation import (
@@ -118,6 +118,7 @@ class CrossedMixedLM(MixedModel):
         super()._forget()
         self._cross: tuple = ()
 
+    @refuse_r_names("REML", "control")
     def fit(
         self, reml=True, *, start_params=None, maxiter=200, tol=1e-10, df_method=None
     ):

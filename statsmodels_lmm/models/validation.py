@@ -11,6 +11,7 @@ from statsmodels_lmm.exceptions import (
     warn,
 )
 from statsmodels_lmm.inputs.row_values import check_row_values, listed
+from statsmodels_lmm.keywords import R_ARGUMENTS
 
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
@@ -29,15 +30,13 @@ def unknown_arguments(names):
     -------
     TypeError
     """
-    hints = {
-        "REML": "write fit(reml=False)",
-        "reml": "write fit(reml=False)",
-        "contrasts": "write C(f, Sum) in the formula",
-        "na_action": "write missing='drop' or 'raise'",
-        "control": "there is one method; fit takes maxiter",
-    }
-    said = [f"; {hints[name]}" for name in sorted(names) if name in hints]
-    return TypeError(f"unknown argument {', '.join(sorted(names))}{''.join(said[:1])}")
+    names = sorted(names)
+    for name in names:
+        if name in R_ARGUMENTS:
+            return TypeError(f"{name}= {R_ARGUMENTS[name]}")
+    if "reml" in names:
+        return TypeError("reml= is an argument of fit: write fit(reml=False)")
+    return TypeError(f"unknown argument {', '.join(names)}")
 
 
 def check_arguments(further, missing, rank):

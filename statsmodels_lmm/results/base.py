@@ -12,6 +12,7 @@ from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.keywords import R_FUNCTIONS, refuse_r_names
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.by_factor import ByFactor
 from statsmodels_lmm.results.conditional_modes import (
@@ -83,6 +84,11 @@ class MixedResults(Pictures, MixedInference):
     def _units(self):
         """The conversion between the search's order and units and the user's."""
         return self.model._units
+
+    def __getattr__(self, name):
+        if name in R_FUNCTIONS:
+            raise AttributeError(f"{name} is R's name: here it is {R_FUNCTIONS[name]}")
+        return super().__getattribute__(name)  # raises the error
 
     def __getstate__(self):
         """Pickle without what can be recomputed."""
@@ -350,6 +356,7 @@ class MixedResults(Pictures, MixedInference):
 
     # prediction ------------------------------------------------------------
 
+    @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
         exog=None,
@@ -401,6 +408,7 @@ class MixedResults(Pictures, MixedInference):
 
     # tables ----------------------------------------------------------------
 
+    @refuse_r_names("ddf", "level")
     def summary(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
         """
         Summarize the fit.
@@ -424,6 +432,7 @@ class MixedResults(Pictures, MixedInference):
         """
         return summaries.summary(self._by(df_method), yname, xname, title, alpha)
 
+    @refuse_r_names("ddf", "level")
     def summary2(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
         """
         Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.

@@ -43,6 +43,12 @@ def is_singular(covariance, tolerance=SINGULAR):
     return deviations[..., 0] <= tolerance * largest
 
 
+def vanishes(covariance):
+    """Whether all deviations of an S in standardized units count as 0, shape (...)."""
+    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
+    return variances.max(axis=-1, initial=0.0) <= SINGULAR**2
+
+
 def rank(matrix):
     """
     Number of standard deviations that do not count as zero, see `is_singular`.

@@ -249,7 +249,7 @@ def with_fixed(results, exog, columns=None, random=None):
         names = [model.exog_names[column] for column in columns]
         exog = pd.DataFrame(exog, columns=names)
     endog = pd.Series(model.endog, name=model.endog_names)
-    return type(model)(
+    return model._general_class(
         endog,
         exog,
         random=tuple(model.random if random is None else random),
@@ -272,7 +272,7 @@ def _from_formula(results, fixed=None, random=None):
     if offset is not None and model.formula_offset is not None:
         offset = offset - model.formula_offset
     with formula_engine(model.data.engine):
-        other = type(model).from_formula(
+        other = model._general_class.from_formula(
             f"{parsed.response} ~ " + " + ".join(pieces),
             model.data.frame,
             weights=model.weights,

@@ -87,7 +87,7 @@ def _arrays(model, rows):
     weights, offset = (
         None if v is None else v[rows] for v in (model.weights, model.offset)
     )
-    return type(model)(
+    return model._general_class(
         model.endog[rows],
         pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
         random=tuple(_take(effects, rows) for effects in model.random),

@@ -22,7 +22,7 @@ from statsmodels_lmm.inference.prediction.prediction_variance import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.row_values import row_values
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
 
 class MixedPredictionResults(PredictionResultsBase):
@@ -133,6 +133,7 @@ def predict(
     return mean
 
 
+@refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_prediction(
     results,
     exog=None,

@@ -26,7 +26,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
     variance_estimates,
 )
-from statsmodels_lmm.keywords import renamed
+from statsmodels_lmm.keywords import refuse_r_names, renamed
 
 STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
@@ -50,7 +50,9 @@ class BootstrapResults:
         of the random effects, "sigma", and the relative covariance parameters
         ("theta g.x").
     draw_errors : DataFrame
-        Standard errors of the draws in each replicate.
+        Standard errors of the draws in each replicate, NaN where the delta method
+        does not apply: for a standard deviation that counts as zero, and for the
+        relative covariance parameters of a singular covariance matrix.
     statistics : DataFrame or None
         Values of the user's statistic, one row per replicate.
     kind : {"parametric", "conditional", "semiparametric"}
@@ -214,7 +216,10 @@ class BootstrapResults:
         ]
         return "\n".join(lines)
 
+    __repr__ = __str__
 
+
+@refuse_r_names("FUN", "seed")
 @renamed(type="kind")
 def bootstrap(
     results,
@@ -396,7 +401,8 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         )
     numbers = np.flatnonzero(works)
     fits = fits.take(numbers)
-    draws, draw_errors = replicate_tables(results, fits, numbers)
+    parameters = _variances_of(results, fits)
+    draws, draw_errors = _replicate_tables(results, fits, parameters, numbers)
     estimates, own_errors, ranges = estimate_tables(results)
     statistics = None
     if statistic is not None:
@@ -411,7 +417,7 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         kind,
         nsim,
         int((~works).sum()),
-        int(singular_fits(results, fits).sum()),
+        int(parameters.singular.any(axis=-1).sum()),
         int((~fits.certified).sum()),
         interrupted,
         failures,
@@ -450,10 +456,9 @@ def fixed_effects_of(results, fits):
     return units.beta_change(fits.coefficients), units.whole(errors)
 
 
-def replicate_tables(results, fits, numbers):
-    """Draws of all parameters and their standard errors, as DataFrames."""
-    change, errors = fixed_effects_of(results, fits)
-    parameters = in_user_units(
+def _variances_of(results, fits):
+    """Variance parameters of fits to replicates."""
+    return in_user_units(
         results.model,
         fits.covariances,
         fits.scale,
@@ -461,6 +466,11 @@ def replicate_tables(results, fits, numbers):
         fits.structured,
         results.identification.directions,
     )
+
+
+def _replicate_tables(results, fits, parameters, numbers):
+    """Draws of all parameters and their standard errors, as DataFrames."""
+    change, errors = fixed_effects_of(results, fits)
     params = results.params + change
     labels, draws, spreads, _ = _every_parameter(results, parameters, params, errors)
     return (
@@ -495,18 +505,3 @@ def _every_parameter(results, parameters, fixed, errors):
         np.concatenate(spreads, axis=-1),
         (*ranges, *table.ranges, *theta.ranges),
     )
-
-
-def singular_fits(results, fits):
-    """Whether each fit has a singular covariance matrix, shape (r,)."""
-    _, products = results.model._sufficient_statistics()
-    singular = np.zeros(len(fits.value), dtype=bool)
-    start = 0
-    for factor, covariance in zip(products.plan.terms, fits.covariances):
-        for model, block in zip(factor.structures, factor.block_slices):
-            end = start + model.n_structured
-            singular |= model.is_singular(
-                covariance[:, block, block], fits.structured[:, start:end]
-            )
-            start = end
-    return singular

@@ -20,11 +20,17 @@ from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
 from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.random.random_effects import group_levels
 
 SIMULATIONS = ("parametric", "conditional", "semiparametric")
 
 
+@refuse_r_names(
+    "newdata",
+    "seed",
+    re_form="is spelled random_effects= here: 'new' for NA, 'conditional' for NULL",
+)
 def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=None):
     """
     Draw responses from a fitted model.
@@ -224,7 +230,7 @@ def fit_like(results, model):
     CrossedMixedLMResults
         Fit by the same method, REML or ML, with the same kind of degrees of freedom.
     """
-    return model.fit(reml=results.reml, df_method=results.df_method)
+    return model.fit(reml=results.reml, df_method=results._chosen_df_method)
 
 
 def seeds(rng, count):
