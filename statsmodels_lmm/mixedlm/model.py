@@ -1,6 +1,5 @@
 """MixedLM's arguments and attributes over `CrossedMixedLM`."""
 
-import warnings
 from copy import copy
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
+from statsmodels_lmm.exceptions import warn
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.pieces import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
@@ -381,10 +381,9 @@ class MixedLM(CrossedMixedLM):
         unknown = sorted(set(fit_kwargs) - set(OPTIMIZER))
         if unknown:
             ending = "s" if len(unknown) > 1 else ""
-            warnings.warn(
+            warn(
                 f"Argument{ending} {', '.join(unknown)} not used by MixedLM.fit",
                 FutureWarning,
-                stacklevel=2,
             )
         for name in [method] if isinstance(method, str) else method or []:
             if name.lower() in ("newton", "ncg"):

@@ -180,7 +180,7 @@ class BootstrapResults:
             }
         )
         table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
-        table.index.name = "parameter"
+        table.index = table.index.rename("parameter")  # the index is shared
         table.attrs = {
             name: getattr(self, name)
             for name in ("kind", "nsim", "n_failed", "n_boundary", "n_uncertified")
