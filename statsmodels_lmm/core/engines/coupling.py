@@ -126,7 +126,7 @@ class SparseCoupling:
 
     @cached_property
     def _by_effect(self):
-        """The entries of T of each effect, column by column, shape (k, m)."""
+        """The entries of T of each effect, shape (k, m)."""
         return self._layout.by_effect(self.matrix.data)
 
     def gram(self, weights):
