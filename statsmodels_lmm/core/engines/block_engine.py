@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from statsmodels_lmm.core.algebra.memory import check_memory, check_parameters
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
@@ -177,7 +178,9 @@ class BlockEngine:
         return DenseCoupling(out.reshape(term.n_levels, term.k_effects, -1))
 
     def _tail_gram(self, plan):
-        """Z_t'Z_t as a dense array."""
+        """Z_t'Z_t, dense or sparse like the coupling."""
+        if not self.is_dense:
+            return self._sparse_tail_gram(plan)
         out = np.zeros((plan.n_tail,) * 2)
         for a, rows in enumerate(plan.tail_slices):
             for b, columns in enumerate(plan.tail_slices[: a + 1]):
@@ -186,18 +189,36 @@ class BlockEngine:
                     out[columns, rows] = out[rows, columns].T
         return out
 
+    def _sparse_tail_gram(self, plan):
+        """Z_t'Z_t as a csr_array."""
+        n = plan.n_chain
+        blocks: list = [[None] * len(plan.tail) for _ in plan.tail]
+        for a, first in enumerate(plan.tail):
+            for b, second in enumerate(plan.tail[: a + 1]):
+                *places, values = self._entries(plan, n + a, n + b)
+                places = [np.broadcast_to(p, values.shape).ravel() for p in places]
+                shape = first.n_columns, second.n_columns
+                blocks[a][b] = sparse.coo_array((values.ravel(), places), shape)
+                blocks[b][a] = blocks[a][b].T
+        return sparse.block_array(blocks, format="csr")
+
     def _fill(self, out, plan, i, j):
         """Write Z_i'Z_j into an array of zeros."""
         first, second = plan.terms[i], plan.terms[j]
-        if (i, j) in self.links:
-            out[self._places[i, j]] = self.links[i, j].blocks(first, second)
-        elif i == j and first.is_grouped:
-            k = first.k_effects
-            at = np.arange(first.n_columns).reshape(-1, k)
-            out[at[:, :, None], at[:, None, :]] = first.diagonal_blocks()
+        if (i, j) in self.links or (i == j and first.is_grouped):
+            row, column, values = self._entries(plan, i, j)
+            out[row, column] = values
         else:
             block = first.of_user.indicator().T @ second.of_user.indicator()
             out[...] = second.independent(first.independent(block).T).T
+
+    def _entries(self, plan, i, j):
+        """Rows, columns and values of Z_i'Z_j, block by block, for grouped terms."""
+        first, second = plan.terms[i], plan.terms[j]
+        if i == j:
+            at = np.arange(first.n_columns).reshape(-1, first.k_effects)
+            return at[:, :, None], at[:, None, :], first.diagonal_blocks()
+        return *self._places[i, j], self.links[i, j].blocks(first, second)
 
 
 def _is_dense(plan, nobs):

@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.bordered_cholesky import bordered_pattern
+
 
 @dataclass(frozen=True)
 class LevelPairs:
@@ -81,6 +83,11 @@ class LevelPairs:
     def places(self):
         """Rows i and columns j of `cells`."""
         return np.divmod(self.cells, self.cells.dtype.type(self.width))
+
+    @cached_property
+    def bordered(self):
+        """The blocks of a matrix with these cells; None if it is as good as dense."""
+        return bordered_pattern(self.cells, self.width)
 
     def by_effect(self, values):
         """

@@ -14,7 +14,6 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
     identity,
-    inverse_from_cholesky,
     product,
     symmetric,
     times_each,
@@ -159,7 +158,7 @@ def _tail_blocks(elimination):
     """The tail's blocks, from which the recursion starts."""
     products, roots = elimination.products, elimination.tail_roots
     plan, dense = products.plan, not products.is_coupled_sparsely
-    inverse = inverse_from_cholesky(elimination.tail_cholesky, both=dense)
+    inverse = elimination.tail_cholesky.inverse(both=dense)
     shapes = [(f.n_levels, f.k_effects) for f in plan.tail]
     spreads = [
         diagonal_blocks(inverse, rows, *shape)

@@ -12,8 +12,6 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import (
     flat_rows,
     product,
-    solve_lower,
-    solve_upper,
     symmetric,
     times_each,
     transpose,
@@ -103,8 +101,8 @@ def back_substitute(elimination, chain, tail):
     spherical = columns = tail
     if plan.tail:
         scaled = times_tail_root(plan, [transpose(root) for root in roots], tail)
-        half = solve_lower(elimination.tail_cholesky, scaled)
-        spherical = solve_upper(elimination.tail_cholesky, half)
+        root = elimination.tail_cholesky
+        spherical = root.back_solve(root.half_solve(scaled))
         columns = times_tail_root(plan, roots, spherical)
     for i in reversed(range(plan.n_chain)):
         term = elimination.terms[i]
