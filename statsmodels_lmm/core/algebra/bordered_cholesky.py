@@ -82,9 +82,9 @@ class DenseCholesky:
         """R'^-1 B for B of shape (..., q, c)."""
         return solve_upper(self.root, right)
 
-    def inverse(self, both=True):
-        """Inverse of the matrix; `both` fills the upper triangle as well."""
-        return inverse_from_cholesky(self.root, both)
+    def inverse(self, whole):
+        """Inverse of the matrix, shape (..., q, q), or at least its lower triangle."""
+        return inverse_from_cholesky(self.root, both=whole)
 
 
 @dataclass(frozen=True)
@@ -254,9 +254,11 @@ class BorderedCholesky:
         out[self.pattern.order] = x
         return out
 
-    def inverse(self, both=False):
-        """Elements of H^-1 on the pattern of H, zero elsewhere, shape (q, q)."""
+    def inverse(self, whole):
+        """H^-1, shape (q, q), or at least its lower triangle on the pattern of H."""
         pattern, q = self.pattern, len(self.pattern.order)
+        if whole:
+            return self.back_solve(self.half_solve(np.eye(q)))
         storage = np.empty(pattern.size)
         border = pattern.border_of(storage)
         border[...] = inverse_from_cholesky(self.roots[-1], both=False)

@@ -191,16 +191,17 @@ class BlockEngine:
 
     def _sparse_tail_gram(self, plan):
         """Z_t'Z_t as a csr_array."""
-        n = plan.n_chain
-        blocks: list = [[None] * len(plan.tail) for _ in plan.tail]
-        for a, first in enumerate(plan.tail):
-            for b, second in enumerate(plan.tail[: a + 1]):
-                *places, values = self._entries(plan, n + a, n + b)
-                places = [np.broadcast_to(p, values.shape).ravel() for p in places]
-                shape = first.n_columns, second.n_columns
-                blocks[a][b] = sparse.coo_array((values.ravel(), places), shape)
-                blocks[b][a] = blocks[a][b].T
-        return sparse.block_array(blocks, format="csr")
+        parts, n = [], plan.n_chain
+        for a, rows in enumerate(plan.tail_slices):
+            for b, columns in enumerate(plan.tail_slices[: a + 1]):
+                entries = np.broadcast_arrays(*self._entries(plan, n + a, n + b))
+                row, column, values = (each.ravel() for each in entries)
+                row, column = row + rows.start, column + columns.start
+                parts.append((row, column, values))
+                if a != b:
+                    parts.append((column, row, values))
+        row, column, values = map(np.concatenate, zip(*parts))
+        return sparse.csr_array((values, (row, column)), (plan.n_tail,) * 2)
 
     def _fill(self, out, plan, i, j):
         """Write Z_i'Z_j into an array of zeros."""

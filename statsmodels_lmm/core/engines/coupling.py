@@ -182,9 +182,9 @@ class SparseCoupling:
             out *= scale[:, None]
             return DenseCholesky(cholesky(add_identity(out), is_lower=True))
         row, column = self._layout.places
-        rest = -self._gram_cells(weights)
-        whole = sparse.tril(tail)
-        rest[np.searchsorted(self._layout.cells, whole.row * q + whole.col)] += whole.data
+        rest, lower = -self._gram_cells(weights), sparse.tril(tail)
+        at = np.searchsorted(self._layout.cells, lower.row * q + lower.col)
+        rest[at] += lower.data
         rest *= scale[row]
         rest *= scale[column]
         if self._layout.bordered is not None:

@@ -45,7 +45,7 @@ class LevelPairs:
         return int((sizes * (sizes + 1) // 2).sum()) * self.k_effects <= most
 
     @cached_property
-    def _layout(self):
+    def _positions(self):
         """
         The pairs, in the order of their first entries.
 
@@ -77,7 +77,7 @@ class LevelPairs:
     @property
     def cells(self):
         """Cells i q + j, ascending, one for each row of the products."""
-        return self._layout[-1]
+        return self._positions[-1]
 
     @cached_property
     def places(self):
@@ -126,7 +126,7 @@ class LevelPairs:
             For each effect b, a matrix with one row for each of `cells` and one column
             for each entry of the first effects.
         """
-        second, rows, bounds, cells = self._layout
+        second, rows, bounds, cells = self._positions
         shape = len(cells), len(self.levels)
         return [
             sparse.csc_array((each.take(second, mode="clip"), rows, bounds), shape)
