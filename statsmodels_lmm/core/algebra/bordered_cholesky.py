@@ -19,11 +19,10 @@ blocks are faster.
 """
 
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg import blas
-from scipy.sparse.linalg import spilu
 
 from statsmodels_lmm.core.algebra.dense import (
     cholesky,
@@ -295,57 +294,65 @@ def bordered_pattern(cells, size):
     """
     if size < FEWEST or len(cells) > SPARSE * size**2 / 2:
         return None
-    row, column = np.divmod(cells.astype(np.int64), size)
-    lower = sparse.csr_array((np.ones(len(cells)), (row, column)), shape=(size, size))
-    links = lower + lower.T
-    blocks, border = _blocks(links, _minimum_degree(links), LARGEST_BLOCK * size)
+    linked = np.eye(size, dtype=bool)
+    linked.flat[cells] = True
+    linked |= linked.T
+    blocks, border = _blocks(linked, LARGEST_BLOCK * size)
     if _work(blocks, border) > WORTHWHILE * size**3 / 3.0:
         return None
-    return _laid_out(row, column, blocks, border)
+    return _laid_out(*np.divmod(cells.astype(np.int64), size), blocks, border)
 
 
-def _minimum_degree(links):
-    """
-    An order of elimination with little fill.
-
-    SuperLU reveals its order only with a factorization; an incomplete one that drops
-    all but the diagonal costs little.
-    """
-    dominant = links + links.shape[0] * sparse.eye_array(links.shape[0])
-    found = spilu(
-        dominant.tocsc(),
-        drop_tol=1.0,
-        fill_factor=1.0,
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
-    return np.argsort(found.perm_c)
-
-
-def _blocks(links, order, largest):
+def _blocks(linked, largest):
     """
     Columns of each block with its rows of the border, and columns of the border.
 
-    In the given order, each column joins the blocks that it links, unless they would
-    exceed a number of columns; then it becomes part of the border.
+    Each column merges the blocks to which it is linked, unless their columns would
+    exceed a number; then it becomes part of the border. As in minimum-degree orders,
+    the next column is the one whose merged block is linked to the fewest others. These
+    only become more, so they are counted anew when a column comes to the front.
+
+    Parameters
+    ----------
+    linked : ndarray
+        Pattern of the matrix, booleans of shape (q, q).
+    largest : float
+        Largest number of columns of a block.
+
+    Returns
+    -------
+    blocks : list of tuple of ndarray
+    border : ndarray
     """
-    neighbors = np.split(links.indices, links.indptr[1:-1])
-    block = np.full(len(order), -1)
-    members: dict = {}
-    for j in order.tolist():
-        linked = set(block[neighbors[j]].tolist()) - {-1}
-        if 1 + sum(len(members[b]) for b in linked) <= largest:
-            members[j] = [j]
-            for b in linked:
-                members[j] += members.pop(b)
-            block[members[j]] = j
-    border = np.flatnonzero(block < 0)
-    blocks = []
-    for columns in members.values():
-        rows = np.unique(np.concatenate([neighbors[j] for j in columns]))
-        blocks.append((np.array(columns), rows[block[rows] < 0]))
-    return blocks, border
+    # integers as sets of columns, the first column as the highest bit
+    rows = np.packbits(linked, axis=1)
+    links = [int.from_bytes(row.tobytes(), "big") for row in rows]
+    bits = [1 << i for i in reversed(range(8 * rows.shape[1]))]
+    queue = [(link.bit_count(), j) for j, link in enumerate(links)]
+    heapify(queue)
+    blocks: list = []
+    while queue:
+        _, j = heappop(queue)
+        merged = [block for block in blocks if block[1] & bits[j]]
+        columns = sum([block[0] for block in merged], [j])
+        if len(columns) > largest:
+            continue
+        reach = links[j]
+        for _, link in merged:
+            reach |= link
+        others = reach.bit_count() - len(columns)
+        if queue and others > queue[0][0]:
+            heappush(queue, (others, j))
+            continue
+        blocks = [block for block in blocks if not block[1] & bits[j]]
+        blocks.append((columns, reach))
+    is_border = np.ones(len(links), dtype=bool)
+    is_border[[j for columns, _ in blocks for j in columns]] = False
+    found = [
+        (np.array(columns), np.flatnonzero(linked[columns].any(axis=0) & is_border))
+        for columns, _ in blocks
+    ]
+    return found, np.flatnonzero(is_border)
 
 
 def _work(blocks, border):
@@ -359,40 +366,40 @@ def _work(blocks, border):
 def _laid_out(row, column, blocks, border):
     """The BorderedPattern of given blocks and entries of the lower triangle."""
     order = np.concatenate([*(columns for columns, _ in blocks), border])
-    q, width = len(order), len(border)
+    q, width, m = len(order), len(border), len(blocks)
     rank = np.argsort(order)
-    swap = rank[row] < rank[column]
-    first, second = np.where(swap, row, column), np.where(swap, column, row)
-
-    # entries block by block, the border as the last
-    owner = np.full(q, len(blocks))
-    for number, (columns, _) in enumerate(blocks):
-        owner[columns] = number
-    by_block = np.argsort(owner[first], kind="stable")
-    ends = np.cumsum(np.bincount(owner[first], minlength=len(blocks) + 1))
-    positions, diagonal = np.empty(len(row), np.intp), np.empty(q, np.intp)
-    local = np.empty(q, np.intp)
+    # the block of each column, that of the border being the last, and its place in it
+    owner, local = np.empty((2, q), np.intp)
+    owner[border], local[border] = m, np.arange(width)
+    # the row in each block's panel of each row of the border
+    below = np.tile(np.arange(width), (m + 1, 1))
     laid, start, stop = [], 0, 0
-    for entries, (columns, rows) in zip(
-        np.split(by_block, ends[:-1]), [*blocks, (border, border[:0])]
-    ):
-        s, b = len(columns), len(rows)
-        local[columns], local[rows] = np.arange(s), np.arange(s, s + b)
-        positions[entries] = start + local[second[entries]] * s + local[first[entries]]
-        diagonal[columns] = start + np.arange(s) * (s + 1)
-        i, j = np.tril_indices(b)
-        within = rank[rows] - (q - width)
-        updated, lower = within[i] * width + within[j], i * b + j
-        laid.append(BorderedBlock(slice(stop, stop + s), start, within, updated, lower))
+    for number, (columns, rows) in enumerate(blocks):
+        s, b, at = len(columns), len(rows), local[rows]
+        owner[columns], local[columns] = number, np.arange(s)
+        below[number, at] = np.arange(s, s + b)
+        is_lower = np.tri(b, dtype=bool)
+        updated = (at[:, None] * width + at)[is_lower]
+        places = slice(stop, stop + s)
+        lower = np.flatnonzero(is_lower)
+        laid.append(BorderedBlock(places, start, at, updated, lower))
         start, stop = start + s * (s + b), stop + s
-    *laid, last = laid
+    starts = np.array([*(block.start for block in laid), start])
+    widths = np.array([*(len(columns) for columns, _ in blocks), width])
+
+    # an entry belongs to the block of its column that is eliminated first
+    swapped = rank[row] < rank[column]
+    first, second = np.where(swapped, (row, column), (column, row))
+    block, at = owner[first], local[second]
+    linked = owner[second] == m
+    at[linked] = below[block[linked], at[linked]]
     return BorderedPattern(
         order,
         tuple(laid),
-        last.columns,
-        last.start,
+        slice(stop, q),
         start,
+        start + width**2,
         row * q + column,
-        positions,
-        diagonal,
+        starts[block] + at * widths[block] + local[first],
+        starts[owner] + local * (widths[owner] + 1),
     )

@@ -13,7 +13,7 @@ from statsmodels_lmm.core.algebra.bordered_cholesky import (
 SIZE = 900
 
 
-def scattered(n_groups=24, n_shared=40, seed=1):
+def scattered(n_groups, n_shared, seed=1):
     """Values of a matrix of groups that are linked through shared columns only."""
     rng = np.random.default_rng(seed)
     group = rng.integers(n_groups, size=SIZE)
@@ -27,9 +27,10 @@ def scattered(n_groups=24, n_shared=40, seed=1):
     return cells, lower.reshape(-1)[cells], whole + np.eye(SIZE)
 
 
-@pytest.fixture(scope="module")
-def factor():
-    cells, values, whole = scattered()
+@pytest.fixture(scope="module", params=[(24, 40), (40, 0)])
+def factor(request):
+    """With a border, and with blocks alone."""
+    cells, values, whole = scattered(*request.param)
     pattern = bordered_pattern(cells, SIZE)
     return pattern.factorize(values), pattern, cells, whole
 
@@ -80,7 +81,7 @@ def test_pivots(factor):
 
 
 def test_not_positive_definite():
-    cells, values, _ = scattered()
+    cells, values, _ = scattered(24, 40)
     pattern = bordered_pattern(cells, SIZE)
     for part in (pattern.blocks[0].columns, pattern.border):
         column = pattern.order[part][-1]
@@ -91,7 +92,7 @@ def test_not_positive_definite():
 
 def test_dense_matrices():
     """Dense matrices, and those without blocks, are factorized as a whole."""
-    cells, _, _ = scattered(n_groups=1)
+    cells, _, _ = scattered(1, 0)
     assert len(cells) < bordered_cholesky.SPARSE * SIZE**2 / 2
     assert bordered_pattern(cells, SIZE) is None
     assert bordered_pattern(np.flatnonzero(np.tri(SIZE)), SIZE) is None
