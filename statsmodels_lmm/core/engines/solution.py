@@ -8,6 +8,7 @@ down to the levels of the first term. Nothing is inverted, least of all S.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import (
     flat_rows,
@@ -168,7 +169,10 @@ def whole_tail(elimination):
 
 def sparsely_reduced(products, head):
     """Reduced Z_t'Z_t if the only chain term is coupled sparsely, shape (q, q)."""
-    return symmetric(products.tail - head.coupling.gram(head.covariance))
+    rest, whole = head.coupling.gram(head.covariance), sparse.coo_array(products.tail)
+    np.negative(rest, out=rest)
+    rest[whole.row, whole.col] += whole.data
+    return symmetric(rest)
 
 
 def by_term(plan, rows):
