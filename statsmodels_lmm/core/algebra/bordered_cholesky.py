@@ -300,7 +300,8 @@ def bordered_pattern(cells, size):
     blocks, border = _blocks(linked, LARGEST_BLOCK * size)
     if _work(blocks, border) > WORTHWHILE * size**3 / 3.0:
         return None
-    return _laid_out(*np.divmod(cells.astype(np.int64), size), blocks, border)
+    row, column = np.divmod(cells.astype(np.int64), size)
+    return _laid_out(row, column, blocks, border)
 
 
 def _blocks(linked, largest):
