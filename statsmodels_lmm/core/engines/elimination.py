@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.bordered_cholesky import DenseCholesky
 from statsmodels_lmm.core.algebra.dense import (
     add_identity,
+    as_array,
     cholesky,
     product,
-    solve_lower,
     times_each,
     transpose,
 )
@@ -98,8 +99,8 @@ class BlockElimination:
     tail : ndarray or None
         Reduced Z_t'Z_t, shape (..., q, q); None if coupled sparsely, see
         `solution.whole_tail`.
-    tail_cholesky : ndarray
-        Lower Cholesky factor of I + L_t' tail L_t, shape (..., q, q).
+    tail_cholesky : DenseCholesky or BorderedCholesky
+        Cholesky factor of I + L_t' tail L_t.
     tail_sums : ndarray
         Reduced Z_t'W, shape (..., q, w).
     gram : ndarray
@@ -112,7 +113,7 @@ class BlockElimination:
     roots: tuple
     terms: tuple
     tail: np.ndarray
-    tail_cholesky: np.ndarray
+    tail_cholesky: Any
     tail_sums: np.ndarray
     gram: np.ndarray
     logdet: np.ndarray
@@ -137,8 +138,9 @@ class BlockElimination:
         if not plan.tail:
             return 0.0
         transposed = [transpose(root) for root in self.tail_roots]
-        whole = np.diagonal(scale_tail(plan, transposed, self.products.tail))
-        return float(((1.0 + whole) / np.diagonal(self.tail_cholesky) ** 2).sum())
+        scaled = scale_tail(plan, transposed, as_array(self.products.tail))
+        pivots = self.tail_cholesky.pivots()
+        return float(((1.0 + np.diagonal(scaled)) / pivots).sum())
 
     def solve(self, sums=None):
         """
@@ -211,7 +213,7 @@ class BlockElimination:
         if plan.tail:
             transposed = [transpose(root) for root in self.tail_roots]
             scaled = times_tail_root(plan, transposed, tail)
-            half = solve_lower(self.tail_cholesky, scaled)
+            half = self.tail_cholesky.half_solve(scaled)
             total = total + product(transpose(half), half)
         return total
 
@@ -371,13 +373,13 @@ class _Left:
         """Eliminate the tail and return the Cholesky factor of I + L_t' tail L_t."""
         plan = self.plan
         if not plan.tail:
-            return self.tail
+            return DenseCholesky(self.tail)
         transposed = [transpose(root) for root in roots]
         tail_root = self._tail_root(transposed, done)
-        half = solve_lower(tail_root, times_tail_root(plan, transposed, self.tail_sums))
+        scaled = times_tail_root(plan, transposed, self.tail_sums)
+        half = tail_root.half_solve(scaled)
         self.gram = self.gram - product(transpose(half), half)
-        logs = np.log(np.diagonal(tail_root, axis1=-2, axis2=-1))
-        self.logdet = self.logdet + 2.0 * logs.sum(axis=-1)
+        self.logdet = self.logdet + tail_root.logdet
         return tail_root
 
     def _tail_root(self, transposed, done):
@@ -388,7 +390,7 @@ class _Left:
             if is_scalar(plan.tail):
                 scale = scalar_scale(plan, transposed)
                 whole, link = self.products.tail, head.coupling
-                rest = link.scaled_rest(whole, head.covariance, scale)
-                return cholesky(rest, is_lower=True)
+                return link.rest_cholesky(whole, head.covariance, scale)
             tail = sparsely_reduced(self.products, head)
-        return cholesky(add_identity(scale_tail(plan, transposed, tail)))
+        scaled = add_identity(scale_tail(plan, transposed, tail))
+        return DenseCholesky(cholesky(scaled))
