@@ -1,7 +1,39 @@
-"""Keywords that are said in two ways."""
+"""Keywords that are said in two ways, and R's words for what is called otherwise."""
 
 import warnings
 from functools import wraps
+
+R_ARGUMENTS = {
+    "FUN": "is spelled statistic= here",
+    "REML": "is spelled reml= here, in fit",
+    "allow_new_levels": "is spelled new_levels='population' here",
+    "contrasts": "is not known here: write C(f, Sum) in the formula",
+    "control": "is not needed here: fit has one optimizer, with maxiter= and tol=",
+    "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger'",
+    "level": "is spelled alpha= here: 0.05 for a level of 0.95",
+    "na_action": "is spelled missing= here: 'drop' or 'raise'",
+    "newdata": "is spelled exog= here",
+    "re_form": "is spelled random_effects= here: False for NA or ~0, True for NULL",
+    "seed": "is spelled rng= here",
+}
+"""R's arguments, and what to write instead."""
+
+R_FUNCTIONS = {
+    "VarCorr": "variance_components()",
+    "bootMer": "bootstrap()",
+    "confint": "conf_int(method='profile')",
+    "emmeans": "marginal_means()",
+    "emtrends": "marginal_slopes()",
+    "fixef": "params",
+    "getME": "theta, and of the model exog and random",
+    "isSingular": "is_singular",
+    "logLik": "llf",
+    "ranef": "random_effects, with standard deviations random_effects_table()",
+    "rePCA": "re_pca()",
+    "sigma": "scale, the square of sigma",
+    "vcov": "cov_params()",
+}
+"""R's functions of a fit, and the attributes that have their values."""
 
 R_SCALES = {"response": "mean", "link": "linear"}
 """R's names of the scales of a prediction, in statsmodels' words."""
@@ -36,6 +68,36 @@ def renamed(**names):
             return function(*args, **kwargs)
 
         return accepting
+
+    return decorate
+
+
+def refuse_r_names(*names, **others):
+    """
+    Refuse arguments by R's names, with what to write instead.
+
+    Parameters
+    ----------
+    *names : str
+        Names among `R_ARGUMENTS`.
+    **others
+        Further names, with what to write.
+
+    Returns
+    -------
+    callable
+        Decorates the function.
+    """
+    advice = {name: R_ARGUMENTS[name] for name in names} | others
+
+    def decorate(function):
+        @wraps(function)
+        def refusing(*args, **kwargs):
+            for name in advice.keys() & kwargs.keys():
+                raise TypeError(f"{name}= {advice[name]}")
+            return function(*args, **kwargs)
+
+        return refusing
 
     return decorate
 

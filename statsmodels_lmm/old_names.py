@@ -73,6 +73,8 @@ MODULES = {
     "data_doors": "inputs.tables",
     "distribution": "models.distribution",
     "formula.design": "formula.design random.random_effects",
+    "formula.parser": "formula.parser formula.model_formula formula.random_terms",
+    "formula.tokens": "formula.tokens formula.pieces",
     "inference.anova": "inference.comparison.anova",
     "inference.array_rows": "inference.prediction.array_rows",
     "inference.bootstrap": "inference.replicates.bootstrap",

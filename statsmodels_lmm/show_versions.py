@@ -41,7 +41,7 @@ def versions():
         *((name, _version(name)) for name in _requirements()),
     ]
     width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name:{width}}  {found}" for name, found in lines)
+    return "\n".join(f"{name:{width}}  {number}" for name, number in lines)
 
 
 def _version(name):
@@ -57,13 +57,13 @@ def _requirements():
         stated = requires(PACKAGE) or []
     except PackageNotFoundError:
         return []
-    found: dict = {False: [], True: []}
+    names: dict = {False: [], True: []}
     for requirement in stated:
         name = re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0]
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", requirement)
         if extra is None or extra[1] not in DEVELOPER:
-            found[extra is not None].append(name)
-    return list(dict.fromkeys(found[False] + sorted(found[True])))
+            names[extra is not None].append(name)
+    return list(dict.fromkeys(names[False] + sorted(names[True])))
 
 
 def _pools():

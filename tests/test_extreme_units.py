@@ -14,7 +14,7 @@ N = 90
 GROUPS = np.repeat(np.arange(15), 6)
 DATA = pd.DataFrame({"x": 5.0 + RNG.normal(size=N), "g": GROUPS})
 DATA["y"] = DATA["x"] * (1 + RNG.normal(size=15)[GROUPS]) + RNG.normal(size=N)
-WEIGHTS = RNG.uniform(0.5, 2.0, N)
+WEIGHTS, NOISE = RNG.uniform(0.5, 2.0, N), RNG.normal(size=N)
 PLAIN = crossedmixedlm("y ~ x + (1 | g)", DATA).fit()
 SLOPES = crossedmixedlm("y ~ x + (x | g)", DATA).fit()
 WEIGHTED = crossedmixedlm("y ~ x + (1 | g)", DATA, weights=WEIGHTS).fit()
@@ -40,7 +40,7 @@ def test_units_of_the_response(unit):
     ],
 )
 def test_a_response_without_a_variance(unit, message):
-    model = crossedmixedlm("y ~ 1 + (1 | g)", DATA.assign(y=RNG.normal(size=N) * unit))
+    model = crossedmixedlm("y ~ 1 + (1 | g)", DATA.assign(y=NOISE * unit))
     with pytest.raises(DataError, match=message):
         model.fit()
 

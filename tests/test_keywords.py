@@ -11,7 +11,7 @@ from numpy.testing import assert_array_equal
 from statsmodels_lmm import CrossedMixedLM, datasets, from_json
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
-from statsmodels_lmm.keywords import renamed, scale_of
+from statsmodels_lmm.keywords import R_FUNCTIONS, renamed, scale_of
 
 SLEEP = datasets.sleepstudy.load_pandas().data
 MODEL = crossedmixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)
@@ -111,7 +111,8 @@ def test_only_reml_is_given_by_position():
 @pytest.mark.parametrize("method", ["residual", "satterthwaite", "kenward-roger"])
 def test_degrees_of_freedom_of_a_fit(method):
     expected = RESULT.with_df_method(method)
-    for model in (MODEL, mixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)):
+    theirs = mixedlm("Reaction ~ Days", SLEEP, groups="Subject", re_formula="~Days")
+    for model in (MODEL, theirs):
         found = model.fit(df_method=method)
         assert type(found) is type(model.fit())
         assert found.df_method == method
@@ -137,3 +138,79 @@ def test_asymptotic_is_the_default():
         assert found.df_method == "asymptotic"
         assert found.use_t is False
         assert_array_equal(found.pvalues, RESULT.pvalues)
+
+
+def test_methods_have_signatures():
+    """What `help` says of a method names its arguments, but for passed options."""
+    theirs = mixedlm("Reaction ~ Days", SLEEP, groups="Subject").fit()
+    for fit in (RESULT, theirs):
+        methods = inspect.getmembers(fit, inspect.ismethod)
+        names = [
+            n for n, method in methods if "*args" in str(inspect.signature(method))
+        ]
+        assert [n for n in names if not n.startswith("_")] == []
+    signature = inspect.signature(RESULT.conf_int)
+    assert list(signature.parameters) == ["alpha", "method", "df_method", "options"]
+    assert "One minus the level" in inspect.getdoc(RESULT.conf_int)
+    # Sphinx omits the first argument of a method
+    assert list(inspect.signature(type(RESULT._results).anova).parameters)[:2] == [
+        "results",
+        "others",
+    ]
+
+
+def test_a_wald_test_is_a_number_as_in_statsmodels():
+    """Whether asked for by position or by name."""
+    chi2 = RESULT.wald_test("Days = 0")
+    assert chi2.statistic == pytest.approx(RESULT.tvalues["Days"] ** 2)
+    assert np.shape(chi2.statistic) == ()
+    assert np.shape(RESULT.wald_test("Days = 0", scalar=False).statistic) == (1, 1)
+    assert RESULT.wald_test("Days = 0", None, None, True).distribution == "F"
+
+
+R_WORDS = {
+    "REML= is spelled reml= here": lambda: MODEL.fit(REML=True),
+    "control= is not needed here": lambda: MODEL.fit(control=None),
+    "re_form= is spelled random_effects=": lambda: RESULT.predict(re_form="~0"),
+    "allow_new_levels= is spelled new_levels='population'": lambda: RESULT.predict(
+        SLEEP, allow_new_levels=True
+    ),
+    "newdata= is spelled exog=": lambda: RESULT.get_prediction(newdata=SLEEP),
+    "random_effects= here: 'new' for NA": lambda: RESULT.simulate(re_form=None),
+    "ddf= is spelled df_method=": lambda: RESULT.anova(ddf="Kenward-Roger"),
+    "ddf= is spelled df_method= ": lambda: RESULT.summary(ddf="Kenward-Roger"),
+    "level= is spelled alpha=": lambda: RESULT.conf_int(level=0.9),
+    "seed= is spelled rng=": lambda: RESULT.bootstrap(seed=1),
+    "REML= is spelled reml= here, in fit": lambda: crossedmixedlm(
+        "Reaction ~ Days + (1 | Subject)", SLEEP, REML=False
+    ),
+    "reml= is an argument of fit": lambda: crossedmixedlm(
+        "Reaction ~ Days + (1 | Subject)", SLEEP, reml=False
+    ),
+}
+
+
+@pytest.mark.parametrize("said", R_WORDS)
+def test_arguments_of_r_are_answered_with_ours(said):
+    with pytest.raises(TypeError, match=said):
+        R_WORDS[said]()
+
+
+def test_mixedlm_refuses_arguments_of_r():
+    """It would ignore them like those of optimizers."""
+    with pytest.raises(TypeError, match="reml= here"):
+        mixedlm("Reaction ~ Days", SLEEP, groups="Subject").fit(REML=False)
+
+
+@pytest.mark.parametrize("name", R_FUNCTIONS)
+def test_functions_of_r_are_answered_with_ours(name):
+    with pytest.raises(AttributeError, match=f"{name} is R's name: here it is"):
+        getattr(RESULT, name)
+    here = R_FUNCTIONS[name].partition("(")[0].partition(",")[0]
+    assert hasattr(RESULT, here)
+
+
+def test_other_names_are_unknown():
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        _ = RESULT.nonsense
+    assert not hasattr(RESULT, "ranef")

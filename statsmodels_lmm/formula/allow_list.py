@@ -7,6 +7,9 @@ from statsmodels_lmm.formula.widths import ARGUMENTS
 MAX_BASIS = 50
 """Largest number of columns of a basis, bases of a tensor product, and knots."""
 
+MAX_POWER = 20
+"""Largest power of terms and of numbers."""
+
 CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment"}
 FUNCTIONS = {
     *("C", "I", "Q", "abs", "center", "exp", "log", "log10", "log1p", "log2"),

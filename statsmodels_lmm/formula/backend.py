@@ -8,7 +8,16 @@ from copy import copy, deepcopy
 import numpy as np
 import pandas as pd
 from formulaic.errors import FormulaicError
-from patsy import EvalEnvironment, ModelDesc, NAAction, PatsyError, dmatrices, dmatrix
+from patsy import (
+    EvalEnvironment,
+    LookupFactor,
+    ModelDesc,
+    NAAction,
+    PatsyError,
+    Term,
+    dmatrices,
+    dmatrix,
+)
 from statsmodels.base.data import PandasData
 from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
@@ -23,8 +32,9 @@ from statsmodels_lmm.formula.dialects import (
 )
 from statsmodels_lmm.formula.names import SYNTAX
 from statsmodels_lmm.formula.packing import packed_value
+from statsmodels_lmm.formula.pieces import join, sides
 from statsmodels_lmm.formula.splines import checked
-from statsmodels_lmm.formula.tokens import join, sides, tokenize
+from statsmodels_lmm.formula.tokens import tokenize
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.formula.widths import model_terms, require_columns
 
@@ -119,14 +129,15 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         If the design would not fit in memory.
     """
     is_text = isinstance(formula, str)
+    columns = dict(frame.items())  # a look-up in the frame would hash its names first
     if is_text:
-        require_columns(engine_text(formula, "patsy"), frame)
+        require_columns(engine_text(formula, "patsy"), columns, len(frame))
     scope = {name: checked(value) for name, value in scope.items()}
     text = engine_text(formula, engine) if is_text else formula
     evaluated = _by_patsy if engine == "patsy" else _by_formulaic
     try:
         matrices, spec = evaluated(
-            text, frame, {**default_scope(engine), **scope}, prediction
+            text, frame, columns, {**default_scope(engine), **scope}, prediction
         )
     except FormulaError:
         raise
@@ -134,53 +145,59 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         text = formula if is_text else "the formula"
         reason = _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
-    found: list = [None]
+    frames: list = [None]
     for values, columns in matrices:
         names = [readable(str(name), engine) for name in columns]
-        if is_text and len(matrices) == 2 and len(found) == len(names) == 1:
+        if is_text and len(matrices) == 2 and len(frames) == len(names) == 1:
             names = [response_of(formula)]
         if isinstance(values, np.ndarray):
             matrix = pd.DataFrame(values, frame.index, names, copy=False)
         else:
             matrix = values.set_axis(frame.index).set_axis(names, axis=1)
-        found.append(matrix)
-    return (*found[-2:], spec)
+        frames.append(matrix)
+    return (*frames[-2:], spec)
 
 
-def _by_patsy(formula, frame, scope, _):
+def _by_patsy(formula, frame, columns, scope, _):
     """Pairs of a design matrix and names, and the specification of the last."""
     if isinstance(formula, str):
-        formula = model_terms(formula)
-        data = _columns(formula, frame)
+        formula, data = _looked_up(model_terms(formula), frame, columns)
     else:
         data = frame.reset_index(drop=True)
     two_sided = isinstance(formula, ModelDesc) and formula.lhs_termlist
-    found = (dmatrices if two_sided else dmatrix)(
+    matrices = (dmatrices if two_sided else dmatrix)(
         formula, data, EvalEnvironment([scope]), NAAction("raise", NA_types=[])
     )
-    infos = [matrix.design_info for matrix in _as_tuple(found)]
-    pairs = zip(map(np.asarray, _as_tuple(found)), (i.column_names for i in infos))
+    infos = [matrix.design_info for matrix in _as_tuple(matrices)]
+    pairs = zip(map(np.asarray, _as_tuple(matrices)), (i.column_names for i in infos))
     return list(pairs), infos[-1]
 
 
-def _columns(formula, frame):
+def _looked_up(formula, frame, columns):
     """
-    Columns that are factors by themselves as arrays, for expressions all as Series.
+    A formula in which a column by itself is looked up, not evaluated, and its data.
 
-    patsy takes several times as long for a Series. It counts the rows of a factor, or
-    of a frame where there is none.
+    patsy compiles the text of every other factor, and takes several times as long for a
+    Series as for an array, so only expressions get Series. It counts the rows of a
+    factor, or of a frame where there is none.
     """
-    sides = *formula.lhs_termlist, *formula.rhs_termlist
-    codes = {factor.code for term in sides for factor in term.factors}
-    alone = {code for code in codes if code in frame.columns}
-    expressions = codes - alone
+    sides = formula.lhs_termlist, formula.rhs_termlist
+    factors = {f.code: f for terms in sides for term in terms for f in term.factors}
+    alone = {code: f for code, f in factors.items() if code in columns}
     if not alone:
-        return frame.reset_index(drop=True)
-    found = dict(frame.reset_index(drop=True)) if expressions else {}
-    for name in alone:
+        return formula, frame.reset_index(drop=True)
+    expressions, found = factors.keys() - alone.keys(), {}
+    if expressions:
+        found = {n: column.reset_index(drop=True) for n, column in columns.items()}
+    for name, factor in alone.items():
+        factors[name] = LookupFactor(name, origin=factor.origin)
         if not any(name in code for code in expressions):
-            found[name] = _plain(frame[name])
-    return found
+            found[name] = _plain(columns[name])
+    looked_up = [
+        [Term([factors[f.code] for f in term.factors]) for term in terms]
+        for terms in sides
+    ]
+    return ModelDesc(*looked_up), found
 
 
 def _plain(column):
@@ -192,7 +209,7 @@ def _plain(column):
     return values if plain else column.reset_index(drop=True)
 
 
-def _by_formulaic(formula, frame, scope, prediction):
+def _by_formulaic(formula, frame, _, scope, prediction):
     """Pairs of a design matrix and names, and the specification of the last."""
     data = frame.reset_index(drop=True)
     data.columns = [engine_column(name, "formulaic") for name in frame.columns]
@@ -259,7 +276,7 @@ def term_columns(spec, engine):
         Name, slice of columns and names of factors for each term; the constant is
         "Intercept" and has no factors.
     """
-    found = []
+    terms = []
     for term, columns in spec.term_slices.items():
         if engine == "patsy":
             factors = tuple(factor.name() for factor in term.factors)
@@ -268,8 +285,8 @@ def term_columns(spec, engine):
             factors = tuple(str(f) for f in term.factors) if term.degree else ()
             name = str(term) if factors else "Intercept"
         factors = tuple(readable(factor, engine) for factor in factors)
-        found.append((readable(name, engine), columns, factors))
-    return found
+        terms.append((readable(name, engine), columns, factors))
+    return terms
 
 
 def caller_scope(names, functions, eval_env, depth):
@@ -299,10 +316,10 @@ def caller_scope(names, functions, eval_env, depth):
     else:
         frame = sys._getframe(depth + 1 + (eval_env or 0))
         known = {**frame.f_globals, **frame.f_locals}
-    found = {n: known[n] for n in names if n in known}
+    scope = {n: known[n] for n in names if n in known}
     return {
         n: v
-        for n, v in found.items()
+        for n, v in scope.items()
         if n not in functions or callable(v) or isinstance(v, types.ModuleType)
     }
 
@@ -345,9 +362,9 @@ class FormulaData(PandasData):
     def __deepcopy__(self, memo):
         other = copy(self)
         shared = {"model_spec", "column_specs", "scope"}  # never modified
-        own = {k: v for k, v in self.__dict__.items() if k not in shared}
+        unshared = {k: v for k, v in self.__dict__.items() if k not in shared}
         memo[id(self)] = other
-        other.__dict__.update(deepcopy(own, memo))
+        other.__dict__.update(deepcopy(unshared, memo))
         return other
 
     def __getstate__(self):

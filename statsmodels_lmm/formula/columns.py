@@ -191,12 +191,12 @@ def _object_column(column, name, is_response):
         return column.where(column.notna(), np.nan).to_numpy(object)
     if not is_number.all():
         raise DataError(f"column '{name}' mixes numbers and text")
-    found = float_objects(column.to_numpy(object), f"column '{name}'")
+    floats = float_objects(column.to_numpy(object), f"column '{name}'")
     warn(
         f"column '{name}' holds Python objects, which are converted to floats",
         DataWarning,
     )
-    return found
+    return floats
 
 
 def _warn_float_keys(values, name):

@@ -18,7 +18,7 @@ from statsmodels_lmm.formula.evaluation import (
     warn_of_single_levels,
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
-from statsmodels_lmm.formula.parser import offset_formula
+from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.responses import evaluate_response
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
@@ -126,16 +126,19 @@ def build_design(
         raise DataError(f"column '{twice}' appears twice in the fixed effects")
     specs: dict = {}
     offset = evaluate_offset(formula.offsets, frame, scope, engine, specs)
-    found = {formula.fixed: (exog, spec)}
+    designs = {formula.fixed: (exog, spec)}
 
     def evaluated(effects):
-        if effects not in found:
-            found[effects] = evaluate(effects, frame, scope, engine)[1:]
-        return found[effects]
+        if effects not in designs:
+            designs[effects] = evaluate(effects, frame, scope, engine)[1:]
+        return designs[effects]
 
+    columns = dict(frame.items())
     random = tuple(
         _random_effects(
-            *(terms, frame, evaluated, engine, specs, warned, structures or {}),
+            terms,
+            [columns[find_column(data, name)] for name in terms[0].grouping],
+            *(frame, evaluated, engine, specs, warned, structures or {}),
             relationships,
         )
         for terms in formula.by_factor
@@ -176,12 +179,12 @@ def check_finite(columns, what, labels):
     bad = ~np.isfinite(columns.to_numpy(float))
     if bad.any():
         column = columns.columns[np.argmax(bad.any(axis=0))]
-        at = labels[np.flatnonzero(bad.any(axis=1))]
-        listed = ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
+        rows = labels[np.flatnonzero(bad.any(axis=1))]
+        listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
         where = "" if column == what else f" in {what}"
         raise DataError(
             f"'{column}'{where} is infinite or undefined in "
-            f"{rows_text(len(at))}: {listed}"
+            f"{rows_text(len(rows))}: {listed}"
         )
 
 
@@ -228,12 +231,10 @@ def evaluate_offset(offsets, frame, scope, engine, specs):
 
 
 def _random_effects(
-    terms, frame, evaluated, engine, specs, warned, structures, relationships
+    terms, groups, frame, evaluated, engine, specs, warned, structures, relationships
 ):
-    """Random effects of the terms with a common grouping factor."""
-    codes, levels, keys = group_levels(
-        [frame[find_column(frame, name)] for name in terms[0].grouping]
-    )
+    """Random effects of the terms whose common levels are those of some columns."""
+    codes, levels, keys = group_levels(groups)
     known = (relationships or {}).get(terms[0].group)
     relationship = None
     if known is not None:
@@ -264,9 +265,9 @@ def _random_effects(
         size = matrix.shape[1]
         done.append((term, size))
         structure = structures.get(term.structure, term.structure)
-        own = covariance_blocks(structure, labels, term.hom)
-        blocks += own[0]
-        structured += own[1]
+        sizes, models = covariance_blocks(structure, labels, term.hom)
+        blocks += sizes
+        structured += models
     return RandomEffects(
         name=terms[0].group,
         levels=levels,

@@ -3,13 +3,8 @@
 import re
 from functools import lru_cache
 
-from statsmodels_lmm.formula.tokens import (
-    is_python_name,
-    join,
-    sides,
-    tokenize,
-    written,
-)
+from statsmodels_lmm.formula.pieces import join, sides
+from statsmodels_lmm.formula.tokens import is_python_name, tokenize, written
 
 QUOTED = re.compile(r"Q\('([^'\\]*)'\)")
 
@@ -159,17 +154,17 @@ def readable(name, engine):
     return QUOTED.sub(_bare, name)
 
 
-def _decoded(found):
-    return f"Q({bytes.fromhex(found[1]).decode('utf-8', 'surrogatepass')!r})"
+def _decoded(match):
+    return f"Q({bytes.fromhex(match[1]).decode('utf-8', 'surrogatepass')!r})"
 
 
-def _bare(found):
-    name, whole = found[1], found.string
+def _bare(match):
+    name, whole = match[1], match.string
     if is_python_name(name):
-        return found[0]
-    alone = whole[: found.start()][-1:] in ("", ":") and whole[found.end() :][:1] in (
+        return match[0]
+    alone = whole[: match.start()][-1:] in ("", ":") and whole[match.end() :][:1] in (
         "",
         ":",
         "[",
     )
-    return written(name, inside=not alone) if name.isidentifier() else found[0]
+    return written(name, inside=not alone) if name.isidentifier() else match[0]

@@ -82,7 +82,9 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
                 )
         frame = frame.iloc[rows]
     for name, values in columns.items():
-        if isinstance(values, pd.Categorical) and not has_all_levels(values[rows]):
+        if not isinstance(values, pd.Categorical):
+            continue
+        if not has_all_levels(values[rows] if incomplete.any() else values):
             frame = _drop_unused_levels(frame, name, roles[name])
     return frame, rows
 

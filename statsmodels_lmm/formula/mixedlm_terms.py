@@ -88,9 +88,9 @@ def random_terms(groups, re_formula=None, vc_formula=None, data=None):
 
 def _component_term(component, text, group, data):
     """Text, name and inner factor of one variance component."""
-    found = BY_LEVEL.match(text)
-    if found and not _is_sum(found[3] or ""):
-        declared, name, effect = found.groups()
+    match = BY_LEVEL.match(text)
+    if match and not _is_sum(match[3] or ""):
+        declared, name, effect = match.groups()
         column = re.sub(r"^Q\(['\"]|['\"]\)$", "", name)
         if declared or _is_categorical(column, data):
             by = name if _is_constant(group, data) else f"{_quoted(group)}:{name}"

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from statsmodels_lmm.exceptions import FormulaError
-from statsmodels_lmm.formula.tokens import factors, join, span, tokenize
+from statsmodels_lmm.formula.pieces import factors, join, span
+from statsmodels_lmm.formula.tokens import tokenize
 
 CODINGS = {"Diff", "Helmert", "Poly", "Sum", "Treatment", "contr"}
 """Names that the formula engines define inside ``C(f, ...)``."""

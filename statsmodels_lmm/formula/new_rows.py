@@ -23,8 +23,8 @@ def codes_of(effects, frame):
             factorize_unsorted(values)
         positions.append(keys.uniques.get_indexer(_comparable(values)))
     known = pd.MultiIndex.from_arrays([k.codes for k in effects.keys])
-    at = known.get_indexer(pd.MultiIndex.from_arrays(positions))
-    return np.where(missing, -2, at)
+    codes = known.get_indexer(pd.MultiIndex.from_arrays(positions))
+    return np.where(missing, -2, codes)
 
 
 def effects_of(effects, frame, specs, scope, engine):

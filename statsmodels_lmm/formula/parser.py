@@ -1,140 +1,15 @@
 """Parser of lme4's formula language, from text to terms, without data."""
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from patsy import PatsyError
-
-from statsmodels_lmm.core.structures.by_name import STRUCTURES, WITH_HOM
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.model_formula import ModelFormula
+from statsmodels_lmm.formula.pieces import depths, is_call, join, sides, span
+from statsmodels_lmm.formula.r_syntax import check_operators, in_python_words
+from statsmodels_lmm.formula.random_terms import check_new, random_terms
+from statsmodels_lmm.formula.response_terms import response_columns, response_text
 from statsmodels_lmm.formula.size import check_size
-from statsmodels_lmm.formula.tokens import (
-    depths,
-    factors,
-    join,
-    sides,
-    span,
-    tokenize,
-    written,
-)
-from statsmodels_lmm.formula.widths import model_terms
-
-LOGICAL = {"TRUE": True, "T": True, "True": True}
-LOGICAL |= {"FALSE": False, "F": False, "False": False}
-"""Values of ``hom =``, as spelled in R and in Python."""
-
-TRANSFORMS = {
-    *("C", "I", "Q", "abs", "bs", "cc", "center", "cr", "exp", "log", "log10", "log1p"),
-    *("log2", "np", "ns", "poly", "scale", "sqrt", "standardize", "te"),
-}
-
-
-@dataclass(frozen=True)
-class RandomTerm:
-    """
-    One random-effects term, ``structure(effects | grouping)``.
-
-    Parameters
-    ----------
-    effects : str
-        Formula of the effect columns, such as "1 + x".
-    grouping : tuple of str
-        Columns whose observed combinations are the levels.
-    structure : str
-        "us" (unstructured), "diag", "cs", "ar1" or a user-defined name.
-    effect_terms : frozenset of str
-        Names of the terms in `effects`.
-    double_bar : bool
-        Whether the term is part of an expanded ``(effects || grouping)``.
-    hom : bool or None
-        Whether all effects have the same variance, None if not specified.
-    """
-
-    effects: str
-    grouping: tuple
-    structure: str
-    effect_terms: frozenset
-    double_bar: bool = False
-    hom: bool | None = None
-
-    @property
-    def group(self):
-        """Name of the grouping factor, such as "batch:cask"."""
-        return ":".join(self.grouping)
-
-    def __str__(self):
-        return self.written(":".join(map(written, self.grouping)))
-
-    def written(self, group):
-        """The term with its grouping factor written differently."""
-        prefix = "" if self.structure == "us" else self.structure
-        ending = "" if self.hom is None else f", hom={self.hom}"
-        return f"{prefix}({self.effects} | {group}{ending})"
-
-
-@dataclass(frozen=True)
-class ModelFormula:
-    """
-    A parsed formula of a mixed model.
-
-    Parameters
-    ----------
-    text : str
-        The whole formula as given.
-    response : str
-        Left-hand side.
-    fixed : str
-        Fixed part of the right-hand side.
-    random : tuple of RandomTerm
-        Random-effects terms in the order of the text.
-    offsets : tuple of str
-        Arguments of ``offset(...)``.
-    response_columns : tuple of str
-        The columns of the response of a generalized model, each a single factor: one,
-        or the successes and failures of a binomial response. Empty in a linear model.
-    """
-
-    text: str
-    response: str
-    fixed: str
-    random: tuple
-    offsets: tuple
-    response_columns: tuple = ()
-
-    @property
-    def fixed_formula(self):
-        """The formula without its random part."""
-        return f"{self.response} ~ {self.fixed}"
-
-    @property
-    def fixed_pieces(self):
-        """The formulas of the fixed effects and offsets."""
-        return [self.fixed, *map(offset_formula, self.offsets)]
-
-    @property
-    def pieces(self):
-        """All formulas to be evaluated."""
-        effects = [term.effects for term in self.random]
-        response = self.response_columns or [self.response]
-        return [*response, *self.fixed_pieces, *effects]
-
-    @property
-    def grouping_columns(self):
-        """Columns used for grouping, each once."""
-        return tuple(dict.fromkeys(c for t in self.random for c in t.grouping))
-
-    @property
-    def by_factor(self):
-        """Lists of the random terms of each grouping factor; a:b is the same as b:a."""
-        found: dict = {}
-        for term in self.random:
-            found.setdefault(frozenset(term.grouping), []).append(term)
-        return list(found.values())
-
-
-def offset_formula(expression):
-    """The formula whose single column is the offset."""
-    return f"0 + I({expression})"
+from statsmodels_lmm.formula.tokens import tokenize
 
 
 def parse(text, structures=(), family=None):
@@ -168,12 +43,12 @@ def parse(text, structures=(), family=None):
 @lru_cache(maxsize=64)
 def _parsed(text, structures, family):
     tokens = tokenize(text)
-    _check_operators(tokens, text)
+    check_operators(tokens, text)
     _check_parentheses(tokens, text)
     check_size(tokens)
     left, right = _split_sides(tokens, text)
-    columns = _response_columns(left, text, family)
-    right = _in_python_words(right, text)
+    columns = response_columns(left, text, family)
+    right = in_python_words(right, text)
     fixed: list = []
     offsets: list = []
     random: list = []
@@ -183,10 +58,10 @@ def _parsed(text, structures, family):
                 raise FormulaError(
                     "a random-effects term cannot be subtracted", text, span(piece)
                 )
-            for term in _random_terms(piece, text, structures):
-                _check_new(term, random, text, span(piece))
+            for term in random_terms(piece, text, structures):
+                check_new(term, random, text, span(piece))
                 random.append(term)
-        elif piece[0].text == "offset" and _is_call(piece):
+        elif piece[0].text == "offset" and is_call(piece):
             if sign == "-":
                 raise FormulaError(
                     "an offset cannot be subtracted; write offset(-(...))",
@@ -206,7 +81,7 @@ def _parsed(text, structures, family):
     fixed_text = joined.removeprefix("+ ") or "1"
     if fixed_text.startswith("- "):
         fixed_text = f"1 {fixed_text}"
-    response = _response(left, text)
+    response = response_text(left, text)
     return ModelFormula(
         text, response, fixed_text, tuple(random), tuple(offsets), columns
     )
@@ -223,43 +98,6 @@ def _check_parentheses(tokens, text):
                 raise FormulaError("unmatched parenthesis", text, span([token]))
     if stack:
         raise FormulaError("unmatched parenthesis", text, span(stack[-1:]))
-
-
-def _check_operators(tokens, text):
-    """Refuse R's syntax, and suggest Python's."""
-    for before, token, depth in zip([None, *tokens], tokens, depths(tokens)):
-        spelling = None
-        if token.text == "^" and token.inside:
-            spelling = "'^' is the power in R; write '**'"
-        elif token.text == "." and (
-            before is None or before.text in ("~", "+", "-", "*", ":", "/", "(")
-        ):
-            spelling = "'.' for all other columns is R syntax; name the columns"
-        elif depth == 0 and (
-            token.text == "=" or (token.text == "-" and _is_arrow(before, token))
-        ):
-            spelling = "write '~' between the response and the terms"
-            start = before if token.text == "-" else token
-            raise FormulaError(spelling, text, (start.start, token.stop))
-        elif depth == 0 and token.text == ",":
-            spelling = (
-                "the formula must end here; options go outside it, as in "
-                "crossedmixedlm(formula, data).fit(reml=False)"
-            )
-        elif token.text == "$":
-            spelling = (
-                "'$' is R syntax; write only the column, and pass its table as data"
-            )
-        elif token.text == "as.factor":
-            spelling = "'as.factor()' is an R function; write 'C(...)'"
-        elif token.text.startswith("as."):
-            spelling = f"'{token.text}()' is an R function; convert the column first"
-        if spelling:
-            raise FormulaError(spelling, text, span([token]))
-
-
-def _is_arrow(before, token):
-    return before is not None and before.text == "<" and before.stop == token.start
 
 
 def _split_sides(tokens, text):
@@ -285,147 +123,6 @@ def _split_sides(tokens, text):
     return left, right
 
 
-def _response(tokens, text):
-    """Text of the response, which is an arithmetic expression."""
-    for token in tokens:
-        if not token.inside and token.text in (":", "%in%", ","):
-            raise FormulaError(
-                f"the response is an arithmetic expression, but '{token.text}' joins "
-                "terms; for a product write '*'",
-                text,
-                span([token]),
-            )
-    joined = join(tokens)
-    return f"-{joined[2:]}" if joined.startswith("- ") else joined
-
-
-def _response_columns(tokens, text, family):
-    """The columns of the response of a generalized model; none for a linear one."""
-    if family is None:
-        if tokens[0].text == "cbind":
-            raise FormulaError(
-                "a linear mixed model has a single response, not several columns",
-                text,
-                span(tokens),
-            )
-        return ()
-    while tokens[0].text == "(" and len(tokens) > 2 and _closes_at_end(tokens):
-        tokens = tokens[1:-1]
-    is_bound = tokens[0].text == "cbind" and _is_call(tokens)
-    if is_bound:
-        columns = _pieces(tokens[2:-1], ",")
-    else:
-        columns = _pieces(tokens, "+")
-    inner = [t for t in tokens[is_bound:] if t.text == "cbind" and t.column is None]
-    if inner:
-        raise FormulaError(
-            "cbind(successes, failures) is the whole response or none of it",
-            text,
-            span(inner),
-        )
-    if not is_bound and len(columns) == 1:
-        return (_as_factor(tokens),)
-    if family != "Binomial":
-        total = "" if is_bound else f"; for their sum write I({join(tokens)})"
-        raise FormulaError(
-            f"{join(tokens)} are successes and failures, and a {family} response has "
-            f"neither{total}",
-            text,
-            span(tokens),
-        )
-    at_top = [t for t, depth in zip(tokens, depths(tokens)) if depth == 0]
-    if len(columns) != 2 or not all(columns) or any(t.text == "-" for t in at_top):
-        raise FormulaError(
-            "a binomial response is successes + failures, such as "
-            "cases + (size - cases); for a sum of columns write I(a + b)",
-            text,
-            span(tokens),
-        )
-    return tuple(map(_as_factor, columns))
-
-
-def _pieces(tokens, operator):
-    """The pieces of tokens between operators outside parentheses."""
-    pieces: list = [[]]
-    for token, depth in zip(tokens, depths(tokens)):
-        if depth == 0 and token.text == operator:
-            pieces.append([])
-        else:
-            pieces[-1].append(token)
-    return pieces
-
-
-def _as_factor(tokens):
-    """An arithmetic expression as a single factor of a formula."""
-    text = join(tokens, lambda t: "**" if t.text == "^" else t.python)
-    return text if len(tokens) == 1 or _is_call(tokens) else f"I({text})"
-
-
-def _in_python_words(tokens, text):
-    """R's powers and nesting outside calls, as the formula engines write them."""
-    out: list = []
-    at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        at += 1
-        if token.inside or token.text not in ("^", "**", "%in%"):
-            out.append(token)
-        elif token.text == "%in%":
-            out.append(replace(token, kind="operator", text=":"))
-            nest = _parenthesis(tokens[at:])
-            # what precedes is nested in all of them together, not in each
-            out += [
-                replace(t, text=":") if t.text in ("+", "*", "/", "%in%") else t
-                for t in nest
-            ]
-            at += len(nest)
-        else:
-            exponent = _power(out, token, tokens[at : at + 1], text)
-            out += [replace(token, text="**"), exponent]
-            at += 1
-    return out
-
-
-def _parenthesis(tokens):
-    """The tokens of the parenthesis that opens at the first token, if any."""
-    if not tokens or tokens[0].text != "(" or tokens[0].inside:
-        return []
-    for at, (token, depth) in enumerate(zip(tokens, depths(tokens))):
-        if at and depth == 0 and token.text == ")":
-            return tokens[: at + 1]
-    return []
-
-
-def _power(before, operator, after, text):
-    """The exponent of a sum of terms; a power of a single term is refused."""
-    base: list = []
-    depth = 0
-    for token in reversed(before):
-        depth += (token.text == ")") - (token.text == "(")
-        if depth < 0 or (depth == 0 and token.separates and token.text != "("):
-            break
-        base.insert(0, token)
-        if depth == 0 and token.text == "(" and not token.inside:
-            break
-    exponent = after[0].text if after else ""
-    terms = {join(f) for f in factors(base) if f[0].kind != "number"}
-    if len(terms) < 2:
-        what = join(base) or "x"
-        raise FormulaError(
-            f"'{operator.text}' crosses terms, and {what} crossed with itself is just "
-            f"{what}; write I({what}**{exponent or 2})",
-            text,
-            span([operator]),
-        )
-    if not exponent.isdecimal() or int(exponent) < 1:
-        raise FormulaError(
-            "the power of a sum of terms must be a whole number, such as (a + b)**2",
-            text,
-            span([operator, *after]),
-        )
-    return replace(after[0], text=str(min(int(exponent), len(terms))))
-
-
 def _split_terms(tokens, text):
     """Signs and tokens of the terms joined by + and - at depth 0."""
     sign = "+"
@@ -444,224 +141,3 @@ def _split_terms(tokens, text):
     if not piece:
         raise FormulaError("a term is missing", text, span([tokens[-1]]))
     return [*pieces, (sign, piece)]
-
-
-def _is_call(piece):
-    """Whether a piece is just ``name(...)``."""
-    if len(piece) < 3 or piece[0].kind != "name" or piece[1].text != "(":
-        return False
-    return _closes_at_end(piece[1:])
-
-
-def _closes_at_end(piece):
-    """Whether the parenthesis that opens a piece closes at its very end."""
-    inner = depths(piece)
-    return piece[-1].text == ")" and all(d > 0 for d in inner[1:-1])
-
-
-def _random_terms(piece, text, structures):
-    """Random-effects terms of a piece with a bar."""
-    structure, hom = "us", None
-    bars = [t for t in piece if t.text in ("|", "||")]
-    depth = dict(zip(piece, depths(piece)))
-    if any(depth[bar] == 0 for bar in bars):
-        raise FormulaError(
-            "a random-effects term needs parentheses: "
-            f"write ({join(piece)}) if that is the term",
-            text,
-            span(piece),
-        )
-    inner = piece
-    if _is_call(piece):
-        nested = depth[bars[0]] > 1
-        structure, inner, hom = _structure(piece, nested, text, structures)
-    while inner[0].text == "(" and len(inner) > 2 and _closes_at_end(inner):
-        inner = inner[1:-1]
-    depth = dict(zip(inner, depths(inner)))
-    if len(inner) == len(piece) or any(depth[bar] > 0 for bar in bars):
-        raise FormulaError(
-            "a random-effects term must stand alone between '+' signs; "
-            "it cannot be part of another term",
-            text,
-            span(piece),
-        )
-    if len(bars) > 1:
-        raise FormulaError("a term has only one bar", text, span(bars[1:2]))
-    at = inner.index(bars[0])
-    left, right = inner[:at], inner[at + 1 :]
-    if not left or not right:
-        raise FormulaError(
-            "write (effects | grouping factor), such as (1 | g) for an intercept",
-            text,
-            span(piece),
-        )
-    effects = _effect_terms(left, text)
-    groupings = _grouping(right, text)
-    double = bars[0].text == "||"
-    if double and structure != "us":
-        raise FormulaError(f"use either {structure}( | ) or ( || )", text, span(bars))
-    parts = [(join(left), frozenset(effects))]
-    if double:
-        parts = [
-            (name if name == "1" else f"0 + {name}", frozenset([name]))
-            for name in effects
-        ]
-    return [
-        RandomTerm(formula, grouping, structure, names, double, hom)
-        for grouping in groupings
-        for formula, names in parts
-    ]
-
-
-def _structure(piece, nested, text, structures):
-    """Name of a covariance structure, the term that it is of, and ``hom``."""
-    name = piece[0].text
-    known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
-    if name in TRANSFORMS or "." in name or (nested and name not in known):
-        raise FormulaError("a bar inside a call", text, span(piece))
-    if name not in known:
-        raise FormulaError(
-            f"unknown covariance structure '{name}'; known are "
-            + ", ".join(known)
-            + ". Pass your own as structures={name: Structure}",
-            text,
-            span(piece[:1]),
-        )
-    return name, *_without_hom(piece[1:], name, text)
-
-
-def _without_hom(inner, name, text):
-    """A parenthesis without the option ``, hom = TRUE``, and the option's value."""
-    commas = [
-        i
-        for i, (t, d) in enumerate(zip(inner, depths(inner)))
-        if t.text == "," and d == 1
-    ]
-    if not commas:
-        return inner, None
-    option = inner[commas[0] + 1 : -1]
-    words = [t.text for t in option]
-    said = len(words) == 3 and words[:2] == ["hom", "="] and words[2] in LOGICAL
-    if not said or name not in WITH_HOM:
-        raise FormulaError(
-            "a term may end in ', hom=True' or ', hom=False' after "
-            f"{', '.join(WITH_HOM[:-1])} and {WITH_HOM[-1]}",
-            text,
-            span(option or inner[commas[0] : commas[0] + 1]),
-        )
-    return [*inner[: commas[0]], inner[-1]], LOGICAL[words[2]]
-
-
-def term_names(text):
-    """
-    Names of the terms of a piece of a formula.
-
-    Parameters
-    ----------
-    text : str
-        Right-hand side without random-effects terms, such as "1 + x * z".
-
-    Returns
-    -------
-    list of str
-        The names in the order of the text, terms of fewer factors first, the constant
-        as "1".
-    """
-    names = _effect_terms(tokenize(text), text) if text != "0" else []
-    return sorted(names, key=lambda n: n != "1" and len(factors(tokenize(n))))
-
-
-def _effect_terms(tokens, text):
-    """Names of the terms left of a bar, the intercept as "1"."""
-    try:
-        terms = model_terms(join(tokens)).rhs_termlist
-    except PatsyError as error:
-        raise FormulaError(error.message, text, span(tokens)) from None
-    except RecursionError:
-        raise FormulaError("the formula is nested too deeply", text) from None
-    names = [t.name() if t.factors else "1" for t in terms]
-    if not names:
-        raise FormulaError("the term has no effects", text, span(tokens))
-    return names
-
-
-def _grouping(tokens, text):
-    """
-    Groupings on the right side of a bar.
-
-    ``a/b`` gives a and a:b, ``a*b`` gives a, b and a:b; ``:`` binds tightest.
-    """
-    tokens = list(tokens)
-
-    def product():
-        groups = interaction()
-        while tokens and tokens[0].text in ("/", "*"):
-            operator = tokens.pop(0).text
-            right = interaction()
-            if operator == "/":
-                crossed = [tuple(dict.fromkeys(groups[-1] + r)) for r in right]
-                groups = groups + crossed
-            else:
-                crossed = [tuple(dict.fromkeys(g + r)) for g in groups for r in right]
-                groups = groups + right + crossed
-        return groups
-
-    def interaction():
-        groups = atom()
-        while tokens and tokens[0].text == ":":
-            tokens.pop(0)
-            right = atom()
-            groups = [tuple(dict.fromkeys(g + r)) for g in groups for r in right]
-        return groups
-
-    def atom():
-        if not tokens:
-            raise FormulaError("a grouping factor is missing", text, last)
-        token = tokens.pop(0)
-        if token.text == "(":
-            groups = product()
-            if tokens:
-                tokens.pop(0)
-            return groups
-        called = [t.text for t in tokens[:3:2]] == ["(", ")"]
-        if token.text == "C" and called and tokens[1].kind == "name":
-            token = tokens[1]
-            del tokens[:3]
-        if token.kind != "name" or (token.column is None and "." in token.text):
-            message = "a grouping factor is a column, or columns joined by ':' or '/'"
-            if token.kind == "name":
-                message += f"; quote a name with dots: Q('{token.text}')"
-            raise FormulaError(message, text, span([token]))
-        return [(token.text if token.column is None else str(token.column),)]
-
-    last = span(tokens[-1:])
-    groups = product()
-    if tokens:
-        raise FormulaError(
-            "a grouping factor is a column, or columns joined by ':', '/' or '*'; "
-            "write one term per grouping factor",
-            text,
-            span(tokens[:1]),
-        )
-    return list(dict.fromkeys(groups))
-
-
-def _check_new(term, random, text, span):
-    """Refuse an effect that its grouping factor already has."""
-    if term.hom:  # with a common variance it is a different effect
-        return
-    same = [t for t in random if set(t.grouping) == set(term.grouping) and not t.hom]
-    twice = term.effect_terms & {name for t in same for name in t.effect_terms}
-    if twice == {"1"} and term.effect_terms != {"1"}:
-        rest = term.effects.removeprefix("1 + ")
-        raise FormulaError(
-            f"the intercept occurs twice for {term.group}; write (0 + {rest} | "
-            f"{term.group}) for the slope alone",
-            text,
-            span,
-        )
-    if twice:
-        what = "the intercept" if twice == {"1"} else ", ".join(sorted(twice))
-        raise FormulaError(
-            f"a random effect occurs twice: {what} by {term.group}", text, span
-        )

@@ -51,7 +51,7 @@ def plain_design(spec):
             "categories": plain_levels(info.categories, factor.name()),
             "transforms": {
                 name: _plain_state(transform, factor.name())
-                for name, transform in info.state["transforms"].items()
+                for name, transform in info.state.get("transforms", {}).items()
             },
         }
     terms = [
@@ -177,8 +177,8 @@ def restored_design(plain, formula):
     if unknown:
         raise DataError(f"'{unknown.pop()}' is not part of the formula {formula}")
     expected = [frozenset(f.name() for f in term.factors) for term in terms]
-    found = [frozenset(term["factors"]) for term in plain["terms"]]
-    if len(found) != len(expected) or set(found) != set(expected):
+    saved = [frozenset(term["factors"]) for term in plain["terms"]]
+    if len(saved) != len(expected) or set(saved) != set(expected):
         raise ValueError(f"the terms do not match the formula {formula}")
     factors = {name: EvalFactor(name) for name in plain["factors"]}
     infos = {
@@ -221,8 +221,8 @@ def _restored_numbers(value, factor):
     if isinstance(value, list):
         depth = np.ndim(np.array(value, dtype=object))
         return numbers(value, factor.name(), (-1,) * depth)
-    found = number(value, factor.name())
-    return int(found) if found.is_integer() else found
+    restored = number(value, factor.name())
+    return int(restored) if restored.is_integer() else restored
 
 
 def _contrasts(plain, name):

@@ -3,6 +3,7 @@
 from math import comb, prod
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.pieces import split
 
 MAX_OPERATORS = 500
 MAX_TERMS = 2_000
@@ -37,30 +38,17 @@ def check_size(tokens):
 
 def _n_terms(tokens):
     """An upper bound on the number of terms."""
-    pieces = _split(tokens, ("~", "+", "-", "|", "||", ","))
+    pieces = split(tokens, ("~", "+", "-", "|", "||", ","))
     if len(pieces) > 1:
         return sum(map(_n_terms, pieces))
     for operators, joined in ((("*", "/"), 1), ((":", "%in%"), 0)):
-        pieces = _split(tokens, operators)
+        pieces = split(tokens, operators)
         if len(pieces) > 1:
             return prod(_n_terms(piece) + joined for piece in pieces)
-    base, *exponents = _split(tokens, ("**", "^"))
+    base, *exponents = split(tokens, ("**", "^"))
     if exponents:
         n, digits = _n_terms(base), "".join(t.text for t in exponents[0])
         power = min(int(digits), n) if digits.isdecimal() and len(digits) < 9 else n
         return sum(comb(n, i) for i in range(1, power + 1))
-    opening = [at for at, t in enumerate(tokens) if t.text == "(" and not t.inside]
+    opening = [i for i, t in enumerate(tokens) if t.text == "(" and not t.inside]
     return _n_terms(tokens[opening[0] + 1 : -1]) if opening else 1
-
-
-def _split(tokens, operators):
-    """Pieces between the given operators, outside parentheses."""
-    depth = 0
-    pieces: list = [[]]
-    for token in tokens:
-        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
-        if depth == 0 and not token.inside and token.text in operators:
-            pieces.append([])
-        else:
-            pieces[-1].append(token)
-    return pieces

@@ -126,5 +126,5 @@ def _are_constraints(constraints, columns=None):
     """Whether a matrix has fewer rows than columns."""
     if np.ndim(constraints) != 2 or np.abs(constraints).max() > FAR:
         return False
-    rows, found = constraints.shape
-    return 0 < rows < found and columns in (None, found)
+    rows, width = constraints.shape
+    return 0 < rows < width and columns in (None, width)

@@ -72,6 +72,21 @@ class Token:
         """Whether the token separates factors, outside calls."""
         return not self.inside and self.text in SEPARATORS
 
+    @property
+    def is_word(self):
+        """Whether the token is a name, a number or a string."""
+        return self.kind in ("name", "number", "string")
+
+    @property
+    def starts_operand(self):
+        """Whether an operand may start with the token."""
+        return self.is_word or self.text in ("(", "[", "{")
+
+    @property
+    def ends_operand(self):
+        """Whether an operand may end with the token."""
+        return self.is_word or self.text in (")", "]", "}")
+
 
 def is_python_name(name):
     """
@@ -170,9 +185,9 @@ def _with_marks(text):
 def _with_quoted(tokens):
     """Tokens with each ``Q('name')`` as one."""
     out: list = []
-    at = 0
-    while at < len(tokens):
-        four = tokens[at : at + 4]
+    position = 0
+    while position < len(tokens):
+        four = tokens[position : position + 4]
         token = four[0]
         after_dot = bool(out) and out[-1].text == "."
         if [t.text for t in (four[0], *four[1::2])] == [
@@ -184,9 +199,9 @@ def _with_quoted(tokens):
             if column is not None:
                 text = f"Q({column!r})"
                 token = Token("name", text, token.start, four[3].stop, column)
-                at += 3
+                position += 3
         out.append(token)
-        at += 1
+        position += 1
     return out
 
 
@@ -208,9 +223,9 @@ def _in_calls(tokens, text):
     """The tokens, with those inside calls marked."""
     with_bar: set = set()
     opened: list = []
-    for at, token in enumerate(tokens):
+    for position, token in enumerate(tokens):
         if token.text in ("(", "[", "{"):
-            opened.append(at)
+            opened.append(position)
         elif token.text in (")", "]", "}") and opened:
             opened.pop()
         elif token.text in ("|", "||") and opened:
@@ -223,25 +238,17 @@ def _in_calls(tokens, text):
             )
     out: list = []
     calls: list = []
-    for at, token in enumerate(tokens):
+    for position, token in enumerate(tokens):
         inside = bool(calls) and calls[-1]
         if token.text in ("(", "[", "{"):
-            follows = at > 0 and _ends_operand(tokens[at - 1])
-            called = token.text != "(" or (follows and at not in with_bar)
+            follows = position > 0 and tokens[position - 1].ends_operand
+            called = token.text != "(" or (follows and position not in with_bar)
             inside = inside or called
             calls.append(inside)
         elif token.text in (")", "]", "}") and calls:
             inside = calls.pop()
         out.append(replace(token, inside=True) if inside else token)
     return out
-
-
-def _ends_operand(token):
-    return token.kind in ("name", "number", "string") or token.text in (")", "]", "}")
-
-
-def _starts_operand(token):
-    return token.kind in ("name", "number", "string") or token.text in ("(", "[", "{")
 
 
 def _with_words(tokens):
@@ -282,7 +289,7 @@ def _with_words(tokens):
 def _is_operator(before, token, after):
     """Whether a Python keyword is an operator: between operands, or in a call."""
     word = token.text
-    follows = after is not None and _starts_operand(after)
+    follows = after is not None and after.starts_operand
     if word not in OPERATOR_WORDS:
         return follows and after.text not in ("(", "[", "{")
     if word == "lambda":
@@ -294,132 +301,4 @@ def _is_operator(before, token, after):
         return True
     if word in ("True", "False", "None"):
         return False
-    return follows and (word == "not" or (before is not None and _ends_operand(before)))
-
-
-def span(tokens):
-    """Start and stop of a sequence of tokens."""
-    return tokens[0].start, tokens[-1].stop
-
-
-def join(tokens, spelled=None):
-    """
-    Join tokens to text, with natural spacing.
-
-    Parameters
-    ----------
-    tokens : list of Token
-        The tokens.
-    spelled : callable, optional
-        How to write a token; default is its text.
-
-    Returns
-    -------
-    str
-    """
-    out = ""
-    for before, token in zip([None, *tokens], tokens):
-        spaced = before is not None and (
-            token.text in ("+", "-", "*", "/", "|", "||", "~")
-            or before.text in ("+", "-", "*", "/", "|", "||", "~", ",")
-            or (
-                before.kind in ("name", "number", "string")
-                and token.kind in ("name", "number", "string")
-            )
-            or _beside_word(before, token)
-        )
-        out += (" " if spaced else "") + (spelled(token) if spelled else token.text)
-    return out
-
-
-def _beside_word(before, token):
-    """Whether a Python keyword needs a blank, as in ``(x) if z else 0``."""
-    words = [t.column is None and t.text in OPERATOR_WORDS for t in (before, token)]
-    if before.text in (".", "("):
-        return False
-    return (words[0] and _starts_operand(token)) or (words[1] and _ends_operand(before))
-
-
-def depths(tokens):
-    """Depth of parentheses at each token; parentheses themselves count as outside."""
-    depth, out = 0, []
-    for token in tokens:
-        if token.text in (")", "]", "}"):
-            depth -= 1
-        out.append(depth)
-        if token.text in ("(", "[", "{"):
-            depth += 1
-    return out
-
-
-def factors(tokens):
-    """
-    Split a piece of a formula into factors at its operators.
-
-    Parameters
-    ----------
-    tokens : list of Token
-        A piece of a formula without structure names before random-effects terms.
-
-    Returns
-    -------
-    list of list of Token
-        The factors, including numbers.
-    """
-    found: list = [[]]
-    for token in tokens:
-        if token.separates:
-            found.append([])
-        else:
-            found[-1].append(token)
-    return [piece for piece in found if piece]
-
-
-def term_key(name):
-    """
-    Key of a term name, the same for any order and spelling of its factors.
-
-    Parameters
-    ----------
-    name : str
-        Such as "x:z" or "`my x`:z".
-
-    Returns
-    -------
-    frozenset of str
-    """
-    return frozenset(
-        "".join(map(_spelled_once, piece)) for piece in factors(tokenize(name))
-    )
-
-
-def _spelled_once(token):
-    column = token.column
-    plain = isinstance(column, str) and is_python_name(column)
-    return column if plain else token.python
-
-
-def has_bar(text):
-    """
-    Whether a formula has a random-effects term.
-
-    Parameters
-    ----------
-    text : str or None
-        A formula, or a piece of one.
-
-    Returns
-    -------
-    bool
-    """
-    if not isinstance(text, str) or "|" not in text:
-        return False
-    return any(t.text in ("|", "||") and not t.inside for t in tokenize(text))
-
-
-def sides(tokens):
-    """The tokens left and right of the first tilde; without one, all are right."""
-    tildes = [at for at, t in enumerate(tokens) if t.text == "~" and not t.inside]
-    if not tildes:
-        return [], tokens
-    return tokens[: tildes[0]], tokens[tildes[0] + 1 :]
+    return follows and (word == "not" or (before is not None and before.ends_operand))

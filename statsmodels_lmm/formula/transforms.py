@@ -166,5 +166,5 @@ def default_scope(engine):
     -------
     dict
     """
-    own = {**REMEMBERED[engine], "bs": CHECKED[engine]}
-    return {**FUNCTIONS, **own, "np": np, "pi": np.pi}
+    of_engine = {**REMEMBERED[engine], "bs": CHECKED[engine]}
+    return {**FUNCTIONS, **of_engine, "np": np, "pi": np.pi}

@@ -62,8 +62,8 @@ def expression_width(node):
     name, arguments = node.func.id, parts[1:]
     if name == "te":
         return prod(arguments)
-    own = _basis_width(node) if name in ARGUMENTS else 1
-    return own * max([1, *arguments])
+    width = _basis_width(node) if name in ARGUMENTS else 1
+    return width * max([1, *arguments])
 
 
 def _is_call(node):
@@ -105,7 +105,7 @@ def model_terms(text):
     return ModelDesc.from_formula(text)
 
 
-def require_columns(text, frame):
+def require_columns(text, columns, n_rows):
     """
     Refuse a formula whose design would not fit in memory, before it is built.
 
@@ -113,8 +113,10 @@ def require_columns(text, frame):
     ----------
     text : str
         A formula, or its right-hand side.
-    frame : DataFrame
-        The data, whose levels are counted.
+    columns : dict of Series
+        The data by name, whose levels are counted.
+    n_rows : int
+        Number of rows.
 
     Raises
     ------
@@ -124,13 +126,13 @@ def require_columns(text, frame):
     try:
         terms = model_terms(text).rhs_termlist
         widths = {
-            term.name(): prod(_factor_width(f.code, frame) for f in term.factors)
+            term.name(): prod(_factor_width(f.code, columns) for f in term.factors)
             for term in terms
         }
     except (PatsyError, SyntaxError, AttributeError, RecursionError):
         return  # the formula engine reports what is wrong
     p = sum(widths.values())
-    needed, available = 8 * p * (2 * len(frame) + p), available_bytes()
+    needed, available = 8 * p * (2 * n_rows + p), available_bytes()
     if available is not None and needed > available:
         widest = max(widths, key=widths.__getitem__)
         raise DataError(
@@ -140,9 +142,9 @@ def require_columns(text, frame):
         )
 
 
-def _factor_width(code, frame):
-    """A lower bound on the number of columns of one factor."""
-    if code in frame.columns and frame[code].dtype.kind in "biuf":
+def _factor_width(code, columns):
+    """A lower bound on the number of columns of one factor, given the data by name."""
+    if code in columns and columns[code].dtype.kind in "biuf":
         return 1
     node = ast.parse(code, mode="eval").body
     is_coded = _is_call(node) and node.func.id == "C" and bool(node.args)
@@ -151,8 +153,8 @@ def _factor_width(code, frame):
         name = getattr(column.args[0], "value", None)
     else:
         name = getattr(column, "id", None)
-    if name not in frame.columns:
+    if name not in columns:
         return 1 if is_coded else expression_width(node)
-    if not is_coded and frame[name].dtype.kind in "biuf":
+    if not is_coded and columns[name].dtype.kind in "biuf":
         return 1
-    return max(1, frame[name].nunique() - 1)
+    return max(1, columns[name].nunique() - 1)

@@ -280,7 +280,7 @@ def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
     left.text(
         0.03,
         0.97,
-        _told(results),
+        _tests(results),
         transform=left.transAxes,
         va="top",
         fontsize="small",
@@ -365,9 +365,9 @@ def _smoother(ax, x, y):
     """Draw a lowess curve."""
     if len(np.unique(x)) < 4:
         return
-    found = lowess(y, x, delta=0.01 * np.ptp(x))
-    found = found[np.isfinite(found).all(axis=1)]
-    ax.plot(*found.T, color=ORANGE, linewidth=2.0)
+    curve = lowess(y, x, delta=0.01 * np.ptp(x))
+    curve = curve[np.isfinite(curve).all(axis=1)]
+    ax.plot(*curve.T, color=ORANGE, linewidth=2.0)
 
 
 def _running_quartiles(places, values, predicted):
@@ -385,16 +385,16 @@ def _running_quartiles(places, values, predicted):
             yield np.array([a, b]) / n, np.column_stack([level, level])
         return
     half = max(int(0.15 * n), 2)
-    at = np.unique(np.linspace(0, n - 1, 60).astype(int))
-    windows = [values[max(i - half, 0) : i + half + 1] for i in at]
+    centers = np.unique(np.linspace(0, n - 1, 60).astype(int))
+    windows = [values[max(i - half, 0) : i + half + 1] for i in centers]
     levels = np.array([np.quantile(window, QUARTILES) for window in windows])
-    yield places[at], levels.T
+    yield places[centers], levels.T
 
 
-def _told(found):
-    """The tests as text."""
-    uniform, spread = found.uniformity_test(), found.dispersion_test()
-    outside, count = found.outlier_test(), int(found.outliers.sum())
+def _tests(residuals):
+    """The tests of simulated residuals, as text."""
+    uniform, spread = residuals.uniformity_test(), residuals.dispersion_test()
+    outside, count = residuals.outlier_test(), int(residuals.outliers.sum())
     return "\n".join(
         [
             f"Kolmogorov-Smirnov {uniform.statistic:.3f}, {_pvalue(uniform)}",

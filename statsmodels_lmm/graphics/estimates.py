@@ -119,14 +119,14 @@ def plot_coefficients(
     size = float(np.clip(45.0 * room / (len(labels) * len(fits)), 1.0, 5.0))
     dodges = np.linspace(-0.28, 0.28, len(fits)) if len(fits) > 1 else [0.0]
     for i, (table, name, dodge) in enumerate(zip(known, names, dodges)):
-        own = table[table.index.isin(labels)]
-        at = pd.Index(labels).get_indexer(own.index) + dodge
+        rows = table[table.index.isin(labels)]
+        heights = pd.Index(labels).get_indexer(rows.index) + dodge
         color = COLORS[i % len(COLORS)]
         marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
-        ax.hlines(at, own["lower"], own["upper"], color, linewidth=0.3 * size)
+        ax.hlines(heights, rows["lower"], rows["upper"], color, linewidth=0.3 * size)
         ax.plot(
-            own["estimate"],
-            at,
+            rows["estimate"],
+            heights,
             marker,
             color=color,
             markersize=size,
@@ -209,24 +209,19 @@ def plot_effects(
         If `x` or `by` is not a predictor of the fixed effects, or `by` has more than 60
         values.
     """
-    results = as_fit(results)
-    alpha = error_probability(level)
-    if by is not None and by == x:
-        raise ValueError(f"x and by are both {x!r}; choose different predictors")
-    at = {} if at is None else dict(at)
+    results, at = as_fit(results), {} if at is None else dict(at)
     others = {name: values for name, values in at.items() if name not in (x, by)}
-    levels = reference_grid(results, others).levels
-    specs = [x] if by is None else [x, by]
-    for name in specs:
-        check_predictor(name, levels)
-    lines = {name for name in specs if _is_covariate(levels[name])}
+    lines = _lines(results, x, by, others)
     frame = results.model.data.frame
     for name in lines - set(at):
         at[name] = _range(frame[name]) if name == x else _spread(frame[name])
+    alpha = error_probability(level)
     means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method)
     table, names = means.frame, means.names
     if not means.estimable.any():
         raise DataError(f"the data do not determine the means along {x!r}")
+
+    # a panel for all values of the second predictor, or one each
     places = None if x in lines else pd.Index(table[x].unique())
     values = [None] if by is None else list(table[by].unique())
     apart = len(values) > len(COLORS)
@@ -241,6 +236,7 @@ def plot_effects(
         figure, panel = canvas(ax)
         axes = [panel] * len(values)
 
+    # responses and means of each value
     shown = _shown(frame, others) & (data and len(frame) <= MANY_ROWS)
     for i, (panel, value) in enumerate(zip(axes, values)):
         style = 0 if apart else i
@@ -253,13 +249,15 @@ def plot_effects(
         part = table if by is None else table[table[by] == value]
         text = None if by is None else f"{short(by, 16)} = {plain(_text(value))}"
         label = text and entry(text)
-        at = part[x].to_numpy() if places is None else places.get_indexer(part[x])
+        positions = part[x] if places is None else places.get_indexer(part[x])
+        positions = np.asarray(positions) + dodge
         numbers = part[[names[n] for n in ("mean", "ci_lower", "ci_upper")]].to_numpy()
-        _draw_means(panel, at + dodge, numbers, places, style, label, by is not None)
+        _draw_means(panel, positions, numbers, places, style, label, by is not None)
         if apart:
             panel.set_title(text, fontsize="small")
         if places is not None:
             _name_levels(panel, places)
+
     response = short(results.model.endog_names, 24)
     _name_axes(
         axes, apart and ax is None, x, f"{response}\nmean and {percent(level)} interval"
@@ -268,6 +266,17 @@ def plot_effects(
         axes[0].legend(frameon=False, fontsize="small")
     _caption(figure if apart and ax is None else axes[0], means)
     return figure
+
+
+def _lines(results, x, by, others):
+    """The predictors along which the means form lines; refuses what is no predictor."""
+    if by is not None and by == x:
+        raise ValueError(f"x and by are both {x!r}; choose different predictors")
+    levels = reference_grid(results, others).levels
+    specs = [x] if by is None else [x, by]
+    for name in specs:
+        check_predictor(name, levels)
+    return {name for name in specs if _is_covariate(levels[name])}
 
 
 def _range(column):
@@ -311,24 +320,28 @@ def _draw_rows(panel, results, x, rows, places, dodge, color):
     """Draw the observed responses, side by side within a level of a factor."""
     if not rows.any():
         return
-    at = results.model.data.frame[x][rows]
+    positions = results.model.data.frame[x][rows]
     if places is not None:
-        at = places.get_indexer(at)
-        aside = np.random.default_rng(0).uniform(-0.05, 0.05, len(at))
-        at = np.where(at >= 0, at + dodge + aside, np.nan)
+        positions = places.get_indexer(positions)
+        aside = np.random.default_rng(0).uniform(-0.05, 0.05, len(positions))
+        positions = np.where(positions >= 0, positions + dodge + aside, np.nan)
     response = results.model.endog[rows]
-    panel.plot(at, response, ".", color=color, alpha=0.3, markersize=4.0, zorder=1)
+    panel.plot(
+        positions, response, ".", color=color, alpha=0.3, markersize=4.0, zorder=1
+    )
 
 
-def _draw_means(panel, at, numbers, places, style, label, joined):
+def _draw_means(panel, positions, numbers, places, style, label, joined):
     """Draw a line with a band, or points with intervals."""
     color, (mean, lower, upper) = COLORS[style], numbers.T
     if places is None:
-        panel.plot(at, mean, color=color, linestyle=LINES[style], label=label)
-        panel.fill_between(at, lower, upper, color=color, alpha=0.15, linewidth=0.0)
+        panel.plot(positions, mean, color=color, linestyle=LINES[style], label=label)
+        panel.fill_between(
+            positions, lower, upper, color=color, alpha=0.15, linewidth=0.0
+        )
         return
     panel.errorbar(
-        at,
+        positions,
         mean,
         yerr=[mean - lower, upper - mean],
         color=color,

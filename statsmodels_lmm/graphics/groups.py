@@ -117,10 +117,10 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     size = (2.4, 2.1) if len(shown) <= 12 else (1.7, 1.6)
     figure, axes = panels(len(shown), ax, None, size, sharex=True, sharey=True)
     total = sum(map(len, rows))
-    for panel, level, own, line in zip(axes, shown, rows, lines):
+    for panel, level, of_level, line in zip(axes, shown, rows, lines):
         panel.scatter(
-            across.values[own],
-            model.endog[own],
+            across.values[of_level],
+            model.endog[of_level],
             s=4.0 if total > MANY_ROWS else 12.0,
             alpha=0.3 if total > MANY_ROWS else 0.8,
             color=BLACK,
@@ -148,12 +148,12 @@ def _factor(results, group):
     """Position and RandomEffects of the grouping factor."""
     if group is not None and not isinstance(group, str):
         raise ValueError(f"group must be the name of one factor, not {group!r}")
-    found = chosen_factors(results, group)
-    for i, factor in found:
+    factors = chosen_factors(results, group)
+    for i, factor in factors:
         if factor.has_groups:
             return i, factor
     raise DataError(
-        f"the random effects {found[0][1].name} have a model matrix of their own; "
+        f"the random effects {factors[0][1].name} have a model matrix of their own; "
         "there are no groups to plot"
     )
 
@@ -166,13 +166,13 @@ def _shown_levels(results, i, levels, max_groups):
     seen = np.bincount(factor.grouped.codes, minlength=factor.n_levels) > 0
     if levels is not None:
         levels = as_list(levels)
-        at = factor.levels.get_indexer(pd.Index(levels, dtype=object))
-        for level, known in zip(levels, (at >= 0) & seen[at]):
+        positions = factor.levels.get_indexer(pd.Index(levels, dtype=object))
+        for level, known in zip(levels, (positions >= 0) & seen[positions]):
             if not known:
                 raise ValueError(f"{factor.name} has no rows with level {level!r}")
         if not levels:
             raise ValueError("levels is empty: nothing to plot")
-        return at, None
+        return positions, None
     order = np.argsort(results._modes[i][:, 0], kind="stable")
     order = order[seen[order]]
     if len(order) <= max_groups:
@@ -216,18 +216,18 @@ def _columns(model, factor):
         of = dict(zip(names, map(pd.Series, values.T)))
         return {n: of[n] for n in dict.fromkeys([*model.exog_names, *names])}
     frame = model.data.frame
-    found: dict = {}
+    columns: dict = {}
     for text in (model._parsed.fixed, *(t.effects for t, _ in factor.terms)):
         inside = columns_in(text, frame.columns)
         for name in sorted(inside, key=lambda c: _place(c, text)):
-            found.setdefault(name, frame[name])
-    return found
+            columns.setdefault(name, frame[name])
+    return columns
 
 
 def _place(name, text):
     """Position of a name in a formula."""
-    found = re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", text)
-    return len(text) if found is None else found.start()
+    match = re.search(rf"(?<!\w){re.escape(str(name))}(?!\w)", text)
+    return len(text) if match is None else match.start()
 
 
 def _varies(values, codes):
@@ -267,8 +267,8 @@ def _on_grid(results, i, across, rows):
     """(x, values of the group, values of the population) on a grid, by group."""
     model = results.model
     frame, m = model.data.frame, len(rows)
-    own = [across.values[r] for r in rows]
-    grid = [np.linspace(v.min(), v.max(), GRID) for v in own]
+    values = [across.values[r] for r in rows]
+    grid = [np.linspace(v.min(), v.max(), GRID) for v in values]
     columns = {
         name: frame[name]
         .iloc[np.repeat([_typical(frame[name], r) for r in rows], GRID)]
@@ -291,10 +291,10 @@ def _on_grid(results, i, across, rows):
 
 def _typical(column, rows):
     """The row with the median of numbers, or the most frequent of other values."""
-    own = column.iloc[rows]
-    if _is_numeric(own):
-        return rows[np.argsort(own.to_numpy(), kind="stable")[(len(rows) - 1) // 2]]
-    codes = pd.factorize(own)[0]
+    values = column.iloc[rows]
+    if _is_numeric(values):
+        return rows[np.argsort(values.to_numpy(), kind="stable")[(len(rows) - 1) // 2]]
+    codes = pd.factorize(values)[0]
     return rows[np.argmax(codes == np.bincount(codes).argmax())]
 
 
@@ -303,7 +303,7 @@ def _in_rows(results, i, across, rows):
     population = results._fixed_part
     grouped = results.model.random[i].grouped
     conditional = population + grouped.times(results._modes[i])
-    orders = [own[np.argsort(across.values[own], kind="stable")] for own in rows]
+    orders = [r[np.argsort(across.values[r], kind="stable")] for r in rows]
     return [(across.values[o], conditional[o], population[o]) for o in orders]
 
 

@@ -55,11 +55,11 @@ def chosen_effects(results, group, effects):
     for name in wanted:
         if name not in known:
             raise ValueError(f"no effect {name!r}; there are {', '.join(known)}")
-    found = [
+    chosen = [
         (i, f, [j for w in wanted for j, n in enumerate(f.effect_names) if n == w])
         for i, f in factors
     ]
-    return [(i, f, columns) for i, f, columns in found if columns]
+    return [(i, f, columns) for i, f, columns in chosen if columns]
 
 
 def _as_list(names):

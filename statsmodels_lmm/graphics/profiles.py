@@ -65,10 +65,10 @@ def plot_profile(results, which=None, ax=None, **options):
         panel.plot(values, zeta, color=BLUE)
         for level in LEVELS:
             for height in stats.norm.ppf([0.5 - level / 2.0, 0.5 + level / 2.0]):
-                at = _crossing(values, zeta, height)
+                x = _crossing(values, zeta, height)
                 style = "-" if level == 0.95 else ":"
-                if np.isfinite(at):
-                    panel.vlines(at, min(height, 0.0), max(height, 0.0), BLUE, style)
+                if np.isfinite(x):
+                    panel.vlines(x, min(height, 0.0), max(height, 0.0), BLUE, style)
         panel.plot(values[ends], zeta[ends], "o", color=BLUE, markerfacecolor="white")
         if parameter.curve is None:
             _say(panel, "the likelihood\ndoes not depend\non this parameter")
@@ -175,11 +175,11 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
     table = bootstrap.summary(method, error_probability(level))
     chosen = _chosen(list(table.index), _draw_kinds(bootstrap), which)
     figure, axes = _panels(len(chosen), ax)
-    for panel, at in zip(axes, chosen):
-        draws = bootstrap.draws.iloc[:, at].dropna().to_numpy()
-        row = table.iloc[at]
+    for panel, i in zip(axes, chosen):
+        draws = bootstrap.draws.iloc[:, i].dropna().to_numpy()
+        row = table.iloc[i]
         if len(draws):
-            _histogram(panel, draws, bootstrap.ranges[at])
+            _histogram(panel, draws, bootstrap.ranges[i])
         else:
             _say(panel, "not defined in any replicate")
         if np.isfinite(row[["lower", "upper"]]).all():
@@ -187,7 +187,7 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
             panel.axvspan(row["lower"], row["upper"], **band)
         if np.isfinite(row["estimate"]):
             panel.axvline(row["estimate"], color=BLACK, linewidth=1.2)
-        finish(panel, xlabel=short(table.index[at]))
+        finish(panel, xlabel=short(table.index[i]))
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("share of replicates")
     caption = _caption(bootstrap, method, level)
@@ -217,15 +217,15 @@ def _profiled(results, which, options):
     if options:
         raise TypeError(f"{', '.join(sorted(options))}: results is already a profile")
     kinds = ["fixed" if p.kind == "fixed" else "random" for p in results.parameters]
-    found = _chosen([p.label for p in results.parameters], kinds, which)
-    return [results.parameters[at] for at in found]
+    chosen = _chosen([p.label for p in results.parameters], kinds, which)
+    return [results.parameters[i] for i in chosen]
 
 
 def _draw_kinds(bootstrap):
     """Kind of each column of bootstrap draws, fixed or random."""
     labels, ranges = list(bootstrap.estimates.index), list(bootstrap.ranges)
     # the fixed effects, which are unbounded, come first
-    p = next(at for at, ends in enumerate(ranges) if ends != (-np.inf, np.inf))
+    p = next(i for i, ends in enumerate(ranges) if ends != (-np.inf, np.inf))
     sigma = labels.index("sigma", 2 * p)
     kinds = ["fixed"] * p + ["other"] * p + ["random"] * (sigma + 1 - 2 * p)
     kinds += ["other"] * (len(labels) - len(kinds))
@@ -237,10 +237,10 @@ def _chosen(labels, kinds, which):
     """Positions of the parameters asked for."""
     if which is None or (isinstance(which, str) and which in ("fixed", "random")):
         wanted = ("fixed", "random") if which is None else (which,)
-        found = [at for at, kind in enumerate(kinds) if kind in wanted]
-        if not found:
+        chosen = [i for i, kind in enumerate(kinds) if kind in wanted]
+        if not chosen:
             raise ValueError(f"there are no parameters to plot for which={which!r}")
-        return found
+        return chosen
     names = [which] if isinstance(which, str) else list(which)
     unknown = [name for name in names if name not in labels]
     if unknown or not names:
@@ -263,16 +263,18 @@ def _curve(parameter, parts=30):
     curve = parameter.curve
     if curve is None:
         return np.array([-1.0, 1.0]), np.zeros(2), np.zeros(2, dtype=bool)
-    at = np.array([point.at for point in curve.points])
+    held = np.array([point.at for point in curve.points])
     origin = len(curve.below)
-    zeta = np.sign(at - at[origin]) * [point.height for point in curve.points]
+    zeta = np.sign(held - held[origin]) * [point.height for point in curve.points]
     limits = curve.constraint.lower, curve.constraint.upper
-    fine = at
-    if len(at) > 1:
-        slopes = _slopes(curve, at, zeta, np.isin(at, limits))
+    fine = held
+    if len(held) > 1:
+        slopes = _slopes(curve, held, zeta, np.isin(held, limits))
         steps = np.linspace(0.0, 1.0, parts, endpoint=False)
-        fine = np.append(np.ravel(at[:-1, None] + np.diff(at)[:, None] * steps), at[-1])
-        zeta = CubicHermiteSpline(at, zeta, slopes)(fine)
+        fine = np.append(
+            np.ravel(held[:-1, None] + np.diff(held)[:, None] * steps), held[-1]
+        )
+        zeta = CubicHermiteSpline(held, zeta, slopes)(fine)
     values = np.array([parameter.to_user(x) for x in fine])
     ends = np.isin(fine, limits)
     if parameter.kind == "cor":
@@ -280,7 +282,7 @@ def _curve(parameter, parts=30):
     return values, zeta, ends
 
 
-def _slopes(curve, at, zeta, at_limit):
+def _slopes(curve, held, zeta, at_limit):
     """
     Slopes of zeta, d' / (2 zeta) with d the criterion.
 
@@ -290,16 +292,16 @@ def _slopes(curve, at, zeta, at_limit):
     interval, constant.
     """
     slopes = np.array([point.optimum.slope for point in curve.points])
-    slopes = np.divide(slopes, 2.0 * zeta, np.zeros(len(at)), where=zeta != 0.0)
+    slopes = np.divide(slopes, 2.0 * zeta, np.zeros(len(held)), where=zeta != 0.0)
     known = ~at_limit
     known[len(curve.below)] = False
-    for i in dict.fromkeys([len(curve.below), 0, len(at) - 1]):
+    for i in dict.fromkeys([len(curve.below), 0, len(held) - 1]):
         if known[i]:
             continue
-        near = [j for j in (i - 1, i + 1) if 0 <= j < len(at)]
+        near = [j for j in (i - 1, i + 1) if 0 <= j < len(held)]
         near = [j for j in near if known[j]] or near
-        width = np.abs(at[near] - at[i])
-        secants = (zeta[near] - zeta[i]) / (at[near] - at[i])
+        width = np.abs(held[near] - held[i])
+        secants = (zeta[near] - zeta[i]) / (held[near] - held[i])
         if not known[near].any():
             slopes[i] = secants.mean()
         elif len(near) == 1:
@@ -337,15 +339,15 @@ def _mark_levels(panel):
     right.spines["right"].set_visible(False)
 
 
-def _spike(panel, at, height, share):
+def _spike(panel, value, height, share):
     """Draw the share of the probability at one point."""
-    panel.vlines(at, 0.0, height, ORANGE, linewidth=2.5, zorder=3)
-    panel.plot([at], [height], "D", color=ORANGE, markersize=5.0, zorder=3)
+    panel.vlines(value, 0.0, height, ORANGE, linewidth=2.5, zorder=3)
+    panel.plot([value], [height], "D", color=ORANGE, markersize=5.0, zorder=3)
     left, right = panel.get_xlim()
-    side = "left" if at < 0.5 * (left + right) else "right"
+    side = "left" if value < 0.5 * (left + right) else "right"
     panel.annotate(
         f"{share:.1%}" if share < 0.1 else f"{share:.0%}",
-        (at, height),
+        (value, height),
         (6 if side == "left" else -6, 2),
         textcoords="offset points",
         ha=side,

@@ -103,21 +103,21 @@ def plot_random_effects(
     results = as_fit(results)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    found = _effect_modes(results, group, effects)
-    columns = min(len(found), 4)
+    shown = _effect_modes(results, group, effects)
+    columns = min(len(shown), 4)
     width = 4.4 if columns == 1 else 3.2
-    height = panel_height([len(each.levels) for each in found])
-    figure, axes = panels(len(found), ax, columns, size=(width, height))
+    height = panel_height([len(each.levels) for each in shown])
+    figure, axes = panels(len(shown), ax, columns, size=(width, height))
     quantile = stats.norm.ppf(0.5 + level / 2.0)
-    for at, (panel, each) in enumerate(zip(axes, found)):
-        is_first = not at or each.group != found[at - 1].group
+    for position, (panel, each) in enumerate(zip(axes, shown)):
+        is_first = not position or each.group != shown[position - 1].group
         if is_first:
             order = np.argsort(each.modes, kind="stable")
             if not sort:
                 order = np.arange(len(each.modes))[::-1]
         _caterpillar(panel, each, order, quantile)
         name_rows(panel, [each.levels[i] for i in order], each.group)
-        if not is_first and (ax is not None or at % columns):
+        if not is_first and (ax is not None or position % columns):
             panel.set_yticklabels([])
             panel.set_ylabel("")
         finish(panel, f"Mode, {100 * level:g} % interval", None, _title(each))
@@ -195,9 +195,9 @@ def plot_random_effects_qq(results, group=None, ax=None):
     approximately true. Levels without information in the data are left out.
     """
     results = as_fit(results)
-    found = _effect_modes(results, group, None)
-    figure, axes = panels(len(found), ax, min(len(found), 4), size=(3.2, 3.2))
-    for panel, each in zip(axes, found):
+    shown = _effect_modes(results, group, None)
+    figure, axes = panels(len(shown), ax, min(len(shown), 4), size=(3.2, 3.2))
+    for panel, each in zip(axes, shown):
         explained = each.prior**2 - each.sd**2
         inside = explained > EXPLAINED * each.prior**2
         if each.is_zero or not inside.any():
@@ -252,22 +252,22 @@ def plot_random_effects_correlation(results, group=None, ax=None):
         If there is no such factor.
     """
     results = as_fit(results)
-    found = [
+    blocks = [
         (i, factor, block, names)
         for i, factor, _ in chosen_effects(results, group, None)
         for block, names, _ in factor.blocks
         if len(names) > 1
     ]
-    if not found:
+    if not blocks:
         raise DataError(
             "no term has two or more random effects, so there are no correlations"
         )
-    longest = max(len(short(name, 18)) for *_, names in found for name in names)
-    cells = max(1.6, 0.45 * min(max(len(names) for *_, names in found), 12))
+    longest = max(len(short(name, 18)) for *_, names in blocks for name in names)
+    cells = max(1.6, 0.45 * min(max(len(names) for *_, names in blocks), 12))
     side = cells + 0.5 + 0.07 * longest
-    columns = min(len(found), 3)
-    figure, axes = panels(len(found), ax, columns, size=(side + 1.0, side))
-    for panel, (i, factor, block, names) in zip(axes, found):
+    columns = min(len(blocks), 3)
+    figure, axes = panels(len(blocks), ax, columns, size=(side + 1.0, side))
+    for panel, (i, factor, block, names) in zip(axes, blocks):
         covariance = results._covariances()[i][block, block]
         zero = [has_no_variance(results, i, j) for j in range(block.start, block.stop)]
         image = _heat_map(panel, correlation(covariance, zero), names)
@@ -305,26 +305,26 @@ def _heat_map(ax, correlation, names):
 
 def _effect_modes(results, group, effects):
     """The effects of a plot, as a list of EffectModes."""
-    found = []
+    shown = []
     for i, factor, columns in chosen_effects(results, group, effects):
         modes, covariances = results._modes[i], results._mode_covariances(i)
         sd = np.sqrt(np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0.0))
-        own = np.sqrt(np.maximum(np.diag(results._covariances()[i]), 0.0))
+        deviations = np.sqrt(np.maximum(np.diag(results._covariances()[i]), 0.0))
         known = factor.grouped.relationship
         spread = np.ones(len(modes)) if known is None else np.sqrt(known.variances)
-        prior = spread[:, None] * own
+        prior = spread[:, None] * deviations
         zero = [has_no_variance(results, i, j) for j in columns]
         if len(modes) == 1 and len(columns) > 1:
             names = tuple(factor.effect_names[j] for j in columns)
             values = modes[0, columns], sd[0, columns], prior[0, columns]
-            found.append(EffectModes(factor.name, "", names, *values, all(zero)))
+            shown.append(EffectModes(factor.name, "", names, *values, all(zero)))
             continue
         levels = tuple(map(str, factor.levels))
         for j, is_zero in zip(columns, zero):
             values = modes[:, j], sd[:, j], prior[:, j]
             name = factor.effect_names[j]
-            found.append(EffectModes(factor.name, name, levels, *values, is_zero))
-    return found
+            shown.append(EffectModes(factor.name, name, levels, *values, is_zero))
+    return shown
 
 
 def _title(each):

@@ -78,19 +78,19 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     chosen = chosen_effects(results, group, effects)
     if group is None:
         chosen = [c for c in chosen if c[1].has_groups] or chosen
-    found = []
+    plots = []
     for i, factor, columns in chosen:
         estimates = group_estimates(results, i)
         first = combinations(columns, 2) if len(columns) <= 4 else None
         pairs = first or ((columns[0], c) for c in columns[1:])
         for pair in [columns] if len(columns) == 1 else pairs:
-            found.append((i, factor, list(pair), estimates))
-    columns = min(len(found), 3)
+            plots.append((i, factor, list(pair), estimates))
+    columns = min(len(plots), 3)
     width = 4.8 if columns == 1 else 3.8
-    rows = [f.n_levels for _, f, pair, _ in found if len(pair) < 2]
+    rows = [f.n_levels for _, f, pair, _ in plots if len(pair) < 2]
     height = max(3.8, panel_height(rows))
-    figure, axes = panels(len(found), ax, columns, size=(width, height))
-    for panel, (i, factor, pair, (population, alone, model)) in zip(axes, found):
+    figure, axes = panels(len(plots), ax, columns, size=(width, height))
+    for panel, (i, factor, pair, (population, alone, model)) in zip(axes, plots):
         covariance = results._covariances()[i][np.ix_(pair, pair)]
         shown = np.isfinite(alone).all(axis=1)
         parts = population[pair], alone[shown][:, pair], model[shown][:, pair]
@@ -171,8 +171,8 @@ def group_estimates(results, i):
     back = np.linalg.inv(root) / lengths[:, None]
     population = back @ (inside[:, ~beside] @ beta[~beside])
     alone = np.full((grouped.n_levels, grouped.k_effects), np.nan)
-    found = np.linalg.solve(gram[determined], right[determined])[..., 0]
-    alone[determined] = found @ back.T
+    estimates = np.linalg.solve(gram[determined], right[determined])[..., 0]
+    alone[determined] = estimates @ back.T
     return population, alone, population + results._modes[i]
 
 

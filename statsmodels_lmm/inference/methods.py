@@ -42,6 +42,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     variance_covariance,
     variance_table,
 )
+from statsmodels_lmm.keywords import refuse_r_names
 
 BY_DF_METHOD = ("inference", "cov_params_default", "df_resid_inference")
 """What follows from the kind of degrees of freedom."""
@@ -105,13 +106,28 @@ class MixedInference(LikelihoodModelResults):
             return self.df_resid
         return np.array([self.inference.df(c) for c in np.eye(len(self.params))])
 
+    @property
+    def _chosen_df_method(self):
+        """The `df_method` asked for, even if it is the default; else None."""
+        return vars(self).get("df_method")
+
     def _by(self, df_method):
         """These results, with other degrees of freedom if given."""
-        if df_method is None or df_method == self.df_method:
+        if df_method in (None, self._chosen_df_method):
             return self
         return self.with_df_method(df_method)
 
-    def wald_test(self, r_matrix, *args, df_method=None, **kwargs):
+    def wald_test(
+        self,
+        r_matrix,
+        cov_p=None,
+        invcov=None,
+        use_f=None,
+        df_constraints=None,
+        scalar=True,
+        *,
+        df_method=None,
+    ):
         """
         Wald test; see `LikelihoodModelResults.wald_test`.
 
@@ -122,8 +138,8 @@ class MixedInference(LikelihoodModelResults):
         ----------
         r_matrix : array_like, str or tuple
             The constraints.
-        *args, **kwargs
-            Passed on; a covariance matrix given here is used unchanged.
+        cov_p, invcov, use_f, df_constraints, scalar : optional
+            As in statsmodels; a covariance matrix given here is used unchanged.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; an F test unless "asymptotic".
 
@@ -131,9 +147,10 @@ class MixedInference(LikelihoodModelResults):
         -------
         ContrastResults
         """
-        return contrasts.wald_test(self._by(df_method), r_matrix, *args, **kwargs)
+        asked = cov_p, invcov, use_f, df_constraints, scalar
+        return contrasts.wald_test(self._by(df_method), r_matrix, *asked)
 
-    def f_test(self, r_matrix, *args, df_method=None, **kwargs):
+    def f_test(self, r_matrix, cov_p=None, invcov=None, *, df_method=None):
         """
         F test; see `LikelihoodModelResults.f_test`.
 
@@ -141,8 +158,8 @@ class MixedInference(LikelihoodModelResults):
         ----------
         r_matrix : array_like, str or tuple
             The constraints.
-        *args, **kwargs
-            Passed on.
+        cov_p, invcov : optional
+            As in statsmodels.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; residual if "asymptotic".
 
@@ -151,9 +168,9 @@ class MixedInference(LikelihoodModelResults):
         ContrastResults
         """
         other = self._by(df_method)
-        return super(MixedInference, other).f_test(r_matrix, *args, **kwargs)
+        return super(MixedInference, other).f_test(r_matrix, cov_p, invcov)
 
-    def t_test(self, r_matrix, *args, df_method=None, **kwargs):
+    def t_test(self, r_matrix, cov_p=None, use_t=None, *, df_method=None):
         """
         Test single contrasts; see `LikelihoodModelResults.t_test`.
 
@@ -162,8 +179,8 @@ class MixedInference(LikelihoodModelResults):
         r_matrix : array_like, str or tuple
             The contrasts. Those that the data do not determine, such as one on a
             dropped column, are NaN.
-        *args, **kwargs
-            Passed on; a covariance matrix given here is used unchanged.
+        cov_p, use_t : optional
+            As in statsmodels; a covariance matrix given here is used unchanged.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; t tests unless "asymptotic".
 
@@ -171,16 +188,24 @@ class MixedInference(LikelihoodModelResults):
         -------
         ContrastResults
         """
-        return contrasts.t_test(self._by(df_method), r_matrix, *args, **kwargs)
+        return contrasts.t_test(self._by(df_method), r_matrix, cov_p, use_t)
 
-    def wald_test_terms(self, *args, df_method=None, **kwargs):
+    def wald_test_terms(
+        self,
+        skip_single=False,
+        extra_constraints=None,
+        combine_terms=None,
+        scalar=True,
+        *,
+        df_method=None,
+    ):
         """
         Wald tests by term; see `LikelihoodModelResults.wald_test_terms`.
 
         Parameters
         ----------
-        *args, **kwargs
-            Passed on.
+        skip_single, extra_constraints, combine_terms, scalar : optional
+            As in statsmodels.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; F tests unless "asymptotic".
 
@@ -189,17 +214,23 @@ class MixedInference(LikelihoodModelResults):
         WaldTestResults
         """
         other = self._by(df_method)
+        asked = skip_single, extra_constraints, combine_terms, scalar
         with formula_engine(getattr(self.model.data, "engine", None)):
-            return super(MixedInference, other).wald_test_terms(*args, **kwargs)
+            return super(MixedInference, other).wald_test_terms(*asked)
 
-    def t_test_pairwise(self, *args, df_method=None, **kwargs):
+    def t_test_pairwise(
+        self, term_name, method="hs", alpha=0.05, factor_labels=None, *, df_method=None
+    ):
         """
         Compare levels pairwise; see `LikelihoodModelResults.t_test_pairwise`.
 
         Parameters
         ----------
-        *args, **kwargs
-            Passed on.
+        term_name : str
+            The factor, as in the formula.
+        method, alpha, factor_labels : optional
+            Adjustment of the p-values, one minus the level, and names of the levels,
+            as in statsmodels.
         df_method : str, optional
             Degrees of freedom, see `with_df_method`; t tests unless "asymptotic".
 
@@ -208,9 +239,11 @@ class MixedInference(LikelihoodModelResults):
         MultiCompResult
         """
         other = self._by(df_method)
+        asked = term_name, method, alpha, factor_labels
         with formula_engine(getattr(self.model.data, "engine", None)):
-            return super(MixedInference, other).t_test_pairwise(*args, **kwargs)
+            return super(MixedInference, other).t_test_pairwise(*asked)
 
+    @refuse_r_names("level")
     def conf_int(self, alpha=0.05, method="wald", df_method=None, **options):
         """
         Compute confidence intervals.

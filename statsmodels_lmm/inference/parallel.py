@@ -63,8 +63,8 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
     try:
         # threads of this process cannot limit BLAS themselves
         with one_thread:
-            for found in _results(function, pieces, n_jobs, parallel):
-                done.append(found)
+            for values in _results(function, pieces, n_jobs, parallel):
+                done.append(values)
                 bar.update(len(pieces[len(done) - 1]))
     except KeyboardInterrupt:
         if not done:
@@ -98,8 +98,8 @@ def _configured(joblib):
     unset = joblib.parallel.default_parallel_config
     # `get_active_backend` does not distinguish one worker from no configuration
     config = getattr(joblib.parallel._backend, "config", unset)
-    found = config.get("n_jobs", unset["n_jobs"])
-    return None if found is unset["n_jobs"] else found
+    n_jobs = config.get("n_jobs", unset["n_jobs"])
+    return None if n_jobs is unset["n_jobs"] else n_jobs
 
 
 class _Shared:

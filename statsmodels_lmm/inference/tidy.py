@@ -207,11 +207,11 @@ def _variance_intervals(raw, ends, scale):
     random = raw.model.random
     labels = {s: variance_labels(random, s) for s in ("sd", "var")}
     given = "var" if labels["var"][-1] in ends.index else "sd"
-    found = ends.reindex(labels[given]).to_numpy(float, copy=True)
+    intervals = ends.reindex(labels[given]).to_numpy(float, copy=True)
     if given != scale:
         is_sd = [a != b for a, b in zip(labels["sd"], labels["var"])]
-        found[is_sd] = found[is_sd] ** (2.0 if scale == "var" else 0.5)
-    return found
+        intervals[is_sd] = intervals[is_sd] ** (2.0 if scale == "var" else 0.5)
+    return intervals
 
 
 def glance(results):
@@ -298,9 +298,9 @@ def augment(results, data=None, influence=False):
         "fixed": raw._fixed_part,
     }
     if influence:
-        found = influence_of(raw)
-        columns["hat"] = found.hat_matrix_diag.to_numpy()
-        columns["cooksd"] = found.cooks_distance[0].to_numpy()
+        measures = influence_of(raw)
+        columns["hat"] = measures.hat_matrix_diag.to_numpy()
+        columns["cooksd"] = measures.cooks_distance[0].to_numpy()
     labels = model.data.row_labels
     added = pd.DataFrame(columns, index=labels)
     frame = _model_frame(model) if data is None else to_frame(data)

@@ -60,10 +60,10 @@ def row_positions(given, labels, what):
         return None
     unique = given.is_unique and labels.is_unique
     if unique:
-        at = _indexer(given, labels)
-        if (at >= 0).all():
-            return at
-    shared = at >= 0 if unique else _are_in(labels, given)
+        positions = _indexer(given, labels)
+        if (positions >= 0).all():
+            return positions
+    shared = positions >= 0 if unique else _are_in(labels, given)
     default = _is_default(given) or _is_default(labels)
     if default and len(given) == len(labels) and not shared.any():
         return None
@@ -106,8 +106,8 @@ def aligned(values, labels, what):
         If the labels do not determine which value belongs to which row; see
         `row_positions`.
     """
-    at = row_positions(labels_of(values), labels, what)
-    return values if at is None else values.iloc[at]
+    positions = row_positions(labels_of(values), labels, what)
+    return values if positions is None else values.iloc[positions]
 
 
 def subset_rows(subset, labels):

@@ -89,10 +89,10 @@ def float_objects(values, what):
         Array of the same shape, NaN where missing.
     """
     out = np.full(values.shape, np.nan)
-    for at, value in np.ndenumerate(values):
+    for place, value in np.ndenumerate(values):
         if isinstance(value, numbers.Real | Decimal | np.bool_):
             try:
-                out[at] = float(value)
+                out[place] = float(value)
             except OverflowError:
                 raise DataError(f"{what} has numbers too large for a float") from None
         elif isinstance(value, numbers.Complex):

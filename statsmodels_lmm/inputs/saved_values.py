@@ -53,10 +53,10 @@ def whole(value, what, least=0, most=2**53):
     -------
     int
     """
-    found = number(value, what)
-    if not found.is_integer() or not least <= found <= most:
+    count = number(value, what)
+    if not count.is_integer() or not least <= count <= most:
         raise ValueError(f"{what} is {_short(value)}")
-    return int(found)
+    return int(count)
 
 
 def text(value, what):
@@ -108,16 +108,16 @@ def numbers(value, what, shape, missing=False, least=-LARGEST):
     """
     if not isinstance(value, list):
         raise ValueError(f"{what} is {_short(value)}")
-    found = np.array(value, dtype=object)
-    if not found.size and -1 not in shape:
-        found = found.reshape(shape)
-    matches = [n in (-1, m) for n, m in zip(shape, found.shape)]
-    if len(found.shape) != len(shape) or not all(matches):
-        raise ValueError(f"{what} has shape {found.shape} instead of {shape}")
-    for item in found.ravel():
+    array = np.array(value, dtype=object)
+    if not array.size and -1 not in shape:
+        array = array.reshape(shape)
+    matches = [n in (-1, m) for n, m in zip(shape, array.shape)]
+    if len(array.shape) != len(shape) or not all(matches):
+        raise ValueError(f"{what} has shape {array.shape} instead of {shape}")
+    for item in array.ravel():
         if not (missing and item is None):
             number(item, what, least)
-    return found.astype(float)
+    return array.astype(float)
 
 
 def covariance(value, what, shape, missing=False):
@@ -139,13 +139,15 @@ def covariance(value, what, shape, missing=False):
     -------
     ndarray
     """
-    found = numbers(value, what, shape, missing)
-    size = np.abs(np.nan_to_num(found)).max(axis=(-2, -1), keepdims=True, initial=0.0)
-    asymmetry = np.abs(np.nan_to_num(found - np.swapaxes(found, -2, -1)))
-    variances = np.diagonal(found, axis1=-2, axis2=-1)
+    matrices = numbers(value, what, shape, missing)
+    size = np.abs(np.nan_to_num(matrices)).max(
+        axis=(-2, -1), keepdims=True, initial=0.0
+    )
+    asymmetry = np.abs(np.nan_to_num(matrices - np.swapaxes(matrices, -2, -1)))
+    variances = np.diagonal(matrices, axis1=-2, axis2=-1)
     if (asymmetry > 1e-6 * size).any() or (variances < -1e-6 * size[..., 0]).any():
         raise ValueError(f"{what} is not a covariance matrix")
-    return found
+    return matrices
 
 
 def level(value, what):
@@ -163,10 +165,10 @@ def levels(value, what):
     """Read a list of distinct levels; see `level`."""
     if not isinstance(value, list):
         raise ValueError(f"{what} has the levels {_short(value)}")
-    found = [level(v, what) for v in value]
-    if len(set(found)) < len(found):
+    values = [level(v, what) for v in value]
+    if len(set(values)) < len(values):
         raise ValueError(f"{what} has a duplicate level")
-    return found
+    return values
 
 
 def index(plain, what):
@@ -185,20 +187,20 @@ def index(plain, what):
     Index
     """
     values = levels(plain["values"], what)
-    found = pd.Index(values, dtype=dtype(plain["dtype"]), tupleize_cols=False)
-    if found.tolist() != values:
+    labels = pd.Index(values, dtype=dtype(plain["dtype"]), tupleize_cols=False)
+    if labels.tolist() != values:
         raise ValueError(f"{what} has levels that are not of type {plain['dtype']}")
-    return found
+    return labels
 
 
 def dtype(name):
     """Read the name of a type of numbers or text; see `number`."""
     if text(name, "a type") in ("object", "str", "string"):
         return object
-    found = np.dtype(name)
-    if found.kind not in "biuf":
+    of_numpy = np.dtype(name)
+    if of_numpy.kind not in "biuf":
         raise ValueError(f"a column has the unsupported type {name}")
-    return found
+    return of_numpy
 
 
 def _short(value):

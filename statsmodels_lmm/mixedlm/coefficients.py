@@ -53,9 +53,9 @@ class GroupCoefficients:
             Shape (m,).
         """
         out = np.empty(len(self.factors))
-        for i, own in enumerate(modes):
-            at = self.factors == i
-            out[at] = own[self.levels[at], self.columns[at]]
+        for i, of_factor in enumerate(modes):
+            concerned = self.factors == i
+            out[concerned] = of_factor[self.levels[concerned], self.columns[concerned]]
         return out
 
 
@@ -99,10 +99,10 @@ def _part(model, component, place):
     """Groups, factors, levels, columns and names of the random effects of one kind."""
     i, block = place
     layout, effects = model.layout, model.random[i]
-    own = effects.grouped.block_slices[block]
+    inside = effects.grouped.block_slices[block]
     if component is None:
-        own = layout.columns(model)
-    columns = np.arange(own.start, own.stop)
+        inside = layout.columns(model)
+    columns = np.arange(inside.start, inside.stop)
     names = [effects.effect_names[c] for c in columns]
     if component is None:
         names = layout.effect_names(model)

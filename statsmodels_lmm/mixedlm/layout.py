@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.roots import lower_root
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.parser import parse
@@ -79,8 +80,8 @@ class Layout:
         """Names of all variance parameters."""
         names = self.covariance_names(model) + [f"{c} Var" for c in self.components]
         for group, (factor, block) in self.further.items():
-            own = model.random[factor].block_names[block]
-            names += _lower_names([_by_group(n, group) for n in own])
+            block_names = model.random[factor].block_names[block]
+            names += _lower_names([_by_group(n, group) for n in block_names])
         return names
 
     def variances(self, parameters):
@@ -104,8 +105,8 @@ class Layout:
         elif self.effects:
             places.append(self.effects)
         places += [*self.components.values(), *self.further.values()]
-        found = [parameters.covariances_of(*at) for at in places]
-        values, errors = zip(*found) if found else ((), ())
+        estimates = [parameters.covariances_of(*place) for place in places]
+        values, errors = zip(*estimates) if estimates else ((), ())
         if self.n_independent:
             values, errors = (
                 _with_zeros(x, self.n_independent) for x in (values, errors)
@@ -137,10 +138,11 @@ class Layout:
             )
         covariance = np.zeros((0, 0))
         if self.effects is not None:
-            own = self.columns(model)
-            covariance = relative[self.effects[0]][own, own]
+            columns = self.columns(model)
+            covariance = relative[self.effects[0]][columns, columns]
         variances = [
-            self._block(model, relative, at)[0, 0] for at in self.components.values()
+            self._block(model, relative, place)[0, 0]
+            for place in self.components.values()
         ]
         return MixedLMParams.from_components(
             fe_params=np.asarray(params),
@@ -149,10 +151,10 @@ class Layout:
         )
 
     @staticmethod
-    def _block(model, relative, at):
-        factor, block = at
-        own = model.random[factor].grouped.block_slices[block]
-        return relative[factor][own, own]
+    def _block(model, relative, place):
+        factor, block = place
+        columns = model.random[factor].grouped.block_slices[block]
+        return relative[factor][columns, columns]
 
     def theta(self, model, parameters):
         """
@@ -177,10 +179,10 @@ class Layout:
         for i, each in enumerate(model.random):
             for j, (_, names, _) in enumerate(each.blocks):
                 if i == factor and j in effects:
-                    at = j - effects[0]
+                    place = j - effects[0]
                     part = covariance
                     if self.n_independent:
-                        part = covariance[at : at + 1, at : at + 1]
+                        part = covariance[place : place + 1, place : place + 1]
                     root = lower_root(part)
                     column, row = np.triu_indices(len(names))
                     theta += root[row, column].tolist()
@@ -316,10 +318,12 @@ def layout_of_terms(model, group, terms):
     """
     places = {}
     for i, each in enumerate(model.random):
-        block = 0
-        for term, size in each.terms:
-            places[term] = i, block
-            block += size if term.structure == "diag" and not term.hom else 1
+        counts = [
+            size if term.structure == "diag" and not term.hom else 1
+            for term, size in each.terms
+        ]
+        for (term, _), blocks in zip(each.terms, consecutive(counts)):
+            places[term] = i, blocks.start
     effects: tuple | None = None
     components, factors, further = {}, {}, {}
     for named in terms:

@@ -1,6 +1,5 @@
 """MixedLM's arguments and attributes over `CrossedMixedLM`."""
 
-import warnings
 from copy import copy
 from dataclasses import replace
 
@@ -11,9 +10,11 @@ from statsmodels.regression.mixed_linear_model import MixedLMParams
 from statsmodels.tools.numdiff import approx_fprime, approx_hess
 
 from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovariance
+from statsmodels_lmm.exceptions import warn
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
-from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.formula.pieces import has_bar
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.mixedlm.layout import FormulaGroups, layout_of_arrays
 from statsmodels_lmm.mixedlm.penalized import lasso, smooth, with_fixed_effects
 from statsmodels_lmm.mixedlm.results import MixedLMResults, MixedLMResultsWrapper
@@ -29,9 +30,9 @@ class MixedLM(CrossedMixedLM):
     Linear mixed model with the arguments and attributes of statsmodels' MixedLM.
 
     Scripts written for MixedLM run with this class in its place. As it is also a
-    `CrossedMixedLM`, several grouping factors and formulas with bars work too, and
-    `params` of the results holds the fixed effects only. MixedLM's packed vector is
-    ``result.packed_params``.
+    `CrossedMixedLM`, several grouping factors work too, as do terms with bars beside
+    `groups`, and `params` of the results holds the fixed effects only. MixedLM's packed
+    vector is ``result.packed_params``.
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ class MixedLM(CrossedMixedLM):
 
     _results_classes = MixedLMResults, MixedLMResultsWrapper
     _own_arguments = "use_sqrt", "grouping"
+    _general_class = CrossedMixedLM
 
     def __init__(
         self,
@@ -80,6 +82,8 @@ class MixedLM(CrossedMixedLM):
         **kwargs,
     ):
         from_arrays = groups is not None
+        if not from_arrays and grouping is None:
+            raise TypeError("MixedLM needs groups; without them, use CrossedMixedLM")
         if from_arrays:
             named = {"groups": groups, "exog_re": exog_re, "exog_vc": exog_vc}
             # MixedLM did not require more rows than random effects
@@ -97,8 +101,7 @@ class MixedLM(CrossedMixedLM):
             grouping = layout, effects.grouped.codes, effects.levels
         elif isinstance(grouping, FormulaGroups):
             grouping = grouping.of(self)
-        if grouping is not None:
-            self._set_layout(*grouping)
+        self._set_layout(*grouping)
 
     def _set_layout(self, layout, codes, labels):
         """Set the layout of MixedLM's parameters, and name them and the groups."""
@@ -129,6 +132,8 @@ class MixedLM(CrossedMixedLM):
         """
         Create a model from a formula and a data frame.
 
+        Without `groups`, a formula with bars is that of a `CrossedMixedLM`.
+
         Parameters
         ----------
         formula : str
@@ -157,15 +162,25 @@ class MixedLM(CrossedMixedLM):
 
         Returns
         -------
-        MixedLM
+        MixedLM or CrossedMixedLM
         """
         if args:
             raise TypeError("pass the arguments after missing by keyword")
         grouping = kwargs.pop("grouping", None)
-        if groups is None and not has_bar(formula):
-            raise AttributeError(
-                "'groups' is a required keyword argument in MixedLM.from_formula"
-            )
+        if not isinstance(eval_env, dict) and eval_env != -1:
+            eval_env = 1 + (eval_env or 0)
+        kwargs |= {
+            "subset": subset,
+            "missing": "drop" if missing == "drop" else "raise",
+            "eval_env": eval_env,
+        }
+        if groups is None and grouping is None:
+            if not has_bar(formula):
+                raise AttributeError(
+                    "'groups' is a required keyword argument in MixedLM.from_formula"
+                )
+            own = {"re_formula": re_formula, "vc_formula": vc_formula}
+            return CrossedMixedLM.from_formula(formula, data, **own, **kwargs)
         data = to_frame(data)
         if groups is not None:
             name = groups if isinstance(groups, str) else "Group"
@@ -177,18 +192,8 @@ class MixedLM(CrossedMixedLM):
             name = columns[0] if len(columns) > 1 else name
             grouping = FormulaGroups(name, tuple(terms), columns[0], data)
         kwargs.setdefault("check_levels", False)
-        if not isinstance(eval_env, dict) and eval_env != -1:
-            eval_env = 1 + (eval_env or 0)
-        return super().from_formula(
-            formula,
-            data,
-            subset=subset,
-            missing="drop" if missing == "drop" else "raise",
-            eval_env=eval_env,
-            use_sqrt=use_sqrt,
-            grouping=grouping,
-            **kwargs,
-        )
+        kwargs |= {"use_sqrt": use_sqrt, "grouping": grouping}
+        return super().from_formula(formula, data, **kwargs)
 
     # counts and rows --------------------------------------------------------
 
@@ -307,16 +312,19 @@ class MixedLM(CrossedMixedLM):
 
     def _theta_of(self, cov_re, vcomp):
         cov_re = np.asarray(cov_re, dtype=float).reshape(self.k_re, self.k_re)
-        found = MixedLMParams.from_components(cov_re=cov_re, vcomp=np.atleast_1d(vcomp))
-        return self.layout.theta(self, found)
+        parameters = MixedLMParams.from_components(
+            cov_re=cov_re, vcomp=np.atleast_1d(vcomp)
+        )
+        return self.layout.theta(self, parameters)
 
     def _away(self, deviance, fe_params):
         """R'(beta - estimate) in standardized units, X'V^-1 X = R R'."""
-        own = self._units.coefficients(fe_params)
-        return deviance.fixed_root.T @ (own - deviance.coefficients)
+        coefficients = self._units.coefficients(fe_params)
+        return deviance.fixed_root.T @ (coefficients - deviance.coefficients)
 
     # fit --------------------------------------------------------------------
 
+    @refuse_r_names("REML", "control")
     def fit(  # type: ignore[override]
         self,
         start_params=None,
@@ -373,10 +381,9 @@ class MixedLM(CrossedMixedLM):
         unknown = sorted(set(fit_kwargs) - set(OPTIMIZER))
         if unknown:
             ending = "s" if len(unknown) > 1 else ""
-            warnings.warn(
+            warn(
                 f"Argument{ending} {', '.join(unknown)} not used by MixedLM.fit",
                 FutureWarning,
-                stacklevel=2,
             )
         for name in [method] if isinstance(method, str) else method or []:
             if name.lower() in ("newton", "ncg"):
@@ -385,8 +392,8 @@ class MixedLM(CrossedMixedLM):
         options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
         options["df_method"] = df_method
         if start_params is not None and not self._are_fixed(start_params):
-            found = self.layout.read(self, start_params, self.use_sqrt)
-            options["start_params"] = model.layout.theta(model, found)
+            start = self.layout.read(self, start_params, self.use_sqrt)
+            options["start_params"] = model.layout.theta(model, start)
         if not do_cg:
             options["maxiter"] = 1
         model.reml = bool(reml)
@@ -404,8 +411,8 @@ class MixedLM(CrossedMixedLM):
             return True
         if isinstance(params, MixedLMParams) or len(params) != self.k_fe:
             return False
-        own = self.k_re2 + self.k_vc
-        return len(params) not in (own, own + self.k_fe)
+        n_variances = self.k_re2 + self.k_vc
+        return len(params) not in (n_variances, n_variances + self.k_fe)
 
     def _independent(self, free):
         """The model with independent random effects, if a mask asks for them."""
@@ -424,18 +431,18 @@ class MixedLM(CrossedMixedLM):
         factor, block = self.layout.effects
         effects = self.random[factor]
         grouped = effects.grouped
-        own = grouped.blocks[block]
-        blocks = (*grouped.blocks[:block], *[1] * own, *grouped.blocks[block + 1 :])
+        size = grouped.blocks[block]
+        blocks = (*grouped.blocks[:block], *[1] * size, *grouped.blocks[block + 1 :])
         structures = (
             *grouped.structures[:block],
-            *[UnstructuredCovariance(1)] * own,
+            *[UnstructuredCovariance(1)] * size,
             *grouped.structures[block + 1 :],
         )
         grouped = replace(grouped, blocks=blocks, structures=structures)
         random = list(self.random)
         random[factor] = replace(effects, grouped=grouped)
         other.random = tuple(random)
-        other.layout = self.layout.with_independent(own)
+        other.layout = self.layout.with_independent(size)
         return other
 
     def fit_regularized(
@@ -476,11 +483,11 @@ class MixedLM(CrossedMixedLM):
             Standard errors are those of the nonzero coefficients, as if these had
             been chosen beforehand.
         """
-        found = self.fit(start_params, **fit_kwargs)._results
-        kept = np.isfinite(found.params)
-        covariance = found.normalized_cov_params[np.ix_(kept, kept)]
-        precision = np.linalg.inv(covariance) / found.scale
-        estimate = np.asarray(found.params)[kept]
+        unpenalized = self.fit(start_params, **fit_kwargs)._results
+        kept = np.isfinite(unpenalized.params)
+        covariance = unpenalized.normalized_cov_params[np.ix_(kept, kept)]
+        precision = np.linalg.inv(covariance) / unpenalized.scale
+        estimate = np.asarray(unpenalized.params)[kept]
         if isinstance(method, Penalty):
             method.alpha = alpha
             beta = smooth(estimate, precision, method)
@@ -489,16 +496,20 @@ class MixedLM(CrossedMixedLM):
             beta = lasso(estimate, precision, weights, ceps, ptol, maxit)
         else:
             raise ValueError("Invalid regularization method")
-        whole = np.array(found.params)
+        whole = np.array(unpenalized.params)
         whole[kept] = beta
-        deviance = with_fixed_effects(found, whole)
+        deviance = with_fixed_effects(unpenalized, whole)
         results = MixedLMResults(
-            self, found._units, deviance, found.optimum, found.uninformative
+            self,
+            unpenalized._units,
+            deviance,
+            unpenalized.optimum,
+            unpenalized.uninformative,
         )
         results.params[kept] = beta  # zeros do not survive a change of units
         chosen = np.flatnonzero(kept)[np.abs(beta) > ceps]
         among = np.abs(beta) > ceps
-        part = np.linalg.inv(precision[np.ix_(among, among)] * found.scale)
+        part = np.linalg.inv(precision[np.ix_(among, among)] * unpenalized.scale)
         results.normalized_cov_params = np.full((self.k_fe,) * 2, np.nan)
         results.normalized_cov_params[np.ix_(chosen, chosen)] = part
         return MixedLMResultsWrapper(results)
@@ -528,13 +539,13 @@ class MixedLM(CrossedMixedLM):
         float
         """
         reml = self.reml if reml is None else reml
-        found = self.layout.read(self, params, self.use_sqrt)
-        theta = self.layout.theta(self, found)
+        parameters = self.layout.read(self, params, self.use_sqrt)
+        theta = self.layout.theta(self, parameters)
         value = super().loglike(theta, reml)
         if profile_fe:
             return value
         deviance = self._deviance(theta, reml)
-        away = self._away(deviance, found.fe_params)
+        away = self._away(deviance, parameters.fe_params)
         nu = deviance.nu
         return value - 0.5 * nu * np.log1p(float(away @ away) / (nu * deviance.scale))
 
@@ -555,8 +566,8 @@ class MixedLM(CrossedMixedLM):
             The derivatives in the fixed effects, unless these are profiled out, and in
             the variance parameters as packed according to `use_sqrt`.
         """
-        found = self.layout.read(self, params, self.use_sqrt)
-        packed = found.get_packed(self.use_sqrt, has_fe=not profile_fe)
+        parameters = self.layout.read(self, params, self.use_sqrt)
+        packed = parameters.get_packed(self.use_sqrt, has_fe=not profile_fe)
         slope = approx_fprime(
             packed, lambda x: self.loglike(x, profile_fe), centered=True
         )
@@ -579,12 +590,12 @@ class MixedLM(CrossedMixedLM):
             In the covariances, not their square roots. MixedLM returns a pair: this
             matrix, and whether it is singular.
         """
-        found = self.layout.read(self, params, self.use_sqrt)
-        packed = found.get_packed(use_sqrt=False, has_fe=not profile_fe)
+        parameters = self.layout.read(self, params, self.use_sqrt)
+        packed = parameters.get_packed(use_sqrt=False, has_fe=not profile_fe)
 
         def value(x):
-            own = self.layout.read(self, x, use_sqrt=False)
-            return self.loglike(own, profile_fe)
+            moved = self.layout.read(self, x, use_sqrt=False)
+            return self.loglike(moved, profile_fe)
 
         return approx_hess(packed, value)
 
@@ -648,6 +659,6 @@ class MixedLM(CrossedMixedLM):
         if self._are_fixed(params):
             return super().get_distribution(params, scale, exog)
         exog = self.exog if exog is None else np.asarray(exog)
-        found = self.layout.read(self, params, use_sqrt=False)
-        theta = self.layout.theta(self, found)
-        return Distribution(self, exog @ found.fe_params, theta, float(scale))
+        parameters = self.layout.read(self, params, use_sqrt=False)
+        theta = self.layout.theta(self, parameters)
+        return Distribution(self, exog @ parameters.fe_params, theta, float(scale))

@@ -97,8 +97,8 @@ def with_fixed_effects(results, beta):
         The criterion at these fixed effects and their residual variance.
     """
     optimum = results.at_optimum
-    own = results._units.coefficients(beta)
-    away = optimum.fixed_root.T @ (own - optimum.coefficients)
+    coefficients = results._units.coefficients(beta)
+    away = optimum.fixed_root.T @ (coefficients - optimum.coefficients)
     scale = optimum.scale + away @ away / optimum.nu
     value = optimum.value + optimum.nu * np.log(scale / optimum.scale)
-    return replace(optimum, coefficients=own, scale=scale, value=value)
+    return replace(optimum, coefficients=coefficients, scale=scale, value=value)

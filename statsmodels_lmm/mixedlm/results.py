@@ -137,11 +137,13 @@ class MixedLMResults(CrossedMixedLMResults):
     @cached_property
     def random_effects(self):
         """Conditional modes by group: a Series each, effects before components."""
-        own = group_coefficients(self.model)
-        values, index = own.values(self._modes), cache(pd.Index)
+        by_group = group_coefficients(self.model)
+        values, index = by_group.values(self._modes), cache(pd.Index)
         return LevelDict(
             self.model.group_labels,
-            lambda _, at: pd.Series(values[own.of(at)].copy(), index(own.names_of(at))),
+            lambda _, group: pd.Series(
+                values[by_group.of(group)].copy(), index(by_group.names_of(group))
+            ),
         )
 
     @cached_property
@@ -151,22 +153,23 @@ class MixedLMResults(CrossedMixedLMResults):
 
         The fixed effects and the variances are treated as known.
         """
-        own = group_coefficients(self.model)
-        places = own.factors, own.levels, own.columns
-        covariance, index = ModeCovariances(self, *places, own.ends), cache(pd.Index)
+        by_group = group_coefficients(self.model)
+        places = by_group.factors, by_group.levels, by_group.columns
+        covariance = ModeCovariances(self, *places, by_group.ends)
+        index = cache(pd.Index)
 
-        def frame(_, at):
-            names = index(own.names_of(at))
-            return pd.DataFrame(covariance(at), names, names)
+        def frame(_, group):
+            names = index(by_group.names_of(group))
+            return pd.DataFrame(covariance(group), names, names)
 
         return LevelDict(self.model.group_labels, frame)
 
-    def t_test(self, r_matrix, *args, **kwargs):
+    def t_test(self, r_matrix, cov_p=None, use_t=None, *, df_method=None):
         """As inherited, but a matrix must have one column per fixed effect."""
         shape = np.shape(r_matrix)
         if len(shape) == 2 and shape[1] != self.k_fe:
             raise ValueError(f"r_matrix for t-test should have {self.k_fe:d} columns")
-        return super().t_test(r_matrix, *args, **kwargs)
+        return super().t_test(r_matrix, cov_p, use_t, df_method=df_method)
 
     def profile_re(
         self, re_ix, vtype, num_low=5, dist_low=1.0, num_high=5, dist_high=1.0
@@ -224,10 +227,10 @@ class MixedLMResults(CrossedMixedLMResults):
         _, products = self.model._sufficient_statistics()
         optimum = self.at_optimum
         start = optimum.factors, float(optimum.scale) ** -0.5
-        at = float(np.sqrt(variance)) / parameter.to_user.unit
+        held = float(np.sqrt(variance)) / parameter.to_user.unit
         criterion = Profiled(products, self.reml)
-        found = minimize_constrained(criterion, parameter.constraint, at, start)
-        return -0.5 * (found.value + parameter.shift)
+        constrained = minimize_constrained(criterion, parameter.constraint, held, start)
+        return -0.5 * (constrained.value + parameter.shift)
 
     def summary(  # type: ignore[override]
         self, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05

@@ -43,8 +43,8 @@ def complete_rows(endog, exog, random, sides, missing, known):
     terms = as_terms(random)
     raw = [t for t in terms if not isinstance(t, RandomEffects)]
     labels = _first_labels(endog, exog, raw, sides.values())
-    endog = _plain(endog, labels, "the response")
-    exog = _plain(exog, labels, "the fixed effects")
+    endog = plain(endog, labels, "the response")
+    exog = plain(exog, labels, "the fixed effects")
     n = len(endog)
     terms = [t if isinstance(t, RandomEffects) else t.aligned(labels) for t in terms]
     raw = [t for t in terms if not isinstance(t, RandomEffects)]
@@ -99,8 +99,24 @@ def _first_labels(endog, exog, terms, sides):
     return next((labels for labels in given if labels is not None), None)
 
 
-def _plain(values, labels, what):
-    """Response or design in the order of the rows, as float64, keeping its names."""
+def plain(values, labels, what):
+    """
+    Response or design in the order of the rows, as float64, keeping its names.
+
+    Parameters
+    ----------
+    values : array_like
+        One row for each row of the model.
+    labels : Index or None
+        Labels of these rows.
+    what : str
+        What the values are, for messages.
+
+    Returns
+    -------
+    DataFrame, Series or ndarray
+        A copy.
+    """
     values = aligned(values, labels, what)
     numbers = numeric(values, what)
     if what == "the response" and not (numbers > 1.0).any() and _is_bool(values):

@@ -12,7 +12,7 @@ from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
-from statsmodels_lmm.formula.tokens import has_bar
+from statsmodels_lmm.formula.pieces import has_bar
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
@@ -71,6 +71,11 @@ class MixedModel(LikelihoodModel):
     _sides: tuple = ("weights", "offset")
     """Arguments with a value for each row, which become attributes."""
 
+    @property
+    def _general_class(self):
+        """The class of a model that differs from this one in its terms."""
+        return type(self)
+
     def __init__(
         self,
         endog,
@@ -99,11 +104,12 @@ class MixedModel(LikelihoodModel):
             random = [group_term(groups, exog_re, exog_vc)]
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
-        known = partial(known_levels, relationship, relationship_inverse)
-        sides = {"weights": weights, "offset": offset, **further}
-        endog, exog, random, sides, rows = complete_rows(
-            endog, exog, random, sides, missing, known
-        )
+        sides, rows = {"weights": weights, "offset": offset, **further}, None
+        if source is None:  # the design of a formula is complete and in order
+            known = partial(known_levels, relationship, relationship_inverse)
+            endog, exog, random, sides, rows = complete_rows(
+                endog, exog, random, sides, missing, known
+            )
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         check_data(y, x, random, sides, check_levels, self.family is not None)
@@ -139,13 +145,14 @@ class MixedModel(LikelihoodModel):
         """The family that the arguments of this model alone name."""
         return None
 
-    def _handle_data(self, *args, source=None, **kwargs):
+    def _handle_data(self, endog, exog, *args, source=None, **kwargs):
         """As inherited; data of a formula can be pickled and evaluated anywhere."""
-        data = super()._handle_data(*args, **kwargs)
-        if source is not None:
-            data.frame = source.frame
-            FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
-        return data
+        if source is None:
+            return super()._handle_data(endog, exog, *args, **kwargs)
+        arrays = endog.to_numpy(), exog.to_numpy()
+        data = super()._handle_data(*arrays, *args, **kwargs)
+        data.orig_endog, data.orig_exog, data.frame = endog, exog, source.frame
+        return FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
 
     def _take_formula(self, source):
         """Record the formula and how it evaluated the data."""
@@ -251,7 +258,7 @@ class MixedModel(LikelihoodModel):
         # a clone passes the random effects twice, in the formula and as objects
         if _are_built(kwargs.get("random")):
             kwargs.pop("random")
-        own = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
+        rest = {name: kwargs.pop(name) for name in cls._own_arguments if name in kwargs}
         sides = {"weights": weights, "offset": offset}
         sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
         if kwargs:
@@ -272,9 +279,9 @@ class MixedModel(LikelihoodModel):
             structures=structures,
             eval_env=eval_env,
             depth=1,
-            family=cls._family_of(own),
+            family=cls._family_of(rest),
         )
-        return cls(**arguments, check_levels=check_levels, rank=rank, **own)
+        return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
 
     @classmethod
     def from_matrices(
@@ -357,15 +364,15 @@ class MixedModel(LikelihoodModel):
         [1.021]
         """
         further = as_terms(random)
-        term, own = function_term(
+        term, known = function_term(
             z, relative_factor, start, lower, upper, names, derivative, name
         )
         related = dict(kwargs.pop("relationship", None) or {})
-        if own.keys() & related.keys():
+        if known.keys() & related.keys():
             raise DataError(
                 f"{name} has a relationship and a relative factor; give one"
             )
-        related |= own
+        related |= known
         return cls(
             endog, exog, [term, *further], relationship=related or None, **kwargs
         )
@@ -424,8 +431,8 @@ class MixedModel(LikelihoodModel):
 
         Parameters
         ----------
-        data : Standardized
-            The standardized data.
+        data : Standardized or Estimates
+            Whatever knows the columns kept.
 
         Returns
         -------
@@ -435,24 +442,7 @@ class MixedModel(LikelihoodModel):
         return [name for j, name in enumerate(self.exog_names) if j not in kept]
 
     def _linear_predictor(self, params, exog=None, offset=None):
-        """
-        Fixed part of the linear predictor.
-
-        Parameters
-        ----------
-        params : array_like
-            Fixed effects, shape (p,); those of dropped columns may be NaN.
-        exog : array_like, optional
-            Design, shape (n, p); default is that of the model, with its offset.
-        offset : array_like, optional
-            Known part of the linear predictor of `exog`.
-
-        Returns
-        -------
-        ndarray
-            NaN, with a RankWarning, in rows of `exog` whose mean the data do not
-            determine.
-        """
+        """Fixed part of the linear predictor, see `CrossedMixedLM.predict`."""
         params, relations = np.asarray(params, dtype=float), None
         if exog is None:
             exog = self.exog

@@ -54,7 +54,7 @@ class Distribution:
             drawn = np.zeros((grouped.n_levels, grouped.k_effects))
             for block in grouped.block_slices:  # MixedLM draws one effect after another
                 root = lower_root(covariance[block, block])
-                own = rng.normal(size=(grouped.n_levels, len(root)))
-                drawn[:, block] = own @ root.T
+                normal = rng.normal(size=(grouped.n_levels, len(root)))
+                drawn[:, block] = normal @ root.T
             out += sigma * grouped.times(drawn)
         return out + sigma * rng.normal(size=len(out))

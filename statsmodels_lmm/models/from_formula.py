@@ -11,8 +11,10 @@ from statsmodels_lmm.formula.backend import caller_scope, current_engine
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
+from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
-from statsmodels_lmm.formula.parser import TRANSFORMS, ModelFormula, parse
+from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.random_terms import TRANSFORMS
 from statsmodels_lmm.inputs.alignment import subset_rows
 from statsmodels_lmm.inputs.row_values import (
     row_values,
@@ -21,6 +23,7 @@ from statsmodels_lmm.inputs.row_values import (
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.models.arrays import plain
 from statsmodels_lmm.random.known_levels import known_levels
 
 
@@ -150,6 +153,7 @@ def read_formula(
     parsed = parse(formula, structures, family and family.name)
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
+    # names of the data are columns, and otherwise the caller's
     read, called = _names(parsed)
     columns = [v for v in sides.values() if isinstance(v, str)]
     data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
@@ -186,9 +190,13 @@ def read_formula(
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
     )
+    endog, exog = design.endog, design.exog
+    if engine != "patsy":  # which makes nothing but floats
+        endog = plain(endog, endog.index, "the response")
+        exog = plain(exog, exog.index, "the fixed effects")
     arguments = {
-        "endog": design.endog,
-        "exog": design.exog,
+        "endog": endog,
+        "exog": exog,
         "random": design.random,
         "source": source,
         **sides,

@@ -275,7 +275,7 @@ class CrossedMixedGLM(MixedModel):
         warn_after_fit(found)
         return wrapper(found)
 
-    # the likelihood --------------------------------------------------------------------
+    # the likelihood ------------------------------------------------------------------
 
     def loglike(self, params, nagq=1, hessian="observed"):
         """
@@ -373,7 +373,7 @@ class CrossedMixedGLM(MixedModel):
         return criterion.at(self._place(criterion, params))
 
     def _jacobian(self, evaluation):
-        """Derivatives of the free parameters in `params`, and of the gradient's part."""
+        """Derivatives of the free parameters in `params`, first and second."""
         units, data = self._units, self._prepared()[0]
         p, has_extra = self.exog.shape[1], int(self.family.has_extra)
         theta = units.theta_jacobian(evaluation.factors)
@@ -407,7 +407,7 @@ class CrossedMixedGLM(MixedModel):
             self._repeats,
         )
 
-    # prediction ------------------------------------------------------------------------
+    # prediction ----------------------------------------------------------------------
 
     def predict(
         self, params, exog=None, which="mean", offset=None, exposure=None, *, type=None

@@ -10,7 +10,7 @@ from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
 from statsmodels_lmm.inference.requirements import check_choice, require_data
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.validation import (
@@ -25,6 +25,9 @@ from statsmodels_lmm.results.linear import (
 
 NOTHING_LEFT = 1e-15
 """Share of the residual variance below which its digits are mere rounding."""
+
+UNINFORMATIVE = 1e-10
+"""Share of effect columns outside the span of X that is mere rounding."""
 
 NO_RESIDUAL = (
     "the residual variance is zero, or too small to be distinguished from zero: "
@@ -113,8 +116,9 @@ class CrossedMixedLM(MixedModel):
     def _forget(self):
         """Discard standardized data and cross-products; they are formed when needed."""
         super()._forget()
-        self._cross: tuple | None = None
+        self._cross: tuple = ()
 
+    @refuse_r_names("REML", "control")
     def fit(
         self, reml=True, *, start_params=None, maxiter=200, tol=1e-10, df_method=None
     ):
@@ -164,17 +168,18 @@ class CrossedMixedLM(MixedModel):
             raise ValueError("maxiter must be at least 1")
         check_choice("df_method", df_method, (None, *DF_METHODS))
         _, products = self._sufficient_statistics()
-        units, uninformative = self._units, self._uninformative(products)
-        start = None
+        units = self._units
+        random, start = units.of_plan(self.random), None
+        # effects in the span of X have no variance to estimate
+        idle = [
+            i
+            for i, left in enumerate(self._design.left_by_fixed)
+            if left <= UNINFORMATIVE
+        ]
         if start_params is None or self._are_fixed(start_params):
             start_params = None
         else:
             start = units.factors_at(start_params, pivoted=True)
-        idle = [
-            at
-            for at, effects in enumerate(units.of_plan(self.random))
-            if effects.name in uninformative
-        ]
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
             criterion = Profiled(products, bool(reml))
@@ -192,15 +197,11 @@ class CrossedMixedLM(MixedModel):
             raise DataError(NO_RESIDUAL)
         results, wrapper = self._results_classes
         optimum = units.optimum(optimum, deviance.factors)
-        found = results(self, units, deviance, optimum, uninformative)
+        uninformative = tuple(random[i].name for i in idle)
+        fitted = results(self, units, deviance, optimum, uninformative)
         self._last_theta = optimum.theta
-        warn_after_fit(found)
-        return wrapper(found._by(df_method))
-
-    def _uninformative(self, products):
-        """Names of grouping factors whose effect columns lie in the span of X."""
-        pairs = zip(products.plan.order, products.left_by_fixed())
-        return tuple(self.random[i].name for i, left in pairs if left <= 1e-10)
+        warn_after_fit(fitted)
+        return wrapper(fitted._by(df_method))
 
     def loglike(self, params, reml=True):
         """
@@ -330,7 +331,7 @@ class CrossedMixedLM(MixedModel):
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
-        if self._cross is None:
+        if not self._cross:
             require_data(self, "a fit")
             endog = self.endog if self.offset is None else self.endog - self.offset
             factors = [r.grouped for r in self.random]
@@ -343,14 +344,15 @@ class CrossedMixedLM(MixedModel):
                     "the fixed effects are not linearly independent: "
                     + ", ".join(self.redundant_columns(data))
                 )
-            self._cross = data, self._design.cross_products(data)
-        return self._cross
+            products = self._design.cross_products(data)
+            self._cross = data, products, Units(data, products.plan)
+        return self._cross[:2]
 
     @property
     def _units(self):
         """The conversion between the order and units of a fit and the user's."""
-        data, products = self._sufficient_statistics()
-        return Units(data, products.plan)
+        self._sufficient_statistics()
+        return self._cross[2]
 
     def _deviance(self, theta, reml):
         """The criterion at a given theta, in standardized units."""
@@ -360,10 +362,13 @@ class CrossedMixedLM(MixedModel):
     def _derivatives(self, theta, reml, exact):
         """Gradient and Hessian of the criterion in theta."""
         deviance = self._deviance(theta, reml)
-        found = deviance.derivatives(exact)
+        derivatives = deviance.derivatives(exact)
         jacobian = self._units.theta_jacobian(deviance.factors)
-        return jacobian.T @ found.gradient, jacobian.T @ found.curvature @ jacobian
+        return (
+            jacobian.T @ derivatives.gradient,
+            jacobian.T @ derivatives.curvature @ jacobian,
+        )
 
     def __getstate__(self):
         """Pickle and copy without what can be recomputed."""
-        return {**super().__getstate__(), "_cross": None}
+        return {**super().__getstate__(), "_cross": ()}

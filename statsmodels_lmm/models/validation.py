@@ -11,6 +11,7 @@ from statsmodels_lmm.exceptions import (
     warn,
 )
 from statsmodels_lmm.inputs.row_values import check_row_values, listed
+from statsmodels_lmm.keywords import R_ARGUMENTS
 
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
@@ -29,15 +30,13 @@ def unknown_arguments(names):
     -------
     TypeError
     """
-    hints = {
-        "REML": "write fit(reml=False)",
-        "reml": "write fit(reml=False)",
-        "contrasts": "write C(f, Sum) in the formula",
-        "na_action": "write missing='drop' or 'raise'",
-        "control": "there is one method; fit takes maxiter",
-    }
-    said = [f"; {hints[name]}" for name in sorted(names) if name in hints]
-    return TypeError(f"unknown argument {', '.join(sorted(names))}{''.join(said[:1])}")
+    names = sorted(names)
+    for name in names:
+        if name in R_ARGUMENTS:
+            return TypeError(f"{name}= {R_ARGUMENTS[name]}")
+    if "reml" in names:
+        return TypeError("reml= is an argument of fit: write fit(reml=False)")
+    return TypeError(f"unknown argument {', '.join(names)}")
 
 
 def check_arguments(further, missing, rank):
@@ -122,13 +121,13 @@ def _check_random(effects, n, check_levels, check_columns):
         return
     if not np.isfinite(grouped.effects).all():
         raise DataError(f"the random effects by {effects.name} are not finite")
-    told = grouped.is_structured or grouped.relationship is not None
-    if check_columns and grouped.n_levels < 2 and not told:
+    specified = grouped.is_structured or grouped.relationship is not None
+    if check_columns and grouped.n_levels < 2 and not specified:
         raise DataError(
             f"grouping factor {effects.name} has {grouped.n_levels} level; "
             "a random effect needs at least 2"
         )
-    if check_levels and not told and grouped.n_levels >= n:
+    if check_levels and not specified and grouped.n_levels >= n:
         raise DataError(
             f"grouping factor {effects.name} has as many levels as there are rows "
             f"({n}); its variance and the residual variance are confounded "

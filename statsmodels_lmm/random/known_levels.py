@@ -81,18 +81,18 @@ class KnownLevels:
         DataError
             If a level of the data is not one of the labels.
         """
-        at = self.labels.get_indexer(levels)
-        if (at < 0).any():
-            raise DataError(self._missing(levels[at < 0], levels))
+        positions = self.labels.get_indexer(levels)
+        if (positions < 0).any():
+            raise DataError(self._missing(levels[positions < 0], levels))
         if keys is not None and len(keys) == 1:
             keys = (LevelKeys(self.labels, np.arange(len(self.labels))),)
         elif keys is not None:
             # a label without rows is not a combination of values
             every = [-2 - np.arange(len(self.labels)) for _ in keys]
-            for own, key in zip(every, keys):
-                own[at] = key.codes
-            keys = tuple(LevelKeys(k.uniques, own) for k, own in zip(keys, every))
-        return at[codes], self.labels, keys
+            for all_codes, key in zip(every, keys):
+                all_codes[positions] = key.codes
+            keys = tuple(LevelKeys(k.uniques, c) for k, c in zip(keys, every))
+        return positions[codes], self.labels, keys
 
     def _missing(self, absent, levels):
         count = f"{len(absent)} of {len(levels)} levels of {self.name}"
@@ -128,7 +128,7 @@ def known_levels(relationship, relationship_inverse, factors):
     DataError
         If a matrix or its labels cannot be used; the message names the labels.
     """
-    found: dict = {}
+    known: dict = {}
     pairs = (
         ("relationship", relationship),
         ("relationship_inverse", relationship_inverse),
@@ -147,15 +147,15 @@ def known_levels(relationship, relationship_inverse, factors):
                     f"{what} of {name!r}: no such grouping factor; the model has "
                     + ", ".join(factors)
                 )
-            if name in found:
+            if name in known:
                 raise DataError(f"{name} has a relationship and an inverse; give one")
             if isinstance(matrix, KnownLevels):
-                found[name] = matrix
+                known[name] = matrix
                 continue
             read = _inverse if what == "relationship_inverse" else _relationship
-            told = f"{what} of {name}"
-            found[name] = read(str(name), told, *_labeled(told, matrix))
-    return found
+            subject = f"{what} of {name}"
+            known[name] = read(str(name), subject, *_labeled(subject, matrix))
+    return known
 
 
 def _labeled(what, given):
@@ -202,16 +202,18 @@ def _of_frame(what, frame):
     for axis in (labels, frame.columns):
         check_unique(axis, f"label in the {what}:")
     if not frame.columns.equals(labels):
-        at = frame.columns.get_indexer(labels)
-        if len(frame.columns) != len(labels) or (at < 0).any():
+        order = frame.columns.get_indexer(labels)
+        if len(frame.columns) != len(labels) or (order < 0).any():
             absent = (
-                labels[at < 0] if (at < 0).any() else frame.columns.difference(labels)
+                labels[order < 0]
+                if (order < 0).any()
+                else frame.columns.difference(labels)
             )
             raise DataError(
                 f"rows and columns of the {what} have different labels: "
                 + quoted(absent)
             )
-        frame = frame.iloc[:, at]
+        frame = frame.iloc[:, order]
     return frame, labels
 
 
@@ -233,8 +235,8 @@ def _symmetric(what, matrix, labels):
     if difference.size and difference.max() > SYMMETRIC * size:
         if sparse.issparse(difference):
             worst = difference.tocoo()
-            at = worst.data.argmax()
-            pair = worst.row[at], worst.col[at]
+            largest = worst.data.argmax()
+            pair = worst.row[largest], worst.col[largest]
         else:
             pair = np.unravel_index(difference.argmax(), difference.shape)
         one, other = matrix[pair[0], pair[1]], matrix[pair[1], pair[0]]

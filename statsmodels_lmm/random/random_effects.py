@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.exceptions import DataError
@@ -66,6 +67,12 @@ class RandomEffects:
         )
 
     @property
+    def term_slices(self):
+        """(formula term, its effects) of each formula term."""
+        slices = consecutive(size for _, size in self.terms)
+        return [(term, part) for (term, _), part in zip(self.terms, slices)]
+
+    @property
     def quantities(self):
         """Deviations, correlations and parameters of each block, as lists."""
         out, taken = [], []
@@ -88,8 +95,7 @@ class RandomEffects:
 
     def split_theta(self, theta):
         """Split the parameters of all blocks into those of each."""
-        ends = np.cumsum(self.grouped.parameter_counts)[:-1]
-        return np.split(theta, ends)
+        return [theta[part] for part in consecutive(self.grouped.parameter_counts)]
 
     def without_data(self):
         """A copy without the arrays that have one entry per row."""

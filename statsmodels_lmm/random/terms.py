@@ -52,20 +52,20 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     name = name or getattr(groups, "name", None) or "Group"
     labels = labels_of(groups)
     groups = group_values(groups, f"groups of {name}")
-    own = getattr(effects, "columns", None)
+    columns = getattr(effects, "columns", None)
     if effects is None:
-        effects, own = np.ones(len(groups)), ["Intercept"]
+        effects, columns = np.ones(len(groups)), ["Intercept"]
     what = f"the effects by {name}"
     effect_labels = labels_of(effects) if labels is None else None
     effects = numeric(aligned(effects, labels, what), what)
     effects = effects[:, None] if effects.ndim == 1 else effects
-    if own is None:
-        own = [f"z{j + 1}" for j in range(effects.shape[1])]
+    if columns is None:
+        columns = [f"z{j + 1}" for j in range(effects.shape[1])]
     if len(effects) != len(groups):
         raise DataError(
             f"the effects by {name} have {len(effects)} rows, the groups {len(groups)}"
         )
-    names = _checked_names(own if names is None else names, effects.shape[1], name)
+    names = _checked_names(columns if names is None else names, effects.shape[1], name)
     parts = ((_structure(structure), names),)
     return GroupTerm(str(name), parts, groups, effects, labels, effect_labels)
 
@@ -92,7 +92,7 @@ def matrix_effects(z, structure=None, name="Z", names=None):
     MatrixTerm
         An element of ``random=[...]`` of `CrossedMixedLM`.
     """
-    own, labels = getattr(z, "columns", None), labels_of(z)
+    given, labels = getattr(z, "columns", None), labels_of(z)
     what = f"the matrix of {name}"
     if sparse.issparse(z):
         z = z.tocsr()
@@ -102,9 +102,9 @@ def matrix_effects(z, structure=None, name="Z", names=None):
         z = numeric(z, what)
     if z.ndim != 2 or not z.shape[1]:
         raise DataError(f"the matrix of {name} must have columns, not shape {z.shape}")
-    if own is None:
-        own = [f"b{j + 1}" for j in range(z.shape[1])]
-    columns = pd.Index(own if names is None else names)
+    if given is None:
+        given = [f"b{j + 1}" for j in range(z.shape[1])]
+    columns = pd.Index(given if names is None else names)
     if len(columns) != z.shape[1]:
         raise DataError(f"{len(columns)} names for {z.shape[1]} columns of {name}")
     check_unique(columns, f"column of {name}")
@@ -180,11 +180,11 @@ class GroupTerm:
     def aligned(self, labels):
         """A copy in the order of the rows of a model."""
         what = f"the random effects {self.name}"
-        at = row_positions(self.effect_labels, labels, what)
-        effects = self.effects if at is None else self.effects[at]
+        order = row_positions(self.effect_labels, labels, what)
+        effects = self.effects if order is None else self.effects[order]
         term = replace(self, effects=effects, effect_labels=None)
-        at = row_positions(self.labels, labels, what)
-        return term if at is None else term.take(at)
+        order = row_positions(self.labels, labels, what)
+        return term if order is None else term.take(order)
 
     def build(self, known=None):
         """Build the RandomEffects, with known relationships of the levels."""
@@ -194,12 +194,12 @@ class GroupTerm:
         if known is not None:
             codes, levels, _ = known.place(codes, levels)
             relationship = known.relationship
-        pairs = [covariance_blocks(structure, own) for structure, own in self.parts]
+        pairs = [covariance_blocks(*part) for part in self.parts]
         blocks, structures = (sum(each, ()) for each in zip(*pairs))
         grouped = GroupedEffects(
             codes, len(levels), self.effects, blocks, structures, relationship
         )
-        names = sum((own for _, own in self.parts), ())
+        names = sum((names for _, names in self.parts), ())
         return RandomEffects(self.name, levels, names, grouped)
 
 
@@ -235,8 +235,8 @@ class MatrixTerm:
 
     def aligned(self, labels):
         """A copy in the order of the rows of a model."""
-        at = row_positions(self.labels, labels, f"the random effects {self.name}")
-        return self if at is None else self.take(at)
+        order = row_positions(self.labels, labels, f"the random effects {self.name}")
+        return self if order is None else self.take(order)
 
     def build(self, known=None):
         """Build the RandomEffects, with known relationships of the columns."""
@@ -248,11 +248,13 @@ class MatrixTerm:
             if known is None:
                 raw = RawEffects(z)
                 return RandomEffects(self.name, self.names, (self.effect,), raw)
-            at, labels, _ = known.place(np.arange(len(self.names)), self.names)
+            places, labels, _ = known.place(np.arange(len(self.names)), self.names)
             # labels without a column are levels without data
             entries = sparse.coo_array(z)
             shape = self.n_rows, len(labels)
-            z = sparse.csr_array((entries.data, (entries.row, at[entries.col])), shape)
+            z = sparse.csr_array(
+                (entries.data, (entries.row, places[entries.col])), shape
+            )
             if isinstance(known.relationship, Relationship):
                 z = z.toarray()
             raw = RawEffects(z, known.relationship)

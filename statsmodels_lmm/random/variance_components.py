@@ -41,11 +41,11 @@ def group_term(groups, exog_re=None, exog_vc=None):
         effects, names = _correlated(exog_re, labels, len(groups))
         columns.append(effects)
         parts.append((None, names))
-    for at in np.argsort(spec.names):
-        component = str(spec.names[at])
-        own, names = _component(component, spec, at, groups)
-        columns.append(own)
-        parts.append((None if own.shape[1] == 1 else Diagonal(True), names))
+    for i in np.argsort(spec.names):
+        component = str(spec.names[i])
+        matrix, names = _component(component, spec, i, groups)
+        columns.append(matrix)
+        parts.append((None if matrix.shape[1] == 1 else Diagonal(True), names))
     effects = np.column_stack(columns)
     return GroupTerm(
         str(name),
@@ -98,14 +98,14 @@ def _correlated(exog_re, labels, n):
     return effects, tuple(map(str, names))
 
 
-def _component(name, spec, at, groups):
+def _component(name, spec, i, groups):
     """Columns of one variance component; smaller groups are padded with zeros."""
     labels = pd.unique(pd.Series(groups).dropna())
     try:
         labels = sorted(labels)
     except TypeError:
         pass
-    mats = spec.mats[at]
+    mats = spec.mats[i]
     if len(mats) != len(labels):
         raise DataError(
             f"variance component {name} has matrices for {len(mats)} groups instead of "
@@ -124,5 +124,5 @@ def _component(name, spec, at, groups):
         out[rows, : matrix.shape[1]] = columns
     if width == 1:
         return out, (name,)
-    longest = max(spec.colnames[at], key=len)
+    longest = max(spec.colnames[i], key=len)
     return out, tuple(f"{name}[{c}]" for c in longest)

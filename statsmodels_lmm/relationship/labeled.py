@@ -84,8 +84,8 @@ def recursive_precision(weights, variances, labels):
     -------
     LabeledMatrix
     """
-    own = sparse.eye_array(len(variances), format="csr") - weights
-    precision = own.T @ sparse.diags_array(1.0 / variances) @ own
+    innovations = sparse.eye_array(len(variances), format="csr") - weights
+    precision = innovations.T @ sparse.diags_array(1.0 / variances) @ innovations
     return LabeledMatrix(precision, labels, -float(np.log(variances).sum()))
 
 

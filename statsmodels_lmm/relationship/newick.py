@@ -91,20 +91,20 @@ def read_newick(text):
         tips.append(is_tip)
         return len(parents) - 1
 
-    for kind, value, at in _tokens(text):
+    for kind, value, position in _tokens(text):
         expected = ALLOWED[state]
         if kind == "plain" and state == "length":
-            lengths[node], state = _length(value, text, at), "measured"
+            lengths[node], state = _length(value, text, position), "measured"
             continue
         what = value if kind == "mark" else "a name"
         if what not in expected:
-            raise _unexpected(state, text, at)
+            raise _unexpected(state, text, position)
         if what in (",", ")", ";") and (parent < 0) != (what == ";"):
             problem = "'(' is not closed" if what == ";" else "')' without '('"
-            raise _error(problem if what != "," else "',' outside '()'", text, at)
+            raise _error(problem if what != "," else "',' outside '()'", text, position)
         if what in (",", ")") and np.isnan(lengths[node]):
             name = f" of '{names[node]}'" if names[node] else ""
-            raise _error(f"the branch{name} has no length", text, at)
+            raise _error(f"the branch{name} has no length", text, position)
         if what == "(":
             parent = add("", False)
         elif what == ")":
@@ -126,36 +126,40 @@ def read_newick(text):
 
 def _tokens(text):
     """Kind, value and position of each mark and name."""
-    at = 0
-    while at < len(text):
-        match = TOKEN.match(text, at)
+    position = 0
+    while position < len(text):
+        match = TOKEN.match(text, position)
         if match is None:
-            raise _error(f"{text[at]} is not matched", text, at)
+            raise _error(f"{text[position]} is not matched", text, position)
         kind = match.lastgroup or "skip"
         if kind != "skip":
             value = match[kind]
-            yield kind, value.replace("''", "'") if kind == "quoted" else value, at
-        at = match.end()
+            if kind == "quoted":
+                value = value.replace("''", "'")
+            yield kind, value, position
+        position = match.end()
 
 
-def _length(value, text, at):
+def _length(value, text, position):
     """A branch length."""
     try:
         length = float(value)
     except ValueError:
         length = np.nan
     if not 0 <= length < np.inf:
-        raise _error(f"'{value}' is not a branch length", text, at)
+        raise _error(f"'{value}' is not a branch length", text, position)
     return length
 
 
-def _unexpected(state, text, at):
+def _unexpected(state, text, position):
     """The error for an unexpected mark or name."""
     expected = " or ".join(ALLOWED[state]) or "the end of a single tree"
-    return _error(f"expected {expected}", text, at)
+    return _error(f"expected {expected}", text, position)
 
 
-def _error(message, text, at):
+def _error(message, text, position):
     """An error with its position and the text around it."""
-    around = text[max(0, at - 20) : at + 20].replace("\n", " ")
-    return DataError(f"Newick tree, character {at + 1}, near {around!r}: {message}")
+    around = text[max(0, position - 20) : position + 20].replace("\n", " ")
+    return DataError(
+        f"Newick tree, character {position + 1}, near {around!r}: {message}"
+    )

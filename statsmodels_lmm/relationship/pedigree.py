@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.relationship.labeled import (
@@ -49,15 +50,15 @@ class Pedigree:
     def generations(self):
         """Positions of the animals of each generation, founders first."""
         order = np.argsort(self.generation, kind="stable")
-        return np.split(order, np.cumsum(np.bincount(self.generation))[:-1])
+        return [order[part] for part in consecutive(np.bincount(self.generation))]
 
     @cached_property
     def transmission(self):
         """Share of genes that each animal receives from each parent, sparse (n, n)."""
         progeny, side = np.nonzero(self.parents >= 0)
-        at = progeny, self.parents[progeny, side]
+        places = progeny, self.parents[progeny, side]
         shape = (len(self.labels),) * 2
-        return sparse.csr_array((np.full(len(progeny), 0.5), at), shape=shape)
+        return sparse.csr_array((np.full(len(progeny), 0.5), places), shape=shape)
 
 
 def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
@@ -329,7 +330,7 @@ def _related(family, variances, pairs):
 
 def _related_at_once(family, variances, first, second):
     """Relationships a_ij through common ancestors, i and j paired from two arrays."""
-    ancestors, starts = _ancestors(family, np.concatenate([first, second]))
+    ancestors, generations = _ancestors(family, np.concatenate([first, second]))
     position = np.empty(len(variances), dtype=np.intp)
     position[ancestors] = np.arange(len(ancestors))
     down = family.transmission[ancestors][:, ancestors]
@@ -337,24 +338,22 @@ def _related_at_once(family, variances, first, second):
     columns, column = np.unique(first, return_inverse=True)
     a = np.zeros((len(ancestors), len(columns)))
     a[position[columns], np.arange(len(columns))] = 1.0
-    slices = [slice(*ends) for ends in pairwise(starts)]
-    for members in slices[-2::-1]:
+    for members in generations[-2::-1]:
         a[members] += up[members] @ a
     a *= variances[ancestors, None]
-    for members in slices[1:]:
+    for members in generations[1:]:
         a[members] += down[members] @ a
     return a[position[second], column]
 
 
 def _ancestors(family, animals):
-    """Animals and their ancestors by generation, and where each generation starts."""
-    found = np.zeros(len(family.labels) + 1, dtype=bool)
-    found[-1] = True
+    """Animals and their ancestors by generation, and the slice of each generation."""
+    seen = np.zeros(len(family.labels) + 1, dtype=bool)
+    seen[-1] = True
     while len(animals):
-        found[animals] = True
+        seen[animals] = True
         animals = np.unique(family.parents[animals])
-        animals = animals[~found[animals]]
-    ancestors = np.flatnonzero(found[:-1])
+        animals = animals[~seen[animals]]
+    ancestors = np.flatnonzero(seen[:-1])
     ancestors = ancestors[np.argsort(family.generation[ancestors], kind="stable")]
-    counts = np.bincount(family.generation[ancestors])
-    return ancestors, np.concatenate([[0], np.cumsum(counts)])
+    return ancestors, consecutive(np.bincount(family.generation[ancestors]))

@@ -119,8 +119,8 @@ def phylogenetic_covariance_inverse(newick, scale=False):
     above = np.searchsorted(kept, stands_for[tree.parents[kept]])
     inner = stands_for[tree.parents[kept]] > 0
     shape = (len(kept),) * 2
-    at = np.flatnonzero(inner), above[inner]
-    weights = sparse.csr_array((np.ones(inner.sum()), at), shape=shape)
+    places = np.flatnonzero(inner), above[inner]
+    weights = sparse.csr_array((np.ones(inner.sum()), places), shape=shape)
     variances, labels = tree.lengths[kept], labels[kept]
     if scale:
         deviations = _deviations(_depths(tree)[kept], labels)

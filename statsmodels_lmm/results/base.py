@@ -5,12 +5,14 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.keywords import R_FUNCTIONS, refuse_r_names
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.by_factor import ByFactor
 from statsmodels_lmm.results.conditional_modes import (
@@ -95,6 +97,11 @@ class MixedResults(Pictures, MixedInference):
         """The conversion between the search's order and units and the user's."""
         return self.model._units
 
+    def __getattr__(self, name):
+        if name in R_FUNCTIONS:
+            raise AttributeError(f"{name} is R's name: here it is {R_FUNCTIONS[name]}")
+        return super().__getattribute__(name)  # raises the error
+
     def __getstate__(self):
         """Pickle without what can be recomputed."""
         again = {*self._of_data, "random_effects", "random_effects_cov"}
@@ -125,8 +132,7 @@ class MixedResults(Pictures, MixedInference):
     @cached_property
     def dropped(self):
         """Names of the columns of X that depend linearly on those before them."""
-        names = np.array(self.model.exog_names, dtype=object)
-        return np.delete(names, self._estimates.kept).tolist()
+        return self.model.redundant_columns(self._estimates)
 
     @cached_property
     def out_of_range(self):
@@ -204,9 +210,9 @@ class MixedResults(Pictures, MixedInference):
     def _block_theta(self):
         """Relative covariance parameters, by term and block."""
         random = self.model.random
-        ends = np.cumsum([e.grouped.n_parameters for e in random])[:-1]
-        parts = np.split(self.optimum.theta, ends)
-        return [e.split_theta(part) for e, part in zip(random, parts)]
+        parts = consecutive(e.grouped.n_parameters for e in random)
+        theta = self.optimum.theta
+        return [e.split_theta(theta[part]) for e, part in zip(random, parts)]
 
     def _structured_theta(self):
         """Parameters of all blocks with a structure."""
@@ -321,11 +327,11 @@ class MixedResults(Pictures, MixedInference):
     def _mode_covariances(self, i):
         """Conditional covariances of the modes of a term, shape (l, k, k)."""
         if i not in self._mode_variances:
-            found = self._estimates.mode_covariances(i)
-            if found is None:
+            relative = self._estimates.mode_covariances(i)
+            if relative is None:
                 require_data(self.model, "a conditional variance of related levels")
-                found = self._units.mode_covariances(self.at_optimum, i)
-            self._mode_variances[i] = self._unit * found
+                relative = self._units.mode_covariances(self.at_optimum, i)
+            self._mode_variances[i] = self._unit * relative
         return self._mode_variances[i]
 
     @cached_property
@@ -366,6 +372,7 @@ class MixedResults(Pictures, MixedInference):
 
     # prediction ------------------------------------------------------------
 
+    @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
         exog=None,
@@ -417,6 +424,7 @@ class MixedResults(Pictures, MixedInference):
 
     # tables ----------------------------------------------------------------
 
+    @refuse_r_names("ddf", "level")
     def summary(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
         """
         Summarize the fit.
@@ -440,6 +448,7 @@ class MixedResults(Pictures, MixedInference):
         """
         return summaries.summary(self._by(df_method), yname, xname, title, alpha)
 
+    @refuse_r_names("ddf", "level")
     def summary2(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
         """
         Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.

@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 
+from statsmodels_lmm.results.level_dict import told
+
 
 class ByFactor(dict):
     """
@@ -57,7 +59,14 @@ class ByFactor(dict):
 
     def __missing__(self, key):
         if not self._has_level(key):
-            raise KeyError(key)
+            message, value = f"no grouping factor {key!r}", self._old()
+            if value is None:
+                message += f": {told(self, key)}"
+            else:
+                (factor,) = self
+                labels = getattr(value, "index", value)
+                message += f"; in {factor!r}, {told(labels, key)}"
+            raise KeyError(message)
         if isinstance(self._old(), dict):
             return self._only(f"[{key!r}]")[key]
         return self._only(f".loc[{key!r}]").xs(key)

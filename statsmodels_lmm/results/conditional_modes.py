@@ -60,7 +60,7 @@ def _frames(effects, covariances):
     names = pd.Index(effects.effect_names)
     return LevelDict(
         effects.levels,
-        lambda _, at: pd.DataFrame(covariances[at].copy(), names, names),
+        lambda _, i: pd.DataFrame(covariances[i].copy(), names, names),
     )
 
 

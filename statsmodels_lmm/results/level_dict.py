@@ -28,12 +28,15 @@ class LevelDict(dict):
     """
 
     def __init__(self, levels=(), make=None):
-        self._positions = {level: at for at, level in enumerate(levels)}
+        self._positions = {level: i for i, level in enumerate(levels)}
         self._make = make
         super().__init__(dict.fromkeys(self._positions, UNMADE))
 
     def _made(self, level, value):
         return self._make(level, self._positions[level]) if value is UNMADE else value
+
+    def __missing__(self, level):
+        raise KeyError(f"no level {level!r}: {told(self, level)}")
 
     def __getitem__(self, level):
         value = super().__getitem__(level)
@@ -107,6 +110,18 @@ class LevelDict(dict):
         if len(self) > SHOWN:
             parts.append(f"and {len(self) - SHOWN:,} more")
         return "{" + ",\n".join(parts) + "}"
+
+
+def told(labels, asked):
+    """What the labels are, for the message that the one asked for is not there."""
+    labels = list(labels)
+    for label in labels:
+        if str(label) == str(asked):
+            kind = "text" if isinstance(label, str) else "not text"
+            return f"the labels are {kind}, write {label!r}"
+    shown = ", ".join(map(repr, labels[:SHOWN]))
+    more = f" and {len(labels) - SHOWN:,} more" if len(labels) > SHOWN else ""
+    return f"there are {shown}{more}"
 
 
 def _are_same(one, other):

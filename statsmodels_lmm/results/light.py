@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.rows.estimability import Estimability
-from statsmodels_lmm.formula.parser import ModelFormula
+from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.inference.prediction.prediction import predict
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.results.conditional_modes import (
     covariances_by_factor,
     modes_by_factor,
@@ -158,6 +159,7 @@ class LightResults:
         """
         return modes_table(self.model.random, self._modes, self._mode_covariances)
 
+    @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
         exog,

@@ -125,24 +125,24 @@ class CrossedMixedLMResults(MixedResults):
 
 def _converted(state):
     """The state of an earlier version's results, with the estimates in one place."""
-    own = dict(state)
-    params, order = np.asarray(own["params"]), own.pop("_plan_order")
-    factors, covariances = own.pop("_factors"), own.pop("_mode_variances")
-    own["_estimates"] = Estimates(
+    converted = dict(state)
+    params, order = np.asarray(converted["params"]), converted.pop("_plan_order")
+    factors, covariances = converted.pop("_factors"), converted.pop("_mode_variances")
+    converted["_estimates"] = Estimates(
         fixed=params,
         kept=np.flatnonzero(np.isfinite(params)),
-        fixed_root=own.pop("_fixed_root"),
-        scale=own["scale"],
-        factors=tuple(factors[at] for at in np.argsort(order)),
-        relative=tuple(own.pop("_relative")),
-        modes=tuple(own.pop("_modes")),
+        fixed_root=converted.pop("_fixed_root"),
+        scale=converted["scale"],
+        factors=tuple(factors[place] for place in np.argsort(order)),
+        relative=tuple(converted.pop("_relative")),
+        modes=tuple(converted.pop("_modes")),
         level_blocks=(None,) * len(order),
-        criterion=own.pop("deviance_criterion"),
+        criterion=converted.pop("deviance_criterion"),
     )
     known = enumerate(covariances)
-    own["_mode_variances"] = {i: c for i, c in known if c is not None}
-    del own["_llf"]
-    return own
+    converted["_mode_variances"] = {i: c for i, c in known if c is not None}
+    del converted["_llf"]
+    return converted
 
 
 class CrossedMixedLMResultsWrapper(MixedResultsWrapper):

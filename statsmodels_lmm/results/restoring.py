@@ -7,8 +7,9 @@ from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 from statsmodels_lmm.formula.gate import check_formula
+from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.names import columns_in
-from statsmodels_lmm.formula.parser import offset_formula, parse
+from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.saved_design import restored_design
 from statsmodels_lmm.inputs.saved_values import (
     covariance,
@@ -152,8 +153,8 @@ def _restored_components(plain):
             for name in ("variance", "sd")
         }
     )
-    own = table["effect2"] == ""
-    if (table.loc[own, ["variance", "sd"]] < 0).any(axis=None) or not len(table):
+    variances = table.loc[table["effect2"] == "", ["variance", "sd"]]
+    if (variances < 0).any(axis=None) or not len(table):
         raise ValueError("a variance is negative")
     return table
 

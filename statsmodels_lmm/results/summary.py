@@ -13,26 +13,7 @@ from statsmodels_lmm.markup import Summary, Summary2
 
 
 def summary(results, yname=None, xname=None, title=None, alpha=0.05):
-    """
-    Summary of a fit, see `CrossedMixedLMResults.summary`.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    yname : str, optional
-        Name of the response.
-    xname : list of str, optional
-        Names of the fixed effects.
-    title : str, optional
-        Title.
-    alpha : float, optional
-        One minus the level of the intervals.
-
-    Returns
-    -------
-    statsmodels.iolib.summary.Summary
-    """
+    """Summarize a fit, see `MixedResults.summary`."""
     model = results.model
     table = Summary()
     table.add_table_2cols(
@@ -103,26 +84,7 @@ def _table_with_df(results, names, alpha):
 
 
 def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
-    """
-    Summary of a fit in the style of statsmodels' ``summary2``.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    yname : str, optional
-        Name of the response.
-    xname : list of str, optional
-        Names of the fixed effects.
-    title : str, optional
-        Title.
-    alpha : float, optional
-        One minus the level of the intervals.
-
-    Returns
-    -------
-    statsmodels.iolib.summary2.Summary
-    """
+    """Summarize a fit as statsmodels does, see `MixedResults.summary2`."""
     table = Summary2()
     info = {
         "Model:": type(results.model).__name__,
@@ -169,11 +131,11 @@ def printed_variances(results):
     """
     rows, table = [], results.variance_components()
     for effects in results.model.random:
-        own = table[table["group"] == effects.name].itertuples()
+        variances = table[table["group"] == effects.name].itertuples()
         first = True
         for (_, names, model), quantities in zip(effects.blocks, effects.quantities):
             lines: dict = {}
-            for q, row in zip(quantities, own):
+            for q, row in zip(quantities, variances):
                 if q.kind == "sd":
                     lines[q.effect1] = [_number(row.variance), _number(row.sd)]
                 elif q.second is not None:
@@ -183,7 +145,7 @@ def printed_variances(results):
                 else:
                     lines[f"{q.effect1} {q.effect2}"] = ["", _number(row.sd)]
             if model.structure is not None:
-                lines = _told_structure(lines, names, model.structure)
+                lines = _structure_lines(lines, names, model.structure)
             for name, cells in lines.items():
                 group = f"{effects.name} ({effects.n_levels})" if first else ""
                 rows.append([group, name, *cells])
@@ -195,19 +157,19 @@ def printed_variances(results):
     return pd.DataFrame([r + [""] * (width - len(r)) for r in rows], columns=columns)
 
 
-def _told_structure(lines, names, structure):
+def _structure_lines(lines, names, structure):
     """The lines of a block with a structure, labeled with the structure."""
     title = str(structure)
     if not lines:
         return {f"{title}, {len(names)} effects": ["", ""]}
-    found = {}
-    for at, (name, cells) in enumerate(lines.items()):
+    labeled = {}
+    for i, (name, cells) in enumerate(lines.items()):
         if name == structure.name:
             name = f"{title}, {len(names)} effects"
-        elif at == 0 and name in names:
+        elif i == 0 and name in names:
             name = f"{name} [{title}]"
-        found[name] = cells
-    return found
+        labeled[name] = cells
+    return labeled
 
 
 def notes(results):

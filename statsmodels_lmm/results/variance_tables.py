@@ -29,9 +29,11 @@ def components_table(random, relative, thetas, unit, residual):
     rows, sigma = [], np.sqrt(unit)
     for effects, covariance, theta in zip(random, relative, thetas):
         triples = zip(effects.blocks, effects.quantities, theta)
-        for (block, _, model), told, own in triples:
-            values = model.quantity_values(told, covariance[block, block], own)
-            for q, (variance, value) in zip(told, values):
+        for (block, _, model), quantities, parameters in triples:
+            values = model.quantity_values(
+                quantities, covariance[block, block], parameters
+            )
+            for q, (variance, value) in zip(quantities, values):
                 value = value * (sigma if q.kind == "sd" else 1.0)
                 row = q.effect1, q.effect2, variance * unit, value
                 rows.append((effects.name, *row))
@@ -62,8 +64,8 @@ def boundary_table(random, factors, duals):
     rows = []
     for effects, factor, each in zip(random, factors, duals):
         for block, names, dual in zip(factor.blocks, effects.block_names, each):
-            told = block.rank(), bool(block.is_singular), dual
-            rows.append((effects.name, ", ".join(names), len(names), *told))
+            state = block.rank(), bool(block.is_singular), dual
+            rows.append((effects.name, ", ".join(names), len(names), *state))
     columns = ["group", "effects", "n_effects", "rank", "singular", "dual"]
     return pd.DataFrame(rows, columns=columns)
 

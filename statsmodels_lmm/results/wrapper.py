@@ -1,7 +1,11 @@
 """Results with pandas labels, in statsmodels' manner."""
 
+from functools import wraps
+
 import pandas as pd
 from statsmodels.base.model import LikelihoodResultsWrapper
+
+from statsmodels_lmm.inference.methods import MixedInference
 
 
 class MixedResultsWrapper(LikelihoodResultsWrapper):
@@ -22,15 +26,17 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
         if name != "conf_int"
     }
 
+    @wraps(MixedInference.conf_int)
     def conf_int(self, *args, **kwargs):
-        """Confidence intervals, see `MixedResults.conf_int`."""
-        found = self._results.conf_int(*args, **kwargs)
-        if isinstance(found, pd.DataFrame):
-            return found
-        return self.model.data.wrap_output(found, "columns")
+        """See `MixedInference.conf_int`."""
+        intervals = self._results.conf_int(*args, **kwargs)
+        if isinstance(intervals, pd.DataFrame):
+            return intervals
+        return self.model.data.wrap_output(intervals, "columns")
 
+    @wraps(MixedInference.with_df_method)
     def with_df_method(self, df_method):
-        """See `MixedResults.with_df_method`."""
+        """See `MixedInference.with_df_method`."""
         return type(self)(self._results.with_df_method(df_method))
 
     def _repr_html_(self):

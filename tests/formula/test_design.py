@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from patsy import dmatrix
 
 from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
@@ -487,3 +488,13 @@ def test_unused_levels_go(engine):
         model = model_of("y ~ 0 + f + (1|g)", data)
     assert_allclose(model.exog, np.column_stack([IN_P, IN_Q, IN_R]))
     check_random(model_of("y ~ 1 + (0 + f|g)", data), ("g", G, [IN_P, IN_Q, IN_R], [3]))
+
+
+def test_columns_alone_and_in_expressions():
+    """A column is the same by itself and in an expression, whatever the labels."""
+    data = frame().set_index(np.roll(ROW, 5))
+    fixed = "x + np.log(x) + f + f:x + I(z > 0) + C(g)"
+    model = crossedmixedlm(f"y ~ {fixed} + (x | g)", data)
+    expected = dmatrix(fixed, data, return_type="dataframe")
+    pd.testing.assert_frame_equal(model.data.orig_exog, expected)
+    assert_allclose(model.random[0].grouped.effects, np.column_stack([ONE, X]))

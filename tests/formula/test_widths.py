@@ -71,9 +71,9 @@ def test_estimates_are_not_above_what_is_built(monkeypatch, term):
     """What patsy builds in so much memory is let pass."""
     p = dmatrix(f"0 + {term}", DATA).shape[1]
     monkeypatch.setattr(widths, "available_bytes", lambda: 8 * p * (2 * N + p))
-    require_columns(f"0 + {term}", DATA)
+    require_columns(f"0 + {term}", dict(DATA), len(DATA))
 
 
 def test_nothing_is_refused_where_the_system_does_not_tell(monkeypatch):
     monkeypatch.setattr(widths, "available_bytes", lambda: None)
-    require_columns("a:b:c:d", DATA)
+    require_columns("a:b:c:d", dict(DATA), len(DATA))

@@ -197,7 +197,7 @@ def test_repeated_labels():
 def test_new_rows():
     fit = arrays(weights=DATA["w"])
     new = DATA[["c", "x"]].iloc[:9]
-    order = RNG.permutation(9)
+    order = np.argsort(ORDER[:9])
     weights, offset, groups = (DATA[n].iloc[:9] for n in "wog")
     options = {"random_effects": True, "interval": "prediction"}
     expected = fit.get_prediction(

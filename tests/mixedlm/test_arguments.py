@@ -419,6 +419,20 @@ def test_bars_beside_arguments():
         assert found.llf == pytest.approx(expected.llf, abs=1e-12)
     only_bars = mixedlm(f"{FIXED} + (x | c) + (1 | g)", DATA).fit()
     assert only_bars.llf == pytest.approx(expected.llf, abs=1e-12)
+    assert str(only_bars.summary()) == str(expected.summary())
+    for name in ("cov_re", "random_effects", "random_effects_cov"):
+        assert getattr(only_bars, name) == getattr(expected, name)
+
+
+@pytest.mark.parametrize("terms", ["fixed", "random"])
+def test_a_fit_with_fewer_terms_is_one_of_its_own(terms):
+    found = mixedlm(FIXED, DATA, groups=["g", "c"]).fit()
+    expected = crossedmixedlm(f"{FIXED} + (1 | g) + (1 | c)", DATA).fit()
+    one, other = (
+        fit.drop_random("c") if terms == "random" else fit.drop_fixed("x")
+        for fit in (found, expected)
+    )
+    assert str(one.summary()) == str(other.summary())
 
 
 @pytest.mark.parametrize("name", ["my group", "class", "C", "np", "Group", "I"])
@@ -446,6 +460,8 @@ def test_quoted_names_of_columns():
 def test_what_is_refused():
     with pytest.raises(AttributeError, match="'groups' is a required keyword"):
         mixedlm(FIXED, DATA)
+    with pytest.raises(TypeError, match=r"needs groups; .* use CrossedMixedLM"):
+        MixedLM(DATA["y"], DATA[["x"]], random=[(DATA["g"], None)])
     with pytest.raises(FormulaError, match="write the formula with bars"):
         mixedlm(FIXED, DATA, groups=["g", "c"], vc_formula={"v": "0 + C(r)"})
     with pytest.raises(FormulaError, match="need groups"):

@@ -160,3 +160,14 @@ def test_still_a_dict(result):
         by_factor["h"]
     with pytest.raises(AttributeError):
         _ = by_factor.nothing
+
+
+@pytest.mark.parametrize("name", ["random_effects", "random_effects_cov"])
+def test_a_missing_level_is_told(name):
+    with pytest.raises(KeyError, match=r"in 'Subject', the labels are text, .*'308'"):
+        getattr(ONE, name)[308]
+    with pytest.raises(
+        KeyError, match=r"no grouping .* 308: there are 'Subject', 'Days"
+    ):
+        getattr(TWO, name)[308]
+    assert getattr(ONE, name).get(308) is None

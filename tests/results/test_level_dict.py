@@ -61,11 +61,22 @@ def test_levels_make_no_values(lazy, made):
     assert "c" not in lazy
     assert lazy.get("c") is None
     assert lazy.get("c", 1) == 1
-    with pytest.raises(KeyError, match="'c'"):
+    with pytest.raises(KeyError, match=r"no level 'c': there are 'a', 2, \('b', 1\)"):
         lazy["c"]
     assert lazy.copy().keys() == lazy.keys()
     assert len(lazy.values()) == len(lazy.items()) == 4
     assert made == []
+
+
+def test_a_label_of_another_type_is_told():
+    text = LevelDict(["308", "309"], lambda level, at: at)
+    with pytest.raises(KeyError, match=r"no level 308: the labels are text, .*'308'"):
+        text[308]
+    numbers = LevelDict(range(30), lambda level, at: at)
+    with pytest.raises(KeyError, match=r"no level '7': the labels are not text, .* 7"):
+        numbers["7"]
+    with pytest.raises(KeyError, match=r"no level 31: there are 0, 1, .* and 20 more"):
+        numbers[31]
 
 
 def test_one_level_makes_one_value(lazy, made):

@@ -14,9 +14,13 @@ KEPT = 64
 """Number of rows up to which arrays that depend on nothing else are cached."""
 
 
-@lru_cache(maxsize=256)
 def consecutive(sizes):
-    """Consecutive slices of given sizes, a tuple of int."""
+    """Consecutive slices of given sizes, as a tuple."""
+    return _consecutive(tuple(sizes))
+
+
+@lru_cache(maxsize=256)
+def _consecutive(sizes):
     slices, start = [], 0
     for size in sizes:
         slices.append(slice(start, start + size))

@@ -83,8 +83,8 @@ class SparseCholesky:
             part = _solve_lower(root, x[batch.columns].reshape(k, m, c))
             x[batch.columns] = part.reshape(k * m, c)
             if r:
-                at = batch.rows[:, :, None] * c + np.arange(c)
-                np.subtract.at(flat, at.ravel(), _times(below, part).ravel())
+                entries = batch.rows[:, :, None] * c + np.arange(c)
+                np.subtract.at(flat, entries.ravel(), _times(below, part).ravel())
         return x.reshape(np.shape(right))
 
     def back_solve(self, right):
@@ -141,10 +141,10 @@ class SparseCholesky:
             later, shape (n,).
         """
         out = np.empty(len(self.symbolic.order))
-        found = [
+        squares = [
             np.diagonal(root, axis1=1, axis2=2).ravel() ** 2 for root in self.roots
         ]
-        out[self.symbolic.order] = np.concatenate(found)
+        out[self.symbolic.order] = np.concatenate(squares)
         return out
 
     def selected_inverse(self):

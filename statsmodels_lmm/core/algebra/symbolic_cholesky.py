@@ -63,14 +63,14 @@ class FrontBatch:
         if self.shape[2] < LONG:
             np.add.at(storage, self._within_parents().ravel(), updates.ravel())
             return
-        for (parent, at), update in zip(self._parents(storage), updates):
-            parent[at] += update
+        for (parent, places), update in zip(self._parents(storage), updates):
+            parent[places] += update
 
     def from_parents(self, storage):
         """Blocks of the fronts of the parents, shape (k, r, r)."""
         if self.shape[2] < LONG:
             return storage[self._within_parents()]
-        return np.array([parent[at] for parent, at in self._parents(storage)])
+        return np.array([parent[places] for parent, places in self._parents(storage)])
 
     def _within_parents(self):
         """Positions of these blocks in the storage, shape (k, r, r)."""
@@ -151,8 +151,8 @@ class SymbolicCholesky:
         ):
             return matrix.data.astype(float)
         known, wanted = _numbers(self), _numbers(matrix)
-        at = np.searchsorted(known, wanted)
-        inside = known.take(at, mode="clip") == wanted
+        places = np.searchsorted(known, wanted)
+        inside = known.take(places, mode="clip") == wanted
         if not inside.all():
             column, row = divmod(wanted[~inside][0].item(), n)
             raise ValueError(
@@ -160,7 +160,7 @@ class SymbolicCholesky:
                 "pattern analyzed lacks; analyze the sum of all patterns"
             )
         values = np.zeros(len(known))
-        values[at] = matrix.data
+        values[places] = matrix.data
         return values
 
 

@@ -2,10 +2,10 @@
 The criterion that a search minimizes, and its evaluation at a point.
 
 A criterion is a function of the relative covariance factors, and of whatever else is
-not profiled out: its point is a tuple of parts with free parameters. A search evaluates it and
-reads only the first half of an `Evaluation`; results, uncertainty and prediction read
-the rest. Arrays may have leading axes, with one entry for each of many responses or
-factors.
+not profiled out: its point is a tuple of parts with free parameters. A search evaluates
+it and reads only the first half of an `Evaluation`; results, uncertainty and prediction
+read the rest. Arrays may have leading axes, with one entry for each of many responses
+or factors.
 """
 
 from typing import Any, Protocol

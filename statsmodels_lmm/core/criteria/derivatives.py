@@ -13,8 +13,8 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
     concatenated,
+    consecutive,
     flat_rows,
-    solve_lower,
     transpose,
 )
 from statsmodels_lmm.core.engines.levels import level_gram
@@ -104,16 +104,14 @@ def average_derivatives(deviance):
     scale = np.asarray(deviance.scale)[..., None]
     observed, steps = products / scale[..., None], working / scale
     curvature = observed - steps[..., :, None] * steps[..., None, :] / deviance.nu
-    start = 0
-    for factor, dual in zip(deviance.factors, duals):
-        here = slice(start, start + factor.n_free)
-        curvature[..., here, here] += factor.curvature(dual)
-        start = here.stop
+    parts = consecutive(factor.n_free for factor in deviance.factors)
+    for factor, dual, part in zip(deviance.factors, duals, parts):
+        curvature[..., part, part] += factor.curvature(dual)
     slope = gradient(deviance.factors, duals)
     return Derivatives(duals, slope, curvature, observed, steps)
 
 
-def with_exact_hessian(deviance, found):
+def with_exact_hessian(deviance, derivatives):
     """
     Replace the average information by the Hessian.
 
@@ -124,7 +122,7 @@ def with_exact_hessian(deviance, found):
     ----------
     deviance : ProfiledDeviance
         The point at which to differentiate.
-    found : Derivatives
+    derivatives : Derivatives
         Its first derivatives and average information.
 
     Returns
@@ -133,49 +131,45 @@ def with_exact_hessian(deviance, found):
     """
     products = deviance.elimination.products
     if products.projection_is_affordable(MAX_DENSE_COLUMNS):
-        curvature = found.curvature + found.observed - _expected_information(deviance)
+        curvature = (
+            derivatives.curvature
+            + derivatives.observed
+            - _expected_information(deviance)
+        )
     else:
         curvature = _differenced_gradient(deviance)
-    rest = found.observed, found.working
-    return Derivatives(found.duals, found.gradient, curvature, *rest)
+    rest = derivatives.observed, derivatives.working
+    return Derivatives(derivatives.duals, derivatives.gradient, curvature, *rest)
 
 
 def _differenced_gradient(deviance, step=1e-4):
     """Central differences of the gradient, shape (m, m)."""
+    parts = consecutive(f.n_free for f in deviance.factors)
 
-    def gradient_at(entry, change):
-        factors, start = [], 0
-        for f in deviance.factors:
-            move = np.zeros(f.n_free)
-            if start <= entry < start + len(move):
-                move[entry - start] = change
-            start += len(move)
-            factors.append(f.moved(move))
+    def gradient_after(move):
+        factors = [f.moved(move[part]) for f, part in zip(deviance.factors, parts)]
         duals = dual_matrices(deviance.elsewhere(factors))
         return gradient(factors, duals)
 
-    m = sum(f.n_free for f in deviance.factors)
-    rows = [
-        (gradient_at(a, step) - gradient_at(a, -step)) / (2 * step) for a in range(m)
-    ]
+    moves = step * np.eye(parts[-1].stop)
+    rows = [(gradient_after(d) - gradient_after(-d)) / (2 * step) for d in moves]
     return 0.5 * (np.array(rows) + np.array(rows).T)
 
 
 def _working_products(deviance):
     """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
-    counts = [factor.n_free for factor in deviance.factors]
-    m, start, columns, first = sum(counts), 0, [], []
-    for factor, t, count in zip(deviance.factors, deviance.scores, counts):
+    parts = consecutive(factor.n_free for factor in deviance.factors)
+    m, columns, first = parts[-1].stop, [], []
+    for factor, t, part in zip(deviance.factors, deviance.scores, parts):
         changes = factor.directions.swapaxes(-1, -3)  # symmetric, so any order
         flat = changes.reshape(*changes.shape[:-2], -1)
-        moved = (t @ flat).reshape(*t.shape, count)
+        moved = (t @ flat).reshape(*t.shape, factor.n_free)
         first.append(level_gram(t[..., None], moved)[..., 0, :])
-        if count < m:  # parameters of other terms do not change this one
+        if len(parts) > 1:  # parameters of other terms do not change this one
             among = np.zeros((*t.shape, m))
-            among[..., start : start + count] = moved
+            among[..., part] = moved
             moved = among
         columns.append(moved)
-        start += count
     return concatenated(first), projected_products(deviance, columns)
 
 
@@ -196,8 +190,8 @@ def projected_products(deviance, columns):
     ndarray
         Shape (..., m, m).
     """
-    total, across = deviance.elimination.projected_forms(columns)
-    half = solve_lower(deviance.fixed_root, across)
+    total = deviance.elimination.projected_forms(columns)
+    half = sum(level_gram(y, c) for y, c in zip(deviance.fixed_scores, columns))
     return total - transpose(half) @ half
 
 
@@ -222,11 +216,12 @@ def of_all_factors(changes):
         Changes by all m parameters, term by term, shapes (m, k_i, k_i).
     """
     changes = list(changes)
-    m, start, out = sum(map(len, changes)), 0, []
-    for own in changes:
-        among = np.zeros((m, *own.shape[1:]))
-        among[start : start + len(own)] = own
-        start += len(own)
+    if len(changes) == 1:
+        return changes
+    parts, out = consecutive(map(len, changes)), []
+    for change, part in zip(changes, parts):
+        among = np.zeros((parts[-1].stop, *change.shape[1:]))
+        among[part] = change
         out.append(among)
     return out
 

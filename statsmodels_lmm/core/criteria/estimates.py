@@ -60,8 +60,8 @@ class Estimates:
         """(X'V^-1 X)^-1, NaN for dropped and out-of-range columns, shape (p, p)."""
         covariance = np.full((len(self.fixed),) * 2, np.nan)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            own = self.fixed_root @ self.fixed_root.T
-        covariance[self.kept[:, None], self.kept] = own
+            determined = self.fixed_root @ self.fixed_root.T
+        covariance[self.kept[:, None], self.kept] = determined
         lost = self.out_of_range
         covariance[lost], covariance[:, lost] = np.nan, np.nan
         return covariance

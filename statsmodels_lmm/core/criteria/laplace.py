@@ -271,7 +271,7 @@ class Laplace(Criterion):
 
     @property
     def is_observed(self):
-        """Whether observed and expected weights are the same, or the former are used."""
+        """Whether the weights are the observed ones, or the same as these."""
         return self.observed or self.model.family.is_canonical
 
     @cached_property
@@ -377,7 +377,7 @@ class Laplace(Criterion):
     # evaluation ----------------------------------------------------------------------
 
     def evaluate(self, place):
-        """The LaplaceDeviance at a place or at the parts of a point; None if undefined."""
+        """The LaplaceDeviance at a place or the parts of a point; None if undefined."""
         if not isinstance(place, Place):
             place = Place(tuple(place), self._known.get("coefficients"))
         try:

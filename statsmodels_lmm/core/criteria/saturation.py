@@ -63,8 +63,8 @@ def is_saturated(products, structured=False):
 
 def is_independent(term, structured=False):
     """Whether levels are independent; `structured` allows a covariance structure."""
-    own = term.of_user
-    known = not own.is_grouped or own.relationship is not None
+    of_user = term.of_user
+    known = not of_user.is_grouped or of_user.relationship is not None
     return not known and (structured or not term.is_structured)
 
 

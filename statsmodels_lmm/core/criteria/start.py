@@ -46,17 +46,17 @@ def moment_start(products):
     list of RelativeFactor
         In elimination order.
     """
-    found, n, total = products.moments(), products.nobs, products.gram[-1, -1]
-    system = np.full((len(found.counts) + 1,) * 2, float(n))
-    system[:-1, :-1], system[:-1, -1] = found.squares, found.counts
-    system[-1, :-1] = found.traces
-    right = np.append(found.between, total)
+    moments, n, total = products.moments(), products.nobs, products.gram[-1, -1]
+    system = np.full((len(moments.counts) + 1,) * 2, float(n))
+    system[:-1, :-1], system[:-1, -1] = moments.squares, moments.counts
+    system[-1, :-1] = moments.traces
+    right = np.append(moments.between, total)
     solution = lapack.dgelss(system, right, cond=1e-10)[1]
     residual = max(solution[-1], 0.05 * total / n)
-    floor = FLOOR * found.counts / np.maximum(found.traces, 1e-300)
+    floor = FLOOR * moments.counts / np.maximum(moments.traces, 1e-300)
     relative = np.maximum(solution[:-1] / residual, floor)
     terms = products.plan.terms
-    parts = zip(terms, consecutive(tuple(f.k_effects for f in terms)))
+    parts = zip(terms, consecutive(f.k_effects for f in terms))
     return [
         starting_factor(f, np.diag(relative[part] / f.level_variance))
         for f, part in parts
@@ -83,17 +83,17 @@ def further_starts(products, factors):
     """
     each = products.plan.terms
     spread = start_at(products, [SPREAD] * len(each))
-    found = [[f.correlated(-CORRELATED) for f in spread]]
+    starts = [[f.correlated(-CORRELATED) for f in spread]]
     structures = [s for f in each for s in f.structures]
     if any(p.kind == "cor" for s in structures for p in s.parameters):
         units = [FLOOR * f.n_levels / products.nobs for f in each]
         lifted = [f.lifted(unit) for f, unit in zip(factors, units)]
-        found.append([f.correlated(CORRELATED) for f in lifted])
+        starts.append([f.correlated(CORRELATED) for f in lifted])
     elif any(s.has_structure for s in structures):
-        found.append(start_at(products, [1.0] * len(each)))
+        starts.append(start_at(products, [1.0] * len(each)))
     if len(each) > 1:
-        found.append(start_at(products, [SPREAD, *[LITTLE] * (len(each) - 1)]))
-    return found
+        starts.append(start_at(products, [SPREAD, *[LITTLE] * (len(each) - 1)]))
+    return starts
 
 
 def many_starts(products):

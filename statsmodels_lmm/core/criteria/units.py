@@ -17,13 +17,16 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.algebra.dense import as_array, inverse_lower, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    as_array,
+    consecutive,
+    inverse_lower,
+    transpose,
+)
 from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.row_forms import ROW_ENTRIES
 from statsmodels_lmm.core.rows.standardize import Standardized
 from statsmodels_lmm.core.structures.relative_factor import factor_at
-
-LEVEL_ENTRIES = 4_000_000
-"""Size of the largest dense array formed for a batch of levels."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,12 @@ class Units:
     @cached_property
     def places(self):
         """Position in the plan of each of the user's terms."""
-        return tuple(np.argsort(self.plan.order).tolist())
+        order = self.plan.order
+        return tuple(sorted(range(len(order)), key=order.__getitem__))
 
     def of_user(self, per_term):
         """A list in the plan's order, rearranged into the user's order."""
-        return [per_term[at] for at in self.places]
+        return [per_term[place] for place in self.places]
 
     def of_plan(self, per_term):
         """A list in the user's order, rearranged into the plan's order."""
@@ -189,9 +193,9 @@ class Units:
 
     def structured(self, parameters):
         """Parameters of structures (..., s), from the plan's order to the user's."""
-        counts = [term.n_structured for term in self.plan.terms]
-        parts = np.split(np.asarray(parameters), np.cumsum(counts)[:-1], axis=-1)
-        return np.concatenate(self.of_user(parts), axis=-1)
+        parts = consecutive(term.n_structured for term in self.plan.terms)
+        each = [np.asarray(parameters)[..., part] for part in parts]
+        return np.concatenate(self.of_user(each), axis=-1)
 
     def variance_change(self):
         """
@@ -213,12 +217,11 @@ class Units:
 
     def _parameter_slices(self):
         """Slices of the parameters of each of the user's terms."""
-        ends = np.cumsum([0] + [f.n_parameters for f in self.data.terms]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+        return consecutive(f.n_parameters for f in self.data.terms)
 
     def _plan_columns(self, matrix):
         """A matrix with its columns rearranged into the plan's order."""
-        parts = [matrix[:, own] for own in self._parameter_slices()]
+        parts = [matrix[:, part] for part in self._parameter_slices()]
         return np.hstack(self.of_plan(parts))
 
     def deviations(self, i, block):
@@ -313,11 +316,11 @@ class Units:
             Free parameters in the plan's order, theta in the user's,
             shape (number of free parameters, m).
         """
-        own = self.of_user(factors)
-        pairs = zip(own, self.data.to_effects)
+        of_user = self.of_user(factors)
+        pairs = zip(of_user, self.data.to_effects)
         jacobian = block_diag(*(f.theta_jacobian(change) for f, change in pairs))
-        ends = np.cumsum([factor.n_free for factor in own])[:-1]
-        return np.vstack(self.of_plan(np.split(jacobian, ends)))
+        parts = [jacobian[part] for part in consecutive(f.n_free for f in of_user)]
+        return np.vstack(self.of_plan(parts))
 
     # random effects --------------------------------------------------------------
 
@@ -337,9 +340,9 @@ class Units:
         """
         out = []
         for i, change in enumerate(self.data.to_effects):
-            at = self.places[i]
-            modes = self.plan.terms[at].level_modes(evaluation.modes[at])
-            modes = modes[self.plan.relabel[at]]
+            place = self.places[i]
+            modes = self.plan.terms[place].level_modes(evaluation.modes[place])
+            modes = modes[self.plan.relabel[place]]
             out.append(modes @ change.T * self.data.response_scale)
         return out
 
@@ -364,11 +367,11 @@ class Units:
         LevelBlocks or None
             None if they are not available, as for densely related levels.
         """
-        at = self.places[i]
-        if not self.plan.terms[at].has_user_levels:
+        place = self.places[i]
+        if not self.plan.terms[place].has_user_levels:
             return None
-        blocks = evaluation.selected.diagonal[at]
-        return LevelBlocks(blocks, self.plan.relabel[at], self.data.to_effects[i])
+        blocks = evaluation.selected.diagonal[place]
+        return LevelBlocks(blocks, self.plan.relabel[place], self.data.to_effects[i])
 
     def mode_covariances(self, evaluation, i):
         """
@@ -393,7 +396,7 @@ class Units:
         n_levels, k = term.of_user.n_levels, term.k_effects
         relative = self.relative_covariances(evaluation.factors)[i]
         out = term.left_over[:, None, None] * relative
-        step = max(1, LEVEL_ENTRIES // (k * term.n_columns))
+        step = max(1, ROW_ENTRIES // (k * term.n_columns))
         for start in range(0, n_levels, step):
             levels = np.arange(start, min(n_levels, start + step))
             columns = np.tile(np.arange(k), len(levels))
@@ -443,11 +446,11 @@ class Units:
         for term, relabel, i in zip(
             self.plan.terms, self.plan.relabel, self.plan.order
         ):
-            own = terms == i
+            concerned = terms == i
             codes = np.zeros(len(terms), dtype=np.intp)
             effects = np.zeros((len(terms), term.k_effects))
-            codes[own] = relabel[levels[own]]
-            effects[own] = self.data.to_effects[i][columns[own]]
+            codes[concerned] = relabel[levels[concerned]]
+            effects[concerned] = self.data.to_effects[i][columns[concerned]]
             rows.append(term.at(codes, effects))
         return rows
 

@@ -253,9 +253,9 @@ class Elimination(Protocol):
     def project(self, sums=None) -> list:
         """C - Z'Z M C, which is Z'V^-1 W for C = Z'W; arguments as for `solve`."""
 
-    def projected_forms(self, columns) -> tuple:
+    def projected_forms(self, columns) -> np.ndarray:
         """
-        T'Z'V^-1 Z T and X'V^-1 Z T, shapes (..., m, m) and (..., p, m).
+        T'Z'V^-1 Z T, shape (..., m, m).
 
         Parameters
         ----------

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from statsmodels_lmm.core.algebra.memory import check_memory, check_parameters
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.engines.links import coupling_pattern, linked
 from statsmodels_lmm.core.engines.plan import EliminationPlan, plan_elimination
+from statsmodels_lmm.core.engines.row_sums import sums_over_rows
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.rows.related_effects import related
 
@@ -125,19 +127,13 @@ class BlockEngine:
         -------
         CrossProducts
         """
-        plan = self.plan
-        if transform is not None:
-            plan = plan.over([f.transformed(transform) for f in plan.terms])
-            rows = rows.transformed(transform)
-        columns, chain = rows.columns(), plan.chain
+        sums = sums_over_rows(self.plan, rows, transform)
+        plan, chain = sums["plan"], sums["plan"].chain
         coupling = [
             self._coupling(plan, i) if plan.tail else None for i in range(len(chain))
         ]
         return CrossProducts(
-            plan=plan,
-            nobs=len(columns),
-            level_sums=tuple(f.level_sums(columns) for f in plan.terms),
-            gram=columns.T @ columns,
+            **sums,
             diagonal=tuple(f.diagonal_blocks() for f in chain),
             nested={
                 (i, j): level_sums(
@@ -150,7 +146,6 @@ class BlockEngine:
             },
             coupling=tuple(coupling),
             tail=self._tail_gram(plan),
-            rows=rows,
         )
 
     @cached_property
@@ -177,7 +172,9 @@ class BlockEngine:
         return DenseCoupling(out.reshape(term.n_levels, term.k_effects, -1))
 
     def _tail_gram(self, plan):
-        """Z_t'Z_t as a dense array."""
+        """Z_t'Z_t, dense or sparse like the coupling."""
+        if not self.is_dense:
+            return self._sparse_tail_gram(plan)
         out = np.zeros((plan.n_tail,) * 2)
         for a, rows in enumerate(plan.tail_slices):
             for b, columns in enumerate(plan.tail_slices[: a + 1]):
@@ -186,18 +183,37 @@ class BlockEngine:
                     out[columns, rows] = out[rows, columns].T
         return out
 
+    def _sparse_tail_gram(self, plan):
+        """Z_t'Z_t as a csr_array."""
+        parts, n = [], plan.n_chain
+        for a, rows in enumerate(plan.tail_slices):
+            for b, columns in enumerate(plan.tail_slices[: a + 1]):
+                entries = np.broadcast_arrays(*self._entries(plan, n + a, n + b))
+                row, column, values = (each.ravel() for each in entries)
+                row, column = row + rows.start, column + columns.start
+                parts.append((row, column, values))
+                if a != b:
+                    parts.append((column, row, values))
+        row, column, values = map(np.concatenate, zip(*parts))
+        return sparse.csr_array((values, (row, column)), (plan.n_tail,) * 2)
+
     def _fill(self, out, plan, i, j):
         """Write Z_i'Z_j into an array of zeros."""
         first, second = plan.terms[i], plan.terms[j]
-        if (i, j) in self.links:
-            out[self._places[i, j]] = self.links[i, j].blocks(first, second)
-        elif i == j and first.is_grouped:
-            k = first.k_effects
-            at = np.arange(first.n_columns).reshape(-1, k)
-            out[at[:, :, None], at[:, None, :]] = first.diagonal_blocks()
+        if (i, j) in self.links or (i == j and first.is_grouped):
+            row, column, values = self._entries(plan, i, j)
+            out[row, column] = values
         else:
             block = first.of_user.indicator().T @ second.of_user.indicator()
             out[...] = second.independent(first.independent(block).T).T
+
+    def _entries(self, plan, i, j):
+        """Rows, columns and values of Z_i'Z_j, block by block, for grouped terms."""
+        first, second = plan.terms[i], plan.terms[j]
+        if i == j:
+            at = np.arange(first.n_columns).reshape(-1, first.k_effects)
+            return at[:, :, None], at[:, None, :], first.diagonal_blocks()
+        return *self._places[i, j], self.links[i, j].blocks(first, second)
 
 
 def _is_dense(plan, nobs):

@@ -11,7 +11,10 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.bordered_cholesky import DenseCholesky
 from statsmodels_lmm.core.algebra.dense import (
+    add_identity,
+    cholesky,
     flat_rows,
     product,
     symmetric,
@@ -138,7 +141,7 @@ class SparseCoupling:
 
     @cached_property
     def _by_effect(self):
-        """The entries of T of each effect, column by column, shape (k, m)."""
+        """The entries of T of each effect, shape (k, m)."""
         return self._layout.by_effect(self.matrix.data)
 
     def gram(self, weights):
@@ -167,13 +170,13 @@ class SparseCoupling:
             for b, products in enumerate(self._by_cell)
         )
 
-    def scaled_rest(self, tail, weights, scale):
+    def rest_cholesky(self, tail, weights, scale):
         """
-        I + D (Z_t'Z_t - sum over g of T_g' W_g T_g) D for a diagonal D.
+        The factor of I + D (Z_t'Z_t - sum over g of T_g' W_g T_g) D for a diagonal D.
 
         Parameters
         ----------
-        tail : ndarray
+        tail : csr_array
             Z_t'Z_t, with no entries outside the pattern of T'T, shape (q, q).
         weights : ndarray
             W, shape (l, k, k).
@@ -182,22 +185,26 @@ class SparseCoupling:
 
         Returns
         -------
-        ndarray
-            Lower triangle, with zeros above it, shape (q, q).
+        DenseCholesky or BorderedCholesky
         """
         q = len(scale)
         if self._by_cell is None:
             out = np.tril(tail - self._gram_anew(weights))
             out *= scale
             out *= scale[:, None]
-        else:
-            cells = self._layout.cells
-            row, column = self._layout.places
-            rest = tail.reshape(-1)[cells] - self._gram_cells(weights)
-            out = np.zeros((q, q))
-            out.reshape(-1)[cells] = rest * (scale[row] * scale[column])
-        out.reshape(-1)[:: q + 1] += 1.0
-        return out
+            return DenseCholesky(cholesky(add_identity(out), is_lower=True))
+        row, column = self._layout.places
+        rest, lower = -self._gram_cells(weights), sparse.tril(tail)
+        at = np.searchsorted(self._layout.cells, lower.row * q + lower.col)
+        rest[at] += lower.data
+        rest *= scale[row]
+        rest *= scale[column]
+        if self._layout.bordered is not None:
+            return self._layout.bordered.factorize(rest)
+        out = np.zeros(q * q)
+        out[self._layout.cells] = rest
+        out[:: q + 1] += 1.0
+        return DenseCholesky(cholesky(out.reshape(q, q), is_lower=True))
 
     def transposed_times(self, rows):
         """T' R, shape (q, m), for R of shape (l, k, m)."""

@@ -1,9 +1,11 @@
 """The contribution of the data to a fit, in the blocks of the elimination plan."""
 
+import operator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import product, times_each, transpose
 from statsmodels_lmm.core.algebra.memory import require_memory
@@ -36,14 +38,14 @@ class CrossProducts(RowSums):
         its parent, shape (l_i, k_i, k_j).
     coupling : tuple
         Z_i'Z_t of the chain terms with the tail, None without a tail.
-    tail : ndarray
-        Z_t'Z_t, shape (q, q).
+    tail : ndarray or csr_array
+        Z_t'Z_t, sparse if the coupling is, shape (q, q).
     """
 
     diagonal: tuple
     nested: dict
     coupling: tuple
-    tail: np.ndarray
+    tail: np.ndarray | sparse.csr_array
 
     def __add__(self, other):
         """The products of both sets of rows, formed by one engine or its parts."""
@@ -95,7 +97,7 @@ class CrossProducts(RowSums):
     def squares(self):
         """Squared lengths of the effect columns of each term, shapes (l_i, k_i)."""
         chain = [np.diagonal(d, axis1=1, axis2=2) for d in self.diagonal]
-        whole, plan = np.diagonal(self.tail), self.plan
+        whole, plan = self.tail.diagonal(), self.plan
         tail = [
             whole[rows].reshape(f.n_levels, f.k_effects)
             for f, rows in zip(plan.tail, plan.tail_slices)
@@ -135,7 +137,8 @@ class CrossProducts(RowSums):
         if not plan.tail:
             return out
         tail_columns = stacked(columns[plan.n_chain :])
-        tail = product(self.tail, tail_columns)
+        times = operator.matmul if self.is_coupled_sparsely else product
+        tail = times(self.tail, tail_columns)
         for i, link in enumerate(self.coupling):
             out[i] = out[i] + link.times(tail_columns)
             tail = tail + link.transposed_times(columns[i])

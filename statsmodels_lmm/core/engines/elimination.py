@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.bordered_cholesky import DenseCholesky
 from statsmodels_lmm.core.algebra.dense import (
     add_identity,
+    as_array,
     cholesky,
     product,
-    solve_lower,
     times_each,
     transpose,
 )
@@ -76,6 +77,11 @@ class EliminatedTerm:
     coupling: object
     sums: np.ndarray
 
+    @cached_property
+    def kernel(self):
+        """Z'V^-1 Z of each level where no other term is left: J times reduced Z'Z."""
+        return times_each(self.inner, self.diagonal)
+
 
 @dataclass(frozen=True)
 class BlockElimination:
@@ -93,8 +99,8 @@ class BlockElimination:
     tail : ndarray or None
         Reduced Z_t'Z_t, shape (..., q, q); None if coupled sparsely, see
         `solution.whole_tail`.
-    tail_cholesky : ndarray
-        Lower Cholesky factor of I + L_t' tail L_t, shape (..., q, q).
+    tail_cholesky : DenseCholesky or BorderedCholesky
+        Cholesky factor of I + L_t' tail L_t.
     tail_sums : ndarray
         Reduced Z_t'W, shape (..., q, w).
     gram : ndarray
@@ -107,7 +113,7 @@ class BlockElimination:
     roots: tuple
     terms: tuple
     tail: np.ndarray
-    tail_cholesky: np.ndarray
+    tail_cholesky: Any
     tail_sums: np.ndarray
     gram: np.ndarray
     logdet: np.ndarray
@@ -132,8 +138,9 @@ class BlockElimination:
         if not plan.tail:
             return 0.0
         transposed = [transpose(root) for root in self.tail_roots]
-        whole = np.diagonal(scale_tail(plan, transposed, self.products.tail))
-        return float(((1.0 + whole) / np.diagonal(self.tail_cholesky) ** 2).sum())
+        scaled = scale_tail(plan, transposed, as_array(self.products.tail))
+        pivots = self.tail_cholesky.pivots()
+        return float(((1.0 + np.diagonal(scaled)) / pivots).sum())
 
     def solve(self, sums=None):
         """
@@ -178,7 +185,7 @@ class BlockElimination:
 
     def projected_forms(self, columns):
         """
-        T'Z'V^-1 Z T and X'V^-1 Z T.
+        T'Z'V^-1 Z T.
 
         Parameters
         ----------
@@ -188,32 +195,26 @@ class BlockElimination:
 
         Returns
         -------
-        own : ndarray
+        ndarray
             Shape (..., m, m).
-        with_fixed : ndarray
-            Shape (..., p, m).
         """
-        p, m = self.products.k_fixed, columns[0].shape[-1]
+        if self.products.plan.is_diagonal:
+            return level_gram(columns[0], times_each(self.terms[0].kernel, columns[0]))
         right = self.products.gram_times(columns)
-        own, with_fixed = 0.0, 0.0
-        for c, r, w in zip(columns, right, self.products.level_sums):
-            own = own + level_gram(c, r)
-            with_fixed = with_fixed + level_gram(w, c)
-        forms = self._half_forms(right)
-        return own - forms[..., :m, :], (with_fixed - forms[..., m:, :])[..., :p, :]
+        whole = sum(level_gram(c, r) for c, r in zip(columns, right))
+        return whole - self._explained(right)
 
-    def _half_forms(self, sums):
-        """[C Z'W]'M C for sums C by term, shape (..., m + w, m)."""
+    def _explained(self, sums):
+        """C'M C for sums C by term, shape (..., m, m)."""
         plan, total = self.products.plan, 0.0
         chain, tail, weighted = reduced(self, sums)
-        for term, left, c_left in zip(self.terms, chain, weighted):
-            total = total + level_gram(_beside(left, term.sums), c_left)
+        for left, c_left in zip(chain, weighted):
+            total = total + level_gram(left, c_left)
         if plan.tail:
             transposed = [transpose(root) for root in self.tail_roots]
-            both = _beside(tail, self.tail_sums)
-            scaled = times_tail_root(plan, transposed, both)
-            half = solve_lower(self.tail_cholesky, scaled)
-            total = total + product(transpose(half), half[..., : tail.shape[-1]])
+            scaled = times_tail_root(plan, transposed, tail)
+            half = self.tail_cholesky.half_solve(scaled)
+            total = total + product(transpose(half), half)
         return total
 
     def selected_inverse(self):
@@ -247,15 +248,14 @@ class BlockElimination:
         plan = self.products.plan
         if plan.is_diagonal:
             scores = None if fixed_scores is None else fixed_scores[0]
-            term = self.terms[0]
-            return LevelProjection(term.inner @ term.diagonal, scores)
+            return LevelProjection(self.terms[0].kernel, scores)
         identity = np.eye(plan.n_columns)
         unit = [
             identity[rows].reshape(f.n_levels, f.k_effects, -1)
             for f, rows in zip(plan.terms, plan.slices)
         ]
         right = self.products.gram_times(unit)
-        kernel = stacked(right) - self._half_forms(right)[: plan.n_columns]
+        kernel = stacked(right) - self._explained(right)
         if fixed_scores is not None:
             y = stacked(fixed_scores)
             kernel = kernel - product(y, y.T)
@@ -317,8 +317,9 @@ class _Left:
         c = times_each(transpose(half), half)
         self.logdet = self.logdet + logdet
         half_sums = times_each(half, self.sums[i])
-        c_sums = times_each(transpose(half), half_sums)
         later = range(i + 1, self.plan.n_chain)
+        if later or self.plan.tail:
+            c_sums = times_each(transpose(half), half_sums)
         for j in later:
             self._reduce_ancestor(i, j, c, c_sums)
         if self.plan.tail:
@@ -362,8 +363,8 @@ class _Left:
             summed = left + sum_by_parent(first @ (half @ within.nested[m]), parents)
             if j == m:
                 self.diagonal[j] = summed
-                own = sum_by_parent(first @ own_sums, parents)
-                self.sums[j] = within.left_fixed[j] + own
+                explained = sum_by_parent(first @ own_sums, parents)
+                self.sums[j] = within.left_fixed[j] + explained
             else:
                 self.nested[j, m] = summed
         self.gram = within.gram + level_gram(own_sums, own_sums)
@@ -372,13 +373,13 @@ class _Left:
         """Eliminate the tail and return the Cholesky factor of I + L_t' tail L_t."""
         plan = self.plan
         if not plan.tail:
-            return self.tail
+            return DenseCholesky(self.tail)
         transposed = [transpose(root) for root in roots]
         tail_root = self._tail_root(transposed, done)
-        half = solve_lower(tail_root, times_tail_root(plan, transposed, self.tail_sums))
+        scaled = times_tail_root(plan, transposed, self.tail_sums)
+        half = tail_root.half_solve(scaled)
         self.gram = self.gram - product(transpose(half), half)
-        logs = np.log(np.diagonal(tail_root, axis1=-2, axis2=-1))
-        self.logdet = self.logdet + 2.0 * logs.sum(axis=-1)
+        self.logdet = self.logdet + tail_root.logdet
         return tail_root
 
     def _tail_root(self, transposed, done):
@@ -389,14 +390,7 @@ class _Left:
             if is_scalar(plan.tail):
                 scale = scalar_scale(plan, transposed)
                 whole, link = self.products.tail, head.coupling
-                rest = link.scaled_rest(whole, head.covariance, scale)
-                return cholesky(rest, is_lower=True)
+                return link.rest_cholesky(whole, head.covariance, scale)
             tail = sparsely_reduced(self.products, head)
-        return cholesky(add_identity(scale_tail(plan, transposed, tail)))
-
-
-def _beside(columns, fixed):
-    """Columns next to those of Z'W, which may have fewer batch axes."""
-    if fixed.ndim < columns.ndim:
-        fixed = np.broadcast_to(fixed, (*columns.shape[:-1], fixed.shape[-1]))
-    return np.concatenate([columns, fixed], axis=-1)
+        scaled = add_identity(scale_tail(plan, transposed, tail))
+        return DenseCholesky(cholesky(scaled))

@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.bordered_cholesky import bordered_pattern
+
 
 @dataclass(frozen=True)
 class LevelPairs:
@@ -33,23 +35,9 @@ class LevelPairs:
         return np.diff(self.indptr)[:: self.k_effects].astype(np.int64)
 
     @cached_property
-    def _levels(self):
-        """Level of each entry of the first effects, level by level, shape (m,)."""
-        return np.repeat(np.arange(len(self._sizes)), self._sizes)
-
-    @cached_property
-    def _by_column(self):
-        """Order that sorts entries of the first effects by column."""
-        columns = self._level_by_level(self.indices)[0]
-        bounds = np.append(0, np.cumsum(self._sizes))
-        entries = np.arange(len(columns))
-        shape = len(self._sizes), self.width
-        return sparse.csr_array((entries, columns, bounds), shape=shape).tocsc().data
-
-    @cached_property
     def levels(self):
-        """Level of each entry of the first effects, column by column, shape (m,)."""
-        return self._levels[self._by_column]
+        """Level of each entry of the first effects, shape (m,)."""
+        return np.repeat(np.arange(len(self._sizes)), self._sizes)
 
     def fit(self, most):
         """Whether there are at most `most` products."""
@@ -57,60 +45,53 @@ class LevelPairs:
         return int((sizes * (sizes + 1) // 2).sum()) * self.k_effects <= most
 
     @cached_property
-    def _order(self):
+    def _positions(self):
         """
-        The pairs in the order of their cells i q + j.
+        The pairs, in the order of their first entries.
 
         Returns
         -------
-        first, second : ndarray
-            Entries of each pair among those of the first effects; the first are
-            counted column by column, the second level by level.
+        second, rows : ndarray
+            Second entry of each pair, and its number among the cells.
         bounds, cells : ndarray
-            Bounds of the pairs of each occupied cell, and these cells.
+            Bounds of the pairs of each first entry, and the occupied cells i q + j.
         """
-        q, m, order = self.width, len(self._levels), self._by_column
-        before = np.cumsum(self._sizes) - self._sizes
+        q, levels = self.width, self.levels
+        entries = np.arange(len(levels))
         # an entry is paired with those of its level up to itself
-        counts = order - before[self.levels] + 1
-        ends = np.cumsum(counts)
-        n_pairs = int(ends[-1]) if m else 0
+        counts = entries - (np.cumsum(self._sizes) - self._sizes)[levels] + 1
+        bounds = np.append(0, np.cumsum(counts))
+        n_pairs = bounds[-1]
         kind = np.dtype("int32" if max(q * q, n_pairs) < 2**31 else "int64")
-        columns = self._level_by_level(self.indices)[0].astype(kind)
-        second = np.arange(n_pairs, dtype=kind)
-        second += np.repeat((order + 1 - ends).astype(kind), counts)
-        cells = columns[second]
-        cells += np.repeat(columns[order] * q, counts)
-        # transposing a sparse matrix counts, which is faster than sorting
-        bounds = np.append(0, ends).astype(kind)
-        pairs = sparse.csr_array((second, cells, bounds), shape=(m, q * q)).tocsc()
-        cells = np.flatnonzero(pairs.indptr[1:] > pairs.indptr[:-1]).astype(kind)
-        bounds = np.append(pairs.indptr[cells], pairs.indptr[-1:])
-        return pairs.indices, pairs.data, bounds, cells
+        columns = self.by_effect(self.indices)[0].astype(kind)
+        # NumPy takes values at indices of any other type half as fast
+        second = np.arange(n_pairs) + np.repeat(entries + 1 - bounds[1:], counts)
+        rows = columns[second]
+        rows += np.repeat(columns * q, counts)
+        number = np.zeros(q * q, kind)
+        number[rows] = 1
+        cells = np.flatnonzero(number).astype(kind)
+        number[cells] = np.arange(len(cells))
+        return second, number[rows], bounds.astype(kind), cells
 
     @property
     def cells(self):
-        """Cells i q + j, one for each row of the products."""
-        return self._order[-1]
+        """Cells i q + j, ascending, one for each row of the products."""
+        return self._positions[-1]
 
     @cached_property
     def places(self):
         """Rows i and columns j of `cells`."""
         return np.divmod(self.cells, self.cells.dtype.type(self.width))
 
-    def _level_by_level(self, values):
-        """The entries of T of each effect, level by level, shape (k, m)."""
-        if self.k_effects == 1:
-            return values[None]
-        levels, sizes = self._levels, self._sizes
-        starts = self.indptr[: -1 : self.k_effects]
-        first = np.arange(len(levels)) + (starts - np.cumsum(sizes) + sizes)[levels]
-        steps = np.arange(self.k_effects)[:, None]
-        return values[first + steps * sizes[levels]]
+    @cached_property
+    def bordered(self):
+        """The blocks of a matrix with these cells; None if it is as good as dense."""
+        return bordered_pattern(self.cells, self.width)
 
     def by_effect(self, values):
         """
-        The entries of T of each effect, column by column.
+        The entries of T of each effect, level by level.
 
         Parameters
         ----------
@@ -122,7 +103,13 @@ class LevelPairs:
         ndarray
             Shape (k, m).
         """
-        return self._level_by_level(values)[:, self._by_column]
+        if self.k_effects == 1:
+            return values[None]
+        levels, sizes = self.levels, self._sizes
+        starts = self.indptr[: -1 : self.k_effects]
+        first = np.arange(len(levels)) + (starts - np.cumsum(sizes) + sizes)[levels]
+        steps = np.arange(self.k_effects)[:, None]
+        return values[first + steps * sizes[levels]]
 
     def products(self, values):
         """
@@ -135,15 +122,15 @@ class LevelPairs:
 
         Returns
         -------
-        list of csr_array
+        list of csc_array
             For each effect b, a matrix with one row for each of `cells` and one column
-            for each entry of the first effects, column by column.
+            for each entry of the first effects.
         """
-        first, second, bounds, cells = self._order
+        second, rows, bounds, cells = self._positions
         shape = len(cells), len(self.levels)
         return [
-            sparse.csr_array((each[second], first, bounds), shape=shape)
-            for each in self._level_by_level(values)
+            sparse.csc_array((each.take(second, mode="clip"), rows, bounds), shape)
+            for each in self.by_effect(values)
         ]
 
     def through(self, values, middle):
@@ -162,20 +149,15 @@ class LevelPairs:
         ndarray
             In the order of the pattern.
         """
-        first, second, bounds, cells = self._order
-        each = np.repeat(middle.reshape(-1)[cells], np.diff(bounds))
-        # a pair of an entry with itself counts once
-        before = self._by_column[first]
-        other = np.where(before == second, 0.0, each)
-        m, by_effect = len(self._levels), []
-        for entries in self._level_by_level(values):
-            down = np.bincount(before, entries[second] * each, m)
-            by_effect.append(down + np.bincount(second, entries[before] * other, m))
-        return self._in_pattern(np.array(by_effect))
-
-    def _in_pattern(self, by_effect):
-        """The inverse of `_level_by_level`."""
-        positions = self._level_by_level(np.arange(by_effect.size))
-        out = np.empty(by_effect.size)
-        out[positions] = by_effect
+        second, rows, bounds, cells = self._positions
+        each = middle.reshape(-1)[cells][rows]
+        counts, last = np.diff(bounds), bounds[1:] - 1  # an entry with itself is last
+        out = np.empty(len(values))
+        places = self.by_effect(np.arange(len(values)))
+        for place in places:
+            entries = values[place]
+            below = np.add.reduceat(entries[second] * each, bounds[:-1])
+            from_first = np.repeat(entries, counts) * each
+            above = np.bincount(second, from_first, len(entries))
+            out[place] = below + above - entries * each[last]
         return out

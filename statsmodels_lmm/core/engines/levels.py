@@ -13,7 +13,6 @@ or not, and neither is computed by subtraction.
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
-    add_identity,
     flat_rows,
     identity,
     product,
@@ -61,7 +60,8 @@ def solve_levels(diagonal, root):
         return each * np.sqrt(inner), inner, logdet
     # L'A L is (A L)'L
     explained = times_shared(transpose(times_shared(diagonal, root)), root)
-    inverse, logdet = _inverse_root(add_identity(explained))
+    explained += identity(k)
+    inverse, logdet = _inverse_root(explained)
     half = times_shared(inverse, transpose(root))
     outer = _inverse_if_regular(root)
     if outer is not None:

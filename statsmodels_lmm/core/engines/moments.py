@@ -34,7 +34,7 @@ class Moments:
 
 def _places(terms):
     """Positions of the effect columns of each term, and their total."""
-    places = consecutive(tuple(f.k_effects for f in terms))
+    places = consecutive(f.k_effects for f in terms)
     return places, places[-1].stop
 
 
@@ -93,8 +93,9 @@ def block_moments(products):
     places, width = _places(plan.terms)
     diagonals = products.squares
     inverses = [_reciprocal(d) for d in diagonals[:n_chain]]
-    tail_inverse = _reciprocal(np.diagonal(products.tail))
-    inverses += [tail_inverse[rows] for rows in plan.tail_slices]
+    if plan.tail:
+        tail_inverse = _reciprocal(products.tail.diagonal())
+        inverses += [tail_inverse[rows] for rows in plan.tail_slices]
     inverses = [r.reshape(d.shape) for r, d in zip(inverses, diagonals)]
 
     squares = np.zeros((width, width))
@@ -115,9 +116,8 @@ def block_moments(products):
             )
             squares[places[i]] += down
             squares[:, places[i]] += up
-        tail_squares = tail_inverse[:, None] * products.tail**2
-        by_column = _sum_by_label(tail_squares.T, tail_labels, width).T
-        squares += _sum_by_label(by_column, tail_labels, width)
+        is_of = (tail_labels[:, None] == np.arange(width)).astype(float)
+        squares += (tail_inverse[:, None] * is_of).T @ (products.tail**2 @ is_of)
 
     responses = [sums[..., -1] for sums in products.level_sums]
     return Moments(
@@ -132,14 +132,6 @@ def _reciprocal(values):
     """Reciprocals of the values, zero where they are zero."""
     positive = values > 1e-12 * values.max(initial=0.0)
     return np.where(positive, 1.0 / np.where(positive, values, 1.0), 0.0)
-
-
-def _sum_by_label(rows, labels, width):
-    """Sum the rows of a matrix that share a label, shape (width, columns)."""
-    out = np.zeros((width, rows.shape[1]))
-    for label in np.unique(labels):
-        out[label] = rows[labels == label].sum(axis=0)
-    return out
 
 
 def _coupling_squares(coupling, inverse, tail_inverse, tail_labels, width):

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import consecutive
+
 
 @dataclass(frozen=True)
 class EliminationPlan:
@@ -67,8 +69,7 @@ class EliminationPlan:
     @cached_property
     def slices(self):
         """Columns of each term among all random effects."""
-        ends = np.cumsum([0] + [f.n_columns for f in self.terms]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+        return consecutive(f.n_columns for f in self.terms)
 
     @property
     def n_columns(self):
@@ -100,8 +101,7 @@ class EliminationPlan:
     @cached_property
     def tail_slices(self):
         """Columns of each tail term within the tail."""
-        ends = np.cumsum([0] + [f.n_columns for f in self.tail]).tolist()
-        return [slice(a, b) for a, b in zip(ends[:-1], ends[1:])]
+        return consecutive(f.n_columns for f in self.tail)
 
 
 def parent_levels(child, parent):
@@ -115,9 +115,9 @@ def parent_levels(child, parent):
     """
     if not (child.is_grouped and parent.is_grouped):
         return None
-    found = np.zeros(child.n_levels, dtype=np.intp)
-    found[child.codes] = parent.codes
-    return found if np.array_equal(found[child.codes], parent.codes) else None
+    parents = np.zeros(child.n_levels, dtype=np.intp)
+    parents[child.codes] = parent.codes
+    return parents if np.array_equal(parents[child.codes], parent.codes) else None
 
 
 def plan_elimination(terms, chain_tail=True):
@@ -142,9 +142,9 @@ def plan_elimination(terms, chain_tail=True):
     chain = [i for i in by_size if terms[i].has_level_blocks][:1]
     parents = {}
     for j in [i for i in by_size if chain and i != chain[0]]:
-        found = [parent_levels(terms[i], terms[j]) for i in chain]
-        if all(p is not None for p in found):
-            parents.update({(i, j): p for i, p in zip(chain, found)})
+        above = [parent_levels(terms[i], terms[j]) for i in chain]
+        if all(p is not None for p in above):
+            parents.update({(i, j): p for i, p in zip(chain, above)})
             chain.append(j)
     if len(chain) < len(by_size) and not chain_tail:
         chain = chain[:1]

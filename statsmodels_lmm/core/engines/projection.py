@@ -136,9 +136,9 @@ class DenseProjection:
     def _wide_trace_products(self, changes):
         """The traces without squares of K, for levels with many effects."""
         columns, q = [], len(self.matrix)
-        for f, place, own in zip(self.plan.terms, self.plan.slices, changes):
+        for f, place, of_term in zip(self.plan.terms, self.plan.slices, changes):
             rows = self.matrix[:, place].reshape(q, f.n_levels, f.k_effects)
-            columns.append([(rows @ d).reshape(q, -1) for d in own])
+            columns.append([(rows @ d).reshape(q, -1) for d in of_term])
         matrices = np.array([np.hstack(each) for each in zip(*columns)])
         flat = matrices.reshape(len(matrices), -1)
         return flat @ transpose(matrices).reshape(len(matrices), -1).T

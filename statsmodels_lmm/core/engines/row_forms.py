@@ -3,8 +3,11 @@
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import as_array, solve_lower, transpose
+from statsmodels_lmm.core.algebra.dense import as_array, transpose
 from statsmodels_lmm.core.engines.tail import times_tail_root
+
+ROW_ENTRIES = 4_000_000
+"""Size of the largest dense array formed for a batch of rows."""
 
 
 def row_forms(elimination, terms):
@@ -43,7 +46,7 @@ def row_forms(elimination, terms):
     if remaining is not None:
         transposed = [transpose(root) for root in elimination.tail_roots]
         scaled = times_tail_root(plan, transposed, remaining.T)
-        half = solve_lower(elimination.tail_cholesky, scaled).T
+        half = elimination.tail_cholesky.half_solve(scaled).T
         yield half, half
 
 

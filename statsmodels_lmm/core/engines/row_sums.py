@@ -10,6 +10,37 @@ from statsmodels_lmm.core.engines.solution import by_term
 from statsmodels_lmm.core.rows.model_rows import Rows
 
 
+def sums_over_rows(plan, rows, transform=None):
+    """
+    Form what the products of all engines have in common.
+
+    Parameters
+    ----------
+    plan : EliminationPlan
+        Order of the terms.
+    rows : Rows
+        X and y.
+    transform : RowTransform, optional
+        See `Engine.gather`.
+
+    Returns
+    -------
+    dict
+        Arguments of `RowSums`.
+    """
+    if transform is not None:
+        plan = plan.over([f.transformed(transform) for f in plan.terms])
+        rows = rows.transformed(transform)
+    columns = rows.columns()
+    return {
+        "plan": plan,
+        "nobs": len(columns),
+        "level_sums": tuple(f.level_sums(columns) for f in plan.terms),
+        "gram": columns.T @ columns,
+        "rows": rows,
+    }
+
+
 @dataclass(frozen=True)
 class RowSums:
     """

@@ -14,10 +14,8 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import (
     identity,
-    inverse_from_cholesky,
     product,
     symmetric,
-    times_each,
     transpose,
 )
 from statsmodels_lmm.core.engines.leverages import leverages
@@ -43,8 +41,8 @@ class SelectedInverse:
     diagonal : tuple of ndarray
         Diagonal blocks of M, shapes (..., l_i, k_i, k_i).
     tail : ndarray
-        Tail block of M, shape (..., q, q); lower triangle if coupled
-        sparsely.
+        Tail block of M, shape (..., q, q); if coupled sparsely, perhaps only the
+        entries of its lower triangle that the coupling reads.
     level_sums : tuple of ndarray
         Sum over the levels of the diagonal blocks of Z_i' V^-1 Z_i, shapes
         (..., k_i, k_i).
@@ -162,7 +160,7 @@ def _chain_blocks(elimination, tail_inverse):
             quadratic = part if quadratic is None else quadratic + part
             blocks[i, j] = -c @ through[j]
         blocks[i, i] = c
-        sums[i] = times_each(term.inner, term.diagonal)
+        sums[i] = term.kernel
         if quadratic is not None:
             blocks[i, i] = c + c @ quadratic @ c
             sums[i] = sums[i] - term.inner @ quadratic @ transpose(term.inner)
@@ -174,18 +172,16 @@ def _tail_blocks(elimination):
     """The tail's blocks, from which the recursion starts."""
     products, roots = elimination.products, elimination.tail_roots
     plan, dense = products.plan, not products.is_coupled_sparsely
-    inverse = inverse_from_cholesky(elimination.tail_cholesky, both=dense)
+    inverses = elimination.tail_inverses
+    regular = all(inverse is not None for inverse in inverses)
+    whole = dense or not (regular and is_scalar(plan.tail))
+    inverse = elimination.tail_cholesky.inverse(whole)
     shapes = [(f.n_levels, f.k_effects) for f in plan.tail]
     spreads = [
         diagonal_blocks(inverse, rows, *shape)
         for rows, shape in zip(plan.tail_slices, shapes)
     ]
-    if not dense and not is_scalar(plan.tail):
-        inverse = symmetric(inverse)
     middle = scale_tail(plan, roots, inverse, overwrite=True)
-    inverses = elimination.tail_inverses
-    regular = all(inverse is not None for inverse in inverses)
-    whole_middle = middle if dense or regular else symmetric(middle)
     diagonal, sums = [], []
     for i, (root, shape, rows) in enumerate(zip(roots, shapes, plan.tail_slices)):
         each = root[..., None, :, :]
@@ -197,7 +193,7 @@ def _tail_blocks(elimination):
         else:
             full = whole_tail(elimination)
             row = full[..., rows, :]
-            through = _by_level(product(row, whole_middle), shape)
+            through = _by_level(product(row, middle), shape)
             explained = through @ transpose(_by_level(row, shape))
             sums.append((diagonal_blocks(full, rows, *shape) - explained).sum(axis=-3))
     return _TailBlocks(middle, diagonal, sums)

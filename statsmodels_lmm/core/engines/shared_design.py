@@ -1,6 +1,7 @@
 """What models with one design and many responses compute once."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from statsmodels_lmm.core.engines.choice import engine_for
@@ -84,3 +85,8 @@ class SharedDesign:
         self.engine = engine_for(data.terms, len(data.endog))
         self.products = self.engine.gather(Rows(data.endog, data.exog))
         return self.products
+
+    @cached_property
+    def left_by_fixed(self):
+        """Share of each term's effect columns outside the span of X, see `Products`."""
+        return self.products.left_by_fixed()

@@ -8,12 +8,11 @@ down to the levels of the first term. Nothing is inverted, least of all S.
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import (
     flat_rows,
     product,
-    solve_lower,
-    solve_upper,
     symmetric,
     times_each,
     transpose,
@@ -103,8 +102,8 @@ def back_substitute(elimination, chain, tail):
     spherical = columns = tail
     if plan.tail:
         scaled = times_tail_root(plan, [transpose(root) for root in roots], tail)
-        half = solve_lower(elimination.tail_cholesky, scaled)
-        spherical = solve_upper(elimination.tail_cholesky, half)
+        root = elimination.tail_cholesky
+        spherical = root.back_solve(root.half_solve(scaled))
         columns = times_tail_root(plan, roots, spherical)
     for i in reversed(range(plan.n_chain)):
         term = elimination.terms[i]
@@ -140,6 +139,8 @@ def projected(elimination, tail, solution):
         times_each(term.inner, left)
         for term, left in zip(elimination.terms, solution.left)
     ]
+    if not plan.tail:
+        return out
     inverses = elimination.tail_inverses
     spherical = by_term(plan, solution.spherical)
     for inverse, rows, part in zip(inverses, plan.tail_slices, spherical):
@@ -170,7 +171,10 @@ def whole_tail(elimination):
 
 def sparsely_reduced(products, head):
     """Reduced Z_t'Z_t if the only chain term is coupled sparsely, shape (q, q)."""
-    return symmetric(products.tail - head.coupling.gram(head.covariance))
+    rest, whole = head.coupling.gram(head.covariance), sparse.coo_array(products.tail)
+    np.negative(rest, out=rest)
+    rest[whole.row, whole.col] += whole.data
+    return symmetric(rest)
 
 
 def by_term(plan, rows):

@@ -119,7 +119,7 @@ class SparseElimination:
 
     def projected_forms(self, columns):
         """
-        T'Z'V^-1 Z T and X'V^-1 Z T.
+        T'Z'V^-1 Z T.
 
         Parameters
         ----------
@@ -128,21 +128,14 @@ class SparseElimination:
 
         Returns
         -------
-        own : ndarray
+        ndarray
             Shape (m, m).
-        with_fixed : ndarray
-            Shape (p, m).
         """
-        products = self.products
-        pairs = zip(products.plan.terms, columns)
+        pairs = zip(self.products.plan.terms, columns)
         flat = stacked([f.colored(c) for f, c in pairs])
-        right = products.matrix @ flat
-        p, m = products.k_fixed, flat.shape[1]
-        both = np.column_stack([right, self.sums[:, :p]])
-        half = self.cholesky.half_solve(self.scale.T @ both)
-        forms = half.T @ half[:, :m]
-        own = flat.T @ right - forms[:m]
-        return own, self.sums[:, :p].T @ flat - forms[m:]
+        right = self.products.matrix @ flat
+        half = self.cholesky.half_solve(self.scale.T @ right)
+        return flat.T @ right - half.T @ half
 
     def selected_inverse(self):
         """Blocks of M and products with V^-1, a SparseInverse."""
@@ -266,8 +259,10 @@ def sparse_inverse(elimination):
     diagonal, sums, modes = [], [], []
     for i, (f, rows) in enumerate(zip(products.plan.terms, products.plan.slices)):
         k, root = f.k_effects, roots[i]
-        at = np.arange(rows.start, rows.stop).reshape(-1, k)
-        each = [inverse[at[:, a], at[:, b]] for a in range(k) for b in range(k)]
+        columns = np.arange(rows.start, rows.stop).reshape(-1, k)
+        each = [
+            inverse[columns[:, a], columns[:, b]] for a in range(k) for b in range(k)
+        ]
         blocks = np.array(each).reshape(k, k, -1).transpose(2, 0, 1)
         diagonal.append(root @ blocks @ root.T)
         traces = [(summed.multiply(t)).sum() for t in products.traces[i]]

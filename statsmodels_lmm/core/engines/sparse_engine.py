@@ -7,6 +7,7 @@ from scipy import sparse
 
 from statsmodels_lmm.core.algebra.symbolic_cholesky import SymbolicCholesky, analyze
 from statsmodels_lmm.core.engines.plan import EliminationPlan
+from statsmodels_lmm.core.engines.row_sums import sums_over_rows
 from statsmodels_lmm.core.engines.sparse_products import SparseProducts
 from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.precision_effects import PrecisionEffects
@@ -68,15 +69,19 @@ class SparseEngine:
         MemoryError
             If the factor of the system does not fit.
         """
-        own = tuple(PrecisionEffects(f if is_sparse(f) else related(f)) for f in terms)
-        relabel = tuple(np.arange(f.of_user.n_levels) for f in own)
-        plan = EliminationPlan(own, tuple(range(len(own))), relabel, len(own), {})
+        effects = tuple(
+            PrecisionEffects(f if is_sparse(f) else related(f)) for f in terms
+        )
+        relabel = tuple(np.arange(f.of_user.n_levels) for f in effects)
+        plan = EliminationPlan(
+            effects, tuple(range(len(effects))), relabel, len(effects), {}
+        )
         blocks, spread = [], []
-        for f in own:
+        for f in effects:
             k = f.k_effects
             blocks.append(sparse.kron(f.precision, sparse.eye_array(k)))
             spread.append(sparse.kron(abs(f.precision), np.ones((k, k))))
-        pattern = _whole_blocks(own, _gram(own))
+        pattern = _whole_blocks(effects, _gram(effects))
         pattern = pattern + sparse.csc_array(sparse.block_diag(spread))
         precision = sparse.csc_array(sparse.block_diag(blocks))
         return cls(plan, precision, analyze(pattern))
@@ -111,20 +116,10 @@ class SparseEngine:
         -------
         SparseProducts
         """
-        plan = self.plan
-        if transform is not None:
-            plan = plan.over([f.transformed(transform) for f in plan.terms])
-            rows = rows.transformed(transform)
-        columns = rows.columns()
+        sums = sums_over_rows(self.plan, rows, transform)
+        matrix = _gram(sums["plan"].terms)
         return SparseProducts(
-            plan=plan,
-            nobs=len(columns),
-            level_sums=tuple(f.level_sums(columns) for f in plan.terms),
-            gram=columns.T @ columns,
-            matrix=_gram(plan.terms),
-            precision=self.precision,
-            symbolic=self.symbolic,
-            rows=rows,
+            **sums, matrix=matrix, precision=self.precision, symbolic=self.symbolic
         )
 
 

@@ -56,18 +56,20 @@ class SparseProducts(RowSums):
     @cached_property
     def traces(self):
         """For each term, the matrices that yield the sums Q_gh X_gh."""
-        found = []
+        traces = []
         for f, rows in zip(self.plan.terms, self.plan.slices):
-            k, own = f.k_effects, f.precision
+            k, precision = f.k_effects, f.precision
             each = []
             for a in range(k):
                 for b in range(k):
                     unit = sparse.csc_array(([1.0], ([a], [b])), shape=(k, k))
-                    block = sparse.kron(own, unit).tocoo()
-                    at = (block.row + rows.start, block.col + rows.start)
-                    each.append(sparse.csc_array((block.data, at), self.matrix.shape))
-            found.append(each)
-        return found
+                    block = sparse.kron(precision, unit).tocoo()
+                    places = (block.row + rows.start, block.col + rows.start)
+                    each.append(
+                        sparse.csc_array((block.data, places), self.matrix.shape)
+                    )
+            traces.append(each)
+        return traces
 
     @property
     def log_precision(self):

@@ -132,11 +132,13 @@ def reflated(rows, covariance):
     centered = rows - rows.mean(axis=0)
     size = np.sqrt((centered**2).mean(axis=0))
     centered = centered / np.where(size > 0.0, size, 1.0)
-    found = centered.T @ centered / len(rows)
+    correlation = centered.T @ centered / len(rows)
     deviations = np.sqrt(np.diag(covariance))
     unit = np.where(deviations > 0.0, deviations, 1.0)
     wanted = covariance / np.outer(unit, unit)
-    stretched = centered @ _symmetric_power(found, -0.5) @ _symmetric_power(wanted, 0.5)
+    stretched = (
+        centered @ _symmetric_power(correlation, -0.5) @ _symmetric_power(wanted, 0.5)
+    )
     return stretched * deviations
 
 

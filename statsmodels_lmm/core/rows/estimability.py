@@ -94,6 +94,6 @@ def estimability(exog, kept):
     norms = np.linalg.norm(exog, axis=0)
     norms[norms == 0.0] = 1.0
     unit = exog / norms
-    found = np.linalg.lstsq(unit[:, kept], unit[:, ~kept])[0]
-    found[np.abs(found) <= RANK_TOLERANCE] = 0.0
-    return Estimability(kept, found * norms[~kept] / norms[kept, None])
+    combinations = np.linalg.lstsq(unit[:, kept], unit[:, ~kept])[0]
+    combinations[np.abs(combinations) <= RANK_TOLERANCE] = 0.0
+    return Estimability(kept, combinations * norms[~kept] / norms[kept, None])

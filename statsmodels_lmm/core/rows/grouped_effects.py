@@ -85,7 +85,7 @@ class CovarianceBlocks:
     @property
     def block_slices(self: Any):
         """Column slices of the covariance blocks."""
-        return consecutive(tuple(self.blocks))
+        return consecutive(self.blocks)
 
     @property
     def level_variance(self: Any):
@@ -217,12 +217,12 @@ class GroupedEffects(CovarianceBlocks):
 
     def columns(self, block):
         """The term with the effects of one of its covariance blocks."""
-        at = self.block_slices.index(block)
+        place = self.block_slices.index(block)
         return replace(
             self,
             effects=self.effects[:, block],
-            blocks=self.blocks[at : at + 1],
-            structures=self.structures[at : at + 1],
+            blocks=self.blocks[place : place + 1],
+            structures=self.structures[place : place + 1],
         )
 
     def subset(self, rows):
@@ -251,9 +251,9 @@ class GroupedEffects(CovarianceBlocks):
 
     def row_variances(self, root):
         """Variances of Z b over sigma^2 for S = R R', shape (n,)."""
-        own = ((self.effects @ root) ** 2).sum(axis=1)
+        variances = ((self.effects @ root) ** 2).sum(axis=1)
         known = self.relationship
-        return own if known is None else own * known.variances[self.codes]
+        return variances if known is None else variances * known.variances[self.codes]
 
     def crossed(self, levels, rows):
         """Products z_ra b_b of effects and values b of the levels, shape (r, k, k)."""

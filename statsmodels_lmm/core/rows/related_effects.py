@@ -204,15 +204,15 @@ def related(term):
     _check_memory(len(matrix), term.k_effects)
     seen = np.flatnonzero(np.bincount(term.codes, minlength=term.n_levels))
     if term.k_effects > 1:
-        own = symmetric_root(matrix[np.ix_(seen, seen)])
-        return RelatedEffects(term, _extended(matrix, seen, own))
+        root = symmetric_root(matrix[np.ix_(seen, seen)])
+        return RelatedEffects(term, _extended(matrix, seen, root))
     squares = term.diagonal_blocks()[seen, 0, 0]
     inside = squares > NO_COLUMN * squares.max()
     if not inside.any():
         return RelatedEffects(term, np.zeros((len(matrix), 1)), np.zeros(1))
     lengths = np.sqrt(squares[inside])
-    root, found = term.relationship.orthogonal_root(seen[inside], lengths)
-    return RelatedEffects(term, root, found)
+    root, values = term.relationship.orthogonal_root(seen[inside], lengths)
+    return RelatedEffects(term, root, values)
 
 
 def _check_memory(n_levels, k_effects):

@@ -64,6 +64,8 @@ class StandardizedDesign:
         A power of two of the order of magnitude of these square roots.
     log_weights : float
         Sum of the logarithms of the prior weights.
+    log_fixed : float
+        Half the change of log |X'V^-1 X| from standardized to user units.
     ones : ndarray or None
         Coefficients of a response of ones, shape (r,); None without a constant.
     """
@@ -77,17 +79,13 @@ class StandardizedDesign:
     root_weights: np.ndarray
     root_unit: float
     log_weights: float
+    log_fixed: float
     ones: np.ndarray | None
 
     @property
     def effect_sizes(self):
         """Sizes of the effects of each term over the response scale, shapes (k,)."""
         return [np.abs(change).max(axis=1) for change in self.to_effects]
-
-    @property
-    def log_fixed(self):
-        """Half the change of log |X'V^-1 X| from standardized to user units."""
-        return -np.linalg.slogdet(self.to_fixed)[1]
 
     def with_response(self, endog):
         """
@@ -239,11 +237,11 @@ def standardize_design(exog, terms, weights=None):
     to_fixed = inverse_lower(r.T).T / norms[:, None] * np.sqrt(n)
     ones = None
     if constant is not None:
-        at = int(np.flatnonzero(kept == constant)[0])
+        place = int(np.flatnonzero(kept == constant)[0])
         ones = np.zeros(len(kept))
-        ones[at] = 1.0 / exog[0, at] / units[constant]
+        ones[place] = 1.0 / exog[0, place] / units[constant]
         back = np.eye(len(kept))
-        back[at] -= shifts[kept]
+        back[place] -= shifts[kept]
         to_fixed = back @ to_fixed
     with np.errstate(over="ignore", under="ignore"):
         to_fixed = to_fixed / units[kept][:, None] / root_unit
@@ -258,6 +256,7 @@ def standardize_design(exog, terms, weights=None):
         root_weights=root,
         root_unit=root_unit,
         log_weights=0.0 if weights is None else float(np.log(weights).sum()),
+        log_fixed=-float(np.linalg.slogdet(to_fixed)[1]),
         ones=ones,
     )
 

@@ -12,7 +12,7 @@ in tau or in the lengths. The other rows are free; their triangle is pivoted, as
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import block_diag, solve_triangular
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.structures.base import Parameter
@@ -151,13 +151,7 @@ class Constraint:
                 along.append(change)
                 count += len(moves)
             placed.append(RelativeFactor(tuple(blocks)))
-        start = sum(map(len, along))
-        jacobian = np.zeros((start + 1, count))
-        row = column = 0
-        for moves in columns:
-            height, width = moves.shape
-            jacobian[row : row + height, column : column + width] = moves
-            row, column = row + height, column + width
+        jacobian = np.vstack([block_diag(*columns), np.zeros(count)])
         coordinates = Coordinates(
             tuple(placed),
             None,

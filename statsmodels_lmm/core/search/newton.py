@@ -177,8 +177,8 @@ def _polished(criterion, descent, budget):
     Pivots that are almost zero are set to zero unless the criterion rises.
     """
     current, evaluations = descent.last, int(descent.evaluations)
+    step, promised = descent.step, descent.promised
     while descent.exact and evaluations < budget:
-        step, promised = criterion.step(current, 1.0)
         if not criterion.polished < promised < REACHED:
             break
         trial = criterion.evaluate(criterion.moved(current, step))
@@ -191,6 +191,7 @@ def _polished(criterion, descent, budget):
             current = trial
         if not trial_size < 0.5 * size:
             break
+        step, promised = criterion.step(current, 1.0)
 
     snapped = [part.snapped() for part in current.point]
     same = all(new is old for new, old in zip(snapped, current.point))

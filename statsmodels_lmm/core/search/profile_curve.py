@@ -161,16 +161,16 @@ class ProfileCurve:
             last = path[-1]
             if last.height >= reach or last.at == end or self._is_far(last):
                 break
-            found = self._next(last, side, step, end, spacing)
-            if found is None:
+            point = self._next(last, side, step, end, spacing)
+            if point is None:
                 break
-            path.append(found)
-            taken = abs(found.at - last.at)
-            rate = side * found.optimum.slope
+            path.append(point)
+            taken = abs(point.at - last.at)
+            rate = side * point.optimum.slope
             step = 2.0 * taken
-            if rate > 0.0 and found.height > LEVEL:
+            if rate > 0.0 and point.height > LEVEL:
                 step = np.clip(
-                    2.0 * found.height * spacing / rate, taken / 3.0, 3.0 * taken
+                    2.0 * point.height * spacing / rate, taken / 3.0, 3.0 * taken
                 )
         return tuple(path[1:])
 
@@ -180,21 +180,21 @@ class ProfileCurve:
 
     def _next(self, last, side, step, end, spacing):
         """The next point outward, not much farther than intended."""
-        found = None
+        point = None
         for _ in range(12):
             at = last.at + side * step
             if side * (at - end) > -0.1 * step:
                 at = end
             try:
-                found = self.point(at, last)
+                point = self.point(at, last)
             except np.linalg.LinAlgError:
                 step = 0.25 * step
                 continue
-            rise = abs(found.height - last.height)
+            rise = abs(point.height - last.height)
             if rise <= 2.0 * spacing:
                 break
             step = abs(at - last.at) * np.clip(spacing / rise, 0.1, 0.5)
-        return found
+        return point
 
     def crossing(self, side, height):
         """
@@ -233,17 +233,17 @@ class ProfileCurve:
             if not inside:
                 at = 0.5 * (low.at + high.at)
             # start inside, as the outer point may be another minimum
-            found = self.point(at, low)
-            gap = height - found.height
+            point = self.point(at, low)
+            gap = height - point.height
             if abs(gap) <= PRECISION * height:
                 return at
-            low, high = (found, high) if gap > 0.0 else (low, found)
+            low, high = (point, high) if gap > 0.0 else (low, point)
             if abs(high.at - low.at) <= 1e-13 * max(abs(high.at), abs(low.at)):
                 return at
-            rate = side * found.optimum.slope
+            rate = side * point.optimum.slope
             at = 0.5 * (low.at + high.at)
             if rate > 0.0:
-                at = found.at + side * gap * 2.0 * found.height / rate
+                at = point.at + side * gap * 2.0 * point.height / rate
         return at
 
 
@@ -316,7 +316,7 @@ def _lowest(criterion, constraint, optimum, spread):
             break
         start = (optimum.factors, optimum.tau)
         at = optimum.at + change
-        found = minimize_constrained(criterion, constraint, at, start)
-        secant = (found.slope - optimum.slope) / change
-        optimum, curvature = found, secant if secant > 0.0 else curvature
+        other = minimize_constrained(criterion, constraint, at, start)
+        secant = (other.slope - optimum.slope) / change
+        optimum, curvature = other, secant if secant > 0.0 else curvature
     return optimum

@@ -77,16 +77,16 @@ def search(criterion, settings, start=None, idle=()):
     values = [float(deviance.value)]
     for place in places:
         try:
-            found, other = minimize(
+            other, other_optimum = minimize(
                 criterion, _without(place, idle), settings, deviance
             )
         except np.linalg.LinAlgError:
             continue
-        if found is None:
+        if other is None:
             continue
-        values.append(float(found.value))
-        if found.value < deviance.value - max(LOWER, found.rounding):
-            deviance, optimum = found, other
+        values.append(float(other.value))
+        if other.value < deviance.value - max(LOWER, other.rounding):
+            deviance, optimum = other, other_optimum
     gaps = np.sort(values) - float(deviance.value)
     return deviance, replace(
         optimum, starts=1 + count, others=tuple(gaps[gaps > LOWER].tolist())
@@ -159,11 +159,11 @@ def _has_doubts(deviance, idle):
     few = left <= FEW and all(map(is_independent, terms))
     return few or any(
         factor.may_be_elsewhere
-        for at, factor in enumerate(deviance.factors)
-        if at not in idle
+        for i, factor in enumerate(deviance.factors)
+        if i not in idle
     )
 
 
 def _without(factors, idle):
     """The factors, some with zero variances."""
-    return [f.nothing() if at in idle else f for at, f in enumerate(factors)]
+    return [f.nothing() if i in idle else f for i, f in enumerate(factors)]

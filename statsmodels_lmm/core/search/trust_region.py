@@ -135,8 +135,8 @@ def _step_along_axes(slope, values, used, radius):
     step = -slope / np.where(convex[:, None], values, np.inf)
     outside = used.any(axis=1) & ~(convex & (np.linalg.norm(step, axis=1) <= radius))
     if outside.any():
-        at = np.flatnonzero(outside)
-        step[at] = _step_to_boundary(slope[at], values[at], radius[at])
+        long = np.flatnonzero(outside)
+        step[long] = _step_to_boundary(slope[long], values[long], radius[long])
     return step
 
 
@@ -149,11 +149,11 @@ def _step_to_boundary(slope, values, radius):
     length = np.linalg.norm(step, axis=1)
     short = length < radius
     along = values.argmin(axis=1)
-    at = np.arange(len(step))
-    size = np.sqrt(np.maximum(radius**2 - length**2 + step[at, along] ** 2, 0.0))
-    signed = np.where(slope[at, along] > 0.0, -size, size)
+    every = np.arange(len(step))
+    size = np.sqrt(np.maximum(radius**2 - length**2 + step[every, along] ** 2, 0.0))
+    signed = np.where(slope[every, along] > 0.0, -size, size)
     long = ~short
-    step[at[short], along[short]] = signed[short]
+    step[every[short], along[short]] = signed[short]
     if long.any():
         shift = _shift_for_radius(slope[long], values[long], low[long], radius[long])
         step[long] = -slope[long] / (values[long] + shift[:, None])

@@ -81,12 +81,12 @@ def generic_point(parameters):
         Distinct values, off the middle of finite ranges, shape (m,).
     """
     values = []
-    for at, parameter in enumerate(parameters):
+    for position, parameter in enumerate(parameters):
         low, high = parameter.lower, parameter.upper
         if np.isfinite(low) and np.isfinite(high):
             values.append(0.5 * (low + high) + 0.31 * (high - low))
         else:
-            values.append(parameter.initial + 0.1 + 0.3 * at / len(parameters))
+            values.append(parameter.initial + 0.1 + 0.3 * position / len(parameters))
     return np.array(values)
 
 

@@ -54,14 +54,14 @@ class Correlated(Structure):
     def parameters(self, effects):
         """The deviations, followed by rho if there are several effects."""
         if self.hom:
-            found = [deviation(self.name)]
+            parameters = [deviation(self.name)]
         else:
-            found = [deviation(name, a) for a, name in enumerate(effects)]
+            parameters = [deviation(name, a) for a, name in enumerate(effects)]
         ends = self.correlation_range(len(effects))
         if ends is not None:
             low, high = ends
-            found.append(Parameter("rho", low, high, 0.0, "cor"))
-        return found
+            parameters.append(Parameter("rho", low, high, 0.0, "cor"))
+        return parameters
 
     def _parts(self, theta, k):
         """The deviation of each effect by index, the deviations, the correlations."""
@@ -79,10 +79,10 @@ class Correlated(Structure):
     def derivative(self, theta, k):
         """Derivatives of S in the parameters, shape (m, k, k)."""
         which, s, (r, r1, _) = self._parts(theta, k)
-        found = [(np.outer(b, s) + np.outer(s, b)) * r for b in which.T]
-        if len(theta) > len(found):
-            found.append(np.outer(s, s) * r1)
-        return np.array(found)
+        derivatives = [(np.outer(b, s) + np.outer(s, b)) * r for b in which.T]
+        if len(theta) > len(derivatives):
+            derivatives.append(np.outer(s, s) * r1)
+        return np.array(derivatives)
 
     def second_derivative(self, theta, k):
         """Second derivatives of S, shape (m, m, k, k)."""

@@ -38,7 +38,7 @@ class RelativeFactor:
     @cached_property
     def slices(self):
         """Columns of each block, as a tuple of slice."""
-        return consecutive(tuple(b.size for b in self.blocks))
+        return consecutive(b.size for b in self.blocks)
 
     @property
     def size(self):
@@ -337,10 +337,11 @@ def factor_at(term, theta, change, pivoted=False):
     -------
     RelativeFactor
     """
-    each = np.split(theta, np.cumsum(term.parameter_counts)[:-1])
-    triples = zip(term.structures, each, term.block_slices)
+    triples = zip(
+        term.structures, term.block_slices, consecutive(term.parameter_counts)
+    )
     return RelativeFactor(
-        tuple(c.at(values, change[s, s], pivoted) for c, values, s in triples)
+        tuple(c.at(theta[part], change[s, s], pivoted) for c, s, part in triples)
     )
 
 

@@ -43,6 +43,12 @@ def is_singular(covariance, tolerance=SINGULAR):
     return deviations[..., 0] <= tolerance * largest
 
 
+def vanishes(covariance):
+    """Whether all deviations of an S in standardized units count as 0, shape (...)."""
+    variances = np.diagonal(covariance, axis1=-2, axis2=-1)
+    return variances.max(axis=-1, initial=0.0) <= SINGULAR**2
+
+
 def rank(matrix):
     """
     Number of standard deviations that do not count as zero, see `is_singular`.
@@ -91,9 +97,26 @@ def lower_root(covariance, strict=False):
     if strict and not (values >= INDEFINITE).all():
         raise np.linalg.LinAlgError("Matrix is not positive semi-definite")
     half = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
-    lower = transpose(triangle_of_qr(transpose(half)))
+    return triangular(half) * scale[..., :, None]
+
+
+def triangular(root):
+    """
+    Lower triangular L with L L' = R R' for a square R.
+
+    Parameters
+    ----------
+    root : ndarray
+        R, shape (..., k, k).
+
+    Returns
+    -------
+    ndarray
+        L with a non-negative diagonal, shape (..., k, k).
+    """
+    lower = transpose(triangle_of_qr(transpose(root)))
     signs = np.where(np.diagonal(lower, axis1=-2, axis2=-1) < 0.0, -1.0, 1.0)
-    return lower * signs[..., None, :] * scale[..., :, None]
+    return lower * signs[..., None, :]
 
 
 def lower_blocks(covariance, slices):

@@ -161,8 +161,8 @@ class StructuredCovariance:
                 effects = slice(None) if p.effect is None else [p.effect]
                 theta[..., a] = deviations[..., effects].max(axis=-1)
         singular = np.zeros(theta.shape[:-1], dtype=bool)
-        for at in np.ndindex(singular.shape):
-            singular[at] = self.structure.is_singular(theta[at], self.size)
+        for batch in np.ndindex(singular.shape):
+            singular[batch] = self.structure.is_singular(theta[batch], self.size)
         return singular
 
     def holds(self, other):
@@ -179,16 +179,18 @@ class StructuredCovariance:
 
     def quantities(self, names, title):
         """The parameters of the structure, labeled with its title."""
-        told = []
+        quantities = []
         for p in self.parameters:
             if p.kind == "sd":
                 whole = title if p.name == self.name else p.name
                 effect = whole if p.effect is None else self.effects[p.effect]
-                told.append(Quantity("sd", p.effect or 0, None, effect, "", effect))
+                quantities.append(
+                    Quantity("sd", p.effect or 0, None, effect, "", effect)
+                )
             else:
                 label = f"{title} {p.name}"
-                told.append(Quantity(p.kind, None, None, title, p.name, label))
-        return told
+                quantities.append(Quantity(p.kind, None, None, title, p.name, label))
+        return quantities
 
     def quantity_values(self, quantities, covariance, theta):
         """Squared deviations, and the parameters, see `block.CovarianceModel`."""
@@ -277,9 +279,11 @@ class StructuredCovariance:
         for parameter in self.parameters:
             value = parameter.initial
             if parameter.kind == "sd" and parameter.start is None:
-                variances, at = np.diag(covariance), parameter.effect
-                value = np.sqrt(variances.mean() if at is None else variances[at])
-                value = value / self._length(at)
+                variances, effect = np.diag(covariance), parameter.effect
+                value = np.sqrt(
+                    variances.mean() if effect is None else variances[effect]
+                )
+                value = value / self._length(effect)
             theta.append(value)
         return self.block(theta).lifted()
 

@@ -17,10 +17,10 @@ from statsmodels_lmm.core.structures.quantity import Quantity
 from statsmodels_lmm.core.structures.roots import (
     is_singular,
     lower_entries,
-    lower_root,
     lower_triangle,
     rank,
     symmetric_units,
+    triangular,
 )
 
 SMALLEST_PRECISION = 1e-30
@@ -95,11 +95,13 @@ class UnstructuredCovariance:
 
     def quantities(self, names, title):
         """Deviations, then correlations below the diagonal, row by row."""
-        told = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
+        quantities = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
         for a, b in zip(*np.tril_indices(self.size, -1)):
             label = f"{names[a]}, {names[b]}"
-            told.append(Quantity("cor", int(a), int(b), names[b], names[a], label))
-        return told
+            quantities.append(
+                Quantity("cor", int(a), int(b), names[b], names[a], label)
+            )
+        return quantities
 
     def quantity_values(self, quantities, covariance, theta):
         """Covariances, and deviations or correlations, see `block.CovarianceModel`."""
@@ -296,8 +298,7 @@ class UnstructuredBlock:
 
     def theta(self, back):
         """Lower triangle of the root of B S B', column by column."""
-        root = back @ self.matrix
-        return lower_entries(lower_root(root @ root.swapaxes(-1, -2)))
+        return lower_entries(triangular(back @ self.matrix))
 
     def theta_jacobian(self, back):
         """Derivatives of the free parameters in theta, shape (m, n_parameters)."""

@@ -195,8 +195,8 @@ def delete_groups(deviance, data, codes, n_groups):
     for batch, columns in _batches(rows, set(apart.tolist()), deviance, p):
         inverse = error_covariance(deviance, *_unit_rows(deviance, p, columns))
         for g in batch:
-            at = np.searchsorted(columns, rows[g].columns)
-            block = inverse[np.ix_(at, at)]
+            places = np.searchsorted(columns, rows[g].columns)
+            block = inverse[np.ix_(places, places)]
             change[g], covariance[g], scale[g] = _downdate(deviance, n, block, rows[g])
     return Deletions(change, covariance, scale)
 
@@ -306,11 +306,11 @@ def _evaluate_rest(deviance, data, keep):
         lower = np.linalg.solve(rest.to_effects[i], deviance.factors[i].matrix)
         roots.append(full_factor(lower, terms[i].block_slices))
     try:
-        found = profiled_deviance(products, roots, deviance.reml)
+        optimum = profiled_deviance(products, roots, deviance.reml)
     except np.linalg.LinAlgError:
         return nothing
     unit, root = rest.response_scale, deviance.fixed_root
-    coefficients = unit * rest.to_fixed @ found.coefficients + rest.least_squares
-    half = root.T @ rest.to_fixed @ np.linalg.inv(found.fixed_root).T
+    coefficients = unit * rest.to_fixed @ optimum.coefficients + rest.least_squares
+    half = root.T @ rest.to_fixed @ np.linalg.inv(optimum.fixed_root).T
     change = root.T @ (deviance.coefficients - coefficients) / np.sqrt(deviance.scale)
-    return change, half @ half.T, found.scale * unit**2 / deviance.scale
+    return change, half @ half.T, optimum.scale * unit**2 / deviance.scale

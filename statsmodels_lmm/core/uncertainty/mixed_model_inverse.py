@@ -22,9 +22,7 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import as_array, solve_lower
-
-ROW_ENTRIES = 4_000_000
-"""Size of the largest dense array formed for a batch of rows."""
+from statsmodels_lmm.core.engines.row_forms import ROW_ENTRIES
 
 
 def error_variances(deviance, fixed, terms):

@@ -223,12 +223,12 @@ def _stationary(design, w, rest, ratio, left, right):
     ratio = ratio.copy()
     active = np.arange(len(ratio))
     for _ in range(MAX_STEPS):
-        at = ratio[active]
-        first, second = _slopes(design, w[active], rest[active], at)
-        left[active] = np.where(first > 0.0, at, left[active])
-        right[active] = np.where(first > 0.0, right[active], at)
+        current = ratio[active]
+        first, second = _slopes(design, w[active], rest[active], current)
+        left[active] = np.where(first > 0.0, current, left[active])
+        right[active] = np.where(first > 0.0, right[active], current)
         step = -first / np.where(second < 0.0, second, -np.inf)
-        moved = at + step
+        moved = current + step
         low, high = left[active], right[active]
         newton = (second < 0.0) & (moved >= low) & (moved <= high)
         ratio[active] = np.where(newton, moved, 0.5 * (low + high))

@@ -70,7 +70,7 @@ def satterthwaite(deviance):
     -------
     UncertainCovariance
     """
-    found = deviance.derivatives(exact=True)
+    derivatives = deviance.derivatives(exact=True)
     nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
     slopes = np.concatenate(
         [
@@ -78,8 +78,8 @@ def satterthwaite(deviance):
             for factor, y in zip(deviance.factors, deviance.fixed_scores)
         ]
     )
-    slopes -= found.working[:, None, None] / nu * identity
-    root = np.sqrt(2.0) * _inverse_root(found.curvature)
+    slopes -= derivatives.working[:, None, None] / nu * identity
+    root = np.sqrt(2.0) * _inverse_root(derivatives.curvature)
     of_scale = np.sqrt(2.0 / nu) * identity
     slopes = np.concatenate([_combined(root, slopes), of_scale[None]])
     return UncertainCovariance(identity, slopes)

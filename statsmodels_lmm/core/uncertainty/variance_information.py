@@ -48,9 +48,9 @@ def average_information(deviance):
         m, k, _ = change.shape
         moved = (t @ np.moveaxis(change, 0, -1).reshape(k, -1)).reshape(*t.shape, m)
         apart = modes * unstructured_effects(term)
-        own = np.concatenate([moved, -apart[..., None]], axis=-1)
-        linear = linear + (t[..., None] * own).sum(axis=(-3, -2))
-        columns.append(own)
+        column = np.concatenate([moved, -apart[..., None]], axis=-1)
+        linear = linear + (t[..., None] * column).sum(axis=(-3, -2))
+        columns.append(column)
     scale = np.asarray(deviance.scale)
     out = projected_products(deviance, columns)
     out[..., -1, :] += linear

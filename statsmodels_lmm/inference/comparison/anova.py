@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.parser import term_names
+from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     Comparison,
     by_ml,
@@ -24,24 +24,29 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
 from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.keywords import refuse_r_names
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
-def anova(*fits, type=None, df_method=None, **options):
+@refuse_r_names("ddf")
+def anova(results, *others, type=None, df_method=None, **options):
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.
 
     Parameters
     ----------
-    *fits : CrossedMixedLMResults
-        One fit, or several nested ones; see `compare_models`.
+    results : CrossedMixedLMResults
+        A fit.
+    *others : CrossedMixedLMResults, optional
+        Fits of nested models to compare with it; see `compare_models`.
     type : {1, 2, 3, "I", "II", "III"}, optional
         Type of hypotheses about the terms of one model; see `hypotheses`. Default
         is 3.
     df_method : str, optional
-        "satterthwaite" (the default), "kenward-roger", "residual" or "asymptotic".
+        "satterthwaite", "kenward-roger", "residual" or "asymptotic". Default is that
+        of the fit; if none was chosen, "satterthwaite", as in lmerTest.
     **options
         For several fits method, nsim, rng, n_jobs and progress.
 
@@ -53,17 +58,15 @@ def anova(*fits, type=None, df_method=None, **options):
         the residual variance; df, df_denom, F and PR(>F). NaN for a term about which
         nothing can be estimated.
     """
-    if len(fits) != 1:
+    if others:
         if type is not None or df_method is not None:
             raise TypeError("type and df_method apply to the table of one model only")
-        return compare_models(*fits, **options)
+        return compare_models(results, *others, **options)
     if options:
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
     type = 3 if type is None else type
-    results = as_fit(fits[0])
-    if df_method is None:
-        chosen = results.df_method != "asymptotic"
-        df_method = results.df_method if chosen else "satterthwaite"
+    results = as_fit(results)
+    df_method = df_method or results._chosen_df_method or "satterthwaite"
     tests = _f_tests(results, type, df_method)
     rows = {}
     for name, test in tests.items():
@@ -81,13 +84,13 @@ def anova(*fits, type=None, df_method=None, **options):
 
 
 def _f_tests(results, type, df_method):
-    found = inference(results, df_method)
-    return {n: found.f_test(h) for n, h in hypotheses(results, type).items()}
+    fixed = inference(results, df_method)
+    return {n: fixed.f_test(h) for n, h in hypotheses(results, type).items()}
 
 
 def fixed_effect_tests(
     results,
-    method="wald",
+    method=None,
     type=3,
     nsim=1000,
     rng=None,
@@ -105,7 +108,8 @@ def fixed_effect_tests(
         "wald" for chi-squared tests; "residual", "satterthwaite" or "kenward-roger"
         for F tests with these degrees of freedom; "lrt" for likelihood-ratio tests
         after refits by ML; or "bootstrap" for the same with p = (k + 1) / (nsim + 1),
-        where k of nsim statistics under the restricted model are as large.
+        where k of nsim statistics under the restricted model are as large. Default is
+        the `df_method` of the fit.
     type : {1, 2, 3, "I", "II", "III"}, optional
         Type of hypotheses; see `hypotheses`. Type 3 tests every term in the presence
         of all others.
@@ -119,6 +123,7 @@ def fixed_effect_tests(
         pvalue.
     """
     results = as_fit(results)
+    method = results.df_method if method is None else method
     if method not in FIXED_METHODS:
         raise ValueError(
             f"method must be one of {', '.join(FIXED_METHODS)}, not {method!r}"
@@ -290,12 +295,12 @@ def _reductions(results, reduce_terms):
             yield effects.name, None if alone else drop_random(results, effects.name)
         return
     terms = model._parsed.random
-    for at, term in enumerate(terms):
+    for i, term in enumerate(terms):
         names = [n for n in term_names(term.effects) if n != "1"]
         if term.hom or term.structure not in ("us", "diag", "cs"):
             names = []  # without one effect it would be a different structure
         if not names or not reduce_terms:
-            yield str(term), _fit_of(results, [*terms[:at], *terms[at + 1 :]])
+            yield str(term), _fit_of(results, [*terms[:i], *terms[i + 1 :]])
             continue
         for name in names:
             reduced = without_effect(term, name)
@@ -304,7 +309,7 @@ def _reductions(results, reduce_terms):
             if alone and _spans_constant(model, term):
                 # without an intercept the indicators of a factor contain one
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
-            others = [*terms[:at], *left, *terms[at + 1 :]]
+            others = [*terms[:i], *left, *terms[i + 1 :]]
             yield f"{name} in {term}", _fit_of(results, others)
 
 
@@ -318,12 +323,10 @@ def _has_intercept(grouping, terms):
 def _spans_constant(model, term):
     """Whether the effect columns of a term span a constant."""
     for effects in model.random:
-        start = 0
-        for each, size in effects.terms:
-            columns = effects.grouped.effects[:, start : start + size]
+        for each, part in effects.term_slices:
             if each == term:
+                columns = effects.grouped.effects[:, part]
                 return spans(columns, np.ones((len(columns), 1)))
-            start += size
     return False
 
 

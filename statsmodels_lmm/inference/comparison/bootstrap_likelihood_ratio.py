@@ -56,8 +56,8 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
         else:
             exog = np.asarray(restricted.model.exog)
     task = _Statistics(Replicates(part, designs), exog)
-    found, _ = run_replicates(task, nsim, rng, n_jobs, progress)
-    statistics = np.concatenate(found)
+    batches, _ = run_replicates(task, nsim, rng, n_jobs, progress)
+    statistics = np.concatenate(batches)
     return np.maximum(statistics[np.isfinite(statistics)], 0.0)
 
 

@@ -129,7 +129,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     full = as_fit(full)
     restricted = None if restricted is None else as_fit(restricted)
     _check_models(full, restricted)
-    at, block = _tested_block(full, restricted)
+    place, block = _tested_block(full, restricted)
     k_tested = 0 if restricted is None else int(rank_of(full) - rank_of(restricted))
     if k_tested and full.reml:
         raise DataError(
@@ -137,7 +137,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
             "effects; fit with reml=False"
         )
     data, _ = full.model._sufficient_statistics()
-    factor = data.terms[at]
+    factor = data.terms[place]
     factor = factor.columns(block)
     if isinstance(factor.relationship, Precision):
         factor = replace(factor, relationship=factor.relationship.dense())
@@ -146,7 +146,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
     statistic = _criterion_gain(full, restricted, k_tested)
     if statistic < NO_STATISTIC * max(1.0, abs(full.llf)):
         statistic = 0.0
-    effects = full.model.random[at]
+    effects = full.model.random[place]
     return ExactLRTestResult(
         statistic=statistic,
         pvalue=float((np.sum(draws >= statistic) + 1) / (nsim + 1)),

@@ -309,7 +309,7 @@ def compare_models(
     raw, refitted = comparable_fits(raw)
     raw = sorted(raw, key=lambda fit: _n_params(fit) + _idle(fit))
     rows = []
-    for at, fit in enumerate(raw):
+    for i, fit in enumerate(raw):
         count, n = _n_params(fit), float(fit.nobs)
         row = {
             "n_params": count,
@@ -318,8 +318,8 @@ def compare_models(
             "llf": fit.llf,
             "deviance": -2.0 * fit.llf,
         }
-        if at:
-            test = compare(fit, raw[at - 1], method, nsim, rng, n_jobs, progress)
+        if i:
+            test = compare(fit, raw[i - 1], method, nsim, rng, n_jobs, progress)
             row |= {
                 "statistic": test.statistic,
                 "df": test.df_diff,

@@ -8,8 +8,10 @@ from statsmodels.regression.linear_model import OLS, WLS
 
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import formula_engine
-from statsmodels_lmm.formula.parser import RandomTerm, parse, term_names
-from statsmodels_lmm.formula.tokens import has_bar, term_key
+from statsmodels_lmm.formula.model_formula import RandomTerm
+from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.pieces import has_bar, term_key
+from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
@@ -56,7 +58,7 @@ def drop_fixed(results, term):
         names = ["1" if constant else "0", *(t.name for t in left if not t.is_constant)]
         other = _from_formula(results, fixed=" + ".join(names))
     else:
-        columns = [at for t in left for at in t.columns]
+        columns = [column for t in left for column in t.columns]
         other = with_fixed(results, model.exog[:, columns], columns)
     kept = model.exog[:, np.isfinite(results.params)]
     if spans(other.exog, kept):
@@ -244,10 +246,10 @@ def with_fixed(results, exog, columns=None, random=None):
     model = results.model
     require_data(model, "a fit")
     if columns is not None:
-        names = [model.exog_names[at] for at in columns]
+        names = [model.exog_names[column] for column in columns]
         exog = pd.DataFrame(exog, columns=names)
     endog = pd.Series(model.endog, name=model.endog_names)
-    return type(model)(
+    return model._general_class(
         endog,
         exog,
         random=tuple(model.random if random is None else random),
@@ -270,7 +272,7 @@ def _from_formula(results, fixed=None, random=None):
     if offset is not None and model.formula_offset is not None:
         offset = offset - model.formula_offset
     with formula_engine(model.data.engine):
-        other = type(model).from_formula(
+        other = model._general_class.from_formula(
             f"{parsed.response} ~ " + " + ".join(pieces),
             model.data.frame,
             weights=model.weights,

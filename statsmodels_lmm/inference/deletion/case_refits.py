@@ -65,18 +65,18 @@ class _Task:
             for before, after in zip(self.model.random, model.random):
                 if after.grouped.n_levels == 1 < before.grouped.n_levels:
                     return f"the remaining rows have only 1 level of {after.name}"
-            found = model.fit(reml=self.reml)._results
+            results = model.fit(reml=self.reml)._results
         except (DataError, np.linalg.LinAlgError) as error:
             return str(error)
-        if found.dropped:
-            return NOT_DETERMINED + ", ".join(found.dropped)
+        if results.dropped:
+            return NOT_DETERMINED + ", ".join(results.dropped)
         return CaseRefit(
-            found.params,
-            found.normalized_cov_params,
-            found.scale,
-            found._covariances(),
-            found._structured_theta(),
-            found.converged,
+            results.params,
+            results.normalized_cov_params,
+            results.scale,
+            results._covariances(),
+            results._structured_theta(),
+            results.converged,
         )
 
 
@@ -87,7 +87,7 @@ def _arrays(model, rows):
     weights, offset = (
         None if v is None else v[rows] for v in (model.weights, model.offset)
     )
-    return type(model)(
+    return model._general_class(
         model.endog[rows],
         pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
         random=tuple(_take(effects, rows) for effects in model.random),
@@ -138,15 +138,15 @@ def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
     groups = np.array_split(np.arange(n_groups), min(PIECES, n_groups))
     task = _Task(model, codes, results.reml)
     done, interrupted = run(task, groups, n_jobs, progress)
-    found = dict(enumerate(fit for part in done for fit in part))
+    outcomes = dict(enumerate(fit for part in done for fit in part))
     if interrupted:
-        warn(f"interrupted after {len(found)} of {n_groups} groups", DataWarning)
-        missing = range(len(found), n_groups)
-        found |= dict.fromkeys(missing, "there was no refit before the interrupt")
-    reasons = {g: fit for g, fit in found.items() if isinstance(fit, str)}
-    if len(reasons) == len(found):
+        warn(f"interrupted after {len(outcomes)} of {n_groups} groups", DataWarning)
+        missing = range(len(outcomes), n_groups)
+        outcomes |= dict.fromkeys(missing, "there was no refit before the interrupt")
+    reasons = {g: fit for g, fit in outcomes.items() if isinstance(fit, str)}
+    if len(reasons) == len(outcomes):
         raise DataError(f"no group can be left out: {reasons[0]}")
-    return {g: fit for g, fit in found.items() if g not in reasons}, reasons
+    return {g: fit for g, fit in outcomes.items() if g not in reasons}, reasons
 
 
 def as_deletions(results, root, fits, n_groups):

@@ -300,7 +300,7 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     deletions = delete_groups(results.at_optimum, data, codes, len(labels))
     reasons = _reasons(results, deletions, codes)
     return MixedInfluence(
-        results, labels, deletions, _root(results), _told(reasons, labels)
+        results, labels, deletions, _root(results), _reported(reasons, labels)
     )
 
 
@@ -317,7 +317,7 @@ def _of_rows(results):
         labels,
         deletions,
         _root(results),
-        _told(reasons, labels),
+        _reported(reasons, labels),
         leverages=leverages,
         residuals=residuals,
     )
@@ -392,14 +392,16 @@ def _why_not(results, keep):
     return NOT_DETERMINED + names
 
 
-def _told(reasons, labels):
+def _reported(reasons, labels):
     """Reasons as a Series, with a warning if there are any."""
-    at = list(reasons)
-    if at:
-        first = f"without {labels.name or 'row'} {labels[at[0]]} {reasons[at[0]]}"
-        more = f" (and {len(at) - 1} more, see not_estimable)" if len(at) > 1 else ""
+    lost = list(reasons)
+    if lost:
+        first = f"without {labels.name or 'row'} {labels[lost[0]]} {reasons[lost[0]]}"
+        more = (
+            f" (and {len(lost) - 1} more, see not_estimable)" if len(lost) > 1 else ""
+        )
         warn(f"influence: {first}; NaN{more}", DataWarning)
-    return pd.Series(list(reasons.values()), labels[at], dtype=object, name="reason")
+    return pd.Series(list(reasons.values()), labels[lost], dtype=object, name="reason")
 
 
 def _by_refits(results, codes, labels, n_jobs, progress):
@@ -414,7 +416,7 @@ def _by_refits(results, codes, labels, n_jobs, progress):
         labels,
         as_deletions(results, root, fits, len(labels)),
         root,
-        _told(reasons, labels),
+        _reported(reasons, labels),
         table.reindex(labels),
         pd.Series(converged, labels[good], name="converged"),
     )

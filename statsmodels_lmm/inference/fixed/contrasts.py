@@ -80,7 +80,15 @@ def linear_constraints(results, r_matrix):
     return rows, given.constants[:, 0], possible
 
 
-def wald_test(results, r_matrix, *args, **kwargs):
+def wald_test(
+    results,
+    r_matrix,
+    cov_p=None,
+    invcov=None,
+    use_f=None,
+    df_constraints=None,
+    scalar=True,
+):
     """
     Wald test of the constraints that the data determine, leaving out the others.
 
@@ -90,7 +98,7 @@ def wald_test(results, r_matrix, *args, **kwargs):
         A fit.
     r_matrix : array_like, str or tuple
         The constraints.
-    *args, **kwargs
+    cov_p, invcov, use_f, df_constraints, scalar : optional
         As in statsmodels. With a covariance matrix the test is that of statsmodels.
 
     Returns
@@ -106,21 +114,21 @@ def wald_test(results, r_matrix, *args, **kwargs):
     """
     coefficients, values, possible = linear_constraints(results, r_matrix)
     coefficients, values = coefficients[possible], values[possible]
-    if _has_covariance(args, kwargs) and len(coefficients):
+    given = not (cov_p is None and invcov is None)
+    if given and len(coefficients):
         left = coefficients, values
         return LikelihoodModelResults.wald_test(
-            estimable(results), left, *args, **kwargs
+            estimable(results), left, cov_p, invcov, use_f, df_constraints, scalar
         )
-    found = inference(results, results.df_method)
-    test = found.f_test(coefficients, values)
-    use_f = kwargs.get("use_f")
+    fixed = inference(results, results.df_method)
+    test = fixed.f_test(coefficients, values)
     if results.use_t if use_f is None else use_f:
         statistic, df = test.statistic, test.df_denom
         if np.isinf(df):
             df = results.df_resid
     else:
         statistic, df = test.unscaled * test.df_num if test.df_num else np.nan, None
-    if not kwargs.get("scalar"):
+    if not scalar:
         statistic = np.array([[statistic]])
     if df is None:
         return ContrastResults(
@@ -132,7 +140,7 @@ def wald_test(results, r_matrix, *args, **kwargs):
     return ContrastResults(F=statistic, df_num=test.df_num, df_denom=df)
 
 
-def t_test(results, r_matrix, *args, **kwargs):
+def t_test(results, r_matrix, cov_p=None, use_t=None):
     """
     Test single contrasts, with NaN for those that the data do not determine.
 
@@ -142,7 +150,7 @@ def t_test(results, r_matrix, *args, **kwargs):
         A fit.
     r_matrix : array_like, str or tuple
         The contrasts.
-    *args, **kwargs
+    cov_p, use_t : optional
         As in statsmodels. With a covariance matrix the test is that of statsmodels.
 
     Returns
@@ -152,14 +160,14 @@ def t_test(results, r_matrix, *args, **kwargs):
     """
     coefficients, values, possible = linear_constraints(results, r_matrix)
     left = coefficients, values
-    tested = LikelihoodModelResults.t_test(estimable(results), left, *args, **kwargs)
-    if not _has_covariance(args, kwargs):
-        found = inference(results, results.df_method)
-        errors = np.sqrt(found.variances(coefficients)).reshape(np.shape(tested.sd))
+    tested = LikelihoodModelResults.t_test(estimable(results), left, cov_p, use_t)
+    if cov_p is None:
+        fixed = inference(results, results.df_method)
+        errors = np.sqrt(fixed.variances(coefficients)).reshape(np.shape(tested.sd))
         with np.errstate(divide="ignore", invalid="ignore"):
             ratios = (tested.effect - values).reshape(np.shape(tested.tvalue)) / errors
         if tested.distribution == "t":
-            df = np.array([found.df(c) for c in coefficients])
+            df = np.array([fixed.df(c) for c in coefficients])
             df = np.where(np.isinf(df), results.df_resid, df)
             df = df.reshape(np.shape(tested.tvalue))
             tested = ContrastResults(
@@ -176,9 +184,3 @@ def t_test(results, r_matrix, *args, **kwargs):
         numbers[~possible] = np.nan
         setattr(tested, name, numbers.reshape(shape))
     return tested
-
-
-def _has_covariance(args, kwargs):
-    """Whether the caller passes a covariance matrix."""
-    given = [*args[:1], kwargs.get("cov_p"), kwargs.get("invcov")]
-    return any(matrix is not None for matrix in given)

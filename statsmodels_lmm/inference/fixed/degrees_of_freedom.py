@@ -143,8 +143,8 @@ class FixedInference:
         if self.uncertain is not None:
             inner = whitened @ self.uncertain.covariance
         with np.errstate(over="ignore"):
-            found = self.scale * (inner * whitened).sum(axis=1)
-        return np.where(np.isfinite(found), found, np.nan)
+            variances = self.scale * (inner * whitened).sum(axis=1)
+        return np.where(np.isfinite(variances), variances, np.nan)
 
     def f_test(self, contrasts, values=0.0):
         """

@@ -13,8 +13,9 @@ from statsmodels_lmm.formula.backend import (
     design_matrices,
     term_columns,
 )
-from statsmodels_lmm.formula.parser import term_names
-from statsmodels_lmm.formula.tokens import term_key, written
+from statsmodels_lmm.formula.pieces import term_key
+from statsmodels_lmm.formula.random_terms import term_names
+from statsmodels_lmm.formula.tokens import written
 from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
 
 TYPES = {"I": 1, "II": 2, "III": 3}
@@ -90,8 +91,8 @@ def fixed_terms(results):
     if not has_formula(model):
         constant = model.data.const_idx
         return tuple(
-            FixedTerm(name, (at,), numeric=frozenset(() if at == constant else (name,)))
-            for at, name in enumerate(model.exog_names)
+            FixedTerm(name, (j,), numeric=frozenset(() if j == constant else (name,)))
+            for j, name in enumerate(model.exog_names)
         )
     spec, engine = model.data.model_spec, model.data.engine
     if spec is None:
@@ -99,15 +100,15 @@ def fixed_terms(results):
     coded = set(categorical_factors(spec, engine))
     frame = model.data.frame
     coded |= {written(c) for c in frame if pd.api.types.is_bool_dtype(frame[c])}
-    found = []
+    terms = []
     for name, columns, factors in term_columns(spec, engine):
         categorical = coded.intersection(factors)
         numeric = set(factors) - categorical
         inside = tuple(range(columns.start, columns.stop))
-        found.append(
+        terms.append(
             FixedTerm(name, inside, frozenset(categorical), frozenset(numeric))
         )
-    return tuple(sorted(found, key=_as_written(model._parsed.fixed)))
+    return tuple(sorted(terms, key=_as_written(model._parsed.fixed)))
 
 
 def _as_written(text):
@@ -116,7 +117,7 @@ def _as_written(text):
         names = term_names(text)
     except FormulaError:  # text that only one of the engines can read
         names = []
-    places = {term_key(name): at for at, name in enumerate(names)}
+    places = {term_key(name): position for position, name in enumerate(names)}
 
     def key(term):
         place = places.get(term_key(term.name), len(places))
@@ -199,24 +200,24 @@ def hypotheses(results, type=3):
         find = _marginal(results, x, terms, basis)
     else:
         find = _added(x, terms, basis)
-    found = {t.name: np.zeros((0, len(kept))) for t in every if not t.is_constant}
+    by_term = {t.name: np.zeros((0, len(kept))) for t in every if not t.is_constant}
     alone = sum(not t.is_constant for t in terms) == 1
-    for at, term in enumerate(terms):
+    for position, term in enumerate(terms):
         if term.is_constant:
             continue
         if kind == 1:
-            others = [other.name for other in terms[:at]]
+            others = [other.name for other in terms[:position]]
         else:
             others = [o.name for o in terms if o != term and not o.contains(term)]
         containing = [o.name for o in terms if o.contains(term)]
         rows = find(term.name, others, containing) @ back
-        own = [at for at in term.columns if kept[at]]
+        columns = [column for column in term.columns if kept[column]]
         triangular = kind == 1 or alone or (kind == 2 and bool(containing))
-        found[term.name] = _canonical_rows(rows, own, triangular)
-    return found
+        by_term[term.name] = _canonical_rows(rows, columns, triangular)
+    return by_term
 
 
-def _canonical_rows(rows, own, triangular):
+def _canonical_rows(rows, columns, triangular):
     """
     Combine the rows of a hypothesis so that they refer to single coefficients.
 
@@ -228,7 +229,7 @@ def _canonical_rows(rows, own, triangular):
     """
     if not len(rows):
         return rows
-    pivots = [own[i] for i in independent_columns(rows[:, own])]
+    pivots = [columns[i] for i in independent_columns(rows[:, columns])]
     if len(pivots) < len(rows):
         return rows
     block = rows[:, pivots]
@@ -291,15 +292,15 @@ def _full_codings(results, x, terms, basis):
         }
     spans = {}
     for term in terms:
-        own = _unit_columns(x[:, list(term.columns)])
-        full = own
+        spanned = _unit_columns(x[:, list(term.columns)])
+        full = spanned
         if factors and term.categorical:
             parts = [factors[name] for name in sorted(term.factors)]
             full = reduce(_row_products, parts)
         inside = basis.T @ full
         lost = np.linalg.norm(full) ** 2 - np.linalg.norm(inside) ** 2
         if lost > RANK_TOLERANCE * np.linalg.norm(full) ** 2:
-            inside = basis.T @ own
+            inside = basis.T @ spanned
         spans[term.name] = inside
     return spans
 

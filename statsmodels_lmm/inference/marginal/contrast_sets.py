@@ -49,8 +49,8 @@ def contrast_set(method, levels, reverse=False, reference=None):
             f"coefficients, not {method!r}"
         )
     if method == "poly":
-        found = orthogonal_polynomials(k)
-        return list(DEGREES[: len(found)]), found
+        coefficients = orthogonal_polynomials(k)
+        return list(DEGREES[: len(coefficients)]), coefficients
     if method == "effects":
         return [f"{name} effect" for name in labels], one - 1.0 / k
     if method == "pairwise":
@@ -58,8 +58,8 @@ def contrast_set(method, levels, reverse=False, reference=None):
     elif method == "consecutive":
         pairs = [(i + 1, i) for i in range(k - 1)]
     else:
-        at = _position(reference, levels)
-        pairs = [(i, at) for i in range(k) if i != at]
+        place = _position(reference, levels)
+        pairs = [(i, place) for i in range(k) if i != place]
     if reverse:
         pairs = [(b, a) for a, b in pairs]
     names = [f"{labels[a]} - {labels[b]}" for a, b in pairs]
@@ -111,7 +111,7 @@ def orthogonal_polynomials(k):
     ndarray
         Degrees 1 to min(6, k - 1), shape (degrees, k).
     """
-    found = []
+    polynomials = []
     for j in range(1, min(len(DEGREES), k - 1) + 1):
         common = lcm(*(comb(k - 1, i) for i in range(j + 1)))
         factors = [
@@ -119,8 +119,8 @@ def orthogonal_polynomials(k):
             for i in range(j + 1)
         ]
         values = [sum(f * comb(x, i) for i, f in enumerate(factors)) for x in range(k)]
-        found.append([value // gcd(*values) for value in values])
-    return np.array(found, dtype=float).reshape(-1, k)
+        polynomials.append([value // gcd(*values) for value in values])
+    return np.array(polynomials, dtype=float).reshape(-1, k)
 
 
 def _own(method, k):

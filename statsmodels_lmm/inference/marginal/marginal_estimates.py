@@ -93,8 +93,8 @@ class MarginalMeans:
     def names(self):
         """Names of the columns of numbers in `frame`, as a dict."""
         tests = ("statistic", "pvalue") if self.kind == "estimate" else ()
-        own = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
-        return _free(own, self.table.columns)
+        columns = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
+        return _free(columns, self.table.columns)
 
     @cached_property
     def frame(self):
@@ -122,10 +122,10 @@ class MarginalMeans:
         with np.errstate(divide="ignore", invalid="ignore"):
             statistics = estimates / errors
         pvalues, critical = np.empty((2, len(df)))
-        for at in self._groups(self.by):
+        for group in self._groups(self.by):
             family = self.adjust, self.family
-            pvalues[at] = adjusted_pvalues(statistics[at], df[at], *family)
-            critical[at] = critical_values(df[at], *family, self.alpha)
+            pvalues[group] = adjusted_pvalues(statistics[group], df[group], *family)
+            critical[group] = critical_values(df[group], *family, self.alpha)
         columns = {self.kind: estimates, "std err": errors, "df": df}
         if self.kind == "estimate":
             columns |= {"statistic": statistics, "pvalue": pvalues}
@@ -203,7 +203,7 @@ class MarginalMeans:
             raise ValueError(f"adjust must be {quoted(ADJUSTMENTS)}, not {adjust!r}")
         if adjust == "tukey" and not (named and method == "pairwise"):
             raise ValueError("adjust='tukey' is for all pairwise differences")
-        own = [name for name in self.table if name not in by]
+        compared = [name for name in self.table if name not in by]
         column = next(name for name in _contrast_columns() if name not in by)
         tables, rows, offsets = [], [], []
         groups = self._groups(by)
@@ -215,7 +215,7 @@ class MarginalMeans:
                 "specs rather than by, or set their values with at="
             )
         for group in groups:
-            levels = self.table[own].iloc[group]
+            levels = self.table[compared].iloc[group]
             names, coefficients = contrast_set(method, levels, reverse, reference)
             table = pd.DataFrame({column: names})
             for name in by:
@@ -249,7 +249,7 @@ class MarginalMeans:
             chi-squared test of df times F; "F" and "PR(>F)". Contrasts that cannot
             be estimated are left out. Columns are named as in `frame`.
         """
-        found, groups = [], self._groups(self.by)
+        numbers, groups = [], self._groups(self.by)
         lost = np.isnan(self.inference.params)
         for group in groups:
             seen = group[np.isfinite(self.rows[group]).all(axis=1)]
@@ -262,9 +262,9 @@ class MarginalMeans:
                 combine = null_space(outside.T).T
                 rows, offset = combine @ rows, combine @ offset
             test = self.inference.f_test(np.where(lost, 0.0, rows), -offset)
-            found.append((test.df_num, test.df_denom, test.statistic, test.pvalue))
+            numbers.append((test.df_num, test.df_denom, test.statistic, test.pvalue))
         names = _free(("df", "df_denom", "F", "PR(>F)"), self.by)
-        tests = pd.DataFrame(found, columns=list(names.values()))
+        tests = pd.DataFrame(numbers, columns=list(names.values()))
         first = [group[0] for group in groups]
         levels = self.table[list(self.by)].iloc[first].reset_index(drop=True)
         return pd.concat([levels, tests], axis=1)
@@ -290,7 +290,7 @@ class MarginalMeans:
             "ci_lower": (f"[{self.alpha / 2:g}", lambda v: forg(v, 3)),
             "ci_upper": (f"{1 - self.alpha / 2:g}]", lambda v: forg(v, 3)),
         }
-        formats = {name: formats[own] for own, name in names.items()}
+        formats = {name: formats[column] for column, name in names.items()}
         if normal:
             frame = frame.drop(columns=names["df"])
         header, cells = [], []
@@ -342,12 +342,12 @@ class MarginalMeans:
 
 def _free(names, taken):
     """Names, with an underscore appended to those taken by factors."""
-    found = {}
+    free = {}
     for name in names:
-        found[name] = name
-        while found[name] in taken:
-            found[name] += "_"
-    return found
+        free[name] = name
+        while free[name] in taken:
+            free[name] += "_"
+    return free
 
 
 def _contrast_columns():
@@ -359,10 +359,10 @@ def _combined(coefficients, values):
     """Combinations of rows, NaN where a row involved is, 0 where terms cancel."""
     missing = np.isnan(values)
     values = np.where(missing, 0.0, values)
-    found = coefficients @ values
-    found[np.abs(found) <= CANCELLED * (np.abs(coefficients) @ np.abs(values))] = 0.0
-    found[(coefficients != 0.0).astype(float) @ missing > 0.0] = np.nan
-    return found
+    sums = coefficients @ values
+    sums[np.abs(sums) <= CANCELLED * (np.abs(coefficients) @ np.abs(values))] = 0.0
+    sums[(coefficients != 0.0).astype(float) @ missing > 0.0] = np.nan
+    return sums
 
 
 def level_text(value):

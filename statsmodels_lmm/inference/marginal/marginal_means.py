@@ -15,12 +15,13 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
     reference_grid,
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
 PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
 """A response that is an untransformed column."""
 
 
+@refuse_r_names("level")
 def marginal_means(
     results,
     specs=(),
@@ -103,6 +104,7 @@ def marginal_means(
     return _marginal(results, "mean", specs, by, at, weights, alpha, df_method)
 
 
+@refuse_r_names("level")
 def marginal_slopes(
     results,
     variable,

@@ -65,15 +65,15 @@ class ReferenceGrid:
         offset : ndarray
             Averaged offset, shape (m,).
         """
-        at = [list(self.levels).index(name) for name in names]
-        others = tuple(i for i in range(len(self.levels)) if i not in at)
-        shares = self._weights(weights, tuple(at), others)
+        axes = [list(self.levels).index(name) for name in names]
+        others = tuple(i for i in range(len(self.levels)) if i not in axes)
+        shares = self._weights(weights, tuple(axes), others)
         with np.errstate(invalid="ignore"):
             shares = shares / shares.sum(axis=others, keepdims=True)
         rows = (shares[..., None] * self.design).sum(axis=others)
         offset = (shares * self.offset).sum(axis=others)
         # the predictors left are in the order of the grid, the last varying fastest
-        order = [sorted(at).index(i) for i in reversed(at)]
+        order = [sorted(axes).index(i) for i in reversed(axes)]
         rows = rows.transpose(*order, len(order)).reshape(-1, rows.shape[-1])
         offset = offset.transpose(order).ravel()
         cells = product(*(range(len(self.levels[name])) for name in reversed(names)))
@@ -81,13 +81,13 @@ class ReferenceGrid:
         table = {n: self.levels[n][c] for n, c in zip(names, codes.T[::-1])}
         return pd.DataFrame(table, index=range(len(offset))), rows, offset
 
-    def _weights(self, weights, at, others):
+    def _weights(self, weights, axes, others):
         """Unnormalized weights of the cells."""
         if weights == "equal":
             return np.ones_like(self.counts)
         if weights == "cells":
             return self.counts
-        marginal = self.counts.sum(axis=at, keepdims=True)
+        marginal = self.counts.sum(axis=axes, keepdims=True)
         if weights == "proportional":
             return np.broadcast_to(marginal, self.counts.shape)
         shares = np.ones_like(self.counts)
@@ -268,7 +268,7 @@ def _slope(results, levels, name):
     step = STEP * (column.max() - column.min())
     if step == 0.0:
         raise DataError(f"'{name}' is constant, so its slope cannot be estimated")
-    found = []
+    slopes = []
     for h in (step, 2.0 * step):
         upper, lower = levels[name] + h, levels[name] - h
         width = (upper - lower).to_numpy()
@@ -276,8 +276,8 @@ def _slope(results, levels, name):
         above = _evaluated(results, {**levels, name: upper})
         below = _evaluated(results, {**levels, name: lower})
         design = (above[0] - below[0]) / width.reshape(*axes, 1)
-        found.append((design, (above[1] - below[1]) / width.reshape(axes)))
-    near, far = found
+        slopes.append((design, (above[1] - below[1]) / width.reshape(axes)))
+    near, far = slopes
     return tuple((4.0 * a - b) / 3.0 for a, b in zip(near, far))
 
 

@@ -22,7 +22,7 @@ from statsmodels_lmm.inference.prediction.prediction_variance import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.row_values import row_values
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
 
 class MixedPredictionResults(PredictionResultsBase):
@@ -117,34 +117,7 @@ def predict(
     which="mean",
     type=None,
 ):
-    """
-    Predict the response; see `CrossedMixedLMResults.predict`.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    exog : DataFrame, array_like or None
-        New data.
-    transform : bool
-        Whether `exog` holds data for the formula.
-    random_effects : bool or list of str
-        Conditional modes to add.
-    new_levels : {"error", "population", "nan"}
-        Treatment of new levels.
-    offset : array_like or None
-        Offset of the new rows.
-    random : dict or sequence, optional
-        Groups or matrices for the new rows.
-    which : {"mean", "linear"}, optional
-        The scale; both are the same for a linear model.
-    type : {"response", "link"}, optional
-        `which` in R's words.
-
-    Returns
-    -------
-    Series or ndarray
-    """
+    """Predict the response, see `MixedResults.predict`."""
     scale_of(which, type)
     check_choice("new_levels", new_levels, ("error", "population", "nan"))
     wanted = wanted_effects(results, random_effects)
@@ -160,6 +133,7 @@ def predict(
     return mean
 
 
+@refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_prediction(
     results,
     exog=None,
@@ -258,6 +232,7 @@ def get_prediction(
     check_choice("new_levels", new_levels, ("error", "population", "nan"))
     check_choice("interval", interval, ("confidence", "prediction"))
     check_choice("df_method", df_method, (None, *DF_METHODS))
+    # which random effects are added to the mean, and which vary between observations
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)
     conditional = any(take.any() for take in wanted)
@@ -279,7 +254,8 @@ def get_prediction(
         else no_effects(effects, rows)
         for effects, take in factors
     ]
-    found, distribution = _fixed_inference(results, rows, df_method)
+    fixed, distribution = _fixed_inference(results, rows, df_method)
+    # the mean with its variance, in complete rows
     inside, mean = rows.complete, rows.fixed_part(results)
     variance, var_obs = np.full(len(inside), np.nan), None
     if conditional:
@@ -287,13 +263,12 @@ def get_prediction(
             mean[inside] += part.mean(modes)
         variance[inside] = error_variance(results, rows.design, parts)
     else:
-        variance[inside] = found.variances(rows.design)
+        variance[inside] = fixed.variances(rows.design)
     variance[np.isnan(mean)] = np.nan
     if new_observation:
-        var_obs = variance + results.scale / _row_weights(results, rows, exog, weights)
-        for i, part in enumerate(parts):
-            share = part.prior_variances(results.model.random[i].grouped)
-            var_obs[inside] += draw_variance(results, i, part.left_out, share)
+        row_weights = _row_weights(results, rows, exog, weights)
+        var_obs = variance + results.scale / row_weights
+        var_obs[inside] += _drawn_variance(results, parts)
     labels = rows.labels if row_labels is None else row_labels
     return MixedPredictionResults(
         mean, variance, var_obs, row_labels=labels, **distribution
@@ -314,15 +289,23 @@ def _method_of_rows(results, df_method, of_fixed_part):
 
 def _fixed_inference(results, rows, df_method):
     """Inference for the fixed effects, and the distribution of the quantiles."""
-    found = inference(results, df_method)
+    fixed = inference(results, df_method)
     if df_method not in SMALL_SAMPLE:
         dist = "t" if df_method == "residual" else None
-        return found, {"df": results.df_resid, "dist": dist}
+        return fixed, {"df": results.df_resid, "dist": dist}
     estimable = rows.design * np.isfinite(results.params)
     contrasts, each = np.unique(estimable, axis=0, return_inverse=True)
     df = np.full(len(rows.complete), np.nan)
-    df[rows.complete] = np.array([found.df(c) for c in contrasts])[each.ravel()]
-    return found, {"df": df, "dist": "t"}
+    df[rows.complete] = np.array([fixed.df(c) for c in contrasts])[each.ravel()]
+    return fixed, {"df": df, "dist": "t"}
+
+
+def _drawn_variance(results, parts):
+    """Variance of the random effects that are left out of the mean, by row."""
+    return sum(
+        draw_variance(results, i, part.left_out, part.prior_variances(effects.grouped))
+        for i, (part, effects) in enumerate(zip(parts, results.model.random))
+    )
 
 
 def _row_weights(results, rows, exog, weights):

@@ -10,9 +10,10 @@ from statsmodels_lmm.formula.backend import design_matrices
 from statsmodels_lmm.formula.columns import like_known, plain_column
 from statsmodels_lmm.formula.design import evaluate_offset
 from statsmodels_lmm.formula.frame import check_columns, find_column
+from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.new_rows import codes_of, effects_of
-from statsmodels_lmm.formula.parser import offset_formula, parse
+from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.array_rows import (
     RawRows,
@@ -251,10 +252,8 @@ def wanted_effects(results, random_effects):
     out = []
     for effects in factors:
         take = np.full(len(effects.effect_names), effects.name in asked)
-        start = 0
-        for term, size in effects.terms:
-            take[start : start + size] |= _key(term) in asked
-            start += size
+        for term, part in effects.term_slices:
+            take[part] |= _key(term) in asked
         out.append(take)
     return out
 

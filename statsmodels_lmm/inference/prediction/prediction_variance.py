@@ -97,19 +97,19 @@ class ModeCovariances:
     def __init__(self, results, factors, levels, columns, ends):
         self._results, self._places = results, (factors, levels, columns)
         self._ends = ends
-        self._found: dict = {}
+        self._batches: dict = {}
 
     def __call__(self, group):
         """The matrix of the group at a position, shape (k, k)."""
         a, b = self._ends[group : group + 2]
         factors, levels, columns = (each[a:b] for each in self._places)
         if (factors == factors[0]).all() and (levels == levels[0]).all():
-            own = self._results._mode_covariances(factors[0])[levels[0]]
-            return own[np.ix_(columns, columns)]
+            covariance = self._results._mode_covariances(factors[0])[levels[0]]
+            return covariance[np.ix_(columns, columns)]
         batch = a // JOINT_ROWS
-        if batch not in self._found:
-            self._found[batch] = self._of_batch(batch)
-        return self._found[batch][group]
+        if batch not in self._batches:
+            self._batches[batch] = self._of_batch(batch)
+        return self._batches[batch][group]
 
     def _of_batch(self, batch):
         """Matrices of the groups that start in the same batch."""
@@ -117,8 +117,8 @@ class ModeCovariances:
         groups = np.flatnonzero(starts // JOINT_ROWS == batch)
         a, b = starts[groups[0]], self._ends[groups[-1] + 1]
         whole = _joint_modes(self._results, *(each[a:b] for each in self._places))
-        own = [slice(*(self._ends[g : g + 2] - a)) for g in groups]
-        return {g: whole[at, at].copy() for g, at in zip(groups.tolist(), own)}
+        inside = [slice(*(self._ends[g : g + 2] - a)) for g in groups]
+        return {g: whole[part, part].copy() for g, part in zip(groups.tolist(), inside)}
 
 
 def _joint_modes(results, factors, levels, columns):
@@ -182,10 +182,10 @@ def joint_covariance(results, factors=None):
         units.unit_rows(terms, levels, columns),
     )
     for i in np.flatnonzero(wanted):
-        term, own = units.term(i), np.flatnonzero(terms == i)
+        term, block = units.term(i), np.flatnonzero(terms == i)
         if not term.has_user_levels:
             left = np.kron(term.left_over_matrix, results._relative[i])
-            covariance[np.ix_(own, own)] += results._unit * left
+            covariance[np.ix_(block, block)] += results._unit * left
     dropped = np.flatnonzero(~kept)
     covariance[dropped], covariance[:, dropped] = np.nan, np.nan
     index = pd.MultiIndex.from_tuples(labels, names=["group", "effect", "level"])

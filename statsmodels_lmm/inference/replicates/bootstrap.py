@@ -26,7 +26,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     in_user_units,
     variance_estimates,
 )
-from statsmodels_lmm.keywords import renamed
+from statsmodels_lmm.keywords import refuse_r_names, renamed
 
 STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
@@ -50,7 +50,9 @@ class BootstrapResults:
         of the random effects, "sigma", and the relative covariance parameters
         ("theta g.x").
     draw_errors : DataFrame
-        Standard errors of the draws in each replicate.
+        Standard errors of the draws in each replicate, NaN where the delta method
+        does not apply: for a standard deviation that counts as zero, and for the
+        relative covariance parameters of a singular covariance matrix.
     statistics : DataFrame or None
         Values of the user's statistic, one row per replicate.
     kind : {"parametric", "conditional", "semiparametric"}
@@ -134,16 +136,16 @@ class BootstrapResults:
 
     def _intervals(self, method, alpha):
         rows = {}
-        for at, limits in enumerate(self.ranges):
+        for i, limits in enumerate(self.ranges):
             ends = interval(
                 method,
-                self.estimates.iloc[at],
-                self.errors.iloc[at],
-                self.draws.iloc[:, at].to_numpy(),
-                self.draw_errors.iloc[:, at].to_numpy(),
+                self.estimates.iloc[i],
+                self.errors.iloc[i],
+                self.draws.iloc[:, i].to_numpy(),
+                self.draw_errors.iloc[:, i].to_numpy(),
                 alpha,
             )
-            rows[at] = np.clip(ends, *limits)
+            rows[i] = np.clip(ends, *limits)
         table = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
         table.index = pd.Index(self.estimates.index, name="parameter")
         return table
@@ -178,7 +180,7 @@ class BootstrapResults:
             }
         )
         table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
-        table.index.name = "parameter"
+        table.index = table.index.rename("parameter")  # the index is shared
         table.attrs = {
             name: getattr(self, name)
             for name in ("kind", "nsim", "n_failed", "n_boundary", "n_uncertified")
@@ -214,7 +216,10 @@ class BootstrapResults:
         ]
         return "\n".join(lines)
 
+    __repr__ = __str__
 
+
+@refuse_r_names("FUN", "seed")
 @renamed(type="kind")
 def bootstrap(
     results,
@@ -291,9 +296,9 @@ def bootstrap(
         raise TypeError(f"statistic must be a function of results, not {statistic!r}")
     replicates = Replicates(random_part(results, kind), (design_of(results),))
     task = _Task(replicates, None if statistic is None else results, statistic)
-    found, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
-    fits = Refits.join([fits for fits, _ in found])
-    values = [value for _, part in found for value in part]
+    batches, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
+    fits = Refits.join([fits for fits, _ in batches])
+    values = [value for _, part in batches for value in part]
     return _assemble(results, fits, values, statistic, kind, nsim, interrupted)
 
 
@@ -302,9 +307,9 @@ def design_of(results):
     require_gaussian(results, "the bootstrap")
     units, (data, products) = results._units, results.model._sufficient_statistics()
     start = lifted(units.of_plan(results._estimates.factors), products)
-    for at, effects in enumerate(units.of_plan(results.model.random)):
+    for i, effects in enumerate(units.of_plan(results.model.random)):
         if effects.name in results.uninformative:
-            start[at] = start[at].nothing()
+            start[i] = start[i].nothing()
     return Refitting(data, products, tuple(start), results.reml)
 
 
@@ -328,7 +333,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
 
     Returns
     -------
-    found : list
+    batches : list
         Results of the task for each piece of work.
     interrupted : bool
         Whether the user interrupted the work.
@@ -339,11 +344,11 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     heavy = large or getattr(task, "statistic", None) is not None
     # a batch spends its time in NumPy, which releases the interpreter to other threads
     parallel = heavy or (len(pieces) > 1 and "threads")
-    found, interrupted = run(task, pieces, n_jobs, progress, parallel)
+    batches, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
-        done = sum(map(len, pieces[: len(found)]))
+        done = sum(map(len, pieces[: len(batches)]))
         warn(f"interrupted after {done} of {nsim} replicates", DataWarning)
-    return found, interrupted
+    return batches, interrupted
 
 
 @dataclass(frozen=True)
@@ -384,8 +389,8 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
     """The results from all fits."""
     fitted = np.isfinite(fits.value)
     works = fitted.copy()
-    for at, value in enumerate(values):
-        works[at] &= not isinstance(value, Exception)
+    for i, value in enumerate(values):
+        works[i] &= not isinstance(value, Exception)
     errors = [v for v in values if isinstance(v, Exception)]
     failures = tuple(dict.fromkeys(f"{e.__class__.__name__}: {e}" for e in errors))
     if not works.any():
@@ -396,11 +401,12 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         )
     numbers = np.flatnonzero(works)
     fits = fits.take(numbers)
-    draws, draw_errors = replicate_tables(results, fits, numbers)
+    parameters = _variances_of(results, fits)
+    draws, draw_errors = _replicate_tables(results, fits, parameters, numbers)
     estimates, own_errors, ranges = estimate_tables(results)
     statistics = None
     if statistic is not None:
-        rows = [_as_row(values[at]) for at in numbers]
+        rows = [_as_row(values[i]) for i in numbers]
         statistics = pd.DataFrame(rows, index=draws.index)
     return BootstrapResults(
         estimates,
@@ -411,7 +417,7 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         kind,
         nsim,
         int((~works).sum()),
-        int(singular_fits(results, fits).sum()),
+        int(parameters.singular.any(axis=-1).sum()),
         int((~fits.certified).sum()),
         interrupted,
         failures,
@@ -450,10 +456,9 @@ def fixed_effects_of(results, fits):
     return units.beta_change(fits.coefficients), units.whole(errors)
 
 
-def replicate_tables(results, fits, numbers):
-    """Draws of all parameters and their standard errors, as DataFrames."""
-    change, errors = fixed_effects_of(results, fits)
-    parameters = in_user_units(
+def _variances_of(results, fits):
+    """Variance parameters of fits to replicates."""
+    return in_user_units(
         results.model,
         fits.covariances,
         fits.scale,
@@ -461,8 +466,13 @@ def replicate_tables(results, fits, numbers):
         fits.structured,
         results.identification.directions,
     )
-    found = _every_parameter(results, parameters, results.params + change, errors)
-    labels, draws, spreads, _ = found
+
+
+def _replicate_tables(results, fits, parameters, numbers):
+    """Draws of all parameters and their standard errors, as DataFrames."""
+    change, errors = fixed_effects_of(results, fits)
+    params = results.params + change
+    labels, draws, spreads, _ = _every_parameter(results, parameters, params, errors)
     return (
         pd.DataFrame(draws, index=numbers, columns=labels),
         pd.DataFrame(spreads, index=numbers, columns=labels),
@@ -474,8 +484,9 @@ def estimate_tables(results):
     parameters = variance_estimates(results, average=True)
     # those of the fit, whatever its degrees of freedom
     bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
-    found = _every_parameter(results, parameters, results.params, bse)
-    labels, values, errors, ranges = found
+    labels, values, errors, ranges = _every_parameter(
+        results, parameters, results.params, bse
+    )
     return pd.Series(values, labels), pd.Series(errors, labels), ranges
 
 
@@ -494,18 +505,3 @@ def _every_parameter(results, parameters, fixed, errors):
         np.concatenate(spreads, axis=-1),
         (*ranges, *table.ranges, *theta.ranges),
     )
-
-
-def singular_fits(results, fits):
-    """Whether each fit has a singular covariance matrix, shape (r,)."""
-    _, products = results.model._sufficient_statistics()
-    singular = np.zeros(len(fits.value), dtype=bool)
-    start = 0
-    for factor, covariance in zip(products.plan.terms, fits.covariances):
-        for model, block in zip(factor.structures, factor.block_slices):
-            end = start + model.n_structured
-            singular |= model.is_singular(
-                covariance[:, block, block], fits.structured[:, start:end]
-            )
-            start = end
-    return singular

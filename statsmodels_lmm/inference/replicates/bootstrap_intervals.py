@@ -85,6 +85,8 @@ def quantiles(draws, tails):
     rank = np.where(np.abs(rank - np.rint(rank)) < 1e-9, np.rint(rank), rank)
     rank = np.clip(rank, 1, count)
     below = np.minimum(np.floor(rank).astype(int), count - 1)
-    low, at, high = (stats.norm.ppf(x / (count + 1)) for x in (below, rank, below + 1))
-    share = (at - low) / (high - low)
+    low, middle, high = (
+        stats.norm.ppf(x / (count + 1)) for x in (below, rank, below + 1)
+    )
+    share = (middle - low) / (high - low)
     return ordered[below - 1] + share * (ordered[below] - ordered[below - 1])

@@ -126,8 +126,8 @@ class SimulatedResiduals:
         """
         _check("method", method, ("ks", "simulation"))
         if method == "ks":
-            found = stats.kstest(self.residuals.to_numpy(), "uniform")
-            return ResidualTest(float(found.statistic), float(found.pvalue))
+            test = stats.kstest(self.residuals.to_numpy(), "uniform")
+            return ResidualTest(float(test.statistic), float(test.pvalue))
         below = self._rank_counts.cumsum(axis=0) / len(self.residuals)
         steps = np.arange(1, self.nsim + 2) / (self.nsim + 1)
         distances = np.abs(below - steps[:, None]).max(axis=0)
@@ -158,8 +158,8 @@ class SimulatedResiduals:
         width = max(1, CHUNK // len(self.predicted))
         simulated = np.concatenate(
             [
-                np.std(self.simulated[:, at] - self.predicted[:, None], axis=0)
-                for at in _slices(self.nsim, width)
+                np.std(self.simulated[:, chunk] - self.predicted[:, None], axis=0)
+                for chunk in _slices(self.nsim, width)
             ]
         )
         ratio = float(spread / simulated.mean())
@@ -198,8 +198,8 @@ class SimulatedResiduals:
         size = self.nsim + 1
         counts = np.zeros(size * size, dtype=int)
         columns = size * np.arange(size)
-        for at in _slices(len(self.observed), max(1, CHUNK // size)):
-            rows = np.column_stack([self.observed[at], self.simulated[at]])
+        for chunk in _slices(len(self.observed), max(1, CHUNK // size)):
+            rows = np.column_stack([self.observed[chunk], self.simulated[chunk]])
             ranks = rows.argsort(axis=1).argsort(axis=1)
             counts += np.bincount((ranks + columns).ravel(), minlength=size * size)
         return counts.reshape(size, size).T
@@ -275,8 +275,8 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     )
     rng = np.random.default_rng(rng)
     streams, simulated = generators(seeds(rng, nsim)), np.empty((m, nsim))
-    for at in _slices(nsim, max(1, CHUNK // n)):
-        simulated[:, at] = means @ (part.draw(streams[at]) + fixed).T
+    for chunk in _slices(nsim, max(1, CHUNK // n)):
+        simulated[:, chunk] = means @ (part.draw(streams[chunk]) + fixed).T
     observed = means @ model.endog
     below = (simulated < observed[:, None]).sum(axis=1)
     equal = (simulated == observed[:, None]).sum(axis=1)

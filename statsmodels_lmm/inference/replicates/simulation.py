@@ -20,11 +20,17 @@ from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
 from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.random.random_effects import group_levels
 
 SIMULATIONS = ("parametric", "conditional", "semiparametric")
 
 
+@refuse_r_names(
+    "newdata",
+    "seed",
+    re_form="is spelled random_effects= here: 'new' for NA, 'conditional' for NULL",
+)
 def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=None):
     """
     Draw responses from a fitted model.
@@ -162,12 +168,12 @@ def _new_part(results, rows, conditional):
         columns = [rows.frame[find_column(rows.frame, c)] for c in each.columns]
         codes, levels, _ = group_levels(columns)
         take = np.ones(each.grouped.k_effects, dtype=bool)
-        found = effect_rows(results, each, rows, take, "population")
-        drawn, own = found.columns, each.grouped
-        root = lower_blocks(covariance, own.block_slices)
-        if conditional or own.relationship is not None:
-            old = own.at(np.maximum(found.codes, 0), found.taken)
-            drawn = found.columns * ~found.known[:, None]
+        placed = effect_rows(results, each, rows, take, "population")
+        drawn, grouped = placed.columns, each.grouped
+        root = lower_blocks(covariance, grouped.block_slices)
+        if conditional or grouped.relationship is not None:
+            old = grouped.at(np.maximum(placed.codes, 0), placed.taken)
+            drawn = placed.columns * ~placed.known[:, None]
             if conditional:
                 factors.append(old)
                 effects.append(Held(modes))
@@ -175,7 +181,7 @@ def _new_part(results, rows, conditional):
                 among = independent_levels(old)
                 factors.append(among)
                 effects.append(Gaussian(among.n_levels, root))
-        unrelated = replace(own, relationship=None, n_levels=len(levels))
+        unrelated = replace(grouped, relationship=None, n_levels=len(levels))
         factors.append(unrelated.at(codes, drawn))
         effects.append(Gaussian(len(levels), root))
     residuals = Gaussian(len(rows.design), np.sqrt(np.array([[results.scale]])))
@@ -224,7 +230,7 @@ def fit_like(results, model):
     CrossedMixedLMResults
         Fit by the same method, REML or ML, with the same kind of degrees of freedom.
     """
-    return model.fit(reml=results.reml, df_method=results.df_method)
+    return model.fit(reml=results.reml, df_method=results._chosen_df_method)
 
 
 def seeds(rng, count):

@@ -44,9 +44,9 @@ class UnstructuredFunctions:
         row, column = lower_triangle(self.model.size)
         return int(self.place[(row == max(a, b)) & (column == min(a, b))][0])
 
-    def told(self, at, scale, residual):
+    def evaluate(self, i, scale, residual):
         """A quantity on a scale, its derivatives and its range."""
-        q = self.quantities[at]
+        q = self.quantities[i]
         if q.kind == "sd":
             value, slope = on_scale(self.values[..., q.first, q.first], scale)
             return value, {self._place(q.first, q.first): slope}, positive_range(scale)
@@ -95,10 +95,10 @@ class StructuredFunctions:
     values: np.ndarray
     place: np.ndarray
 
-    def told(self, at, scale, residual):
+    def evaluate(self, i, scale, residual):
         """A parameter, its derivatives and its range."""
-        theta, place = self.values[..., at], int(self.place[at])
-        parameter = self.model.parameters[at]
+        theta, place = self.values[..., i], int(self.place[i])
+        parameter = self.model.parameters[i]
         if parameter.kind != "sd":
             idle = self.model.without_variance(self.values)
             theta = np.where(idle, np.nan, theta)
@@ -110,8 +110,8 @@ class StructuredFunctions:
     def variances(self, residual):
         """Squares of the standard deviations, and their derivatives."""
         kinds = [p.kind for p in self.model.parameters]
-        places = [at for at, kind in enumerate(kinds) if kind == "sd"]
-        return [self.told(at, "var", residual)[:2] for at in places]
+        places = [i for i, kind in enumerate(kinds) if kind == "sd"]
+        return [self.evaluate(i, "var", residual)[:2] for i in places]
 
     def theta(self, residual):
         """The parameters, their derivatives and their ranges, as those of L."""

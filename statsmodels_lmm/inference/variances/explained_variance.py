@@ -127,8 +127,8 @@ def icc(results, by_group=False):
     each, split, total = _undetermined(results)
     if by_group:
         return shares.where(~(each | [total, total]))
-    found = shares.sum().rename("icc")
-    return found * np.nan if split or total else found
+    sums = shares.sum().rename("icc")
+    return sums * np.nan if split or total else sums
 
 
 def repeatability(results):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from statsmodels_lmm.core.structures.roots import lower_triangles
+from statsmodels_lmm.core.algebra.dense import consecutive
+from statsmodels_lmm.core.structures.roots import lower_triangle
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
 
 NO_SHARE = 1e-6
@@ -60,12 +61,12 @@ def identification(results):
     -------
     Identification
     """
+    if not results.uninformative and _is_clear(results):
+        return Identification(np.zeros((len(results.optimum.theta) + 1, 0)), 0, ())
     data, products = results.model._sufficient_statistics()
-    told = informative(results)
-    if told.all() and _is_clear(results):
-        return Identification(np.zeros((len(told) + 1, 0)), 0, ())
-    flat = flat_directions(data, products, results.reml, told)
-    idle = flat.shape[1] + int((~told).sum())
+    informed = informative(results)
+    flat = flat_directions(data, products, results.reml, informed)
+    idle = flat.shape[1] + int((~informed).sum())
     random = results._units.of_plan(results.model.random)
     messages = _messages(random, products.plan.terms, flat)
     return Identification(flat, idle, messages)
@@ -96,8 +97,8 @@ def informative(results):
         Booleans, in the order of the elimination, shape (m,).
     """
     random = results._units.of_plan(results.model.random)
-    told = [effects.name not in results.uninformative for effects in random]
-    return np.repeat(told, [effects.grouped.n_parameters for effects in random])
+    informed = [effects.name not in results.uninformative for effects in random]
+    return np.repeat(informed, [effects.grouped.n_parameters for effects in random])
 
 
 def flat_at(results):
@@ -116,8 +117,8 @@ def flat_at(results):
     """
     data, products = results.model._sufficient_statistics()
     places = results.at_optimum.factors
-    told = informative(results)
-    return flat_directions(data, products, results.reml, told, places)
+    informed = informative(results)
+    return flat_directions(data, products, results.reml, informed, places)
 
 
 def combined(coefficients, directions):
@@ -136,22 +137,18 @@ def combined(coefficients, directions):
     ndarray
         Shape (..., M, f).
     """
-    found = coefficients @ directions
+    sums = coefficients @ directions
     terms = np.abs(coefficients) @ np.abs(directions)
-    return np.where(np.abs(found) <= NO_SHARE * terms, 0.0, found)
+    return np.where(np.abs(sums) <= NO_SHARE * terms, 0.0, sums)
 
 
 def _messages(random, factors, flat):
     """One sentence per set of terms that the data cannot distinguish."""
     if not flat.shape[1]:
         return ()
-    labels, places, start = [], [], 0
-    for effects, factor in zip(random, factors):
-        for label, count in zip(_labels(effects), factor.parameter_counts):
-            labels.append(label)
-            places.append(slice(start, start + count))
-            start += count
-    places.append(slice(start, start + 1))
+    labels = [label for effects in random for label in _labels(effects)]
+    counts = [count for factor in factors for count in factor.parameter_counts]
+    places = consecutive([*counts, 1])  # the last is the residual variance
     # terms are linked if a flat direction involves both
     basis = np.linalg.qr(flat / np.abs(flat).max(axis=0))[0]
     shared = basis @ basis.T
@@ -162,7 +159,7 @@ def _messages(random, factors, flat):
     out = []
     for group in dict.fromkeys(groups[involved]):
         members = np.flatnonzero((groups == group) & involved)
-        names = [labels[at] for at in members if at < len(labels)]
+        names = [labels[i] for i in members if i < len(labels)]
         if members[0] < len(labels) and apart[members[0]]:
             out.append(_sentence_of_covariances(*names))
         else:
@@ -172,19 +169,16 @@ def _messages(random, factors, flat):
 
 def _covariances_apart(factors, shares):
     """Whether only single covariances of each block are undetermined."""
-    out, start = [], 0
-    for factor in factors:
-        for block, count, model in zip(
-            factor.block_slices, factor.parameter_counts, factor.structures
-        ):
-            own = shares[start : start + count]
-            start += count
-            single = False
-            if not model.has_structure:
-                row, column = lower_triangles([block])
-                whole = np.where(row == column, 0.0, own.round())
-                single = bool(np.abs(own - whole).max() <= NO_SHARE)
-            out.append(single and bool(own.any()))
+    blocks = [(f.blocks[i], s) for f in factors for i, s in enumerate(f.structures)]
+    places = consecutive(model.n_parameters for _, model in blocks)
+    out = []
+    for (size, model), place in zip(blocks, places):
+        part, single = shares[place], False
+        if not model.has_structure:
+            row, column = lower_triangle(size)
+            whole = np.where(row == column, 0.0, part.round())
+            single = bool(np.abs(part - whole).max() <= NO_SHARE)
+        out.append(single and bool(part.any()))
     return out
 
 
@@ -221,13 +215,10 @@ def _labels(effects):
     """The terms that correspond to the covariance blocks of a factor."""
     if not effects.has_groups:
         return [effects.name]
-    written, start = {}, 0
-    for term, size in effects.terms:
-        written[start, start + size] = str(term)
-        start += size
-    found = []
+    written = {(s.start, s.stop): str(term) for term, s in effects.term_slices}
+    labels = []
     for block, names, _ in effects.blocks:
         columns = " + ".join("1" if n == "Intercept" else str(n) for n in names)
-        own = f"({columns} | {effects.name})"
-        found.append(written.get((block.start, block.stop), own))
-    return found
+        default = f"({columns} | {effects.name})"
+        labels.append(written.get((block.start, block.stop), default))
+    return labels

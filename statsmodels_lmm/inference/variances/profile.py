@@ -219,12 +219,12 @@ def profile(
     large = sum(f.n_columns for f in products.plan.terms) > MANY_EFFECTS
     task = partial(_curve, raw, reach, spacing)
     pieces = [[p.constraint] for p in wanted]
-    found, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
+    done, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
     if interrupted:
-        warn(f"interrupted after {len(found)} of {len(wanted)} parameters", DataWarning)
+        warn(f"interrupted after {len(done)} of {len(wanted)} parameters", DataWarning)
     profiled = [
         replace(p, curve=curve and replace(curve, products=products))
-        for p, curve in zip(wanted, found)
+        for p, curve in zip(wanted, done)
     ]
     frames = [_table(p, every, state, float(raw.at_optimum.value)) for p in profiled]
     curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
@@ -238,45 +238,47 @@ def _parameters(raw, scale):
     """All parameters of a fit."""
     units = raw._units
     unit, shift = units.response_scale, units.shift(raw.reml)
-    found = []
-    own = variance_labels(raw.model.random, scale)
-    taken = {"parameter", "value", "zeta", "deviance", *own}
+    parameters = []
+    variance_names = variance_labels(raw.model.random, scale)
+    taken = {"parameter", "value", "zeta", "deviance", *variance_names}
     for column, row, length, origin in zip(*units.beta_directions()):
         to_user = ToUser("fixed", float(length), float(origin))
         name = raw.model.exog_names[column]
         name = f"fixed {name}" if name in taken else name
         # under REML one coefficient less is integrated out, in the units of the rest
         own_shift = shift + (2.0 * np.log(length) if raw.reml else 0.0)
-        found.append(ProfiledValue(name, "fixed", FixedEffect(row), to_user, own_shift))
+        parameters.append(
+            ProfiledValue(name, "fixed", FixedEffect(row), to_user, own_shift)
+        )
     power = 2.0 if scale == "var" else 1.0
-    labels = iter(own)
+    labels = iter(variance_names)
     for i, effects in enumerate(raw.model.random):
-        at = units.places[i]
+        place = units.places[i]
         for block, _, model in effects.blocks:
             if model.has_structure:
-                found += _structure_parameters(
-                    model, at, block, labels, unit, power, shift
+                parameters += _structure_parameters(
+                    model, place, block, labels, unit, power, shift
                 )
                 continue
             rows, lengths = units.deviations(i, block)
             for row, length in zip(rows, lengths):
-                deviation = StandardDeviation(at, block, row)
+                deviation = StandardDeviation(place, block, row)
                 to_user = ToUser("sd", float(length), power=power)
-                found.append(
+                parameters.append(
                     ProfiledValue(next(labels), "sd", deviation, to_user, shift)
                 )
             for a in range(len(rows)):
                 for b in range(a):
-                    pair = Correlation(at, block, rows[b], rows[a])
+                    pair = Correlation(place, block, rows[b], rows[a])
                     to_user = ToUser("cor")
-                    found.append(
+                    parameters.append(
                         ProfiledValue(next(labels), "cor", pair, to_user, shift)
                     )
     to_user = ToUser("sigma", unit, power=power)
-    found.append(
+    parameters.append(
         ProfiledValue(next(labels), "sigma", ResidualDeviation(), to_user, shift)
     )
-    return found
+    return parameters
 
 
 def parameter_of(raw, factor, block, effect):
@@ -305,16 +307,16 @@ def parameter_of(raw, factor, block, effect):
     return next(p for p in _parameters(raw, "sd") if p.label == wanted)
 
 
-def _structure_parameters(model, at, block, labels, unit, power, shift):
+def _structure_parameters(model, place, block, labels, unit, power, shift):
     """The parameters of a block with a structure."""
-    found = []
+    parameters = []
     for a, parameter in enumerate(model.parameters):
-        constraint = StructureParameter(at, block, a, parameter)
+        constraint = StructureParameter(place, block, a, parameter)
         deviation = parameter.kind == "sd"
         to_user = ToUser("sd", unit, power=power) if deviation else ToUser("fixed")
         kind = "sd" if deviation else "structure"
-        found.append(ProfiledValue(next(labels), kind, constraint, to_user, shift))
-    return found
+        parameters.append(ProfiledValue(next(labels), kind, constraint, to_user, shift))
+    return parameters
 
 
 @dataclass(frozen=True)
@@ -336,13 +338,13 @@ class ToUser:
     start: float = 0.0
     power: float = 1.0
 
-    def __call__(self, at):
+    def __call__(self, standardized):
         """The value in the units of the data."""
         if self.kind == "fixed":
-            return self.start + self.unit * at
+            return self.start + self.unit * standardized
         if self.kind == "cor":
-            return -1.0 if at == np.pi else float(np.cos(at))
-        value = np.exp(at) if self.kind == "sigma" else at
+            return -1.0 if standardized == np.pi else float(np.cos(standardized))
+        value = np.exp(standardized) if self.kind == "sigma" else standardized
         return (self.unit * value) ** self.power
 
 

@@ -10,6 +10,7 @@ from scipy.linalg import null_space
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import MAX_DENSE_COLUMNS
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
+from statsmodels_lmm.core.structures.roots import vanishes
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
@@ -55,9 +56,9 @@ class VarianceFunctions:
 
     def covariance(self, parameters):
         """Covariance matrix by the delta method, shape (..., M, M)."""
-        found = self.jacobian @ parameters.uncertainty @ transpose(self.jacobian)
+        covariance = self.jacobian @ parameters.uncertainty @ transpose(self.jacobian)
         open_ = parameters.undetermined(self.jacobian)
-        return np.where(open_[..., :, None] | open_[..., None, :], np.nan, found)
+        return np.where(open_[..., :, None] | open_[..., None, :], np.nan, covariance)
 
     def errors(self, parameters):
         """Standard errors by the delta method, shape (..., M)."""
@@ -90,6 +91,9 @@ class VarianceEstimates:
     flat : ndarray, optional
         Changes of the parameters that do not change the likelihood, shape (m + 1, f).
         Default is none.
+    singular, vanished : ndarray, optional
+        Which covariance blocks are singular, and which count as zero, (..., blocks).
+        Default is none.
     """
 
     random: tuple
@@ -98,6 +102,8 @@ class VarianceEstimates:
     uncertainty: np.ndarray
     structured: np.ndarray | None = None
     flat: np.ndarray | None = None
+    singular: np.ndarray | None = None
+    vanished: np.ndarray | None = None
 
     def undetermined(self, jacobian):
         """Whether functions with these derivatives are undetermined, shape (..., M)."""
@@ -137,6 +143,11 @@ class VarianceEstimates:
             row[..., place] = slope
         return row
 
+    @staticmethod
+    def _is_among(which, block):
+        """Whether a block is one of those that `singular` or `vanished` names."""
+        return np.asarray(False) if which is None else which[..., block]
+
     def estimates(self, scale="sd"):
         """
         Standard deviations and correlations, block by block, and sigma.
@@ -153,11 +164,15 @@ class VarianceEstimates:
             standard deviation of zero are NaN.
         """
         values, rows, ranges = [], [], []
-        for block in self._blocks:
-            for at in range(len(block.quantities)):
-                value, slopes, ends = block.told(at, scale, self.scale)
+        for i, block in enumerate(self._blocks):
+            zero = self._is_among(self.vanished, i)[..., None]
+            for j, quantity in enumerate(block.quantities):
+                value, slopes, ends = block.evaluate(j, scale, self.scale)
                 values.append(value)
-                rows.append(self._row(slopes))
+                row = self._row(slopes)
+                # a variance of zero has a standard error, its root has none
+                smooth = scale == "var" and quantity.kind == "sd"
+                rows.append(row if smooth else np.where(zero, np.nan, row))
                 ranges.append(ends)
         value, slope = on_scale(np.asarray(self.scale), scale)
         return VarianceFunctions(
@@ -182,10 +197,10 @@ class VarianceEstimates:
             The lower triangle row by row, or the variances of a structure, (..., m).
         """
         counts = [len(e.quantities) for e in self.random]
-        told = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
-        values, rows = zip(*((value, self._row(slopes)) for value, slopes in told))
-        found = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
-        return found.values, found.errors(self)
+        functions = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
+        values, rows = zip(*((value, self._row(slopes)) for value, slopes in functions))
+        variances = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
+        return variances.values, variances.errors(self)
 
     def theta(self):
         """
@@ -194,16 +209,20 @@ class VarianceEstimates:
         Returns
         -------
         VarianceFunctions
-            The derivatives are NaN for a singular covariance matrix.
+            The derivatives are NaN for a singular covariance matrix, and for a
+            structure without variance.
         """
         values, rows, ranges = [], [], []
-        for block in self._blocks:
+        for i, block in enumerate(self._blocks):
             entries, change, along, ends = block.theta(self.scale)
             row = np.zeros((*entries.shape, self._width))
             row[..., block.place] = change
             row[..., -1] = along
             values.append(entries)
-            rows.append(row)
+            has_structure = block.model.has_structure
+            which = self.vanished if has_structure else self.singular
+            without = self._is_among(which, i)[..., None, None]
+            rows.append(np.where(without, np.nan, row))
             ranges += ends
         labels = [f"theta {label}" for e in self.random for label in e.theta_labels]
         return VarianceFunctions(
@@ -282,9 +301,9 @@ def variance_table(results, scale="sd"):
     and if levels are related through a sparse inverse.
     """
     parameters = variance_estimates(results)
-    found = parameters.estimates(_checked(scale))
-    columns = {"estimate": found.values, "std err": found.errors(parameters)}
-    return pd.DataFrame(columns, index=pd.Index(found.labels, name="parameter"))
+    functions = parameters.estimates(_checked(scale))
+    columns = {"estimate": functions.values, "std err": functions.errors(parameters)}
+    return pd.DataFrame(columns, index=pd.Index(functions.labels, name="parameter"))
 
 
 def variance_covariance(results, scale="sd"):
@@ -304,8 +323,10 @@ def variance_covariance(results, scale="sd"):
         Rows and columns in the order of `variance_table`.
     """
     parameters = variance_estimates(results)
-    found = parameters.estimates(_checked(scale))
-    return pd.DataFrame(found.covariance(parameters), found.labels, found.labels)
+    functions = parameters.estimates(_checked(scale))
+    return pd.DataFrame(
+        functions.covariance(parameters), functions.labels, functions.labels
+    )
 
 
 def _checked(scale):
@@ -355,6 +376,7 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     units, change = model._units, model._units.variance_change()
     if structured is None:
         structured = np.zeros((*np.shape(scale), 0))
+    singular, vanished = _boundary(units, relative, np.asarray(structured))
     return VarianceEstimates(
         model.random,
         tuple(units.covariances(relative, scale)),
@@ -362,7 +384,25 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
         change @ uncertainty @ change.T,
         units.structured(structured),
         None if flat is None else combined(change, flat),
+        singular,
+        vanished,
     )
+
+
+def _boundary(units, relative, structured):
+    """Which blocks are singular, and which count as zero, in the user's order."""
+    # in other units, a root of a singular matrix is lost in rounding
+    start, each = 0, []
+    for term, covariance in zip(units.plan.terms, relative):
+        found = []
+        for model, block in zip(term.structures, term.block_slices):
+            own, end = covariance[..., block, block], start + model.n_structured
+            singular = model.is_singular(own, structured[..., start:end])
+            found.append((singular, vanishes(own)))
+            start = end
+        each.append(found)
+    flags = zip(*(pair for found in units.of_user(each) for pair in found))
+    return [np.stack(which, axis=-1) for which in flags]
 
 
 def variance_labels(random, scale):

@@ -130,7 +130,8 @@ def test_what_is_kept_cannot_be_written_to():
 
 
 def test_pieces_in_a_row():
-    assert dense.consecutive((2, 0, 3)) == (slice(0, 2), slice(2, 2), slice(2, 5))
+    slices = slice(0, 2), slice(2, 2), slice(2, 5)
+    assert dense.consecutive((2, 0, 3)) == dense.consecutive(iter([2, 0, 3])) == slices
     one, other = np.ones((2, 1)), np.zeros((2, 2))
     assert dense.concatenated([one]) is one
     assert_array_equal(dense.concatenated([one, other]), [[1, 0, 0]] * 2)

@@ -444,7 +444,7 @@ def test_covariances_of_modes(own, monkeypatch):
     dense = conditional_covariance(own)
     starts = np.cumsum([0] + [z.shape[1] for z in own.z])
     # a few of the related levels at a time
-    monkeypatch.setattr("statsmodels_lmm.core.criteria.units.LEVEL_ENTRIES", 24)
+    monkeypatch.setattr("statsmodels_lmm.core.criteria.units.ROW_ENTRIES", 24)
     for i, term in enumerate(own.terms):
         k = term.k_effects
         own_rows = slice(starts[i], starts[i + 1])

@@ -94,14 +94,15 @@ def test_couplings_of_two_patterns_are_not_added():
 
 @pytest.mark.parametrize("k", [1, 2])
 @pytest.mark.parametrize("max_pairs", [60_000_000, 0])
-def test_scaled_rest(max_pairs, k):
-    """What is left of Z_t'Z_t, scaled, with the identity, in the lower triangle."""
+def test_factor_of_the_rest(max_pairs, k):
+    """What is left of Z_t'Z_t, scaled, with the identity."""
     dense, link = pair(k, max_pairs)
     rng = np.random.default_rng(8)
     weights = rng.standard_normal((LEVELS, k, k))
-    weights = weights + weights.swapaxes(-1, -2)
-    tail = dense.gram(np.broadcast_to(3.0 * np.eye(k), weights.shape))
+    weights = weights @ weights.swapaxes(-1, -2)
+    tail = dense.gram(np.broadcast_to(30.0 * np.eye(k), weights.shape))
     scale = rng.uniform(0.5, 2.0, COLUMNS)
     wanted = np.eye(COLUMNS) + np.outer(scale, scale) * (tail - dense.gram(weights))
-    found = link.scaled_rest(tail, weights, scale)
-    np.testing.assert_allclose(found, np.tril(wanted), atol=1e-12)
+    found = link.rest_cholesky(sparse.csr_array(tail), weights, scale).root
+    assert not np.triu(found, 1).any()
+    np.testing.assert_allclose(found @ found.T, wanted, rtol=1e-12, atol=1e-12)

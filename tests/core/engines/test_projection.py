@@ -51,14 +51,14 @@ def test_what_projections_cost(monkeypatch):
     several = case("2 crossed")[2].gather(case("2 crossed")[0])
     assert several.projection_is_affordable(11)
     assert not several.projection_is_affordable(10)
+    stays = case("levels")[2].gather(case("levels")[0])
+    assert not stays.projection_is_affordable(10**9)
+    assert stays.eliminate(roots("levels")).projection() is None
     monkeypatch.setattr(
         "statsmodels_lmm.core.algebra.memory.available_bytes", lambda: 10
     )
     one.require_projection("It", "leave it")
     with pytest.raises(MemoryError, match=r"It needs a dense matrix .* 11 x 11.*leave"):
         several.require_projection("It", "leave it")
-    stays = case("levels")[2].gather(case("levels")[0])
-    assert not stays.projection_is_affordable(10**9)
-    assert stays.eliminate(roots("levels")).projection() is None
     with pytest.raises(MemoryError, match=r"It .* kept sparse here; leave it"):
         stays.require_projection("It", "leave it")

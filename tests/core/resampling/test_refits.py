@@ -275,9 +275,9 @@ def test_one_after_another(name, monkeypatch):
 @pytest.mark.parametrize("batched", [True, False])
 def test_a_bad_response_among_others(name, bad, batched, monkeypatch):
     """It fails alone; the others are what they are without it."""
+    result, together = fitted(name), batch(name, True)
     if not batched:
         monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", -1)
-    result = fitted(name)
     values = weighted(result, responses())
     spoiled = np.insert(values, [0, 3], bad, axis=0)
     with np.errstate(invalid="ignore"):
@@ -290,8 +290,8 @@ def test_a_bad_response_among_others(name, bad, batched, monkeypatch):
     assert not found.certified[at].any()
     good = np.delete(np.arange(COUNT + 2), at)
     if batched:
-        close(found.take(good), batch(name, True))
-    assert_allclose(found.value[good], batch(name, True).value, atol=1e-7)
+        close(found.take(good), together)
+    assert_allclose(found.value[good], together.value, atol=1e-7)
     assert len(found.evaluations) == COUNT + 2
 
 
@@ -368,9 +368,9 @@ def test_optima_are_certified(name, reml):
 
 @pytest.mark.parametrize("batched", [True, False])
 def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
+    result, together = fitted("two crossed"), batch("two crossed", True)
     if not batched:
         monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", -1)
-    result = fitted("two crossed")
     data, products = result.model._sufficient_statistics()
     values = weighted(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
@@ -378,7 +378,7 @@ def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     found = refit_all(Profiled(many, True), start, Settings(maxiter=1, tol=1e-8))
     assert_array_equal(found.evaluations, 1)
     assert not found.certified.any()
-    assert (found.value > batch("two crossed", True).value + 1e-3).all()
+    assert (found.value > together.value + 1e-3).all()
 
 
 def test_evaluations_are_few():
@@ -429,9 +429,10 @@ def test_cross_products_of_other_responses(name, sparsely, monkeypatch):
 @pytest.mark.parametrize("name", ["tail of slopes", "two crossed", "weights"])
 def test_sparse_coupling(name, monkeypatch):
     """Factors with few common rows, as most of a few hundred levels have."""
+    together = batch(name, True)
     result = of_sparse_coupling(name, monkeypatch)
     found = design_of(result).fit(weighted(result, responses()))
-    assert_allclose(found.value, batch(name, True).value, atol=1e-7)
+    assert_allclose(found.value, together.value, atol=1e-7)
 
 
 @pytest.mark.parametrize("reml", [True, False])

@@ -28,6 +28,7 @@ class Distance:
 
     factors: tuple
     target: np.ndarray
+    error: float = 1e-30
 
     @property
     def point(self):
@@ -44,7 +45,7 @@ class Distance:
 
     @property
     def rounding(self):
-        return 1e-30 + 0.0 * self.value
+        return self.error + 0.0 * self.value
 
     @property
     def units(self):
@@ -74,9 +75,10 @@ class Nearest(Criterion):
     exact_below: float = 0.0
     largest: float = np.inf
     seen: list = field(default_factory=list)
+    error: float = 1e-30
 
     def evaluate(self, factors):
-        found = Distance(tuple(factors), self.target)
+        found = Distance(tuple(factors), self.target, self.error)
         self.seen.append(np.shape(found.value))
         large = np.abs(factors[0].matrix).max() > self.largest
         return None if large else found
@@ -101,6 +103,27 @@ def nearest(target):
     values, vectors = np.linalg.eigh(target)
     root = vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
     return root @ root.swapaxes(-1, -2)
+
+
+@pytest.mark.parametrize("at_zero", [0, 1])
+def test_a_certificate_asks_every_block(at_zero):
+    """Next to a large variance a small one promises nothing, but has a slope in S."""
+    best, target = np.full((2, 2), 100.0)
+    best[at_zero], target[at_zero] = 0.0, 1e-4
+    start = [pivoted_factor(np.diag(best), [slice(0, 1), slice(1, 2)])]
+    _, optimum = minimize(Nearest(np.diag(target)), start, Settings(maxiter=1))
+    assert optimum.promised < 1e-9
+    expected = np.where(np.arange(2) == at_zero, -1e-4, 0.0)
+    assert_allclose(optimum.dual_eigenvalues[0], expected, atol=1e-12)
+    assert not optimum.certified
+
+
+@pytest.mark.parametrize("error", [1e-7, 1e-5])
+def test_a_gain_that_rounding_may_hide_is_not_excluded(error):
+    criterion = Nearest(np.eye(2), error=error)
+    _, optimum = minimize(criterion, factor_at(np.eye(2)))
+    assert optimum.promised < 1e-9
+    assert optimum.certified == (error < 1e-6)
 
 
 @pytest.mark.parametrize("exact_below", [0.0, 0.1])

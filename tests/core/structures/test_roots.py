@@ -13,6 +13,7 @@ from statsmodels_lmm.core.structures.roots import (
     lower_triangles,
     rank,
     symmetric_units,
+    triangular,
 )
 
 
@@ -39,6 +40,20 @@ def test_lower_root_of_unequal_scales():
     s = semidefinite(3, 3, 1)
     got = lower_root(s * np.outer(scales, scales))
     np.testing.assert_allclose(got, np.linalg.cholesky(s) * scales[:, None], 1e-10)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_triangular_roots_of_any_size(rank):
+    """A root keeps its digits where its covariance would overflow or vanish."""
+    scales = np.array([1e-200, 1.0, 1e200])[:, None]
+    roots = np.random.default_rng(rank).standard_normal((4, 3, 3))
+    roots[..., rank:] = 0.0
+    for root in (*roots, roots):
+        lower = triangular(scales * root) / scales
+        assert np.array_equal(lower, np.tril(lower))
+        assert (np.diagonal(lower, axis1=-2, axis2=-1) >= 0.0).all()
+        again, s = lower @ lower.swapaxes(-1, -2), root @ root.swapaxes(-1, -2)
+        np.testing.assert_allclose(again, s, atol=1e-14)
 
 
 def test_orders_of_entries():

@@ -16,7 +16,7 @@ from dense_twin import (
 from numpy.testing import assert_allclose
 from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.engines import row_forms
+from statsmodels_lmm.core.algebra import bordered_cholesky
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.uncertainty import mixed_model_inverse
@@ -148,11 +148,13 @@ def test_the_solves_are_done_once_for_equal_random_effects(monkeypatch):
         widths.append(right.shape)
         return solve(root, right)
 
-    for module in (row_forms, mixed_model_inverse):
-        monkeypatch.setattr(module, "solve_lower", counted)
     deviance = evaluate(products, roots, True)
+    for module in (bordered_cholesky, mixed_model_inverse):
+        monkeypatch.setattr(module, "solve_lower", counted)
     error_variances(deviance, fixed, in_plan_order(products, same))
-    assert widths == [(products.plan.n_tail, 1), (fixed.shape[1], ROWS)]
+    q, p = products.plan.n_tail, fixed.shape[1]
+    # one row, the modes for X and y, and the fixed part of each row
+    assert widths == [(q, 1), (q, p + 1), (p, ROWS)]
 
 
 @pytest.mark.parametrize("name", ["one factor", "2 crossed"])

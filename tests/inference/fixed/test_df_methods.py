@@ -150,11 +150,38 @@ def test_wald_tests_of_terms_do_not_depend_on_the_method_before(first):
     pd.testing.assert_frame_equal(by(first).fixed_effect_tests("wald"), expected)
 
 
+FOLLOWERS = {
+    "anova": lambda r, **how: r.anova(**how),
+    "summary": lambda r, **how: r.summary2(**how).tables[2],
+    "conf_int": lambda r, **how: r.conf_int(**how),
+    "t_test": lambda r, **how: r.t_test("x", **how).summary_frame(),
+    "t_test_pairwise": lambda r, **how: r.t_test_pairwise("f", **how).result_frame,
+    "wald_test_terms": lambda r, **how: r.wald_test_terms(**how).summary_frame(),
+    "marginal_means": lambda r, **how: r.marginal_means("f", **how).frame,
+    "marginal_slopes": lambda r, **how: r.marginal_slopes("x", **how).frame,
+    "get_prediction": lambda r, **how: r.get_prediction(**how).summary_frame(),
+    "tidy": lambda r, **how: r.tidy(conf_int=True, **how),
+    "refit": lambda r, **how: r.refit(r.model.endog).anova(**how),
+}
+
+
 @pytest.mark.parametrize("method", DF_METHODS)
-def test_anova_follows(method):
-    table = by(method).anova()
-    used = "satterthwaite" if method == "asymptotic" else method
-    pd.testing.assert_frame_equal(table, fit().anova(df_method=used))
+@pytest.mark.parametrize("name", FOLLOWERS)
+def test_every_table_follows_the_fit(name, method):
+    ask = FOLLOWERS[name]
+    follows = ask(fit().model.fit(df_method=method))
+    pd.testing.assert_frame_equal(follows, ask(fit(), df_method=method))
+
+
+@pytest.mark.parametrize("method", DF_METHODS)
+def test_tests_of_terms_follow_the_fit(method):
+    expected = fit().fixed_effect_tests(method)
+    pd.testing.assert_frame_equal(by(method).fixed_effect_tests(), expected)
+
+
+def test_anova_of_a_fit_without_a_method_is_satterthwaites():
+    expected = fit().anova(df_method="satterthwaite")
+    pd.testing.assert_frame_equal(fit().anova(), expected)
 
 
 @pytest.mark.parametrize("method", DF_METHODS)

@@ -528,6 +528,7 @@ def means_of_n(df_method="satterthwaite"):
         ("sidak", "satterthwaite"),
         ("fdr_bh", "residual"),
         ("hommel", "asymptotic"),
+        ("sidak", "asymptotic"),
         ("bonferroni", "satterthwaite"),
     ],
 )
@@ -541,6 +542,12 @@ def test_adjustment_within_groups(adjust, df_method):
     alpha = {"bonferroni": 0.05 / 3, "sidak": 1 - 0.95 ** (1 / 3)}.get(adjust, 0.05)
     reach = stats.t.isf(alpha / 2, plain["df"]) * plain["std err"]
     assert_allclose(found["ci_lower"], plain["estimate"] - reach, rtol=1e-9)
+
+
+def test_contrasts_that_cannot_be_tested_do_not_count():
+    df = np.array([7.0, np.nan, np.inf])
+    found = critical_values(df, "bonferroni", 3, 0.1)
+    assert_allclose(found, stats.t.isf(0.1 / 2 / 2, df))
 
 
 @pytest.mark.slow

@@ -302,6 +302,24 @@ def test_boundary_replicates_are_singular_fits(name, reml):
     assert boot.n_failed == 0
 
 
+def test_a_notebook_shows_the_table():
+    assert repr(plain()) == str(plain())
+
+
+def test_theta_of_a_singular_replicate_has_no_standard_errors():
+    """A root that rounding keeps from being singular has none either."""
+    rng = np.random.default_rng(0)
+    at = np.repeat(np.arange(12), 5)
+    data = pd.DataFrame(rng.normal(size=(60, 2)), columns=["x", "z"]).assign(g=at)
+    data["y"] = 0.3 * rng.normal(size=12)[at] + rng.normal(size=60)
+    boot = crossedmixedlm("y ~ x + (x + z | g)", data).fit().bootstrap(300, rng=1)
+    errors = boot.draw_errors.filter(like="theta")
+    assert errors.shape[1] == 6
+    assert 0 < boot.n_boundary < 300
+    assert (errors.isna().sum() == boot.n_boundary).all()
+    assert (errors.max() < 100.0 * errors.median()).all()
+
+
 @pytest.mark.parametrize("reml", [True, False])
 @pytest.mark.parametrize("name", CASES)
 def test_replicates_are_certified(name, reml):

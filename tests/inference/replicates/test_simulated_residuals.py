@@ -198,8 +198,7 @@ def test_chunks_do_not_matter(monkeypatch):
 
 
 def test_units_of_the_response_do_not_matter():
-    frame = sample()
-    frame["z"] = 1024.0 * frame["y"] - 300.0
+    frame = sample().assign(z=1024.0 * sample()["y"] - 300.0)
     other = crossedmixedlm("z ~ x + (x || g) + (1 | h)", frame).fit()
     found = simulated_residuals(other, 99, rng=13).residuals
     expected = simulated_residuals(fitted(), 99, rng=13).residuals
@@ -376,8 +375,9 @@ def test_removed_data():
 
 
 def test_too_large(monkeypatch):
+    result = fitted()
     monkeypatch.setattr(
         "statsmodels_lmm.core.algebra.memory.available_bytes", lambda: 10**5
     )
     with pytest.raises(MemoryError, match=r"250 responses of 90 rows.*smaller nsim"):
-        simulated_residuals(fitted())
+        simulated_residuals(result)
