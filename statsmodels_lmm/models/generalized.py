@@ -15,6 +15,7 @@ from statsmodels_lmm.core.search.generalized import search_generalized
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import check_choice, require_data
+from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
@@ -81,6 +82,30 @@ class CrossedMixedGLM(MixedModel):
         self.family = family_of("binomial" if family is None else family)
         super().__init__(endog, exog, random, *args, **kwargs)
         self._init_keys.append("family")
+        self._check_sides()
+        extra = self.offset is not None and not np.array_equal(
+            self.offset, self.formula_offset
+        )
+        self.needs = {"offset": extra, "exposure": self.exposure is not None}
+
+    def _check_sides(self):
+        """Reject weights given twice and exposures that are not positive."""
+        if self.weights is not None and self.var_weights is not None:
+            raise DataError("weights and var_weights are the same; give one of them")
+        if self.exposure is not None and not (self.exposure > 0.0).all():
+            rows = listed(np.flatnonzero(~(self.exposure > 0.0)))
+            raise DataError(f"exposure is not positive in rows {rows}")
+
+    def _confounded(self, sides):
+        """As inherited; only a dispersion or binary rows cannot be told apart."""
+        given = [sides[name] for name in ("weights", "var_weights")]
+        weights = next((w for w in given if w is not None), None)
+        family, reason = self.family, ""
+        if family.has_extra and not family.extra_is_squared and weights is None:
+            reason = "its variance and the dispersion are confounded"
+        elif _is_binary(family, weights):
+            reason = "rows of 0 or 1 say nothing about its variance"
+        return reason, bool(reason)
 
     def _forget(self):
         """Discard standardized data and the engine; they are formed when needed."""
@@ -94,6 +119,11 @@ class CrossedMixedGLM(MixedModel):
         """Prior weights a, shape (n,)."""
         given = self.weights if self.var_weights is None else self.var_weights
         return np.ones(len(self.endog)) if given is None else given
+
+    @property
+    def is_binary(self):
+        """Whether each row is a single 0 or 1."""
+        return _is_binary(self.family, self._prior_weights)
 
     @property
     def _repeats(self):
@@ -370,6 +400,17 @@ class CrossedMixedGLM(MixedModel):
             self._repeats,
         )
 
+    def with_response(self, endog):
+        """As `MixedModel.with_response`, for a response that the family allows."""
+        other = super().with_response(endog)
+        other._cross = None
+        problem = self.family.problem(other.endog, other._prior_weights)
+        if problem is not None:
+            what, rows = problem
+            where = listed(np.flatnonzero(rows))
+            raise DataError(f"the response {what} in rows {where}")
+        return other
+
     # prediction ------------------------------------------------------------------------
 
     def predict(
@@ -406,6 +447,11 @@ class CrossedMixedGLM(MixedModel):
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""
         return {**super().__getstate__(), "_cross": None}
+
+
+def _is_binary(family, weights):
+    """Whether rows with these prior weights, if any, are single zeros and ones."""
+    return family.name == "Binomial" and (weights is None or bool((weights == 1).all()))
 
 
 def _watch(progress, callback):

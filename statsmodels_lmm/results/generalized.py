@@ -3,18 +3,46 @@
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.estimates import estimates
+from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
+from statsmodels_lmm.inference.fixed.ratios import ratios
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inference.variances.identification import Identification
+from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.base import MixedResults
+from statsmodels_lmm.results.generalized_notes import (
+    dispersion_notes,
+    quadrature_notes,
+)
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
 
 COV_TYPES = ("hessian", "rx")
+
+
+NODES = {1: 25, 2: 9, 3: 5}
+"""Nodes for each effect by which a Laplace fit is judged, by the number of effects."""
+
+
+class QuadratureChange(NamedTuple):
+    """
+    What quadrature changes in -2 log-likelihood.
+
+    Parameters
+    ----------
+    n_nodes : int
+        Nodes for each effect.
+    value : float
+        The change.
+    """
+
+    n_nodes: int
+    value: float
 
 
 class CrossedMixedGLMResults(MixedResults):
@@ -70,8 +98,8 @@ class CrossedMixedGLMResults(MixedResults):
         self.scale = float(family.dispersion(evaluation.extra))
         self.cov_type = "hessian"
         self.separation = separation
-        self.quadrature_change = None
         self._observed = evaluation.criterion.observed
+        self._n_observed = float(np.sum(model._repeats * np.ones(len(model.endog))))
 
     def _estimated(self, units, evaluation):
         found = estimates(units, evaluation)
@@ -93,6 +121,32 @@ class CrossedMixedGLMResults(MixedResults):
         return self.family.has_extra and not self.family.extra_is_squared
 
     @property
+    def _distribution(self):
+        event = getattr(self.model, "response_event", None)
+        told = {"Family": self.family.name, "Link": self.family.link_name}
+        return told if event is None else told | {"Event": str(event)}
+
+    @property
+    def _scales(self):
+        scales = {}
+        if self._has_residual:
+            scales["Scale"] = self.scale
+        elif self.alpha is not None:
+            scales["Alpha"] = self.alpha
+        if "pearson_chi2" in self.__dict__ or self.model.endog is not None:
+            scales["Pearson chi2"] = self.pearson_chi2
+        return scales
+
+    def _notes(self):
+        lines = dispersion_notes(self) + quadrature_notes(self)
+        if self.cov_type == "rx":
+            lines.append("Standard errors as if the variances were known (rx).")
+        return lines
+
+    def _mean(self, linear_predictor):
+        return self.family.mean(linear_predictor)
+
+    @property
     def alpha(self):
         """The alpha of the negative binomial family; None otherwise."""
         if self.family.extra_is_squared:
@@ -102,8 +156,12 @@ class CrossedMixedGLMResults(MixedResults):
     @cached_property
     def at_optimum(self):
         """The criterion evaluated at the optimum, in standardized units."""
+        return self._evaluated(self.nagq)
+
+    def _evaluated(self, nagq):
+        """The criterion with a number of nodes at the estimates."""
         require_data(self.model, "an evaluation of the criterion")
-        criterion = self.model._criterion(self.nagq, self._observed)
+        criterion = self.model._criterion(nagq, self._observed)
         units = self._units
         factors = units.of_plan(self._estimates.factors)
         coefficients = units.coefficients(self._estimates.fixed)
@@ -128,6 +186,49 @@ class CrossedMixedGLMResults(MixedResults):
         """What the data leave open about the variances, an Identification."""
         m = len(self.optimum.theta)
         return Identification(np.zeros((m + 1, 0)), 0, ())
+
+    @cached_property
+    def df_resid(self):
+        """Observations minus the rank of X, as in statsmodels."""
+        return self._n_observed - len(self._estimates.kept)
+
+    @property
+    def bic(self):
+        """-2 llf + log(n) n_params, with n the number of observations."""
+        return -2.0 * self.llf + np.log(self._n_observed) * self.n_params
+
+    @cached_property
+    def overdispersion(self):
+        """
+        Pearson's chi-squared over its degrees of freedom, observations - `n_params`.
+
+        None where it does not measure overdispersion: in families whose dispersion is
+        estimated, and for a response of zeros and ones.
+        """
+        if self._has_residual or self.model.endog is None or self.model.is_binary:
+            return None
+        df = self._n_observed - self.n_params
+        return self.pearson_chi2 / df if df > 0 else None
+
+    @cached_property
+    def quadrature_change(self):
+        """
+        What quadrature would change in -2 log-likelihood at the estimates.
+
+        A QuadratureChange; None if the fit is not a Laplace approximation with one
+        grouping factor and at most three effects, or has no data.
+        """
+        if self.nagq != 1 or self.model.endog is None:
+            return None
+        _, conditional = self.model._prepared()
+        if not can_be_integrated(conditional):
+            return None
+        n_nodes = NODES[conditional.terms[0].k_effects]
+        try:
+            value = self._evaluated(n_nodes).value
+        except np.linalg.LinAlgError:
+            return None
+        return QuadratureChange(n_nodes, float(value) - self.deviance_criterion)
 
     def with_cov_type(self, cov_type):
         """
@@ -203,11 +304,16 @@ class CrossedMixedGLMResults(MixedResults):
         return np.sign(self.resid_response) * size
 
     @property
+    def resid_working(self):
+        """Response residuals on the scale of the linear predictor."""
+        return self.resid_response / self.family.mean_slope(self.linear_predictor)
+
+    @cached_property
     def deviance(self):
         """Sum of the unit deviances at the modes."""
         return float((self.model._repeats * self.resid_deviance**2).sum())
 
-    @property
+    @cached_property
     def pearson_chi2(self):
         """Sum of the squared Pearson residuals."""
         return float((self.model._repeats * self.resid_pearson**2).sum())
@@ -242,7 +348,79 @@ class CrossedMixedGLMResults(MixedResults):
         check_choice("kind", kind, ("cs", "mcf"))
         if kind == "mcf":
             return 1.0 - self.llf / self.llnull
-        return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self.nobs))
+        return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self._n_observed))
+
+    def ratios(self, alpha=0.05):
+        """See `inference.fixed.ratios.ratios`."""
+        return ratios(self, alpha)
+
+    def summary(
+        self,
+        yname=None,
+        xname=None,
+        title=None,
+        alpha=0.05,
+        df_method=None,
+        *,
+        exponentiate=False,
+    ):
+        """
+        Summarize the fit.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname : list of str, optional
+            Names of the fixed effects.
+        title : str, optional
+            Title of the table.
+        alpha : float, optional
+            One minus the level of the confidence intervals.
+        df_method : str, optional
+            Degrees of freedom of the fixed effects, see `with_df_method`.
+        exponentiate : bool, optional
+            Whether to print the fixed effects as odds ratios, rate ratios or the like,
+            for links whose coefficients are logarithms of such. The standard errors are
+            by the delta method; tests are those of the coefficients.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        names = yname, xname, title, alpha
+        return summaries.summary(self._by(df_method), *names, exponentiate)
+
+    def summary2(
+        self,
+        yname=None,
+        xname=None,
+        title=None,
+        alpha=0.05,
+        df_method=None,
+        *,
+        exponentiate=False,
+    ):
+        """
+        Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.
+
+        Parameters
+        ----------
+        yname, xname, title, alpha, df_method, exponentiate
+            As for `summary`.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+        """
+        names = yname, xname, title, alpha
+        return summaries.summary2(self._by(df_method), *names, exponentiate)
+
+    def remove_data(self):
+        """Drop all arrays of the length of the data, as in statsmodels."""
+        # statistics of the rows, which the summary and comparisons need
+        _ = self.deviance, self.pearson_chi2, self.overdispersion, self._null
+        super().remove_data()
 
 
 class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
@@ -252,6 +430,7 @@ class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
         **MixedResultsWrapper._attrs,
         "resid_response": "rows",
         "resid_deviance": "rows",
+        "resid_working": "rows",
         "linear_predictor": "rows",
         "mu": "rows",
     }
