@@ -83,10 +83,8 @@ class CrossedMixedGLM(MixedModel):
         super().__init__(endog, exog, random, *args, **kwargs)
         self._init_keys.append("family")
         self._check_sides()
-        extra = self.offset is not None and not np.array_equal(
-            self.offset, self.formula_offset
-        )
-        self.needs = {"offset": extra, "exposure": self.exposure is not None}
+        sides = {"offset": self.argument_offset, "exposure": self.exposure}
+        self.needs = {name: values is not None for name, values in sides.items()}
 
     def _check_sides(self):
         """Reject weights given twice and exposures that are not positive."""
@@ -129,6 +127,14 @@ class CrossedMixedGLM(MixedModel):
     def _repeats(self):
         """How often each row was observed."""
         return 1.0 if self.freq_weights is None else self.freq_weights
+
+    @property
+    def argument_offset(self):
+        """The offset beyond that of the formula; None if there is none."""
+        if self.formula_offset is None or self.offset is None:
+            return self.offset
+        beyond = self.offset - self.formula_offset
+        return beyond if beyond.any() else None
 
     @property
     def _offset(self):

@@ -12,6 +12,10 @@ from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
 from statsmodels_lmm.inference.fixed.ratios import ratios
+from statsmodels_lmm.inference.prediction.generalized_prediction import (
+    get_generalized_prediction,
+    predict_generalized,
+)
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inference.variances.identification import Identification
 from statsmodels_lmm.results import summary as summaries
@@ -349,6 +353,63 @@ class CrossedMixedGLMResults(MixedResults):
         if kind == "mcf":
             return 1.0 - self.llf / self.llnull
         return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self._n_observed))
+
+    def predict(
+        self,
+        exog=None,
+        transform=True,
+        random_effects=False,
+        new_levels="error",
+        offset=None,
+        random=None,
+        *,
+        exposure=None,
+        which="mean",
+        type=None,
+    ):
+        """
+        Predict the response.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like, optional
+            New data; for a model without a formula, the design of the fixed effects.
+            Default is the data of the model.
+        transform : bool, optional
+            Whether `exog` is data for the formula rather than a design matrix.
+        random_effects : bool, str or list of str, optional
+            Which conditional modes to add to the linear predictor: False for none;
+            True for those of all factors; or a list of factors or terms. "average"
+            is the mean over the distribution of all random effects, the mean of the
+            population.
+        new_levels : {"error", "population", "nan"}, optional
+            How to treat a level that the fit has not seen: raise an error, add nothing,
+            or return NaN.
+        offset : array_like, float or str, optional
+            Offset of the new rows or the column that holds it, in addition to
+            ``offset(...)`` in the formula. Needed if the model has one.
+        random : dict or sequence, optional
+            For a model without a formula, the groups, effects or matrices of the new
+            rows, as for ``random`` of `CrossedMixedGLM`, by the names of the factors.
+        exposure : array_like, float or str, optional
+            Exposure of the new rows or the column that holds it. Needed if the model
+            has one.
+        which : {"mean", "linear"}, optional
+            The mean of the response, or the linear predictor.
+        type : {"response", "link"}, optional
+            `which` in R's terms.
+
+        Returns
+        -------
+        Series or ndarray
+            Rows with missing values are NaN. So are rows whose mean the data do not
+            determine, such as an unseen combination of levels; these also cause a
+            RankWarning.
+        """
+        asked = random_effects, new_levels, offset, exposure, random
+        return predict_generalized(self, exog, transform, *asked, which, type)
+
+    get_prediction = get_generalized_prediction
 
     def ratios(self, alpha=0.05):
         """See `inference.fixed.ratios.ratios`."""
