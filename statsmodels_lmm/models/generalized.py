@@ -10,6 +10,7 @@ from statsmodels_lmm.core.criteria.quadrature import (
     can_be_integrated,
 )
 from statsmodels_lmm.core.criteria.units import Units
+from statsmodels_lmm.core.families.exponential_family import ExponentialFamily
 from statsmodels_lmm.core.families.null_model import null_model
 from statsmodels_lmm.core.search.generalized import search_generalized
 from statsmodels_lmm.core.search.newton import Settings
@@ -79,7 +80,9 @@ class CrossedMixedGLM(MixedModel):
     _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights")
 
     def __init__(self, endog, exog, random=None, family=None, *args, **kwargs):
-        self.family = family_of("binomial" if family is None else family)
+        family = "binomial" if family is None else family
+        is_ours = isinstance(family, ExponentialFamily)  # from a clone
+        self.family = family if is_ours else family_of(family)
         super().__init__(endog, exog, random, *args, **kwargs)
         self._init_keys.append("family")
         self._check_sides()

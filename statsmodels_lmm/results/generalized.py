@@ -24,6 +24,7 @@ from statsmodels_lmm.results.generalized_notes import (
     dispersion_notes,
     quadrature_notes,
 )
+from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
 
 COV_TYPES = ("hessian", "rx")
@@ -100,6 +101,7 @@ class CrossedMixedGLMResults(MixedResults):
         self.nagq = evaluation.criterion.nagq
         self.extra = evaluation.extra
         self.scale = float(family.dispersion(evaluation.extra))
+        self.normalized_cov_params = self.normalized_cov_params / self.scale
         self.cov_type = "hessian"
         self.separation = separation
         self._observed = evaluation.criterion.observed
@@ -185,6 +187,12 @@ class CrossedMixedGLMResults(MixedResults):
         """The settings of the fit, in statsmodels' terms."""
         return {"optimizer": "newton", "nagq": self.nagq}
 
+    @property
+    def _fit_options(self):
+        """How the model was fitted, as arguments of ``fit``."""
+        hessian = "observed" if self._observed else "expected"
+        return {"nagq": self.nagq, "hessian": hessian, "cov_type": self.cov_type}
+
     @cached_property
     def identification(self):
         """What the data leave open about the variances, an Identification."""
@@ -254,7 +262,8 @@ class CrossedMixedGLMResults(MixedResults):
             other.__dict__.pop(name, None)
         root = self._hessian_root if cov_type == "hessian" else self._rx_root
         other._estimates = replace(self._estimates, fixed_root=root)
-        other.normalized_cov_params = other._estimates.fixed_covariance
+        covariance = other._estimates.fixed_covariance
+        other.normalized_cov_params = covariance / self.scale
         other.cov_type, other._cache = cov_type, {}
         return other
 
@@ -262,6 +271,7 @@ class CrossedMixedGLMResults(MixedResults):
 
     @cached_property
     def _fixed_part(self):
+        require_data(self.model, "a fitted value")
         return self.model._linear_predictor(self.params, offset=self.model._offset)
 
     @property
@@ -482,6 +492,8 @@ class CrossedMixedGLMResults(MixedResults):
         # statistics of the rows, which the summary and comparisons need
         _ = self.deviance, self.pearson_chi2, self.overdispersion, self._null
         super().remove_data()
+
+    to_json = to_json
 
 
 class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
