@@ -11,7 +11,9 @@ from samples import load
 
 from statsmodels_lmm.models.generalized import CrossedMixedGLM
 
-REFERENCE = json.loads((Path(__file__).parent / "reference/generalized.json").read_text())
+REFERENCE = json.loads(
+    (Path(__file__).parent / "reference/generalized.json").read_text()
+)
 
 
 def cbpp():

@@ -311,8 +311,9 @@ def augment(results, data=None, influence=False):
         ====== ===========================================================
 
         In a generalized model, as in broom.mixed, fitted and fixed are on the scale of
-        the linear predictor, resid is the deviance residual, and there are also mu, the
-        fitted mean, offset, weights, the prior weights, and wtres, the Pearson residual.
+        the linear predictor, and resid is the deviance residual; further columns are
+        mu, the fitted mean, offset, weights, the prior weights, and wtres, the Pearson
+        residual.
 
     Raises
     ------

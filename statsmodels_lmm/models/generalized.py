@@ -277,7 +277,7 @@ class CrossedMixedGLM(MixedModel):
         warn_after_fit(found)
         return wrapper(found)
 
-    # the likelihood --------------------------------------------------------------------
+    # the likelihood -------------------------------------------------------------------
 
     def loglike(self, params, nagq=1, hessian="observed"):
         """
@@ -420,7 +420,7 @@ class CrossedMixedGLM(MixedModel):
             raise DataError(f"the response {what} in rows {where}")
         return other
 
-    # prediction ------------------------------------------------------------------------
+    # prediction -----------------------------------------------------------------------
 
     def predict(
         self, params, exog=None, which="mean", offset=None, exposure=None, *, type=None

@@ -101,7 +101,8 @@ class CrossedMixedGLMResults(MixedResults):
         self.nagq = evaluation.criterion.nagq
         self.extra = evaluation.extra
         self.scale = float(family.dispersion(evaluation.extra))
-        self.normalized_cov_params = self.normalized_cov_params / self.scale
+        covariance = self._estimates.fixed_covariance
+        self.normalized_cov_params = covariance / self.scale
         self.cov_type = "hessian"
         self.separation = separation
         self._observed = evaluation.criterion.observed
@@ -119,11 +120,11 @@ class CrossedMixedGLMResults(MixedResults):
         return self.model.family
 
     @property
-    def _n_scales(self):
+    def _n_scales(self):  # type: ignore[override]
         return int(self.family.has_extra)
 
     @property
-    def _has_residual(self):
+    def _has_residual(self):  # type: ignore[override]
         return self.family.has_extra and not self.family.extra_is_squared
 
     @property

@@ -211,8 +211,8 @@ class LightResults:
         Series or ndarray
         """
         if self.family is not None:
-            asked = random_effects, new_levels, offset, exposure, random
-            return predict_generalized(self, exog, True, *asked, which, type)
+            rows = random_effects, new_levels, offset, exposure, random
+            return predict_generalized(self, exog, True, *rows, which, type)
         if exposure is not None:
             raise ValueError("a linear mixed model has no exposure")
         asked = random_effects, new_levels, offset, random

@@ -19,7 +19,14 @@ from statsmodels_lmm.inputs.saved_values import number, text
 
 FAMILIES: dict = {
     family.name: family
-    for family in (Binomial, Poisson, NegativeBinomial, Gamma, InverseGaussian, Gaussian)
+    for family in (
+        Binomial,
+        Poisson,
+        NegativeBinomial,
+        Gamma,
+        InverseGaussian,
+        Gaussian,
+    )
 }
 LINKS: dict = {
     link.name: link for link in (Logit, Probit, CLogLog, LogLog, Cauchy, Log)
@@ -47,7 +54,7 @@ def plain_family(family, alpha):
     DataError
         If the family or its link is the user's.
     """
-    link = getattr(family, "link_function", None)
+    link = family.link_function
     if type(family) is not FAMILIES.get(family.name):
         raise DataError(f"a family of your own, {family.name}, cannot be saved")
     power = link.power if type(link) is Power else None

@@ -28,7 +28,7 @@ VERSION = 3
 """
 Version of the format.
 
-Version 1 lacks relations among the columns of X; before version 3 every model is linear.
+Version 1 lacks relations among the columns of X. Before version 3 models are linear.
 """
 
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
@@ -62,8 +62,9 @@ def to_json(results):
         If the formula uses more than `check_formula` allows, such as a function of
         your own.
     DataError
-        If the family or link is your own, if a name of your own shadows a function that the formula uses, if levels are
-        neither text nor numbers, or if the formula was evaluated by formulaic.
+        If the family or its link is your own, if a name of your own shadows a function
+        that the formula uses, if levels are neither text nor numbers, or if the formula
+        was evaluated by formulaic.
 
     Notes
     -----

@@ -34,7 +34,7 @@ def fit(record):
     """What lme4 says of a binomial fit."""
     out = {name: rounded(record[name]) for name in WHOLE + LISTS}
     out["beta"] = rounded(record["beta"]["values"])
-    out["sd"] = [rounded(term["sd"][0]) for term in record["varcorr"]]
+    out["sd"] = {term["group"]: rounded(term["sd"][0]) for term in record["varcorr"]}
     modes = record["ranef"]["herd"]
     out["levels"], out["modes"] = modes["levels"], rounded(modes["values"])
     variances = modes["condVar_by_term"]

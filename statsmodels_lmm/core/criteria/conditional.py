@@ -96,7 +96,7 @@ class ConditionalModel:
     # the conditional distribution ------------------------------------------------
 
     def half_deviances(self, eta, extra=None):
-        """c of the rows, less its smallest value."""
+        """C of the rows, less its smallest value."""
         each = self.family.half_deviance(self.endog, self.weights, eta, extra)
         return self._repeated(each)
 
@@ -115,7 +115,7 @@ class ConditionalModel:
         return each if self.repeats is None else Slopes(*map(self._repeated, each))
 
     def fourth(self, eta, extra=None):
-        """c'''' of the rows."""
+        """C'''' of the rows."""
         each = self.family.fourth(self.endog, self.weights, eta, extra)
         return self._repeated(each)
 

@@ -35,7 +35,6 @@ from statsmodels_lmm.core.engines.base import Elimination
 from statsmodels_lmm.core.families.base import Slopes
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters, SquareRoots
 from statsmodels_lmm.core.structures.relative_factor import (
-    RelativeFactor,
     split_step,
     starting_factor,
 )
@@ -171,7 +170,7 @@ class LaplaceDeviance:
 
     @property
     def scores(self):
-        """t of each term, shapes (l_i, k_i)."""
+        """T of each term, shapes (l_i, k_i)."""
         return self.inner.state
 
     @cached_property

@@ -214,7 +214,7 @@ class QuadratureDeviance(LaplaceDeviance):
 
     @cached_property
     def total(self):
-        """d without twice the constant of the rows."""
+        """D without twice the constant of the rows."""
         logdet = self._geometry[-1]
         return float(logdet.sum() + sum(self._at(b).total.sum() for b in self._batches))
 

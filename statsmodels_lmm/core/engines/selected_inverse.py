@@ -71,7 +71,7 @@ class SelectedInverse:
     to_tail: dict
 
     def leverages(self, terms):
-        """z'M z of rows z with the levels of the engine's rows, see `leverages`."""
+        """Z'M z of rows z with the levels of the engine's rows, see `leverages`."""
         return leverages(self, terms)
 
 

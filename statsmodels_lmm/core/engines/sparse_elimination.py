@@ -187,7 +187,7 @@ class SparseInverse:
     modes: tuple
 
     def leverages(self, terms):
-        """z'M z of rows z, see `leverages`."""
+        """Z'M z of rows z, see `leverages`."""
         return row_by_row(self.elimination, terms)
 
 

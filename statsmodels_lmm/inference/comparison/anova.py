@@ -23,7 +23,11 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
 )
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
-from statsmodels_lmm.inference.requirements import as_fit, require_data, require_gaussian
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")

@@ -109,9 +109,7 @@ def population_variance(results, design, parts, eta):
     """
     require_data(results.model, "a standard error of a population mean")
     units, factors = results._units, results.at_optimum.factors
-    first, second = mean_slopes(
-        results.family, eta, predictor_variance(results, parts)
-    )
+    first, second = mean_slopes(results.family, eta, predictor_variance(results, parts))
     columns = []
     for at, i in enumerate(units.plan.order):
         part, back = parts[i], units.data.to_effects[i]

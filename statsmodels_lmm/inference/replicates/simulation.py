@@ -19,7 +19,11 @@ from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
-from statsmodels_lmm.inference.requirements import as_fit, require_data, require_gaussian
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 from statsmodels_lmm.random.random_effects import group_levels
 
 SIMULATIONS = ("parametric", "conditional", "semiparametric")

@@ -65,10 +65,11 @@ def test_tidy_ratios_have_the_tests_of_the_coefficients():
 def test_summaries_with_ratios():
     fit = fitted("poisson")
     text = str(fit.summary(exponentiate=True))
-    assert "Fixed effects as rate ratios" in text and "rate ratio" in text
+    assert "Fixed effects as rate ratios" in text
+    assert "rate ratio" in text
     assert f"{np.exp(fit.params.iloc[1]):.4f}" in text
     table = fit.summary2(exponentiate=True).tables[1]
-    assert list(table)[0] == "rate ratio"
+    assert next(iter(table)) == "rate ratio"
     assert_allclose(table.iloc[:, 0].astype(float), np.exp(fit.params), atol=1e-4)
 
 

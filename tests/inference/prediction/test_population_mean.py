@@ -93,4 +93,5 @@ def test_without_fixed_effects_among_the_parameters():
 
 def test_a_singular_fit():
     found = fitted("binary").get_prediction(random_effects="average")
-    assert np.isfinite(found.se).all() and (found.se > 0.0).all()
+    assert np.isfinite(found.se).all()
+    assert (found.se > 0.0).all()

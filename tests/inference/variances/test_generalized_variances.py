@@ -96,7 +96,8 @@ def test_intervals_of_a_linear_model_are_the_same_function():
 def test_a_variance_of_zero_has_no_standard_error():
     table = fitted("binary").variance_parameters(alpha=0.05)
     row = table.loc["Days: sd Intercept"]
-    assert row["estimate"] == 0.0 and row["note"] == "on the boundary"
+    assert row["estimate"] == 0.0
+    assert row["note"] == "on the boundary"
     assert np.isnan(row[["std err", "lower", "upper"]].to_numpy(float)).all()
     assert table.loc["Subject: sd Intercept", "note"] == ""
     assert table.loc["Subject: sd Intercept", "std err"] > 0.0
