@@ -375,7 +375,7 @@ class CrossedMixedGLM(MixedModel):
         return criterion.at(self._place(criterion, params))
 
     def _jacobian(self, evaluation):
-        """Derivatives of the free parameters in `params`, and of the gradient's part."""
+        """Derivatives of the free parameters in `params`, and the gradient's part."""
         units, data = self._units, self._prepared()[0]
         p, has_extra = self.exog.shape[1], int(self.family.has_extra)
         theta = units.theta_jacobian(evaluation.factors)
