@@ -437,19 +437,31 @@ class CrossedMixedGLM(MixedModel):
         which : {"mean", "linear"}, optional
             The mean of the response, or the linear predictor.
         offset, exposure : array_like, optional
-            Known part of the linear predictor of `exog`, and exposure.
+            Known part of the linear predictor of `exog`, including that of the formula,
+            and exposure. Needed with `exog` if the model has them.
         type : {"response", "link"}, optional
             `which` in R's terms.
 
         Returns
         -------
         ndarray
+
+        Raises
+        ------
+        DataError
+            If the model has an offset or an exposure and `exog` comes without.
         """
         scale = scale_of(which, type)
+        given = {"offset": offset, "exposure": exposure}
+        own = {"offset": self.offset, "exposure": self.exposure}
+        if exog is None:
+            given = {n: own[n] if v is None else v for n, v in given.items()}
+        lost = [n for n in given if given[n] is None and own[n] is not None]
+        if lost:
+            raise DataError(f"the model has an {lost[0]}, which {lost[0]}= must give")
+        offset, exposure = given.values()
         if exposure is not None:
             offset = np.log(exposure) + (0.0 if offset is None else offset)
-        if exog is None and offset is None:
-            offset = self._offset
         eta = self._linear_predictor(params, exog, offset)
         return eta if scale == "linear" else self.family.mean(eta)
 

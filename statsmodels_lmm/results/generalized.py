@@ -177,11 +177,7 @@ class CrossedMixedGLMResults(MixedResults):
     @cached_property
     def method(self):
         """The approximation of the likelihood."""
-        if self.nagq == 0:
-            return "ML (Laplace, fixed effects at the modes)"
-        if self.nagq == 1:
-            return "ML (Laplace)"
-        return f"ML (adaptive quadrature, {self.nagq} nodes)"
+        return "ML (Laplace)" if self.nagq == 1 else f"ML (nagq={self.nagq})"
 
     @cached_property
     def mle_settings(self):

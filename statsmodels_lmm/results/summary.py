@@ -90,10 +90,12 @@ def _cells(values):
 
 def _ratios(results, names, alpha):
     """The fixed effects as ratios; their tests are those of the coefficients."""
-    numbers = ratios(results, alpha).assign(z=results.tvalues, p=results.pvalues)
-    columns = ["ratio", "std err", "z", "p", "lower", "upper"]
+    told = {"statistic": results.tvalues, "p": results.pvalues}
+    numbers = ratios(results, alpha).assign(**told)
+    columns = ["ratio", "std err", "statistic", "p", "lower", "upper"]
     level = f"[{alpha / 2}", f"{1 - alpha / 2}]"
-    header = [ratio_name(results), "std err", "z", "P>|z|", *level]
+    letter = "t" if results.use_t else "z"
+    header = [ratio_name(results), "std err", letter, f"P>|{letter}|", *level]
     return numbers[columns].set_axis(header, axis=1).set_axis(list(names))
 
 

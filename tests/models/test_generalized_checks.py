@@ -78,6 +78,18 @@ def test_an_exposure_is_positive():
         )
 
 
+def test_the_model_predicts_with_its_offset_and_exposure():
+    fit = fitted("poisson")
+    x, size = fit.model.exog, cbpp()["size"].to_numpy()
+    expected = np.exp(x @ fit.params) * size
+    assert_allclose(fit.model.predict(fit.params), expected)
+    assert_allclose(fit.model.predict(fit.params, x, exposure=size), expected)
+    doubled = fit.model.predict(fit.params, exposure=2.0 * size)
+    assert_allclose(doubled, 2.0 * expected)
+    with pytest.raises(DataError, match="the model has an exposure, which exposure="):
+        fit.model.predict(fit.params, x)
+
+
 def test_another_response():
     old = model("binomial")
     assert old.fit().llf == old.fit().llf
