@@ -11,8 +11,8 @@ ROOT = Path(statsmodels_lmm.__file__).parent
 
 ROOMS = """
 exceptions keywords
-core.algebra core.structures core.rows core.engines core.criteria core.search
-core.uncertainty core.resampling
+core.algebra core.families core.structures core.rows core.engines core.criteria
+core.search core.uncertainty core.resampling
 inputs relationship random formula markup inference graphics results models mixedlm
 """.split()
 """In the order in which a fit walks through them."""

@@ -7,7 +7,7 @@ import pytest
 from dense_twin import SHAPES, covariances, design, roots_of
 from numpy.testing import assert_allclose
 from scipy import sparse
-from test_sparse_elimination import CASES, data, relative
+from sparse_cases import CASES, data, relative
 
 from statsmodels_lmm.core.engines import block_engine, sparse_engine
 from statsmodels_lmm.core.engines.choice import engine_for

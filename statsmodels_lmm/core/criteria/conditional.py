@@ -111,7 +111,8 @@ class ConditionalModel:
 
     def slopes(self, eta, extra=None):
         """c', c'' and c''' of the rows, a Slopes."""
-        each = self.family.slopes(self.endog, self.weights, eta, extra)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            each = self.family.slopes(self.endog, self.weights, eta, extra)
         return each if self.repeats is None else Slopes(*map(self._repeated, each))
 
     def fourth(self, eta, extra=None):
@@ -121,7 +122,8 @@ class ConditionalModel:
 
     def expected(self, eta, extra=None):
         """The expectation of c'' given eta and its derivative."""
-        each = self.family.expected(self.endog, self.weights, eta, extra)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            each = self.family.expected(self.endog, self.weights, eta, extra)
         return tuple(map(self._repeated, each))
 
     def extra_slopes(self, eta, extra):

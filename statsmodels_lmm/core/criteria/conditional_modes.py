@@ -139,15 +139,32 @@ class _Path:
 
     def aim(self, roots, jointly):
         """Compute the Newton step and return the decrease that it promises."""
+        slopes = self.model.slopes(self.eta, self.extra)
+        if not np.isfinite(slopes.second).all():
+            raise np.linalg.LinAlgError("the linear predictor leaves the link's range")
+        if (slopes.second > 0.0).all():
+            return self._aim(slopes.first, slopes.second, roots, jointly)
+        # c is not convex everywhere; f may be, near its minimum
+        if (slopes.second < 0.0).any():
+            try:
+                promised = self._aim(slopes.first, slopes.second, roots, jointly)
+            except np.linalg.LinAlgError:
+                promised = -1.0
+            if promised > 0.0:
+                return promised
+        expected = self.model.expected(self.eta, self.extra)[0]
+        weights = np.maximum(expected, TINY)
+        return self._aim(slopes.first, weights, roots, jointly)
+
+    def _aim(self, first, weights, roots, jointly):
+        """Compute the step with given weights."""
         model = self.model
-        slopes = model.slopes(self.eta, self.extra)
-        weights = slopes.second
-        if (weights <= 0.0).any():
-            weights = np.maximum(model.expected(self.eta, self.extra)[0], TINY)
         products = model.gather(weights, model.exog if jointly else None)
         elimination = products.eliminate(roots)
+        if not np.isfinite(elimination.logdet):
+            raise np.linalg.LinAlgError("f is not convex")
         inner = self.fixed + self.random if jointly else self.random
-        working = weights * inner - slopes.first
+        working = weights * inner - first
         state = [t[..., 0] for t in elimination.project(model.sums(working[:, None]))]
         self.fixed_step, self.coefficient_step = 0.0, 0.0
         if jointly:
@@ -167,7 +184,7 @@ class _Path:
         moved = [d @ s for d, s in zip(self.state_step, self.relative)]
         self.linear = sum((t * m).sum() for t, m in zip(self.state, moved))
         self.square = sum((d * m).sum() for d, m in zip(self.state_step, moved))
-        return -(slopes.first @ (self.fixed_step + self.random_step) + self.linear)
+        return -(first @ (self.fixed_step + self.random_step) + self.linear)
 
     def advance(self, promised, is_last):
         """Take the step, or the largest share of it that descends; whether any does."""

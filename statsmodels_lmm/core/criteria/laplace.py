@@ -48,8 +48,11 @@ FEW_COLUMNS = 150
 EXACT_BELOW = 1.0, 1e-3
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
-STARTING_VARIANCE = 0.25
-"""Variance of standardized effects at which a search starts."""
+STARTING_VARIANCES = 0.25, 0.01, 1e-4
+"""
+Variances of standardized effects at which a search starts; the smaller ones where a
+link leaves the range of means.
+"""
 
 LARGEST_START = 5.0
 """Largest standardized intercept at which a search starts."""
@@ -282,15 +285,19 @@ class Laplace(Criterion):
         """Whether the Hessian is a formula, and not made of differences."""
         if not self.is_observed or self.jointly:
             return False
-        products = self.model.gather(self.model.weights)
-        return products.projection_is_affordable(MAX_DENSE_COLUMNS)
+        return self._products.projection_is_affordable(MAX_DENSE_COLUMNS)
+
+    @cached_property
+    def _products(self):
+        """Products with some weights, which show what the others can do."""
+        return self.model.gather(self.model.weights)
 
     @cached_property
     def exact_below(self):  # type: ignore[override]
         """The promised decrease below which the Hessian is worth its cost."""
         if not self.has_exact_hessian:
             return 0.0
-        plan = self.model.engine.plan
+        plan = self._products.plan
         if plan.is_diagonal and not self.counts[1]:
             return np.inf
         few = plan.is_diagonal or plan.n_columns <= FEW_COLUMNS
@@ -333,9 +340,18 @@ class Laplace(Criterion):
 
     def start(self):
         """The place from which a search starts, by a joint minimization."""
+        for variance in STARTING_VARIANCES[:-1]:
+            try:
+                return self._start(variance)
+            except np.linalg.LinAlgError:
+                continue
+        return self._start(STARTING_VARIANCES[-1])
+
+    def _start(self, variance):
+        """The place at a given variance of standardized effects."""
         model = self.model
         factors = [
-            starting_factor(term, STARTING_VARIANCE * np.eye(term.k_effects))
+            starting_factor(term, variance * np.eye(term.k_effects))
             for term in model.terms
         ]
         eta = model.family.link(model.family.starting_mean(model.endog, model.weights))

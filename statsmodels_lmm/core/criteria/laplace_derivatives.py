@@ -404,7 +404,7 @@ def _analytic(deviance, m):
         out[here] += turned
         out[:, here] += turned.T
     changes = slopes.third[:, None] * moved
-    is_one = model.engine.plan.is_diagonal
+    is_one = deviance.elimination.products.plan.is_diagonal
     traces = _level_traces if is_one else _dense_traces
     return out + traces(deviance, changes, places)
 

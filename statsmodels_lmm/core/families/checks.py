@@ -13,7 +13,8 @@ def first_problem(*problems):
 
 def is_broken(counts):
     """Whether counts are no whole numbers."""
-    error = np.abs(counts - np.round(counts))
+    with np.errstate(invalid="ignore"):
+        error = np.abs(counts - np.round(counts))
     return error > WHOLE * np.maximum(1.0, np.abs(counts))
 
 

@@ -47,11 +47,14 @@ class ExponentialFamily:
         """As in statsmodels."""
         raise NotImplementedError
 
-    extra_is_squared = False
-
     @property
     def has_extra(self):
         """Whether there is an extra parameter."""
+        return False
+
+    @property
+    def extra_is_squared(self):
+        """Whether the extra parameter is not negative."""
         return False
 
     @property

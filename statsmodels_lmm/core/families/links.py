@@ -11,6 +11,8 @@ Exponentials of a linear predictor are held within exp(-BOUND) and exp(BOUND).
 Their powers up to the third, times any count, are then finite.
 """
 
+EDGE = 1e-70
+"""Closest a logarithm of a probability comes to zero in derivatives."""
 
 POWERS = {
     1.0: "identity",
@@ -129,10 +131,9 @@ class Log(Link):
 
     def loss_slopes(self, eta):
         """With the odds o of success, o' = o (1 + o)."""
-        with np.errstate(divide="ignore"):
-            odds = 1.0 / np.expm1(np.clip(-eta, 0.0, BOUND))
+        odds = 1.0 / np.expm1(np.clip(-eta, EDGE, BOUND))
         more, none = odds * (1.0 + odds), np.zeros_like(odds)
-        failure = (odds, more, more * (1.0 + 2.0 * odds), more * (1.0 + 6.0 * more))
+        failure = odds, more, more * (1.0 + 2.0 * odds), more * (1.0 + 6.0 * more)
         return (none - 1.0, none, none, none), failure
 
 

@@ -13,7 +13,11 @@ from statsmodels_lmm.core.families.exponential_family import (
     column,
 )
 from statsmodels_lmm.core.families.links import Log, held_exp
-from statsmodels_lmm.core.families.poisson import poisson_cdf, saturated_count
+from statsmodels_lmm.core.families.poisson import (
+    mean_of_counts,
+    poisson_cdf,
+    saturated_count,
+)
 from statsmodels_lmm.core.families.saddle_point import (
     stirling_remainder,
     stirling_slopes,
@@ -86,7 +90,7 @@ class NegativeBinomial(ExponentialFamily):
         mu, log_mu = self.mean(eta), self.link_function.log_mean(eta)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             loss = _half_unit_deviance(y, mu, log_mu, self._alpha(extra))
-        return np.where(mu > 0.0, loss, np.inf)
+        return np.where((mu > 0.0) & ~np.isnan(loss), loss, np.inf)
 
     def unit_deviance(self, y, mu, extra=None):
         """2 (y log(y / mu) - (y + 1/alpha) log((1 + alpha y) / (1 + alpha mu)))."""
@@ -137,8 +141,7 @@ class NegativeBinomial(ExponentialFamily):
 
     def starting_mean(self, y, a):
         """The mean, or that of half a count in all where there are none."""
-        total = np.broadcast_to(a, np.shape(y)).sum(-1)
-        return np.maximum(super().starting_mean(y, a), 0.5 / total)
+        return mean_of_counts(y, a)
 
     def starting_extra(self, y, a, eta):
         """

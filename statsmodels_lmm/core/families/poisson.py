@@ -28,6 +28,12 @@ def saturated_count(y):
     return np.where(y > 0.0, value, 0.0)
 
 
+def mean_of_counts(y, a):
+    """The weighted mean, or that of half a count in all where there are none."""
+    total = np.broadcast_to(a, np.shape(y)).sum(-1)
+    return np.maximum((a * y).sum(-1), 0.5) / total
+
+
 def poisson_cdf(y, mu):
     """P(Y <= y)."""
     count = np.floor(y)
@@ -65,8 +71,7 @@ class Poisson(PowerVariance):
 
     def starting_mean(self, y, a):
         """The mean, or that of half a count in all where there are none."""
-        total = np.broadcast_to(a, np.shape(y)).sum(-1)
-        return np.maximum(super().starting_mean(y, a), 0.5 / total)
+        return mean_of_counts(y, a)
 
     def draw(self, rng, mu, a, extra=None):
         """Poisson counts."""

@@ -158,8 +158,8 @@ class Cauchy(SymmetricLink):
     name = "cauchy"
 
     def link(self, mu):
-        """The Cauchy quantile."""
-        return np.tan(np.pi * (mu - 0.5))
+        """The Cauchy quantile, as a cotangent."""
+        return -1.0 / np.tan(np.pi * mu)
 
     def mean(self, eta):
         """The Cauchy distribution function."""

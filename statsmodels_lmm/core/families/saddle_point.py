@@ -30,10 +30,10 @@ def excess(x):
 
     Half a unit deviance is a sum of such terms, as exp(x) - 1 cancels over them.
     """
-    small = 0.5 * x * x * (1 + x / 3 * (1 + x / 4 * (1 + x / 5)))
-    with np.errstate(invalid="ignore", over="ignore"):
-        large = np.expm1(np.minimum(x, LARGEST)) - x
-        return np.where(np.abs(x) < 1e-3, small, large)
+    x = np.minimum(x, LARGEST)
+    small = np.clip(x, -1e-3, 1e-3)
+    small = 0.5 * small**2 * (1 + small / 3 * (1 + small / 4 * (1 + small / 5)))
+    return np.where(np.abs(x) < 1e-3, small, np.expm1(x) - x)
 
 
 def stirling_remainder(v):

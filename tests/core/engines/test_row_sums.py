@@ -5,7 +5,7 @@ import pytest
 from dense_twin import SHAPES, dense_z, design
 from engine_cases import DESIGNS, case
 from numpy.testing import assert_allclose
-from test_sparse_elimination import CASES, data
+from sparse_cases import CASES, data
 
 from statsmodels_lmm.core.engines import block_engine
 from statsmodels_lmm.core.engines.choice import engine_for, sufficient_statistics

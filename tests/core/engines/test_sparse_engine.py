@@ -1,6 +1,6 @@
 """Which terms have random effects that stay sparse."""
 
-from test_sparse_elimination import (
+from sparse_cases import (
     dense_matrix,
     densely_related,
     matrix,

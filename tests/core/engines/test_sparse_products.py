@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from test_sparse_elimination import CASES, N, data, products_of
+from sparse_cases import CASES, N, data, products_of
 
 from statsmodels_lmm.core.engines.choice import sufficient_statistics
 from statsmodels_lmm.core.rows.standardize import standardize
