@@ -387,8 +387,8 @@ class CrossedMixedGLMResults(MixedResults):
         random_effects : bool, str or list of str, optional
             Which conditional modes to add to the linear predictor: False for none;
             True for those of all factors; or a list of factors or terms. "average"
-            is the mean over the distribution of all random effects, the mean of the
-            population.
+            is the mean over the distribution of the random effects of new levels, the
+            mean of the population.
         new_levels : {"error", "population", "nan"}, optional
             How to treat a level that the fit has not seen: raise an error, add nothing,
             or return NaN.

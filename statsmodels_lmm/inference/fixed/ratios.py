@@ -36,13 +36,13 @@ def ratio_name(results):
         If the coefficients are not logarithms of ratios.
     """
     family = getattr(as_fit(results), "family", None)
-    link = "identity" if family is None else family.link_name
+    name, link = ("", "identity") if family is None else (family.name, family.link_name)
     if link not in BY_LINK:
         raise ValueError(
             "exponentiate needs a link whose coefficients are logarithms of ratios, "
             f"{', '.join(sorted(BY_LINK))}; the link of this model is {link}"
         )
-    return RATIOS.get((family.name, link), BY_LINK[link])
+    return RATIOS.get((name, link), BY_LINK[link])
 
 
 def ratios(results, alpha=0.05):

@@ -1,5 +1,7 @@
 """Predictions of a generalized linear mixed model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -327,14 +329,17 @@ def _is_average(random_effects):
 
 
 def _rows_of_population(results, exog, transform, offset, random):
-    """Rows, and in them all factors, with every effect left out."""
+    """Rows, and in them all factors at new levels, with every effect left out."""
     factors = results.model.random
     rows = new_rows(results, exog, transform, [], offset, list(factors), random)
-    nothing = [np.zeros(len(e.effect_names), dtype=bool) for e in factors]
-    return rows, [
-        effect_rows(results, effects, rows, take, "population")
-        for effects, take in zip(factors, nothing)
-    ]
+    parts = []
+    for effects in factors:
+        nothing = np.zeros(len(effects.effect_names), dtype=bool)
+        part = effect_rows(results, effects, rows, nothing, "population")
+        if effects.has_groups:  # whose known levels may have other variances
+            part = replace(part, codes=np.full(len(part.codes), -1))
+        parts.append(part)
+    return rows, parts
 
 
 def _population_predictor(results, rows, parts):

@@ -1,15 +1,24 @@
 """Means over the distribution of the random effects, against other integrals."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from generalized_samples import differenced_covariance, every_parameter, fitted, slopes
+from generalized_samples import (
+    cbpp,
+    differenced_covariance,
+    every_parameter,
+    fitted,
+    slopes,
+)
 from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
+from statsmodels_lmm import matrix_effects
 from statsmodels_lmm.inference.prediction.population_mean import (
     mean_slopes,
     population_mean,
 )
+from statsmodels_lmm.models.generalized import CrossedMixedGLM
 
 
 def integral(family, eta, variance):
@@ -89,6 +98,40 @@ def test_without_fixed_effects_among_the_parameters():
     found = fast.get_prediction(random_effects="average").se
     careful = fitted("binomial").get_prediction(random_effects="average").se
     assert_allclose(found, careful, rtol=0.1)
+
+
+def test_levels_are_new_also_in_the_rows_of_the_fit():
+    herds = sorted(cbpp()["herd"].unique())
+    matrix = np.full((15, 15), 0.3) + np.diag(np.linspace(0.7, 2.0, 15))
+    fit = CrossedMixedGLM.from_formula(
+        "prop ~ period + (1|herd)",
+        cbpp(),
+        weights="size",
+        relationship={"herd": pd.DataFrame(matrix, herds, herds)},
+    ).fit()
+    found = fit.get_prediction(random_effects="average")
+    new = fit.get_prediction(cbpp(), random_effects="average")
+    assert_allclose(found.predicted, new.predicted)
+    assert_allclose(found.se, new.se)
+
+
+def test_a_matrix_of_random_effects():
+    z = np.random.default_rng(1).standard_normal((56, 8))
+    fit = CrossedMixedGLM(
+        cbpp()["prop"].to_numpy(),
+        np.ones((56, 1)),
+        [matrix_effects(z, name="snp")],
+        weights=cbpp()["size"].to_numpy(),
+    ).fit()
+    eta = np.full(56, fit.params[0])
+    spread = fit.vcomp.iloc[0] * (z**2).sum(axis=1)
+    expected = population_mean(fit.family, eta, spread)
+    assert_allclose(fit.predict(random_effects="average"), expected)
+    x, random = np.ones((3, 1)), {"snp": z[:3]}
+    found = fit.get_prediction(x, random_effects="average", random=random)
+    assert_allclose(found.predicted, expected[:3])
+    whole = fit.get_prediction(random_effects="average")
+    assert_allclose(found.se, whole.se[:3])
 
 
 def test_a_singular_fit():
