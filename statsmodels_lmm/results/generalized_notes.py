@@ -6,8 +6,6 @@ OVERDISPERSED = 1.5
 NOTABLE = 0.1
 """Change of -2 log-likelihood by quadrature from which a refit is advised."""
 
-COUNTS = ("Poisson", "NegativeBinomial")
-
 
 def dispersion_notes(results):
     """
