@@ -50,6 +50,8 @@ ELSEWHERE = {
     "test_random_effects": "shrinkage",
     "test_results": "conditional_modes linear summary variance_components "
     "variance_tables wrapper",
+    "test_generalized_results": "generalized generalized_notes joint_covariance "
+    "null_model saved_family",
     "test_saving": "light restoring saved_design saved_values states",
 }
 """Modules without a test of their name, by the test that is theirs."""

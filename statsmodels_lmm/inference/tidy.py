@@ -6,6 +6,7 @@ from scipy import stats
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
+from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
 from statsmodels_lmm.inference.variances.profile import profile
 from statsmodels_lmm.inference.variances.variance_parameters import (
@@ -27,6 +28,7 @@ def tidy(
     conf_method="wald",
     scale="sd",
     df_method=None,
+    exponentiate=False,
 ):
     """
     Tabulate the estimates of a fit, one per row, with the names of R's broom.mixed.
@@ -54,6 +56,10 @@ def tidy(
     df_method : str, optional
         Degrees of freedom of the fixed effects; see `with_df_method`. Default is that
         of the results.
+    exponentiate : bool, optional
+        Whether the fixed effects of a generalized model are odds ratios, rate ratios
+        or the like, see `inference.fixed.ratios`. Their standard errors are by the
+        delta method, as in broom.mixed; statistics are those of the coefficients.
 
     Returns
     -------
@@ -62,7 +68,8 @@ def tidy(
 
         ========== ==========================================================
         effect     "fixed", "ran_pars" or "ran_vals"
-        group      grouping factor, "Residual" for sigma, missing for "fixed"
+        group      grouping factor, "Residual" for sigma and for the alpha of a
+                   negative binomial model, missing for "fixed"
         level      level of the grouping factor; only with "ran_vals"
         term       name of the effect; for "ran_pars" ``sd__Days``,
                    ``cor__Intercept.Days``, ``sd__Observation``
@@ -104,6 +111,8 @@ def tidy(
             "conf_method must be 'wald', 'profile' or the result of profile or "
             f"bootstrap, not {conf_method!r}"
         )
+    if exponentiate:
+        ratio_name(raw)  # refuses other links
     alpha = 1.0 - conf_level
     parts = {}
     if "fixed" in effects:
@@ -120,6 +129,8 @@ def tidy(
         if "ran_pars" in effects:
             ends = _variance_intervals(raw, ends, scale)
             parts["ran_pars"][["conf_low", "conf_high"]] = ends
+    if exponentiate and "fixed" in effects:
+        _exponentiate(parts["fixed"])
     table = pd.concat([parts[e].assign(effect=e) for e in effects], ignore_index=True)
     table = table.reindex(columns=COLUMNS)
     unused = [] if conf_int else ["conf_low", "conf_high"]
@@ -146,6 +157,14 @@ def _fixed(raw, alpha):
     return pd.DataFrame(columns).astype({"df": float})
 
 
+def _exponentiate(fixed):
+    """Coefficients as ratios, in place."""
+    columns = ["estimate", "conf_low", "conf_high"]
+    with np.errstate(over="ignore"):
+        fixed[columns] = np.exp(fixed[columns])
+    fixed["std_error"] *= fixed["estimate"]
+
+
 def _random_parameters(raw, scale):
     """Standard deviations or variances, correlations and other parameters."""
     quantities = [
@@ -154,19 +173,21 @@ def _random_parameters(raw, scale):
         for block in effects.quantities
         for q in block
     ]
-    terms = [_term(q, scale) for _, q in quantities] + [f"{scale}__Observation"]
+    terms = [_term(q, scale) for _, q in quantities]
     table = raw.variance_components()
-    is_sd = np.array([q.kind == "sd" for _, q in quantities] + [True])
-    squares = is_sd & (scale == "var")
+    if raw._has_residual:
+        terms.append(f"{scale}__Observation")
+    is_sd = np.array([q.kind == "sd" for _, q in quantities] + [True])[: len(terms)]
+    values = np.where(is_sd & (scale == "var"), table["variance"], table["sd"])
+    groups = table["group"].tolist()
+    if raw._n_scales and not raw._has_residual:
+        terms.append("alpha")
+        groups.append("Residual")
+        values = np.append(values, raw.alpha)
     errors = np.full(len(terms), np.nan)
     if raw.model.endog is not None:
         errors = variance_table(raw, scale)["std err"].to_numpy()
-    columns = {
-        "group": table["group"],
-        "term": terms,
-        "estimate": np.where(squares, table["variance"], table["sd"]),
-        "std_error": errors,
-    }
+    columns = {"group": groups, "term": terms, "estimate": values, "std_error": errors}
     return pd.DataFrame(columns)
 
 
@@ -204,9 +225,12 @@ def _intervals(raw, effects, method, alpha):
 
 def _variance_intervals(raw, ends, scale):
     """Intervals of the variance parameters, from intervals on either scale."""
-    random = raw.model.random
-    labels = {s: variance_labels(random, s) for s in ("sd", "var")}
-    given = "var" if labels["var"][-1] in ends.index else "sd"
+    labels = {s: variance_labels(raw.model.random, s) for s in ("sd", "var")}
+    if not raw._has_residual:
+        last = ["alpha"] if raw._n_scales else []
+        labels = {s: [*names[:-1], *last] for s, names in labels.items()}
+    variances = set(labels["var"]) - set(labels["sd"])
+    given = "var" if variances & set(ends.index) else "sd"
     intervals = ends.reindex(labels[given]).to_numpy(float, copy=True)
     if given != scale:
         is_sd = [a != b for a, b in zip(labels["sd"], labels["var"])]
@@ -230,10 +254,12 @@ def glance(results):
 
         =========== ===========================================================
         nobs        rows used
-        sigma       residual standard deviation
+        sigma       residual standard deviation, or root of the dispersion
         logLik      log-likelihood, restricted after REML, as in lme4
         AIC, BIC    for `n_params` parameters, as in lme4
-        REMLcrit    REML criterion; after ML the column is named deviance
+        REMLcrit    REML criterion; after ML the column is named deviance and is
+                    -2 logLik or, in a generalized model, the sum of the unit
+                    deviances, as in broom.mixed
         df_residual rows minus `n_params`, as in lme4; `df_resid` of the
                     results counts the fixed effects only
         converged   whether the optimum is certified
@@ -241,13 +267,14 @@ def glance(results):
         =========== ===========================================================
     """
     raw = as_fit(results)
+    deviance = raw.deviance_criterion if raw._is_gaussian else raw.deviance
     row = {
         "nobs": int(raw.nobs),
         "sigma": np.sqrt(raw.scale),
         "logLik": raw.llf,
         "AIC": raw.aic,
         "BIC": raw.bic,
-        "REMLcrit" if raw.reml else "deviance": raw.deviance_criterion,
+        "REMLcrit" if raw.reml else "deviance": deviance,
         "df_residual": int(raw.nobs) - raw.n_params,
         "converged": bool(raw.converged),
         "singular": raw.is_singular,
@@ -283,6 +310,11 @@ def augment(results, data=None, influence=False):
         cooksd Cook's distance, ``.cooksd``
         ====== ===========================================================
 
+        In a generalized model, as in broom.mixed, fitted and fixed are on the scale of
+        the linear predictor, and resid is the deviance residual; further columns are
+        mu, the fitted mean, offset, weights, the prior weights, and wtres, the Pearson
+        residual.
+
     Raises
     ------
     DataError
@@ -292,11 +324,19 @@ def augment(results, data=None, influence=False):
     raw = as_fit(results)
     model = raw.model
     require_data(model, "a table of its rows")
-    columns = {
-        "fitted": raw.fittedvalues,
-        "resid": raw.resid,
-        "fixed": raw._fixed_part,
-    }
+    if raw._is_gaussian:
+        columns = {"fitted": raw.fittedvalues, "resid": raw.resid}
+        columns["fixed"] = raw._fixed_part
+    else:
+        columns = {
+            "fitted": raw.linear_predictor,
+            "resid": raw.resid_deviance,
+            "fixed": raw._fixed_part,
+            "mu": raw.mu,
+            "offset": 0.0 if model._offset is None else model._offset,
+            "weights": model._prior_weights,
+            "wtres": raw.resid_pearson,
+        }
     if influence:
         measures = influence_of(raw)
         columns["hat"] = measures.hat_matrix_diag.to_numpy()

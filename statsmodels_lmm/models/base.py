@@ -112,7 +112,8 @@ class MixedModel(LikelihoodModel):
             )
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
-        check_data(y, x, random, sides, check_levels, self.family is not None)
+        confounded, is_linear = self._confounded(sides), self.family is None
+        check_data(y, x, random, sides, check_levels, confounded, not is_linear)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -163,6 +164,30 @@ class MixedModel(LikelihoodModel):
     def _forget(self):
         """Discard standardized data, which are formed when needed."""
         self._design = SharedDesign()
+
+    def _confounded(self, sides):
+        """
+        What a factor with as many levels as there are rows is confounded with.
+
+        Parameters
+        ----------
+        sides : dict
+            Weights, offset and the like: one value per row or None, by name.
+
+        Returns
+        -------
+        reason : str
+            Why there must be fewer levels than rows; "" if there need not.
+        of_effects : bool
+            Whether there must be fewer random effects than rows, too.
+        """
+        reason = "its variance and the residual variance are confounded"
+        return "" if sides["weights"] is not None else reason, True
+
+    @property
+    def _offset(self):
+        """Known part of the linear predictor; None if zero."""
+        return self.offset
 
     def _get_init_kwds(self):
         """Arguments, besides endog and exog, for a clone or a model of other data."""

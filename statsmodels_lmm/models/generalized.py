@@ -11,6 +11,7 @@ from statsmodels_lmm.core.criteria.quadrature import (
     can_be_integrated,
 )
 from statsmodels_lmm.core.criteria.units import Units
+from statsmodels_lmm.core.families.exponential_family import ExponentialFamily
 from statsmodels_lmm.core.families.null_model import null_model
 from statsmodels_lmm.core.search.generalized import search_generalized
 from statsmodels_lmm.core.search.newton import Settings
@@ -18,6 +19,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inputs.alignment import labels_of
 from statsmodels_lmm.inputs.responses import coded_response, response_data
+from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
@@ -98,11 +100,15 @@ class CrossedMixedGLM(MixedModel):
         self.event = level if event is None else event
         super().__init__(endog, exog, random, *args, **kwargs)
         self._init_keys += ["family", "event"]
+        sides = {"offset": self.argument_offset, "exposure": self.exposure}
+        self.needs = {name: values is not None for name, values in sides.items()}
 
     @classmethod
     def _family_of(cls, own):
         """The family that the arguments of this model alone name."""
         family = own.get("family")
+        if isinstance(family, ExponentialFamily):  # from a clone
+            return family
         return family_of("binomial" if family is None else family)
 
     def _response(self, endog, sides):
@@ -119,6 +125,15 @@ class CrossedMixedGLM(MixedModel):
             raise DataError("successes and failures have their own numbers of trials")
         return y, {**sides, "trials": found.trials}
 
+    def _confounded(self, sides):
+        """As inherited; only a dispersion or binary rows cannot be told apart."""
+        weights, family, reason = _prior_weights(sides), self.family, ""
+        if family.has_extra and not family.extra_is_squared and weights is None:
+            reason = "its variance and the dispersion are confounded"
+        elif _is_binary(family, weights):
+            reason = "rows of 0 or 1 say nothing about its variance"
+        return reason, bool(reason)
+
     def _forget(self):
         """Discard standardized data and the engine; they are formed when needed."""
         super()._forget()
@@ -133,9 +148,22 @@ class CrossedMixedGLM(MixedModel):
         return np.ones(len(self.endog)) if given is None else given
 
     @property
+    def is_binary(self):
+        """Whether each row is a single 0 or 1."""
+        return _is_binary(self.family, self._prior_weights)
+
+    @property
     def _repeats(self):
         """How often each row was observed."""
         return 1.0 if self.freq_weights is None else self.freq_weights
+
+    @property
+    def argument_offset(self):
+        """The offset beyond that of the formula; None if there is none."""
+        if self.formula_offset is None or self.offset is None:
+            return self.offset
+        beyond = self.offset - self.formula_offset
+        return beyond if beyond.any() else None
 
     @property
     def _offset(self):
@@ -407,6 +435,17 @@ class CrossedMixedGLM(MixedModel):
             self._repeats,
         )
 
+    def with_response(self, endog):
+        """As `MixedModel.with_response`, for a response that the family allows."""
+        other = super().with_response(endog)
+        other._cross = None
+        problem = self.family.problem(other.endog, other._prior_weights)
+        if problem is not None:
+            what, rows = problem
+            where = listed(np.flatnonzero(rows))
+            raise DataError(f"the response {what} in rows {where}")
+        return other
+
     # prediction ----------------------------------------------------------------------
 
     def predict(
@@ -424,25 +463,42 @@ class CrossedMixedGLM(MixedModel):
         which : {"mean", "linear"}, optional
             The mean of the response, or the linear predictor.
         offset, exposure : array_like, optional
-            Known part of the linear predictor of `exog`, and exposure.
+            Known part of the linear predictor of `exog`, including that of the formula,
+            and exposure. Needed with `exog` if the model has them.
         type : {"response", "link"}, optional
             `which` in R's terms.
 
         Returns
         -------
         ndarray
+
+        Raises
+        ------
+        DataError
+            If the model has an offset or an exposure and `exog` comes without.
         """
         scale = scale_of(which, type)
+        given = {"offset": offset, "exposure": exposure}
+        own = {"offset": self.offset, "exposure": self.exposure}
+        if exog is None:
+            given = {n: own[n] if v is None else v for n, v in given.items()}
+        lost = [n for n in given if given[n] is None and own[n] is not None]
+        if lost:
+            raise DataError(f"the model has an {lost[0]}, which {lost[0]}= must give")
+        offset, exposure = given.values()
         if exposure is not None:
             offset = np.log(exposure) + (0.0 if offset is None else offset)
-        if exog is None and offset is None:
-            offset = self._offset
         eta = self._linear_predictor(params, exog, offset)
         return eta if scale == "linear" else self.family.mean(eta)
 
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""
         return {**super().__getstate__(), "_cross": None}
+
+
+def _is_binary(family, weights):
+    """Whether rows with these prior weights, if any, are single zeros and ones."""
+    return family.name == "Binomial" and (weights is None or bool((weights == 1).all()))
 
 
 def _watch(progress, callback):

@@ -66,7 +66,9 @@ def check_arguments(further, missing, rank):
         raise ValueError(f"rank must be 'drop' or 'raise', not {rank!r}")
 
 
-def check_data(endog, exog, random, sides, check_levels=True, may_be_constant=False):
+def check_data(
+    endog, exog, random, sides, check_levels, confounded, may_be_constant=False
+):
     """
     Reject data to which a model cannot be fitted.
 
@@ -78,8 +80,11 @@ def check_data(endog, exog, random, sides, check_levels=True, may_be_constant=Fa
         Random effects.
     sides : dict
         Weights, offset and the like: one value per row or None, by name.
-    check_levels : bool, optional
-        Whether there must be more rows than levels and than random effects.
+    check_levels : bool
+        Whether to reject random effects whose variances the data cannot determine.
+    confounded : (str, bool)
+        Why there must be more rows than levels, or "", and whether there must be more
+        than random effects.
     may_be_constant : bool, optional
         Whether a constant response is allowed.
 
@@ -110,28 +115,28 @@ def check_data(endog, exog, random, sides, check_levels=True, may_be_constant=Fa
     for name, values in sides.items():
         if values is not None:
             check_row_values(values, name)
-    check_columns = check_levels and sides.get("weights") is None
     for effects in random:
-        _check_random(effects, n, check_columns, check_levels)
+        _check_random(effects, n, check_levels, *confounded)
 
 
-def _check_random(effects, n, check_levels, check_columns):
+def _check_random(effects, n, check_levels, reason, check_columns):
     grouped = effects.grouped
     if not effects.has_groups:
         return
     if not np.isfinite(grouped.effects).all():
         raise DataError(f"the random effects by {effects.name} are not finite")
+    if not check_levels:
+        return
     specified = grouped.is_structured or grouped.relationship is not None
-    if check_columns and grouped.n_levels < 2 and not specified:
+    if grouped.n_levels < 2 and not specified:
         raise DataError(
             f"grouping factor {effects.name} has {grouped.n_levels} level; "
             "a random effect needs at least 2"
         )
-    if check_levels and not specified and grouped.n_levels >= n:
+    if reason and not specified and grouped.n_levels >= n:
         raise DataError(
             f"grouping factor {effects.name} has as many levels as there are rows "
-            f"({n}); its variance and the residual variance are confounded "
-            "(check_levels=False fits it anyway)"
+            f"({n}); {reason} (check_levels=False fits it anyway)"
         )
     if not check_columns or grouped.relationship is not None:
         return
@@ -290,6 +295,13 @@ def warn_after_fit(results):
             "relative to those of the random effects that rounding moves -2 "
             f"log-likelihood by up to {optimum.rounding:.1g}. Subtract the known part "
             "of the large effects from the response, or leave these effects out",
+            ConvergenceWarning,
+        )
+    elif optimum.interrupted:
+        warn(
+            "the search was stopped from the keyboard before the best variances were "
+            "found, so its numbers are provisional (a further step promises a gain of "
+            f"{optimum.promised:.2g} in -2 log-likelihood)",
             ConvergenceWarning,
         )
     else:

@@ -88,6 +88,24 @@ class MixedResults(Pictures, MixedInference):
         return estimates(units, evaluation)
 
     @property
+    def _distribution(self):
+        """What a summary says of the distribution of the response, text by name."""
+        return {}
+
+    @property
+    def _scales(self):
+        """The scale parameters in a summary, numbers by name."""
+        return {"Scale": self.scale}
+
+    def _notes(self):
+        """Notes of a summary that hold for this kind of model alone."""
+        return []
+
+    def _mean(self, linear_predictor):
+        """The mean of the response."""
+        return linear_predictor
+
+    @property
     def _unit(self):
         """The variance to which covariances are relative: sigma^2, or 1."""
         return self._estimates.scale

@@ -3,18 +3,51 @@
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.estimates import estimates
+from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
+from statsmodels_lmm.inference.fixed.ratios import ratios
+from statsmodels_lmm.inference.prediction.generalized_prediction import (
+    get_generalized_prediction,
+    predict_generalized,
+)
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inference.variances.identification import Identification
+from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.base import MixedResults
+from statsmodels_lmm.results.generalized_notes import (
+    dispersion_notes,
+    quadrature_notes,
+)
+from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
 
 COV_TYPES = ("hessian", "rx")
+
+
+NODES = {1: 25, 2: 9, 3: 5}
+"""Nodes for each effect by which a Laplace fit is judged, by the number of effects."""
+
+
+class QuadratureChange(NamedTuple):
+    """
+    What quadrature changes in -2 log-likelihood.
+
+    Parameters
+    ----------
+    n_nodes : int
+        Nodes for each effect.
+    value : float
+        The change.
+    """
+
+    n_nodes: int
+    value: float
 
 
 class CrossedMixedGLMResults(MixedResults):
@@ -68,10 +101,12 @@ class CrossedMixedGLMResults(MixedResults):
         self.nagq = evaluation.criterion.nagq
         self.extra = evaluation.extra
         self.scale = float(family.dispersion(evaluation.extra))
+        covariance = self._estimates.fixed_covariance
+        self.normalized_cov_params = covariance / self.scale
         self.cov_type = "hessian"
         self.separation = separation
-        self.quadrature_change = None
         self._observed = evaluation.criterion.observed
+        self._n_observed = float(np.sum(model._repeats * np.ones(len(model.endog))))
 
     def _estimated(self, units, evaluation):
         found = estimates(units, evaluation)
@@ -85,12 +120,38 @@ class CrossedMixedGLMResults(MixedResults):
         return self.model.family
 
     @property
-    def _n_scales(self):
+    def _n_scales(self):  # type: ignore[override]
         return int(self.family.has_extra)
 
     @property
-    def _has_residual(self):
+    def _has_residual(self):  # type: ignore[override]
         return self.family.has_extra and not self.family.extra_is_squared
+
+    @property
+    def _distribution(self):
+        event = self.model.event
+        told = {"Family": self.family.name, "Link": self.family.link_name}
+        return told if event is None else told | {"Event": str(event)}
+
+    @property
+    def _scales(self):
+        scales = {}
+        if self._has_residual:
+            scales["Scale"] = self.scale
+        elif self.alpha is not None:
+            scales["Alpha"] = self.alpha
+        if "pearson_chi2" in self.__dict__ or self.model.endog is not None:
+            scales["Pearson chi2"] = self.pearson_chi2
+        return scales
+
+    def _notes(self):
+        lines = dispersion_notes(self) + quadrature_notes(self)
+        if self.cov_type == "rx":
+            lines.append("Standard errors as if the variances were known (rx).")
+        return lines
+
+    def _mean(self, linear_predictor):
+        return self.family.mean(linear_predictor)
 
     @property
     def alpha(self):
@@ -102,8 +163,12 @@ class CrossedMixedGLMResults(MixedResults):
     @cached_property
     def at_optimum(self):
         """The criterion evaluated at the optimum, in standardized units."""
+        return self._evaluated(self.nagq)
+
+    def _evaluated(self, nagq):
+        """The criterion with a number of nodes at the estimates."""
         require_data(self.model, "an evaluation of the criterion")
-        criterion = self.model._criterion(self.nagq, self._observed)
+        criterion = self.model._criterion(nagq, self._observed)
         units = self._units
         factors = units.of_plan(self._estimates.factors)
         coefficients = units.coefficients(self._estimates.fixed)
@@ -112,22 +177,67 @@ class CrossedMixedGLMResults(MixedResults):
     @cached_property
     def method(self):
         """The approximation of the likelihood."""
-        if self.nagq == 0:
-            return "ML (Laplace, fixed effects at the modes)"
-        if self.nagq == 1:
-            return "ML (Laplace)"
-        return f"ML (adaptive quadrature, {self.nagq} nodes)"
+        return "ML (Laplace)" if self.nagq == 1 else f"ML (nagq={self.nagq})"
 
     @cached_property
     def mle_settings(self):
         """The settings of the fit, in statsmodels' terms."""
         return {"optimizer": "newton", "nagq": self.nagq}
 
+    @property
+    def _fit_options(self):
+        """How the model was fitted, as arguments of ``fit``."""
+        hessian = "observed" if self._observed else "expected"
+        return {"nagq": self.nagq, "hessian": hessian, "cov_type": self.cov_type}
+
     @cached_property
     def identification(self):
         """What the data leave open about the variances, an Identification."""
         m = len(self.optimum.theta)
         return Identification(np.zeros((m + 1, 0)), 0, ())
+
+    @cached_property
+    def df_resid(self):
+        """Observations minus the rank of X, as in statsmodels."""
+        return self._n_observed - len(self._estimates.kept)
+
+    @property
+    def bic(self):
+        """-2 llf + log(n) n_params, with n the number of observations."""
+        return -2.0 * self.llf + np.log(self._n_observed) * self.n_params
+
+    @cached_property
+    def overdispersion(self):
+        """
+        Pearson's chi-squared over its degrees of freedom, observations - `n_params`.
+
+        None where it does not measure overdispersion: in families whose dispersion is
+        estimated, and for a response of zeros and ones.
+        """
+        if self._has_residual or self.model.endog is None or self.model.is_binary:
+            return None
+        df = self._n_observed - self.n_params
+        return self.pearson_chi2 / df if df > 0 else None
+
+    @cached_property
+    def quadrature_change(self):
+        """
+        What quadrature would change in -2 log-likelihood at the estimates.
+
+        A QuadratureChange; None if the fit is not a Laplace approximation with one
+        grouping factor and at most three effects, or has no data.
+        """
+        if self.nagq != 1 or self.model.endog is None:
+            return None
+        _, conditional = self.model._prepared()
+        if not can_be_integrated(conditional):
+            return None
+        n_nodes = NODES[conditional.terms[0].k_effects]
+        try:
+            value = self._evaluated(n_nodes).value
+        except np.linalg.LinAlgError:
+            return None
+        return QuadratureChange(n_nodes, float(value) - self.deviance_criterion)
 
     def with_cov_type(self, cov_type):
         """
@@ -149,7 +259,8 @@ class CrossedMixedGLMResults(MixedResults):
             other.__dict__.pop(name, None)
         root = self._hessian_root if cov_type == "hessian" else self._rx_root
         other._estimates = replace(self._estimates, fixed_root=root)
-        other.normalized_cov_params = other._estimates.fixed_covariance
+        covariance = other._estimates.fixed_covariance
+        other.normalized_cov_params = covariance / self.scale
         other.cov_type, other._cache = cov_type, {}
         return other
 
@@ -157,6 +268,7 @@ class CrossedMixedGLMResults(MixedResults):
 
     @cached_property
     def _fixed_part(self):
+        require_data(self.model, "a fitted value")
         return self.model._linear_predictor(self.params, offset=self.model._offset)
 
     @property
@@ -203,11 +315,16 @@ class CrossedMixedGLMResults(MixedResults):
         return np.sign(self.resid_response) * size
 
     @property
+    def resid_working(self):
+        """Response residuals on the scale of the linear predictor."""
+        return self.resid_response / self.family.mean_slope(self.linear_predictor)
+
+    @cached_property
     def deviance(self):
         """Sum of the unit deviances at the modes."""
         return float((self.model._repeats * self.resid_deviance**2).sum())
 
-    @property
+    @cached_property
     def pearson_chi2(self):
         """Sum of the squared Pearson residuals."""
         return float((self.model._repeats * self.resid_pearson**2).sum())
@@ -242,7 +359,138 @@ class CrossedMixedGLMResults(MixedResults):
         check_choice("kind", kind, ("cs", "mcf"))
         if kind == "mcf":
             return 1.0 - self.llf / self.llnull
-        return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self.nobs))
+        return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self._n_observed))
+
+    def predict(
+        self,
+        exog=None,
+        transform=True,
+        random_effects=False,
+        new_levels="error",
+        offset=None,
+        random=None,
+        *,
+        exposure=None,
+        which="mean",
+        type=None,
+    ):
+        """
+        Predict the response.
+
+        Parameters
+        ----------
+        exog : DataFrame or array_like, optional
+            New data; for a model without a formula, the design of the fixed effects.
+            Default is the data of the model.
+        transform : bool, optional
+            Whether `exog` is data for the formula rather than a design matrix.
+        random_effects : bool, str or list of str, optional
+            Which conditional modes to add to the linear predictor: False for none;
+            True for those of all factors; or a list of factors or terms. "average"
+            is the mean over the distribution of the random effects of new levels, the
+            mean of the population.
+        new_levels : {"error", "population", "nan"}, optional
+            How to treat a level that the fit has not seen: raise an error, add nothing,
+            or return NaN.
+        offset : array_like, float or str, optional
+            Offset of the new rows or the column that holds it, in addition to
+            ``offset(...)`` in the formula. Needed if the model has one.
+        random : dict or sequence, optional
+            For a model without a formula, the groups, effects or matrices of the new
+            rows, as for ``random`` of `CrossedMixedGLM`, by the names of the factors.
+        exposure : array_like, float or str, optional
+            Exposure of the new rows or the column that holds it. Needed if the model
+            has one.
+        which : {"mean", "linear"}, optional
+            The mean of the response, or the linear predictor.
+        type : {"response", "link"}, optional
+            `which` in R's terms.
+
+        Returns
+        -------
+        Series or ndarray
+            Rows with missing values are NaN. So are rows whose mean the data do not
+            determine, such as an unseen combination of levels; these also cause a
+            RankWarning.
+        """
+        asked = random_effects, new_levels, offset, exposure, random
+        return predict_generalized(self, exog, transform, *asked, which, type)
+
+    get_prediction = get_generalized_prediction
+
+    def ratios(self, alpha=0.05):
+        """See `inference.fixed.ratios.ratios`."""
+        return ratios(self, alpha)
+
+    def summary(
+        self,
+        yname=None,
+        xname=None,
+        title=None,
+        alpha=0.05,
+        df_method=None,
+        *,
+        exponentiate=False,
+    ):
+        """
+        Summarize the fit.
+
+        Parameters
+        ----------
+        yname : str, optional
+            Name of the response.
+        xname : list of str, optional
+            Names of the fixed effects.
+        title : str, optional
+            Title of the table.
+        alpha : float, optional
+            One minus the level of the confidence intervals.
+        df_method : str, optional
+            Degrees of freedom of the fixed effects, see `with_df_method`.
+        exponentiate : bool, optional
+            Whether to print the fixed effects as odds ratios, rate ratios or the like,
+            for links whose coefficients are logarithms of such. The standard errors are
+            by the delta method; tests are those of the coefficients.
+
+        Returns
+        -------
+        statsmodels.iolib.summary.Summary
+        """
+        names = yname, xname, title, alpha
+        return summaries.summary(self._by(df_method), *names, exponentiate)
+
+    def summary2(
+        self,
+        yname=None,
+        xname=None,
+        title=None,
+        alpha=0.05,
+        df_method=None,
+        *,
+        exponentiate=False,
+    ):
+        """
+        Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.
+
+        Parameters
+        ----------
+        yname, xname, title, alpha, df_method, exponentiate
+            As for `summary`.
+
+        Returns
+        -------
+        statsmodels.iolib.summary2.Summary
+        """
+        names = yname, xname, title, alpha
+        return summaries.summary2(self._by(df_method), *names, exponentiate)
+
+    def remove_data(self):
+        """Drop all arrays of the length of the data, as in statsmodels."""
+        # statistics of the rows, which the summary and comparisons need
+        _ = self.deviance, self.pearson_chi2, self.overdispersion, self._null
+        super().remove_data()
+
+    to_json = to_json
 
 
 class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
@@ -252,6 +500,7 @@ class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
         **MixedResultsWrapper._attrs,
         "resid_response": "rows",
         "resid_deviance": "rows",
+        "resid_working": "rows",
         "linear_predictor": "rows",
         "mu": "rows",
     }

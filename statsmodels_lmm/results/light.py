@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.formula.model_formula import ModelFormula
+from statsmodels_lmm.inference.prediction.generalized_prediction import (
+    predict_generalized,
+)
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.results.conditional_modes import (
@@ -58,6 +62,8 @@ class LightModel:
         How designs are built.
     structures : tuple of str
         Names of user-defined covariance structures.
+    needs : dict
+        Whether a generalized model needs the "offset" and "exposure" of new data.
     """
 
     formula: str | None
@@ -65,6 +71,7 @@ class LightModel:
     random: tuple
     data: LightData
     structures: tuple = ()
+    needs: dict = field(default_factory=dict)
     exog: None = None
     _parsed: ModelFormula | None = None
 
@@ -81,13 +88,15 @@ class LightResults:
     scale, llf, nobs, df_resid : float
         As in `CrossedMixedLMResults`.
     method : str
-        "REML" or "ML".
+        "REML", "ML", or the approximation of the likelihood of a generalized model.
     converged : bool
         Whether the optimum was certified.
     theta : Series
         Relative covariance parameters.
     versions : dict
         Versions of the packages with which the fit was saved.
+    family : Family or None
+        The conditional distribution with its link; None for a linear model.
     """
 
     model: LightModel
@@ -106,6 +115,11 @@ class LightResults:
     _mode_covariances: list
     _estimability: Estimability
     _text: str
+    family: Any = None
+    _relative: list = field(default_factory=list)
+
+    _unit = 1.0
+    """The covariances of a generalized model are absolute."""
 
     @property
     def fe_params(self):
@@ -168,24 +182,27 @@ class LightResults:
         new_levels="error",
         offset=None,
         random=None,
+        exposure=None,
         which="mean",
         type=None,
     ):
         """
-        Predict the response, see `CrossedMixedLMResults.predict`.
+        Predict the response, see the ``predict`` of the results that were saved.
 
         Parameters
         ----------
         exog : DataFrame or array_like
             New data; for a model without a formula, the design of the fixed effects.
-        random_effects : bool or list of str, optional
-            Which conditional modes to add.
+        random_effects : bool, str or list of str, optional
+            Which conditional modes to add; for a generalized model also "average".
         new_levels : {"error", "population", "nan"}, optional
             Contribution of a level that the fit has not seen.
         offset : array_like, optional
             Offset of the rows, in addition to ``offset(...)`` in the formula.
         random : dict or sequence, optional
             For a model without a formula, the groups or matrices of the new rows.
+        exposure : array_like, optional
+            Exposure of the rows, if the model has one.
         which : {"mean", "linear"}, optional
             The scale; both are the same for a linear model.
         type : {"response", "link"}, optional
@@ -195,6 +212,11 @@ class LightResults:
         -------
         Series or ndarray
         """
+        if self.family is not None:
+            rows = random_effects, new_levels, offset, exposure, random
+            return predict_generalized(self, exog, True, *rows, which, type)
+        if exposure is not None:
+            raise ValueError("a linear mixed model has no exposure")
         asked = random_effects, new_levels, offset, random
         return predict(self, exog, True, *asked, which, type)
 

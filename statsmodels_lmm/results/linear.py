@@ -91,6 +91,11 @@ class CrossedMixedLMResults(MixedResults):
         """The settings of the fit, in statsmodels' terms."""
         return {"optimizer": "newton", "reml": self.reml}
 
+    @property
+    def _fit_options(self):
+        """How the model was fitted, as arguments of ``fit``."""
+        return {"reml": self.reml, "df_method": self._chosen_df_method}
+
     @cached_property
     def identification(self):
         """What the data leave open about the variances, an Identification."""

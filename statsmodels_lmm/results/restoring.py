@@ -25,6 +25,7 @@ from statsmodels_lmm.inputs.saved_values import (
 )
 from statsmodels_lmm.random.random_effects import LevelKeys, RandomEffects
 from statsmodels_lmm.results.light import LightData, LightModel, LightResults
+from statsmodels_lmm.results.saved_family import restored_family
 
 SMALLEST = 1e-300
 """A lower bound of the residual variance."""
@@ -70,8 +71,15 @@ def restored(saved):
         covariances.append(
             covariance(plain["mode_covariances"], "mode_covariances", (n, k, k))
         )
+    family, needs, relative = _restored_distribution(saved, random)
     model = LightModel(
-        saved["formula"], names, tuple(random), data, tuple(structures), None, parsed
+        formula=saved["formula"],
+        exog_names=names,
+        random=tuple(random),
+        data=data,
+        structures=tuple(structures),
+        needs=needs,
+        _parsed=parsed,
     )
     p = len(names)
     params = numbers(saved["params"], "params", (p,), missing=True)
@@ -84,10 +92,13 @@ def restored(saved):
         raise ValueError("params are farther from 0 than cov_params allows")
     scale = number(saved["scale"], "scale", least=SMALLEST)
     components = _restored_components(saved["variance_components"])
-    if not np.isclose(components["variance"].iloc[-1], scale, atol=0.0):
+    residual = components.loc[components["group"] == "Residual", "variance"]
+    if family is None and len(residual) != 1:
+        raise ValueError("there is no variance of the residuals")
+    if len(residual) and not np.isclose(residual.iloc[-1], scale, atol=0.0):
         raise ValueError("scale is not the variance of the residuals")
     method = text(saved["method"], "method")
-    if method not in ("REML", "ML"):
+    if family is None and method not in ("REML", "ML"):
         raise ValueError(f"method is {method!r}")
     theta, labels = saved["theta"], texts(saved["theta"]["name"], "theta")
     return LightResults(
@@ -109,7 +120,23 @@ def restored(saved):
         _mode_covariances=covariances,
         _estimability=_restored_estimability(~dropped, saved),
         _text=text(saved["summary"], "summary"),
+        family=family,
+        _relative=relative,
     )
+
+
+def _restored_distribution(saved, random):
+    """Family, needs of new data and covariances of a generalized model."""
+    plain = saved["generalized"] if saved["version"] > 2 else None
+    if plain is None:
+        return None, {}, []
+    needs = {n: truth(plain["needs"][n], n) for n in ("offset", "exposure")}
+    if len(plain["covariances"]) != len(random):
+        raise ValueError("there is not one covariance matrix per grouping factor")
+    sizes = [len(effects.effect_names) for effects in random]
+    pairs = zip(plain["covariances"], sizes)
+    relative = [covariance(c, "covariances", (k, k)) for c, k in pairs]
+    return restored_family(plain["family"]), needs, relative
 
 
 def _restored_estimability(kept, saved):

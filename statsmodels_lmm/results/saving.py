@@ -21,10 +21,15 @@ from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inputs.saved_values import whole
 from statsmodels_lmm.results.restoring import restored
+from statsmodels_lmm.results.saved_family import plain_family
 
 FORMAT = "statsmodels_lmm"
-VERSION = 2
-"""Version of the format; version 1 lacks relations among the columns of X."""
+VERSION = 3
+"""
+Version of the format.
+
+Version 1 lacks relations among the columns of X. Before version 3 models are linear.
+"""
 
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
 """Names, apart from columns, that a checked formula may use."""
@@ -41,7 +46,7 @@ def to_json(results):
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : CrossedMixedLMResults or CrossedMixedGLMResults
         A fit.
 
     Returns
@@ -57,8 +62,9 @@ def to_json(results):
         If the formula uses more than `check_formula` allows, such as a function of
         your own.
     DataError
-        If a name of your own shadows a function that the formula uses, if levels are
-        neither text nor numbers, or if the formula was evaluated by formulaic.
+        If the family or its link is your own, if a name of your own shadows a function
+        that the formula uses, if levels are neither text nor numbers, or if the formula
+        was evaluated by formulaic.
 
     Notes
     -----
@@ -86,10 +92,20 @@ def to_json(results):
         "variance_components": _plain_table(raw.variance_components()),
         "random": [_plain_effects(raw, i) for i in range(len(model.random))],
         "summary": str(raw.summary()),
+        "generalized": None if raw._is_gaussian else _plain_distribution(raw),
     }
     if has_formula(model):
         saved |= _plain_formula(model)
     return json.dumps(saved, allow_nan=False)
+
+
+def _plain_distribution(raw):
+    """What a generalized model has besides."""
+    return {
+        "family": plain_family(raw.family, raw.alpha),
+        "needs": dict(raw.model.needs),
+        "covariances": [plain_numbers(c, "covariances") for c in raw._covariances()],
+    }
 
 
 def _plain_table(table):

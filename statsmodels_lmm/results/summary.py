@@ -9,33 +9,33 @@ from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_base, fmt_params
 
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.fixed.ratios import ratio_name, ratios
 from statsmodels_lmm.markup import Summary, Summary2
 
 
-def summary(results, yname=None, xname=None, title=None, alpha=0.05):
+def summary(
+    results, yname=None, xname=None, title=None, alpha=0.05, exponentiate=False
+):
     """Summarize a fit, see `MixedResults.summary`."""
     model = results.model
     table = Summary()
-    table.add_table_2cols(
-        results,
-        title=title or results._title,
-        gleft=[
-            ("Dep. Variable:", None),
-            ("Model:", None),
-            ("Method:", [results.method]),
-            ("No. Observations:", None),
-            ("Df Residuals:", None),
-        ],
-        gright=[
-            ("Log-Likelihood:", [f"{results.llf:.4f}"]),
-            (criterion_name(results) + ":", [f"{results.deviance_criterion:.4f}"]),
-            ("AIC:", [f"{results.aic:.4f}"]),
-            ("BIC:", [f"{results.bic:.4f}"]),
-            ("Scale:", [_number(results.scale)]),
-        ],
-        yname=yname,
-        xname=xname,
-    )
+    left = [
+        ("Dep. Variable:", None),
+        ("Model:", None),
+        *_cells(results._distribution),
+        ("Method:", [results.method]),
+        ("No. Observations:", None),
+        ("Df Residuals:", None),
+    ]
+    right = [
+        ("Log-Likelihood:", [f"{results.llf:.4f}"]),
+        (criterion_name(results) + ":", [f"{results.deviance_criterion:.4f}"]),
+        ("AIC:", [f"{results.aic:.4f}"]),
+        ("BIC:", [f"{results.bic:.4f}"]),
+        *_cells(results._scales),
+    ]
+    title = title or results._title
+    table.add_table_2cols(results, title, left, right, yname=yname, xname=xname)
     body = printed_variances(results)
     cells = body.to_numpy().tolist()
     form = dict(fmt_base)
@@ -45,15 +45,50 @@ def summary(results, yname=None, xname=None, title=None, alpha=0.05):
     )
     if len(results.params):
         names = xname or model.exog_names
-        if results.df_method in SMALL_SAMPLE:
+        if exponentiate:
+            table.tables.append(_table_of_ratios(results, names, alpha))
+        elif results.df_method in SMALL_SAMPLE:
             table.tables.append(_table_with_df(results, names, alpha))
         else:
             table.add_table_params(
                 results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
             )
-        table.tables[-1].title = "Fixed effects"
+        as_ratios = f" as {ratio_name(results)}s" if exponentiate else ""
+        table.tables[-1].title = "Fixed effects" + as_ratios
     table.add_extra_txt(notes(results))
     return table
+
+
+def _cells(values):
+    """Lines of the header, from text or numbers by name."""
+    return [
+        (f"{name}:", [value if isinstance(value, str) else _number(value)])
+        for name, value in values.items()
+    ]
+
+
+def _ratios(results, names, alpha):
+    """The fixed effects as ratios; their tests are those of the coefficients."""
+    told = {"statistic": results.tvalues, "p": results.pvalues}
+    numbers = ratios(results, alpha).assign(**told)
+    columns = ["ratio", "std err", "statistic", "p", "lower", "upper"]
+    level = f"[{alpha / 2}", f"{1 - alpha / 2}]"
+    letter = "t" if results.use_t else "z"
+    header = [ratio_name(results), "std err", letter, f"P>|{letter}|", *level]
+    return numbers[columns].set_axis(header, axis=1).set_axis(list(names))
+
+
+def _table_of_ratios(results, names, alpha):
+    """The fixed effects as ratios."""
+    table = _ratios(results, names, alpha)
+    rows = [
+        [
+            *(forg(ratio, 4), forg(error, 3), f"{z:.3f}", f"{p:.3f}"),
+            *(forg(low, 3), forg(high, 3)),
+        ]
+        for ratio, error, z, p, low, high in table.to_numpy()
+    ]
+    return SimpleTable(rows, list(table), list(table.index), txt_fmt=fmt_params)
 
 
 def _table_with_df(results, names, alpha):
@@ -83,25 +118,31 @@ def _table_with_df(results, names, alpha):
     return SimpleTable(rows, header, list(names), txt_fmt=fmt_params)
 
 
-def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
+def summary2(
+    results, yname=None, xname=None, title=None, alpha=0.05, exponentiate=False
+):
     """Summarize a fit as statsmodels does, see `MixedResults.summary2`."""
     table = Summary2()
     info = {
         "Model:": type(results.model).__name__,
         "Dependent Variable:": yname or results.model.endog_names,
+        **{name: text for name, (text,) in _cells(results._distribution)},
         "No. Observations:": str(int(results.nobs)),
         "Method:": results.method,
         "Log-Likelihood:": f"{results.llf:.4f}",
-        "Scale:": _number(results.scale),
+        **{name: text for name, (text,) in _cells(results._scales)},
         "AIC:": f"{results.aic:.4f}",
         "BIC:": f"{results.bic:.4f}",
     }
     table.add_dict(info)
     names = xname or results.model.exog_names
     if len(results.params):
-        fixed = summary_params(
-            results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
-        )
+        if exponentiate:
+            fixed = _ratios(results, names, alpha)
+        else:
+            fixed = summary_params(
+                results, yname=yname, xname=names, alpha=alpha, use_t=results.use_t
+            )
         table.add_df(fixed.map(lambda v: f"{v:.4f}"))
     table.add_df(printed_variances(results).set_index("Group"))
     table.add_title(title or results._title)
@@ -112,6 +153,8 @@ def summary2(results, yname=None, xname=None, title=None, alpha=0.05):
 
 def criterion_name(results):
     """The name of -2 times the log-likelihood."""
+    if not results._is_gaussian:  # whose deviance is a sum over the rows
+        return "-2 Log-Likelihood"
     return "REML criterion" if results.reml else "Deviance"
 
 
@@ -127,7 +170,7 @@ def printed_variances(results):
     Returns
     -------
     DataFrame
-        Strings; one row for each random effect, with the residual last.
+        Strings; one row for each random effect, with the residual, if any, last.
     """
     rows, table = [], results.variance_components()
     for effects in results.model.random:
@@ -150,7 +193,9 @@ def printed_variances(results):
                 group = f"{effects.name} ({effects.n_levels})" if first else ""
                 rows.append([group, name, *cells])
                 first = False
-    rows.append(["Residual", "", _number(results.scale), _number(results.scale**0.5)])
+    if results._has_residual:
+        scale = results.scale
+        rows.append(["Residual", "", _number(scale), _number(scale**0.5)])
     width = max(map(len, rows))
     columns = ["Group", "Effect", "Variance", "Std.Dev.", "Corr."][: max(width, 4)]
     columns += [""] * (width - len(columns))
@@ -212,10 +257,13 @@ def notes(results):
     for message in results.identification.messages:
         lines.append(f"Not determined: {message}.")
     lines += boundary_notes(results)
+    lines += results._notes()
     lowest = min(e.min() for e in optimum.dual_eigenvalues)
     state = "proved" if results.converged else "NOT proved"
     starts = "1 start" if optimum.starts == 1 else f"best of {optimum.starts} starts"
     count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)
+    if optimum.interrupted:
+        state += ", the search was stopped from the keyboard"
     lines.append(f"Local optimum {state}; {starts}; {count}:")
     lines.append(
         f"gradient {optimum.gradient_norm:.0e}, remaining gain {optimum.promised:.0e}, "

@@ -330,7 +330,8 @@ def saved(fits):
 def test_a_newer_version(saved):
     saved["version"] = VERSION + 1
     saved["packages"]["statsmodels-lmm"] = "9.9"
-    with pytest.raises(DataError, match=r"version 3 .*statsmodels-lmm 9.9.*up to 2"):
+    message = rf"version {VERSION + 1} .*statsmodels-lmm 9.9.*up to {VERSION}"
+    with pytest.raises(DataError, match=message):
         from_json(json.dumps(saved))
 
 

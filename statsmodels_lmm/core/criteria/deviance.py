@@ -139,6 +139,11 @@ class ProfiledDeviance:
         pairs = zip(self.factors, self.precisions)
         return concatenated([f.units(p) for f, p in pairs])
 
+    @property
+    def fixed_modes(self):
+        """M Z'X of each term, shapes (..., l_i, k_i, p)."""
+        return tuple(modes[..., :-1] for modes in self.selected.modes)
+
     @cached_property
     def modes(self):
         """Conditional modes of each term, shapes (..., l_i, k_i)."""

@@ -160,6 +160,12 @@ class LaplaceDeviance:
         return self.selected.level_sums
 
     @property
+    def fixed_modes(self):
+        """M Z'W X of each term with observed weights W, shapes (l_i, k_i, p)."""
+        columns = self.slopes.second[:, None] * self.model.exog
+        return tuple(self.elimination.solve(self.model.sums(columns)))
+
+    @property
     def modes(self):
         """Conditional modes b of each term, shapes (l_i, k_i)."""
         pairs = zip(self.inner.state, self.factors)

@@ -57,7 +57,8 @@ def search_generalized(criterion, settings, start=None):
             before = int(end.evaluations)
     evaluation, optimum = minimize(criterion, start, settings)
     optimum = replace(optimum, evaluations=optimum.evaluations + before)
-    if optimum.certified and not _has_doubts(evaluation):
+    settled = optimum.certified and not _has_doubts(evaluation)
+    if settled or optimum.interrupted:
         return evaluation, optimum
     # a singular matrix may hide a second optimum, as in a linear model
     values = [float(evaluation.value)]

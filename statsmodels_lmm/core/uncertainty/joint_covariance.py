@@ -80,3 +80,26 @@ def _used(evaluation):
     squared = last and evaluation.model.family.extra_is_squared
     out.append(np.full(last, not (squared and evaluation.extra == 0.0)))
     return np.concatenate(out)
+
+
+def covariance_slopes(factor):
+    """
+    Derivatives of the covariance parameters of a term in its free parameters.
+
+    Parameters
+    ----------
+    factor : RelativeFactor
+        The factor of S.
+
+    Returns
+    -------
+    ndarray
+        Of the lower triangles of S, column by column, or the parameters of a
+        structure, block by block, shape (number of parameters, number of free ones).
+        Zero for a parameter of which S does not depend.
+    """
+    changes = factor.unit_changes(1.0)
+    directions = factor.directions
+    basis = changes.reshape(len(changes), -1).T
+    moves = directions.reshape(len(directions), -1).T
+    return np.linalg.lstsq(basis, moves, rcond=None)[0]

@@ -94,12 +94,11 @@ def _forms(elimination, terms):
 
 def _shifted(deviance, fixed, terms):
     """(x - X'V^-1 Z S z)' R^-T with R R' = X'V^-1 X, shape (m, p)."""
-    p = fixed.shape[1]
-    if not p:
+    if not fixed.shape[1]:
         return fixed
     shifted = fixed.copy()
-    for f, modes in zip(terms, deviance.selected.modes):
-        shifted -= f.times(np.moveaxis(modes[..., :p], -1, 0)).T
+    for f, modes in zip(terms, deviance.fixed_modes):
+        shifted -= f.times(np.moveaxis(modes, -1, 0)).T
     return solve_lower(deviance.fixed_root, shifted.T).T
 
 

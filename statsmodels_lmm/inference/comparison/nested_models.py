@@ -8,7 +8,7 @@ from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import require_data, require_gaussian
 
 
 def is_mixed(results):
@@ -173,6 +173,7 @@ def gain_of_random_effects(results):
     -------
     float
     """
+    require_gaussian(results, "a comparison with no random effects")
     optimum = results.at_optimum
     factors = optimum.elimination.products.plan.terms
     zeros = [

@@ -15,7 +15,12 @@ from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
-from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    names_lost,
+    require_data,
+    require_gaussian,
+)
 from statsmodels_lmm.random.known_levels import KnownLevels
 
 
@@ -211,6 +216,7 @@ def linear_model(results):
         Fit of the columns kept; weighted if the model is.
     """
     model = results.model
+    require_gaussian(results, "a fit by least squares")
     require_data(model, "a fit")
     kept = np.isfinite(results.params)
     if not kept.any():
@@ -253,10 +259,15 @@ def with_fixed(results, exog, columns=None, random=None):
         endog,
         exog,
         random=tuple(model.random if random is None else random),
-        weights=model.weights,
-        offset=model.offset,
         check_levels=False,
+        **_arguments(model),
     )
+
+
+def _arguments(model):
+    """Values of the rows, such as weights, and what is the model's alone."""
+    names = (*model._sides, *model._own_arguments)
+    return {name: getattr(model, name) for name in names}
 
 
 def _from_formula(results, fixed=None, random=None):
@@ -268,15 +279,13 @@ def _from_formula(results, fixed=None, random=None):
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]
     pieces += map(str, parsed.random if random is None else random)
-    offset = model.offset
-    if offset is not None and model.formula_offset is not None:
-        offset = offset - model.formula_offset
+    arguments = _arguments(model)
+    if model.offset is not None and model.formula_offset is not None:
+        arguments["offset"] = model.offset - model.formula_offset
     with formula_engine(model.data.engine):
         other = model._general_class.from_formula(
             f"{parsed.response} ~ " + " + ".join(pieces),
             model.data.frame,
-            weights=model.weights,
-            offset=offset,
             check_levels=model.check_levels,
             rank=model.rank,
             eval_env=dict(model.data.scope),
@@ -284,6 +293,7 @@ def _from_formula(results, fixed=None, random=None):
             relationship=_relationships(
                 model, parsed.random if random is None else random
             ),
+            **arguments,
         )
     # after a refit the frame still has the old response
     return other.with_response(model.endog)

@@ -262,7 +262,7 @@ def inference(results, df_method=None):
 
 
 def _inference(results, method):
-    covariance = results.normalized_cov_params * results._unit
+    covariance = results.normalized_cov_params * results.scale
     kept = np.isfinite(results.params)
     root = results._estimates.fixed_root
     if method in ("asymptotic", "residual"):

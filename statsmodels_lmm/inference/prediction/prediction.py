@@ -24,6 +24,9 @@ from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.row_values import row_values
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
+NEW_LEVELS = ("error", "population", "nan")
+"""How a level that the fit has not seen can be treated."""
+
 
 class MixedPredictionResults(PredictionResultsBase):
     """
@@ -119,7 +122,31 @@ def predict(
 ):
     """Predict the response, see `MixedResults.predict`."""
     scale_of(which, type)
-    check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    rows, mean = linear_predictor(
+        results, exog, transform, random_effects, new_levels, offset, random
+    )
+    return rows.labeled(mean)
+
+
+def linear_predictor(
+    results, exog, transform, random_effects, new_levels, offset, random
+):
+    """
+    Compute the linear predictor of some rows.
+
+    Parameters
+    ----------
+    results, exog, transform, random_effects, new_levels, offset, random
+        As for `predict`.
+
+    Returns
+    -------
+    rows : PredictionRows
+        The rows.
+    eta : ndarray
+        Shape (n,).
+    """
+    check_choice("new_levels", new_levels, NEW_LEVELS)
     wanted = wanted_effects(results, random_effects)
     used = [e for e, take in zip(results.model.random, wanted) if take.any()]
     rows = new_rows(results, exog, transform, used, offset, random=random)
@@ -128,9 +155,7 @@ def predict(
         if take.any():
             part = effect_rows(results, effects, rows, take, new_levels)
             mean[rows.complete] += part.mean(modes)
-    if isinstance(rows.labels, pd.Index):
-        return pd.Series(mean, index=rows.labels)
-    return mean
+    return rows, mean
 
 
 @refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
@@ -229,7 +254,7 @@ def get_prediction(
     """
     results = as_fit(results)
     scale_of(which, type)
-    check_choice("new_levels", new_levels, ("error", "population", "nan"))
+    check_choice("new_levels", new_levels, NEW_LEVELS)
     check_choice("interval", interval, ("confidence", "prediction"))
     check_choice("df_method", df_method, (None, *DF_METHODS))
     # which random effects are added to the mean, and which vary between observations
@@ -254,17 +279,10 @@ def get_prediction(
         else no_effects(effects, rows)
         for effects, take in factors
     ]
-    fixed, distribution = _fixed_inference(results, rows, df_method)
     # the mean with its variance, in complete rows
-    inside, mean = rows.complete, rows.fixed_part(results)
-    variance, var_obs = np.full(len(inside), np.nan), None
-    if conditional:
-        for part, modes in zip(parts, results._modes):
-            mean[inside] += part.mean(modes)
-        variance[inside] = error_variance(results, rows.design, parts)
-    else:
-        variance[inside] = fixed.variances(rows.design)
-    variance[np.isnan(mean)] = np.nan
+    predicted = with_variances(results, rows, parts if conditional else None, df_method)
+    mean, variance, distribution = predicted
+    inside, var_obs = rows.complete, None
     if new_observation:
         row_weights = _row_weights(results, rows, exog, weights)
         var_obs = variance + results.scale / row_weights
@@ -273,6 +291,41 @@ def get_prediction(
     return MixedPredictionResults(
         mean, variance, var_obs, row_labels=labels, **distribution
     )
+
+
+def with_variances(results, rows, parts, df_method):
+    """
+    Predictions on the scale of the linear predictor, with their variances.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+    rows : PredictionRows
+        The rows.
+    parts : list of EffectRows or RawRows, or None
+        The factors in the rows; None without random effects.
+    df_method : str or None
+        Degrees of freedom of the fixed part.
+
+    Returns
+    -------
+    mean, variance : ndarray
+        Shape (n,).
+    distribution : dict
+        That of the quantiles, for `MixedPredictionResults`.
+    """
+    found, distribution = _fixed_inference(results, rows, df_method)
+    inside, mean = rows.complete, rows.fixed_part(results)
+    variance = np.full(len(inside), np.nan)
+    if parts is not None:
+        for part, modes in zip(parts, results._modes):
+            mean[inside] += part.mean(modes)
+        variance[inside] = error_variance(results, rows.design, parts)
+    else:
+        variance[inside] = found.variances(rows.design)
+    variance[np.isnan(mean)] = np.nan
+    return mean, variance, distribution
 
 
 def _method_of_rows(results, df_method, of_fixed_part):

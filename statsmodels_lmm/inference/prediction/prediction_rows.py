@@ -85,6 +85,11 @@ class PredictionRows:
         )
         return mean if self.offset is None else mean + self.offset
 
+    def labeled(self, values):
+        """Values of the rows with their labels, if they have any."""
+        labels = self.labels
+        return pd.Series(values, labels) if isinstance(labels, pd.Index) else values
+
 
 def determined_means(design, params, estimability, names):
     """
@@ -314,7 +319,7 @@ def _rows_of_fit(model, has_offset):
     """The rows of the model, with its offset; that of its formula beside another."""
     if model.exog is None:
         raise DataError("the data of the model were removed; pass exog")
-    offset = model.formula_offset if has_offset else model.offset
+    offset = model.formula_offset if has_offset else model._offset
     complete = np.ones(len(model.exog), dtype=bool)
     labels = model.data.row_labels
     return PredictionRows(model.exog, offset, complete, labels, None, of_fit=True)

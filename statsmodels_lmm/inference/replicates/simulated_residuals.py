@@ -16,7 +16,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
     random_part,
     seeds,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, require_gaussian
 
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
@@ -259,6 +259,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     mixed) regression models. R package.
     """
     results = as_fit(results)
+    require_gaussian(results, "simulation")
     _check("kind", kind, SIMULATED_RESIDUALS)
     check_count("nsim", nsim)
     part, model = random_part(results, kind), results.model

@@ -19,7 +19,11 @@ from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.random.random_effects import group_levels
 
@@ -73,6 +77,7 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
         raise ValueError(
             f"random_effects must be 'new' or 'conditional', not {random_effects!r}"
         )
+    require_gaussian(results, "simulation")
     check_count("nsim", nsim)
     if exog is not None and not has_formula(results.model):
         raise ValueError("responses at new rows need a model from a formula")
@@ -203,7 +208,8 @@ def refit(results, endog):
     Returns
     -------
     CrossedMixedLMResults
-        Fit by the same method, REML or ML, with the same kind of degrees of freedom.
+        Fit by the same method, such as REML or ML, with the same kind of degrees of
+        freedom or standard errors.
 
     Raises
     ------
@@ -228,9 +234,10 @@ def fit_like(results, model):
     Returns
     -------
     CrossedMixedLMResults
-        Fit by the same method, REML or ML, with the same kind of degrees of freedom.
+        Fit by the same method, such as REML or ML, with the same kind of degrees of
+        freedom or standard errors.
     """
-    return model.fit(reml=results.reml, df_method=results._chosen_df_method)
+    return model.fit(**results._fit_options)
 
 
 def seeds(rng, count):

@@ -24,7 +24,7 @@ from statsmodels_lmm.core.search.constraints import (
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_gaussian
 from statsmodels_lmm.inference.variances.variance_parameters import variance_labels
 
 MANY_EFFECTS = 2000
@@ -210,6 +210,7 @@ def profile(
     if not n_points >= 1:
         raise ValueError(f"n_points must be at least 1, not {n_points!r}")
     raw = as_fit(result)
+    require_gaussian(raw, "a profile of the criterion")
     every = _parameters(raw, scale)
     wanted = _chosen(every, which, raw.dropped)
     reach = float(stats.norm.isf(alpha_max / 2.0))

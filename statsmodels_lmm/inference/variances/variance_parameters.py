@@ -5,18 +5,21 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import null_space
+from scipy import stats
+from scipy.linalg import block_diag, null_space
+from scipy.special import expit, logit
 
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import MAX_DENSE_COLUMNS
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.core.structures.roots import vanishes
+from statsmodels_lmm.core.uncertainty.joint_covariance import covariance_slopes
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
     observed_information,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
 from statsmodels_lmm.inference.variances.block_functions import (
     StructuredFunctions,
     UnstructuredFunctions,
@@ -67,6 +70,37 @@ class VarianceFunctions:
         # functions that the data do not identify have none
         known = (variance > 0.0) & ~parameters.undetermined(self.jacobian)
         return np.sqrt(np.where(known, variance, np.nan))
+
+    def limits(self, parameters, alpha):
+        """
+        Wald intervals on scales without bounds, shape (..., M, 2).
+
+        They are computed for the logarithm of what is positive and for the inverse
+        hyperbolic tangent of a correlation, and transformed.
+        """
+        errors, reach = self.errors(parameters), stats.norm.isf(alpha / 2.0)
+        pairs = zip(np.moveaxis(self.values, -1, 0), np.moveaxis(errors, -1, 0))
+        each = [
+            _interval(value, reach * error, *ends)
+            for (value, error), ends in zip(pairs, self.ranges)
+        ]
+        return np.stack(each, axis=-2)
+
+
+def _interval(value, reach, lower, upper):
+    """An interval inside a range, shape (..., 2)."""
+    value, sides = np.asarray(value)[..., None], np.array([-1.0, 1.0])
+    reach = np.asarray(reach)[..., None] * sides
+    if np.isfinite(lower) and np.isfinite(upper):
+        share = (value - lower) / (upper - lower)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            moved = logit(share) + reach / ((upper - lower) * share * (1.0 - share))
+        return lower + (upper - lower) * expit(moved)
+    if np.isfinite(lower):
+        above = value - lower
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return lower + above * np.exp(reach / above)
+    return value + reach
 
 
 @dataclass(frozen=True)
@@ -233,9 +267,111 @@ class VarianceEstimates:
 RESIDUAL = {"sd": "sigma", "var": "sigma^2", "log_sd": "log sigma"}
 
 
+@dataclass(frozen=True)
+class AbsoluteEstimates(VarianceEstimates):
+    """
+    The variances and covariances of a generalized model.
+
+    They are absolute: the scale to which theta is relative is 1, and its uncertainty,
+    last, is zero. Before it is that of the extra parameter of the family, if any.
+
+    Parameters
+    ----------
+    extra : float, optional
+        The dispersion, or the alpha of the negative binomial family.
+    is_dispersion : bool, optional
+        Which of these it is.
+    """
+
+    extra: float | None = None
+    is_dispersion: bool = False
+
+    def estimates(self, scale="sd"):
+        """
+        Standard deviations and correlations, and the dispersion or alpha.
+
+        Parameters
+        ----------
+        scale : {"sd", "var", "log_sd"}, optional
+            As for `VarianceEstimates.estimates`. An alpha is the same on every scale.
+
+        Returns
+        -------
+        VarianceFunctions
+        """
+        found = super().estimates(scale)
+        labels, values, rows = found.labels[:-1], found.values[:-1], found.jacobian[:-1]
+        ranges = found.ranges[:-1]
+        if self.extra is not None:
+            value, slope, ends = np.asarray(self.extra), 1.0, (0.0, np.inf)
+            if self.is_dispersion:
+                (value, slope), ends = on_scale(value, scale), positive_range(scale)
+            labels = [*labels, RESIDUAL[scale] if self.is_dispersion else "alpha"]
+            values = np.append(values, value)
+            rows = np.vstack([rows, self._row({-2: slope})])
+            ranges = [*ranges, ends]
+        return VarianceFunctions(labels, values, rows, ranges)
+
+
 def variance_estimates(results, average=False):
     """
     Compute the variances and covariances of a fit with their uncertainty.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+    average : bool, optional
+        Whether to use the average information of a linear model, as for replicates,
+        rather than the observed information.
+
+    Returns
+    -------
+    VarianceEstimates
+    """
+    results = as_fit(results)
+    if results._is_gaussian:
+        return _relative_estimates(results, average)
+    require_data(results.model, "a standard error of a variance parameter")
+    return _absolute_estimates(results)
+
+
+def _absolute_estimates(results):
+    """From the joint covariance of the parameters of a generalized model."""
+    units, family = results._units, results.family
+    slopes = block_diag(*map(covariance_slopes, results.at_optimum.factors))
+    slopes = units.variance_change()[:-1, :-1] @ slopes
+    joint = results._joint.covariance[results.at_optimum.criterion.counts[0] :]
+    joint = joint[:, -len(joint) :]
+    extra = None
+    if family.has_extra:
+        extra = results.alpha if family.extra_is_squared else results.scale
+        slope = 2.0 * np.sqrt(extra) if family.extra_is_squared else extra
+        slopes = block_diag(slopes, slope)
+    slopes = np.vstack([slopes, np.zeros(slopes.shape[1])])
+    lost = np.isnan(np.diag(joint))
+    known = np.where(lost | lost[:, None], 0.0, joint)
+    units = results._units
+    factors = units.of_plan(results._estimates.factors)
+    relative = [factor.covariance for factor in factors]
+    singular, vanished = _boundary(units, relative, structured_parameters(factors))
+    return AbsoluteEstimates(
+        results.model.random,
+        tuple(results._covariances()),
+        np.asarray(1.0),
+        slopes @ known @ slopes.T,
+        results._structured_theta(),
+        slopes[:, lost],
+        singular,
+        vanished,
+        extra=extra,
+        is_dispersion=not family.extra_is_squared,
+    )
+
+
+def _relative_estimates(results, average):
+    """
+    From the information about the variances of a linear model.
 
     Parameters
     ----------
@@ -249,7 +385,6 @@ def variance_estimates(results, average=False):
     -------
     VarianceEstimates
     """
-    results = as_fit(results)
     deviance = results.at_optimum
     products = deviance.elimination.products
     flat = flat_at(results)
@@ -271,22 +406,26 @@ def variance_estimates(results, average=False):
     )
 
 
-def variance_table(results, scale="sd"):
+def variance_table(results, scale="sd", alpha=None):
     """
     Tabulate the variance parameters with standard errors.
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
     scale : {"sd", "var", "log_sd"}, optional
         Standard deviations, variances, or logarithms of standard deviations.
         Correlations are the same on every scale.
+    alpha : float, optional
+        One minus the level of Wald intervals to add. They are symmetric for the
+        logarithm of a standard deviation and for Fisher's z of a correlation.
 
     Returns
     -------
     DataFrame
-        Columns estimate and std err, one row per parameter. A standard error is NaN
+        Columns estimate and std err, and with `alpha` also lower, upper and note, which
+        says why a standard error is NaN; one row per parameter. A standard error is NaN
         where the delta method does not apply, for a standard deviation of zero and its
         correlations, and where the data do not determine the parameter, for instance
         if two grouping factors form the same groups.
@@ -295,7 +434,9 @@ def variance_table(results, scale="sd"):
     -----
     The covariance of the estimated variances and covariances is the inverse of the
     observed information in these parameters, with the fixed effects profiled or
-    integrated out; for functions of them the delta method is used. The average
+    integrated out; for functions of them the delta method is used. In a generalized
+    model it is part of the inverse of the joint Hessian of all parameters, and the
+    last row is the dispersion or the alpha of the family, if it has one. The average
     information replaces the observed information if this is not positive definite, as
     may happen on the boundary, if several factors have more than 2,500 random effects,
     and if levels are related through a sparse inverse.
@@ -303,6 +444,12 @@ def variance_table(results, scale="sd"):
     parameters = variance_estimates(results)
     functions = parameters.estimates(_checked(scale))
     columns = {"estimate": functions.values, "std err": functions.errors(parameters)}
+    if alpha is not None:
+        check_alpha(alpha)
+        columns["lower"], columns["upper"] = functions.limits(parameters, alpha).T
+        open_ = parameters.undetermined(functions.jacobian)
+        why = np.where(open_, "not determined by the data", "on the boundary")
+        columns["note"] = np.where(np.isnan(columns["std err"]), why, "")
     return pd.DataFrame(columns, index=pd.Index(functions.labels, name="parameter"))
 
 

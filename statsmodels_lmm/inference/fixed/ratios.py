@@ -1,0 +1,76 @@
+"""Fixed effects as odds ratios, rate ratios and other ratios."""
+
+import numpy as np
+import pandas as pd
+
+from statsmodels_lmm.inference.requirements import as_fit
+
+RATIOS = {
+    ("Binomial", "log"): "risk ratio",
+    ("Poisson", "log"): "rate ratio",
+    ("NegativeBinomial", "log"): "rate ratio",
+}
+"""What a coefficient of a log link is the logarithm of; otherwise a ratio of means."""
+
+BY_LINK = {"logit": "odds ratio", "cloglog": "hazard ratio", "log": "mean ratio"}
+"""The same for each link whose coefficients are logarithms of ratios."""
+
+
+def ratio_name(results):
+    """
+    What the exponential of a coefficient is.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+
+    Returns
+    -------
+    str
+        Such as "odds ratio".
+
+    Raises
+    ------
+    ValueError
+        If the coefficients are not logarithms of ratios.
+    """
+    family = getattr(as_fit(results), "family", None)
+    name, link = ("", "identity") if family is None else (family.name, family.link_name)
+    if link not in BY_LINK:
+        raise ValueError(
+            "exponentiate needs a link whose coefficients are logarithms of ratios, "
+            f"{', '.join(sorted(BY_LINK))}; the link of this model is {link}"
+        )
+    return RATIOS.get((name, link), BY_LINK[link])
+
+
+def ratios(results, alpha=0.05):
+    """
+    Tabulate the exponentials of the fixed effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+    alpha : float, optional
+        One minus the level of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Columns ratio, std err (by the delta method), lower and upper, the exponentials
+        of the limits of the coefficients.
+
+    Raises
+    ------
+    ValueError
+        If the coefficients are not logarithms of ratios.
+    """
+    raw = as_fit(results)
+    ratio_name(raw)
+    with np.errstate(over="ignore"):
+        ratio, (lower, upper) = np.exp(raw.params), np.exp(raw.conf_int(alpha).T)
+        columns = {"ratio": ratio, "std err": ratio * raw.bse}
+    columns |= {"lower": lower, "upper": upper}
+    return pd.DataFrame(columns, raw.model.exog_names)

@@ -1,0 +1,56 @@
+"""Notes below the summary of a generalized linear mixed model."""
+
+OVERDISPERSED = 1.5
+"""Ratio of Pearson's chi-squared to its degrees of freedom that is worth a word."""
+
+NOTABLE = 0.1
+"""Change of -2 log-likelihood by quadrature from which a refit is advised."""
+
+
+def dispersion_notes(results):
+    """
+    A sentence on overdispersion in a family whose dispersion is not estimated.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    ratio = results.overdispersion
+    if ratio is None or not ratio > OVERDISPERSED:
+        return []
+    advice = "a random effect for each row, (1 | obs)"
+    if results.family.name == "Poisson":
+        advice += ', or family="negativebinomial"'
+    return [
+        f"Overdispersion: Pearson's chi-squared is {ratio:.2f} times its degrees of "
+        f"freedom. Consider {advice}."
+    ]
+
+
+def quadrature_notes(results):
+    """
+    A sentence on what quadrature would change.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    change = results.quadrature_change
+    if change is None:
+        return []
+    n_nodes, k = change.n_nodes, results.model.random[0].grouped.k_effects
+    said = f"{n_nodes}-point quadrature"
+    if k > 1:
+        said = f"Quadrature with {n_nodes} points for each of {k} effects"
+    advice = f"; refit with nagq={n_nodes}" if abs(change.value) >= NOTABLE else ""
+    return [f"{said} changes -2 log-likelihood by {change.value:+.3g}{advice}."]
