@@ -16,6 +16,7 @@ ELSEWHERE = {
     "test_exponential_family": "power_variance",
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",
+    "test_laplace": "conditional",
     "test_random_part": "draws",
     "test_structures": "checks correlated known",
     # inference
@@ -40,6 +41,7 @@ ELSEWHERE = {
     "test_pedigree": "labeled",
     "test_phylogeny": "newick",
     "test_relationships": "known_levels",
+    "test_responses_of_formulas": "response_terms",
     "test_statsmodels_contract": "backend",
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
@@ -48,8 +50,7 @@ ELSEWHERE = {
     "test_old_pickles": "old_names",
     "test_methods": "canvas",
     "test_random_effects": "shrinkage",
-    "test_results": "conditional_modes linear summary variance_components "
-    "variance_tables wrapper",
+    "test_results": "linear summary variance_components variance_tables wrapper",
     "test_generalized_results": "generalized generalized_notes joint_covariance "
     "null_model saved_family",
     "test_saving": "light restoring saved_design saved_values states",

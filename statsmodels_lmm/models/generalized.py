@@ -113,6 +113,8 @@ class CrossedMixedGLM(MixedModel):
 
     def _response(self, endog, sides):
         """The response and the values of the rows, with numbers of trials."""
+        if sides["weights"] is not None and sides["var_weights"] is not None:
+            raise DataError("weights and var_weights are the same; give one of them")
         found = response_data(
             endog, self.family, _prior_weights(sides), self._response_name, self.event
         )

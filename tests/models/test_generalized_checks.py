@@ -69,7 +69,7 @@ def test_weights_are_given_once():
 
 
 def test_an_exposure_is_positive():
-    with pytest.raises(DataError, match="exposure is not positive in rows 3"):
+    with pytest.raises(DataError, match="exposure not positive in rows 3"):
         CrossedMixedGLM.from_formula(
             "incidence ~ period + (1|herd)",
             cbpp(),
