@@ -1,9 +1,10 @@
-"""Linear mixed models with crossed, nested and singular random effects."""
+"""Mixed models with crossed, nested and singular random effects."""
 
 from statsmodels_lmm import old_names
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.inference.comparison.anova import anova
 from statsmodels_lmm.mixedlm.model import MixedLM
+from statsmodels_lmm.models.generalized import CrossedMixedGLM
 from statsmodels_lmm.models.linear import CrossedMixedLM
 from statsmodels_lmm.random.terms import matrix_effects, random_effects
 from statsmodels_lmm.results.saving import from_json, to_json
@@ -11,6 +12,7 @@ from statsmodels_lmm.show_versions import show_versions
 from statsmodels_lmm.structures import Parameter, Structure
 
 __all__ = [
+    "CrossedMixedGLM",
     "CrossedMixedLM",
     "MixedLM",
     "Parameter",
