@@ -175,7 +175,7 @@ def _from_extension(column, only_group):
 
 
 def _object_column(column, name, is_response):
-    """Keep strings, convert numbers to float and refuse a mixture."""
+    """Keep strings, convert numbers to float and reject a mixture."""
     values = column.dropna()
     is_bool = values.map(lambda v: isinstance(v, bool | np.bool_)).to_numpy(bool)
     is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))

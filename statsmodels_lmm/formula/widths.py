@@ -107,7 +107,7 @@ def model_terms(text):
 
 def require_columns(text, columns, n_rows):
     """
-    Refuse a formula whose design would not fit in memory, before it is built.
+    Reject a formula whose design would not fit in memory, before it is built.
 
     Parameters
     ----------

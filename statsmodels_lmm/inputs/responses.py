@@ -226,7 +226,7 @@ def _trials(counts, names, labels, name):
 
 
 def _refuse_constant(y, family, name, event):
-    """Refuse a response at which the likelihood has no maximum."""
+    """Reject a response at which the likelihood has no maximum."""
     if len(y) < 2 or (y != y[0]).any():
         return
     if family.name == "Binomial":

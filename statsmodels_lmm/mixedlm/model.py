@@ -406,7 +406,7 @@ class MixedLM(CrossedMixedLM):
         return results
 
     def _are_fixed(self, params):
-        """Whether a vector can only hold fixed effects, which the search ignores."""
+        """Whether a starting vector holds only fixed effects, to be ignored."""
         if super()._are_fixed(params):
             return True
         if isinstance(params, MixedLMParams) or len(params) != self.k_fe:

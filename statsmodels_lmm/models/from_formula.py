@@ -232,5 +232,5 @@ def _checked_structures(structures):
             )
         reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
         if not str(name).isidentifier() or name in reserved:
-            raise ValueError(f"{name!r} cannot be the name of a structure of your own")
+            raise ValueError(f"{name!r} cannot be the name of a custom structure")
     return structures

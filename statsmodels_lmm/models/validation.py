@@ -160,9 +160,9 @@ def check_residual(endog, data):
     """
     Reject a response that the fixed effects reproduce exactly.
 
-    Floating-point numbers of the size of the response are a step apart. Least-squares
-    residuals of about one step cannot be distinguished from zero, and those of a few
-    dozen steps have lost digits.
+    At the magnitude of the response, adjacent floating-point numbers differ by a step.
+    Least-squares residuals of about one step cannot be distinguished from zero, and
+    those of a few dozen steps have lost digits.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def _out_of_range(size):
 
 def warn_after_fit(results):
     """
-    Warn of what the user can act on.
+    Warn of problems with the data that the user can solve.
 
     Parameters
     ----------

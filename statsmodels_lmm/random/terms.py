@@ -187,7 +187,7 @@ class GroupTerm:
         return term if order is None else term.take(order)
 
     def build(self, known=None):
-        """Build the RandomEffects, with known relationships of the levels."""
+        """Build the RandomEffects, with known relationships among the levels."""
         groups = pd.Series(self.groups, name=self.name).infer_objects()
         codes, levels, _ = group_levels([groups])
         relationship = None

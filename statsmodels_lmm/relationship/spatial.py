@@ -1,4 +1,4 @@
-"""Correlations of places by distance."""
+"""Correlations between locations as a function of distance."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def spatial_covariance(
     coordinates, kind="exponential", *, range, smoothness=1.5, labels=None
 ):
     """
-    Correlations of places that decay with their Euclidean distance d.
+    Correlations between locations that decay with their Euclidean distance d.
 
     With range r and smoothness v they are
 

@@ -29,8 +29,8 @@ class LightData:
     Parameters
     ----------
     frame : DataFrame
-        The columns of the formula, with the types and levels of the fit; its rows carry
-        no data.
+        The columns of the formula, with the types and levels of the original data, in
+        rows without data.
     model_spec : DesignInfo or None
         Specification of the fixed design.
     column_specs : dict
@@ -204,7 +204,8 @@ class LightResults:
         exposure : array_like, optional
             Exposure of the rows, if the model has one.
         which : {"mean", "linear"}, optional
-            The scale; both are the same for a linear model.
+            The mean of the response, or the linear predictor; in a linear model they
+            are equal.
         type : {"response", "link"}, optional
             `which` in R's terms.
 

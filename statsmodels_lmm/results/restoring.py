@@ -239,7 +239,7 @@ def _restored_keys(plain, name, n_levels):
 
 
 def _restored_frame(types):
-    """Columns with the types and levels of the fit; the rows carry no data."""
+    """Columns with the types and levels of the original data, in rows without data."""
     levels = {
         level(name, "types"): index(plain["levels"], name)
         for name, plain in types

@@ -54,7 +54,7 @@ def boundary_table(random, factors, duals):
     factors : sequence of RelativeFactor
         Their relative covariance factors.
     duals : sequence of ndarray
-        Smallest eigenvalue of the dual matrix of each block, for each of them.
+        Smallest eigenvalue of the dual matrix of each block, for each factor.
 
     Returns
     -------

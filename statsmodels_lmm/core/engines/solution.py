@@ -50,7 +50,7 @@ class Solution:
 
 def reduced(elimination, sums):
     """
-    Sums as reduced at the elimination of each term and, finally, of the tail.
+    Sums as they stand when each term and, finally, the tail is eliminated.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class Binomial(ExponentialFamily):
         return np.where(inner, value + successes + failures - trials, 0.0)
 
     def starting_mean(self, y, a):
-        """The proportion of successes, with half a success and half a failure more."""
+        """The proportion of successes, with half a success and half a failure added."""
         successes = (a * y).sum(-1)
         return (successes + 0.5) / (np.broadcast_to(a, np.shape(y)).sum(-1) + 1.0)
 

@@ -1,5 +1,5 @@
 """
-Families and links of a user, known by what they can do.
+Families and links of the user, known only by their methods.
 
 A family has, as in statsmodels, a `variance` with a `deriv`, `resid_dev`,
 `loglike_obs`, `starting_mu` and perhaps `get_distribution`; a link has `inverse`,
@@ -58,7 +58,7 @@ def entrywise(function, x):
 @dataclass(frozen=True)
 class UserLink(Link):
     """
-    A link of a user.
+    The user's link.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class UserLink(Link):
 @dataclass(frozen=True)
 class GenericFamily(ExponentialFamily):
     """
-    A family of a user.
+    The user's family.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class GenericFamily(ExponentialFamily):
         return loss.reshape(y.shape) - precision * less.reshape(y.shape)
 
     def saturated_slopes(self, y, a, extra):
-        """Differences in log phi."""
+        """Differences with respect to log phi."""
 
         def value(shift):
             return self.saturated(y, a, np.asarray(extra) + shift)

@@ -73,7 +73,7 @@ class Replicates:
         Parameters
         ----------
         generators : sequence of numpy.random.Generator
-            r of them.
+            One for each replicate, r in all.
 
         Returns
         -------

@@ -142,7 +142,7 @@ class CovarianceBlocks:
 
     @property
     def has_user_levels(self: Any):
-        """Whether its levels are the user's."""
+        """Whether the term's levels are the user's."""
         return self.of_user is self
 
 

@@ -147,7 +147,7 @@ class Structure:
         Returns
         -------
         ndarray
-            Shape (k, any number).
+            L, with k rows.
         """
         return lower_root(self.covariance(theta, k))
 
@@ -197,7 +197,7 @@ class Structure:
         return [(p.lower, p.upper) for p in self.parameters([""] * k)]
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
-        """Whether S has a deviation that counts as zero; `theta` is in common units."""
+        """Whether S counts as singular; `theta` is in common units."""
         return bool(is_singular(self.covariance(theta, k), tolerance))
 
     def holds(self, other, effects, other_effects):

@@ -23,7 +23,7 @@ class Known(Structure):
         self.name = name
 
     def parameters(self, effects):
-        """One deviation."""
+        """One standard deviation."""
         return [deviation(self.name)]
 
     def covariance(self, theta, k):

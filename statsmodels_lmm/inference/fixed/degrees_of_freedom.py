@@ -80,8 +80,8 @@ class FixedInference:
     scale : float
         Residual variance sigma^2.
     root : ndarray
-        A square root of the covariance of the r columns kept, over sigma^2 and before
-        any adjustment, shape (r, r).
+        A square root of the unadjusted covariance matrix of the fixed effects of the r
+        columns kept, divided by sigma^2, shape (r, r).
     constant_df : float
         Degrees of freedom of every contrast, if they are all the same.
     uncertain : UncertainCovariance or None

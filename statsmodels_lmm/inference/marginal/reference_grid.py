@@ -176,7 +176,7 @@ def reference_grid(results, at=None, slope=None):
 
 def check_predictor(name, known):
     """
-    Refuse a name that is not a predictor.
+    Reject a name that is not a predictor.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def population_mean(family, eta, variance):
 
 def mean_slopes(family, eta, variance):
     """
-    Derivatives of the population mean in the mean and variance of the predictor.
+    Derivatives of the population mean by the mean and variance of the predictor.
 
     Parameters
     ----------

@@ -93,9 +93,9 @@ def icc(results, by_group=False):
     Returns
     -------
     Series or DataFrame
-        "adjusted" and "unadjusted"; with `by_group` these are columns, with one row
-        per grouping factor. NaN where the data do not determine a share, such as those
-        of two factors that form the same groups.
+        "adjusted" and "unadjusted"; with `by_group` these are columns, with one row per
+        grouping factor. NaN where the data do not determine a share, as for two factors
+        that form the same groups.
 
     Raises
     ------
