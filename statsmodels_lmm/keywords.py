@@ -111,7 +111,7 @@ def scale_of(which, type=None):
     which : {"mean", "linear"}
         The mean of the response, or the linear predictor.
     type : {None, "response", "link"}
-        The same in R's words, which count if they are given.
+        R's name for the scale, which takes precedence.
 
     Returns
     -------

@@ -137,7 +137,7 @@ NAMES = {
     "inference.variance_parameters.VarianceParameters": "VarianceEstimates",
     "inference.variance_parameters.variance_parameters": "variance_estimates",
 }
-"""What is called otherwise now."""
+"""Present names of what was renamed."""
 
 
 def old_name(module, name):

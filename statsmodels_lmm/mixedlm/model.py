@@ -274,9 +274,10 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         cov_re : array_like
-            Covariance matrix of the correlated effects over the residual variance.
+            Covariance matrix of the correlated effects relative to the residual
+            variance.
         vcomp : array_like
-            Variance components over the residual variance.
+            Variance components relative to the residual variance.
         tol : float, optional
             Accepted, without effect; MixedLM returns 0.0 for smaller variances.
 
@@ -551,7 +552,7 @@ class MixedLM(CrossedMixedLM):
 
     def score(self, params, profile_fe=True):  # type: ignore[override]
         """
-        Gradient of `loglike` in MixedLM's packed parameters, by finite differences.
+        Gradient of `loglike` by MixedLM's packed parameters, from finite differences.
 
         Parameters
         ----------
@@ -563,8 +564,8 @@ class MixedLM(CrossedMixedLM):
         Returns
         -------
         ndarray
-            The derivatives in the fixed effects, unless these are profiled out, and in
-            the variance parameters as packed according to `use_sqrt`.
+            The derivatives with respect to the fixed effects, unless these are profiled
+            out, and to the variance parameters as packed according to `use_sqrt`.
         """
         parameters = self.layout.read(self, params, self.use_sqrt)
         packed = parameters.get_packed(self.use_sqrt, has_fe=not profile_fe)
@@ -575,7 +576,7 @@ class MixedLM(CrossedMixedLM):
 
     def hessian(self, params, profile_fe=False):  # type: ignore[override]
         """
-        Hessian of `loglike` in MixedLM's packed parameters, by finite differences.
+        Hessian of `loglike` by MixedLM's packed parameters, from finite differences.
 
         Parameters
         ----------
@@ -587,8 +588,8 @@ class MixedLM(CrossedMixedLM):
         Returns
         -------
         ndarray
-            In the covariances, not their square roots. MixedLM returns a pair: this
-            matrix, and whether it is singular.
+            With respect to the covariances, not their square roots. MixedLM returns a
+            pair: this matrix, and whether it is singular.
         """
         parameters = self.layout.read(self, params, self.use_sqrt)
         packed = parameters.get_packed(use_sqrt=False, has_fe=not profile_fe)

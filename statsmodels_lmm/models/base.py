@@ -457,7 +457,7 @@ class MixedModel(LikelihoodModel):
         Parameters
         ----------
         data : Standardized or Estimates
-            Whatever knows the columns kept.
+            An object that holds the columns kept.
 
         Returns
         -------

@@ -283,7 +283,7 @@ class CrossedMixedLM(MixedModel):
         exog : array_like, optional
             Design, shape (n, p); default is the model's design, with its offset.
         which : {"mean", "linear"}, optional
-            Both are the same for a linear model.
+            The response or the linear predictor, which have the same mean here.
         offset : array_like, optional
             Known part of the linear predictor of `exog`.
         type : {"response", "link"}, optional

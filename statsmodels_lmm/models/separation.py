@@ -1,4 +1,4 @@
-"""Separation said in the names of the columns and rows."""
+"""Separation described by the names of columns and rows."""
 
 import re
 

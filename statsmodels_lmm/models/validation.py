@@ -55,7 +55,7 @@ def check_arguments(further, missing, rank):
     TypeError
         If an argument does not exist.
     ValueError
-        If one has an unknown value.
+        If an argument has an unknown value.
     """
     unknown = set(further) - {"formula", "model_spec", "hasconst", "missing_idx"}
     if unknown:

@@ -74,7 +74,7 @@ class KnownLevels:
         levels : Index
             The labels.
         keys : tuple of LevelKeys
-            How the labels are composed.
+            How the labels are formed.
 
         Raises
         ------

@@ -41,7 +41,7 @@ class ByFactor(dict):
 
     @property
     def values(self):
-        """The values, by a call; an array of the only one, without."""
+        """The values, if called as of a dict; else the array of the only value."""
         return _Values(self)
 
     def _old(self):

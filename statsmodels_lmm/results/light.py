@@ -159,7 +159,7 @@ class LightResults:
 
     @cached_property
     def random_effects_cov(self):
-        """Their covariances, see `CrossedMixedLMResults.random_effects_cov`."""
+        """Conditional covariances, see `CrossedMixedLMResults.random_effects_cov`."""
         return covariances_by_factor(self.model.random, self._mode_covariances)
 
     def random_effects_table(self):

@@ -55,7 +55,7 @@ class CrossedMixedLMResults(MixedResults):
     df_model : float
         Rank of X minus the constant, as in statsmodels.
     residual_share : float
-        Residual variance over that of the least-squares residuals.
+        Residual variance divided by that of the least-squares residuals.
     n_params : int
         Fixed effects, relative covariance parameters and sigma, as in lme4, but
         without those that the data do not determine.
@@ -120,7 +120,7 @@ class CrossedMixedLMResults(MixedResults):
 
     @property
     def resid_pearson(self):
-        """Residuals times the square root of the weights, over sigma."""
+        """Residuals times the square root of the weights, divided by sigma."""
         weights = self.model.weights
         root = 1.0 if weights is None else np.sqrt(weights)
         return self.resid * root / np.sqrt(self.scale)

@@ -15,7 +15,7 @@ def components_table(random, relative, thetas, unit, residual):
     relative : sequence of ndarray
         Their covariance matrices over sigma^2, shape (k, k) each.
     thetas : sequence of list of ndarray
-        Relative covariance parameters of each of them, block by block.
+        Relative covariance parameters of each factor, block by block.
     unit : float
         The variance to which covariances are relative.
     residual : float or None

@@ -142,7 +142,7 @@ def marginal_slopes(
 
 
 def _check_scale(results, which, type):
-    """Reject an unknown scale, and that to which nothing is transformed back."""
+    """Reject an unknown scale, and that of a response before its transformation."""
     scale_of(which, type)
     parsed = getattr(as_fit(results).model, "_parsed", None)
     if type == "response" and parsed and not PLAIN.fullmatch(parsed.response):

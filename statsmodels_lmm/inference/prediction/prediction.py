@@ -330,7 +330,7 @@ def with_variances(results, rows, parts, df_method):
 
 
 def _method_of_rows(results, df_method, of_fixed_part):
-    """Degrees of freedom of predictions, by default those of the results if possible."""
+    """Degrees of freedom of predictions; those of the results where applicable."""
     if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
         return results.df_method
     if df_method in SMALL_SAMPLE and not of_fixed_part:

@@ -316,7 +316,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
 
 
 def _rows_of_fit(model, has_offset):
-    """The rows of the model, with its offset; that of its formula beside another."""
+    """The rows of the model with its offset, or only its formula's if one is given."""
     if model.exog is None:
         raise DataError("the data of the model were removed; pass exog")
     offset = model.formula_offset if has_offset else model._offset
