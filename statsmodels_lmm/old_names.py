@@ -173,7 +173,7 @@ def old_name(module, name):
 
 def install():
     """
-    Make the old modules importable, also where a folder has replaced a module.
+    Make the old modules importable, even where a folder has replaced a module.
 
     The modules are registered directly, because importing them would overwrite
     functions of the same name.

@@ -24,7 +24,7 @@ def plain_column(column, name, role):
     column : Series
         The column.
     name : hashable
-        Its name.
+        Name of the column.
     role : set of str
         Uses of the column, see `formula.frame.column_roles`.
 
@@ -101,7 +101,7 @@ def no_number(column, name):
     column : Series
         The column.
     name : hashable
-        Its name.
+        Name of the column.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def like_known(values, known, name):
     known : Series
         The column in the fit.
     name : hashable
-        Its name.
+        Name of the column.
 
     Returns
     -------

@@ -16,12 +16,12 @@ ARGUMENTS = {
     "ns": ("df", "knots"),
     "poly": ("degree", "raw"),
 }
-"""Arguments after the variable in a call of a basis."""
+"""Arguments after the variable in the call of a basis function."""
 
 
 def basis_arguments(node):
     """
-    Arguments of a basis other than its variable, by name.
+    Arguments of a basis function other than its variable, by name.
 
     Parameters
     ----------

@@ -212,7 +212,7 @@ def _kind(column):
 
 
 def _trials(counts, names, labels, name):
-    """Numbers of trials of columns of successes and failures."""
+    """Numbers of trials from columns of successes and failures."""
     for values, column, what in zip(counts.T, names, ("successes", "failures")):
         given = what if str(column) == what else f"the {what} '{column}'"
         refuse(f"{given} are missing or infinite", ~np.isfinite(values), labels)

@@ -140,7 +140,7 @@ def without_zero_weights(data, sides):
     data : DataFrame
         The rows of positive weight.
     sides : dict
-        Their values.
+        The values of `sides` in these rows.
     """
     positive = np.ones(len(data), dtype=bool)
     for name, values in sides.items():

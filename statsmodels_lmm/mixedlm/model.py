@@ -552,12 +552,12 @@ class MixedLM(CrossedMixedLM):
 
     def score(self, params, profile_fe=True):  # type: ignore[override]
         """
-        Gradient of `loglike` by MixedLM's packed parameters, from finite differences.
+        Gradient of `loglike` with respect to the packed parameters, by differences.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where to evaluate it.
+            Parameters at which to evaluate it.
         profile_fe : bool, optional
             Whether to profile out the fixed effects.
 
@@ -576,12 +576,12 @@ class MixedLM(CrossedMixedLM):
 
     def hessian(self, params, profile_fe=False):  # type: ignore[override]
         """
-        Hessian of `loglike` by MixedLM's packed parameters, from finite differences.
+        Hessian of `loglike` with respect to the packed parameters, by differences.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where to evaluate it.
+            Parameters at which to evaluate it.
         profile_fe : bool, optional
             Whether to profile out the fixed effects.
 
@@ -607,7 +607,7 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where to evaluate it.
+            Parameters at which to evaluate it.
         profile_fe : bool, optional
             Whether to profile out the fixed effects.
 

@@ -143,7 +143,7 @@ class MixedModel(LikelihoodModel):
 
     @classmethod
     def _family_of(cls, own):
-        """The family that the arguments of this model alone name."""
+        """The family named by this model's own arguments."""
         return None
 
     def _handle_data(self, endog, exog, *args, source=None, **kwargs):

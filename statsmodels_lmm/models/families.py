@@ -97,7 +97,7 @@ def family_of(family, link=None, alpha=None):
         `variance`, `loglike_obs`, `resid_dev`, `starting_mu`).
     link : str or object, optional
         A name, such as "probit", or a link of statsmodels. Default is that of
-        statsmodels. Not with an object, which has a link.
+        statsmodels. Not allowed with a family object, which has its own link.
     alpha : float, optional
         Known alpha of the negative binomial family, at least 0. By default it is
         estimated. An object ``sm.families.NegativeBinomial(alpha=...)`` has a known

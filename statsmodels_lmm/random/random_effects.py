@@ -94,7 +94,7 @@ class RandomEffects:
         ]
 
     def split_theta(self, theta):
-        """Split the parameters of all blocks into those of each."""
+        """Split the parameters of all blocks into those of each block."""
         return [theta[part] for part in consecutive(self.grouped.parameter_counts)]
 
     def without_data(self):

@@ -245,7 +245,7 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def _relative(self):
-        """Covariance matrix of the random effects over sigma^2, for each term."""
+        """Covariance matrix of the random effects divided by sigma^2, for each term."""
         return self._estimates.relative
 
     def _covariances(self):

@@ -41,7 +41,7 @@ class CrossedMixedLMResults(MixedResults):
         constants, as in lme4.
     theta : Series
         Relative covariance parameters: the lower Cholesky factors of the random
-        effects' covariance matrices over sigma^2, column by column, with grouping
+        effects' covariance matrices divided by sigma^2, column by column, with grouping
         factors in the order of the formula. lme4 sorts these by number of levels.
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.

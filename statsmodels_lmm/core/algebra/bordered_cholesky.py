@@ -94,11 +94,11 @@ class BorderedBlock:
     Parameters
     ----------
     columns : slice
-        Its columns in the order of elimination.
+        Columns of the block in the order of elimination.
     start : int
         Offset in the storage of the block and its links, s + b rows of s numbers.
     rows : ndarray
-        Its rows of the border, ascending, shape (b,).
+        Rows of the border linked to the block, ascending, shape (b,).
     updated : ndarray
         Positions in the border of the lower triangle of these rows and columns, shape
         (b (b + 1) / 2,).

@@ -104,7 +104,7 @@ class Units:
 
     def beta_root(self, fixed_root):
         """
-        A root of the covariance over sigma^2 of the fixed effects kept.
+        A root of the covariance of the fixed effects kept, divided by sigma^2.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class Units:
         directions : ndarray
             Unit vectors e, shape (r, r).
         lengths, origins : ndarray
-            Those of fixed effects origins + lengths * (e'beta*), each of shape (r,).
+            The l and o with which a fixed effect is o + l e'beta*, shapes (r,).
         """
         rows = self.data.to_fixed
         sizes = np.linalg.norm(rows, axis=1)
@@ -375,7 +375,7 @@ class Units:
 
     def mode_covariances(self, evaluation, i):
         """
-        Conditional covariances over sigma^2 of the random effects of each level.
+        Conditional covariances of the random effects of each level, divided by sigma^2.
 
         Parameters
         ----------
@@ -508,5 +508,5 @@ class LevelBlocks:
     change: np.ndarray
 
     def covariances(self):
-        """Conditional covariances over sigma^2 in the user's units, (l, k, k)."""
+        """Conditional covariances divided by sigma^2 in the user's units, (l, k, k)."""
         return self.change @ self.blocks[self.relabel] @ self.change.T

@@ -216,8 +216,8 @@ class Elimination(Protocol):
         Lower bound on the relative error of `logdet` and `gram`: that of the arithmetic
         for a direct method.
     cancelled : float
-        Sum over the pivots of the tail of their values before, divided by those after,
-        its reduction: the error of log |V| due to subtraction, in units of rounding.
+        Sum over the tail's pivots of the value before the reduction divided by the
+        value after it: the error of log |V| due to subtraction, in units of rounding.
     row_width : int
         Numbers stored per row while its form is computed; 0 if it stays sparse.
     """
@@ -230,7 +230,7 @@ class Elimination(Protocol):
 
     @property
     def cancelled(self) -> float:
-        """Sum of the tail's pivots before its reduction, divided by those after."""
+        """Sum over the tail's pivots of their values before / after the reduction."""
 
     @property
     def row_width(self) -> int:

@@ -127,7 +127,7 @@ def projected(elimination, tail, solution):
     tail : ndarray
         Reduced sums of the tail, shape (..., q, m).
     solution : Solution
-        Their solution.
+        Solution for these sums.
 
     Returns
     -------

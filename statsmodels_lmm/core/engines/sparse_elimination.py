@@ -168,7 +168,8 @@ class SparseInverse:
     elimination : SparseElimination
         The elimination from which it was computed.
     diagonal : tuple of ndarray
-        Conditional covariances of the levels over sigma^2, shapes (l_i, k_i, k_i).
+        Conditional covariances of the levels, shapes (l_i, k_i, k_i), divided by
+        sigma^2.
     level_sums, projected, modes : tuple of ndarray
         As in that class, for independent levels.
     """

@@ -103,7 +103,7 @@ class Binomial(ExponentialFamily):
 
 
 def _half_unit_deviance(y, success, failure):
-    """By the losses A and B of a mean; they alone where y is 0 or 1."""
+    """Half the unit deviance, from the losses A and B of a mean."""
     ends = np.where(y > 0.0, success, failure)
     inner = (y > 0.0) & (y < 1.0)
     if not inner.any():

@@ -3,7 +3,7 @@
 import numpy as np
 
 WHOLE = 1e-6
-"""Counts over their number of trials are whole numbers up to this."""
+"""Relative deviation from a whole number that is attributed to rounding."""
 
 
 def first_problem(*problems):

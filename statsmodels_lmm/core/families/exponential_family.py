@@ -85,7 +85,7 @@ class ExponentialFamily:
         return np.exp(extra) if self.has_extra else 1.0
 
     def _precision(self, a, extra):
-        """The weight over the dispersion, a / phi."""
+        """The weight divided by the dispersion, a / phi."""
         return a / column(self.dispersion(extra))
 
     def unit_loss(self, y, eta, extra):

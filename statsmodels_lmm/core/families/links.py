@@ -37,7 +37,7 @@ def log_slopes(mu, slopes):
     mu : ndarray
         A positive function.
     slopes : tuple of ndarray
-        Its first four derivatives.
+        The first four derivatives of `mu`.
 
     Returns
     -------
@@ -188,7 +188,7 @@ def power_slopes(eta, exponent, order):
     exponent : float
         Any number.
     order : int
-        How many.
+        Number of derivatives.
 
     Returns
     -------

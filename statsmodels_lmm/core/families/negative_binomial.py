@@ -67,7 +67,7 @@ class NegativeBinomial(ExponentialFamily):
 
     @property
     def extra_is_squared(self):
-        """Whether alpha is estimated, which is not negative."""
+        """Whether alpha, which is not negative, is estimated."""
         return self.has_extra
 
     def _alpha(self, extra):

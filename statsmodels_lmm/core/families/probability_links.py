@@ -61,7 +61,7 @@ class SymmetricLink(ProbabilityLink):
         return self.success_loss(eta), self.success_loss(-eta)
 
     def loss_slopes(self, eta):
-        """Those of A at eta and at -eta."""
+        """The derivatives of A at eta and at -eta."""
         return self.success_slopes(eta), mirrored(self.success_slopes(-eta))
 
 
@@ -89,7 +89,7 @@ class Logit(ProbabilityLink):
         return rest + np.maximum(-eta, 0.0), rest + np.maximum(eta, 0.0)
 
     def loss_slopes(self, eta):
-        """A' = mu - 1 and B' = mu; all others agree."""
+        """A' = mu - 1 and B' = mu; all further derivatives agree."""
         mu, rest = special.expit(eta), special.expit(-eta)
         v = mu * rest
         further = v, v * (rest - mu), v * (1.0 - 6.0 * v)

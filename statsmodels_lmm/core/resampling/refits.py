@@ -95,7 +95,7 @@ class Refits:
 
 def batch_size(products):
     """
-    How many fits to do at once, as determined by the design alone.
+    Number of fits to do at once, as determined by the design alone.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ class ConstrainedOptimum:
     value : float
         Criterion in standardized units.
     slope : float
-        Its derivative with respect to the parameter, minimized over the others.
+        Derivative of the minimum over all other parameters, as a function of this one.
     deviance : ProfiledDeviance
         The criterion before minimization over sigma; `scale` is sigma^2. Its
         elimination is dropped, so that a curve of many points need not store it.
@@ -101,7 +101,7 @@ class ConstrainedOptimum:
 @dataclass(frozen=True)
 class Slopes:
     """
-    Derivatives by all entries of L and by tau relative to its current value.
+    Derivatives with respect to the entries of L and to tau in units of its value.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class ConstrainedDeviance:
         return np.ones(len(self.coordinates.along))
 
     def derivatives(self, exact=False):
-        """Derivatives by all entries of L and by tau relative to its current value."""
+        """Derivatives with respect to L's entries and tau in units of its value."""
         deviance, tau = self.deviance, self.coordinates.tau
         slopes = deviance.derivatives(self.exact)
         m, nu = len(slopes.gradient), deviance.nu
@@ -181,7 +181,7 @@ class Constrained(Criterion):
     constraint : Constraint
         The parameter to hold.
     at : float
-        Its value, in the units of the constraint.
+        Value of the parameter, in the units of the constraint.
     """
 
     criterion: Profiled
@@ -235,7 +235,7 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     constraint : Constraint
         The parameter to hold.
     at : float
-        Its value, in the units of the constraint.
+        Value of the parameter, in the units of the constraint.
     start : tuple
         The factors in elimination order, and tau, not necessarily on the
         constraint.

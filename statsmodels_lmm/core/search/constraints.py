@@ -48,7 +48,7 @@ class Coordinates:
         Derivatives of the m entries of the blocks of L (row by row) and of log(tau)
         with respect to the f free coordinates, shape (m + 1, f).
     along : ndarray
-        Their derivatives with respect to the parameter held, shape (m + 1,).
+        Derivatives of these m + 1 entries with respect to the parameter held.
     bounded : dict
         Coordinates that must not be negative: column of the Jacobian to value.
     """
@@ -181,7 +181,7 @@ class Constraint:
         moves : ndarray
             Directions in which it may move, shape (f, m).
         change : ndarray
-            Its derivative with respect to the parameter, shape (m,).
+            Derivative of the block with respect to the parameter, shape (m,).
         bounded : dict
             Coordinates that must not be negative: row of `moves` to value.
         """
@@ -467,7 +467,7 @@ def _lower_rows(root, others, first, heads):
 
 
 def _unit_moves(back, rows, columns):
-    """Derivatives of L = back U by entries of U, shape (m, k k)."""
+    """Derivatives of L = back U with respect to entries of U, shape (m, k k)."""
     moves = np.zeros((len(rows), *back.shape))
     moves[np.arange(len(rows)), :, columns] = back.T[rows]
     return moves.reshape(len(rows), back.size)

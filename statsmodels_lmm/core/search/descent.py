@@ -73,7 +73,7 @@ class Iterate:
         return Iterate(None, point, *(a[which] for a in self._arrays))
 
     def where(self, better, other):
-        """The other iterate where it is better, else this one."""
+        """`other` where it is better, else this iterate."""
         if better.all():
             return other
         if not better.any():

@@ -113,7 +113,7 @@ of the criterion that may hide one.
 """
 
 NOT_HIGHER = 1e-9
-"""How much the criterion may rise when small pivots are set to zero."""
+"""Largest rise of the criterion allowed when small pivots are set to zero."""
 
 
 def minimize(criterion, start, settings=Settings(), known=None):

@@ -117,7 +117,7 @@ class CovarianceBlock(Protocol):
         """
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters by theta, shape (m, n_parameters)."""
+        """Jacobian matrix d(free parameters) / d(theta), shape (m, n_parameters)."""
 
     # information about the covariances, see `variance_information`
 
@@ -128,7 +128,7 @@ class CovarianceBlock(Protocol):
         """Inner products of the changes of S with matrices (..., k, k); (..., n)."""
 
     def scale_slopes(self):
-        """Derivatives of the parameters with respect to sigma^2 with S constant."""
+        """Derivatives of the parameters with respect to sigma^2, S constant."""
 
     def bend(self, dual):
         """The term tr(G d^2 S) / 2 of the Hessian, shape (n_parameters,) * 2."""

@@ -50,7 +50,7 @@ class Fixed(Structure):
     Parameters
     ----------
     matrix : array_like
-        Covariance of the random effects over sigma^2, shape (k, k).
+        Covariance of the random effects divided by sigma^2, shape (k, k).
     name : str, optional
         Name in tables.
     """

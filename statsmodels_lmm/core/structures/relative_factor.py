@@ -67,7 +67,7 @@ class RelativeFactor:
 
     @cached_property
     def directions(self):
-        """Derivatives of S by the free parameters, shape (..., m, k, k)."""
+        """Derivatives dS / d(free parameters), shape (..., m, k, k)."""
         return self._of_whole([b.directions for b in self.blocks])
 
     def units(self, precision):
@@ -152,7 +152,7 @@ class RelativeFactor:
         return concatenated([b.theta(c) for b, c in self._with_inner(back)])
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters by theta, shape (m, n_parameters)."""
+        """Jacobian matrix d(free parameters) / d(theta), shape (m, n_parameters)."""
         pairs = self._with_inner(back)
         return block_diagonal([b.theta_jacobian(c) for b, c in pairs])
 
@@ -177,7 +177,7 @@ class RelativeFactor:
         return concatenated([b.traces(m) for b, m in self._with_inner(inner)])
 
     def scale_slopes(self):
-        """Derivatives of the covariance parameters by sigma^2 with S constant."""
+        """Derivatives of covariance parameters with respect to sigma^2, S constant."""
         return concatenated([b.scale_slopes() for b in self.blocks])
 
     def bend(self, dual):

@@ -43,7 +43,7 @@ class Fold:
     kind : {"free", "even", "square", "angle"}
         Which map.
     origin, unit : float
-        Its constants.
+        Constants of the map.
     lower, upper : float, optional
         Ends of the range, which rounding must not pass.
     """
@@ -55,7 +55,7 @@ class Fold:
     upper: float = np.inf
 
     def unfold(self, x):
-        """The parameter and its first two derivatives by the coordinate."""
+        """The parameter and two derivatives with respect to the coordinate."""
         if self.kind == "angle":
             sine, cosine = np.sin(x), np.cos(x)
             value = np.clip(self.origin + self.unit * sine, self.lower, self.upper)
@@ -144,8 +144,8 @@ class StructuredCovariance:
         Parameters
         ----------
         covariance : ndarray
-            S in standardized units, which gives the standard deviations, shape (..., k,
-            k).
+            S in standardized units, shape (..., k, k); it gives the standard
+            deviations.
         structured_theta : ndarray
             The parameters, shape (..., m).
 
@@ -511,7 +511,7 @@ class StructuredBlock:
         return [smallest], [smallest]
 
     def theta_jacobian(self, back):
-        """Derivatives of coordinates by parameters, shape (m, m)."""
+        """Jacobian matrix d(phi) / d(theta), shape (m, m)."""
         return np.diag(1.0 / self._unfolded[1])
 
     def unit_changes(self, scale):

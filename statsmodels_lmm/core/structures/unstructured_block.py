@@ -222,7 +222,7 @@ class UnstructuredBlock:
 
     @cached_property
     def directions(self):
-        """Derivatives of S by the free parameters, shape (..., m, k, k)."""
+        """Derivatives dS / d(free parameters), shape (..., m, k, k)."""
         columns = self.matrix.swapaxes(-1, -2)[..., self.columns, :]
         out = self._selection[..., :, None] * columns[..., None, :]
         return out + out.swapaxes(-1, -2)
@@ -301,7 +301,7 @@ class UnstructuredBlock:
         return lower_entries(triangular(back @ self.matrix))
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters by theta, shape (m, n_parameters)."""
+        """Jacobian matrix d(free parameters) / d(theta), shape (m, n_parameters)."""
         rows, columns = lower_triangle(self.size)
         inverse = np.linalg.inv(back)[self.rows[:, None], rows]
         return (self.columns[:, None] == columns) * inverse
@@ -318,7 +318,7 @@ class UnstructuredBlock:
         return out
 
     def scale_slopes(self):
-        """Derivatives of the entries of sigma^2 S by sigma^2, shape (m,)."""
+        """Derivatives of entries of sigma^2 S with respect to sigma^2, shape (m,)."""
         return lower_entries(self.covariance)
 
     def bend(self, dual):

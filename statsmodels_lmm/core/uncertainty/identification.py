@@ -2,7 +2,7 @@
 Which variances and covariances the data determine.
 
 The covariance matrix of the response is linear in those of the random effects and in
-sigma^2. A change c of these parameters changes it, over sigma^2, by
+sigma^2. A change c of these parameters changes it, divided by sigma^2, by
 
     sum_a c_a V_a + c_0 I,    V_a = Z_i (I (x) D_a) Z_i',
 
@@ -46,7 +46,7 @@ def flat_directions(data, products, reml, informative, places=None):
     data : Standardized
         The standardized data.
     products : CrossProducts or SparseProducts
-        Their cross-products.
+        Cross-products of the data.
     reml : bool
         Whether it is the restricted likelihood.
     informative : ndarray
@@ -101,14 +101,14 @@ def flat_directions(data, products, reml, informative, places=None):
 
 def mean_variances(data, products, weights=1.0):
     """
-    Derivatives of the rows' mean variance by the covariance parameters.
+    Derivatives of the rows' mean variance with respect to covariance parameters.
 
     Parameters
     ----------
     data : Standardized
         The standardized data.
     products : CrossProducts or SparseProducts
-        Their cross-products.
+        Cross-products of the data.
     weights : ndarray, optional
         Prior weights, shape (n,).
 

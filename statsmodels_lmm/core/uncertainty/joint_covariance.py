@@ -40,7 +40,7 @@ def joint_covariance(evaluation, hessian):
     evaluation : LaplaceDeviance
         The criterion at the optimum.
     hessian : ndarray
-        Its Hessian with respect to the free parameters, shape (m, m).
+        Hessian of d with respect to the free parameters, shape (m, m).
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _used(evaluation):
 
 def covariance_slopes(factor):
     """
-    Derivatives of a term's covariance parameters by its free parameters.
+    Derivatives of a term's covariance parameters with respect to its free parameters.
 
     Parameters
     ----------

@@ -55,14 +55,14 @@ class NullDesign:
     mu : ndarray
         Distinct positive eigenvalues of Z'M Z, in units of the largest, shape (m,).
     counts : ndarray
-        Their multiplicities, shape (m,).
+        Multiplicities of `mu`, shape (m,).
     df_rest : int
         n - p minus the number of positive eigenvalues.
     xi : ndarray
         Eigenvalues in the determinant: mu for the restricted likelihood, those of Z'Z
         in the same units for the likelihood, shape (r,).
     xi_counts : ndarray
-        Their multiplicities d, shape (r,).
+        Multiplicities d of `xi`, shape (r,).
     k_tested : int
         Number of fixed effects that are zero under the null hypothesis.
     """

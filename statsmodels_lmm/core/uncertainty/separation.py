@@ -86,7 +86,7 @@ def signs(family, link, y):
     Parameters
     ----------
     family, link : str
-        Their names, as in statsmodels.
+        Names of the family and the link, as in statsmodels.
     y : ndarray
         Proportions of successes, or counts, shape (n,).
 

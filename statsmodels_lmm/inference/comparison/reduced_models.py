@@ -300,7 +300,7 @@ def _from_formula(results, fixed=None, random=None):
 
 
 def _relationships(model, terms):
-    """Relationships of the levels of the factors in some terms."""
+    """Relationships among the levels of the factors in some terms."""
     left = {t.group for t in terms}
     return {
         e.name: KnownLevels(e.name, e.levels, e.grouped.relationship)

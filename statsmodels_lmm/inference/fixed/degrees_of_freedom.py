@@ -230,7 +230,7 @@ def inference(results, df_method=None):
     results : CrossedMixedLMResults
         A fit.
     df_method : {None, "asymptotic", "residual", "satterthwaite", "kenward-roger"}
-        Normal and chi-squared distributions, also if None; rows minus the rank of X;
+        Normal and chi-squared distributions, as for None; rows minus the rank of X;
         Satterthwaite's method in the form of Giesbrecht and Burns (1985) and Fai and
         Cornelius (1996); or that of Kenward and Roger (1997), with their adjusted
         covariance. The last two are those of lmerTest and pbkrtest.

@@ -18,7 +18,7 @@ BY_LINK = {"logit": "odds ratio", "cloglog": "hazard ratio", "log": "mean ratio"
 
 def ratio_name(results):
     """
-    What the exponential of a coefficient is.
+    The kind of ratio that the exponential of a coefficient is.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from statsmodels_lmm.inputs.row_values import row_values
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
 NEW_LEVELS = ("error", "population", "nan")
-"""How a level that the fit has not seen can be treated."""
+"""Possible treatments of a level not in the fit."""
 
 
 class MixedPredictionResults(PredictionResultsBase):

@@ -179,7 +179,7 @@ class EffectRows:
 
     @property
     def left_out(self):
-        """Effect columns with the rows of `take` set to zero, shape (m, k)."""
+        """Effect columns, with those of `take` set to zero, shape (m, k)."""
         return self.columns * ~self.take
 
     def at(self, term, levels, change):

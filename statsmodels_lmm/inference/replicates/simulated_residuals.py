@@ -31,7 +31,7 @@ class ResidualTest(NamedTuple):
     Parameters
     ----------
     statistic : float
-        Test statistic; see the test.
+        Statistic, as defined by the test.
     pvalue : float
         Two-sided p-value.
     """

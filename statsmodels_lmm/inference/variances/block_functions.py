@@ -136,7 +136,7 @@ def on_scale(variance, scale):
 
 
 def _correlation(covariance, a, b):
-    """A correlation, and its derivatives by the entries of the matrix."""
+    """A correlation, and its derivatives with respect to the matrix's entries."""
     v, w = covariance[..., a, a], covariance[..., b, b]
     product = np.sqrt(v) * np.sqrt(w)
     product = np.where(product > 0.0, product, np.nan)
@@ -150,7 +150,7 @@ def _correlation(covariance, a, b):
 
 
 def _cholesky(relative):
-    """Entries of the roots of S, and their derivatives by those of S, (..., m, m)."""
+    """Roots of S, and their derivatives with respect to its entries, (..., m, m)."""
     root = lower_root(relative)
     k = root.shape[-1]
     inverse = _inverse_or_nan(root)

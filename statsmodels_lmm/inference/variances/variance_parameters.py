@@ -47,8 +47,8 @@ class VarianceFunctions:
     values : ndarray
         Shape (..., M).
     jacobian : ndarray
-        Derivatives with respect to the parameters of `VarianceEstimates`, shape (...,
-        M, m + 1).
+        Derivatives with respect to the m + 1 parameters of `VarianceEstimates`, shape
+        (..., M, m + 1).
     ranges : list of tuple
         Range of each function.
     """
@@ -172,7 +172,7 @@ class VarianceEstimates:
         return self.uncertainty.shape[-1]
 
     def _row(self, slopes):
-        """Derivatives by all parameters, from dicts keyed by position."""
+        """Derivatives with respect to all parameters, from dicts keyed by position."""
         row = np.zeros((*np.shape(self.scale), self._width))
         for place, slope in slopes.items():
             row[..., place] = slope
@@ -274,7 +274,7 @@ class AbsoluteEstimates(VarianceEstimates):
     The variances and covariances of a generalized model.
 
     They are absolute: the scale to which theta is relative is 1, and its uncertainty,
-    last, is zero. Before it is that of the extra parameter of the family, if any.
+    last, is zero. It is preceded by that of the family's extra parameter, if any.
 
     Parameters
     ----------
