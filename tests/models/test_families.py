@@ -121,7 +121,7 @@ def test_gaussian():
         ("multinomial", "MNLogit"),
         ("tweedie", "glmmTMB"),
         ("nbinom1", "'negativebinomial'"),
-        ("quasipoisson", "no likelihood"),
+        ("quasipoisson", "not a likelihood"),
         ("t", "glmmTMB"),
         ("weibull", "there are 'binomial', 'poisson'"),
     ],

@@ -127,7 +127,7 @@ class ConditionalModel:
         return tuple(map(self._repeated, each))
 
     def extra_slopes(self, eta, extra):
-        """Derivatives of the rows in the extra parameter."""
+        """Derivatives of the rows with respect to the extra parameter."""
         each = self.family.extra_slopes(self.endog, self.weights, eta, extra)
         return tuple(map(self._repeated, each))
 

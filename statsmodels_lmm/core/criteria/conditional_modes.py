@@ -207,7 +207,7 @@ class _Path:
         return True
 
     def modes(self, steps):
-        """Where the path has led."""
+        """The end of the path."""
         state = tuple(self.state)
         return Modes(self.coefficients, state, self.eta, self.height, steps)
 

@@ -281,7 +281,7 @@ class Laplace(Criterion):
 
     @cached_property
     def has_exact_hessian(self):
-        """Whether the Hessian is a formula, and not made of differences."""
+        """Whether the Hessian is computed by a formula rather than by differences."""
         if not self.is_observed or self.jointly:
             return False
         return self._products.projection_is_affordable(MAX_DENSE_COLUMNS)

@@ -81,7 +81,7 @@ class Quadrature(Laplace):
     n_nodes: int = 25
 
     def __post_init__(self):
-        """Refuse random effects that do not come level by level."""
+        """Reject random effects that do not come level by level."""
         if self.jointly or not can_be_integrated(self.model):
             raise ValueError(
                 "quadrature needs one grouping factor with independent levels and at "

@@ -2,8 +2,8 @@
 Quadratic forms z'M z of the rows, from blocks of M at the levels that share a row.
 
 A row has one level of each term, so that z'M z takes the diagonal blocks of M and the
-blocks of the pairs of levels that occur together. These are those that the selected
-inverse passes through; no row is multiplied by a whole matrix.
+blocks of the pairs of levels that occur together. The selected inverse contains exactly
+these blocks; no row is multiplied by a whole matrix.
 """
 
 import numpy as np

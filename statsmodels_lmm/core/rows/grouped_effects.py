@@ -142,7 +142,7 @@ class CovarianceBlocks:
 
     @property
     def has_user_levels(self: Any):
-        """Whether its levels are the user's."""
+        """Whether the term's levels are the user's."""
         return self.of_user is self
 
 
@@ -250,7 +250,7 @@ class GroupedEffects(CovarianceBlocks):
         return out
 
     def row_variances(self, root):
-        """Variances of Z b over sigma^2 for S = R R', shape (n,)."""
+        """Variances of Z b divided by sigma^2 for S = R R', shape (n,)."""
         variances = ((self.effects @ root) ** 2).sum(axis=1)
         known = self.relationship
         return variances if known is None else variances * known.variances[self.codes]
