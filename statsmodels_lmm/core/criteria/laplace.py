@@ -11,7 +11,7 @@ given eta, as in lme4. The fixed effects are parameters of d; with `jointly` the
 instead minimized over together with t, which is faster and less accurate.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -256,7 +256,6 @@ class Laplace(Criterion):
     model: ConditionalModel
     observed: bool = True
     jointly: bool = False
-    _known: dict = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def counts(self):
@@ -369,6 +368,11 @@ class Laplace(Criterion):
         point = self.point(inner.coefficients, factors, extra)
         return Place(point, inner.coefficients, inner.state)
 
+    def placed(self, point, current):
+        """The place of a point close to where the search is, with its modes."""
+        evaluation = current.evaluation
+        return Place(tuple(point), evaluation.coefficients, evaluation.inner.state)
+
     def moved(self, current, step):
         """The place to which a step leads, with predicted modes."""
         evaluation = current.evaluation
@@ -385,7 +389,7 @@ class Laplace(Criterion):
     def evaluate(self, place):
         """The LaplaceDeviance at a place or the parts of a point; None if undefined."""
         if not isinstance(place, Place):
-            place = Place(tuple(place), self._known.get("coefficients"))
+            place = Place(tuple(place))
         try:
             return self.at(place)
         except (np.linalg.LinAlgError, FloatingPointError):
@@ -420,7 +424,6 @@ class Laplace(Criterion):
         inner = conditional_modes(
             model, coefficients, roots, extra, place.state, self.jointly, tolerance
         )
-        self._known["coefficients"] = inner.coefficients
         slopes = model.slopes(inner.eta, extra)
         elimination = model.gather(slopes.second).eliminate(roots)
         determinant = elimination

@@ -374,8 +374,8 @@ def differenced(deviance, entries):
         ends = [deviance.near(s * move, DIFFERENCE_TOLERANCE) for s in (1.0, -1.0)]
         plus, minus = (end.first.gradient for end in ends)
         rows.append((plus - minus) / (2.0 * move[entry]))
-    rows = np.array(rows)
-    return 0.5 * (rows + rows.T) if len(rows) == m else rows
+    out = np.array(rows)
+    return 0.5 * (out + out.T) if len(out) == m else out
 
 
 def _analytic(deviance, m):

@@ -1,6 +1,5 @@
 """The contribution of the data to a fit, in the blocks of the elimination plan."""
 
-import operator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -137,8 +136,10 @@ class CrossProducts(RowSums):
         if not plan.tail:
             return out
         tail_columns = stacked(columns[plan.n_chain :])
-        times = operator.matmul if self.is_coupled_sparsely else product
-        tail = times(self.tail, tail_columns)
+        if self.is_coupled_sparsely:
+            tail = self.tail @ tail_columns
+        else:
+            tail = product(self.tail, tail_columns)
         for i, link in enumerate(self.coupling):
             out[i] = out[i] + link.times(tail_columns)
             tail = tail + link.transposed_times(columns[i])

@@ -196,7 +196,7 @@ def _polished(criterion, descent, budget):
     snapped = [part.snapped() for part in current.point]
     same = all(new is old for new, old in zip(snapped, current.point))
     if not same and evaluations < budget:
-        trial = criterion.evaluate(snapped)
+        trial = criterion.evaluate(criterion.placed(snapped, current))
         evaluations += 1
         if trial is not None and trial.value <= current.value + NOT_HIGHER:
             current = Iterate.of(trial, descent.exact)
