@@ -417,10 +417,7 @@ class CrossedMixedGLMResults(MixedResults):
         return predict_generalized(self, exog, transform, *asked, which, type)
 
     get_prediction = get_generalized_prediction
-
-    def ratios(self, alpha=0.05):
-        """See `inference.fixed.ratios.ratios`."""
-        return ratios(self, alpha)
+    ratios = ratios
 
     def summary(
         self,
