@@ -28,6 +28,7 @@ from statsmodels_lmm.core.criteria.conditional_modes import (
 from statsmodels_lmm.core.criteria.laplace_derivatives import (
     LaplaceSlopes,
     Secant,
+    determinant_information,
     first_derivatives,
     laplace_hessian,
 )
@@ -190,8 +191,8 @@ class LaplaceDeviance:
 
     @property
     def fixed_root(self):
-        """Lower Cholesky factor of X'V^-1 X, shape (p, p)."""
-        return cholesky(self.first.fixed_information.copy())
+        """Lower Cholesky factor of X'V^-1 X with the weights of the determinant."""
+        return cholesky(determinant_information(self).copy())
 
     @cached_property
     def hessian(self):
