@@ -1,5 +1,5 @@
 """
-Example data sets for linear mixed models.
+Example data sets for mixed models.
 
 Each data set has the interface of a data module of ``statsmodels.datasets``: the
 functions ``load_pandas()`` and ``load()`` and the strings ``TITLE``, ``COPYRIGHT``,
@@ -18,8 +18,11 @@ from ._loader import ExampleData
 
 __all__ = [
     "cake",
+    "cbpp",
+    "contraception",
     "dyestuff",
     "dyestuff2",
+    "grouseticks",
     "insteval",
     "machines",
     "oats",
@@ -288,5 +291,92 @@ orthodont = ExampleData(
         "The distance was measured on X-ray images of 16 boys and 11 girls at the "
         "ages of 8, 10, 12 and 14 years. The data are a standard example of growth "
         "curves with random intercepts and slopes per child."
+    ),
+)
+
+cbpp = ExampleData(
+    file="cbpp.csv",
+    endog="incidence",
+    factors=("herd", "period"),
+    n_obs=56,
+    variables={
+        "herd": "herd, 1 to 15",
+        "incidence": "new serological cases in the herd and period",
+        "size": "animals at the beginning of the period",
+        "period": "period, 1 to 4, each of three months",
+    },
+    TITLE="Contagious bovine pleuropneumonia in 15 herds of zebu cattle",
+    SOURCE=(
+        "Lesnoff, M., Laval, G., Bonnet, P., Abdicho, S., Workalemahu, A., Kifle, D., "
+        "Peyraud, A., Lancelot, R. and Thiaucourt, F. (2004). Within-herd spread of "
+        "contagious bovine pleuropneumonia in Ethiopian highlands. Preventive "
+        "Veterinary Medicine, 64, 27-40."
+    ),
+    DESCRSHORT="New cases of a lung disease in 15 herds of cattle over four quarters.",
+    DESCRLONG=(
+        "Blood samples were taken every quarter from all animals of 15 newly infected "
+        "herds in the Boji district of Ethiopia. A row gives the number of new cases "
+        "in a herd and period and the number of animals, that is, the successes and "
+        "trials of a binomial response. Some herds were lost to follow-up."
+    ),
+)
+
+contraception = ExampleData(
+    file="contraception.csv",
+    endog="use",
+    factors=("woman", "district", "use", "livch", "urban"),
+    levels={"livch": "0 1 2 3+"},
+    n_obs=1934,
+    variables={
+        "woman": "identifier of the woman, 1,934 levels",
+        "district": "district, 60 levels",
+        "use": "whether she was using contraception, N or Y",
+        "livch": "living children: 0, 1, 2 or 3+",
+        "age": "age (years), centered",
+        "urban": "whether she lived in an urban area, N or Y",
+    },
+    TITLE="Use of contraception in Bangladesh",
+    SOURCE=(
+        "Part of the Bangladesh Fertility Survey of 1989: Huq, N. M. and Cleland, J. "
+        "(1990). Bangladesh Fertility Survey 1989 (Main Report). Dhaka: National "
+        "Institute of Population Research and Training. Published with the program "
+        "MLwiN of the Centre for Multilevel Modelling, University of Bristol, and with "
+        "the R package mlmRev."
+    ),
+    COPYRIGHT="Published survey data. No copyright is claimed for the data.",
+    DESCRSHORT="Use of contraception by 1,934 women in 60 districts.",
+    DESCRLONG=(
+        "Each row is a woman, with her age, the number of her living children and "
+        "whether she lived in a town. The response is a text with two levels. Use "
+        "rises and falls with age and varies between districts, and between town and "
+        "country within districts."
+    ),
+)
+
+grouseticks = ExampleData(
+    file="grouseticks.csv",
+    endog="TICKS",
+    factors=("INDEX", "BROOD", "YEAR", "LOCATION"),
+    n_obs=403,
+    variables={
+        "INDEX": "chick, 403 levels, one for each row",
+        "TICKS": "number of ticks on the head of the chick",
+        "BROOD": "brood, 118 levels",
+        "HEIGHT": "height above sea level (m)",
+        "YEAR": "year, 95 to 97",
+        "LOCATION": "place, 63 levels",
+        "cHEIGHT": "HEIGHT, centered",
+    },
+    TITLE="Ticks on red grouse chicks",
+    SOURCE=(
+        "Elston, D. A., Moss, R., Boulinier, T., Arrowsmith, C. and Lambin, X. (2001). "
+        "Analysis of aggregation, a worked example: numbers of ticks on red grouse "
+        "chicks. Parasitology, 122, 563-569."
+    ),
+    DESCRSHORT="Ticks on the heads of 403 red grouse chicks of 118 broods.",
+    DESCRLONG=(
+        "Chicks are nested in broods, and broods in places. The counts vary far more "
+        "than Poisson counts, so that the chick itself is a grouping factor: an "
+        "observation-level random effect."
     ),
 )

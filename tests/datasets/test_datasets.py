@@ -27,6 +27,17 @@ EXPECTED = {
     ),
     "machines": ("Worker Machine score", {"Worker": 6, "Machine": 3}, 59.65),
     "oats": ("Block Variety nitro yield", {"Block": 6, "Variety": 3}, 103.97222222),
+    "cbpp": ("herd incidence size period", {"herd": 15, "period": 4}, 99 / 56),
+    "contraception": (
+        "woman district use livch age urban",
+        {"woman": 1934, "district": 60, "use": 2, "livch": 4, "urban": 2},
+        759 / 1934,
+    ),
+    "grouseticks": (
+        "INDEX TICKS BROOD HEIGHT YEAR LOCATION cHEIGHT",
+        {"INDEX": 403, "BROOD": 118, "YEAR": 3, "LOCATION": 63},
+        2567 / 403,
+    ),
     "orthodont": ("distance age Subject Sex", {"Subject": 27, "Sex": 2}, 24.02314815),
 }
 
@@ -52,7 +63,9 @@ def test_contents(name):
         else:
             assert data[column].dtype == float
     assert dataset.endog.name == dataset.endog_name == entry.endog
-    assert dataset.endog.mean() == pytest.approx(mean, rel=1e-9)
+    endog = dataset.endog
+    numbers = endog.cat.codes if isinstance(endog.dtype, CategoricalDtype) else endog
+    assert numbers.mean() == pytest.approx(mean, rel=1e-9)
     assert dataset.exog.equals(data.drop(columns=entry.endog))
     assert entry.load().data.equals(data)
 
@@ -61,6 +74,11 @@ def test_contents(name):
     ("name", "column", "first", "last", "ordered"),
     [
         ("sleepstudy", "Subject", "308", "372", False),
+        ("cbpp", "herd", "1", "15", False),
+        ("contraception", "district", "1", "61", False),
+        ("contraception", "use", "N", "Y", False),
+        ("contraception", "livch", "0", "3+", False),
+        ("grouseticks", "LOCATION", "1", "63", False),
         ("cake", "replicate", "1", "15", False),
         ("cake", "temperature", "175", "225", True),
         ("pastes", "sample", "A:a", "J:c", False),
@@ -87,6 +105,16 @@ def test_values_belong_to_their_levels():
     data = datasets.machines.load_pandas().data
     means = data.groupby(["Machine", "Worker"], observed=True)["score"].mean()
     assert means["B", "6"] == pytest.approx((43.7 + 44.2 + 43.0) / 3)
+    data = datasets.cbpp.load_pandas().data
+    assert data[["incidence", "size"]].sum().tolist() == [99.0, 842.0]
+    data = datasets.contraception.load_pandas().data
+    assert data.groupby("livch", observed=True).size()["3+"] == 743
+    data = datasets.grouseticks.load_pandas().data
+    assert data.groupby("YEAR", observed=True)["TICKS"].sum().tolist() == [
+        696,
+        1720,
+        151,
+    ]
     data = datasets.insteval.load_pandas().data
     assert data.groupby("dept", observed=True)["d"].nunique().sum() == 1128
     assert data["y"].groupby(data["dept"], observed=True).mean()["10"] == pytest.approx(
