@@ -139,7 +139,8 @@ def test_variances(name):
 @pytest.mark.parametrize("name", LME4)
 def test_modes(name):
     saved, result = as_lme4(name)
-    table = result.random_effects_table().set_index(["group", "effect", "level"])
+    table = result.random_effects_table()
+    table = table.set_index(["group", "effect", "level"]).sort_index()
     for factor in saved["modes"]:
         for j, effect in enumerate(factor["effects"]):
             ours = table.loc[(factor["group"], effect)].loc[factor["levels"]]
@@ -208,29 +209,21 @@ def test_evaluations_altogether():
     assert np.median(each) <= 8
 
 
-def moved(name, size):
-    """The optimum with each parameter in turn, then all, moved by some of its error."""
-    result = fit(name, hessian(name))
-    extra = [] if result.extra is None else [result.extra]
-    point = np.concatenate([result.params, result.theta, extra])
-    given = {"nagq": FITS[name]["nagq"], "hessian": hessian(name)}
-    curvature = np.diagonal(result.model.information(point, **given))
-    steps = size / np.sqrt(np.where(curvature > 1e-8, curvature, np.inf))
-    for direction in [*np.eye(len(point)), np.ones(len(point))]:
-        if (direction * steps).any():
-            yield result.model.fit(
-                start_params=point + direction * steps, maxiter=1, **given
-            )
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [n for n in FITS if FITS[n]["nagq"] > 0])
+@pytest.mark.parametrize("name", HESSIAN + [n for n in GLMMTMB if n not in LME4])
 def test_a_moved_optimum_is_not_proved(name):
-    """A thousandth of a standard error costs a millionth of the criterion."""
-    best = fit(name, hessian(name)).llf
-    for found in moved(name, 2e-3):
+    """Some parameters by a thousandth of their standard errors, given the others."""
+    result, nagq = fit(name, hessian(name)), FITS[name]["nagq"]
+    given = {"nagq": nagq, "hessian": hessian(name)}
+    extra = [] if result.extra is None else [result.extra]
+    best = np.concatenate([result.params, result.theta, extra])
+    curvature = np.diagonal(result.model.information(best, **given))
+    for j in range(0, len(best), 2 if nagq == 1 else 3):
+        # that the criterion is a quadratic is good to 10 per cent
+        start = best + 1.1e-3 * np.eye(len(best))[j] / np.sqrt(curvature[j])
+        found = result.model.fit(start_params=start, maxiter=1, **given)
         assert found.optimum.evaluations == 1
-        assert not found.converged or 2.0 * (best - found.llf) < CRITERION
+        assert not found.converged
 
 
 @pytest.mark.filterwarnings("ignore")
