@@ -304,8 +304,8 @@ class Laplace(Criterion):
         few = plan.is_diagonal or plan.n_columns <= FEW_COLUMNS
         return EXACT_BELOW[0 if few else 1]
 
-    polished = 1e-14
-    """Promised decrease that leaves parameters within about 1e-7 standard errors."""
+    polished = 1e-18
+    """Promised decrease that leaves parameters within about 1e-9 standard errors."""
 
     # points ------------------------------------------------------------------------
 
