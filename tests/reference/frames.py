@@ -1,6 +1,8 @@
 """The data of the reference fits, from the data sets of the package."""
 
 import functools
+import json
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -24,9 +26,29 @@ def _load(name):
     if base == "Rail":
         rail = np.repeat(["1", "2", "3", "4", "5", "6"], 3)
         return pd.DataFrame({"Rail": pd.Categorical(rail), "travel": RAIL})
+    published = tables()
+    if name in published:
+        data = table(published[name])
+        return ADDED.get(name, lambda d: d)(data)
     data = getattr(datasets, base.lower()).load_pandas().data
     data = ADDED.get(base, lambda d: d)(data)
     return PARTS[name](data) if part else data
+
+
+@functools.cache
+def tables():
+    """The data that only the references need."""
+    return json.loads((pathlib.Path(__file__).parent / "tables.json").read_text())
+
+
+def table(columns):
+    """A data frame from lists, and factors from levels and codes."""
+    data = {}
+    for name, values in columns.items():
+        if isinstance(values, dict):
+            values = pd.Categorical.from_codes(values["codes"], values["levels"])
+        data[name] = values
+    return pd.DataFrame(data)
 
 
 def _sleepstudy(data):
@@ -102,6 +124,17 @@ def _some_departments(data):
 ADDED = {
     "sleepstudy": _sleepstudy,
     "InstEval": _insteval,
+    "cbpp": lambda d: d.assign(
+        prop=d["incidence"] / d["size"],
+        obs=pd.Categorical(np.arange(1, 57).astype(str)),
+    ),
+    "Contraception": lambda d: d.assign(useN=(d["use"] == "Y") * 1.0),
+    "epil2": lambda d: d.assign(
+        Base=np.log(d["base"] / 4),
+        Age=np.log(d["age"]),
+        Visit=(2 * d["period"] - 5) / 10,
+        obs=pd.Categorical(np.arange(1, 237).astype(str)),
+    ),
     "Penicillin": lambda d: d.assign(plate_number=d["plate"].cat.codes + 1.0),
     "Oats": lambda d: d.assign(nitroF=pd.Categorical(d["nitro"].map("{:g}".format))),
     "Machines": lambda d: d.assign(

@@ -190,7 +190,7 @@ def r_name(name, data):
     for part in name.split(":"):
         part = re.sub(r"^C\((\w+), .*?\)(?=[.\[^]|$)", r"\1", part).replace(" ", "")
         part = part.replace(".Linear", ".L").replace(".Quadratic", ".Q")
-        part = part.replace(".Cubic", ".C")
+        part = part.replace(".Cubic", ".C").replace("**", "^")
         found = re.fullmatch(r"(\w+)\[(?:([TSH])\.)?(.*)\]", part)
         if found and (found[2] or "T") != "T":
             at = list(data[found[1]].cat.categories).index(found[3])

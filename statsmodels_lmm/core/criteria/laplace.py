@@ -28,6 +28,7 @@ from statsmodels_lmm.core.criteria.conditional_modes import (
 from statsmodels_lmm.core.criteria.laplace_derivatives import (
     LaplaceSlopes,
     Secant,
+    determinant_information,
     first_derivatives,
     laplace_hessian,
 )
@@ -190,8 +191,8 @@ class LaplaceDeviance:
 
     @property
     def fixed_root(self):
-        """Lower Cholesky factor of X'V^-1 X, shape (p, p)."""
-        return cholesky(self.first.fixed_information.copy())
+        """Lower Cholesky factor of X'V^-1 X with the weights of the determinant."""
+        return cholesky(determinant_information(self).copy())
 
     @cached_property
     def hessian(self):
@@ -302,8 +303,8 @@ class Laplace(Criterion):
         few = plan.is_diagonal or plan.n_columns <= FEW_COLUMNS
         return EXACT_BELOW[0 if few else 1]
 
-    polished = 1e-14
-    """Promised decrease that leaves parameters within about 1e-7 standard errors."""
+    polished = 1e-18
+    """Promised decrease that leaves parameters within about 1e-9 standard errors."""
 
     # points ------------------------------------------------------------------------
 

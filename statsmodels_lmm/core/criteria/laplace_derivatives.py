@@ -235,6 +235,15 @@ def _response(deviance, direct, weights):
     return _Response(eta, [-t for t in projected], information)
 
 
+def determinant_information(deviance):
+    """X'V^-1 X with the weights of the determinant, shape (p, p)."""
+    if deviance.criterion.is_observed:
+        return deviance.first.fixed_information
+    model, system = deviance.model, replace(deviance, elimination=deviance.determinant)
+    weights, _ = model.expected(deviance.inner.eta, deviance.extra)
+    return _response(system, model.exog, weights).information
+
+
 @dataclass(frozen=True)
 class _Adjoint:
     """h, s and pull, shape (n,), and q of each term, shapes (l_i, k_i)."""

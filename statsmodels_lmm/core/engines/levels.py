@@ -49,15 +49,22 @@ def solve_levels(diagonal, root):
     inner : ndarray
         J = (I + A S)^-1, shape (..., l, k, k).
     logdet : ndarray
-        Sum of log |I + A S| over the levels, shape (...).
+        Sum of log |I + A S| over the levels, shape (...); NaN if I + L'A L of a single
+        effect is negative, as with weights below zero.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If I + L'A L of several effects is not positive definite.
     """
     k = root.shape[-1]
     if k == 1:
         each = root[..., None, :, :]
         explained = diagonal * each**2
-        logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
-        inner = 1.0 / (1.0 + explained)
-        return each * np.sqrt(inner), inner, logdet
+        with np.errstate(invalid="ignore", divide="ignore"):
+            logdet = np.log1p(explained).sum(axis=(-1, -2, -3))
+            inner = 1.0 / (1.0 + explained)
+            return each * np.sqrt(inner), inner, logdet
     # L'A L is (A L)'L
     explained = times_shared(transpose(times_shared(diagonal, root)), root)
     explained += identity(k)
@@ -94,9 +101,10 @@ def _inverse_root(matrices):
         root = np.linalg.cholesky(matrices)
         diagonal = np.diagonal(root, axis1=-2, axis2=-1)
         return np.linalg.inv(root), 2.0 * np.log(diagonal).sum(axis=(-1, -2))
-    first = np.sqrt(matrices[..., 0, 0])
-    across = matrices[..., 1, 0] / first
-    rest = matrices[..., 1, 1] - across**2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first = np.sqrt(matrices[..., 0, 0])
+        across = matrices[..., 1, 0] / first
+        rest = matrices[..., 1, 1] - across**2
     if not (rest > 0.0).all():
         raise np.linalg.LinAlgError("Matrix is not positive definite")
     second = np.sqrt(rest)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from engine_cases import DESIGNS
+from engine_cases import DESIGNS, dense
 from generalized_twin import (
     COEFFICIENTS,
     EXTRA,
@@ -54,6 +54,21 @@ def test_expected_weights(name):
     model = conditional(name, "probit")
     same(found, dense_laplace(model, factors_of(name), COEFFICIENTS, None, False))
     assert float(found.value) != float(evaluation(name, "probit").value)
+
+
+@pytest.mark.parametrize("observed", [True, False])
+@pytest.mark.parametrize("name", SOME)
+def test_information_of_the_fixed_effects(name, observed):
+    """X'V^-1 X with V = W^-1 + Z S Z', W the weights of the determinant."""
+    found = evaluation(name, "probit", observed=observed)
+    model, eta = found.model, found.inner.eta
+    weights = found.slopes.second if observed else model.expected(eta)[0]
+    v = np.diag(1.0 / weights)
+    for effects, factor in zip(model.terms, found.factors):
+        z = dense(effects)
+        v += z @ np.kron(np.eye(effects.n_levels), factor.covariance) @ z.T
+    information = model.exog.T @ np.linalg.solve(v, model.exog)
+    assert_allclose(found.fixed_root @ found.fixed_root.T, information, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", SOME)

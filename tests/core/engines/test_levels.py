@@ -40,3 +40,14 @@ def test_gram_of_all_levels():
     left, right = rng.standard_normal((2, 5, 3, 2)), rng.standard_normal((5, 3, 4))
     wanted = np.einsum("rgka,gkb->rab", left, right)
     assert_allclose(level_gram(left, right), wanted, atol=1e-13)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_weights_below_zero_are_no_warning(k):
+    diagonal = np.stack([np.eye(k), -2.0 * np.eye(k)])
+    if k == 1:
+        assert np.isnan(solve_levels(diagonal, np.eye(k))[2])
+        return
+    with pytest.raises(np.linalg.LinAlgError):
+        solve_levels(diagonal, np.eye(k))
