@@ -110,15 +110,10 @@ class ConditionalModel:
         return self._repeated(each).sum(axis=-1)
 
     def slopes(self, eta, extra=None):
-        """c', c'' and c''' of the rows, a Slopes."""
+        """The first four derivatives of c of the rows, a Slopes."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             each = self.family.slopes(self.endog, self.weights, eta, extra)
         return each if self.repeats is None else Slopes(*map(self._repeated, each))
-
-    def fourth(self, eta, extra=None):
-        """C'''' of the rows."""
-        each = self.family.fourth(self.endog, self.weights, eta, extra)
-        return self._repeated(each)
 
     def expected(self, eta, extra=None):
         """The expectation of c'' given eta and its derivative."""

@@ -381,10 +381,9 @@ def differenced(deviance, entries):
 def _analytic(deviance, m):
     """The Hessian in the fixed effects and the covariances, shape (m, m)."""
     model, first, factors = deviance.model, deviance.first, deviance.factors
-    eta, extra = deviance.inner.eta, deviance.extra
     p, moved = model.exog.shape[1], first.moved[:, :m]
-    slopes, fourth = deviance.slopes, model.fourth(eta, extra)
-    each = (first.leverages * fourth - slopes.third * first.pull)[:, None]
+    slopes = deviance.slopes
+    each = (first.leverages * slopes.fourth - slopes.third * first.pull)[:, None]
     # twice R'V^-1 R, whose blocks the average information halves, and <d2S, G>
     out = first.curvature[:m, :m].copy()
     start, places = p, []
