@@ -26,9 +26,11 @@ from statsmodels_lmm.core.criteria.conditional_modes import (
     conditional_modes,
 )
 from statsmodels_lmm.core.criteria.laplace_derivatives import (
+    DIFFERENCE_TOLERANCE,
     LaplaceSlopes,
     Secant,
     first_derivatives,
+    gradient_alone,
     laplace_hessian,
 )
 from statsmodels_lmm.core.engines.base import Elimination
@@ -229,13 +231,34 @@ class LaplaceDeviance:
         ----------
         moves : ndarray
             Changes of the free parameters, shape (m,).
-        tolerance : float, optional
+        tolerance : float or None, optional
             As for `conditional_modes`.
         """
         pairs = zip(self.point, split_step(moves, self.point))
         point = tuple(part.moved(move) for part, move in pairs)
         place = Place(point, self.coefficients, self.first.state_after(moves))
         return self.criterion.at(place, tolerance)
+
+    def gradient_near(self, moves):
+        """
+        The gradient after a move of the free parameters, to be differenced.
+
+        The modes are those predicted to first order: what they miss is the same after
+        the opposite move, but for terms of third order.
+
+        Parameters
+        ----------
+        moves : ndarray
+            Changes of the free parameters, shape (m,).
+
+        Returns
+        -------
+        ndarray
+            Shape (m,).
+        """
+        if self.criterion.jointly:
+            return self.near(moves, DIFFERENCE_TOLERANCE).first.gradient
+        return gradient_alone(self.near(moves, None))
 
 
 @dataclass(frozen=True)
@@ -399,7 +422,7 @@ class Laplace(Criterion):
         ----------
         place : Place
             Where to evaluate.
-        tolerance : float, optional
+        tolerance : float or None, optional
             As for `conditional_modes`.
 
         Raises

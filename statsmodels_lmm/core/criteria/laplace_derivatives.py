@@ -29,7 +29,7 @@ from statsmodels_lmm.core.engines.solution import stacked
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
-DIFFERENCE = 1e-4
+DIFFERENCE = 3e-5
 """Step, in natural units, of differences of the gradient."""
 
 DIFFERENCE_TOLERANCE = 1e-14
@@ -152,34 +152,26 @@ def first_derivatives(deviance):
     LaplaceSlopes
     """
     criterion, model, factors = deviance.criterion, deviance.model, deviance.factors
-    slopes = deviance.slopes
-    weights, exog, p = slopes.second, model.exog, model.exog.shape[1]
-    raw = model.sums(slopes.first[:, None])
-    state = tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
+    weights, exog, p = deviance.slopes.second, model.exog, model.exog.shape[1]
+    state = _state(deviance)
 
     # how eta and the state follow the coefficients and the covariances
     changes = [np.moveaxis(t @ f.directions, 0, -1) for f, t in zip(factors, state)]
     each = [f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(model.terms, changes)]
     response = _response(deviance, np.hstack([exog, *each]), weights)
     adjoint = _adjoint(deviance, weights)
-    by_fixed = exog.T @ (adjoint.through - weights * adjoint.pull)
     fixed_information = response.information[:p, :p]
     settled = None
     if criterion.jointly:
         settled = _Settled(response, fixed_information)
-        adjoint = settled.adjoint(adjoint, by_fixed)
+        adjoint = settled.adjoint(adjoint, exog.T @ adjoint.along(weights))
         response = settled.response(response)
 
-    duals = []
-    for total, t, q in zip(deviance.information, state, adjoint.effects):
-        dual = total - t.T @ t + q.T @ t
-        duals.append(0.5 * (dual + dual.T))
-    gradient = [f.slope(dual) for f, dual in zip(factors, duals)]
+    duals = _duals(deviance, state, adjoint)
     curvature = 2.0 * response.information
     if criterion.jointly:
         curvature *= 0.5
     else:
-        gradient.insert(0, 2.0 * (exog.T @ slopes.first) + by_fixed)
         curvature[p:] *= 0.5
         curvature[:p, p:] *= 0.5
     start = criterion.counts[0]
@@ -188,8 +180,8 @@ def first_derivatives(deviance):
         curvature[here, here] += factor.curvature(dual)
         start = here.stop
     found = LaplaceSlopes(
-        tuple(duals),
-        np.concatenate(gradient),
+        duals,
+        _gradient(deviance, duals, adjoint),
         curvature,
         0.0,
         fixed_information,
@@ -203,6 +195,64 @@ def first_derivatives(deviance):
     return (
         _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
     )
+
+
+def gradient_alone(deviance):
+    """
+    The gradient without a curvature, if the fixed effects are parameters.
+
+    Parameters
+    ----------
+    deviance : LaplaceDeviance
+        The point at which to differentiate.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    adjoint = _adjoint(deviance, deviance.slopes.second)
+    duals = _duals(deviance, _state(deviance), adjoint)
+    found = _gradient(deviance, duals, adjoint)
+    if not deviance.criterion.counts[1]:
+        return found
+    each = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
+    slope = _extra_slope(each, adjoint)
+    if deviance.model.family.extra_is_squared:
+        slope *= 2.0 * np.sqrt(deviance.extra)
+    return np.append(found, slope)
+
+
+def _state(deviance):
+    """The state at which c' and the penalty balance, shapes (l_i, k_i)."""
+    model = deviance.model
+    raw = model.sums(deviance.slopes.first[:, None])
+    return tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
+
+
+def _duals(deviance, state, adjoint):
+    """G of each term, shapes (k_i, k_i)."""
+    duals = []
+    for total, t, q in zip(deviance.information, state, adjoint.effects):
+        dual = total - t.T @ t + q.T @ t
+        duals.append(0.5 * (dual + dual.T))
+    return tuple(duals)
+
+
+def _gradient(deviance, duals, adjoint):
+    """Derivatives in the fixed effects, unless they settle, and the covariances."""
+    gradient = [f.slope(dual) for f, dual in zip(deviance.factors, duals)]
+    if not deviance.criterion.jointly:
+        slopes = deviance.slopes
+        rows = 2.0 * slopes.first + adjoint.along(slopes.second)
+        gradient.insert(0, deviance.model.exog.T @ rows)
+    return np.concatenate(gradient)
+
+
+def _extra_slope(each, adjoint):
+    """The derivative in the extra parameter from those of the rows."""
+    loss, first, second, _ = each
+    return 2.0 * loss.sum() + adjoint.leverages @ second - adjoint.pull @ first
 
 
 @dataclass(frozen=True)
@@ -243,6 +293,10 @@ class _Adjoint:
     through: np.ndarray
     pull: np.ndarray
     effects: list
+
+    def along(self, weights):
+        """Rho for observed weights, shape (n,)."""
+        return self.through - weights * self.pull
 
 
 def _adjoint(deviance, weights):
@@ -299,7 +353,8 @@ class _Settled:
 def _with_extra(deviance, found, weights, settled):
     """The derivatives with those in the extra parameter, which comes last."""
     model, extra = deviance.model, deviance.extra
-    loss, first, second, curvature = model.extra_slopes(deviance.inner.eta, extra)
+    each = model.extra_slopes(deviance.inner.eta, extra)
+    _, first, _, curvature = each
     # eta moves as if the slopes `first` were those of columns
     projected = deviance.elimination.project(model.sums(first[:, None]))
     pairs = zip(deviance.factors, projected)
@@ -312,7 +367,7 @@ def _with_extra(deviance, found, weights, settled):
         eta = eta - (settled.before.eta[:, :p] @ change)[:, None]
         pairs = zip(state, settled.before.state)
         state = [s - (f[..., :p] @ change)[..., None] for s, f in pairs]
-    slope = 2.0 * loss.sum() + found.leverages @ second - found.pull @ first
+    slope = _extra_slope(each, found)
     own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
     if settled is not None:
         across = 0.5 * across
@@ -371,8 +426,7 @@ def differenced(deviance, entries):
     for entry in entries:
         move = np.zeros(m)
         move[entry] = DIFFERENCE * deviance.units[entry]
-        ends = [deviance.near(s * move, DIFFERENCE_TOLERANCE) for s in (1.0, -1.0)]
-        plus, minus = (end.first.gradient for end in ends)
+        plus, minus = (deviance.gradient_near(s * move) for s in (1.0, -1.0))
         rows.append((plus - minus) / (2.0 * move[entry]))
     rows = np.array(rows)
     return 0.5 * (rows + rows.T) if len(rows) == m else rows
