@@ -25,6 +25,8 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import product, transpose
 from statsmodels_lmm.core.criteria.derivatives import of_all_factors
+from statsmodels_lmm.core.engines.leverages import whole_forms
+from statsmodels_lmm.core.engines.projection import DenseProjection
 from statsmodels_lmm.core.engines.solution import stacked
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.structures.relative_factor import split_step
@@ -498,23 +500,27 @@ def _dense_traces(deviance, changes, places):
         return [matrix[rows].reshape(*shape, -1) for shape, rows in pairs]
 
     unit = np.eye(plan.n_columns)
-    inverse = stacked(elimination.solve(by_term(unit)))  # B
-    inner = unit - stacked(elimination.products.gram_times(by_term(inverse)))  # J
-    both = by_term(np.hstack([inverse, inner.T]))
-    q, d = len(unit), changes.shape[1]
-    through, out = np.empty((d, q, q)), np.zeros((d, d))
-    for a in range(d):
-        moved = stacked(model.gather(changes[:, a]).gram_times(both))
-        through[a], turned = moved[:, :q], moved[:, q:]  # A_a B, A_a J'
-        for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
-            left = inner[rows].reshape(*shape, q)
-            right = turned[:, rows].T.reshape(*shape, q)
-            summed = np.einsum("lkq,ljq->kj", left, right)  # of J A_a J'
-            out[here, a] += (factor.directions * summed).sum(axis=(-1, -2))
+    blocks = elimination.solve(by_term(unit))  # B
+    inner = unit - stacked(elimination.products.gram_times(blocks))  # J
+    d, are_grouped = changes.shape[1], all(f.is_grouped for f in plan.terms)
+    moved = [model.gather(change) for change in changes.T]  # A_a
+    through = np.array([stacked(each.gram_times(blocks)) for each in moved])
+    flat, out = through.reshape(d, -1), np.zeros((d, d))
+    for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
+        left = inner[rows]
+        for m, direction in zip(range(here.start, here.stop), factor.directions):
+            turned = (direction @ left.reshape(*shape, -1)).reshape(left.shape)
+            middle = product(left.T, turned)  # J'D_m J
+            if are_grouped:
+                out[m] = whole_forms(middle, plan.terms, plan.slices) @ changes
+            else:
+                columns = by_term(middle)
+                out[m] = [np.trace(stacked(a.gram_times(columns))) for a in moved]
     out = out + out.T
-    flat = through.reshape(d, -1)
     out -= product(flat, transpose(through).reshape(d, -1).T)
     moves = of_all_factors(f.directions for f in factors)
     here = slice(places[0].start, places[-1].stop)
-    out[here, here] -= elimination.projection().trace_products(moves)
+    kernel = stacked(elimination.products.gram_times(by_term(inner.T)))  # A J'
+    projection = DenseProjection(kernel, plan)
+    out[here, here] -= projection.trace_products(moves)
     return out

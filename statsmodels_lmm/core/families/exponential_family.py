@@ -86,7 +86,7 @@ class ExponentialFamily:
 
     def _precision(self, a, extra):
         """The weight over the dispersion, a / phi."""
-        return a / column(self.dispersion(extra))
+        return a / column(self.dispersion(extra)) if self.has_extra else a
 
     def unit_loss(self, y, eta, extra):
         """Half the unit deviance; infinite where eta belongs to no mean."""
