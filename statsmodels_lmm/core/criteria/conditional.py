@@ -87,8 +87,7 @@ class ConditionalModel:
         -------
         Products
         """
-        n = len(weights)
-        rows = Rows(np.zeros(n), np.zeros((n, 0)) if exog is None else exog)
+        rows = Rows(None, np.empty((len(weights), 0)) if exog is None else exog)
         negative = weights < 0.0
         if not negative.any():
             return self.engine.gather(rows, RowWeights(np.sqrt(weights)))

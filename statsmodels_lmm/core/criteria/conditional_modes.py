@@ -171,10 +171,10 @@ class _Path:
         state = [t[..., 0] for t in elimination.project(model.sums(working[:, None]))]
         self.fixed_step, self.coefficient_step = 0.0, 0.0
         if jointly:
-            by_fixed = [t[..., :-1] for t in elimination.project()]
+            by_fixed = elimination.project()
             effects = [t @ s for t, s in zip(state, self.relative)]
             rest = working - weights * model.random(effects)
-            root = cholesky(elimination.gram[:-1, :-1].copy())
+            root = cholesky(elimination.gram.copy())
             half = solve_lower(root, (model.exog.T @ rest)[:, None])
             coefficients = solve_upper(root, half)[:, 0]
             state = [t - x @ coefficients for t, x in zip(state, by_fixed)]
