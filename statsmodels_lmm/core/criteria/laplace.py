@@ -47,7 +47,7 @@ MAX_DENSE_COLUMNS = 1000
 FEW_COLUMNS = 150
 """Number of random effects up to which a dense Hessian costs little."""
 
-EXACT_BELOW = 1.0, 1e-3
+EXACT_BELOW = 1.0, 1e-5
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
 STARTING_VARIANCES = 0.25, 0.01, 1e-4
