@@ -192,7 +192,7 @@ class CrossedMixedGLM(MixedModel):
                 self.family,
                 self.endog,
                 self._prior_weights,
-                data.exog,
+                np.asfortranarray(data.exog),  # sums run down columns
                 0.0 if offset is None else offset,
                 self.freq_weights,
             )

@@ -26,10 +26,12 @@ from statsmodels_lmm.core.criteria.conditional_modes import (
     conditional_modes,
 )
 from statsmodels_lmm.core.criteria.laplace_derivatives import (
+    DIFFERENCE_TOLERANCE,
     LaplaceSlopes,
     Secant,
     determinant_information,
     first_derivatives,
+    gradient_alone,
     laplace_hessian,
 )
 from statsmodels_lmm.core.engines.base import Elimination
@@ -46,7 +48,7 @@ MAX_DENSE_COLUMNS = 1000
 FEW_COLUMNS = 150
 """Number of random effects up to which a dense Hessian costs little."""
 
-EXACT_BELOW = 1.0, 1e-3
+EXACT_BELOW = 1.0, 1e-5
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
 STARTING_VARIANCES = 0.25, 0.01, 1e-4
@@ -230,13 +232,34 @@ class LaplaceDeviance:
         ----------
         moves : ndarray
             Changes of the free parameters, shape (m,).
-        tolerance : float, optional
+        tolerance : float or None, optional
             As for `conditional_modes`.
         """
         pairs = zip(self.point, split_step(moves, self.point))
         point = tuple(part.moved(move) for part, move in pairs)
         place = Place(point, self.coefficients, self.first.state_after(moves))
         return self.criterion.at(place, tolerance)
+
+    def gradient_near(self, moves):
+        """
+        The gradient after a move of the free parameters, to be differenced.
+
+        The modes are those predicted to first order: what they miss is the same after
+        the opposite move, but for terms of third order.
+
+        Parameters
+        ----------
+        moves : ndarray
+            Changes of the free parameters, shape (m,).
+
+        Returns
+        -------
+        ndarray
+            Shape (m,).
+        """
+        if self.criterion.jointly:
+            return self.near(moves, DIFFERENCE_TOLERANCE).first.gradient
+        return gradient_alone(self.near(moves, None))
 
 
 @dataclass(frozen=True)
@@ -404,7 +427,7 @@ class Laplace(Criterion):
         ----------
         place : Place
             Where to evaluate.
-        tolerance : float, optional
+        tolerance : float or None, optional
             As for `conditional_modes`.
 
         Raises

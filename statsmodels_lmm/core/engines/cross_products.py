@@ -6,7 +6,12 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import product, times_each, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
+    product,
+    times_each,
+    transpose,
+)
 from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.core.engines.elimination import eliminate_blocks
 from statsmodels_lmm.core.engines.levels import sum_by_parent
@@ -80,7 +85,7 @@ class CrossProducts(RowSums):
         """Z_t'W, shape (..., q, w)."""
         *batch, _, width = self.gram.shape
         sums = self.level_sums[self.plan.n_chain :]
-        flat = [s.reshape(*batch, -1, width) for s in sums]
+        flat = [flat_rows(s) for s in sums]
         return np.concatenate([np.zeros((*batch, 0, width)), *flat], axis=-2)
 
     @cached_property

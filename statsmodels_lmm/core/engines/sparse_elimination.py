@@ -113,7 +113,7 @@ class SparseElimination:
         solved = self.scale @ self.cholesky.solve(self.scale.T @ right)
         rest, plan = right - self.products.matrix @ solved, self.products.plan
         return [
-            f.whitened(rest[rows].reshape(f.n_levels, f.k_effects, -1))
+            f.whitened(rest[rows].reshape(f.n_levels, f.k_effects, rest.shape[-1]))
             for f, rows in zip(plan.terms, plan.slices)
         ]
 

@@ -30,6 +30,7 @@ class Slopes(NamedTuple):
     first: np.ndarray
     second: np.ndarray
     third: np.ndarray
+    fourth: np.ndarray
 
 
 class Expected(NamedTuple):
@@ -107,10 +108,7 @@ class Family(Protocol):
         """The smallest value of c over eta, shape (..., n); all constants kept."""
 
     def slopes(self, y, a, eta, extra=None) -> Slopes:
-        """c', c'' and c'''."""
-
-    def fourth(self, y, a, eta, extra=None):
-        """c'''', shape (..., n)."""
+        """The first four derivatives of c."""
 
     def expected(self, y, a, eta, extra=None) -> Expected:
         """The expectation of c'' over y, and its derivative with respect to eta."""

@@ -86,7 +86,7 @@ class ExponentialFamily:
 
     def _precision(self, a, extra):
         """The weight divided by the dispersion, a / phi."""
-        return a / column(self.dispersion(extra))
+        return a / column(self.dispersion(extra)) if self.has_extra else a
 
     def unit_loss(self, y, eta, extra):
         """Half the unit deviance; infinite where eta belongs to no mean."""
@@ -119,13 +119,9 @@ class ExponentialFamily:
         return self._precision(a, extra) * self.unit_loss(y, eta, extra)
 
     def slopes(self, y, a, eta, extra=None):
-        """c', c'' and c'''."""
+        """The first four derivatives of c."""
         precision = self._precision(a, extra)
-        return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)[:3]))
-
-    def fourth(self, y, a, eta, extra=None):
-        """The fourth derivative of c."""
-        return self._precision(a, extra) * self.unit_slopes(y, eta, extra)[3]
+        return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)))
 
     def expected(self, y, a, eta, extra=None):
         """The expectation of c'' over y, and its derivative with respect to eta."""

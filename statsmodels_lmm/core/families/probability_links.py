@@ -90,8 +90,11 @@ class Logit(ProbabilityLink):
 
     def loss_slopes(self, eta):
         """A' = mu - 1 and B' = mu; all further derivatives agree."""
-        mu, rest = special.expit(eta), special.expit(-eta)
-        v = mu * rest
+        tail = np.exp(-np.abs(eta))
+        large = 1.0 / (1.0 + tail)
+        small, is_high = tail * large, eta > 0.0
+        mu, rest = np.where(is_high, large, small), np.where(is_high, small, large)
+        v = large * small
         further = v, v * (rest - mu), v * (1.0 - 6.0 * v)
         return (-rest, *further), (mu, *further)
 

@@ -244,9 +244,11 @@ class GroupedEffects(CovarianceBlocks):
 
     def times(self, b):
         """Z b for random effects b of shape (..., l, k), shape (..., n)."""
-        out = np.zeros((*b.shape[:-2], self.n_rows))
+        out: Any = 0.0
         for j, column in enumerate(self.effects.T):
-            out += column * b[..., self.codes, j]
+            each = b[..., j].take(self.codes, axis=-1)
+            each *= column
+            out = each if j == 0 else np.add(out, each, out=out)
         return out
 
     def row_variances(self, root):
