@@ -430,8 +430,8 @@ def differenced(deviance, entries):
         move[entry] = DIFFERENCE * deviance.units[entry]
         plus, minus = (deviance.gradient_near(s * move) for s in (1.0, -1.0))
         rows.append((plus - minus) / (2.0 * move[entry]))
-    rows = np.array(rows)
-    return 0.5 * (rows + rows.T) if len(rows) == m else rows
+    out = np.array(rows)
+    return 0.5 * (out + out.T) if len(out) == m else out
 
 
 def _analytic(deviance, m):
