@@ -2,7 +2,8 @@
 # default control per line of the input, one JSON line per answer.
 
 arguments <- commandArgs(trailingOnly = TRUE)
-names(arguments) <- c("tool", "path", "formula", "reml", "factors")
+names(arguments) <- c("tool", "path", "formula", "reml", "factors", "family",
+                      "weights")
 reml <- arguments[["reml"]] == "TRUE"
 
 say <- function(...) {
@@ -21,7 +22,7 @@ state <- function(fit) {
   if (length(said)) paste(said, collapse = ", ") else "no warning"
 }
 
-if (arguments[["tool"]] == "lmer" &&
+if (arguments[["tool"]] != "R" &&
     !suppressMessages(require("lme4", quietly = TRUE))) {
   say('{"error": "not available: R has no package lme4"}')
   quit()
@@ -31,7 +32,8 @@ data <- read.csv(arguments[["path"]])
 for (name in strsplit(arguments[["factors"]], ",")[[1]]) {
   data[[name]] <- factor(data[[name]])
 }
-version <- if (arguments[["tool"]] == "lmer") packageVersion("lme4") else getRversion()
+version <- if (arguments[["tool"]] == "R") getRversion() else packageVersion("lme4")
+weights <- if (nzchar(arguments[["weights"]])) data[[arguments[["weights"]]]]
 say('{"version": "%s (%s)", "nobs": %d}', format(version),
     basename(extSoftVersion()[["BLAS"]]), nrow(data))
 
@@ -40,7 +42,13 @@ while (length(readLines(input, 1))) {
   gc()
   tryCatch({
     start <- Sys.time()
-    fit <- lmer(as.formula(arguments[["formula"]]), data, REML = reml)
+    formula <- as.formula(arguments[["formula"]])
+    if (arguments[["tool"]] == "lmer") {
+      fit <- lmer(formula, data, REML = reml)
+    } else {
+      fit <- glmer(formula, data, arguments[["family"]], weights = weights)
+      errors <- sqrt(diag(as.matrix(vcov(fit))))
+    }
     criterion <- -2 * as.numeric(logLik(fit))
     seconds <- as.numeric(Sys.time() - start, units = "secs")
     say('{"seconds": %.9g, "criterion": %.17g, "evaluations": %d, "state": "%s"}',

@@ -55,6 +55,12 @@ class Model:
         Whether the REML criterion is used instead of the likelihood.
     glmm_formula : str, optional
         The same model in glmm's notation, where that differs.
+    family : str
+        The distribution of the response, "gaussian" or "binomial".
+    weights : str
+        The column of prior weights; "" for none.
+    without : tuple of str
+        Tools that would take too long.
     """
 
     formula: str
@@ -62,10 +68,13 @@ class Model:
     factors: str
     reml: bool = True
     glmm_formula: str | None = None
+    family: str = "gaussian"
+    weights: str = ""
+    without: tuple = ()
 
 
-def classic(name):
-    """Return a function that loads a data set of lme4, if need be from R."""
+def classic(name, package="lme4"):
+    """Return a function that loads a data set, if need be from an R package."""
 
     def load():
         import pandas as pd
@@ -75,7 +84,7 @@ def classic(name):
 
             return getattr(datasets, name.lower()).load_pandas().data
         except (ImportError, AttributeError):
-            code = f"write.csv(lme4::{name}, row.names = FALSE)"
+            code = f"write.csv({package}::{name}, row.names = FALSE)"
             pipe = subprocess.Popen(["Rscript", "-e", code], stdout=subprocess.PIPE)
             return pd.read_csv(pipe.stdout)
 
@@ -221,8 +230,8 @@ def ours():
     """Return the fit, the report on a fit and the core's time of statsmodels_lmm."""
     from statsmodels_lmm.formula.api import crossedmixedlm
 
-    def fit(formula, data, reml):
-        result = crossedmixedlm(formula, data).fit(reml=reml)
+    def fit(formula, data, reml, family, weights):
+        result = crossedmixedlm(formula, data, **weights).fit(reml=reml)
         return -2 * result.llf, result
 
     def report(result):
@@ -236,12 +245,28 @@ def ours():
     return fit, report, core
 
 
+def ours_generalized():
+    """Return the fit and the report on a fit of a generalized model."""
+    from statsmodels_lmm.formula.api import crossedmixedglm
+
+    def fit(formula, data, reml, family, weights):
+        result = crossedmixedglm(formula, data, family=family, **weights).fit()
+        _ = result.bse
+        return -2 * result.llf, result
+
+    _, report, _ = ours()
+    return fit, report, None
+
+
 def glmm():
     """Return the fit and the report on a fit of glmm; its criterion is lme4's."""
+    sys.path.remove(str(HERE.parent))  # which has a glmm.py, too
     import glmm as package
 
-    def fit(formula, data, reml):
-        result = package.fit(data, formula, "gaussian", reml=reml)
+    def fit(formula, data, reml, family, weights):
+        given = {name: data[column] for name, column in weights.items()}
+        reml = reml if family == "gaussian" else None
+        result = package.fit(data, formula, family, reml=reml, **given)
         return -2 * result.loglik, result
 
     def report(result):
@@ -267,7 +292,7 @@ def version_of(package):
         return "from source"
 
 
-def work(tool, path, formula, reml, factors):
+def work(tool, path, formula, reml, factors, family, weights):
     """
     Fit the model once for each input line ``fit``; answer in JSON.
 
@@ -278,7 +303,10 @@ def work(tool, path, formula, reml, factors):
     def say(**message):
         print(json.dumps(message), flush=True)
 
-    tools = {"statsmodels_lmm": ours, "glmm": glmm, "pandas": floor}
+    tools = {OURS: ours_generalized, LINEAR: ours, "glmm": glmm, "pandas": floor}
+    if family == "gaussian":
+        tools[OURS] = ours
+    given = {"weights": weights} if weights else {}
     try:
         fit, report, core = tools[tool]()
         import pandas as pd
@@ -287,7 +315,7 @@ def work(tool, path, formula, reml, factors):
         return
     data = pd.read_csv(path)
     data = data.astype(dict.fromkeys(factors.split(","), "category"))
-    say(version=version_of(tool), nobs=len(data))
+    say(version=version_of(OURS if tool == LINEAR else tool), nobs=len(data))
     for request in sys.stdin:
         gc.collect()
         try:
@@ -295,7 +323,7 @@ def work(tool, path, formula, reml, factors):
                 say(**core(formula, data))
                 continue
             start = time.perf_counter()
-            criterion, result = fit(formula, data, reml == "TRUE")
+            criterion, result = fit(formula, data, reml == "TRUE", family, given)
             seconds = time.perf_counter() - start
             say(seconds=seconds, criterion=float(criterion), **report(result))
         except Exception as error:  # a tool may fail in any way: the others go on
@@ -359,7 +387,7 @@ class Worker:
         """Start the process and wait until it has read the data."""
         self.record, self.process = record, None
         tool, formula = record.tool, model.formula
-        if tool in ("lmer", "R"):
+        if tool in ("lmer", "glmer", "R"):
             command = [options.rscript, HERE.with_suffix(".R")]
         elif tool == "glmm":
             command = [options.glmm_python, HERE, "worker"]
@@ -367,10 +395,12 @@ class Worker:
         else:
             command = [sys.executable, HERE, "worker"]
         reml = "TRUE" if model.reml else "FALSE"
+        task = [tool, str(path), formula, reml, model.factors]
+        task += [model.family, model.weights]
         start = time.perf_counter()
         try:
             self.process = subprocess.Popen(
-                [*map(str, command), tool, str(path), formula, reml, model.factors],
+                [*map(str, command), *task],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=None if options.verbose else subprocess.DEVNULL,
@@ -418,12 +448,12 @@ class Worker:
             self.record.peak_megabytes = usage.ru_maxrss / MEGABYTE
 
 
-def measure(name, path, options):
+def measure(name, model, path, options):
     """Let every tool in turn fit the model `name`; return their records."""
-    model = MODELS[name]
     workers = []
     for tool in options.tools:
-        workers.append(Worker(Record(name, tool), model, path, options))
+        if tool not in model.without:
+            workers.append(Worker(Record(name, tool), model, path, options))
     fitting = [worker for worker in workers if worker.record.tool not in FLOORS]
     for _ in range(options.repeats + 1):
         for worker in fitting:
@@ -441,7 +471,7 @@ def measure(name, path, options):
 # ---------------------------------------------------------------------------
 # Tables
 
-OURS, FLOORS = "statsmodels_lmm", ("pandas", "R")
+OURS, LINEAR, FLOORS = "statsmodels_lmm", "linear", ("pandas", "R")
 TOOLS = [OURS, "lmer", "glmm", *FLOORS]
 
 
@@ -460,17 +490,18 @@ def shown(value, form):
     return "-" if value is None else format(value, form)
 
 
-def print_model(records):
+def print_model(records, model):
     """Print the times and criteria of all tools on one model."""
-    model = MODELS[records[0].model]
     nobs = next((record.nobs for record in records if record.nobs), None)
     criterion = "REML" if model.reml else "ML"
     print(f"{records[0].model}: {model.formula}, {criterion}, {shown(nobs, ',')} rows")
-    reached = [record.criterion for record in records if record.criterion is not None]
+    alike = [record for record in records if record.tool != LINEAR]
+    reached = [record.criterion for record in alike if record.criterion is not None]
     best = min(reached, default=None)
     rows = []
     for record in records:
-        times, value = record.timed, record.criterion
+        times = record.timed
+        value = record.criterion if record in alike else None
         rows.append(
             [
                 record.tool,
@@ -501,23 +532,33 @@ def ratio(one, other, statistic):
     return format(statistic(one.timed) / statistic(other.timed), ".3g")
 
 
-def print_ratios(results):
+def paired(one, other):
+    """Format the median ratio of the times of each turn, and the middle half."""
+    if not (one and other and one.timed and other.timed):
+        return "-"
+    ratios = sorted(a / b for a, b in zip(one.timed, other.timed))
+    quarter = (len(ratios) - 1) // 4
+    low, high = ratios[quarter], ratios[-1 - quarter]
+    return f"{median(ratios):.3g} ({low:.3g}-{high:.3g})"
+
+
+def print_ratios(results, tools):
     """Print the median seconds of every model and our ratios to the peers."""
+    us, *others = [tool for tool in tools if tool not in FLOORS]
     rows = []
     for records in results:
         by_tool = {record.tool: record for record in records}
-        us, lmer, peer = (by_tool.get(tool) for tool in TOOLS[:3])
+        each = [by_tool.get(tool) for tool in (us, *others)]
         rows.append(
             [records[0].model]
-            + [
-                shown(median(r.timed) if r and r.timed else None, ".4g")
-                for r in (us, lmer, peer)
-            ]
-            + [ratio(us, other, min) for other in (lmer, peer)]
-            + [ratio(us, other, median) for other in (lmer, peer)]
+            + [shown(median(r.timed) if r and r.timed else None, ".4g") for r in each]
+            + [ratio(each[0], other, min) for other in each[1:]]
+            + [paired(each[0], other) for other in each[1:]]
         )
-    header = "model,ours s,lmer s,glmm s,ours/lmer min,ours/glmm min"
-    print_table([*header.split(","), "ours/lmer median", "ours/glmm median"], rows)
+    header = ["model", "ours s", *(f"{tool} s" for tool in others)]
+    for name in ("min", "paired median (middle half)"):
+        header += [f"ours/{tool} {name}" for tool in others]
+    print_table(header, rows)
 
 
 # ---------------------------------------------------------------------------
@@ -532,14 +573,14 @@ def limit_threads(cores):
         os.environ.setdefault(f"{library}_NUM_THREADS", str(cores))
 
 
-def parse(arguments):
+def parse(arguments, models, tools, description):
     """Return the options of the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
+    parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
     parser.add_argument(
-        "--models", nargs="+", choices=MODELS, default=list(MODELS), metavar="MODEL"
+        "--models", nargs="+", choices=models, default=list(models), metavar="MODEL"
     )
     parser.add_argument(
-        "--tools", nargs="+", choices=TOOLS, default=TOOLS, metavar="TOOL"
+        "--tools", nargs="+", choices=tools, default=tools, metavar="TOOL"
     )
     add = parser.add_argument
     add("--repeats", type=int, default=11, help="timed fits after the warm-up")
@@ -553,9 +594,26 @@ def parse(arguments):
     return parser.parse_args(arguments)
 
 
-def main(arguments=None):
-    """Measure, print and, if requested, save."""
-    options = parse(arguments)
+def main(models, tools, description, script):
+    """
+    Measure, print and, if requested, save; or write the data of a model.
+
+    Parameters
+    ----------
+    models : dict of str to Model
+        All models.
+    tools : list of str
+        All tools, ours first.
+    description : str
+        What is timed, in its first line.
+    script : Path
+        The script that has the models.
+    """
+    match sys.argv[1:]:
+        case ["data", name, path]:
+            models[name].data().to_csv(path, index=False)
+            return
+    options = parse(None, models, tools, description)
     limit_threads(options.cores)
     machine = {"platform": platform.platform(), "cores": options.cores}
     machine["BLAS threads"] = os.environ["OPENBLAS_NUM_THREADS"]
@@ -564,16 +622,16 @@ def main(arguments=None):
     with tempfile.TemporaryDirectory() as folder:
         for name in options.models:
             path = Path(folder, f"{name}.csv")
-            subprocess.run([sys.executable, HERE, "data", name, path], check=True)
-            results.append(measure(name, path, options))
+            subprocess.run([sys.executable, script, "data", name, path], check=True)
+            results.append(measure(name, models[name], path, options))
             path.unlink()
-            print_model(results[-1])
+            print_model(results[-1], models[name])
             machine["load after"] = os.getloadavg()
             if options.json:
                 flat = [asdict(record) for records in results for record in records]
                 figures = {"machine": machine, "records": flat}
                 options.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print_ratios(results)
+    print_ratios(results, options.tools)
     versions = {r.tool: r.version for records in results for r in records if r.version}
     print(", ".join(f"{tool} {version}" for tool, version in versions.items()))
     print(", ".join(f"{name} {value}" for name, value in machine.items()))
@@ -583,7 +641,5 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["worker", *task]:
             work(*task)
-        case ["data", name, path]:
-            MODELS[name].data().to_csv(path, index=False)
         case _:
-            main()
+            main(MODELS, TOOLS, __doc__, HERE)

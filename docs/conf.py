@@ -67,7 +67,8 @@ def draw_pictures(app):
 
 def without_results(app, what, name, obj, options, lines):
     """Leave out what a function of a result is called with where it is a method."""
-    found = [i for i, x in enumerate(lines) if x.startswith("results : CrossedMixedLM")]
+    kinds = ("results : CrossedMixedLM", "results : CrossedMixedGLM")
+    found = [i for i, x in enumerate(lines) if x.startswith(kinds)]
     if what == "method" and found:
         start = found[0]
         stop = start + 1

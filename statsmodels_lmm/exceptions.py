@@ -25,7 +25,7 @@ PACKAGE = str(Path(__file__).parent)
 
 def warn(message, category):
     """
-    Warn at the line of the caller outside this package.
+    Issue a warning attributed to the first calling line outside this package.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Keywords that are said in two ways, and R's words for what is called otherwise."""
+"""Keywords with earlier names, and R's names for what has another name here."""
 
 import warnings
 from functools import wraps
@@ -74,7 +74,7 @@ def renamed(**names):
 
 def refuse_r_names(*names, **others):
     """
-    Refuse arguments by R's names, with what to write instead.
+    Reject arguments by R's names, with what to write instead.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def scale_of(which, type=None):
     which : {"mean", "linear"}
         The mean of the response, or the linear predictor.
     type : {None, "response", "link"}
-        The same in R's words, which count if they are given.
+        R's name for the scale, which takes precedence.
 
     Returns
     -------

@@ -137,7 +137,7 @@ NAMES = {
     "inference.variance_parameters.VarianceParameters": "VarianceEstimates",
     "inference.variance_parameters.variance_parameters": "variance_estimates",
 }
-"""What is called otherwise now."""
+"""Present names of what was renamed."""
 
 
 def old_name(module, name):
@@ -173,7 +173,7 @@ def old_name(module, name):
 
 def install():
     """
-    Make the old modules importable, also where a folder has replaced a module.
+    Make the old modules importable, even where a folder has replaced a module.
 
     The modules are registered directly, because importing them would overwrite
     functions of the same name.

@@ -29,7 +29,7 @@ ATTRIBUTES = {
 
 SEVERAL = {"C": 3, "clip": 3, "where": 3, "maximum": 2, "minimum": 2, "round": 2}
 SEVERAL |= {"te": MAX_BASIS, **{name: 1 + len(a) for name, a in ARGUMENTS.items()}}
-"""Number of arguments, where not one; NumPy would write its result to one more."""
+"""Numbers of arguments other than one; NumPy would write into a further argument."""
 
 KEYWORDS = {
     "C": {"contrast", "contrasts", "levels"},

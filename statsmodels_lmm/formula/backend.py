@@ -89,7 +89,10 @@ def _reason(error, frame, engine):
     called = {*default_scope(engine), *SYNTAX}
     hidden = [name for name in frame.columns if name in called]
     if hidden and "'Series' object" in reason:
-        return f"the column '{hidden[0]}' hides the function of this name; rename it"
+        return (
+            f"the column '{hidden[0]}' hides the function of the same name; rename the "
+            "column"
+        )
     return reason.replace(
         "name 'contr' is not defined", "for R's contr.sum write C(f, Sum)"
     )

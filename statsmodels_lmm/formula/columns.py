@@ -24,7 +24,7 @@ def plain_column(column, name, role):
     column : Series
         The column.
     name : hashable
-        Its name.
+        Name of the column.
     role : set of str
         Uses of the column, see `formula.frame.column_roles`.
 
@@ -101,7 +101,7 @@ def no_number(column, name):
     column : Series
         The column.
     name : hashable
-        Its name.
+        Name of the column.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def _from_extension(column, only_group):
 
 
 def _object_column(column, name, is_response):
-    """Keep strings, convert numbers to float and refuse a mixture."""
+    """Keep strings, convert numbers to float and reject a mixture."""
     values = column.dropna()
     is_bool = values.map(lambda v: isinstance(v, bool | np.bool_)).to_numpy(bool)
     is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))
@@ -219,7 +219,7 @@ def like_known(values, known, name):
     known : Series
         The column in the fit.
     name : hashable
-        Its name.
+        Name of the column.
 
     Returns
     -------

@@ -165,7 +165,7 @@ def _used_rows(value, name, labels, rows):
 
 def check_finite(columns, what, labels):
     """
-    Refuse infinite or undefined values, naming the column and the rows.
+    Reject infinite or undefined values, naming the column and the rows.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ LARGEST = 1e150
 
 def check_expression(tokens, text, columns):
     """
-    Refuse an expression that uses anything but columns and listed functions.
+    Reject an expression that uses anything but columns and listed functions.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class _Expression:
             self.refuse("the number is too large", node)
 
     def column(self, name, node):
-        """Record a column, or refuse a name that is not one."""
+        """Record a column, or reject a name that is not one."""
         if name not in self.columns or str(name).startswith("__"):
             if name != "pi":
                 self.refuse(f"'{name}' is not a column", node)
@@ -125,7 +125,7 @@ class _Expression:
         self.used.append(name)
 
     def exponent(self, node):
-        """Refuse powers that would take too long."""
+        """Reject powers that would take too long."""
         varies = [
             any(isinstance(n, ast.Name) for n in ast.walk(side))
             for side in (node.left, node.right)
@@ -223,7 +223,7 @@ class _Expression:
             self.refuse("knots must lie between lower_bound and upper_bound", node)
 
     def count(self, node, least, largest):
-        """Refuse anything but None or a literal whole number within limits."""
+        """Reject anything but None or a literal whole number within limits."""
         value: object = node.value if isinstance(node, ast.Constant) else ""
         if value is None:
             return

@@ -30,7 +30,7 @@ CONSTANTS_OF_R = {"TRUE": "True", "FALSE": "False", "NULL": "None"}
 
 def prepare_frame(data, formula, scope, missing="drop", extra=None):
     """
-    Select the columns that a formula needs and the complete rows, with plain types.
+    Select the complete rows of the columns a formula needs, converted to plain types.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def column_roles(data, formula, scope):
 
 
 def check_columns(data):
-    """Refuse a MultiIndex of columns."""
+    """Reject a MultiIndex of columns."""
     if isinstance(data.columns, pd.MultiIndex):
         raise DataError(
             f"the columns have a MultiIndex; join its {data.columns.nlevels} levels: "

@@ -19,7 +19,7 @@ MAX_COLUMNS = 1_000
 
 def check_formula(formula, columns, structures=(), family=None):
     """
-    Refuse a formula that uses anything but columns and listed functions.
+    Reject a formula that uses anything but columns and listed functions.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def check_formula(formula, columns, structures=(), family=None):
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
     (it does not know the levels; an interaction of factors that does not fit in memory
-    is refused when the model is created), and does not vouch for the data or for the
+    is rejected when the model is created), and does not vouch for the data or for the
     libraries that evaluate the formula. Names are looked up where the formula is
     evaluated, so fit it with ``eval_env=-1``, which hides your own variables.
 
@@ -84,7 +84,7 @@ def check_formula(formula, columns, structures=(), family=None):
 
 
 def _in_python(token):
-    """R's powers and nesting outside calls, as they will be evaluated."""
+    """A token with R's ``^`` or ``%in%`` outside calls in Python's form."""
     operator = None if token.inside else {"^": "**", "%in%": ":"}.get(token.text)
     return token if operator is None else replace(token, text=operator)
 
@@ -110,7 +110,7 @@ def _check_length(text):
 
 
 def _check_text(text, tokens):
-    """Refuse characters that could hide something, except in column names."""
+    """Reject characters that could hide something, except in column names."""
     named = {i for t in tokens if t.column is not None for i in range(t.start, t.stop)}
     for i, character in enumerate(text):
         if i in named:
@@ -122,7 +122,7 @@ def _check_text(text, tokens):
 
 
 def _check_tokens(tokens, text):
-    """Refuse strings that Python may split differently, disguised letters and depth."""
+    """Reject strings Python may split differently, look-alike letters, deep nesting."""
     depth = 0
     for before, token in zip([None, *tokens], tokens):
         place = span([token])

@@ -19,7 +19,7 @@ def codes_of(effects, frame):
         column = find_column(frame, name)
         values = pd.Series(plain_column(frame[column], name, {"group"}), name=name)
         missing |= values.isna().to_numpy()
-        if values.dtype == object:  # to refuse values that cannot be levels
+        if values.dtype == object:  # to reject values that cannot be levels
             factorize_unsorted(values)
         positions.append(keys.uniques.get_indexer(_comparable(values)))
     known = pd.MultiIndex.from_arrays([k.codes for k in effects.keys])

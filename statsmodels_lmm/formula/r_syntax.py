@@ -1,4 +1,4 @@
-"""R's formula syntax, rewritten for the formula engines or refused with advice."""
+"""R's formula syntax, rewritten for the formula engines or rejected with advice."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from statsmodels_lmm.formula.pieces import depths, factors, join, span
 
 
 def check_operators(tokens, text):
-    """Refuse R's syntax, and suggest Python's."""
+    """Reject R's syntax, and suggest Python's."""
     for before, token, depth in zip([None, *tokens], tokens, depths(tokens)):
         spelling = None
         if token.text == "^" and token.inside:
@@ -44,7 +44,7 @@ def _is_arrow(before, token):
 
 
 def in_python_words(tokens, text):
-    """R's powers and nesting outside calls, as the formula engines write them."""
+    """Rewrite R's ``^`` and ``%in%`` outside calls for the formula engines."""
     out: list = []
     position = 0
     while position < len(tokens):
@@ -79,7 +79,7 @@ def _parenthesis(tokens):
 
 
 def _power(before, operator, after, text):
-    """The exponent of a sum of terms; a power of a single term is refused."""
+    """The exponent of a sum of terms; a power of a single term is rejected."""
     base: list = []
     depth = 0
     for token in reversed(before):

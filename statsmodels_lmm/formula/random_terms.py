@@ -81,7 +81,7 @@ def random_terms(piece, text, structures):
 
 
 def _structure(piece, nested, text, structures):
-    """Name of a covariance structure, the term that it is of, and ``hom``."""
+    """Name of a covariance structure, its term, and ``hom``."""
     name = piece[0].text
     known = [*STRUCTURES, *(s for s in structures if s not in STRUCTURES)]
     if name in TRANSFORMS or "." in name or (nested and name not in known):
@@ -139,7 +139,7 @@ def term_names(text):
 
 
 def _effect_terms(tokens, text):
-    """Names of the terms left of a bar, the intercept as "1"."""
+    """Names of the terms to the left of a bar, the intercept as "1"."""
     try:
         terms = model_terms(join(tokens)).rhs_termlist
     except PatsyError as error:
@@ -154,7 +154,7 @@ def _effect_terms(tokens, text):
 
 def _grouping(tokens, text):
     """
-    Groupings on the right side of a bar.
+    Grouping factors to the right of a bar.
 
     ``a/b`` gives a and a:b, ``a*b`` gives a, b and a:b; ``:`` binds tightest.
     """
@@ -214,7 +214,7 @@ def _grouping(tokens, text):
 
 
 def check_new(term, random, text, span):
-    """Refuse an effect that its grouping factor already has."""
+    """Reject an effect that its grouping factor already has."""
     if term.hom:  # with a common variance it is a different effect
         return
     same = [t for t in random if set(t.grouping) == set(term.grouping) and not t.hom]

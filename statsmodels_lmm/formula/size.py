@@ -11,7 +11,7 @@ MAX_TERMS = 2_000
 
 def check_size(tokens):
     """
-    Refuse a formula that is too large for the formula engines.
+    Reject a formula that is too large for the formula engines.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ MAX_DEGREE = 5
 
 def check_spline(degree=3, knots=None, lower_bound=None, upper_bound=None):
     """
-    Refuse a B-spline of too high a degree or with knots that are not finite.
+    Reject a B-spline of too high a degree or with knots that are not finite.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ FAR = 1e50
 
 def check_state(kind, state):
     """
-    Refuse a state that no transform can have.
+    Reject a state that no transform can have.
 
     Parameters
     ----------

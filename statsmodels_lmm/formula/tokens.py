@@ -1,4 +1,4 @@
-"""Splitting of formulas into tokens, including columns of any name."""
+"""Tokens of a formula, including columns of any name."""
 
 import ast
 import keyword
@@ -69,7 +69,7 @@ class Token:
 
     @property
     def separates(self):
-        """Whether the token separates factors, outside calls."""
+        """Whether the token stands outside calls and separates factors."""
         return not self.inside and self.text in SEPARATORS
 
     @property
@@ -271,7 +271,7 @@ def _with_words(tokens):
         if (
             is_python_name(name)
             or is_argument
-            or (dot and name == "as")  # R's as.factor, refused later
+            or (dot and name == "as")  # R's as.factor, rejected later
             or (is_called and not word)
             or (word and not dot and _is_operator(before, token, after))
         ):

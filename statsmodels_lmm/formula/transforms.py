@@ -10,7 +10,7 @@ from statsmodels_lmm.formula.splines import CHECKED
 
 class Poly:
     """
-    Orthogonal polynomials as in R's ``poly``, remembered for prediction.
+    Orthogonal polynomials as in R's ``poly``; patsy keeps them for prediction.
 
     The columns come from the three-term recurrence of Kennedy and Gentle
     (1980, pp. 343-344) and have norm 1 over the data.
@@ -111,7 +111,7 @@ def natural_spline(x, knots):
 
 
 class NS:
-    """Natural cubic splines as in R's ``ns``, remembered for prediction by patsy."""
+    """Natural cubic splines as in R's ``ns``; patsy keeps them for prediction."""
 
     def __init__(self):
         self._chunks = []

@@ -16,12 +16,12 @@ ARGUMENTS = {
     "ns": ("df", "knots"),
     "poly": ("degree", "raw"),
 }
-"""Arguments after the variable in a call of a basis."""
+"""Arguments after the variable in the call of a basis function."""
 
 
 def basis_arguments(node):
     """
-    Arguments of a basis other than its variable, by name.
+    Arguments of a basis function other than its variable, by name.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def model_terms(text):
 
 def require_columns(text, columns, n_rows):
     """
-    Refuse a formula whose design would not fit in memory, before it is built.
+    Reject a formula whose design would not fit in memory, before it is built.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def plot_influence(results, group=None, n_labels=3, ax=None):
     group : str or array_like, optional
         Groups of rows; see `get_influence`. Default is single rows.
     n_labels : int, optional
-        How many of the largest distances to mark and name.
+        Number of the largest distances to mark and name.
     ax : Axes, optional
         Axes to draw on.
 

@@ -57,8 +57,8 @@ def plot_coefficients(
         A fit.
     *others : results
         Further fits, of this package or of statsmodels: anything with coefficients and
-        `conf_int`, such as OLS. Of statsmodels' MixedLM only the fixed effects are
-        drawn.
+        `conf_int`, such as OLS. From a fit by statsmodels' MixedLM, only the fixed
+        effects are drawn.
     names : list of str, optional
         Names of the fits in the legend. Default is "model 1", "model 2", ...
     level : float, optional
@@ -269,7 +269,7 @@ def plot_effects(
 
 
 def _lines(results, x, by, others):
-    """The predictors along which the means form lines; refuses what is no predictor."""
+    """The predictors along which the means form lines; other names raise an error."""
     if by is not None and by == x:
         raise ValueError(f"x and by are both {x!r}; choose different predictors")
     levels = reference_grid(results, others).levels
@@ -285,12 +285,12 @@ def _range(column):
 
 
 def _spread(column):
-    """The mean, and a standard deviation less and more."""
+    """The mean, and the mean minus and plus a standard deviation."""
     return column.mean() + column.std() * np.array([-1.0, 0.0, 1.0])
 
 
 def _name_axes(axes, in_grid, x, y):
-    """Name the axes of each panel; of a grid those at its left and lower edge."""
+    """Label the axes of each panel; in a grid, those at the left and lower edges."""
     for i, panel in enumerate(dict.fromkeys(axes)):
         finish(panel)
         columns = panel.get_subplotspec().get_gridspec().ncols if in_grid else 1
@@ -386,6 +386,6 @@ def _text(value):
 
 
 def _tick_labels(axis, labels, room):
-    """As many labels of categories as fit."""
+    """As many category labels as fit."""
     step = int(np.ceil(len(labels) / max(room, 1.0)))
     axis.set_ticks(range(0, len(labels), step), labels[::step])

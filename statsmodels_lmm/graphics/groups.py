@@ -1,4 +1,4 @@
-"""Trellis plot of the data of each group with its line."""
+"""Trellis plot of each group's data with the fitted lines."""
 
 import re
 from dataclasses import dataclass

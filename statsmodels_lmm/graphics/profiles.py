@@ -39,7 +39,7 @@ def plot_profile(results, which=None, ax=None, **options):
     Parameters
     ----------
     results : CrossedMixedLMResults or ProfileLikelihood
-        A fit, which is then profiled, or its profile.
+        A fit, which is then profiled, or a profile.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of parameters. Default
         is all.
@@ -93,7 +93,7 @@ def plot_profile_density(results, which=None, ax=None, **options):
     Parameters
     ----------
     results : CrossedMixedLMResults or ProfileLikelihood
-        A fit, which is then profiled, or its profile. The curves extend as far as the
+        A fit, which is then profiled, or a profile. The curves extend as far as the
         profile.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of parameters. Default
@@ -314,7 +314,7 @@ def _slopes(curve, held, zeta, at_limit):
 
 
 def _crossing(values, zeta, height):
-    """Where a curve, followed from the estimate, first reaches a height, or NaN."""
+    """Point at which a curve, from the estimate on, first reaches a height, or NaN."""
     side = np.sign(height)
     start = np.argmin(np.abs(zeta))
     outward = slice(start, None) if side > 0 else slice(start, None, -1)

@@ -304,7 +304,7 @@ def _heat_map(ax, correlation, names):
 
 
 def _effect_modes(results, group, effects):
-    """The effects of a plot, as a list of EffectModes."""
+    """The effects to plot, as a list of EffectModes."""
     shown = []
     for i, factor, columns in chosen_effects(results, group, effects):
         modes, covariances = results._modes[i], results._mode_covariances(i)

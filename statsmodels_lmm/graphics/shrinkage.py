@@ -1,4 +1,4 @@
-"""Shrinkage of the estimates of groups, alone and in the model."""
+"""Shrinkage of the groups' own estimates towards those of the model."""
 
 from itertools import combinations
 

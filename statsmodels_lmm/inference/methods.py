@@ -45,7 +45,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
 from statsmodels_lmm.keywords import refuse_r_names
 
 BY_DF_METHOD = ("inference", "cov_params_default", "df_resid_inference")
-"""What follows from the kind of degrees of freedom."""
+"""Cached values that depend on the kind of degrees of freedom."""
 
 
 class MixedInference(LikelihoodModelResults):
@@ -91,7 +91,7 @@ class MixedInference(LikelihoodModelResults):
 
     @cached_property
     def inference(self):
-        """What is known of the fixed effects by `df_method`, a FixedInference."""
+        """Inference for the fixed effects by `df_method`, a FixedInference."""
         return degrees_of_freedom.inference(self, self.df_method)
 
     @cached_property

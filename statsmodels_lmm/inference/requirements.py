@@ -29,7 +29,7 @@ def as_fit(results):
 
 def require_data(model, purpose):
     """
-    Refuse a model whose data have been removed.
+    Reject a model whose data have been removed.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def require_data(model, purpose):
 
 def require_gaussian(results, purpose):
     """
-    Refuse a model whose response is not normal with a residual variance.
+    Reject a model whose response is not normal with a residual variance.
 
     Parameters
     ----------
     results : MixedResults or RegressionResults
-        A fit without its wrapper; least squares are of a normal response.
+        A fit without its wrapper; a least-squares fit has a normal response.
     purpose : str
         What is defined for a linear model only.
 
@@ -89,7 +89,7 @@ def names_lost(model):
 
 def check_choice(name, value, allowed):
     """
-    Refuse what is none of some values.
+    Reject a value that is not among those allowed.
 
     Parameters
     ----------
@@ -98,12 +98,12 @@ def check_choice(name, value, allowed):
     value : object
         What was given.
     allowed : sequence
-        What can be.
+        Values allowed.
 
     Raises
     ------
     ValueError
-        With the list.
+        With the list of values allowed.
     """
     if value not in allowed:
         listed = ", ".join(map(repr, allowed[:-1]))
@@ -112,7 +112,7 @@ def check_choice(name, value, allowed):
 
 def check_alpha(alpha, name="alpha"):
     """
-    Refuse a value that is not between 0 and 1.
+    Reject a value that is not between 0 and 1.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def tidy(
             f"bootstrap, not {conf_method!r}"
         )
     if exponentiate:
-        ratio_name(raw)  # refuses other links
+        ratio_name(raw)  # rejects other links
     alpha = 1.0 - conf_level
     parts = {}
     if "fixed" in effects:

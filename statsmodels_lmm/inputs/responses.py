@@ -212,7 +212,7 @@ def _kind(column):
 
 
 def _trials(counts, names, labels, name):
-    """Numbers of trials of columns of successes and failures."""
+    """Numbers of trials from columns of successes and failures."""
     for values, column, what in zip(counts.T, names, ("successes", "failures")):
         given = what if str(column) == what else f"the {what} '{column}'"
         refuse(f"{given} are missing or infinite", ~np.isfinite(values), labels)
@@ -226,7 +226,7 @@ def _trials(counts, names, labels, name):
 
 
 def _refuse_constant(y, family, name, event):
-    """Refuse a response at which the likelihood has no maximum."""
+    """Reject a response at which the likelihood has no maximum."""
     if len(y) < 2 or (y != y[0]).any():
         return
     if family.name == "Binomial":

@@ -13,15 +13,15 @@ from statsmodels_lmm.inputs.plain_arrays import numeric
 
 def check_row_values(values, what, labels=None):
     """
-    Refuse what is not finite, negative weights and exposures that are not positive.
+    Reject what is not finite, negative weights and exposures that are not positive.
 
     Parameters
     ----------
     values : ndarray
         One value per row.
     what : str
-        What they are, such as "weights" or "offset", possibly followed by the name of
-        the column.
+        What the values are, such as "weights" or "offset", possibly followed by the
+        name of the column.
     labels : Index, optional
         Labels of the rows; default is their positions.
     """
@@ -45,7 +45,7 @@ def refuse(what, bad, labels, advice=""):
     what : str
         What is wrong.
     bad : ndarray
-        Where, booleans, shape (n,).
+        Mask of the rows where it is wrong, shape (n,).
     labels : Index
         Labels of the rows.
     advice : str, optional
@@ -140,7 +140,7 @@ def without_zero_weights(data, sides):
     data : DataFrame
         The rows of positive weight.
     sides : dict
-        Their values.
+        The values of `sides` in these rows.
     """
     positive = np.ones(len(data), dtype=bool)
     for name, values in sides.items():

@@ -233,18 +233,18 @@ class Layout:
 @dataclass(frozen=True)
 class FormulaGroups:
     """
-    The groups of a formula in MixedLM's words, before their rows are known.
+    The groups of a formula in MixedLM's terms, before their rows are known.
 
     Parameters
     ----------
     name : str
-        What MixedLM calls the grouping factor.
+        MixedLM's name for the grouping factor.
     terms : tuple of MixedTerm
-        The terms that its arguments became.
+        The terms into which MixedLM's arguments were translated.
     column : str
         The column of the groups.
     data : DataFrame
-        The data of the user.
+        The user's data.
     """
 
     name: str
@@ -254,7 +254,7 @@ class FormulaGroups:
 
     def of(self, model):
         """
-        Where MixedLM's parameters are, and the groups of the rows.
+        The places of MixedLM's parameters in the model, and the groups of the rows.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ class FormulaGroups:
         Returns
         -------
         layout : Layout
-            Where the parameters are.
+            The places of the parameters.
         codes : ndarray
             Group of each row.
         labels : array_like

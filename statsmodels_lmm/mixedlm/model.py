@@ -274,9 +274,10 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         cov_re : array_like
-            Covariance matrix of the correlated effects over the residual variance.
+            Covariance matrix of the correlated effects relative to the residual
+            variance.
         vcomp : array_like
-            Variance components over the residual variance.
+            Variance components relative to the residual variance.
         tol : float, optional
             Accepted, without effect; MixedLM returns 0.0 for smaller variances.
 
@@ -406,7 +407,7 @@ class MixedLM(CrossedMixedLM):
         return results
 
     def _are_fixed(self, params):
-        """Whether a vector can only hold fixed effects, which the search ignores."""
+        """Whether a starting vector holds only fixed effects, to be ignored."""
         if super()._are_fixed(params):
             return True
         if isinstance(params, MixedLMParams) or len(params) != self.k_fe:
@@ -551,20 +552,20 @@ class MixedLM(CrossedMixedLM):
 
     def score(self, params, profile_fe=True):  # type: ignore[override]
         """
-        Gradient of `loglike` in MixedLM's packed parameters, by finite differences.
+        Gradient of `loglike` with respect to the packed parameters, by differences.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where to evaluate it.
+            Parameters at which to evaluate it.
         profile_fe : bool, optional
             Whether to profile out the fixed effects.
 
         Returns
         -------
         ndarray
-            The derivatives in the fixed effects, unless these are profiled out, and in
-            the variance parameters as packed according to `use_sqrt`.
+            The derivatives with respect to the fixed effects, unless these are profiled
+            out, and to the variance parameters as packed according to `use_sqrt`.
         """
         parameters = self.layout.read(self, params, self.use_sqrt)
         packed = parameters.get_packed(self.use_sqrt, has_fe=not profile_fe)
@@ -575,20 +576,20 @@ class MixedLM(CrossedMixedLM):
 
     def hessian(self, params, profile_fe=False):  # type: ignore[override]
         """
-        Hessian of `loglike` in MixedLM's packed parameters, by finite differences.
+        Hessian of `loglike` with respect to the packed parameters, by differences.
 
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where to evaluate it.
+            Parameters at which to evaluate it.
         profile_fe : bool, optional
             Whether to profile out the fixed effects.
 
         Returns
         -------
         ndarray
-            In the covariances, not their square roots. MixedLM returns a pair: this
-            matrix, and whether it is singular.
+            With respect to the covariances, not their square roots. MixedLM returns a
+            pair: this matrix, and whether it is singular.
         """
         parameters = self.layout.read(self, params, self.use_sqrt)
         packed = parameters.get_packed(use_sqrt=False, has_fe=not profile_fe)
@@ -606,7 +607,7 @@ class MixedLM(CrossedMixedLM):
         Parameters
         ----------
         params : MixedLMParams or array_like
-            Where to evaluate it.
+            Parameters at which to evaluate it.
         profile_fe : bool, optional
             Whether to profile out the fixed effects.
 

@@ -89,7 +89,7 @@ def with_fixed_effects(results, beta):
     results : CrossedMixedLMResults
         A fit.
     beta : ndarray
-        Fixed effects, those of dropped columns do not matter, shape (p,).
+        Fixed effects, shape (p,); those of dropped columns are ignored.
 
     Returns
     -------

@@ -96,14 +96,14 @@ class MixedLMResults(CrossedMixedLMResults):
 
     @property
     def packed_params(self):
-        """Fixed effects, then the lower triangle of `cov_re` and `vcomp` over scale."""
+        """Fixed effects, then `cov_re` row by row and `vcomp`, divided by `scale`."""
         values = self.params_object.get_packed(use_sqrt=False, has_fe=True)
         names = [*self.model.exog_names, *self.layout.variance_names(self.model)]
         return pd.Series(values, index=names)
 
     @property
     def cov_re_unscaled(self):
-        """Covariance matrix of the correlated effects over the residual variance."""
+        """Covariance matrix of the correlated effects divided by `scale`."""
         values = self.params_object.cov_re
         if not self._has_names:
             return values

@@ -59,7 +59,7 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
 
 
 def _names(given, default, what):
-    """The names given, if they are of the right number, or the default."""
+    """The names given if their number is right, else the default names."""
     if given is None:
         return list(default)
     if len(given) != len(default):

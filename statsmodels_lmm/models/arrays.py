@@ -36,7 +36,7 @@ def complete_rows(endog, exog, random, sides, missing, known):
     random : tuple of RandomEffects
         Random effects of these rows.
     sides : dict
-        Their values, ndarray or None, by name.
+        The values in these rows, ndarray or None, by name.
     rows : ndarray or None
         Positions of these rows; None for all.
     """

@@ -143,11 +143,11 @@ class MixedModel(LikelihoodModel):
 
     @classmethod
     def _family_of(cls, own):
-        """The family that the arguments of this model alone name."""
+        """The family named by this model's own arguments."""
         return None
 
     def _handle_data(self, endog, exog, *args, source=None, **kwargs):
-        """As inherited; data of a formula can be pickled and evaluated anywhere."""
+        """As inherited, but a formula's data can be pickled and evaluated anywhere."""
         if source is None:
             return super()._handle_data(endog, exog, *args, **kwargs)
         arrays = endog.to_numpy(), exog.to_numpy()
@@ -340,7 +340,7 @@ class MixedModel(LikelihoodModel):
             Design of the random effects, shape (n, q).
         relative_factor : callable, optional
             Maps theta, an array of shape (m,), to the relative covariance factor
-            :math:`\Lambda`, an array or a sparse matrix of shape (q, any number).
+            :math:`\Lambda`, an array or a sparse matrix with q rows.
             Default is theta times the identity.
         start : array_like, optional
             Starting values, shape (m,), strictly inside the range.
@@ -457,7 +457,7 @@ class MixedModel(LikelihoodModel):
         Parameters
         ----------
         data : Standardized or Estimates
-            Whatever knows the columns kept.
+            An object that holds the columns kept.
 
         Returns
         -------
@@ -481,7 +481,7 @@ class MixedModel(LikelihoodModel):
         return mean if offset is None else mean + numeric(offset, "offset")
 
     def _are_fixed(self, params):
-        """Whether these are labeled as fixed effects, which are ignored as a start."""
+        """Whether a starting vector has the labels of fixed effects, to be ignored."""
         labels = labels_of(params)
         return labels is not None and list(labels) == list(self.exog_names)
 

@@ -1,4 +1,4 @@
-"""Families and links by name, and from objects of statsmodels or of a user."""
+"""Families and links by name, and from objects of statsmodels or of the user."""
 
 import inspect
 import re
@@ -69,19 +69,19 @@ ELSEWHERE = {
     "statsmodels.discrete.discrete_model.MNLogit without random effects, and the "
     "package mclogit in R with them",
     "tweedie": "Tweedie distributions are not available; see glmmTMB in R",
-    "nbinom1|nb1|compois|genpois|conway": "of the overdispersed counts there is "
+    "nbinom1|nb1|compois|genpois|conway": "overdispersed counts can have the family "
     "'negativebinomial' with variance mu + alpha mu^2; for others see glmmTMB in R",
-    "quasi": "a quasi-likelihood is no likelihood; a random effect for each row or, "
+    "quasi": "a quasi-likelihood is not a likelihood; a random effect for each row or, "
     "for counts, family='negativebinomial' allows for overdispersion",
     "student|^t$": "t distributions are not available; see glmmTMB in R",
 }
-"""What some names of families mean that are not here, and where to find it."""
+"""Families that are not available, and where to find them."""
 
 NEEDED = ("link", "variance", "loglike_obs", "resid_dev", "starting_mu")
-"""Attributes of a family of a user."""
+"""Attributes required of the user's family."""
 
 COUNTS = (sm_families.Binomial, sm_families.Poisson, sm_families.NegativeBinomial)
-"""Families of which statsmodels does not estimate a scale."""
+"""Families for which statsmodels does not estimate a scale."""
 
 
 def family_of(family, link=None, alpha=None):
@@ -97,7 +97,7 @@ def family_of(family, link=None, alpha=None):
         `variance`, `loglike_obs`, `resid_dev`, `starting_mu`).
     link : str or object, optional
         A name, such as "probit", or a link of statsmodels. Default is that of
-        statsmodels. Not with an object, which has a link.
+        statsmodels. Not allowed with a family object, which has its own link.
     alpha : float, optional
         Known alpha of the negative binomial family, at least 0. By default it is
         estimated. An object ``sm.families.NegativeBinomial(alpha=...)`` has a known
@@ -134,7 +134,7 @@ def family_of(family, link=None, alpha=None):
 
 
 def _named(family, link, alpha):
-    """From the name of a family, or a class."""
+    """The family with a given name, or of a given class."""
     name = family if isinstance(family, str) else family.__name__
     key = re.sub(r"[\W_]", "", name).lower()
     if inspect.isclass(family) and family not in _CLASSES.values():
@@ -172,7 +172,7 @@ def _link_of(link, family, allowed):
 
 
 def _link_from_object(link):
-    """Our link for one of statsmodels, else the object itself in its interface."""
+    """The core's link for one of statsmodels; any other object is wrapped."""
     kind = type(link)
     if kind in _LINKS:
         return LINKS[_LINKS[kind]]
@@ -181,13 +181,13 @@ def _link_from_object(link):
     if not hasattr(link, "inverse_deriv2"):
         raise ValueError(
             f"a link needs inverse, inverse_deriv and inverse_deriv2; "
-            f"{kind.__name__} has not all of them"
+            f"{kind.__name__} lacks some of them"
         )
     return UserLink(link)
 
 
 def _from_object(family):
-    """From a family of statsmodels or of a user."""
+    """The family for an object of statsmodels or of the user."""
     kind = type(family)
     name = next((n for n, known in _CLASSES.items() if kind is known), None)
     if name is not None:

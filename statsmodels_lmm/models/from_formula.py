@@ -37,7 +37,7 @@ class FormulaSource:
     text : str
         The formula as written, including random effects.
     parsed : ModelFormula
-        Its parts.
+        The parsed formula.
     structures : dict
         The user's covariance structures, by their names in the formula.
     engine : {"patsy", "formulaic"}
@@ -127,7 +127,7 @@ def read_formula(
         Values of the rows besides the response, such as weights and offset: an array,
         the name of a column, or None, by name.
     structures, eval_env
-        As there.
+        As for `MixedModel.from_formula`.
     depth : int
         Stack frames between this function and the user.
     family : Family, optional
@@ -232,5 +232,5 @@ def _checked_structures(structures):
             )
         reserved = {*STRUCTURES, *TRANSFORMS, "factor", "offset"}
         if not str(name).isidentifier() or name in reserved:
-            raise ValueError(f"{name!r} cannot be the name of a structure of your own")
+            raise ValueError(f"{name!r} cannot be the name of a custom structure")
     return structures

@@ -83,7 +83,7 @@ class CrossedMixedGLM(MixedModel):
 
     The likelihood is the Laplace approximation, or adaptive Gauss-Hermite quadrature
     for one grouping factor. The random effects' covariances are on the scale of the
-    linear predictor, also in families with a dispersion.
+    linear predictor, even in families with a dispersion.
     """
 
     _results_classes = CrossedMixedGLMResults, CrossedMixedGLMResultsWrapper
@@ -105,7 +105,7 @@ class CrossedMixedGLM(MixedModel):
 
     @classmethod
     def _family_of(cls, own):
-        """The family that the arguments of this model alone name."""
+        """The family named by this model's own arguments."""
         family = own.get("family")
         if isinstance(family, ExponentialFamily):  # from a clone
             return family
@@ -128,7 +128,7 @@ class CrossedMixedGLM(MixedModel):
         return y, {**sides, "trials": found.trials}
 
     def _confounded(self, sides):
-        """As inherited; only a dispersion or binary rows cannot be told apart."""
+        """As inherited, but only for families with a dispersion and for binary rows."""
         weights, family, reason = _prior_weights(sides), self.family, ""
         if family.has_extra and not family.extra_is_squared and weights is None:
             reason = "its variance and the dispersion are confounded"
@@ -192,7 +192,7 @@ class CrossedMixedGLM(MixedModel):
                 self.family,
                 self.endog,
                 self._prior_weights,
-                data.exog,
+                np.asfortranarray(data.exog),  # sums run down columns
                 0.0 if offset is None else offset,
                 self.freq_weights,
             )

@@ -223,7 +223,7 @@ class CrossedMixedLM(MixedModel):
 
     def score(self, params, reml=True):
         """
-        Gradient of `loglike` in theta.
+        Gradient of `loglike` with respect to theta.
 
         Parameters
         ----------
@@ -240,7 +240,7 @@ class CrossedMixedLM(MixedModel):
 
     def hessian(self, params, reml=True):
         """
-        Second derivatives of `loglike` in theta.
+        Hessian of `loglike` with respect to theta.
 
         Parameters
         ----------
@@ -283,7 +283,7 @@ class CrossedMixedLM(MixedModel):
         exog : array_like, optional
             Design, shape (n, p); default is the model's design, with its offset.
         which : {"mean", "linear"}, optional
-            Both are the same for a linear model.
+            The response or the linear predictor, which have the same mean here.
         offset : array_like, optional
             Known part of the linear predictor of `exog`.
         type : {"response", "link"}, optional
@@ -360,7 +360,7 @@ class CrossedMixedLM(MixedModel):
         return profiled_deviance(products, self._units.factors_at(theta), reml)
 
     def _derivatives(self, theta, reml, exact):
-        """Gradient and Hessian of the criterion in theta."""
+        """Gradient and Hessian of the criterion with respect to theta."""
         deviance = self._deviance(theta, reml)
         derivatives = deviance.derivatives(exact)
         jacobian = self._units.theta_jacobian(deviance.factors)

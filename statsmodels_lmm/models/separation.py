@@ -1,4 +1,4 @@
-"""Separation said in the names of the columns and rows."""
+"""Separation described by the names of columns and rows."""
 
 import re
 
@@ -51,7 +51,7 @@ def separation_sentence(found, exog, sign, names, labels):
 
 
 def _where(column, sign, name):
-    """Where a column that separates alone does so, None if it does not."""
+    """The rows in which a column alone separates, in words; None if it does not."""
     some = column != 0.0
     ahead = sign[some] * column[some]
     one_sided = (column[some] > 0.0).all() or (column[some] < 0.0).all()

@@ -55,7 +55,7 @@ def check_arguments(further, missing, rank):
     TypeError
         If an argument does not exist.
     ValueError
-        If one has an unknown value.
+        If an argument has an unknown value.
     """
     unknown = set(further) - {"formula", "model_spec", "hasconst", "missing_idx"}
     if unknown:
@@ -160,9 +160,9 @@ def check_residual(endog, data):
     """
     Reject a response that the fixed effects reproduce exactly.
 
-    Floating-point numbers of the size of the response are a step apart. Least-squares
-    residuals of about one step cannot be distinguished from zero, and those of a few
-    dozen steps have lost digits.
+    At the magnitude of the response, adjacent floating-point numbers differ by a step.
+    Least-squares residuals of about one step cannot be distinguished from zero, and
+    those of a few dozen steps have lost digits.
 
     Parameters
     ----------
@@ -250,7 +250,7 @@ def _out_of_range(size):
 
 def warn_after_fit(results):
     """
-    Warn of what the user can act on.
+    Warn of problems with the data that the user can solve.
 
     Parameters
     ----------

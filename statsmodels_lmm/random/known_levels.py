@@ -26,7 +26,7 @@ DEFINITE = 1e-10
 """Negative eigenvalue, relative to the largest variance, that counts as rounding."""
 
 CLIPPED = 1e-6
-"""Negative eigenvalue, likewise relative, up to which a matrix is still used."""
+"""Negative eigenvalue, relative to the largest variance, that may be set to zero."""
 
 NO_PIVOT = 1e-13
 """Pivot, relative to the diagonal, at or below which an inverse is singular."""
@@ -65,7 +65,7 @@ class KnownLevels:
         levels : Index
             The levels of the data.
         keys : tuple of LevelKeys, optional
-            How the levels are composed of the values of columns.
+            How the levels are formed from the values of columns.
 
         Returns
         -------
@@ -74,7 +74,7 @@ class KnownLevels:
         levels : Index
             The labels.
         keys : tuple of LevelKeys
-            How the labels are composed.
+            How the labels are formed.
 
         Raises
         ------
@@ -289,7 +289,7 @@ def _inverse(name, what, matrix, labels, log_determinant):
 
 
 def _check_definite(what, matrix, labels):
-    """Refuse a matrix that is not positive semi-definite, naming the levels."""
+    """Reject a matrix that is not positive semi-definite, naming the levels."""
     diagonal = np.diagonal(matrix)
     if (diagonal < 0.0).any():
         raise DataError(

@@ -46,7 +46,7 @@ class RandomEffects:
 
     @property
     def has_groups(self):
-        """Whether each row is of one level, rather than of a model matrix."""
+        """Whether each row belongs to one level, unlike those of a model matrix."""
         return self.grouped.of_user.is_grouped
 
     @property
@@ -74,7 +74,7 @@ class RandomEffects:
 
     @property
     def quantities(self):
-        """Deviations, correlations and parameters of each block, as lists."""
+        """Standard deviations, correlations and parameters of each block, as lists."""
         out, taken = [], []
         for _, names, model in self.blocks:
             taken.append(model.name)
@@ -94,7 +94,7 @@ class RandomEffects:
         ]
 
     def split_theta(self, theta):
-        """Split the parameters of all blocks into those of each."""
+        """Split the parameters of all blocks into those of each block."""
         return [theta[part] for part in consecutive(self.grouped.parameter_counts)]
 
     def without_data(self):
@@ -121,7 +121,7 @@ class LevelKeys:
 
 def group_levels(columns):
     """
-    Observed combinations of the values of columns.
+    Observed combinations of column values.
 
     Parameters
     ----------

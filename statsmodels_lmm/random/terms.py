@@ -187,7 +187,7 @@ class GroupTerm:
         return term if order is None else term.take(order)
 
     def build(self, known=None):
-        """Build the RandomEffects, with known relationships of the levels."""
+        """Build the RandomEffects, with known relationships among the levels."""
         groups = pd.Series(self.groups, name=self.name).infer_objects()
         codes, levels, _ = group_levels([groups])
         relationship = None
@@ -239,7 +239,7 @@ class MatrixTerm:
         return self if order is None else self.take(order)
 
     def build(self, known=None):
-        """Build the RandomEffects, with known relationships of the columns."""
+        """Build the RandomEffects, with known relationships among the columns."""
         z = self.matrix
         values = z.data if sparse.issparse(z) else z
         if not np.isfinite(values).all():
@@ -351,7 +351,7 @@ def function_term(
     term : MatrixTerm
         An element of ``random=[...]``.
     relationship : dict
-        Relationship of the columns, empty unless theta is a single number.
+        Relationship among the columns, empty unless theta is a single number.
 
     Raises
     ------
@@ -361,7 +361,7 @@ def function_term(
     if function is None:
         if any(v is not None for v in (start, lower, upper, names, derivative)):
             raise TypeError(
-                "start, lower, upper, names and derivative are of the theta of a "
+                "start, lower, upper, names and derivative describe the theta of a "
                 "relative_factor; give one"
             )
         return matrix_effects(z, name=name), {}

@@ -1,4 +1,4 @@
-"""Known covariance matrices for levels that are relatives, species or places."""
+"""Known covariance matrices for levels that are relatives, species or locations."""
 
 from statsmodels_lmm.relationship.genomic import genomic_relationship
 from statsmodels_lmm.relationship.labeled import LabeledMatrix

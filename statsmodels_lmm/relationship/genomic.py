@@ -92,7 +92,7 @@ def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=N
 
 
 def _check_copies(copies, labels, markers):
-    """Refuse genotypes outside 0 to 2."""
+    """Reject genotypes outside 0 to 2."""
     wrong = np.argwhere((copies < 0) | (copies > 2))
     if len(wrong):
         i, j = wrong[0]

@@ -133,7 +133,7 @@ def labeled_rows(values, what, labels=None):
 
 
 def check_unique(labels, what):
-    """Refuse labels that are missing or duplicated, and name them."""
+    """Reject labels that are missing or duplicated, and name them."""
     if labels.hasnans:
         raise DataError(f"a {what.rstrip(':')} is missing")
     twice = labels[labels.duplicated()].unique()
@@ -142,7 +142,7 @@ def check_unique(labels, what):
 
 
 def require_square(size, what):
-    """Refuse a dense square matrix that does not fit in memory."""
+    """Reject a dense square matrix that does not fit in memory."""
     require_memory(
         3 * 8 * size**2,
         f"{what} of {size:,} levels",

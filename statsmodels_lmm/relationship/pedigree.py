@@ -22,7 +22,7 @@ UNKNOWN = (0, "0", "", ".")
 """Values that stand for an unknown parent, besides missing ones."""
 
 ENTRIES = 2**22
-"""How many numbers the computation of inbreeding holds at a time."""
+"""Largest number of array elements held in memory while inbreeding is computed."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Correlations of places by distance."""
+"""Correlations between locations as a function of distance."""
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ def spatial_covariance(
     coordinates, kind="exponential", *, range, smoothness=1.5, labels=None
 ):
     """
-    Correlations of places that decay with their Euclidean distance d.
+    Correlations between locations that decay with their Euclidean distance d.
 
     With range r and smoothness v they are
 
@@ -34,9 +34,9 @@ def spatial_covariance(
     Parameters
     ----------
     coordinates : DataFrame or array_like
-        Coordinates of the places, all in the same unit, shape (n, k) or (n,); the
-        index of a DataFrame labels the places. Longitude and latitude must be
-        projected first. Two places with the same coordinates have correlation 1 and
+        Coordinates of the locations, all in the same unit, shape (n, k) or (n,); the
+        index of a DataFrame labels the locations. Longitude and latitude must be
+        projected first. Two locations with the same coordinates have correlation 1 and
         make the matrix singular.
     kind : {"exponential", "gaussian", "matern"}, optional
         Shape of the decay.
@@ -46,7 +46,7 @@ def spatial_covariance(
         v of "matern", positive and at most 50. Sample paths are k times differentiable
         for v > k.
     labels : array_like, optional
-        Labels of the places, without duplicates, shape (n,).
+        Labels of the locations, without duplicates, shape (n,).
 
     Returns
     -------

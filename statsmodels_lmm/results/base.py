@@ -211,12 +211,12 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def aic(self):
-        """-2 llf + 2 n_params, as in lme4, also after ``reml=True``."""
+        """-2 llf + 2 n_params, as in lme4, even with ``reml=True``."""
         return -2.0 * self.llf + 2.0 * self.n_params
 
     @property
     def bic(self):
-        """-2 llf + log(n) n_params, as in lme4, also after ``reml=True``."""
+        """-2 llf + log(n) n_params, as in lme4, even with ``reml=True``."""
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     @property
@@ -245,7 +245,7 @@ class MixedResults(Pictures, MixedInference):
 
     @property
     def _relative(self):
-        """Covariance matrix of the random effects over sigma^2, for each term."""
+        """Covariance matrix of the random effects divided by sigma^2, for each term."""
         return self._estimates.relative
 
     def _covariances(self):
@@ -426,7 +426,8 @@ class MixedResults(Pictures, MixedInference):
             For a model without a formula, the groups, effects or matrices of the new
             rows, as for ``random`` of `CrossedMixedLM`, by the names of the factors.
         which : {"mean", "linear"}, optional
-            The scale; both are the same for a linear model.
+            The mean of the response, or the linear predictor; in a linear model they
+            are equal.
         type : {"response", "link"}, optional
             `which` in R's terms.
 

@@ -41,7 +41,7 @@ class ByFactor(dict):
 
     @property
     def values(self):
-        """The values, by a call; an array of the only one, without."""
+        """The values, if called as of a dict; else the array of the only value."""
         return _Values(self)
 
     def _old(self):
@@ -108,7 +108,7 @@ class ByFactor(dict):
 
 
 class _Values:
-    """What `ByFactor.values` is: called as of a dict, used as of a DataFrame."""
+    """Values of a `ByFactor`: callable as for a dict, an array as for a DataFrame."""
 
     def __init__(self, by_factor):
         self._by_factor = by_factor

@@ -16,7 +16,7 @@ def modes_by_factor(random, modes):
     random : sequence of RandomEffects
         The random effects.
     modes : sequence of ndarray
-        Their modes, shape (l, k) each.
+        Conditional modes of each factor, shape (l, k).
 
     Returns
     -------
@@ -41,7 +41,7 @@ def covariances_by_factor(random, covariances):
     random : sequence of RandomEffects
         The random effects.
     covariances : iterable of ndarray
-        Their covariances, shape (l, k, k) each.
+        Conditional covariances of each factor's modes, shape (l, k, k).
 
     Returns
     -------
@@ -73,9 +73,9 @@ def modes_table(random, modes, covariances):
     random : sequence of RandomEffects
         The random effects.
     modes : sequence of ndarray
-        Their modes, shape (l, k) each.
+        Conditional modes of each factor, shape (l, k).
     covariances : iterable of ndarray
-        Their covariances, shape (l, k, k) each.
+        Conditional covariances of each factor's modes, shape (l, k, k).
 
     Returns
     -------

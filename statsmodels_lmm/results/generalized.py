@@ -36,7 +36,7 @@ NODES = {1: 25, 2: 9, 3: 5}
 
 class QuadratureChange(NamedTuple):
     """
-    What quadrature changes in -2 log-likelihood.
+    The change of -2 log-likelihood by quadrature.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class CrossedMixedGLMResults(MixedResults):
     optimum : Optimum
         How the search went, in the user's order and units.
     hessian : ndarray
-        Its Hessian in the free parameters.
+        Hessian of the criterion with respect to the free parameters.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class CrossedMixedGLMResults(MixedResults):
         Covariance parameters: the lower Cholesky factors of the random effects'
         covariance matrices, on the scale of the linear predictor.
     nagq : int
-        Number of nodes; 1 is the Laplace approximation, 0 its fast kind.
+        Number of nodes; 1 is the Laplace approximation, 0 its faster variant.
     cov_type : {"hessian", "rx"}
         Source of the standard errors, see `with_cov_type`.
     optimum : Optimum
@@ -209,7 +209,7 @@ class CrossedMixedGLMResults(MixedResults):
     @cached_property
     def overdispersion(self):
         """
-        Pearson's chi-squared over its degrees of freedom, observations - `n_params`.
+        Pearson's chi-squared divided by its degrees of freedom, `nobs` - `n_params`.
 
         None where it does not measure overdispersion: in families whose dispersion is
         estimated, and for a response of zeros and ones.
@@ -301,7 +301,7 @@ class CrossedMixedGLMResults(MixedResults):
 
     @property
     def resid_pearson(self):
-        """Response residuals over the root of their variance function at phi = 1."""
+        """Response residuals divided by the root of the variance at phi = 1."""
         mu, weights = self.fittedvalues, self.model._prior_weights
         variance = self.family.variance(mu, weights, self.extra) / self.scale
         return self.resid_response / np.sqrt(variance)
@@ -417,10 +417,7 @@ class CrossedMixedGLMResults(MixedResults):
         return predict_generalized(self, exog, transform, *asked, which, type)
 
     get_prediction = get_generalized_prediction
-
-    def ratios(self, alpha=0.05):
-        """See `inference.fixed.ratios.ratios`."""
-        return ratios(self, alpha)
+    ratios = ratios
 
     def summary(
         self,
@@ -449,8 +446,8 @@ class CrossedMixedGLMResults(MixedResults):
             Degrees of freedom of the fixed effects, see `with_df_method`.
         exponentiate : bool, optional
             Whether to print the fixed effects as odds ratios, rate ratios or the like,
-            for links whose coefficients are logarithms of such. The standard errors are
-            by the delta method; tests are those of the coefficients.
+            for links whose coefficients are logarithms of these. The standard errors
+            are by the delta method; tests are those of the coefficients.
 
         Returns
         -------

@@ -1,7 +1,7 @@
 """Notes below the summary of a generalized linear mixed model."""
 
 OVERDISPERSED = 1.5
-"""Ratio of Pearson's chi-squared to its degrees of freedom that is worth a word."""
+"""Ratio of Pearson's chi-squared to its degrees of freedom that is worth a note."""
 
 NOTABLE = 0.1
 """Change of -2 log-likelihood by quadrature from which a refit is advised."""

@@ -113,7 +113,7 @@ class LevelDict(dict):
 
 
 def told(labels, asked):
-    """What the labels are, for the message that the one asked for is not there."""
+    """Kind of label, for the message about one that is missing."""
     labels = list(labels)
     for label in labels:
         if str(label) == str(asked):

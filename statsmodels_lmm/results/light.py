@@ -29,8 +29,8 @@ class LightData:
     Parameters
     ----------
     frame : DataFrame
-        The columns of the formula, with the types and levels of the fit; its rows carry
-        no data.
+        The columns of the formula, with the types and levels of the original data, in
+        rows without data.
     model_spec : DesignInfo or None
         Specification of the fixed design.
     column_specs : dict
@@ -159,7 +159,7 @@ class LightResults:
 
     @cached_property
     def random_effects_cov(self):
-        """Their covariances, see `CrossedMixedLMResults.random_effects_cov`."""
+        """Conditional covariances, see `CrossedMixedLMResults.random_effects_cov`."""
         return covariances_by_factor(self.model.random, self._mode_covariances)
 
     def random_effects_table(self):
@@ -204,7 +204,8 @@ class LightResults:
         exposure : array_like, optional
             Exposure of the rows, if the model has one.
         which : {"mean", "linear"}, optional
-            The scale; both are the same for a linear model.
+            The mean of the response, or the linear predictor; in a linear model they
+            are equal.
         type : {"response", "link"}, optional
             `which` in R's terms.
 

@@ -41,7 +41,7 @@ class CrossedMixedLMResults(MixedResults):
         constants, as in lme4.
     theta : Series
         Relative covariance parameters: the lower Cholesky factors of the random
-        effects' covariance matrices over sigma^2, column by column, with grouping
+        effects' covariance matrices divided by sigma^2, column by column, with grouping
         factors in the order of the formula. lme4 sorts these by number of levels.
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
@@ -55,7 +55,7 @@ class CrossedMixedLMResults(MixedResults):
     df_model : float
         Rank of X minus the constant, as in statsmodels.
     residual_share : float
-        Residual variance over that of the least-squares residuals.
+        Residual variance divided by that of the least-squares residuals.
     n_params : int
         Fixed effects, relative covariance parameters and sigma, as in lme4, but
         without those that the data do not determine.
@@ -120,7 +120,7 @@ class CrossedMixedLMResults(MixedResults):
 
     @property
     def resid_pearson(self):
-        """Residuals times the square root of the weights, over sigma."""
+        """Residuals times the square root of the weights, divided by sigma."""
         weights = self.model.weights
         root = 1.0 if weights is None else np.sqrt(weights)
         return self.resid * root / np.sqrt(self.scale)

@@ -31,7 +31,7 @@ SMALLEST = 1e-300
 """A lower bound of the residual variance."""
 
 FARTHEST = 1e20
-"""How many standard errors from 0 rounding allows an estimate to be."""
+"""Largest distance of an estimate from 0, in standard errors, allowed by rounding."""
 
 
 def restored(saved):
@@ -230,7 +230,7 @@ def _restored_effects(plain, terms, specs):
 
 
 def _restored_keys(plain, name, n_levels):
-    """How the levels of a factor are composed of those of its columns."""
+    """How the levels of a factor are formed from those of its columns."""
     uniques = index(plain["uniques"], name)
     codes = [whole(code, name, 0, len(uniques) - 1) for code in plain["codes"]]
     if len(codes) != n_levels:
@@ -239,7 +239,7 @@ def _restored_keys(plain, name, n_levels):
 
 
 def _restored_frame(types):
-    """Columns with the types and levels of the fit; the rows carry no data."""
+    """Columns with the types and levels of the original data, in rows without data."""
     levels = {
         level(name, "types"): index(plain["levels"], name)
         for name, plain in types

@@ -56,10 +56,10 @@ def plain_family(family, alpha):
     """
     link = family.link_function
     if type(family) is not FAMILIES.get(family.name):
-        raise DataError(f"a family of your own, {family.name}, cannot be saved")
+        raise DataError(f"a custom family, {family.name}, cannot be saved")
     power = link.power if type(link) is Power else None
     if power is None and type(link) is not LINKS.get(link.name):
-        raise DataError(f"a link of your own, {link.name}, cannot be saved")
+        raise DataError(f"a custom link, {link.name}, cannot be saved")
     return {"name": family.name, "link": link.name, "power": power, "alpha": alpha}
 
 

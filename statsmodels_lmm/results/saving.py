@@ -62,7 +62,7 @@ def to_json(results):
         If the formula uses more than `check_formula` allows, such as a function of
         your own.
     DataError
-        If the family or its link is your own, if a name of your own shadows a function
+        If the family or its link is custom, if a name of your own shadows a function
         that the formula uses, if levels are neither text nor numbers, or if the formula
         was evaluated by formulaic.
 
@@ -100,7 +100,7 @@ def to_json(results):
 
 
 def _plain_distribution(raw):
-    """What a generalized model has besides."""
+    """The entries that only a generalized model has."""
     return {
         "family": plain_family(raw.family, raw.alpha),
         "needs": dict(raw.model.needs),

@@ -13,9 +13,9 @@ def components_table(random, relative, thetas, unit, residual):
     random : sequence of RandomEffects
         The random effects.
     relative : sequence of ndarray
-        Their covariance matrices over sigma^2, shape (k, k) each.
+        Covariance matrix of each factor divided by sigma^2, shape (k, k).
     thetas : sequence of list of ndarray
-        Relative covariance parameters of each of them, block by block.
+        Relative covariance parameters of each factor, block by block.
     unit : float
         The variance to which covariances are relative.
     residual : float or None
@@ -52,9 +52,9 @@ def boundary_table(random, factors, duals):
     random : sequence of RandomEffects
         The random effects.
     factors : sequence of RelativeFactor
-        Their relative covariance factors.
+        Relative covariance factor of each of them.
     duals : sequence of ndarray
-        Smallest eigenvalue of the dual matrix of each block, for each of them.
+        Smallest eigenvalue of the dual matrix of each block, for each factor.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def principal_components(random, relative):
     random : sequence of RandomEffects
         The random effects.
     relative : sequence of ndarray
-        Their covariance matrices over sigma^2, shape (k, k) each.
+        Covariance matrix of each factor divided by sigma^2, shape (k, k).
 
     Returns
     -------

@@ -104,7 +104,7 @@ def dense_laplace(model, factors, coefficients, extra, observed=True, jointly=Fa
 
     for _ in range(200):
         eta = eta_at(beta, t)
-        first, second, _ = family.slopes(y, a, eta, extra)
+        first, second, *_ = family.slopes(y, a, eta, extra)
         weights = np.where(second > 0.0, second, family.expected(y, a, eta, extra)[0])
         # Newton in (beta, t) or in t alone: gradient S (Z'c' + t)
         columns = np.hstack([model.exog, z @ s]) if jointly else z @ s

@@ -450,7 +450,7 @@ def test_a_family_of_the_user_is_not_saved():
         weights="size",
     ).fit()
     assert_allclose(fit.llf, fitted("binomial").llf, atol=1e-6)
-    with pytest.raises(DataError, match=r"of your own.* cannot be saved"):
+    with pytest.raises(DataError, match=r"custom .* cannot be saved"):
         fit.to_json()
 
 

@@ -9,10 +9,10 @@ A sparse matrix whose factor fills in may still have, in a suitable order, the f
     [ E_1  ...  E_m  B   ]
 
 with blocks that are not linked to one another, each linked to few rows of the border.
-With R_i R_i' = H_i and F_i = E_i R_i'^-1, there remains the factorization of the dense
-matrix B - sum F_i F_i', each of whose terms has only the rows linked to its block. The
-elements of the inverse on the pattern are found in the opposite direction (Takahashi,
-Fagan and Chin 1973).
+With R_i R_i' = H_i and F_i = E_i R_i'^-1, it remains to factorize the dense matrix B -
+sum F_i F_i', each of whose terms has only the rows linked to its block. The elements of
+the inverse on the pattern are found in the opposite direction (Takahashi, Fagan and
+Chin 1973).
 
 Full supernodal or multifrontal methods need fewer operations, but in Python a few large
 blocks are faster.
@@ -94,11 +94,11 @@ class BorderedBlock:
     Parameters
     ----------
     columns : slice
-        Its columns in the order of elimination.
+        Columns of the block in the order of elimination.
     start : int
         Offset in the storage of the block and its links, s + b rows of s numbers.
     rows : ndarray
-        Its rows of the border, ascending, shape (b,).
+        Rows of the border linked to the block, ascending, shape (b,).
     updated : ndarray
         Positions in the border of the lower triangle of these rows and columns, shape
         (b (b + 1) / 2,).
@@ -137,7 +137,7 @@ class BorderedPattern:
     cells : ndarray
         Entries i q + j of the lower triangle.
     positions, diagonal : ndarray
-        Positions in the storage of these, and of the diagonal.
+        Positions of these entries, and of the diagonal, in the storage.
     """
 
     order: np.ndarray

@@ -107,14 +107,14 @@ def check_memory(plan, coupled_densely):
     require_memory(
         4 * 8 * sum(f.n_levels * f.k_effects**2 for f in plan.chain),
         f"a block for each level ({chain} effects)",
-        "Fewer effects in one term would need less",
+        "Fewer effects per term would need less memory",
     )
     sizes = " + ".join(f"{f.n_levels:,} x {f.k_effects}" for f in plan.tail)
     require_memory(
         needed_bytes(plan, coupled_densely),
         f"the random effects that remain after the largest term ({sizes} columns) "
         "need a dense matrix",
-        "Fewer levels or effects in the smaller terms would need less",
+        "Fewer levels or effects in the smaller terms would need less memory",
     )
 
 
@@ -134,8 +134,8 @@ def check_parameters(count):
     require_memory(
         3 * 8 * count**2,
         f"the second derivatives of {count:,} variance parameters",
-        "Fewer effects in one term, or a structure with fewer parameters such as "
-        "diag, would need less",
+        "Fewer effects per term, or a structure with fewer parameters such as "
+        "diag, would need less memory",
     )
 
 
@@ -150,7 +150,7 @@ def require_memory(needed, purpose, instead):
     purpose : str
         Purpose of the allocation.
     instead : str
-        An alternative that needs less.
+        An alternative that needs less memory.
 
     Raises
     ------

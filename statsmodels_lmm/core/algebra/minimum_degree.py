@@ -1,5 +1,5 @@
 """
-An order of elimination with little fill for a sparse symmetric matrix.
+An elimination ordering with little fill-in for a sparse symmetric matrix.
 
 Minimum degree: the column linked to the fewest others is eliminated next. Its
 elimination links these to one another; they are stored as one set, an element, rather
@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 
 RARELY = 4
-"""A column is updated if it is in at most this many elements per new one."""
+"""A column is updated if it belongs to at most this many elements per new element."""
 
 
 def minimum_degree(pattern):

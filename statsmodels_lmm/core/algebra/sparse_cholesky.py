@@ -254,7 +254,7 @@ def _cholesky(matrices):
 
 
 def _solve_lower(roots, right):
-    """Solve with a stack of lower triangular matrices, one by one or row by row."""
+    """Solve with each lower triangular matrix of a stack."""
     k, m, _ = roots.shape
     if right.size and k < m:
         return np.array([solve_lower(*each) for each in zip(roots, right)])

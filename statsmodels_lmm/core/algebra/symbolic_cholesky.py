@@ -28,7 +28,7 @@ class FrontBatch:
     Parameters
     ----------
     columns : slice
-        Their k m columns in the order of elimination.
+        The k m columns of the fronts in the order of elimination.
     start : int
         Offset of the first front in the storage; the others follow it.
     rows : ndarray

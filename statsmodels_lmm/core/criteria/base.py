@@ -143,6 +143,23 @@ class Criterion(Protocol):
         """
         return current.step(radius)
 
+    def placed(self, point, current):
+        """
+        The argument of `evaluate` for a point close to where the search is.
+
+        Parameters
+        ----------
+        point : sequence
+            The parts.
+        current : Iterate
+            Where the search is.
+
+        Returns
+        -------
+        object
+        """
+        return point
+
     def moved(self, current, step):
         """
         Where a step leads.

@@ -16,6 +16,9 @@ from statsmodels_lmm.core.families.base import Family, Slopes
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.row_transforms import RowWeights
 
+BLOCK = 16_384
+"""Number of rows whose intermediate results stay in the cache."""
+
 
 @dataclass(frozen=True)
 class ConditionalModel:
@@ -84,8 +87,7 @@ class ConditionalModel:
         -------
         Products
         """
-        n = len(weights)
-        rows = Rows(np.zeros(n), np.zeros((n, 0)) if exog is None else exog)
+        rows = Rows(None, np.empty((len(weights), 0)) if exog is None else exog)
         negative = weights < 0.0
         if not negative.any():
             return self.engine.gather(rows, RowWeights(np.sqrt(weights)))
@@ -97,8 +99,10 @@ class ConditionalModel:
 
     def half_deviances(self, eta, extra=None):
         """C of the rows, less its smallest value."""
-        each = self.family.half_deviance(self.endog, self.weights, eta, extra)
-        return self._repeated(each)
+        (each,) = self._by_blocks(
+            lambda *row: (self.family.half_deviance(*row),), eta, extra
+        )
+        return each
 
     def loss(self, eta, extra=None):
         """Sum over the rows of c, less `constant`."""
@@ -110,26 +114,30 @@ class ConditionalModel:
         return self._repeated(each).sum(axis=-1)
 
     def slopes(self, eta, extra=None):
-        """c', c'' and c''' of the rows, a Slopes."""
+        """The first four derivatives of c of the rows, a Slopes."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            each = self.family.slopes(self.endog, self.weights, eta, extra)
-        return each if self.repeats is None else Slopes(*map(self._repeated, each))
-
-    def fourth(self, eta, extra=None):
-        """C'''' of the rows."""
-        each = self.family.fourth(self.endog, self.weights, eta, extra)
-        return self._repeated(each)
+            return Slopes(*self._by_blocks(self.family.slopes, eta, extra))
 
     def expected(self, eta, extra=None):
         """The expectation of c'' given eta and its derivative."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            each = self.family.expected(self.endog, self.weights, eta, extra)
-        return tuple(map(self._repeated, each))
+            return self._by_blocks(self.family.expected, eta, extra)
 
     def extra_slopes(self, eta, extra):
-        """Derivatives of the rows in the extra parameter."""
-        each = self.family.extra_slopes(self.endog, self.weights, eta, extra)
-        return tuple(map(self._repeated, each))
+        """Derivatives of the rows with respect to the extra parameter."""
+        return self._by_blocks(self.family.extra_slopes, eta, extra)
+
+    def _by_blocks(self, kernel, eta, extra):
+        """A tuple of functions of the rows, a block of them at a time."""
+        found: Any = None
+        for start in range(0, len(self.endog), BLOCK):
+            rows = slice(start, start + BLOCK)
+            each = kernel(self.endog[rows], self.weights[rows], eta[..., rows], extra)
+            if found is None:
+                found = tuple(np.empty(eta.shape) for _ in each)
+            for whole, part in zip(found, each):
+                whole[..., rows] = part
+        return tuple(map(self._repeated, found))
 
     def _repeated(self, each):
         return each if self.repeats is None else self.repeats * each

@@ -86,8 +86,9 @@ def conditional_modes(
         The state from which to start; default is zero.
     jointly : bool, optional
         Whether to minimize over the fixed effects, too.
-    tolerance : float, optional
-        Largest decrease promised by the last step.
+    tolerance : float or None, optional
+        Largest decrease promised by the last step; None to take the start for the
+        modes.
 
     Returns
     -------
@@ -103,6 +104,8 @@ def conditional_modes(
     if start is None or not path.begin(start):
         if not path.begin([np.zeros((f.n_levels, f.k_effects)) for f in model.terms]):
             raise np.linalg.LinAlgError("the likelihood is zero at the start")
+    if tolerance is None:
+        return path.modes(0)
     for count in range(1, MAX_STEPS + 1):
         promised = path.aim(roots, jointly)
         last = promised < tolerance
@@ -168,10 +171,10 @@ class _Path:
         state = [t[..., 0] for t in elimination.project(model.sums(working[:, None]))]
         self.fixed_step, self.coefficient_step = 0.0, 0.0
         if jointly:
-            by_fixed = [t[..., :-1] for t in elimination.project()]
+            by_fixed = elimination.project()
             effects = [t @ s for t, s in zip(state, self.relative)]
             rest = working - weights * model.random(effects)
-            root = cholesky(elimination.gram[:-1, :-1].copy())
+            root = cholesky(elimination.gram.copy())
             half = solve_lower(root, (model.exog.T @ rest)[:, None])
             coefficients = solve_upper(root, half)[:, 0]
             state = [t - x @ coefficients for t, x in zip(state, by_fixed)]
@@ -207,7 +210,7 @@ class _Path:
         return True
 
     def modes(self, steps):
-        """Where the path has led."""
+        """The end of the path."""
         state = tuple(self.state)
         return Modes(self.coefficients, state, self.eta, self.height, steps)
 

@@ -1,5 +1,5 @@
 """
-Derivatives of the profiled deviance in the entries of the relative factors.
+Derivatives of the profiled deviance with respect to entries of the relative factors.
 
 Notation: t = Z'Py, u = L't, K = Z'V^-1 Z (ML) or Z'P Z (REML), nu and r^2 as in
 `deviance`. For a parameter a, the entry (i, j) of one factor's L,

@@ -211,7 +211,7 @@ class Profiled(Criterion):
             return None
 
     def take(self, which):
-        """The criterion of selected responses; one response serves all searches."""
+        """The criterion for selected responses; a single response is kept as it is."""
         if self.products.gram.ndim == 2:
             return self
         return replace(self, products=self.products.select(which))

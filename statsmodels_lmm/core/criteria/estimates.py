@@ -27,7 +27,7 @@ class Estimates:
     factors : tuple of RelativeFactor
         Relative covariance factors, in standardized units.
     relative : tuple of ndarray
-        Covariance matrices of the random effects over sigma^2, shapes (k, k).
+        Covariance matrices of the random effects divided by sigma^2, shapes (k, k).
     modes : tuple of ndarray
         Conditional modes of the random effects, shapes (l, k).
     level_blocks : tuple of LevelBlocks or None
@@ -67,7 +67,7 @@ class Estimates:
         return covariance
 
     def mode_covariances(self, i):
-        """Conditional covariances of a term's modes over sigma^2, if available."""
+        """Conditional covariances of a term's modes / sigma^2, if available."""
         blocks = self.level_blocks[i]
         return None if blocks is None else blocks.covariances()
 

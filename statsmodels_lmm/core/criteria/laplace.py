@@ -11,7 +11,7 @@ given eta, as in lme4. The fixed effects are parameters of d; with `jointly` the
 instead minimized over together with t, which is faster and less accurate.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,10 +26,12 @@ from statsmodels_lmm.core.criteria.conditional_modes import (
     conditional_modes,
 )
 from statsmodels_lmm.core.criteria.laplace_derivatives import (
+    DIFFERENCE_TOLERANCE,
     LaplaceSlopes,
     Secant,
     determinant_information,
     first_derivatives,
+    gradient_alone,
     laplace_hessian,
 )
 from statsmodels_lmm.core.engines.base import Elimination
@@ -46,7 +48,7 @@ MAX_DENSE_COLUMNS = 1000
 FEW_COLUMNS = 150
 """Number of random effects up to which a dense Hessian costs little."""
 
-EXACT_BELOW = 1.0, 1e-3
+EXACT_BELOW = 1.0, 1e-5
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
 STARTING_VARIANCES = 0.25, 0.01, 1e-4
@@ -230,13 +232,34 @@ class LaplaceDeviance:
         ----------
         moves : ndarray
             Changes of the free parameters, shape (m,).
-        tolerance : float, optional
+        tolerance : float or None, optional
             As for `conditional_modes`.
         """
         pairs = zip(self.point, split_step(moves, self.point))
         point = tuple(part.moved(move) for part, move in pairs)
         place = Place(point, self.coefficients, self.first.state_after(moves))
         return self.criterion.at(place, tolerance)
+
+    def gradient_near(self, moves):
+        """
+        The gradient after a move of the free parameters, to be differenced.
+
+        The modes are those predicted to first order: what they miss is the same after
+        the opposite move, but for terms of third order.
+
+        Parameters
+        ----------
+        moves : ndarray
+            Changes of the free parameters, shape (m,).
+
+        Returns
+        -------
+        ndarray
+            Shape (m,).
+        """
+        if self.criterion.jointly:
+            return self.near(moves, DIFFERENCE_TOLERANCE).first.gradient
+        return gradient_alone(self.near(moves, None))
 
 
 @dataclass(frozen=True)
@@ -257,7 +280,6 @@ class Laplace(Criterion):
     model: ConditionalModel
     observed: bool = True
     jointly: bool = False
-    _known: dict = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def counts(self):
@@ -283,7 +305,7 @@ class Laplace(Criterion):
 
     @cached_property
     def has_exact_hessian(self):
-        """Whether the Hessian is a formula, and not made of differences."""
+        """Whether the Hessian is computed by a formula rather than by differences."""
         if not self.is_observed or self.jointly:
             return False
         return self._products.projection_is_affordable(MAX_DENSE_COLUMNS)
@@ -370,6 +392,11 @@ class Laplace(Criterion):
         point = self.point(inner.coefficients, factors, extra)
         return Place(point, inner.coefficients, inner.state)
 
+    def placed(self, point, current):
+        """The place of a point close to where the search is, with its modes."""
+        evaluation = current.evaluation
+        return Place(tuple(point), evaluation.coefficients, evaluation.inner.state)
+
     def moved(self, current, step):
         """The place to which a step leads, with predicted modes."""
         evaluation = current.evaluation
@@ -386,7 +413,7 @@ class Laplace(Criterion):
     def evaluate(self, place):
         """The LaplaceDeviance at a place or the parts of a point; None if undefined."""
         if not isinstance(place, Place):
-            place = Place(tuple(place), self._known.get("coefficients"))
+            place = Place(tuple(place))
         try:
             return self.at(place)
         except (np.linalg.LinAlgError, FloatingPointError):
@@ -400,7 +427,7 @@ class Laplace(Criterion):
         ----------
         place : Place
             Where to evaluate.
-        tolerance : float, optional
+        tolerance : float or None, optional
             As for `conditional_modes`.
 
         Raises
@@ -421,7 +448,6 @@ class Laplace(Criterion):
         inner = conditional_modes(
             model, coefficients, roots, extra, place.state, self.jointly, tolerance
         )
-        self._known["coefficients"] = inner.coefficients
         slopes = model.slopes(inner.eta, extra)
         elimination = model.gather(slopes.second).eliminate(roots)
         determinant = elimination

@@ -25,11 +25,13 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import product, transpose
 from statsmodels_lmm.core.criteria.derivatives import of_all_factors
+from statsmodels_lmm.core.engines.leverages import whole_forms
+from statsmodels_lmm.core.engines.projection import DenseProjection
 from statsmodels_lmm.core.engines.solution import stacked
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
-DIFFERENCE = 1e-4
+DIFFERENCE = 3e-5
 """Step, in natural units, of differences of the gradient."""
 
 DIFFERENCE_TOLERANCE = 1e-14
@@ -152,34 +154,26 @@ def first_derivatives(deviance):
     LaplaceSlopes
     """
     criterion, model, factors = deviance.criterion, deviance.model, deviance.factors
-    slopes = deviance.slopes
-    weights, exog, p = slopes.second, model.exog, model.exog.shape[1]
-    raw = model.sums(slopes.first[:, None])
-    state = tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
+    weights, exog, p = deviance.slopes.second, model.exog, model.exog.shape[1]
+    state = _state(deviance)
 
     # how eta and the state follow the coefficients and the covariances
     changes = [np.moveaxis(t @ f.directions, 0, -1) for f, t in zip(factors, state)]
     each = [f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(model.terms, changes)]
     response = _response(deviance, np.hstack([exog, *each]), weights)
     adjoint = _adjoint(deviance, weights)
-    by_fixed = exog.T @ (adjoint.through - weights * adjoint.pull)
     fixed_information = response.information[:p, :p]
     settled = None
     if criterion.jointly:
         settled = _Settled(response, fixed_information)
-        adjoint = settled.adjoint(adjoint, by_fixed)
+        adjoint = settled.adjoint(adjoint, exog.T @ adjoint.along(weights))
         response = settled.response(response)
 
-    duals = []
-    for total, t, q in zip(deviance.information, state, adjoint.effects):
-        dual = total - t.T @ t + q.T @ t
-        duals.append(0.5 * (dual + dual.T))
-    gradient = [f.slope(dual) for f, dual in zip(factors, duals)]
+    duals = _duals(deviance, state, adjoint)
     curvature = 2.0 * response.information
     if criterion.jointly:
         curvature *= 0.5
     else:
-        gradient.insert(0, 2.0 * (exog.T @ slopes.first) + by_fixed)
         curvature[p:] *= 0.5
         curvature[:p, p:] *= 0.5
     start = criterion.counts[0]
@@ -188,8 +182,8 @@ def first_derivatives(deviance):
         curvature[here, here] += factor.curvature(dual)
         start = here.stop
     found = LaplaceSlopes(
-        tuple(duals),
-        np.concatenate(gradient),
+        duals,
+        _gradient(deviance, duals, adjoint),
         curvature,
         0.0,
         fixed_information,
@@ -203,6 +197,64 @@ def first_derivatives(deviance):
     return (
         _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
     )
+
+
+def gradient_alone(deviance):
+    """
+    The gradient without a curvature, if the fixed effects are parameters.
+
+    Parameters
+    ----------
+    deviance : LaplaceDeviance
+        The point at which to differentiate.
+
+    Returns
+    -------
+    ndarray
+        Shape (m,).
+    """
+    adjoint = _adjoint(deviance, deviance.slopes.second)
+    duals = _duals(deviance, _state(deviance), adjoint)
+    found = _gradient(deviance, duals, adjoint)
+    if not deviance.criterion.counts[1]:
+        return found
+    each = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
+    slope = _extra_slope(each, adjoint)
+    if deviance.model.family.extra_is_squared:
+        slope *= 2.0 * np.sqrt(deviance.extra)
+    return np.append(found, slope)
+
+
+def _state(deviance):
+    """The state at which c' and the penalty balance, shapes (l_i, k_i)."""
+    model = deviance.model
+    raw = model.sums(deviance.slopes.first[:, None])
+    return tuple(-f.whitened(s)[..., 0] for f, s in zip(model.terms, raw))
+
+
+def _duals(deviance, state, adjoint):
+    """G of each term, shapes (k_i, k_i)."""
+    duals = []
+    for total, t, q in zip(deviance.information, state, adjoint.effects):
+        dual = total - t.T @ t + q.T @ t
+        duals.append(0.5 * (dual + dual.T))
+    return tuple(duals)
+
+
+def _gradient(deviance, duals, adjoint):
+    """Derivatives in the fixed effects, unless they settle, and the covariances."""
+    gradient = [f.slope(dual) for f, dual in zip(deviance.factors, duals)]
+    if not deviance.criterion.jointly:
+        slopes = deviance.slopes
+        rows = 2.0 * slopes.first + adjoint.along(slopes.second)
+        gradient.insert(0, deviance.model.exog.T @ rows)
+    return np.concatenate(gradient)
+
+
+def _extra_slope(each, adjoint):
+    """The derivative in the extra parameter from those of the rows."""
+    loss, first, second, _ = each
+    return 2.0 * loss.sum() + adjoint.leverages @ second - adjoint.pull @ first
 
 
 @dataclass(frozen=True)
@@ -252,6 +304,10 @@ class _Adjoint:
     through: np.ndarray
     pull: np.ndarray
     effects: list
+
+    def along(self, weights):
+        """Rho for observed weights, shape (n,)."""
+        return self.through - weights * self.pull
 
 
 def _adjoint(deviance, weights):
@@ -308,7 +364,8 @@ class _Settled:
 def _with_extra(deviance, found, weights, settled):
     """The derivatives with those in the extra parameter, which comes last."""
     model, extra = deviance.model, deviance.extra
-    loss, first, second, curvature = model.extra_slopes(deviance.inner.eta, extra)
+    each = model.extra_slopes(deviance.inner.eta, extra)
+    _, first, _, curvature = each
     # eta moves as if the slopes `first` were those of columns
     projected = deviance.elimination.project(model.sums(first[:, None]))
     pairs = zip(deviance.factors, projected)
@@ -321,7 +378,7 @@ def _with_extra(deviance, found, weights, settled):
         eta = eta - (settled.before.eta[:, :p] @ change)[:, None]
         pairs = zip(state, settled.before.state)
         state = [s - (f[..., :p] @ change)[..., None] for s, f in pairs]
-    slope = 2.0 * loss.sum() + found.leverages @ second - found.pull @ first
+    slope = _extra_slope(each, found)
     own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
     if settled is not None:
         across = 0.5 * across
@@ -380,20 +437,18 @@ def differenced(deviance, entries):
     for entry in entries:
         move = np.zeros(m)
         move[entry] = DIFFERENCE * deviance.units[entry]
-        ends = [deviance.near(s * move, DIFFERENCE_TOLERANCE) for s in (1.0, -1.0)]
-        plus, minus = (end.first.gradient for end in ends)
+        plus, minus = (deviance.gradient_near(s * move) for s in (1.0, -1.0))
         rows.append((plus - minus) / (2.0 * move[entry]))
-    rows = np.array(rows)
-    return 0.5 * (rows + rows.T) if len(rows) == m else rows
+    out = np.array(rows)
+    return 0.5 * (out + out.T) if len(out) == m else out
 
 
 def _analytic(deviance, m):
     """The Hessian in the fixed effects and the covariances, shape (m, m)."""
     model, first, factors = deviance.model, deviance.first, deviance.factors
-    eta, extra = deviance.inner.eta, deviance.extra
     p, moved = model.exog.shape[1], first.moved[:, :m]
-    slopes, fourth = deviance.slopes, model.fourth(eta, extra)
-    each = (first.leverages * fourth - slopes.third * first.pull)[:, None]
+    slopes = deviance.slopes
+    each = (first.leverages * slopes.fourth - slopes.third * first.pull)[:, None]
     # twice R'V^-1 R, whose blocks the average information halves, and <d2S, G>
     out = first.curvature[:m, :m].copy()
     start, places = p, []
@@ -454,23 +509,27 @@ def _dense_traces(deviance, changes, places):
         return [matrix[rows].reshape(*shape, -1) for shape, rows in pairs]
 
     unit = np.eye(plan.n_columns)
-    inverse = stacked(elimination.solve(by_term(unit)))  # B
-    inner = unit - stacked(elimination.products.gram_times(by_term(inverse)))  # J
-    both = by_term(np.hstack([inverse, inner.T]))
-    q, d = len(unit), changes.shape[1]
-    through, out = np.empty((d, q, q)), np.zeros((d, d))
-    for a in range(d):
-        moved = stacked(model.gather(changes[:, a]).gram_times(both))
-        through[a], turned = moved[:, :q], moved[:, q:]  # A_a B, A_a J'
-        for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
-            left = inner[rows].reshape(*shape, q)
-            right = turned[:, rows].T.reshape(*shape, q)
-            summed = np.einsum("lkq,ljq->kj", left, right)  # of J A_a J'
-            out[here, a] += (factor.directions * summed).sum(axis=(-1, -2))
+    blocks = elimination.solve(by_term(unit))  # B
+    inner = unit - stacked(elimination.products.gram_times(blocks))  # J
+    d, are_grouped = changes.shape[1], all(f.is_grouped for f in plan.terms)
+    moved = [model.gather(change) for change in changes.T]  # A_a
+    through = np.array([stacked(each.gram_times(blocks)) for each in moved])
+    flat, out = through.reshape(d, -1), np.zeros((d, d))
+    for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
+        left = inner[rows]
+        for m, direction in zip(range(here.start, here.stop), factor.directions):
+            turned = (direction @ left.reshape(*shape, -1)).reshape(left.shape)
+            middle = product(left.T, turned)  # J'D_m J
+            if are_grouped:
+                out[m] = whole_forms(middle, plan.terms, plan.slices) @ changes
+            else:
+                columns = by_term(middle)
+                out[m] = [np.trace(stacked(a.gram_times(columns))) for a in moved]
     out = out + out.T
-    flat = through.reshape(d, -1)
     out -= product(flat, transpose(through).reshape(d, -1).T)
     moves = of_all_factors(f.directions for f in factors)
     here = slice(places[0].start, places[-1].stop)
-    out[here, here] -= elimination.projection().trace_products(moves)
+    kernel = stacked(elimination.products.gram_times(by_term(inner.T)))  # A J'
+    projection = DenseProjection(kernel, plan)
+    out[here, here] -= projection.trace_products(moves)
     return out

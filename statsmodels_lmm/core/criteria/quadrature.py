@@ -27,6 +27,7 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.laplace import Laplace, LaplaceDeviance
 from statsmodels_lmm.core.criteria.laplace_derivatives import (
+    DIFFERENCE_TOLERANCE,
     LaplaceSlopes,
     differenced,
 )
@@ -81,7 +82,7 @@ class Quadrature(Laplace):
     n_nodes: int = 25
 
     def __post_init__(self):
-        """Refuse random effects that do not come level by level."""
+        """Reject random effects that do not come level by level."""
         if self.jointly or not can_be_integrated(self.model):
             raise ValueError(
                 "quadrature needs one grouping factor with independent levels and at "
@@ -261,6 +262,10 @@ class QuadratureDeviance(LaplaceDeviance):
     def hessian(self):
         """The Hessian of d in the free parameters, shape (m, m)."""
         return differenced(self, range(len(self.first.gradient)))
+
+    def gradient_near(self, moves):
+        """See `LaplaceDeviance.gradient_near`; nodes are placed by the modes."""
+        return self.near(moves, DIFFERENCE_TOLERANCE).first.gradient
 
     @property
     def fixed_root(self):

@@ -104,7 +104,7 @@ class Units:
 
     def beta_root(self, fixed_root):
         """
-        A root of the covariance over sigma^2 of the fixed effects kept.
+        A root of the covariance of the fixed effects kept, divided by sigma^2.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class Units:
         directions : ndarray
             Unit vectors e, shape (r, r).
         lengths, origins : ndarray
-            The fixed effects are origins + lengths * e'beta*, shapes (r,).
+            The l and o with which a fixed effect is o + l e'beta*, shapes (r,).
         """
         rows = self.data.to_fixed
         sizes = np.linalg.norm(rows, axis=1)
@@ -274,7 +274,7 @@ class Units:
         theta : array_like
             Relative covariance parameters in the user's order, shape (m,).
         pivoted : bool, optional
-            True to start a search there, False for derivatives in theta.
+            True for the start of a search, False for derivatives with respect to theta.
 
         Returns
         -------
@@ -303,7 +303,7 @@ class Units:
 
     def theta_jacobian(self, factors):
         """
-        Derivatives in theta of the free parameters of factors that are not pivoted.
+        Derivatives with respect to theta of the free parameters of unpivoted factors.
 
         Parameters
         ----------
@@ -347,7 +347,7 @@ class Units:
         return out
 
     def independent_modes(self, evaluation, i):
-        """Modes of the independent levels in the plan from which a term's follow."""
+        """Modes of the plan's independent levels, which determine those of a term."""
         modes = evaluation.modes[self.places[i]]
         return modes @ (self.data.to_effects[i] * self.data.response_scale).T
 
@@ -375,7 +375,7 @@ class Units:
 
     def mode_covariances(self, evaluation, i):
         """
-        Conditional covariances over sigma^2 of the random effects of each level.
+        Conditional covariances of the random effects of each level, divided by sigma^2.
 
         Parameters
         ----------
@@ -508,5 +508,5 @@ class LevelBlocks:
     change: np.ndarray
 
     def covariances(self):
-        """Conditional covariances over sigma^2 in the user's units, (l, k, k)."""
+        """Conditional covariances divided by sigma^2 in the user's units, (l, k, k)."""
         return self.change @ self.blocks[self.relabel] @ self.change.T

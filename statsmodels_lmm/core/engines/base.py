@@ -137,7 +137,7 @@ class Products(Protocol):
         """Share of each term's effect columns outside the span of X, if X'X = n I."""
 
     def turned(self, change) -> "Products":
-        """The products of W times `change`; its last column is the response."""
+        """The products of W @ `change`, whose last column is the response."""
 
     def with_response(self, data) -> "Products":
         """The products of the same design with another response, a Standardized."""
@@ -213,10 +213,11 @@ class Elimination(Protocol):
     gram : ndarray
         W'V^-1 W, shape (..., w, w).
     precision : float
-        Smallest relative error of these: that of the arithmetic for a direct method.
+        Lower bound on the relative error of `logdet` and `gram`: that of the arithmetic
+        for a direct method.
     cancelled : float
-        Sum of the pivots before over after the reduction of the tail: the error of
-        log |V| due to subtraction, in units of rounding.
+        Sum over the tail's pivots of the value before the reduction divided by the
+        value after it: the error of log |V| due to subtraction, in units of rounding.
     row_width : int
         Numbers stored per row while its form is computed; 0 if it stays sparse.
     """
@@ -229,7 +230,7 @@ class Elimination(Protocol):
 
     @property
     def cancelled(self) -> float:
-        """Sum of the pivots before over after the reduction of the tail."""
+        """Sum over the tail's pivots of their values before / after the reduction."""
 
     @property
     def row_width(self) -> int:

@@ -1,10 +1,10 @@
-"""When a design is fitted to many responses at once."""
+"""The choice between simultaneous and successive fits to many responses."""
 
 MAX_BATCHED_TAIL = 250
 """Number of tail columns up to which simultaneous fits beat successive ones."""
 
 MAX_BATCHED_EFFECTS = 5000
-"""Number of random effects up to which they do so."""
+"""Number of random effects up to which simultaneous fits beat successive ones."""
 
 
 def is_batchable(products):

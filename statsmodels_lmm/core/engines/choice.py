@@ -6,7 +6,7 @@ from statsmodels_lmm.core.engines.sparse_engine import SparseEngine
 from statsmodels_lmm.core.rows.model_rows import Rows
 
 ENGINES: tuple = SparseEngine, BlockEngine
-"""The first engine to suit the terms is used; the last suits any."""
+"""In order of preference; the last suits all terms."""
 
 
 def engine_for(terms, nobs) -> Engine:

@@ -55,7 +55,7 @@ class DenseCoupling:
     def times(self, columns):
         """T B, shape (..., l, k, m), for B of shape (..., q, m)."""
         out = product(flat_rows(self.values), columns)
-        return out.reshape(*out.shape[:-2], *self.values.shape[-3:-1], -1)
+        return out.reshape(*out.shape[:-2], *self.values.shape[-3:-1], out.shape[-1])
 
     def quadratic(self, middle):
         """T_g C T_g', shape (..., l, k, k), for a symmetric C (..., q, q)."""
@@ -208,12 +208,13 @@ class SparseCoupling:
 
     def transposed_times(self, rows):
         """T' R, shape (q, m), for R of shape (l, k, m)."""
-        return self.matrix.T @ rows.reshape(-1, rows.shape[-1])
+        return self.matrix.T @ flat_rows(rows)
 
     def times(self, columns):
         """T B, shape (l, k, m), for B of shape (q, m)."""
         product = self.matrix @ columns
-        return product.reshape(-1, self.k_effects, columns.shape[-1])
+        k = self.k_effects
+        return product.reshape(len(product) // k, k, columns.shape[-1])
 
     def quadratic(self, middle):
         """

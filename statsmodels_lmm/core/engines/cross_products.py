@@ -1,13 +1,17 @@
 """The contribution of the data to a fit, in the blocks of the elimination plan."""
 
-import operator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import product, times_each, transpose
+from statsmodels_lmm.core.algebra.dense import (
+    flat_rows,
+    product,
+    times_each,
+    transpose,
+)
 from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.core.engines.elimination import eliminate_blocks
 from statsmodels_lmm.core.engines.levels import sum_by_parent
@@ -81,7 +85,7 @@ class CrossProducts(RowSums):
         """Z_t'W, shape (..., q, w)."""
         *batch, _, width = self.gram.shape
         sums = self.level_sums[self.plan.n_chain :]
-        flat = [s.reshape(*batch, -1, width) for s in sums]
+        flat = [flat_rows(s) for s in sums]
         return np.concatenate([np.zeros((*batch, 0, width)), *flat], axis=-2)
 
     @cached_property
@@ -137,8 +141,10 @@ class CrossProducts(RowSums):
         if not plan.tail:
             return out
         tail_columns = stacked(columns[plan.n_chain :])
-        times = operator.matmul if self.is_coupled_sparsely else product
-        tail = times(self.tail, tail_columns)
+        if self.is_coupled_sparsely:
+            tail = self.tail @ tail_columns
+        else:
+            tail = product(self.tail, tail_columns)
         for i, link in enumerate(self.coupling):
             out[i] = out[i] + link.times(tail_columns)
             tail = tail + link.transposed_times(columns[i])

@@ -119,7 +119,7 @@ class BlockElimination:
     logdet: np.ndarray
 
     precision = 1e-14
-    """Smallest relative error of log |V| and W'V^-1 W: that of the arithmetic."""
+    """Lower bound on the relative error of log |V| and W'V^-1 W: that of arithmetic."""
 
     @property
     def tail_roots(self):
@@ -133,7 +133,7 @@ class BlockElimination:
 
     @property
     def cancelled(self):
-        """Sum of diagonal entries of I + L_t'Z_t'Z_t L_t over the remaining pivots."""
+        """Sum of diagonal entries of I + L_t'Z_t'Z_t L_t divided by the pivots left."""
         plan = self.products.plan
         if not plan.tail:
             return 0.0
@@ -177,7 +177,7 @@ class BlockElimination:
         return projected(self, tail, back_substitute(self, chain, tail))
 
     def _reduced(self, sums):
-        """Reduced sums at the elimination of each term and, finally, of the tail."""
+        """Sums as they stand when each term and, finally, the tail is eliminated."""
         if sums is None:
             return [term.sums for term in self.terms], self.tail_sums
         chain, tail, _ = reduced(self, sums)

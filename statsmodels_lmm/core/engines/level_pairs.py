@@ -86,7 +86,7 @@ class LevelPairs:
 
     @cached_property
     def bordered(self):
-        """The blocks of a matrix with these cells; None if it is as good as dense."""
+        """The blocks of a matrix with these cells; None if that is nearly full."""
         return bordered_pattern(self.cells, self.width)
 
     def by_effect(self, values):

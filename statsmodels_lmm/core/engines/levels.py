@@ -5,9 +5,9 @@ For a level with reduced cross-product A and relative covariance S,
 
     J = (I + A S)^-1,    C = S J = L (I + L'A L)^-1 L',
 
-and eliminating it subtracts R' C R from the cross-products of everything linked to
-it, where R are its own cross-products with these. J and C exist for any S, singular
-or not, and neither is computed by subtraction.
+and eliminating it subtracts R' C R from the cross-products of everything linked to it,
+where R holds the level's cross-products with them. J and C exist for any S, singular or
+not, and neither is computed by subtraction.
 """
 
 import numpy as np

@@ -2,8 +2,8 @@
 Quadratic forms z'M z of the rows, from blocks of M at the levels that share a row.
 
 A row has one level of each term, so that z'M z takes the diagonal blocks of M and the
-blocks of the pairs of levels that occur together. These are those that the selected
-inverse passes through; no row is multiplied by a whole matrix.
+blocks of the pairs of levels that occur together. The selected inverse contains exactly
+these blocks; no row is multiplied by a whole matrix.
 """
 
 import numpy as np
@@ -42,13 +42,44 @@ def leverages(inverse, terms):
         for f, place in tail:
             here = between.blocks(terms[i], f, place.start)
             total = total + 2.0 * _forms(terms[i].effects, here, f.effects)
-    for b, (second, columns) in enumerate(tail):
-        for first, rows in tail[b + 1 :]:  # below the diagonal
-            row = _columns(first, rows.start)[:, :, None]
-            column = _columns(second, columns.start)[:, None, :]
-            here = inverse.tail[..., row, column]
-            total = total + 2.0 * _forms(first.effects, here, second.effects)
+    for b, second in enumerate(tail):
+        for first in tail[b + 1 :]:  # below the diagonal
+            total = total + 2.0 * _between(inverse.tail, first, second)
     return total
+
+
+def whole_forms(matrix, terms, places):
+    """
+    Quadratic forms z'M z of the rows, for grouped terms.
+
+    Parameters
+    ----------
+    matrix : ndarray
+        M, symmetric, shape (..., q, q).
+    terms : sequence of GroupedEffects
+        The rows z.
+    places : sequence of slice
+        Rows of M of each term.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., n).
+    """
+    pairs, total = list(zip(terms, places)), 0.0
+    for b, second in enumerate(pairs):
+        total = total + _between(matrix, second, second)
+        for first in pairs[b + 1 :]:
+            total = total + 2.0 * _between(matrix, first, second)
+    return total
+
+
+def _between(matrix, first, second):
+    """The part of the forms between two terms with their places, shape (..., n)."""
+    (term, rows), (other, columns) = first, second
+    row = _columns(term, rows.start)[:, :, None]
+    column = _columns(other, columns.start)[:, None, :]
+    return _forms(term.effects, matrix[..., row, column], other.effects)
 
 
 class _ToTail:

@@ -108,7 +108,7 @@ def coupling_pattern(term, tail, links):
     tail : sequence of GroupedEffects
         The terms of the tail.
     links : sequence of Link
-        The links of the term with each of them.
+        The links of the term with each term of the tail.
 
     Returns
     -------

@@ -135,7 +135,7 @@ def _reciprocal(values):
 
 
 def _coupling_squares(coupling, inverse, tail_inverse, tail_labels, width):
-    """Squares of Z_i'Z_t over each of the diagonals, summed by effect column."""
+    """Squares of Z_i'Z_t divided by both diagonals, summed by effect column."""
     k = inverse.shape[1]
     row, column, values = coupling.entries()
     squares = values**2

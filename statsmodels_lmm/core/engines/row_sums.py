@@ -188,7 +188,7 @@ class RowSums:
         return np.array(shares)
 
     def _added(self, other):
-        """The sums of both, as changes for `replace`; the rows are not kept."""
+        """The sums over the rows of `self` and `other`, as changes for `replace`."""
         mine, theirs = self.plan, other.plan
         same = mine.order == theirs.order and mine.n_chain == theirs.n_chain
         if not same or not all(map(np.array_equal, mine.relabel, theirs.relabel)):
@@ -203,7 +203,7 @@ class RowSums:
         return changes
 
     def _negative(self):
-        """The sums times -1, as changes for `replace`; the rows are not kept."""
+        """The sums times -1, as changes for `replace`."""
         changes: dict[str, Any] = {
             "nobs": -self.nobs,
             "level_sums": tuple(-sums for sums in self.level_sums),

@@ -121,7 +121,7 @@ def _chain_blocks(elimination, tail_inverse):
     A level is linked to its ancestors and to the tail by rows R of the reduced
     cross-products. With N the block of M for everything linked to it,
 
-        M_gg = C + C (R N R') C,    -C R N its blocks with the others.
+        M_gg = C + C (R N R') C,    and its blocks with the others are -C R N.
     """
     plan = elimination.products.plan
     blocks: dict = {}

@@ -50,7 +50,7 @@ class Solution:
 
 def reduced(elimination, sums):
     """
-    Sums as reduced at the elimination of each term and, finally, of the tail.
+    Sums as they stand when each term and, finally, the tail is eliminated.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def projected(elimination, tail, solution):
     tail : ndarray
         Reduced sums of the tail, shape (..., q, m).
     solution : Solution
-        Their solution.
+        Solution for these sums.
 
     Returns
     -------

@@ -12,7 +12,7 @@ singular or not, and its pattern is always the same.
 
 The rest of the core treats the levels as independent, as in `related_effects`: with
 K = C C' it sees Z C. C is the inverse of a sparse Cholesky factor; it is applied but
-never formed. The sum over related levels that a gradient needs is, for a regular L,
+never formed. The sum over related levels that a gradient needs is, for a nonsingular L,
 
     sum_gh K_gh [Z'V^-1 Z]_gh = L'^-1 (l I - sum_gh Q_gh [H^-1]_gh) L^-1,
 
@@ -75,7 +75,7 @@ class SparseElimination:
     cancelled = 0.0
 
     precision = 1e-14
-    """Relative error of log |V| and W'V^-1 W at the least: that of arithmetic."""
+    """Lower bound on the relative error of log |V| and W'V^-1 W: that of arithmetic."""
 
     def solve(self, sums=None):
         """
@@ -113,7 +113,7 @@ class SparseElimination:
         solved = self.scale @ self.cholesky.solve(self.scale.T @ right)
         rest, plan = right - self.products.matrix @ solved, self.products.plan
         return [
-            f.whitened(rest[rows].reshape(f.n_levels, f.k_effects, -1))
+            f.whitened(rest[rows].reshape(f.n_levels, f.k_effects, rest.shape[-1]))
             for f, rows in zip(plan.terms, plan.slices)
         ]
 
@@ -168,7 +168,8 @@ class SparseInverse:
     elimination : SparseElimination
         The elimination from which it was computed.
     diagonal : tuple of ndarray
-        Conditional covariances of the levels over sigma^2, shapes (l_i, k_i, k_i).
+        Conditional covariances of the levels, shapes (l_i, k_i, k_i), divided by
+        sigma^2.
     level_sums, projected, modes : tuple of ndarray
         As in that class, for independent levels.
     """

@@ -116,7 +116,7 @@ def _norms(term, column):
 
 
 def _left(term, basis, columns):
-    """Residuals of columns after projection on a basis, and their coordinates in it."""
+    """Residuals after projection onto a basis, and coordinates in that basis."""
     total = 0.0
     for _ in range(2):  # twice, to remove what rounding left
         share = sums_by_level(term, basis, columns)

@@ -6,9 +6,9 @@ a and linear predictor eta,
 
     c(eta) = -log f(y | eta, a, extra),
 
-and the criteria of a generalized model need c with its derivatives in eta. They are
-computed from eta, not from the mean: a mean that rounds to a bound of its range has
-lost the tail of eta.
+and the criteria of a generalized model need c with its derivatives with respect to eta.
+They are computed from eta, not from the mean: a mean that rounds to a bound of its
+range has lost the tail of eta.
 
 The prior weight is the number of trials of a proportion; in other families it divides
 the dispersion, Var(y) = phi V(mu) / a. The `extra` parameter is log phi in families
@@ -25,11 +25,12 @@ import numpy as np
 
 
 class Slopes(NamedTuple):
-    """Derivatives of c in eta, shapes (..., n)."""
+    """Derivatives of c with respect to eta, shapes (..., n)."""
 
     first: np.ndarray
     second: np.ndarray
     third: np.ndarray
+    fourth: np.ndarray
 
 
 class Expected(NamedTuple):
@@ -41,7 +42,7 @@ class Expected(NamedTuple):
 
 class ExtraSlopes(NamedTuple):
     """
-    Derivatives in the extra parameter at a given eta, shapes (..., n).
+    Derivatives with respect to the extra parameter at a given eta, shapes (..., n).
 
     Parameters
     ----------
@@ -107,16 +108,13 @@ class Family(Protocol):
         """The smallest value of c over eta, shape (..., n); all constants kept."""
 
     def slopes(self, y, a, eta, extra=None) -> Slopes:
-        """c', c'' and c'''."""
-
-    def fourth(self, y, a, eta, extra=None):
-        """c'''', shape (..., n)."""
+        """The first four derivatives of c."""
 
     def expected(self, y, a, eta, extra=None) -> Expected:
-        """The expectation of c'' over y, and its derivative in eta."""
+        """The expectation of c'' over y, and its derivative with respect to eta."""
 
     def extra_slopes(self, y, a, eta, extra) -> ExtraSlopes:
-        """Derivatives in the extra parameter."""
+        """Derivatives with respect to the extra parameter."""
 
     def mean(self, eta):
         """The mean mu, the inverse link, shape (..., n)."""

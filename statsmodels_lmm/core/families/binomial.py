@@ -73,7 +73,7 @@ class Binomial(ExponentialFamily):
         return np.where(inner, value + successes + failures - trials, 0.0)
 
     def starting_mean(self, y, a):
-        """The proportion of successes, with half a success and half a failure more."""
+        """The proportion of successes, with half a success and half a failure added."""
         successes = (a * y).sum(-1)
         return (successes + 0.5) / (np.broadcast_to(a, np.shape(y)).sum(-1) + 1.0)
 
@@ -103,7 +103,7 @@ class Binomial(ExponentialFamily):
 
 
 def _half_unit_deviance(y, success, failure):
-    """By the losses A and B of a mean; they alone where y is 0 or 1."""
+    """Half the unit deviance, from the losses A and B of a mean."""
     ends = np.where(y > 0.0, success, failure)
     inner = (y > 0.0) & (y < 1.0)
     if not inner.any():

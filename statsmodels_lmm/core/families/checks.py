@@ -3,16 +3,16 @@
 import numpy as np
 
 WHOLE = 1e-6
-"""Counts over their number of trials are whole numbers up to this."""
+"""Relative deviation from a whole number that is attributed to rounding."""
 
 
 def first_problem(*problems):
-    """The first of some (text, mask) with a row in it, or None."""
+    """The first pair (text, mask) whose mask selects a row, or None."""
     return next(((text, mask) for text, mask in problems if mask.any()), None)
 
 
 def is_broken(counts):
-    """Whether counts are no whole numbers."""
+    """Whether counts are not whole numbers."""
     with np.errstate(invalid="ignore"):
         error = np.abs(counts - np.round(counts))
     return error > WHOLE * np.maximum(1.0, np.abs(counts))

@@ -6,8 +6,8 @@ Half a unit deviance D(mu), with precision U = 1 / V at the mean, has the deriva
     D1 = -(y - mu) U,              D2 =  U  - (y - mu) U',
     D3 = 2 U' - (y - mu) U'',      D4 = 3 U'' - (y - mu) U''',
 
-and the chain rule makes derivatives in eta of them (McCullagh and Nelder 1989, 2.5).
-Families with common links replace them by their own, computed from eta.
+from which derivatives with respect to eta follow by the chain rule (McCullagh and
+Nelder 1989, 2.5). Families with common links replace these by formulas in eta.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from statsmodels_lmm.core.families.links import Link
 
 
 def column(extra):
-    """An extra parameter beside rows: shape (..., 1)."""
+    """The extra parameter with an axis for the rows, shape (..., 1)."""
     return np.asarray(extra, dtype=float)[..., None]
 
 
@@ -85,8 +85,8 @@ class ExponentialFamily:
         return np.exp(extra) if self.has_extra else 1.0
 
     def _precision(self, a, extra):
-        """The weight over the dispersion, a / phi."""
-        return a / column(self.dispersion(extra))
+        """The weight divided by the dispersion, a / phi."""
+        return a / column(self.dispersion(extra)) if self.has_extra else a
 
     def unit_loss(self, y, eta, extra):
         """Half the unit deviance; infinite where eta belongs to no mean."""
@@ -95,7 +95,7 @@ class ExponentialFamily:
         return np.where(np.isnan(loss), np.inf, loss)
 
     def unit_slopes(self, y, eta, extra):
-        """The first four derivatives of half the unit deviance in eta."""
+        """The first four derivatives of half the unit deviance with respect to eta."""
         mu = self.mean(eta)
         u, u1, u2, u3 = self.reciprocal_variance(mu, extra)
         h1, h2, h3, h4 = self.link_function.slopes(eta)
@@ -119,25 +119,21 @@ class ExponentialFamily:
         return self._precision(a, extra) * self.unit_loss(y, eta, extra)
 
     def slopes(self, y, a, eta, extra=None):
-        """c', c'' and c'''."""
+        """The first four derivatives of c."""
         precision = self._precision(a, extra)
-        return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)[:3]))
-
-    def fourth(self, y, a, eta, extra=None):
-        """The fourth derivative of c."""
-        return self._precision(a, extra) * self.unit_slopes(y, eta, extra)[3]
+        return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)))
 
     def expected(self, y, a, eta, extra=None):
-        """The expectation of c'' over y, and its derivative in eta."""
+        """The expectation of c'' over y, and its derivative with respect to eta."""
         precision = self._precision(a, extra)
         return Expected(*(precision * e for e in self.unit_expected(eta, extra)))
 
     def saturated_slopes(self, y, a, extra):
-        """First and second derivative of `saturated` in log phi."""
+        """First and second derivatives of `saturated` with respect to log phi."""
         raise NotImplementedError
 
     def extra_slopes(self, y, a, eta, extra):
-        """In log phi, of which a / phi is an exponential."""
+        """Derivatives with respect to log phi, of which a / phi is an exponential."""
         loss = self.half_deviance(y, a, eta, extra)
         slopes = self.slopes(y, a, eta, extra)
         one, two = self.saturated_slopes(y, a, extra)

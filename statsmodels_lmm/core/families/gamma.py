@@ -46,7 +46,7 @@ class Gamma(PowerVariance):
         return np.log(y) + 0.5 * (np.log(2.0 * np.pi) + log_reciprocal) + remainder
 
     def saturated_slopes(self, y, a, extra):
-        """With v = 1 / k, of which dv / d log phi = v."""
+        """With v = 1 / k, dv / d log phi = v."""
         v = np.exp(column(extra)) / a
         one, two = stirling_slopes(v)
         return 0.5 + v * one, v * one + v * v * two

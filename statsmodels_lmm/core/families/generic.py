@@ -1,10 +1,10 @@
 """
-Families and links of a user, known by what they can do.
+Families and links of the user, known only by their methods.
 
 A family has, as in statsmodels, a `variance` with a `deriv`, `resid_dev`,
 `loglike_obs`, `starting_mu` and perhaps `get_distribution`; a link has `inverse`,
-`inverse_deriv` and `inverse_deriv2`. Derivatives that they lack are five-point
-differences.
+`inverse_deriv` and `inverse_deriv2`. Derivatives that they lack are replaced by
+five-point differences.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ SECOND = {-2: -1 / 12, -1: 4 / 3, 0: -5 / 2, 1: 4 / 3, 2: -1 / 12}
 
 def differenced(function, x):
     """
-    First and second derivative of a function of numbers.
+    First and second derivatives of a function of numbers.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def differenced(function, x):
     Returns
     -------
     tuple of ndarray
-        Both derivatives, of the shape of x.
+        First and second derivatives, each of the shape of x.
     """
     x = np.asarray(x, dtype=float)
     size = STEP * np.maximum(np.abs(x), 0.1)
@@ -58,7 +58,7 @@ def entrywise(function, x):
 @dataclass(frozen=True)
 class UserLink(Link):
     """
-    A link of a user.
+    The user's link.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class UserLink(Link):
 @dataclass(frozen=True)
 class GenericFamily(ExponentialFamily):
     """
-    A family of a user.
+    The user's family.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class GenericFamily(ExponentialFamily):
         return loss.reshape(y.shape) - precision * less.reshape(y.shape)
 
     def saturated_slopes(self, y, a, extra):
-        """Differences in log phi."""
+        """Differences with respect to log phi."""
 
         def value(shift):
             return self.saturated(y, a, np.asarray(extra) + shift)

@@ -37,7 +37,7 @@ def log_slopes(mu, slopes):
     mu : ndarray
         A positive function.
     slopes : tuple of ndarray
-        Its first four derivatives.
+        The first four derivatives of `mu`.
 
     Returns
     -------
@@ -70,7 +70,7 @@ class Link:
         raise NotImplementedError
 
     def slopes(self, eta):
-        """The first four derivatives of mu in eta, a tuple."""
+        """The first four derivatives of mu with respect to eta, a tuple."""
         raise NotImplementedError
 
     def mean_slope(self, eta):
@@ -159,7 +159,7 @@ class Power(Link):
 
     @property
     def exponent(self):
-        """Of eta in the mean."""
+        """The exponent of eta in the mean."""
         return 1.0 / self.power
 
     def link(self, mu):
@@ -188,7 +188,7 @@ def power_slopes(eta, exponent, order):
     exponent : float
         Any number.
     order : int
-        How many.
+        Number of derivatives.
 
     Returns
     -------

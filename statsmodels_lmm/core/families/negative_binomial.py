@@ -26,10 +26,10 @@ from statsmodels_lmm.core.families.saddle_point import (
 SMALL = 0.1
 ORDERS = np.arange(16)
 SERIES = (-1.0) ** ORDERS / (ORDERS + 2.0)
-"""Of (x - log(1 + x)) / x^2 at |x| up to SMALL."""
+"""Series of (x - log(1 + x)) / x^2, used for |x| up to SMALL."""
 
 POISSON = 1e-15
-"""An alpha up to here makes no difference to probabilities."""
+"""Largest alpha that makes no difference to probabilities."""
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,15 @@ class NegativeBinomial(ExponentialFamily):
 
     @property
     def extra_is_squared(self):
-        """Whether alpha is estimated, which is not negative."""
+        """Whether alpha, which is not negative, is estimated."""
         return self.has_extra
 
     def _alpha(self, extra):
-        """Alpha beside rows."""
+        """Alpha with an axis for the rows."""
         return column(extra if self.has_extra else self.alpha)
 
     def dispersion(self, extra):
-        """One, as alpha is no dispersion."""
+        """One, as alpha is not a dispersion."""
         return 1.0
 
     def reciprocal_variance(self, mu, extra=None):
@@ -124,7 +124,7 @@ class NegativeBinomial(ExponentialFamily):
         return a * np.where(y > 0.0, value, 0.0)
 
     def extra_slopes(self, y, a, eta, extra):
-        """In alpha."""
+        """Derivatives with respect to alpha."""
         alpha = self._alpha(extra)
         mu = self.mean(eta)
         h1, h2, _, _ = self.link_function.slopes(eta)
@@ -145,7 +145,7 @@ class NegativeBinomial(ExponentialFamily):
 
     def starting_extra(self, y, a, eta):
         """
-        By moments, sum (y - mu)^2 - mu over sum mu^2.
+        By moments, the sum of (y - mu)^2 - mu divided by that of mu^2.
 
         A search in the root of alpha cannot leave zero, so that alpha starts no lower
         than its standard error there.
@@ -224,7 +224,7 @@ def _curve(x, z, ratio):
 
 
 def _saturated_slopes(y, alpha):
-    """First and second derivative of the smallest c in alpha."""
+    """First and second derivatives of the smallest c with respect to alpha."""
     spread = 1.0 + alpha * y
     one, two = stirling_slopes(alpha)
     one_y, two_y = stirling_slopes(alpha / spread)

@@ -1,4 +1,4 @@
-"""The model of a constant alone, against which others are measured."""
+"""The model with a constant only, with which other models are compared."""
 
 from dataclasses import dataclass
 
@@ -98,5 +98,5 @@ def null_model(family, endog, weights, offset=0.0, repeats=1.0):
 
 
 def _moderate(family):
-    """An extra parameter with which to find a first constant."""
+    """The extra parameter with which the first constant is found."""
     return 1.0 if family.extra_is_squared else 0.0

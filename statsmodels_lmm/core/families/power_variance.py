@@ -31,7 +31,7 @@ class PowerVariance(ExponentialFamily):
         return (mu**-p, *power_slopes(mu, -p, 3))
 
     def unit_slopes(self, y, eta, extra):
-        """The first four derivatives of half the unit deviance in eta."""
+        """The first four derivatives of half the unit deviance with respect to eta."""
         p, link = self.variance_power, self.link_function
         if isinstance(link, Log):
             held = np.clip(eta, -BOUND, BOUND)

@@ -15,14 +15,14 @@ from scipy import special
 from statsmodels_lmm.core.families.links import Link, held_exp
 
 FAR = -5.0
-"""Below, Mills' ratio is a continued fraction."""
+"""Linear predictor below which Mills' ratio is a continued fraction."""
 
 DEPTH = 60
-"""Its number of steps, enough for rounding error at FAR."""
+"""Depth of the continued fraction, enough for rounding error at FAR."""
 
 SMALL = 0.5
 BERNOULLI = special.bernoulli(16)[2::2] / special.factorial(np.arange(2, 17, 2))
-"""Of (t / (exp(t) - 1) - 1 + t / 2) / t^2 in powers of t^2, for t up to SMALL."""
+"""Series of (t / (exp(t) - 1) - 1 + t / 2) / t^2 in t^2, for t up to SMALL."""
 
 
 def mirrored(slopes):
@@ -61,7 +61,7 @@ class SymmetricLink(ProbabilityLink):
         return self.success_loss(eta), self.success_loss(-eta)
 
     def loss_slopes(self, eta):
-        """Those of A at eta and at -eta."""
+        """The derivatives of A at eta and at -eta."""
         return self.success_slopes(eta), mirrored(self.success_slopes(-eta))
 
 
@@ -89,9 +89,12 @@ class Logit(ProbabilityLink):
         return rest + np.maximum(-eta, 0.0), rest + np.maximum(eta, 0.0)
 
     def loss_slopes(self, eta):
-        """A' = mu - 1 and B' = mu; all others agree."""
-        mu, rest = special.expit(eta), special.expit(-eta)
-        v = mu * rest
+        """A' = mu - 1 and B' = mu; all further derivatives agree."""
+        tail = np.exp(-np.abs(eta))
+        large = 1.0 / (1.0 + tail)
+        small, is_high = tail * large, eta > 0.0
+        mu, rest = np.where(is_high, large, small), np.where(is_high, small, large)
+        v = large * small
         further = v, v * (rest - mu), v * (1.0 - 6.0 * v)
         return (-rest, *further), (mu, *further)
 
@@ -242,10 +245,10 @@ class LogLog(ProbabilityLink):
         return np.exp(-held_exp(-eta))
 
     def losses(self, eta):
-        """Those of the complementary log-log at -eta, exchanged."""
+        """The losses of the complementary log-log at -eta, exchanged."""
         return CLogLog().losses(-eta)[::-1]
 
     def loss_slopes(self, eta):
-        """Likewise."""
+        """The derivatives of the complementary log-log's losses, mirrored."""
         success, failure = CLogLog().loss_slopes(-eta)
         return mirrored(failure), mirrored(success)

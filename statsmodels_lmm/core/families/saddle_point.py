@@ -14,14 +14,14 @@ from numpy.polynomial.polynomial import polyval
 from scipy import special
 
 SERIES = 0.125
-"""Up to here the remainder is a power series, exact to rounding."""
+"""Largest v at which the remainder is summed as a series, exact to rounding."""
 
 POWERS = 2 * np.arange(1, 11) - 1
 COEFFICIENTS = special.bernoulli(20)[2::2] / (POWERS * (POWERS + 1))
-"""Of the remainder (Abramowitz and Stegun 6.1.41)."""
+"""Coefficients of the remainder (Abramowitz and Stegun 6.1.41)."""
 
 LARGEST = 600.0
-"""exp of it is finite, also times a count."""
+"""Largest exponent: its exponential is finite, even times a count."""
 
 
 def excess(x):
@@ -64,7 +64,7 @@ def stirling_remainder(v):
 
 def stirling_slopes(v):
     """
-    First and second derivative of the remainder T in v.
+    First and second derivatives of the remainder T with respect to v.
 
     Parameters
     ----------

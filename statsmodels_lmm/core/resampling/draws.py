@@ -96,7 +96,7 @@ class RandomPart:
         Parameters
         ----------
         generators : sequence of numpy.random.Generator
-            r of them.
+            One for each response, r in all.
 
         Returns
         -------

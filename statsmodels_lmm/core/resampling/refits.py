@@ -29,8 +29,8 @@ RESPONSE_ENTRIES = 2**23
 
 SETTINGS = Settings(maxiter=100, tol=1e-7)
 """
-When a refit_all stops: far below the spread of the replicates but above their rounding.
-The step that promises less than this is still taken, so far less remains.
+When a refit stops: the decrease promised is far below the spread of the replicates but
+above their rounding. The last step is still taken, so that far less remains.
 """
 
 
@@ -95,7 +95,7 @@ class Refits:
 
 def batch_size(products):
     """
-    How many fits to do at once, as determined by the design alone.
+    Number of fits to do at once, as determined by the design alone.
 
     Parameters
     ----------

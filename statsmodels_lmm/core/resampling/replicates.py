@@ -21,7 +21,7 @@ class Refitting:
     data : Standardized
         Standardized data.
     products : CrossProducts
-        Their cross-products.
+        Cross-products of the data.
     start : tuple of RelativeFactor
         Starting point, in standardized units and in the order of the
         elimination plan.
@@ -63,7 +63,7 @@ class Replicates:
 
     @property
     def size(self):
-        """How many to do at once, as determined by the designs alone."""
+        """Number of replicates to do at once, as determined by the designs alone."""
         return min(batch_size(d.products) for d in self.designs)
 
     def fit(self, generators):
@@ -73,7 +73,7 @@ class Replicates:
         Parameters
         ----------
         generators : sequence of numpy.random.Generator
-            r of them.
+            One for each replicate, r in all.
 
         Returns
         -------

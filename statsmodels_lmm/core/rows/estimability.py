@@ -17,7 +17,7 @@ import numpy as np
 from statsmodels_lmm.core.rows.standardize import RANK_TOLERANCE
 
 ESTIMABLE = 1e-6
-"""Share of a combination that must lie outside the relations to count as such."""
+"""Share of a combination above which a departure from the relations counts."""
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ class CovarianceBlocks:
 
     @property
     def has_user_levels(self: Any):
-        """Whether its levels are the user's."""
+        """Whether the term's levels are the user's."""
         return self.of_user is self
 
 
@@ -244,13 +244,15 @@ class GroupedEffects(CovarianceBlocks):
 
     def times(self, b):
         """Z b for random effects b of shape (..., l, k), shape (..., n)."""
-        out = np.zeros((*b.shape[:-2], self.n_rows))
+        out: Any = 0.0
         for j, column in enumerate(self.effects.T):
-            out += column * b[..., self.codes, j]
+            each = b[..., j].take(self.codes, axis=-1)
+            each *= column
+            out = each if j == 0 else np.add(out, each, out=out)
         return out
 
     def row_variances(self, root):
-        """Variances of Z b over sigma^2 for S = R R', shape (n,)."""
+        """Variances of Z b divided by sigma^2 for S = R R', shape (n,)."""
         variances = ((self.effects @ root) ** 2).sum(axis=1)
         known = self.relationship
         return variances if known is None else variances * known.variances[self.codes]

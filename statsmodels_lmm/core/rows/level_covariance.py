@@ -14,7 +14,7 @@ OUTSIDE_ROOT = 1e-12
 """Eigenvalues left out of a root, relative to the largest."""
 
 EVEN = 1e-3
-"""Smallest length of a level's column, over the largest, that may be divided by."""
+"""Smallest length of a level's column, relative to the largest, used as divisor."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Precision:
         require_memory(
             3 * 8 * size**2,
             f"a dense matrix of {size:,} related levels",
-            "What needs it cannot be had of so many",
+            "Methods that need it are not available for so many levels",
         )
         covariance = self.root.solve(np.eye(size))
         return Relationship(0.5 * (covariance + covariance.T))

@@ -12,20 +12,22 @@ class Rows:
 
     Parameters
     ----------
-    endog : ndarray
-        Response, shape (n,).
+    endog : ndarray or None
+        Response, shape (n,); None if only the columns of X matter.
     exog : ndarray
         Design of the fixed effects, shape (n, p).
     change : ndarray, optional
         A matrix that multiplies [X y] from the right, shape (p + 1, w).
     """
 
-    endog: np.ndarray
+    endog: np.ndarray | None
     exog: np.ndarray
     change: np.ndarray | None = None
 
     def columns(self):
         """W = [X y], after the change, shape (n, w)."""
+        if self.endog is None:
+            return self.exog
         n, p = self.exog.shape
         whole = np.empty((n, p + 1), order="F")  # sums run down columns
         whole[:, :p], whole[:, p] = self.exog, self.endog
@@ -33,8 +35,8 @@ class Rows:
 
     def transformed(self, transform):
         """The same rows after a transform, see `row_transforms`."""
-        endog, exog = transform.apply(self.endog), transform.apply(self.exog)
-        return replace(self, endog=endog, exog=exog)
+        endog = None if self.endog is None else transform.apply(self.endog)
+        return replace(self, endog=endog, exog=transform.apply(self.exog))
 
     def turned(self, change):
         """The same rows with W times a matrix of shape (w, number of columns)."""

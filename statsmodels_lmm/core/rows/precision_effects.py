@@ -89,12 +89,12 @@ class PrecisionEffects(OfLevels):
 
     @property
     def has_user_levels(self):
-        """Whether its levels are the user's."""
+        """Whether the term's levels are the user's."""
         return self.base.has_user_levels
 
     @property
     def root(self):
-        """The map from its levels to the user's, if those are densely related."""
+        """The map from these levels to the user's, if those are densely related."""
         return self.base.root
 
     @property
@@ -114,7 +114,7 @@ class PrecisionEffects(OfLevels):
         return self._root.half_solve(sums.reshape(len(sums), -1)).reshape(sums.shape)
 
     def times(self, b):
-        """Z C b for independent random effects of shape (..., l, k), (..., n)."""
+        """Z C b for independent random effects b; shapes (..., n) and (..., l, k)."""
         *batch, levels, k = b.shape
         flat = np.moveaxis(b.reshape(-1, levels, k), 0, -1)
         moved = np.moveaxis(self.colored(flat), -1, 0)

@@ -81,7 +81,7 @@ class RawEffects(CovarianceBlocks):
         return np.asarray(self.matrix @ flat.T).T.reshape(*b.shape[:-2], -1)
 
     def row_variances(self, root):
-        """Variances of Z b over sigma^2 for S = R R', shape (n,)."""
+        """Variances of Z b divided by sigma^2 for S = R R', shape (n,)."""
         return self.forms() * float(root[0, 0]) ** 2
 
     def crossed(self, levels, rows):

@@ -33,7 +33,7 @@ from statsmodels_lmm.core.rows.level_covariance import positive_eigh, symmetric_
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
 NO_COLUMN = 1e-24
-"""Squared length of a level's column that counts as zero, over the largest."""
+"""Squared length, relative to the largest, of a level's column treated as zero."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class RelatedEffects(OfLevels):
         return (self.root.T @ rows).reshape(self.n_columns, -1)
 
     def times(self, b):
-        """Z b for independent random effects of shape (..., r, k), (..., n)."""
+        """Z b for independent random effects b; shapes (..., n) and (..., r, k)."""
         return self.base.times(self.root @ b)
 
     def transposed_times(self, rows):
@@ -220,7 +220,7 @@ def _check_memory(n_levels, k_effects):
     require_memory(
         8 * (4 * n_levels**2 + (k_effects > 1) * 6 * (n_levels * k_effects) ** 2),
         f"{n_levels:,} related levels need dense matrices",
-        "A sparse inverse, relationship_inverse=, needs less",
+        "A sparse inverse, relationship_inverse=, needs less memory",
     )
 
 

@@ -45,7 +45,7 @@ class RowWeights:
     root: np.ndarray
 
     def apply(self, columns):
-        """Columns of shape (n,) or (n, m), row by row times the root."""
+        """Columns, shape (n,) or (n, m), with each row multiplied by its root."""
         if columns.ndim == 1:
             return self.root * columns
         if sparse.issparse(columns):

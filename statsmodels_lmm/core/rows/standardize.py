@@ -23,7 +23,7 @@ from statsmodels_lmm.core.rows.level_covariance import Precision
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
 
 RANK_TOLERANCE = 1e-7
-"""Share of a column's norm that must remain after the columns before it."""
+"""Share of a column's norm that must remain after projecting out those before it."""
 
 MARGIN = 10.0
 """Multiple of the tolerance above which all columns are kept without a closer look."""
@@ -59,7 +59,7 @@ class StandardizedDesign:
     to_effects : tuple of ndarray
         b = response_scale * to_effects @ standardized b, shapes (k, k).
     root_weights : ndarray
-        Square roots of the prior weights over `root_unit`, shape (n,).
+        Square roots of the prior weights, divided by `root_unit`, shape (n,).
     root_unit : float
         A power of two of the order of magnitude of these square roots.
     log_weights : float
@@ -67,7 +67,8 @@ class StandardizedDesign:
     log_fixed : float
         Half the change of log |X'V^-1 X| from standardized to user units.
     ones : ndarray or None
-        Coefficients of a response of ones, shape (r,); None without a constant.
+        Coefficients with which X gives a column of ones, shape (r,); None without a
+        constant.
     """
 
     exog: np.ndarray
@@ -84,7 +85,7 @@ class StandardizedDesign:
 
     @property
     def effect_sizes(self):
-        """Sizes of the effects of each term over the response scale, shapes (k,)."""
+        """Sizes of each term's effects relative to the response scale, shapes (k,)."""
         return [np.abs(change).max(axis=1) for change in self.to_effects]
 
     def with_response(self, endog):
@@ -167,7 +168,7 @@ class Standardized(StandardizedDesign):
 
     def criterion_shift(self, reml):
         """
-        The amount to add to the standardized criterion for that in user units.
+        The amount to add to the standardized criterion for that in the data's units.
 
         Parameters
         ----------
@@ -301,7 +302,7 @@ def independent_columns(columns, tolerance=RANK_TOLERANCE):
     columns : ndarray
         Shape (n, p).
     tolerance : float, optional
-        Share of a column's norm that must remain after the columns before it.
+        Share of a column's norm that must remain after projecting out those before it.
 
     Returns
     -------
@@ -386,7 +387,7 @@ def _unit_columns(columns):
 
 
 def _orthonormal(columns):
-    """Columns T with mean cross-products I where possible, and T."""
+    """Columns times T, with mean cross-products I where possible, and T."""
     k = columns.shape[1]
     if k == 1 and (columns == 1.0).all():
         return columns, np.ones((1, 1))

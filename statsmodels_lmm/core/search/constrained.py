@@ -7,8 +7,8 @@ profiled out is
     f(L, tau) = log |V| + [log |X'V^-1 X|] + nu log(2 pi / tau^2) + tau^2 r^2(L).
 
 A constraint confines (L, tau) to a linear space, see `constraints`. Newton's method in
-its free coordinates therefore needs only the derivatives of f in all entries of L and
-in tau, times a Jacobian matrix.
+its free coordinates therefore needs only the derivatives of f with respect to all
+entries of L and to tau, times a Jacobian matrix.
 """
 
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class ConstrainedOptimum:
     value : float
         Criterion in standardized units.
     slope : float
-        Its derivative in the parameter along the minimum over the others.
+        Derivative of the minimum over all other parameters, as a function of this one.
     deviance : ProfiledDeviance
         The criterion before minimization over sigma; `scale` is sigma^2. Its
         elimination is dropped, so that a curve of many points need not store it.
@@ -101,7 +101,7 @@ class ConstrainedOptimum:
 @dataclass(frozen=True)
 class Slopes:
     """
-    Derivatives in all entries of L and in tau over its current value.
+    Derivatives with respect to the entries of L and to tau in units of its value.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class ConstrainedDeviance:
         return np.ones(len(self.coordinates.along))
 
     def derivatives(self, exact=False):
-        """Derivatives in all entries of L and in tau over its current value."""
+        """Derivatives with respect to L's entries and tau in units of its value."""
         deviance, tau = self.deviance, self.coordinates.tau
         slopes = deviance.derivatives(self.exact)
         m, nu = len(slopes.gradient), deviance.nu
@@ -181,7 +181,7 @@ class Constrained(Criterion):
     constraint : Constraint
         The parameter to hold.
     at : float
-        Its value, in the units of the constraint.
+        Value of the parameter, in the units of the constraint.
     """
 
     criterion: Profiled
@@ -194,7 +194,7 @@ class Constrained(Criterion):
         return self.criterion.products.projection_is_affordable(MAX_EXACT)
 
     def evaluate(self, factors):
-        """The criterion at (factors, tau), moved onto the constraint, or None."""
+        """The criterion after moving (factors, tau) onto the constraint, or None."""
         factors, tau = factors
         if tau is not None and not tau > 0.0:
             return None
@@ -235,7 +235,7 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     constraint : Constraint
         The parameter to hold.
     at : float
-        Its value, in the units of the constraint.
+        Value of the parameter, in the units of the constraint.
     start : tuple
         The factors in elimination order, and tau, not necessarily on the
         constraint.

@@ -26,7 +26,7 @@ NO_LENGTH = 1e-13
 """Length of a row of L that counts as zero, relative to L."""
 
 NO_DEVIATION = 1e-7
-"""Standard deviation over sigma below which correlations are undefined."""
+"""Standard deviation relative to sigma below which correlations are undefined."""
 
 AT_BOUNDARY = 1e-7
 """Angle, in radians, that counts as a correlation of one."""
@@ -45,10 +45,10 @@ class Coordinates:
     tau : float or None
         1 / sigma, None if sigma is profiled out.
     jacobian : ndarray
-        Derivatives of the m entries of the blocks of L (row by row) and of
-        log(tau) in the f free coordinates, shape (m + 1, f).
+        Derivatives of the m entries of the blocks of L (row by row) and of log(tau)
+        with respect to the f free coordinates, shape (m + 1, f).
     along : ndarray
-        Derivatives of the same in the parameter held, shape (m + 1,).
+        Derivatives of these m + 1 entries with respect to the parameter held.
     bounded : dict
         Coordinates that must not be negative: column of the Jacobian to value.
     """
@@ -181,7 +181,7 @@ class Constraint:
         moves : ndarray
             Directions in which it may move, shape (f, m).
         change : ndarray
-            Its derivative in the parameter, shape (m,).
+            Derivative of the block with respect to the parameter, shape (m,).
         bounded : dict
             Coordinates that must not be negative: row of `moves` to value.
         """
@@ -398,7 +398,7 @@ class Correlation(Constraint):
 @dataclass(frozen=True)
 class StructureParameter(Constraint):
     """
-    A parameter of a structure; a standard deviation is theta / tau.
+    A parameter of a structure; for a standard deviation, theta / tau is held.
 
     Parameters
     ----------
@@ -426,7 +426,7 @@ class StructureParameter(Constraint):
         return self.parameter.kind == "sd"
 
     def estimate(self, coefficients, factors, tau):
-        """The parameter's value, zero for a negligible deviation."""
+        """The parameter's value, zero for a negligible standard deviation."""
         factor = factors[self.factor]
         block = factor.blocks[factor.slices.index(self.block)]
         value = float(block.structured_theta[self.position])
@@ -447,7 +447,7 @@ class StructureParameter(Constraint):
         return block.held(self.position, at * unit), moves, change, {}
 
     def finish(self, coordinates, tau, at):
-        """Let tau move a held deviation; otherwise profile sigma out."""
+        """Let tau move a held standard deviation; otherwise profile sigma out."""
         if not self._is_deviation:
             return coordinates
         jacobian = np.column_stack([coordinates.jacobian, at * coordinates.along])
@@ -467,7 +467,7 @@ def _lower_rows(root, others, first, heads):
 
 
 def _unit_moves(back, rows, columns):
-    """Derivatives of L = back U in entries of U, shape (m, k k)."""
+    """Derivatives of L = back U with respect to entries of U, shape (m, k k)."""
     moves = np.zeros((len(rows), *back.shape))
     moves[np.arange(len(rows)), :, columns] = back.T[rows]
     return moves.reshape(len(rows), back.size)
@@ -487,7 +487,7 @@ def _unused(matrix):
 
 
 def _direction(row, matrix):
-    """A row of L over its length, or a direction orthogonal to all rows."""
+    """A row of L divided by its length, or a direction orthogonal to all rows."""
     length = _length(row)
     if length <= NO_LENGTH * _size(matrix):
         return _unused(matrix)

@@ -73,7 +73,7 @@ class Iterate:
         return Iterate(None, point, *(a[which] for a in self._arrays))
 
     def where(self, better, other):
-        """The other iterate where it is better, else this one."""
+        """`other` where it is better, else this iterate."""
         if better.all():
             return other
         if not better.any():
@@ -101,7 +101,7 @@ class Descent:
     promised : ndarray
         Decrease of the criterion promised by that step, shape (...).
     left : ndarray
-        Whether a search was abandoned because it was bound for a known optimum or a
+        Whether a search was abandoned because it was heading for a known optimum or a
         worse one, shape (...).
     evaluations : ndarray
         Evaluations of the criterion, shape (...).
@@ -160,7 +160,8 @@ def descend(criterion, start, settings, known=None):
     settings : Settings
         When each search stops.
     known : Evaluation, optional
-        A known optimum. A search bound for it, or for a worse one, is abandoned.
+        A known optimum. A search heading for that optimum, or for a worse one, is
+        abandoned.
 
     Returns
     -------

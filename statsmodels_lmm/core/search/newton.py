@@ -76,7 +76,7 @@ class Optimum:
         Number of starts. `evaluations` and `trace` are those of the search that found
         the optimum.
     others : tuple of float
-        Height of the criterion above it at other optima found, ascending.
+        Heights of other optima found above this one, ascending.
     saturated : bool
         Whether the effects can reproduce any response, see `saturation`.
     interrupted : bool
@@ -113,7 +113,7 @@ of the criterion that may hide one.
 """
 
 NOT_HIGHER = 1e-9
-"""How much the criterion may rise when small pivots are set to zero."""
+"""Largest rise of the criterion allowed when small pivots are set to zero."""
 
 
 def minimize(criterion, start, settings=Settings(), known=None):
@@ -129,7 +129,8 @@ def minimize(criterion, start, settings=Settings(), known=None):
     settings : Settings, optional
         When to stop.
     known : Evaluation, optional
-        A known optimum. A search bound for it, or for a worse one, is abandoned.
+        A known optimum. A search heading for that optimum, or for a worse one, is
+        abandoned.
 
     Returns
     -------
@@ -196,7 +197,7 @@ def _polished(criterion, descent, budget):
     snapped = [part.snapped() for part in current.point]
     same = all(new is old for new, old in zip(snapped, current.point))
     if not same and evaluations < budget:
-        trial = criterion.evaluate(snapped)
+        trial = criterion.evaluate(criterion.placed(snapped, current))
         evaluations += 1
         if trial is not None and trial.value <= current.value + NOT_HIGHER:
             current = Iterate.of(trial, descent.exact)

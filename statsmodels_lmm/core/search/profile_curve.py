@@ -278,7 +278,7 @@ def profile_curve(products, constraint, estimate, start, value, reml):
     constraint : Constraint
         The parameter.
     estimate : float
-        Its estimate in the units of the constraint.
+        Estimate of the parameter in the units of the constraint.
     start : tuple
         The relative factors in elimination order, and tau, at the optimum.
     value : float

@@ -38,7 +38,7 @@ LOWER = 1e-4
 """Difference of criteria at which one optimum counts as below another."""
 
 BRIEFLY = Settings(maxiter=12, tol=1e-4)
-"""When searches side by side stop: their direction is clear by then."""
+"""When searches side by side stop; the direction of each is clear by then."""
 
 
 def search(criterion, settings, start=None, idle=()):

@@ -53,7 +53,7 @@ def step_in_units(gradient, curvature, radius, units):
     Parameters
     ----------
     gradient, curvature : ndarray
-        g and H in the parameters, shapes (..., m) and (..., m, m).
+        g and H, shapes (..., m) and (..., m, m).
     radius : float or ndarray
         Radius of the ball in these units, shape (...).
     units : ndarray
@@ -62,7 +62,7 @@ def step_in_units(gradient, curvature, radius, units):
     Returns
     -------
     step : ndarray
-        Step in the parameters, shape (..., m).
+        Step of the parameters, shape (..., m).
     promised : float or ndarray
         Decrease of the quadratic, shape (...).
     """

@@ -34,9 +34,9 @@ class Parameter:
         others start at the middle of a finite range, one unit inside a single end, or
         zero.
     kind : {"", "sd", "cor"}, optional
-        "sd" is a standard deviation over sigma, with range from 0 and a covariance
-        matrix that does not depend on its sign; "cor" is a correlation; "" is anything
-        else.
+        "sd" is a standard deviation divided by sigma; its range starts at 0, and the
+        covariance matrix does not depend on its sign. "cor" is a correlation, and "" is
+        anything else.
     effect : int, optional
         Effect to which a standard deviation belongs. Default is all effects.
     """
@@ -62,7 +62,7 @@ class Parameter:
 
 
 def deviation(name="sd", effect=None):
-    """A parameter that is a standard deviation over sigma, see `Parameter`."""
+    """A parameter that is a standard deviation divided by sigma, see `Parameter`."""
     return Parameter(name, lower=0.0, kind="sd", effect=effect)
 
 
@@ -94,9 +94,9 @@ class Structure:
     """
     How the k x k covariance matrix of a term depends on parameters theta.
 
-    The matrix S is relative: the covariance of the random effects over sigma^2. It must
-    be positive semi-definite for every theta in its range, since a search cannot end at
-    an interior point where S ceases to be a covariance matrix.
+    The matrix S is relative: the covariance of the random effects divided by sigma^2.
+    It must be positive semi-definite for every theta in its range, since a search
+    cannot end at an interior point where S ceases to be a covariance matrix.
 
     Attributes
     ----------
@@ -147,7 +147,7 @@ class Structure:
         Returns
         -------
         ndarray
-            Shape (k, any number).
+            L, with k rows.
         """
         return lower_root(self.covariance(theta, k))
 
@@ -197,7 +197,7 @@ class Structure:
         return [(p.lower, p.upper) for p in self.parameters([""] * k)]
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
-        """Whether S has a deviation that counts as zero; `theta` is in common units."""
+        """Whether S counts as singular; `theta` is in common units."""
         return bool(is_singular(self.covariance(theta, k), tolerance))
 
     def holds(self, other, effects, other_effects):

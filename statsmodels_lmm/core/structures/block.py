@@ -26,7 +26,7 @@ class CovarianceBlock(Protocol):
     matrix, covariance : ndarray
         L and S in standardized units, shape (k, k).
     directions : ndarray
-        Derivatives of S in the free parameters, shape (m, k, k).
+        Derivatives of S with respect to the free parameters, shape (m, k, k).
     structured_theta : ndarray
         Parameters of a structure, in the units of the data, which S does not determine;
         empty if unstructured.
@@ -83,7 +83,7 @@ class CovarianceBlock(Protocol):
         """The block with zero variances."""
 
     def rank(self):
-        """Number of deviations of S that do not count as zero."""
+        """Number of standard deviations of S that do not count as zero."""
 
     def certificates(self, dual, information):
         """
@@ -117,7 +117,7 @@ class CovarianceBlock(Protocol):
         """
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
+        """Jacobian matrix d(free parameters) / d(theta), shape (m, n_parameters)."""
 
     # information about the covariances, see `variance_information`
 
@@ -128,10 +128,10 @@ class CovarianceBlock(Protocol):
         """Inner products of the changes of S with matrices (..., k, k); (..., n)."""
 
     def scale_slopes(self):
-        """Derivatives of the parameters in sigma^2 with S constant."""
+        """Derivatives of the parameters with respect to sigma^2, S constant."""
 
     def bend(self, dual):
-        """The part tr(G d^2 S) / 2 in the parameters, shape (n, n)."""
+        """The term tr(G d^2 S) / 2 of the Hessian, shape (n_parameters,) * 2."""
 
     # a parameter that is held, see `constraints`
 
@@ -200,7 +200,7 @@ class CovarianceModel(Protocol):
         change : ndarray
             Takes standardized effects to the units of the data, shape (k, k).
         pivoted : bool, optional
-            True to start a search there, False for derivatives in theta.
+            True for the start of a search, False for derivatives with respect to theta.
         """
 
     def generic(self):
@@ -278,7 +278,7 @@ class CovarianceModel(Protocol):
         Returns
         -------
         list of (float, float)
-            A variance or covariance, NaN if there is none, and the deviation,
+            A variance or covariance, NaN if there is none, and the standard deviation,
             correlation or parameter, NaN if it is undefined.
         """
 

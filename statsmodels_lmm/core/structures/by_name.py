@@ -23,7 +23,7 @@ None is the unstructured matrix.
 """
 
 WITH_HOM = tuple(n for n, kind in STRUCTURES.items() if hasattr(kind, "is_homogeneous"))
-"""Those that exist with one variance and with one for each effect, ``hom=``."""
+"""Structures with one variance or one for each effect, as set by ``hom=``."""
 
 
 def structure_named(name, hom=None):

@@ -36,7 +36,7 @@ class Correlated(Structure):
 
     def correlations(self, rho, k):
         """
-        The correlation matrix and its first and second derivative in rho.
+        The correlation matrix and its first two derivatives with respect to rho.
 
         Parameters
         ----------
@@ -52,7 +52,7 @@ class Correlated(Structure):
         return (-1.0, 1.0) if k > 1 else None
 
     def parameters(self, effects):
-        """The deviations, followed by rho if there are several effects."""
+        """The standard deviations, followed by rho if there are several effects."""
         if self.hom:
             parameters = [deviation(self.name)]
         else:
@@ -64,7 +64,7 @@ class Correlated(Structure):
         return parameters
 
     def _parts(self, theta, k):
-        """The deviation of each effect by index, the deviations, the correlations."""
+        """Which standard deviation each effect has, their values, and correlations."""
         theta = np.asarray(theta, dtype=float)
         which = np.ones((k, 1)) if self.hom else np.eye(k)
         count = which.shape[1]
@@ -72,12 +72,12 @@ class Correlated(Structure):
         return which, which @ theta[:count], self.correlations(rho, k)
 
     def covariance(self, theta, k):
-        """The correlations, scaled on both sides by the deviations."""
+        """The correlations, scaled on both sides by the standard deviations."""
         _, s, (r, _, _) = self._parts(theta, k)
         return np.outer(s, s) * r
 
     def derivative(self, theta, k):
-        """Derivatives of S in the parameters, shape (m, k, k)."""
+        """Derivatives of S with respect to the parameters, shape (m, k, k)."""
         which, s, (r, r1, _) = self._parts(theta, k)
         derivatives = [(np.outer(b, s) + np.outer(s, b)) * r for b in which.T]
         if len(theta) > len(derivatives):
@@ -106,7 +106,7 @@ class Correlated(Structure):
         return not self.hom
 
     def holds(self, other, effects, other_effects):
-        """Whether the other equals this one or has fewer variances or correlations."""
+        """Whether `other` equals this structure or is a special case of it."""
         if not isinstance(other, Correlated):
             return False
         same = type(self) is type(other) or other.is_independent
@@ -114,7 +114,7 @@ class Correlated(Structure):
         return same and (other.hom or not self.hom)
 
     def is_singular(self, theta, k, tolerance=SINGULAR):
-        """As in lme4: a deviation is zero, or rho is at an end of its range."""
+        """As in lme4: a variance is zero, or rho is at an end of its range."""
         count = 1 if self.hom else k
         deviations = np.abs(theta[:count])
         small = deviations <= tolerance * max(1.0, deviations.max())

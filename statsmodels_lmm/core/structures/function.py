@@ -13,8 +13,8 @@ class RelativeFactorFunction(Structure):
     Parameters
     ----------
     function : callable
-        Maps theta, shape (m,), to L with S = L L', an array or sparse matrix of shape
-        (k, any number).
+        Maps theta, shape (m,), to L with S = L L', an array or sparse matrix with k
+        rows.
     start : array_like
         Where the search starts, shape (m,).
     lower, upper : array_like, optional
@@ -65,7 +65,7 @@ class RelativeFactorFunction(Structure):
 
     @property
     def gives_derivative(self):
-        """Whether the user gave one."""
+        """Whether the user gave a derivative."""
         return self.slopes is not None
 
     def factor(self, theta, k):

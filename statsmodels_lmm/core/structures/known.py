@@ -23,7 +23,7 @@ class Known(Structure):
         self.name = name
 
     def parameters(self, effects):
-        """One deviation."""
+        """One standard deviation."""
         return [deviation(self.name)]
 
     def covariance(self, theta, k):
@@ -50,7 +50,7 @@ class Fixed(Structure):
     Parameters
     ----------
     matrix : array_like
-        Covariance of the random effects over sigma^2, shape (k, k).
+        Covariance of the random effects divided by sigma^2, shape (k, k).
     name : str, optional
         Name in tables.
     """

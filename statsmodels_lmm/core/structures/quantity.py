@@ -14,9 +14,9 @@ class Quantity:
         The kind of quantity.
     first, second : int or None
         Positions in the block of the effects that it concerns; None if it concerns all.
-        For a block with a structure, `first` is None except for deviations.
+        For a block with a structure, `first` is None except for standard deviations.
     effect1, effect2 : str
-        Their names in tables.
+        Names of these effects in tables.
     label : str
         Name in tables of parameters, without the grouping factor.
     """

@@ -67,7 +67,7 @@ class RelativeFactor:
 
     @cached_property
     def directions(self):
-        """Derivatives of S in the free parameters, shape (..., m, k, k)."""
+        """Derivatives dS / d(free parameters), shape (..., m, k, k)."""
         return self._of_whole([b.directions for b in self.blocks])
 
     def units(self, precision):
@@ -152,7 +152,7 @@ class RelativeFactor:
         return concatenated([b.theta(c) for b, c in self._with_inner(back)])
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
+        """Jacobian matrix d(free parameters) / d(theta), shape (m, n_parameters)."""
         pairs = self._with_inner(back)
         return block_diagonal([b.theta_jacobian(c) for b, c in pairs])
 
@@ -177,11 +177,11 @@ class RelativeFactor:
         return concatenated([b.traces(m) for b, m in self._with_inner(inner)])
 
     def scale_slopes(self):
-        """Derivatives of the covariance parameters in sigma^2 with S constant."""
+        """Derivatives of covariance parameters with respect to sigma^2, S constant."""
         return concatenated([b.scale_slopes() for b in self.blocks])
 
     def bend(self, dual):
-        """The part tr(G d^2 S) / 2 in the parameters, shape (n_parameters,) * 2."""
+        """The term tr(G d^2 S) / 2 of the Hessian, shape (n_parameters,) * 2."""
         return block_diagonal([b.bend(g) for b, g in self._with_inner(dual)])
 
     def is_near(self, other, share):

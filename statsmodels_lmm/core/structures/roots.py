@@ -22,15 +22,15 @@ def is_singular(covariance, tolerance=SINGULAR):
     """
     Whether a covariance matrix has a standard deviation that counts as zero.
 
-    The deviations are those of the principal components. They are compared with the
-    largest of them and with sigma, which is one.
+    The standard deviations are those of the principal components. They are compared
+    with the largest of them and with sigma, which is one.
 
     Parameters
     ----------
     covariance : ndarray
         S in standardized units, shape (..., k, k).
     tolerance : float, optional
-        Share below which a deviation counts as zero.
+        Share below which a standard deviation counts as zero.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def is_singular(covariance, tolerance=SINGULAR):
 
 
 def vanishes(covariance):
-    """Whether all deviations of an S in standardized units count as 0, shape (...)."""
+    """Whether all variances in standardized units count as zero, shape (...)."""
     variances = np.diagonal(covariance, axis1=-2, axis2=-1)
     return variances.max(axis=-1, initial=0.0) <= SINGULAR**2
 

@@ -43,7 +43,7 @@ class Fold:
     kind : {"free", "even", "square", "angle"}
         Which map.
     origin, unit : float
-        Its constants.
+        Constants of the map.
     lower, upper : float, optional
         Ends of the range, which rounding must not pass.
     """
@@ -55,7 +55,7 @@ class Fold:
     upper: float = np.inf
 
     def unfold(self, x):
-        """The parameter and its first and second derivative in the coordinate."""
+        """The parameter and two derivatives with respect to the coordinate."""
         if self.kind == "angle":
             sine, cosine = np.sin(x), np.cos(x)
             value = np.clip(self.origin + self.unit * sine, self.lower, self.upper)
@@ -133,7 +133,7 @@ class StructuredCovariance:
         return replace(self, unit=np.diag(change))
 
     def without_variance(self, theta):
-        """Whether all deviations are zero, which leaves the rest undefined."""
+        """Whether all standard deviations are zero, so that the rest is undefined."""
         sd = [a for a, p in enumerate(self.parameters) if p.kind == "sd"]
         return np.logical_and(bool(sd), (theta[..., sd] == 0.0).all(axis=-1))
 
@@ -144,7 +144,8 @@ class StructuredCovariance:
         Parameters
         ----------
         covariance : ndarray
-            S in standardized units, which gives the deviations, shape (..., k, k).
+            S in standardized units, shape (..., k, k); it gives the standard
+            deviations.
         structured_theta : ndarray
             The parameters, shape (..., m).
 
@@ -193,7 +194,7 @@ class StructuredCovariance:
         return quantities
 
     def quantity_values(self, quantities, covariance, theta):
-        """Squared deviations, and the parameters, see `block.CovarianceModel`."""
+        """Variances, and the parameters, see `block.CovarianceModel`."""
         idle = self.without_variance(theta)
         values = []
         for q, value in zip(quantities, theta):
@@ -224,11 +225,11 @@ class StructuredCovariance:
         return self._scaled(self.structure.covariance(theta, self.size))
 
     def derivative(self, theta):
-        """Derivatives of S in theta, in standardized units, shape (m, k, k)."""
+        """Derivatives dS / dtheta in standardized units, shape (m, k, k)."""
         return self._scaled(self.structure.derivative(theta, self.size))
 
     def second_derivative(self, theta):
-        """Second derivatives of S in theta, shape (m, m, k, k)."""
+        """Second derivatives of S with respect to theta, shape (m, m, k, k)."""
         return self._scaled(self.structure.second_derivative(theta, self.size))
 
     @cached_property
@@ -258,7 +259,7 @@ class StructuredCovariance:
         return self.block(theta, folded=False)
 
     def _length(self, effect):
-        """Length of an effect in standardized units, or the root mean square of all."""
+        """Length of one effect in standardized units; None for the root mean square."""
         if self.unit is None:
             return 1.0
         squares = self.unit**-2.0
@@ -274,7 +275,7 @@ class StructuredCovariance:
         return bool(at_end <= EVEN * inside)
 
     def start(self, covariance):
-        """The block from which a search starts, with the deviations of a given S."""
+        """The block from which a search starts, with the variances of a given S."""
         theta = []
         for parameter in self.parameters:
             value = parameter.initial
@@ -302,7 +303,7 @@ class StructuredCovariance:
                 )
 
     def block(self, theta, folded=True):
-        """The block at given parameters, in search coordinates or in theta."""
+        """The block at given search coordinates or at a given theta."""
         folds = self.folds if folded else (PLAIN,) * self.n_parameters
         coordinates = np.array([f.fold(float(t)) for f, t in zip(folds, theta)])
         return StructuredBlock(self, coordinates, folds)
@@ -351,7 +352,7 @@ class StructuredBlock:
 
     @cached_property
     def _unfolded(self):
-        """Theta and its first and second derivatives in the coordinates."""
+        """Theta and its first two derivatives with respect to the coordinates."""
         pairs = zip(self.folds, self.coordinates)
         unfolded = np.array([f.unfold(x) for f, x in pairs]).reshape(-1, 3)
         return tuple(unfolded.T)
@@ -382,12 +383,12 @@ class StructuredBlock:
 
     @cached_property
     def _slopes(self):
-        """Derivatives of S in theta, shape (m, k, k)."""
+        """Derivatives of S with respect to theta, shape (m, k, k)."""
         return self.model.derivative(self.structured_theta)
 
     @cached_property
     def directions(self):
-        """Derivatives of S in the coordinates, shape (m, k, k)."""
+        """Derivatives of S with respect to the coordinates, shape (m, k, k)."""
         _, first, _ = self._unfolded
         return self._slopes * first[:, None, None]
 
@@ -466,7 +467,7 @@ class StructuredBlock:
         return self.model.is_singular(self.covariance, self.structured_theta)
 
     def rank(self):
-        """Number of deviations that do not count as zero."""
+        """Number of standard deviations that do not count as zero."""
         return rank(self.matrix)
 
     @property
@@ -475,7 +476,7 @@ class StructuredBlock:
         return self.n_free > 0
 
     def nothing(self):
-        """The block with its deviations at zero."""
+        """The block with its standard deviations at zero."""
         out = self.coordinates.copy()
         for a, parameter in enumerate(self.model.parameters):
             out[a] = 0.0 if parameter.kind == "sd" else out[a]
@@ -510,7 +511,7 @@ class StructuredBlock:
         return [smallest], [smallest]
 
     def theta_jacobian(self, back):
-        """Derivatives of the coordinates in the parameters, shape (m, m)."""
+        """Jacobian matrix d(phi) / d(theta), shape (m, m)."""
         return np.diag(1.0 / self._unfolded[1])
 
     def unit_changes(self, scale):
@@ -526,7 +527,7 @@ class StructuredBlock:
         return np.zeros(self.n_parameters)
 
     def bend(self, dual):
-        """The part tr(G d^2 S) / 2 in the parameters, shape (m, m)."""
+        """The term tr(G d^2 S) / 2 of the Hessian, shape (m, m)."""
         second = self.model.second_derivative(self.structured_theta)
         return 0.5 * (second * dual).sum(axis=(-1, -2))
 

@@ -82,7 +82,7 @@ class UnstructuredCovariance:
         return UnstructuredBlock.full(np.eye(self.size))
 
     def is_singular(self, covariance, structured_theta):
-        """Which S have a deviation that counts as zero, shape (...)."""
+        """Which S have a standard deviation that counts as zero, shape (...)."""
         return is_singular(covariance)
 
     def holds(self, other):
@@ -94,7 +94,7 @@ class UnstructuredCovariance:
         return ()
 
     def quantities(self, names, title):
-        """Deviations, then correlations below the diagonal, row by row."""
+        """Standard deviations, then correlations below the diagonal, row by row."""
         quantities = [Quantity("sd", a, None, n, "", n) for a, n in enumerate(names)]
         for a, b in zip(*np.tril_indices(self.size, -1)):
             label = f"{names[a]}, {names[b]}"
@@ -104,7 +104,7 @@ class UnstructuredCovariance:
         return quantities
 
     def quantity_values(self, quantities, covariance, theta):
-        """Covariances, and deviations or correlations, see `block.CovarianceModel`."""
+        """The values that `block.CovarianceModel` asks for."""
         values, deviations = [], np.sqrt(np.diag(covariance))
         for q in quantities:
             if q.kind == "sd":
@@ -222,7 +222,7 @@ class UnstructuredBlock:
 
     @cached_property
     def directions(self):
-        """Derivatives of S in the free parameters, shape (..., m, k, k)."""
+        """Derivatives dS / d(free parameters), shape (..., m, k, k)."""
         columns = self.matrix.swapaxes(-1, -2)[..., self.columns, :]
         out = self._selection[..., :, None] * columns[..., None, :]
         return out + out.swapaxes(-1, -2)
@@ -272,7 +272,7 @@ class UnstructuredBlock:
 
     @property
     def is_singular(self):
-        """Whether S has a deviation that counts as zero, shape (...)."""
+        """Whether S has a standard deviation that counts as zero, shape (...)."""
         return is_singular(self.covariance)
 
     @property
@@ -281,15 +281,15 @@ class UnstructuredBlock:
         return bool(self.is_singular)
 
     def rank(self):
-        """Number of deviations that do not count as zero."""
+        """Number of standard deviations that do not count as zero."""
         return rank(self.matrix)
 
     def certificates(self, dual, information):
         """
         How far from positive semi-definite G is, see `block.CovarianceBlock`.
 
-        Both are relative to the information about the block: the first over all
-        directions, the second, at most 0, over those that S does not use.
+        Both eigenvalues are relative to the information about the block: the first over
+        all directions, the second, at most 0, over those that S does not use.
         """
         weight = np.trace(information, axis1=-2, axis2=-1)
         weight = np.where(weight > 0.0, weight, np.inf)
@@ -301,7 +301,7 @@ class UnstructuredBlock:
         return lower_entries(triangular(back @ self.matrix))
 
     def theta_jacobian(self, back):
-        """Derivatives of the free parameters in theta, shape (m, n_parameters)."""
+        """Jacobian matrix d(free parameters) / d(theta), shape (m, n_parameters)."""
         rows, columns = lower_triangle(self.size)
         inverse = np.linalg.inv(back)[self.rows[:, None], rows]
         return (self.columns[:, None] == columns) * inverse
@@ -318,7 +318,7 @@ class UnstructuredBlock:
         return out
 
     def scale_slopes(self):
-        """Derivatives of the entries of sigma^2 S in sigma^2, shape (m,)."""
+        """Derivatives of entries of sigma^2 S with respect to sigma^2, shape (m,)."""
         return lower_entries(self.covariance)
 
     def bend(self, dual):
@@ -407,7 +407,7 @@ def pivoted_triangle(rows):
     Parameters
     ----------
     rows : ndarray
-        L, shape (k, any number).
+        L, with k rows.
 
     Returns
     -------

@@ -61,7 +61,7 @@ class Deletions:
         R'(X'V^-1 X)_(I)^-1 R, shape (m, p, p); for single rows the identity plus an
         outer product vv', with only v stored, shape (m, p).
     scale : ndarray
-        Residual variance without the rows over that of the fit, shape (m,).
+        Residual variance without the rows divided by that of the fit, shape (m,).
     """
 
     change: np.ndarray
@@ -78,7 +78,7 @@ class Deletions:
 
     def variances(self, root):
         """
-        Diagonals of root (covariance) root'.
+        Diagonals of R C R', for a root R and a covariance matrix C.
 
         Parameters
         ----------

@@ -2,7 +2,7 @@
 Which variances and covariances the data determine.
 
 The covariance matrix of the response is linear in those of the random effects and in
-sigma^2. A change c of these parameters changes it, over sigma^2, by
+sigma^2. A change c of these parameters changes it, divided by sigma^2, by
 
     sum_a c_a V_a + c_0 I,    V_a = Z_i (I (x) D_a) Z_i',
 
@@ -22,7 +22,7 @@ import numpy as np
 from statsmodels_lmm.core.structures.relative_factor import generic_factor
 
 UNCHANGED = 1e-7
-"""Length of a combination of the V_a z that counts as zero, relative to theirs."""
+"""Length of a combination of the V_a z, relative to theirs, treated as zero."""
 
 FEW_ROWS = 2000
 """Largest number of rows at which the response is examined."""
@@ -46,7 +46,7 @@ def flat_directions(data, products, reml, informative, places=None):
     data : Standardized
         The standardized data.
     products : CrossProducts or SparseProducts
-        Their cross-products.
+        Cross-products of the data.
     reml : bool
         Whether it is the restricted likelihood.
     informative : ndarray
@@ -101,14 +101,14 @@ def flat_directions(data, products, reml, informative, places=None):
 
 def mean_variances(data, products, weights=1.0):
     """
-    Derivatives of the rows' mean variance in the covariance parameters.
+    Derivatives of the rows' mean variance with respect to covariance parameters.
 
     Parameters
     ----------
     data : Standardized
         The standardized data.
     products : CrossProducts or SparseProducts
-        Their cross-products.
+        Cross-products of the data.
     weights : ndarray, optional
         Prior weights, shape (n,).
 
@@ -116,8 +116,8 @@ def mean_variances(data, products, weights=1.0):
     -------
     ndarray
         Derivatives of each term's contribution to the mean variance, in the user's
-        order, and of the residual variance, in the parameters of `flat_directions`,
-        shape (number of terms + 1, m + 1).
+        order, and of the residual variance, with respect to the parameters of
+        `flat_directions`, shape (number of terms + 1, m + 1).
     """
     plan = products.plan
     counts = [f.n_parameters for f in plan.terms]
@@ -133,7 +133,7 @@ def mean_variances(data, products, weights=1.0):
 
 
 def _null_basis(columns):
-    """Orthonormal coefficients of combinations of columns that almost vanish."""
+    """Orthonormal basis of the coefficients for which X c is almost zero."""
     triangle = np.linalg.qr(columns, mode="r")
     _, values, right = np.linalg.svd(triangle)
     rank = int((values > UNCHANGED * values.max(initial=0.0)).sum())

@@ -7,7 +7,7 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import cholesky
 
 FLAT = 1e-10
-"""Eigenvalue of the scaled Hessian, over the largest, that counts as zero."""
+"""Eigenvalue of the scaled Hessian, relative to the largest, treated as zero."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def joint_covariance(evaluation, hessian):
     evaluation : LaplaceDeviance
         The criterion at the optimum.
     hessian : ndarray
-        Its Hessian in the free parameters, shape (m, m).
+        Hessian of d with respect to the free parameters, shape (m, m).
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _used(evaluation):
 
 def covariance_slopes(factor):
     """
-    Derivatives of the covariance parameters of a term in its free parameters.
+    Derivatives of a term's covariance parameters with respect to its free parameters.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def covariance_slopes(factor):
     ndarray
         Of the lower triangles of S, column by column, or the parameters of a
         structure, block by block, shape (number of parameters, number of free ones).
-        Zero for a parameter of which S does not depend.
+        Zero for a parameter on which S does not depend.
     """
     changes = factor.unit_changes(1.0)
     directions = factor.directions

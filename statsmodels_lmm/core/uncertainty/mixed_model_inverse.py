@@ -27,7 +27,7 @@ from statsmodels_lmm.core.engines.row_forms import ROW_ENTRIES
 
 def error_variances(deviance, fixed, terms):
     """
-    Variances over sigma^2 of the errors of predictions, (x, z) K (x, z)'.
+    Variances of the errors of predictions divided by sigma^2, (x, z) K (x, z)'.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def error_variances(deviance, fixed, terms):
 
 def error_covariance(deviance, fixed, terms):
     """
-    Covariance over sigma^2 of the errors of predictions.
+    Covariance of the errors of predictions, divided by sigma^2.
 
     Parameters
     ----------

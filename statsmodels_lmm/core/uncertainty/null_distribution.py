@@ -20,10 +20,10 @@ NO_EIGENVALUE = 1e-10
 """Eigenvalues of Z'M Z up to this share of the largest of Z'Z count as zero."""
 
 EQUAL = 1e-12
-"""Difference at which eigenvalues of Z'Z count as equal, over the largest."""
+"""Difference, relative to the largest, at which eigenvalues of Z'Z count as equal."""
 
 NO_RISE = 1e-14
-"""Values on the grid up to this, times nu, count as zero."""
+"""Values on the grid that, multiplied by nu, are at most this are treated as zero."""
 
 GAIN = 1e-11
 """The search ends when a Newton step promises less than this."""
@@ -55,14 +55,14 @@ class NullDesign:
     mu : ndarray
         Distinct positive eigenvalues of Z'M Z, in units of the largest, shape (m,).
     counts : ndarray
-        Their multiplicities, shape (m,).
+        Multiplicities of `mu`, shape (m,).
     df_rest : int
         n - p minus the number of positive eigenvalues.
     xi : ndarray
         Eigenvalues in the determinant: mu for the restricted likelihood, those of Z'Z
         in the same units for the likelihood, shape (r,).
     xi_counts : ndarray
-        Their multiplicities d, shape (r,).
+        Multiplicities d of `xi`, shape (r,).
     k_tested : int
         Number of fixed effects that are zero under the null hypothesis.
     """
@@ -204,7 +204,7 @@ def _profile(design, w, rest, ratio):
 
 
 def _slopes(design, w, rest, ratio):
-    """First and second derivatives of `_profile` in lambda."""
+    """First and second derivatives of `_profile` with respect to lambda."""
     inverse = 1.0 / (1.0 + ratio[:, None] * design.mu)
     part = w * inverse
     residual = part.sum(axis=1) + rest[:, 0]
@@ -240,7 +240,7 @@ def _stationary(design, w, rest, ratio, left, right):
 
 
 def _distinct(values):
-    """Distinct values ascending, their counts, and the positions of each."""
+    """Distinct values in ascending order, their counts, and the positions of each."""
     order = np.argsort(values, kind="stable")
     ascending = values[order]
     starts = np.flatnonzero(np.diff(ascending) > EQUAL * ascending[-1]) + 1

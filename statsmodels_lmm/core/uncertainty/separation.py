@@ -39,10 +39,10 @@ SEPARATED = 1e-7
 """Smallest x_r'd that counts as positive, for d in the box and unit columns of X."""
 
 VIOLATED = 1e-9
-"""Largest -s_r x_r'd that counts as zero."""
+"""Largest -s_r x_r'd that is treated as zero."""
 
 INVOLVED = 1e-6
-"""Smallest entry of a direction, for unit columns of X, that counts."""
+"""Smallest entry of a direction, for unit columns of X, not treated as zero."""
 
 ROUNDING = 1e-13
 """Deviations from a mean, relative to it, that are due to rounding."""
@@ -86,7 +86,7 @@ def signs(family, link, y):
     Parameters
     ----------
     family, link : str
-        Their names, as in statsmodels.
+        Names of the family and the link, as in statsmodels.
     y : ndarray
         Proportions of successes, or counts, shape (n,).
 
@@ -161,7 +161,7 @@ def _recession(gains, n):
     place : ndarray
         A direction in which exactly these gain, shape (k,).
     null : ndarray
-        Basis of the directions in which the others do not change, (k, any number).
+        Basis of the directions in which the others do not change, with k rows.
     """
     free = np.eye(gains.shape[1])
     place, null = np.zeros(len(free)), free[:, :0]

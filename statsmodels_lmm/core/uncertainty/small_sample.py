@@ -58,8 +58,9 @@ def satterthwaite(deviance):
 
     The covariance of the estimates of L is 2 H^-1, where H is the Hessian of the
     profiled criterion. Given L, the residual variance has variance 2 sigma^4 / nu, and
-    it changes with L at the slope -sigma^2 working / nu, see `Derivatives`. Together
-    these make the inverse of the Hessian in L and sigma^2.
+    the derivative of its estimate with respect to L is -sigma^2 working / nu, see
+    `Derivatives`. Together these give the inverse of the Hessian with respect to L and
+    sigma^2.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def kenward_roger(deviance):
         Phi_A = Phi + 2 Phi {sum_rs W_rs X'V^-1 V_r P V_s V^-1 X} Phi.
 
     Only the span of the V_r matters, so V may replace I = V - Z S Z' as the derivative
-    in sigma^2; it drops out of the sum because P X = 0.
+    with respect to sigma^2; V then drops out of the sum because P X = 0.
 
     Parameters
     ----------
@@ -190,7 +191,7 @@ def scaled_f(slopes, basis):
     """
     Degrees of freedom and scale of the F statistic of Kenward and Roger (1997).
 
-    They match the first two moments of the statistic, and are exact for Hotelling's T^2
+    Both match the first two moments of the statistic, and are exact for Hotelling's T^2
     and for the F statistics of balanced designs. The scale is 1 if the degrees of
     freedom are at most 2, where there is no first moment; in pbkrtest it is 1 only
     close to 2, and negative below. With very little information about the variances no

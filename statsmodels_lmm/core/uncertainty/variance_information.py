@@ -2,7 +2,7 @@
 Information about the variances and covariances themselves.
 
 The parameters are the lower triangles of sigma^2 S_i, column by column, and sigma^2.
-Unlike that of the entries of L, their information matrix is regular even where S is
+Unlike that of the entries of L, their information matrix is nonsingular even where S is
 singular. A block with a structure has the parameters of S itself, so for such a block a
 change of sigma^2 changes sigma^2 S by S.
 """
@@ -119,7 +119,7 @@ def expected_traces(deviance, changes):
 
 def observed_information(deviance):
     """
-    Half the second derivatives of the criterion in the parameters of this module.
+    Half the Hessian of the criterion with respect to this module's parameters.
 
     It is twice the average information minus the expected information,
     tr(P V_r P V_s) / (2 sigma^4), plus tr(G d^2 S) / 2 for a structure, as S is not

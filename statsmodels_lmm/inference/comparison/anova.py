@@ -57,10 +57,10 @@ def anova(results, *others, type=None, df_method=None, **options):
     Returns
     -------
     DataFrame
-        For one fit, one row per term of the fixed effects, as in lmerTest's
-        ``anova``: sum_sq; mean_sq, the F before Kenward and Roger's scaling times
-        the residual variance; df, df_denom, F and PR(>F). NaN for a term about which
-        nothing can be estimated.
+        For one fit, one row per term of the fixed effects, as in lmerTest's ``anova``:
+        sum_sq; mean_sq, the residual variance times the F before Kenward and Roger's
+        scaling; df, df_denom, F and PR(>F). NaN for a term about which nothing can be
+        estimated.
     """
     if others:
         if type is not None or df_method is not None:

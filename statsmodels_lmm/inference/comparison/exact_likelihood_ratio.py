@@ -25,7 +25,7 @@ from statsmodels_lmm.inference.requirements import (
 )
 
 NO_STATISTIC = 1e-12
-"""Statistics below this share of the log-likelihood count as zero."""
+"""Statistics below this share of the log-likelihood are treated as zero."""
 
 BOOTSTRAP = (
     "the exact test is for a single variance without covariances; use "
@@ -84,10 +84,11 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
         Fit with the tested variance. A REML fit gives the test by restricted
         likelihood, which is the more powerful.
     restricted : CrossedMixedLMResults or RegressionResults, optional
-        Fit to the same data without the tested variance, which must be that of a
-        random intercept or of an effect uncorrelated with others; a fit by OLS or WLS
-        if there is no other variance, which is the default with the fixed effects of
-        `full`. After ML it may have fewer fixed effects, which are then tested too.
+        Fit to the same data without the tested variance; a fit by OLS or WLS if there
+        is no other variance, by default with the fixed effects of `full`. The tested
+        variance must be that of a random intercept or of an effect uncorrelated with
+        others. After ML, the restricted fit may have fewer fixed effects, which are
+        then tested too.
     nsim : int, optional
         Number of draws.
     rng : None, int or numpy.random.Generator, optional
@@ -157,7 +158,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
 
 
 def _check_models(full, restricted):
-    """Refuse fits whose likelihoods are not comparable."""
+    """Reject fits whose likelihoods are not comparable."""
     for results in (full, restricted):
         require_gaussian(results, "the exact test")
     require_data(full.model, "the exact test")

@@ -99,7 +99,7 @@ class Comparison:
     @property
     def determined_counts(self):
         """
-        The same without parameters that the data do not determine.
+        The comparison without the parameters that the data do not determine.
 
         It is then unknown whether the others are on the boundary; they count as
         covariances.
@@ -242,7 +242,7 @@ def comparable_fits(fits):
     fits : list
         The fits, or refits by maximum likelihood.
     refitted : bool
-        Whether any was refitted.
+        Whether any fit was refitted.
     """
     mixed = [is_mixed(r) for r in fits]
     by_reml = [m and r.reml for m, r in zip(mixed, fits)]
@@ -296,8 +296,8 @@ def compare_models(
     -------
     DataFrame
         One row per model, from the smallest up, labeled by its formula. Columns are
-        n_params, aic, bic, llf, deviance (-2 llf), and for the test against the
-        preceding model statistic, df, pvalue and pvalue_mixture. The attribute
+        n_params, aic, bic, llf and deviance (-2 llf), followed by statistic, df, pvalue
+        and pvalue_mixture of the test against the preceding model. The attribute
         ``attrs["refitted"]`` says whether REML fits were refitted.
     """
     raw = [as_fit(r) for r in fits]
@@ -344,7 +344,7 @@ def _n_params(fit):
 
 
 def _idle(fit):
-    """Number of parameters of a fit that the data do not determine."""
+    """Number of a fit's parameters that the data do not determine."""
     return fit.identification.idle if fit is not None and is_mixed(fit) else 0
 
 

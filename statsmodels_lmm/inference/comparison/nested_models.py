@@ -18,7 +18,7 @@ def is_mixed(results):
 
 def check_nested(full, restricted):
     """
-    Refuse a restricted model that is not nested in the full one.
+    Reject a restricted model that is not nested in the full one.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def check_nested(full, restricted):
 
 def check_same_data(full, restricted):
     """
-    Refuse models fitted to different data.
+    Reject models fitted to different data.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def contains(full, restricted):
 
 
 def _holds(full, inner, columns):
-    """Whether a block, or each of its independent effects, is a case of a block."""
+    """Whether one block, or each of its effects, is a special case of another."""
     for block, outer in zip(full.block_slices, full.structures):
         if outer.holds(inner) and spans(full.effects[:, block], columns):
             return True

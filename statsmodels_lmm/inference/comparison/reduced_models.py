@@ -241,7 +241,7 @@ def with_fixed(results, exog, columns=None, random=None):
     exog : ndarray
         Design, shape (n, q).
     columns : sequence of int, optional
-        The columns of the model that these are, for their names.
+        The model's columns to which those of `exog` correspond, for their names.
     random : sequence of RandomEffects, optional
         Random effects. Default is those of the model.
 
@@ -265,7 +265,7 @@ def with_fixed(results, exog, columns=None, random=None):
 
 
 def _arguments(model):
-    """Values of the rows, such as weights, and what is the model's alone."""
+    """Arguments other than the design: values of the rows, and the model's own."""
     names = (*model._sides, *model._own_arguments)
     return {name: getattr(model, name) for name in names}
 
@@ -300,7 +300,7 @@ def _from_formula(results, fixed=None, random=None):
 
 
 def _relationships(model, terms):
-    """Relationships of the levels of the factors in some terms."""
+    """Relationships among the levels of the factors in some terms."""
     left = {t.group for t in terms}
     return {
         e.name: KnownLevels(e.name, e.levels, e.grouped.relationship)

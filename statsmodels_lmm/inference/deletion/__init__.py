@@ -1,1 +1,1 @@
-"""Influence of rows and groups through their deletion."""
+"""Influence of rows and groups, measured by deleting them."""

@@ -27,7 +27,7 @@ class CaseRefit:
     params : ndarray
         Fixed effects, shape (p,).
     normalized_cov_params : ndarray
-        Covariance of the fixed effects over sigma^2, shape (p, p).
+        Covariance of the fixed effects divided by sigma^2, shape (p, p).
     scale : float
         Residual variance.
     covariances : list of ndarray

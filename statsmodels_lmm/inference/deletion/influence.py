@@ -78,7 +78,7 @@ class MixedInfluence:
         return pd.Series(values, self.labels, name=name)
 
     def _cooks(self, distance):
-        """Distances over p, and their tail probabilities as in statsmodels."""
+        """Distances divided by p, and their tail probabilities as in statsmodels."""
         p = self.deletions.change.shape[1]
         distance = distance / p if p else np.full(len(distance), np.nan)
         pvalues = stats.f.sf(distance, p, self.results.df_resid)
@@ -107,7 +107,7 @@ class MixedInfluence:
 
     @cached_property
     def dfbetas(self):
-        """`dfbeta` over `bse_without`, as in R's influence.ME, groups x p."""
+        """`dfbeta` divided by `bse_without`, as in R's influence.ME, groups x p."""
         return self.dfbeta / self.bse_without
 
     @cached_property
@@ -167,7 +167,7 @@ class RowInfluence(MixedInfluence):
     leverages : ndarray
         Diagonal of the hat matrix, shape (n,).
     residuals : ndarray
-        Residuals times the square root of the weights over sigma, shape (n,).
+        Residuals times the square root of the weights, divided by sigma, shape (n,).
     """
 
     leverages: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -191,20 +191,20 @@ class RowInfluence(MixedInfluence):
 
     @cached_property
     def resid_studentized(self):
-        """Pearson residuals over sqrt(1 - h), as in R's ``rstudent`` for lme4."""
+        """Pearson residuals / sqrt(1 - h), as in R's ``rstudent`` for lme4."""
         values = self.residuals / np.sqrt(self._spread)
         return self._series(values, "standard_resid")
 
     @cached_property
     def resid_studentized_external(self):
-        """The same with the residual variance estimated without the row."""
+        """`resid_studentized` with the residual variance estimated without the row."""
         values = self.residuals / np.sqrt(self._spread * self.deletions.scale)
         return self._series(values, "student_resid")
 
     @cached_property
     def dfbetas(self):
         """
-        `dfbeta` over standard errors with sigma estimated without the row, n x p.
+        `dfbeta` divided by standard errors with sigma estimated without the row, n x p.
 
         The standard errors use the design including the row, as in statsmodels.
         """
@@ -405,7 +405,7 @@ def _reported(reasons, labels):
 
 
 def _by_refits(results, codes, labels, n_jobs, progress):
-    """Influence of groups, by refits without each."""
+    """Influence of groups, from refits that each omit one group."""
     fits, reasons = refits_without(results, codes, len(labels), n_jobs, progress)
     good = np.array(list(fits))
     table = refitted_variances(results.model, fits.values()).set_axis(labels[good])

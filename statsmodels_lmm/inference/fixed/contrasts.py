@@ -54,9 +54,10 @@ def linear_constraints(results, r_matrix):
     values : ndarray
         Right-hand sides, shape (number of constraints,).
     possible : ndarray
-        Whether the data determine each. A single coefficient is that of the model
-        without the dropped columns, as in the table of coefficients; a combination of
-        several must be the same whichever of the redundant columns are dropped.
+        Whether the data determine each constraint. A single coefficient is that of the
+        model without the dropped columns, as in the table of coefficients; a
+        combination of several must be the same whichever of the redundant columns are
+        dropped.
 
     Warns
     -----

@@ -80,8 +80,8 @@ class FixedInference:
     scale : float
         Residual variance sigma^2.
     root : ndarray
-        A square root of the covariance of the r columns kept, over sigma^2 and before
-        any adjustment, shape (r, r).
+        A square root of the unadjusted covariance matrix of the fixed effects of the r
+        columns kept, divided by sigma^2, shape (r, r).
     constant_df : float
         Degrees of freedom of every contrast, if they are all the same.
     uncertain : UncertainCovariance or None
@@ -230,7 +230,7 @@ def inference(results, df_method=None):
     results : CrossedMixedLMResults
         A fit.
     df_method : {None, "asymptotic", "residual", "satterthwaite", "kenward-roger"}
-        Normal and chi-squared distributions, also if None; rows minus the rank of X;
+        Normal and chi-squared distributions, as for None; rows minus the rank of X;
         Satterthwaite's method in the form of Giesbrecht and Burns (1985) and Fai and
         Cornelius (1996); or that of Kenward and Roger (1997), with their adjusted
         covariance. The last two are those of lmerTest and pbkrtest.

@@ -10,15 +10,15 @@ RATIOS = {
     ("Poisson", "log"): "rate ratio",
     ("NegativeBinomial", "log"): "rate ratio",
 }
-"""What a coefficient of a log link is the logarithm of; otherwise a ratio of means."""
+"""Ratios whose logarithms are the coefficients, by family and link."""
 
 BY_LINK = {"logit": "odds ratio", "cloglog": "hazard ratio", "log": "mean ratio"}
-"""The same for each link whose coefficients are logarithms of ratios."""
+"""Ratios whose logarithms are the coefficients, for all other families."""
 
 
 def ratio_name(results):
     """
-    What the exponential of a coefficient is.
+    The kind of ratio that the exponential of a coefficient is.
 
     Parameters
     ----------

@@ -52,11 +52,11 @@ def marginal_means(
         Columns whose combinations form groups; contrasts are within groups.
     at : dict, optional
         Values of predictors: levels of a factor, numbers for a covariate. By default
-        factors, booleans and ``C(x)`` have all observed levels, and a numeric column
-        is at its mean over the rows used, or at both of its values if there are only
-        two. Transforms such as ``log(x)`` and ``poly(x, 2)`` are evaluated at these
-        values, as is an offset in the formula; an offset passed as an argument is at
-        its mean.
+        factors, booleans and ``C(x)`` have all observed levels, and a numeric column is
+        at its mean over the rows used, or at both of its values if there are only two.
+        Transforms such as ``log(x)`` and ``poly(x, 2)`` are evaluated at these values,
+        as is an offset in the formula; an offset passed as an argument is set to its
+        mean.
     weights : {"equal", "proportional", "outer", "cells"}, optional
         Weights in averages over combinations of the other factors: equal; by their
         frequency in the data; by the product of the frequencies of their levels; or by
@@ -69,9 +69,10 @@ def marginal_means(
         "asymptotic", "residual", "satterthwaite" or "kenward-roger"; see
         `with_df_method`. Default is that of the results.
     which : {"mean", "linear"}, optional
-        The scale; both are the same for a linear model.
+        The mean of the response, or the linear predictor; in a linear model they are
+        equal.
     type : {"response", "link"}, optional
-        `which` in R's words.
+        `which` in R's terms.
 
     Returns
     -------
@@ -89,7 +90,7 @@ def marginal_means(
     -----
     A mean that the data do not determine, because combinations of levels were not
     seen, is NaN. If the response is transformed, means are on the transformed scale;
-    they are not transformed back, and ``type="response"`` is refused.
+    they are not transformed back, and ``type="response"`` is rejected.
 
     There are two differences from emmeans: it detects nested factors, whereas here
     ``weights="cells"`` averages over the observed combinations; and its means of
@@ -119,7 +120,7 @@ def marginal_slopes(
     type=None,
 ):
     """
-    Slopes of the marginal means in a numeric predictor, as in emmeans' emtrends.
+    Slopes of the marginal means along a numeric predictor, as in emmeans' emtrends.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def marginal_slopes(
 
 
 def _check_scale(results, which, type):
-    """Refuse an unknown scale, and that to which nothing is transformed back."""
+    """Reject an unknown scale, and that of a response before its transformation."""
     scale_of(which, type)
     parsed = getattr(as_fit(results).model, "_parsed", None)
     if type == "response" and parsed and not PLAIN.fullmatch(parsed.response):

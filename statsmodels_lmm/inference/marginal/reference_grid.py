@@ -176,7 +176,7 @@ def reference_grid(results, at=None, slope=None):
 
 def check_predictor(name, known):
     """
-    Refuse a name that is not a predictor.
+    Reject a name that is not a predictor.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ def _evaluated(results, levels):
 
 
 def _slope(results, levels, name):
-    """Slope of the design and of the offset in a numeric column."""
+    """Slope of the design and of the offset along a numeric column."""
     column = results.model.data.frame[name]
     step = STEP * (column.max() - column.min())
     if step == 0.0:

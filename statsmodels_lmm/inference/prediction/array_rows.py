@@ -42,7 +42,7 @@ class RawRows:
         return term.over(replace(term.of_user, matrix=rows))
 
     def left_over(self, factor):
-        """Ones, and the variance of each row that the modes leave out."""
+        """Indicator of the rows to draw, and the variance that the modes leave out."""
         if not self.is_taken:
             return self.drawn, 0.0
         left = replace(factor.of_user, matrix=self.matrix).forms()
@@ -65,8 +65,8 @@ def new_terms(random, names, every, n_rows, labels=None):
     Parameters
     ----------
     random : dict, sequence or None
-        As ``random`` of `CrossedMixedLM`: groups, effects or matrices for the new
-        rows, by name of the factor or in the order of the factors.
+        Groups, effects or matrices for the new rows, in the form of ``random`` of
+        `CrossedMixedLM`: keyed by factor name, or in the order of the factors.
     names : list of str
         Names of the factors needed.
     every : list of str

@@ -55,7 +55,8 @@ class GeneralizedPredictionResults(MixedPredictionResults):
         Predictions and standard errors on the scale asked for; those of means are by
         the delta method.
     linear_predictor, se_linear : ndarray
-        The same on the scale of the linear predictor, on which intervals are computed.
+        Predictions and standard errors on the scale of the linear predictor, on which
+        intervals are computed.
     """
 
     def __init__(self, family, scale, linear_predictor, var_linear, **kwargs):

@@ -38,7 +38,7 @@ def population_mean(family, eta, variance):
 
 def mean_slopes(family, eta, variance):
     """
-    Derivatives of the population mean in the mean and variance of the predictor.
+    Derivatives of the population mean with respect to mean and variance of eta.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def population_variance(results, design, parts, eta):
 
 
 def _forms(rows, matrix):
-    """Quadratic forms of rows; NaN of the matrix counts where a row reaches it."""
+    """Quadratic forms of rows, NaN only where a row meets NaN in the matrix."""
     lost = np.isnan(np.diag(matrix))
     known = np.where(lost | lost[:, None], 0.0, matrix)
     forms = ((rows @ known) * rows).sum(axis=1)

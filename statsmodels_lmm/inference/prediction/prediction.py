@@ -25,7 +25,7 @@ from statsmodels_lmm.inputs.row_values import row_values
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
 NEW_LEVELS = ("error", "population", "nan")
-"""How a level that the fit has not seen can be treated."""
+"""Possible treatments of a level not in the fit."""
 
 
 class MixedPredictionResults(PredictionResultsBase):
@@ -222,11 +222,12 @@ def get_prediction(
         covariance. Default is that of the results, where applicable.
     random : dict or sequence, optional
         For a model without a formula, the groups, effects or matrices for the new
-        rows, like ``random`` of `CrossedMixedLM`, by name of the factor.
+        rows, in the form of ``random`` of `CrossedMixedLM`, keyed by factor name.
     which : {"mean", "linear"}, optional
-        The scale; both are the same for a linear model.
+        The mean of the response, or the linear predictor; in a linear model they are
+        equal.
     type : {"response", "link"}, optional
-        `which` in R's words.
+        `which` in R's terms.
 
     Returns
     -------
@@ -313,7 +314,7 @@ def with_variances(results, rows, parts, df_method):
     mean, variance : ndarray
         Shape (n,).
     distribution : dict
-        That of the quantiles, for `MixedPredictionResults`.
+        Distribution of the quantiles, for `MixedPredictionResults`.
     """
     found, distribution = _fixed_inference(results, rows, df_method)
     inside, mean = rows.complete, rows.fixed_part(results)
@@ -329,7 +330,7 @@ def with_variances(results, rows, parts, df_method):
 
 
 def _method_of_rows(results, df_method, of_fixed_part):
-    """Degrees of freedom of predictions, by default those of the results if it can."""
+    """Degrees of freedom of predictions; those of the results where applicable."""
     if df_method is None and (of_fixed_part or results.df_method not in SMALL_SAMPLE):
         return results.df_method
     if df_method in SMALL_SAMPLE and not of_fixed_part:
@@ -362,7 +363,7 @@ def _drawn_variance(results, parts):
 
 
 def _row_weights(results, rows, exog, weights):
-    """Weights of new observations in the rows, as a number or an array."""
+    """Weights of new observations, a number or one for each row."""
     if weights is None and (exog is None or results.model.weights is None):
         return 1.0 if results.model.weights is None else results.model.weights
     if weights is None:

@@ -86,7 +86,7 @@ class PredictionRows:
         return mean if self.offset is None else mean + self.offset
 
     def labeled(self, values):
-        """Values of the rows with their labels, if they have any."""
+        """Values of the rows, as a Series if the rows have labels."""
         labels = self.labels
         return pd.Series(values, labels) if isinstance(labels, pd.Index) else values
 
@@ -179,7 +179,7 @@ class EffectRows:
 
     @property
     def left_out(self):
-        """Effect columns, zero where `take`, shape (m, k)."""
+        """Effect columns, with those of `take` set to zero, shape (m, k)."""
         return self.columns * ~self.take
 
     def at(self, term, levels, change):
@@ -191,7 +191,7 @@ class EffectRows:
         term : GroupedEffects or OfLevels
             The factor in the elimination.
         levels : ndarray
-            Its level for each level of the user, shape (l,).
+            The plan's level for each of the user's levels, shape (l,).
         change : ndarray
             Conversion of standardized effects to those of the data, shape (k, k).
         """
@@ -316,7 +316,7 @@ def new_rows(results, exog, transform, used, offset, drawn=(), random=None):
 
 
 def _rows_of_fit(model, has_offset):
-    """The rows of the model, with its offset; that of its formula beside another."""
+    """The rows of the model with its offset, or only its formula's if one is given."""
     if model.exog is None:
         raise DataError("the data of the model were removed; pass exog")
     offset = model.formula_offset if has_offset else model._offset
@@ -360,7 +360,7 @@ def _rows_of_data(results, exog, used, drawn):
 
 def new_frame(results, data, terms, only_effects=()):
     """
-    Select the complete rows of new data, with plain types.
+    Select the complete rows of new data, converted to plain types.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ class ModeCovariances:
         return self._batches[batch][group]
 
     def _of_batch(self, batch):
-        """Matrices of the groups that start in the same batch."""
+        """Matrices of the groups whose first row is in this batch."""
         starts = self._ends[:-1]
         groups = np.flatnonzero(starts // JOINT_ROWS == batch)
         a, b = starts[groups[0]], self._ends[groups[-1] + 1]
@@ -204,13 +204,13 @@ def _asked(random, factors):
 
 
 def _units(results):
-    """The units of the model, which needs its data for them."""
+    """The model's units, which require its data."""
     require_data(results.model, "a standard error with random effects")
     return results._units
 
 
 def _check_memory(size, plan):
-    """Refuse a joint covariance that does not fit in memory."""
+    """Reject a joint covariance that does not fit in memory."""
     require_memory(
         8 * (4 * size**2 + 3 * size * plan.n_tail),
         f"the joint covariance of {size:,} effects",

@@ -1,4 +1,4 @@
-"""Residuals as quantiles among responses simulated from the fit."""
+"""Residuals as quantiles of responses simulated from the fit."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,7 @@ from statsmodels_lmm.inference.requirements import as_fit, require_gaussian
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
 CHUNK = 2**21
-"""How many numbers are drawn or ranked at a time."""
+"""Number of values drawn or ranked at a time."""
 
 
 class ResidualTest(NamedTuple):
@@ -31,7 +31,7 @@ class ResidualTest(NamedTuple):
     Parameters
     ----------
     statistic : float
-        Test statistic; see the test.
+        Statistic, as defined by the test.
     pvalue : float
         Two-sided p-value.
     """
@@ -104,9 +104,9 @@ class SimulatedResiduals:
         ----------
         method : {"ks", "simulation"}, optional
             Source of the p-value: as in DHARMa, the Kolmogorov-Smirnov distribution,
-            which is for independent residuals; or the statistics of the simulated
-            responses among one another, whose residuals are dependent in the same way
-            as those of the data.
+            which is for independent residuals; or the same statistics of the simulated
+            responses, whose residuals are dependent in the same way as those of the
+            data.
 
         Returns
         -------

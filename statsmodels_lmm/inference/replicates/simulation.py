@@ -153,7 +153,7 @@ def _independent(results, i, factor, modes):
 
 
 def _with_levels(results, rows):
-    """New rows without those in which a grouping factor is missing."""
+    """Omit the new rows in which a grouping factor is missing."""
     known = np.ones(len(rows.design), dtype=bool)
     for effects in results.model.random:
         known &= codes_of(effects, rows.frame) != -2
@@ -266,6 +266,6 @@ def generators(sequences):
 
 
 def check_count(name, value):
-    """Refuse anything but a positive whole number."""
+    """Reject anything but a positive whole number."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name} must be a positive whole number, not {value!r}")

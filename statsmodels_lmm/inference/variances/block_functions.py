@@ -1,4 +1,4 @@
-"""Deviations, correlations and parameters of one covariance block, and slopes."""
+"""Standard deviations, correlations and parameters of a block, with derivatives."""
 
 from dataclasses import dataclass
 
@@ -20,18 +20,18 @@ class UnstructuredFunctions:
     """
     Functions of the covariances of an unstructured block, of one fit or of many.
 
-    Derivatives are dicts by place among all parameters, -1 that of sigma^2.
+    Derivatives are dicts keyed by position among all parameters, -1 for sigma^2.
 
     Parameters
     ----------
     model : CovarianceModel
         The model of the block.
     quantities : list of Quantity
-        What tables tell of it.
+        The quantities that tables report.
     values : ndarray
-        Its covariance matrix, shape (..., k, k).
+        The covariance matrix, shape (..., k, k).
     place : ndarray
-        Where its parameters are among all of them, shape (m,).
+        Indices of the block's parameters among those of all blocks, shape (m,).
     """
 
     model: CovarianceModel
@@ -40,7 +40,7 @@ class UnstructuredFunctions:
     place: np.ndarray
 
     def _place(self, a, b):
-        """Where a covariance is."""
+        """Position of a covariance among all parameters."""
         row, column = lower_triangle(self.model.size)
         return int(self.place[(row == max(a, b)) & (column == min(a, b))][0])
 
@@ -65,7 +65,7 @@ class UnstructuredFunctions:
         Returns
         -------
         values, change, along : ndarray
-            Shapes (..., m), (..., m, m) in the covariances and (..., m) in sigma^2.
+            Shapes (..., m), (..., m, m) for the covariances and (..., m) for sigma^2.
         ranges : list of (float, float)
         """
         residual = np.asarray(residual)[..., None, None]
@@ -80,7 +80,7 @@ class UnstructuredFunctions:
 @dataclass(frozen=True)
 class StructuredFunctions:
     """
-    The same for a block with a structure.
+    Functions of the parameters of a block with a structure.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def on_scale(variance, scale):
 
 
 def _correlation(covariance, a, b):
-    """A correlation, and its derivatives in the entries of the matrix."""
+    """A correlation, and its derivatives with respect to the matrix's entries."""
     v, w = covariance[..., a, a], covariance[..., b, b]
     product = np.sqrt(v) * np.sqrt(w)
     product = np.where(product > 0.0, product, np.nan)
@@ -150,7 +150,7 @@ def _correlation(covariance, a, b):
 
 
 def _cholesky(relative):
-    """Entries of the roots of S, and their derivatives in those of S, (..., m, m)."""
+    """Roots of S, and their derivatives with respect to its entries, (..., m, m)."""
     root = lower_root(relative)
     k = root.shape[-1]
     inverse = _inverse_or_nan(root)

@@ -33,10 +33,10 @@ def r_squared(results):
     Returns
     -------
     Series
-        "marginal" and "conditional", NaN where the data do not determine them. As in
-        ``r2_nakagawa`` of R's performance, except that they are also defined for
-        singular fits, and that all slopes count, even after ``||`` or without a fixed
-        effect.
+        "marginal" and "conditional", NaN where the data do not determine them. The
+        values are those of ``r2_nakagawa`` in R's performance, except that they are
+        also defined for singular fits, and that all slopes count, even after ``||`` or
+        without a fixed effect.
 
     Raises
     ------
@@ -93,9 +93,9 @@ def icc(results, by_group=False):
     Returns
     -------
     Series or DataFrame
-        "adjusted" and "unadjusted"; with `by_group` these are columns, with one row
-        per grouping factor. NaN where the data do not determine a share, such as those
-        of two factors that form the same groups.
+        "adjusted" and "unadjusted"; with `by_group` these are columns, with one row per
+        grouping factor. NaN where the data do not determine a share, as for two factors
+        that form the same groups.
 
     Raises
     ------

@@ -13,7 +13,7 @@ NO_SHARE = 1e-6
 """Size of a sum relative to its terms below which it counts as 0."""
 
 CLEAR = 1e-2
-"""Curvature, relative to the information about an effect, beyond rounding error."""
+"""Curvature clearly above rounding, relative to the information about an effect."""
 
 CONSEQUENCE = (
     "The estimates are one choice of many that fit equally well; where they depend on "

@@ -47,7 +47,7 @@ class ProfiledValue:
     to_user : callable
         Conversion from the units of the constraint to those of the data.
     shift : float
-        Criterion in the units of the data minus that in the core.
+        Criterion in the units of the data minus that in the units of the core.
     curve : ProfileCurve or None
         None if the criterion does not depend on the parameter.
     """

@@ -47,7 +47,8 @@ class VarianceFunctions:
     values : ndarray
         Shape (..., M).
     jacobian : ndarray
-        Derivatives in the parameters of `VarianceEstimates`, (..., M, m + 1).
+        Derivatives with respect to the m + 1 parameters of `VarianceEstimates`, shape
+        (..., M, m + 1).
     ranges : list of tuple
         Range of each function.
     """
@@ -171,7 +172,7 @@ class VarianceEstimates:
         return self.uncertainty.shape[-1]
 
     def _row(self, slopes):
-        """Derivatives in all parameters from those by place."""
+        """Derivatives with respect to all parameters, from dicts keyed by position."""
         row = np.zeros((*np.shape(self.scale), self._width))
         for place, slope in slopes.items():
             row[..., place] = slope
@@ -273,14 +274,14 @@ class AbsoluteEstimates(VarianceEstimates):
     The variances and covariances of a generalized model.
 
     They are absolute: the scale to which theta is relative is 1, and its uncertainty,
-    last, is zero. Before it is that of the extra parameter of the family, if any.
+    last, is zero. It is preceded by that of the family's extra parameter, if any.
 
     Parameters
     ----------
     extra : float, optional
         The dispersion, or the alpha of the negative binomial family.
     is_dispersion : bool, optional
-        Which of these it is.
+        Whether `extra` is a dispersion rather than an alpha.
     """
 
     extra: float | None = None
@@ -337,7 +338,7 @@ def variance_estimates(results, average=False):
 
 
 def _absolute_estimates(results):
-    """From the joint covariance of the parameters of a generalized model."""
+    """The variances of a generalized model, from the joint covariance."""
     units, family = results._units, results.family
     slopes = block_diag(*map(covariance_slopes, results.at_optimum.factors))
     slopes = units.variance_change()[:-1, :-1] @ slopes
@@ -371,7 +372,7 @@ def _absolute_estimates(results):
 
 def _relative_estimates(results, average):
     """
-    From the information about the variances of a linear model.
+    The variances of a linear model, from the information about them.
 
     Parameters
     ----------

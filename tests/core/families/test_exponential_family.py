@@ -24,8 +24,7 @@ def test_slopes_are_derivatives(case):
     size = 2e-4 * np.abs(eta)
     chain = [lambda e: case.loss(e, case.extra)]
     chain += [lambda e, j=j: family.slopes(y, a, e, case.extra)[j] for j in range(3)]
-    found = *family.slopes(y, a, eta, case.extra), family.fourth(y, a, eta, case.extra)
-    for function, slope in zip(chain, found):
+    for function, slope in zip(chain, family.slopes(y, a, eta, case.extra)):
         close(slope, five_points(function, eta, size), 2e-9)
     expected = family.expected(y, a, eta, case.extra)
     third = five_points(
@@ -133,7 +132,6 @@ def test_leading_axes(case):
         yield family.half_deviance(y, a, eta, extra)
         yield family.saturated(y, a, extra)
         yield from family.slopes(y, a, eta, extra)
-        yield family.fourth(y, a, eta, extra)
         yield from family.expected(y, a, eta, extra)
         yield family.unit_deviance(y, family.mean(eta), extra)
         yield family.variance(family.mean(eta), a, extra)
@@ -208,9 +206,8 @@ def test_nothing_warns_far_out(family):
         return
     with np.errstate(all="raise", under="ignore"):
         slopes = family.slopes(y, 1.0, eta, extra)
-        fourth = family.fourth(y, 1.0, eta, extra)
         expected = family.expected(y, 1.0, eta, extra)
-    for values in (*slopes, fourth, *expected):
+    for values in (*slopes, *expected):
         assert np.isfinite(values).all()
     # only an impossible mean has an infinite loss, and large losses can be summed
     possible = eta < (0.0 if half.max() == np.inf else np.inf)
