@@ -439,11 +439,12 @@ def test_quadrature_converges_to_the_integral():
         area, _ = integrate.quad(relative, -9.0, 9.0, limit=200)
         exact += top + np.log(area)
     given = np.concatenate([result.params, result.theta])
-    nodes = 1, 3, 5, 9, 15, 25
+    nodes = 1, 3, 5, 25
     errors = [abs(result.model.loglike(given, nagq=n) - exact) for n in nodes]
-    assert (np.diff(errors) < 0.0).all()
     assert errors[0] > 1e-3
-    assert errors[-1] < 1e-9
+    assert errors[1] < 0.1 * errors[0]
+    assert errors[2] < 0.1 * errors[1]
+    assert errors[3] < 1e-9
 
 
 @pytest.mark.parametrize("response", ["binary", "count"])
