@@ -67,8 +67,7 @@ def draw_pictures(app):
 
 def without_results(app, what, name, obj, options, lines):
     """Leave out what a function of a result is called with where it is a method."""
-    kinds = ("results : CrossedMixedLM", "results : CrossedMixedGLM")
-    found = [i for i, x in enumerate(lines) if x.startswith(kinds)]
+    found = [i for i, x in enumerate(lines) if x.startswith("results : ")]
     if what == "method" and found:
         start = found[0]
         stop = start + 1
