@@ -23,6 +23,7 @@ from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
+from statsmodels_lmm.models.separation import unbounded_estimates
 from statsmodels_lmm.models.validation import warn_after_fit
 from statsmodels_lmm.results.generalized import (
     CrossedMixedGLMResults,
@@ -115,6 +116,9 @@ class CrossedMixedGLM(MixedModel):
         """The response and the values of the rows, with numbers of trials."""
         if sides["weights"] is not None and sides["var_weights"] is not None:
             raise DataError("weights and var_weights are the same; give one of them")
+        given = sides["trials"]
+        if np.ndim(endog) == 2 and np.shape(endog)[1] == 2:
+            sides = {**sides, "trials": None}
         found = response_data(
             endog, self.family, _prior_weights(sides), self._response_name, self.event
         )
@@ -123,7 +127,7 @@ class CrossedMixedGLM(MixedModel):
             y = pd.Series(y, labels, name=found.name)
         if found.trials is None:
             return y, sides
-        if sides["trials"] is not None:
+        if given is not None and not np.array_equal(given, found.trials):
             raise DataError("successes and failures have their own numbers of trials")
         return y, {**sides, "trials": found.trials}
 
@@ -299,7 +303,10 @@ class CrossedMixedGLM(MixedModel):
             raise DataError(f"the likelihood cannot be evaluated: {error}") from None
         optimum = units.optimum(optimum, evaluation.factors)
         results, wrapper = self._results_classes
-        found = results(self, units, evaluation, optimum, evaluation.hessian)
+        unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
+        found = results(
+            self, units, evaluation, optimum, evaluation.hessian, unbounded
+        )
         if cov_type != "hessian":
             found = found.with_cov_type(cov_type)
         warn_after_fit(found)

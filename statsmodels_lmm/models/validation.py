@@ -279,6 +279,9 @@ def warn_after_fit(results):
     flat = results.identification.sentences
     for sentence in flat:
         warn(sentence, DataWarning)
+    unbounded = results.unbounded.sentences
+    for sentence in unbounded:
+        warn(sentence, DataWarning)
     optimum = results.optimum
     if optimum.saturated and not flat:
         warn(
@@ -287,7 +290,7 @@ def warn_after_fit(results):
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
-    if optimum.saturated or results.converged:
+    if optimum.saturated or results.converged or unbounded:
         return
     if optimum.promised < REACHED <= optimum.rounding:
         warn(

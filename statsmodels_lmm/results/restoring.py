@@ -85,10 +85,13 @@ def restored(saved):
     params = numbers(saved["params"], "params", (p,), missing=True)
     cov_params = covariance(saved["cov_params"], "cov_params", (p, p), missing=True)
     dropped = np.isnan(params)
-    if (np.isnan(cov_params) != (dropped | dropped[:, None])).any():
+    unknown = np.isnan(np.diag(cov_params))
+    if (np.isnan(cov_params) != (unknown | unknown[:, None])).any():
+        raise ValueError("the gaps in cov_params are not whole rows and columns")
+    if (dropped & ~unknown).any():
         raise ValueError("params and cov_params have different gaps")
-    errors = np.sqrt(np.maximum(np.diag(cov_params)[~dropped], 0.0))
-    if (np.abs(params[~dropped]) > FARTHEST * errors).any():
+    errors = np.sqrt(np.maximum(np.diag(cov_params)[~unknown], 0.0))
+    if (np.abs(params[~unknown]) > FARTHEST * errors).any():
         raise ValueError("params are farther from 0 than cov_params allows")
     scale = number(saved["scale"], "scale", least=SMALLEST)
     components = _restored_components(saved["variance_components"])

@@ -160,7 +160,8 @@ class _Path:
         """Compute the step with given weights."""
         model = self.model
         products = model.gather(weights, model.exog if jointly else None)
-        elimination = products.eliminate(roots)
+        with np.errstate(invalid="ignore"):
+            elimination = products.eliminate(roots)
         if not np.isfinite(elimination.logdet):
             raise np.linalg.LinAlgError("f is not convex")
         inner = self.fixed + self.random if jointly else self.random

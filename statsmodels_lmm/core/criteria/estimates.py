@@ -21,7 +21,8 @@ class Estimates:
     kept : ndarray
         Columns of X kept, shape (r,).
     fixed_root : ndarray
-        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r).
+        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r); its rows are NaN
+        for infinite coefficients.
     scale : float
         Residual variance sigma^2.
     factors : tuple of RelativeFactor
@@ -52,8 +53,8 @@ class Estimates:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             squares = (self.fixed_root**2).sum(axis=1)
             variances = squares * [[1.0], [self.scale]]
-        held = ((variances >= TINY) & (variances < np.inf)).all(axis=0)
-        return self.kept[~held]
+        lost = ((variances < TINY) | (variances == np.inf)).any(axis=0)
+        return self.kept[lost]
 
     @cached_property
     def fixed_covariance(self):

@@ -422,7 +422,8 @@ class Laplace(Criterion):
         )
         self._known["coefficients"] = inner.coefficients
         slopes = model.slopes(inner.eta, extra)
-        elimination = model.gather(slopes.second).eliminate(roots)
+        with np.errstate(invalid="ignore"):
+            elimination = model.gather(slopes.second).eliminate(roots)
         determinant = elimination
         if not self.is_observed:
             expected = model.expected(inner.eta, extra)[0]
