@@ -89,6 +89,7 @@ class CrossedMixedGLM(MixedModel):
 
     _results_classes = CrossedMixedGLMResults, CrossedMixedGLMResultsWrapper
     _own_arguments = ("family",)
+    _trials_of_response = False
     _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights", "trials")
 
     def __init__(
@@ -116,9 +117,6 @@ class CrossedMixedGLM(MixedModel):
         """The response and the values of the rows, with numbers of trials."""
         if sides["weights"] is not None and sides["var_weights"] is not None:
             raise DataError("weights and var_weights are the same; give one of them")
-        given = sides["trials"]
-        if np.ndim(endog) == 2 and np.shape(endog)[1] == 2:
-            sides = {**sides, "trials": None}
         found = response_data(
             endog, self.family, _prior_weights(sides), self._response_name, self.event
         )
@@ -127,8 +125,9 @@ class CrossedMixedGLM(MixedModel):
             y = pd.Series(y, labels, name=found.name)
         if found.trials is None:
             return y, sides
-        if given is not None and not np.array_equal(given, found.trials):
+        if sides["trials"] is not None:
             raise DataError("successes and failures have their own numbers of trials")
+        self._trials_of_response = True
         return y, {**sides, "trials": found.trials}
 
     def _confounded(self, sides):

@@ -54,9 +54,6 @@ Variances of standardized effects at which a search starts; the smaller ones whe
 link leaves the range of means.
 """
 
-LARGEST_START = 5.0
-"""Largest standardized intercept at which a search starts."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -272,7 +269,7 @@ class Laplace(Criterion):
     @property
     def factor_places(self):
         """Start and end of the factors among the parts of a point."""
-        first = int(not self.jointly)
+        first = int(self.counts[0] > 0)
         return first, first + len(self.model.terms)
 
     @property
@@ -325,7 +322,7 @@ class Laplace(Criterion):
         -------
         tuple
         """
-        parts = [] if self.jointly else [FreeParameters(np.asarray(coefficients))]
+        parts = [FreeParameters(np.asarray(coefficients))] if self.counts[0] else []
         parts += factors
         if self.model.family.has_extra:
             if self.model.family.extra_is_squared:
@@ -357,7 +354,6 @@ class Laplace(Criterion):
         eta = model.family.link(model.family.starting_mean(model.endog, model.weights))
         constant = np.full(len(model.endog), eta) - model.offset
         coefficients = model.exog.T @ constant / len(constant)
-        coefficients = np.clip(coefficients, -LARGEST_START, LARGEST_START)
         roots, extra = [f.matrix for f in factors], None
         if model.family.has_extra:
             extra = model.family.starting_extra(model.endog, model.weights, eta)
@@ -414,7 +410,7 @@ class Laplace(Criterion):
         if extra is not None:
             squared = model.family.extra_is_squared
             extra = float(extra.values[0]) ** 2 if squared else float(extra.values[0])
-        if self.jointly and coefficients is None:
+        if coefficients is None:
             coefficients = np.zeros(model.exog.shape[1])
         roots = [f.matrix for f in parts]
         inner = conditional_modes(
