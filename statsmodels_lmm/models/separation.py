@@ -3,7 +3,6 @@
 import re
 
 import numpy as np
-import pandas as pd
 
 from statsmodels_lmm.core.uncertainty.separation import (
     Unbounded,
@@ -45,7 +44,11 @@ def unbounded_estimates(model, evaluation, data):
     sign = signs(model.family.name, model.family.link_name, model.endog)
     if sign is None:
         return Unbounded()
-    constant = [e.name for e in model.random if _is_constant_by_level(e, sign)]
+    constant = [
+        effects.name
+        for effects in model.random
+        if sign.all() and has_intercept(effects) and is_constant_by_level(effects, sign)
+    ]
     if constant:  # and the coefficients grow with the standard deviation
         return Unbounded(
             (variance_sentence(constant),), np.ones(len(data.kept), dtype=bool)
@@ -56,23 +59,48 @@ def unbounded_estimates(model, evaluation, data):
     found = separation(exog, sign)
     if found is None:
         return Unbounded()
-    labels = model.data.row_labels
-    labels = pd.RangeIndex(len(exog)) if labels is None else labels
-    sentence = separation_sentence(found, exog, sign, names, labels)
+    sentence = separation_sentence(found, exog, sign, names, model._row_labels)
     return Unbounded((sentence,), found.columns, found.directions)
 
 
-def _is_constant_by_level(effects, sign):
-    """Whether the intercepts of a factor could separate all rows."""
+def has_intercept(effects):
+    """
+    Whether a factor has an intercept for each level, independent of those of others.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The random effects of a factor.
+
+    Returns
+    -------
+    bool
+    """
     grouped = effects.grouped
-    if not effects.has_groups or (sign == 0.0).any():
+    if not effects.has_groups or grouped.relationship is not None:
         return False
-    constant = (grouped.effects == grouped.effects[0]).all(axis=0)
-    if grouped.relationship is not None or not constant.any():
-        return False
-    sums = np.bincount(grouped.codes, sign, grouped.n_levels)
-    sizes = np.bincount(grouped.codes, minlength=grouped.n_levels)
-    return bool((np.abs(sums) == sizes).all())
+    return bool((grouped.effects == grouped.effects[0]).all(axis=0).any())
+
+
+def is_constant_by_level(effects, values):
+    """
+    Whether values are the same in all rows of each level of a factor.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The random effects of a factor.
+    values : ndarray
+        Shape (n,).
+
+    Returns
+    -------
+    bool
+    """
+    codes = effects.grouped.codes
+    of_level = np.zeros(effects.grouped.n_levels)
+    of_level[codes] = values
+    return bool((of_level[codes] == values).all())
 
 
 def _is_suspicious(evaluation):

@@ -292,7 +292,9 @@ def warn_after_fit(results):
         )
     if optimum.saturated or results.converged or unbounded:
         return
-    if optimum.promised < REACHED <= optimum.rounding:
+    if results.reason:
+        warn(results.reason, ConvergenceWarning)
+    elif optimum.promised < REACHED <= optimum.rounding:
         warn(
             "the best variances are not proved: the residual variance is so small "
             "relative to those of the random effects that rounding moves -2 "

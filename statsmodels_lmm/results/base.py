@@ -57,6 +57,9 @@ class MixedResults(Pictures, MixedInference):
     unbounded = Unbounded()
     """What has no finite estimate; nothing in a linear model."""
 
+    reason = ""
+    """Why no optimum was proved, if there is more to say than that."""
+
     reml = False
     """Whether the criterion is that of the restricted likelihood."""
 

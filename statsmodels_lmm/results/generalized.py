@@ -69,6 +69,8 @@ class CrossedMixedGLMResults(MixedResults):
         Its Hessian in the free parameters.
     unbounded : Unbounded, optional
         Fixed effects and variances without a finite maximum likelihood estimate.
+    reason : str, optional
+        Why no optimum was proved, if it was not.
 
     Attributes
     ----------
@@ -101,9 +103,17 @@ class CrossedMixedGLMResults(MixedResults):
     _of_data = "at_optimum", "_fixed_part"
 
     def __init__(
-        self, model, units, evaluation, optimum, hessian, unbounded=Unbounded()
+        self,
+        model,
+        units,
+        evaluation,
+        optimum,
+        hessian,
+        unbounded=Unbounded(),
+        reason="",
     ):
         self.unbounded = unbounded
+        self.reason = "" if optimum.certified else reason
         directions = unbounded.directions
         if directions is not None:
             directions = np.linalg.solve(units.data.to_fixed, directions)
@@ -160,6 +170,8 @@ class CrossedMixedGLMResults(MixedResults):
 
     def _notes(self):
         lines = [f"Not finite: {sentence}." for sentence in self.unbounded.sentences]
+        if self.reason:
+            lines.append(f"{self.reason[0].upper()}{self.reason[1:]}.")
         lines += dispersion_notes(self) + quadrature_notes(self)
         if self.cov_type == "rx":
             lines.append("Standard errors as if the variances were known (rx).")

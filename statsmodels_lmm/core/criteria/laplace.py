@@ -344,8 +344,22 @@ class Laplace(Criterion):
                 continue
         return self._start(STARTING_VARIANCES[-1])
 
-    def _start(self, variance):
-        """The place at a given variance of standardized effects."""
+    def cautious_start(self):
+        """
+        A place with the same mean in all rows and hardly any random effects.
+
+        A joint minimization may leave the range of a link such as the identity.
+        """
+        coefficients, factors, extra = self._constant(STARTING_VARIANCES[-1])
+        return Place(self.point(coefficients, factors, extra), coefficients)
+
+    def constant_predictor(self):
+        """Linear predictors at the cautious start, shape (n,)."""
+        coefficients = self._constant(STARTING_VARIANCES[-1])[0]
+        return self.model.exog @ coefficients + self.model.offset
+
+    def _constant(self, variance):
+        """Parameters of one mean at a given variance of standardized effects."""
         model = self.model
         factors = [
             starting_factor(term, variance * np.eye(term.k_effects))
@@ -353,10 +367,16 @@ class Laplace(Criterion):
         ]
         eta = model.family.link(model.family.starting_mean(model.endog, model.weights))
         constant = np.full(len(model.endog), eta) - model.offset
-        coefficients = model.exog.T @ constant / len(constant)
-        roots, extra = [f.matrix for f in factors], None
+        coefficients, extra = model.exog.T @ constant / len(constant), None
         if model.family.has_extra:
             extra = model.family.starting_extra(model.endog, model.weights, eta)
+        return coefficients, factors, extra
+
+    def _start(self, variance):
+        """The place at a given variance of standardized effects."""
+        model = self.model
+        coefficients, factors, extra = self._constant(variance)
+        roots = [f.matrix for f in factors]
         inner = conditional_modes(
             model, coefficients, roots, extra, None, True, START_TOLERANCE
         )
