@@ -20,7 +20,7 @@ LEVEL = re.compile(r"(.+?)\[(?:T\.)?(.*?)\](?::|$)")
 FAR = 10.0
 """Share of a linear predictor due to one standardized column that is suspicious."""
 
-LOST = 1e-8
+LOST = 1e-6
 """Smallest curvature along the fixed effects, over the largest, that is not."""
 
 

@@ -130,13 +130,12 @@ class CrossedMixedGLMResults(MixedResults):
         self._n_observed = float(np.sum(model._repeats * np.ones(len(model.endog))))
 
     def _estimated(self, units, evaluation):
-        found = estimates(units, evaluation)
         self._rx_root = units.data.to_fixed @ self._joint.known_root
         self._hessian_root = units.data.to_fixed @ self._joint.fixed_root
         if self.unbounded.columns is not None:
             self._rx_root[self.unbounded.columns] = np.nan
             self._hessian_root[self.unbounded.columns] = np.nan
-        return replace(found, fixed_root=self._hessian_root)
+        return estimates(units, evaluation, self._hessian_root)
 
     @property
     def family(self):
@@ -335,8 +334,9 @@ class CrossedMixedGLMResults(MixedResults):
     def resid_pearson(self):
         """Response residuals over the root of their variance function at phi = 1."""
         mu, weights = self.fittedvalues, self.model._prior_weights
-        variance = self.family.variance(mu, weights, self.extra) / self.scale
-        return self.resid_response / np.sqrt(variance)
+        with np.errstate(divide="ignore", invalid="ignore"):  # at the edge of a range
+            variance = self.family.variance(mu, weights, self.extra) / self.scale
+            return self.resid_response / np.sqrt(variance)
 
     @property
     def resid_deviance(self):

@@ -115,8 +115,20 @@ def conditional_modes(
     raise np.linalg.LinAlgError("the conditional modes were not reached")
 
 
+FLAT = 1e-12
+"""Curvature along fixed effects, relative to the largest, that counts as none."""
+
 REACHABLE = 1e-6
 """Decrement at which rounding may keep a step from descending."""
+
+
+def _solved(gram, right, known):
+    """The solution of a system, or the nearest one if it has no curvature somewhere."""
+    try:
+        root = cholesky(gram.copy())
+    except np.linalg.LinAlgError:  # as along an infinite coefficient
+        return known + np.linalg.lstsq(gram, right - gram @ known, rcond=FLAT)[0]
+    return solve_upper(root, solve_lower(root, right[:, None]))[:, 0]
 
 
 class _Path:
@@ -172,9 +184,8 @@ class _Path:
             by_fixed = [t[..., :-1] for t in elimination.project()]
             effects = [t @ s for t, s in zip(state, self.relative)]
             rest = working - weights * model.random(effects)
-            root = cholesky(elimination.gram[:-1, :-1].copy())
-            half = solve_lower(root, (model.exog.T @ rest)[:, None])
-            coefficients = solve_upper(root, half)[:, 0]
+            gram, right = elimination.gram[:-1, :-1], model.exog.T @ rest
+            coefficients = _solved(gram, right, self.coefficients)
             state = [t - x @ coefficients for t, x in zip(state, by_fixed)]
             self.coefficient_step = coefficients - self.coefficients
             self.fixed_step = model.exog @ self.coefficient_step

@@ -73,7 +73,7 @@ class Estimates:
         return None if blocks is None else blocks.covariances()
 
 
-def estimates(units, evaluation):
+def estimates(units, evaluation, fixed_root=None):
     """
     The estimates that follow from an optimum.
 
@@ -83,16 +83,21 @@ def estimates(units, evaluation):
         The conversion to the user's order and units.
     evaluation : ProfiledDeviance
         The criterion at the optimum, without batch axes.
+    fixed_root : ndarray, optional
+        A root of the covariance of the fixed effects kept, shape (r, r). Default is
+        that for known covariances of the random effects.
 
     Returns
     -------
     Estimates
     """
+    if fixed_root is None:
+        fixed_root = units.beta_root(evaluation.fixed_root)
     terms = range(len(units.places))
     return Estimates(
         fixed=units.beta(evaluation.coefficients),
         kept=units.data.kept,
-        fixed_root=units.beta_root(evaluation.fixed_root),
+        fixed_root=fixed_root,
         scale=float(units.scale(evaluation.scale)),
         factors=tuple(units.of_user(evaluation.factors)),
         relative=tuple(units.relative_covariances(evaluation.factors)),
