@@ -218,8 +218,8 @@ class CrossedMixedGLM(MixedModel):
         for effects in self.random:
             if has_intercept(effects) and is_constant_by_level(effects, self.endog):
                 raise DataError(
-                    f"the response is constant within every level of {effects.name}, so "
-                    "nothing remains to estimate the dispersion from"
+                    f"the response is constant within every level of {effects.name}, "
+                    "so nothing remains to estimate the dispersion from"
                 )
 
     @property
@@ -335,9 +335,7 @@ class CrossedMixedGLM(MixedModel):
             reason = edge_sentence(self.family, evaluation.inner.eta, self._row_labels)
         results, wrapper = self._results_classes
         unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
-        found = results(
-            self, units, evaluation, optimum, curvature, unbounded, reason
-        )
+        found = results(self, units, evaluation, optimum, curvature, unbounded, reason)
         if cov_type != "hessian":
             found = found.with_cov_type(cov_type)
         warn_after_fit(found)

@@ -104,7 +104,7 @@ def is_constant_by_level(effects, values):
 
 
 def _is_suspicious(evaluation):
-    """Whether a fixed effect is so large, or so little known, that it may be infinite."""
+    """Whether a fixed effect is so large or so uncertain that it may be infinite."""
     columns, coefficients = evaluation.model.exog, evaluation.coefficients
     if not len(coefficients):
         return False

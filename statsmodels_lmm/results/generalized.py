@@ -11,7 +11,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
-from statsmodels_lmm.core.uncertainty.separation import Unbounded
+from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.inference.fixed.ratios import ratios
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     get_generalized_prediction,
@@ -109,7 +109,7 @@ class CrossedMixedGLMResults(MixedResults):
         evaluation,
         optimum,
         hessian,
-        unbounded=Unbounded(),
+        unbounded=FINITE,
         reason="",
     ):
         self.unbounded = unbounded

@@ -87,7 +87,9 @@ def test_a_likelihood_that_cannot_be_evaluated():
 
 def test_an_offset_beyond_floating_point_numbers():
     data = rows().assign(far=1e5 * np.sin(np.arange(200)))
-    with pytest.raises(DataError, match="leave linear predictors of up to .* in rows r"):
+    with pytest.raises(
+        DataError, match=r"leave linear predictors of up to .* in rows r"
+    ):
         crossedmixedglm("count ~ x + offset(far) + (1|g)", data, family="poisson").fit()
 
 

@@ -40,9 +40,9 @@ def rows():
 
 def fitted(name, data, formula="x + t + (1|g)", **how):
     response = "y" if FAMILIES[name].__class__.__name__ == "Binomial" else "c"
-    return crossedmixedglm(
-        f"{response} ~ {formula}", data, family=FAMILIES[name]
-    ).fit(**how)
+    return crossedmixedglm(f"{response} ~ {formula}", data, family=FAMILIES[name]).fit(
+        **how
+    )
 
 
 @functools.cache

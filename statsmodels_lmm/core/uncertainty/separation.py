@@ -102,6 +102,10 @@ class Unbounded:
     directions: np.ndarray | None = None
 
 
+FINITE = Unbounded()
+"""Where every estimate is finite."""
+
+
 def signs(family, link, y):
     """
     Directions in which the linear predictors of single rows are best.

@@ -84,7 +84,8 @@ class FixedInference:
         Residual variance sigma^2.
     root : ndarray
         A square root of the covariance of the r columns kept, over sigma^2 and before
-        any adjustment, shape (r, r); its rows are NaN for infinite coefficients.
+        any adjustment, shape (r, r); its rows are NaN for infinite
+        coefficients.
     constant_df : float
         Degrees of freedom of every contrast, if they are all the same.
     uncertain : UncertainCovariance or None
@@ -111,9 +112,9 @@ class FixedInference:
         Returns
         -------
         float
-            NaN if the contrast involves a dropped column or an infinite coefficient. By the methods of
-            Satterthwaite and of Kenward and Roger, a contrast of zeros has no error
-            and infinite degrees of freedom.
+            NaN if the contrast involves a dropped column or an infinite coefficient.
+            By the methods of Satterthwaite and of Kenward and Roger, a contrast of
+            zeros has no error and infinite degrees of freedom.
         """
         contrast = self._contrasts(contrast)[0]
         if not self._estimable(contrast):
