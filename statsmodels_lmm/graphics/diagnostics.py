@@ -21,7 +21,11 @@ from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
     simulated_residuals,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_gaussian,
+)
 
 RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
@@ -139,9 +143,10 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
     DataError
         If the data of the model have been removed, or no residual is defined.
     ValueError
-        If `kind` is unknown.
+        If `kind` is unknown, or the model is generalized.
     """
     results = as_fit(results)
+    require_gaussian(results, "a normal Q-Q plot of residuals")
     _, residuals, label = _residuals(results, kind)
     n = len(residuals)
     low, high = np.quantile(residuals, [0.25, 0.75])

@@ -172,7 +172,9 @@ def plot_effects(
 
     Other covariates are held at their means and other factors averaged over; see
     `marginal_means`. A numeric predictor has a line with a band over its range; a
-    factor, or a numeric predictor with two values, has points with intervals.
+    factor, or a numeric predictor with two values, has points with intervals. Means of
+    the linear predictor of a generalized model are transformed to the scale of the
+    response; they are those of an average level of every grouping factor.
 
     Parameters
     ----------
@@ -252,6 +254,7 @@ def plot_effects(
         positions = part[x] if places is None else places.get_indexer(part[x])
         positions = np.asarray(positions) + dodge
         numbers = part[[names[n] for n in ("mean", "ci_lower", "ci_upper")]].to_numpy()
+        numbers = results._mean(numbers)  # of a linear predictor
         _draw_means(panel, positions, numbers, places, style, label, by is not None)
         if apart:
             panel.set_title(text, fontsize="small")

@@ -60,7 +60,7 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     Each group has a panel with its data as points, the fit for the group,
     :math:`x'\hat\beta + z'\hat b`, as a solid line, and that for the population,
     :math:`x'\hat\beta`, as a dashed line. Both leave out the random effects of other
-    factors.
+    factors. Those of a generalized model are means of the response.
 
     Parameters
     ----------
@@ -100,7 +100,8 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     If x is a numeric column of a formula, lines are evaluated on a grid over the values
     of the group, with the other columns held at a value of the group: numbers at the
     median, the lower of two, and the others at the most frequent value. An offset
-    passed as an argument is held at its mean in the group. Otherwise lines are
+    passed as an argument is held at its mean in the group, an exposure at its geometric
+    mean. Otherwise lines are
     evaluated in the rows of the group and joined if there is one value for each x;
     if not, the values are drawn as dashes, shorter for the population.
     """
@@ -279,11 +280,15 @@ def _on_grid(results, i, across, rows):
     offset = None
     if model.offset is not None:
         inside = 0.0 if model.formula_offset is None else model.formula_offset
-        known = model.offset - inside
-        offset = np.repeat([known[r].mean() for r in rows], GRID)
+        beyond = model.offset - inside
+        offset = np.repeat([beyond[r].mean() for r in rows], GRID)
+    known = {"offset": offset}
+    if getattr(model, "exposure", None) is not None:
+        each = [np.exp(np.log(model.exposure[r]).mean()) for r in rows]
+        known["exposure"] = np.repeat(each, GRID)
     new = pd.DataFrame(columns)
     conditional, population = (
-        np.asarray(results.predict(new, random_effects=which, offset=offset))
+        np.asarray(results.predict(new, random_effects=which, **known))
         for which in ([model.random[i].name], False)
     )
     return list(zip(grid, conditional.reshape(m, GRID), population.reshape(m, GRID)))
@@ -302,7 +307,8 @@ def _in_rows(results, i, across, rows):
     """(x, values of the group, values of the population) in its rows, by group."""
     population = results._fixed_part
     grouped = results.model.random[i].grouped
-    conditional = population + grouped.times(results._modes[i])
+    conditional = results._mean(population + grouped.times(results._modes[i]))
+    population = results._mean(population)
     orders = [r[np.argsort(across.values[r], kind="stable")] for r in rows]
     return [(across.values[o], conditional[o], population[o]) for o in orders]
 

@@ -23,11 +23,20 @@ from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
+from statsmodels_lmm.models.link_ranges import edge_sentence, failure_sentence
+from statsmodels_lmm.models.separation import (
+    has_intercept,
+    is_constant_by_level,
+    unbounded_estimates,
+)
 from statsmodels_lmm.models.validation import warn_after_fit
 from statsmodels_lmm.results.generalized import (
     CrossedMixedGLMResults,
     CrossedMixedGLMResultsWrapper,
 )
+
+MOST_NODES = 100
+"""Largest number of nodes; weights of more underflow."""
 
 HESSIANS = ("observed", "expected")
 
@@ -88,6 +97,7 @@ class CrossedMixedGLM(MixedModel):
 
     _results_classes = CrossedMixedGLMResults, CrossedMixedGLMResultsWrapper
     _own_arguments = ("family",)
+    _trials_of_response = False
     _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights", "trials")
 
     def __init__(
@@ -125,6 +135,7 @@ class CrossedMixedGLM(MixedModel):
             return y, sides
         if sides["trials"] is not None:
             raise DataError("successes and failures have their own numbers of trials")
+        self._trials_of_response = True
         return y, {**sides, "trials": found.trials}
 
     def _confounded(self, sides):
@@ -179,6 +190,7 @@ class CrossedMixedGLM(MixedModel):
         """Standardized data and the conditional model, formed once."""
         if self._cross is None:
             require_data(self, "a fit")
+            self._check_dispersion()
             factors = [r.grouped for r in self.random]
             data = self._design.plain(self.endog, self.exog, factors)
             if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
@@ -199,11 +211,28 @@ class CrossedMixedGLM(MixedModel):
             self._cross = data, conditional
         return self._cross
 
+    def _check_dispersion(self):
+        """Refuse a response that leaves nothing to estimate a dispersion from."""
+        if not self.family.has_extra or self.family.extra_is_squared:
+            return
+        for effects in self.random:
+            if has_intercept(effects) and is_constant_by_level(effects, self.endog):
+                raise DataError(
+                    f"the response is constant within every level of {effects.name}, "
+                    "so nothing remains to estimate the dispersion from"
+                )
+
     @property
     def _units(self):
         """The conversion between the order and units of a fit and the user's."""
         data, conditional = self._prepared()
         return Units(data, conditional.engine.plan)
+
+    @property
+    def _row_labels(self):
+        """Labels of the rows, or their numbers."""
+        labels = self.data.row_labels
+        return pd.RangeIndex(len(self.endog)) if labels is None else labels
 
     def _criterion(self, nagq, observed):
         """The criterion by its number of nodes."""
@@ -281,6 +310,8 @@ class CrossedMixedGLM(MixedModel):
         """
         if not isinstance(nagq, int | np.integer) or nagq < 0:
             raise ValueError(f"nagq must be a number of nodes or 0, not {nagq!r}")
+        if nagq > MOST_NODES:
+            raise ValueError(f"nagq must be at most {MOST_NODES}, not {nagq}")
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
         check_choice("hessian", hessian, HESSIANS)
@@ -295,11 +326,16 @@ class CrossedMixedGLM(MixedModel):
         settings = Settings(int(maxiter), float(tol), watch)
         try:
             evaluation, optimum = search_generalized(criterion, settings, start)
+            curvature = evaluation.hessian
         except np.linalg.LinAlgError as error:
-            raise DataError(f"the likelihood cannot be evaluated: {error}") from None
-        optimum = units.optimum(optimum, evaluation.factors)
+            eta, told = criterion.constant_predictor(), (self._row_labels, error)
+            raise DataError(failure_sentence(self.family, eta, *told)) from None
+        optimum, reason = units.optimum(optimum, evaluation.factors), ""
+        if not optimum.interrupted and optimum.evaluations < maxiter:
+            reason = edge_sentence(self.family, evaluation.inner.eta, self._row_labels)
         results, wrapper = self._results_classes
-        found = results(self, units, evaluation, optimum, evaluation.hessian)
+        unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
+        found = results(self, units, evaluation, optimum, curvature, unbounded, reason)
         if cov_type != "hessian":
             found = found.with_cov_type(cov_type)
         warn_after_fit(found)
@@ -378,6 +414,8 @@ class CrossedMixedGLM(MixedModel):
     def _place(self, criterion, params, pivoted=False):
         """The place of given parameters."""
         units, params = self._units, np.asarray(params, dtype=float)
+        if not np.isfinite(params).all():
+            raise ValueError("params must be finite")
         p, has_extra = self.exog.shape[1], self.family.has_extra
         m = sum(r.grouped.n_parameters for r in self.random)
         if params.shape != (p + m + has_extra,):

@@ -4,12 +4,133 @@ import re
 
 import numpy as np
 
+from statsmodels_lmm.core.uncertainty.separation import (
+    Unbounded,
+    separation,
+    signs,
+)
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.names import coded_column
 from statsmodels_lmm.inputs.row_values import listed, rows_text
 
 LEVEL = re.compile(r"(.+?)\[(?:T\.)?(.*?)\](?::|$)")
 """A factor and its level, in the name of an indicator or a product of indicators."""
+
+
+FAR = 10.0
+"""Share of a linear predictor due to one standardized column that is suspicious."""
+
+LOST = 1e-6
+"""Smallest curvature along the fixed effects, over the largest, that is not."""
+
+
+def unbounded_estimates(model, evaluation, data):
+    """
+    Find the fixed effects and variances without a finite estimate.
+
+    Parameters
+    ----------
+    model : CrossedMixedGLM
+        The model.
+    evaluation : LaplaceDeviance
+        The criterion at the end of the search.
+    data : Standardized
+        The standardized data.
+
+    Returns
+    -------
+    Unbounded
+    """
+    sign = signs(model.family.name, model.family.link_name, model.endog)
+    if sign is None:
+        return Unbounded()
+    constant = [
+        effects.name
+        for effects in model.random
+        if sign.all() and has_intercept(effects) and is_constant_by_level(effects, sign)
+    ]
+    if constant:  # and the coefficients grow with the standard deviation
+        return Unbounded(
+            (variance_sentence(constant),), np.ones(len(data.kept), dtype=bool)
+        )
+    if not _is_suspicious(evaluation):
+        return Unbounded()
+    exog, names = model.exog[:, data.kept], [model.exog_names[j] for j in data.kept]
+    found = separation(exog, sign)
+    if found is None:
+        return Unbounded()
+    sentence = separation_sentence(found, exog, sign, names, model._row_labels)
+    return Unbounded((sentence,), found.columns, found.directions)
+
+
+def has_intercept(effects):
+    """
+    Whether a factor has an intercept for each level, independent of those of others.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The random effects of a factor.
+
+    Returns
+    -------
+    bool
+    """
+    grouped = effects.grouped
+    if not effects.has_groups or grouped.relationship is not None:
+        return False
+    return bool((grouped.effects == grouped.effects[0]).all(axis=0).any())
+
+
+def is_constant_by_level(effects, values):
+    """
+    Whether values are the same in all rows of each level of a factor.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The random effects of a factor.
+    values : ndarray
+        Shape (n,).
+
+    Returns
+    -------
+    bool
+    """
+    codes = effects.grouped.codes
+    of_level = np.zeros(effects.grouped.n_levels)
+    of_level[codes] = values
+    return bool((of_level[codes] == values).all())
+
+
+def _is_suspicious(evaluation):
+    """Whether a fixed effect is so large or so uncertain that it may be infinite."""
+    columns, coefficients = evaluation.model.exog, evaluation.coefficients
+    if not len(coefficients):
+        return False
+    if (np.abs(columns).max(axis=0) * np.abs(coefficients)).max() > FAR:
+        return True
+    curvature = np.linalg.eigvalsh(evaluation.first.fixed_information)
+    return bool(curvature[0] <= LOST * curvature[-1])
+
+
+def variance_sentence(names):
+    """
+    Say that the variances of grouping factors are not identified.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The factors.
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"the response is constant within every level of {_in_words(names)}: the "
+        "variance between these levels is not identified"
+    )
 
 
 def separation_sentence(found, exog, sign, names, labels):

@@ -279,6 +279,9 @@ def warn_after_fit(results):
     flat = results.identification.sentences
     for sentence in flat:
         warn(sentence, DataWarning)
+    unbounded = results.unbounded.sentences
+    for sentence in unbounded:
+        warn(sentence, DataWarning)
     optimum = results.optimum
     if optimum.saturated and not flat:
         warn(
@@ -287,9 +290,11 @@ def warn_after_fit(results):
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
-    if optimum.saturated or results.converged:
+    if optimum.saturated or results.converged or unbounded:
         return
-    if optimum.promised < REACHED <= optimum.rounding:
+    if results.reason:
+        warn(results.reason, ConvergenceWarning)
+    elif optimum.promised < REACHED <= optimum.rounding:
         warn(
             "the best variances are not proved: the residual variance is so small "
             "relative to those of the random effects that rounding moves -2 "

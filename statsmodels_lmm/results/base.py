@@ -8,6 +8,7 @@ import pandas as pd
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
@@ -52,6 +53,12 @@ class MixedResults(Pictures, MixedInference):
 
     _is_gaussian = False
     """Whether the response is normal with a residual variance, as in a linear model."""
+
+    unbounded = FINITE
+    """What has no finite estimate; nothing in a linear model."""
+
+    reason = ""
+    """Why no optimum was proved, if there is more to say than that."""
 
     reml = False
     """Whether the criterion is that of the restricted likelihood."""

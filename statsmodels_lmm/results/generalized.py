@@ -11,6 +11,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
+from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.inference.fixed.ratios import ratios
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     get_generalized_prediction,
@@ -66,6 +67,10 @@ class CrossedMixedGLMResults(MixedResults):
         How the search went, in the user's order and units.
     hessian : ndarray
         Hessian of the criterion with respect to the free parameters.
+    unbounded : Unbounded, optional
+        Fixed effects and variances without a finite maximum likelihood estimate.
+    reason : str, optional
+        Why no optimum was proved, if it was not.
 
     Attributes
     ----------
@@ -87,15 +92,32 @@ class CrossedMixedGLMResults(MixedResults):
         Source of the standard errors, see `with_cov_type`.
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
+    unbounded : Unbounded
+        What has no finite maximum likelihood estimate, in sentences and by columns of
+        X; the standard errors of these coefficients are NaN.
     converged : bool
-        Whether the point is proved to be a local optimum.
+        Whether the point is proved to be a local optimum. False if there is none.
     """
 
     _title = "Generalized Linear Mixed Model Results"
     _of_data = "at_optimum", "_fixed_part"
 
-    def __init__(self, model, units, evaluation, optimum, hessian, separation=()):
-        self._joint = joint_covariance(evaluation, hessian)
+    def __init__(
+        self,
+        model,
+        units,
+        evaluation,
+        optimum,
+        hessian,
+        unbounded=FINITE,
+        reason="",
+    ):
+        self.unbounded = unbounded
+        self.reason = "" if optimum.certified else reason
+        directions = unbounded.directions
+        if directions is not None:
+            directions = np.linalg.solve(units.data.to_fixed, directions)
+        self._joint = joint_covariance(evaluation, hessian, directions)
         super().__init__(model, units, evaluation, optimum)
         family = model.family
         self.nagq = evaluation.criterion.nagq
@@ -104,15 +126,16 @@ class CrossedMixedGLMResults(MixedResults):
         covariance = self._estimates.fixed_covariance
         self.normalized_cov_params = covariance / self.scale
         self.cov_type = "hessian"
-        self.separation = separation
         self._observed = evaluation.criterion.observed
         self._n_observed = float(np.sum(model._repeats * np.ones(len(model.endog))))
 
     def _estimated(self, units, evaluation):
-        found = estimates(units, evaluation)
-        self._rx_root = found.fixed_root
+        self._rx_root = units.data.to_fixed @ self._joint.known_root
         self._hessian_root = units.data.to_fixed @ self._joint.fixed_root
-        return replace(found, fixed_root=self._hessian_root)
+        if self.unbounded.columns is not None:
+            self._rx_root[self.unbounded.columns] = np.nan
+            self._hessian_root[self.unbounded.columns] = np.nan
+        return estimates(units, evaluation, self._hessian_root)
 
     @property
     def family(self):
@@ -145,7 +168,10 @@ class CrossedMixedGLMResults(MixedResults):
         return scales
 
     def _notes(self):
-        lines = dispersion_notes(self) + quadrature_notes(self)
+        lines = [f"Not finite: {sentence}." for sentence in self.unbounded.sentences]
+        if self.reason:
+            lines.append(f"{self.reason[0].upper()}{self.reason[1:]}.")
+        lines += dispersion_notes(self) + quadrature_notes(self)
         if self.cov_type == "rx":
             lines.append("Standard errors as if the variances were known (rx).")
         return lines
@@ -173,6 +199,11 @@ class CrossedMixedGLMResults(MixedResults):
         factors = units.of_plan(self._estimates.factors)
         coefficients = units.coefficients(self._estimates.fixed)
         return criterion.at_parameters(coefficients, factors, self.extra)
+
+    @cached_property
+    def converged(self):
+        """Whether the point is proved to be a local optimum; False if none exists."""
+        return self.optimum.certified and not self.unbounded.sentences
 
     @cached_property
     def method(self):
@@ -303,8 +334,9 @@ class CrossedMixedGLMResults(MixedResults):
     def resid_pearson(self):
         """Response residuals divided by the root of the variance at phi = 1."""
         mu, weights = self.fittedvalues, self.model._prior_weights
-        variance = self.family.variance(mu, weights, self.extra) / self.scale
-        return self.resid_response / np.sqrt(variance)
+        with np.errstate(divide="ignore", invalid="ignore"):  # at the edge of a range
+            variance = self.family.variance(mu, weights, self.extra) / self.scale
+            return self.resid_response / np.sqrt(variance)
 
     @property
     def resid_deviance(self):

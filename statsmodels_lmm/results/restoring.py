@@ -57,21 +57,24 @@ def restored(saved):
     parsed, data = None, LightData(pd.DataFrame())
     structures = texts(saved["structures"], "structures")
     names = texts(saved["exog_names"], "exog_names")
+    plain = saved["generalized"] if saved["version"] > 2 else None
+    family = None if plain is None else restored_family(plain["family"])
     if saved["formula"] is not None:
-        check_formula(saved["formula"], saved["columns"], structures)
-        parsed = parse(saved["formula"], structures)
+        name = None if family is None else family.name
+        check_formula(saved["formula"], saved["columns"], structures, name)
+        parsed = parse(saved["formula"], structures, name)
         data = _restored_data(saved, parsed)
         if data.model_spec.column_names != names:
             raise ValueError("exog_names are not the columns of the design")
     random, modes, covariances = [], [], []
-    for plain, terms in zip(saved["random"], _terms(parsed, saved["random"])):
-        random.append(_restored_effects(plain, terms, data.column_specs))
+    for each, terms in zip(saved["random"], _terms(parsed, saved["random"])):
+        random.append(_restored_effects(each, terms, data.column_specs))
         n, k = random[-1].n_levels, len(random[-1].effect_names)
-        modes.append(numbers(plain["modes"], "modes", (n, k)))
+        modes.append(numbers(each["modes"], "modes", (n, k)))
         covariances.append(
-            covariance(plain["mode_covariances"], "mode_covariances", (n, k, k))
+            covariance(each["mode_covariances"], "mode_covariances", (n, k, k))
         )
-    family, needs, relative = _restored_distribution(saved, random)
+    needs, relative = _restored_distribution(plain, random)
     model = LightModel(
         formula=saved["formula"],
         exog_names=names,
@@ -85,10 +88,13 @@ def restored(saved):
     params = numbers(saved["params"], "params", (p,), missing=True)
     cov_params = covariance(saved["cov_params"], "cov_params", (p, p), missing=True)
     dropped = np.isnan(params)
-    if (np.isnan(cov_params) != (dropped | dropped[:, None])).any():
+    unknown = dropped
+    if family is not None:  # whose infinite coefficients have no variance
+        unknown = dropped | np.isnan(np.diag(cov_params))
+    if (np.isnan(cov_params) != (unknown | unknown[:, None])).any():
         raise ValueError("params and cov_params have different gaps")
-    errors = np.sqrt(np.maximum(np.diag(cov_params)[~dropped], 0.0))
-    if (np.abs(params[~dropped]) > FARTHEST * errors).any():
+    errors = np.sqrt(np.maximum(np.diag(cov_params)[~unknown], 0.0))
+    if (np.abs(params[~unknown]) > FARTHEST * errors).any():
         raise ValueError("params are farther from 0 than cov_params allows")
     scale = number(saved["scale"], "scale", least=SMALLEST)
     components = _restored_components(saved["variance_components"])
@@ -125,18 +131,17 @@ def restored(saved):
     )
 
 
-def _restored_distribution(saved, random):
-    """Family, needs of new data and covariances of a generalized model."""
-    plain = saved["generalized"] if saved["version"] > 2 else None
+def _restored_distribution(plain, random):
+    """Needs of new data and covariances of a generalized model."""
     if plain is None:
-        return None, {}, []
+        return {}, []
     needs = {n: truth(plain["needs"][n], n) for n in ("offset", "exposure")}
     if len(plain["covariances"]) != len(random):
         raise ValueError("there is not one covariance matrix per grouping factor")
     sizes = [len(effects.effect_names) for effects in random]
     pairs = zip(plain["covariances"], sizes)
     relative = [covariance(c, "covariances", (k, k)) for c, k in pairs]
-    return restored_family(plain["family"]), needs, relative
+    return needs, relative
 
 
 def _restored_estimability(kept, saved):

@@ -148,7 +148,11 @@ def _plain_formula(model):
             "a formula evaluated by formulaic cannot be saved; fit it with "
             "patsy, statsmodels' default engine"
         )
-    columns = check_formula(model.formula_full, data.frame.columns, model.structures)
+    family = getattr(model, "family", None)
+    name = None if family is None else family.name
+    columns = check_formula(
+        model.formula_full, data.frame.columns, model.structures, name
+    )
     known = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
     known |= default_scope("patsy")
     for name, value in data.scope.items():

@@ -191,7 +191,7 @@ def test_a_model_without_a_term_has_the_same_family_and_rows():
         lambda fit: fit.conf_int(method="basic"),
         lambda fit: fit.simulate(),
         lambda fit: fit.simulated_residuals(),
-        lambda fit: fit.random_effect_tests(),
+        lambda fit: fit.exact_lr_test(),
         lambda fit: fit.drop_random("herd"),
         lambda fit: fit.r_squared(),
         lambda fit: fit.get_influence(),

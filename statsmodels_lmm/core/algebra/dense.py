@@ -88,7 +88,7 @@ def solve_lower(root, right):
 
 def solve_upper(root, right):
     """Solve root' x = right for a lower triangular root, batched or not."""
-    if root.ndim > 2 or right.ndim > 2:
+    if root.ndim > 2 or right.ndim > 2 or not root.size:
         return np.linalg.solve(transpose(root), right)
     return lapack.dtrtrs(root.T, right, lower=0, trans=0)[0]
 

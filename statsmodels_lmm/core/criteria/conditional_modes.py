@@ -118,8 +118,20 @@ def conditional_modes(
     raise np.linalg.LinAlgError("the conditional modes were not reached")
 
 
+FLAT = 1e-12
+"""Curvature along fixed effects, relative to the largest, that counts as none."""
+
 REACHABLE = 1e-6
 """Decrement at which rounding may keep a step from descending."""
+
+
+def _solved(gram, right, known):
+    """The solution of a system, or the nearest one if it has no curvature somewhere."""
+    try:
+        root = cholesky(gram.copy())
+    except np.linalg.LinAlgError:  # as along an infinite coefficient
+        return known + np.linalg.lstsq(gram, right - gram @ known, rcond=FLAT)[0]
+    return solve_upper(root, solve_lower(root, right[:, None]))[:, 0]
 
 
 class _Path:
@@ -163,7 +175,8 @@ class _Path:
         """Compute the step with given weights."""
         model = self.model
         products = model.gather(weights, model.exog if jointly else None)
-        elimination = products.eliminate(roots)
+        with np.errstate(invalid="ignore"):
+            elimination = products.eliminate(roots)
         if not np.isfinite(elimination.logdet):
             raise np.linalg.LinAlgError("f is not convex")
         inner = self.fixed + self.random if jointly else self.random
@@ -174,9 +187,8 @@ class _Path:
             by_fixed = elimination.project()
             effects = [t @ s for t, s in zip(state, self.relative)]
             rest = working - weights * model.random(effects)
-            root = cholesky(elimination.gram.copy())
-            half = solve_lower(root, (model.exog.T @ rest)[:, None])
-            coefficients = solve_upper(root, half)[:, 0]
+            gram, right = elimination.gram, model.exog.T @ rest
+            coefficients = _solved(gram, right, self.coefficients)
             state = [t - x @ coefficients for t, x in zip(state, by_fixed)]
             self.coefficient_step = coefficients - self.coefficients
             self.fixed_step = model.exog @ self.coefficient_step

@@ -21,7 +21,8 @@ class Estimates:
     kept : ndarray
         Columns of X kept, shape (r,).
     fixed_root : ndarray
-        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r).
+        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r); its rows are NaN
+        for infinite coefficients.
     scale : float
         Residual variance sigma^2.
     factors : tuple of RelativeFactor
@@ -52,8 +53,8 @@ class Estimates:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             squares = (self.fixed_root**2).sum(axis=1)
             variances = squares * [[1.0], [self.scale]]
-        held = ((variances >= TINY) & (variances < np.inf)).all(axis=0)
-        return self.kept[~held]
+        lost = ((variances < TINY) | (variances == np.inf)).any(axis=0)
+        return self.kept[lost]
 
     @cached_property
     def fixed_covariance(self):
@@ -72,7 +73,7 @@ class Estimates:
         return None if blocks is None else blocks.covariances()
 
 
-def estimates(units, evaluation):
+def estimates(units, evaluation, fixed_root=None):
     """
     The estimates that follow from an optimum.
 
@@ -82,16 +83,21 @@ def estimates(units, evaluation):
         The conversion to the user's order and units.
     evaluation : ProfiledDeviance
         The criterion at the optimum, without batch axes.
+    fixed_root : ndarray, optional
+        A root of the covariance of the fixed effects kept, shape (r, r). Default is
+        that for known covariances of the random effects.
 
     Returns
     -------
     Estimates
     """
+    if fixed_root is None:
+        fixed_root = units.beta_root(evaluation.fixed_root)
     terms = range(len(units.places))
     return Estimates(
         fixed=units.beta(evaluation.coefficients),
         kept=units.data.kept,
-        fixed_root=units.beta_root(evaluation.fixed_root),
+        fixed_root=fixed_root,
         scale=float(units.scale(evaluation.scale)),
         factors=tuple(units.of_user(evaluation.factors)),
         relative=tuple(units.relative_covariances(evaluation.factors)),

@@ -57,9 +57,6 @@ Variances of standardized effects at which a search starts; the smaller ones whe
 link leaves the range of means.
 """
 
-LARGEST_START = 5.0
-"""Largest standardized intercept at which a search starts."""
-
 
 @dataclass(frozen=True)
 class Place:
@@ -295,7 +292,7 @@ class Laplace(Criterion):
     @property
     def factor_places(self):
         """Start and end of the factors among the parts of a point."""
-        first = int(not self.jointly)
+        first = int(self.counts[0] > 0)
         return first, first + len(self.model.terms)
 
     @property
@@ -348,7 +345,7 @@ class Laplace(Criterion):
         -------
         tuple
         """
-        parts = [] if self.jointly else [FreeParameters(np.asarray(coefficients))]
+        parts = [FreeParameters(np.asarray(coefficients))] if self.counts[0] else []
         parts += factors
         if self.model.family.has_extra:
             if self.model.family.extra_is_squared:
@@ -370,8 +367,22 @@ class Laplace(Criterion):
                 continue
         return self._start(STARTING_VARIANCES[-1])
 
-    def _start(self, variance):
-        """The place at a given variance of standardized effects."""
+    def cautious_start(self):
+        """
+        A place with the same mean in all rows and hardly any random effects.
+
+        A joint minimization may leave the range of a link such as the identity.
+        """
+        coefficients, factors, extra = self._constant(STARTING_VARIANCES[-1])
+        return Place(self.point(coefficients, factors, extra), coefficients)
+
+    def constant_predictor(self):
+        """Linear predictors at the cautious start, shape (n,)."""
+        coefficients = self._constant(STARTING_VARIANCES[-1])[0]
+        return self.model.exog @ coefficients + self.model.offset
+
+    def _constant(self, variance):
+        """Parameters of one mean at a given variance of standardized effects."""
         model = self.model
         factors = [
             starting_factor(term, variance * np.eye(term.k_effects))
@@ -379,11 +390,16 @@ class Laplace(Criterion):
         ]
         eta = model.family.link(model.family.starting_mean(model.endog, model.weights))
         constant = np.full(len(model.endog), eta) - model.offset
-        coefficients = model.exog.T @ constant / len(constant)
-        coefficients = np.clip(coefficients, -LARGEST_START, LARGEST_START)
-        roots, extra = [f.matrix for f in factors], None
+        coefficients, extra = model.exog.T @ constant / len(constant), None
         if model.family.has_extra:
             extra = model.family.starting_extra(model.endog, model.weights, eta)
+        return coefficients, factors, extra
+
+    def _start(self, variance):
+        """The place at a given variance of standardized effects."""
+        model = self.model
+        coefficients, factors, extra = self._constant(variance)
+        roots = [f.matrix for f in factors]
         inner = conditional_modes(
             model, coefficients, roots, extra, None, True, START_TOLERANCE
         )
@@ -442,14 +458,15 @@ class Laplace(Criterion):
         if extra is not None:
             squared = model.family.extra_is_squared
             extra = float(extra.values[0]) ** 2 if squared else float(extra.values[0])
-        if self.jointly and coefficients is None:
+        if coefficients is None:
             coefficients = np.zeros(model.exog.shape[1])
         roots = [f.matrix for f in parts]
         inner = conditional_modes(
             model, coefficients, roots, extra, place.state, self.jointly, tolerance
         )
         slopes = model.slopes(inner.eta, extra)
-        elimination = model.gather(slopes.second).eliminate(roots)
+        with np.errstate(invalid="ignore"):
+            elimination = model.gather(slopes.second).eliminate(roots)
         determinant = elimination
         if not self.is_observed:
             expected = model.expected(inner.eta, extra)[0]

@@ -46,17 +46,14 @@ def search_generalized(criterion, settings, start=None):
     numpy.linalg.LinAlgError
         If the criterion is undefined at the start.
     """
-    before = 0
-    if start is None:
-        start = criterion.start()
-        if isinstance(criterion, Quadrature):
-            laplace = Laplace(criterion.model, criterion.observed)
-            end = descend(laplace, start, NEAR)
-            last = end.last.evaluation
-            start = Place(last.point, last.coefficients, last.inner.state)
-            before = int(end.evaluations)
-    evaluation, optimum = minimize(criterion, start, settings)
-    optimum = replace(optimum, evaluations=optimum.evaluations + before)
+    if start is not None:
+        evaluation, optimum = minimize(criterion, start, settings)
+    else:
+        try:
+            evaluation, optimum = _first_search(criterion, settings, criterion.start)
+        except np.linalg.LinAlgError:
+            start = criterion.cautious_start
+            evaluation, optimum = _first_search(criterion, settings, start)
     settled = optimum.certified and not _has_doubts(evaluation)
     if settled or optimum.interrupted:
         return evaluation, optimum
@@ -77,6 +74,19 @@ def search_generalized(criterion, settings, start=None):
     gaps = np.sort(values) - float(evaluation.value)
     others = tuple(gaps[gaps > LOWER].tolist())
     return evaluation, replace(optimum, starts=2, others=others)
+
+
+def _first_search(criterion, settings, start):
+    """The search from a start that the criterion makes itself."""
+    place, before = start(), 0
+    if isinstance(criterion, Quadrature):
+        laplace = Laplace(criterion.model, criterion.observed)
+        end = descend(laplace, place, NEAR)
+        last = end.last.evaluation
+        place = Place(last.point, last.coefficients, last.inner.state)
+        before = int(end.evaluations)
+    evaluation, optimum = minimize(criterion, place, settings)
+    return evaluation, replace(optimum, evaluations=optimum.evaluations + before)
 
 
 LIFT = 0.5

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.algebra.dense import cholesky
+from statsmodels_lmm.core.algebra.dense import cholesky, inverse_lower, transpose
 
 FLAT = 1e-10
 """Eigenvalue of the scaled Hessian, relative to the largest, treated as zero."""
@@ -22,13 +23,16 @@ class JointCovariance:
         that the data do not determine.
     fixed_root : ndarray
         R with R R' the covariance of the standardized coefficients, shape (p, p).
+    known_root : ndarray
+        The same if the covariance parameters were known, shape (p, p).
     """
 
     covariance: np.ndarray
     fixed_root: np.ndarray
+    known_root: np.ndarray
 
 
-def joint_covariance(evaluation, hessian):
+def joint_covariance(evaluation, hessian, separated=None):
     """
     Invert the information of a Laplace or quadrature deviance.
 
@@ -41,6 +45,10 @@ def joint_covariance(evaluation, hessian):
         The criterion at the optimum.
     hessian : ndarray
         Hessian of d with respect to the free parameters, shape (m, m).
+    separated : ndarray, optional
+        Basis of the directions in which the coefficients are infinite, in standardized
+        units, shape (p, k). They are left out, as if the coefficients could not move
+        there.
 
     Returns
     -------
@@ -53,7 +61,12 @@ def joint_covariance(evaluation, hessian):
     used = _used(evaluation)
     covariance = np.zeros_like(hessian)
     inner = np.ix_(used, used)
-    values, vectors = np.linalg.eigh(scaled[inner])
+    free = np.eye(p)
+    if separated is not None:
+        free = np.linalg.qr(separated, mode="complete")[0][:, separated.shape[1] :]
+    basis = block_diag(free, np.eye(used.sum() - p)) if first else np.eye(used.sum())
+    values, vectors = np.linalg.eigh(basis.T @ scaled[inner] @ basis)
+    vectors = basis @ vectors
     known = values > FLAT * np.abs(values).max(initial=1e-300)
     inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
     lost = ~known
@@ -62,13 +75,22 @@ def joint_covariance(evaluation, hessian):
         share = (vectors[:, lost] ** 2).sum(axis=1) > 1e-8
         inverse[share], inverse[:, share] = np.nan, np.nan
     covariance[inner] = 2.0 * inverse * units[used][:, None] * units[used]
+    information = free.T @ evaluation.first.fixed_information @ free
+    known_root = _padded(free @ transpose(inverse_lower(cholesky(information))))
     if not first:  # the fixed effects are not parameters of the criterion
-        inverse = np.linalg.inv(evaluation.fixed_root)
-        return JointCovariance(covariance, inverse.T)
+        return JointCovariance(covariance, known_root, known_root)
     own = covariance[:p, :p]
     if not np.isfinite(own).all():
-        return JointCovariance(covariance, np.where(np.eye(p) > 0, np.nan, 0.0))
-    return JointCovariance(covariance, cholesky(own.copy()))
+        fixed_root = np.where(np.eye(p) > 0, np.nan, 0.0)
+    else:
+        fixed_root = _padded(free @ cholesky(free.T @ own @ free))
+    return JointCovariance(covariance, fixed_root, known_root)
+
+
+def _padded(root):
+    """A root (p, r) with zeros beside it, shape (p, p)."""
+    p, r = root.shape
+    return np.hstack([root, np.zeros((p, p - r))])
 
 
 def _used(evaluation):

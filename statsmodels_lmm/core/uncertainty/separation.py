@@ -72,11 +72,38 @@ class Separation:
         Rows with s_r x_r'd > 0, booleans, shape (n,).
     columns : ndarray
         Columns whose coefficients are not finite, booleans, shape (p,).
+    directions : ndarray
+        Basis of all directions that move separated rows only, shape (p, k).
     """
 
     direction: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    directions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Unbounded:
+    """
+    What has no finite maximum likelihood estimate.
+
+    Parameters
+    ----------
+    sentences : tuple of str
+        What, and why.
+    columns : ndarray or None
+        Columns of X, of those kept, with infinite coefficients, booleans, shape (r,).
+    directions : ndarray or None
+        Basis of the directions in which only separated rows move, shape (r, k).
+    """
+
+    sentences: tuple = ()
+    columns: np.ndarray | None = None
+    directions: np.ndarray | None = None
+
+
+FINITE = Unbounded()
+"""Where every estimate is finite."""
 
 
 def signs(family, link, y):
@@ -137,10 +164,12 @@ def separation(exog, sign):
     sizes = np.diagonal(change)[:, None] + np.abs(change) @ np.abs(unbounded)
     unbounded = change @ unbounded
     infinite = (np.abs(unbounded) > INVOLVED * sizes).any(axis=1)
-    direction = np.where(infinite, unbounded[:, 0], 0.0)
+    unbounded[~infinite] = 0.0
+    direction, *basis = unbounded.T
     rows = np.zeros(len(exog), dtype=bool)
     rows[signed[ahead]] = True
-    return Separation(direction / np.abs(direction).max(), rows, infinite)
+    direction = direction / np.abs(direction).max()
+    return Separation(direction, rows, infinite, np.transpose(basis))
 
 
 def _recession(gains, n):

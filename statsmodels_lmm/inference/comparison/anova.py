@@ -50,7 +50,8 @@ def anova(results, *others, type=None, df_method=None, **options):
         is 3.
     df_method : str, optional
         "satterthwaite", "kenward-roger", "residual" or "asymptotic". Default is that
-        of the fit; if none was chosen, "satterthwaite", as in lmerTest.
+        of the fit; if none was chosen, "satterthwaite", as in lmerTest, and for a
+        generalized model "asymptotic".
     **options
         For several fits method, nsim, rng, n_jobs and progress.
 
@@ -60,7 +61,7 @@ def anova(results, *others, type=None, df_method=None, **options):
         For one fit, one row per term of the fixed effects, as in lmerTest's ``anova``:
         sum_sq; mean_sq, the residual variance times the F before Kenward and Roger's
         scaling; df, df_denom, F and PR(>F). NaN for a term about which nothing can be
-        estimated.
+        estimated. For a generalized model, the Wald tests of `fixed_effect_tests`.
     """
     if others:
         if type is not None or df_method is not None:
@@ -70,6 +71,8 @@ def anova(results, *others, type=None, df_method=None, **options):
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
     type = 3 if type is None else type
     results = as_fit(results)
+    if not results._is_gaussian:
+        return fixed_effect_tests(results, df_method, type)
     df_method = df_method or results._chosen_df_method or "satterthwaite"
     tests = _f_tests(results, type, df_method)
     rows = {}

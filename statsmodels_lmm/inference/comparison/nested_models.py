@@ -1,14 +1,16 @@
 """Checks of whether one model is nested in another, by spans and not by names."""
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
+from statsmodels_lmm.core.criteria.laplace import Laplace
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.requirements import require_data, require_gaussian
+from statsmodels_lmm.inference.requirements import require_data
 
 
 def is_mixed(results):
@@ -37,6 +39,11 @@ def check_nested(full, restricted):
             "the full model has no random effects; it must be fitted by CrossedMixedLM"
         )
     mixed = is_mixed(restricted)
+    if not full._is_gaussian and not mixed:
+        raise DataError(
+            f"a fit of {type(restricted.model).__name__} cannot be compared with a "
+            "generalized mixed model; ranova() tests its random effects"
+        )
     if not mixed and not isinstance(restricted.model, WLS):
         raise DataError(
             f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
@@ -78,7 +85,10 @@ def check_same_data(full, restricted):
         raise DataError(
             f"the models were fitted to different data: {len(y)} and {len(y0)} rows"
         )
-    compared = [("weights", 1.0), ("offset", 0.0)]
+    if is_mixed(full) and is_mixed(restricted):
+        _check_same_likelihood(full, restricted)
+    compared = [("weights", 1.0), ("offset", 0.0), ("exposure", 1.0)]
+    compared += [(name, 1.0) for name in ("freq_weights", "var_weights", "trials")]
     offset = getattr(full.model, "offset", None)
     if offset is not None and not is_mixed(restricted):
         # a linear model can have an offset only in its response
@@ -91,6 +101,22 @@ def check_same_data(full, restricted):
         w, w0 = (np.broadcast_to(default if v is None else v, y.shape) for v in (w, w0))
         if not np.array_equal(w, w0):
             raise DataError(f"the models were fitted with different {name}")
+
+
+def _check_same_likelihood(full, restricted):
+    """Refuse mixed models of different distributions or approximations."""
+    families = [getattr(r, "family", None) for r in (full, restricted)]
+    if families[0] != families[1]:
+        raise DataError("the models have different families or links")
+    if full._is_gaussian:
+        return
+    for name in ("nagq", "hessian"):
+        used = [r._fit_options[name] for r in (full, restricted)]
+        if used[0] != used[1]:
+            raise DataError(
+                f"the models were fitted with {name}={used[0]!r} and {used[1]!r}, so "
+                "that their likelihoods are approximated differently"
+            )
 
 
 def contains(full, restricted):
@@ -173,7 +199,8 @@ def gain_of_random_effects(results):
     -------
     float
     """
-    require_gaussian(results, "a comparison with no random effects")
+    if not results._is_gaussian:
+        return _deviance_without_effects(results) - results.deviance_criterion
     optimum = results.at_optimum
     factors = optimum.elimination.products.plan.terms
     zeros = [
@@ -182,6 +209,29 @@ def gain_of_random_effects(results):
     ]
     without = profiled_deviance(optimum.elimination.products, zeros, results.reml)
     return float(without.value - optimum.value)
+
+
+def _deviance_without_effects(results):
+    """-2 log-likelihood of the generalized linear model without random effects."""
+    require_data(results.model, "a comparison with no random effects")
+    _, conditional = results.model._prepared()
+    criterion = Laplace(conditional, jointly=True)
+    coefficients = results._units.coefficients(results._estimates.fixed)
+    zeros = [
+        pivoted_factor(np.zeros((f.k_effects, f.k_effects)), f.block_slices)
+        for f in conditional.terms
+    ]
+
+    def deviance(extra):
+        return float(criterion.at_parameters(coefficients, zeros, extra).value)
+
+    family, extra = results.family, results.extra
+    if not family.has_extra:
+        return deviance(None)
+    if not family.extra_is_squared:
+        return minimize_scalar(deviance, (extra, extra + 0.5)).fun
+    root = np.sqrt(extra)
+    return minimize_scalar(lambda r: deviance(r**2), (root, root + 0.5)).fun
 
 
 def spans(x, x0):

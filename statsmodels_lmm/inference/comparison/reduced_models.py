@@ -280,6 +280,8 @@ def _from_formula(results, fixed=None, random=None):
     pieces += [f"offset({o})" for o in parsed.offsets]
     pieces += map(str, parsed.random if random is None else random)
     arguments = _arguments(model)
+    if getattr(model, "_trials_of_response", False):
+        del arguments["trials"]
     if model.offset is not None and model.formula_offset is not None:
         arguments["offset"] = model.offset - model.formula_offset
     with formula_engine(model.data.engine):

@@ -78,6 +78,7 @@ def linear_constraints(results, r_matrix):
             RankWarning,
         )
     rows = np.where(possible[:, None] & lost, 0.0, rows)
+    possible &= ~results.inference.involves_infinity(rows)
     return rows, given.constants[:, 0], possible
 
 

@@ -36,6 +36,9 @@ NO_F = (
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, relative to the largest, taken as 0."""
 
+ROUNDING = 1e-12
+"""Entries of a contrast, relative to the largest, that are due to rounding."""
+
 
 @dataclass(frozen=True)
 class FTest:
@@ -81,7 +84,8 @@ class FixedInference:
         Residual variance sigma^2.
     root : ndarray
         A square root of the unadjusted covariance matrix of the fixed effects of the r
-        columns kept, divided by sigma^2, shape (r, r).
+        columns kept, divided by sigma^2, shape (r, r); its rows are NaN for infinite
+        coefficients.
     constant_df : float
         Degrees of freedom of every contrast, if they are all the same.
     uncertain : UncertainCovariance or None
@@ -108,9 +112,9 @@ class FixedInference:
         Returns
         -------
         float
-            NaN if the contrast involves a dropped column. By the methods of
-            Satterthwaite and of Kenward and Roger, a contrast of zeros has no error
-            and infinite degrees of freedom.
+            NaN if the contrast involves a dropped column or an infinite coefficient.
+            By the methods of Satterthwaite and of Kenward and Roger, a contrast of
+            zeros has no error and infinite degrees of freedom.
         """
         contrast = self._contrasts(contrast)[0]
         if not self._estimable(contrast):
@@ -135,16 +139,17 @@ class FixedInference:
         Returns
         -------
         ndarray
-            Shape (q,); NaN where squares overflow.
+            Shape (q,); NaN where squares overflow or a coefficient is infinite.
         """
-        kept = np.isfinite(self.params)
-        whitened = self._contrasts(contrasts)[:, kept] @ self.root
+        contrasts = self._contrasts(contrasts)
+        whitened = self._whitened(contrasts)
         inner = whitened
         if self.uncertain is not None:
             inner = whitened @ self.uncertain.covariance
         with np.errstate(over="ignore"):
             variances = self.scale * (inner * whitened).sum(axis=1)
-        return np.where(np.isfinite(variances), variances, np.nan)
+        known = np.isfinite(variances) & ~self.involves_infinity(contrasts)
+        return np.where(known, variances, np.nan)
 
     def f_test(self, contrasts, values=0.0):
         """
@@ -158,7 +163,7 @@ class FixedInference:
         ----------
         contrasts : array_like
             Coefficients L, shape (q, p). Linearly dependent rows add nothing; rows
-            that involve a dropped column are left out.
+            that involve a dropped column or an infinite coefficient are left out.
         values : array_like, optional
             Values of L beta under the hypothesis, shape (q,). Default is 0.
 
@@ -182,8 +187,8 @@ class FixedInference:
         values = np.broadcast_to(np.asarray(values, dtype=float), len(contrasts))
         possible = self._estimable(contrasts)
         kept = np.isfinite(self.params)
-        contrasts, values = contrasts[possible][:, kept], values[possible]
-        whitened = contrasts @ self.root
+        contrasts, values = contrasts[possible], values[possible]
+        whitened, contrasts = self._whitened(contrasts), contrasts[:, kept]
         basis, errors = _reduced(whitened, contrasts, self.params[kept], values)
         q = len(basis)
         if not q:
@@ -216,9 +221,34 @@ class FixedInference:
             )
         return rows
 
+    def involves_infinity(self, contrasts):
+        """
+        Whether contrasts involve an infinite coefficient.
+
+        Parameters
+        ----------
+        contrasts : ndarray
+            Coefficients, shape (..., p).
+
+        Returns
+        -------
+        ndarray
+            Booleans, shape (...).
+        """
+        infinite = np.isnan(self.root).any(axis=1)
+        sizes = np.abs(contrasts[..., np.isfinite(self.params)])
+        negligible = ROUNDING * sizes.max(axis=-1, keepdims=True, initial=0.0)
+        return (sizes[..., infinite] > negligible).any(axis=-1)
+
+    def _whitened(self, contrasts):
+        """Contrasts as coefficients of uncorrelated estimates, shape (q, r)."""
+        root = np.where(np.isnan(self.root), 0.0, self.root)
+        return contrasts[:, np.isfinite(self.params)] @ root
+
     def _estimable(self, contrasts):
-        """Whether each contrast involves only columns that were kept."""
-        return (contrasts[..., np.isnan(self.params)] == 0.0).all(axis=-1)
+        """Whether each contrast involves only columns that were kept, and numbers."""
+        kept = (contrasts[..., np.isnan(self.params)] == 0.0).all(axis=-1)
+        return kept & ~self.involves_infinity(contrasts)
 
 
 def inference(results, df_method=None):

@@ -70,7 +70,7 @@ def marginal_means(
         `with_df_method`. Default is that of the results.
     which : {"mean", "linear"}, optional
         The mean of the response, or the linear predictor; in a linear model they are
-        equal.
+        equal. For a generalized model both are the linear predictor.
     type : {"response", "link"}, optional
         `which` in R's terms.
 
@@ -89,7 +89,8 @@ def marginal_means(
     Notes
     -----
     A mean that the data do not determine, because combinations of levels were not
-    seen, is NaN. If the response is transformed, means are on the transformed scale;
+    seen, is NaN. Those of a generalized model are means of the linear predictor, not of
+    the response. If the response is transformed, means are on the transformed scale;
     they are not transformed back, and ``type="response"`` is rejected.
 
     There are two differences from emmeans: it detects nested factors, whereas here
@@ -144,7 +145,13 @@ def marginal_slopes(
 def _check_scale(results, which, type):
     """Reject an unknown scale, and that of a response before its transformation."""
     scale_of(which, type)
-    parsed = getattr(as_fit(results).model, "_parsed", None)
+    raw = as_fit(results)
+    if not raw._is_gaussian and type == "response":
+        raise ValueError(
+            "marginal means of a generalized model are on the scale of the linear "
+            "predictor; get_prediction gives means of the response"
+        )
+    parsed = getattr(raw.model, "_parsed", None)
     if type == "response" and parsed and not PLAIN.fullmatch(parsed.response):
         raise ValueError(
             f"type='response' asks for means on the scale before {parsed.response}, to "
@@ -165,6 +172,8 @@ def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=Fal
     table, rows, offset = grid.averaged([*names, *groups], weights)
     others = {n: v for n, v in grid.levels.items() if n not in [*names, *groups]}
     response = results.model.endog_names
+    if not results._is_gaussian:
+        response = f"the linear predictor of {response}"
     of = f"Slopes in {what} of {response}" if slope else f"Marginal means of {response}"
     return MarginalMeans(
         table,
@@ -189,6 +198,9 @@ def _notes(results, others, weights):
         lines.append(f"Averaged over {', '.join(averaged)} (weights: {weights}).")
     if fixed:
         lines.append(f"At {', '.join(fixed)}.")
+    if not results._is_gaussian:
+        lines.append(f"On the scale of the link, {results.family.link_name}.")
+        return tuple(lines)
     response = results.model._parsed.response
     if not PLAIN.fullmatch(response):
         lines.append(f"On the scale of {response}.")

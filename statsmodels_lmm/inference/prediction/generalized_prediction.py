@@ -352,5 +352,7 @@ def _population_predictor(results, rows, parts):
     of_mean = population_variance(results, rows.design, parts, eta[inside])
     linked = family.link(mean)
     eta[inside], variance[inside] = linked, of_mean / family.mean_slope(linked) ** 2
+    infinite = results.inference.involves_infinity(rows.design)
+    variance[inside] *= np.where(infinite, np.nan, 1.0)
     variance[np.isnan(eta)] = np.nan
     return eta, variance

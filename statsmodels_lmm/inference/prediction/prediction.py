@@ -323,6 +323,7 @@ def with_variances(results, rows, parts, df_method):
         for part, modes in zip(parts, results._modes):
             mean[inside] += part.mean(modes)
         variance[inside] = error_variance(results, rows.design, parts)
+        variance[inside] *= np.where(found.involves_infinity(rows.design), np.nan, 1.0)
     else:
         variance[inside] = found.variances(rows.design)
     variance[np.isnan(mean)] = np.nan

@@ -152,8 +152,8 @@ def joint_covariance(results, factors=None):
     DataFrame
         Symmetric, in the units of the data. Rows and columns are labeled by group
         (empty for fixed effects), effect, and level (empty for fixed effects): first
-        the fixed effects, then the modes level by level. Dropped fixed effects are
-        NaN.
+        the fixed effects, then the modes level by level. Fixed effects that
+        were dropped, or have no standard error, are NaN.
 
     Raises
     ------
@@ -186,8 +186,8 @@ def joint_covariance(results, factors=None):
         if not term.has_user_levels:
             left = np.kron(term.left_over_matrix, results._relative[i])
             covariance[np.ix_(block, block)] += results._unit * left
-    dropped = np.flatnonzero(~kept)
-    covariance[dropped], covariance[:, dropped] = np.nan, np.nan
+    unknown = np.flatnonzero(np.isnan(np.diag(results.normalized_cov_params)))
+    covariance[unknown], covariance[:, unknown] = np.nan, np.nan
     index = pd.MultiIndex.from_tuples(labels, names=["group", "effect", "level"])
     return pd.DataFrame(covariance, index, index)
 
