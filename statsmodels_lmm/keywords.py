@@ -11,6 +11,7 @@ R_ARGUMENTS = {
     "control": "is not needed here: fit has one optimizer, with maxiter= and tol=",
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger'",
     "level": "is spelled alpha= here: 0.05 for a level of 0.95",
+    "nAGQ": "is spelled nagq= here, in fit",
     "na_action": "is spelled missing= here: 'drop' or 'raise'",
     "newdata": "is spelled exog= here",
     "re_form": "is spelled random_effects= here: False for NA or ~0, True for NULL",

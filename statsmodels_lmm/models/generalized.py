@@ -20,7 +20,7 @@ from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inputs.alignment import labels_of
 from statsmodels_lmm.inputs.responses import coded_response, response_data
 from statsmodels_lmm.inputs.row_values import listed
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
 from statsmodels_lmm.models.link_ranges import edge_sentence, failure_sentence
@@ -39,6 +39,10 @@ MOST_NODES = 100
 """Largest number of nodes; weights of more underflow."""
 
 HESSIANS = ("observed", "expected")
+
+NO_REML = "is for linear models; a generalized one is fitted by maximum likelihood"
+
+NO_DF = "is for linear models; tests of a generalized one are z tests"
 
 
 class CrossedMixedGLM(MixedModel):
@@ -249,6 +253,7 @@ class CrossedMixedGLM(MixedModel):
 
     # fit -----------------------------------------------------------------------------
 
+    @refuse_r_names("control", "nAGQ", REML=NO_REML, df_method=NO_DF, reml=NO_REML)
     def fit(
         self,
         nagq=1,

@@ -1,6 +1,7 @@
 """What a generalized model accepts of levels, weights, exposures and responses."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from generalized_samples import cbpp, fitted, frame, model
 from numpy.testing import assert_allclose
@@ -116,3 +117,20 @@ def test_a_response_that_the_family_excludes(name, change, message):
     old = model(name)
     with pytest.raises(DataError, match=f"the response .*{message}"):
         old.with_response(change(old.endog))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"reml": True}, "reml= is for linear models"),
+        ({"REML": False}, "REML= is for linear models"),
+        ({"df_method": "satterthwaite"}, "z tests"),
+        ({"nAGQ": 9}, "nAGQ= is spelled nagq="),
+        ({"control": None}, "one optimizer"),
+    ],
+)
+def test_arguments_of_other_fits(arguments, words):
+    data = pd.DataFrame({"y": [0, 1, 1, 0] * 5, "g": np.repeat(np.arange(5), 4)})
+    one = CrossedMixedGLM.from_formula("y ~ 1 + (1 | g)", data)
+    with pytest.raises(TypeError, match=words):
+        one.fit(**arguments)
