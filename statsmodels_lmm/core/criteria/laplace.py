@@ -188,10 +188,15 @@ class LaplaceDeviance:
         """First derivatives, and what second derivatives are made of."""
         return first_derivatives(self)
 
+    @cached_property
+    def fixed_information(self):
+        """X'V^-1 X with the weights of the determinant, shape (p, p)."""
+        return determinant_information(self)
+
     @property
     def fixed_root(self):
         """Lower Cholesky factor of X'V^-1 X with the weights of the determinant."""
-        return cholesky(determinant_information(self).copy())
+        return cholesky(self.fixed_information.copy())
 
     @cached_property
     def hessian(self):

@@ -268,9 +268,9 @@ class QuadratureDeviance(LaplaceDeviance):
         return self.near(moves, DIFFERENCE_TOLERANCE).first.gradient
 
     @property
-    def fixed_root(self):
-        """Lower Cholesky factor of the Laplace information of the fixed effects."""
-        return self.laplace.fixed_root
+    def fixed_information(self):
+        """The Laplace information of the fixed effects, shape (p, p)."""
+        return self.laplace.fixed_information
 
     @cached_property
     def laplace(self):

@@ -75,7 +75,7 @@ def joint_covariance(evaluation, hessian, separated=None):
         share = (vectors[:, lost] ** 2).sum(axis=1) > 1e-8
         inverse[share], inverse[:, share] = np.nan, np.nan
     covariance[inner] = 2.0 * inverse * units[used][:, None] * units[used]
-    information = free.T @ evaluation.first.fixed_information @ free
+    information = free.T @ evaluation.fixed_information @ free
     known_root = _padded(free @ transpose(inverse_lower(cholesky(information))))
     if not first:  # the fixed effects are not parameters of the criterion
         return JointCovariance(covariance, known_root, known_root)

@@ -266,7 +266,7 @@ def with_fixed(results, exog, columns=None, random=None):
 
 def _arguments(model):
     """Arguments other than the design: values of the rows, and the model's own."""
-    names = (*model._sides, *model._own_arguments)
+    names = (*model._sides, *model._general_class._own_arguments)
     return {name: getattr(model, name) for name in names}
 
 
