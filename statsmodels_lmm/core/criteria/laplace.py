@@ -189,6 +189,13 @@ class LaplaceDeviance:
         return first_derivatives(self)
 
     @cached_property
+    def weight_slopes(self):
+        """Derivatives of the weights of the determinant in eta, shape (n,)."""
+        if self.criterion.is_observed:
+            return self.slopes.third
+        return self.model.expected(self.inner.eta, self.extra)[1]
+
+    @cached_property
     def fixed_information(self):
         """X'V^-1 X with the weights of the determinant, shape (p, p)."""
         return determinant_information(self)

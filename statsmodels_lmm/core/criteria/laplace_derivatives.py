@@ -167,7 +167,7 @@ def first_derivatives(deviance):
     if criterion.jointly:
         settled = _Settled(response, fixed_information)
         adjoint = settled.adjoint(adjoint, exog.T @ adjoint.along(weights))
-        response = settled.response(response)
+        response = settled.response()
 
     duals = _duals(deviance, state, adjoint)
     curvature = 2.0 * response.information
@@ -194,9 +194,7 @@ def first_derivatives(deviance):
         adjoint.pull,
         tuple(adjoint.effects),
     )
-    return (
-        _with_extra(deviance, found, weights, settled) if criterion.counts[1] else found
-    )
+    return _with_extra(deviance, found, settled) if criterion.counts[1] else found
 
 
 def gradient_alone(deviance):
@@ -312,13 +310,9 @@ class _Adjoint:
 
 def _adjoint(deviance, weights):
     """What the log-determinant feels of a change of the modes."""
-    model, eta, extra = deviance.model, deviance.inner.eta, deviance.extra
-    if deviance.criterion.is_observed:
-        third = deviance.slopes.third
-    else:
-        third = model.expected(eta, extra)[1]
+    model = deviance.model
     leverages = deviance.selected.leverages(model.terms)
-    through = leverages * third
+    through = leverages * deviance.weight_slopes
     projected = deviance.elimination.project(model.sums(through[:, None]))
     effects = [q[..., 0] for q in projected]
     pairs = zip(effects, deviance.factors)
@@ -333,23 +327,22 @@ class _Settled:
     before: _Response
     fixed_information: np.ndarray
 
-    def response(self, other, direct=None):
-        """The response to further columns, or to those after the fixed effects."""
+    def response(self):
+        """The response to the columns after the fixed effects."""
+        p, before = len(self.fixed_information), self.before
+        across = before.information[:p, p:]
+        state = [s[..., p:] for s in before.state]
+        eta, state, change = self.along(across, before.eta[:, p:], state)
+        information = before.information[p:, p:] - across.T @ change
+        return _Response(eta, state, information)
+
+    def along(self, across, eta, state):
+        """Responses (n, m) and (l_i, k_i, m) less what the fixed effects take up."""
         p = len(self.fixed_information)
-        if direct is None:
-            across, own = self.before.information[:p, p:], slice(p, None)
-        else:
-            across, own = self.before.eta[:, :p].T @ direct, slice(None)
         change = np.linalg.solve(self.fixed_information, across)
-        fixed = self.before
-        return _Response(
-            other.eta[:, own] - fixed.eta[:, :p] @ change,
-            [
-                s[..., own] - f[..., :p] @ change
-                for s, f in zip(other.state, fixed.state)
-            ],
-            other.information[own, own] - across.T @ change,
-        )
+        pairs = zip(state, self.before.state)
+        left = [s - f[..., :p] @ change for s, f in pairs]
+        return eta - self.before.eta[:, :p] @ change, left, change
 
     def adjoint(self, other, by_fixed):
         """The adjoint of modes and fixed effects."""
@@ -361,7 +354,7 @@ class _Settled:
         return _Adjoint(other.leverages, other.through, pull, effects)
 
 
-def _with_extra(deviance, found, weights, settled):
+def _with_extra(deviance, found, settled):
     """The derivatives with those in the extra parameter, which comes last."""
     model, extra = deviance.model, deviance.extra
     each = model.extra_slopes(deviance.inner.eta, extra)
@@ -373,31 +366,48 @@ def _with_extra(deviance, found, weights, settled):
     state = [-t for t in projected]
     if settled is not None:
         p = len(settled.fixed_information)
-        across = settled.before.eta[:, :p].T @ first
-        change = np.linalg.solve(settled.fixed_information, across)
-        eta = eta - (settled.before.eta[:, :p] @ change)[:, None]
-        pairs = zip(state, settled.before.state)
-        state = [s - (f[..., :p] @ change)[..., None] for s, f in pairs]
+        across = settled.before.eta[:, :p].T @ first[:, None]
+        eta, state, _ = settled.along(across, eta, state)
     slope = _extra_slope(each, found)
     own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
     if settled is not None:
         across = 0.5 * across
     if model.family.extra_is_squared:
-        root = np.sqrt(extra)
-        if root == 0.0:
-            escape = min(0.0, slope / max(np.abs(curvature).sum(), 1e-300))
-        own = 4.0 * extra * own + 2.0 * slope
-        slope, across = 2.0 * root * slope, 2.0 * root * across
-        eta, state = 2.0 * root * eta, [2.0 * root * s for s in state]
+        twice = 2.0 * np.sqrt(extra)
+        escape = escape_from_zero(extra, slope, curvature)
+        own = twice**2 * own + 2.0 * slope
+        slope, across = twice * slope, twice * across
+        eta, state = twice * eta, [twice * s for s in state]
     pairs = zip(found.state_slopes, state)
     return replace(
         found,
         gradient=np.append(found.gradient, slope),
         curvature=np.block([[found.curvature, across[:, None]], [across, own]]),
-        escape=float(escape),
+        escape=escape,
         moved=np.column_stack([found.moved, eta]),
         state_slopes=tuple(np.concatenate(pair, axis=-1) for pair in pairs),
     )
+
+
+def escape_from_zero(extra, slope, curvature):
+    """
+    How steeply d falls out of alpha = 0, relative to its information.
+
+    Parameters
+    ----------
+    extra, slope : float
+        alpha, and the derivative of d with respect to it.
+    curvature : ndarray
+        Second derivatives of c with respect to alpha, row by row.
+
+    Returns
+    -------
+    float
+        0 if d does not fall, or alpha is not zero.
+    """
+    if extra > 0.0:
+        return 0.0
+    return min(0.0, float(slope / max(np.abs(curvature).sum(), 1e-300)))
 
 
 def laplace_hessian(deviance):

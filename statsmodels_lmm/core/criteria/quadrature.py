@@ -30,6 +30,7 @@ from statsmodels_lmm.core.criteria.laplace_derivatives import (
     DIFFERENCE_TOLERANCE,
     LaplaceSlopes,
     differenced,
+    escape_from_zero,
 )
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
@@ -317,16 +318,62 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
     -------
     LaplaceSlopes
     """
+    sums = _sums_over_nodes(deviance)
+    gradient = _with_motion(deviance, sums)
+    curvature, escape = 2.0 * (sums.information - sums.spread), 0.0
+    if deviance.criterion.counts[1] and deviance.model.family.extra_is_squared:
+        _, _, _, bend = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
+        twice, slope = 2.0 * np.sqrt(deviance.extra), gradient[-1]
+        escape = escape_from_zero(deviance.extra, slope, bend)
+        gradient[-1] *= twice
+        curvature[-1] *= twice
+        curvature[:, -1] *= twice
+        curvature[-1, -1] += 2.0 * slope
+    # S is quadratic in L, of which the complete information takes account
+    return replace(
+        deviance.laplace.first,
+        duals=(0.5 * (sums.dual + sums.dual.T),),
+        gradient=gradient,
+        curvature=curvature,
+        escape=escape,
+    )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """
+    Expectations over the nodes, summed over the levels.
+
+    Parameters
+    ----------
+    expected : ndarray
+        The complete gradient, shape (m,).
+    information, spread : ndarray
+        The complete information, and the covariance of complete gradients, (m, m).
+    dual : ndarray
+        The derivative with respect to S, shape (k, k).
+    residual, across : ndarray
+        L'Z'c' + u, shape (l, k), and its products with the nodes, shape (l, k, k).
+    """
+
+    expected: np.ndarray
+    information: np.ndarray
+    spread: np.ndarray
+    dual: np.ndarray
+    residual: np.ndarray
+    across: np.ndarray
+
+
+def _sums_over_nodes(deviance):
+    """The expectations over the nodes."""
     model, extra = deviance.model, deviance.extra
     (term,), (factor,) = model.terms, deviance.factors
-    root, inverse, center, _ = deviance._geometry
+    root = factor.matrix
     nodes, _ = product_grid(deviance.criterion.n_nodes, len(root))
     turns = root_directions(factor)
     p, m, has_extra = model.exog.shape[1], factor.n_free, deviance.criterion.counts[1]
     d = p + m + has_extra
     shape = term.n_levels, term.k_effects
-
-    # sums over the nodes
     expected = np.zeros(d)  # of the complete gradient
     information, spread = np.zeros((d, d)), np.zeros((d, d))
     dual = np.zeros((shape[1],) * 2)
@@ -369,9 +416,16 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
         spread -= mean.T @ mean
         square = np.einsum("jr,ra,rb->ab", weights, z, z)
         dual += square - np.einsum("lj,lja,ljb->ab", shares, score, score)
+    return _Sums(expected, information, spread, dual, residual, across)
 
-    # what the motion of the nodes adds
-    lower = np.tril(across @ transpose(inverse))
+
+def _with_motion(deviance, sums):
+    """The gradient: expectations, and what the motion of the nodes adds."""
+    model, (term,), (factor,) = deviance.model, deviance.model.terms, deviance.factors
+    root, inverse, center, _ = deviance._geometry
+    p, m, shape = model.exog.shape[1], factor.n_free, (term.n_levels, len(root))
+    turns = root_directions(factor)
+    lower = np.tril(sums.across @ transpose(inverse))
     diagonal = np.arange(shape[1])
     lower[:, diagonal, diagonal] *= 0.5
     middle = 0.5 * (lower + transpose(lower))
@@ -380,17 +434,16 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
     z = term.effects
     forms = np.einsum("na,nab,nb->n", z, scaled[term.codes], z)
     slopes = deviance.slopes
-    third = slopes.third
-    if not deviance.criterion.is_observed:
-        third = model.expected(deviance.inner.eta, extra)[1]
-    through = forms * third
+    through = forms * deviance.weight_slopes
     pulled = term.level_sums(through[:, None])[..., 0]
     observed = deviance.elimination.products.diagonal[0]
     inner = np.eye(shape[1]) + transpose(root) @ observed @ root
-    pull = np.linalg.solve(inner, (pulled @ root + 2.0 * residual)[..., None])[..., 0]
+    pull = np.linalg.solve(inner, (pulled @ root + 2.0 * sums.residual)[..., None])[
+        ..., 0
+    ]
     moved = pull @ root.T
     rows_moved = np.einsum("nk,nk->n", z, moved[term.codes])
-    gradient = 2.0 * expected
+    gradient = 2.0 * sums.expected
     gradient[:p] += model.exog.T @ (through - slopes.second * rows_moved)
     gram = deviance.determinant.products.diagonal[0]
     scores = term.level_sums(slopes.first[:, None])[..., 0]
@@ -401,25 +454,7 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
         - scores.T @ pull
     )
     gradient[p : p + m] += np.einsum("mab,ab->m", turns, by_root)
-    curvature, escape = 2.0 * (information - spread), 0.0
-    if has_extra:
-        _, first, second, bend = model.extra_slopes(deviance.inner.eta, extra)
+    if deviance.criterion.counts[1]:
+        _, first, second, _ = model.extra_slopes(deviance.inner.eta, deviance.extra)
         gradient[-1] += forms @ second - rows_moved @ first
-        if model.family.extra_is_squared:
-            half, slope = np.sqrt(extra), gradient[-1]
-            if half == 0.0:
-                escape = min(0.0, slope / max(np.abs(bend).sum(), 1e-300))
-            gradient[-1] *= 2.0 * half
-            curvature[-1] *= 2.0 * half
-            curvature[:, -1] *= 2.0 * half
-            curvature[-1, -1] += 2.0 * slope
-    dual = 0.5 * (dual + dual.T)
-    # S is quadratic in L, of which the complete information takes account
-    laplace = deviance.laplace.first
-    return replace(
-        laplace,
-        duals=(dual,),
-        gradient=gradient,
-        curvature=curvature,
-        escape=float(escape),
-    )
+    return gradient
