@@ -30,10 +30,13 @@ def excess(x):
 
     Half a unit deviance is a sum of such terms, as exp(x) - 1 cancels over them.
     """
-    x = np.minimum(x, LARGEST)
-    small = np.clip(x, -1e-3, 1e-3)
-    small = 0.5 * small**2 * (1 + small / 3 * (1 + small / 4 * (1 + small / 5)))
-    return np.where(np.abs(x) < 1e-3, small, np.expm1(x) - x)
+    x = np.asarray(np.minimum(x, LARGEST))
+    out = np.asarray(np.expm1(x) - x)
+    near = np.abs(x) < 1e-3
+    if near.any():
+        x = x[near]
+        out[near] = 0.5 * x**2 * (1 + x / 3 * (1 + x / 4 * (1 + x / 5)))
+    return out
 
 
 def stirling_remainder(v):

@@ -77,3 +77,41 @@ class SquareRoots(FreeParameters):
             return self
         values = np.where(self.values <= tolerance, 0.0, self.values)
         return replace(self, values=values)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """
+    Arrays that go along with the points of many searches, without being searched.
+
+    Parameters
+    ----------
+    values : tuple of ndarray
+        One entry for each search along the first axis of each.
+    """
+
+    values: tuple
+
+    n_free = 0
+
+    def stepped(self, step):
+        """The arrays themselves, as after any operation on the parameters."""
+        return self
+
+    def snapped(self, tolerance=SNAP):
+        """The arrays themselves."""
+        return self
+
+    def broadcast(self, count):
+        """The arrays themselves, which have one entry for each search."""
+        return self
+
+    def take(self, which):
+        """A selection of the searches."""
+        return Carried(tuple(v[which] for v in self.values))
+
+    def where(self, better, other):
+        """The arrays of the better of two points, for each search."""
+        pairs = zip(self.values, other.values)
+        shaped = [(better.reshape(-1, *[1] * (a.ndim - 1)), a, b) for a, b in pairs]
+        return Carried(tuple(np.where(which, b, a) for which, a, b in shaped))
