@@ -15,7 +15,7 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.base import Criterion
-from statsmodels_lmm.core.criteria.modes_in_batches import modes_in_batch
+from statsmodels_lmm.core.criteria.modes_in_batches import HUGE, modes_in_batch
 from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.engines.levels import solve_levels
 from statsmodels_lmm.core.families.base import Slopes
@@ -184,11 +184,12 @@ class LaplaceBatch(Criterion):
         inner = modes_in_batch(self.rows, linear, roots, carried.values[0])
         slopes = self.rows.slopes(inner.eta)
         height = 2.0 * self.rows.loss(inner.eta) + inner.penalty
-        weights = np.where(np.isfinite(height)[:, None], slopes.second, 0.0)
+        convex = (slopes.second >= 0.0) & (slopes.second < HUGE)
+        convex = convex.all(axis=-1) & np.isfinite(height)
+        weights = np.where(convex[:, None], slopes.second, 0.0)
         gathered = self.rows.levels.squares(weights)
         half, turned, logdet = solve_levels(gathered, roots)
-        value = height + 2.0 * self.constant + logdet
-        value = np.where(np.isfinite(value), value, np.nan)
+        value = np.where(convex, height + 2.0 * self.constant + logdet, np.nan)
         return LaplaceBatchDeviance(
             self, fixed, factor, inner, slopes, gathered, half, turned, height, value
         )
@@ -274,7 +275,9 @@ class LaplaceBatchDeviance:
         through = leverages * c3
         adjoint = (self.turned @ levels.sums(through)[..., None])[..., 0]
         pull = levels.times(adjoint @ covariance)
-        dual = self.information[0] - transpose(state) @ state + transpose(adjoint) @ state
+        dual = (
+            self.information[0] - transpose(state) @ state + transpose(adjoint) @ state
+        )
         dual = 0.5 * (dual + transpose(dual))
         # Z'W R, by level, for the columns of X and those of Z dS t
         changes = np.einsum("rlk,rmkj->rljm", state, self.factor.directions)
@@ -300,10 +303,14 @@ class LaplaceBatchDeviance:
 
     def derivatives(self, exact=True):
         """The gradients with exact Hessians, see `Evaluation.derivatives`."""
-        first = self._first
+        first, curvature = self._first, self.hessian
+        lost = np.isnan(self.value)
+        if lost.any():  # these searches end where they are
+            first.gradient[lost], first.dual[lost] = 0.0, 0.0
+            curvature[lost] = np.eye(curvature.shape[-1])
         return SimpleNamespace(
             gradient=first.gradient,
-            curvature=self.hessian,
+            curvature=curvature,
             duals=(first.dual,),
             escape=0.0,
         )
@@ -312,9 +319,9 @@ class LaplaceBatchDeviance:
     def hessian(self):
         """Hessians of d in the free parameters, shape (r, m, m)."""
         first, levels, factor = self._first, self.criterion.rows.levels, self.factor
-        c1, w, c3, c4 = self.slopes
+        _, _, c3, c4 = self.slopes
         p = self.fixed.n_free
-        out = 2.0 * self._response_information()
+        out = 2.0 * self._response_information
         moved = self._moved()
         each = first.leverages * c4 - c3 * first.pull
         out += (moved * each[:, None]) @ transpose(moved)
@@ -335,7 +342,9 @@ class LaplaceBatchDeviance:
         directions = factor.directions[:, :, None]
         inside = transpose(self.turned)[:, None] @ directions @ self.turned[:, None]
         free = inside.shape[1]
-        across = inside.reshape(count, free, -1) @ transpose(change.reshape(count, m, -1))
+        across = inside.reshape(count, free, -1) @ transpose(
+            change.reshape(count, m, -1)
+        )
         out[:, here] += across
         out[:, :, here] += transpose(across)
         kernel = (self.turned @ self.gathered)[:, None] @ directions
@@ -344,6 +353,13 @@ class LaplaceBatchDeviance:
         out[:, here, here] -= flat @ both
         return out
 
+    @property
+    def fixed_information(self):
+        """X'V^-1 X, shape (r, p, p)."""
+        p = self.fixed.n_free
+        return self._response_information[:, :p, :p]
+
+    @cached_property
     def _response_information(self):
         """R'V^-1 R of the columns of X and Z dS t, shape (r, m, m)."""
         first, criterion, w = self._first, self.criterion, self.slopes.second
@@ -363,10 +379,10 @@ class LaplaceBatchDeviance:
 
     def _moved(self):
         """Total derivatives of eta, shape (r, m, n)."""
-        first, levels, criterion = self._first, self.criterion.rows.levels, self.criterion
+        first, levels = self._first, self.criterion.rows.levels
         p = self.fixed.n_free
         effects = -(first.inverse @ first.by_level)
         effects[..., p:] += first.changes
         out = levels.times(np.moveaxis(effects, -1, 1))
-        out[:, :p] += criterion.exog.T
+        out[:, :p] += self.criterion.exog.T
         return out

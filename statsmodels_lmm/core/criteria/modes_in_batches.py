@@ -17,6 +17,9 @@ from statsmodels_lmm.core.criteria.conditional_modes import (
 )
 from statsmodels_lmm.core.engines.levels import solve_levels
 
+HUGE = 1e100
+"""Weight that is taken for infinite, as its products soon are."""
+
 NEAR = 1e-2
 """Decrement below which Newton's step descends and is not checked."""
 
@@ -95,7 +98,7 @@ def _step(rows, roots, covariance, here):
     levels = rows.levels
     slopes = rows.slopes(here.eta)
     # where c is not convex, another search has to do
-    convex = (slopes.second >= 0.0).all(axis=-1)
+    convex = ((slopes.second >= 0.0) & (slopes.second < HUGE)).all(axis=-1)
     weights = np.where(convex[:, None], slopes.second, 0.0)
     _, inner, _ = solve_levels(levels.squares(weights), roots)
     right = levels.sums(weights * here.random - slopes.first)

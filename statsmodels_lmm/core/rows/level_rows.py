@@ -70,10 +70,12 @@ class LevelRows:
     def times(self, effects):
         """Z b for effects b of shape (..., l, k), shape (..., n)."""
         columns = np.moveaxis(effects, -1, 0)
-        return sum(c.take(self.codes, axis=-1) * z for c, z in zip(columns, self.effects))
+        return sum(
+            c.take(self.codes, axis=-1) * z for c, z in zip(columns, self.effects)
+        )
 
     def forms(self, blocks):
-        """z'M z of the rows, for blocks M of the levels, (..., l, k, k)."""
+        """Forms z'M z of the rows, for blocks M of the levels, (..., l, k, k)."""
         out = 0.0
         for a, first in enumerate(self.effects):
             for b, second in enumerate(self.effects):

@@ -14,6 +14,9 @@ from statsmodels_lmm.inference.variances.variance_parameters import VarianceEsti
 PIECES = 32
 """Number of pieces of work into which refits are divided."""
 
+CRITERION = "reml", "nagq", "hessian"
+"""Options of a fit that decide what it minimizes."""
+
 NOT_DETERMINED = "the remaining rows do not determine "
 
 
@@ -52,7 +55,7 @@ class _Task:
 
     model: Any
     codes: np.ndarray
-    reml: bool
+    options: dict
 
     def __call__(self, groups):
         """A `CaseRefit` for each group, or the reason why there is none."""
@@ -61,15 +64,18 @@ class _Task:
 
     def _without(self, group):
         try:
-            model = _arrays(self.model, self.codes != group)
+            columns = np.arange(self.model.exog.shape[1])
+            model = _arrays(self.model, columns, self.codes != group)
             for before, after in zip(self.model.random, model.random):
                 if after.grouped.n_levels == 1 < before.grouped.n_levels:
                     return f"the remaining rows have only 1 level of {after.name}"
-            results = model.fit(reml=self.reml)._results
+            results = model.fit(**self.options)._results
         except (DataError, np.linalg.LinAlgError) as error:
             return str(error)
         if results.dropped:
             return NOT_DETERMINED + ", ".join(results.dropped)
+        if results.unbounded.sentences:
+            return "there is no finite estimate: " + results.unbounded.sentences[0]
         return CaseRefit(
             results.params,
             results.normalized_cov_params,
@@ -80,20 +86,18 @@ class _Task:
         )
 
 
-def _arrays(model, rows):
+def _arrays(model, kept, rows):
     """The model on some rows, without a formula or dropped columns."""
-    kept = model._sufficient_statistics()[0].kept
     names = [model.exog_names[j] for j in kept]
-    weights, offset = (
-        None if v is None else v[rows] for v in (model.weights, model.offset)
-    )
+    sides = {name: getattr(model, name) for name in model._sides}
+    own = {name: getattr(model, name) for name in model._general_class._own_arguments}
     return model._general_class(
         model.endog[rows],
         pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
         random=tuple(_take(effects, rows) for effects in model.random),
-        weights=weights,
-        offset=offset,
         check_levels=False,
+        **{name: None if v is None else v[rows] for name, v in sides.items()},
+        **own,
     )
 
 
@@ -134,9 +138,11 @@ def refits_without(results, codes, n_groups, n_jobs=None, progress=None):
     DataError
         If no group can be left out.
     """
-    model = _arrays(results.model, np.arange(len(codes)))
+    every = np.arange(len(codes))
+    model = _arrays(results.model, results._estimates.kept, every)
     groups = np.array_split(np.arange(n_groups), min(PIECES, n_groups))
-    task = _Task(model, codes, results.reml)
+    options = {n: v for n, v in results._fit_options.items() if n in CRITERION}
+    task = _Task(model, codes, options)
     done, interrupted = run(task, groups, n_jobs, progress)
     outcomes = dict(enumerate(fit for part in done for fit in part))
     if interrupted:

@@ -14,6 +14,7 @@ from statsmodels_lmm.core.uncertainty.case_deletion import (
     delete_groups,
     delete_rows,
 )
+from statsmodels_lmm.core.uncertainty.working_model import working_model
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.case_refits import (
     NOT_DETERMINED,
@@ -21,11 +22,7 @@ from statsmodels_lmm.inference.deletion.case_refits import (
     refits_without,
     refitted_variances,
 )
-from statsmodels_lmm.inference.requirements import (
-    as_fit,
-    require_data,
-    require_gaussian,
-)
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import group_values
 from statsmodels_lmm.random.random_effects import group_levels
@@ -248,7 +245,9 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     refit : bool, optional
         Whether to estimate the variances anew without each group. By default the
         relative covariance parameters theta are held fixed, and everything else,
-        including sigma, is exact without a refit.
+        including sigma, is exact without a refit. In a generalized model the fixed
+        effects then change by one step of Fisher scoring, and the dispersion is held
+        fixed, too.
     n_jobs : int, optional
         Number of workers for refits, as in joblib.
     progress : bool, optional
@@ -283,8 +282,6 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
     """
     results = as_fit(results)
     require_data(results.model, "influence")
-    if not refit:
-        require_gaussian(results, "influence without refits")
     if group is None:
         if refit:
             raise ValueError(
@@ -296,18 +293,35 @@ def influence(results, group=None, refit=False, n_jobs=None, progress=None):
         raise DataError("group has only one value; without it no rows remain")
     if refit:
         return _by_refits(results, codes, labels, n_jobs, progress)
-    data, _ = results.model._sufficient_statistics()
-    deletions = delete_groups(results.at_optimum, data, codes, len(labels))
+    deviance, data, root, working = _linear(results)
+    deletions = delete_groups(deviance, data, codes, len(labels))
+    if working is not None:
+        deletions = working.with_known_scale(deletions)
     reasons = _reasons(results, deletions, codes)
-    return MixedInfluence(
-        results, labels, deletions, _root(results), _reported(reasons, labels)
-    )
+    return MixedInfluence(results, labels, deletions, root, _reported(reasons, labels))
+
+
+def _linear(results):
+    """
+    The linear model whose rows are left out, and the root of `MixedInfluence`.
+
+    For a generalized model it is the working model, returned last.
+    """
+    if results._is_gaussian:
+        data, _ = results.model._sufficient_statistics()
+        return results.at_optimum, data, _root(results), None
+    working = working_model(results.at_optimum)
+    root = results._units.data.to_fixed @ working.root
+    return working.deviance, working.data, root, working
 
 
 def _of_rows(results):
     """Influence of single rows."""
-    data, _ = results.model._sufficient_statistics()
-    deletions, leverages, residuals = delete_rows(results.at_optimum, data)
+    deviance, data, root, working = _linear(results)
+    deletions, leverages, residuals = delete_rows(deviance, data)
+    if working is not None:
+        deletions = working.with_known_scale(deletions)
+        residuals = working.sigma * residuals
     codes = np.arange(len(leverages))
     labels = results.model.data.row_labels
     labels = pd.Index(codes if labels is None else labels)
@@ -316,7 +330,7 @@ def _of_rows(results):
         results,
         labels,
         deletions,
-        _root(results),
+        root,
         _reported(reasons, labels),
         leverages=leverages,
         residuals=residuals,
