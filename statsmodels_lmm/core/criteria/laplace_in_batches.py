@@ -8,7 +8,6 @@ exact. Families with an extra parameter are not among those covered.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -196,6 +195,63 @@ class LaplaceBatch(Criterion):
 
 
 @dataclass(frozen=True)
+class BatchSlopes:
+    """
+    First derivatives and Hessians, see `Evaluation.derivatives`.
+
+    Parameters
+    ----------
+    gradient, curvature : ndarray
+        Shapes (r, m) and (r, m, m).
+    duals : tuple of ndarray
+        G of the only term, shape (r, k, k).
+    """
+
+    gradient: np.ndarray
+    curvature: np.ndarray
+    duals: tuple
+
+    escape = 0.0
+    """There is no extra parameter."""
+
+
+@dataclass(frozen=True)
+class _First:
+    """
+    The gradient and what Hessians are made of, see `laplace_derivatives`.
+
+    Parameters
+    ----------
+    gradient : ndarray
+        Shape (r, m).
+    dual : ndarray
+        G, shape (r, k, k).
+    inverse : ndarray
+        C = S J of each level, shape (r, l, k, k).
+    changes : ndarray
+        dS t for each free parameter of S, shape (r, l, k, m - p).
+    by_level : ndarray
+        Z'W R for all parameters, shape (r, l, k, m).
+    state_slopes : ndarray
+        Total derivatives of the state, shape (r, l, k, m).
+    leverages, pull : ndarray
+        h and Z C Z's, shape (r, n).
+    adjoint : ndarray
+        q, shape (r, l, k).
+    """
+
+    gradient: np.ndarray
+    dual: np.ndarray
+    inverse: np.ndarray
+    changes: np.ndarray
+    by_level: np.ndarray
+    state_slopes: np.ndarray
+    leverages: np.ndarray
+    pull: np.ndarray
+    adjoint: np.ndarray
+
+
+@dataclass(frozen=True)
 class LaplaceBatchDeviance:
     """
     The criterion at one point for each response.
@@ -265,7 +321,7 @@ class LaplaceBatchDeviance:
 
     @cached_property
     def _first(self):
-        """The gradient and what it is made of."""
+        """The gradient and what Hessians are made of."""
         levels, criterion = self.criterion.rows.levels, self.criterion
         c1, w, c3, _ = self.slopes
         inverse = transpose(self.half) @ self.half  # C = S J
@@ -275,9 +331,7 @@ class LaplaceBatchDeviance:
         through = leverages * c3
         adjoint = (self.turned @ levels.sums(through)[..., None])[..., 0]
         pull = levels.times(adjoint @ covariance)
-        dual = (
-            self.information[0] - transpose(state) @ state + transpose(adjoint) @ state
-        )
+        dual = self.information[0] + transpose(adjoint - state) @ state
         dual = 0.5 * (dual + transpose(dual))
         # Z'W R, by level, for the columns of X and those of Z dS t
         changes = np.einsum("rlk,rmkj->rljm", state, self.factor.directions)
@@ -288,17 +342,16 @@ class LaplaceBatchDeviance:
         by_level = np.concatenate([by_fixed, self.gathered @ changes], axis=-1)
         rows = 2.0 * c1 + through - w * pull
         gradient = [rows @ criterion.exog, self.factor.slope(dual)]
-        return SimpleNamespace(
-            inverse=inverse,
-            state=state,
-            leverages=leverages,
-            adjoint=adjoint,
-            pull=pull,
-            dual=dual,
-            changes=changes,
-            by_level=by_level,
-            state_slopes=-self.turned @ by_level,
-            gradient=np.concatenate(gradient, axis=-1),
+        return _First(
+            np.concatenate(gradient, axis=-1),
+            dual,
+            inverse,
+            changes,
+            by_level,
+            -self.turned @ by_level,
+            leverages,
+            pull,
+            adjoint,
         )
 
     def derivatives(self, exact=True):
@@ -308,12 +361,7 @@ class LaplaceBatchDeviance:
         if lost.any():  # these searches end where they are
             first.gradient[lost], first.dual[lost] = 0.0, 0.0
             curvature[lost] = np.eye(curvature.shape[-1])
-        return SimpleNamespace(
-            gradient=first.gradient,
-            curvature=curvature,
-            duals=(first.dual,),
-            escape=0.0,
-        )
+        return BatchSlopes(first.gradient, curvature, (first.dual,))
 
     @cached_property
     def hessian(self):
