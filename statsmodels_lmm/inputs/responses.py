@@ -186,6 +186,53 @@ def response_data(endog, family, weights=None, name=None, event=None):
     return ResponseData(values, weights, trials, name, event)
 
 
+def another_response(endog, is_binomial, trials, event, labels):
+    """
+    Another response of a model that keeps its numbers of trials and its event.
+
+    Parameters
+    ----------
+    endog : array_like
+        One value per row, or successes and failures. Counts of successes are converted
+        to proportions if there are numbers of trials.
+    is_binomial : bool
+        Whether two levels are allowed.
+    trials : ndarray or None
+        Numbers of trials of a model with successes and failures, shape (n,).
+    event : object
+        The level that counts as a success in the model, if it has levels.
+    labels : Index
+        Labels of the rows, for messages.
+
+    Returns
+    -------
+    array_like
+        One value per row.
+
+    Raises
+    ------
+    DataError
+        If trials or levels differ from those of the model.
+    """
+    endog, found = coded_response(endog, is_binomial)
+    if found is not None and found is not True and event is not None and found != event:
+        raise DataError(
+            f"the levels of the response differ: the event is {found!r}, and "
+            f"{event!r} in the model"
+        )
+    if trials is None:
+        return endog
+    counts = np.asarray(endog, dtype=float)
+    if counts.shape == (len(trials), 2):
+        other = counts.sum(axis=1) != trials
+        refuse("the numbers of trials are not those of the model", other, labels)
+        return counts[:, 0] / trials
+    if counts.shape == trials.shape:
+        refuse("there are more successes than trials", counts > trials, labels)
+        return counts / trials
+    return endog
+
+
 def _single_column(values):
     """Values as a Series, None if there are several columns."""
     if isinstance(values, pd.DataFrame):

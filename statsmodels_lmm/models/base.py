@@ -427,8 +427,7 @@ class MixedModel(LikelihoodModel):
         costs one pass over the rows and a search.
         """
         require_data(self, "another response")
-        old, labels = self.data.orig_endog, self.data.row_labels
-        endog = aligned(endog, labels, "the response")
+        endog = aligned(endog, self.data.row_labels, "the response")
         values = numeric(endog, "the response")
         if values.shape != (self.nobs,):
             raise DataError(
@@ -439,6 +438,11 @@ class MixedModel(LikelihoodModel):
                 f"the response is missing or infinite in "
                 f"{int((~np.isfinite(values)).sum())} of the rows of the model"
             )
+        return self._with_endog(values)
+
+    def _with_endog(self, values):
+        """The same model for another response, in the form of `endog`."""
+        old, labels = self.data.orig_endog, self.data.row_labels
         other = copy(self)
         other.data = copy(self.data)
         other.endog = other.data.endog = values
@@ -449,6 +453,24 @@ class MixedModel(LikelihoodModel):
         other.data.orig_endog = values
         other._design, other._last_theta = self._design, None
         return other
+
+    def as_given(self, values, weights):
+        """
+        Responses in the form in which the model was given its own.
+
+        Parameters
+        ----------
+        values : ndarray
+            In the form of `endog`, shape (..., n).
+        weights : ndarray
+            Weights or numbers of trials, shape (n,).
+
+        Returns
+        -------
+        ndarray
+            Shape (..., n).
+        """
+        return values
 
     def redundant_columns(self, data):
         """

@@ -15,20 +15,21 @@ from statsmodels_lmm.core.families.exponential_family import ExponentialFamily
 from statsmodels_lmm.core.families.null_model import null_model
 from statsmodels_lmm.core.search.generalized import search_generalized
 from statsmodels_lmm.core.search.newton import Settings
+from statsmodels_lmm.core.uncertainty.separation import is_constant_by_level
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import check_choice, require_data
-from statsmodels_lmm.inputs.alignment import labels_of
-from statsmodels_lmm.inputs.responses import coded_response, response_data
+from statsmodels_lmm.inputs.alignment import aligned, labels_of
+from statsmodels_lmm.inputs.responses import (
+    another_response,
+    coded_response,
+    response_data,
+)
 from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of
 from statsmodels_lmm.models.link_ranges import edge_sentence, failure_sentence
-from statsmodels_lmm.models.separation import (
-    has_intercept,
-    is_constant_by_level,
-    unbounded_estimates,
-)
+from statsmodels_lmm.models.separation import unbounded_estimates
 from statsmodels_lmm.models.validation import warn_after_fit
 from statsmodels_lmm.results.generalized import (
     CrossedMixedGLMResults,
@@ -220,7 +221,7 @@ class CrossedMixedGLM(MixedModel):
         if not self.family.has_extra or self.family.extra_is_squared:
             return
         for effects in self.random:
-            if has_intercept(effects) and is_constant_by_level(effects, self.endog):
+            if is_constant_by_level(effects.grouped, self.endog):
                 raise DataError(
                     f"the response is constant within every level of {effects.name}, "
                     "so nothing remains to estimate the dispersion from"
@@ -481,8 +482,37 @@ class CrossedMixedGLM(MixedModel):
         )
 
     def with_response(self, endog):
-        """As `MixedModel.with_response`, for a response that the family allows."""
-        other = super().with_response(endog)
+        """
+        The same model for another response, with its numbers of trials.
+
+        Parameters
+        ----------
+        endog : array_like, Series or DataFrame
+            One value for each row used, in any form that the model takes; successes
+            alone stand for successes and failures. Aligned as by
+            `MixedModel.with_response`.
+
+        Returns
+        -------
+        CrossedMixedGLM
+
+        Raises
+        ------
+        DataError
+            If rows, trials or levels are not those of the model, or the family excludes
+            the response.
+        """
+        require_data(self, "another response")
+        endog = aligned(endog, self.data.row_labels, "the response")
+        trials = self.trials if self._trials_of_response else None
+        is_binomial = self.family.name == "Binomial"
+        return super().with_response(
+            another_response(endog, is_binomial, trials, self.event, self._row_labels)
+        )
+
+    def _with_endog(self, values):
+        """As inherited, for a response that the family allows."""
+        other = super()._with_endog(values)
         other._cross = None
         problem = self.family.problem(other.endog, other._prior_weights)
         if problem is not None:
@@ -490,6 +520,10 @@ class CrossedMixedGLM(MixedModel):
             where = listed(np.flatnonzero(rows))
             raise DataError(f"the response {what} in rows {where}")
         return other
+
+    def as_given(self, values, weights):
+        """As inherited: proportions, or successes if the model was given these."""
+        return np.round(values * weights) if self._trials_of_response else values
 
     # prediction ----------------------------------------------------------------------
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from statsmodels_lmm.core.uncertainty.separation import (
     Unbounded,
+    is_constant_by_level,
+    is_suspicious,
     separation,
     signs,
 )
@@ -15,13 +17,6 @@ from statsmodels_lmm.inputs.row_values import listed, rows_text
 
 LEVEL = re.compile(r"(.+?)\[(?:T\.)?(.*?)\](?::|$)")
 """A factor and its level, in the name of an indicator or a product of indicators."""
-
-
-FAR = 10.0
-"""Share of a linear predictor due to one standardized column that is suspicious."""
-
-LOST = 1e-6
-"""Smallest curvature along the fixed effects, over the largest, that is not."""
 
 
 def unbounded_estimates(model, evaluation, data):
@@ -47,13 +42,13 @@ def unbounded_estimates(model, evaluation, data):
     constant = [
         effects.name
         for effects in model.random
-        if sign.all() and has_intercept(effects) and is_constant_by_level(effects, sign)
+        if sign.all() and is_constant_by_level(effects.grouped, sign)
     ]
     if constant:  # and the coefficients grow with the standard deviation
         return Unbounded(
             (variance_sentence(constant),), np.ones(len(data.kept), dtype=bool)
         )
-    if not _is_suspicious(evaluation):
+    if not is_suspicious(evaluation):
         return Unbounded()
     exog, names = model.exog[:, data.kept], [model.exog_names[j] for j in data.kept]
     found = separation(exog, sign)
@@ -61,57 +56,6 @@ def unbounded_estimates(model, evaluation, data):
         return Unbounded()
     sentence = separation_sentence(found, exog, sign, names, model._row_labels)
     return Unbounded((sentence,), found.columns, found.directions)
-
-
-def has_intercept(effects):
-    """
-    Whether a factor has an intercept for each level, independent of those of others.
-
-    Parameters
-    ----------
-    effects : RandomEffects
-        The random effects of a factor.
-
-    Returns
-    -------
-    bool
-    """
-    grouped = effects.grouped
-    if not effects.has_groups or grouped.relationship is not None:
-        return False
-    return bool((grouped.effects == grouped.effects[0]).all(axis=0).any())
-
-
-def is_constant_by_level(effects, values):
-    """
-    Whether values are the same in all rows of each level of a factor.
-
-    Parameters
-    ----------
-    effects : RandomEffects
-        The random effects of a factor.
-    values : ndarray
-        Shape (n,).
-
-    Returns
-    -------
-    bool
-    """
-    codes = effects.grouped.codes
-    of_level = np.zeros(effects.grouped.n_levels)
-    of_level[codes] = values
-    return bool((of_level[codes] == values).all())
-
-
-def _is_suspicious(evaluation):
-    """Whether a fixed effect is so large or so uncertain that it may be infinite."""
-    columns, coefficients = evaluation.model.exog, evaluation.coefficients
-    if not len(coefficients):
-        return False
-    if (np.abs(columns).max(axis=0) * np.abs(coefficients)).max() > FAR:
-        return True
-    curvature = np.linalg.eigvalsh(evaluation.first.fixed_information)
-    return bool(curvature[0] <= LOST * curvature[-1])
 
 
 def variance_sentence(names):

@@ -1,8 +1,11 @@
-"""Draws of the random part of a response."""
+"""Draws of the random part of a linear predictor, and of responses."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from statsmodels_lmm.core.families.base import Family
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Held:
 @dataclass(frozen=True)
 class RandomPart:
     """
-    The model of the response minus its fixed part, Z b + e / sqrt(w).
+    The random part of the linear predictor, Z b.
 
     Parameters
     ----------
@@ -75,23 +78,14 @@ class RandomPart:
         The rows that multiply the random effects.
     effects : tuple of Gaussian, Resampled or Held
         The random effects b of each term.
-    residuals : Gaussian or Resampled
-        e, with one column.
-    root_weights : ndarray or float
-        sqrt(w), shape (n,).
     """
 
     terms: tuple
     effects: tuple
-    residuals: Gaussian | Resampled
-    root_weights: np.ndarray | float = 1.0
 
     def draw(self, generators):
         """
-        One response for each generator.
-
-        Each response uses only its own generator, so it does not matter which are
-        drawn together.
+        One random part for each generator.
 
         Parameters
         ----------
@@ -100,14 +94,91 @@ class RandomPart:
 
         Returns
         -------
-        ndarray
-            Shape (r, n).
+        ndarray or float
+            Shape (r, n), or (1, n) if all effects are held; 0 without terms.
         """
         effects = [e.draw(generators) for e in self.effects]
-        out = self.residuals.draw(generators)[..., 0] / self.root_weights
-        for term, b in zip(self.terms, effects):
-            out += term.times(b)
-        return out
+        return sum((t.times(b) for t, b in zip(self.terms, effects)), 0.0)
+
+
+@dataclass(frozen=True)
+class NormalResponse:
+    """
+    The response of a linear model minus its fixed part, Z b + e / sqrt(w).
+
+    Each response uses only its own generator, so it does not matter which are drawn
+    together. The fixed part would cost refits the digits that it has before the point.
+
+    Parameters
+    ----------
+    part : RandomPart
+        Z b.
+    residuals : Gaussian or Resampled
+        e, with one column.
+    root_weights : ndarray or float
+        sqrt(w), shape (n,).
+    left_out : ndarray or float
+        The fixed part, shape (n,), to be added to what is drawn.
+    """
+
+    part: RandomPart
+    residuals: Gaussian | Resampled
+    root_weights: np.ndarray | float = 1.0
+    left_out: np.ndarray | float = 0.0
+
+    def draw(self, generators):
+        """One response for each generator, shape (r, n)."""
+        random = self.part.draw(generators)
+        return self.residuals.draw(generators)[..., 0] / self.root_weights + random
+
+
+@dataclass(frozen=True)
+class FamilyResponse:
+    """
+    The response of a generalized model, drawn from its family given Z b.
+
+    Parameters
+    ----------
+    part : RandomPart
+        Z b.
+    fixed : ndarray
+        The fixed part of the linear predictor, shape (n,).
+    family : Family
+        The conditional distribution with its link.
+    weights : ndarray
+        Prior weights, shape (n,).
+    extra : float or None
+        The extra parameter of the family.
+    """
+
+    part: RandomPart
+    fixed: np.ndarray
+    family: Family
+    weights: np.ndarray
+    extra: Any = None
+
+    left_out = 0.0
+    """Nothing: the fixed part acts through the mean."""
+
+    def draw(self, generators):
+        """
+        One response for each generator, shape (r, n).
+
+        A response is NaN if its linear predictor belongs to no distribution, as an
+        identity link allows.
+        """
+        eta = self.fixed + self.part.draw(generators)
+        each = np.broadcast_to(eta, (len(generators), len(self.fixed)))
+        return np.stack([self._given(row, g) for row, g in zip(each, generators)])
+
+    def _given(self, eta, generator):
+        """A response at a linear predictor, shape (n,)."""
+        mean = self.family.mean(eta)
+        try:
+            drawn = self.family.draw(generator, mean, self.weights, self.extra)
+        except ValueError:  # NumPy has no such distribution
+            drawn = np.nan
+        return np.broadcast_to(drawn if np.isfinite(drawn).all() else np.nan, eta.shape)
 
 
 def reflated(rows, covariance):

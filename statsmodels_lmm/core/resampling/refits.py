@@ -61,6 +61,9 @@ class Refits:
         Whether each optimum is certified, shape (r,).
     evaluations : ndarray
         Evaluations of the criterion, shape (r,).
+    separated : ndarray
+        Whether a fixed effect or a variance has no finite estimate, shape (r,); never
+        in a linear model.
     """
 
     value: np.ndarray
@@ -72,6 +75,7 @@ class Refits:
     variance_covariance: np.ndarray
     certified: np.ndarray
     evaluations: np.ndarray
+    separated: np.ndarray
 
     @classmethod
     def join(cls, parts):
@@ -88,7 +92,7 @@ class Refits:
         """A selection of the fits, in any order."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         covariances = tuple(s[which] for s in values.pop("covariances"))
-        return Refits(
+        return type(self)(
             covariances=covariances, **{n: v[which] for n, v in values.items()}
         )
 
@@ -193,6 +197,7 @@ def _collect(deviance, optimum):
         inverse_information(average_information(deviance)),
         np.asarray(optimum.certified),
         np.asarray(optimum.evaluations),
+        np.zeros(batch, dtype=bool),
     )
 
 
@@ -210,4 +215,5 @@ def _failed(products, start):
         np.full((1, m, m), np.nan),
         np.zeros(1, dtype=bool),
         np.ones(1, dtype=int),
+        np.zeros(1, dtype=bool),
     )

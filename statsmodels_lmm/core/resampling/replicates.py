@@ -1,13 +1,15 @@
 """Responses drawn from one model and fitted with one or more designs."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from statsmodels_lmm.core.criteria.deviance import Profiled
+from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
-from statsmodels_lmm.core.resampling.draws import RandomPart
-from statsmodels_lmm.core.resampling.refits import batch_size, refit_all
+from statsmodels_lmm.core.resampling.draws import FamilyResponse, NormalResponse
+from statsmodels_lmm.core.resampling.refits import Refits, batch_size, refit_all
 from statsmodels_lmm.core.rows.standardize import Standardized
 
 
@@ -27,48 +29,93 @@ class Refitting:
         elimination plan.
     reml : bool
         Whether to minimize the REML criterion.
+    root_weights : ndarray or float
+        Square roots of the prior weights, shape (n,).
     """
 
     data: Standardized
     products: CrossProducts
     start: tuple
     reml: bool
+    root_weights: np.ndarray | float = 1.0
+
+    @property
+    def size(self):
+        """Number of responses to do at once, as determined by the design alone."""
+        return batch_size(self.products)
+
+    @property
+    def in_batches(self):
+        """Whether the fits to many responses are one array computation."""
+        return is_batchable(self.products)
 
     def fit(self, responses):
-        """Fits to weighted responses in the units of the data, shape (r, n)."""
+        """Fits to responses in the units of the data, shape (r, n)."""
+        weighted = responses * self.root_weights
         products = self.products.with_responses(
-            self.data, responses / self.data.response_scale
+            self.data, weighted / self.data.response_scale
         )
         return refit_all(Profiled(products, self.reml), self.start)
+
+    def criteria(self, responses):
+        """-2 log-likelihood at the fits to responses, shape (r,)."""
+        return self.fit(responses).value + self.data.criterion_shift(self.reml)
+
+
+class Design(Protocol):
+    """
+    A design with which responses are fitted, a `Refitting` or another.
+
+    Attributes
+    ----------
+    size : int
+        Number of responses to fit at once, whatever the number of workers.
+    in_batches : bool
+        Whether the fits to many responses are one array computation, of which threads
+        can do several; fits one by one need processes.
+    """
+
+    size: int
+    in_batches: bool
+
+    def fit(self, responses) -> Refits:
+        """Fits to responses in the units of the data, shape (r, n)."""
+
+    def criteria(self, responses) -> np.ndarray:
+        """-2 log-likelihood at the fits to responses, shape (r,); NaN where none."""
 
 
 @dataclass(frozen=True)
 class Replicates:
     """
-    Draws from one model, each fitted with one or more designs.
-
-    The fixed part of the model is left out. It lies in the span of the fixed effects of
-    every design, so it would change only the coefficients.
+    Draws from one model, to be fitted with one or more designs.
 
     Parameters
     ----------
-    part : RandomPart
-        The model from which responses are drawn.
-    designs : tuple of Refitting
+    response : NormalResponse or FamilyResponse
+        The model from which responses are drawn. A linear one leaves its fixed part
+        out: it lies in the span of the fixed effects of every design, so it would
+        change only the coefficients.
+    designs : tuple of Design
         The designs with which they are fitted.
     """
 
-    part: RandomPart
+    response: NormalResponse | FamilyResponse
     designs: tuple
 
     @property
     def size(self):
         """Number of replicates to do at once, as determined by the designs alone."""
-        return min(batch_size(d.products) for d in self.designs)
+        return min(d.size for d in self.designs)
+
+    @property
+    def in_batches(self):
+        """Whether all designs fit many responses by array computations."""
+        return all(d.in_batches for d in self.designs)
 
     def fit(self, generators):
         """
-        Draw and fit one replicate for each generator.
+        Draw one replicate for each generator, and fit it with the first design.
 
         Parameters
         ----------
@@ -79,9 +126,13 @@ class Replicates:
         -------
         responses : ndarray
             The responses drawn, shape (r, n).
-        fits : tuple of Refits
-            The fits with each design.
+        fits : Refits
+            The fits.
         """
-        responses = self.part.draw(generators)
-        weighted = responses * np.asarray(self.part.root_weights)
-        return responses, tuple(d.fit(weighted) for d in self.designs)
+        responses = self.response.draw(generators)
+        return responses, self.designs[0].fit(responses)
+
+    def criteria(self, generators):
+        """-2 log-likelihood of replicates by each design, a list of arrays (r,)."""
+        responses = self.response.draw(generators)
+        return [design.criteria(responses) for design in self.designs]

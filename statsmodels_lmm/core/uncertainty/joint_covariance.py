@@ -125,3 +125,28 @@ def covariance_slopes(factor):
     basis = changes.reshape(len(changes), -1).T
     moves = directions.reshape(len(directions), -1).T
     return np.linalg.lstsq(basis, moves, rcond=None)[0]
+
+
+def variance_slopes(evaluation):
+    """
+    Derivatives of the covariance parameters with respect to the free parameters.
+
+    Parameters
+    ----------
+    evaluation : LaplaceDeviance
+        The criterion at the optimum.
+
+    Returns
+    -------
+    ndarray
+        Of the parameters of all terms, see `covariance_slopes`; of the dispersion or
+        alpha, if the family has one; and of the scale, which is always 1. The free
+        parameters are those of the terms and the extra one.
+    """
+    slopes = block_diag(*map(covariance_slopes, evaluation.factors))
+    family, extra = evaluation.model.family, evaluation.extra
+    if family.has_extra:
+        squared = family.extra_is_squared
+        slope = 2.0 * np.sqrt(extra) if squared else family.dispersion(extra)
+        slopes = block_diag(slopes, slope)
+    return np.vstack([slopes, np.zeros(slopes.shape[1])])

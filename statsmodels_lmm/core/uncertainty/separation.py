@@ -53,6 +53,12 @@ CHUNK = 2000
 ROWS = 1000
 """Number of rows in the first linear program, and of those added to the next."""
 
+FAR = 10.0
+"""Share of a linear predictor due to one standardized column that is suspicious."""
+
+LOST = 1e-6
+"""Smallest curvature along the fixed effects, over the largest, that is not."""
+
 SIGMOID = {"logit", "probit", "cauchy", "cloglog", "loglog"}
 """Links under which a probability approaches both 0 and 1 at infinity."""
 
@@ -129,6 +135,78 @@ def signs(family, link, y):
     if link == "log" and family in {"Binomial", *COUNTS}:
         return -1.0 * (y <= 0.0)
     return None
+
+
+def is_separated(evaluation, factors):
+    """
+    Whether a fixed effect or a variance has no finite estimate.
+
+    Parameters
+    ----------
+    evaluation : LaplaceDeviance
+        The criterion at the end of a search.
+    factors : sequence of GroupedEffects or RawEffects
+        The random effects, in any order.
+
+    Returns
+    -------
+    bool
+    """
+    model = evaluation.model
+    sign = signs(model.family.name, model.family.link_name, model.endog)
+    if sign is None:
+        return False
+    if sign.all() and any(is_constant_by_level(f, sign) for f in factors):
+        return True
+    return is_suspicious(evaluation) and separation(model.exog, sign) is not None
+
+
+def is_constant_by_level(factor, values):
+    """
+    Whether values do not vary within the levels of a factor with an intercept for each.
+
+    Levels that are related share their intercepts, and do not count.
+
+    Parameters
+    ----------
+    factor : GroupedEffects or RawEffects
+        The random effects of a factor.
+    values : ndarray
+        Shape (n,).
+
+    Returns
+    -------
+    bool
+    """
+    if not factor.of_user.is_grouped or factor.relationship is not None:
+        return False
+    if not (factor.effects == factor.effects[0]).all(axis=0).any():
+        return False
+    of_level = np.zeros(factor.n_levels)
+    of_level[factor.codes] = values
+    return bool((of_level[factor.codes] == values).all())
+
+
+def is_suspicious(evaluation):
+    """
+    Whether a fixed effect is so large or so uncertain that it may be infinite.
+
+    Parameters
+    ----------
+    evaluation : LaplaceDeviance
+        The criterion at the end of a search.
+
+    Returns
+    -------
+    bool
+    """
+    columns, coefficients = evaluation.model.exog, evaluation.coefficients
+    if not len(coefficients):
+        return False
+    if (np.abs(columns).max(axis=0) * np.abs(coefficients)).max() > FAR:
+        return True
+    curvature = np.linalg.eigvalsh(evaluation.first.fixed_information)
+    return bool(curvature[0] <= LOST * curvature[-1])
 
 
 def separation(exog, sign):

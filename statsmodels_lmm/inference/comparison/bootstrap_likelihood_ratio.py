@@ -1,18 +1,29 @@
 """Likelihood-ratio statistics for responses drawn from a restricted model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import qr
 
-from statsmodels_lmm.core.resampling.draws import Gaussian, RandomPart
+from statsmodels_lmm.core.criteria.without_effects import without_effects
+from statsmodels_lmm.core.resampling.draws import (
+    FamilyResponse,
+    Gaussian,
+    NormalResponse,
+    RandomPart,
+)
+from statsmodels_lmm.core.resampling.generalized_refits import WithoutEffects
+from statsmodels_lmm.core.resampling.refits import MAX_BATCH
 from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed
-from statsmodels_lmm.inference.replicates.bootstrap import design_of, run_replicates
+from statsmodels_lmm.inference.replicates.bootstrap import run_replicates
+from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
+from statsmodels_lmm.inference.replicates.row_weights import row_weights
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
+    drawn_response,
     generators,
-    random_part,
 )
 
 
@@ -22,9 +33,9 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
 
     Parameters
     ----------
-    full : CrossedMixedLMResults
+    full : MixedResults
         Fit of the larger model.
-    restricted : CrossedMixedLMResults, RegressionResults or None
+    restricted : MixedResults, RegressionResults, GLMResults or None
         Fit of the smaller model by the same method; None for the full model without
         random effects.
     nsim : int
@@ -41,21 +52,13 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
         or shorter.
     """
     check_count("nsim", nsim)
-    designs: tuple = (design_of(full),)
-    exog = None
     if restricted is not None and is_mixed(restricted):
-        part = random_part(restricted)
-        designs += (design_of(restricted),)
+        response, design = drawn_response(restricted), design_of(restricted)
+    elif full._is_gaussian:
+        response, design = _least_squares(full, restricted)
     else:
-        # the statistic does not depend on sigma
-        weights = full.model.weights
-        root = 1.0 if weights is None else np.sqrt(weights)
-        part = RandomPart((), (), Gaussian(len(full.model.endog), np.eye(1)), root)
-        if restricted is None:
-            exog = full.model.exog[:, np.isfinite(full.params)]
-        else:
-            exog = np.asarray(restricted.model.exog)
-    task = _Statistics(Replicates(part, designs), exog)
+        response, design = _without_effects(full, restricted)
+    task = _Statistics(Replicates(response, (design_of(full), design)))
     batches, _ = run_replicates(task, nsim, rng, n_jobs, progress)
     statistics = np.concatenate(batches)
     return np.maximum(statistics[np.isfinite(statistics)], 0.0)
@@ -70,12 +73,9 @@ class _Statistics:
     ----------
     replicates : Replicates
         Draws from the restricted model, and fits of the full and the restricted one.
-    exog : ndarray or None
-        Fixed effects of a restricted model without random effects.
     """
 
     replicates: Replicates
-    exog: np.ndarray | None
 
     @property
     def size(self):
@@ -84,17 +84,66 @@ class _Statistics:
 
     def __call__(self, sequences):
         """One statistic per seed; NaN where a fit failed."""
-        responses, fits = self.replicates.fit(generators(sequences))
-        designs = self.replicates.designs
-        criteria = [
-            f.value + d.data.criterion_shift(d.reml) for f, d in zip(fits, designs)
-        ]
-        if self.exog is None:
-            return criteria[1] - criteria[0]
-        root = self.replicates.part.root_weights * np.ones(responses.shape[1])
-        return (
-            linear_criterion(self.exog, root, responses, designs[0].reml) - criteria[0]
-        )
+        full, restricted = self.replicates.criteria(generators(sequences))
+        return restricted - full
+
+
+def _exog_of(full, restricted):
+    """Fixed effects of a restricted model without random effects."""
+    if restricted is None:
+        return full.model.exog[:, np.isfinite(full.params)]
+    return np.asarray(restricted.model.exog)
+
+
+def _least_squares(full, restricted):
+    """How a linear model without random effects is drawn from, and fitted."""
+    # the statistic does not depend on sigma
+    residuals = Gaussian(len(full.model.endog), np.eye(1))
+    root = np.sqrt(row_weights(full))
+    response = NormalResponse(RandomPart((), ()), residuals, root)
+    return response, LeastSquares(_exog_of(full, restricted), root, full.reml)
+
+
+def _without_effects(full, restricted):
+    """How a generalized model without random effects is drawn from, and fitted."""
+    _, model = full.model._prepared()
+    exog = _exog_of(full, restricted)
+    basis = np.linalg.qr(exog[:, independent_columns(exog)])[0]
+    model = replace(model, exog=np.asfortranarray(basis * np.sqrt(len(exog))))
+    fixed = full._fixed_part - model.offset
+    start = model.exog.T @ fixed / len(fixed)
+    end = without_effects(model, start, full.extra)
+    family, weights = full.family, row_weights(full)
+    part = RandomPart((), ())
+    response = FamilyResponse(part, end.inner.eta, family, weights, end.extra)
+    return response, WithoutEffects(model, end.coefficients, end.extra)
+
+
+@dataclass(frozen=True)
+class LeastSquares:
+    """
+    A linear model without random effects, with which responses are fitted.
+
+    Parameters
+    ----------
+    exog : ndarray
+        Fixed effects, shape (n, p).
+    root_weights : ndarray
+        Square roots of the prior weights, shape (n,).
+    reml : bool
+        Whether to use the restricted likelihood.
+    """
+
+    exog: np.ndarray
+    root_weights: np.ndarray
+    reml: bool
+
+    size = MAX_BATCH
+    in_batches = True
+
+    def criteria(self, responses):
+        """-2 log-likelihood of responses of shape (r, n), shape (r,)."""
+        return linear_criterion(self.exog, self.root_weights, responses, self.reml)
 
 
 def linear_criterion(exog, root_weights, responses, reml):

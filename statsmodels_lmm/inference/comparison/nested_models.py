@@ -1,11 +1,10 @@
 """Checks of whether one model is nested in another, by spans and not by names."""
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
-from statsmodels_lmm.core.criteria.laplace import Laplace
+from statsmodels_lmm.core.criteria.without_effects import without_effects
 from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
@@ -215,23 +214,8 @@ def _deviance_without_effects(results):
     """-2 log-likelihood of the generalized linear model without random effects."""
     require_data(results.model, "a comparison with no random effects")
     _, conditional = results.model._prepared()
-    criterion = Laplace(conditional, jointly=True)
     coefficients = results._units.coefficients(results._estimates.fixed)
-    zeros = [
-        pivoted_factor(np.zeros((f.k_effects, f.k_effects)), f.block_slices)
-        for f in conditional.terms
-    ]
-
-    def deviance(extra):
-        return float(criterion.at_parameters(coefficients, zeros, extra).value)
-
-    family, extra = results.family, results.extra
-    if not family.has_extra:
-        return deviance(None)
-    if not family.extra_is_squared:
-        return minimize_scalar(deviance, (extra, extra + 0.5)).fun
-    root = np.sqrt(extra)
-    return minimize_scalar(lambda r: deviance(r**2), (root, root + 0.5)).fun
+    return float(without_effects(conditional, coefficients, results.extra).value)
 
 
 def spans(x, x0):

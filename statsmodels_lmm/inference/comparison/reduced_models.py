@@ -298,7 +298,7 @@ def _from_formula(results, fixed=None, random=None):
             **arguments,
         )
     # after a refit the frame still has the old response
-    return other.with_response(model.endog)
+    return other._with_endog(model.endog)
 
 
 def _relationships(model, terms):

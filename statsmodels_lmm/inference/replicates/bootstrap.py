@@ -6,26 +6,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.engines.batches import is_batchable
-from statsmodels_lmm.core.engines.shared_design import SharedDesign
-from statsmodels_lmm.core.resampling.refits import Refits, lifted
-from statsmodels_lmm.core.resampling.replicates import Refitting, Replicates
+from statsmodels_lmm.core.resampling.replicates import Replicates
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import INTERVALS, interval
+from statsmodels_lmm.inference.replicates.refitted_parameters import (
+    design_of,
+    estimate_tables,
+    replicate_tables,
+    variances_of,
+)
 from statsmodels_lmm.inference.replicates.simulation import (
     SIMULATIONS,
     check_count,
-    fit_like,
+    drawn_response,
     generators,
-    random_part,
+    refit_like,
     seeds,
 )
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_gaussian
-from statsmodels_lmm.inference.variances.variance_parameters import (
-    in_user_units,
-    variance_estimates,
-)
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.keywords import refuse_r_names, renamed
 
 STATISTICS = 10
@@ -72,6 +71,10 @@ class BootstrapResults:
         Messages of the errors raised by the statistic, each once.
     ranges : tuple
         Smallest and largest value of each parameter.
+    separated : tuple of int
+        Numbers of the replicates of a generalized model in which a fixed effect or a
+        variance has no finite estimate. They are left out of the draws and of all that
+        is computed from them.
     """
 
     estimates: pd.Series
@@ -87,6 +90,12 @@ class BootstrapResults:
     interrupted: bool
     failures: tuple = ()
     ranges: tuple = field(default=(), repr=False)
+    separated: tuple = ()
+
+    @property
+    def n_separated(self):
+        """Number of replicates without finite estimates, see `separated`."""
+        return len(self.separated)
 
     def conf_int(self, method="percentile", alpha=0.05):
         """
@@ -181,10 +190,8 @@ class BootstrapResults:
         )
         table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
         table.index = table.index.rename("parameter")  # the index is shared
-        table.attrs = {
-            name: getattr(self, name)
-            for name in ("kind", "nsim", "n_failed", "n_boundary", "n_uncertified")
-        }
+        counts = "n_failed", "n_separated", "n_boundary", "n_uncertified"
+        table.attrs = {n: getattr(self, n) for n in ("kind", "nsim", *counts)}
         return table
 
     def plot(self, which=None, method="percentile", level=0.95, ax=None):
@@ -207,10 +214,12 @@ class BootstrapResults:
     def __str__(self):
         """Counts, and the table with percentile intervals."""
         count = len(self.draws)
+        separated = f"{self.n_separated} separated and left out, "
         lines = [
             f"{self.kind.capitalize()} bootstrap, {count} replicates"
             + (f" of {self.nsim}, interrupted" if self.interrupted else ""),
-            f"{self.n_failed} failed, {self.n_boundary} on the boundary, "
+            f"{self.n_failed} failed, {separated if self.separated else ''}"
+            f"{self.n_boundary} on the boundary, "
             f"{self.n_uncertified} not certified",
             self.summary().to_string(float_format="{:.4f}".format),
         ]
@@ -235,7 +244,7 @@ def bootstrap(
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
     nsim : int, optional
         Number of replicates.
@@ -246,16 +255,17 @@ def bootstrap(
         Called with the results of each replicate; returns a number, an array, a
         Series or a dict of numbers.
     kind : {"parametric", "conditional", "semiparametric"}, optional
-        Draw random effects and residuals from their normal distributions; keep the
-        conditional modes and draw only residuals (lme4's ``use.u = TRUE``); or
-        resample both from the conditional modes and residuals of the fit, rescaled to
-        the estimated variances (Carpenter, Goldstein and Rasbash 2003).
+        Draw random effects from their normal distribution, and then residuals, or the
+        response of a generalized model from its family; keep the conditional modes and
+        draw only the latter (lme4's ``use.u = TRUE``); or, for a linear model,
+        resample modes and residuals of the fit, rescaled to the estimated variances
+        (Carpenter, Goldstein and Rasbash 2003).
     n_jobs : int, optional
         Number of workers, as in joblib. Default is as configured by
         ``joblib.parallel_config``: processes, threads, Dask or Ray. If nothing is
         configured, small models are fitted in batches, each a single array
-        computation, by a few threads; large models, and all models if there is a
-        `statistic`, are fitted by processes on all processors.
+        computation, by a few threads; large and generalized models, and all models if
+        there is a `statistic`, are fitted by processes on all processors.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
@@ -280,6 +290,10 @@ def bootstrap(
     to gain less than 1e-7 in the criterion; the error that remains is far smaller, and
     estimates are accurate to about 1e-4 of their standard errors.
 
+    A response of a generalized model may be separated: no finite coefficients fit it
+    best. Such replicates are counted as `BootstrapResults.n_separated` and left out, so
+    that what remains describes the estimates given that they are finite.
+
     References
     ----------
     Carpenter, J. R., Goldstein, H. and Rasbash, J. (2003). A novel bootstrap
@@ -294,23 +308,15 @@ def bootstrap(
         raise ValueError(f"kind must be one of {', '.join(SIMULATIONS)}, not {kind!r}")
     if not (statistic is None or callable(statistic)):
         raise TypeError(f"statistic must be a function of results, not {statistic!r}")
-    replicates = Replicates(random_part(results, kind), (design_of(results),))
-    task = _Task(replicates, None if statistic is None else results, statistic)
+    replicates = Replicates(drawn_response(results, kind), (design_of(results),))
+    task = _Task(replicates)
+    if statistic is not None:
+        task = _Task(replicates, results, statistic, results.model._design)
     batches, interrupted = run_replicates(task, nsim, rng, n_jobs, progress)
-    fits = Refits.join([fits for fits, _ in batches])
+    parts = [fits for fits, _ in batches]
+    fits = type(parts[0]).join(parts)
     values = [value for _, part in batches for value in part]
     return _assemble(results, fits, values, statistic, kind, nsim, interrupted)
-
-
-def design_of(results):
-    """The design of a fit, for fits to other responses."""
-    require_gaussian(results, "the bootstrap")
-    units, (data, products) = results._units, results.model._sufficient_statistics()
-    start = lifted(units.of_plan(results._estimates.factors), products)
-    for i, effects in enumerate(units.of_plan(results.model.random)):
-        if effects.name in results.uninformative:
-            start[i] = start[i].nothing()
-    return Refitting(data, products, tuple(start), results.reml)
 
 
 def run_replicates(task, nsim, rng, n_jobs, progress):
@@ -340,8 +346,8 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     """
     every, size = seeds(rng, nsim), task.size
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
-    large = not all(is_batchable(d.products) for d in task.replicates.designs)
-    heavy = large or getattr(task, "statistic", None) is not None
+    in_batches = task.replicates.in_batches
+    heavy = not in_batches or getattr(task, "statistic", None) is not None
     # a batch spends its time in NumPy, which releases the interpreter to other threads
     parallel = heavy or (len(pieces) > 1 and "threads")
     batches, interrupted = run(task, pieces, n_jobs, progress, parallel)
@@ -356,8 +362,9 @@ class _Task:
     """Task that fits replicates and calls the statistic with each."""
 
     replicates: Replicates
-    results: Any
-    statistic: Any
+    results: Any = None
+    statistic: Any = None
+    shared: Any = None
 
     @property
     def size(self):
@@ -367,20 +374,19 @@ class _Task:
 
     def __call__(self, sequences):
         """Fits, and values of the statistic or the errors it raised."""
-        responses, (fits,) = self.replicates.fit(generators(sequences))
+        responses, fits = self.replicates.fit(generators(sequences))
         if self.statistic is None:
             return fits, []
-        (design,) = self.replicates.designs
-        # the model has lost it in another process
-        self.results.model._design = SharedDesign(design.data, design.products)
-        return fits, [self._evaluate(y) for y in responses]
+        self.results.model._design = self.shared  # lost in another process
+        left_out = self.replicates.response.left_out
+        return fits, [self._evaluate(y + left_out) for y in responses]
 
-    def _evaluate(self, random_part):
+    def _evaluate(self, response):
         results = self.results
         with quiet:
             try:
-                model = results.model.with_response(results._fixed_part + random_part)
-                return self.statistic(fit_like(results, model))
+                model = results.model._with_endog(response)
+                return self.statistic(refit_like(results, model))
             except Exception as error:
                 return error
 
@@ -391,6 +397,7 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
     works = fitted.copy()
     for i, value in enumerate(values):
         works[i] &= not isinstance(value, Exception)
+    failed, separated = ~works, works & fits.separated
     errors = [v for v in values if isinstance(v, Exception)]
     failures = tuple(dict.fromkeys(f"{e.__class__.__name__}: {e}" for e in errors))
     if not works.any():
@@ -399,10 +406,16 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         raise DataError(
             f"the statistic failed in all of {len(works)} replicates: {failures[0]}"
         )
+    works &= ~separated
+    if not works.any():
+        raise DataError(
+            f"{separated.sum()} of {len(works)} replicates are separated: none has "
+            "finite estimates of all fixed effects"
+        )
     numbers = np.flatnonzero(works)
     fits = fits.take(numbers)
-    parameters = _variances_of(results, fits)
-    draws, draw_errors = _replicate_tables(results, fits, parameters, numbers)
+    parameters = variances_of(results, fits)
+    draws, draw_errors = replicate_tables(results, fits, parameters, numbers)
     estimates, own_errors, ranges = estimate_tables(results)
     statistics = None
     if statistic is not None:
@@ -416,12 +429,13 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         statistics,
         kind,
         nsim,
-        int((~works).sum()),
+        int(failed.sum()),
         int(parameters.singular.any(axis=-1).sum()),
         int((~fits.certified).sum()),
         interrupted,
         failures,
         ranges,
+        tuple(np.flatnonzero(separated).tolist()),
     )
 
 
@@ -432,76 +446,3 @@ def _as_row(value):
     if isinstance(value, dict):
         return value
     return dict(enumerate(np.ravel(value)))
-
-
-def fixed_effects_of(results, fits):
-    """
-    Fixed effects of fits to replicates minus the estimates, and standard errors.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        The fit from which the responses, without their fixed part, were drawn.
-    fits : Refits
-        Fits to the responses.
-
-    Returns
-    -------
-    change, errors : ndarray
-        Shape (r, p); NaN for dropped columns.
-    """
-    units = results._units
-    root, sigma = units.beta_root(fits.fixed_root), np.sqrt(units.scale(fits.scale))
-    errors = sigma[:, None] * np.linalg.norm(root, axis=-1)
-    return units.beta_change(fits.coefficients), units.whole(errors)
-
-
-def _variances_of(results, fits):
-    """Variance parameters of fits to replicates."""
-    return in_user_units(
-        results.model,
-        fits.covariances,
-        fits.scale,
-        fits.variance_covariance,
-        fits.structured,
-        results.identification.directions,
-    )
-
-
-def _replicate_tables(results, fits, parameters, numbers):
-    """Draws of all parameters and their standard errors, as DataFrames."""
-    change, errors = fixed_effects_of(results, fits)
-    params = results.params + change
-    labels, draws, spreads, _ = _every_parameter(results, parameters, params, errors)
-    return (
-        pd.DataFrame(draws, index=numbers, columns=labels),
-        pd.DataFrame(spreads, index=numbers, columns=labels),
-    )
-
-
-def estimate_tables(results):
-    """Estimates from the data and standard errors as Series, and ranges."""
-    parameters = variance_estimates(results, average=True)
-    # those of the fit, whatever its degrees of freedom
-    bse = np.sqrt(np.diag(results.normalized_cov_params) * results.scale)
-    labels, values, errors, ranges = _every_parameter(
-        results, parameters, results.params, bse
-    )
-    return pd.Series(values, labels), pd.Series(errors, labels), ranges
-
-
-def _every_parameter(results, parameters, fixed, errors):
-    """Labels, values, standard errors and ranges, for one or many fits."""
-    table, theta = parameters.estimates(), parameters.theta()
-    names = results.model.exog_names
-    labels = [*names, *(f"se {n}" for n in names), *table.labels, *theta.labels]
-    values = [fixed, errors, table.values, theta.values]
-    nothing = np.full(np.shape(errors), np.nan)
-    spreads = [errors, nothing, table.errors(parameters), theta.errors(parameters)]
-    ranges = [(-np.inf, np.inf)] * len(names) + [(0.0, np.inf)] * len(names)
-    return (
-        labels,
-        np.concatenate(values, axis=-1),
-        np.concatenate(spreads, axis=-1),
-        (*ranges, *table.ranges, *theta.ranges),
-    )

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.resampling.draws import (
+    FamilyResponse,
     Gaussian,
     Held,
+    NormalResponse,
     RandomPart,
     Resampled,
     reflated,
@@ -15,14 +17,17 @@ from statsmodels_lmm.core.resampling.draws import (
 from statsmodels_lmm.core.rows.precision_effects import independent_levels
 from statsmodels_lmm.core.rows.related_effects import OfLevels
 from statsmodels_lmm.core.structures.roots import lower_blocks
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inference.prediction.generalized_prediction import known_part
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
+from statsmodels_lmm.inference.replicates.row_weights import new_weights, row_weights
 from statsmodels_lmm.inference.requirements import (
     as_fit,
+    check_choice,
     require_data,
-    require_gaussian,
 )
 from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.random.random_effects import group_levels
@@ -35,13 +40,23 @@ SIMULATIONS = ("parametric", "conditional", "semiparametric")
     "seed",
     re_form="is spelled random_effects= here: 'new' for NA, 'conditional' for NULL",
 )
-def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=None):
+def simulate(
+    results,
+    nsim=1,
+    rng=None,
+    random_effects="new",
+    exog=None,
+    offset=None,
+    *,
+    exposure=None,
+    weights=None,
+):
     """
     Draw responses from a fitted model.
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
     nsim : int, optional
         Number of responses.
@@ -49,65 +64,155 @@ def simulate(results, nsim=1, rng=None, random_effects="new", exog=None, offset=
         Source of randomness. Response i depends only on it and on i.
     random_effects : {"new", "conditional"}, optional
         Whether to draw new random effects from their distribution, or to keep the
-        conditional modes, so that only the residuals are new.
+        conditional modes, so that only the residuals are new, or the responses given
+        them.
     exog : DataFrame, optional
         New data. Rows of one level share its random effect; with
         ``random_effects="conditional"`` a level not in the fit gets a new one. Default
-        is the data of the model, with its weights and offset. Rows of new data have
-        weight 1.
+        is the data of the model, with its weights and offset.
     offset : array_like, optional
         Offset of the rows, in addition to ``offset(...)`` in the formula, as in
         `predict`.
+    exposure : array_like, float or str, optional
+        Exposure of the rows of a generalized model, as in `predict`.
+    weights : array_like, float or str, optional
+        Prior weights of the rows of `exog`, or the column that holds them: numbers of
+        trials for a binomial family, and otherwise what divides the dispersion.
+        Default is 1; proportions and counts of successes need numbers of trials.
 
     Returns
     -------
     DataFrame
         One column per response, with rows labeled as in the data; incomplete rows of
-        new data are NaN.
+        new data are NaN. A response has the form that `refit` takes: successes if the
+        model has columns of successes and failures, proportions if it has proportions
+        and weights, and 0 or 1 for a response of two levels, of which 1 is the event.
 
     Raises
     ------
     ValueError
         If `random_effects` has an unknown value.
     DataError
-        If the new data lack a column, or the data of the model have been removed.
+        If the new data lack a column, the data of the model have been removed, or the
+        model does not define a distribution of single rows.
+
+    Warns
+    -----
+    DataWarning
+        If prior weights are not part of the distribution, as those of counts.
     """
     results = as_fit(results)
-    if random_effects not in ("new", "conditional"):
-        raise ValueError(
-            f"random_effects must be 'new' or 'conditional', not {random_effects!r}"
-        )
-    require_gaussian(results, "simulation")
+    check_choice("random_effects", random_effects, ("new", "conditional"))
     check_count("nsim", nsim)
     if exog is not None and not has_formula(results.model):
         raise ValueError("responses at new rows need a model from a formula")
+    if exog is None and weights is not None:
+        raise ValueError("weights are for new rows: the model has its own")
     streams = generators(seeds(rng, nsim))
     used = [] if exog is None else list(results.model.random)
-    rows = new_rows(results, exog, True, used, offset)
+    rows = new_rows(results, exog, True, used, _known(results, exog, offset, exposure))
+    fixed = rows.fixed_part(results)
     if exog is None:
         kind = "parametric" if random_effects == "new" else "conditional"
-        part = random_part(results, kind)
+        part, weights = random_part(results, kind), row_weights(results)
     else:
-        rows = _with_levels(results, rows)
+        weights = new_weights(results, exog, weights)
+        rows = _usable(results, rows, np.isfinite(fixed) & np.isfinite(weights))
+        weights = weights[rows.complete]
         part = _new_part(results, rows, random_effects == "conditional")
-    mean, drawn = rows.fixed_part(results), part.draw(streams)
-    values = np.full((len(mean), nsim), np.nan)
-    values[rows.complete] = drawn.T
-    return pd.DataFrame(values + mean[:, None], index=rows.labels)
+    response = _response(results, part, fixed[rows.complete], weights)
+    values = np.full((len(fixed), nsim), np.nan)
+    values[rows.complete] = whole_responses(results, response, streams, weights).T
+    return pd.DataFrame(values, index=rows.labels)
+
+
+def whole_responses(results, response, streams, weights):
+    """
+    Draw responses in the form in which the model was given its own.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+    response : NormalResponse or FamilyResponse
+        How they are drawn.
+    streams : sequence of numpy.random.Generator
+        One for each response, r in all.
+    weights : ndarray
+        Weights or numbers of trials of the rows, shape (n,).
+
+    Returns
+    -------
+    ndarray
+        Shape (r, n).
+
+    Raises
+    ------
+    DataError
+        If a response belongs to no distribution.
+    """
+    drawn = response.draw(streams) + response.left_out
+    lost = np.flatnonzero(np.isnan(drawn).any(axis=1))
+    if len(lost):
+        family = results.family
+        raise DataError(
+            f"{len(lost)} of {len(drawn)} responses cannot be drawn: their means leave "
+            f"the range of the {family.name} family, as its {family.link_name} link "
+            "allows"
+        )
+    return results.model.as_given(drawn, weights)
+
+
+def drawn_response(results, kind="parametric"):
+    """
+    Describe how a response in the rows of the model is drawn.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+    kind : {"parametric", "conditional", "semiparametric"}, optional
+        Random effects and residuals from their normal distributions, or the response
+        from its family; the same with the conditional modes; or random effects and
+        residuals of a linear model resampled from those of the fit, rescaled to the
+        estimated variances (Carpenter et al. 2003).
+
+    Returns
+    -------
+    NormalResponse or FamilyResponse
+    """
+    part, fixed = random_part(results, kind), results._fixed_part
+    response = _response(results, part, fixed, row_weights(results))
+    if kind != "semiparametric":
+        return response
+    if not results._is_gaussian:
+        raise ValueError(
+            "kind='semiparametric' resamples residuals, of which a generalized model "
+            "has none; use 'parametric' or 'conditional'"
+        )
+    sigma = np.sqrt(np.array([[results.scale]]))
+    scaled = results.resid_pearson[:, None] * sigma
+    return replace(response, residuals=Resampled(reflated(scaled, sigma**2)))
+
+
+def _response(results, part, fixed, weights):
+    """How a response is drawn, given its random part."""
+    if not results._is_gaussian:
+        return FamilyResponse(part, fixed, results.family, weights, results.extra)
+    residuals = Gaussian(len(fixed), np.sqrt(np.array([[results.scale]])))
+    return NormalResponse(part, residuals, np.sqrt(weights), fixed)
 
 
 def random_part(results, kind="parametric"):
     """
-    Describe how the random part of the rows of the model is drawn.
+    Describe how the random effects of the rows of the model are drawn.
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
     kind : {"parametric", "conditional", "semiparametric"}, optional
-        Random effects and residuals from their normal distributions; the
-        conditional modes and normal residuals; or both resampled from those of the
-        fit, rescaled to the estimated variances (Carpenter et al. 2003).
+        As for `drawn_response`.
 
     Returns
     -------
@@ -115,13 +220,9 @@ def random_part(results, kind="parametric"):
     """
     model = results.model
     require_data(model, "simulation")
-    covariances = results._covariances()
-    weights = model.weights
-    sigma = np.sqrt(np.array([[results.scale]]))
-    residuals: Gaussian | Resampled = Gaussian(len(model.endog), sigma)
     effects: list = []
     factors: list = []
-    for i, (each, covariance) in enumerate(zip(model.random, covariances)):
+    for i, (each, covariance) in enumerate(zip(model.random, results._covariances())):
         factor, modes = each.grouped, results._modes[i]
         if kind != "conditional":
             factor, modes = _independent(results, i, factor, modes)
@@ -133,15 +234,16 @@ def random_part(results, kind="parametric"):
         else:
             root = lower_blocks(covariance, each.grouped.block_slices)
             effects.append(Gaussian(factor.n_levels, root))
-    if kind == "semiparametric":
-        scaled = results.resid_pearson[:, None] * sigma
-        residuals = Resampled(reflated(scaled, sigma**2))
-    return RandomPart(
-        tuple(factors),
-        tuple(effects),
-        residuals,
-        1.0 if weights is None else np.sqrt(weights),
-    )
+    return RandomPart(tuple(factors), tuple(effects))
+
+
+def _known(results, exog, offset, exposure):
+    """The known part of the linear predictor, beyond the offsets of the formula."""
+    if not results._is_gaussian:
+        return known_part(results, exog, True, offset, exposure)
+    if exposure is not None:
+        raise ValueError("exposure is for a generalized model of counts")
+    return offset
 
 
 def _independent(results, i, factor, modes):
@@ -152,11 +254,11 @@ def _independent(results, i, factor, modes):
     return term.over(factor), results._units.independent_modes(results.at_optimum, i)
 
 
-def _with_levels(results, rows):
-    """Omit the new rows in which a grouping factor is missing."""
-    known = np.ones(len(rows.design), dtype=bool)
+def _usable(results, rows, known):
+    """Only the new rows that are known and in which no grouping factor is missing."""
+    known = known[rows.complete]
     for effects in results.model.random:
-        known &= codes_of(effects, rows.frame) != -2
+        known = known & (codes_of(effects, rows.frame) != -2)
     complete = rows.complete.copy()
     complete[complete] = known
     frame, design = rows.frame[known], rows.design[known]
@@ -189,8 +291,7 @@ def _new_part(results, rows, conditional):
         unrelated = replace(grouped, relationship=None, n_levels=len(levels))
         factors.append(unrelated.at(codes, drawn))
         effects.append(Gaussian(len(levels), root))
-    residuals = Gaussian(len(rows.design), np.sqrt(np.array([[results.scale]])))
-    return RandomPart(tuple(factors), tuple(effects), residuals)
+    return RandomPart(tuple(factors), tuple(effects))
 
 
 def refit(results, endog):
@@ -199,17 +300,20 @@ def refit(results, endog):
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
-    endog : array_like or Series
-        One value per row used. A Series that has the labels of these rows, possibly
-        among others, is aligned with them.
+    endog : array_like, Series or DataFrame
+        One value per row used, in any form that the model takes, such as a column of
+        `simulate`. Successes and failures may be given as two columns, or the
+        successes alone: the numbers of trials are those of the model. A Series that
+        has the labels of these rows, possibly among others, is aligned with them.
 
     Returns
     -------
-    CrossedMixedLMResults
-        Fit by the same method, such as REML or ML, with the same kind of degrees of
-        freedom or standard errors.
+    MixedResults
+        Fit by the same method, such as REML or quadrature, with the same kind of
+        degrees of freedom or standard errors. The search for a generalized model starts
+        at the estimates of this fit, unless they are at the end of their range.
 
     Raises
     ------
@@ -217,7 +321,51 @@ def refit(results, endog):
         If the number of rows differs or values are missing.
     """
     results = as_fit(results)
-    return fit_like(results, results.model.with_response(endog))
+    return refit_like(results, results.model.with_response(endog))
+
+
+def refit_like(results, model):
+    """
+    Fit a model of another response in the same way as an existing fit.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit.
+    model : MixedModel
+        The same model with another response.
+
+    Returns
+    -------
+    MixedResults
+    """
+    start = None if results._is_gaussian else starting_values(results)
+    if start is None:
+        return fit_like(results, model)
+    try:
+        return model.fit(**results._fit_options, start_params=start)
+    except DataError:  # the likelihood of another response may be zero there
+        return fit_like(results, model)
+
+
+def starting_values(results):
+    """
+    The parameters of a generalized fit, from which to search for those of another.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+
+    Returns
+    -------
+    ndarray or None
+        None if they are at the end of their range, where slopes vanish, or infinite.
+    """
+    extra = [] if results.extra is None else [results.extra]
+    values = np.concatenate([results.params, results.theta, extra])
+    at_end = results.is_singular or results.alpha == 0.0 or results.unbounded.sentences
+    return None if at_end or not np.isfinite(values).all() else values
 
 
 def fit_like(results, model):
@@ -226,14 +374,14 @@ def fit_like(results, model):
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
-    model : CrossedMixedLM
+    model : MixedModel
         The model.
 
     Returns
     -------
-    CrossedMixedLMResults
+    MixedResults
         Fit by the same method, such as REML or ML, with the same kind of degrees of
         freedom or standard errors.
     """

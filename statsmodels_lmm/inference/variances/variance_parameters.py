@@ -13,7 +13,7 @@ from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import MAX_DENSE_COLUMNS
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.core.structures.roots import vanishes
-from statsmodels_lmm.core.uncertainty.joint_covariance import covariance_slopes
+from statsmodels_lmm.core.uncertainty.joint_covariance import variance_slopes
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
@@ -278,13 +278,13 @@ class AbsoluteEstimates(VarianceEstimates):
 
     Parameters
     ----------
-    extra : float, optional
-        The dispersion, or the alpha of the negative binomial family.
+    extra : ndarray, optional
+        The dispersion, or the alpha of the negative binomial family, shape (...).
     is_dispersion : bool, optional
         Whether `extra` is a dispersion rather than an alpha.
     """
 
-    extra: float | None = None
+    extra: np.ndarray | None = None
     is_dispersion: bool = False
 
     def estimates(self, scale="sd"):
@@ -301,16 +301,16 @@ class AbsoluteEstimates(VarianceEstimates):
         VarianceFunctions
         """
         found = super().estimates(scale)
-        labels, values, rows = found.labels[:-1], found.values[:-1], found.jacobian[:-1]
-        ranges = found.ranges[:-1]
+        labels, values = found.labels[:-1], found.values[..., :-1]
+        rows, ranges = found.jacobian[..., :-1, :], found.ranges[:-1]
         if self.extra is not None:
             value, slope, ends = np.asarray(self.extra), 1.0, (0.0, np.inf)
             if self.is_dispersion:
                 (value, slope), ends = on_scale(value, scale), positive_range(scale)
             labels = [*labels, RESIDUAL[scale] if self.is_dispersion else "alpha"]
-            values = np.append(values, value)
-            rows = np.vstack([rows, self._row({-2: slope})])
-            ranges = [*ranges, ends]
+            values = np.concatenate([values, value[..., None]], axis=-1)
+            last = self._row({-2: slope})[..., None, :]
+            rows, ranges = np.concatenate([rows, last], axis=-2), [*ranges, ends]
         return VarianceFunctions(labels, values, rows, ranges)
 
 
@@ -339,34 +339,21 @@ def variance_estimates(results, average=False):
 
 def _absolute_estimates(results):
     """The variances of a generalized model, from the joint covariance."""
-    units, family = results._units, results.family
-    slopes = block_diag(*map(covariance_slopes, results.at_optimum.factors))
-    slopes = units.variance_change()[:-1, :-1] @ slopes
-    joint = results._joint.covariance[results.at_optimum.criterion.counts[0] :]
-    joint = joint[:, -len(joint) :]
-    extra = None
-    if family.has_extra:
-        extra = results.alpha if family.extra_is_squared else results.scale
-        slope = 2.0 * np.sqrt(extra) if family.extra_is_squared else extra
-        slopes = block_diag(slopes, slope)
-    slopes = np.vstack([slopes, np.zeros(slopes.shape[1])])
+    evaluation, first = results.at_optimum, results.at_optimum.criterion.counts[0]
+    slopes = variance_slopes(evaluation)
+    joint = results._joint.covariance[first:, first:]
     lost = np.isnan(np.diag(joint))
     known = np.where(lost | lost[:, None], 0.0, joint)
-    units = results._units
-    factors = units.of_plan(results._estimates.factors)
-    relative = [factor.covariance for factor in factors]
-    singular, vanished = _boundary(units, relative, structured_parameters(factors))
-    return AbsoluteEstimates(
-        results.model.random,
-        tuple(results._covariances()),
-        np.asarray(1.0),
+    factors, extra = results._units.of_plan(results._estimates.factors), None
+    if results.family.has_extra:
+        extra = results.alpha if results.family.extra_is_squared else results.scale
+    return absolute_in_user_units(
+        results.model,
+        [factor.covariance for factor in factors],
         slopes @ known @ slopes.T,
-        results._structured_theta(),
+        structured_parameters(factors),
+        extra,
         slopes[:, lost],
-        singular,
-        vanished,
-        extra=extra,
-        is_dispersion=not family.extra_is_squared,
     )
 
 
@@ -534,6 +521,53 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
         None if flat is None else combined(change, flat),
         singular,
         vanished,
+    )
+
+
+def absolute_in_user_units(
+    model, covariances, uncertainty, structured, extra=None, flat=None
+):
+    """
+    Convert variance parameters of a generalized model, for one or many fits.
+
+    Parameters
+    ----------
+    model : CrossedMixedGLM
+        The model.
+    covariances : sequence of ndarray
+        Covariances in standardized units, in the order of the elimination plan, shapes
+        (..., k, k).
+    uncertainty : ndarray
+        Covariance matrix of the estimates in standardized units, see
+        `joint_covariance.variance_slopes`, shape (..., m, m).
+    structured : ndarray
+        As for `in_user_units`.
+    extra : ndarray, optional
+        The dispersion, or the alpha of the negative binomial family, shape (...).
+    flat : ndarray, optional
+        As for `in_user_units`.
+
+    Returns
+    -------
+    AbsoluteEstimates
+        The parameters, in the order of the model.
+    """
+    units, family = model._units, model.family
+    rest = np.eye(1 + family.has_extra)
+    change = block_diag(units.variance_change()[:-1, :-1], rest)
+    singular, vanished = _boundary(units, covariances, structured)
+    scale = np.ones(np.shape(uncertainty)[:-2])
+    return AbsoluteEstimates(
+        model.random,
+        tuple(units.covariances(covariances, scale)),
+        scale,
+        change @ uncertainty @ change.T,
+        units.structured(structured),
+        None if flat is None else change @ flat,
+        singular,
+        vanished,
+        extra=extra if family.has_extra else None,
+        is_dispersion=not family.extra_is_squared,
     )
 
 

@@ -19,7 +19,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula import backend
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
-from statsmodels_lmm.inference.replicates.simulation import random_part, seeds
+from statsmodels_lmm.inference.replicates.simulation import drawn_response, seeds
 
 N = 120
 
@@ -176,8 +176,8 @@ def llf(result):
 def test_nor_in_another_process(counts):
     """The model arrives without its design, the replicates bring it."""
     result = MODELS["related sparsely"](sample()["y"]).fit()._results
-    replicates = Replicates(random_part(result), (bootstrap_module.design_of(result),))
-    task = bootstrap_module._Task(replicates, result, llf)
+    replicates = Replicates(drawn_response(result), (design_of(result),))
+    task = bootstrap_module._Task(replicates, result, llf, result.model._design)
     expected = task(seeds(1, 2))[1]
     arrived = pickle.loads(pickle.dumps(task))
     found = arrived(seeds(1, 2))[1]

@@ -24,7 +24,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
     inverse_information,
 )
 from statsmodels_lmm.formula.api import crossedmixedlm
-from statsmodels_lmm.inference.replicates.bootstrap import design_of
+from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
 
 N = 150
 COUNT = 8
