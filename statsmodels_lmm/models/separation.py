@@ -48,7 +48,8 @@ def unbounded_estimates(model, evaluation, data):
         return Unbounded(
             (variance_sentence(constant),), np.ones(len(data.kept), dtype=bool)
         )
-    if not is_suspicious(evaluation):
+    known = evaluation.first.fixed_information
+    if not is_suspicious(evaluation.model.exog, evaluation.coefficients, known):
         return Unbounded()
     exog, names = model.exog[:, data.kept], [model.exog_names[j] for j in data.kept]
     found = separation(exog, sign)

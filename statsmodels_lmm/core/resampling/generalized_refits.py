@@ -96,9 +96,12 @@ class GeneralizedRefitting:
                 eta = model.exog @ self.coefficients + model.offset
                 least = family.starting_extra(family.mean(eta), model.weights, eta)
                 extra = max(extra, least)
-        factors = [f.lifted(OFF_BOUNDARY) for f in self.factors]
-        point = self.criterion.point(self.coefficients, factors, extra)
+        point = self.criterion.point(self.coefficients, self._lifted(), extra)
         return Place(point, self.coefficients)
+
+    def _lifted(self):
+        """The covariances of the fit, moved off the boundary."""
+        return [f.lifted(OFF_BOUNDARY) for f in self.factors]
 
     def _search(self, response):
         """The criterion at the optimum and the Optimum; None if it was not found."""

@@ -87,6 +87,33 @@ def joint_covariance(evaluation, hessian, separated=None):
     return JointCovariance(covariance, fixed_root, known_root)
 
 
+def joint_covariances(evaluation):
+    """
+    Invert the information of many responses.
+
+    Parameters
+    ----------
+    evaluation : LaplaceBatchDeviance
+        The criterion at the optima.
+
+    Returns
+    -------
+    covariance : ndarray
+        Of the free parameters in standardized units, shape (r, m, m).
+    is_regular : ndarray of bool
+        Whether the data determine all of them, shape (r,).
+    """
+    moves = (np.abs(evaluation.factor.directions) > 0.0).any(axis=(-1, -2))
+    used = np.pad(moves, [(0, 0), (evaluation.fixed.n_free, 0)], constant_values=True)
+    inner = used[:, :, None] & used[:, None]
+    information = np.where(inner, evaluation.hessian, np.eye(used.shape[1]))
+    values, vectors = np.linalg.eigh(information)
+    is_regular = values[:, 0] > FLAT * values[:, -1]
+    values = np.where(is_regular[:, None], values, 1.0)
+    covariance = 2.0 * (vectors / values[:, None]) @ transpose(vectors)
+    return np.where(inner, covariance, 0.0), is_regular
+
+
 def _padded(root):
     """A root (p, r) with zeros beside it, shape (p, p)."""
     p, r = root.shape

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linprog
 
-from statsmodels_lmm.core.algebra.dense import triangle_of_qr
+from statsmodels_lmm.core.algebra.dense import eigvalsh, triangle_of_qr
 from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
 
 SEPARATED = 1e-7
@@ -158,7 +158,9 @@ def is_separated(evaluation, factors):
         return False
     if sign.all() and any(is_constant_by_level(f, sign) for f in factors):
         return True
-    return is_suspicious(evaluation) and separation(model.exog, sign) is not None
+    known = evaluation.first.fixed_information
+    may_be = is_suspicious(model.exog, evaluation.coefficients, known)
+    return bool(may_be) and separation(model.exog, sign) is not None
 
 
 def is_constant_by_level(factor, values):
@@ -187,26 +189,28 @@ def is_constant_by_level(factor, values):
     return bool((of_level[factor.codes] == values).all())
 
 
-def is_suspicious(evaluation):
+def is_suspicious(exog, coefficients, information):
     """
     Whether a fixed effect is so large or so uncertain that it may be infinite.
 
     Parameters
     ----------
-    evaluation : LaplaceDeviance
-        The criterion at the end of a search.
+    exog : ndarray
+        Standardized design of the fixed effects, shape (n, p).
+    coefficients, information : ndarray
+        The fixed effects and X'V^-1 X, shapes (..., p) and (..., p, p).
 
     Returns
     -------
-    bool
+    ndarray of bool
+        Shape (...).
     """
-    columns, coefficients = evaluation.model.exog, evaluation.coefficients
-    if not len(coefficients):
-        return False
-    if (np.abs(columns).max(axis=0) * np.abs(coefficients)).max() > FAR:
-        return True
-    curvature = np.linalg.eigvalsh(evaluation.first.fixed_information)
-    return bool(curvature[0] <= LOST * curvature[-1])
+    if not coefficients.shape[-1]:
+        return np.zeros(coefficients.shape[:-1], dtype=bool)
+    shares = np.abs(exog).max(axis=0) * np.abs(coefficients)
+    curvature = eigvalsh(information)
+    is_flat = curvature[..., 0] <= LOST * curvature[..., -1]
+    return (shares.max(axis=-1) > FAR) | is_flat
 
 
 def separation(exog, sign):

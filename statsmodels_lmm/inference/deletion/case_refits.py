@@ -9,7 +9,10 @@ import pandas as pd
 from statsmodels_lmm.core.uncertainty.case_deletion import Deletions
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
-from statsmodels_lmm.inference.variances.variance_parameters import VarianceEstimates
+from statsmodels_lmm.inference.variances.variance_parameters import (
+    AbsoluteEstimates,
+    VarianceEstimates,
+)
 
 PIECES = 32
 """Number of pieces of work into which refits are divided."""
@@ -39,6 +42,8 @@ class CaseRefit:
         Parameters of the terms with a structure.
     converged : bool
         Whether the optimum is proved.
+    extra : float or None
+        Dispersion, or alpha of the negative binomial family, of a generalized model.
     """
 
     params: np.ndarray
@@ -47,6 +52,7 @@ class CaseRefit:
     covariances: list
     structured: np.ndarray
     converged: bool
+    extra: float | None
 
 
 @dataclass(frozen=True)
@@ -83,6 +89,7 @@ class _Task:
             results._covariances(),
             results._structured_theta(),
             results.converged,
+            results.scale if results._has_residual else results.alpha,
         )
 
 
@@ -204,14 +211,25 @@ def refitted_variances(model, fits):
     """
     fits = list(fits)
     covariances = zip(*(fit.covariances for fit in fits))
-    m = 1 + sum(e.grouped.n_parameters for e in model.random)
-    parameters = VarianceEstimates(
+    width = 2 + sum(e.grouped.n_parameters for e in model.random)
+    scale, family = np.array([fit.scale for fit in fits]), model.family
+    arguments = (
         model.random,
         tuple(map(np.array, covariances)),
-        np.array([fit.scale for fit in fits]),
-        np.zeros((len(fits), m, m)),
+        scale,
+        np.zeros((len(fits), width, width)),
         np.array([fit.structured for fit in fits]),
     )
+    if family is None:
+        parameters = VarianceEstimates(*arguments)
+    else:
+        parameters = AbsoluteEstimates(
+            *arguments[:2],
+            np.ones(len(fits)),
+            *arguments[3:],
+            extra=np.array([fit.extra for fit in fits]) if family.has_extra else None,
+            is_dispersion=not family.extra_is_squared,
+        )
     tables = [parameters.estimates(), parameters.theta()]
     return pd.DataFrame(
         np.hstack([t.values for t in tables]),

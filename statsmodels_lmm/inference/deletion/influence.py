@@ -339,7 +339,7 @@ def _of_rows(results):
 
 def _root(results):
     """A square root of the covariance; see `MixedInfluence`."""
-    return np.sqrt(results.scale) * results._estimates.fixed_root
+    return np.sqrt(results._unit) * results._estimates.fixed_root
 
 
 def row_groups(model, group):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.resampling.generalized_batches import GeneralizedBatches
 from statsmodels_lmm.core.resampling.generalized_refits import GeneralizedRefitting
 from statsmodels_lmm.core.resampling.refits import lifted
 from statsmodels_lmm.core.resampling.replicates import Refitting
@@ -42,8 +43,10 @@ def _linear_design(results):
 
 def _generalized_design(results):
     units, model = results._units, results.model
-    return GeneralizedRefitting(
-        model._criterion(results.nagq, results._observed),
+    criterion = model._criterion(results.nagq, results._observed)
+    suits = GeneralizedBatches.suits(criterion)
+    return (GeneralizedBatches if suits else GeneralizedRefitting)(
+        criterion,
         units.coefficients(results._estimates.fixed),
         tuple(units.of_plan(results._estimates.factors)),
         results.extra,
