@@ -1,29 +1,33 @@
 """
 Count how often 95 % intervals cover the truth in data simulated from known models.
 
-Each data set is fitted by REML, and every kind of interval is computed. For each method
-the table shows how often the truth lay below, inside and above the interval, and how
-often there was no interval; these add up to 100 %. See README.rst.
+Each data set is fitted, a linear model by REML, and every kind of interval is computed.
+For each method the table shows how often the truth lay below, inside and above the
+interval, and how often there was no interval; these add up to 100 %. For generalized
+models a second table shows how often tests at the 5 % level reject what is true: an
+effect of zero, and, in data without differences among groups, their variance of zero.
+See README.rst.
 """
 
 import argparse
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import joblib
 import numpy as np
 import pandas as pd
+from scipy import special
 
-from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 
 ALPHA = 0.05
 DF_METHODS = ("satterthwaite", "kenward-roger")
-METHODS = (
-    *("wald", *DF_METHODS, "profile"),
-    *("basic", "normal", "studentized", "percentile"),
-)
+BOOTSTRAP = ("basic", "normal", "studentized", "percentile")
+METHODS = ("wald", *DF_METHODS, "profile", *BOOTSTRAP)
+TESTS = ("zero: Wald", "zero: likelihood ratio", "variance: likelihood ratio")
 
 # ---------------------------------------------------------------------------
 # Designs
@@ -45,15 +49,35 @@ class Design:
     random : dict of dict
         Covariances of the random effects, by grouping factor: standard deviations
         by name of the effect and, for two effects, their correlation as "cor".
-    sigma : float
-        Residual standard deviation.
+    sigma : float or None
+        Residual standard deviation of a linear model.
+    family : str, optional
+        Family of a generalized model.
     """
 
     formula: str
     rows: Callable
     fixed: dict
     random: dict
-    sigma: float
+    sigma: float | None = None
+    family: str | None = None
+
+    @property
+    def methods(self):
+        """The methods for intervals."""
+        return [m for m in METHODS if self.family is None or m not in DF_METHODS]
+
+    def fit(self, y):
+        """Fit the model to a response."""
+        data = self.rows().assign(y=y)
+        if self.family is None:
+            return crossedmixedlm(self.formula, data).fit(reml=True)
+        return crossedmixedglm(self.formula, data, family=self.family).fit()
+
+    def without_variance(self):
+        """The design with equal groups."""
+        none = {g: dict.fromkeys(effects, 0.0) for g, effects in self.random.items()}
+        return replace(self, random=none)
 
     def truth(self):
         """Return the true parameters as a Series, with the package's names."""
@@ -63,13 +87,17 @@ class Design:
             found |= {f"{factor}: sd {name}": effects[name] for name in names}
             if "cor" in effects:
                 found[f"{factor}: cor {names[1]}, {names[0]}"] = effects["cor"]
-        return pd.Series({**found, "sigma": self.sigma})
+        if self.sigma is not None:
+            found["sigma"] = self.sigma
+        return pd.Series(found)
 
     def responses(self, rng, size):
         """Draw responses, shape (size, n)."""
         rows = self.rows().assign(Intercept=1.0)
         mean = sum(value * rows[name] for name, value in self.fixed.items())
-        y = mean.to_numpy() + self.sigma * rng.normal(size=(size, len(rows)))
+        y = np.tile(mean.to_numpy(), (size, 1))
+        if self.sigma is not None:
+            y += self.sigma * rng.normal(size=y.shape)
         for factor, effects in self.random.items():
             index = rows.groupby(factor.split(":")).ngroup().to_numpy()
             names = [name for name in effects if name != "cor"]
@@ -79,6 +107,10 @@ class Design:
             root = deviations[:, None] * np.linalg.cholesky(correlation)
             u = rng.normal(size=(size, index.max() + 1, len(names))) @ root.T
             y += (u[:, index] * rows[names].to_numpy()).sum(axis=-1)
+        if self.family == "poisson":
+            return rng.poisson(np.exp(y)).astype(float)
+        if self.family == "binomial":
+            return rng.binomial(1, special.expit(y)).astype(float)
         return y
 
 
@@ -100,6 +132,23 @@ def crossed():
 
 def few_levels():
     return pd.DataFrame({"g": np.arange(30) // 5})
+
+
+def groups(count):
+    """Ten rows in each group, x within groups and zero between them."""
+    g, inside = np.divmod(np.arange(10 * count), 10)
+    return pd.DataFrame({"g": g, "x": inside / 9.0 - 0.5, "zero": g % 2})
+
+
+def generalized(family, count):
+    """The design of a generalized model."""
+    return Design(
+        "y ~ x + zero + (1 | g)",
+        partial(groups, count),
+        {"Intercept": 0.5, "x": 1.0, "zero": 0.0},
+        {"g": {"Intercept": 0.6}},
+        family=family,
+    )
 
 
 DESIGNS = {
@@ -131,6 +180,11 @@ DESIGNS = {
         {"g": {"Intercept": 0.5}},
         sigma=1.0,
     ),
+    **{
+        f"{family}, {count} groups": generalized(family, count)
+        for family in ("poisson", "binomial")
+        for count in (8, 30)
+    },
 }
 
 
@@ -138,31 +192,62 @@ DESIGNS = {
 # Intervals of one data set
 
 
-def intervals(result, names, replicates, rng):
+def intervals(result, design, replicates, rng):
     """
     Return all intervals of a fit, (methods, parameters, 2); NaN where there is none.
 
     Wald intervals are normal, even for standard deviations and correlations.
     """
+    names, found = list(design.truth().index), {}
+    nothing = pd.DataFrame(np.nan, names, ["lower", "upper"])
     boot = result.bootstrap(replicates, rng=rng, n_jobs=1, progress=False)
     tables = boot.conf_int("all", ALPHA)
-    found = {m: tables[m].loc[names] for m in tables.columns.unique("method")}
-    # short and sparse curves, which change no interval
-    curves = result.profile(alpha_max=ALPHA, n_points=2)
-    found["profile"] = curves.conf_int(ALPHA).loc[names]
-    for method in DF_METHODS:
+    found = {m: tables[m].reindex(names) for m in tables.columns.unique("method")}
+    if result.converged:
+        # short and sparse curves, which change no interval
+        curves = result.profile(alpha_max=ALPHA, n_points=2)
+        found["profile"] = curves.conf_int(ALPHA).reindex(names)
+    for method in set(design.methods) & set(DF_METHODS):
         found[method] = result.conf_int(ALPHA, df_method=method).reindex(names)
-    return np.stack([found[method].to_numpy() for method in METHODS])
+    return np.stack([found.get(method, nothing) for method in design.methods])
 
 
-def examine(design, y, replicates, rng):
-    """Fit one data set; return whether the fit is singular, and the intervals."""
+def rejections(result, design, without):
+    """
+    Return whether each test of `TESTS` rejects, NaN where there is none.
+
+    Parameters
+    ----------
+    result : CrossedMixedGLMResults
+        A fit.
+    design : Design
+        Its design.
+    without : ndarray
+        A response without differences among groups.
+    """
+    found = np.full(len(TESTS), np.nan)
+    if result.converged:
+        found[0] = result.pvalues["zero"] < ALPHA
+        smaller = replace(design, formula=design.formula.replace(" + zero", ""))
+        other = smaller.fit(result.model.endog)
+        if other.converged:
+            found[1] = result.compare_lr_test(other).pvalue < ALPHA
+    equal = design.without_variance().fit(without)
+    if equal.converged:
+        found[2] = equal.random_effect_tests()["pvalue"].iloc[0] < ALPHA
+    return found
+
+
+def examine(design, y, without, replicates, rng):
+    """Fit one data set: whether the fit is singular, the intervals and the tests."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = crossedmixedlm(design.formula, design.rows().assign(y=y))
-        result = model.fit(reml=True)
-        names = list(design.truth().index)
-        return result.is_singular, intervals(result, names, replicates, rng)
+        result = design.fit(y)
+        found = intervals(result, design, replicates, rng)
+        tests = np.zeros(0)
+        if design.family is not None:
+            tests = rejections(result, design, without)
+        return result.is_singular, found, tests
 
 
 # ---------------------------------------------------------------------------
@@ -201,7 +286,9 @@ def print_design(name, design, singular, found, seconds):
     print(f"{100 * np.mean(singular):.1f} % singular fits, {seconds:.0f} s")
     rows = {}
     for at, (parameter, truth) in enumerate(design.truth().items()):
-        for method, ends in zip(METHODS, found[:, :, at].swapaxes(0, 1), strict=True):
+        for method, ends in zip(
+            design.methods, found[:, :, at].swapaxes(0, 1), strict=True
+        ):
             if method not in DF_METHODS or parameter in design.fixed:
                 rows[f"{parameter} = {truth:g}", method] = shares(ends, truth)
     columns = ["below", f"inside (se {error:.1f})", "above", "none", "mean width"]
@@ -209,6 +296,19 @@ def print_design(name, design, singular, found, seconds):
     table.index = pd.MultiIndex.from_tuples(rows, names=["parameter", "method"])
     print(table.to_string(formatters=["{:.1f}".format] * 4 + ["{:.3g}".format]))
     print()
+
+
+def print_tests(tests):
+    """Print how often tests reject, of shape (r, tests)."""
+    error = 100 * np.sqrt(ALPHA * (1 - ALPHA) / len(tests))
+    table = pd.DataFrame(
+        {
+            f"rejected, % (se {error:.1f})": 100 * np.nanmean(tests, axis=0),
+            "none, %": 100 * np.isnan(tests).mean(axis=0),
+        },
+        index=TESTS,
+    )
+    print(table.to_string(float_format="{:.1f}".format), end="\n\n")
 
 
 # ---------------------------------------------------------------------------
@@ -239,15 +339,19 @@ def main(arguments=None):
         design, start = DESIGNS[name], time.perf_counter()
         seed = np.random.SeedSequence([options.seed, list(DESIGNS).index(name)])
         first, *seeds = seed.spawn(options.datasets + 1)
-        y = design.responses(np.random.default_rng(first), options.datasets)
+        rng = np.random.default_rng(first)
+        y = design.responses(rng, options.datasets)
+        without = design.without_variance().responses(rng, options.datasets)
         done = workers(
             joblib.delayed(examine)(
-                design, one, options.replicates, np.random.default_rng(s)
+                design, *pair, options.replicates, np.random.default_rng(s)
             )
-            for one, s in zip(y, seeds, strict=True)
+            for *pair, s in zip(y, without, seeds, strict=True)
         )
-        singular, found = map(np.array, zip(*done, strict=True))
+        singular, found, tests = map(np.array, zip(*done, strict=True))
         print_design(name, design, singular, found, time.perf_counter() - start)
+        if design.family is not None:
+            print_tests(tests)
 
 
 if __name__ == "__main__":
