@@ -523,7 +523,7 @@ class CrossedMixedGLM(MixedModel):
 
     def as_given(self, values, weights):
         """As inherited: proportions, or successes if the model was given these."""
-        return np.round(values * weights) if self._trials_of_response else values
+        return values * weights if self._trials_of_response else values
 
     # prediction ----------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ WITH = {
     "marginal_means": lambda f: f("period"),
     "marginal_slopes": lambda f: f("period"),
     "plot_effects": lambda f: f("period"),
-    "refit": lambda f: f(binomial().model.endog),
+    "refit": lambda f: f(cbpp()["incidence"]),
     "remove_data": lambda f: None,
     "save": lambda f: None,
     "t_test": lambda f: f("period[T.2] = 0"),

@@ -74,7 +74,7 @@ class GeneralizedBatches(GeneralizedRefitting):
         (term,) = model.terms
         batch = LaplaceBatch.of(model, responses)
         state = np.zeros((term.n_levels, term.k_effects))
-        start = batch.start(self.coefficients, self._lifted()[0], state)
+        start = batch.start(self.coefficients, self._start[0][0], state)
         try:
             evaluation, optimum = minimize(batch, start, SETTINGS)
         except np.linalg.LinAlgError:  # one of them spoils the others

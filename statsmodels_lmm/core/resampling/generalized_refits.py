@@ -1,13 +1,15 @@
 """Fits of a generalized model to many responses, one by one."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import cholesky
 from statsmodels_lmm.core.criteria.conditional import ConditionalModel
-from statsmodels_lmm.core.criteria.laplace import Laplace, Place
+from statsmodels_lmm.core.criteria.conditional_modes import conditional_modes
+from statsmodels_lmm.core.criteria.laplace import START_TOLERANCE, Laplace, Place
 from statsmodels_lmm.core.criteria.without_effects import without_effects
 from statsmodels_lmm.core.resampling.refits import Refits
 from statsmodels_lmm.core.search.generalized import search_generalized
@@ -52,14 +54,17 @@ class GeneralizedRefitting:
     """
     A generalized model with which responses are fitted.
 
+    A search starts at the variances of a fit, with the fixed effects and modes that
+    suit the response best.
+
     Parameters
     ----------
     criterion : Laplace or Quadrature
         The criterion; its response is replaced.
     coefficients : ndarray
-        Standardized fixed effects of the fit, from which searches start, shape (p,).
+        Standardized fixed effects of the fit, shape (p,).
     factors : tuple of RelativeFactor
-        Covariances of the fit, in standardized units and in the order of the plan.
+        Covariances of the fit, in the order of the plan.
     extra : float or None
         Extra parameter of the fit.
     of_user : tuple of GroupedEffects or RawEffects
@@ -87,21 +92,30 @@ class GeneralizedRefitting:
         ends = (self._search(y) for y in responses)
         return np.array([np.nan if e is None else float(e.value) for e, _ in ends])
 
+    @cached_property
     def _start(self):
-        """The parameters of the fit, moved off the boundary; there slopes vanish."""
-        family, model, extra = self.criterion.model.family, self.criterion.model, None
-        if family.has_extra:
-            extra = self.extra
-            if family.extra_is_squared:
-                eta = model.exog @ self.coefficients + model.offset
-                least = family.starting_extra(family.mean(eta), model.weights, eta)
-                extra = max(extra, least)
-        point = self.criterion.point(self.coefficients, self._lifted(), extra)
-        return Place(point, self.coefficients)
+        """Factors and extra parameter moved off the boundary; there slopes vanish."""
+        model, extra = self.criterion.model, self.extra
+        if model.family.has_extra and model.family.extra_is_squared:
+            eta = model.exog @ self.coefficients + model.offset
+            mu = model.family.mean(eta)
+            extra = max(extra, model.family.starting_extra(mu, model.weights, eta))
+        return [f.lifted(OFF_BOUNDARY) for f in self.factors], extra
 
-    def _lifted(self):
-        """The covariances of the fit, moved off the boundary."""
-        return [f.lifted(OFF_BOUNDARY) for f in self.factors]
+    def _place(self, criterion):
+        """Where the search for a response starts."""
+        factors, extra = self._start
+        roots = [f.matrix for f in factors]
+        inner = conditional_modes(
+            criterion.model,
+            self.coefficients,
+            roots,
+            extra,
+            jointly=True,
+            tolerance=START_TOLERANCE,
+        )
+        point = criterion.point(inner.coefficients, factors, extra)
+        return Place(point, inner.coefficients, inner.state)
 
     def _search(self, response):
         """The criterion at the optimum and the Optimum; None if it was not found."""
@@ -109,10 +123,10 @@ class GeneralizedRefitting:
             return None, None
         model = replace(self.criterion.model, endog=response)
         criterion = replace(self.criterion, model=model)
-        for start in (self._start(), None):
+        for start in (self._place, lambda criterion: None):
             try:
-                return search_generalized(criterion, SETTINGS, start)
-            except np.linalg.LinAlgError:
+                return search_generalized(criterion, SETTINGS, start(criterion))
+            except np.linalg.LinAlgError:  # as where a link has a limited range
                 continue
         return None, None
 

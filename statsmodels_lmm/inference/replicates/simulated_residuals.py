@@ -10,18 +10,23 @@ from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.inference.deletion.influence import row_groups
+from statsmodels_lmm.inference.replicates.row_weights import row_weights
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
+    drawn_response,
     generators,
-    random_part,
     seeds,
+    whole_responses,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_gaussian
+from statsmodels_lmm.inference.requirements import as_fit
 
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
 CHUNK = 2**21
 """Number of values drawn or ranked at a time."""
+
+ROUNDING = 1e-12
+"""Difference of distances that is due to rounding."""
 
 
 class ResidualTest(NamedTuple):
@@ -53,12 +58,14 @@ class SimulatedResiduals:
     observed : ndarray
         Response, or its mean by group, shape (m,).
     predicted : ndarray
-        Expected simulated response, shape (m,): the fixed part for "parametric",
-        the fitted values for "conditional".
+        What responses are compared with, shape (m,): the mean at random effects of zero
+        for "parametric", the fitted values for "conditional".
     simulated : ndarray
         The simulated responses, shape (m, nsim).
     kind : {"parametric", "conditional"}
         Kind of simulation.
+    is_discrete : bool, optional
+        Whether the response has ties, as counts and proportions have.
     """
 
     residuals: pd.Series
@@ -66,6 +73,7 @@ class SimulatedResiduals:
     predicted: np.ndarray
     simulated: np.ndarray
     kind: str
+    is_discrete: bool = False
 
     @property
     def nsim(self):
@@ -113,7 +121,8 @@ class SimulatedResiduals:
         ResidualTest
             The Kolmogorov-Smirnov statistic, the largest distance between the
             distribution of the residuals and the uniform one, evaluated for
-            "simulation" at the multiples of 1 / (nsim + 1).
+            "simulation" at the multiples of 1 / (nsim + 1), where it is averaged over
+            the random places of ties (Czado, Gneiting and Held 2009).
 
         Notes
         -----
@@ -128,12 +137,42 @@ class SimulatedResiduals:
         if method == "ks":
             test = stats.kstest(self.residuals.to_numpy(), "uniform")
             return ResidualTest(float(test.statistic), float(test.pvalue))
-        below = self._rank_counts.cumsum(axis=0) / len(self.residuals)
+        below = self._ranks.counts.cumsum(axis=0) / len(self.residuals)
         steps = np.arange(1, self.nsim + 2) / (self.nsim + 1)
         distances = np.abs(below - steps[:, None]).max(axis=0)
-        more = (distances[1:] >= distances[0]).sum()
+        more = (distances[1:] >= distances[0] - ROUNDING).sum()
         pvalue = (1 + more) / (1 + self.nsim)
         return ResidualTest(float(distances[0]), float(pvalue))
+
+    def zero_inflation_test(self):
+        """
+        Test whether there are as many zeros as in simulated responses.
+
+        Returns
+        -------
+        ResidualTest
+            The statistic is the number of zeros relative to its mean over the simulated
+            responses, and NaN if these have none either. The p-value is twice the
+            smaller share of simulated responses with at least as many zeros, or at
+            most as many, as in DHARMa.
+
+        Raises
+        ------
+        ValueError
+            If the response is continuous.
+
+        Notes
+        -----
+        More zeros than expected are no proof of a process that makes zeros alone:
+        overdispersion makes them, too.
+        """
+        if not self.is_discrete:
+            raise ValueError("a continuous response has no zeros to count")
+        count = (self.observed == 0.0).sum()
+        simulated = (self.simulated == 0.0).sum(axis=0)
+        expected = simulated.mean()
+        ratio = float(count / expected) if expected or count else np.nan
+        return ResidualTest(ratio, _two_sided(count, simulated))
 
     def dispersion_test(self):
         """
@@ -165,7 +204,7 @@ class SimulatedResiduals:
         ratio = float(spread / simulated.mean())
         return ResidualTest(ratio, _two_sided(spread, simulated))
 
-    def outlier_test(self, method="binomial"):
+    def outlier_test(self, method=None):
         """
         Test whether the number of responses outside all simulated ones is as expected.
 
@@ -174,35 +213,73 @@ class SimulatedResiduals:
         method : {"binomial", "simulation"}, optional
             Source of the p-value: as in DHARMa, a binomial distribution, which is for
             independent residuals; or the number of such rows of each simulated
-            response among the others.
+            response among the others. Default is "simulation" for a discrete response,
+            and else "binomial".
 
         Returns
         -------
         ResidualTest
             The statistic is the share of such rows, expected to be 2 / (nsim + 1) if
-            the model is right.
+            the model is right, and less for a discrete response, whose extremes are
+            often ties.
         """
+        if method is None:
+            method = "simulation" if self.is_discrete else "binomial"
         _check("method", method, ("binomial", "simulation"))
         count, total = int(self.outliers.sum()), len(self.outliers)
         if method == "binomial":
             expected = min(2.0 / (self.nsim + 1), 1.0)
             pvalue = stats.binomtest(count, total, expected).pvalue
         else:
-            outside = self._rank_counts[[0, -1]].sum(axis=0)
+            outside = self._ranks.outside
             pvalue = _two_sided(outside[0], outside[1:])
         return ResidualTest(count / total, float(pvalue))
 
     @cached_property
-    def _rank_counts(self):
-        """Number of rows in which each response, the observed first, has each rank."""
-        size = self.nsim + 1
-        counts = np.zeros(size * size, dtype=int)
-        columns = size * np.arange(size)
-        for chunk in _slices(len(self.observed), max(1, CHUNK // size)):
-            rows = np.column_stack([self.observed[chunk], self.simulated[chunk]])
-            ranks = rows.argsort(axis=1).argsort(axis=1)
-            counts += np.bincount((ranks + columns).ravel(), minlength=size * size)
-        return counts.reshape(size, size).T
+    def _ranks(self):
+        return _ranks(self.observed, self.simulated)
+
+
+class _Ranks(NamedTuple):
+    """
+    Ranks of responses among each other, row by row.
+
+    Parameters
+    ----------
+    counts : ndarray
+        Number of rows in which each response has each rank, shape (ranks, responses);
+        responses that are equal in a row share their ranks.
+    outside : ndarray
+        Number of rows in which all other responses are on one side.
+    """
+
+    counts: np.ndarray
+    outside: np.ndarray
+
+
+def _ranks(observed, simulated):
+    """Ranks of the observed response, which comes first, and the simulated ones."""
+    m, size = len(observed), simulated.shape[1] + 1
+    # each response counts 1 / t from the first of its t ranks up to the last
+    changes, outside = np.zeros((size + 1) * size), np.zeros(size, dtype=int)
+    for chunk in _slices(m, max(1, CHUNK // size)):
+        rows = np.column_stack([observed[chunk], simulated[chunk]])
+        order = rows.argsort(axis=1)
+        ordered = np.take_along_axis(rows, order, axis=1)
+        is_new = np.ones((len(rows), size + 1), dtype=bool)
+        is_new[:, 1:-1] = ordered[:, 1:] != ordered[:, :-1]
+        places = np.arange(size + 1)
+        first = np.maximum.accumulate(np.where(is_new, places, 0), axis=1)[:, :-1]
+        later = np.where(is_new, places, size)[:, ::-1]
+        after = np.minimum.accumulate(later, axis=1)[:, ::-1][:, 1:]
+        share = 1.0 / (after - first)
+        for place, sign in ((first, 1.0), (after, -1.0)):
+            where = (size * place + order).ravel()
+            changes += np.bincount(where, sign * share.ravel(), len(changes))
+        for end in (0, -1):
+            alone = share[:, end] == 1.0
+            outside += np.bincount(order[alone, end], minlength=size)
+    return _Ranks(changes.reshape(size + 1, size).cumsum(axis=0)[:-1], outside)
 
 
 def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=None):
@@ -211,12 +288,12 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
 
     The residual is the share of simulated responses below the observed one, spread
     evenly over its step: (number below + u) / (nsim + 1) with a uniform u. If the model
-    is right, it is uniform on (0, 1), whatever the weights; so is that of the mean of
-    any group of rows.
+    is right, it is uniform on (0, 1), whatever the weights and the family; so is that
+    of the mean of any group of rows.
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
     nsim : int, optional
         Number of simulated responses.
@@ -224,7 +301,8 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
         Source of randomness. The responses are those of `simulate`.
     kind : {"parametric", "conditional"}, optional
         Whether to draw new random effects, which examines the whole model, as in
-        DHARMa; or to keep the conditional modes, which examines the residuals alone.
+        DHARMa; or to keep the conditional modes, which examines only the distribution
+        of the response given them.
     group : str or array_like, optional
         Groups of rows to combine; see `get_influence`. Default is single rows.
 
@@ -253,18 +331,22 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
 
     References
     ----------
+    Czado, C., Gneiting, T. and Held, L. (2009). Predictive model assessment for count
+    data. Biometrics 65, 1254-1261.
     Dunn, P. K. and Smyth, G. K. (1996). Randomized quantile residuals. Journal of
     Computational and Graphical Statistics 5, 236-244.
     Hartig, F. (2022). DHARMa: residual diagnostics for hierarchical (multi-level /
     mixed) regression models. R package.
     """
     results = as_fit(results)
-    require_gaussian(results, "simulation")
     _check("kind", kind, SIMULATED_RESIDUALS)
     check_count("nsim", nsim)
-    part, model = random_part(results, kind), results.model
-    fixed, n = results._fixed_part, len(model.endog)
-    predicted = fixed if kind == "parametric" else results.fittedvalues
+    model = results.model
+    response, weights = drawn_response(results, kind), row_weights(results)
+    n = len(model.endog)
+    predicted = results.fittedvalues
+    if kind == "parametric":
+        predicted = results._mean(results._fixed_part)
     if group is None:
         labels, means = model.data.row_labels, sparse.eye_array(n, format="csr")
     else:
@@ -277,13 +359,19 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     rng = np.random.default_rng(rng)
     streams, simulated = generators(seeds(rng, nsim)), np.empty((m, nsim))
     for chunk in _slices(nsim, max(1, CHUNK // n)):
-        simulated[:, chunk] = means @ (part.draw(streams[chunk]) + fixed).T
-    observed = means @ model.endog
+        drawn = whole_responses(results, response, streams[chunk], weights)
+        simulated[:, chunk] = means @ drawn.T
+    observed, predicted = (
+        means @ model.as_given(values, weights) for values in (model.endog, predicted)
+    )
     below = (simulated < observed[:, None]).sum(axis=1)
     equal = (simulated == observed[:, None]).sum(axis=1)
     places = (below + rng.random(m) * (equal + 1)) / (nsim + 1)
     residuals = pd.Series(places, labels, name="simulated_resid")
-    return SimulatedResiduals(residuals, observed, means @ predicted, simulated, kind)
+    is_discrete = not results._is_gaussian and results.family.is_discrete
+    return SimulatedResiduals(
+        residuals, observed, predicted, simulated, kind, is_discrete
+    )
 
 
 def _means(codes, count):

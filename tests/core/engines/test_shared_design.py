@@ -19,6 +19,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula import backend
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
+from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
 from statsmodels_lmm.inference.replicates.simulation import drawn_response, seeds
 
 N = 120

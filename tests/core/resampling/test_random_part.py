@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from statsmodels_lmm.core.resampling.draws import (
     Gaussian,
     Held,
+    NormalResponse,
     RandomPart,
     Resampled,
     reflated,
@@ -111,7 +112,7 @@ def test_responses():
         Gaussian(f.n_levels, lower_root(s)) for f, s in zip(factors, covariances)
     )
     residuals = Gaussian(14, np.array([[np.sqrt(scale)]]))
-    part = RandomPart(factors, effects, residuals, np.sqrt(weights))
+    part = NormalResponse(RandomPart(factors, effects), residuals, np.sqrt(weights))
     draws = part.draw(streams())
     expected = dense_covariance(factors, covariances, scale, weights)
     check_moments(draws, np.zeros(14), expected)
@@ -125,7 +126,7 @@ def test_fixed_effects_of_levels():
     rng = np.random.default_rng(6)
     modes = rng.standard_normal((4, 2)), rng.standard_normal((3, 1))
     residuals = Gaussian(14, np.array([[np.sqrt(scale)]]))
-    part = RandomPart(factors, tuple(map(Held, modes)), residuals)
+    part = NormalResponse(RandomPart(factors, tuple(map(Held, modes))), residuals)
     mean = sum((f.effects * m[f.codes]).sum(axis=1) for f, m in zip(factors, modes))
     check_moments(part.draw(streams(seed=2)), mean, scale * np.eye(14))
 
@@ -137,7 +138,7 @@ def test_a_response_depends_on_its_own_generator():
         Resampled(np.arange(3.0)[:, None]),
     )
     residuals = Resampled(np.linspace(-1.0, 1.0, 14)[:, None])
-    part = RandomPart(factors, effects, residuals, np.sqrt(weights))
+    part = NormalResponse(RandomPart(factors, effects), residuals, np.sqrt(weights))
     together = part.draw(streams(6))
     apart = np.vstack([part.draw([g]) for g in streams(6)])
     assert_array_equal(together, apart)
@@ -148,7 +149,8 @@ def test_drawing_does_not_change_what_is_drawn_from():
     factors, *_ = parts()
     modes = np.ones((4, 2)), np.ones((3, 1))
     pool = np.linspace(-1.0, 1.0, 14)[:, None]
-    part = RandomPart(factors, tuple(map(Held, modes)), Resampled(pool))
+    held = RandomPart(factors, tuple(map(Held, modes)))
+    part = NormalResponse(held, Resampled(pool))
     first = part.draw(streams(3))
     assert_array_equal(part.draw(streams(3)), first)
     assert_array_equal(pool, np.linspace(-1.0, 1.0, 14)[:, None])

@@ -91,17 +91,15 @@ def singles(name, reml):
         return [model.with_response(y).fit(reml=reml)._results for y in responses()]
 
 
-def weighted(result, values):
-    """What a design fits: less the offset, times the root of the weights."""
-    model = result.model
-    values = values - (0.0 if model.offset is None else model.offset)
-    return values * (1.0 if model.weights is None else np.sqrt(model.weights))
+def centered(result, values):
+    """What a design fits: less the offset."""
+    return values - (0.0 if result.model.offset is None else result.model.offset)
 
 
 @functools.cache
 def batch(name, reml):
     result = fitted(name, reml)
-    return design_of(result).fit(weighted(result, responses()))
+    return design_of(result).fit(centered(result, responses()))
 
 
 def covariance_matrices(result, fits):
@@ -213,7 +211,7 @@ def test_dense_criterion(name, reml):
     result, found = fitted(name, reml), batch(name, reml)
     data, products = result.model._sufficient_statistics()
     order = products.plan.order
-    for i, y in enumerate(weighted(result, responses()) / data.response_scale):
+    for i, y in enumerate(centered(result, responses()) / data.response_scale):
         roots = [None] * len(order)
         for at, factor in enumerate(products.plan.terms):
             roots[order[at]] = pivoted_factor(
@@ -243,7 +241,7 @@ def test_dense_criterion(name, reml):
 def test_a_batch_of_one(name):
     whole = batch(name, True)
     result = fitted(name)
-    for i, y in enumerate(weighted(result, responses())):
+    for i, y in enumerate(centered(result, responses())):
         close(design_of(result).fit(y[None]), whole.take([i]))
 
 
@@ -257,7 +255,7 @@ def test_one_after_another(name, monkeypatch):
         result = fitted(name)
         design = design_of(result)
         assert refits.batch_size(design.products) == 1
-        found = design.fit(weighted(result, responses()))
+        found = design.fit(centered(result, responses()))
         assert_allclose(found.value, together.value, atol=1e-7)
         for field in ("coefficients", "fixed_root", "scale", "variance_covariance"):
             assert getattr(found, field).shape == getattr(together, field).shape
@@ -278,7 +276,7 @@ def test_a_bad_response_among_others(name, bad, batched, monkeypatch):
     result, together = fitted(name), batch(name, True)
     if not batched:
         monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", -1)
-    values = weighted(result, responses())
+    values = centered(result, responses())
     spoiled = np.insert(values, [0, 3], bad, axis=0)
     with np.errstate(invalid="ignore"):
         found = design_of(result).fit(spoiled)
@@ -321,14 +319,14 @@ def test_joining_and_taking():
 def test_order_of_the_responses():
     result = fitted("two crossed")
     order = np.random.default_rng(1).permutation(COUNT)
-    found = design_of(result).fit(weighted(result, responses()[order]))
+    found = design_of(result).fit(centered(result, responses()[order]))
     close(found, batch("two crossed", True).take(order))
 
 
 def test_scale_of_a_response():
     """A response a thousand times as large has the same relative covariances."""
     result = fitted("two crossed")
-    found = design_of(result).fit(1e3 * weighted(result, responses()))
+    found = design_of(result).fit(1e3 * centered(result, responses()))
     whole = batch("two crossed", True)
     assert_allclose(found.scale, 1e6 * whole.scale, rtol=1e-6)
     assert_allclose(found.coefficients, 1e3 * whole.coefficients, rtol=1e-6, atol=1e-3)
@@ -372,7 +370,7 @@ def test_what_is_stopped_early_is_not_certified(batched, monkeypatch):
     if not batched:
         monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", -1)
     data, products = result.model._sufficient_statistics()
-    values = weighted(result, responses()) / data.response_scale
+    values = centered(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     start = lifted(result._units.of_plan(result._estimates.factors), products)
     found = refit_all(Profiled(many, True), start, Settings(maxiter=1, tol=1e-8))
@@ -389,7 +387,7 @@ def test_evaluations_are_few():
 def test_start_does_not_matter():
     result = fitted("two crossed")
     data, products = result.model._sufficient_statistics()
-    values = weighted(result, responses()) / data.response_scale
+    values = centered(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     wide = [4.0 * np.eye(f.k_effects) for f in products.plan.terms]
     found = refit_all(Profiled(many, True), starts(products, wide))
@@ -415,7 +413,7 @@ def of_sparse_coupling(name, monkeypatch):
 def test_cross_products_of_other_responses(name, sparsely, monkeypatch):
     result = of_sparse_coupling(name, monkeypatch) if sparsely else fitted(name)
     data, products = result.model._sufficient_statistics()
-    values = weighted(result, responses()) / data.response_scale
+    values = centered(result, responses()) / data.response_scale
     many = products.with_responses(data, values)
     for i, y in enumerate(values):
         one = sufficient_statistics(y, data.exog, data.terms)
@@ -431,7 +429,7 @@ def test_sparse_coupling(name, monkeypatch):
     """Factors with few common rows, as most of a few hundred levels have."""
     together = batch(name, True)
     result = of_sparse_coupling(name, monkeypatch)
-    found = design_of(result).fit(weighted(result, responses()))
+    found = design_of(result).fit(centered(result, responses()))
     assert_allclose(found.value, together.value, atol=1e-7)
 
 

@@ -15,7 +15,7 @@ from samples import N, quiet, sample
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM
-from statsmodels_lmm.core.resampling.draws import Gaussian, RandomPart
+from statsmodels_lmm.core.resampling.draws import Gaussian, NormalResponse, RandomPart
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
@@ -88,7 +88,8 @@ def test_without_random_effects(right, weights, reml):
     full = fit(right, reml, weights)
     found = simulated_statistics(full._results, None, NSIM, rng=5)
     w = np.ones(N) if weights is None else sample()[weights].to_numpy()
-    part = RandomPart((), (), Gaussian(N, np.eye(1)), np.sqrt(w))
+    residuals = Gaussian(N, np.eye(1))
+    part = NormalResponse(RandomPart((), ()), residuals, np.sqrt(w))
     drawn = part.draw(generators(seeds(5, NSIM)))
     # scale and mean do not matter
     mean = full.model.exog @ np.arange(1.0, 1.0 + len(full.params))
@@ -116,7 +117,8 @@ def test_least_squares(small, weights):
         restricted = least_squares(small, weights)
     found = simulated_statistics(full._results, restricted._results, NSIM, rng=5)
     w = np.ones(N) if weights is None else sample()[weights].to_numpy()
-    part = RandomPart((), (), Gaussian(N, np.eye(1)), np.sqrt(w))
+    residuals = Gaussian(N, np.eye(1))
+    part = NormalResponse(RandomPart((), ()), residuals, np.sqrt(w))
     drawn = part.draw(generators(seeds(5, NSIM)))
     exog, kind = restricted.model.exog, type(restricted.model)
     options = {} if weights is None else {"weights": w}

@@ -23,8 +23,8 @@ from statsmodels_lmm.inference import parallel
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
 from statsmodels_lmm.inference.replicates.bootstrap import BootstrapResults, bootstrap
 from statsmodels_lmm.inference.replicates.simulation import (
+    drawn_response,
     generators,
-    random_part,
     seeds,
 )
 
@@ -85,7 +85,7 @@ def small_pieces(monkeypatch):
 def single_fits(name, reml, count, rng, kind="parametric"):
     """Fits of the same responses, one by one."""
     result = fitted(name, reml)._results
-    part = random_part(result, kind).draw(generators(seeds(rng, count)))
+    part = drawn_response(result, kind).draw(generators(seeds(rng, count)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mean = np.asarray(result.model.predict(result.params))
@@ -240,7 +240,7 @@ def test_conditional_draws():
     each = single_fits("crossed", False, 3, 3, "conditional")
     for i, single in enumerate(each):
         assert_allclose(boot.draws["x"].iloc[i], single.params["x"], atol=1e-4)
-    part = random_part(result, "conditional").draw(generators(seeds(3, 300)))
+    part = drawn_response(result, "conditional").draw(generators(seeds(3, 300)))
     mean = result.fittedvalues - result.model.predict(result.params)
     spread = np.sqrt(result.scale)
     assert_allclose(part.mean(axis=0), mean, atol=4.0 * spread / np.sqrt(300))
@@ -352,9 +352,9 @@ def test_a_replicate_that_cannot_be_fitted(monkeypatch):
     real = bootstrap_module.Replicates.fit
 
     def spoiled(self, generators):
-        responses, (fits,) = real(self, generators)
+        responses, fits = real(self, generators)
         fits.value[[1, 4]] = np.nan
-        return responses, (fits,)
+        return responses, fits
 
     plain()  # before it is spoiled
     monkeypatch.setattr(bootstrap_module.Replicates, "fit", spoiled)

@@ -168,6 +168,8 @@ def test_places_within_strips_are_uniform():
 class Counts:
     """Draws of whole numbers."""
 
+    left_out = 0.0
+
     def draw(self, streams):
         return np.array([g.integers(4, size=N) for g in streams], dtype=float)
 
@@ -175,7 +177,7 @@ class Counts:
 def test_ties_are_broken_at_random(monkeypatch):
     result = fitted("no fixed effects")
     endog = np.arange(N) % 4.0
-    monkeypatch.setattr(module, "random_part", lambda *_: Counts())
+    monkeypatch.setattr(module, "drawn_response", lambda *_: Counts())
     monkeypatch.setattr(result.model, "endog", endog)
     found = simulated_residuals(result, 40, rng=11)
     below = (found.simulated <= endog[:, None] - 0.5).sum(axis=1)

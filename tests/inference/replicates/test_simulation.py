@@ -14,8 +14,8 @@ from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.simulation import (
+    drawn_response,
     generators,
-    random_part,
     refit,
     seeds,
     simulate,
@@ -353,19 +353,19 @@ def test_removed_data():
 def test_semiparametric_draws():
     """Modes and residuals of the fit, stretched to the estimated variances."""
     result = fitted("weights")._results
-    part = random_part(result, "semiparametric")
-    for effects, matrix in zip(part.effects, result._covariances()):
+    drawn = drawn_response(result, "semiparametric")
+    for effects, matrix in zip(drawn.part.effects, result._covariances()):
         assert_allclose(effects.pool.mean(axis=0), 0.0, atol=1e-12)
         spread = np.cov(effects.pool.T, bias=True)
         assert_allclose(spread, np.squeeze(matrix), rtol=1e-8)
-    pool = part.residuals.pool
+    pool = drawn.residuals.pool
     assert pool.shape == (N, 1)
     assert_allclose(pool.mean(), 0.0, atol=1e-12)
     assert_allclose((pool**2).mean(), result.scale)
     # an order-preserving map of the residuals
     ranks = np.argsort(np.argsort(result.resid_pearson))
     assert_array_equal(np.argsort(np.argsort(pool[:, 0])), ranks)
-    draws = part.draw(generators(seeds(1, DRAWS)))
+    draws = drawn.draw(generators(seeds(1, DRAWS)))
     expected = dense_covariance(fitted("weights"), sample(), weights_of("weights"))
     assert_allclose(draws.mean(axis=0), 0.0, atol=0.06 * np.sqrt(expected.max()))
     assert_allclose(np.cov(draws.T, bias=True), expected, atol=0.06 * expected.max())
@@ -374,8 +374,8 @@ def test_semiparametric_draws():
 def test_semiparametric_draws_of_a_singular_fit():
     data = load("dyestuff2")
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()._results
-    part = random_part(result, "semiparametric")
-    assert_array_equal(part.effects[0].pool, 0.0)
+    drawn = drawn_response(result, "semiparametric")
+    assert_array_equal(drawn.part.effects[0].pool, 0.0)
 
 
 # refits --------------------------------------------------------------------
