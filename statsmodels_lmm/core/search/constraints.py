@@ -70,10 +70,13 @@ class Constraint:
         Range of the parameter.
     widest : float
         Largest first step, for parameters about which the data say little.
+    plateau : tuple of float
+        Values below and above which the criterion is known not to change.
     """
 
     lower, upper = -np.inf, np.inf
     widest = 1.0
+    plateau = -np.inf, np.inf
 
     def estimate(self, coefficients, factors, tau, extra=None):
         """
@@ -232,9 +235,12 @@ class FixedEffect(Constraint):
     ----------
     direction : ndarray
         u, shape (p,).
+    plateau : tuple of float, optional
+        See `Constraint`; for a coefficient whose estimate is infinite.
     """
 
     direction: np.ndarray
+    plateau: tuple = (-np.inf, np.inf)
 
     def estimate(self, coefficients, factors, tau, extra=None):
         """The function u'gamma."""

@@ -146,7 +146,7 @@ class ProfileCurve:
             step = abs(path[-1].at - path[-2].at)
         for _ in range(MAX_POINTS - len(known)):
             last = path[-1]
-            if last.height >= reach or last.at == end or self._is_far(last):
+            if last.height >= reach or last.at == end or self._is_far(last, side):
                 break
             point = self._next(last, side, step, end, spacing)
             if point is None:
@@ -161,9 +161,11 @@ class ProfileCurve:
                 )
         return tuple(path[1:])
 
-    def _is_far(self, point):
-        """Whether the entries of L are too large to follow the curve further."""
-        return point.size > LARGEST * max(1.0, self.origin.size)
+    def _is_far(self, point, side):
+        """Whether the curve is flat, or the entries of L are too large, further out."""
+        limit = self.constraint.plateau[int(side > 0.0)]
+        large = point.size > LARGEST * max(1.0, self.origin.size)
+        return large or side * (point.at - limit) >= 0.0
 
     def _next(self, last, side, step, end, spacing):
         """The next point outward, not much farther than intended."""
@@ -207,7 +209,7 @@ class ProfileCurve:
         end = self.constraint.lower if side < 0.0 else self.constraint.upper
         last = path[-1]
         rise = side * last.optimum.slope * abs(last.at)
-        reached = last.at == end or (self._is_far(last) and rise < RISING)
+        reached = last.at == end or (self._is_far(last, side) and rise < RISING)
         return end if reached else np.nan
 
     def _root(self, low, high, side, height):

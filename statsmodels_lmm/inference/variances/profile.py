@@ -249,15 +249,15 @@ def _parameters(raw, scale):
     parameters = []
     variance_names = variance_labels(raw.model.random, scale)
     taken = {"parameter", "value", "zeta", "deviance", *variance_names}
-    for column, row, length, origin in zip(*units.beta_directions()):
+    columns = (*units.beta_directions(), _plateaus(raw))
+    for column, row, length, origin, plateau in zip(*columns):
         to_user = ToUser("fixed", float(length), float(origin))
         name = raw.model.exog_names[column]
         name = f"fixed {name}" if name in taken else name
         # under REML one coefficient less is integrated out, in the units of the rest
         own_shift = shift + (2.0 * np.log(length) if raw.reml else 0.0)
-        parameters.append(
-            ProfiledValue(name, "fixed", FixedEffect(row), to_user, own_shift)
-        )
+        effect = FixedEffect(row, plateau)
+        parameters.append(ProfiledValue(name, "fixed", effect, to_user, own_shift))
     power = 2.0 if scale == "var" else 1.0
     labels = iter(variance_names)
     for i, effects in enumerate(raw.model.random):
@@ -287,6 +287,20 @@ def _parameters(raw, scale):
         last = ProfiledValue(next(labels), "sigma", ResidualDeviation(), to_user, shift)
         return [*parameters, last]
     return parameters + _extra_parameter(raw.family, scale)
+
+
+def _plateaus(raw):
+    """Ranges of the fixed effects outside which the likelihood is flat."""
+    kept, directions, _, _ = raw._units.beta_directions()
+    plateaus = [FixedEffect.plateau] * len(kept)
+    if raw.unbounded.directions is None:
+        return plateaus
+    # where the search for an infinite coefficient ended
+    ends = directions @ raw.at_optimum.coefficients
+    for j in np.flatnonzero(raw.unbounded.columns):
+        positive = raw.params[kept[j]] > 0.0
+        plateaus[j] = (-np.inf, ends[j]) if positive else (ends[j], np.inf)
+    return plateaus
 
 
 def _extra_parameter(family, scale):
