@@ -217,6 +217,35 @@ def _from_object(family):
     return GenericFamily(link, family, has_extra, is_count)
 
 
+def statsmodels_family(family):
+    """
+    The family of statsmodels that corresponds to one of a mixed model.
+
+    Parameters
+    ----------
+    family : Family
+        As returned by `family_of`, with a known alpha.
+
+    Returns
+    -------
+    statsmodels.genmod.families.Family
+        The user's own object, if it was made from one.
+    """
+    if isinstance(family, GenericFamily):
+        return family.given
+    link = family.link_function
+    if isinstance(link, UserLink):
+        link = link.given
+    elif isinstance(link, Power):
+        link = sm_links.Power(link.power)
+    else:
+        name = link.name
+        link = next(kind for kind, known in _LINKS.items() if known == name)()
+    name = next(n for n, (kind, _) in FAMILIES.items() if type(family) is kind)
+    known = {"alpha": family.alpha} if name == "negativebinomial" else {}
+    return _CLASSES[name](link, check_link=False, **known)
+
+
 _CLASSES = {
     "binomial": sm_families.Binomial,
     "poisson": sm_families.Poisson,

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from statsmodels_lmm.core.criteria.conditional import ConditionalModel
 from statsmodels_lmm.core.criteria.laplace import Laplace, Place
@@ -27,7 +28,7 @@ from statsmodels_lmm.inputs.responses import (
 from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
-from statsmodels_lmm.models.families import family_of
+from statsmodels_lmm.models.families import family_of, statsmodels_family
 from statsmodels_lmm.models.link_ranges import edge_sentence, failure_sentence
 from statsmodels_lmm.models.separation import unbounded_estimates
 from statsmodels_lmm.models.validation import warn_after_fit
@@ -480,6 +481,49 @@ class CrossedMixedGLM(MixedModel):
             0.0 if offset is None else offset,
             self._repeats,
         )
+
+    def without_random(self, kept):
+        """
+        Fit the model without random effects by statsmodels.
+
+        Parameters
+        ----------
+        kept : ndarray
+            Columns of X to keep, booleans, shape (p,).
+
+        Returns
+        -------
+        GLMResults
+
+        Raises
+        ------
+        DataError
+            If alpha is to be estimated, which a GLM does not do.
+        """
+        if self.family.extra_is_squared:
+            raise DataError(
+                "statsmodels' GLM does not estimate the alpha of a negative binomial "
+                "family; ranova() compares with the model without random effects"
+            )
+        labels = self.data.row_labels
+        names = np.array(self.exog_names, dtype=object)[kept]
+        exog = pd.DataFrame(self.exog[:, kept], columns=names, index=labels)
+        y, weights = self.endog, self._prior_weights
+        if self.family.name == "Binomial":
+            y = np.column_stack([y * weights, (1.0 - y) * weights])
+            endog = pd.DataFrame(y, labels, ["successes", "failures"])
+            weights = None
+        else:
+            endog = pd.Series(y, labels, name=self.endog_names)
+        model = GLM(
+            endog,
+            exog,
+            family=statsmodels_family(self.family),
+            offset=self._offset,
+            freq_weights=self.freq_weights,
+            var_weights=weights,
+        )
+        return model.fit()
 
     def with_response(self, endog):
         """

@@ -91,6 +91,9 @@ class ProfiledDeviance:
     rounding: np.ndarray
     inverse: SelectedInverse | SparseInverse | None = None
 
+    extra = None
+    """The parameter that only generalized families have."""
+
     @property
     def point(self):
         """The point of evaluation: the factors."""

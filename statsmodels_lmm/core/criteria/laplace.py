@@ -366,6 +366,33 @@ class Laplace(Criterion):
                 parts.append(FreeParameters(np.atleast_1d(extra)))
         return tuple(parts)
 
+    def parameters(self, place):
+        """
+        The arguments of `point` at a place.
+
+        Parameters
+        ----------
+        place : Place
+            The place.
+
+        Returns
+        -------
+        coefficients : ndarray
+            Shape (p,).
+        factors : tuple of RelativeFactor
+            In the order of the plan.
+        extra : float or None
+            As the family takes it.
+        """
+        (first, last), parts, extra = self.counts, list(place.point), None
+        if last:
+            extra = float(parts.pop().values[0])
+            extra = extra**2 if self.model.family.extra_is_squared else extra
+        coefficients = parts.pop(0).values if first else place.coefficients
+        if coefficients is None:
+            coefficients = np.zeros(self.model.exog.shape[1])
+        return coefficients, tuple(parts), extra
+
     def at_parameters(self, coefficients, factors, extra=None):
         """The criterion at given parameters, see `point`."""
         return self.at(Place(self.point(coefficients, factors, extra), coefficients))
@@ -463,16 +490,9 @@ class Laplace(Criterion):
         numpy.linalg.LinAlgError
             If the criterion is undefined there.
         """
-        model, (first, last) = self.model, self.counts
-        parts = list(place.point)
-        extra = parts.pop() if last else None
-        coefficients = parts.pop(0).values if first else place.coefficients
-        if extra is not None:
-            squared = model.family.extra_is_squared
-            extra = float(extra.values[0]) ** 2 if squared else float(extra.values[0])
-        if coefficients is None:
-            coefficients = np.zeros(model.exog.shape[1])
-        roots = [f.matrix for f in parts]
+        model = self.model
+        coefficients, factors, extra = self.parameters(place)
+        roots = [f.matrix for f in factors]
         inner = conditional_modes(
             model, coefficients, roots, extra, place.state, self.jointly, tolerance
         )
@@ -489,7 +509,7 @@ class Laplace(Criterion):
         return LaplaceDeviance(
             self,
             place,
-            tuple(parts),
+            factors,
             extra,
             inner,
             slopes,

@@ -13,6 +13,7 @@ entries of L and to tau, times a Jacobian matrix.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -51,9 +52,12 @@ class ConstrainedOptimum:
         Criterion in standardized units.
     slope : float
         Derivative of the minimum over all other parameters, as a function of this one.
-    deviance : ProfiledDeviance
-        The criterion before minimization over sigma; `scale` is sigma^2. Its
-        elimination is dropped, so that a curve of many points need not store it.
+    deviance : ProfiledDeviance or LaplaceDeviance
+        The criterion with all coefficients, in a linear model before minimization over
+        sigma; `scale` is sigma^2. What has the size of the data is dropped, so that a
+        curve of many points need not store it.
+    start : object
+        Where a search nearby starts.
     coordinates : Coordinates
         The location of the minimum.
     gradient, curvature : ndarray
@@ -66,7 +70,8 @@ class ConstrainedOptimum:
     at: float
     value: float
     slope: float
-    deviance: ProfiledDeviance
+    deviance: Any
+    start: Any
     coordinates: Coordinates
     gradient: np.ndarray
     curvature: np.ndarray
@@ -96,6 +101,10 @@ class ConstrainedOptimum:
         across = jacobian.T @ moved
         fall = across @ np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
         return float(along @ moved - fall)
+
+    def spread(self, widest):
+        """Change, up to `widest`, that raises the criterion by about one."""
+        return np.sqrt(2.0 / max(self.second_derivative, 2.0 / widest**2))
 
 
 @dataclass(frozen=True)
@@ -215,7 +224,7 @@ class Constrained(Criterion):
     def step(self, current, radius):
         """A step in the entries of L and log(tau), within the bounds."""
         coordinates = current.evaluation.coordinates
-        return _bounded_step(coordinates, current.gradient, current.curvature, radius)
+        return bounded_step(coordinates, current.gradient, current.curvature, radius)
 
     def moved(self, current, step):
         """Factors and tau after a step in the entries of L and log(tau)."""
@@ -259,21 +268,94 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     last, end = descent.last, descent.last.evaluation
     slope = float(last.gradient @ end.coordinates.along)
     slope += constraint.direct_slope(products, end.deviance, at)
+    coefficients = constraint.whole(end.deviance.coefficients, at)
+    deviance = replace(end.deviance, elimination=None, coefficients=coefficients)
+    return constrained_optimum(descent, at, slope, deviance, start_at(deviance), tol)
+
+
+def start_at(deviance):
+    """The factors and tau of an evaluated criterion."""
+    return deviance.factors, float(deviance.scale) ** -0.5
+
+
+def constrained_optimum(descent, at, slope, deviance, start, tol):
+    """
+    The end of a search as a ConstrainedOptimum.
+
+    Parameters
+    ----------
+    descent : Descent
+        The search; its evaluations have coordinates.
+    at, slope, deviance, start
+        As in `ConstrainedOptimum`.
+    tol : float
+        Promised decrease at which it stopped.
+
+    Returns
+    -------
+    ConstrainedOptimum
+    """
+    last = descent.last
     left = min(descent.promised, max(tol, float(last.rounding)))
     return ConstrainedOptimum(
         at,
         float(last.value) - left,
         slope,
-        replace(end.deviance, elimination=None),
-        end.coordinates,
+        deviance,
+        start,
+        last.evaluation.coordinates,
         last.gradient,
         last.curvature,
         int(descent.evaluations),
     )
 
 
-def _bounded_step(coordinates, gradient, curvature, radius):
-    """A step in the entries of L and log(tau) within bounds, and its promised gain."""
+@dataclass(frozen=True)
+class ConstrainedSearch:
+    """
+    The minima of a linear model's criterion under constraints.
+
+    Parameters
+    ----------
+    criterion : Profiled
+        The criterion in standardized units.
+    """
+
+    criterion: Profiled
+
+    def minimum(self, constraint, at, start):
+        """The minimum with a parameter held at a value, see `minimize_constrained`."""
+        return minimize_constrained(self.criterion, constraint, at, start)
+
+    def start(self, deviance):
+        """Where a search near an evaluated criterion starts."""
+        return start_at(deviance)
+
+    def spread(self, constraint, optimum):
+        """Change of a parameter that raises the criterion by about one."""
+        return float(constraint.spread(self.criterion.products, optimum))
+
+
+def bounded_step(coordinates, gradient, curvature, radius):
+    """
+    A step along a constraint within bounds.
+
+    Parameters
+    ----------
+    coordinates : Coordinates
+        Where the step starts.
+    gradient, curvature : ndarray
+        Derivatives in all m entries, shapes (m,) and (m, m).
+    radius : float
+        Trust radius.
+
+    Returns
+    -------
+    step : ndarray
+        Shape (m,).
+    promised : float
+        Predicted decrease.
+    """
     jacobian, bounded = coordinates.jacobian, coordinates.bounded
     slope = jacobian.T @ gradient
     held = [c for c, v in bounded.items() if v == 0.0 and slope[c] > 0.0]

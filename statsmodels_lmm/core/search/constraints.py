@@ -70,12 +70,15 @@ class Constraint:
         Range of the parameter.
     widest : float
         Largest first step, for parameters about which the data say little.
+    plateau : tuple of float
+        Values below and above which the criterion is known not to change.
     """
 
     lower, upper = -np.inf, np.inf
     widest = 1.0
+    plateau = -np.inf, np.inf
 
-    def estimate(self, coefficients, factors, tau):
+    def estimate(self, coefficients, factors, tau, extra=None):
         """
         The parameter at given values of all parameters.
 
@@ -86,7 +89,9 @@ class Constraint:
         factors : sequence of RelativeFactor
             In elimination order.
         tau : float
-            1 / sigma.
+            1 / sigma; 1 in a generalized model, whose L are absolute.
+        extra : float, optional
+            The extra parameter of a family.
 
         Returns
         -------
@@ -117,7 +122,33 @@ class Constraint:
 
     def spread(self, products, optimum):
         """Change of the parameter that raises the criterion by about one."""
-        return np.sqrt(2.0 / max(optimum.second_derivative, 2.0 / self.widest**2))
+        return optimum.spread(self.widest)
+
+    def hold_fixed(self, coefficients, at):
+        """
+        Move the fixed effects of a generalized model onto the constraint.
+
+        Parameters
+        ----------
+        coefficients : ndarray
+            Standardized fixed effects, shape (p,).
+        at : float
+            Value of the parameter.
+
+        Returns
+        -------
+        coefficients : ndarray
+            Those with the parameter held, shape (p,).
+        moves : ndarray
+            Directions in which they may move, shape (p, f).
+        change : ndarray
+            Their derivatives with respect to the parameter, shape (p,).
+        """
+        return coefficients, np.eye(len(coefficients)), np.zeros(len(coefficients))
+
+    def hold_extra(self, extra, at):
+        """The same for the extra parameter of a family, as the family takes it."""
+        return extra, np.eye(1), np.zeros(1)
 
     def place(self, factors, tau, at):
         """
@@ -136,6 +167,10 @@ class Constraint:
         -------
         Coordinates
         """
+        return self.finish(self.place_factors(factors, tau, at), tau, at)
+
+    def place_factors(self, factors, tau, at):
+        """As `place`, with sigma profiled out or, in a generalized model, absent."""
         placed, columns, along, bounded, count = [], [], [], {}, 0
         for i, factor in enumerate(factors):
             blocks = []
@@ -152,14 +187,8 @@ class Constraint:
                 count += len(moves)
             placed.append(RelativeFactor(tuple(blocks)))
         jacobian = np.vstack([block_diag(*columns), np.zeros(count)])
-        coordinates = Coordinates(
-            tuple(placed),
-            None,
-            jacobian,
-            np.append(np.concatenate(along), 0.0),
-            bounded,
-        )
-        return self.finish(coordinates, tau, at)
+        along = np.append(np.concatenate(along), 0.0)
+        return Coordinates(tuple(placed), None, jacobian, along, bounded)
 
     def held(self, block, tau, at):
         """
@@ -197,7 +226,8 @@ class FixedEffect(Constraint):
     """
     A linear function u'gamma of the standardized coefficients, |u| = 1.
 
-    The criterion is that of the model with offset X u c and with the complement of u as
+    In a generalized model the coefficients are parameters of the criterion, and move in
+    the complement of u. In a linear one the criterion is that of the model with offset X u c and with the complement of u as
     fixed effects. Under REML the other coefficients are integrated out but this one is
     not, so the minimum over c is near the estimate, not at it.
 
@@ -205,11 +235,14 @@ class FixedEffect(Constraint):
     ----------
     direction : ndarray
         u, shape (p,).
+    plateau : tuple of float, optional
+        See `Constraint`; for a coefficient whose estimate is infinite.
     """
 
     direction: np.ndarray
+    plateau: tuple = (-np.inf, np.inf)
 
-    def estimate(self, coefficients, factors, tau):
+    def estimate(self, coefficients, factors, tau, extra=None):
         """The function u'gamma."""
         return float(self.direction @ coefficients)
 
@@ -225,6 +258,12 @@ class FixedEffect(Constraint):
     def whole(self, coefficients, at):
         """All standardized coefficients from those of the complement of u."""
         return _frame(self.direction) @ np.append(at, coefficients)
+
+    def hold_fixed(self, coefficients, at):
+        """The coefficients moved along u, and the complement of u."""
+        u = self.direction
+        held = coefficients + (at - u @ coefficients) * u
+        return held, _frame(u)[:, 1:], u
 
     def direct_slope(self, products, deviance, at):
         """(2 / sigma^2) (c - u'gamma) / (u'(X'V^-1 X)^-1 u), gamma the GLS fit at V."""
@@ -244,10 +283,38 @@ class FixedEffect(Constraint):
 
 
 @dataclass(frozen=True)
+class ExtraParameter(Constraint):
+    """
+    The extra parameter of a family in the coordinates of the search.
+
+    Parameters
+    ----------
+    is_squared : bool
+        Whether it is the square root of an alpha, rather than the logarithm of a
+        dispersion.
+    """
+
+    is_squared: bool
+
+    def __post_init__(self):
+        if self.is_squared:
+            object.__setattr__(self, "lower", 0.0)
+
+    def estimate(self, coefficients, factors, tau, extra=None):
+        """The square root of alpha or the logarithm of phi."""
+        return float(np.sqrt(extra) if self.is_squared else extra)
+
+    def hold_extra(self, extra, at):
+        """No freedom is left."""
+        held = at**2 if self.is_squared else at
+        return held, np.zeros((1, 0)), np.ones(1)
+
+
+@dataclass(frozen=True)
 class ResidualDeviation(Constraint):
     """The logarithm of sigma, in standardized units."""
 
-    def estimate(self, coefficients, factors, tau):
+    def estimate(self, coefficients, factors, tau, extra=None):
         """log(1 / tau)."""
         return -float(np.log(tau))
 
@@ -279,7 +346,7 @@ class StandardDeviation(Constraint):
 
     lower, upper = 0.0, np.inf
 
-    def estimate(self, coefficients, factors, tau):
+    def estimate(self, coefficients, factors, tau, extra=None):
         """|e'L| / tau, zero if it is negligible."""
         root = factors[self.factor].matrix[self.block, self.block]
         length = float(np.linalg.norm(self.effect @ root))
@@ -337,7 +404,7 @@ class Correlation(Constraint):
 
     lower, upper = 0.0, np.pi
 
-    def estimate(self, coefficients, factors, tau):
+    def estimate(self, coefficients, factors, tau, extra=None):
         """The angle between two rows of L, NaN if either is zero."""
         root = factors[self.factor].matrix[self.block, self.block]
         rows = np.stack([self.first, self.second]) @ root
@@ -425,7 +492,7 @@ class StructureParameter(Constraint):
     def _is_deviation(self):
         return self.parameter.kind == "sd"
 
-    def estimate(self, coefficients, factors, tau):
+    def estimate(self, coefficients, factors, tau, extra=None):
         """The parameter's value, zero for a negligible standard deviation."""
         factor = factors[self.factor]
         block = factor.blocks[factor.slices.index(self.block)]

@@ -10,16 +10,12 @@ the partial derivative at the minimum, so zeta' = d' / (2 zeta) is known at ever
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.criteria.deviance import Profiled
-from statsmodels_lmm.core.engines.cross_products import CrossProducts
-from statsmodels_lmm.core.search.constrained import (
-    ConstrainedOptimum,
-    minimize_constrained,
-)
-from statsmodels_lmm.core.search.constraints import Constraint, FixedEffect
+from statsmodels_lmm.core.search.constrained import ConstrainedOptimum
+from statsmodels_lmm.core.search.constraints import Constraint
 
 MAX_POINTS = 60
 """Largest number of points on one side of the estimate."""
@@ -69,11 +65,6 @@ class CurvePoint:
         """Largest entry of L."""
         return max(np.abs(f.matrix).max() for f in self.optimum.factors)
 
-    @property
-    def start(self):
-        """The start of the search at a neighboring point."""
-        return self.optimum.factors, self.optimum.tau
-
 
 @dataclass(frozen=True)
 class ProfileCurve:
@@ -82,12 +73,10 @@ class ProfileCurve:
 
     Parameters
     ----------
-    products : CrossProducts
-        Sufficient statistics in standardized units.
+    search : ConstrainedSearch or GeneralizedSearch
+        The minima under constraints.
     constraint : Constraint
         The parameter, which sets the units of the curve.
-    reml : bool
-        Whether it is the REML criterion.
     origin : CurvePoint
         The minimum.
     step : float
@@ -99,9 +88,8 @@ class ProfileCurve:
         Points on both sides, from the origin outward.
     """
 
-    products: CrossProducts
+    search: Any
     constraint: Constraint
-    reml: bool
     origin: CurvePoint
     step: float
     ceilings: tuple = ()
@@ -120,12 +108,11 @@ class ProfileCurve:
 
     def point(self, at, neighbor):
         """The point at a value, searched from one close to it."""
-        arguments = (Profiled(self.products, self.reml), self.constraint, at)
-        optimum = minimize_constrained(*arguments, neighbor.start)
+        start = neighbor.optimum.start
+        optimum = self.search.minimum(self.constraint, at, start)
         for other in self.ceilings:
             if other.value < optimum.value - SEPARATE:
-                start = (other.factors, other.tau)
-                optimum = minimize_constrained(*arguments, start)
+                optimum = self.search.minimum(self.constraint, at, other.start)
         rise = max(optimum.value - self.origin.optimum.value, 0.0)
         return CurvePoint(optimum, float(np.sqrt(rise)))
 
@@ -159,7 +146,7 @@ class ProfileCurve:
             step = abs(path[-1].at - path[-2].at)
         for _ in range(MAX_POINTS - len(known)):
             last = path[-1]
-            if last.height >= reach or last.at == end or self._is_far(last):
+            if last.height >= reach or last.at == end or self._is_far(last, side):
                 break
             point = self._next(last, side, step, end, spacing)
             if point is None:
@@ -174,9 +161,11 @@ class ProfileCurve:
                 )
         return tuple(path[1:])
 
-    def _is_far(self, point):
-        """Whether the entries of L are too large to follow the curve further."""
-        return point.size > LARGEST * max(1.0, self.origin.size)
+    def _is_far(self, point, side):
+        """Whether the curve is flat, or the entries of L are too large, further out."""
+        limit = self.constraint.plateau[int(side > 0.0)]
+        large = point.size > LARGEST * max(1.0, self.origin.size)
+        return large or side * (point.at - limit) >= 0.0
 
     def _next(self, last, side, step, end, spacing):
         """The next point outward, not much farther than intended."""
@@ -220,7 +209,7 @@ class ProfileCurve:
         end = self.constraint.lower if side < 0.0 else self.constraint.upper
         last = path[-1]
         rise = side * last.optimum.slope * abs(last.at)
-        reached = last.at == end or (self._is_far(last) and rise < RISING)
+        reached = last.at == end or (self._is_far(last, side) and rise < RISING)
         return end if reached else np.nan
 
     def _root(self, low, high, side, height):
@@ -267,56 +256,49 @@ def _interpolated(low, high, side, height):
     )
 
 
-def profile_curve(products, constraint, estimate, start, value, reml):
+def profile_curve(search, constraint, estimate, start, value=None):
     """
     Start the curve of one parameter.
 
     Parameters
     ----------
-    products : CrossProducts
-        Sufficient statistics in standardized units.
+    search : ConstrainedSearch or GeneralizedSearch
+        The minima under constraints.
     constraint : Constraint
         The parameter.
     estimate : float
         Estimate of the parameter in the units of the constraint.
-    start : tuple
-        The relative factors in elimination order, and tau, at the optimum.
-    value : float
-        Criterion at the optimum.
-    reml : bool
-        Whether it is the REML criterion.
+    start : object
+        Where the search starts with the parameter at its estimate.
+    value : float, optional
+        Criterion at the optimum, if the curve has its minimum there. By default the
+        minimum is sought nearby.
 
     Returns
     -------
     ProfileCurve
-        A curve with one point, its minimum. This is the optimum, except for fixed
-        effects under REML, see `FixedEffect`.
+        A curve with one point, its minimum.
     """
-    criterion = Profiled(products, reml)
-    optimum = minimize_constrained(criterion, constraint, estimate, start)
-    spread = float(constraint.spread(products, optimum))
-    if isinstance(constraint, FixedEffect) and reml:
-        optimum = _lowest(criterion, constraint, optimum, spread)
+    optimum = search.minimum(constraint, estimate, start)
+    spread = search.spread(constraint, optimum)
+    if value is None:
+        optimum = _lowest(search, constraint, optimum, spread)
     else:
         optimum = replace(optimum, value=float(value))
-    ceilings = tuple(
-        minimize_constrained(criterion, case, at, start)
-        for case, at in constraint.cases()
-    )
-    origin = CurvePoint(optimum, 0.0)
-    return ProfileCurve(products, constraint, reml, origin, spread, ceilings)
+    ceilings = tuple(search.minimum(*case, start) for case in constraint.cases())
+    return ProfileCurve(search, constraint, CurvePoint(optimum, 0.0), spread, ceilings)
 
 
-def _lowest(criterion, constraint, optimum, spread):
+def _lowest(search, constraint, optimum, spread):
     """The minimum of a curve near a point, by the secant method."""
     curvature = 2.0 / spread**2
     for _ in range(20):
-        change = -optimum.slope / curvature
+        at = optimum.at - optimum.slope / curvature
+        at = min(max(at, constraint.lower), constraint.upper)
+        change = at - optimum.at
         if abs(change) <= 1e-5 * spread:
             break
-        start = (optimum.factors, optimum.tau)
-        at = optimum.at + change
-        other = minimize_constrained(criterion, constraint, at, start)
+        other = search.minimum(constraint, at, optimum.start)
         secant = (other.slope - optimum.slope) / change
         optimum, curvature = other, secant if secant > 0.0 else curvature
     return optimum

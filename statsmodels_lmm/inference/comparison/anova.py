@@ -23,11 +23,8 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
 )
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
-from statsmodels_lmm.inference.requirements import (
-    as_fit,
-    require_data,
-    require_gaussian,
-)
+from statsmodels_lmm.inference.replicates.simulation import fit_like
+from statsmodels_lmm.inference.requirements import as_fit, require_data
 from statsmodels_lmm.keywords import refuse_r_names
 
 FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
@@ -176,8 +173,7 @@ def _constrained(results, hypothesis):
     _, values, axes = np.linalg.svd(hypothesis[:, kept] / size)
     rank = int((values > 1e-10 * values.max(initial=0.0)).sum())
     basis = x / size @ axes[rank:].T
-    require_gaussian(results, "a refit under a constraint")
-    return with_fixed(results, basis).fit(reml=False)._results
+    return fit_like(results, with_fixed(results, basis))._results
 
 
 def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None):

@@ -160,7 +160,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
 def _check_models(full, restricted):
     """Reject fits whose likelihoods are not comparable."""
     for results in (full, restricted):
-        require_gaussian(results, "the exact test")
+        require_gaussian(results, "the exact test", "method='mixture' or 'bootstrap'")
     require_data(full.model, "the exact test")
     if restricted is not None or not is_mixed(full):
         check_nested(full, restricted)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.genmod import families
 from statsmodels.regression.linear_model import CompareLRTestResult
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
@@ -20,12 +21,16 @@ from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import (
 from statsmodels_lmm.inference.comparison.nested_models import (
     check_nested,
     check_same_data,
+    deviance_without_effects,
     gain_of_random_effects,
     is_mixed,
     rank_of,
 )
 from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import as_fit
+
+COUNTS = families.Binomial, families.Poisson, families.NegativeBinomial
+"""Families of statsmodels without a dispersion."""
 
 TESTS = ("chi2", "mixture", "bootstrap", "exact")
 
@@ -117,7 +122,7 @@ class Comparison:
         if restricted is None:
             statistic = gain_of_random_effects(full)
         else:
-            statistic = 2.0 * float(full.llf - restricted.llf)
+            statistic = 2.0 * float(full.llf - log_likelihood(restricted, full))
         negligible = statistic < NO_STATISTIC * max(1.0, abs(full.llf))
         return 0.0 if negligible else statistic
 
@@ -183,11 +188,12 @@ def compare(
 
     Parameters
     ----------
-    full : CrossedMixedLMResults
+    full : MixedResults
         Fit of the larger model.
-    restricted : CrossedMixedLMResults or RegressionResults
-        Fit of a model nested in it, on the same data; an OLS fit has no random
-        effects. Nesting is judged by the spans of columns, not by names.
+    restricted : MixedResults, RegressionResults or GLMResults
+        Fit of a model nested in it, on the same data; a fit by OLS or, of a generalized
+        model, by statsmodels' GLM has no random effects. Nesting is judged by the spans
+        of columns, not by names.
     method : {"chi2", "mixture", "bootstrap", "exact"}, optional
         Source of the p-value: the chi-squared distribution, which is conservative if
         variances are tested; the mixture of these that allows for the boundary;
@@ -211,7 +217,8 @@ def compare(
     Raises
     ------
     DataError
-        If the data differ, the models are not nested, or "exact" does not apply.
+        If the data differ, the models are not nested, or "exact" does not apply; for
+        generalized models also if family, link or number of nodes differ.
 
     Warns
     -----
@@ -260,6 +267,29 @@ def comparable_fits(fits):
     return [by_ml(r) if b else r for r, b in zip(fits, by_reml)], True
 
 
+def log_likelihood(results, mixed):
+    """
+    Log-likelihood of a fit, comparable with that of a mixed model.
+
+    Parameters
+    ----------
+    results : MixedResults, RegressionResults or GLMResults
+        The fit.
+    mixed : MixedResults
+        A mixed model of the same data, in which the fit is nested if it has no random
+        effects.
+
+    Returns
+    -------
+    float
+        With all constants. That of a generalized linear model is at the maximum
+        likelihood estimate of the dispersion, which statsmodels estimates otherwise.
+    """
+    if is_mixed(results) or mixed._is_gaussian:
+        return float(results.llf)
+    return -0.5 * deviance_without_effects(mixed, np.asarray(results.model.exog))
+
+
 def by_ml(results):
     """
     Refit a model by maximum likelihood.
@@ -285,7 +315,7 @@ def compare_models(
 
     Parameters
     ----------
-    *fits : CrossedMixedLMResults or RegressionResults
+    *fits : MixedResults, RegressionResults or GLMResults
         Fits to the same data, in any order.
     method : {"chi2", "mixture", "bootstrap", "exact"}, optional
         Source of the p-values; see `compare`.
@@ -304,19 +334,21 @@ def compare_models(
     if len(raw) < 2:
         raise TypeError("at least two fitted models are needed")
     _check_options(method, nsim)
+    raw = sorted(raw, key=is_mixed, reverse=True)  # one that knows the likelihood
     for fit in raw[1:]:
         check_same_data(raw[0], fit)
     raw, refitted = comparable_fits(raw)
     raw = sorted(raw, key=lambda fit: _n_params(fit) + _idle(fit))
-    rows = []
+    mixed, rows = raw[-1], []
     for i, fit in enumerate(raw):
-        count, n = _n_params(fit), float(fit.nobs)
+        count, n = _n_params(fit), getattr(mixed, "_n_observed", float(fit.nobs))
+        llf = log_likelihood(fit, mixed)
         row = {
             "n_params": count,
-            "aic": -2.0 * fit.llf + 2.0 * count,
-            "bic": -2.0 * fit.llf + np.log(n) * count,
-            "llf": fit.llf,
-            "deviance": -2.0 * fit.llf,
+            "aic": -2.0 * llf + 2.0 * count,
+            "bic": -2.0 * llf + np.log(n) * count,
+            "llf": llf,
+            "deviance": -2.0 * llf,
         }
         if i:
             test = compare(fit, raw[i - 1], method, nsim, rng, n_jobs, progress)
@@ -340,7 +372,10 @@ def _check_options(method, nsim):
 
 
 def _n_params(fit):
-    return fit.n_params if is_mixed(fit) else int(rank_of(fit)) + 1
+    if is_mixed(fit):
+        return fit.n_params
+    counts = isinstance(getattr(fit.model, "family", None), COUNTS)
+    return int(rank_of(fit)) + (not counts)
 
 
 def _idle(fit):

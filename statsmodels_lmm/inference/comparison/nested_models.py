@@ -1,6 +1,9 @@
 """Checks of whether one model is nested in another, by spans and not by names."""
 
+from dataclasses import replace
+
 import numpy as np
+from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.regression.linear_model import WLS
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
@@ -23,9 +26,9 @@ def check_nested(full, restricted):
 
     Parameters
     ----------
-    full : CrossedMixedLMResults
+    full : MixedResults
         Fit of the larger model.
-    restricted : CrossedMixedLMResults or RegressionResults
+    restricted : MixedResults, RegressionResults or GLMResults
         Fit of the smaller model.
 
     Raises
@@ -35,18 +38,15 @@ def check_nested(full, restricted):
     """
     if not is_mixed(full):
         raise DataError(
-            "the full model has no random effects; it must be fitted by CrossedMixedLM"
+            "the full model has no random effects; it must be fitted by CrossedMixedLM "
+            "or CrossedMixedGLM"
         )
     mixed = is_mixed(restricted)
-    if not full._is_gaussian and not mixed:
-        raise DataError(
-            f"a fit of {type(restricted.model).__name__} cannot be compared with a "
-            "generalized mixed model; ranova() tests its random effects"
-        )
-    if not mixed and not isinstance(restricted.model, WLS):
+    kind, name = (WLS, "OLS") if full._is_gaussian else (GLM, "GLM")
+    if not mixed and not isinstance(restricted.model, kind):
         raise DataError(
             f"a fit of {type(restricted.model).__name__} cannot be compared; fit the "
-            "restricted model with CrossedMixedLM or OLS"
+            f"restricted model with {type(full.model).__name__} or {name}"
         )
     check_same_data(full, restricted)
     if not spans(full.model.exog, np.asarray(restricted.model.exog)):
@@ -69,7 +69,7 @@ def check_same_data(full, restricted):
 
     Parameters
     ----------
-    full, restricted : CrossedMixedLMResults or RegressionResults
+    full, restricted : MixedResults, RegressionResults or GLMResults
         The fits.
 
     Raises
@@ -86,6 +86,8 @@ def check_same_data(full, restricted):
         )
     if is_mixed(full) and is_mixed(restricted):
         _check_same_likelihood(full, restricted)
+    elif isinstance(restricted.model, GLM):
+        return _check_same_rows(full.model, restricted.model)
     compared = [("weights", 1.0), ("offset", 0.0), ("exposure", 1.0)]
     compared += [(name, 1.0) for name in ("freq_weights", "var_weights", "trials")]
     offset = getattr(full.model, "offset", None)
@@ -102,6 +104,33 @@ def check_same_data(full, restricted):
             raise DataError(f"the models were fitted with different {name}")
 
 
+def _check_same_rows(mixed, glm):
+    """Refuse a generalized linear model of another distribution or of other rows."""
+    try:
+        same = mixed._family_of({"family": glm.family}) == mixed.family
+    except ValueError:  # no family of a generalized mixed model
+        same = False
+    if not same:
+        raise DataError("the models have different families or links")
+    known = [getattr(glm, name, None) for name in ("offset", "exposure")]
+    own = 0.0 if mixed._offset is None else mixed._offset
+    trials = glm.n_trials if mixed.family.name == "Binomial" else 1.0
+    weights, own_weights = glm.var_weights * trials, mixed._prior_weights
+    compared = {
+        "responses": (mixed.endog, glm.endog),
+        "offsets": (own, sum(v for v in known if v is not None)),
+        "weights": (own_weights, weights),
+        "freq_weights": (mixed._repeats, glm.freq_weights),
+    }
+    if not mixed.family.has_extra:  # frequencies and other weights mean the same
+        both = own_weights * mixed._repeats, weights * glm.freq_weights
+        compared = {**compared, "weights": both, "freq_weights": (1.0, 1.0)}
+    for name, values in compared.items():
+        # proportions and logarithms of exposures may be rounded differently
+        if not np.allclose(*values, rtol=1e-12, atol=1e-12):
+            raise DataError(f"the models were fitted with different {name}")
+
+
 def _check_same_likelihood(full, restricted):
     """Refuse mixed models of different distributions or approximations."""
     families = [getattr(r, "family", None) for r in (full, restricted)]
@@ -109,7 +138,9 @@ def _check_same_likelihood(full, restricted):
         raise DataError("the models have different families or links")
     if full._is_gaussian:
         return
-    for name in ("nagq", "hessian"):
+    # with a canonical link both kinds of Hessian are the same
+    names = ("nagq",) if full.family.is_canonical else ("nagq", "hessian")
+    for name in names:
         used = [r._fit_options[name] for r in (full, restricted)]
         if used[0] != used[1]:
             raise DataError(
@@ -199,7 +230,7 @@ def gain_of_random_effects(results):
     float
     """
     if not results._is_gaussian:
-        return _deviance_without_effects(results) - results.deviance_criterion
+        return deviance_without_effects(results) - results.deviance_criterion
     optimum = results.at_optimum
     factors = optimum.elimination.products.plan.terms
     zeros = [
@@ -210,11 +241,30 @@ def gain_of_random_effects(results):
     return float(without.value - optimum.value)
 
 
-def _deviance_without_effects(results):
-    """-2 log-likelihood of the generalized linear model without random effects."""
+def deviance_without_effects(results, exog=None):
+    """
+    -2 log-likelihood of the generalized linear model without random effects.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+    exog : ndarray, optional
+        Fixed effects that its own span, shape (n, q). Default is its own.
+
+    Returns
+    -------
+    float
+        At the maximum likelihood estimates, with all constants.
+    """
     require_data(results.model, "a comparison with no random effects")
     _, conditional = results.model._prepared()
     coefficients = results._units.coefficients(results._estimates.fixed)
+    if exog is not None:
+        basis = np.linalg.qr(exog[:, independent_columns(exog)])[0]
+        basis = np.asfortranarray(basis * np.sqrt(len(exog)))
+        coefficients = basis.T @ (conditional.exog @ coefficients) / len(exog)
+        conditional = replace(conditional, exog=basis)
     return float(without_effects(conditional, coefficients, results.extra).value)
 
 

@@ -19,7 +19,6 @@ from statsmodels_lmm.inference.requirements import (
     as_fit,
     names_lost,
     require_data,
-    require_gaussian,
 )
 from statsmodels_lmm.random.known_levels import KnownLevels
 
@@ -91,10 +90,10 @@ def drop_random(results, term, effect=None):
 
     Returns
     -------
-    CrossedMixedLMResults or RegressionResults
+    MixedResults, RegressionResults or GLMResults
         Fit by the same method; its formula lists the remaining terms. If no random
         effects remain, statsmodels' (weighted) least squares fit to the response
-        minus the offset.
+        minus the offset, or statsmodels' GLM.
 
     Raises
     ------
@@ -151,8 +150,8 @@ def with_random(results, terms):
 
     Returns
     -------
-    CrossedMixedLMResults or RegressionResults
-        The fit, by least squares if there are no terms.
+    MixedResults, RegressionResults or GLMResults
+        The fit, by statsmodels if there are no terms.
     """
     if not terms:
         return linear_model(results)
@@ -203,24 +202,25 @@ def without_effect(term, effect):
 
 def linear_model(results):
     """
-    Fit the model without random effects, by least squares.
+    Fit the model without random effects, by least squares or as a GLM.
 
     Parameters
     ----------
-    results : CrossedMixedLMResults
+    results : MixedResults
         A fit.
 
     Returns
     -------
-    RegressionResults
+    RegressionResults or GLMResults
         Fit of the columns kept; weighted if the model is.
     """
     model = results.model
-    require_gaussian(results, "a fit by least squares")
     require_data(model, "a fit")
     kept = np.isfinite(results.params)
     if not kept.any():
         raise DataError("without random effects the model would be empty")
+    if not results._is_gaussian:
+        return model.without_random(kept)
     names = np.array(model.exog_names, dtype=object)[kept]
     exog = pd.DataFrame(model.exog[:, kept], columns=names, index=model.data.row_labels)
     offset = 0.0 if model.offset is None else model.offset

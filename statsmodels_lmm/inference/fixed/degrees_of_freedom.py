@@ -300,7 +300,8 @@ def _inference(results, method):
         return FixedInference(
             method, results.params, covariance, results._unit, root, df
         )
-    require_gaussian(results, f"df_method={method!r}")
+    instead = "df_method='asymptotic', or fixed_effect_tests(method='lrt')"
+    require_gaussian(results, f"df_method={method!r}", instead)
     if method == "kenward-roger" and not results.reml:
         raise DataError(
             "Kenward and Roger's method is defined only for REML: refit with reml=True"

@@ -178,6 +178,9 @@ def hypotheses(results, type=3):
     The hypotheses depend on the span of the columns of a term, not on the contrasts
     that code it, and also apply with empty cells. A term without any remaining columns
     counts as absent. As in lmerTest, orthogonality ignores weights and random effects.
+    In a generalized model, whose rows differ in how much they tell, orthogonality is
+    that of the information about the coefficients, as in R's package car; infinite
+    coefficients have none, and then rows count alike.
 
     References
     ----------
@@ -187,11 +190,16 @@ def hypotheses(results, type=3):
     kind = anova_type(type)
     results = as_fit(results)
     require_data(results.model, "a hypothesis")
-    x = results.model.exog
     kept = np.isfinite(results.params)
     every = fixed_terms(results)
     terms = tuple(t for t in every if kept[list(t.columns)].any())
-    if any(t.is_constant for t in terms):
+    x = results.model.exog
+    covariance = results._estimates.fixed_covariance[np.ix_(kept, kept)]
+    if kind < 3 and not results._is_gaussian and np.isfinite(covariance).all():
+        # R with R'R the information
+        x = np.zeros((len(covariance), len(kept)))
+        x[:, kept] = np.linalg.inv(np.linalg.cholesky(covariance))
+    elif any(t.is_constant for t in terms):
         # every hypothesis is orthogonal to the constant; a large mean would mask this
         x = _centered(x, [t.columns[0] for t in terms if t.is_constant])
     basis, _ = np.linalg.qr(_unit_columns(x[:, kept]))

@@ -13,9 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.core.criteria.deviance import Profiled
+from statsmodels_lmm.core.search.constrained import ConstrainedSearch
+from statsmodels_lmm.core.search.constrained_generalized import GeneralizedSearch
 from statsmodels_lmm.core.search.constraints import (
     Constraint,
     Correlation,
+    ExtraParameter,
     FixedEffect,
     ResidualDeviation,
     StandardDeviation,
@@ -24,8 +28,11 @@ from statsmodels_lmm.core.search.constraints import (
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
-from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_gaussian
-from statsmodels_lmm.inference.variances.variance_parameters import variance_labels
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
+from statsmodels_lmm.inference.variances.variance_parameters import (
+    RESIDUAL,
+    variance_labels,
+)
 
 MANY_EFFECTS = 2000
 """Number of random effects beyond which each parameter is worth a process."""
@@ -210,21 +217,21 @@ def profile(
     if not n_points >= 1:
         raise ValueError(f"n_points must be at least 1, not {n_points!r}")
     raw = as_fit(result)
-    require_gaussian(raw, "a profile of the criterion")
+    require_data(raw.model, "a profile of the likelihood")
+    search = _search(raw)
     every = _parameters(raw, scale)
     wanted = _chosen(every, which, raw.dropped)
     reach = float(stats.norm.isf(alpha_max / 2.0))
     spacing = reach / n_points
     state = _state(raw.at_optimum)
-    _, products = raw.model._sufficient_statistics()
-    large = sum(f.n_columns for f in products.plan.terms) > MANY_EFFECTS
+    large = raw._units.plan.n_columns > MANY_EFFECTS
     task = partial(_curve, raw, reach, spacing)
     pieces = [[p.constraint] for p in wanted]
     done, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
     if interrupted:
         warn(f"interrupted after {len(done)} of {len(wanted)} parameters", DataWarning)
     profiled = [
-        replace(p, curve=curve and replace(curve, products=products))
+        replace(p, curve=curve and replace(curve, search=search))
         for p, curve in zip(wanted, done)
     ]
     frames = [_table(p, every, state, float(raw.at_optimum.value)) for p in profiled]
@@ -242,15 +249,15 @@ def _parameters(raw, scale):
     parameters = []
     variance_names = variance_labels(raw.model.random, scale)
     taken = {"parameter", "value", "zeta", "deviance", *variance_names}
-    for column, row, length, origin in zip(*units.beta_directions()):
+    columns = (*units.beta_directions(), _plateaus(raw))
+    for column, row, length, origin, plateau in zip(*columns):
         to_user = ToUser("fixed", float(length), float(origin))
         name = raw.model.exog_names[column]
         name = f"fixed {name}" if name in taken else name
         # under REML one coefficient less is integrated out, in the units of the rest
         own_shift = shift + (2.0 * np.log(length) if raw.reml else 0.0)
-        parameters.append(
-            ProfiledValue(name, "fixed", FixedEffect(row), to_user, own_shift)
-        )
+        effect = FixedEffect(row, plateau)
+        parameters.append(ProfiledValue(name, "fixed", effect, to_user, own_shift))
     power = 2.0 if scale == "var" else 1.0
     labels = iter(variance_names)
     for i, effects in enumerate(raw.model.random):
@@ -275,11 +282,38 @@ def _parameters(raw, scale):
                     parameters.append(
                         ProfiledValue(next(labels), "cor", pair, to_user, shift)
                     )
-    to_user = ToUser("sigma", unit, power=power)
-    parameters.append(
-        ProfiledValue(next(labels), "sigma", ResidualDeviation(), to_user, shift)
-    )
-    return parameters
+    if raw._is_gaussian:
+        to_user = ToUser("sigma", unit, power=power)
+        last = ProfiledValue(next(labels), "sigma", ResidualDeviation(), to_user, shift)
+        return [*parameters, last]
+    return parameters + _extra_parameter(raw.family, scale)
+
+
+def _plateaus(raw):
+    """Ranges of the fixed effects outside which the likelihood is flat."""
+    kept, directions, _, _ = raw._units.beta_directions()
+    plateaus = [FixedEffect.plateau] * len(kept)
+    if raw.unbounded.directions is None:
+        return plateaus
+    # where the search for an infinite coefficient ended
+    ends = directions @ raw.at_optimum.coefficients
+    for j in np.flatnonzero(raw.unbounded.columns):
+        positive = raw.params[kept[j]] > 0.0
+        plateaus[j] = (-np.inf, ends[j]) if positive else (ends[j], np.inf)
+    return plateaus
+
+
+def _extra_parameter(family, scale):
+    """The dispersion of a family or its alpha, in a list; empty if it has none."""
+    if not family.has_extra:
+        return []
+    constraint = ExtraParameter(family.extra_is_squared)
+    if family.extra_is_squared:
+        label, to_user = "alpha", ToUser("sd", power=2.0)
+    else:
+        label = RESIDUAL[scale]
+        to_user = ToUser("sigma", power=0.5 if scale == "sd" else 1.0)
+    return [ProfiledValue(label, "sigma", constraint, to_user, 0.0)]
 
 
 def parameter_of(raw, factor, block, effect):
@@ -378,8 +412,22 @@ def _chosen(every, which, dropped):
 
 
 def _state(deviance):
-    """(coefficients, factors, tau) of an evaluated criterion."""
-    return deviance.coefficients, deviance.factors, float(deviance.scale) ** -0.5
+    """The arguments of `Constraint.estimate` at an evaluated criterion."""
+    tau = float(deviance.scale) ** -0.5
+    return deviance.coefficients, deviance.factors, tau, deviance.extra
+
+
+def _search(raw):
+    """The minima of the criterion of a fit under constraints."""
+    if raw._is_gaussian:
+        _, products = raw.model._sufficient_statistics()
+        return ConstrainedSearch(Profiled(products, raw.reml))
+    if raw.nagq == 0:
+        raise ValueError(
+            "with nagq=0 the fixed effects are not parameters of the likelihood, which "
+            "therefore has no profile; refit with nagq=1"
+        )
+    return GeneralizedSearch(raw.at_optimum.criterion)
 
 
 def _curve(raw, reach, spacing, constraints):
@@ -390,14 +438,15 @@ def _curve(raw, reach, spacing, constraints):
     an effect without variance.
     """
     (constraint,) = constraints
-    _, products = raw.model._sufficient_statistics()
-    state = _state(raw.at_optimum)
-    estimate = constraint.estimate(*state)
+    search, optimum = _search(raw), raw.at_optimum
+    estimate = constraint.estimate(*_state(optimum))
     if np.isnan(estimate):
         return None
-    value = float(raw.at_optimum.value)
-    curve = profile_curve(products, constraint, estimate, state[1:], value, raw.reml)
-    return replace(curve.extended(reach, spacing), products=None)
+    # elsewhere under REML, and where quadrature depends on the coordinates
+    moves = raw.reml and isinstance(constraint, FixedEffect)
+    value = None if moves or not raw._is_gaussian else float(optimum.value)
+    curve = profile_curve(search, constraint, estimate, search.start(optimum), value)
+    return replace(curve.extended(reach, spacing), search=None)
 
 
 def _interval(parameter, height, spacing):
@@ -424,9 +473,7 @@ def _table(parameter, every, state, value):
         for point in parameter.curve.points:
             held = float(parameter.to_user(point.at))
             zeta = sign * np.sign(point.at - origin) * point.height
-            coefficients, *rest = _state(point.optimum.deviance)
-            coefficients = parameter.constraint.whole(coefficients, point.at)
-            estimates = _estimates(every, (coefficients, *rest))
+            estimates = _estimates(every, _state(point.optimum.deviance))
             estimates[parameter.label] = held
             rows.append((held, zeta, point.optimum.value + parameter.shift, estimates))
         rows.sort(key=lambda row: row[0])

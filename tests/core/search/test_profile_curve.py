@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.criteria.start import moment_start
+from statsmodels_lmm.core.search.constrained import ConstrainedSearch
 from statsmodels_lmm.core.search.constraints import ResidualDeviation, StandardDeviation
 from statsmodels_lmm.core.search.newton import minimize
 from statsmodels_lmm.core.search.profile_curve import profile_curve
@@ -45,7 +46,8 @@ def curve_of(constraint):
     start = deviance.factors, float(deviance.scale) ** -0.5
     estimate = constraint.estimate(deviance.coefficients, *start)
     value = float(deviance.value)
-    return profile_curve(products, constraint, estimate, start, value, True), sums
+    search = ConstrainedSearch(Profiled(products, True))
+    return profile_curve(search, constraint, estimate, start, value), sums
 
 
 def check(curve, profiled):
