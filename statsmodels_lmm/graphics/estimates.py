@@ -254,7 +254,6 @@ def plot_effects(
         positions = part[x] if places is None else places.get_indexer(part[x])
         positions = np.asarray(positions) + dodge
         numbers = part[[names[n] for n in ("mean", "ci_lower", "ci_upper")]].to_numpy()
-        numbers = results._mean(numbers)  # of a linear predictor
         _draw_means(panel, positions, numbers, places, style, label, by is not None)
         if apart:
             panel.set_title(text, fontsize="small")

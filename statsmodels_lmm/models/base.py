@@ -189,6 +189,11 @@ class MixedModel(LikelihoodModel):
         """Known part of the linear predictor; None if zero."""
         return self.offset
 
+    @property
+    def _frequencies(self):
+        """How much each row counts in an average over the data, shape (n,)."""
+        return np.ones(len(self.endog)) if self.weights is None else self.weights
+
     def _get_init_kwds(self):
         """Arguments, besides endog and exog, for a clone or a model of other data."""
         kwds = super()._get_init_kwds()

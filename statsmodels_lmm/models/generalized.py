@@ -177,6 +177,10 @@ class CrossedMixedGLM(MixedModel):
         return 1.0 if self.freq_weights is None else self.freq_weights
 
     @property
+    def _frequencies(self):
+        return self._prior_weights * self._repeats
+
+    @property
     def argument_offset(self):
         """The offset beyond that of the formula; None if there is none."""
         if self.formula_offset is None or self.offset is None:

@@ -163,16 +163,15 @@ def test_a_saved_fit_of_successes_and_failures():
     assert_allclose(from_json(fit.to_json()).predict(new), fit.predict(new))
 
 
-def test_marginal_means_are_of_the_linear_predictor():
+def test_marginal_means_of_the_linear_predictor():
     fit = fitted("poisson")
-    means = fit.marginal_means("period")
+    means = fit.marginal_means("period", which="linear")
     assert "Marginal means of the linear predictor of incidence" in str(means)
     assert "On the scale of the link, log." in str(means)
     coefficients = fit.params.to_numpy()
     expected = coefficients[0] + np.r_[0.0, coefficients[1:]]
+    expected += np.log(fit.model.exposure).mean()
     assert_allclose(means.frame["mean"], expected, atol=1e-12)
-    with pytest.raises(ValueError, match="get_prediction gives means of the response"):
-        fit.marginal_means("period", type="response")
 
 
 def test_pictures_are_on_the_scale_of_the_response():

@@ -5,15 +5,15 @@ import pandas as pd
 
 from statsmodels_lmm.inference.requirements import as_fit
 
-RATIOS = {
-    ("Binomial", "log"): "risk ratio",
-    ("Poisson", "log"): "rate ratio",
-    ("NegativeBinomial", "log"): "rate ratio",
+OF_MEANS = {
+    "Binomial": "risk ratio",
+    "Poisson": "rate ratio",
+    "NegativeBinomial": "rate ratio",
 }
-"""Ratios whose logarithms are the coefficients, by family and link."""
+"""Ratios of means by family; those of all others are mean ratios."""
 
-BY_LINK = {"logit": "odds ratio", "cloglog": "hazard ratio", "log": "mean ratio"}
-"""Ratios whose logarithms are the coefficients, for all other families."""
+BY_LINK = {"logit": "odds ratio", "cloglog": "hazard ratio"}
+"""Ratios whose logarithms are the coefficients; with a log link those of means."""
 
 
 def ratio_name(results):
@@ -36,13 +36,32 @@ def ratio_name(results):
         If the coefficients are not logarithms of ratios.
     """
     family = getattr(as_fit(results), "family", None)
-    name, link = ("", "identity") if family is None else (family.name, family.link_name)
+    link = "identity" if family is None else family.link_name
+    if family is not None and link == "log":
+        return mean_ratio_name(family)
     if link not in BY_LINK:
         raise ValueError(
             "exponentiate needs a link whose coefficients are logarithms of ratios, "
-            f"{', '.join(sorted(BY_LINK))}; the link of this model is {link}"
+            f"{', '.join(sorted([*BY_LINK, 'log']))}; the link of this model is {link}"
         )
-    return RATIOS.get((name, link), BY_LINK[link])
+    return BY_LINK[link]
+
+
+def mean_ratio_name(family):
+    """
+    The kind of ratio that a ratio of means of the response is.
+
+    Parameters
+    ----------
+    family : Family
+        The conditional distribution.
+
+    Returns
+    -------
+    str
+        Such as "risk ratio".
+    """
+    return OF_MEANS.get(family.name, "mean ratio")
 
 
 def ratios(results, alpha=0.05):

@@ -11,7 +11,7 @@ CONTRASTS = ("pairwise", "reference", "consecutive", "effects", "poly")
 DEGREES = ("linear", "quadratic", "cubic", "quartic", "degree 5", "degree 6")
 
 
-def contrast_set(method, levels, reverse=False, reference=None):
+def contrast_set(method, levels, reverse=False, reference=None, sign="-"):
     """
     Names and coefficients of a set of contrasts of k means.
 
@@ -27,6 +27,8 @@ def contrast_set(method, levels, reverse=False, reference=None):
     reference : optional
         Level, or tuple of levels, of the mean with which others are compared. Default
         is the first.
+    sign : {"-", "/"}, optional
+        What stands between the names of two means that are compared.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def contrast_set(method, levels, reverse=False, reference=None):
         pairs = [(i, place) for i in range(k) if i != place]
     if reverse:
         pairs = [(b, a) for a, b in pairs]
-    names = [f"{labels[a]} - {labels[b]}" for a, b in pairs]
+    names = [f"{labels[a]} {sign} {labels[b]}" for a, b in pairs]
     return names, np.array([one[a] - one[b] for a, b in pairs]).reshape(-1, k)
 
 

@@ -1,6 +1,6 @@
 """Tables of marginal means, with contrasts and tests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 
@@ -11,6 +11,7 @@ from statsmodels.iolib.summary import forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from statsmodels_lmm.core.families.links import Link, Log, Power
 from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference
@@ -36,11 +37,27 @@ ADJUST = {
 CANCELLED = 1e-13
 """Size of a sum relative to its terms below which it counts as 0."""
 
+IDENTITY, LOG = Power(1.0), Log()
+
+TESTED = ("estimate", "ratio")
+"""Kinds of estimates that have tests."""
+
+NO_RATIOS = (
+    "exponentiate needs estimates that are differences of logarithms: linear "
+    "predictors of a link such as log or logit, or means of the response of a "
+    "generalized model"
+)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MarginalMeans:
     r"""
-    Marginal means or slopes, or contrasts of these, :math:`o + L \beta`.
+    Marginal means or slopes, or contrasts of these, :math:`h(o + L \beta)`.
+
+    The function h is the identity, except for means of the response of a generalized
+    model, which have the inverse link, and for ratios, which have the exponential.
+    Intervals and tests are computed for :math:`o + L \beta`, and intervals transformed
+    by h; standard errors are by the delta method.
 
     Parameters
     ----------
@@ -58,8 +75,8 @@ class MarginalMeans:
         Estimates, covariance and degrees of freedom of the fixed effects.
     alpha : float
         One minus the level of the intervals.
-    kind : {"mean", "slope", "estimate"}
-        Name of the estimates; contrasts are "estimate" and have p-values.
+    kind : {"mean", "slope", "estimate", "ratio"}
+        Name of the estimates; contrasts are "estimate" or "ratio" and have p-values.
     adjust : str
         Adjustment of the p-values and intervals of a group.
     family : int
@@ -68,6 +85,12 @@ class MarginalMeans:
         Title of the summary.
     notes : tuple of str
         Lines below the table.
+    link : Link
+        The inverse of h.
+    ratio : str
+        What the exponential of a contrast is, such as "odds ratio"; "" if nothing.
+    of_response : bool
+        Whether these are means of the response of a generalized model.
     """
 
     table: pd.DataFrame
@@ -82,6 +105,9 @@ class MarginalMeans:
     family: int = 0
     title: str = ""
     notes: tuple = ()
+    link: Link = IDENTITY
+    ratio: str = ""
+    of_response: bool = False
 
     @cached_property
     def estimable(self):
@@ -92,7 +118,7 @@ class MarginalMeans:
     @property
     def names(self):
         """Names of the columns of numbers in `frame`, as a dict."""
-        tests = ("statistic", "pvalue") if self.kind == "estimate" else ()
+        tests = ("statistic", "pvalue") if self.kind in TESTED else ()
         columns = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
         return _free(columns, self.table.columns)
 
@@ -105,9 +131,10 @@ class MarginalMeans:
         -------
         DataFrame
             Columns of the factors, preceded for contrasts by "contrast"; "mean",
-            "slope" or "estimate"; "std err"; "df", infinite for a normal
+            "slope", "estimate" or "ratio"; "std err"; "df", infinite for a normal
             distribution; for contrasts "statistic", t or z for the hypothesis that
-            the contrast is 0, and "pvalue"; "ci_lower" and "ci_upper". NaN where
+            the contrast is 0 or the ratio 1, and "pvalue"; "ci_lower" and "ci_upper".
+            Both the statistic and the limits are those of h's argument. NaN where
             nothing can be estimated. A factor keeps its name: if one is called
             "mean", the means are in the column ``"mean_"``, and likewise for the
             others; see `names`.
@@ -126,11 +153,15 @@ class MarginalMeans:
             family = self.adjust, self.family
             pvalues[group] = adjusted_pvalues(statistics[group], df[group], *family)
             critical[group] = critical_values(df[group], *family, self.alpha)
+        limits = estimates + np.multiply.outer([-1.0, 1.0], critical * errors)
+        if self.link != IDENTITY:
+            slopes = np.abs(self.link.mean_slope(estimates))
+            estimates, errors = self.link.mean(estimates), slopes * errors
+            limits = np.sort(self.link.mean(limits), axis=0)  # the link may decrease
         columns = {self.kind: estimates, "std err": errors, "df": df}
-        if self.kind == "estimate":
+        if self.kind in TESTED:
             columns |= {"statistic": statistics, "pvalue": pvalues}
-        columns["ci_lower"] = estimates - critical * errors
-        columns["ci_upper"] = estimates + critical * errors
+        columns["ci_lower"], columns["ci_upper"] = limits
         numbers = pd.DataFrame(columns).rename(columns=self.names)
         return pd.concat([self.table, numbers], axis=1)
 
@@ -142,9 +173,14 @@ class MarginalMeans:
         reference=None,
         by=None,
         alpha=None,
+        exponentiate=False,
     ):
         """
         Form contrasts of the means within each group.
+
+        Contrasts of linear predictors are on the scale of the link; of means of the
+        response they are differences, such as risk differences, with intervals that
+        are symmetric.
 
         Parameters
         ----------
@@ -176,6 +212,12 @@ class MarginalMeans:
             "contrast".
         alpha : float, optional
             One minus the level of the intervals. Default is that of the means.
+        exponentiate : bool, optional
+            Whether to return ratios: exponentials of contrasts of linear predictors,
+            such as odds ratios for a logit link and rate ratios for counts with a log
+            link; or of contrasts of the logarithms of means of the response, such as
+            risk ratios. They are tested against 1, and intervals are made, on the
+            scale of the logarithm. Contrasts of ratios are always ratios.
 
         Returns
         -------
@@ -185,10 +227,14 @@ class MarginalMeans:
         Raises
         ------
         ValueError
-            If an argument has an unknown value or shape.
+            If an argument has an unknown value or shape, or the exponential of a
+            contrast is not a ratio.
         DataError
             If no group has two means.
         """
+        exponentiate = exponentiate or self.kind == "ratio"
+        if exponentiate and not self.ratio:
+            raise ValueError(NO_RATIOS)
         alpha = self.alpha if alpha is None else alpha
         check_alpha(alpha)
         by = list(self.by) if by is None else as_list(by)
@@ -206,7 +252,8 @@ class MarginalMeans:
         compared = [name for name in self.table if name not in by]
         column = next(name for name in _contrast_columns() if name not in by)
         tables, rows, offsets = [], [], []
-        groups = self._groups(by)
+        base, groups = self._for_contrasts(exponentiate), self._groups(by)
+        sign = "/" if exponentiate else "-"
         if named and max(map(len, groups)) < 2:
             raise DataError(
                 "there is only one estimate"
@@ -216,27 +263,57 @@ class MarginalMeans:
             )
         for group in groups:
             levels = self.table[compared].iloc[group]
-            names, coefficients = contrast_set(method, levels, reverse, reference)
+            names, coefficients = contrast_set(method, levels, reverse, reference, sign)
             table = pd.DataFrame({column: names})
             for name in by:
                 table[name] = self.table[name].iloc[[group[0]] * len(names)].array
             tables.append(table)
-            rows.append(_combined(coefficients, self.rows[group]))
-            offsets.append(_combined(coefficients, self.offset[group]))
-        return MarginalMeans(
-            pd.concat(tables, ignore_index=True),
-            tuple(by),
-            np.vstack(rows),
-            np.concatenate(offsets),
-            self.estimability,
-            self.inference,
-            alpha,
-            kind="estimate",
+            rows.append(_combined(coefficients, base.rows[group]))
+            offsets.append(_combined(coefficients, base.offset[group]))
+        return replace(
+            base,
+            table=pd.concat(tables, ignore_index=True),
+            by=tuple(by),
+            rows=np.vstack(rows),
+            offset=np.concatenate(offsets),
+            alpha=alpha,
+            kind="ratio" if exponentiate else "estimate",
             adjust=adjust,
             family=len(groups[0]),
             title="Contrasts: " + self.title.removeprefix("Contrasts: "),
-            notes=self.notes,
+            link=LOG if exponentiate else IDENTITY,
+            ratio=self.ratio if exponentiate or not self.of_response else "",
+            of_response=False,
         )
+
+    def through(self, link):
+        """
+        Express the estimates by another function h, with the same standard errors.
+
+        Parameters
+        ----------
+        link : Link
+            The inverse of the function.
+
+        Returns
+        -------
+        MarginalMeans
+            With o and L linearized at the estimates.
+        """
+        params = np.nan_to_num(self.inference.params)
+        rows = np.where(np.isnan(self.inference.params), 0.0, self.rows)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            before = self.offset + rows @ params
+            after = link.link(self.link.mean(before))
+            slopes = self.link.mean_slope(before) / link.mean_slope(after)
+            rows = slopes[:, None] * rows
+            return replace(self, rows=rows, offset=after - rows @ params, link=link)
+
+    def _for_contrasts(self, exponentiate):
+        """Estimates whose differences, or the exponentials of these, are contrasts."""
+        if not self.of_response:
+            return self
+        return self.through(LOG if exponentiate else IDENTITY)
 
     def joint_test(self):
         """
@@ -254,7 +331,7 @@ class MarginalMeans:
         for group in groups:
             seen = group[np.isfinite(self.rows[group]).all(axis=1)]
             rows, offset = self.rows[seen], self.offset[seen]
-            if self.kind != "estimate":
+            if self.kind not in TESTED:
                 steps = np.diff(np.eye(len(seen)), axis=0)
                 rows, offset = _combined(steps, rows), _combined(steps, offset)
             outside = self.estimability.outside(rows)
@@ -316,7 +393,14 @@ class MarginalMeans:
     def _remarks(self):
         """Notes on tests, intervals and gaps."""
         lines = [f"Degrees of freedom: {self.inference.method}."]
-        if self.kind == "estimate" and self.adjust != "none":
+        if self.kind == "ratio":
+            lines.append(f"Ratio: {self.ratio}; tests and intervals of its logarithm.")
+        elif self.link != IDENTITY:
+            lines.append(
+                f"Intervals are those on the scale of the link, {self.link.name}, "
+                "transformed."
+            )
+        if self.kind in TESTED and self.adjust != "none":
             group = " in each group" if self.by else ""
             how = f"adjusted{group} by {self.adjust}"
             if self.adjust in SIMULTANEOUS:

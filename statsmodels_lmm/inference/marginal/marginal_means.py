@@ -2,7 +2,10 @@
 
 import re
 
+import numpy as np
+
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
 from statsmodels_lmm.inference.marginal.marginal_estimates import (
     MarginalMeans,
     as_list,
@@ -13,6 +16,11 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
     WEIGHTS,
     check_predictor,
     reference_grid,
+)
+from statsmodels_lmm.inference.marginal.response_means import ResponseMeans
+from statsmodels_lmm.inference.prediction.generalized_prediction import (
+    check_scale,
+    is_average,
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
@@ -32,6 +40,7 @@ def marginal_means(
     df_method=None,
     *,
     which="mean",
+    random_effects=False,
     type=None,
 ):
     r"""
@@ -39,7 +48,8 @@ def marginal_means(
 
     The mean for a combination of levels is the prediction of the fixed effects,
     averaged over the other factors, with covariates at their means: :math:`L \beta`
-    plus the offset, where L averages rows of the reference grid.
+    plus the offset, where L averages rows of the reference grid. In a generalized
+    model the means of the response are predicted, then averaged.
 
     Parameters
     ----------
@@ -70,7 +80,11 @@ def marginal_means(
         `with_df_method`. Default is that of the results.
     which : {"mean", "linear"}, optional
         The mean of the response, or the linear predictor; in a linear model they are
-        equal. For a generalized model both are the linear predictor.
+        equal.
+    random_effects : {False, "average"}, optional
+        For means of the response of a generalized model: at random effects of zero, or
+        over their distribution, that is, for the population. In a linear model they
+        are equal.
     type : {"response", "link"}, optional
         `which` in R's terms.
 
@@ -89,11 +103,28 @@ def marginal_means(
     Notes
     -----
     A mean that the data do not determine, because combinations of levels were not
-    seen, is NaN. Those of a generalized model are means of the linear predictor, not of
-    the response. If the response is transformed, means are on the transformed scale;
-    they are not transformed back, and ``type="response"`` is rejected.
+    seen, is NaN. If the response of a linear model is transformed, means are on the
+    transformed scale; they are not transformed back, and ``type="response"`` is
+    rejected.
 
-    There are two differences from emmeans: it detects nested factors, whereas here
+    In a generalized model with inverse link h and linear predictor :math:`\eta`, the
+    mean of the response at random effects of zero, :math:`h(\eta)`, is that of a level
+    with average effects. The mean over all levels is :math:`E\,h(\eta + z'b)`, which
+    ``random_effects="average"`` computes by quadrature; its standard error takes
+    account of the estimated variances. For a logit link it is closer to 1/2. The bias
+    adjustment of emmeans is its expansion to second order,
+    :math:`h(\eta) + h''(\eta) z' \Sigma z / 2`, with the variance entered by hand and
+    taken as known; it is poor when the variance is large. Standard errors are by the
+    delta method on the scale asked for; intervals are computed on the scale of the link
+    and transformed, so that they respect the range of the mean.
+
+    The mean is averaged over other factors after the transformation,
+    :math:`\sum_j w_j h(\eta_j)`, as with emmeans' ``regrid = "response"``. Its
+    ``type = "response"`` alone is :math:`h(\sum_j w_j \eta_j)`, the transformed mean
+    of ``which="linear"``. Without other factors they are equal. An exposure is set to
+    its geometric mean.
+
+    There are two more differences from emmeans: it detects nested factors, whereas here
     ``weights="cells"`` averages over the observed combinations; and its means of
     covariates include rows that the fit leaves out because the response is missing.
 
@@ -101,9 +132,23 @@ def marginal_means(
     ----------
     Searle, S. R., Speed, F. M. and Milliken, G. A. (1980). Population marginal means
     in the linear model. The American Statistician 34, 216-221.
+
+    Examples
+    --------
+    >>> from statsmodels_lmm import datasets
+    >>> from statsmodels_lmm.formula.api import crossedmixedglm
+    >>> data = datasets.cbpp.load_pandas().data
+    >>> formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    >>> result = crossedmixedglm(formula, data, family="binomial").fit()
+    >>> risks = marginal_means(result, "period", random_effects="average")
+    >>> risks.frame[["mean", "ci_lower", "ci_upper"]].round(2).to_numpy().tolist()[0]
+    [0.22, 0.15, 0.3]
+    >>> odds = marginal_means(result, "period", which="linear")
+    >>> odds.contrasts("reference", exponentiate=True).frame["ratio"].round(2).tolist()
+    [0.37, 0.32, 0.21]
     """
-    _check_scale(results, which, type)
-    return _marginal(results, "mean", specs, by, at, weights, alpha, df_method)
+    scale = _scale(results, which, type, random_effects)
+    return _marginal(results, "mean", specs, by, at, weights, alpha, df_method, scale)
 
 
 @refuse_r_names("level")
@@ -118,10 +163,14 @@ def marginal_slopes(
     df_method=None,
     *,
     which="mean",
+    random_effects=False,
     type=None,
 ):
     """
     Slopes of the marginal means along a numeric predictor, as in emmeans' emtrends.
+
+    In a generalized model the slopes of the means of the response are computed, then
+    averaged over the other factors.
 
     Parameters
     ----------
@@ -130,41 +179,49 @@ def marginal_slopes(
     variable : str
         A numeric column. The slope, which for ``log(x)`` and ``poly(x, 2)`` varies
         with x, is at its mean unless `at` gives values.
-    specs, by, at, weights, alpha, df_method, which, type : optional
+    specs, by, at, weights, alpha, df_method, which, random_effects, type : optional
         As for `marginal_means`.
 
     Returns
     -------
     MarginalMeans
-        The slopes.
+        The slopes, with symmetric intervals.
     """
-    _check_scale(results, which, type)
-    return _marginal(results, variable, specs, by, at, weights, alpha, df_method, True)
+    scale = _scale(results, which, type, random_effects)
+    asked = specs, by, at, weights, alpha, df_method
+    return _marginal(results, variable, *asked, scale, slope=True)
 
 
-def _check_scale(results, which, type):
-    """Reject an unknown scale, and that of a response before its transformation."""
-    scale_of(which, type)
+def _scale(results, which, type, random_effects):
+    """The means of the response of a generalized model; None if others are wanted."""
     raw = as_fit(results)
-    if not raw._is_gaussian and type == "response":
+    average = is_average(random_effects)
+    if not average and random_effects is not False:
         raise ValueError(
-            "marginal means of a generalized model are on the scale of the linear "
-            "predictor; get_prediction gives means of the response"
+            "random_effects must be False, for random effects of zero, or 'average', "
+            f"not {random_effects!r}"
         )
+    if not raw._is_gaussian:
+        scale = check_scale(which, type, random_effects)
+        return ResponseMeans(raw, average) if scale == "mean" else None
+    scale_of(which, type)
     parsed = getattr(raw.model, "_parsed", None)
     if type == "response" and parsed and not PLAIN.fullmatch(parsed.response):
         raise ValueError(
             f"type='response' asks for means on the scale before {parsed.response}, to "
             "which they are not transformed back; leave it out"
         )
+    return None
 
 
-def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=False):
+def _marginal(
+    results, what, specs, by, at, weights, alpha, df_method, means, slope=False
+):
     results = as_fit(results)
     if weights not in WEIGHTS:
         raise ValueError(f"weights must be {quoted(WEIGHTS)}, not {weights!r}")
     check_alpha(alpha)
-    grid = reference_grid(results, at, what if slope else None)
+    grid = reference_grid(results, at, what if slope else None, means)
     groups = as_list(by)
     names = [name for name in as_list(specs) if name not in groups]
     for name in [*names, *groups]:
@@ -172,25 +229,43 @@ def _marginal(results, what, specs, by, at, weights, alpha, df_method, slope=Fal
     table, rows, offset = grid.averaged([*names, *groups], weights)
     others = {n: v for n, v in grid.levels.items() if n not in [*names, *groups]}
     response = results.model.endog_names
-    if not results._is_gaussian:
+    if not results._is_gaussian and means is None:
         response = f"the linear predictor of {response}"
-    of = f"Slopes in {what} of {response}" if slope else f"Marginal means of {response}"
-    return MarginalMeans(
+    estimates = MarginalMeans(
         table,
         tuple(groups),
         rows,
         offset,
-        results._estimability,
-        inference(results, df_method or results.df_method),
+        results._estimability if means is None else means.estimability,
+        means.inference(df_method)
+        if means
+        else inference(results, df_method or results.df_method),
         alpha,
         kind="slope" if slope else "mean",
-        title=of,
-        notes=_notes(results, others, weights),
+        title=f"Slopes in {what} of {response}"
+        if slope
+        else f"Marginal means of {response}",
+        notes=_notes(results, others, weights, means),
+        ratio=_ratio(results, means, slope),
+        of_response=means is not None and not slope,
     )
+    if estimates.of_response:
+        estimates = estimates.through(results.family.link_function)
+    return estimates
 
 
-def _notes(results, others, weights):
-    """Values of the predictors that are not in the table."""
+def _ratio(results, means, slope):
+    """What the exponential of a contrast is; "" if nothing."""
+    if means is not None:
+        return "" if slope else mean_ratio_name(results.family)
+    try:
+        return ratio_name(results)
+    except ValueError:
+        return ""
+
+
+def _notes(results, others, weights, means):
+    """Values of the predictors that are not in the table, and the scale."""
     averaged = [str(name) for name, values in others.items() if len(values) > 1]
     fixed = [f"{n} = {level_text(v[0])}" for n, v in others.items() if len(v) == 1]
     lines = []
@@ -198,10 +273,17 @@ def _notes(results, others, weights):
         lines.append(f"Averaged over {', '.join(averaged)} (weights: {weights}).")
     if fixed:
         lines.append(f"At {', '.join(fixed)}.")
-    if not results._is_gaussian:
+    if getattr(results.model, "exposure", None) is not None:
+        middle = np.exp(np.log(results.model.exposure).mean())
+        lines.append(f"At the geometric mean of the exposure, {level_text(middle)}.")
+    if means is not None:
+        lines.append(
+            "Averaged over the random effects."
+            if means.average
+            else "At random effects of zero."
+        )
+    elif not results._is_gaussian:
         lines.append(f"On the scale of the link, {results.family.link_name}.")
-        return tuple(lines)
-    response = results.model._parsed.response
-    if not PLAIN.fullmatch(response):
-        lines.append(f"On the scale of {response}.")
+    elif not PLAIN.fullmatch(results.model._parsed.response):
+        lines.append(f"On the scale of {results.model._parsed.response}.")
     return tuple(lines)

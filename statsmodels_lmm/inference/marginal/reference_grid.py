@@ -97,7 +97,7 @@ class ReferenceGrid:
         return shares
 
 
-def reference_grid(results, at=None, slope=None):
+def reference_grid(results, at=None, slope=None, means=None):
     """
     Build the reference grid of a fit, by the rules of R's emmeans.
 
@@ -113,6 +113,9 @@ def reference_grid(results, at=None, slope=None):
         A numeric column: the design is replaced by its slope in that column, from
         difference quotients with an error of fourth order in the step; they are
         exact, except for rounding, for polynomials up to degree 4.
+    means : ResponseMeans, optional
+        Means of the response, whose gradients and values replace the design and the
+        offset. Default is the linear predictor.
 
     Returns
     -------
@@ -137,7 +140,9 @@ def reference_grid(results, at=None, slope=None):
     if model.data.model_spec is None:
         raise names_lost(model)
     frame = model.data.frame
-    texts = model._parsed.fixed_pieces
+    texts = [*model._parsed.fixed_pieces]
+    if means is not None and means.average:
+        texts += [t.effects for e in model.random for t, _ in e.terms]
     columns = list(
         dict.fromkeys(c for t in texts for c in columns_in(t, frame.columns))
     )
@@ -158,15 +163,16 @@ def reference_grid(results, at=None, slope=None):
         "Select fewer with at={...}",
     )
     if slope is None:
-        design, offset = _evaluated(results, levels)
-        offset = offset + _mean_offset(model)
+        design, offset = _evaluated(results, levels, means)
+        if means is None:
+            offset = offset + mean_offset(model)
     else:
         check_predictor(slope, columns)
         if slope in factors:
             raise ValueError(f"'{slope}' is a factor; slopes need a numeric column")
         if holds_dates(frame[slope]):
             raise ValueError(f"'{slope}' holds dates; slopes need a numeric column")
-        design, offset = _slope(results, levels, slope)
+        design, offset = _slope(results, levels, slope, means)
     counted = [
         c for c in columns if c in factors or (c not in at and len(levels[c]) > 1)
     ]
@@ -249,21 +255,24 @@ def _chosen(values, column, is_factor):
     return pd.Index(numbers)
 
 
-def _evaluated(results, levels):
-    """Design and offset of the formula at all combinations of the levels."""
+def _evaluated(results, levels, means):
+    """Design and offset of the formula, or means, at all combinations of the levels."""
     shape = tuple(len(values) for values in levels.values())
     codes = np.indices(shape).reshape(len(shape), prod(shape))
     frame = pd.DataFrame(
         {name: values[c] for (name, values), c in zip(levels.items(), codes)},
         index=range(prod(shape)),
     )
+    if means is not None:
+        gradient, values = means.at(frame, mean_offset(results.model))
+        return gradient.reshape(*shape, -1), values.reshape(shape)
     rows = new_rows(results, frame, True, [], None)
     offset = np.zeros(shape) if rows.offset is None else rows.offset.reshape(shape)
     return rows.design.reshape(*shape, -1), offset
 
 
-def _slope(results, levels, name):
-    """Slope of the design and of the offset along a numeric column."""
+def _slope(results, levels, name, means):
+    """Slope of the design and of the offset, or of means, along a numeric column."""
     column = results.model.data.frame[name]
     step = STEP * (column.max() - column.min())
     if step == 0.0:
@@ -273,25 +282,36 @@ def _slope(results, levels, name):
         upper, lower = levels[name] + h, levels[name] - h
         width = (upper - lower).to_numpy()
         axes = [-1 if n == name else 1 for n in levels]
-        above = _evaluated(results, {**levels, name: upper})
-        below = _evaluated(results, {**levels, name: lower})
+        above = _evaluated(results, {**levels, name: upper}, means)
+        below = _evaluated(results, {**levels, name: lower}, means)
         design = (above[0] - below[0]) / width.reshape(*axes, 1)
         slopes.append((design, (above[1] - below[1]) / width.reshape(axes)))
     near, far = slopes
     return tuple((4.0 * a - b) / 3.0 for a, b in zip(near, far))
 
 
-def _mean_offset(model):
-    """Mean of the offset that is not part of the formula."""
-    if model.offset is None:
+def mean_offset(model):
+    """
+    Mean of the offset that is not part of the formula, with logarithms of exposures.
+
+    Parameters
+    ----------
+    model : MixedModel
+        A model.
+
+    Returns
+    -------
+    float
+    """
+    if model._offset is None:
         return 0.0
     inside = 0.0 if model.formula_offset is None else model.formula_offset
-    return float(np.mean(model.offset - inside))
+    return float(np.mean(model._offset - inside))
 
 
 def _counts(model, levels, factors):
     """Numbers of rows, or sums of prior weights, at combinations of factors."""
-    weights = np.ones(len(model.endog)) if model.weights is None else model.weights
+    weights = model._frequencies
     cell, seen = np.zeros(len(weights), dtype=int), np.ones(len(weights), dtype=bool)
     for name in factors:
         codes = levels[name].get_indexer(pd.Index(model.data.frame[name]))

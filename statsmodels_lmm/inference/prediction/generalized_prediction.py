@@ -8,8 +8,9 @@ import pandas as pd
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.population_mean import (
+    population_gradient,
+    population_inference,
     population_mean,
-    population_variance,
     predictor_variance,
 )
 from statsmodels_lmm.inference.prediction.prediction import (
@@ -127,10 +128,10 @@ def predict_generalized(
     -------
     Series or ndarray
     """
-    scale = _scale_of(which, type, random_effects)
+    scale = check_scale(which, type, random_effects)
     known = known_part(results, exog, transform, offset, exposure)
-    if _is_average(random_effects):
-        rows, parts = _rows_of_population(results, exog, transform, known, random)
+    if is_average(random_effects):
+        rows, parts = rows_of_population(results, exog, transform, known, random)
         eta, inside = rows.fixed_part(results), rows.complete
         mean = np.full(len(inside), np.nan)
         spread = predictor_variance(results, parts)
@@ -212,15 +213,15 @@ def get_generalized_prediction(
         If an argument has an unknown value.
     """
     results = as_fit(results)
-    scale = _scale_of(which, type, random_effects)
+    scale = check_scale(which, type, random_effects)
     check_choice("new_levels", new_levels, NEW_LEVELS)
     if interval != "confidence":
         raise ValueError(NO_INTERVALS)
     known = known_part(results, exog, transform, offset, exposure)
     df_method = results.df_method if df_method is None else df_method
     family, parts = results.family, None
-    if _is_average(random_effects):
-        rows, parts = _rows_of_population(results, exog, transform, known, random)
+    if is_average(random_effects):
+        rows, parts = rows_of_population(results, exog, transform, known, random)
         _, _, distribution = with_variances(results, rows, None, df_method)
         eta, variance = _population_predictor(results, rows, parts)
     else:
@@ -315,22 +316,56 @@ def _frame_of(results, exog, of_formula):
     return pd.DataFrame(index=range(shape[0]) if labels is None else labels)
 
 
-def _scale_of(which, type, random_effects):
-    """The scale of predictions, which for averages is that of the mean."""
+def check_scale(which, type, random_effects):
+    """
+    The scale of predictions, which for averages is that of the mean.
+
+    Parameters
+    ----------
+    which, type, random_effects
+        As for `predict_generalized`.
+
+    Returns
+    -------
+    str
+        "mean" or "linear".
+
+    Raises
+    ------
+    ValueError
+        If the scale is unknown, or that of an average is linear.
+    """
     scale = scale_of(which, type)
-    if _is_average(random_effects) and scale == "linear":
+    if is_average(random_effects) and scale == "linear":
         raise ValueError(
             "random_effects='average' averages means of the response: use which='mean'"
         )
     return scale
 
 
-def _is_average(random_effects):
+def is_average(random_effects):
+    """Whether predictions are averages over the distribution of the random effects."""
     return isinstance(random_effects, str) and random_effects == AVERAGE
 
 
-def _rows_of_population(results, exog, transform, offset, random):
-    """Rows, and in them all factors at new levels, with every effect left out."""
+def rows_of_population(results, exog, transform=True, offset=None, random=None):
+    """
+    Rows, and in them all factors at new levels, with every effect left out.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+    exog, transform, offset, random
+        As for `new_rows`.
+
+    Returns
+    -------
+    rows : PredictionRows
+        The rows.
+    parts : list of EffectRows or RawRows
+        The factors in the rows.
+    """
     factors = results.model.random
     rows = new_rows(results, exog, transform, [], offset, list(factors), random)
     parts = []
@@ -349,10 +384,10 @@ def _population_predictor(results, rows, parts):
     eta = rows.fixed_part(results)
     variance = np.full(len(inside), np.nan)
     mean = population_mean(family, eta[inside], predictor_variance(results, parts))
-    of_mean = population_variance(results, rows.design, parts, eta[inside])
+    gradient = np.hstack(population_gradient(results, rows.design, parts, eta[inside]))
+    n_own = gradient.shape[1] - rows.design.shape[1]
+    of_mean = population_inference(results, n_own).variances(gradient)
     linked = family.link(mean)
     eta[inside], variance[inside] = linked, of_mean / family.mean_slope(linked) ** 2
-    infinite = results.inference.involves_infinity(rows.design)
-    variance[inside] *= np.where(infinite, np.nan, 1.0)
     variance[np.isnan(eta)] = np.nan
     return eta, variance

@@ -9,6 +9,7 @@ and a standard normal N, whatever the number of terms: one integral on one axis.
 import numpy as np
 
 from statsmodels_lmm.core.criteria.quadrature import product_grid
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference, inference
 from statsmodels_lmm.inference.prediction.prediction_variance import draw_variance
 from statsmodels_lmm.inference.requirements import require_data
 
@@ -87,9 +88,9 @@ def predictor_variance(results, parts):
     return total
 
 
-def population_variance(results, design, parts, eta):
+def population_gradient(results, design, parts, eta):
     """
-    Variances of the estimated population means, by the delta method.
+    Derivatives of the population means with respect to the parameters.
 
     Parameters
     ----------
@@ -104,8 +105,10 @@ def population_variance(results, design, parts, eta):
 
     Returns
     -------
-    ndarray
-        Shape (m,).
+    fixed : ndarray
+        In the fixed effects, shape (m, p).
+    own : ndarray
+        In the free parameters of the covariance matrices, shape (m, d).
     """
     require_data(results.model, "a standard error of a population mean")
     units, factors = results._units, results.at_optimum.factors
@@ -117,20 +120,69 @@ def population_variance(results, design, parts, eta):
         z = part.left_out @ back
         moved = np.einsum("rk,akl,rl->ra", z, factors[at].directions, z)
         columns.append(np.reshape(second * share, (-1, 1)) * moved)
-    fixed = units.fixed(design) * first[:, None]
-    own = np.hstack(columns)
-    n_fixed, joint = fixed.shape[1], results._joint.covariance
-    if results.nagq == 0:  # the fixed effects are not among the parameters
-        variance = ((fixed @ results._joint.fixed_root) ** 2).sum(axis=1)
-        return variance + _forms(own, joint[: own.shape[1], : own.shape[1]])
-    gradient = np.hstack([fixed, own])
-    size = n_fixed + own.shape[1]
-    return _forms(gradient, joint[:size, :size])
+    return design * first[:, None], np.hstack(columns)
 
 
-def _forms(rows, matrix):
-    """Quadratic forms of rows, NaN only where a row meets NaN in the matrix."""
-    lost = np.isnan(np.diag(matrix))
-    known = np.where(lost | lost[:, None], 0.0, matrix)
-    forms = ((rows @ known) * rows).sum(axis=1)
-    return np.where((rows[:, lost] != 0.0).any(axis=1), np.nan, forms)
+def population_root(results, n_own):
+    """
+    A root of the covariance of the fixed effects and the covariance parameters.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+    n_own : int
+        Number d of free parameters of the covariance matrices.
+
+    Returns
+    -------
+    ndarray
+        R with R R' the covariance of the r fixed effects kept and the d parameters,
+        shape (r + d, r + d); the rows of what has no variance are NaN.
+    """
+    joint = results._joint
+    r = len(joint.fixed_root)
+    size, start = r + n_own, 0 if results.nagq == 0 else r
+    covariance = np.zeros((size, size))
+    if start == 0:  # the fixed effects are not among the parameters
+        covariance[:r, :r] = joint.fixed_root @ joint.fixed_root.T
+    inside = slice(r - start, size)
+    covariance[inside, inside] = joint.covariance[: start + n_own, : start + n_own]
+    lost = np.isnan(np.diag(covariance))
+    values, vectors = np.linalg.eigh(np.where(lost | lost[:, None], 0.0, covariance))
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    root[lost] = np.nan
+    root[:r] = results._units.data.to_fixed @ root[:r]
+    if results.unbounded.columns is not None:
+        root[:r][results.unbounded.columns] = np.nan
+    return root
+
+
+def population_inference(results, n_own, df_method=None):
+    """
+    Inference for functions of the fixed effects and of the covariance parameters.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+    n_own : int
+        Number d of free parameters of the covariance matrices.
+    df_method : {None, "asymptotic", "residual"}, optional
+        Degrees of freedom. Default is those of the results.
+
+    Returns
+    -------
+    FixedInference
+        Of p + d parameters, as deviations from their estimates: zero, or NaN for
+        redundant columns that were dropped.
+    """
+    fixed = inference(results, df_method or results.df_method)
+    root = population_root(results, n_own)
+    params = np.concatenate([0.0 * np.asarray(fixed.params), np.zeros(n_own)])
+    kept = np.isfinite(params)
+    covariance = np.full((len(params),) * 2, np.nan)
+    covariance[np.ix_(kept, kept)] = root @ root.T
+    return FixedInference(
+        fixed.method, params, covariance, 1.0, root, fixed.constant_df
+    )

@@ -6,13 +6,18 @@ import pandas as pd
 from statsmodels_lmm.core.uncertainty.identification import mean_variances
 from statsmodels_lmm.inference.requirements import (
     as_fit,
+    check_choice,
     require_data,
-    require_gaussian,
+)
+from statsmodels_lmm.inference.variances.distribution_variance import (
+    distribution_variance,
+    of_observations,
+    row_variances,
 )
 from statsmodels_lmm.inference.variances.identification import combined
 
 
-def r_squared(results):
+def r_squared(results, method=None, random_effects=False):
     r"""
     Marginal and conditional R-squared of a mixed model.
 
@@ -29,6 +34,12 @@ def r_squared(results):
     ----------
     results : CrossedMixedLMResults
         A fit.
+    method : {None, "theoretical", "lognormal", "trigamma", "delta"}, optional
+        Residual variance of a generalized model, see the notes. Default is the first
+        of these that is defined.
+    random_effects : {False, "average"}, optional
+        The mean at which the residual variance of a generalized model is evaluated, if
+        it depends on the mean.
 
     Returns
     -------
@@ -42,6 +53,32 @@ def r_squared(results):
     ------
     DataError
         If the data of the model were removed.
+    ValueError
+        If the method is not defined for the family and link.
+
+    Notes
+    -----
+    In a generalized model all variances are on the scale of the linear predictor, and
+    the variance of the response given its mean takes the place of v_e:
+
+    ===========  ================  =====================================================
+    method       for               v_e
+    ===========  ================  =====================================================
+    theoretical  binomial          :math:`\pi^2/3` (logit), 1 (probit), :math:`\pi^2/6`
+                                   (cloglog, loglog): that of a latent response
+    lognormal    log link          :math:`\log(1 + \mathrm{Var}(y) / \lambda^2)`
+    trigamma     counts and gamma  :math:`\psi_1(\lambda^2 / \mathrm{Var}(y))`
+                 with a log link
+    delta        any               :math:`\mathrm{Var}(y)\, g'(\lambda)^2`, on the scale
+                                   of the observations; of one trial for a proportion
+    ===========  ================  =====================================================
+
+    Here g is the link and :math:`\lambda` a mean by the model with a constant as its
+    only fixed effect: at random effects and an offset of zero, as in performance before
+    version 0.12; or, for "average", the expected response, as in Nakagawa et al., which
+    does not depend on the unit of an exposure. The variance of a random intercept of
+    each row is overdispersion and belongs to v_e. Where fixed effects or variances are
+    infinite, the values are NaN.
 
     References
     ----------
@@ -62,7 +99,7 @@ def r_squared(results):
     >>> r_squared(result).round(4).to_dict()
     {'marginal': 0.2799, 'conditional': 0.7043}
     """
-    fixed, random, residual = _variances(results)
+    fixed, random, residual = _variances(results, method, random_effects)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
     _, split, total = _undetermined(results)
@@ -70,7 +107,7 @@ def r_squared(results):
     return pd.Series(shares, index=["marginal", "conditional"], name="r_squared")
 
 
-def icc(results, by_group=False):
+def icc(results, by_group=False, method=None, random_effects=False):
     r"""
     Intraclass correlation, or repeatability of a measurement.
 
@@ -88,7 +125,10 @@ def icc(results, by_group=False):
         Whether to return the share of each grouping factor, with the variances of all
         factors in the denominator. These are the repeatabilities of R's rptR, adjusted
         for the fixed effects or with their variance in the denominator, and sum to
-        those of the model.
+        those of the model. Random intercepts of each row are not listed in a
+        generalized model.
+    method, random_effects : optional
+        As for `r_squared`.
 
     Returns
     -------
@@ -119,19 +159,20 @@ def icc(results, by_group=False):
     >>> icc(result, by_group=True)["adjusted"].round(3).to_dict()
     {'batch': 0.154, 'batch:cask': 0.783}
     """
-    fixed, random, residual = _variances(results)
+    fixed, random, residual = _variances(results, method, random_effects)
     adjusted = random.sum() + residual
     shares = pd.DataFrame(
         {"adjusted": random / adjusted, "unadjusted": random / (adjusted + fixed)}
     )
     each, split, total = _undetermined(results)
     if by_group:
-        return shares.where(~(each | [total, total]))
-    sums = shares.sum().rename("icc")
+        lost = np.broadcast_to(each | [total, total], shares.shape)
+        return shares.where(~lost)
+    sums = shares.sum(skipna=False).rename("icc")
     return sums * np.nan if split or total else sums
 
 
-def repeatability(results):
+def repeatability(results, method=None, random_effects=False):
     """
     Repeatability by grouping factor, as in R's rptR.
 
@@ -143,13 +184,15 @@ def repeatability(results):
     ----------
     results : CrossedMixedLMResults
         A fit.
+    method, random_effects : optional
+        As for `r_squared`.
 
     Returns
     -------
     DataFrame
         Columns adjusted and unadjusted, one row per factor.
     """
-    return icc(results, by_group=True)
+    return icc(results, True, method, random_effects)
 
 
 def _undetermined(results):
@@ -160,9 +203,9 @@ def _undetermined(results):
     """
     results = as_fit(results)
     flat = results.identification.directions
-    data, products = results.model._sufficient_statistics()
     if not flat.shape[1]:
-        return np.zeros((len(results.model.random), 1), dtype=bool), False, False
+        return np.zeros((1, 1), dtype=bool), False, False
+    data, products = results.model._sufficient_statistics()
     weights = 1.0 if results.model.weights is None else results.model.weights
     parts = mean_variances(data, products, weights)
     each = combined(parts[:-1], flat).any(axis=1)
@@ -172,13 +215,21 @@ def _undetermined(results):
     return each[:, None], bool(split), bool(total)
 
 
-def _variances(results):
+def _variances(results, method, random_effects):
     """Variances of the fixed part, of the factors as a Series, and of the residual."""
     results = as_fit(results)
     model = results.model
-    require_gaussian(results, "a share of variance")
     require_data(model, "a share of variance")
-    fixed = np.var(model.exog @ np.nan_to_num(results.params), ddof=1)
+    names = pd.Index([e.name for e in model.random], name="group")
+    linear = model.exog @ np.nan_to_num(results.params)
+    if not results._is_gaussian:
+        return _generalized_variances(results, linear, names, method, random_effects)
+    if method is not None or random_effects is not False:
+        raise ValueError(
+            "method and random_effects are for generalized models; the residual "
+            "variance of a linear model is estimated"
+        )
+    fixed = np.var(linear, ddof=1)
     data, _ = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights
     # standardized columns, because the user's may cancel each other
@@ -186,6 +237,19 @@ def _variances(results):
     random = np.array(
         [np.mean(rows.row_variances(f.matrix) / weights) for rows, f in pairs]
     )
-    names = pd.Index([e.name for e in model.random], name="group")
     residual = results.scale * float(np.mean(1.0 / np.asarray(weights)))
     return float(fixed), pd.Series(results.scale * random, index=names), residual
+
+
+def _generalized_variances(results, linear, names, method, random_effects):
+    """The variances of `_variances` on the scale of the linear predictor."""
+    check_choice("random_effects", random_effects, (False, "average"))
+    repeats = results.model._repeats * np.ones(len(linear))
+    residual = distribution_variance(results, method, random_effects == "average")
+    middle, count = np.average(linear, weights=repeats), repeats.sum()
+    fixed = float(repeats @ (linear - middle) ** 2 / (count - 1.0))
+    random = pd.Series(row_variances(results) @ repeats / count, index=names)
+    if results.unbounded.sentences:
+        fixed, random = np.nan, random * np.nan
+    is_residual = np.array([of_observations(e) for e in results.model.random])
+    return fixed, random[~is_residual], residual + random[is_residual].sum()

@@ -1,0 +1,117 @@
+"""
+Means of the response in the rows of a reference grid, with their gradients.
+
+A mean mu(beta) is not linear in the fixed effects. Near the estimates it is
+mu + J (beta - beta_hat), so that averages, contrasts and standard errors of means are
+those of linear combinations with the coefficients J: the delta method.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from statsmodels_lmm.core.rows.estimability import Estimability
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
+    FixedInference,
+    inference,
+)
+from statsmodels_lmm.inference.prediction.generalized_prediction import (
+    rows_of_population,
+)
+from statsmodels_lmm.inference.prediction.population_mean import (
+    population_gradient,
+    population_inference,
+    population_mean,
+    predictor_variance,
+)
+from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
+
+
+@dataclass(frozen=True, eq=False)
+class ResponseMeans:
+    """
+    The means of the response of a generalized model.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+    average : bool
+        Whether means are over the distribution of the random effects rather than at
+        random effects of zero.
+    """
+
+    results: Any
+    average: bool
+
+    def at(self, frame, offset):
+        """
+        Compute the means in rows of data.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Values of the predictors, m rows.
+        offset : float
+            Known part of the linear predictor beyond the offset of the formula.
+
+        Returns
+        -------
+        gradient : ndarray
+            J in the parameters of `inference`, shape (m, d); NaN where the data do not
+            determine the mean.
+        means : ndarray
+            Shape (m,), likewise.
+        """
+        results, parts = self.results, None
+        if self.average:
+            rows, parts = rows_of_population(results, frame)
+        else:
+            rows = new_rows(results, frame, True, [], None)
+        design, known = rows.design, results._estimability.determined(rows.design)
+        eta = design @ np.nan_to_num(results.params) + offset
+        eta = eta if rows.offset is None else eta + rows.offset
+        eta[~known] = np.nan
+        family, kept = results.family, np.isfinite(results.params)
+        if parts is None:
+            means = family.mean(eta)
+            pieces = [design * family.mean_slope(eta)[:, None]]
+        else:
+            means = population_mean(family, eta, predictor_variance(results, parts))
+            pieces = list(population_gradient(results, design, parts, eta))
+        pieces[0] = np.where(known[:, None] & ~kept, 0.0, pieces[0])
+        return np.hstack(pieces), means
+
+    @cached_property
+    def n_own(self):
+        """Number of free parameters of the covariance matrices that means depend on."""
+        if not self.average:
+            return 0
+        return sum(len(f.directions) for f in self.results.at_optimum.factors)
+
+    def inference(self, df_method):
+        """
+        Inference for the parameters, as deviations from their estimates.
+
+        Parameters
+        ----------
+        df_method : str or None
+            Degrees of freedom; see `with_df_method`.
+
+        Returns
+        -------
+        FixedInference
+        """
+        if self.average:
+            return population_inference(self.results, self.n_own, df_method)
+        own = inference(self.results, df_method or self.results.df_method)
+        fields = {**vars(own), "params": 0.0 * np.asarray(own.params)}
+        return FixedInference(**fields)
+
+    @property
+    def estimability(self):
+        """Every gradient that is not NaN can be estimated."""
+        count = len(self.results.params) + self.n_own
+        return Estimability(np.ones(count, dtype=bool), np.zeros((count, 0)))
