@@ -299,7 +299,8 @@ def alone(exog, codes, n_clusters, fixed_root):
     for share in shares[np.trace(shares, axis1=1, axis2=2) > 1.0 - ALONE]:
         values, vectors = np.linalg.eigh(share)
         found.append(fixed_root.T @ vectors[:, values > 1.0 - ALONE])
-    return np.linalg.qr(np.hstack(found))[0]
+    left, sizes, _ = np.linalg.svd(np.hstack(found), full_matrices=False)
+    return left[:, sizes > ALONE * np.linalg.norm(fixed_root)]
 
 
 def _whitened(deviance, columns):

@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
-from statsmodels_lmm.inference.deletion.influence import row_groups
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
     generators,
@@ -17,6 +16,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
     seeds,
 )
 from statsmodels_lmm.inference.requirements import as_fit, require_gaussian
+from statsmodels_lmm.inference.row_groups import row_groups
 
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
