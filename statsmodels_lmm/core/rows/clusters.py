@@ -1,17 +1,22 @@
 """
 The rows of clusters that contain the levels of the random effects, side by side.
 
-A cluster sees only the random effects of its own levels. Its rows of X and Z, restricted
-to these, are laid out densely, several clusters of similar size at a time; shorter
-clusters end in rows of zeros, and clusters with fewer levels in columns of zeros.
+A cluster sees only the random effects of its own levels. Its rows of Z, restricted to
+these, are laid out densely, several clusters of similar size at a time; shorter clusters
+end in rows of zeros, and clusters with fewer levels have columns of zeros.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.memory import require_memory
+
 ENTRIES = 2_000_000
 """Numbers laid out at once, unless a single cluster has more."""
+
+COPIES = 4
+"""Arrays of that size at one time, with what is made of them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,12 @@ class ClusterBatch:
         out = np.zeros((b * longest, *columns.shape[1:]))
         out[self.places] = columns[self.rows]
         return out.reshape(b, longest, *columns.shape[1:])
+
+    def times(self, matrices):
+        """Z M for a matrix M (k_i, k_i) of each term, shape (b, rows, q)."""
+        each = [e @ matrix for e, matrix in zip(self.effects, matrices)]
+        flat = [z.reshape(*self.shape, z.shape[2] * z.shape[3]) for z in each]
+        return np.concatenate([np.zeros((*self.shape, 0)), *flat], axis=-1)
 
 
 def crossing_level(term, codes):
@@ -89,13 +100,20 @@ def cluster_batches(terms, codes, n_clusters):
         count, place = _numbered(_cluster_of_levels(term, codes), n_clusters)
         counts.append(count)
         local.append(place)
-    widths = sum(c * term.k_effects for c, term in zip(counts, terms)) + 0 * sizes
+    widths = np.ones_like(sizes)
+    for term, count in zip(terms, counts):
+        widths += count * term.k_effects
     for clusters in _alike(sizes, widths):
         size = sizes[clusters]
         longest, each = int(size.max()), np.repeat(np.arange(len(clusters)), size)
         within = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
         rows = order[np.repeat(starts[clusters], size) + within]
         shape, effects = (len(clusters), longest), []
+        require_memory(
+            COPIES * 8 * len(clusters) * longest * int(widths[clusters].max()),
+            f"the random effects of a cluster of {longest:,} rows",
+            "Choose smaller clusters; CR1 of a linear model needs no such matrix",
+        )
         for term, count, place in zip(terms, counts, local):
             z = np.zeros((*shape, int(count[clusters].max()), term.k_effects))
             z[each, within, place[term.codes[rows]]] = term.effects[rows]
@@ -123,12 +141,12 @@ def _numbered(cluster_of_levels, n_clusters):
 
 
 def _alike(sizes, widths):
-    """Clusters in batches, in each of which no size is twice another."""
-    order, start = np.lexsort((widths, sizes)), 0
-    while start < len(order):
-        first = order[start]
-        near = (sizes[order] <= 2 * sizes[first]) & (np.arange(len(order)) >= start)
-        room = max(1, ENTRIES // int(2 * sizes[first] * max(1, widths[order[near]].max())))
-        stop = min(start + room, start + int(near.sum()))
-        yield order[start:stop]
-        start = stop
+    """Clusters in batches, in each of which no size or width is twice another."""
+    kinds = np.frexp(sizes)[1] + 64 * np.frexp(widths)[1]
+    order = np.argsort(kinds, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(kinds[order])) + 1, len(order))
+    for start, end in zip(np.append(0, ends[:-1]), ends):
+        alike = order[start:end]
+        step = max(1, ENTRIES // int(sizes[alike].max() * widths[alike].max()))
+        for first in range(0, len(alike), step):
+            yield alike[first : first + step]

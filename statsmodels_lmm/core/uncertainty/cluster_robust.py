@@ -2,31 +2,32 @@ r"""
 Covariance of the fixed effects that is robust within clusters of rows.
 
 Everything refers to the coefficients R'beta with X'V^-1 X = R R', whose covariance is
-sigma^2 I if the model holds. With the score s_c = X_c'[V^-1 (y - X beta)]_c of a cluster,
-the estimated covariance is the sum of s_c s_c' (CR0: Liang and Zeger 1986), which is
-too small by about the number of clusters over that number less one (CR1).
+sigma^2 I if the model holds, and X stands for X R^-T. The sum of s_c s_c', where
+s_c = X_c'[V^-1 e]_c is the score of a cluster and e = y - X beta, estimates their
+covariance (CR0, Liang and Zeger 1986). For m clusters it is too small by a factor of
+about 1 - 1/m, of which CR1 takes account.
 
 If each cluster contains the levels of its random effects, V is block-diagonal. CR2
-replaces the residuals e_c by A_c e_c with the symmetric A_c for which
+replaces e_c by A_c e_c with the symmetric A_c for which
 
     A_c G_c A_c = V_c,    G_c = V_c - X_c X_c' = Var(e_c) / sigma^2,
 
-so that the estimate is unbiased if the model holds (Bell and McCaffrey 2002; Pustejovsky
-and Tipton 2018). With V_c = C C' for any root C, and G_c = C N N'C',
+so that the estimate is unbiased if the model holds (Bell and McCaffrey 2002,
+Pustejovsky and Tipton 2018). With V_c = C C' for any root C, and G_c = C N N'C',
 
     A_c = C (C'G_c C)^(-1/2) C' = C U D^-1 U'C',    C'C N = U D W'.
 
-V_c = I + Z_c S Z_c' and G_c are the identity but for the columns of X_c and Z_c. Let
-[X_c Z_c L e_c] = Q T, S = L L': then all of these matrices are Q M Q' + I - Q Q' with M
-of the size of T, and T alone is needed. No matrix has as many columns as the cluster has
-rows, unless it has fewer rows than columns. T is never asked for its rank, because Q is
-orthonormal even where the columns depend on each other.
+Where G_c is singular, the inverse is generalized. V_c = I + Z_c S Z_c' and G_c differ
+from the identity in the span of X_c and Z_c alone. With S = L L' and
+[X_c Z_c L e_c] = Q T, Q orthonormal, these matrices are Q M Q' + I - Q Q' with M of the
+size of T, which takes the place of the rows: no matrix is as large as the cluster, unless
+that has fewer rows than columns. The rank of T does not matter.
 
 Weights are part of the rows, which are multiplied by their square roots.
 
 Degrees of freedom are those of Satterthwaite if the model holds. For a contrast l, the
-estimate is the sum of (a_c'e_c)^2 with a_c = A_c V_c^-1 X_c l, and the covariance of
-these terms' roots is
+estimate is the sum of the squares of a_c'e_c with a_c = A_c V_c^-1 X_c l, whose
+covariances are sigma^2 times
 
     P_cc = a_c'G_c a_c,    P_cd = -(X_c'a_c)'(X_d'a_d),
 
@@ -39,12 +40,12 @@ References
 Bell, R. M. and McCaffrey, D. F. (2002). Bias reduction in standard errors for linear
 regression with multi-stage samples. Survey Methodology 28, 169-181.
 
-Liang, K.-Y. and Zeger, S. L. (1986). Longitudinal data analysis using generalized linear
-models. Biometrika 73, 13-22.
+Liang, K.-Y. and Zeger, S. L. (1986). Longitudinal data analysis using generalized
+linear models. Biometrika 73, 13-22.
 
-Pustejovsky, J. E. and Tipton, E. (2018). Small-sample methods for cluster-robust variance
-estimation and hypothesis testing in fixed effects models. Journal of Business & Economic
-Statistics 36, 672-683.
+Pustejovsky, J. E. and Tipton, E. (2018). Small-sample methods for cluster-robust
+variance estimation and hypothesis testing in fixed effects models. Journal of Business
+& Economic Statistics 36, 672-683.
 """
 
 from dataclasses import dataclass
@@ -259,12 +260,10 @@ def bias_reduced(deviance, data, factors, codes, n_clusters):
     scores = np.empty((n_clusters, p))
     through, own = np.empty((n_clusters, p, p)), np.empty((n_clusters, p, p))
     for batch in cluster_batches(terms, codes, n_clusters):
-        z = [e @ root for e, root in zip(batch.effects, roots)]
-        parts = [batch.laid_out(exog), *(e.reshape(*batch.shape, -1) for e in z)]
-        parts.append(batch.laid_out(residuals[:, None]))
+        x, e = batch.laid_out(exog), batch.laid_out(residuals[:, None])
+        columns = np.concatenate([x, batch.times(roots), e], axis=-1)
         here = batch.clusters
-        adjusted = _adjusted(np.concatenate(parts, axis=-1), p)
-        scores[here], through[here], own[here] = adjusted
+        scores[here], through[here], own[here] = _adjusted(columns, p)
     return ClusterRobust(
         scores.T @ scores / deviance.scale,
         n_clusters,
@@ -326,7 +325,7 @@ def _adjusted(columns, p):
     through, own : ndarray
         See `ClusterRobust`, shapes (b, p, p).
     """
-    triangle = np.linalg.qr(columns, mode="r")
+    triangle = np.asarray(np.linalg.qr(columns, mode="r"))
     x, z, e = triangle[..., :p], triangle[..., p:-1], triangle[..., -1:]
     root = np.linalg.cholesky(np.eye(x.shape[1]) + z @ transpose(z))
     x_white = np.linalg.solve(root, x)

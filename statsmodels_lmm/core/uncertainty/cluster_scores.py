@@ -2,9 +2,9 @@
 Cluster-robust covariance of the fixed effects of a generalized mixed model.
 
 If each cluster contains the levels of its random effects, the Laplace deviance is a sum
-over clusters, d = sum_c d_c, and so is its gradient in all free parameters: coefficients,
-covariances and the extra parameter. With H the Hessian of d, the covariance of their
-estimates is
+over clusters, d = sum_c d_c, and so is its gradient in all free parameters:
+coefficients, covariances and the extra parameter. With H the Hessian of d, the
+covariance of their estimates is
 
     H^-1 (sum_c g_c g_c') H^-1,    g_c the gradient of d_c,
 
@@ -20,8 +20,8 @@ effects of a cluster,
 
 References
 ----------
-Liang, K.-Y. and Zeger, S. L. (1986). Longitudinal data analysis using generalized linear
-models. Biometrika 73, 13-22.
+Liang, K.-Y. and Zeger, S. L. (1986). Longitudinal data analysis using generalized
+linear models. Biometrika 73, 13-22.
 
 White, H. (1982). Maximum likelihood estimation of misspecified models. Econometrica 50,
 1-25.
@@ -31,6 +31,7 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import consecutive, transpose
 from statsmodels_lmm.core.rows.clusters import cluster_batches
+from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.core.uncertainty.cluster_robust import ClusterRobust, alone
 
 
@@ -89,24 +90,20 @@ def cluster_gradients(deviance, codes, n_clusters):
     """
     model, first, slopes = deviance.model, deviance.first, deviance.slopes
 
-    def summed(rows, at=codes):
-        """Sums over the rows of each cluster, shape (n_clusters, ...)."""
-        out = np.zeros((n_clusters, *rows.shape[1:]))
-        np.add.at(out, at, rows)
-        return out
+    def by_cluster(rows, columns):
+        return level_sums(codes, n_clusters, rows[:, None], columns)[:, 0]
 
     rows = 2.0 * slopes.first + first.leverages * deviance.weight_slopes
     rows = rows - slopes.second * first.pull
-    parts = [summed(model.exog * rows[:, None])]
+    parts = [by_cluster(rows, model.exog)]
     totals = _information(deviance, codes, n_clusters)
     each = zip(model.terms, deviance.factors, first.state, first.adjoint, totals)
     for term, factor, t, q, total in each:
         clusters = np.zeros(term.n_levels, dtype=np.intp)
         clusters[term.codes] = codes
-        outer = (q - t)[:, :, None] * t[:, None, :]
-        dual = total + summed(outer, clusters)
-        dual = 0.5 * (dual + transpose(dual))
-        parts.append(np.array([factor.slope(d) for d in dual]).reshape(n_clusters, -1))
+        dual = total + level_sums(clusters, n_clusters, q - t, t)
+        # S is symmetric, and so are its derivatives
+        parts.append(np.einsum("cab,mab->cm", dual, factor.directions))
     if deviance.criterion.counts[1]:
         loss, by_eta, by_weight, _ = model.extra_slopes(
             deviance.inner.eta, deviance.extra
@@ -114,7 +111,7 @@ def cluster_gradients(deviance, codes, n_clusters):
         rows = 2.0 * loss + first.leverages * by_weight - first.pull * by_eta
         if model.family.extra_is_squared:
             rows = 2.0 * np.sqrt(deviance.extra) * rows
-        parts.append(summed(rows[:, None]))
+        parts.append(by_cluster(rows, np.ones((len(rows), 1))))
     return np.hstack(parts)
 
 
@@ -126,11 +123,8 @@ def _information(deviance, codes, n_clusters):
         weights, _ = model.expected(deviance.inner.eta, deviance.extra)
     out = [np.empty((n_clusters, f.size, f.size)) for f in factors]
     for batch in cluster_batches(model.terms, codes, n_clusters):
-        z = np.concatenate([e.reshape(*batch.shape, -1) for e in batch.effects], -1)
-        spread = np.concatenate(
-            [(e @ f.covariance).reshape(*batch.shape, -1)
-             for e, f in zip(batch.effects, factors)], -1
-        )
+        z = batch.times([np.eye(f.size) for f in factors])
+        spread = batch.times([f.covariance for f in factors])
         weighted = transpose(batch.laid_out(weights)[..., None] * z)  # Z'W
         gram = weighted @ z
         inner = np.eye(z.shape[-1]) + weighted @ spread  # I + A S

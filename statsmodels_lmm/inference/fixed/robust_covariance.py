@@ -191,9 +191,8 @@ def with_cov_type(results, cov_type, groups=None):
     -----
     With few clusters CR0 is too small and its tests reject too often; CR1 mends a part
     of this. CR2 with Satterthwaite's degrees of freedom is the choice for a linear
-    model. Prior weights multiply the rows, see
-    `statsmodels_lmm.core.uncertainty.cluster_robust`. The clusters of a generalized model
-    must contain the levels of all random effects.
+    model. Its definition refers to rows multiplied by the square roots of their prior
+    weights, see `statsmodels_lmm.core.uncertainty.cluster_robust`.
 
     References
     ----------
@@ -285,7 +284,7 @@ def _linear(results, cov_type, codes, n_clusters, factor, crossing):
 
 
 def _crossing(results, codes, labels, covariances=None):
-    """Why clusters do not contain the levels of all random effects; empty if they do."""
+    """Why clusters do not contain all levels of random effects; empty if they do."""
     for i, effects in enumerate(results.model.random):
         if covariances is not None and not covariances[i].any():
             continue  # these effects are zero
