@@ -2,8 +2,8 @@
 The rows of clusters that contain the levels of the random effects, side by side.
 
 A cluster sees only the random effects of its own levels. Its rows of Z, restricted to
-these, are laid out densely, several clusters of similar size at a time; shorter clusters
-end in rows of zeros, and clusters with fewer levels have columns of zeros.
+these, are laid out densely, several clusters of similar size at a time; shorter
+clusters end in rows of zeros, and clusters with fewer levels have columns of zeros.
 """
 
 from dataclasses import dataclass

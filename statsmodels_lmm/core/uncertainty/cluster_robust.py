@@ -20,8 +20,8 @@ Pustejovsky and Tipton 2018). With V_c = C C' for any root C, and G_c = C N N'C'
 Where G_c is singular, the inverse is generalized. V_c = I + Z_c S Z_c' and G_c differ
 from the identity in the span of X_c and Z_c alone. With S = L L' and
 [X_c Z_c L e_c] = Q T, Q orthonormal, these matrices are Q M Q' + I - Q Q' with M of the
-size of T, which takes the place of the rows: no matrix is as large as the cluster, unless
-that has fewer rows than columns. The rank of T does not matter.
+size of T, which takes the place of the rows: no matrix has as many rows and columns as
+the cluster has rows, unless these are few. The rank of T does not matter.
 
 Weights are part of the rows, which are multiplied by their square roots.
 

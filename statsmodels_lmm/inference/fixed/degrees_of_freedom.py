@@ -117,8 +117,9 @@ class FixedInference:
         -------
         float
             NaN if the contrast involves a dropped column or an infinite coefficient,
-            or if its variance is not determined. By the methods of Satterthwaite and of Kenward and Roger, a contrast of
-            zeros has no error and infinite degrees of freedom.
+            or if its variance is not determined. By the methods of Satterthwaite and of
+            Kenward and Roger, a contrast of zeros has no error and infinite degrees of
+            freedom.
         """
         contrast = self._contrasts(contrast)[0]
         if not self._estimable(contrast):
