@@ -18,7 +18,11 @@ from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import exact_lr
 from statsmodels_lmm.inference.comparison.likelihood_ratio import compare
 from statsmodels_lmm.inference.comparison.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.deletion.influence import influence
-from statsmodels_lmm.inference.fixed import contrasts, degrees_of_freedom
+from statsmodels_lmm.inference.fixed import (
+    contrasts,
+    degrees_of_freedom,
+    robust_covariance,
+)
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.marginal.marginal_means import (
     marginal_means,
@@ -60,6 +64,14 @@ class MixedInference(LikelihoodModelResults):
 
     df_method = "asymptotic"
 
+    _cov_types: tuple = ("nonrobust",)
+    """Covariances of the fixed effects that are not cluster-robust."""
+
+    _robust: robust_covariance.RobustCovariance | None = None
+    """The cluster-robust covariance, if one was chosen."""
+
+    with_cov_type = robust_covariance.with_cov_type
+
     def with_df_method(self, df_method):
         """
         Return the results with other degrees of freedom for the fixed effects.
@@ -72,7 +84,8 @@ class MixedInference(LikelihoodModelResults):
         ----------
         df_method : str
             "asymptotic", normal and chi-squared tests; "residual", t and F tests
-            with n - p degrees of freedom; "satterthwaite" or "kenward-roger", t and F
+            with n - p degrees of freedom, or with a cluster-robust covariance the
+            number of clusters minus one; "satterthwaite" or "kenward-roger", t and F
             tests with separate degrees of freedom for each contrast, see
             `inference.fixed.degrees_of_freedom.inference`.
 
@@ -103,8 +116,30 @@ class MixedInference(LikelihoodModelResults):
     def df_resid_inference(self):
         """Degrees of freedom of t tests by `df_method`, those of each fixed effect."""
         if self.df_method not in SMALL_SAMPLE:
-            return self.df_resid
+            return self._residual_df
         return np.array([self.inference.df(c) for c in np.eye(len(self.params))])
+
+    @property
+    def _residual_df(self):
+        """Clusters minus one if the covariance is cluster-robust; else `df_resid`."""
+        if self._robust is None:
+            return self.df_resid
+        return self._robust.estimate.n_clusters - 1.0
+
+    @property
+    def without_robust_error(self):
+        """Names of the fixed effects that a single cluster determines."""
+        if self._robust is None:
+            return []
+        unknown = self._robust.estimate.undetermined(self._estimates.fixed_root)
+        return [self.model.exog_names[j] for j in self._estimates.kept[unknown]]
+
+    @property
+    def _cov_kwds(self):
+        """The groups of a cluster-robust covariance, as for ``fit``; else empty."""
+        if self._robust is None or self._robust.codes is None:
+            return {}
+        return {"groups": self._robust.groups(self.model)}
 
     @property
     def _chosen_df_method(self):

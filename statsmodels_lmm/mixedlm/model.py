@@ -339,6 +339,8 @@ class MixedLM(CrossedMixedLM):
         method=None,
         *,
         df_method=None,
+        cov_type="nonrobust",
+        cov_kwds=None,
         **fit_kwargs,
     ):
         """
@@ -369,6 +371,8 @@ class MixedLM(CrossedMixedLM):
         df_method : str, optional
             Degrees of freedom of the fixed effects, see
             `CrossedMixedLMResults.with_df_method`.
+        cov_type, cov_kwds : optional
+            As for `CrossedMixedLM.fit`.
         **fit_kwargs
             ``maxiter`` is the largest number of evaluations. Other arguments of
             optimizers have no effect; unknown arguments give a warning.
@@ -391,7 +395,7 @@ class MixedLM(CrossedMixedLM):
                 raise ValueError(f"method {name} not available for MixedLM")
         model = self if free is None else self._independent(free)
         options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
-        options["df_method"] = df_method
+        options |= {"df_method": df_method, "cov_type": cov_type, "cov_kwds": cov_kwds}
         if start_params is not None and not self._are_fixed(start_params):
             start = self.layout.read(self, start_params, self.use_sqrt)
             options["start_params"] = model.layout.theta(model, start)

@@ -18,6 +18,10 @@ from statsmodels_lmm.core.search.generalized import search_generalized
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.uncertainty.separation import is_constant_by_level
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inference.fixed.robust_covariance import (
+    check_cov_type,
+    require_scores,
+)
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.responses import (
@@ -271,6 +275,7 @@ class CrossedMixedGLM(MixedModel):
         progress=None,
         callback=None,
         cov_type="hessian",
+        cov_kwds=None,
     ):
         """
         Estimate the model by maximum likelihood.
@@ -299,9 +304,12 @@ class CrossedMixedGLM(MixedModel):
             Called with the number of evaluations, the criterion, and the decrease that
             the next step promises. A StopIteration raised by it ends the search, as
             Ctrl-C does.
-        cov_type : {"hessian", "rx"}, optional
+        cov_type : str, optional
             Source of the standard errors, see
             `CrossedMixedGLMResults.with_cov_type`.
+        cov_kwds : dict, optional
+            ``{"groups": ...}``, the clusters of a cluster-robust covariance: a grouping
+            factor or column of the model, or one label per row used.
 
         Returns
         -------
@@ -326,6 +334,11 @@ class CrossedMixedGLM(MixedModel):
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
         check_choice("hessian", hessian, HESSIANS)
+        cov_type, groups = check_cov_type(
+            cov_type, cov_kwds, self._results_classes[0]._cov_types
+        )
+        if groups is not None:
+            require_scores(cov_type, nagq)
         criterion, units = (
             self._criterion(int(nagq), hessian == "observed"),
             self._units,
@@ -348,7 +361,7 @@ class CrossedMixedGLM(MixedModel):
         unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
         found = results(self, units, evaluation, optimum, curvature, unbounded, reason)
         if cov_type != "hessian":
-            found = found.with_cov_type(cov_type)
+            found = found.with_cov_type(cov_type, groups)
         warn_after_fit(found)
         return wrapper(found)
 

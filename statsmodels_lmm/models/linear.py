@@ -9,6 +9,7 @@ from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
+from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
@@ -120,7 +121,15 @@ class CrossedMixedLM(MixedModel):
 
     @refuse_r_names("REML", "control")
     def fit(
-        self, reml=True, *, start_params=None, maxiter=200, tol=1e-10, df_method=None
+        self,
+        reml=True,
+        *,
+        start_params=None,
+        maxiter=200,
+        tol=1e-10,
+        df_method=None,
+        cov_type="nonrobust",
+        cov_kwds=None,
     ):
         """
         Estimate the model.
@@ -142,6 +151,12 @@ class CrossedMixedLM(MixedModel):
         df_method : str, optional
             Degrees of freedom of the fixed effects, see
             `CrossedMixedLMResults.with_df_method`. Default is "asymptotic".
+        cov_type : str, optional
+            Covariance of the fixed effects: that of the model, or a cluster-robust one,
+            see `CrossedMixedLMResults.with_cov_type`.
+        cov_kwds : dict, optional
+            ``{"groups": ...}``, the clusters of a cluster-robust covariance: a grouping
+            factor or column of the model, or one label per row used.
 
         Returns
         -------
@@ -167,6 +182,9 @@ class CrossedMixedLM(MixedModel):
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
         check_choice("df_method", df_method, (None, *DF_METHODS))
+        cov_type, groups = check_cov_type(
+            cov_type, cov_kwds, self._results_classes[0]._cov_types
+        )
         _, products = self._sufficient_statistics()
         units = self._units
         random, start = units.of_plan(self.random), None
@@ -201,6 +219,8 @@ class CrossedMixedLM(MixedModel):
         fitted = results(self, units, deviance, optimum, uninformative)
         self._last_theta = optimum.theta
         warn_after_fit(fitted)
+        if groups is not None:
+            fitted = fitted.with_cov_type(cov_type, groups)
         return wrapper(fitted._by(df_method))
 
     def loglike(self, params, reml=True):

@@ -506,6 +506,8 @@ class MixedResults(Pictures, MixedInference):
         _ = self._estimability  # predictions need it, and it is small
         for name in self._of_data:
             self.__dict__.pop(name, None)
+        if self._robust is not None:
+            self._robust = self._robust.without_rows()
         self.model._forget()
         self.model.random = tuple(e.without_data() for e in self.model.random)
         super().remove_data()

@@ -13,6 +13,7 @@ from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
 from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.inference.fixed.ratios import ratios
+from statsmodels_lmm.inference.fixed.robust_covariance import with_cov_type
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     get_generalized_prediction,
     predict_generalized,
@@ -27,9 +28,6 @@ from statsmodels_lmm.results.generalized_notes import (
 )
 from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
-
-COV_TYPES = ("hessian", "rx")
-
 
 NODES = {1: 25, 2: 9, 3: 5}
 """Nodes for each effect by which a Laplace fit is judged, by the number of effects."""
@@ -88,7 +86,7 @@ class CrossedMixedGLMResults(MixedResults):
         covariance matrices, on the scale of the linear predictor.
     nagq : int
         Number of nodes; 1 is the Laplace approximation, 0 its faster variant.
-    cov_type : {"hessian", "rx"}
+    cov_type : {"hessian", "rx", "CR0", "CR1", "cluster"}
         Source of the standard errors, see `with_cov_type`.
     optimum : Optimum
         Evaluations, gradient, eigenvalues of the dual matrices, trace of the search.
@@ -99,6 +97,7 @@ class CrossedMixedGLMResults(MixedResults):
         Whether the point is proved to be a local optimum. False if there is none.
     """
 
+    _cov_types = "hessian", "rx"
     _title = "Generalized Linear Mixed Model Results"
     _of_data = "at_optimum", "_fixed_part"
 
@@ -219,7 +218,8 @@ class CrossedMixedGLMResults(MixedResults):
     def _fit_options(self):
         """How the model was fitted, as arguments of ``fit``."""
         hessian = "observed" if self._observed else "expected"
-        return {"nagq": self.nagq, "hessian": hessian, "cov_type": self.cov_type}
+        options = {"nagq": self.nagq, "hessian": hessian, "cov_type": self.cov_type}
+        return options | {"cov_kwds": self._cov_kwds}
 
     @cached_property
     def identification(self):
@@ -270,30 +270,32 @@ class CrossedMixedGLMResults(MixedResults):
             return None
         return QuadratureChange(n_nodes, float(value) - self.deviance_criterion)
 
-    def with_cov_type(self, cov_type):
+    def with_cov_type(self, cov_type, groups=None):
         """
         Return the results with other standard errors of the fixed effects.
 
         Parameters
         ----------
-        cov_type : {"hessian", "rx"}
-            From the inverse of the joint Hessian of all parameters; or, as lme4's
-            ``vcov(m, use.hessian = FALSE)``, as if the variances were known.
+        cov_type : {"hessian", "rx", "CR0", "CR1", "cluster"}
+            From the inverse of the joint Hessian of all parameters; as lme4's
+            ``vcov(m, use.hessian = FALSE)``, as if the variances were known; or
+            cluster-robust, see `CrossedMixedLMResults.with_cov_type`: the scores are
+            those of the Laplace approximation in all parameters, see
+            `core.uncertainty.cluster_scores`.
+        groups : str or array_like, optional
+            The clusters of a cluster-robust covariance, which contain the levels of all
+            random effects.
 
         Returns
         -------
         CrossedMixedGLMResults
         """
-        check_choice("cov_type", cov_type, COV_TYPES)
+        root = self._rx_root if cov_type == "rx" else self._hessian_root
         other = copy(self)
-        for name in ("inference", "cov_params_default", "df_resid_inference"):
-            other.__dict__.pop(name, None)
-        root = self._hessian_root if cov_type == "hessian" else self._rx_root
         other._estimates = replace(self._estimates, fixed_root=root)
         covariance = other._estimates.fixed_covariance
         other.normalized_cov_params = covariance / self.scale
-        other.cov_type, other._cache = cov_type, {}
-        return other
+        return with_cov_type(other, cov_type, groups)
 
     # fitted values and residuals -----------------------------------------------------
 
@@ -534,10 +536,6 @@ class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
         "mu": "rows",
     }
     _wrap_attrs = {**MixedResultsWrapper._wrap_attrs, **_attrs}
-
-    def with_cov_type(self, cov_type):
-        """See `CrossedMixedGLMResults.with_cov_type`."""
-        return type(self)(self._results.with_cov_type(cov_type))
 
 
 populate_wrapper(CrossedMixedGLMResultsWrapper, CrossedMixedGLMResults)

@@ -89,6 +89,8 @@ class LightResults:
         As in `CrossedMixedLMResults`.
     method : str
         "REML", "ML", or the approximation of the likelihood of a generalized model.
+    cov_type : str
+        Source of the standard errors; empty if saved before it was.
     converged : bool
         Whether the optimum was certified.
     theta : Series
@@ -106,6 +108,7 @@ class LightResults:
     nobs: float
     df_resid: float
     method: str
+    cov_type: str
     converged: bool
     theta: pd.Series
     versions: dict

@@ -94,7 +94,8 @@ class CrossedMixedLMResults(MixedResults):
     @property
     def _fit_options(self):
         """How the model was fitted, as arguments of ``fit``."""
-        return {"reml": self.reml, "df_method": self._chosen_df_method}
+        options = {"reml": self.reml, "df_method": self._chosen_df_method}
+        return options | {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
 
     @cached_property
     def identification(self):

@@ -115,6 +115,7 @@ def restored(saved):
         nobs=float(whole(saved["nobs"], "nobs", 1)),
         df_resid=number(saved["df_resid"], "df_resid", least=0),
         method=method,
+        cov_type=text(saved["cov_type"], "cov_type") if saved["version"] > 3 else "",
         converged=truth(saved["converged"], "converged"),
         theta=pd.Series(
             numbers(theta["theta"], "theta", (len(labels),)), labels, name="theta"

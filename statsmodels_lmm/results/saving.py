@@ -24,11 +24,12 @@ from statsmodels_lmm.results.restoring import restored
 from statsmodels_lmm.results.saved_family import plain_family
 
 FORMAT = "statsmodels_lmm"
-VERSION = 3
+VERSION = 4
 """
 Version of the format.
 
-Version 1 lacks relations among the columns of X. Before version 3 models are linear.
+Version 1 lacks relations among the columns of X. Before version 3 models are linear,
+and before version 4 the name of the covariance of the fixed effects is missing.
 """
 
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
@@ -87,6 +88,7 @@ def to_json(results):
         "nobs": float(raw.nobs),
         "df_resid": float(raw.df_resid),
         "method": raw.method,
+        "cov_type": raw.cov_type,
         "converged": bool(raw.converged),
         "theta": _plain_table(raw.theta.rename_axis("name").reset_index()),
         "variance_components": _plain_table(raw.variance_components()),

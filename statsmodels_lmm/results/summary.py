@@ -10,6 +10,7 @@ from statsmodels.iolib.tableformatting import fmt_base, fmt_params
 
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.fixed.ratios import ratio_name, ratios
+from statsmodels_lmm.inference.fixed.robust_covariance import no_robust_error
 from statsmodels_lmm.markup import Summary, Summary2
 
 
@@ -235,6 +236,10 @@ def notes(results):
     if model.n_dropped:
         rows = "row was" if model.n_dropped == 1 else "rows were"
         lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
+    if results._robust is not None:
+        lines.append(results.cov_kwds["description"])
+    if results.without_robust_error:
+        lines.append(f"{no_robust_error(results)}.")
     if results.df_method != "asymptotic":
         lines.append(f"Degrees of freedom: {results.df_method}.")
     if results.dropped:

@@ -39,5 +39,10 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
         """See `MixedInference.with_df_method`."""
         return type(self)(self._results.with_df_method(df_method))
 
+    @wraps(MixedInference.with_cov_type)
+    def with_cov_type(self, cov_type, groups=None):
+        """See `MixedInference.with_cov_type`."""
+        return type(self)(self._results.with_cov_type(cov_type, groups))
+
     def _repr_html_(self):
         return self._results._repr_html_()

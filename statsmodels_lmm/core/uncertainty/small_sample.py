@@ -51,6 +51,43 @@ class UncertainCovariance:
     covariance: np.ndarray
     slopes: np.ndarray
 
+    def undetermined(self, contrasts):
+        """Whether the variance of contrasts (..., p) is unknown: it never is."""
+        return np.zeros(contrasts.shape[:-1], dtype=bool)
+
+    def df(self, contrast):
+        """Degrees of freedom of a contrast, shape (p,), see `contrast_df`."""
+        return float(contrast_df(self.slopes, contrast))
+
+    def restricted(self, basis):
+        """The covariance of contrasts (q, p), shape (q, q)."""
+        return basis @ self.covariance @ basis.T
+
+    def joint(self, whitened, basis):
+        """
+        Denominator degrees of freedom and scale of an F test of several contrasts.
+
+        Parameters
+        ----------
+        whitened, basis : ndarray
+            The contrasts, and orthonormal ones with the same span, shape (q, p).
+
+        Returns
+        -------
+        df, scale : float
+        """
+        principal = np.linalg.svd(whitened, full_matrices=False)[2][: len(basis)]
+        return joint_df(self.slopes, principal), 1.0
+
+
+@dataclass(frozen=True)
+class AdjustedCovariance(UncertainCovariance):
+    """The adjusted covariance of Kenward and Roger, see `UncertainCovariance`."""
+
+    def joint(self, whitened, basis):
+        """As for `UncertainCovariance`, see `scaled_f`; NaN if there are none."""
+        return scaled_f(self.slopes, basis)
+
 
 def satterthwaite(deviance):
     """
@@ -106,7 +143,7 @@ def kenward_roger(deviance):
 
     Returns
     -------
-    UncertainCovariance
+    AdjustedCovariance
 
     Raises
     ------
@@ -116,7 +153,7 @@ def kenward_roger(deviance):
     products = deviance.elimination.products
     identity = np.eye(products.k_fixed)
     if not products.k_fixed:
-        return UncertainCovariance(identity, np.zeros((0, 0, 0)))
+        return AdjustedCovariance(identity, np.zeros((0, 0, 0)))
     products.require_projection(
         "Kenward and Roger's method",
         "df_method='satterthwaite' needs no such matrix",
@@ -131,7 +168,7 @@ def kenward_roger(deviance):
     for each in zip(*changes):
         columns = [d @ y for d, y in zip(each, deviance.fixed_scores)]
         covariance = covariance + 2.0 * projected_products(deviance, columns)
-    return UncertainCovariance(covariance, slopes)
+    return AdjustedCovariance(covariance, slopes)
 
 
 def contrast_df(slopes, contrasts):

@@ -23,9 +23,7 @@ from statsmodels_lmm.inference.deletion.case_refits import (
     refitted_variances,
 )
 from statsmodels_lmm.inference.requirements import as_fit, require_data
-from statsmodels_lmm.inputs.alignment import aligned
-from statsmodels_lmm.inputs.plain_arrays import group_values
-from statsmodels_lmm.random.random_effects import group_levels
+from statsmodels_lmm.inference.row_groups import row_groups
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -340,51 +338,6 @@ def _of_rows(results):
 def _root(results):
     """A square root of the covariance; see `MixedInfluence`."""
     return np.sqrt(results._unit) * results._estimates.fixed_root
-
-
-def row_groups(model, group):
-    """Group of each row, and the labels of the groups."""
-    if isinstance(group, str):
-        for effects in model.random:
-            if effects.name == group and not effects.has_groups:
-                raise DataError(
-                    f"{group} is a matrix of random effects, not groups of rows; pass "
-                    "the group of each row"
-                )
-            if effects.name == group:
-                index = pd.Index(effects.levels, name=group)
-                return effects.grouped.codes, index
-        frame = getattr(model.data, "frame", None)
-        known = [] if frame is None else list(map(str, frame.columns))
-        names = [group] if group in known else group.split(":")
-        if not set(names) <= set(known):
-            factors = [e.name for e in model.random]
-            listed = ", ".join(dict.fromkeys([*factors, *known]))
-            raise ValueError(
-                f"no grouping factor or column '{group}' in the model; there are "
-                f"{listed}. Pass other groups by value, as group=data[...]"
-            )
-        columns = [model.data.frame[n] for n in names]
-    else:
-        columns = [_label_values(model, group)]
-    codes, levels, _ = group_levels(columns)
-    name = group if isinstance(group, str) else columns[0].name
-    return codes, pd.Index(levels, name=name)
-
-
-def _label_values(model, group):
-    """Labels of the rows used, as a Series."""
-    group = aligned(group, model.data.row_labels, "group")
-    name = getattr(group, "name", None)
-    values = group.array if hasattr(group, "array") else group
-    if not isinstance(values, pd.api.extensions.ExtensionArray):
-        values = group_values(values, "group") if np.ndim(values) == 1 else values
-    if np.ndim(values) != 1 or len(values) != model.nobs:
-        raise DataError(
-            f"group has shape {np.shape(values)} but the model {model.nobs} rows; a "
-            "Series with the labels of the data would be aligned with them"
-        )
-    return pd.Series(values, name="group" if name is None else name)
 
 
 def _reasons(results, deletions, codes):

@@ -32,7 +32,7 @@ def estimable(results):
     other.normalized_cov_params = np.nan_to_num(results.normalized_cov_params)
     other.cov_params_default = np.nan_to_num(results.cov_params_default)
     other.dropped, other._cache = [], {}
-    other.df_resid_inference = results.df_resid
+    other.df_resid_inference = results._residual_df
     return other
 
 
@@ -127,7 +127,7 @@ def wald_test(
     if results.use_t if use_f is None else use_f:
         statistic, df = test.statistic, test.df_denom
         if np.isinf(df):
-            df = results.df_resid
+            df = results._residual_df
     else:
         statistic, df = test.unscaled * test.df_num if test.df_num else np.nan, None
     if not scalar:
@@ -170,7 +170,7 @@ def t_test(results, r_matrix, cov_p=None, use_t=None):
             ratios = (tested.effect - values).reshape(np.shape(tested.tvalue)) / errors
         if tested.distribution == "t":
             df = np.array([fixed.df(c) for c in coefficients])
-            df = np.where(np.isinf(df), results.df_resid, df)
+            df = np.where(np.isinf(df), results._residual_df, df)
             df = df.reshape(np.shape(tested.tvalue))
             tested = ContrastResults(
                 effect=tested.effect, t=ratios, sd=errors, df_denom=df

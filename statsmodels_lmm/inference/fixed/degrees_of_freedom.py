@@ -1,17 +1,15 @@
 """Degrees of freedom and F tests for the fixed effects."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
+from statsmodels_lmm.core.uncertainty.cluster_robust import ClusterRobust
 from statsmodels_lmm.core.uncertainty.small_sample import (
     UncertainCovariance,
-    contrast_df,
-    joint_df,
     kenward_roger,
     satterthwaite,
-    scaled_f,
 )
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.requirements import (
@@ -33,6 +31,12 @@ NO_F = (
     "bootstrap"
 )
 
+TOO_FEW = (
+    "the clusters are too few for a joint test of so many contrasts: their "
+    "cluster-robust covariance is singular or has too few degrees of freedom. The test "
+    "is NaN; test fewer contrasts, or use the covariance of the model"
+)
+
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, relative to the largest, taken as 0."""
 
@@ -48,7 +52,7 @@ class FTest:
     Parameters
     ----------
     statistic : float
-        F, scaled under Kenward and Roger's method.
+        F, scaled under Kenward and Roger's method and in Hotelling's T^2.
     df_num : int
         Rank of the contrasts.
     df_denom : float
@@ -57,7 +61,7 @@ class FTest:
     pvalue : float
         Probability of a larger statistic.
     unscaled : float
-        F before Kenward and Roger's scaling.
+        F before scaling.
     """
 
     statistic: float
@@ -88,8 +92,8 @@ class FixedInference:
         coefficients.
     constant_df : float
         Degrees of freedom of every contrast, if they are all the same.
-    uncertain : UncertainCovariance or None
-        Uncertainty of the covariance, if they differ.
+    uncertain : UncertainCovariance, ClusterRobust or None
+        Uncertainty of the covariance, if they differ or it is not that of the model.
     """
 
     method: str
@@ -98,7 +102,7 @@ class FixedInference:
     scale: float
     root: np.ndarray
     constant_df: float = np.inf
-    uncertain: UncertainCovariance | None = None
+    uncertain: UncertainCovariance | ClusterRobust | None = None
 
     def df(self, contrast):
         """
@@ -112,17 +116,17 @@ class FixedInference:
         Returns
         -------
         float
-            NaN if the contrast involves a dropped column or an infinite coefficient.
-            By the methods of Satterthwaite and of Kenward and Roger, a contrast of
-            zeros has no error and infinite degrees of freedom.
+            NaN if the contrast involves a dropped column or an infinite coefficient,
+            or if its variance is not determined. By the methods of Satterthwaite and of
+            Kenward and Roger, a contrast of zeros has no error and infinite degrees of
+            freedom.
         """
         contrast = self._contrasts(contrast)[0]
         if not self._estimable(contrast):
             return np.nan
         if self.uncertain is None:
             return self.constant_df
-        whitened = contrast[np.isfinite(self.params)] @ self.root
-        return float(contrast_df(self.uncertain.slopes, whitened))
+        return self.uncertain.df(self._whitened(contrast[None])[0])
 
     def variances(self, contrasts):
         """
@@ -139,7 +143,8 @@ class FixedInference:
         Returns
         -------
         ndarray
-            Shape (q,); NaN where squares overflow or a coefficient is infinite.
+            Shape (q,); NaN where squares overflow, a coefficient is infinite, or a
+            single cluster determines the contrast.
         """
         contrasts = self._contrasts(contrasts)
         whitened = self._whitened(contrasts)
@@ -149,6 +154,7 @@ class FixedInference:
         with np.errstate(over="ignore"):
             variances = self.scale * (inner * whitened).sum(axis=1)
         known = np.isfinite(variances) & ~self.involves_infinity(contrasts)
+        known &= ~self._undetermined(whitened)
         return np.where(known, variances, np.nan)
 
     def f_test(self, contrasts, values=0.0):
@@ -157,21 +163,24 @@ class FixedInference:
 
         Satterthwaite's denominator degrees of freedom are those of Fai and Cornelius
         (1996), as in lmerTest. They depend slightly on the contrasts that represent
-        the hypothesis, because these are decomposed into principal components.
+        the hypothesis, because these are decomposed into principal components. With a
+        cluster-robust covariance the test is Hotelling's T^2 with the degrees of
+        freedom of Pustejovsky and Tipton (2018), "HTZ" in clubSandwich.
 
         Parameters
         ----------
         contrasts : array_like
             Coefficients L, shape (q, p). Linearly dependent rows add nothing; rows
-            that involve a dropped column or an infinite coefficient are left out.
+            that involve a dropped column or an infinite coefficient, or whose variance
+            is not determined, are left out.
         values : array_like, optional
             Values of L beta under the hypothesis, shape (q,). Default is 0.
 
         Returns
         -------
         FTest
-            The test, NaN if nothing can be tested or Kenward and Roger's method finds
-            no F distribution.
+            The test, NaN if nothing can be tested, Kenward and Roger's method finds
+            no F distribution, or there are too few clusters.
 
         Raises
         ------
@@ -181,7 +190,8 @@ class FixedInference:
         Warns
         -----
         DataWarning
-            If Kenward and Roger's method finds no F distribution.
+            If Kenward and Roger's method finds no F distribution, or there are too few
+            clusters.
         """
         contrasts = self._contrasts(contrasts)
         values = np.broadcast_to(np.asarray(values, dtype=float), len(contrasts))
@@ -194,16 +204,13 @@ class FixedInference:
         if not q:
             return FTest(np.nan, 0, np.nan, np.nan, np.nan)
         covariance, df, factor = np.eye(q), self.constant_df, 1.0
-        if self.uncertain is not None and self.method == "satterthwaite":
-            principal = np.linalg.svd(whitened, full_matrices=False)[2][:q]
-            df = joint_df(self.uncertain.slopes, principal)
-        elif self.uncertain is not None:
-            covariance = basis @ self.uncertain.covariance @ basis.T
-            df, factor = scaled_f(self.uncertain.slopes, basis)
+        if self.uncertain is not None:
+            covariance = self.uncertain.restricted(basis)
+            df, factor = self.uncertain.joint(whitened, basis)
         wald = errors @ np.linalg.solve(covariance, errors) / self.scale
         statistic = factor * wald / q
-        if np.isnan(df):
-            warn(NO_F, DataWarning)
+        if np.isnan(df) or np.isnan(wald):
+            warn(NO_F if self.method == "kenward-roger" else TOO_FEW, DataWarning)
         if np.isinf(df):
             pvalue = stats.chi2.sf(statistic * q, q)
         else:
@@ -243,12 +250,19 @@ class FixedInference:
     def _whitened(self, contrasts):
         """Contrasts as coefficients of uncorrelated estimates, shape (q, r)."""
         root = np.where(np.isnan(self.root), 0.0, self.root)
-        return contrasts[:, np.isfinite(self.params)] @ root
+        return contrasts[..., np.isfinite(self.params)] @ root
 
     def _estimable(self, contrasts):
         """Whether each contrast involves only columns that were kept, and numbers."""
         kept = (contrasts[..., np.isnan(self.params)] == 0.0).all(axis=-1)
-        return kept & ~self.involves_infinity(contrasts)
+        known = ~self._undetermined(self._whitened(contrasts))
+        return kept & known & ~self.involves_infinity(contrasts)
+
+    def _undetermined(self, whitened):
+        """Whether the variance of each contrast is not determined."""
+        if self.uncertain is None:
+            return np.zeros(whitened.shape[:-1], dtype=bool)
+        return self.uncertain.undetermined(whitened)
 
 
 def inference(results, df_method=None):
@@ -263,7 +277,9 @@ def inference(results, df_method=None):
         Normal and chi-squared distributions, as for None; rows minus the rank of X;
         Satterthwaite's method in the form of Giesbrecht and Burns (1985) and Fai and
         Cornelius (1996); or that of Kenward and Roger (1997), with their adjusted
-        covariance. The last two are those of lmerTest and pbkrtest.
+        covariance. The last two are those of lmerTest and pbkrtest. With a
+        cluster-robust covariance "residual" is the number of clusters minus one, and
+        Satterthwaite's method is that of Pustejovsky and Tipton (2018).
 
     Returns
     -------
@@ -273,10 +289,11 @@ def inference(results, df_method=None):
     Raises
     ------
     ValueError
-        If the method is unknown, or is one of the last two and the model is not linear.
+        If the method is unknown, or is one of the last two and the model is not linear,
+        or that of Kenward and Roger with a cluster-robust covariance.
     DataError
-        If Kenward and Roger's method is requested after maximum likelihood, or the
-        data of the model have been removed.
+        If Kenward and Roger's method is requested after maximum likelihood, the data
+        of the model have been removed, or random effects cross the clusters.
 
     References
     ----------
@@ -292,11 +309,13 @@ def inference(results, df_method=None):
 
 
 def _inference(results, method):
+    if results._robust is not None:
+        return _robust_inference(results, method)
     covariance = results.normalized_cov_params * results.scale
     kept = np.isfinite(results.params)
     root = results._estimates.fixed_root
     if method in ("asymptotic", "residual"):
-        df = results.df_resid if method == "residual" else np.inf
+        df = results._residual_df if method == "residual" else np.inf
         return FixedInference(
             method, results.params, covariance, results._unit, root, df
         )
@@ -317,6 +336,37 @@ def _inference(results, method):
     return FixedInference(
         method, results.params, covariance, results.scale, root, uncertain=uncertain
     )
+
+
+def _robust_inference(results, method):
+    """Inference with a cluster-robust covariance."""
+    if method == "kenward-roger":
+        raise ValueError(
+            "Kenward and Roger's method adjusts the covariance of the model, not a "
+            "cluster-robust one: use df_method='satterthwaite'"
+        )
+    robust, df = results._robust.estimate, np.inf
+    if method == "satterthwaite":
+        require_gaussian(results, f"df_method={method!r}")
+        if results._robust.crossing:
+            raise DataError(
+                "Satterthwaite's degrees of freedom need clusters that contain the "
+                f"levels of all random effects, but {results._robust.crossing}: use "
+                "df_method='residual', the number of clusters minus one"
+            )
+    else:
+        df = results._residual_df if method == "residual" else np.inf
+        robust = replace(robust, constant_df=df)
+    params, root = results.params, results._estimates.fixed_root
+    covariance = np.full((len(params),) * 2, np.nan)
+    kept = np.isfinite(params)
+    within = results._unit * (root @ robust.covariance @ root.T)
+    unknown = robust.undetermined(root)
+    within[unknown], within[:, unknown] = np.nan, np.nan
+    covariance[np.ix_(kept, kept)] = within
+    covariance[np.isnan(results.normalized_cov_params)] = np.nan
+    unit = results._unit
+    return FixedInference(method, params, covariance, unit, root, df, robust)
 
 
 def _reduced(whitened, contrasts, params, values):

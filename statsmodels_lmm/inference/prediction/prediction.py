@@ -347,7 +347,7 @@ def _fixed_inference(results, rows, df_method):
     fixed = inference(results, df_method)
     if df_method not in SMALL_SAMPLE:
         dist = "t" if df_method == "residual" else None
-        return fixed, {"df": results.df_resid, "dist": dist}
+        return fixed, {"df": results._residual_df, "dist": dist}
     estimable = rows.design * np.isfinite(results.params)
     contrasts, each = np.unique(estimable, axis=0, return_inverse=True)
     df = np.full(len(rows.complete), np.nan)

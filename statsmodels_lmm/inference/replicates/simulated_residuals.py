@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
-from statsmodels_lmm.inference.deletion.influence import row_groups
 from statsmodels_lmm.inference.replicates.row_weights import row_weights
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
@@ -19,6 +18,7 @@ from statsmodels_lmm.inference.replicates.simulation import (
     whole_responses,
 )
 from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.row_groups import row_groups
 
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
