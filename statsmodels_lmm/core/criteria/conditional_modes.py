@@ -43,8 +43,8 @@ class Modes:
     ----------
     coefficients : ndarray
         Standardized fixed effects, shape (p,).
-    state : tuple of ndarray
-        t of each term, shapes (l_i, k_i).
+    state, effects : tuple of ndarray
+        t and b = S t of each term, shapes (l_i, k_i).
     eta : ndarray
         Linear predictor, shape (n,).
     height : float
@@ -55,6 +55,7 @@ class Modes:
 
     coefficients: np.ndarray
     state: tuple
+    effects: tuple
     eta: np.ndarray
     height: float
     steps: int
@@ -68,6 +69,7 @@ def conditional_modes(
     start=None,
     jointly=False,
     tolerance=TOLERANCE,
+    before=None,
 ):
     """
     Minimize f over the state, or jointly over it and the fixed effects.
@@ -89,6 +91,9 @@ def conditional_modes(
     tolerance : float or None, optional
         Largest decrease promised by the last step; None to take the start for the
         modes.
+    before : Modes, optional
+        The modes from which `start` was predicted. If f is higher there than it was,
+        the same effects b are a start, too.
 
     Returns
     -------
@@ -101,9 +106,15 @@ def conditional_modes(
     """
     relative = [root @ root.T for root in roots]
     path = _Path(model, coefficients, relative, extra)
-    if start is None or not path.begin(start):
-        if not path.begin([np.zeros((f.n_levels, f.k_effects)) for f in model.terms]):
-            raise np.linalg.LinAlgError("the likelihood is zero at the start")
+    if start is not None:
+        path.begin(start)
+    if before is not None and not path.height < before.height:
+        inverses = [np.linalg.pinv(s, hermitian=True) for s in relative]
+        path.begin([b @ inverse for b, inverse in zip(before.effects, inverses)])
+    if not np.isfinite(path.height):
+        path.begin([np.zeros((f.n_levels, f.k_effects)) for f in model.terms])
+    if not np.isfinite(path.height):
+        raise np.linalg.LinAlgError("the likelihood is zero at the start")
     if tolerance is None:
         return path.modes(0)
     for count in range(1, MAX_STEPS + 1):
@@ -139,18 +150,20 @@ class _Path:
 
     def __init__(self, model, coefficients, relative, extra):
         self.model, self.relative, self.extra = model, relative, extra
-        self.coefficients = coefficients
+        self.coefficients, self.height = coefficients, np.inf
+        self.fixed = model.exog @ coefficients
 
     def begin(self, state):
-        """Start at a state; whether f is finite there."""
-        self.state = [np.asarray(t) for t in state]
-        effects = [t @ s for t, s in zip(self.state, self.relative)]
-        self.fixed = self.model.exog @ self.coefficients
-        self.random = self.model.random(effects)
-        self.penalty = sum((t * b).sum() for t, b in zip(self.state, effects))
-        self.eta = self.fixed + self.random + self.model.offset
-        self.height = 2.0 * self._loss(self.eta) + self.penalty
-        return np.isfinite(self.height)
+        """Start at a state, unless f is lower at the start so far."""
+        state = [np.asarray(t) for t in state]
+        effects = self._effects(state)
+        random = self.model.random(effects)
+        penalty = sum((t * b).sum() for t, b in zip(state, effects))
+        eta = self.fixed + random + self.model.offset
+        height = 2.0 * self._loss(eta) + penalty
+        if height < self.height:
+            self.state, self.random, self.penalty = state, random, penalty
+            self.eta, self.height = eta, height
 
     def aim(self, roots, jointly):
         """Compute the Newton step and return the decrease that it promises."""
@@ -185,7 +198,7 @@ class _Path:
         self.fixed_step, self.coefficient_step = 0.0, 0.0
         if jointly:
             by_fixed = elimination.project()
-            effects = [t @ s for t, s in zip(state, self.relative)]
+            effects = self._effects(state)
             rest = working - weights * model.random(effects)
             gram, right = elimination.gram, model.exog.T @ rest
             coefficients = _solved(gram, right, self.coefficients)
@@ -193,10 +206,10 @@ class _Path:
             self.coefficient_step = coefficients - self.coefficients
             self.fixed_step = model.exog @ self.coefficient_step
         self.state_step = [new - old for new, old in zip(state, self.state)]
-        effects = [t @ s for t, s in zip(state, self.relative)]
+        effects = self._effects(state)
         self.random_step = model.random(effects) - self.random
         # t'S t along the step, a quadratic of its share
-        moved = [d @ s for d, s in zip(self.state_step, self.relative)]
+        moved = self._effects(self.state_step)
         self.linear = sum((t * m).sum() for t, m in zip(self.state, moved))
         self.square = sum((d * m).sum() for d, m in zip(self.state_step, moved))
         return -(first @ (self.fixed_step + self.random_step) + self.linear)
@@ -223,8 +236,11 @@ class _Path:
 
     def modes(self, steps):
         """The end of the path."""
-        state = tuple(self.state)
-        return Modes(self.coefficients, state, self.eta, self.height, steps)
+        state, effects = tuple(self.state), tuple(self._effects(self.state))
+        return Modes(self.coefficients, state, effects, self.eta, self.height, steps)
+
+    def _effects(self, state):
+        return [t @ s for t, s in zip(state, self.relative)]
 
     def _loss(self, eta):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -74,12 +74,15 @@ class Place:
         State from which the search for the modes starts.
     secant : Secant, optional
         What was known at the place before.
+    before : Modes, optional
+        The modes at the place before, from which `state` was predicted.
     """
 
     point: tuple
     coefficients: Any = None
     state: Any = None
     secant: Secant | None = None
+    before: Modes | None = None
 
     def __iter__(self):
         """The parts of the point."""
@@ -168,8 +171,7 @@ class LaplaceDeviance:
     @property
     def modes(self):
         """Conditional modes b of each term, shapes (l_i, k_i)."""
-        pairs = zip(self.inner.state, self.factors)
-        return tuple(t @ factor.covariance for t, factor in pairs)
+        return self.inner.effects
 
     @property
     def scores(self):
@@ -461,6 +463,7 @@ class Laplace(Criterion):
             evaluation.coefficients,
             evaluation.first.state_after(step),
             Secant.before(evaluation, step),
+            evaluation.inner,
         )
 
     # evaluation ----------------------------------------------------------------------
@@ -494,7 +497,14 @@ class Laplace(Criterion):
         coefficients, factors, extra = self.parameters(place)
         roots = [f.matrix for f in factors]
         inner = conditional_modes(
-            model, coefficients, roots, extra, place.state, self.jointly, tolerance
+            model,
+            coefficients,
+            roots,
+            extra,
+            place.state,
+            self.jointly,
+            tolerance,
+            place.before,
         )
         slopes = model.slopes(inner.eta, extra)
         with np.errstate(invalid="ignore"):

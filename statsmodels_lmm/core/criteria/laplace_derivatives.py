@@ -23,12 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import product, transpose
-from statsmodels_lmm.core.criteria.derivatives import of_all_factors
-from statsmodels_lmm.core.engines.leverages import whole_forms
-from statsmodels_lmm.core.engines.projection import DenseProjection
-from statsmodels_lmm.core.engines.solution import stacked
-from statsmodels_lmm.core.rows.grouped_effects import level_sums
+from statsmodels_lmm.core.criteria.determinant_traces import determinant_traces
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
 DIFFERENCE = 3e-5
@@ -478,68 +473,4 @@ def _analytic(deviance, m):
         out[here] += turned
         out[:, here] += turned.T
     changes = slopes.third[:, None] * moved
-    is_one = deviance.elimination.products.plan.is_diagonal
-    traces = _level_traces if is_one else _dense_traces
-    return out + traces(deviance, changes, places)
-
-
-def _level_traces(deviance, changes, places):
-    """The part of the Hessian due to log |I + A S|, for one factor level by level."""
-    (term,), (factor,), (here,) = deviance.model.terms, deviance.factors, places
-    gathered, z = deviance.elimination.terms[0], term.effects
-    d, k = changes.shape[1], term.k_effects
-    inner, covariance = gathered.inner, gathered.covariance
-    change = np.empty((term.n_levels, k, k, d))  # of A
-    for a in range(k):
-        for b in range(a + 1):
-            both = (z[:, a] * z[:, b])[:, None]
-            sums = level_sums(term.codes, term.n_levels, both, changes)[:, 0]
-            change[:, a, b] = change[:, b, a] = sums
-    through = np.einsum("lab,lbcd->lacd", covariance, change).reshape(-1, k * k, d)
-    turned = through.reshape(-1, k, k, d).swapaxes(1, 2).reshape(-1, d)
-    out = -through.reshape(-1, d).T @ turned
-    directions = factor.directions
-    inside = np.einsum("lba,mbc,lcd->mlad", inner, directions, inner)
-    across = np.einsum("mlad,ladj->mj", inside, change)
-    out[here] += across
-    out[:, here] += across.T
-    kernel = np.einsum("lab,mbc->mlac", inner @ gathered.diagonal, directions)
-    out[here, here] -= np.einsum("mlab,nlba->mn", kernel, kernel)
-    return out
-
-
-def _dense_traces(deviance, changes, places):
-    """The part of the Hessian due to log |I + A S|, with q x q matrices."""
-    model, elimination, factors = deviance.model, deviance.elimination, deviance.factors
-    plan = model.engine.plan
-    shapes = [(f.n_levels, f.k_effects) for f in plan.terms]
-
-    def by_term(matrix):
-        pairs = zip(shapes, plan.slices)
-        return [matrix[rows].reshape(*shape, -1) for shape, rows in pairs]
-
-    unit = np.eye(plan.n_columns)
-    blocks = elimination.solve(by_term(unit))  # B
-    inner = unit - stacked(elimination.products.gram_times(blocks))  # J
-    d, are_grouped = changes.shape[1], all(f.is_grouped for f in plan.terms)
-    moved = [model.gather(change) for change in changes.T]  # A_a
-    through = np.array([stacked(each.gram_times(blocks)) for each in moved])
-    flat, out = through.reshape(d, -1), np.zeros((d, d))
-    for factor, shape, rows, here in zip(factors, shapes, plan.slices, places):
-        left = inner[rows]
-        for m, direction in zip(range(here.start, here.stop), factor.directions):
-            turned = (direction @ left.reshape(*shape, -1)).reshape(left.shape)
-            middle = product(left.T, turned)  # J'D_m J
-            if are_grouped:
-                out[m] = whole_forms(middle, plan.terms, plan.slices) @ changes
-            else:
-                columns = by_term(middle)
-                out[m] = [np.trace(stacked(a.gram_times(columns))) for a in moved]
-    out = out + out.T
-    out -= product(flat, transpose(through).reshape(d, -1).T)
-    moves = of_all_factors(f.directions for f in factors)
-    here = slice(places[0].start, places[-1].stop)
-    kernel = stacked(elimination.products.gram_times(by_term(inner.T)))  # A J'
-    projection = DenseProjection(kernel, plan)
-    out[here, here] -= projection.trace_products(moves)
-    return out
+    return out + determinant_traces(deviance, changes, places)

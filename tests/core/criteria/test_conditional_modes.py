@@ -86,6 +86,25 @@ def test_a_start_at_which_the_likelihood_is_zero_is_not_used():
         conditional_modes(model, np.full(2, np.nan), roots)
 
 
+def test_effects_are_kept_where_a_prediction_raises_f():
+    model = conditional("one factor", "poisson")
+    small, large = ([f.matrix for f in factors_of("one factor", s)] for s in (0.3, 3.0))
+    before = conditional_modes(model, COEFFICIENTS, small)
+    assert_allclose(before.effects[0], before.state[0] @ small[0] @ small[0].T)
+
+    def found(start, **given):
+        return conditional_modes(model, COEFFICIENTS, large, start=start, **given)
+
+    # effects would be a hundred times as large at the same state
+    expected, poor = found(before.state), found(before.state, before=before)
+    assert poor.steps < expected.steps
+    assert_allclose(poor.height, expected.height, rtol=1e-12)
+    # where f falls, the prediction stands
+    good = found(expected.state, before=before)
+    assert good.height == found(expected.state).height
+    assert good.steps == 1
+
+
 def test_a_looser_tolerance_takes_fewer_steps():
     model = conditional("2 crossed", "logit")
     roots = [f.matrix for f in factors_of("2 crossed")]
