@@ -216,8 +216,7 @@ def gradient_alone(deviance):
     found = _gradient(deviance, duals, adjoint)
     if not deviance.criterion.counts[1]:
         return found
-    each = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
-    slope = _extra_slope(each, adjoint)
+    slope = _extra_slope(deviance.extra_slopes, adjoint)
     if deviance.model.family.extra_is_squared:
         slope *= 2.0 * np.sqrt(deviance.extra)
     return np.append(found, slope)
@@ -251,8 +250,8 @@ def _gradient(deviance, duals, adjoint):
 
 def _extra_slope(each, adjoint):
     """The derivative in the extra parameter from those of the rows."""
-    loss, first, second, _ = each
-    return 2.0 * loss.sum() + adjoint.leverages @ second - adjoint.pull @ first
+    through = adjoint.leverages @ each.second - adjoint.pull @ each.first
+    return 2.0 * each.loss.sum() + through
 
 
 @dataclass(frozen=True)
@@ -290,7 +289,7 @@ def determinant_information(deviance):
     if deviance.criterion.is_observed:
         return deviance.first.fixed_information
     model, system = deviance.model, replace(deviance, elimination=deviance.determinant)
-    weights, _ = model.expected(deviance.inner.eta, deviance.extra)
+    weights = model.expected(deviance.inner.eta, deviance.extra).second
     return _response(system, model.exog, weights).information
 
 
@@ -357,8 +356,8 @@ class _Settled:
 def _with_extra(deviance, found, settled):
     """The derivatives with those in the extra parameter, which comes last."""
     model, extra = deviance.model, deviance.extra
-    each = model.extra_slopes(deviance.inner.eta, extra)
-    _, first, _, curvature = each
+    each = deviance.extra_slopes
+    first, curvature = each.first, each.curvature
     # eta moves as if the slopes `first` were those of columns
     projected = deviance.elimination.project(model.sums(first[:, None]))
     pairs = zip(deviance.factors, projected)

@@ -322,7 +322,7 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
     gradient = _with_motion(deviance, sums)
     curvature, escape = 2.0 * (sums.information - sums.spread), 0.0
     if deviance.criterion.counts[1] and deviance.model.family.extra_is_squared:
-        _, _, _, bend = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
+        bend = deviance.extra_slopes.curvature
         twice, slope = 2.0 * np.sqrt(deviance.extra), gradient[-1]
         escape = escape_from_zero(deviance.extra, slope, bend)
         gradient[-1] *= twice
@@ -455,6 +455,6 @@ def _with_motion(deviance, sums):
     )
     gradient[p : p + m] += np.einsum("mab,ab->m", turns, by_root)
     if deviance.criterion.counts[1]:
-        _, first, second, _ = model.extra_slopes(deviance.inner.eta, deviance.extra)
-        gradient[-1] += forms @ second - rows_moved @ first
+        each = deviance.extra_slopes
+        gradient[-1] += forms @ each.second - rows_moved @ each.first
     return gradient
