@@ -128,6 +128,9 @@ class LaplaceDeviance:
     scale = 1.0
     """S is absolute."""
 
+    leaves_range = False
+    """Whether nodes of a quadrature lie beyond the range of the link."""
+
     @property
     def point(self):
         """The parts with free parameters."""

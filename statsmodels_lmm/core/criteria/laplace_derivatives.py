@@ -51,6 +51,8 @@ class LaplaceSlopes:
         Derivatives in the free parameters, shape (m,).
     curvature : ndarray
         Average information, or whatever replaces it, shape (m, m).
+    extra_slope : float
+        Derivative with respect to the extra parameter itself; 0 without one.
     escape : float
         Slope out of the boundary of the extra parameter, relative to its information,
         if negative.
@@ -71,6 +73,7 @@ class LaplaceSlopes:
     duals: tuple
     gradient: np.ndarray
     curvature: np.ndarray
+    extra_slope: float
     escape: float
     fixed_information: np.ndarray
     moved: np.ndarray
@@ -185,6 +188,7 @@ def first_derivatives(deviance):
         duals,
         _gradient(deviance, duals, adjoint),
         curvature,
+        0.0,
         0.0,
         fixed_information,
         response.eta,
@@ -367,7 +371,7 @@ def _with_extra(deviance, found, settled):
         p = len(settled.fixed_information)
         across = settled.before.eta[:, :p].T @ first[:, None]
         eta, state, _ = settled.along(across, eta, state)
-    slope = _extra_slope(each, found)
+    slope = by_extra = _extra_slope(each, found)
     own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
     if settled is not None:
         across = 0.5 * across
@@ -382,6 +386,7 @@ def _with_extra(deviance, found, settled):
         found,
         gradient=np.append(found.gradient, slope),
         curvature=np.block([[found.curvature, across[:, None]], [across, own]]),
+        extra_slope=by_extra,
         escape=escape,
         moved=np.column_stack([found.moved, eta]),
         state_slopes=tuple(np.concatenate(pair, axis=-1) for pair in pairs),
