@@ -6,16 +6,20 @@ from functools import wraps
 R_ARGUMENTS = {
     "FUN": "is spelled statistic= here",
     "REML": "is spelled reml= here, in fit",
+    "alpha": "belongs to the family: sm.families.NegativeBinomial(alpha=...)",
     "allow_new_levels": "is spelled new_levels='population' here",
     "contrasts": "is not known here: write C(f, Sum) in the formula",
     "control": "is not needed here: fit has one optimizer, with maxiter= and tol=",
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger'",
+    "dispformula": "has no counterpart here: one dispersion is common to all rows",
     "level": "is spelled alpha= here: 0.05 for a level of 0.95",
+    "link": "belongs to the family: sm.families.Binomial(sm.families.links.Probit())",
     "nAGQ": "is spelled nagq= here, in fit",
     "na_action": "is spelled missing= here: 'drop' or 'raise'",
     "newdata": "is spelled exog= here",
     "re_form": "is spelled random_effects= here: False for NA or ~0, True for NULL",
     "seed": "is spelled rng= here",
+    "ziformula": "has no counterpart here: zero inflation is not available",
 }
 """R's arguments, and what to write instead."""
 

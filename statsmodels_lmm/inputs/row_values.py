@@ -28,9 +28,9 @@ def check_row_values(values, what, labels=None):
     labels = np.arange(len(values)) if labels is None else labels
     problems = [("has missing or infinite values", ~np.isfinite(values))]
     if what.split()[0].endswith("weights"):
-        problems.append(("negative", values < 0.0))
+        problems.append(("has negative values", values < 0.0))
     if what.startswith("exposure"):
-        problems.append(("not positive", values <= 0.0))
+        problems.append(("has values that are not positive", values <= 0.0))
     for problem, bad in problems:
         if bad.any():
             raise DataError(f"{what} {problem} in rows {listed(labels[bad])}")

@@ -59,6 +59,8 @@ ELSEWHERE = {
     "zi|zero|hurdle|trunc": "zero inflation and truncation are not available; see the "
     "zero-inflated models of statsmodels.discrete without random effects, and glmmTMB "
     "in R with them",
+    "betabin": "beta-binomial distributions are not available; a random effect for "
+    "each row allows for overdispersed proportions",
     "beta": "beta regression is not available; see "
     "statsmodels.othermod.betareg.BetaModel without random effects, and glmmTMB in R "
     "with them",
@@ -73,6 +75,11 @@ ELSEWHERE = {
     "'negativebinomial' with variance mu + alpha mu^2; for others see glmmTMB in R",
     "quasi": "a quasi-likelihood is not a likelihood; a random effect for each row or, "
     "for counts, family='negativebinomial' allows for overdispersion",
+    "nb$|nbinom2?$|negb": "write 'negativebinomial', with variance mu + alpha mu^2",
+    "bern": "zeros and ones are 'binomial'",
+    "normal$|linear": "a normal response has a linear mixed model; use crossedmixedlm",
+    "lognormal": "the logarithm of the response has a linear mixed model; use "
+    "crossedmixedlm",
     "student|^t$": "t distributions are not available; see glmmTMB in R",
 }
 """Families that are not available, and where to find them."""
@@ -146,7 +153,10 @@ def _named(family, link, alpha):
             if re.match(pattern, key):
                 raise ValueError(f"there is no family {name!r}: {advice}")
         known = ", ".join(map(repr, FAMILIES))
-        raise ValueError(f"there is no family {name!r}; there are {known}")
+        raise ValueError(
+            f"there is no family {name!r}; there are {known}, and for other links "
+            "objects such as sm.families.Binomial(sm.families.links.Probit())"
+        )
     kind, links = FAMILIES[key]
     link = _link_of(links[0] if link is None else link, name, links)
     if kind is not NegativeBinomial:
@@ -198,6 +208,11 @@ def _from_object(family):
     if isinstance(family, sm_families.Tweedie):
         raise ValueError(ELSEWHERE["tweedie"])
     lacking = [a for a in NEEDED if not hasattr(family, a)]
+    if len(lacking) == len(NEEDED):
+        raise ValueError(
+            "family must be a name, such as 'poisson', or a family of statsmodels, "
+            f"such as sm.families.Poisson(), not {family!r}"
+        )
     if lacking:
         raise ValueError(f"the family {kind.__name__} lacks {', '.join(lacking)}")
     link = _link_from_object(family.link)

@@ -33,7 +33,11 @@ from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of, statsmodels_family
-from statsmodels_lmm.models.link_ranges import edge_sentence, failure_sentence
+from statsmodels_lmm.models.link_ranges import (
+    edge_sentence,
+    failure_sentence,
+    nodes_sentence,
+)
 from statsmodels_lmm.models.separation import unbounded_estimates
 from statsmodels_lmm.models.validation import warn_after_fit
 from statsmodels_lmm.results.generalized import (
@@ -45,6 +49,9 @@ MOST_NODES = 100
 """Largest number of nodes; weights of more underflow."""
 
 HESSIANS = ("observed", "expected")
+
+ALPHA_STEP = 1e-5
+"""Step of differences in the alpha of the negative binomial family."""
 
 NO_REML = "is for linear models; a generalized one is fitted by maximum likelihood"
 
@@ -83,7 +90,7 @@ class CrossedMixedGLM(MixedModel):
     offset : array_like, optional
         Known part of the linear predictor.
     exposure : array_like, optional
-        Exposure of counts; its logarithm is added to the offset.
+        Exposure of counts; its logarithm is added to the offset. The link is the log.
     missing, check_levels, rank, relationship, relationship_inverse
         See `CrossedMixedLM`.
     groups, exog_re, exog_vc
@@ -135,6 +142,11 @@ class CrossedMixedGLM(MixedModel):
         """The response and the values of the rows, with numbers of trials."""
         if sides["weights"] is not None and sides["var_weights"] is not None:
             raise DataError("weights and var_weights are the same; give one of them")
+        if sides["exposure"] is not None and not _is_log(self.family):
+            raise ValueError(
+                "exposure= is for a log link, as its logarithm is added to the linear "
+                f"predictor; with the {self.family.link_name} link use offset="
+            )
         found = response_data(
             endog, self.family, _prior_weights(sides), self._response_name, self.event
         )
@@ -250,6 +262,10 @@ class CrossedMixedGLM(MixedModel):
 
     def _criterion(self, nagq, observed):
         """The criterion by its number of nodes."""
+        if not isinstance(nagq, int | np.integer) or nagq < 0:
+            raise ValueError(f"nagq must be a number of nodes or 0, not {nagq!r}")
+        if nagq > MOST_NODES:
+            raise ValueError(f"nagq must be at most {MOST_NODES}, not {nagq}")
         _, conditional = self._prepared()
         if nagq > 1:
             if not can_be_integrated(conditional):
@@ -258,7 +274,7 @@ class CrossedMixedGLM(MixedModel):
                     f"and at most {MOST_EFFECTS} effects; use nagq=1, the Laplace "
                     "approximation"
                 )
-            return Quadrature(conditional, observed, n_nodes=nagq)
+            return Quadrature(conditional, observed, n_nodes=int(nagq))
         return Laplace(conditional, observed, jointly=nagq == 0)
 
     # fit -----------------------------------------------------------------------------
@@ -327,10 +343,6 @@ class CrossedMixedGLM(MixedModel):
         ConvergenceWarning
             If the point found is not proved to be a local optimum.
         """
-        if not isinstance(nagq, int | np.integer) or nagq < 0:
-            raise ValueError(f"nagq must be a number of nodes or 0, not {nagq!r}")
-        if nagq > MOST_NODES:
-            raise ValueError(f"nagq must be at most {MOST_NODES}, not {nagq}")
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
         check_choice("hessian", hessian, HESSIANS)
@@ -339,10 +351,7 @@ class CrossedMixedGLM(MixedModel):
         )
         if groups is not None:
             require_scores(cov_type, nagq)
-        criterion, units = (
-            self._criterion(int(nagq), hessian == "observed"),
-            self._units,
-        )
+        criterion, units = self._criterion(nagq, hessian == "observed"), self._units
         start = None
         if start_params is not None and not self._are_fixed(start_params):
             start = self._place(criterion, start_params, pivoted=True)
@@ -355,7 +364,9 @@ class CrossedMixedGLM(MixedModel):
             eta, told = criterion.constant_predictor(), (self._row_labels, error)
             raise DataError(failure_sentence(self.family, eta, *told)) from None
         optimum, reason = units.optimum(optimum, evaluation.factors), ""
-        if not optimum.interrupted and optimum.evaluations < maxiter:
+        if evaluation.leaves_range and not optimum.interrupted:
+            reason = nodes_sentence(self.family)
+        elif not optimum.interrupted and optimum.evaluations < maxiter:
             reason = edge_sentence(self.family, evaluation.inner.eta, self._row_labels)
         results, wrapper = self._results_classes
         unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
@@ -400,8 +411,10 @@ class CrossedMixedGLM(MixedModel):
         ndarray
         """
         evaluation = self._evaluation(params, nagq, hessian)
-        jacobian, _ = self._jacobian(evaluation)
-        return -0.5 * (jacobian.T @ evaluation.first.gradient)
+        slopes = self._jacobian(evaluation).T @ evaluation.first.gradient
+        if self.family.extra_is_squared:
+            slopes[-1] = evaluation.first.extra_slope
+        return -0.5 * slopes
 
     def hessian(self, params, nagq=1, hessian="observed"):
         """
@@ -417,8 +430,21 @@ class CrossedMixedGLM(MixedModel):
         ndarray
         """
         evaluation = self._evaluation(params, nagq, hessian)
-        jacobian, bend = self._jacobian(evaluation)
-        return -0.5 * (jacobian.T @ evaluation.hessian @ jacobian + bend)
+        jacobian = self._jacobian(evaluation)
+        found = -0.5 * (jacobian.T @ evaluation.hessian @ jacobian)
+        if self.family.extra_is_squared:
+            found[-1] = found[:, -1] = self._bend(np.asarray(params), nagq, hessian)
+        return found
+
+    def _bend(self, params, nagq, hessian):
+        """Differences of the score in alpha, one-sided near zero."""
+        size = ALPHA_STEP * max(1.0, params[-1])
+        steps = {-1: -0.5, 1: 0.5} if params[-1] > size else {0: -1.5, 1: 2.0, 2: -0.5}
+        last = np.arange(len(params)) == len(params) - 1
+        return sum(
+            weight / size * self.score(params + step * size * last, nagq, hessian)
+            for step, weight in steps.items()
+        )
 
     def information(self, params, nagq=1, hessian="observed"):
         """
@@ -449,6 +475,10 @@ class CrossedMixedGLM(MixedModel):
                 f"entries of theta{last}; got an array of shape {params.shape}"
             )
         coefficients = units.coefficients(params[:p])
+        if self.family.extra_is_squared and params[-1] < 0.0:
+            raise ValueError(
+                f"the last of params is alpha, at least 0, not {params[-1]:g}"
+            )
         factors = units.factors_at(params[p : p + m], pivoted)
         extra = params[-1] if has_extra else None
         return Place(criterion.point(coefficients, factors, extra), coefficients)
@@ -462,10 +492,17 @@ class CrossedMixedGLM(MixedModel):
                 "use nagq=1"
             )
         criterion = self._criterion(nagq, hessian == "observed")
-        return criterion.at(self._place(criterion, params))
+        place = self._place(criterion, params)
+        try:
+            return criterion.at(place)
+        except np.linalg.LinAlgError as error:
+            model = criterion.model
+            eta = model.exog @ place.coefficients + model.offset
+            told = self._row_labels, error, "these are not parameters"
+            raise DataError(failure_sentence(self.family, eta, *told)) from None
 
     def _jacobian(self, evaluation):
-        """Derivatives of the free parameters in `params`, first and second."""
+        """Derivatives of the free parameters in `params`, but for alpha."""
         units, data = self._units, self._prepared()[0]
         p, has_extra = self.exog.shape[1], int(self.family.has_extra)
         theta = units.theta_jacobian(evaluation.factors)
@@ -473,14 +510,9 @@ class CrossedMixedGLM(MixedModel):
         jacobian = np.zeros((k + rows + has_extra, p + m + has_extra))
         jacobian[:k, data.kept] = np.linalg.inv(data.to_fixed)
         jacobian[k : k + rows, p : p + m] = theta
-        bend = np.zeros((p + m + has_extra,) * 2)
         if has_extra:
-            jacobian[-1, -1] = 1.0
-            if self.family.extra_is_squared:  # the root of alpha moves
-                root = np.sqrt(evaluation.extra)
-                jacobian[-1, -1] = 0.5 / root
-                bend[-1, -1] = -0.25 / root**3 * evaluation.first.gradient[-1]
-        return jacobian, bend
+            jacobian[-1, -1] = float(not self.family.extra_is_squared)
+        return jacobian
 
     def null_fit(self):
         """
@@ -639,6 +671,12 @@ class CrossedMixedGLM(MixedModel):
 def _is_binary(family, weights):
     """Whether rows with these prior weights, if any, are single zeros and ones."""
     return family.name == "Binomial" and (weights is None or bool((weights == 1).all()))
+
+
+def _is_log(family):
+    """Whether the link is the logarithm, also as an object of the user."""
+    mu = np.array([0.25, 0.5])
+    return np.allclose(family.link(mu), np.log(mu))
 
 
 def _watch(progress, callback):

@@ -66,7 +66,27 @@ def edge_sentence(family, eta, labels):
     )
 
 
-def failure_sentence(family, eta, labels, error):
+def nodes_sentence(family):
+    """
+    Say that nodes of a quadrature lie beyond the range of the link.
+
+    Parameters
+    ----------
+    family : Family
+        The distribution with its link.
+
+    Returns
+    -------
+    str
+    """
+    return (
+        f"no optimum was found: nodes of the quadrature lie beyond the range of the "
+        f"{family.link_name} link, where means are not {_allowed(family)}. The numbers "
+        f"are provisional; use nagq=1, or another link, as {_advice(family)}"
+    )
+
+
+def failure_sentence(family, eta, labels, error, where="no start was found"):
     """
     Say why a likelihood cannot be evaluated.
 
@@ -80,6 +100,8 @@ def failure_sentence(family, eta, labels, error):
         Labels of the rows, n of them.
     error : Exception
         What happened.
+    where : str, optional
+        The parameters, to be followed by "at which".
 
     Returns
     -------
@@ -94,7 +116,7 @@ def failure_sentence(family, eta, labels, error):
         )
     if len(edges(family)):
         return (
-            f"the likelihood cannot be evaluated: no start was found at which the "
+            f"the likelihood cannot be evaluated: {where} at which the "
             f"{family.link_name} link keeps the means of all rows {_allowed(family)}; "
             f"{_advice(family)}"
         )

@@ -304,7 +304,7 @@ def warn_after_fit(results):
         )
     elif optimum.interrupted:
         warn(
-            "the search was stopped from the keyboard before the best variances were "
+            "the search was interrupted before the best variances were "
             "found, so its numbers are provisional (a further step promises a gain of "
             f"{optimum.promised:.2g} in -2 log-likelihood)",
             ConvergenceWarning,

@@ -256,7 +256,8 @@ class CrossedMixedGLMResults(MixedResults):
         What quadrature would change in -2 log-likelihood at the estimates.
 
         A QuadratureChange; None if the fit is not a Laplace approximation with one
-        grouping factor and at most three effects, or has no data.
+        grouping factor and at most three effects, if nodes lie beyond the range of the
+        link, or without data.
         """
         if self.nagq != 1 or self.model.endog is None:
             return None
@@ -265,10 +266,12 @@ class CrossedMixedGLMResults(MixedResults):
             return None
         n_nodes = NODES[conditional.terms[0].k_effects]
         try:
-            value = self._evaluated(n_nodes).value
+            found = self._evaluated(n_nodes)
         except np.linalg.LinAlgError:
             return None
-        return QuadratureChange(n_nodes, float(value) - self.deviance_criterion)
+        if found.leaves_range:
+            return None
+        return QuadratureChange(n_nodes, float(found.value) - self.deviance_criterion)
 
     def with_cov_type(self, cov_type, groups=None):
         """

@@ -268,7 +268,7 @@ def notes(results):
     starts = "1 start" if optimum.starts == 1 else f"best of {optimum.starts} starts"
     count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)
     if optimum.interrupted:
-        state += ", the search was stopped from the keyboard"
+        state += ", the search was interrupted"
     lines.append(f"Local optimum {state}; {starts}; {count}:")
     lines.append(
         f"gradient {optimum.gradient_norm:.0e}, remaining gain {optimum.promised:.0e}, "

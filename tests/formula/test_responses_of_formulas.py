@@ -219,7 +219,7 @@ def test_an_exposure_is_positive():
     exposure = DATA["person years"].iloc[::-1]
     found = arguments("cases ~ x + (1 | g)", POISSON, exposure=exposure)
     assert_array_equal(found["exposure"], DATA["person years"])
-    said = "exposure column 'nobody' not positive in rows row1"
+    said = "exposure column 'nobody' has values that are not positive in rows row1"
     with pytest.raises(DataError, match=said):
         read("cases", POISSON, exposure="nobody")
     rest = DATA.index[2:]

@@ -249,7 +249,7 @@ def test_what_is_constant_but_has_an_estimate():
 @pytest.mark.parametrize(
     ("weights", "said"),
     [
-        ([4, -4, 4, 4], "weights negative in rows row1"),
+        ([4, -4, 4, 4], "weights has negative values in rows row1"),
         ([4, np.nan, 4, 4], "weights has missing or infinite values in rows row1"),
         ([4, 4, 3, 4], "number of successes in 1 row: row2"),
         ([4, 4, 4.5, 4], "number of successes in 1 row: row2"),

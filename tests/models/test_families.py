@@ -123,7 +123,13 @@ def test_gaussian():
         ("nbinom1", "'negativebinomial'"),
         ("quasipoisson", "not a likelihood"),
         ("t", "glmmTMB"),
-        ("weibull", "there are 'binomial', 'poisson'"),
+        ("betabinomial", "each row allows for overdispersed proportions"),
+        ("nbinom2", "write 'negativebinomial'"),
+        ("nb", "write 'negativebinomial'"),
+        ("bernoulli", "are 'binomial'"),
+        ("normal", "use crossedmixedlm"),
+        ("lognormal", "logarithm of the response"),
+        ("weibull", "there are 'binomial', 'poisson'.*links.Probit"),
     ],
 )
 def test_families_that_are_not_here(name, advice):
@@ -146,9 +152,10 @@ def test_families_that_are_not_here(name, advice):
         ),
         ({"family": sm.families.Tweedie(var_power=1.5)}, "glmmTMB"),
         ({"family": "binomial", "link": object()}, "inverse_deriv2"),
-        ({"family": 3}, "lacks link, variance"),
+        ({"family": 3}, r"sm\.families\.Poisson\(\), not 3"),
+        ({"family": type("Half", (), {"link": links.Log()})}, "Half lacks variance"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_arguments_that_do_not_fit(arguments, words):
     with pytest.raises(ValueError, match=words):

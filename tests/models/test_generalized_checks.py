@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from generalized_samples import cbpp, fitted, frame, model
 from numpy.testing import assert_allclose
 
@@ -70,7 +71,9 @@ def test_weights_are_given_once():
 
 
 def test_an_exposure_is_positive():
-    with pytest.raises(DataError, match="exposure not positive in rows 3"):
+    with pytest.raises(
+        DataError, match="exposure has values that are not positive in rows 3"
+    ):
         CrossedMixedGLM.from_formula(
             "incidence ~ period + (1|herd)",
             cbpp(),
@@ -134,3 +137,75 @@ def test_arguments_of_other_fits(arguments, words):
     one = CrossedMixedGLM.from_formula("y ~ 1 + (1 | g)", data)
     with pytest.raises(TypeError, match=words):
         one.fit(**arguments)
+
+
+def test_an_exposure_is_for_a_log_link():
+    """Also for one that the user has derived from it."""
+    data = cbpp()
+    formula = "incidence ~ period + (1|herd)"
+
+    class Other(sm.families.links.Log):
+        pass
+
+    other = sm.families.Poisson(Other())
+    own = CrossedMixedGLM.from_formula(formula, data, family=other, exposure="size")
+    assert own.exposure is not None
+    with pytest.raises(ValueError, match="with the sqrt link use offset="):
+        CrossedMixedGLM.from_formula(
+            formula,
+            data,
+            family=sm.families.Poisson(sm.families.links.Sqrt()),
+            exposure="size",
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("link", r"link= belongs to the family: sm\.families\.Binomial\("),
+        ("alpha", r"NegativeBinomial\(alpha=\.\.\.\)"),
+        ("ziformula", "zero inflation is not available"),
+        ("dispformula", "one dispersion"),
+    ],
+)
+def test_arguments_of_other_programs(name, words):
+    with pytest.raises(TypeError, match=words):
+        CrossedMixedGLM.from_formula("prop ~ (1|herd)", cbpp(), **{name: 1})
+
+
+@pytest.mark.parametrize("hessian", ["observed", "expected"])
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_derivatives_in_alpha(alpha, hessian):
+    """Also at zero, where a search moves its root."""
+    old = model("negativebinomial")
+    point = np.append([-1.3, -1.0, -1.1, -1.5, 0.6], alpha)
+    last = np.arange(6) == 5
+
+    def value(step):
+        return old.loglike(point + step * last, hessian=hessian)
+
+    def score(step):
+        return old.score(point + step * last, hessian=hessian)
+
+    def forward(function, size):
+        ends = [function(step * size) for step in range(5)]
+        return np.dot([-25.0, 48.0, -36.0, 16.0, -3.0], ends) / (12.0 * size)
+
+    assert_allclose(score(0.0)[-1], forward(value, 1e-3), rtol=1e-6)
+    found = old.hessian(point, hessian=hessian)
+    assert_allclose(found[-1], forward(score, 1e-3), rtol=1e-5)
+    assert_allclose(found, found.T)
+
+
+def test_parameters_outside_their_range():
+    counts = model("negativebinomial")
+    with pytest.raises(ValueError, match=r"alpha, at least 0, not -0\.5"):
+        counts.loglike([-1.0, -1.0, -1.0, -1.0, 0.5, -0.5])
+    for nagq in (-1, 2.5, 101):
+        with pytest.raises(ValueError, match="nagq must be"):
+            counts.loglike([-1.0, -1.0, -1.0, -1.0, 0.5, 0.5], nagq=nagq)
+    with pytest.raises(
+        DataError,
+        match="these are not parameters at which the inverse_power link keeps",
+    ):
+        model("gamma").score([-1.0, 0.0, 0.0, 0.0, 0.0, 0.0])

@@ -99,3 +99,38 @@ def test_a_large_offset_moves_the_intercept_alone():
     far = crossedmixedglm(f"{formula} + offset(far)", data, family="poisson").fit()
     np.testing.assert_allclose(far.params, near.params - [700.0, 0.0], atol=1e-6)
     np.testing.assert_allclose(far.llf, near.llf, atol=1e-8)
+
+
+def skewed():
+    """Positive responses and counts whose means vary much between levels."""
+    rng = np.random.default_rng(6)
+    g, x = np.arange(60) % 6, rng.normal(size=60)
+    mean = np.exp(0.3 + 0.5 * x + rng.normal(size=6)[g])
+    positive, count = mean * rng.gamma(3.0, 1.0 / 3.0, 60), rng.poisson(mean)
+    return pd.DataFrame({"g": g, "x": x, "positive": positive, "count": count})
+
+
+def test_nodes_beyond_the_range_count_for_nothing():
+    model = crossedmixedglm("positive ~ x + (1|g)", skewed(), family="gamma")
+    laplace = model.fit()
+    assert laplace.quadrature_change is None
+    point = np.array([0.7, -0.1, 0.4, -0.7])
+
+    def value(step):
+        return model.loglike(point + step, nagq=5)
+
+    slopes = [(value(s) - value(-s)) / 2e-4 for s in 1e-4 * np.eye(4)]
+    found = model.score(point, nagq=5)
+    np.testing.assert_allclose(found, slopes, atol=1e-5 * np.abs(found).max())
+    with pytest.warns(ConvergenceWarning, match="beyond the range of the inverse_p"):
+        fit = model.fit(nagq=5, maxiter=3)
+    assert "use nagq=1, or another link, as the log link has no such edge" in fit.reason
+
+
+def test_a_point_without_information_of_the_fixed_effects():
+    """Where the log-likelihood of some rows is convex, as with an identity link."""
+    family = sm.families.NegativeBinomial(links.Identity(), alpha=1.0)
+    model = crossedmixedglm("count ~ x + (1|g)", skewed(), family=family)
+    with pytest.warns(ConvergenceWarning, match="fit stopped before"):
+        fit = model.fit(maxiter=1)
+    assert np.isnan(fit.with_cov_type("rx").bse).all()

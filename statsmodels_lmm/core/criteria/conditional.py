@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.engines.base import Engine
-from statsmodels_lmm.core.families.base import Family, Slopes
+from statsmodels_lmm.core.families.base import Expected, ExtraSlopes, Family, Slopes
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.rows.row_transforms import RowWeights
 
@@ -119,13 +119,13 @@ class ConditionalModel:
             return Slopes(*self._by_blocks(self.family.slopes, eta, extra))
 
     def expected(self, eta, extra=None):
-        """The expectation of c'' given eta and its derivative."""
+        """The expectation of c'' given eta and its derivatives, an Expected."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._by_blocks(self.family.expected, eta, extra)
+            return Expected(*self._by_blocks(self.family.expected, eta, extra))
 
     def extra_slopes(self, eta, extra):
-        """Derivatives of the rows with respect to the extra parameter."""
-        return self._by_blocks(self.family.extra_slopes, eta, extra)
+        """Derivatives of the rows in the extra parameter, an ExtraSlopes."""
+        return ExtraSlopes(*self._by_blocks(self.family.extra_slopes, eta, extra))
 
     def _by_blocks(self, kernel, eta, extra):
         """A tuple of functions of the rows, a block of them at a time."""

@@ -131,6 +131,9 @@ class LaplaceDeviance:
     scale = 1.0
     """S is absolute."""
 
+    leaves_range = False
+    """Whether nodes of a quadrature lie beyond the range of the link."""
+
     @property
     def point(self):
         """The parts with free parameters."""
@@ -195,7 +198,16 @@ class LaplaceDeviance:
         """Derivatives of the weights of the determinant in eta, shape (n,)."""
         if self.criterion.is_observed:
             return self.slopes.third
-        return self.model.expected(self.inner.eta, self.extra)[1]
+        return self.model.expected(self.inner.eta, self.extra).third
+
+    @cached_property
+    def extra_slopes(self):
+        """Derivatives in the extra parameter; of `second`, the determinant's."""
+        place = self.inner.eta, self.extra
+        each = self.model.extra_slopes(*place)
+        if self.criterion.is_observed:
+            return each
+        return each._replace(second=self.model.expected(*place).extra)
 
     @cached_property
     def fixed_information(self):
@@ -511,7 +523,7 @@ class Laplace(Criterion):
             elimination = model.gather(slopes.second).eliminate(roots)
         determinant = elimination
         if not self.is_observed:
-            expected = model.expected(inner.eta, extra)[0]
+            expected = model.expected(inner.eta, extra).second
             determinant = model.gather(expected).eliminate(roots)
         value = inner.height + 2.0 * model.constant(extra) + determinant.logdet
         if not np.isfinite(value):

@@ -46,6 +46,8 @@ class LaplaceSlopes:
         Derivatives in the free parameters, shape (m,).
     curvature : ndarray
         Average information, or whatever replaces it, shape (m, m).
+    extra_slope : float
+        Derivative with respect to the extra parameter itself; 0 without one.
     escape : float
         Slope out of the boundary of the extra parameter, relative to its information,
         if negative.
@@ -66,6 +68,7 @@ class LaplaceSlopes:
     duals: tuple
     gradient: np.ndarray
     curvature: np.ndarray
+    extra_slope: float
     escape: float
     fixed_information: np.ndarray
     moved: np.ndarray
@@ -181,6 +184,7 @@ def first_derivatives(deviance):
         _gradient(deviance, duals, adjoint),
         curvature,
         0.0,
+        0.0,
         fixed_information,
         response.eta,
         state,
@@ -211,8 +215,7 @@ def gradient_alone(deviance):
     found = _gradient(deviance, duals, adjoint)
     if not deviance.criterion.counts[1]:
         return found
-    each = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
-    slope = _extra_slope(each, adjoint)
+    slope = _extra_slope(deviance.extra_slopes, adjoint)
     if deviance.model.family.extra_is_squared:
         slope *= 2.0 * np.sqrt(deviance.extra)
     return np.append(found, slope)
@@ -246,8 +249,8 @@ def _gradient(deviance, duals, adjoint):
 
 def _extra_slope(each, adjoint):
     """The derivative in the extra parameter from those of the rows."""
-    loss, first, second, _ = each
-    return 2.0 * loss.sum() + adjoint.leverages @ second - adjoint.pull @ first
+    through = adjoint.leverages @ each.second - adjoint.pull @ each.first
+    return 2.0 * each.loss.sum() + through
 
 
 @dataclass(frozen=True)
@@ -285,7 +288,7 @@ def determinant_information(deviance):
     if deviance.criterion.is_observed:
         return deviance.first.fixed_information
     model, system = deviance.model, replace(deviance, elimination=deviance.determinant)
-    weights, _ = model.expected(deviance.inner.eta, deviance.extra)
+    weights = model.expected(deviance.inner.eta, deviance.extra).second
     return _response(system, model.exog, weights).information
 
 
@@ -352,8 +355,8 @@ class _Settled:
 def _with_extra(deviance, found, settled):
     """The derivatives with those in the extra parameter, which comes last."""
     model, extra = deviance.model, deviance.extra
-    each = model.extra_slopes(deviance.inner.eta, extra)
-    _, first, _, curvature = each
+    each = deviance.extra_slopes
+    first, curvature = each.first, each.curvature
     # eta moves as if the slopes `first` were those of columns
     projected = deviance.elimination.project(model.sums(first[:, None]))
     pairs = zip(deviance.factors, projected)
@@ -363,7 +366,7 @@ def _with_extra(deviance, found, settled):
         p = len(settled.fixed_information)
         across = settled.before.eta[:, :p].T @ first[:, None]
         eta, state, _ = settled.along(across, eta, state)
-    slope = _extra_slope(each, found)
+    slope = by_extra = _extra_slope(each, found)
     own, across, escape = 2.0 * curvature.sum(), 2.0 * (found.moved.T @ first), 0.0
     if settled is not None:
         across = 0.5 * across
@@ -378,6 +381,7 @@ def _with_extra(deviance, found, settled):
         found,
         gradient=np.append(found.gradient, slope),
         curvature=np.block([[found.curvature, across[:, None]], [across, own]]),
+        extra_slope=by_extra,
         escape=escape,
         moved=np.column_stack([found.moved, eta]),
         state_slopes=tuple(np.concatenate(pair, axis=-1) for pair in pairs),

@@ -190,6 +190,8 @@ class _Nodes:
         Normalized terms of the sum over nodes, shape (l, nodes).
     total : ndarray
         Minus twice the logarithm of the sum, shape (l,).
+    leaves_range : bool
+        Whether the likelihood is zero at some node.
     """
 
     model: object
@@ -197,6 +199,7 @@ class _Nodes:
     eta: np.ndarray
     shares: np.ndarray
     total: np.ndarray
+    leaves_range: bool
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,11 @@ class QuadratureDeviance(LaplaceDeviance):
         """D without twice the constant of the rows."""
         logdet = self._geometry[-1]
         return float(logdet.sum() + sum(self._at(b).total.sum() for b in self._batches))
+
+    @cached_property
+    def leaves_range(self):  # type: ignore[override]
+        """Whether nodes lie beyond the range of the link."""
+        return any(self._at(b).leaves_range for b in self._batches)
 
     @property
     def _batches(self):
@@ -249,7 +257,10 @@ class QuadratureDeviance(LaplaceDeviance):
         shares = np.exp(terms - largest)
         sums = shares.sum(axis=1, keepdims=True)
         total = -2.0 * (largest + np.log(sums))[:, 0]
-        found = _Nodes(model, effects, eta, shares / sums, total)
+        # a node beyond the link's range has no share, nor derivatives to be shared
+        beyond = np.isneginf(terms)
+        eta = np.where(beyond[batch.local].T, self.inner.eta[batch.rows], eta)
+        found = _Nodes(model, effects, eta, shares / sums, total, bool(beyond.any()))
         if len(self._batches) == 1:
             self._kept[0] = found
         return found
@@ -321,20 +332,22 @@ def quadrature_derivatives(deviance) -> LaplaceSlopes:
     sums = _sums_over_nodes(deviance)
     gradient = _with_motion(deviance, sums)
     curvature, escape = 2.0 * (sums.information - sums.spread), 0.0
+    by_extra = gradient[-1] if deviance.criterion.counts[1] else 0.0
     if deviance.criterion.counts[1] and deviance.model.family.extra_is_squared:
-        _, _, _, bend = deviance.model.extra_slopes(deviance.inner.eta, deviance.extra)
-        twice, slope = 2.0 * np.sqrt(deviance.extra), gradient[-1]
-        escape = escape_from_zero(deviance.extra, slope, bend)
+        bend = deviance.extra_slopes.curvature
+        twice = 2.0 * np.sqrt(deviance.extra)
+        escape = escape_from_zero(deviance.extra, by_extra, bend)
         gradient[-1] *= twice
         curvature[-1] *= twice
         curvature[:, -1] *= twice
-        curvature[-1, -1] += 2.0 * slope
+        curvature[-1, -1] += 2.0 * by_extra
     # S is quadratic in L, of which the complete information takes account
     return replace(
         deviance.laplace.first,
         duals=(0.5 * (sums.dual + sums.dual.T),),
         gradient=gradient,
         curvature=curvature,
+        extra_slope=by_extra,
         escape=escape,
     )
 
@@ -455,6 +468,6 @@ def _with_motion(deviance, sums):
     )
     gradient[p : p + m] += np.einsum("mab,ab->m", turns, by_root)
     if deviance.criterion.counts[1]:
-        _, first, second, _ = model.extra_slopes(deviance.inner.eta, deviance.extra)
-        gradient[-1] += forms @ second - rows_moved @ first
+        each = deviance.extra_slopes
+        gradient[-1] += forms @ each.second - rows_moved @ each.first
     return gradient

@@ -34,10 +34,11 @@ class Slopes(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """The expectation of c'' given eta, and its derivative, shapes (..., n)."""
+    """The expectation of c'' given eta, and its derivatives, shapes (..., n)."""
 
     second: np.ndarray
     third: np.ndarray
+    extra: np.ndarray
 
 
 class ExtraSlopes(NamedTuple):
@@ -111,7 +112,7 @@ class Family(Protocol):
         """The first four derivatives of c."""
 
     def expected(self, y, a, eta, extra=None) -> Expected:
-        """The expectation of c'' over y, and its derivative with respect to eta."""
+        """The expectation of c'' over y, its derivatives in eta and the extra one."""
 
     def extra_slopes(self, y, a, eta, extra) -> ExtraSlopes:
         """Derivatives with respect to the extra parameter."""

@@ -124,9 +124,10 @@ class ExponentialFamily:
         return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)))
 
     def expected(self, y, a, eta, extra=None):
-        """The expectation of c'' over y, and its derivative with respect to eta."""
+        """The expectation of c'' over y, its derivatives in eta and log phi."""
         precision = self._precision(a, extra)
-        return Expected(*(precision * e for e in self.unit_expected(eta, extra)))
+        second, third = (precision * e for e in self.unit_expected(eta, extra))
+        return Expected(second, third, -second)
 
     def saturated_slopes(self, y, a, extra):
         """First and second derivatives of `saturated` with respect to log phi."""

@@ -115,6 +115,12 @@ class NegativeBinomial(ExponentialFamily):
         q = 1.0 / (1.0 + self._alpha(extra) * mu)
         return mu * q, mu * q * q
 
+    def expected(self, y, a, eta, extra=None):
+        """The expectation of c'' over y, its derivatives in eta and alpha."""
+        slope = self.mean_slope(eta) / (1.0 + self._alpha(extra) * self.mean(eta))
+        found = super().expected(y, a, eta, extra)
+        return found._replace(extra=-a * slope**2)
+
     def saturated(self, y, a, extra=None):
         """The smallest c, of which the Poisson part is that at alpha = 0."""
         alpha = self._alpha(extra)

@@ -111,7 +111,7 @@ class Descent:
         (criterion, largest gradient entry, trust radius) of every iterate, for a single
         search.
     interrupted : bool, optional
-        Whether a single search was stopped from the keyboard.
+        Whether a single search was interrupted.
     """
 
     last: Iterate

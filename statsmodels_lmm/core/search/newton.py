@@ -80,7 +80,7 @@ class Optimum:
     saturated : bool
         Whether the effects can reproduce any response, see `saturation`.
     interrupted : bool
-        Whether the search was stopped from the keyboard.
+        Whether the search was interrupted.
     """
 
     theta: np.ndarray

@@ -76,12 +76,15 @@ def joint_covariance(evaluation, hessian, separated=None):
         inverse[share], inverse[:, share] = np.nan, np.nan
     covariance[inner] = 2.0 * inverse * units[used][:, None] * units[used]
     information = free.T @ evaluation.fixed_information @ free
-    known_root = _padded(free @ transpose(inverse_lower(cholesky(information))))
+    try:
+        known_root = _padded(free @ transpose(inverse_lower(cholesky(information))))
+    except np.linalg.LinAlgError:  # c is not convex everywhere
+        known_root = _undetermined(p)
     if not first:  # the fixed effects are not parameters of the criterion
         return JointCovariance(covariance, known_root, known_root)
     own = covariance[:p, :p]
     if not np.isfinite(own).all():
-        fixed_root = np.where(np.eye(p) > 0, np.nan, 0.0)
+        fixed_root = _undetermined(p)
     else:
         fixed_root = _padded(free @ cholesky(free.T @ own @ free))
     return JointCovariance(covariance, fixed_root, known_root)
@@ -112,6 +115,11 @@ def joint_covariances(evaluation):
     values = np.where(is_regular[:, None], values, 1.0)
     covariance = 2.0 * (vectors / values[:, None]) @ transpose(vectors)
     return np.where(inner, covariance, 0.0), is_regular
+
+
+def _undetermined(p):
+    """A root of variances that are NaN, shape (p, p)."""
+    return np.where(np.eye(p) > 0, np.nan, 0.0)
 
 
 def _padded(root):

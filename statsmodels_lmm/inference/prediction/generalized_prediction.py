@@ -27,7 +27,7 @@ from statsmodels_lmm.inference.prediction.prediction_rows import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.alignment import labels_of
-from statsmodels_lmm.inputs.row_values import listed, row_values
+from statsmodels_lmm.inputs.row_values import row_values
 from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.keywords import scale_of
 
@@ -297,10 +297,6 @@ def known_part(results, exog, transform, offset, exposure):
             values = np.full(len(data), values)
         values = row_values(values, data, name)
         if name == "exposure":
-            bad = ~(values > 0.0) & ~np.isnan(values)
-            if bad.any():
-                rows = listed(np.flatnonzero(bad))
-                raise DataError(f"exposure is not positive in rows {rows}")
             values = np.log(values)
         known = values if known is None else known + values
     return known

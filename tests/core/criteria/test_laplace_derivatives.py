@@ -41,9 +41,10 @@ def test_gradient_of_every_family(name, family, jointly):
 
 
 @pytest.mark.parametrize("jointly", [False, True])
+@pytest.mark.parametrize("family", ["probit", "negative binomial", "gaussian, log"])
 @pytest.mark.parametrize("name", SOME)
-def test_gradient_with_expected_weights(name, jointly):
-    found = evaluation(name, "probit", observed=False, jointly=jointly)
+def test_gradient_with_expected_weights(name, family, jointly):
+    found = evaluation(name, family, observed=False, jointly=jointly)
     close(found.first.gradient, richardson(found), 1e-8)
 
 

@@ -31,6 +31,11 @@ def test_slopes_are_derivatives(case):
         lambda e: family.expected(y, a, e, case.extra).second, eta, size
     )
     close(expected.third, third, 2e-9)
+    if family.has_extra:
+        by_extra = five_points(
+            lambda x: family.expected(y, a, eta, x).second, case.extra
+        )
+        close(expected.extra, by_extra, 2e-9)
     mean_slope = five_points(family.mean, eta, size)
     close(family.mean_slope(eta), mean_slope, 1e-10)
 

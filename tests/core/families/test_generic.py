@@ -71,7 +71,7 @@ def test_generic_and_own_are_equal(case):
     for order, (one, own) in enumerate(pairs):
         close(one, own, (1e-10, 1e-10, 2e-7, 1e-5)[order])
     pairs = zip(other.expected(y, a, eta, extra), family.expected(y, a, eta, extra))
-    for one, own in pairs:
+    for one, own in list(pairs)[: 2 + family.has_extra]:
         close(one, own, 1e-10)
     if family.has_extra:
         own = family.extra_slopes(y, a, eta, extra)

@@ -127,7 +127,9 @@ def test_an_exposure_is_needed_for_new_data():
 
 
 def test_an_exposure_is_positive():
-    with pytest.raises(DataError, match="exposure not positive in rows 0"):
+    with pytest.raises(
+        DataError, match="exposure has values that are not positive in rows 0"
+    ):
         fitted("poisson").predict(cbpp(), exposure=0.0)
 
 
