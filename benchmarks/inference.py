@@ -1,10 +1,10 @@
 """
 Time the inference of statsmodels_lmm and of R's lme4, lmerTest and pbkrtest.
 
-The bootstrap, refits, degrees of freedom by Satterthwaite and by Kenward and Roger, and
-profile intervals are timed on the same data in the same run: this package in this
-process, R in a separate process for each task. Times are medians over all runs but the
-first, and exclude the fit. Without R only this package is timed. See README.rst.
+The bootstrap, refits, degrees of freedom by Satterthwaite and by Kenward and Roger,
+profile intervals, and what follows a fit of a generalized model are timed on the same
+data in the same run: this package in this process, R in a separate process for each
+task. Times are medians over all runs but the first, and exclude the fit. Without R only this package is timed. See README.rst.
 """
 
 import argparse
@@ -26,14 +26,14 @@ import pandas as pd
 from side_by_side import print_table, version_of
 
 from statsmodels_lmm import datasets
-from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 
 R_CODE = """
 suppressMessages(library(lmerTest))
 data <- read.csv("{path}")
 factors <- strsplit("{factors}", ",")[[1]]
 data[factors] <- lapply(data[factors], factor)
-m <- {fit}({formula}, data, REML = {reml})
+m <- {fit}({formula}, data, {how})
 times <- c()
 while (length(times) <= {repeats} && sum(times) < {enough})
     times <- c(times, system.time({action})[["elapsed"]])
@@ -59,11 +59,32 @@ class Model:
         The data; grouping factors are not numeric.
     reml : bool
         Whether the REML criterion is used instead of the likelihood.
+    family : str, optional
+        The family of a generalized model, under the same name in R.
     """
 
     formula: str
     data: pd.DataFrame
     reml: bool = True
+    family: str | None = None
+
+    def model(self):
+        """Read the formula and the data."""
+        if self.family is None:
+            return crossedmixedlm(self.formula, self.data)
+        return crossedmixedglm(self.formula, self.data, family=self.family)
+
+    @property
+    def options(self):
+        """Arguments of our ``fit``."""
+        return {"reml": self.reml} if self.family is None else {}
+
+    @property
+    def how_in_r(self):
+        """Further arguments of lmer or glmer."""
+        if self.family is not None:
+            return f"family = {self.family}"
+        return "REML = TRUE" if self.reml else "REML = FALSE"
 
 
 def example(name):
@@ -116,10 +137,10 @@ def wide(nobs=60_000, n_groups=300, n_levels=6):
 
 def our_seconds(model, action, options):
     """Time an action on a result; each run has its own fit, so nothing is cached."""
-    fitted = crossedmixedlm(model.formula, model.data)
+    fitted = model.model()
     times = []
     while len(times) <= options.repeats and sum(times) < options.enough:
-        result = fitted.fit(reml=model.reml)
+        result = fitted.fit(**model.options)
         gc.collect()
         gc.disable()
         start = time.perf_counter()
@@ -140,7 +161,7 @@ def r_seconds(model, action, options, fit="lme4::lmer"):
             factors=",".join(model.data.columns.difference(numeric.columns)),
             fit=fit,
             formula=model.formula,
-            reml="TRUE" if model.reml else "FALSE",
+            how=model.how_in_r,
             repeats=options.repeats,
             enough=options.enough,
             action=action,
@@ -300,6 +321,58 @@ def profiles(options):
     print_table("model,ours s,R s,R/ours".split(","), rows)
 
 
+# simulated residuals as DHARMa computes them, without a package
+R_RESIDUALS = """{{
+    y <- as.matrix(simulate(m, 250)); if (ncol(y) > 250) y <- y[, 2 * (1:250) - 1]
+    obs <- model.response(model.frame(m)); if (is.matrix(obs)) obs <- obs[, 1]
+    rowMeans(y < obs) + runif(nrow(y)) * rowMeans(y == obs)
+}}"""
+
+
+def generalized(options):
+    """Time what follows the fit of a generalized model against lme4."""
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    cbpp = Model(formula, example("cbpp"), family="binomial")
+    formula = "use ~ age + I(age^2) + urban + livch + (1 | district)"
+    women = example("contraception").assign(use=lambda d: 1.0 * (d["use"] == "Y"))
+    binary = Model(formula, women, family="binomial")
+    formula = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)"
+    ticks = Model(formula, example("grouseticks"), family="poisson")
+    rows = []
+    for name, model, group in (
+        ("cbpp", cbpp, "herd"),
+        ("contraception", binary, "district"),
+        ("grouseticks", ticks, "BROOD"),
+    ):
+        for task, ours, theirs, each in (
+            (
+                "bootstrap, 1,000",
+                methodcaller("bootstrap", 1000, rng=1),
+                "bootMer(m, fixef, nsim = 20)",
+                50.0,
+            ),
+            ("profile", lambda r: r.profile().conf_int(), "confint(profile(m))", 1.0),
+            (
+                "simulated residuals, 250",
+                methodcaller("simulated_residuals", 250, rng=1),
+                R_RESIDUALS.format(),
+                1.0,
+            ),
+            (
+                "influence of groups",
+                methodcaller("get_influence", group, refit=True),
+                f'influence(m, "{group}")',
+                1.0,
+            ),
+        ):
+            seconds = our_seconds(model, ours, options)
+            r = r_seconds(model, theirs, options, "lme4::glmer")
+            if not isinstance(r, str):
+                r *= each
+            rows.append([name, task, f"{seconds:.4g}", *r_cells(seconds, r, options)])
+    print_table("model,task,ours s,R s,R/ours".split(","), rows)
+
+
 # ---------------------------------------------------------------------------
 # The command line
 
@@ -308,6 +381,7 @@ TASKS = {
     "refit": refits,
     "df": degrees_of_freedom,
     "profile": profiles,
+    "generalized": generalized,
 }
 
 
