@@ -4,7 +4,8 @@ Time the inference of statsmodels_lmm and of R's lme4, lmerTest and pbkrtest.
 The bootstrap, refits, degrees of freedom by Satterthwaite and by Kenward and Roger,
 profile intervals, and what follows a fit of a generalized model are timed on the same
 data in the same run: this package in this process, R in a separate process for each
-task. Times are medians over all runs but the first, and exclude the fit. Without R only this package is timed. See README.rst.
+task. Times are medians over all runs but the first, and exclude the fit. Without R only
+this package is timed. See README.rst.
 """
 
 import argparse
@@ -333,8 +334,9 @@ def generalized(options):
     """Time what follows the fit of a generalized model against lme4."""
     formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
     cbpp = Model(formula, example("cbpp"), family="binomial")
-    formula = "use ~ age + I(age^2) + urban + livch + (1 | district)"
-    women = example("contraception").assign(use=lambda d: 1.0 * (d["use"] == "Y"))
+    formula = "use ~ age + square + urban + livch + (1 | district)"
+    women = example("contraception")
+    women = women.assign(use=1.0 * (women["use"] == "Y"), square=women["age"] ** 2)
     binary = Model(formula, women, family="binomial")
     formula = "TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION)"
     ticks = Model(formula, example("grouseticks"), family="poisson")
