@@ -523,7 +523,11 @@ class CrossedMixedGLM(MixedModel):
 
     def as_given(self, values, weights):
         """As inherited: proportions, or successes if the model was given these."""
-        return values * weights if self._trials_of_response else values
+        if not self._trials_of_response:
+            return values
+        counts = values * weights
+        whole = np.round(counts)  # but for rounding, unless they are means
+        return np.where(np.abs(counts - whole) < 1e-9 * weights, whole, counts)
 
     # prediction ----------------------------------------------------------------------
 
