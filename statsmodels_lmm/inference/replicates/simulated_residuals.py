@@ -10,7 +10,6 @@ from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.inference.deletion.influence import row_groups
-from statsmodels_lmm.inference.replicates.row_weights import row_weights
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
     drawn_response,
@@ -341,8 +340,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     results = as_fit(results)
     _check("kind", kind, SIMULATED_RESIDUALS)
     check_count("nsim", nsim)
-    model = results.model
-    response, weights = drawn_response(results, kind), row_weights(results)
+    response, model = drawn_response(results, kind), results.model
     n = len(model.endog)
     predicted = results.fittedvalues
     if kind == "parametric":
@@ -359,10 +357,10 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     rng = np.random.default_rng(rng)
     streams, simulated = generators(seeds(rng, nsim)), np.empty((m, nsim))
     for chunk in _slices(nsim, max(1, CHUNK // n)):
-        drawn = whole_responses(results, response, streams[chunk], weights)
+        drawn = whole_responses(results, response, streams[chunk])
         simulated[:, chunk] = means @ drawn.T
     observed, predicted = (
-        means @ model.as_given(values, weights) for values in (model.endog, predicted)
+        means @ model.as_given(values) for values in (model.endog, predicted)
     )
     below = (simulated < observed[:, None]).sum(axis=1)
     equal = (simulated == observed[:, None]).sum(axis=1)

@@ -1,5 +1,6 @@
 """Simulation, refits and bootstrap of generalized models."""
 
+import dataclasses
 import functools
 import pickle
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from statsmodels_lmm.core.resampling import generalized_refits
 from statsmodels_lmm.core.resampling.generalized_refits import GeneralizedRefitting
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.graphics.profiles import _caption, _draw_kinds
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
 from statsmodels_lmm.inference.replicates.simulation import seeds, starting_values
 
@@ -50,6 +52,7 @@ def test_successes_are_drawn_and_refitted():
     size = cbpp()["size"].to_numpy()
     drawn = counts().simulate(3, rng=2)
     assert drawn.shape == (56, 3)
+    assert_array_equal(counts().simulate(2, rng=2), drawn[[0, 1]])
     assert_array_equal(drawn.index, cbpp().index)
     values = drawn.to_numpy()
     assert_array_equal(values, np.round(values))
@@ -329,6 +332,14 @@ def test_all_intervals():
     assert (table["percentile"]["lower"].iloc[-2:] >= 0.0).all()
     assert "n_separated" in boot.summary().attrs
     assert "separated" not in str(boot)
+
+
+def test_pictures_know_the_parameters():
+    table = zip(many().draws.columns, _draw_kinds(many()))
+    random = [label for label, kind in table if kind == "random"]
+    assert random == ["herd: sd Intercept"]
+    lost = dataclasses.replace(many(), n_failed=1, separated=(4, 6))
+    assert ", 1 failed, 2 separated\n" in _caption(lost, "percentile", 0.95)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from scipy import stats
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.graphics.diagnostics import _tests
 from statsmodels_lmm.inference.replicates import simulated_residuals as module
 from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
@@ -456,6 +457,8 @@ def test_zeros_are_counted():
     tail = min((zeros >= count).sum(), (zeros <= count).sum())
     expected = count / zeros.mean(), min(1.0, 2.0 * (1 + tail) / 13)
     assert_allclose(found.zero_inflation_test(), expected)
+    assert "\nzeros, relative" in _tests(found)
+    assert "zeros" not in _tests(replace(found, is_discrete=False))
     none = replace(found, observed=np.ones(50), simulated=np.ones((50, 12)))
     assert np.isnan(none.zero_inflation_test().statistic)
     with pytest.raises(ValueError, match="a continuous response has no zeros"):
