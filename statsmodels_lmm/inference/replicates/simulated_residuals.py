@@ -163,7 +163,9 @@ class SimulatedResiduals:
         Notes
         -----
         More zeros than expected are no proof of a process that makes zeros alone:
-        overdispersion makes them, too.
+        overdispersion makes them, too. They show more often after a conditional
+        simulation: new random effects, of which the variance was estimated from the
+        same response, make zeros of their own.
         """
         if not self.is_discrete:
             raise ValueError("a continuous response has no zeros to count")

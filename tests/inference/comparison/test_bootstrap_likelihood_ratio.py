@@ -359,3 +359,5 @@ def test_a_generalized_model_without_random_effects():
         other = sm.GLM(both, exog, family=sm.families.Binomial()).fit()
         expected.append(2.0 * (full.refit(both).llf - other.llf))
     assert_allclose(found, np.maximum(expected, 0.0), atol=1e-6)
+    same = simulated_statistics(full._results, null._results, 2, rng=5, n_jobs=1)
+    assert_allclose(same, found[:2], atol=1e-8)

@@ -302,11 +302,11 @@ deviation between herds, by lme4 1.1.31 in R 4.2.2:
 
 @functools.cache
 def many():
-    return counts().bootstrap(80, rng=11, n_jobs=1)
+    return counts().bootstrap(45, rng=11, n_jobs=1)
 
 
 def test_bootstrap_of_cbpp_by_lme4():
-    """Within four standard errors of 80 replicates."""
+    """Within four standard errors of 45 replicates."""
     draws = many().draws
     names = [*counts().params.index, "herd: sd Intercept"]
     count, found = len(draws), draws[names].to_numpy()
@@ -321,11 +321,11 @@ def test_bootstrap_of_cbpp_by_lme4():
 
 def test_all_intervals():
     boot = many()
-    table = boot.conf_int("all")
+    table = boot.conf_int("all", alpha=0.2)
     names = list(counts().params.index)
     assert np.isfinite(table.loc[names]).all(axis=None)
     wald = table["wald"].loc[names].to_numpy()
-    assert_allclose(wald, counts().conf_int())
+    assert_allclose(wald, counts().conf_int(alpha=0.2))
     width = np.diff(wald, axis=1)
     for method in ("basic", "normal", "studentized", "percentile"):
         assert (np.abs(table[method].loc[names] - wald) < 0.5 * width).all(axis=None)
@@ -352,12 +352,12 @@ def rare():
     return crossedmixedglm("y ~ f + (1 | g)", data, family="binomial").fit()
 
 
-@pytest.mark.filterwarnings("ignore:20 replicates are too few")
+@pytest.mark.filterwarnings("ignore:.* replicates are too few")
 def test_separated_replicates_are_left_out():
-    boot = rare().bootstrap(24, rng=1, n_jobs=1)
-    drawn = rare().simulate(24, rng=1)
+    boot = rare().bootstrap(16, rng=1, n_jobs=1)
+    drawn = rare().simulate(16, rng=1)
     without = drawn[rare().model.exog[:, 1] == 1.0].sum() == 0
-    assert 0 < without.sum() < 12
+    assert 0 < without.sum() < 8
     assert boot.separated == tuple(np.flatnonzero(without))
     assert boot.n_separated == without.sum()
     assert boot.n_failed == 0
