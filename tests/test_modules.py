@@ -18,8 +18,10 @@ ELSEWHERE = {
     "test_sparse_elimination": "precision_effects",
     "test_laplace": "conditional",
     "test_random_part": "draws",
+    "test_generalized_refits": "without_effects",
     "test_structures": "checks correlated known",
     # inference
+    "test_generalized_replicates": "refitted_parameters row_weights",
     "test_prediction": "array_rows new_rows prediction_rows",
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",

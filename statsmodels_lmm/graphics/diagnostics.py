@@ -400,13 +400,15 @@ def _tests(residuals):
     """The tests of simulated residuals, as text."""
     uniform, spread = residuals.uniformity_test(), residuals.dispersion_test()
     outside, count = residuals.outlier_test(), int(residuals.outliers.sum())
-    return "\n".join(
-        [
-            f"Kolmogorov-Smirnov {uniform.statistic:.3f}, {_pvalue(uniform)}",
-            f"dispersion {spread.statistic:.3f}, {_pvalue(spread)}",
-            f"outside all simulations {count:,}, {_pvalue(outside)}",
-        ]
-    )
+    lines = [
+        f"Kolmogorov-Smirnov {uniform.statistic:.3f}, {_pvalue(uniform)}",
+        f"dispersion {spread.statistic:.3f}, {_pvalue(spread)}",
+        f"outside all simulations {count:,}, {_pvalue(outside)}",
+    ]
+    if residuals.is_discrete:
+        zeros = residuals.zero_inflation_test()
+        lines.append(f"zeros, relative {zeros.statistic:.3f}, {_pvalue(zeros)}")
+    return "\n".join(lines)
 
 
 def _pvalue(test):

@@ -614,9 +614,14 @@ class CrossedMixedGLM(MixedModel):
             raise DataError(f"the response {what} in rows {where}")
         return other
 
-    def as_given(self, values, weights):
+    def as_given(self, values, trials=None):
         """As inherited: proportions, or successes if the model was given these."""
-        return values * weights if self._trials_of_response else values
+        if not self._trials_of_response:
+            return values
+        trials = self.trials if trials is None else trials
+        counts = values * trials
+        whole = np.round(counts)  # but for rounding, unless they are means
+        return np.where(np.abs(counts - whole) < 1e-9 * trials, whole, counts)
 
     # prediction ----------------------------------------------------------------------
 
