@@ -1,5 +1,6 @@
 """Plots of results, with matplotlib; most are also methods of the results."""
 
+from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals
 from statsmodels_lmm.graphics.diagnostics import (
     plot_influence,
     plot_residuals,
@@ -22,6 +23,7 @@ from statsmodels_lmm.graphics.random_effects import (
 from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
 
 __all__ = [
+    "plot_binned_residuals",
     "plot_bootstrap",
     "plot_coefficients",
     "plot_effects",

@@ -46,7 +46,7 @@ def require_data(model, purpose):
         raise DataError(f"the data of the model were removed; {purpose} needs them")
 
 
-def require_gaussian(results, purpose):
+def require_gaussian(results, purpose, instead=""):
     """
     Reject a model whose response is not normal with a residual variance.
 
@@ -56,6 +56,8 @@ def require_gaussian(results, purpose):
         A fit without its wrapper; a least-squares fit has a normal response.
     purpose : str
         What is defined for a linear model only.
+    instead : str, optional
+        What a generalized model has in its place, as a clause.
 
     Raises
     ------
@@ -65,6 +67,7 @@ def require_gaussian(results, purpose):
         raise ValueError(
             f"{purpose} is defined for a linear mixed model, whose response is normal "
             "given the random effects, not for a generalized one"
+            + (f": {instead}" if instead else "")
         )
 
 
