@@ -17,7 +17,7 @@ def plot_binned_residuals(results, x=None, n_bins=None, ax=None):
 
     Parameters
     ----------
-    results : CrossedMixedGLMResults
+    results : CrossedMixedGLMResults or CrossedMixedLMResults
         A fit.
     x : str or array_like, optional
         The variable that forms the bins: a numeric column of the data, or one value
@@ -64,16 +64,14 @@ def plot_binned_residuals(results, x=None, n_bins=None, ax=None):
     if n_bins < 2:
         raise ValueError(f"n_bins must be at least 2, not {n_bins!r}")
     bins = _bins(values, n_bins)
-    mu, family = results.fittedvalues, results.family
-    trials = model._prior_weights if family.name == "Binomial" else np.ones(n)
-    variance = family.variance(mu, model._prior_weights, results.extra)
+    trials, variance, repeats = _of_rows(results)
 
     def sums(each):
-        return np.bincount(bins, model._repeats * each)
+        return np.bincount(bins, repeats * each)
 
     total = sums(trials)
     centers = np.bincount(bins, values) / np.bincount(bins)
-    averages = sums(trials * results.resid_response) / total
+    averages = sums(trials * (model.endog - results.fittedvalues)) / total
     reach = 2.0 * np.sqrt(sums(trials**2 * variance)) / total
 
     figure, ax = canvas(ax)
@@ -90,7 +88,7 @@ def _variable(results, x):
     """The values that form the bins, and their name."""
     model = results.model
     if x is None:
-        means = results.family.mean(results._fixed_part)
+        means = results._mean(results._fixed_part)
         return means, f"{short(model.endog_names, 24)} predicted by the fixed effects"
     if not isinstance(x, str):
         values, name = pd.Series(x), getattr(x, "name", None) or "x"
@@ -109,6 +107,17 @@ def _variable(results, x):
     if not pd.api.types.is_numeric_dtype(values):
         raise ValueError(f"{name} is not numeric; average residuals by its levels")
     return values.to_numpy(float), short(name)
+
+
+def _of_rows(results):
+    """Numbers of trials, variances of the responses, and numbers of observations."""
+    model, ones = results.model, np.ones(len(results.model.endog))
+    if results._is_gaussian:
+        return ones, results.scale / model._frequencies, ones
+    family, weights = results.family, model._prior_weights
+    variance = family.variance(results.fittedvalues, weights, results.extra)
+    trials = weights if family.name == "Binomial" else ones
+    return trials, variance, model._repeats * ones
 
 
 def _bins(values, n_bins):
