@@ -148,9 +148,10 @@ class ExponentialFamily:
         """The derivative d mu / d eta."""
         return self.link_function.mean_slope(eta)
 
-    def link(self, mu):
-        """The linear predictor eta of a mean."""
-        return self.link_function.link(mu)
+    @property
+    def link(self):
+        """The link, which maps means to linear predictors when called."""
+        return self.link_function
 
     def variance(self, mu, a, extra=None):
         """The variance phi V(mu) / a."""
