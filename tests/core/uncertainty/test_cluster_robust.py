@@ -168,7 +168,8 @@ def test_what_a_single_cluster_determines():
     columns = case.whitened(case.data.to_fixed)
     assert found.undetermined(columns).tolist() == [False] * 3 + [True] * 2
     mixed = columns[1] + 1e-3 * columns[3]
-    assert found.undetermined(mixed) and not found.undetermined(np.zeros(5))
+    assert found.undetermined(mixed)
+    assert not found.undetermined(np.zeros(5))
 
 
 def test_few_clusters():
@@ -176,7 +177,8 @@ def test_few_clusters():
     found = case.found("CR2")
     assert found.df(np.zeros(3)) == np.inf
     given = replace(found, constant_df=3.0)
-    assert given.df(np.ones(3)) == 3.0 and given.joint(None, np.eye(3)) == (3.0, 1.0)
+    assert given.df(np.ones(3)) == 3.0
+    assert given.joint(None, np.eye(3)) == (3.0, 1.0)
     two = replace(found, own=found.own[:1], through=found.through[:1])
     assert np.isnan(two.joint(None, np.eye(3))).all()
     flat = replace(found, covariance=np.diag([1.0, 1.0, 0.0]))
