@@ -72,14 +72,12 @@ class Dense:
         of_residuals = self.v - x @ self.bread @ x.T
         for c in range(case.n_clusters):
             rows = np.flatnonzero(case.codes == c)
-            inside = np.ix_(rows, rows)
-            adjustment = np.eye(len(rows))
+            each = x[rows].T @ inverse[rows]
             if kind == "CR2":
+                inside = np.ix_(rows, rows)
                 half = power(self.v[inside], 0.5)
                 inner = power(half @ of_residuals[inside] @ half, -0.5)
-                adjustment = half @ inner @ half
-            each = np.zeros((x.shape[1], n))
-            each[:, rows] = x[rows].T @ inverse[inside] @ adjustment
+                each[:, rows] = each[:, rows] @ (half @ inner @ half)
             self.rows.append(self.bread @ each)  # of the residuals
         scores = np.array([each @ residuals for each in self.rows])
         self.covariance = scores.T @ scores
@@ -149,6 +147,14 @@ def test_against_dense(name, kind):
     df, scale = found.joint(rows, basis)
     assert_allclose([df, scale], [wishart - 1.0, (wishart - 1.0) / wishart], rtol=1e-8)
     assert_allclose(found.restricted(basis), basis @ found.covariance @ basis.T)
+
+
+def test_scores_of_crossed_effects():
+    case = Case("2 crossed")
+    found, dense = case.found("CR0"), Dense(case, "CR0")
+    rows = case.whitened(np.eye(3))
+    covariance = rows @ found.covariance @ rows.T * case.deviance.scale
+    assert_allclose(covariance, dense.covariance, rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", ["plain", "nested", "singular", "weighted"])
