@@ -7,12 +7,14 @@ import pickle
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
 from samples import N, load, quiet, sample
 from scipy import stats
 
+from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
 from statsmodels_lmm.results.saving import from_json
@@ -278,6 +280,7 @@ def test_statsmodels_mixedlm():
     )
     same = quiet("y ~ x + (1 | g)").with_cov_type("CR1", "g")
     assert_allclose(found.bse_fe, same.bse, rtol=1e-6)
+    assert "CR1, 10 clusters of g" in str(found.summary())
 
 
 # clusters ----------------------------------------------------------------------------
@@ -344,6 +347,33 @@ def test_crossed_random_effects():
     assert nothing.vcomp["even"].iloc[0] == 0.0
     alone = quiet("y ~ x + (1 | g)", data).with_cov_type("CR2", "g")
     assert_allclose(nothing.with_cov_type("CR2", "g").bse, alone.bse, rtol=1e-6)
+
+
+def test_related_levels_and_matrices():
+    data = sample()
+    names = sorted(set(data["g"]))
+    kin = pd.DataFrame(0.5 * np.eye(10) + 0.5, names, names)
+    rng = np.random.default_rng(4)
+    z = rng.standard_normal((N, 8))
+    data["y"] += z @ rng.standard_normal(8)
+    related = quiet("y ~ x + (1 | g)", data, relationship={"g": kin})
+    exog = np.column_stack([np.ones(N), data["x"]])
+    matrix = CrossedMixedLM(data["y"], exog, random={"z": z}).fit()
+    for found, match in ((related, "related by a known"), (matrix, "matrix of random")):
+        with pytest.raises(DataError, match=match):
+            found.with_cov_type("CR2", data["g"])
+        # by the scores of the rows, X'V^-1 e
+        v = np.eye(N) + found.theta.iloc[0] ** 2 * (
+            z @ z.T if found is matrix else kin.loc[data["g"], data["g"]].to_numpy()
+        )
+        inverse = np.linalg.inv(v)
+        params = np.asarray(found.params)
+        rows = exog * (inverse @ (data["y"].to_numpy() - exog @ params))[:, None]
+        scores = pd.DataFrame(rows).groupby(data["g"].to_numpy()).sum().to_numpy()
+        bread = np.linalg.inv(exog.T @ inverse @ exog)
+        robust = found.with_cov_type("CR0", data["g"])
+        expected = bread @ scores.T @ scores @ bread
+        assert_allclose(robust.cov_params(), expected, rtol=1e-6)
 
 
 def test_generalized_refusals():
