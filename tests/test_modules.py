@@ -25,7 +25,7 @@ ELSEWHERE = {
     "test_prediction": "array_rows new_rows prediction_rows",
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",
-    "test_influence": "case_deletion case_refits",
+    "test_influence": "case_deletion case_refits row_groups",
     "test_likelihood_ratio": "nested_models",
     "test_marginal_means": "contrast_sets marginal_estimates marginal_tables "
     "multiple_comparisons reference_grid",
