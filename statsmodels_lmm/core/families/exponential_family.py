@@ -123,6 +123,11 @@ class ExponentialFamily:
         precision = self._precision(a, extra)
         return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)))
 
+    def quadratic(self, y, a, eta, extra=None):
+        """The half deviance and the first two derivatives of c."""
+        loss = self.half_deviance(y, a, eta, extra)
+        return loss, *self.slopes(y, a, eta, extra)[:2]
+
     def expected(self, y, a, eta, extra=None):
         """The expectation of c'' over y, its derivatives in eta and log phi."""
         precision = self._precision(a, extra)
