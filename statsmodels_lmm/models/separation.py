@@ -44,15 +44,17 @@ def unbounded_estimates(model, evaluation, data):
     sign = signs(model.family.name, model.family.link_name, model.endog)
     if sign is None:
         return Unbounded()
-    constant = [
-        effects.name
-        for effects in model.random
-        if sign.all() and has_intercept(effects) and is_constant_by_level(effects, sign)
-    ]
-    if constant:  # and the coefficients grow with the standard deviation
-        return Unbounded(
-            (variance_sentence(constant),), np.ones(len(data.kept), dtype=bool)
-        )
+    unlimited = {e.name: unlimited_effects(e, sign) for e in model.random}
+    if any(unlimited.values()):  # and the coefficients grow with the deviations
+        constant = [
+            effects.name
+            for effects in model.random
+            if unlimited[effects.name] and is_constant_by_level(effects, sign)
+        ]
+        told = {n: names for n, names in unlimited.items() if n not in constant}
+        sentences = [variance_sentence(constant)] if constant else []
+        sentences += [effect_sentence(n, names) for n, names in told.items() if names]
+        return Unbounded(tuple(sentences), np.ones(len(data.kept), dtype=bool))
     if not _is_suspicious(evaluation):
         return Unbounded()
     exog, names = model.exog[:, data.kept], [model.exog_names[j] for j in data.kept]
@@ -80,6 +82,44 @@ def has_intercept(effects):
     if not effects.has_groups or grouped.relationship is not None:
         return False
     return bool((grouped.effects == grouped.effects[0]).all(axis=0).any())
+
+
+def unlimited_effects(effects, sign):
+    """
+    Random effects that can predict the response of two values in every level.
+
+    The likelihood increases with their variance forever. Levels are related neither
+    to each other nor, where effects share parameters, by fewer than all of them.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The random effects of a factor.
+    sign : ndarray
+        1, -1 or 0 for each row, see `core.uncertainty.separation.signs`.
+
+    Returns
+    -------
+    list of str
+        Names of the effects.
+    """
+    grouped = effects.grouped
+    if not sign.all() or not effects.has_groups or grouped.relationship is not None:
+        return []
+    codes, n = grouped.codes, grouped.n_levels
+
+    def predicts(column):
+        ahead = sign * column
+        found = [np.bincount(codes[s * ahead > 0.0], minlength=n) > 0 for s in (1, -1)]
+        return (found[0] | found[1]).any() and not (found[0] & found[1]).any()
+
+    each = np.array([predicts(column) for column in grouped.effects.T], dtype=bool)
+    out: list = []
+    for part, names, structure in effects.blocks:
+        if structure.has_structure and not each[part].all():
+            continue
+        out += [name for name, found in zip(names, each[part]) if found]
+    return out
 
 
 def is_constant_by_level(effects, values):
@@ -130,6 +170,30 @@ def variance_sentence(names):
     return (
         f"the response is constant within every level of {_in_words(names)}: the "
         "variance between these levels is not identified"
+    )
+
+
+def effect_sentence(name, effects):
+    """
+    Say that the variances of effects of a grouping factor are not identified.
+
+    Parameters
+    ----------
+    name : str
+        The factor.
+    effects : sequence of str
+        The effects.
+
+    Returns
+    -------
+    str
+    """
+    plural = len(effects) > 1
+    predict = "predict" if plural else "predicts"
+    what = "variances of these effects are" if plural else "variance of this effect is"
+    return (
+        f"within every level of {name}, {_in_words(effects)} {predict} the response "
+        f"without error: the {what} not identified"
     )
 
 
