@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 
 from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm
-from statsmodels_lmm.models.separation import effect_sentence, unlimited_effects
+from statsmodels_lmm.models.separation import effect_sentence, unlimited_names
 from statsmodels_lmm.results.saving import from_json
 
 links = sm.families.links
@@ -139,7 +139,7 @@ def test_slopes_that_predict(formula):
     model = crossedmixedglm(
         f"y ~ {formula}", data.assign(y=y * 1, z=np.where(data.index == 7, -1.0, 1.0))
     )
-    names = unlimited_effects(model.random[0], 2.0 * model.endog - 1.0)
+    names = unlimited_names(model.random[0], 2.0 * model.endog - 1.0)
     found = effect_sentence(model.random[0].name, names) if names else ""
     assert SLOPES[formula] in found
     assert bool(found) == bool(SLOPES[formula])
