@@ -470,3 +470,17 @@ def test_damaged_texts(path, value):
     inside[path[-1]] = value
     with pytest.raises(DataError, match="not a saved fit, or a damaged one"):
         from_json(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "said"),
+    [
+        ("predict", "newdata", "is spelled exog="),
+        ("get_prediction", "re_form", "is spelled random_effects="),
+        ("summary", "ddf", "z tests"),
+        ("summary2", "level", "is spelled alpha="),
+    ],
+)
+def test_arguments_of_r(method, argument, said):
+    with pytest.raises(TypeError, match=f"{argument}= .*{said}"):
+        getattr(fitted("binomial"), method)(**{argument: None})
