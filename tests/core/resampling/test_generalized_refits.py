@@ -92,3 +92,16 @@ def test_standard_errors_for_known_variances():
     expected = model("binomial").with_response(y[0]).fit(cov_type="rx").bse
     assert_allclose(errors, expected, rtol=1e-5)
     assert len(y[0]) == len(cbpp())
+
+
+def test_responses_without_finite_estimates():
+    """A period without a case, and herds in which all animals or none are cases."""
+    design = design_of(fitted("binomial")._results)
+    frame, (y,) = cbpp(), responses(1)
+    no_case = np.where(frame["period"] == "4", 0.0, y)
+    by_herd = frame["herd"].astype(int).to_numpy() % 2 * 1.0
+    found = design.fit(np.stack([no_case, y, by_herd]))
+    assert_array_equal(found.separated, [True, False, True])
+    assert np.isfinite(found.value).all()
+    assert np.isnan(found.coefficients[[0, 2]]).all()
+    assert np.isfinite(found.coefficients[1]).all()
