@@ -17,6 +17,7 @@ ELSEWHERE = {
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",
     "test_laplace": "conditional",
+    "test_laplace_derivatives": "determinant_traces",
     "test_random_part": "draws",
     "test_structures": "checks correlated known",
     # inference
