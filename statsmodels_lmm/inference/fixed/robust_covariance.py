@@ -147,9 +147,10 @@ def with_cov_type(results, cov_type, groups=None):
     Return the results with another covariance of the fixed effects.
 
     Standard errors, tests and intervals of the fixed effects, marginal means and
-    predictions of the fixed part change accordingly. Variances of predictions that
-    include random effects remain those of the model, as do the random effects, the
-    likelihood and what derives from it.
+    predictions of the fixed part change accordingly, also means over the random effects
+    of a generalized model. Variances of predictions that include random effects remain
+    those of the model, as do the random effects, the likelihood and what derives from
+    it.
 
     Parameters
     ----------
