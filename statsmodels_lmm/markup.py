@@ -33,13 +33,22 @@ def latex(text):
     return text.translate(str.maketrans(LATEX))
 
 
+def _line(text):
+    """A text without line breaks; other values are returned unchanged."""
+    return " ".join(text.splitlines()) if isinstance(text, str) else text
+
+
 def _cell(text):
     r"""A cell in LaTeX; ``[`` and ``*`` would be read as arguments of a ``\\``."""
-    return re.sub(r"^\s*([\[*])", r"{\1}", latex(" ".join(text.splitlines())))
+    return re.sub(r"^\s*([\[*])", r"{\1}", latex(_line(text)))
 
 
 class Table(SimpleTable):
     """statsmodels' table with its text escaped in HTML and LaTeX."""
+
+    def as_text(self, **fmt_dict):
+        """The table as text, with each cell in one line."""
+        return SimpleTable.as_text(_escaped(self, _line), **fmt_dict)
 
     def as_html(self, **fmt_dict):
         """The table as HTML."""
@@ -92,6 +101,15 @@ class Summary(iolib_summary.Summary):
 
 class Summary2(iolib_summary2.Summary):
     """statsmodels' second kind of summary with its text escaped in HTML and LaTeX."""
+
+    def as_text(self):
+        """The tables and the text below them, with each cell in one line."""
+        lines, breaks = copy(self), {r"\s*\n\s*": " "}
+        lines.tables = [
+            table.rename(index=_line).replace(breaks, regex=True)
+            for table in self.tables
+        ]
+        return iolib_summary2.Summary.as_text(lines)
 
     def as_html(self):
         """The tables and the text below them as HTML."""

@@ -14,9 +14,14 @@ ENGINES = ["patsy", "formulaic"]
 N = 120
 
 
+@functools.cache
+def _read(name):
+    return getattr(datasets, name).load_pandas().data
+
+
 def load(name):
     """One of the data sets, new each time."""
-    return getattr(datasets, name).load_pandas().data
+    return _read(name).copy()
 
 
 @functools.cache

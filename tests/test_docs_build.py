@@ -31,7 +31,9 @@ UNNAMED = {
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
-    """The folder of the built pages, without the runs of the gallery."""
+    """The folder of the pages: DOCS_HTML, or built without the runs of the gallery."""
+    if "DOCS_HTML" in os.environ:
+        return Path(os.environ["DOCS_HTML"]).resolve()
     for tool in TOOLS:
         pytest.importorskip(tool)
     home = tmp_path_factory.mktemp("docs")

@@ -449,19 +449,21 @@ def test_quadrature_converges_to_the_integral():
 
 @pytest.mark.parametrize("response", ["binary", "count"])
 def test_intervals_cover(response):
-    """95 per cent intervals of the slope, 200 responses of a known model."""
+    """Errors of the slope in units of its standard error are standard normal."""
     rng = np.random.default_rng(11)
     group, x = np.repeat(np.arange(20), 6), np.tile(np.linspace(-1.0, 1.0, 6), 20)
     data = pd.DataFrame({"g": group, "x": x, "y": np.arange(120) % 2})
     model = crossedmixedglm("y ~ x + (1 | g)", data, family=FAMILIES[response])
-    covered = []
-    for _ in range(200):
+    scores = []
+    for _ in range(100):
         eta = 0.4 + 0.7 * x + 0.6 * rng.standard_normal(20)[group]
         p = 1.0 / (1.0 + np.exp(-eta))
         drawn = rng.binomial(1, p) if response == "binary" else rng.poisson(np.exp(eta))
         result = model.with_response(drawn.astype(float)).fit()
         assert result.converged
         low, high = result.conf_int().loc["x"]
-        covered.append(low < 0.7 < high)
-    # three standard errors of the share
-    assert np.mean(covered) == pytest.approx(0.95, abs=3.0 * np.sqrt(0.95 * 0.05 / 200))
+        assert low < result.params["x"] < high
+        scores.append((result.params["x"] - 0.7) * 2.0 * 1.96 / (high - low))
+    # three standard errors
+    assert np.mean(scores) == pytest.approx(0.0, abs=3.0 / np.sqrt(100))
+    assert np.std(scores) == pytest.approx(1.0, abs=3.0 / np.sqrt(200))

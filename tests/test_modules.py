@@ -18,15 +18,17 @@ ELSEWHERE = {
     "test_sparse_elimination": "precision_effects",
     "test_laplace": "conditional",
     "test_random_part": "draws",
+    "test_generalized_refits": "without_effects",
     "test_structures": "checks correlated known",
     # inference
+    "test_generalized_replicates": "refitted_parameters row_weights",
     "test_prediction": "array_rows new_rows prediction_rows",
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",
-    "test_influence": "case_deletion case_refits",
+    "test_influence": "case_deletion case_refits row_groups",
     "test_likelihood_ratio": "nested_models",
-    "test_marginal_means": "contrast_sets marginal_estimates multiple_comparisons "
-    "reference_grid",
+    "test_marginal_means": "contrast_sets marginal_estimates marginal_tables "
+    "multiple_comparisons reference_grid",
     "test_variance_parameters": "block_functions",
     "test_prediction_intervals": "prediction_variance",
     # formulas and data
@@ -48,6 +50,8 @@ ELSEWHERE = {
     "test_fit": "coefficients model penalized",
     "test_mediation_and_imputation": "distribution",
     "test_old_pickles": "old_names",
+    "test_estimates": "effects",
+    "test_generalized_pictures": "binned_residuals",
     "test_methods": "canvas",
     "test_random_effects": "shrinkage",
     "test_results": "linear summary variance_components variance_tables wrapper",

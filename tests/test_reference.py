@@ -19,6 +19,13 @@ PARAMETER = 1e-3
 SATURATED = "ortho_agef.reml", "ortho_agef.ml", "sing_pen3.reml", "sing_pen3.ml"
 """Fits of which the effects can reproduce any response; they are not called proved."""
 
+PREDICTED = [
+    name
+    for name, saved in FITS.items()
+    if not saved["flat"] and (saved["reml"] or name.replace(".ml", ".reml") not in FITS)
+]
+"""One fit of each model: what the rows are multiplied by is compared for both."""
+
 QUADRATIC = 2e-3
 CURVATURE = 5e-3
 """
@@ -119,7 +126,7 @@ def test_modes(name):
             assert largest((ours["sd"] ** 2 - variances) / scale) < CURVATURE
 
 
-@pytest.mark.parametrize("name", [n for n, saved in FITS.items() if not saved["flat"]])
+@pytest.mark.parametrize("name", PREDICTED)
 def test_predictions(name):
     saved, result = FITS[name], fit(name)
     limit = QUADRATIC * (result.fittedvalues.std() + saved["sigma"])
@@ -144,15 +151,15 @@ def certified_above(name, result):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", FITS)
-def test_a_moved_optimum_is_not_proved(name):
-    """Each parameter by some of its standard error, the others at their best."""
+@pytest.mark.parametrize(("which", "name"), enumerate(FITS))
+def test_a_moved_optimum_is_not_proved(which, name):
+    """One parameter by some of its standard error, and all of them."""
     result = fit(name)
     theta, reml = result.theta.to_numpy(), result.reml
     curvature = np.diagonal(result.model.information(theta, reml=reml))
     steps = 1e-3 / np.sqrt(np.where(curvature > 0.0, curvature, np.inf))
-    some = np.eye(len(theta))[:: max(1, len(theta) // 3)]
-    for direction, size in zip([*some, np.ones(len(theta))], cycle([1.0, 5.0])):
+    one = np.eye(len(theta))[which % len(theta)]
+    for direction, size in ((one, 1.0 + 4.0 * (which % 3)), (np.ones(len(theta)), 5.0)):
         moved = theta + size * steps * direction
         found = result.model.fit(reml=reml, start_params=moved, maxiter=1)
         assert found.optimum.evaluations == 1

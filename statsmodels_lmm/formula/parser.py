@@ -72,9 +72,10 @@ def _parsed(text, structures, family):
         else:
             fixed.append((sign, join(piece)))
     if not random:
+        instead = "ols" if family is None else "glm"
         raise FormulaError(
             "the formula has no random-effects term such as (1 | g); "
-            "for a model without random effects use statsmodels' smf.ols",
+            f"for a model without random effects use statsmodels' smf.{instead}",
             text,
         )
     joined = " ".join(f"{sign} {piece}" for sign, piece in fixed)

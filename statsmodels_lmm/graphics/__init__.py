@@ -1,5 +1,7 @@
 """Plots of results, with matplotlib; most are also methods of the results."""
 
+from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals
+from statsmodels_lmm.graphics.coefficients import plot_coefficients
 from statsmodels_lmm.graphics.diagnostics import (
     plot_influence,
     plot_residuals,
@@ -7,7 +9,7 @@ from statsmodels_lmm.graphics.diagnostics import (
     plot_scale_location,
     plot_simulated_residuals,
 )
-from statsmodels_lmm.graphics.estimates import plot_coefficients, plot_effects
+from statsmodels_lmm.graphics.effects import plot_effects
 from statsmodels_lmm.graphics.groups import plot_groups
 from statsmodels_lmm.graphics.profiles import (
     plot_bootstrap,
@@ -22,6 +24,7 @@ from statsmodels_lmm.graphics.random_effects import (
 from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
 
 __all__ = [
+    "plot_binned_residuals",
     "plot_bootstrap",
     "plot_coefficients",
     "plot_effects",

@@ -4,6 +4,7 @@ import numpy as np
 
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
 GRAY, BLACK = "#8c8c8c", "#222222"
+MARKERS = ("o", "s", "^", "D", "v", "P")
 COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, GRAY)
 """Okabe and Ito's colors, which color-blind readers can distinguish."""
 
@@ -254,3 +255,20 @@ def error_probability(level):
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
     return 1.0 - level
+
+
+def tick_labels(axis, labels, room):
+    """
+    Label the categories 0, 1, ... of an axis with as many of their names as fit.
+
+    Parameters
+    ----------
+    axis : Axis
+        The axis.
+    labels : list of str
+        The names.
+    room : float
+        How many fit.
+    """
+    step = int(np.ceil(len(labels) / max(room, 1.0)))
+    axis.set_ticks(range(0, len(labels), step), labels[::step])

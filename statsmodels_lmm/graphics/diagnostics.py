@@ -47,6 +47,9 @@ def plot_residuals(results, kind="pearson", ax=None):
     """
     Plot the residuals against the fitted values, with a smoother.
 
+    In a generalized model they are drawn against the linear predictor. For a response
+    of zeros and ones `plot_binned_residuals` is easier to read.
+
     Parameters
     ----------
     results : CrossedMixedLMResults
@@ -77,7 +80,7 @@ def plot_residuals(results, kind="pearson", ax=None):
     _cloud(figure, ax, fitted, residuals)
     ax.axhline(0.0, color=GRAY, linewidth=0.8, linestyle="--")
     _smoother(ax, fitted, residuals)
-    finish(ax, f"fitted {_response(results)}", label)
+    finish(ax, _fitted_label(results), label)
     return figure
 
 
@@ -105,16 +108,21 @@ def plot_scale_location(results, kind="pearson", ax=None):
     DataError
         If the data of the model have been removed, or no residual is defined.
     ValueError
-        If `kind` is unknown.
+        If `kind` is unknown, or the response consists of zeros and ones.
     """
     results = as_fit(results)
+    if getattr(results.model, "is_binary", False):
+        raise ValueError(
+            "the size of the residuals of zeros and ones is a function of the mean: "
+            "use plot_binned_residuals or plot_simulated_residuals"
+        )
     fitted, residuals, label = _residuals(results, kind)
     sizes = np.sqrt(np.abs(residuals))
     figure, ax = canvas(ax)
     _cloud(figure, ax, fitted, sizes)
     _smoother(ax, fitted, sizes)
     ax.set_ylim(bottom=0.0)
-    finish(ax, f"fitted {_response(results)}", f"square root of |{label}|")
+    finish(ax, _fitted_label(results), f"square root of |{label}|")
     return figure
 
 
@@ -146,7 +154,11 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
         If `kind` is unknown, or the model is generalized.
     """
     results = as_fit(results)
-    require_gaussian(results, "a normal Q-Q plot of residuals")
+    require_gaussian(
+        results,
+        "a normal Q-Q plot of residuals",
+        "plot_simulated_residuals, whose Q-Q plot is uniform",
+    )
     _, residuals, label = _residuals(results, kind)
     n = len(residuals)
     low, high = np.quantile(residuals, [0.25, 0.75])
@@ -334,7 +346,15 @@ def _residuals(results, kind):
     known = np.isfinite(residuals)
     if not known.any():
         raise DataError(f"no {label} is defined; try kind='response'")
-    return results.fittedvalues[known], residuals[known], label
+    fitted = results.fittedvalues if results._is_gaussian else results.linear_predictor
+    return fitted[known], residuals[known], label
+
+
+def _fitted_label(results):
+    """The name of the fitted values."""
+    if results._is_gaussian:
+        return f"fitted {_response(results)}"
+    return f"linear predictor of {_response(results)}"
 
 
 def _response(results):
@@ -400,13 +420,15 @@ def _tests(residuals):
     """The tests of simulated residuals, as text."""
     uniform, spread = residuals.uniformity_test(), residuals.dispersion_test()
     outside, count = residuals.outlier_test(), int(residuals.outliers.sum())
-    return "\n".join(
-        [
-            f"Kolmogorov-Smirnov {uniform.statistic:.3f}, {_pvalue(uniform)}",
-            f"dispersion {spread.statistic:.3f}, {_pvalue(spread)}",
-            f"outside all simulations {count:,}, {_pvalue(outside)}",
-        ]
-    )
+    lines = [
+        f"Kolmogorov-Smirnov {uniform.statistic:.3f}, {_pvalue(uniform)}",
+        f"dispersion {spread.statistic:.3f}, {_pvalue(spread)}",
+        f"outside all simulations {count:,}, {_pvalue(outside)}",
+    ]
+    if residuals.is_discrete:
+        zeros = residuals.zero_inflation_test()
+        lines.append(f"zeros, relative {zeros.statistic:.3f}, {_pvalue(zeros)}")
+    return "\n".join(lines)
 
 
 def _pvalue(test):

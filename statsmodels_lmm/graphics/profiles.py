@@ -199,12 +199,13 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
 
 
 def _caption(bootstrap, method, level):
-    """The number of replicates, how many failed, and what the marks mean."""
+    """The numbers of replicates and of those lost, and what the marks mean."""
     count = len(bootstrap.draws)
     replicates = f"{count:,} replicates, {bootstrap.kind} bootstrap"
-    failed = f", {bootstrap.n_failed:,} failed" if bootstrap.n_failed else ""
+    counts = {"failed": bootstrap.n_failed, "separated": bootstrap.n_separated}
+    lost = "".join(f", {n:,} {what}" for what, n in counts.items() if n)
     marks = f"line: estimate, band: {percent(level)} {method} interval"
-    return f"{replicates}{failed}\n{marks}"
+    return f"{replicates}{lost}\n{marks}"
 
 
 # parameters ------------------------------------------------------------------
@@ -226,9 +227,9 @@ def _draw_kinds(bootstrap):
     labels, ranges = list(bootstrap.estimates.index), list(bootstrap.ranges)
     # the fixed effects, which are unbounded, come first
     p = next(i for i, ends in enumerate(ranges) if ends != (-np.inf, np.inf))
-    sigma = labels.index("sigma", 2 * p)
-    kinds = ["fixed"] * p + ["other"] * p + ["random"] * (sigma + 1 - 2 * p)
-    kinds += ["other"] * (len(labels) - len(kinds))
+    rest = labels[2 * p :]
+    kinds = ["fixed"] * p + ["other"] * p
+    kinds += ["other" if label.startswith("theta ") else "random" for label in rest]
     dropped = bootstrap.estimates.isna().to_numpy()[:p]
     return ["other" if lost else "fixed" for lost in dropped] + kinds[p:]
 

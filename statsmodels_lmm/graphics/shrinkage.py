@@ -28,6 +28,15 @@ from statsmodels_lmm.inference.requirements import as_fit, require_data
 DEPENDENT = 1e-10
 """Share of a column that must remain for it to count as independent."""
 
+MOST_STEPS, MOST_HALVINGS = 60, 12
+"""Largest numbers of steps of a group's own fit, and of halvings of a step."""
+
+SETTLED = 1e-10
+"""Promised decrease of -2 log-likelihood at which a group's own fit ends."""
+
+VANISHED = 1e-5
+"""Share of the information at the start below which an estimate is infinite."""
+
 
 def plot_shrinkage(results, group=None, effects=None, ax=None):
     r"""
@@ -70,9 +79,12 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     :math:`X_1 \hat\beta_1 = Z \gamma`; they are 0 for effects without a fixed
     counterpart. The estimate of a group alone is the weighted least squares fit of
     :math:`y - o - X_2 \hat\beta_2 - \sum_{\text{others}} Z_i \hat b_i` on Z in its own
-    rows, with all effects of the factor. Groups whose rows do not determine these are
-    left out and counted in the title. With a relationship among the levels the ellipses
-    are those of a level with relationship 1 to itself.
+    rows, with all effects of the factor; in a generalized model the maximum likelihood
+    fit of y with the rest as an offset, on the scale of the linear predictor. Groups
+    whose rows do not determine these, or that have no finite estimate because all
+    their responses are zero, say, are left out and counted in the title. With a
+    relationship among the levels the ellipses are those of a level with relationship 1
+    to itself.
     """
     results = as_fit(results)
     chosen = chosen_effects(results, group, effects)
@@ -126,7 +138,8 @@ def group_estimates(results, i):
     population : ndarray
         Fixed part, shape (k,); see `plot_shrinkage`.
     alone : ndarray
-        Least squares in the rows of each level, shape (l, k); NaN where undetermined.
+        Least squares, or maximum likelihood, in the rows of each level, shape (l, k);
+        NaN where undetermined or infinite.
     model : ndarray
         Fixed part plus conditional modes, shape (l, k).
 
@@ -155,25 +168,93 @@ def group_estimates(results, i):
     inside = unit.T @ x
     left = np.linalg.norm(x - unit @ inside, axis=0)
     beside = left > 1e-8 * np.linalg.norm(x, axis=0)
-    rest = model.endog - x[:, beside] @ beta[beside]
-    if model.offset is not None:
-        rest = rest - model.offset
+    known = x[:, beside] @ beta[beside]
+    if model._offset is not None:
+        known = known + model._offset
     for j, other in enumerate(model.random):
         if j != i:
-            rest = rest - other.grouped.times(results._modes[j])
+            known = known + other.grouped.times(results._modes[j])
+    back = np.linalg.inv(root) / lengths[:, None]
+    population = back @ (inside[:, ~beside] @ beta[~beside])
+    fitted = population + results._modes[i]
+    if results._is_gaussian:
+        determined, estimates = _least_squares(model, grouped, unit, known)
+    else:
+        start = fitted @ np.linalg.inv(back).T
+        determined, estimates = _maximum_likelihood(
+            results, grouped, unit, known, start
+        )
+    if not determined.any():
+        raise none
+    alone = np.full((grouped.n_levels, grouped.k_effects), np.nan)
+    alone[determined] = estimates @ back.T
+    return population, alone, fitted
+
+
+def _least_squares(model, grouped, unit, known):
+    """Levels that determine their own coefficients, booleans, and these, (m, k)."""
+    rest = model.endog - known
     weights = 1.0 if model.weights is None else model.weights[:, None]
     sums = (grouped.codes, grouped.n_levels, weights * unit)
     gram, right = level_sums(*sums, unit), level_sums(*sums, rest[:, None])
+    determined = _is_determined(gram)
+    return determined, np.linalg.solve(gram[determined], right[determined])[..., 0]
+
+
+def _maximum_likelihood(results, grouped, unit, known, start):
+    """As `_least_squares`, by Fisher's scoring in all levels at once."""
+    model, family = results.model, results.family
+    of_levels, n_levels = grouped.codes, grouped.n_levels
+    row = model.endog, model._prior_weights
+    repeats = model._repeats * np.ones(len(known))
+
+    def pieces(points):
+        eta = known + (unit * points[of_levels]).sum(axis=1)
+        loss = family.half_deviance(*row, eta, results.extra)
+        first = family.slopes(*row, eta, results.extra).first
+        second = family.expected(*row, eta, results.extra).second
+        sums = of_levels, n_levels, repeats[:, None] * unit
+        return (
+            np.bincount(of_levels, repeats * loss, n_levels),
+            level_sums(*sums, first[:, None])[..., 0],
+            level_sums(*sums, second[:, None] * unit),
+        )
+
+    points = start.copy()
+    losses, gradient, information = pieces(points)
+    determined = _is_determined(information)
+    initial = np.linalg.eigvalsh(information)[:, 0]
+    ends = np.full(n_levels, np.inf)
+    for _ in range(MOST_STEPS):
+        step = np.zeros_like(points)
+        step[determined] = -np.linalg.solve(
+            information[determined], gradient[determined][..., None]
+        )[..., 0]
+        ends = -(gradient * step).sum(axis=1)
+        if (ends <= SETTLED).all():
+            break
+        share = np.ones((n_levels, 1))
+        for _ in range(MOST_HALVINGS):
+            worse = ~(pieces(points + share * step)[0] <= losses + 1e-12)
+            if not worse.any():
+                break
+            share[worse] *= 0.5
+        share[worse] = 0.0
+        points = points + share * step
+        losses, gradient, information = pieces(points)
+        determined &= np.isfinite(information).all(axis=(1, 2))
+        smallest = np.full(n_levels, np.nan)
+        smallest[determined] = np.linalg.eigvalsh(information[determined])[:, 0]
+        # where an estimate is infinite the information vanishes on the way
+        determined &= smallest > VANISHED * initial
+    determined &= ends <= SETTLED
+    return determined, points[determined]
+
+
+def _is_determined(gram):
+    """Whether matrices, shape (l, k, k), are invertible."""
     values = np.linalg.eigvalsh(gram)
-    determined = values[:, 0] > DEPENDENT * values[:, -1]
-    if not determined.any():
-        raise none
-    back = np.linalg.inv(root) / lengths[:, None]
-    population = back @ (inside[:, ~beside] @ beta[~beside])
-    alone = np.full((grouped.n_levels, grouped.k_effects), np.nan)
-    estimates = np.linalg.solve(gram[determined], right[determined])[..., 0]
-    alone[determined] = estimates @ back.T
-    return population, alone, population + results._modes[i]
+    return values[:, 0] > DEPENDENT * values[:, -1]
 
 
 def _shrunken_pairs(ax, population, alone, model, covariance, factor, names, shown):

@@ -13,6 +13,7 @@ ADVICE = (
     "; a proportion needs its number of trials in weights, and counts need two "
     "columns, successes + failures"
 )
+"""What a binomial response may be."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def response_data(endog, family, weights=None, name=None, event=None):
     refuse(f"{what} is missing or infinite", ~np.isfinite(values), labels)
     problem = family.problem(values, counted)
     if problem is not None:
-        advice = ADVICE if is_binomial else ""
+        advice = _advice(values, name, trials) if is_binomial else ""
         refuse(f"{what} {problem[0]}", problem[1], labels, advice)
     _refuse_constant(values, family, name, event)
     if trials is not None:
@@ -231,6 +232,12 @@ def another_response(endog, is_binomial, trials, event, labels):
         refuse("there are more successes than trials", counts > trials, labels)
         return counts / trials
     return endog
+def _advice(values, name, trials):
+    """What to do about a binomial response."""
+    levels = np.unique(values)
+    if trials is not None or len(levels) != 2:
+        return ADVICE
+    return f"; if {levels[1]:g} is the event, write {name} == {levels[1]:g}"
 
 
 def _single_column(values):
@@ -268,7 +275,8 @@ def _trials(counts, names, labels, name):
         broken = np.abs(values - np.round(values)) > 1e-6 * np.maximum(1.0, values)
         refuse(f"{given} are not whole numbers", broken, labels)
     trials = counts.sum(axis=1)
-    refuse(f"the response '{name}' has no trials", trials == 0.0, labels)
+    out = "; leave such rows out"
+    refuse(f"the response '{name}' has no trials", trials == 0.0, labels, out)
     return trials
 
 

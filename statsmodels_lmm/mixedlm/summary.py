@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.markup import Summary2
-from statsmodels_lmm.results.summary import boundary_notes
+from statsmodels_lmm.results.summary import boundary_notes, covariance_notes
 
 
 def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05):
@@ -53,7 +53,7 @@ def summary(results, yname=None, xname_fe=None, xname_re=None, title=None, alpha
         table.add_text(f"In lme4's notation: {formula}")
     for message in results.identification.messages:
         table.add_text(f"Not determined: {message}.")
-    for line in boundary_notes(results):
+    for line in [*covariance_notes(results), *boundary_notes(results)]:
         table.add_text(line)
     return table
 

@@ -459,7 +459,7 @@ class MixedModel(LikelihoodModel):
         other._design, other._last_theta = self._design, None
         return other
 
-    def as_given(self, values, weights):
+    def as_given(self, values, trials=None):
         """
         Responses in the form in which the model was given its own.
 
@@ -467,8 +467,8 @@ class MixedModel(LikelihoodModel):
         ----------
         values : ndarray
             In the form of `endog`, shape (..., n).
-        weights : ndarray
-            Weights or numbers of trials, shape (n,).
+        trials : ndarray, optional
+            Numbers of trials, shape (n,). Default is those of the model.
 
         Returns
         -------

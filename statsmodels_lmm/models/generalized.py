@@ -50,6 +50,9 @@ MOST_NODES = 100
 
 HESSIANS = ("observed", "expected")
 
+EXACT = 1e-12
+"""Share of the variance of the response that is none."""
+
 ALPHA_STEP = 1e-5
 """Step of differences in the alpha of the negative binomial family."""
 
@@ -358,16 +361,16 @@ class CrossedMixedGLM(MixedModel):
         watch = _watch(progress, callback)
         settings = Settings(int(maxiter), float(tol), watch)
         try:
-            evaluation, optimum = search_generalized(criterion, settings, start)
-            curvature = evaluation.hessian
+            with np.errstate(over="ignore", invalid="ignore"):  # the end is examined
+                evaluation, optimum = search_generalized(criterion, settings, start)
+                curvature = evaluation.hessian
         except np.linalg.LinAlgError as error:
             eta, told = criterion.constant_predictor(), (self._row_labels, error)
             raise DataError(failure_sentence(self.family, eta, *told)) from None
         optimum, reason = units.optimum(optimum, evaluation.factors), ""
-        if evaluation.leaves_range and not optimum.interrupted:
-            reason = nodes_sentence(self.family)
-        elif not optimum.interrupted and optimum.evaluations < maxiter:
-            reason = edge_sentence(self.family, evaluation.inner.eta, self._row_labels)
+        if not optimum.interrupted:
+            ended = optimum.evaluations < maxiter
+            reason = self._why_there_is_no_optimum(evaluation, ended)
         results, wrapper = self._results_classes
         unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
         found = results(self, units, evaluation, optimum, curvature, unbounded, reason)
@@ -375,6 +378,21 @@ class CrossedMixedGLM(MixedModel):
             found = found.with_cov_type(cov_type, groups)
         warn_after_fit(found)
         return wrapper(found)
+
+    def _why_there_is_no_optimum(self, evaluation, ended):
+        """A sentence, if there is a reason; `ended` if there were evaluations left."""
+        family, eta = self.family, evaluation.inner.eta
+        if family.has_extra and not family.extra_is_squared:
+            mean = family.mean(eta)
+            variance = family.variance(mean, self._prior_weights, evaluation.extra)
+            if variance.mean() < EXACT * self.endog.var():
+                return (
+                    "fixed and random effects reproduce the response without error, "
+                    "so the dispersion tends to 0 and the likelihood has no maximum"
+                )
+        if evaluation.leaves_range:
+            return nodes_sentence(family)
+        return edge_sentence(family, eta, self._row_labels) if ended else ""
 
     # the likelihood ------------------------------------------------------------------
 
@@ -614,9 +632,14 @@ class CrossedMixedGLM(MixedModel):
             raise DataError(f"the response {what} in rows {where}")
         return other
 
-    def as_given(self, values, weights):
+    def as_given(self, values, trials=None):
         """As inherited: proportions, or successes if the model was given these."""
-        return values * weights if self._trials_of_response else values
+        if not self._trials_of_response:
+            return values
+        trials = self.trials if trials is None else trials
+        counts = values * trials
+        whole = np.round(counts)  # but for rounding, unless they are means
+        return np.where(np.abs(counts - whole) < 1e-9 * trials, whole, counts)
 
     # prediction ----------------------------------------------------------------------
 

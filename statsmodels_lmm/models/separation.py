@@ -10,6 +10,7 @@ from statsmodels_lmm.core.uncertainty.separation import (
     is_suspicious,
     separation,
     signs,
+    unlimited_effects,
 )
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.names import coded_column
@@ -39,15 +40,17 @@ def unbounded_estimates(model, evaluation, data):
     sign = signs(model.family.name, model.family.link_name, model.endog)
     if sign is None:
         return Unbounded()
-    constant = [
-        effects.name
-        for effects in model.random
-        if sign.all() and is_constant_by_level(effects.grouped, sign)
-    ]
-    if constant:  # and the coefficients grow with the standard deviation
-        return Unbounded(
-            (variance_sentence(constant),), np.ones(len(data.kept), dtype=bool)
-        )
+    unlimited = {e.name: unlimited_names(e, sign) for e in model.random}
+    if any(unlimited.values()):  # and the coefficients grow with the deviations
+        constant = [
+            effects.name
+            for effects in model.random
+            if unlimited[effects.name] and is_constant_by_level(effects.grouped, sign)
+        ]
+        told = {n: names for n, names in unlimited.items() if n not in constant}
+        sentences = [variance_sentence(constant)] if constant else []
+        sentences += [effect_sentence(n, names) for n, names in told.items() if names]
+        return Unbounded(tuple(sentences), np.ones(len(data.kept), dtype=bool))
     known = evaluation.first.fixed_information
     if not is_suspicious(evaluation.model.exog, evaluation.coefficients, known):
         return Unbounded()
@@ -57,6 +60,25 @@ def unbounded_estimates(model, evaluation, data):
         return Unbounded()
     sentence = separation_sentence(found, exog, sign, names, model._row_labels)
     return Unbounded((sentence,), found.columns, found.directions)
+
+
+def unlimited_names(effects, sign):
+    """
+    Names of the random effects whose variance has no finite estimate.
+
+    Parameters
+    ----------
+    effects : RandomEffects
+        The random effects of a factor.
+    sign : ndarray
+        1, -1 or 0 for each row, see `core.uncertainty.separation.signs`.
+
+    Returns
+    -------
+    list of str
+    """
+    found = unlimited_effects(effects.grouped, sign)
+    return [name for name, unlimited in zip(effects.effect_names, found) if unlimited]
 
 
 def variance_sentence(names):
@@ -75,6 +97,30 @@ def variance_sentence(names):
     return (
         f"the response is constant within every level of {_in_words(names)}: the "
         "variance between these levels is not identified"
+    )
+
+
+def effect_sentence(name, effects):
+    """
+    Say that the variances of effects of a grouping factor are not identified.
+
+    Parameters
+    ----------
+    name : str
+        The factor.
+    effects : sequence of str
+        The effects.
+
+    Returns
+    -------
+    str
+    """
+    plural = len(effects) > 1
+    predict = "predict" if plural else "predicts"
+    what = "variances of these effects are" if plural else "variance of this effect is"
+    return (
+        f"within every level of {name}, {_in_words(effects)} {predict} the response "
+        f"without error: the {what} not identified"
     )
 
 

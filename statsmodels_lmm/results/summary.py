@@ -236,10 +236,7 @@ def notes(results):
     if model.n_dropped:
         rows = "row was" if model.n_dropped == 1 else "rows were"
         lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
-    if results._robust is not None:
-        lines.append(results.cov_kwds["description"])
-    if results.without_robust_error:
-        lines.append(f"{no_robust_error(results)}.")
+    lines += covariance_notes(results)
     if results.df_method != "asymptotic":
         lines.append(f"Degrees of freedom: {results.df_method}.")
     if results.dropped:
@@ -275,6 +272,27 @@ def notes(results):
         f"smallest dual eigenvalue {lowest:.0e}."
     )
     return [part for line in lines for part in wrap(line, 79)]
+
+
+def covariance_notes(results):
+    """
+    Sentences about the covariance of the fixed effects, if it is cluster-robust.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = []
+    if results._robust is not None:
+        lines.append(results.cov_kwds["description"])
+    if results.without_robust_error:
+        lines.append(f"{no_robust_error(results)}.")
+    return lines
 
 
 def boundary_notes(results):

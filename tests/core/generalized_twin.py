@@ -76,6 +76,26 @@ def evaluation(name, family, tolerance=1e-14, scale=0.6, **kwargs):
     return criterion.at(Place(point, COEFFICIENTS), tolerance)
 
 
+def away(deviance):
+    """A direction in which every free parameter moves, each by another size."""
+    m = len(deviance.first.gradient)
+    return np.linspace(1.0, 0.5, m) * (-1.0) ** np.arange(m)
+
+
+def slope_away(deviance, step=1e-3):
+    """The derivative in that direction, from five values."""
+    moves = step * away(deviance)
+    ends = [float(deviance.near(s * moves, 1e-14).value) for s in (1, -1, 2, -2)]
+    return (8.0 * (ends[0] - ends[1]) - (ends[2] - ends[3])) / (12.0 * step)
+
+
+def gradient_slope_away(deviance, step=3e-5):
+    """The derivative of the gradient in that direction, from two gradients."""
+    moves = step * away(deviance)
+    up, down = deviance.gradient_near(moves), deviance.gradient_near(-moves)
+    return (up - down) / (2.0 * step)
+
+
 def loglike(model, eta, extra):
     """The log-likelihood of the rows with all constants."""
     family, y, a = model.family, model.endog, model.weights

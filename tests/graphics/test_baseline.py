@@ -28,7 +28,7 @@ from statsmodels_lmm.graphics.diagnostics import (  # noqa: E402
     plot_residuals,
     plot_simulated_residuals,
 )
-from statsmodels_lmm.graphics.estimates import plot_effects  # noqa: E402
+from statsmodels_lmm.graphics.effects import plot_effects  # noqa: E402
 from statsmodels_lmm.graphics.profiles import plot_profile  # noqa: E402
 from statsmodels_lmm.graphics.random_effects import plot_random_effects  # noqa: E402
 

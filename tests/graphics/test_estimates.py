@@ -20,10 +20,8 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
 from statsmodels_lmm.graphics.canvas import COLORS, short  # noqa: E402
-from statsmodels_lmm.graphics.estimates import (  # noqa: E402
-    plot_coefficients,
-    plot_effects,
-)
+from statsmodels_lmm.graphics.coefficients import plot_coefficients  # noqa: E402
+from statsmodels_lmm.graphics.effects import plot_effects  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

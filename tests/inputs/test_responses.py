@@ -209,7 +209,7 @@ REFUSED = {
     "nobody": (
         BINOMIAL,
         columns([3, 0, 0, 1], [0, 0, 2, 2]),
-        r"the response 'cases \+ size - cases' has no trials in 1 row: row1",
+        r"the response 'cases \+ size - cases' has no trials in 1 row: row1; leave",
     ),
     "two columns": (
         POISSON,
@@ -239,6 +239,12 @@ def test_what_is_refused(family, values, said):
 def test_an_event_that_never_or_always_happens(value, said):
     with pytest.raises(DataError, match=f"the response 'ill' is {said}, so"):
         response_data(np.full(4, value), BINOMIAL, name="ill", event="yes")
+
+
+def test_a_response_of_two_other_numbers():
+    said = r"outside 0 and 1 in 2 rows: row1, row3; if 2 is the event, write ill == 2$"
+    with pytest.raises(DataError, match=said):
+        response_data(series(1.0, 2.0, 1.0, 2.0), BINOMIAL, name="ill")
 
 
 def test_what_is_constant_but_has_an_estimate():

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from generalized_samples import cbpp, fitted, frame, model
 from numpy.testing import assert_allclose
 
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.models.generalized import CrossedMixedGLM
 
 
@@ -171,6 +171,11 @@ def test_an_exposure_is_for_a_log_link():
 def test_arguments_of_other_programs(name, words):
     with pytest.raises(TypeError, match=words):
         CrossedMixedGLM.from_formula("prop ~ (1|herd)", cbpp(), **{name: 1})
+
+
+def test_a_formula_without_random_effects():
+    with pytest.raises(FormulaError, match=r"use statsmodels' smf\.glm"):
+        CrossedMixedGLM.from_formula("prop ~ period", cbpp())
 
 
 @pytest.mark.parametrize("hessian", ["observed", "expected"])

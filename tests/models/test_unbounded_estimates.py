@@ -9,8 +9,9 @@ import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose
 
-from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm
+from statsmodels_lmm.models.separation import effect_sentence, unlimited_names
 from statsmodels_lmm.results.saving import from_json
 
 links = sm.families.links
@@ -114,6 +115,50 @@ def test_a_covariate_that_separates_all_rows():
     with pytest.warns(DataWarning, match="error in every row; their coefficients are"):
         fit = fitted("logit", data, "x + (1|g)")
     assert np.isnan(fit.bse).all()
+
+
+SLOPES = {
+    "(0 + x|g)": "within every level of g, x predicts the response without error: the "
+    "variance of this effect is not",
+    "(0 + z|g)": "",
+    "(0 + t|g)": "of g, t[a] and t[b] predict the response without error: the "
+    "variances of these effects are not",
+    "cs(0 + t|g)": "",
+    "(x|g:t)": "within every level of g:t, x predicts",
+}
+
+
+@pytest.mark.parametrize("formula", SLOPES)
+def test_slopes_that_predict(formula):
+    """In every level; t[c] does not, and cs has one correlation for all."""
+    data = rows()
+    flip, up = data["g"] % 2 == 0, data["x"] > 0.0
+    y = up ^ flip
+    if "t|" in formula and "x" not in formula:
+        y = (flip ^ (data["t"] == "a")).where(data["t"] != "c", y)
+    model = crossedmixedglm(
+        f"y ~ {formula}", data.assign(y=y * 1, z=np.where(data.index == 7, -1.0, 1.0))
+    )
+    names = unlimited_names(model.random[0], 2.0 * model.endog - 1.0)
+    found = effect_sentence(model.random[0].name, names) if names else ""
+    assert SLOPES[formula] in found
+    assert bool(found) == bool(SLOPES[formula])
+
+
+def test_a_slope_that_predicts():
+    data = rows()
+    data["y"] = ((data["x"] > 0.0) ^ (data["g"] % 2 == 0)) * 1
+    with pytest.warns(DataWarning, match="of g, x predicts the response without error"):
+        fit = fitted("logit", data, "1 + (0 + x|g)")
+    assert not fit.converged
+    assert np.isnan(fit.bse).all()
+
+
+def test_a_response_without_error():
+    data, family = rows().head(40), sm.families.Gamma(links.Log())
+    with pytest.warns(ConvergenceWarning, match="the dispersion tends to 0"):
+        fit = crossedmixedglm("np.exp(x) ~ x + (1|g)", data, family=family).fit()
+    assert not fit.converged
 
 
 def test_levels_without_variation():

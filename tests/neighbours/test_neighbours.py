@@ -21,7 +21,7 @@ from scipy import stats
 from statsmodels.iolib.summary2 import summary_col
 
 from statsmodels_lmm import CrossedMixedLM
-from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
 
 N = 120
@@ -570,3 +570,40 @@ def test_a_function_of_the_session_is_taken_along():
     other = cloudpickle.loads(cloudpickle.dumps(result))
     assert_allclose(other.fittedvalues, result.fittedvalues, rtol=1e-12)
     assert_allclose(other.predict(DATA.head(3)), result.predict().head(3))
+
+
+# generalized models ----------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def risks():
+    data = DATA.assign(high=(DATA["y"] > DATA["y"].median()) * 1.0)
+    return crossedmixedglm("high ~ x + f + (1|g)", data).fit(nagq=0)
+
+
+def test_the_link_that_others_read(risks):
+    """Pymmeans takes the name of its class, and what statsmodels' links have."""
+    link, theirs = risks.model.family.link, sm.families.links.Logit()
+    assert type(link).__name__ == type(theirs).__name__
+    eta, mu = np.array([-2.0, 0.3]), np.array([0.2, 0.7])
+    assert_allclose(link(mu), theirs(mu))
+    assert_allclose(link.deriv(mu), theirs.deriv(mu))
+    assert_allclose(link.inverse(eta), theirs.inverse(eta))
+    assert_allclose(link.inverse_deriv(eta), theirs.inverse_deriv(eta))
+    design = fixed_design(risks, risks.model.data.frame)
+    means = risks.model.predict(np.array(risks.params), design)
+    assert_allclose(means, risks.predict(risks.model.data.frame))
+
+
+def test_pymmeans_on_the_scale_of_the_response(risks):
+    pymmeans = pytest.importorskip("pymmeans")
+    found = pymmeans.emmeans(risks, "f", type="response").frame
+    expected = risks.marginal_means("f").frame
+    names = ["emmean", "SE", "lower_cl", "upper_cl"]
+    assert_allclose(found[names], expected[["mean", "std err", "ci_lower", "ci_upper"]])
+
+
+@pytest.mark.slow
+def test_marginaleffects_on_the_scale_of_the_response(risks):
+    found = marginaleffects().avg_predictions(risks)
+    assert_allclose(found["estimate"][0], risks.predict().mean(), rtol=1e-6)

@@ -321,7 +321,7 @@ def test_an_interrupted_search_says_so():
 
 def test_other_standard_errors_are_named():
     assert "(rx)" in str(fitted("binomial").with_cov_type("rx").summary())
-    with pytest.raises(ValueError, match="cov_type must be 'hessian' or 'rx'"):
+    with pytest.raises(ValueError, match="cov_type must be 'hessian', 'rx', 'CR0'"):
         fitted("binomial").with_cov_type("HC0")
 
 

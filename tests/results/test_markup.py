@@ -197,3 +197,13 @@ def test_rows_of_latex_that_start_with_a_bracket():
     assert "{[}0, 1)" in text
     assert "{*}" in text
     assert not re.search(r"\\\\\s*[\[*]", text)
+
+
+def test_line_breaks_in_names():
+    data = sample("y", "x", "g", "two\nlines", list("pqrstu"))
+    fit = crossedmixedlm("y ~ x + C(f, Treatment('b')) + (1 | g)", data).fit()
+    for summary in (fit.summary(), fit.summary2()):
+        (line,) = [s for s in summary.as_text().splitlines() if "two" in s]
+        assert re.search(r"two lines\] +-?\d", line)
+    named = fit.get_prediction(data.head(2), row_labels=["<b>", "c"])
+    assert "&lt;b&gt;" in named._repr_html_()

@@ -99,14 +99,28 @@ class ConditionalModel:
 
     def half_deviances(self, eta, extra=None):
         """C of the rows, less its smallest value."""
-        (each,) = self._by_blocks(
-            lambda *row: (self.family.half_deviance(*row),), eta, extra
-        )
+
+        def kernel(*row):
+            return (self.family.half_deviance(*row),)
+
+        (each,) = self._by_blocks(kernel, eta, extra)
         return each
 
     def loss(self, eta, extra=None):
         """Sum over the rows of c, less `constant`."""
         return self.half_deviances(eta, extra).sum(axis=-1)
+
+    def quadratic(self, eta, extra=None, out=None):
+        """The loss, with c' and c'' of the rows: what a Newton step needs."""
+        total: Any = 0.0
+        found = np.empty((2, *eta.shape)) if out is None else out
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for rows, *row in self._blocks(eta):
+                loss, *slopes = self.family.quadratic(*row, extra)
+                total = total + self._repeated(loss, rows).sum(axis=-1)
+                for whole, part in zip(found, slopes):
+                    whole[..., rows] = self._repeated(part, rows)
+        return total, found
 
     def constant(self, extra=None):
         """The smallest value that the sum of c can have."""
@@ -130,14 +144,19 @@ class ConditionalModel:
     def _by_blocks(self, kernel, eta, extra):
         """A tuple of functions of the rows, a block of them at a time."""
         found: Any = None
-        for start in range(0, len(self.endog), BLOCK):
-            rows = slice(start, start + BLOCK)
-            each = kernel(self.endog[rows], self.weights[rows], eta[..., rows], extra)
+        for rows, *row in self._blocks(eta):
+            each = kernel(*row, extra)
             if found is None:
                 found = tuple(np.empty(eta.shape) for _ in each)
             for whole, part in zip(found, each):
-                whole[..., rows] = part
-        return tuple(map(self._repeated, found))
+                whole[..., rows] = self._repeated(part, rows)
+        return found
 
-    def _repeated(self, each):
-        return each if self.repeats is None else self.repeats * each
+    def _blocks(self, eta):
+        """Blocks of rows, with their response, prior weights and predictor."""
+        for start in range(0, len(self.endog), BLOCK):
+            rows = slice(start, start + BLOCK)
+            yield rows, self.endog[rows], self.weights[rows], eta[..., rows]
+
+    def _repeated(self, each, rows=slice(None)):
+        return each if self.repeats is None else self.repeats[rows] * each

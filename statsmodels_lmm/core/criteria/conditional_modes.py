@@ -160,29 +160,30 @@ class _Path:
         random = self.model.random(effects)
         penalty = sum((t * b).sum() for t, b in zip(state, effects))
         eta = self.fixed + random + self.model.offset
-        height = 2.0 * self._loss(eta) + penalty
+        loss, slopes = self.model.quadratic(eta, self.extra)
+        height = 2.0 * loss + penalty
         if height < self.height:
             self.state, self.random, self.penalty = state, random, penalty
-            self.eta, self.height = eta, height
+            self.eta, self.height, self.slopes = eta, height, slopes
 
     def aim(self, roots, jointly):
         """Compute the Newton step and return the decrease that it promises."""
-        slopes = self.model.slopes(self.eta, self.extra)
-        if not np.isfinite(slopes.second).all():
+        first, second = self.slopes
+        if not np.isfinite(second).all():
             raise np.linalg.LinAlgError("the linear predictor leaves the link's range")
-        if (slopes.second > 0.0).all():
-            return self._aim(slopes.first, slopes.second, roots, jointly)
+        if (second > 0.0).all():
+            return self._aim(first, second, roots, jointly)
         # c is not convex everywhere; f may be, near its minimum
-        if (slopes.second < 0.0).any():
+        if (second < 0.0).any():
             try:
-                promised = self._aim(slopes.first, slopes.second, roots, jointly)
+                promised = self._aim(first, second, roots, jointly)
             except np.linalg.LinAlgError:
                 promised = -1.0
             if promised > 0.0:
                 return promised
         expected = self.model.expected(self.eta, self.extra)[0]
         weights = np.maximum(expected, TINY)
-        return self._aim(slopes.first, weights, roots, jointly)
+        return self._aim(first, weights, roots, jointly)
 
     def _aim(self, first, weights, roots, jointly):
         """Compute the step with given weights."""
@@ -221,7 +222,9 @@ class _Path:
         while share > SHORTEST:
             eta = self.eta + share * (self.fixed_step + self.random_step)
             penalty = self.penalty + share * (2.0 * self.linear + share * self.square)
-            height = 2.0 * self._loss(eta) + penalty
+            # the slopes before the step have served
+            loss, _ = self.model.quadratic(eta, self.extra, self.slopes)
+            height = 2.0 * loss + penalty
             if height <= self.height - SUFFICIENT * share * promised + rounding:
                 break
             share *= 0.5
@@ -241,7 +244,3 @@ class _Path:
 
     def _effects(self, state):
         return [t @ s for t, s in zip(state, self.relative)]
-
-    def _loss(self, eta):
-        with np.errstate(over="ignore", invalid="ignore"):
-            return self.model.loss(eta, self.extra)

@@ -51,6 +51,12 @@ FEW_COLUMNS = 150
 EXACT_BELOW = 1.0, 1e-5
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
+SHARE, LOOSEST = 1e-3, 1e-3
+"""
+Newton decrement of the modes after a step of the search, as a share of the decrease
+that it promised, and its largest value; the square of it is left of f.
+"""
+
 STARTING_VARIANCES = 0.25, 0.01, 1e-4
 """
 Variances of standardized effects at which a search starts; the smaller ones where a
@@ -76,6 +82,8 @@ class Place:
         What was known at the place before.
     before : Modes, optional
         The modes at the place before, from which `state` was predicted.
+    tolerance : float, optional
+        As for `conditional_modes`; default is that of the criterion.
     """
 
     point: tuple
@@ -83,6 +91,7 @@ class Place:
     state: Any = None
     secant: Secant | None = None
     before: Modes | None = None
+    tolerance: float | None = None
 
     def __iter__(self):
         """The parts of the point."""
@@ -470,12 +479,14 @@ class Laplace(Criterion):
         """The place to which a step leads, with predicted modes."""
         evaluation = current.evaluation
         point = tuple(super().moved(current, step))
+        promised = -step @ (current.gradient + 0.5 * current.curvature @ step)
         return Place(
             point,
             evaluation.coefficients,
             evaluation.first.state_after(step),
             Secant.before(evaluation, step),
             evaluation.inner,
+            float(np.clip(SHARE * promised, TOLERANCE, LOOSEST)),
         )
 
     # evaluation ----------------------------------------------------------------------
@@ -485,7 +496,9 @@ class Laplace(Criterion):
         if not isinstance(place, Place):
             place = Place(tuple(place))
         try:
-            return self.at(place)
+            if place.tolerance is None:
+                return self.at(place)
+            return self.at(place, place.tolerance)
         except (np.linalg.LinAlgError, FloatingPointError):
             return None
 

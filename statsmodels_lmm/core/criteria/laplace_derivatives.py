@@ -157,8 +157,9 @@ def first_derivatives(deviance):
 
     # how eta and the state follow the coefficients and the covariances
     changes = [np.moveaxis(t @ f.directions, 0, -1) for f, t in zip(factors, state)]
-    each = [f.times(np.moveaxis(c, -1, 0)).T for f, c in zip(model.terms, changes)]
-    response = _response(deviance, np.hstack([exog, *each]), weights)
+    each = [f.times(np.moveaxis(c, -1, 0)) for f, c in zip(model.terms, changes)]
+    # sums run down columns
+    response = _response(deviance, np.vstack([exog.T, *each]).T, weights)
     adjoint = _adjoint(deviance, weights)
     fixed_information = response.information[:p, :p]
     settled = None

@@ -122,7 +122,8 @@ class Quadrature(Laplace):
         # the nodes turn with L, so that a new pivot would change the value
         place = super().moved(current, step)
         pairs = zip(current.point, split_step(step, current.point))
-        return replace(place, point=tuple(p.moved(s) for p, s in pairs), secant=None)
+        point = tuple(p.moved(s) for p, s in pairs)
+        return replace(place, point=point, secant=None, tolerance=None)
 
     def at(self, place, tolerance=1e-12):
         """The QuadratureDeviance at a place, see `Laplace.at`."""

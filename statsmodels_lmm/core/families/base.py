@@ -111,6 +111,9 @@ class Family(Protocol):
     def slopes(self, y, a, eta, extra=None) -> Slopes:
         """The first four derivatives of c."""
 
+    def quadratic(self, y, a, eta, extra=None):
+        """The half deviance and the first two derivatives of c, a tuple."""
+
     def expected(self, y, a, eta, extra=None) -> Expected:
         """The expectation of c'' over y, its derivatives in eta and the extra one."""
 

@@ -44,7 +44,7 @@ class Binomial(ExponentialFamily):
     def unit_slopes(self, y, eta, extra):
         """The derivatives of y A + (1 - y) B."""
         link = self.link_function
-        if isinstance(link, SymmetricLink) and np.all((y == 0.0) | (y == 1.0)):
+        if self._is_one_sided(y):
             sign = 2.0 * y - 1.0
             success = link.success_slopes(sign * eta)
             return tuple(s if j % 2 else sign * s for j, s in enumerate(success))
@@ -55,6 +55,19 @@ class Binomial(ExponentialFamily):
             np.broadcast_to(s, shape) if s is f else y * s + (1.0 - y) * f
             for s, f in zip(success, failure)
         )
+
+    def quadratic(self, y, a, eta, extra=None):
+        """From A alone, where each row is a single success or failure."""
+        if not self._is_one_sided(y):
+            return super().quadratic(y, a, eta, extra)
+        sign = 2.0 * y - 1.0
+        loss, first, second = self.link_function.success_quadratic(sign * eta)
+        return a * loss, a * (sign * first), a * second
+
+    def _is_one_sided(self, y):
+        """Whether all rows are ends, and the failures those of a mirrored success."""
+        symmetric = isinstance(self.link_function, SymmetricLink)
+        return symmetric and bool(np.all((y == 0.0) | (y == 1.0)))
 
     def unit_expected(self, eta, extra):
         """-A' B' and its derivative."""

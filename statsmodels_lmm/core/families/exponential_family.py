@@ -123,6 +123,11 @@ class ExponentialFamily:
         precision = self._precision(a, extra)
         return Slopes(*(precision * d for d in self.unit_slopes(y, eta, extra)))
 
+    def quadratic(self, y, a, eta, extra=None):
+        """The half deviance and the first two derivatives of c."""
+        loss = self.half_deviance(y, a, eta, extra)
+        return loss, *self.slopes(y, a, eta, extra)[:2]
+
     def expected(self, y, a, eta, extra=None):
         """The expectation of c'' over y, its derivatives in eta and log phi."""
         precision = self._precision(a, extra)
@@ -148,9 +153,10 @@ class ExponentialFamily:
         """The derivative d mu / d eta."""
         return self.link_function.mean_slope(eta)
 
-    def link(self, mu):
-        """The linear predictor eta of a mean."""
-        return self.link_function.link(mu)
+    @property
+    def link(self):
+        """The link, which maps means to linear predictors when called."""
+        return self.link_function
 
     def variance(self, mu, a, extra=None):
         """The variance phi V(mu) / a."""

@@ -54,7 +54,23 @@ def log_slopes(mu, slopes):
 
 
 class Link:
-    """A link."""
+    """A link, which can also be used like one of statsmodels."""
+
+    def __call__(self, mu):
+        """The linear predictor eta of a mean, the same as `link`."""
+        return self.link(mu)
+
+    def inverse(self, eta):
+        """The mean mu, the same as `mean`."""
+        return self.mean(eta)
+
+    def inverse_deriv(self, eta):
+        """The derivative d mu / d eta, the same as `mean_slope`."""
+        return self.mean_slope(eta)
+
+    def deriv(self, mu):
+        """The derivative d eta / d mu."""
+        return 1.0 / self.mean_slope(self.link(mu))
 
     @property
     def name(self):

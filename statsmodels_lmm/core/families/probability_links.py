@@ -56,6 +56,10 @@ class SymmetricLink(ProbabilityLink):
         """The first four derivatives of A."""
         raise NotImplementedError
 
+    def success_quadratic(self, eta):
+        """A and its first two derivatives."""
+        return self.success_loss(eta), *self.success_slopes(eta)[:2]
+
     def losses(self, eta):
         """A at eta and at -eta."""
         return self.success_loss(eta), self.success_loss(-eta)
@@ -66,7 +70,7 @@ class SymmetricLink(ProbabilityLink):
 
 
 @dataclass(frozen=True)
-class Logit(ProbabilityLink):
+class Logit(SymmetricLink):
     """eta = log(mu / (1 - mu))."""
 
     name = "logit"
@@ -83,20 +87,36 @@ class Logit(ProbabilityLink):
         """The variance of a zero or one."""
         return special.expit(eta) * special.expit(-eta)
 
+    def success_loss(self, eta):
+        """The logarithm of 1 + exp(-eta)."""
+        return np.log1p(np.exp(-np.abs(eta))) + np.maximum(-eta, 0.0)
+
+    def success_slopes(self, eta):
+        """A' = mu - 1, and A'' = v is the variance."""
+        rest, v = self._rest_and_variance(eta, np.exp(-np.abs(eta)))
+        return -rest, v, v * (2.0 * rest - 1.0), v * (1.0 - 6.0 * v)
+
+    def success_quadratic(self, eta):
+        """A, A' and A'' from a single exponential."""
+        tail = np.exp(-np.abs(eta))
+        rest, v = self._rest_and_variance(eta, tail)
+        return np.log1p(tail) + np.maximum(-eta, 0.0), -rest, v
+
+    def _rest_and_variance(self, eta, tail):
+        """1 - mu and its product with mu, given exp(-|eta|)."""
+        large = 1.0 / (1.0 + tail)
+        small = tail * large
+        return np.where(eta > 0.0, small, large), small * large
+
     def losses(self, eta):
         """The logarithms of 1 + exp(-eta) and of 1 + exp(eta)."""
         rest = np.log1p(np.exp(-np.abs(eta)))
         return rest + np.maximum(-eta, 0.0), rest + np.maximum(eta, 0.0)
 
     def loss_slopes(self, eta):
-        """A' = mu - 1 and B' = mu; all further derivatives agree."""
-        tail = np.exp(-np.abs(eta))
-        large = 1.0 / (1.0 + tail)
-        small, is_high = tail * large, eta > 0.0
-        mu, rest = np.where(is_high, large, small), np.where(is_high, small, large)
-        v = large * small
-        further = v, v * (rest - mu), v * (1.0 - 6.0 * v)
-        return (-rest, *further), (mu, *further)
+        """B' = mu; all further derivatives of A and B agree."""
+        first, *further = self.success_slopes(eta)
+        return (first, *further), (special.expit(eta), *further)
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from statsmodels_lmm.core.structures.relative_factor import block_diagonal
 from statsmodels_lmm.core.structures.roots import lower_entries
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariances
 from statsmodels_lmm.core.uncertainty.separation import (
-    is_constant_by_level,
     is_suspicious,
     signs,
+    unlimited_effects,
 )
 
 ENTRIES = 2**18
@@ -115,7 +115,4 @@ class GeneralizedBatches(GeneralizedRefitting):
         sign = signs(family.name, family.link_name, responses)
         if sign is None:
             return np.zeros(len(responses), dtype=bool)
-        return [
-            s.all() and any(is_constant_by_level(f, s) for f in self.of_user)
-            for s in sign
-        ]
+        return [any(unlimited_effects(f, s).any() for f in self.of_user) for s in sign]

@@ -187,8 +187,8 @@ class Constraint:
                 count += len(moves)
             placed.append(RelativeFactor(tuple(blocks)))
         jacobian = np.vstack([block_diag(*columns), np.zeros(count)])
-        along = np.append(np.concatenate(along), 0.0)
-        return Coordinates(tuple(placed), None, jacobian, along, bounded)
+        change = np.append(np.concatenate(along), 0.0)
+        return Coordinates(tuple(placed), None, jacobian, change, bounded)
 
     def held(self, block, tau, at):
         """
@@ -226,9 +226,9 @@ class FixedEffect(Constraint):
     """
     A linear function u'gamma of the standardized coefficients, |u| = 1.
 
-    In a generalized model the coefficients are parameters of the criterion, and move in
-    the complement of u. In a linear one the criterion is that of the model with offset X u c and with the complement of u as
-    fixed effects. Under REML the other coefficients are integrated out but this one is
+    In a generalized model the coefficients are parameters of the criterion and move in
+    the complement of u. In a linear one the criterion is that of the model with offset
+    X u c and with the complement of u as fixed effects. Under REML the other coefficients are integrated out but this one is
     not, so the minimum over c is near the estimate, not at it.
 
     Parameters

@@ -183,10 +183,11 @@ def descend(criterion, start, settings, known=None):
     exact, trace, is_new, ended = False, [], True, None
     while True:
         step, promised = criterion.step(current, radius)
+        # a wrong curvature may also show in steps that fail, as from the optimum itself
+        if alone and not exact and promised < criterion.exact_below:
+            exact, current = True, Iterate.of(current.evaluation, True)
+            step, promised = criterion.step(current, radius)
         if alone and is_new:
-            if not exact and promised < criterion.exact_below:
-                exact, current = True, Iterate.of(current.evaluation, True)
-                step, promised = criterion.step(current, radius)
             largest = np.abs(current.gradient).max(initial=0.0)
             trace.append((float(current.value), float(largest), float(radius)))
 

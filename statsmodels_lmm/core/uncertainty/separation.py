@@ -156,11 +156,49 @@ def is_separated(evaluation, factors):
     sign = signs(model.family.name, model.family.link_name, model.endog)
     if sign is None:
         return False
-    if sign.all() and any(is_constant_by_level(f, sign) for f in factors):
+    if any(unlimited_effects(f, sign).any() for f in factors):
         return True
     known = evaluation.first.fixed_information
     may_be = is_suspicious(model.exog, evaluation.coefficients, known)
     return bool(may_be) and separation(model.exog, sign) is not None
+
+
+def unlimited_effects(factor, sign):
+    """
+    Which random effects can predict a response of two values in every level.
+
+    The likelihood increases with their variance forever. Related levels cannot all be
+    predicted, nor can effects that share parameters with others that predict nothing.
+
+    Parameters
+    ----------
+    factor : GroupedEffects or RawEffects
+        The random effects of a factor.
+    sign : ndarray
+        1, -1 or 0 for each row, see `signs`.
+
+    Returns
+    -------
+    ndarray of bool
+        Shape (k,).
+    """
+    nothing = np.zeros(factor.k_effects, dtype=bool)
+    if not sign.all() or not factor.of_user.is_grouped:
+        return nothing
+    if factor.relationship is not None:
+        return nothing
+    codes, n = factor.codes, factor.n_levels
+
+    def predicts(column):
+        ahead = sign * column
+        found = [np.bincount(codes[s * ahead > 0.0], minlength=n) > 0 for s in (1, -1)]
+        return (found[0] | found[1]).any() and not (found[0] & found[1]).any()
+
+    out = np.array([predicts(column) for column in factor.effects.T], dtype=bool)
+    for part, structure in zip(factor.block_slices, factor.structures):
+        if structure.has_structure and not out[part].all():
+            out[part] = False
+    return out
 
 
 def is_constant_by_level(factor, values):

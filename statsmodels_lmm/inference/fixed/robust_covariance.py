@@ -2,7 +2,6 @@
 
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -162,8 +161,8 @@ def with_cov_type(results, cov_type, groups=None):
         the same times m / (m - 1) for m clusters (CR1), or times
         m / (m - 1) (n - 1) / (n - p) ("cluster", as in statsmodels and Stata); or with
         adjusted residuals, unbiased if the model holds (CR2; Pustejovsky and Tipton
-        2018). Tests with CR2 have Satterthwaite's degrees of freedom, the others are
-        asymptotic; see `with_df_method`.
+        2018). Whatever `df_method` was, tests with CR2 now have Satterthwaite's degrees
+        of freedom and the others are asymptotic; `with_df_method` changes that.
     groups : str or array_like, optional
         The clusters, which should be independent: a grouping factor or column of the
         model, or one label per row used. A Series is aligned with the rows if it has
@@ -248,22 +247,9 @@ def _robust_covariance(results, cov_type, groups):
         factor = n_clusters / (n_clusters - 1.0)
     if cov_type == "cluster":
         factor *= (n - 1.0) / results.df_resid
-    estimate: Any
-    if results._is_gaussian:
-        crossing = _crossing(results, codes, labels, results._relative)
-        estimate = _linear(results, cov_type, codes, n_clusters, factor, crossing)
-    else:
-        require_scores(cov_type, results.nagq)
-        crossing = _crossing(results, codes, labels)
-        if crossing:
-            raise DataError(
-                "the likelihood of a generalized model is a product over clusters only "
-                "if these contain the levels of all random effects, but "
-                f"{crossing}: choose larger clusters"
-            )
-        estimate = robust_by_scores(
-            results.at_optimum, results._joint, codes, n_clusters, factor
-        )
+    crossing = _crossing(results, codes, labels)
+    estimated = _linear if results._is_gaussian else _generalized
+    estimate = estimated(results, cov_type, codes, n_clusters, factor, crossing)
     return RobustCovariance(estimate, labels, codes, crossing)
 
 
@@ -283,10 +269,23 @@ def _linear(results, cov_type, codes, n_clusters, factor, crossing):
     return bias_reduced(optimum, data, factors, codes, n_clusters)
 
 
-def _crossing(results, codes, labels, covariances=None):
+def _generalized(results, cov_type, codes, n_clusters, factor, crossing):
+    """The ClusterRobust of a generalized model."""
+    require_scores(cov_type, results.nagq)
+    if crossing:
+        raise DataError(
+            "the likelihood of a generalized model is a product over clusters only if "
+            f"these contain the levels of all random effects, but {crossing}: choose "
+            "larger clusters"
+        )
+    asked = codes, n_clusters, factor
+    return robust_by_scores(results.at_optimum, results._joint, *asked)
+
+
+def _crossing(results, codes, labels):
     """Why clusters do not contain all levels of random effects; empty if they do."""
-    for i, effects in enumerate(results.model.random):
-        if covariances is not None and not covariances[i].any():
+    for effects, covariance in zip(results.model.random, results._relative):
+        if results._is_gaussian and not covariance.any():
             continue  # these effects are zero
         if not effects.has_groups:
             return f"{effects.name} is a matrix of random effects without levels"

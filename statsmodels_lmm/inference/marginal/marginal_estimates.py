@@ -7,23 +7,19 @@ from itertools import count
 import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
-from statsmodels.iolib.summary import forg
-from statsmodels.iolib.table import SimpleTable
-from statsmodels.iolib.tableformatting import fmt_params
 
 from statsmodels_lmm.core.families.links import Link, Log, Power
 from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference
 from statsmodels_lmm.inference.marginal.contrast_sets import contrast_set
+from statsmodels_lmm.inference.marginal.marginal_tables import TESTED, summary
 from statsmodels_lmm.inference.marginal.multiple_comparisons import (
     ADJUSTMENTS,
-    SIMULTANEOUS,
     adjusted_pvalues,
     critical_values,
 )
 from statsmodels_lmm.inference.requirements import check_alpha
-from statsmodels_lmm.markup import Summary
 
 ADJUST = {
     "pairwise": "tukey",
@@ -38,9 +34,6 @@ CANCELLED = 1e-13
 """Size of a sum relative to its terms below which it counts as 0."""
 
 IDENTITY, LOG = Power(1.0), Log()
-
-TESTED = ("estimate", "ratio")
-"""Kinds of estimates that have tests."""
 
 NO_RATIOS = (
     "exponentiate needs estimates that are differences of logarithms: linear "
@@ -354,33 +347,7 @@ class MarginalMeans:
         -------
         statsmodels.iolib.summary.Summary
         """
-        frame = self.frame
-        normal = self.inference.method == "asymptotic"
-        letter = "z" if normal else "t"
-        names = self.names
-        formats = {
-            self.kind: (names[self.kind], lambda v: forg(v, 4)),
-            "std err": (names["std err"], lambda v: forg(v, 3)),
-            "df": (names["df"], lambda v: f"{v:.1f}"),
-            "statistic": (letter, lambda v: f"{v:.3f}"),
-            "pvalue": (f"P>|{letter}|", lambda v: f"{v:.3f}"),
-            "ci_lower": (f"[{self.alpha / 2:g}", lambda v: forg(v, 3)),
-            "ci_upper": (f"{1 - self.alpha / 2:g}]", lambda v: forg(v, 3)),
-        }
-        formats = {name: formats[column] for column, name in names.items()}
-        if normal:
-            frame = frame.drop(columns=names["df"])
-        header, cells = [], []
-        for name in frame.columns:
-            title, form = formats.get(name, (str(name), level_text))
-            header.append(title)
-            cells.append([form(value) for value in frame[name]])
-        rows = [list(row) for row in zip(*cells)]
-        layout = {**fmt_params, "data_aligns": "r" * len(header)}
-        table = Summary()
-        table.tables.append(SimpleTable(rows, header, title=self.title, txt_fmt=layout))
-        table.add_extra_txt([*self.notes, *self._remarks()])
-        return table
+        return summary(self)
 
     def __str__(self):
         return str(self.summary())
@@ -389,27 +356,6 @@ class MarginalMeans:
 
     def _repr_html_(self):
         return self.summary().as_html()
-
-    def _remarks(self):
-        """Notes on tests, intervals and gaps."""
-        lines = [f"Degrees of freedom: {self.inference.method}."]
-        if self.kind == "ratio":
-            lines.append(f"Ratio: {self.ratio}; tests and intervals of its logarithm.")
-        elif self.link != IDENTITY:
-            lines.append(
-                f"Intervals are those on the scale of the link, {self.link.name}, "
-                "transformed."
-            )
-        if self.kind in TESTED and self.adjust != "none":
-            group = " in each group" if self.by else ""
-            how = f"adjusted{group} by {self.adjust}"
-            if self.adjust in SIMULTANEOUS:
-                lines.append(f"P-values and intervals are {how}.")
-            else:
-                lines.append(f"P-values are {how}; intervals are not.")
-        if not self.estimable.all():
-            lines.append("NaN: not determined by the data.")
-        return lines
 
     def _rows(self):
         """L with zeros for dropped columns, and where it cannot be estimated."""
@@ -447,22 +393,6 @@ def _combined(coefficients, values):
     sums[np.abs(sums) <= CANCELLED * (np.abs(coefficients) @ np.abs(values))] = 0.0
     sums[(coefficients != 0.0).astype(float) @ missing > 0.0] = np.nan
     return sums
-
-
-def level_text(value):
-    """
-    Format a level or the value of a covariate.
-
-    Parameters
-    ----------
-    value : object
-        The value.
-
-    Returns
-    -------
-    str
-    """
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def as_list(given):

@@ -9,9 +9,9 @@ from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
 from statsmodels_lmm.inference.marginal.marginal_estimates import (
     MarginalMeans,
     as_list,
-    level_text,
     quoted,
 )
+from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     WEIGHTS,
     check_predictor,

@@ -55,6 +55,9 @@ class MixedPredictionResults(PredictionResultsBase):
     def __init__(self, predicted, var_pred, var_obs=None, **kwargs):
         super().__init__(predicted, var_pred, var_obs=var_obs, **kwargs)
 
+    def _repr_html_(self):
+        return self.summary_frame().to_html()
+
     @property
     def se_obs(self):
         """Standard errors in predicting new observations."""

@@ -46,7 +46,8 @@ class BootstrapResults:
         One row per replicate that could be fitted, labeled by its number, and one
         column per parameter: the fixed effects by name, their standard errors
         ("se x"), standard deviations ("g: sd x") and correlations ("g: cor x, z")
-        of the random effects, "sigma", and the relative covariance parameters
+        of the random effects, "sigma", for a generalized model the root of its
+        dispersion or "alpha" if it has one, and the relative covariance parameters
         ("theta g.x").
     draw_errors : DataFrame
         Standard errors of the draws in each replicate, NaN where the delta method

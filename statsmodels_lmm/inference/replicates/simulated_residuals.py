@@ -9,7 +9,6 @@ import pandas as pd
 from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
-from statsmodels_lmm.inference.replicates.row_weights import row_weights
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
     drawn_response,
@@ -164,7 +163,9 @@ class SimulatedResiduals:
         Notes
         -----
         More zeros than expected are no proof of a process that makes zeros alone:
-        overdispersion makes them, too.
+        overdispersion makes them, too. They show more often after a conditional
+        simulation: new random effects, of which the variance was estimated from the
+        same response, make zeros of their own.
         """
         if not self.is_discrete:
             raise ValueError("a continuous response has no zeros to count")
@@ -262,7 +263,7 @@ def _ranks(observed, simulated):
     m, size = len(observed), simulated.shape[1] + 1
     # each response counts 1 / t from the first of its t ranks up to the last
     changes, outside = np.zeros((size + 1) * size), np.zeros(size, dtype=int)
-    for chunk in _slices(m, max(1, CHUNK // size)):
+    for chunk in _slices(m, max(1, CHUNK // (8 * size))):  # of eight arrays
         rows = np.column_stack([observed[chunk], simulated[chunk]])
         order = rows.argsort(axis=1)
         ordered = np.take_along_axis(rows, order, axis=1)
@@ -341,8 +342,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     results = as_fit(results)
     _check("kind", kind, SIMULATED_RESIDUALS)
     check_count("nsim", nsim)
-    model = results.model
-    response, weights = drawn_response(results, kind), row_weights(results)
+    response, model = drawn_response(results, kind), results.model
     n = len(model.endog)
     predicted = results.fittedvalues
     if kind == "parametric":
@@ -359,10 +359,10 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     rng = np.random.default_rng(rng)
     streams, simulated = generators(seeds(rng, nsim)), np.empty((m, nsim))
     for chunk in _slices(nsim, max(1, CHUNK // n)):
-        drawn = whole_responses(results, response, streams[chunk], weights)
+        drawn = whole_responses(results, response, streams[chunk])
         simulated[:, chunk] = means @ drawn.T
     observed, predicted = (
-        means @ model.as_given(values, weights) for values in (model.endog, predicted)
+        means @ model.as_given(values) for values in (model.endog, predicted)
     )
     below = (simulated < observed[:, None]).sum(axis=1)
     equal = (simulated == observed[:, None]).sum(axis=1)

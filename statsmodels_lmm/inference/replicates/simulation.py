@@ -113,20 +113,20 @@ def simulate(
     rows = new_rows(results, exog, True, used, _known(results, exog, offset, exposure))
     fixed = rows.fixed_part(results)
     if exog is None:
-        kind = "parametric" if random_effects == "new" else "conditional"
+        kind, trials = {"new": "parametric"}.get(random_effects, "conditional"), None
         part, weights = random_part(results, kind), row_weights(results)
     else:
         weights = new_weights(results, exog, weights)
         rows = _usable(results, rows, np.isfinite(fixed) & np.isfinite(weights))
-        weights = weights[rows.complete]
+        weights = trials = weights[rows.complete]
         part = _new_part(results, rows, random_effects == "conditional")
     response = _response(results, part, fixed[rows.complete], weights)
     values = np.full((len(fixed), nsim), np.nan)
-    values[rows.complete] = whole_responses(results, response, streams, weights).T
+    values[rows.complete] = whole_responses(results, response, streams, trials).T
     return pd.DataFrame(values, index=rows.labels)
 
 
-def whole_responses(results, response, streams, weights):
+def whole_responses(results, response, streams, trials=None):
     """
     Draw responses in the form in which the model was given its own.
 
@@ -138,8 +138,8 @@ def whole_responses(results, response, streams, weights):
         How they are drawn.
     streams : sequence of numpy.random.Generator
         One for each response, r in all.
-    weights : ndarray
-        Weights or numbers of trials of the rows, shape (n,).
+    trials : ndarray, optional
+        Numbers of trials of new rows, shape (n,).
 
     Returns
     -------
@@ -160,7 +160,7 @@ def whole_responses(results, response, streams, weights):
             f"the range of the {family.name} family, as its {family.link_name} link "
             "allows"
         )
-    return results.model.as_given(drawn, weights)
+    return results.model.as_given(drawn, trials)
 
 
 def drawn_response(results, kind="parametric"):

@@ -41,6 +41,18 @@ def test_slopes_are_derivatives(case):
 
 
 @every_case
+def test_a_newton_step_needs_loss_and_slopes(case):
+    family, (y, a, eta) = case.family, case.rows
+    ends = np.where(y > np.median(y), y.max(), y.min())
+    for response in (y, ends):
+        found = family.quadratic(response, a, eta, case.extra)
+        loss = family.half_deviance(response, a, eta, case.extra)
+        slopes = family.slopes(response, a, eta, case.extra)
+        for one, other in zip(found, (loss, *slopes[:2])):
+            np.testing.assert_allclose(one, other, rtol=1e-14)
+
+
+@every_case
 def test_own_kernels_equal_the_chain_rule(case):
     """The chain rule at these means loses digits by cancellation only."""
     family, (y, _, eta) = case.family, case.rows

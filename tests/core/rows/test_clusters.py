@@ -27,7 +27,8 @@ def test_every_cluster_has_its_rows_and_levels(entries, monkeypatch):
             inside = np.flatnonzero(TOP == c)
             n = len(inside)
             assert_array_equal(laid[b, :n], x[inside])
-            assert not laid[b, n:].any() and not effects[b, n:].any()
+            assert not laid[b, n:].any()
+            assert not effects[b, n:].any()
             # the same columns in another order, without those of other clusters
             gram = effects[b, :n] @ effects[b, :n].T
             assert np.allclose(gram, z[inside] @ z[inside].T)

@@ -72,14 +72,12 @@ class Dense:
         of_residuals = self.v - x @ self.bread @ x.T
         for c in range(case.n_clusters):
             rows = np.flatnonzero(case.codes == c)
-            inside = np.ix_(rows, rows)
-            adjustment = np.eye(len(rows))
+            each = x[rows].T @ inverse[rows]
             if kind == "CR2":
+                inside = np.ix_(rows, rows)
                 half = power(self.v[inside], 0.5)
                 inner = power(half @ of_residuals[inside] @ half, -0.5)
-                adjustment = half @ inner @ half
-            each = np.zeros((x.shape[1], n))
-            each[:, rows] = x[rows].T @ inverse[inside] @ adjustment
+                each[:, rows] = each[:, rows] @ (half @ inner @ half)
             self.rows.append(self.bread @ each)  # of the residuals
         scores = np.array([each @ residuals for each in self.rows])
         self.covariance = scores.T @ scores
@@ -151,6 +149,14 @@ def test_against_dense(name, kind):
     assert_allclose(found.restricted(basis), basis @ found.covariance @ basis.T)
 
 
+def test_scores_of_crossed_effects():
+    case = Case("2 crossed")
+    found, dense = case.found("CR0"), Dense(case, "CR0")
+    rows = case.whitened(np.eye(3))
+    covariance = rows @ found.covariance @ rows.T * case.deviance.scale
+    assert_allclose(covariance, dense.covariance, rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", ["plain", "nested", "singular", "weighted"])
 def test_cr2_is_unbiased_if_the_model_holds(name):
     """The expectation of the estimate is the sum of the clusters' P_cc."""
@@ -168,7 +174,8 @@ def test_what_a_single_cluster_determines():
     columns = case.whitened(case.data.to_fixed)
     assert found.undetermined(columns).tolist() == [False] * 3 + [True] * 2
     mixed = columns[1] + 1e-3 * columns[3]
-    assert found.undetermined(mixed) and not found.undetermined(np.zeros(5))
+    assert found.undetermined(mixed)
+    assert not found.undetermined(np.zeros(5))
 
 
 def test_few_clusters():
@@ -176,7 +183,8 @@ def test_few_clusters():
     found = case.found("CR2")
     assert found.df(np.zeros(3)) == np.inf
     given = replace(found, constant_df=3.0)
-    assert given.df(np.ones(3)) == 3.0 and given.joint(None, np.eye(3)) == (3.0, 1.0)
+    assert given.df(np.ones(3)) == 3.0
+    assert given.joint(None, np.eye(3)) == (3.0, 1.0)
     two = replace(found, own=found.own[:1], through=found.through[:1])
     assert np.isnan(two.joint(None, np.eye(3))).all()
     flat = replace(found, covariance=np.diag([1.0, 1.0, 0.0]))

@@ -55,7 +55,7 @@ def test_gradients(name, family, observed):
 
 @pytest.mark.parametrize("separated", [None, np.array([[0.6], [0.8]])])
 def test_sandwich(separated):
-    """Of all parameters, in coordinates that the joint covariance makes uncorrelated."""
+    """The sandwich of all parameters, from which the fixed effects are taken."""
     found, codes, n_clusters = case(*CASES[0])
     hessian = found.hessian + 40.0 * np.eye(len(found.first.gradient))  # no optimum
     joint = joint_covariance(found, hessian, separated)
@@ -70,7 +70,8 @@ def test_sandwich(separated):
     root = joint.fixed_root
     p = len(COEFFICIENTS)
     assert_allclose(root @ robust.covariance @ root.T, expected[:p, :p])
-    assert robust.n_clusters == n_clusters and robust.through is None
+    assert robust.n_clusters == n_clusters
+    assert robust.through is None
 
 
 def test_fixed_effects_that_are_not_determined():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from generalized_samples import cbpp
 from numpy.testing import assert_allclose
 from samples import N, quiet, sample
 from scipy import stats
@@ -17,7 +18,7 @@ from scipy import stats
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.core.resampling.draws import Gaussian, NormalResponse, RandomPart
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     linear_criterion,
     simulated_statistics,
@@ -191,14 +192,14 @@ def test_pvalues_under_the_null_are_uniform():
     rng = np.random.default_rng(14)
     g = np.repeat(np.arange(5), 6)
     x = np.repeat(rng.standard_normal(5), 6)
+    data = pd.DataFrame({"y": x, "x": x, "g": g})
+    models = [crossedmixedlm(f"y ~ {right} + (1 | g)", data) for right in "x1"]
     found = []
     for _ in range(60):
         y = rng.standard_normal(5)[g] + 0.5 * rng.standard_normal(30)
-        data = pd.DataFrame({"y": y, "x": x, "g": g})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            full = crossedmixedlm("y ~ x + (1 | g)", data).fit(reml=False)
-            small = crossedmixedlm("y ~ 1 + (1 | g)", data).fit(reml=False)
+            full, small = (m.with_response(y).fit(reml=False) for m in models)
             test = full.compare_lr_test(small, "bootstrap", nsim=99, rng=rng)
         found.append((test.pvalue, stats.chi2.sf(test.statistic, 1)))
     bootstrap, chi2 = np.array(found).T
@@ -321,3 +322,42 @@ def test_criterion_with_redundant_columns_and_without_any():
     empty = linear_criterion(np.zeros((N, 0)), root, y, True)
     expected = N * (1.0 + np.log(2.0 * np.pi * (y**2).mean()))
     assert_allclose(empty, expected)
+
+
+# generalized models -----------------------------------------------------------
+
+
+def test_generalized_models():
+    """Statistics are those of fits to the responses drawn from the restricted model."""
+    formula = "incidence ~ {} + (1 | herd)"
+    full, small = (
+        crossedmixedglm(formula.format(x), cbpp(), family="poisson").fit()
+        for x in ("period", "1")
+    )
+    test = full.compare_lr_test(small, method="bootstrap", nsim=3, rng=5, n_jobs=1)
+    drawn = small.simulate(3, rng=5)
+    expected = [2.0 * (full.refit(y).llf - small.refit(y).llf) for y in drawn.T.values]
+    assert_allclose(test.draws, expected, atol=1e-6)
+    assert test.pvalue == 0.25  # one in four, as none is as large
+    assert test.statistic > test.draws.max()
+
+
+def test_a_generalized_model_without_random_effects():
+    frame = cbpp()
+    full = crossedmixedglm(
+        "cbind(incidence, size - incidence) ~ period + (1 | herd)", frame
+    ).fit()
+    found = simulated_statistics(full._results, None, 4, rng=5, n_jobs=1)
+    y = frame[["incidence"]].assign(no=frame["size"] - frame["incidence"])
+    exog = full.model.exog
+    null = sm.GLM(y, exog, family=sm.families.Binomial()).fit()
+    expected = []
+    for stream in generators(seeds(5, 4)):
+        size = frame["size"].to_numpy()
+        successes = stream.binomial(size, null.fittedvalues)
+        both = np.column_stack([successes, size - successes])
+        other = sm.GLM(both, exog, family=sm.families.Binomial()).fit()
+        expected.append(2.0 * (full.refit(both).llf - other.llf))
+    assert_allclose(found, np.maximum(expected, 0.0), atol=1e-6)
+    same = simulated_statistics(full._results, null._results, 2, rng=5, n_jobs=1)
+    assert_allclose(same, found[:2], atol=1e-8)

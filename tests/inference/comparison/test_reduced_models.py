@@ -50,15 +50,16 @@ def quiet(formula, data, reml, **more):
 
 
 def fit(right, reml=True, data=None, left="y", **more):
-    if data is None and left == "y" and not more:
-        return fit_by(options.formula_engine, right, reml)
-    data = sample() if data is None else data
-    return quiet(f"{left} ~ {right}", data, reml, **more)
+    """A fit that is kept if it is one of the sample."""
+    formula = f"{left} ~ {right}"
+    if data is None:
+        return kept(options.formula_engine, formula, reml, **more)
+    return quiet(formula, data, reml, **more)
 
 
 @functools.cache
-def fit_by(engine, right, reml):
-    return quiet(f"y ~ {right}", sample(), reml)
+def kept(engine, formula, reml, **more):
+    return quiet(formula, sample(), reml, **more)
 
 
 def check_same(found, expected, reml=True):
@@ -76,9 +77,8 @@ def check_same(found, expected, reml=True):
 
 def check_formula(found, data=None, **more):
     """What a formula says is what was fitted."""
-    data = sample() if data is None else data
-    text = found.model.formula_full
-    again = quiet(text, data, found.reml, **more)
+    left, right = found.model.formula_full.split(" ~ ", 1)
+    again = fit(right, found.reml, data, left, **more)
     assert_allclose(again.llf, found.llf, rtol=1e-9)
     assert list(again.params.index) == list(found.params.index)
     assert [e.name for e in again.model.random] == [e.name for e in found.model.random]
@@ -293,8 +293,8 @@ def test_weights_and_offsets(weights, offset, in_formula):
 def test_weights_and_offsets_that_are_arrays():
     data = sample()
     more = {"weights": data["w"].to_numpy(), "offset": data["o"].to_numpy()}
-    found = fit("x + z + (1 | g)", **more).drop_fixed("z")
-    check_same(found, fit("x + (1 | g)", **more))
+    found = fit("x + z + (1 | g)", data=data, **more).drop_fixed("z")
+    check_same(found, fit("x + (1 | g)", data=data, **more))
 
 
 def test_rows_that_were_left_out(engine):
@@ -510,7 +510,8 @@ CALLS = {
 @pytest.mark.parametrize("kind", ["formula", "arrays"])
 def test_after_the_data_were_removed(kind, name):
     arrays = kind == "arrays"
-    result = array_fit() if arrays else fit("x + z + (x | g) + (1 | h)")
+    formula = "x + z + (x | g) + (1 | h)"
+    result = array_fit() if arrays else fit(formula, data=sample())
     result.remove_data()
     with pytest.raises(DataError, match="data of the model were removed"):
         CALLS[name](result)
@@ -518,7 +519,7 @@ def test_after_the_data_were_removed(kind, name):
 
 @pytest.mark.parametrize("name", ["drop_random", "random_effect_tests"])
 def test_last_random_term_after_the_data_were_removed(name):
-    result = fit("x + (1 | h)")
+    result = fit("x + (1 | h)", data=sample())
     result.remove_data()
     with pytest.raises(DataError, match="data of the model were removed"):
         CALLS[name](result)

@@ -15,7 +15,7 @@ from samples import N, load, quiet
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM, datasets
-from statsmodels_lmm.core.uncertainty.small_sample import UncertainCovariance
+from statsmodels_lmm.core.uncertainty.small_sample import AdjustedCovariance
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
@@ -427,7 +427,7 @@ def test_joint_test_without_an_f_distribution():
         unit,
         1.0,
         unit,
-        uncertain=UncertainCovariance(unit, slopes),
+        uncertain=AdjustedCovariance(unit, slopes),
     )
     with pytest.warns(DataWarning, match="Satterthwaite's method or the bootstrap"):
         test = found.f_test(unit)

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from generalized_samples import cbpp
 from numpy.testing import assert_allclose, assert_array_equal
 from samples import quiet, sleepstudy
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.graphics.diagnostics import _tests
 from statsmodels_lmm.inference.replicates import simulated_residuals as module
 from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
@@ -383,3 +385,93 @@ def test_too_large(monkeypatch):
     )
     with pytest.raises(MemoryError, match=r"250 responses of 90 rows.*smaller nsim"):
         simulated_residuals(result)
+
+
+# generalized models --------------------------------------------------------------
+
+
+def counts(zeros=0.0):
+    """A fit of counts of which a share was replaced by zeros."""
+    rng = np.random.default_rng(24)
+    g, x = np.arange(120) % 12, rng.standard_normal(120)
+    mean = np.exp(1.2 + 0.4 * x + 0.4 * rng.standard_normal(12)[g])
+    y = rng.poisson(mean) * (rng.random(120) >= zeros)
+    frame = pd.DataFrame({"y": y, "x": x, "g": g})
+    return crossedmixedglm("y ~ x + (1 | g)", frame, family="poisson").fit()
+
+
+def tied(nsim=12):
+    """Counts from 0 to 3, of which the observed ones are also drawn."""
+    draws = np.random.default_rng(25).integers(4, size=(50, nsim + 1)).astype(float)
+    draws[:3, 0] = [9.0, -1.0, 9.0]
+    draws[3, 4] = 9.0
+    zero, places = np.zeros(50), pd.Series(np.full(50, 0.5))
+    return SimulatedResiduals(
+        places, draws[:, 0], zero, draws[:, 1:], "parametric", True
+    )
+
+
+@pytest.mark.parametrize("kind", ["parametric", "conditional"])
+def test_residuals_of_counts_of_successes(kind):
+    formula = "cbind(incidence, size - incidence) ~ period + (1 | herd)"
+    result = crossedmixedglm(formula, cbpp(), family="binomial").fit()
+    found = simulated_residuals(result, 20, rng=9, kind=kind)
+    random = {"parametric": "new"}.get(kind, kind)
+    draws = simulate(result, 20, rng=9, random_effects=random).to_numpy()
+    assert_array_equal(found.simulated, draws)
+    assert_array_equal(found.observed, cbpp()["incidence"])
+    mean = result.fittedvalues if kind == "conditional" else result.predict()
+    assert_allclose(found.predicted, mean * cbpp()["size"])
+    below = (draws < found.observed[:, None]).sum(axis=1)
+    above = (draws > found.observed[:, None]).sum(axis=1)
+    places = 21 * found.residuals.to_numpy()
+    assert ((below <= places) & (places <= 21 - above)).all()
+    assert found.is_discrete
+    assert found.outlier_test() == found.outlier_test("simulation")
+
+
+def test_ranks_of_ties_are_shared(monkeypatch):
+    """Counted one by one; chunks do not matter."""
+    found = tied()
+    draws = np.column_stack([found.observed, found.simulated])
+    counts, outside = np.zeros((13, 13)), np.zeros(13)
+    for row in draws:
+        for j, value in enumerate(row):
+            below, equal = (row < value).sum(), (row == value).sum()
+            counts[below : below + equal, j] += 1.0 / equal
+            outside[j] += equal == 1 and below in (0, 12)
+    ranks = module._ranks(found.observed, found.simulated)
+    assert_allclose(ranks.counts, counts, atol=1e-12)
+    assert_array_equal(ranks.outside, outside)
+    assert outside[0] == found.outliers.sum() > 2
+    monkeypatch.setattr(module, "CHUNK", 13 * 8 * 7)
+    again = module._ranks(found.observed, found.simulated)
+    assert_allclose(again.counts, counts, atol=1e-12)
+    assert_array_equal(again.outside, outside)
+
+
+def test_zeros_are_counted():
+    found = tied()
+    zeros = (found.simulated == 0.0).sum(axis=0)
+    count = (found.observed == 0.0).sum()
+    tail = min((zeros >= count).sum(), (zeros <= count).sum())
+    expected = count / zeros.mean(), min(1.0, 2.0 * (1 + tail) / 13)
+    assert_allclose(found.zero_inflation_test(), expected)
+    assert "\nzeros, relative" in _tests(found)
+    assert "zeros" not in _tests(replace(found, is_discrete=False))
+    none = replace(found, observed=np.ones(50), simulated=np.ones((50, 12)))
+    assert np.isnan(none.zero_inflation_test().statistic)
+    with pytest.raises(ValueError, match="a continuous response has no zeros"):
+        replace(found, is_discrete=False).zero_inflation_test()
+
+
+def test_zeros_that_the_model_does_not_expect():
+    right, wrong = (
+        simulated_residuals(counts(share), 99, rng=1, kind="conditional")
+        for share in (0.0, 0.3)
+    )
+    assert right.zero_inflation_test().pvalue > 0.05
+    assert wrong.zero_inflation_test().pvalue < 0.05
+    assert wrong.zero_inflation_test().statistic > 1.5
+    assert wrong.uniformity_test("simulation").pvalue < 0.05
+    assert right.uniformity_test("simulation").pvalue > 0.05

@@ -1,4 +1,4 @@
-"""Plots of fixed effects and of effects of predictors, with intervals."""
+"""Plot of the marginal means along predictors, with the data."""
 
 import textwrap
 
@@ -10,6 +10,7 @@ from statsmodels_lmm.graphics.canvas import (
     COLORS,
     GRAY,
     MANY_ROWS,
+    MARKERS,
     canvas,
     entry,
     error_probability,
@@ -18,17 +19,17 @@ from statsmodels_lmm.graphics.canvas import (
     percent,
     plain,
     short,
+    tick_labels,
 )
-from statsmodels_lmm.inference.marginal.marginal_estimates import as_list, level_text
+from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,
     reference_grid,
 )
 from statsmodels_lmm.inference.requirements import as_fit
 
-MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
-INTERCEPTS = ("Intercept", "const")
 
 MANY_PANELS = 60
 """Largest number of panels of one plot."""
@@ -36,145 +37,29 @@ MANY_PANELS = 60
 GRID = 51
 """Number of points on the line of a numeric predictor."""
 
-
-def plot_coefficients(
-    results,
-    *others,
-    names=None,
-    level=0.95,
-    intercept=False,
-    method="wald",
-    df_method=None,
-    ax=None,
-    **options,
-):
-    """
-    Plot fixed effects with intervals, for one fit or for several side by side.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults
-        A fit.
-    *others : results
-        Further fits, of this package or of statsmodels: anything with coefficients and
-        `conf_int`, such as OLS. From a fit by statsmodels' MixedLM, only the fixed
-        effects are drawn.
-    names : list of str, optional
-        Names of the fits in the legend. Default is "model 1", "model 2", ...
-    level : float, optional
-        Level of the intervals.
-    intercept : bool, optional
-        Whether to draw the intercept as well. It is always drawn if there is nothing
-        else.
-    method : str, optional
-        Kind of intervals; see `CrossedMixedLMResults.conf_int`. Results of
-        statsmodels keep their own.
-    df_method : str, optional
-        Degrees of freedom of Wald intervals; see `with_df_method`.
-    ax : Axes, optional
-        Axes to draw on.
-    **options
-        Options of the profile or the bootstrap, such as ``rng``.
-
-    Returns
-    -------
-    Figure
-
-    Raises
-    ------
-    DataError
-        If there are no coefficients.
-    ValueError
-        If the number of names differs from that of the fits.
-
-    Notes
-    -----
-    Coefficients that are not estimated, such as those of redundant columns, are left
-    out and listed below the axis.
-    """
-    fits = [as_fit(r) for r in (results, *others)]
-    alpha = error_probability(level)
-    if names is None:
-        names = [f"model {i + 1}" for i in range(len(fits))]
-    names = as_list(names)
-    if len(names) != len(fits):
-        raise ValueError(f"there are {len(names)} names for {len(fits)} results")
-    tables = [_coefficients(fit, alpha, method, df_method, options) for fit in fits]
-    known = [table.dropna(subset="estimate") for table in tables]
-    labels = list(dict.fromkeys(label for table in known for label in table.index))
-    if not labels:
-        raise DataError("there are no fixed effects to plot")
-    slopes = [label for label in labels if label not in INTERCEPTS]
-    labels = labels if intercept or not slopes else slopes
-    lost = [
-        label if len(fits) == 1 else f"{label} ({name})"
-        for table, name in zip(tables, names)
-        for label in table.index[table["estimate"].isna()]
-    ]
-
-    height = 1.2 + len(labels) * (0.22 + 0.08 * len(fits))
-    figure, ax = canvas(ax, (6.4, min(max(height, 2.2), 24.0)))
-    ax.axvline(0.0, color=GRAY, linewidth=0.8, linestyle="--")
-    room = figure.get_figheight() * ax.get_position().height
-    size = float(np.clip(45.0 * room / (len(labels) * len(fits)), 1.0, 5.0))
-    dodges = np.linspace(-0.28, 0.28, len(fits)) if len(fits) > 1 else [0.0]
-    for i, (table, name, dodge) in enumerate(zip(known, names, dodges)):
-        rows = table[table.index.isin(labels)]
-        heights = pd.Index(labels).get_indexer(rows.index) + dodge
-        color = COLORS[i % len(COLORS)]
-        marker = MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
-        ax.hlines(heights, rows["lower"], rows["upper"], color, linewidth=0.3 * size)
-        ax.plot(
-            rows["estimate"],
-            heights,
-            marker,
-            color=color,
-            markersize=size,
-            label=entry(plain(name)),
-        )
-    ax.set_ylim(len(labels) - 0.5, -0.5)
-    _tick_labels(ax.yaxis, [short(label) for label in labels], room / 0.17)
-    note = f"\nnot estimated: {short(', '.join(map(str, lost)), 70)}" if lost else ""
-    finish(ax, xlabel=f"estimate and {percent(level)} interval{note}")
-    if len(fits) > 1:
-        ax.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-    return figure
-
-
-def _coefficients(fit, alpha, method, df_method, options):
-    """Estimates, lower and upper limits of the fixed effects of any results."""
-    estimates = getattr(fit, "fe_params", fit.params)
-    if np.ndim(estimates) != 1:
-        raise DataError(f"{type(fit).__name__} has more than one column of params")
-    labels = list(fit.model.exog_names)[: len(estimates)]
-    estimates = np.asarray(estimates)
-    known = np.ones(len(labels), dtype=bool)
-    if not hasattr(fit, "with_df_method"):
-        ends = fit.conf_int(alpha=alpha)
-    elif method == "wald":
-        ends = fit.conf_int(alpha, df_method=df_method, **options)
-    else:
-        if method == "profile":
-            options = {"which": "fixed", **options}
-            known = np.isfinite(estimates)
-        ends = fit.conf_int(alpha, method, df_method, **options)
-    intervals = np.full((len(labels), 2), np.nan)
-    intervals[known] = np.asarray(ends)[: known.sum()]
-    columns = np.column_stack([estimates, intervals])
-    return pd.DataFrame(columns, labels, ["estimate", "lower", "upper"])
+BINS = 10
+"""Number of bins of a numeric predictor in which proportions are formed."""
 
 
 def plot_effects(
-    results, x, by=None, at=None, level=0.95, df_method=None, data=True, ax=None
+    results,
+    x,
+    by=None,
+    at=None,
+    level=0.95,
+    df_method=None,
+    data=True,
+    ax=None,
+    *,
+    which="mean",
+    random_effects=False,
 ):
     """
     Plot the marginal means along one predictor, or along two.
 
     Other covariates are held at their means and other factors averaged over; see
     `marginal_means`. A numeric predictor has a line with a band over its range; a
-    factor, or a numeric predictor with two values, has points with intervals. Means of
-    the linear predictor of a generalized model are transformed to the scale of the
-    response; they are those of an average level of every grouping factor.
+    factor, or a numeric predictor with two values, has points with intervals.
 
     Parameters
     ----------
@@ -195,9 +80,17 @@ def plot_effects(
     data : bool, optional
         Whether to draw the responses as faint points: as observed, not adjusted for
         other predictors, random effects or offset. They are left out if there are more
-        than 5,000, as are those whose levels are not in `at`.
+        than 5,000, as are those whose levels are not in `at`. Zeros and ones are drawn
+        as open circles, the observed proportions in each level of `x` or in ten bins
+        with equal numbers of rows; other proportions have areas that grow with their
+        numbers of trials.
     ax : Axes or sequence of Axes, optional
         Axes to draw on, one per panel.
+    which : {"mean", "linear"}, optional
+        The mean of the response, or the linear predictor, without data.
+    random_effects : {False, "average"}, optional
+        For means of the response of a generalized model: at random effects of zero, or
+        over their distribution, which is what the data scatter around.
 
     Returns
     -------
@@ -218,7 +111,8 @@ def plot_effects(
     for name in lines - set(at):
         at[name] = _range(frame[name]) if name == x else _spread(frame[name])
     alpha = error_probability(level)
-    means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method)
+    how = {"which": which, "random_effects": random_effects}
+    means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method, **how)
     table, names = means.frame, means.names
     if not means.estimable.any():
         raise DataError(f"the data do not determine the means along {x!r}")
@@ -239,7 +133,9 @@ def plot_effects(
         axes = [panel] * len(values)
 
     # responses and means of each value
-    shown = _shown(frame, others) & (data and len(frame) <= MANY_ROWS)
+    on_scale = results._is_gaussian or means.of_response
+    few = len(frame) <= MANY_ROWS or _is_binary(results)
+    shown = _shown(frame, others) & (data and on_scale and few)
     for i, (panel, value) in enumerate(zip(axes, values)):
         style = 0 if apart else i
         dodge = 0.0 if apart or x in lines else 0.13 * (i - (len(values) - 1) / 2.0)
@@ -261,12 +157,15 @@ def plot_effects(
             _name_levels(panel, places)
 
     response = short(results.model.endog_names, 24)
-    _name_axes(
-        axes, apart and ax is None, x, f"{response}\nmean and {percent(level)} interval"
-    )
+    what = f"mean and {percent(level)} interval"
+    if not on_scale:
+        what = f"linear predictor\n{what}"
+    _name_axes(axes, apart and ax is None, x, f"{response}\n{what}")
     if by is not None and not apart:
         axes[0].legend(frameon=False, fontsize="small")
-    _caption(figure if apart and ax is None else axes[0], means)
+    circles = "Circles: observed proportions." if shown.any() else ""
+    circles = circles if _is_binary(results) else ""
+    _caption(figure if apart and ax is None else axes[0], means, circles)
     return figure
 
 
@@ -318,19 +217,42 @@ def _shown(frame, others):
     return shown
 
 
+def _is_binary(results):
+    """Whether the responses are zeros and ones."""
+    return getattr(results.model, "is_binary", False)
+
+
 def _draw_rows(panel, results, x, rows, places, dodge, color):
     """Draw the observed responses, side by side within a level of a factor."""
     if not rows.any():
         return
-    positions = results.model.data.frame[x][rows]
+    model = results.model
+    positions, response = model.data.frame[x][rows], model.endog[rows]
     if places is not None:
         positions = places.get_indexer(positions)
-        aside = np.random.default_rng(0).uniform(-0.05, 0.05, len(positions))
-        positions = np.where(positions >= 0, positions + dodge + aside, np.nan)
-    response = results.model.endog[rows]
+        positions = np.where(positions >= 0, positions + dodge, np.nan)
+    if _is_binary(results):
+        proportions = _proportions(positions, response, places is None)
+        panel.plot(*proportions, "o", color=color, mfc="none", markersize=5.0, zorder=1)
+        return
+    if places is not None:
+        positions += np.random.default_rng(0).uniform(-0.05, 0.05, len(positions))
+    family = getattr(results, "family", None)
+    if family is not None and family.name == "Binomial":
+        area = 12.0 * model._prior_weights[rows] / model._prior_weights.mean()
+        panel.scatter(positions, response, area, color, alpha=0.4, zorder=1, lw=0.0)
+        return
     panel.plot(
         positions, response, ".", color=color, alpha=0.3, markersize=4.0, zorder=1
     )
+
+
+def _proportions(positions, response, in_bins):
+    """Observed proportions of ones, at each position or in bins of positions."""
+    positions = np.asarray(positions, dtype=float)
+    bins = pd.qcut(positions, BINS, duplicates="drop") if in_bins else positions
+    table = pd.DataFrame({"x": positions, "y": response})
+    return table.groupby(bins, observed=True).mean().to_numpy().T
 
 
 def _draw_means(panel, positions, numbers, places, style, label, joined):
@@ -361,14 +283,14 @@ def _name_levels(panel, places):
     names = [short(_text(value), 18) for value in places]
     room = panel.get_figure().get_figwidth() * panel.get_position().width
     turned = len(names) * (0.085 * max(map(len, names)) + 0.08) > room
-    _tick_labels(panel.xaxis, names, room / 0.17 if turned else len(names))
+    tick_labels(panel.xaxis, names, room / 0.17 if turned else len(names))
     panel.tick_params("x", labelrotation=90.0 if turned else 0.0)
     panel.set_xlim(-0.6, len(names) - 0.4)
 
 
-def _caption(target, means):
+def _caption(target, means, more):
     """What the means average over, and how many of them cannot be estimated."""
-    notes = list(means.notes)
+    notes = [*means.notes, *([more] if more else [])]
     lost = int((~means.estimable).sum())
     if lost:
         notes.append(f"{lost} of {len(means.estimable)} means cannot be estimated.")
@@ -382,12 +304,3 @@ def _text(value):
     """A level as text, or the value of a covariate to three digits."""
     number = isinstance(value, float) and not value.is_integer()
     return f"{value:.3g}" if number else level_text(value)
-
-
-# shared ----------------------------------------------------------------------
-
-
-def _tick_labels(axis, labels, room):
-    """As many category labels as fit."""
-    step = int(np.ceil(len(labels) / max(room, 1.0)))
-    axis.set_ticks(range(0, len(labels), step), labels[::step])
