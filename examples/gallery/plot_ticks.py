@@ -104,6 +104,7 @@ for name, found in residuals.items():
     axes[0].hist(zeros, bins, color=colors[name], alpha=0.6, label=name)
 axes[0].axvline((grouse["TICKS"] == 0).sum(), color="black")
 axes[0].set(xlabel="chicks without a tick", ylabel="simulated data sets")
+axes[0].margins(y=0.2)
 axes[0].legend(frameon=False)
 
 grid = pd.DataFrame({"height": np.linspace(-6.0, 7.0, 50)})
