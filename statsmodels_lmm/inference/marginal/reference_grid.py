@@ -21,6 +21,9 @@ WEIGHTS = ("equal", "proportional", "outer", "cells")
 STEP = 1e-3
 """Step of a difference quotient, relative to the range of the predictor."""
 
+ROUNDING = 1e-13
+"""Mean of a predictor, relative to its largest value, that is due to rounding."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceGrid:
@@ -224,7 +227,11 @@ def _default_levels(column, is_factor):
         middle = column.sort_values().iloc[(len(column) - 1) // 2]
         return pd.Index(pd.Series([middle], dtype=column.dtype))
     values = pd.Index(np.unique(column))
-    return values if len(values) <= 2 else pd.Index([column.mean()])
+    if len(values) <= 2:
+        return values
+    mean = column.mean()
+    # a centered column has a mean of zero but for rounding
+    return pd.Index([mean if abs(mean) > ROUNDING * column.abs().max() else 0.0])
 
 
 def _chosen(values, column, is_factor):

@@ -399,6 +399,15 @@ def test_units_of_columns_do_not_matter():
         assert_allclose(scaled[name], 0.01 * plain[name], rtol=1e-6)
 
 
+def test_mean_of_a_centered_column_is_zero():
+    data = datasets.sleepstudy.load_pandas().data
+    data["centered"] = 0.1 * data["Days"] - (0.1 * data["Days"]).mean()
+    data.loc[0, "centered"] += 1e-15
+    assert data["centered"].mean() != 0.0
+    fit = CrossedMixedLM.from_formula("Reaction ~ centered + (1 | Subject)", data).fit()
+    assert "At centered = 0." in str(fit.marginal_means())
+
+
 def test_predictions_are_means_of_their_own_rows():
     result = fit("y ~ f * poly(x, 2) + bs(z, df=4) + C(n) + flag + (1 | g)")
     at = {"x": 2.0, "z": 3.1, "n": 3, "flag": True, "f": "a"}
