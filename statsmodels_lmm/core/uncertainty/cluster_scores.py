@@ -61,16 +61,18 @@ def robust_by_scores(deviance, joint, codes, n_clusters, factor=1.0):
     p, root = deviance.model.exog.shape[1], joint.fixed_root
     if not np.isfinite(root).all():  # the data do not determine the fixed effects
         unknown = np.full((p, p), np.nan)
-        return ClusterRobust(unknown, n_clusters, np.zeros((p, 0)))
+        every = np.full_like(joint.covariance, np.nan)
+        return ClusterRobust(unknown, n_clusters, np.zeros((p, 0)), whole=every)
     scores = cluster_gradients(deviance, codes, n_clusters)
     known = np.diag(joint.covariance) > 0.0  # neither fixed nor undetermined
-    bread = 0.5 * joint.covariance[:p, known]
+    moves = scores[:, known] @ (0.5 * joint.covariance[known])
     whiten = np.linalg.pinv(root)
-    each = scores[:, known] @ (whiten @ bread).T
+    each = moves[:, :p] @ whiten.T
     return ClusterRobust(
         factor * each.T @ each,
         n_clusters,
         alone(deviance.model.exog, codes, n_clusters, whiten.T),
+        whole=factor * moves.T @ moves,
     )
 
 

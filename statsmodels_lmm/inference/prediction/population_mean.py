@@ -140,14 +140,18 @@ def population_root(results, n_own):
         R with R R' the covariance of the r fixed effects kept and the d parameters,
         shape (r + d, r + d); the rows of what has no variance are NaN.
     """
-    joint = results._joint
+    joint, robust = results._joint, results._robust
     r = len(joint.fixed_root)
     size, start = r + n_own, 0 if results.nagq == 0 else r
     covariance = np.zeros((size, size))
-    if start == 0:  # the fixed effects are not among the parameters
-        covariance[:r, :r] = joint.fixed_root @ joint.fixed_root.T
-    inside = slice(r - start, size)
-    covariance[inside, inside] = joint.covariance[: start + n_own, : start + n_own]
+    if results.cov_type == "rx":  # the variances are taken as known
+        covariance[:r, :r] = joint.known_root @ joint.known_root.T
+    else:
+        if start == 0:  # the fixed effects are not among the parameters
+            covariance[:r, :r] = joint.fixed_root @ joint.fixed_root.T
+        known = joint.covariance if robust is None else robust.estimate.whole
+        inside = slice(r - start, size)
+        covariance[inside, inside] = known[: start + n_own, : start + n_own]
     lost = np.isnan(np.diag(covariance))
     values, vectors = np.linalg.eigh(np.where(lost | lost[:, None], 0.0, covariance))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
