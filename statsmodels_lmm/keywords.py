@@ -23,6 +23,8 @@ R_ARGUMENTS = {
 }
 """R's arguments, and what to write instead."""
 
+NO_DF = "is for linear models; tests of a generalized one are z tests"
+
 R_FUNCTIONS = {
     "VarCorr": "variance_components()",
     "bootMer": "bootstrap()",

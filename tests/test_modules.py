@@ -17,6 +17,8 @@ ELSEWHERE = {
     "test_sparse_cholesky": "elimination_tree minimum_degree symbolic_cholesky",
     "test_sparse_elimination": "precision_effects",
     "test_laplace": "conditional",
+    "test_laplace_derivatives": "determinant_traces",
+    "test_laplace_in_batches": "level_rows modes_in_batches",
     "test_random_part": "draws",
     "test_generalized_refits": "without_effects",
     "test_structures": "checks correlated known",
@@ -25,6 +27,7 @@ ELSEWHERE = {
     "test_prediction": "array_rows new_rows prediction_rows",
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",
+    "test_generalized_influence": "working_model",
     "test_influence": "case_deletion case_refits row_groups",
     "test_likelihood_ratio": "nested_models",
     "test_marginal_means": "contrast_sets marginal_estimates marginal_tables "

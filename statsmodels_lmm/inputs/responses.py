@@ -232,6 +232,8 @@ def another_response(endog, is_binomial, trials, event, labels):
         refuse("there are more successes than trials", counts > trials, labels)
         return counts / trials
     return endog
+
+
 def _advice(values, name, trials):
     """What to do about a binomial response."""
     levels = np.unique(values)

@@ -13,6 +13,7 @@ from statsmodels_lmm.core.structures.unstructured_block import UnstructuredCovar
 from statsmodels_lmm.exceptions import warn
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.pieces import has_bar
+from statsmodels_lmm.inference.fixed.robust_covariance import CLUSTER_TYPES
 from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.mixedlm.layout import FormulaGroups, layout_of_arrays
@@ -372,7 +373,8 @@ class MixedLM(CrossedMixedLM):
             Degrees of freedom of the fixed effects, see
             `CrossedMixedLMResults.with_df_method`.
         cov_type, cov_kwds : optional
-            As for `CrossedMixedLM.fit`.
+            As for `CrossedMixedLM.fit`. As in MixedLM, an unknown `cov_type` has no
+            effect but a warning.
         **fit_kwargs
             ``maxiter`` is the largest number of evaluations. Other arguments of
             optimizers have no effect; unknown arguments give a warning.
@@ -383,11 +385,14 @@ class MixedLM(CrossedMixedLM):
         """
         if fe_pen is not None or cov_pen is not None:
             raise ValueError("penalties (fe_pen, cov_pen) are not supported")
-        unknown = sorted(set(fit_kwargs) - set(OPTIMIZER))
+        unknown = set(fit_kwargs) - set(OPTIMIZER)
+        if cov_type not in ("nonrobust", *CLUSTER_TYPES):
+            unknown, cov_type = unknown | {"cov_type"}, "nonrobust"
         if unknown:
             ending = "s" if len(unknown) > 1 else ""
             warn(
-                f"Argument{ending} {', '.join(unknown)} not used by MixedLM.fit",
+                f"Argument{ending} {', '.join(sorted(unknown))} not used by "
+                "MixedLM.fit",
                 FutureWarning,
             )
         for name in [method] if isinstance(method, str) else method or []:

@@ -30,14 +30,10 @@ from statsmodels_lmm.inputs.responses import (
     response_data,
 )
 from statsmodels_lmm.inputs.row_values import listed
-from statsmodels_lmm.keywords import refuse_r_names, scale_of
+from statsmodels_lmm.keywords import NO_DF, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of, statsmodels_family
-from statsmodels_lmm.models.link_ranges import (
-    edge_sentence,
-    failure_sentence,
-    nodes_sentence,
-)
+from statsmodels_lmm.models.link_ranges import failure_sentence, no_optimum_sentence
 from statsmodels_lmm.models.separation import unbounded_estimates
 from statsmodels_lmm.models.validation import warn_after_fit
 from statsmodels_lmm.results.generalized import (
@@ -50,15 +46,10 @@ MOST_NODES = 100
 
 HESSIANS = ("observed", "expected")
 
-EXACT = 1e-12
-"""Share of the variance of the response that is none."""
-
 ALPHA_STEP = 1e-5
 """Step of differences in the alpha of the negative binomial family."""
 
 NO_REML = "is for linear models; a generalized one is fitted by maximum likelihood"
-
-NO_DF = "is for linear models; tests of a generalized one are z tests"
 
 
 class CrossedMixedGLM(MixedModel):
@@ -370,7 +361,7 @@ class CrossedMixedGLM(MixedModel):
         optimum, reason = units.optimum(optimum, evaluation.factors), ""
         if not optimum.interrupted:
             ended = optimum.evaluations < maxiter
-            reason = self._why_there_is_no_optimum(evaluation, ended)
+            reason = no_optimum_sentence(evaluation, self._row_labels, ended)
         results, wrapper = self._results_classes
         unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
         found = results(self, units, evaluation, optimum, curvature, unbounded, reason)
@@ -378,21 +369,6 @@ class CrossedMixedGLM(MixedModel):
             found = found.with_cov_type(cov_type, groups)
         warn_after_fit(found)
         return wrapper(found)
-
-    def _why_there_is_no_optimum(self, evaluation, ended):
-        """A sentence, if there is a reason; `ended` if there were evaluations left."""
-        family, eta = self.family, evaluation.inner.eta
-        if family.has_extra and not family.extra_is_squared:
-            mean = family.mean(eta)
-            variance = family.variance(mean, self._prior_weights, evaluation.extra)
-            if variance.mean() < EXACT * self.endog.var():
-                return (
-                    "fixed and random effects reproduce the response without error, "
-                    "so the dispersion tends to 0 and the likelihood has no maximum"
-                )
-        if evaluation.leaves_range:
-            return nodes_sentence(family)
-        return edge_sentence(family, eta, self._row_labels) if ended else ""
 
     # the likelihood ------------------------------------------------------------------
 

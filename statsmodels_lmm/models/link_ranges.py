@@ -1,4 +1,4 @@
-"""Links that leave the range of means, such as the log of a probability."""
+"""Why a likelihood has no maximum: links that leave the range of means, no error."""
 
 import numpy as np
 
@@ -9,6 +9,9 @@ FARTHEST_EDGE = 30.0
 
 NEAR = 1e-6
 """Distance of a linear predictor from an edge that it has reached."""
+
+EXACT = 1e-12
+"""Share of the variance of the response that is none."""
 
 LARGEST = 700.0
 """Linear predictor from which exponentials overflow."""
@@ -34,6 +37,39 @@ def edges(family):
     with np.errstate(all="ignore"):
         found = np.asarray(family.link(np.array(ends)), dtype=float)
     return found[np.abs(found) < FARTHEST_EDGE]
+
+
+def no_optimum_sentence(evaluation, labels, ended):
+    """
+    Say why there is no optimum where a search ended.
+
+    Parameters
+    ----------
+    evaluation : LaplaceDeviance
+        The criterion at the end.
+    labels : Index
+        Labels of the rows, n of them.
+    ended : bool
+        Whether the search ended before its last evaluation.
+
+    Returns
+    -------
+    str
+        Empty if no reason is known.
+    """
+    model, eta = evaluation.model, evaluation.inner.eta
+    family = model.family
+    if family.has_extra and not family.extra_is_squared:
+        mean = family.mean(eta)
+        variance = family.variance(mean, model.weights, evaluation.extra)
+        if variance.mean() < EXACT * model.endog.var():
+            return (
+                "fixed and random effects reproduce the response without error, so "
+                "the dispersion tends to 0 and the likelihood has no maximum"
+            )
+    if evaluation.leaves_range:
+        return nodes_sentence(family)
+    return edge_sentence(family, eta, labels) if ended else ""
 
 
 def edge_sentence(family, eta, labels):

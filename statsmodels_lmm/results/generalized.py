@@ -20,6 +20,7 @@ from statsmodels_lmm.inference.prediction.generalized_prediction import (
 )
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inference.variances.identification import Identification
+from statsmodels_lmm.keywords import NO_DF, refuse_r_names
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.generalized_notes import (
@@ -398,6 +399,7 @@ class CrossedMixedGLMResults(MixedResults):
             return 1.0 - self.llf / self.llnull
         return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self._n_observed))
 
+    @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
         exog=None,
@@ -456,6 +458,7 @@ class CrossedMixedGLMResults(MixedResults):
     get_prediction = get_generalized_prediction
     ratios = ratios
 
+    @refuse_r_names("level", ddf=NO_DF)
     def summary(
         self,
         yname=None,
@@ -493,6 +496,7 @@ class CrossedMixedGLMResults(MixedResults):
         names = yname, xname, title, alpha
         return summaries.summary(self._by(df_method), *names, exponentiate)
 
+    @refuse_r_names("level", ddf=NO_DF)
     def summary2(
         self,
         yname=None,

@@ -1,6 +1,5 @@
 """Every picture is a method of what it is of, and needs matplotlib only when drawn."""
 
-import subprocess
 import sys
 
 import pytest
@@ -47,11 +46,6 @@ def test_methods_of_what_a_result_returns(result):
 
 
 @pytest.mark.slow
-def test_matplotlib_is_not_imported_before_a_picture_is_drawn():
-    code = "import sys, statsmodels_lmm; assert 'matplotlib' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_matplotlib_that_is_missing(result, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"statsmodels-lmm\[plots\]"):

@@ -204,11 +204,11 @@ def test_matrix_beside_groups(limit, monkeypatch):
     variances += dense.scale * np.einsum("ij,jk,ik->i", both, g, both)
     found = result.get_prediction(interval="prediction")
     assert_allclose(found.se_obs**2, variances, rtol=1e-6)
-    drawn = result.simulate(20_000, rng=0).to_numpy()
+    drawn = result.simulate(4_000, rng=0).to_numpy()
     cov = np.cov(drawn)
     expected = dense.scale * (np.eye(N) + both @ g @ both.T)
     # entries of a sample covariance, in standard errors
-    errors = (np.outer(np.diag(expected), np.diag(expected)) + expected**2) / 20_000
+    errors = (np.outer(np.diag(expected), np.diag(expected)) + expected**2) / 4_000
     assert np.abs((cov - expected) / np.sqrt(errors)).max() < 5.0
 
 

@@ -102,7 +102,7 @@ def test_what_cannot_be_compared():
         fit.compare_lr_test(other(nagq=5))
     with pytest.raises(DataError, match="different families or links"):
         fit.compare_lr_test(linear())
-    with pytest.raises(DataError, match="a fit of GLM cannot be compared with a"):
+    with pytest.raises(DataError, match="different families or links"):
         fit.compare_lr_test(sm.GLM(data["prop"], np.ones(56), family=probit).fit())
     more = crossedmixedglm(formula, data, weights=2 * data["size"]).fit()
     with pytest.raises(DataError, match="fitted with different weights"):

@@ -186,13 +186,10 @@ def test_a_model_without_a_term_has_the_same_family_and_rows():
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda fit: fit.profile(),
-        lambda fit: fit.conf_int(method="profile"),
         lambda fit: fit.conf_int(method="basic"),
         lambda fit: fit.simulate(),
         lambda fit: fit.simulated_residuals(),
         lambda fit: fit.exact_lr_test(),
-        lambda fit: fit.drop_random("herd"),
         lambda fit: fit.r_squared(),
         lambda fit: fit.get_influence(),
         lambda fit: fit.with_df_method("satterthwaite"),
@@ -473,3 +470,17 @@ def test_damaged_texts(path, value):
     inside[path[-1]] = value
     with pytest.raises(DataError, match="not a saved fit, or a damaged one"):
         from_json(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "said"),
+    [
+        ("predict", "newdata", "is spelled exog="),
+        ("get_prediction", "re_form", "is spelled random_effects="),
+        ("summary", "ddf", "z tests"),
+        ("summary2", "level", "is spelled alpha="),
+    ],
+)
+def test_arguments_of_r(method, argument, said):
+    with pytest.raises(TypeError, match=f"{argument}= .*{said}"):
+        getattr(fitted("binomial"), method)(**{argument: None})

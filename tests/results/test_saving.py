@@ -123,6 +123,7 @@ for file in sorted(folder.glob("*.json")):
             new, random_effects=effects, new_levels="population"
         )
 pd.DataFrame(out).to_pickle(folder / "out.pkl")
+assert "matplotlib" not in sys.modules, "no picture was drawn"
 """
 
 

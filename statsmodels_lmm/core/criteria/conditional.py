@@ -115,11 +115,11 @@ class ConditionalModel:
         total: Any = 0.0
         found = np.empty((2, *eta.shape)) if out is None else out
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            for rows, *row in self._blocks(eta):
-                loss, *slopes = self.family.quadratic(*row, extra)
+            for rows, y, a, part in self._blocks(eta):
+                loss, *slopes = self.family.quadratic(y, a, part, extra)
                 total = total + self._repeated(loss, rows).sum(axis=-1)
-                for whole, part in zip(found, slopes):
-                    whole[..., rows] = self._repeated(part, rows)
+                for whole, each in zip(found, slopes):
+                    whole[..., rows] = self._repeated(each, rows)
         return total, found
 
     def constant(self, extra=None):

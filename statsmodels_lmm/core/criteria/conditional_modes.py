@@ -120,11 +120,11 @@ def conditional_modes(
     for count in range(1, MAX_STEPS + 1):
         promised = path.aim(roots, jointly)
         last = promised < tolerance
-        if not path.advance(promised, last):
-            if promised > REACHABLE:
-                raise np.linalg.LinAlgError("no step to the conditional modes descends")
-            last = True
-        if last:
+        share = path.advance(promised, last)
+        if share == 0.0 and promised > REACHABLE:
+            raise np.linalg.LinAlgError("no step to the conditional modes descends")
+        # a shortened step leaves more than the square of what it promised
+        if share == 0.0 or (last and share == 1.0):
             return path.modes(count)
     raise np.linalg.LinAlgError("the conditional modes were not reached")
 
@@ -216,7 +216,7 @@ class _Path:
         return -(first @ (self.fixed_step + self.random_step) + self.linear)
 
     def advance(self, promised, is_last):
-        """Take the step, or the largest share of it that descends; whether any does."""
+        """Take the largest share of the step that descends, and return it."""
         share = 1.0
         rounding = 1e-12 * (1.0 + abs(self.height)) if is_last else 0.0
         while share > SHORTEST:
@@ -229,13 +229,13 @@ class _Path:
                 break
             share *= 0.5
         else:
-            return False
+            return 0.0
         self.eta, self.penalty, self.height = eta, penalty, height
         self.state = [t + share * d for t, d in zip(self.state, self.state_step)]
         self.random = self.random + share * self.random_step
         self.fixed = self.fixed + share * self.fixed_step
         self.coefficients = self.coefficients + share * self.coefficient_step
-        return True
+        return share
 
     def modes(self, steps):
         """The end of the path."""

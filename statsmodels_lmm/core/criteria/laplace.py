@@ -51,10 +51,11 @@ FEW_COLUMNS = 150
 EXACT_BELOW = 1.0, 1e-5
 """Promised decrease below which a dense Hessian is worth its cost, if little or not."""
 
-SHARE, LOOSEST = 1e-3, 1e-3
+SHARE, LOOSEST = 1e-4, 1e-4
 """
-Newton decrement of the modes after a step of the search, as a share of the decrease
-that it promised, and its largest value; the square of it is left of f.
+Newton decrement of the modes after a step of the search, as a share of the square of
+what that promised, to which the next promise is similar, and its largest value. The log
+determinant feels it to first order.
 """
 
 STARTING_VARIANCES = 0.25, 0.01, 1e-4
@@ -486,7 +487,7 @@ class Laplace(Criterion):
             evaluation.first.state_after(step),
             Secant.before(evaluation, step),
             evaluation.inner,
-            float(np.clip(SHARE * promised, TOLERANCE, LOOSEST)),
+            float(np.clip(SHARE * promised**2, TOLERANCE, LOOSEST)),
         )
 
     # evaluation ----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Zeros and ones, and proportions of successes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -43,7 +44,7 @@ class Binomial(ExponentialFamily):
 
     def unit_slopes(self, y, eta, extra):
         """The derivatives of y A + (1 - y) B."""
-        link = self.link_function
+        link: Any = self.link_function
         if self._is_one_sided(y):
             sign = 2.0 * y - 1.0
             success = link.success_slopes(sign * eta)
@@ -61,7 +62,8 @@ class Binomial(ExponentialFamily):
         if not self._is_one_sided(y):
             return super().quadratic(y, a, eta, extra)
         sign = 2.0 * y - 1.0
-        loss, first, second = self.link_function.success_quadratic(sign * eta)
+        link: Any = self.link_function
+        loss, first, second = link.success_quadratic(sign * eta)
         return a * loss, a * (sign * first), a * second
 
     def _is_one_sided(self, y):

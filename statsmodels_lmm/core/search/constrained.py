@@ -77,6 +77,10 @@ class ConstrainedOptimum:
     curvature: np.ndarray
     evaluations: int
 
+    def __setstate__(self, state):
+        """Restore a pickle, an old one with the start from the deviance."""
+        vars(self).update({"start": start_at(state["deviance"])} | state)
+
     @property
     def factors(self):
         """The relative factors in elimination order."""

@@ -228,8 +228,9 @@ class FixedEffect(Constraint):
 
     In a generalized model the coefficients are parameters of the criterion and move in
     the complement of u. In a linear one the criterion is that of the model with offset
-    X u c and with the complement of u as fixed effects. Under REML the other coefficients are integrated out but this one is
-    not, so the minimum over c is near the estimate, not at it.
+    X u c and with the complement of u as fixed effects. Under REML the other
+    coefficients are integrated out but this one is not, so the minimum over c is near
+    the estimate, not at it.
 
     Parameters
     ----------

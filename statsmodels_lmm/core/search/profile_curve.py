@@ -14,7 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.search.constrained import ConstrainedOptimum
+from statsmodels_lmm.core.criteria.deviance import Profiled
+from statsmodels_lmm.core.search.constrained import (
+    ConstrainedOptimum,
+    ConstrainedSearch,
+)
 from statsmodels_lmm.core.search.constraints import Constraint
 
 MAX_POINTS = 60
@@ -95,6 +99,13 @@ class ProfileCurve:
     ceilings: tuple = ()
     below: tuple = ()
     above: tuple = ()
+
+    def __setstate__(self, state):
+        """Restore a pickle, an old one with the search from sufficient statistics."""
+        if "products" in state:
+            criterion = Profiled(state.pop("products"), state.pop("reml"))
+            state["search"] = ConstrainedSearch(criterion)
+        vars(self).update(state)
 
     @property
     def points(self):

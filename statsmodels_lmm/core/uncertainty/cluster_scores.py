@@ -105,10 +105,8 @@ def cluster_gradients(deviance, codes, n_clusters):
         # S is symmetric, and so are its derivatives
         parts.append(np.einsum("cab,mab->cm", dual, factor.directions))
     if deviance.criterion.counts[1]:
-        loss, by_eta, by_weight, _ = model.extra_slopes(
-            deviance.inner.eta, deviance.extra
-        )
-        rows = 2.0 * loss + first.leverages * by_weight - first.pull * by_eta
+        each = deviance.extra_slopes
+        rows = 2.0 * each.loss + first.leverages * each.second - first.pull * each.first
         if model.family.extra_is_squared:
             rows = 2.0 * np.sqrt(deviance.extra) * rows
         parts.append(by_cluster(rows, np.ones((len(rows), 1))))
@@ -120,7 +118,7 @@ def _information(deviance, codes, n_clusters):
     model, factors = deviance.model, deviance.factors
     weights = deviance.slopes.second
     if not deviance.criterion.is_observed:
-        weights, _ = model.expected(deviance.inner.eta, deviance.extra)
+        weights = model.expected(deviance.inner.eta, deviance.extra).second
     out = [np.empty((n_clusters, f.size, f.size)) for f in factors]
     for batch in cluster_batches(model.terms, codes, n_clusters):
         z = batch.times([np.eye(f.size) for f in factors])

@@ -87,7 +87,7 @@ def working_model(evaluation):
     WorkingModel
     """
     model, inner = evaluation.model, evaluation.inner
-    root = np.sqrt(model.expected(inner.eta, evaluation.extra)[0])
+    root = np.sqrt(model.expected(inner.eta, evaluation.extra).second)
     first = evaluation.slopes.first
     # a row without weight tells nothing
     residuals = np.divide(-first, root, out=np.zeros_like(root), where=root > 0.0)

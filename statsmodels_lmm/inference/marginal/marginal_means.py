@@ -250,7 +250,7 @@ def _marginal(
         of_response=means is not None and not slope,
     )
     if estimates.of_response:
-        estimates = estimates.through(results.family.link_function)
+        estimates = estimates.through(results.family.link)
     return estimates
 
 

@@ -74,14 +74,13 @@ class ResponseMeans:
         eta = design @ np.nan_to_num(results.params) + offset
         eta = eta if rows.offset is None else eta + rows.offset
         eta[~known] = np.nan
-        family, kept = results.family, np.isfinite(results.params)
+        family = results.family
         if parts is None:
             means = family.mean(eta)
             pieces = [design * family.mean_slope(eta)[:, None]]
         else:
             means = population_mean(family, eta, predictor_variance(results, parts))
             pieces = list(population_gradient(results, design, parts, eta))
-        pieces[0] = np.where(known[:, None] & ~kept, 0.0, pieces[0])
         return np.hstack(pieces), means
 
     @cached_property

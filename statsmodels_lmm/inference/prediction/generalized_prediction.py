@@ -29,7 +29,7 @@ from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inputs.alignment import labels_of
 from statsmodels_lmm.inputs.row_values import row_values
 from statsmodels_lmm.inputs.tables import to_frame
-from statsmodels_lmm.keywords import scale_of
+from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
 AVERAGE = "average"
 """Averaging over the distribution of the random effects."""
@@ -143,6 +143,7 @@ def predict_generalized(
     return rows.labeled(results.family.mean(eta) if scale == "mean" else eta)
 
 
+@refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_generalized_prediction(
     results,
     exog=None,

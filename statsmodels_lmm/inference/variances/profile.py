@@ -48,8 +48,8 @@ class ProfiledValue:
     label : str
         Name of the parameter.
     kind : {"fixed", "sd", "cor", "structure", "sigma"}
-        Kind of parameter.
-    constraint : FixedEffect, ResidualDeviation, StandardDeviation or Correlation
+        Kind of parameter; the extra parameter of a family is a "sigma".
+    constraint : Constraint
         The parameter as the core represents it.
     to_user : callable
         Conversion from the units of the constraint to those of the data.
@@ -168,9 +168,13 @@ def profile(
     Its minimum is near the estimate rather than at it, because the variances allow for
     one coefficient fewer; zeta is measured from the minimum of the curve.
 
+    The likelihood of a generalized model is that of the fit, by the Laplace
+    approximation or by quadrature. A coefficient whose estimate is infinite has one
+    finite limit.
+
     Parameters
     ----------
-    result : CrossedMixedLMResults
+    result : MixedResults
         A fit.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of parameters. Default
@@ -197,7 +201,10 @@ def profile(
     Raises
     ------
     ValueError
-        If an argument has an unknown value.
+        If an argument has an unknown value, or a generalized model was fitted with
+        ``nagq=0``.
+    DataError
+        If the data of the model have been removed.
 
     Notes
     -----

@@ -105,6 +105,15 @@ def test_effects_are_kept_where_a_prediction_raises_f():
     assert good.steps == 1
 
 
+def test_a_shortened_step_is_not_the_last():
+    model = conditional("one factor", "poisson")
+    roots = [f.matrix for f in factors_of("one factor", 2.0)]
+    near = conditional_modes(model, COEFFICIENTS, roots)
+    far = [np.full_like(near.state[0], -40.0)]
+    found = conditional_modes(model, COEFFICIENTS, roots, None, far, tolerance=np.inf)
+    assert found.steps > 1
+
+
 def test_a_looser_tolerance_takes_fewer_steps():
     model = conditional("2 crossed", "logit")
     roots = [f.matrix for f in factors_of("2 crossed")]

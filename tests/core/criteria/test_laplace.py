@@ -1,5 +1,7 @@
 """The Laplace deviance against dense matrices, on the designs of every engine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from engine_cases import DESIGNS, dense
@@ -14,7 +16,9 @@ from generalized_twin import (
 )
 from numpy.testing import assert_allclose
 
+from statsmodels_lmm.core.criteria import laplace
 from statsmodels_lmm.core.criteria.laplace import Laplace, Place
+from statsmodels_lmm.core.search.descent import Iterate
 from statsmodels_lmm.core.structures.free_parameters import SquareRoots
 from statsmodels_lmm.core.structures.relative_factor import full_factor
 
@@ -137,3 +141,19 @@ def test_the_parts_of_a_point():
     jointly = Laplace(criterion.model, jointly=True)
     assert len(jointly.point(COEFFICIENTS, [factor], 0.4)) == 2
     assert (criterion.nagq, jointly.nagq) == (1, 0)
+
+
+def test_modes_after_a_long_step_are_less_precise():
+    found = evaluation("one factor", "logit")
+    current, gradient = Iterate.of(found), found.first.gradient
+    direction = -gradient / np.linalg.norm(gradient)
+    step = 0.01 * direction
+    promised = -step @ (gradient + 0.5 * current.curvature @ step)
+    place = found.criterion.moved(current, step)
+    assert_allclose(place.tolerance, laplace.SHARE * promised**2)
+    near = found.criterion.moved(current, 1e-6 * direction)
+    assert near.tolerance == laplace.TOLERANCE
+    loose, close = (
+        found.criterion.evaluate(replace(place, tolerance=t)) for t in (10.0, 1e-14)
+    )
+    assert loose.inner.steps < close.inner.steps

@@ -16,6 +16,7 @@ from generalized_twin import (
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.criteria.laplace import Laplace
+from statsmodels_lmm.core.search.descent import Iterate
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 
 SOME = ["one factor", "2 crossed, 2 effects each", "chain and tail"]
@@ -125,17 +126,13 @@ def test_modes_are_predicted_to_first_order():
 
 
 def test_the_secant_reproduces_the_change_of_the_gradient():
-    from types import SimpleNamespace
-
     name = "2 crossed, 2 effects each"
     criterion = Laplace(conditional(name, "logit"))
     pivoted = [pivoted_factor(f.covariance, f.slices) for f in factors_of(name)]
     found = criterion.at_parameters(np.array([0.2, -0.3]), pivoted)
     rng = np.random.default_rng(1)
     step = 0.05 * rng.standard_normal(len(found.first.gradient))
-    place = found.criterion.moved(
-        SimpleNamespace(evaluation=found, point=found.point), step
-    )
+    place = found.criterion.moved(Iterate.of(found), step)
     after = found.criterion.at(place, 1e-14)
     model = 0.5 * (found.first.curvature + after.first.curvature) + after.correction
     moved = found.near(step, 1e-14).first.gradient

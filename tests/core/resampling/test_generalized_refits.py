@@ -38,17 +38,18 @@ def test_one_bad_response_among_others():
 
 def test_where_no_search_can_start(monkeypatch):
     """Variances of another response may be of no use; then it starts anew."""
-    design = design_of(fitted("binomial")._results)
-    expected = design.fit(responses(1))
+    design = design_of(fitted("negativebinomial")._results)
+    counts = fitted("negativebinomial").simulate(1, rng=4).to_numpy().T
+    expected = design.fit(counts)
 
     def nowhere(*args, **kwargs):
         raise np.linalg.LinAlgError
 
     monkeypatch.setattr(generalized_refits, "conditional_modes", nowhere)
-    found = design.fit(responses(1))
+    found = design.fit(counts)
     assert_allclose(found.value, expected.value, atol=1e-7)
     monkeypatch.setattr(generalized_refits, "search_generalized", nowhere)
-    assert np.isnan(design.fit(responses(1)).value).all()
+    assert np.isnan(design.fit(counts).value).all()
 
 
 @pytest.mark.parametrize("extra", [0.0, 0.3])
@@ -91,3 +92,16 @@ def test_standard_errors_for_known_variances():
     expected = model("binomial").with_response(y[0]).fit(cov_type="rx").bse
     assert_allclose(errors, expected, rtol=1e-5)
     assert len(y[0]) == len(cbpp())
+
+
+def test_responses_without_finite_estimates():
+    """A period without a case, and herds in which all animals or none are cases."""
+    design = design_of(fitted("binomial")._results)
+    frame, (y,) = cbpp(), responses(1)
+    no_case = np.where(frame["period"] == "4", 0.0, y)
+    by_herd = frame["herd"].astype(int).to_numpy() % 2 * 1.0
+    found = design.fit(np.stack([no_case, y, by_herd]))
+    assert_array_equal(found.separated, [True, False, True])
+    assert np.isfinite(found.value).all()
+    assert np.isnan(found.coefficients[[0, 2]]).all()
+    assert np.isfinite(found.coefficients[1]).all()

@@ -15,7 +15,7 @@ from statsmodels_lmm.core.resampling.draws import (
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.structures.roots import lower_root
 
-DRAWS = 20_000
+DRAWS = 8_000
 
 
 def streams(count=DRAWS, seed=1):

@@ -211,7 +211,8 @@ def test_dense_criterion(name, reml):
     result, found = fitted(name, reml), batch(name, reml)
     data, products = result.model._sufficient_statistics()
     order = products.plan.order
-    for i, y in enumerate(centered(result, responses()) / data.response_scale):
+    root = design_of(result).root_weights / data.response_scale
+    for i, y in enumerate(centered(result, responses()) * root):
         roots = [None] * len(order)
         for at, factor in enumerate(products.plan.terms):
             roots[order[at]] = pivoted_factor(

@@ -19,6 +19,7 @@ CASES = [
     ("one factor, blocks 1 and 2", "negative binomial", True),
     ("chain of 3", "gamma", True),
     ("chain of 3", "probit", False),
+    ("one factor", "gaussian, log", False),
 ]
 
 

@@ -37,6 +37,8 @@ MODELS = {
 }
 """The model whose terms are tested, and others to compare it with."""
 
+NAMES = [*list(MODELS)[:2], pytest.param("grouseticks", marks=pytest.mark.slow)]
+
 
 @functools.cache
 def fits(name):
@@ -54,7 +56,7 @@ def fits(name):
 CRITERION, STATISTIC = {"atol": 2e-5, "rtol": 1e-9}, {"rtol": 2e-4}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_likelihood_ratios(name):
     expected, (first, *others) = REFERENCE[name], fits(name)
     table = first.anova(*others)
@@ -65,7 +67,7 @@ def test_likelihood_ratios(name):
         assert_allclose(tests[column], np.ravel(expected[column]), **CRITERION)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_terms(name):
     expected, fit = REFERENCE[name], fits(name)[0]
     # lme4's sequential table is that of known variances, car's are of the Hessian

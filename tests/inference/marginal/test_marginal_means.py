@@ -354,9 +354,8 @@ def table(result, **options):
     options.setdefault("specs", "f")
     options.setdefault("df_method", "satterthwaite")
     means = marginal_means(result, **options)
-    return pd.concat([means.frame, means.contrasts().frame], axis=1).select_dtypes(
-        float
-    )
+    contrasts = means.contrasts(adjust="holm")
+    return pd.concat([means.frame, contrasts.frame], axis=1).select_dtypes(float)
 
 
 @pytest.mark.slow

@@ -222,6 +222,15 @@ def test_weights_that_no_response_has():
     with pytest.warns(DataWarning, match="without the prior weights: a Poisson"):
         drawn = weighted_fit("n", weights="w").simulate(rng=1)
     assert_array_equal(drawn, np.round(drawn))
+    # which multiply the numbers of trials in the likelihood
+    twice = crossedmixedglm(
+        COUNTS, cbpp().assign(two=2), family="binomial", weights="two"
+    ).fit()
+    with pytest.warns(DataWarning, match="without the prior weights: a Binomial"):
+        drawn = twice.simulate(3, rng=1)
+    assert (drawn.le(cbpp()["size"], axis=0)).all(axis=None)
+    assert_array_equal(drawn, np.round(drawn))
+    assert twice.refit(drawn[0]).converged
 
 
 def test_means_out_of_range():

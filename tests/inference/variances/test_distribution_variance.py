@@ -12,6 +12,8 @@ from scipy.special import polygamma
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 from statsmodels_lmm.inference.prediction.population_mean import population_mean
+from statsmodels_lmm.inference.variances import distribution_variance
+from statsmodels_lmm.inference.variances.distribution_variance import of_observations
 
 PROBIT = sm.families.Binomial(sm.families.links.Probit())
 CBPP = "cbind(incidence, size - incidence) ~ period + (1|herd)"
@@ -75,14 +77,14 @@ def residual(name, method, average):
     }[method]
 
 
-@pytest.mark.parametrize("average", [False, "average"])
 @pytest.mark.parametrize(
-    ("name", "method"),
+    ("name", "method", "average"),
     [
-        ("binomial", "delta"),
-        ("poisson", "delta"),
-        ("negativebinomial", "lognormal"),
-        ("negativebinomial", "trigamma"),
+        ("binomial", "delta", False),
+        ("binomial", "delta", "average"),
+        ("poisson", "delta", "average"),
+        ("poisson", "trigamma", False),
+        ("negativebinomial", "lognormal", False),
     ],
 )
 def test_the_variance_by_hand(name, method, average):
@@ -97,7 +99,8 @@ def test_the_variance_by_hand(name, method, average):
     assert_allclose(fit.repeatability(**how).loc["herd"], expected, rtol=1e-5)
 
 
-def test_a_gamma_variable_needs_no_mean():
+def test_a_gamma_variable_needs_no_mean(monkeypatch):
+    monkeypatch.setattr(distribution_variance, "fit_like", None)  # nor another fit
     fit = fitted("log gamma")
     fixed, random = parts(fit)
     of_log = {
@@ -133,6 +136,22 @@ def test_weights_are_rows_or_divide_the_dispersion():
     rows = data.loc[data.index.repeat(weights.astype(int))].reset_index(drop=True)
     written = crossedmixedglm(formula, rows, family=family).fit()
     assert_allclose(twice.r_squared(), written.r_squared(), rtol=1e-6)
+
+
+def test_rows_that_stand_for_several():
+    data, repeats = cbpp(), 1 + np.arange(56) % 3
+    formula, how = "incidence ~ 1 + (1|herd)", {"family": "poisson", "exposure": "size"}
+    fit = crossedmixedglm(formula, data, freq_weights=repeats, **how).fit(nagq=0)
+    rows = data.loc[data.index.repeat(repeats)].reset_index(drop=True)
+    written = crossedmixedglm(formula, rows, **how).fit(nagq=0)
+    found, expected = (f.icc(random_effects="average") for f in (fit, written))
+    assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_what_is_overdispersion():
+    for formula, expected in (("(1|herd) + (1|obs)", [0, 1]), ("(0 + size|obs)", [0])):
+        model = crossedmixedglm(f"incidence ~ {formula}", cbpp(), family="poisson")
+        assert [of_observations(effects) for effects in model.random] == expected
 
 
 def test_methods_that_are_not_defined():
