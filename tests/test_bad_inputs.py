@@ -216,6 +216,7 @@ def test_advice_for_the_intercept_can_be_followed(data):
     ("formula", "name", "close"),
     [
         ("y ~ xx + (1|g)", "xx", "x"),
+        ("y ~ X + (1|g)", "X", "x"),
         ("yy ~ x + (1|g)", "yy", "y"),
         ("y ~ np.log(zz) + (1|g)", "zz", "z"),
         ("y ~ x + (1 + xx|g)", "xx", "x"),
@@ -1258,7 +1259,7 @@ def test_missing_group_in_new_data(value, new_levels, data):
 
 def test_unknown_random_effects(data):
     result = fit("y ~ x + (1|g)", data)
-    with pytest.raises(ValueError, match="no random effects h; there are g"):
+    with pytest.raises(ValueError, match="no random effects h; there are g; True"):
         result.predict(data, random_effects=["h"])
 
 

@@ -30,7 +30,7 @@ from statsmodels_lmm.inputs.responses import (
     response_data,
 )
 from statsmodels_lmm.inputs.row_values import listed
-from statsmodels_lmm.keywords import NO_DF, refuse_r_names, scale_of
+from statsmodels_lmm.keywords import NO_DF, ONE_OPTIMIZER, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.families import family_of, statsmodels_family
 from statsmodels_lmm.models.link_ranges import failure_sentence, no_optimum_sentence
@@ -50,6 +50,9 @@ ALPHA_STEP = 1e-5
 """Step of differences in the alpha of the negative binomial family."""
 
 NO_REML = "is for linear models; a generalized one is fitted by maximum likelihood"
+
+NOT_IN_FIT = {"REML": NO_REML, "df_method": NO_DF, "reml": NO_REML}
+NOT_IN_FIT |= {"method": ONE_OPTIMIZER}
 
 
 class CrossedMixedGLM(MixedModel):
@@ -273,7 +276,7 @@ class CrossedMixedGLM(MixedModel):
 
     # fit -----------------------------------------------------------------------------
 
-    @refuse_r_names("control", "nAGQ", REML=NO_REML, df_method=NO_DF, reml=NO_REML)
+    @refuse_r_names("control", "nAGQ", "optimizer", **NOT_IN_FIT)
     def fit(
         self,
         nagq=1,

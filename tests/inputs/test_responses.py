@@ -173,7 +173,7 @@ REFUSED = {
         BINOMIAL,
         series(0, 0.5, 0.25, 1),
         "not a whole number of successes in 2 rows: row1, row2; a proportion needs its "
-        "number of trials in weights",
+        "number of trials in weights, .* other counts family='poisson'$",
     ),
     "zeros": (POISSON, series(0, 0, 0, 0), "'y' is 0 in every row, so"),
     "zeros NB": (NEGATIVE_BINOMIAL, series(0, 0, 0, 0), "'y' is 0 in every row, so"),

@@ -286,6 +286,8 @@ def test_a_change_that_matters_advises_a_refit():
     fit = model.fit()
     assert abs(fit.quadrature_change.value) >= 0.1
     assert "; refit with nagq=25." in str(fit.summary())
+    robust = fit.with_cov_type("CR1", groups="Subject")
+    assert "refit with" not in str(robust.summary())
     refit = model.fit(nagq=25)
     assert refit.quadrature_change is None
     assert "refit with" not in str(refit.summary())

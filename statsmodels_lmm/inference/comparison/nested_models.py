@@ -14,6 +14,8 @@ from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import require_data
 
+DIFFERENT_FAMILIES = "the models have different families or links: compare their aic"
+
 
 def is_mixed(results):
     """Whether a fit has random effects."""
@@ -111,7 +113,7 @@ def _check_same_rows(mixed, glm):
     except ValueError:  # no family of a generalized mixed model
         same = False
     if not same:
-        raise DataError("the models have different families or links")
+        raise DataError(DIFFERENT_FAMILIES)
     known = [getattr(glm, name, None) for name in ("offset", "exposure")]
     own = 0.0 if mixed._offset is None else mixed._offset
     trials = glm.n_trials if mixed.family.name == "Binomial" else 1.0
@@ -135,7 +137,7 @@ def _check_same_likelihood(full, restricted):
     """Refuse mixed models of different distributions or approximations."""
     families = [getattr(r, "family", None) for r in (full, restricted)]
     if families[0] != families[1]:
-        raise DataError("the models have different families or links")
+        raise DataError(DIFFERENT_FAMILIES)
     if full._is_gaussian:
         return
     # with a canonical link both kinds of Hessian are the same

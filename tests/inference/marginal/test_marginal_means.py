@@ -736,6 +736,7 @@ def test_bad_arguments(options, message):
     ("options", "message"),
     [
         ({"method": "all"}, "method must be 'pairwise'"),
+        ({"method": "trt.vs.ctrl"}, "for method='trt.vs.ctrl' write 'reference'"),
         ({"method": [1, -1]}, "needs 3 coefficients, one per mean.* got 2"),
         ({"method": {"a": [1, -1, 0], "b": [1]}}, "got 1, 3"),
         ({"method": [1.0, np.inf, 0.0]}, "must be finite"),
