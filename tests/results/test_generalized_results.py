@@ -186,12 +186,7 @@ def test_a_model_without_a_term_has_the_same_family_and_rows():
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda fit: fit.conf_int(method="basic"),
-        lambda fit: fit.simulate(),
-        lambda fit: fit.simulated_residuals(),
         lambda fit: fit.exact_lr_test(),
-        lambda fit: fit.r_squared(),
-        lambda fit: fit.get_influence(),
         lambda fit: fit.with_df_method("satterthwaite"),
     ],
 )
