@@ -16,6 +16,9 @@ from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
 from statsmodels_lmm.inference.requirements import names_lost, require_data
 
+ROUNDING = 1e-12
+"""Mean of a centered column, relative to its largest value, that is due to rounding."""
+
 WEIGHTS = ("equal", "proportional", "outer", "cells")
 
 STEP = 1e-3
@@ -224,7 +227,11 @@ def _default_levels(column, is_factor):
         middle = column.sort_values().iloc[(len(column) - 1) // 2]
         return pd.Index(pd.Series([middle], dtype=column.dtype))
     values = pd.Index(np.unique(column))
-    return values if len(values) <= 2 else pd.Index([column.mean()])
+    if len(values) <= 2:
+        return values
+    middle = column.mean()
+    is_centered = abs(middle) < ROUNDING * np.abs(values).max()
+    return pd.Index([0.0 if is_centered else middle])
 
 
 def _chosen(values, column, is_factor):

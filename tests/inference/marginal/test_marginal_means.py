@@ -678,6 +678,15 @@ def test_a_slope_in_a_column_called_slope():
 # printing, storing, refusing -----------------------------------------------------
 
 
+def test_a_centered_covariate_is_at_zero():
+    """Whatever is left of its mean by rounding."""
+    data = sample()
+    data["z"] = np.resize([-1.0, 0.0, 1.0, 2.0, -2.0], len(data)) + 1e-15
+    means = marginal_means(fit("y ~ f + z + (1 | g)", data), "f", at={"f": ["a"]})
+    assert len(data) % 5 == 0
+    assert "At z = 0." in str(means)
+
+
 @pytest.mark.slow
 def test_printing():
     result = fit("np.exp(y) ~ f * k + np.log(x) + (1 | g)", emptied())
