@@ -21,6 +21,7 @@ R_ARGUMENTS = {
     "na_action": "is spelled missing= here: 'drop' or 'raise'",
     "newdata": "is spelled exog= here",
     "optimizer": ONE_OPTIMIZER,
+    "random": "is part of the formula here: write + (1 | g)",
     "re_form": "is spelled random_effects= here: False for NA or ~0, True for NULL",
     "seed": "is spelled rng= here",
     "test": "is not needed here: anova has Wald and F tests, drop1 likelihood ratios",

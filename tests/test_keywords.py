@@ -190,6 +190,9 @@ R_WORDS = {
     "REML= is spelled reml= here, in fit": lambda: crossedmixedlm(
         "Reaction ~ Days + (1 | Subject)", SLEEP, REML=False
     ),
+    "random= is part of the formula": lambda: crossedmixedlm(
+        "Reaction ~ Days", SLEEP, random="~ 1 | Subject"
+    ),
     "reml= is an argument of fit": lambda: crossedmixedlm(
         "Reaction ~ Days + (1 | Subject)", SLEEP, reml=False
     ),
