@@ -477,7 +477,7 @@ def test_infinite_values(name, value, data):
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_logarithm_of_zero(formula, term, value, data):
     w = data["x"].abs().where(data.index != 7, value)
-    message = rf"{term}.* infinite.* 1 row: 7"
+    message = rf"{term}.* infinite.* row 7"
     with pytest.warns(RuntimeWarning), pytest.raises(DataError, match=message):
         crossedmixedlm(formula, data.assign(w=w))
 

@@ -182,6 +182,8 @@ R_WORDS = {
     "level= is spelled alpha=": lambda: RESULT.conf_int(level=0.9),
     "seed= is spelled rng=": lambda: RESULT.bootstrap(seed=1),
     "seed= is spelled rng= ": lambda: RESULT.simulated_residuals(seed=1),
+    "n= is spelled nsim= here": lambda: RESULT.simulated_residuals(n=9),
+    "kind= here: 'parametric' for NA": lambda: RESULT.simulated_residuals(re_form=None),
     "method= is not needed here": lambda: MODEL.fit(method="powell"),
     "optimizer= is not needed here": lambda: MODEL.fit(optimizer="bobyqa"),
     "cluster= is spelled groups=": lambda: RESULT.with_cov_type("CR2", cluster=0),

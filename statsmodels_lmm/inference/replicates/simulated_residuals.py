@@ -303,7 +303,11 @@ def _ranks(observed, simulated):
     return _Ranks(changes.reshape(size + 1, size).cumsum(axis=0)[:-1], outside)
 
 
-@refuse_r_names("seed", n="is spelled nsim= here")
+@refuse_r_names(
+    "seed",
+    n="is spelled nsim= here",
+    re_form="is spelled kind= here: 'parametric' for NA, 'conditional' for NULL",
+)
 def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=None):
     """
     Locate each response among responses simulated from the fit.
