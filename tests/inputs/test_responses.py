@@ -157,7 +157,11 @@ def columns(successes, failures):
 REFUSED = {
     "negative": (POISSON, series(0, -1, 2, -3), "'y' has negative .* row1, row3"),
     "fraction": (POISSON, series(0, 1, 2.5, 3), "not whole numbers in row row2"),
-    "negative NB": (NEGATIVE_BINOMIAL, series(0, -1, 2, 3), "negative values in 1 row"),
+    "negative NB": (
+        NEGATIVE_BINOMIAL,
+        series(0, -1, 2, 3),
+        "negative values in row row1",
+    ),
     "infinite": (
         POISSON,
         series(0, np.inf, 2, 3),
