@@ -281,10 +281,10 @@ def test_ticks():
     found = story("ticks")
     fits, checks = found["fits"], found["checks"]
     assert fits["Poisson"].aic > fits["negative binomial"].aic + 190.0
-    assert checks["Poisson", "zero_inflation"].pvalue < 0.05
-    assert checks["Poisson", "dispersion"].statistic > 1.5
-    assert checks["negative binomial", "zero_inflation"].pvalue > 0.2
-    assert checks["negative binomial", "uniformity"].pvalue > 0.2
+    assert checks["Poisson"].loc["zero_inflation", "pvalue"] < 0.05
+    assert checks["Poisson"].loc["dispersion", "statistic"] > 1.5
+    assert checks["negative binomial"].loc["zero_inflation", "pvalue"] > 0.2
+    assert checks["negative binomial"].loc["uniformity", "pvalue"] > 0.2
     assert found["whole"].zero_inflation_test().pvalue > 0.2
     ends = pd.DataFrame(found["table"])
     assert (np.ptp(ends, axis=1) < 0.005).all()

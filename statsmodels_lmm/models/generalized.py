@@ -30,7 +30,7 @@ from statsmodels_lmm.inputs.responses import (
     response_data,
 )
 from statsmodels_lmm.inputs.row_values import listed
-from statsmodels_lmm.keywords import NO_DF, refuse_r_names, scale_of
+from statsmodels_lmm.keywords import NO_DF, ONE_OPTIMIZER, refuse_r_names, scale_of
 from statsmodels_lmm.models.families import family_of, statsmodels_family
 from statsmodels_lmm.models.generalized_likelihood import (
     HESSIANS,
@@ -48,6 +48,9 @@ MOST_NODES = 100
 """Largest number of nodes; weights of more underflow."""
 
 NO_REML = "is for linear models; a generalized one is fitted by maximum likelihood"
+
+NOT_IN_FIT = {"REML": NO_REML, "df_method": NO_DF, "reml": NO_REML}
+NOT_IN_FIT |= {"method": ONE_OPTIMIZER}
 
 
 class CrossedMixedGLM(GeneralizedLikelihood):
@@ -271,7 +274,7 @@ class CrossedMixedGLM(GeneralizedLikelihood):
 
     # fit -----------------------------------------------------------------------------
 
-    @refuse_r_names("control", "nAGQ", REML=NO_REML, df_method=NO_DF, reml=NO_REML)
+    @refuse_r_names("control", "nAGQ", "optimizer", **NOT_IN_FIT)
     def fit(
         self,
         nagq=1,

@@ -16,13 +16,13 @@ from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
 from statsmodels_lmm.inference.requirements import names_lost, require_data
 
+ROUNDING = 1e-12
+"""Mean of a centered column, relative to its largest value, that is due to rounding."""
+
 WEIGHTS = ("equal", "proportional", "outer", "cells")
 
 STEP = 1e-3
 """Step of a difference quotient, relative to the range of the predictor."""
-
-ROUNDING = 1e-13
-"""Mean of a predictor, relative to its largest value, that is due to rounding."""
 
 
 @dataclass(frozen=True, eq=False)
