@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.graphics.canvas import (
     COLORS,
@@ -81,8 +82,8 @@ def plot_coefficients(
 
     Notes
     -----
-    Coefficients that are not estimated, such as those of redundant columns, are left
-    out and listed below the axis.
+    Coefficients that are not estimated, such as those of redundant columns, or that are
+    infinite are left out and listed below the axis.
     """
     fits = [as_fit(r) for r in (results, *others)]
     alpha = error_probability(level)
@@ -163,7 +164,7 @@ def _plain_ticks(axis):
 
 
 def _coefficients(fit, alpha, method, df_method, options):
-    """Estimates, lower and upper limits of the fixed effects of any results."""
+    """Estimates and limits of the fixed effects of any results, NaN if infinite."""
     estimates = getattr(fit, "fe_params", fit.params)
     if np.ndim(estimates) != 1:
         raise DataError(f"{type(fit).__name__} has more than one column of params")
@@ -181,5 +182,10 @@ def _coefficients(fit, alpha, method, df_method, options):
         ends = fit.conf_int(alpha, method, df_method, **options)
     intervals = np.full((len(labels), 2), np.nan)
     intervals[known] = np.asarray(ends)[: known.sum()]
+    unbounded = getattr(fit, "unbounded", FINITE).columns
+    if unbounded is not None:
+        kept = np.flatnonzero(np.isfinite(estimates))
+        estimates = estimates.copy()
+        estimates[kept[unbounded]] = np.nan
     columns = np.column_stack([estimates, intervals])
     return pd.DataFrame(columns, labels, ["estimate", "lower", "upper"])

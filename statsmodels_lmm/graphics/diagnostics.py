@@ -111,6 +111,7 @@ def plot_scale_location(results, kind="pearson", ax=None):
         If `kind` is unknown, or the response consists of zeros and ones.
     """
     results = as_fit(results)
+    require_data(results.model, "a plot of residuals")
     if getattr(results.model, "is_binary", False):
         raise ValueError(
             "the size of the residuals of zeros and ones is a function of the mean: "

@@ -1,5 +1,7 @@
 """Pictures of generalized models against what they should show."""
 
+import pickle
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
@@ -11,6 +13,7 @@ matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
+from statsmodels_lmm.exceptions import DataError, DataWarning  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals  # noqa: E402
 from statsmodels_lmm.graphics.shrinkage import group_estimates  # noqa: E402
@@ -108,6 +111,23 @@ def test_residuals_stand_against_the_linear_predictor():
         assert ax.get_xlabel() == "linear predictor of incidence"
     with pytest.raises(ValueError, match="zeros and ones is a function of the mean"):
         fitted("binary").plot_scale_location()
+    bare = pickle.loads(pickle.dumps(fitted("binary")))
+    bare.remove_data()
+    with pytest.raises(DataError, match="the data of the model were removed"):
+        bare.plot_scale_location()
+
+
+def test_infinite_coefficients_are_no_points():
+    data = cbpp()
+    data["ill"] = np.where(data["period"] == "1", 1.0, data["incidence"] > 0)
+    formula = "ill ~ period + size + (1|herd)"
+    separated = crossedmixedglm(formula, data, family="binomial")
+    with pytest.warns(DataWarning, match="infinite"):
+        fit = separated.fit()
+    (ax,) = fit.plot_coefficients().axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["size"]
+    lost = "not estimated: Intercept, period[T.2], period[T.3], period[T.4]"
+    assert ax.get_xlabel().endswith(lost)
 
 
 # shrinkage ---------------------------------------------------------------------------

@@ -226,6 +226,14 @@ def test_alpha_is_in_the_summary():
     fit = fitted("negativebinomial")
     assert f"Alpha:                          {fit.alpha:.4f}" in str(fit.summary())
     assert "Residual " not in str(fit.summary())
+    assert "alpha is estimated as 0" not in str(fit.summary())
+    rare = cbpp().assign(y=np.arange(56) % 2)  # varies less than Poisson counts
+    counts = CrossedMixedGLM.from_formula(
+        "y ~ 1 + (1|herd)", rare, family="negativebinomial"
+    )
+    limit = counts.fit()
+    assert limit.alpha == 0.0
+    assert "alpha is estimated as 0, the Poisson limit." in str(limit.summary())
 
 
 def test_the_event_is_in_the_summary():

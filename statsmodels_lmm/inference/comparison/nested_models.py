@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.regression.linear_model import WLS
 
@@ -91,10 +92,9 @@ def check_same_data(full, restricted):
         )
     if is_mixed(full) and is_mixed(restricted):
         _check_same_likelihood(full, restricted)
-    elif isinstance(restricted.model, GLM):
+    if not full._is_gaussian:
         return _check_same_rows(full.model, restricted.model)
-    compared = [("weights", 1.0), ("offset", 0.0), ("exposure", 1.0)]
-    compared += [(name, 1.0) for name in ("freq_weights", "var_weights", "trials")]
+    compared = [("weights", 1.0), ("offset", 0.0)]
     offset = getattr(full.model, "offset", None)
     if offset is not None and not is_mixed(restricted):
         # a linear model can have an offset only in its response
@@ -109,31 +109,48 @@ def check_same_data(full, restricted):
             raise DataError(f"the models were fitted with different {name}")
 
 
-def _check_same_rows(mixed, glm):
-    """Refuse a generalized linear model of another distribution or of other rows."""
-    try:
-        same = mixed._family_of({"family": glm.family}) == mixed.family
-    except ValueError:  # no family of a generalized mixed model
-        same = False
-    if not same:
+def _check_same_rows(full, restricted):
+    """Refuse a generalized model of another distribution or of other rows."""
+    if _family_of(restricted, full) != full.family:
         raise DataError(OTHER_FAMILY)
-    known = [getattr(glm, name, None) for name in ("offset", "exposure")]
-    own = 0.0 if mixed._offset is None else mixed._offset
-    trials = glm.n_trials if mixed.family.name == "Binomial" else 1.0
-    weights, own_weights = glm.var_weights * trials, mixed._prior_weights
-    compared = {
-        "responses": (mixed.endog, glm.endog),
-        "offsets": (own, sum(v for v in known if v is not None)),
-        "weights": (own_weights, weights),
-        "freq_weights": (mixed._repeats, glm.freq_weights),
-    }
-    if not mixed.family.has_extra:  # frequencies and other weights mean the same
-        both = own_weights * mixed._repeats, weights * glm.freq_weights
-        compared = {**compared, "weights": both, "freq_weights": (1.0, 1.0)}
-    for name, values in compared.items():
+    rows, rows0 = _rows_of(full), _rows_of(restricted)
+    if isinstance(restricted, GLM) and not full.family.has_extra:
+        # frequencies and other weights mean the same, but for constants
+        for each in (rows, rows0):
+            each["weights"] = each["weights"] * each.pop("freq_weights")
+    for name, values in rows.items():
         # proportions and logarithms of exposures may be rounded differently
-        if not np.allclose(*values, rtol=1e-12, atol=1e-12):
+        if not np.allclose(values, rows0[name], rtol=1e-12, atol=1e-12):
             raise DataError(f"the models were fitted with different {name}")
+
+
+def _family_of(model, mixed):
+    """Family of a generalized model; None if no mixed model has it."""
+    if not isinstance(model, GLM):
+        return model.family
+    try:
+        return mixed._family_of({"family": model.family})
+    except ValueError:
+        return None
+
+
+def _rows_of(model):
+    """Response, offset, prior weights and frequencies, however they were given."""
+    if isinstance(model, GLM):
+        known = [getattr(model, name, None) for name in ("offset", "exposure")]
+        trials = model.n_trials if isinstance(model.family, Binomial) else 1.0
+        return {
+            "responses": model.endog,
+            "offsets": sum(v for v in known if v is not None),
+            "weights": model.var_weights * trials,
+            "freq_weights": model.freq_weights,
+        }
+    return {
+        "responses": model.endog,
+        "offsets": 0.0 if model._offset is None else model._offset,
+        "weights": model._prior_weights,
+        "freq_weights": model._repeats,
+    }
 
 
 def _check_same_likelihood(full, restricted):

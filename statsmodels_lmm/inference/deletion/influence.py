@@ -31,8 +31,9 @@ class MixedInfluence:
     """
     Changes of the fit if each group of rows were left out.
 
-    Series and DataFrames have one row per group. Values are NaN for dropped fixed
-    effects, and for groups without which the fixed effects are not estimable.
+    Series and DataFrames have one row per group. Values are NaN for dropped and
+    infinite fixed effects, and for groups without which the fixed effects are not
+    estimable.
 
     Parameters
     ----------
@@ -303,13 +304,16 @@ def _linear(results):
     """
     The linear model whose rows are left out, and the root of `MixedInfluence`.
 
-    For a generalized model it is the working model, returned last.
+    For a generalized model it is the working model, returned last; rows of the root
+    are NaN for infinite coefficients.
     """
     if results._is_gaussian:
         data, _ = results.model._sufficient_statistics()
         return results.at_optimum, data, _root(results), None
     working = working_model(results.at_optimum)
     root = results._units.data.to_fixed @ working.root
+    if results.unbounded.columns is not None:
+        root[results.unbounded.columns] = np.nan
     return working.deviance, working.data, root, working
 
 

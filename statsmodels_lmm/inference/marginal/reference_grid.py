@@ -110,8 +110,9 @@ def reference_grid(results, at=None, slope=None, means=None):
         A fit from a formula.
     at : dict, optional
         Values of predictors. By default categorical columns, booleans and ``C(x)``
-        have all their levels; a numeric column has its mean over the rows used, or
-        both of its values if there are only two; dates have their median.
+        have all their levels; a numeric column has its mean over the rows used, which
+        count as often as `freq_weights` say, or both of its values if there are only
+        two; dates have their median.
     slope : str, optional
         A numeric column: the design is replaced by its slope in that column, from
         difference quotients with an error of fourth order in the step; they are
@@ -156,7 +157,7 @@ def reference_grid(results, at=None, slope=None, means=None):
     levels = {
         name: _chosen(at[name], frame[name], name in factors)
         if name in at
-        else _default_levels(frame[name], name in factors)
+        else _default_levels(frame[name], name in factors, _repeats(model))
         for name in columns
     }
     size = prod(len(values) for values in levels.values())
@@ -218,7 +219,12 @@ def is_factor(results, name):
     return any(coded_column(factor) == name for factor in factors)
 
 
-def _default_levels(column, is_factor):
+def _repeats(model):
+    """How often each row was observed; None if once."""
+    return getattr(model, "freq_weights", None)
+
+
+def _default_levels(column, is_factor, repeats=None):
     if isinstance(column.dtype, pd.CategoricalDtype):
         return column.cat.categories
     if is_factor:
@@ -229,7 +235,7 @@ def _default_levels(column, is_factor):
     values = pd.Index(np.unique(column))
     if len(values) <= 2:
         return values
-    mean = column.mean()
+    mean = np.average(column.to_numpy(dtype=float), weights=repeats)
     # a centered column has a mean of zero but for rounding
     return pd.Index([mean if abs(mean) > ROUNDING * column.abs().max() else 0.0])
 
@@ -313,7 +319,7 @@ def mean_offset(model):
     if model._offset is None:
         return 0.0
     inside = 0.0 if model.formula_offset is None else model.formula_offset
-    return float(np.mean(model._offset - inside))
+    return float(np.average(model._offset - inside, weights=_repeats(model)))
 
 
 def _counts(model, levels, factors):

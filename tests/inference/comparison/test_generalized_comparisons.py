@@ -166,6 +166,32 @@ def test_weights_of_a_generalized_linear_model():
         gamma.compare_lr_test(plain(log, freq_weights=often, var_weights=often))
 
 
+def test_rows_that_two_mixed_models_name_differently():
+    data = cbpp().assign(often=np.arange(56) % 3 + 1.0)
+    rate = data["incidence"] / data["size"]
+    data = data.assign(rate=rate, trials=data["size"] * data["often"])
+
+    def fit(formula, **how):
+        return crossedmixedglm(formula + " + (1|herd)", data, **how).fit()
+
+    binomial, poisson = {"family": "binomial"}, {"family": "poisson"}
+    counted = fit("cbind(incidence, size - incidence) ~ period", **binomial)
+    proportion = fit("rate ~ 1", weights="size", **binomial)
+    statistic = 2.0 * (counted.llf - proportion.llf)
+    assert_allclose(counted.compare_lr_test(proportion).statistic, statistic)
+    exposed = fit("incidence ~ period", exposure="size", **poisson)
+    logarithm = fit("incidence ~ 1 + offset(np.log(size))", **poisson)
+    statistic = 2.0 * (exposed.llf - logarithm.llf)
+    assert_allclose(exposed.compare_lr_test(logarithm).statistic, statistic)
+    with pytest.raises(DataError, match="different offsets"):
+        exposed.compare_lr_test(fit("incidence ~ 1", **poisson))
+
+    # the binomial coefficients of several rows are not that of their sum
+    repeated = fit("rate ~ period", weights="size", freq_weights="often", **binomial)
+    with pytest.raises(DataError, match="different weights"):
+        repeated.compare_lr_test(fit("rate ~ 1", weights="trials", **binomial))
+
+
 def test_what_is_no_restriction_of_a_generalized_mixed_model():
     fit, data = fitted("poisson"), cbpp()
     with pytest.raises(DataError, match="different offsets"):

@@ -124,3 +124,18 @@ def test_a_group_without_which_an_estimate_is_infinite():
         found = fit.get_influence("herd", refit=True, n_jobs=1)
     assert "infinite" in found.not_estimable["1"]
     assert found.params_without.loc["1"].isna().all()
+
+
+def test_infinite_coefficients_do_not_change():
+    data = cbpp()
+    data["ill"] = np.where(data["period"] == "1", 1.0, data["incidence"] > 0)
+    separated = CrossedMixedGLM.from_formula(
+        "ill ~ period + size + (1|herd)", data, family="binomial"
+    )
+    with pytest.warns(DataWarning, match="infinite"):
+        fit = separated.fit()
+    for group in (None, "herd"):
+        found = fit.get_influence(group)
+        for table in (found.dfbeta, found.params_without, found.dfbetas):
+            assert table.columns[table.notna().all()].tolist() == ["size"]
+            assert table.columns[table.isna().all()].size == 4

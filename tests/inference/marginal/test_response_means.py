@@ -311,3 +311,17 @@ def test_trials_are_frequencies():
     mean = f.predict(cells)
     found = f.marginal_means(weights="cells").frame["mean"]
     assert_allclose(found, np.average(mean, weights=cells["size"]))
+
+
+def test_rows_that_were_observed_several_times():
+    data = cbpp().assign(often=np.arange(56) % 3 + 1, dose=np.arange(56) ** 2 / 3e3)
+    formula = "incidence ~ period + dose + (1|herd)"
+
+    def means(rows, **how):
+        counts = crossedmixedglm(
+            formula, rows, family="poisson", exposure="size", **how
+        )
+        return counts.fit().marginal_means("period").frame["mean"]
+
+    repeated = data.loc[data.index.repeat(data["often"])].reset_index(drop=True)
+    assert_allclose(means(data, freq_weights="often"), means(repeated), rtol=1e-7)
