@@ -38,6 +38,14 @@ def proportions():
     ).set_index(quarters["period"])
     show("Probability of a new case by quarter", table.round(3))
 
+    show("Likelihood-ratio test of the quarters", result.drop1())
+    show("Profile intervals", result.conf_int(method="profile").round(3))
+    means = result.marginal_means("period", random_effects="average")
+    show("Risk ratios, as means of all herds", means.contrasts(exponentiate=True))
+    robust = result.with_cov_type("CR1", groups="herd")
+    errors = pd.DataFrame({"model": result.bse, "cluster-robust": robust.bse})
+    show("Standard errors", errors.round(3))
+
 
 def answers():
     """Yes or no: quadrature after Laplace's approximation."""
@@ -80,6 +88,15 @@ def counts():
         }
     )
     show("Overdispersion, and the rate ratio of height", table.round(3))
+
+    checks = {
+        name: fits[name]
+        .simulated_residuals(rng=1, kind="conditional")
+        .zero_inflation_test()
+        for name in ("Poisson", "negative binomial")
+    }
+    table = pd.DataFrame(checks, ["observed / expected", "p-value"]).T
+    show("Zeros in comparison with simulated counts", table.round(3))
 
 
 def show(title, shown):

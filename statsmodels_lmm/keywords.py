@@ -3,22 +3,28 @@
 import warnings
 from functools import wraps
 
+ONE_OPTIMIZER = "is not needed here: fit has one optimizer, with maxiter= and tol="
+
 R_ARGUMENTS = {
     "FUN": "is spelled statistic= here",
     "REML": "is spelled reml= here, in fit",
     "alpha": "belongs to the family: sm.families.NegativeBinomial(alpha=...)",
     "allow_new_levels": "is spelled new_levels='population' here",
     "contrasts": "is not known here: write C(f, Sum) in the formula",
-    "control": "is not needed here: fit has one optimizer, with maxiter= and tol=",
+    "control": ONE_OPTIMIZER,
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger'",
     "dispformula": "has no counterpart here: one dispersion is common to all rows",
+    "family": "belongs to a generalized model: crossedmixedglm(..., family=...)",
     "level": "is spelled alpha= here: 0.05 for a level of 0.95",
     "link": "belongs to the family: sm.families.Binomial(sm.families.links.Probit())",
     "nAGQ": "is spelled nagq= here, in fit",
     "na_action": "is spelled missing= here: 'drop' or 'raise'",
     "newdata": "is spelled exog= here",
+    "optimizer": ONE_OPTIMIZER,
+    "random": "is part of the formula here: write + (1 | g)",
     "re_form": "is spelled random_effects= here: False for NA or ~0, True for NULL",
     "seed": "is spelled rng= here",
+    "test": "is not needed here: anova has Wald and F tests, drop1 likelihood ratios",
     "ziformula": "has no counterpart here: zero inflation is not available",
 }
 """R's arguments, and what to write instead."""
@@ -26,6 +32,7 @@ R_ARGUMENTS = {
 NO_DF = "is for linear models; tests of a generalized one are z tests"
 
 R_FUNCTIONS = {
+    "Anova": "anova()",
     "VarCorr": "variance_components()",
     "bootMer": "bootstrap()",
     "confint": "conf_int(method='profile')",
@@ -35,10 +42,13 @@ R_FUNCTIONS = {
     "getME": "theta, and of the model exog and random",
     "isSingular": "is_singular",
     "logLik": "llf",
+    "r2": "r_squared()",
     "ranef": "random_effects, with standard deviations random_effects_table()",
     "rePCA": "re_pca()",
     "sigma": "scale, the square of sigma",
+    "simulateResiduals": "simulated_residuals()",
     "vcov": "cov_params()",
+    "vcovCR": "with_cov_type('CR2', groups=...)",
 }
 """R's functions of a fit, and the attributes that have their values."""
 

@@ -216,6 +216,7 @@ def test_advice_for_the_intercept_can_be_followed(data):
     ("formula", "name", "close"),
     [
         ("y ~ xx + (1|g)", "xx", "x"),
+        ("y ~ X + (1|g)", "X", "x"),
         ("yy ~ x + (1|g)", "yy", "y"),
         ("y ~ np.log(zz) + (1|g)", "zz", "z"),
         ("y ~ x + (1 + xx|g)", "xx", "x"),
@@ -459,7 +460,7 @@ def test_rows_of_missing_weights_are_those_of_the_data(data):
 def test_infinite_values(name, value, data):
     data[name] = data[name].where(data.index != 7, value)
     data.index = [f"row{i}" for i in range(N)]
-    with pytest.raises(DataError, match=rf"'{name}'.* 1 row.*: row7$"):
+    with pytest.raises(DataError, match=rf"'{name}'.* in row row7$"):
         crossedmixedlm("y ~ x + (1|g)", data)
 
 
@@ -476,7 +477,7 @@ def test_infinite_values(name, value, data):
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_logarithm_of_zero(formula, term, value, data):
     w = data["x"].abs().where(data.index != 7, value)
-    message = rf"{term}.* infinite.* 1 row: 7"
+    message = rf"{term}.* infinite.* row 7"
     with pytest.warns(RuntimeWarning), pytest.raises(DataError, match=message):
         crossedmixedlm(formula, data.assign(w=w))
 
@@ -1258,7 +1259,7 @@ def test_missing_group_in_new_data(value, new_levels, data):
 
 def test_unknown_random_effects(data):
     result = fit("y ~ x + (1|g)", data)
-    with pytest.raises(ValueError, match="no random effects h; there are g"):
+    with pytest.raises(ValueError, match="no random effects h; there are g; True"):
         result.predict(data, random_effects=["h"])
 
 

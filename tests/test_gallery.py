@@ -232,6 +232,71 @@ def test_power():
         assert (abs(shares - truth) < 4.0 * error + 2e-3).all()
 
 
+def test_power_logistic():
+    found = story("power_logistic")
+    study, power, errors = found["study"], found["power"], found["errors"]
+    planned = found["BASELINE"], found["EFFECTS"]["odds 1/2"]
+    assert np.allclose(study.params, planned)
+    assert np.allclose(study.theta, found["DEVIATION"])
+    assert power.loc[8, "none"] > 0.08  # z tests with eight schools
+    for name in found["EFFECTS"]:
+        large = power.loc[28:, name]
+        truth = found["power_of_normal"](large.index.to_numpy(), name)
+        bound = 4.0 * np.sqrt(truth * (1.0 - truth) / found["NSIM"])
+        assert (abs(large - truth) < bound).all()
+    n = np.array([found["needed"][name] for name in ("odds 1/2", "odds 2/3")])
+    assert np.allclose(n, [33, 92], rtol=0.1)
+    # the information about a difference of two groups of schools of this size
+    chances = 1 / (1 + np.exp(-np.array([planned[0], sum(planned)])))
+    within = 1.0 / (found["PUPILS"] * chances * (1.0 - chances))
+    error = np.sqrt((found["DEVIATION"] ** 2 + within).sum() / 20)
+    assert np.isclose(errors["odds 1/2"], error, rtol=0.05)
+
+
+def test_contraception():
+    found = story("contraception")
+    result, women = found["result"], found["women"]
+    share = (women["use"] == "Y").mean()
+    average = result.predict(women, random_effects="average")
+    assert np.isclose(average.mean(), share, atol=0.02)
+    assert found["simulated"].uniformity_test().pvalue > 0.1
+    assert found["change"].abs().max() < 0.02
+    assert result.drop1().loc["age", "pvalue"] > 0.5
+    # means over districts, by quadrature over the distribution of their effects
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    cov, at = result.cov_re["district"].to_numpy(), result.params
+    for urban, z in (("N", [1.0, 0.0]), ("Y", [1.0, 1.0])):
+        eta = at["Intercept"] + z[1] * at["urban[T.Y]"] + at["livch[T.1]"]
+        eta = eta + np.sqrt(z @ cov @ z) * nodes
+        mean = weights / weights.sum() @ (1.0 / (1.0 + np.exp(-eta)))
+        frame = found["means"].frame.set_index(["urban", "livch"])["mean"]
+        assert np.isclose(frame[urban, "1"], mean, atol=1e-6)
+    difference = found["differences"].frame["estimate"]
+    assert difference.between(0.15, 0.19).all()
+    assert found["intervals"].loc["district: cor urban[T.Y], Intercept", "upper"] < -0.3
+    assert np.corrcoef(found["country"], found["town"])[0, 1] < 0.3
+
+
+def test_ticks():
+    found = story("ticks")
+    fits, checks = found["fits"], found["checks"]
+    assert fits["Poisson"].aic > fits["negative binomial"].aic + 190.0
+    assert checks["Poisson"].loc["zero_inflation", "pvalue"] < 0.05
+    assert checks["Poisson"].loc["dispersion", "statistic"] > 1.5
+    assert checks["negative binomial"].loc["zero_inflation", "pvalue"] > 0.2
+    assert checks["negative binomial"].loc["uniformity", "pvalue"] > 0.2
+    assert found["whole"].zero_inflation_test().pvalue > 0.2
+    ends = pd.DataFrame(found["table"])
+    assert (np.ptp(ends, axis=1) < 0.005).all()
+    assert (ends.loc["ratio"] - 0.79).abs().max() < 0.005
+    # a lognormal random effect multiplies the mean
+    negative = fits["negative binomial"]
+    expected = np.exp(negative.params["Intercept"] + negative.vcomp.sum() / 2.0)
+    assert np.isclose(found["means"].frame["mean"].iloc[0], expected)
+    mixture = found["tests"]["pvalue_mixture"]
+    assert mixture["(1 | BROOD)"] < 1e-6 < 0.05 < mixture["(1 | LOCATION)"]
+
+
 def test_dask():
     pytest.importorskip("distributed")
     pytest.importorskip("joblib")

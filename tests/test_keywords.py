@@ -181,8 +181,19 @@ R_WORDS = {
     "ddf= is spelled df_method= ": lambda: RESULT.summary(ddf="Kenward-Roger"),
     "level= is spelled alpha=": lambda: RESULT.conf_int(level=0.9),
     "seed= is spelled rng=": lambda: RESULT.bootstrap(seed=1),
+    "seed= is spelled rng= ": lambda: RESULT.simulated_residuals(seed=1),
+    "n= is spelled nsim= here": lambda: RESULT.simulated_residuals(n=9),
+    "kind= here: 'parametric' for NA": lambda: RESULT.simulated_residuals(re_form=None),
+    "method= is not needed here": lambda: MODEL.fit(method="powell"),
+    "optimizer= is not needed here": lambda: MODEL.fit(optimizer="bobyqa"),
+    "cluster= is spelled groups=": lambda: RESULT.with_cov_type("CR2", cluster=0),
+    "test= is not needed here: anova has Wald": lambda: RESULT.anova(test="F"),
+    "test= is not needed .* drop1 likelihood": lambda: RESULT.drop1(test="Chisq"),
     "REML= is spelled reml= here, in fit": lambda: crossedmixedlm(
         "Reaction ~ Days + (1 | Subject)", SLEEP, REML=False
+    ),
+    "random= is part of the formula": lambda: crossedmixedlm(
+        "Reaction ~ Days", SLEEP, random="~ 1 | Subject"
     ),
     "reml= is an argument of fit": lambda: crossedmixedlm(
         "Reaction ~ Days + (1 | Subject)", SLEEP, reml=False

@@ -47,7 +47,7 @@ ELSEWHERE = {
     "test_phylogeny": "newick",
     "test_relationships": "known_levels",
     "test_responses_of_formulas": "response_terms",
-    "test_statsmodels_contract": "backend",
+    "test_statsmodels_contract": "backend generalized_likelihood",
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients model penalized",

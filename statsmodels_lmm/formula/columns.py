@@ -127,8 +127,8 @@ def no_number(column, name):
 
 def _binary(name):
     return DataError(
-        f"the response '{name}' is true/false, and this is not logistic regression; "
-        "convert it to 0/1 if you want a linear model"
+        f"the response '{name}' is true/false: crossedmixedglm fits a logistic mixed "
+        "model; convert it to 0/1 if you want a linear one"
     )
 
 

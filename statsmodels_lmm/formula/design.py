@@ -22,7 +22,7 @@ from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.responses import evaluate_response
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
-from statsmodels_lmm.inputs.row_values import rows_text
+from statsmodels_lmm.inputs.row_values import named_rows
 from statsmodels_lmm.random.random_effects import RandomEffects, group_levels
 
 
@@ -180,11 +180,9 @@ def check_finite(columns, what, labels):
     if bad.any():
         column = columns.columns[np.argmax(bad.any(axis=0))]
         rows = labels[np.flatnonzero(bad.any(axis=1))]
-        listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
         where = "" if column == what else f" in {what}"
         raise DataError(
-            f"'{column}'{where} is infinite or undefined in "
-            f"{rows_text(len(rows))}: {listed}"
+            f"'{column}'{where} is infinite or undefined in {named_rows(rows)}"
         )
 
 

@@ -177,7 +177,9 @@ def _needs_quotes(name, data, formula):
 def _unknown(name, data):
     if name in CONSTANTS_OF_R:
         return f"'{name}' is an R constant; write {CONSTANTS_OF_R[name]}"
-    close = difflib.get_close_matches(str(name), [str(c) for c in data.columns], n=3)
+    known = {str(c).casefold(): str(c) for c in data.columns}
+    close = difflib.get_close_matches(str(name).casefold(), known, n=3)
+    close = [known[c] for c in close]
     hint = f"; did you mean {', '.join(close)}?" if close else ""
     if name in data.index.names:
         hint = "; it is the index: data.reset_index() makes it a column"

@@ -10,8 +10,8 @@ from statsmodels_lmm.inputs.alignment import labels_of
 from statsmodels_lmm.inputs.row_values import check_row_values, listed, refuse
 
 ADVICE = (
-    "; a proportion needs its number of trials in weights, and counts need two "
-    "columns, successes + failures"
+    "; a proportion needs its number of trials in weights, counts of successes need "
+    "two columns, successes + failures, and other counts family='poisson'"
 )
 """What a binomial response may be."""
 

@@ -52,8 +52,15 @@ def refuse(what, bad, labels, advice=""):
         What to do, after the rows.
     """
     if bad.any():
-        rows = rows_text(int(bad.sum()))
-        raise DataError(f"{what} in {rows}: {listed(labels[bad])}{advice}")
+        raise DataError(f"{what} in {named_rows(labels[bad])}{advice}")
+
+
+def named_rows(labels):
+    """Rows by their labels, with their number if not all of them are named."""
+    if len(labels) == 1:
+        return f"row {labels[0]}"
+    count = f" ({len(labels):,} in all)" if len(labels) > 5 else ""
+    return f"rows {listed(labels)}{count}"
 
 
 def rows_text(count):

@@ -14,7 +14,7 @@ from statsmodels_lmm.core.uncertainty.separation import (
 )
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.names import coded_column
-from statsmodels_lmm.inputs.row_values import listed, rows_text
+from statsmodels_lmm.inputs.row_values import named_rows, rows_text
 
 LEVEL = re.compile(r"(.+?)\[(?:T\.)?(.*?)\](?::|$)")
 """A factor and its level, in the name of an indicator or a product of indicators."""
@@ -153,9 +153,8 @@ def separation_sentence(found, exog, sign, names, labels):
     whose = "their coefficients are" if plural else "its coefficient is"
     if all(alone):
         return f"the response is constant where {_in_words(alone)}: {whose} infinite"
-    n = int(found.rows.sum())
-    rows = f"in {rows_text(n)}: {listed(labels[found.rows])}"
-    if n == len(labels):
+    rows = f"in {named_rows(labels[found.rows])}"
+    if found.rows.all():
         rows = "in every row"
     named = _in_words([names[j] for j in columns])
     together = "together predict" if plural else "predicts"

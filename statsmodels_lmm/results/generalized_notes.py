@@ -52,5 +52,7 @@ def quadrature_notes(results):
     said = f"{n_nodes}-point quadrature"
     if k > 1:
         said = f"Quadrature with {n_nodes} points for each of {k} effects"
-    advice = f"; refit with nagq={n_nodes}" if abs(change.value) >= NOTABLE else ""
+    # a robust covariance needs the Laplace approximation
+    is_advised = abs(change.value) >= NOTABLE and results._robust is None
+    advice = f"; refit with nagq={n_nodes}" if is_advised else ""
     return [f"{said} changes -2 log-likelihood by {change.value:+.3g}{advice}."]

@@ -238,7 +238,9 @@ def notes(results):
         lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
     lines += covariance_notes(results)
     if results.df_method != "asymptotic":
-        lines.append(f"Degrees of freedom: {results.df_method}.")
+        residual = results.df_method == "residual"
+        number = f", {results._residual_df:g}" if residual else ""
+        lines.append(f"Degrees of freedom: {results.df_method}{number}.")
     if results.dropped:
         lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
     few = [e.name for e in model.random if e.n_levels < 5]

@@ -6,6 +6,7 @@ import pandas as pd
 from statsmodels.base.model import LikelihoodResultsWrapper
 
 from statsmodels_lmm.inference.methods import MixedInference
+from statsmodels_lmm.keywords import refuse_r_names
 
 
 class MixedResultsWrapper(LikelihoodResultsWrapper):
@@ -40,6 +41,7 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
         return type(self)(self._results.with_df_method(df_method))
 
     @wraps(MixedInference.with_cov_type)
+    @refuse_r_names(cluster="is spelled groups= here")
     def with_cov_type(self, cov_type, groups=None):
         """See `MixedInference.with_cov_type`."""
         return type(self)(self._results.with_cov_type(cov_type, groups))

@@ -214,3 +214,19 @@ def test_parameters_outside_their_range():
         match="these are not parameters at which the inverse_power link keeps",
     ):
         model("gamma").score([-1.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def test_large_counts_without_overdispersion():
+    """Alpha is known to within 1e-8 there, and the search moves it on that scale."""
+    rng, g = np.random.default_rng(1), np.repeat(np.arange(12), 10)
+    x = rng.normal(size=120)
+    mean = np.exp(np.log(1e6) + 0.3 * x + 0.5 * rng.normal(size=12)[g])
+    data = pd.DataFrame({"y": rng.poisson(mean), "x": x, "g": g})
+    fits = [
+        CrossedMixedGLM.from_formula("y ~ x + (1|g)", data, family=family).fit()
+        for family in ("negativebinomial", "poisson")
+    ]
+    assert fits[0].converged
+    assert fits[0].optimum.evaluations <= 60
+    assert fits[0].alpha < 1e-10
+    assert_allclose(fits[0].llf, fits[1].llf, rtol=0, atol=1e-5)

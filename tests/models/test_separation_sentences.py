@@ -74,7 +74,8 @@ def test_the_reference_level():
     y = np.where(FRAME["t"] == "a", 1.0, ALTERNATING)
     assert sentence("t", y) == (
         "Intercept, t[T.b] and t[T.c] together predict the response without error in "
-        "10 rows: row0, row1, row2, row3, row4, ...; their coefficients are infinite"
+        "rows row0, row1, row2, row3, row4, ... (10 in all); their coefficients are "
+        "infinite"
     )
 
 
@@ -90,8 +91,8 @@ def test_a_predictor_without_a_constant():
     y = np.where(FRAME["z"] == 3, ALTERNATING, z > 0)
     said = sentence("0 + np.where(z == 3, 0, z - 4.5)", y)
     assert said.endswith(
-        "predicts the response without error in 27 rows: row0, row1, row2, row4, row5, "
-        "...; its coefficient is infinite"
+        "predicts the response without error in rows row0, row1, row2, row4, row5, "
+        "... (27 in all); its coefficient is infinite"
     )
 
 

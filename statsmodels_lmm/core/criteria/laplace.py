@@ -196,7 +196,12 @@ class LaplaceDeviance:
         """Natural step lengths of the free parameters, shape (m,)."""
         first, last = self.criterion.counts
         each = [f.units(np.ones(f.size)) for f in self.factors]
-        return concatenated([np.ones(first), *each, np.ones(last)])
+        own = np.ones(last)
+        if last and self.model.family.extra_is_squared:
+            # d is a quadratic of alpha, of which the search moves the root
+            known = np.abs(self.extra_slopes.curvature).sum()
+            own[:] = max(known, 1.0) ** -0.25
+        return concatenated([np.ones(first), *each, own])
 
     @cached_property
     def first(self) -> LaplaceSlopes:

@@ -83,9 +83,9 @@ class ClusterRobust:
         the degrees of freedom are not known.
     constant_df : float, optional
         The degrees of freedom of every test, if they are not to be Satterthwaite's.
-    joint_covariance : ndarray, optional
-        The covariance of all free parameters of a generalized model, in the units of
-        `JointCovariance`, shape (m, m).
+    whole : ndarray, optional
+        The covariance of all free parameters of a generalized model, in standardized
+        units, shape (q, q).
     """
 
     covariance: np.ndarray
@@ -94,7 +94,7 @@ class ClusterRobust:
     through: np.ndarray | None = None
     own: np.ndarray | None = None
     constant_df: float | None = None
-    joint_covariance: np.ndarray | None = None
+    whole: np.ndarray | None = None
 
     def undetermined(self, contrasts):
         """

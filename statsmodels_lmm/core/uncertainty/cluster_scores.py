@@ -60,20 +60,19 @@ def robust_by_scores(deviance, joint, codes, n_clusters, factor=1.0):
     """
     p, root = deviance.model.exog.shape[1], joint.fixed_root
     if not np.isfinite(root).all():  # the data do not determine the fixed effects
-        unknown, every = np.full((p, p), np.nan), np.full_like(joint.covariance, np.nan)
-        return ClusterRobust(
-            unknown, n_clusters, np.zeros((p, 0)), joint_covariance=every
-        )
+        unknown = np.full((p, p), np.nan)
+        every = np.full_like(joint.covariance, np.nan)
+        return ClusterRobust(unknown, n_clusters, np.zeros((p, 0)), whole=every)
     scores = cluster_gradients(deviance, codes, n_clusters)
     known = np.diag(joint.covariance) > 0.0  # neither fixed nor undetermined
-    moves = 0.5 * scores[:, known] @ joint.covariance[known]
+    moves = scores[:, known] @ (0.5 * joint.covariance[known])
     whiten = np.linalg.pinv(root)
     each = moves[:, :p] @ whiten.T
     return ClusterRobust(
         factor * each.T @ each,
         n_clusters,
         alone(deviance.model.exog, codes, n_clusters, whiten.T),
-        joint_covariance=factor * moves.T @ moves,
+        whole=factor * moves.T @ moves,
     )
 
 

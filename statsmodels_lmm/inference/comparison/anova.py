@@ -31,7 +31,7 @@ FIXED_METHODS = ("wald", "lrt", "bootstrap", *DF_METHODS)
 RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
-@refuse_r_names("ddf")
+@refuse_r_names("ddf", "test")
 def anova(results, *others, type=None, df_method=None, **options):
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.
@@ -176,6 +176,7 @@ def _constrained(results, hypothesis):
     return fit_like(results, with_fixed(results, basis))._results
 
 
+@refuse_r_names("test")
 def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None):
     """
     Drop, one at a time, each term of the fixed effects that no other contains.

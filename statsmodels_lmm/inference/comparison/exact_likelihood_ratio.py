@@ -27,6 +27,9 @@ from statsmodels_lmm.inference.requirements import (
 NO_STATISTIC = 1e-12
 """Statistics below this share of the log-likelihood are treated as zero."""
 
+OTHER_TESTS = "random_effect_tests(), or compare by method='mixture' or 'bootstrap'"
+"""What to use instead of the exact test in a generalized model."""
+
 BOOTSTRAP = (
     "the exact test is for a single variance without covariances; use "
     "method='bootstrap'"
@@ -160,7 +163,7 @@ def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
 def _check_models(full, restricted):
     """Reject fits whose likelihoods are not comparable."""
     for results in (full, restricted):
-        require_gaussian(results, "the exact test", "method='mixture' or 'bootstrap'")
+        require_gaussian(results, "the exact test", OTHER_TESTS)
     require_data(full.model, "the exact test")
     if restricted is not None or not is_mixed(full):
         check_nested(full, restricted)

@@ -15,6 +15,11 @@ from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.requirements import require_data
 
+OTHER_FAMILY = (
+    "the models have different families or links, for which there is no test; models "
+    "of the same response can be compared by aic"
+)
+
 
 def is_mixed(results):
     """Whether a fit has random effects."""
@@ -107,7 +112,7 @@ def check_same_data(full, restricted):
 def _check_same_rows(full, restricted):
     """Refuse a generalized model of another distribution or of other rows."""
     if _family_of(restricted, full) != full.family:
-        raise DataError("the models have different families or links")
+        raise DataError(OTHER_FAMILY)
     rows, rows0 = _rows_of(full), _rows_of(restricted)
     if isinstance(restricted, GLM) and not full.family.has_extra:
         # frequencies and other weights mean the same, but for constants
@@ -152,7 +157,7 @@ def _check_same_likelihood(full, restricted):
     """Refuse mixed models of different distributions or approximations."""
     families = [getattr(r, "family", None) for r in (full, restricted)]
     if families[0] != families[1]:
-        raise DataError("the models have different families or links")
+        raise DataError(OTHER_FAMILY)
     if full._is_gaussian:
         return
     # with a canonical link both kinds of Hessian are the same

@@ -277,7 +277,7 @@ def _generalized(results, cov_type, codes, n_clusters, factor, crossing):
         raise DataError(
             "the likelihood of a generalized model is a product over clusters only if "
             f"these contain the levels of all random effects, but {crossing}: choose "
-            "larger clusters"
+            "larger clusters; there are none for factors that are fully crossed"
         )
     asked = codes, n_clusters, factor
     return robust_by_scores(results.at_optimum, results._joint, *asked)

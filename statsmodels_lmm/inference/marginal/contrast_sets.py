@@ -8,6 +8,16 @@ import numpy as np
 
 CONTRASTS = ("pairwise", "reference", "consecutive", "effects", "poly")
 
+R_CONTRASTS = {
+    "consec": "'consecutive'",
+    "eff": "'effects'",
+    "interaction": "a dict from a name to coefficients, such as [1, -1, -1, 1]",
+    "revpairwise": "'pairwise' with reverse=True",
+    "trt.vs.ctrl": "'reference'",
+    "tukey": "'pairwise'",
+}
+"""What to write for emmeans' contrasts."""
+
 DEGREES = ("linear", "quadratic", "cubic", "quartic", "degree 5", "degree 6")
 
 
@@ -45,6 +55,8 @@ def contrast_set(method, levels, reverse=False, reference=None, sign="-"):
     k, labels, one = len(levels), level_labels(levels), np.eye(len(levels))
     if not isinstance(method, str):
         return _own(method, k)
+    if method in R_CONTRASTS:
+        raise ValueError(f"for method={method!r} write {R_CONTRASTS[method]}")
     if method not in CONTRASTS:
         raise ValueError(
             f"method must be {', '.join(map(repr, CONTRASTS))}, a dict or an array of "

@@ -16,6 +16,9 @@ from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
 from statsmodels_lmm.inference.requirements import names_lost, require_data
 
+ROUNDING = 1e-12
+"""Mean of a centered column, relative to its largest value, that is due to rounding."""
+
 WEIGHTS = ("equal", "proportional", "outer", "cells")
 
 STEP = 1e-3
@@ -232,7 +235,9 @@ def _default_levels(column, is_factor, repeats=None):
     values = pd.Index(np.unique(column))
     if len(values) <= 2:
         return values
-    return pd.Index([np.average(column.to_numpy(dtype=float), weights=repeats)])
+    mean = np.average(column.to_numpy(dtype=float), weights=repeats)
+    # a centered column has a mean of zero but for rounding
+    return pd.Index([mean if abs(mean) > ROUNDING * column.abs().max() else 0.0])
 
 
 def _chosen(values, column, is_factor):

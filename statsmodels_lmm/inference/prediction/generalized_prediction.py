@@ -98,7 +98,7 @@ class GeneralizedPredictionResults(MixedPredictionResults):
 
 NO_INTERVALS = (
     "prediction intervals are for a linear mixed model; those of a generalized one are "
-    "confidence intervals of the mean"
+    "confidence intervals of the mean; simulate(exog=...) draws responses"
 )
 
 

@@ -138,21 +138,20 @@ def population_root(results, n_own):
     -------
     ndarray
         R with R R' the covariance of the r fixed effects kept and the d parameters,
-        shape (r + d, r + d), robust if that of the results is; the rows of what has
-        no variance are NaN.
+        shape (r + d, r + d); the rows of what has no variance are NaN.
     """
     joint, robust = results._joint, results._robust
     r = len(joint.fixed_root)
     size, start = r + n_own, 0 if results.nagq == 0 else r
     covariance = np.zeros((size, size))
-    if start == 0:  # the fixed effects are not among the parameters
-        covariance[:r, :r] = joint.fixed_root @ joint.fixed_root.T
-    inside = slice(r - start, size)
-    every = joint.covariance if robust is None else robust.estimate.joint_covariance
-    covariance[inside, inside] = every[: start + n_own, : start + n_own]
-    if results.cov_type == "rx":  # as if the covariance parameters were known
-        covariance = np.zeros((size, size))
+    if results.cov_type == "rx":  # the variances are taken as known
         covariance[:r, :r] = joint.known_root @ joint.known_root.T
+    else:
+        if start == 0:  # the fixed effects are not among the parameters
+            covariance[:r, :r] = joint.fixed_root @ joint.fixed_root.T
+        known = joint.covariance if robust is None else robust.estimate.whole
+        inside = slice(r - start, size)
+        covariance[inside, inside] = known[: start + n_own, : start + n_own]
     lost = np.isnan(np.diag(covariance))
     values, vectors = np.linalg.eigh(np.where(lost | lost[:, None], 0.0, covariance))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -161,8 +160,7 @@ def population_root(results, n_own):
     if results.unbounded.columns is not None:
         root[:r][results.unbounded.columns] = np.nan
     if robust is not None:
-        alone = robust.estimate.undetermined(results._estimates.fixed_root)
-        root[:r][alone] = np.nan
+        root[:r][robust.estimate.undetermined(results._estimates.fixed_root)] = np.nan
     return root
 
 

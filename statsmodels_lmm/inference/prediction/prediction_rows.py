@@ -252,6 +252,7 @@ def wanted_effects(results, random_effects):
             raise ValueError(
                 f"no random effects {name}; there are "
                 + ", ".join(e.name for e in factors)
+                + "; True takes all, False none"
             )
         asked |= keys
     out = []

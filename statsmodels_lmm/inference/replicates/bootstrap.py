@@ -102,6 +102,8 @@ class BootstrapResults:
         """
         Compute confidence intervals for all parameters.
 
+        Limits for a `statistic` are quantiles of the columns of `statistics`.
+
         Parameters
         ----------
         method : str, optional

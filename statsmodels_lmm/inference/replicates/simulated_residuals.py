@@ -16,8 +16,9 @@ from statsmodels_lmm.inference.replicates.simulation import (
     seeds,
     whole_responses,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inference.row_groups import row_groups
+from statsmodels_lmm.keywords import refuse_r_names
 
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
@@ -132,7 +133,7 @@ class SimulatedResiduals:
         "simulation" is not affected by this but has less power. Neither allows for the
         estimation of the parameters from the same data, which makes both conservative.
         """
-        _check("method", method, ("ks", "simulation"))
+        check_choice("method", method, ("ks", "simulation"))
         if method == "ks":
             test = stats.kstest(self.residuals.to_numpy(), "uniform")
             return ResidualTest(float(test.statistic), float(test.pvalue))
@@ -226,7 +227,7 @@ class SimulatedResiduals:
         """
         if method is None:
             method = "simulation" if self.is_discrete else "binomial"
-        _check("method", method, ("binomial", "simulation"))
+        check_choice("method", method, ("binomial", "simulation"))
         count, total = int(self.outliers.sum()), len(self.outliers)
         if method == "binomial":
             expected = min(2.0 / (self.nsim + 1), 1.0)
@@ -235,6 +236,25 @@ class SimulatedResiduals:
             outside = self._ranks.outside
             pvalue = _two_sided(outside[0], outside[1:])
         return ResidualTest(count / total, float(pvalue))
+
+    def tests(self):
+        """
+        Tabulate the tests, each with its defaults.
+
+        Returns
+        -------
+        DataFrame
+            Columns statistic and pvalue; rows uniformity, dispersion, outliers and,
+            for a discrete response, zero_inflation.
+        """
+        found = {
+            "uniformity": self.uniformity_test(),
+            "dispersion": self.dispersion_test(),
+            "outliers": self.outlier_test(),
+        }
+        if self.is_discrete:
+            found["zero_inflation"] = self.zero_inflation_test()
+        return pd.DataFrame(found, ResidualTest._fields).T
 
     @cached_property
     def _ranks(self):
@@ -283,6 +303,11 @@ def _ranks(observed, simulated):
     return _Ranks(changes.reshape(size + 1, size).cumsum(axis=0)[:-1], outside)
 
 
+@refuse_r_names(
+    "seed",
+    n="is spelled nsim= here",
+    re_form="is spelled kind= here: 'parametric' for NA, 'conditional' for NULL",
+)
 def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=None):
     """
     Locate each response among responses simulated from the fit.
@@ -340,7 +365,7 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     mixed) regression models. R package.
     """
     results = as_fit(results)
-    _check("kind", kind, SIMULATED_RESIDUALS)
+    check_choice("kind", kind, SIMULATED_RESIDUALS)
     check_count("nsim", nsim)
     response, model = drawn_response(results, kind), results.model
     n = len(model.endog)
@@ -389,9 +414,3 @@ def _two_sided(value, simulated):
     """P-value of a value that under the model is one of nsim + 1 draws."""
     tail = min((simulated >= value).sum(), (simulated <= value).sum())
     return float(min(1.0, 2.0 * (1 + tail) / (1 + len(simulated))))
-
-
-def _check(name, value, allowed):
-    if value not in allowed:
-        listed = " or ".join(map(repr, allowed))
-        raise ValueError(f"{name} must be {listed}, not {value!r}")

@@ -71,7 +71,7 @@ def test_sandwich(separated):
     root = joint.fixed_root
     p = len(COEFFICIENTS)
     assert_allclose(root @ robust.covariance @ root.T, expected[:p, :p])
-    assert_allclose(robust.joint_covariance, expected, atol=1e-14)
+    assert_allclose(robust.whole, expected, atol=1e-14)
     assert robust.n_clusters == n_clusters
     assert robust.through is None
 
@@ -81,5 +81,5 @@ def test_fixed_effects_that_are_not_determined():
     joint = joint_covariance(found, np.zeros_like(found.hessian))
     robust = robust_by_scores(found, joint, codes, n_clusters)
     assert np.isnan(robust.covariance).all()
-    assert np.isnan(robust.joint_covariance).all()
+    assert np.isnan(robust.whole).all()
     assert not robust.undetermined(np.ones(2))

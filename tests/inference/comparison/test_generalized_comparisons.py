@@ -204,7 +204,7 @@ def test_what_is_no_restriction_of_a_generalized_mixed_model():
         sm.families.Binomial(),
     )
     for family in others:
-        with pytest.raises(DataError, match="different families or links"):
+        with pytest.raises(DataError, match=r"families .* can be compared by aic"):
             fit.compare_lr_test(sm.GLM(fit.model.endog, np.ones(56), family).fit())
     ols = sm.OLS(data["incidence"], np.ones(56)).fit()
     with pytest.raises(DataError, match="with CrossedMixedGLM or GLM"):
@@ -282,7 +282,7 @@ def test_small_sample_tests_are_refused():
     with pytest.raises(ValueError, match="use df_method='asymptotic', or fixed"):
         fit.with_df_method("kenward-roger")
     for ask in (fit.exact_lr_test, lambda: fit.random_effect_tests("exact")):
-        with pytest.raises(ValueError, match="use method='mixture' or 'bootstrap'"):
+        with pytest.raises(ValueError, match=r"use random_effect_tests\(\), or"):
             ask()
 
 

@@ -207,6 +207,7 @@ def test_degrees_of_freedom():
     assert not first.use_t
     residual = first.with_df_method("residual")
     assert residual.df_resid_inference == 9.0
+    assert "Degrees of freedom: residual, 9." in str(residual.summary())
     assert_allclose(residual.bse, first.bse)
     small = first.with_df_method("satterthwaite")
     assert (small.df_resid_inference < 9.5).all()
@@ -380,7 +381,7 @@ def test_generalized_refusals():
     found = generalized()
     with pytest.raises(ValueError, match="use cov_type='CR1'"):
         found.with_cov_type("CR2", "g")
-    with pytest.raises(DataError, match="choose larger clusters"):
+    with pytest.raises(DataError, match="choose larger clusters; there are none for"):
         found.with_cov_type("CR1", "m")
     with pytest.raises(ValueError, match="df_method='satterthwaite' is defined for"):
         found.with_cov_type("CR1", "g").with_df_method("satterthwaite")

@@ -399,6 +399,15 @@ def test_units_of_columns_do_not_matter():
         assert_allclose(scaled[name], 0.01 * plain[name], rtol=1e-6)
 
 
+def test_mean_of_a_centered_column_is_zero():
+    data = datasets.sleepstudy.load_pandas().data
+    data["centered"] = 0.1 * data["Days"] - (0.1 * data["Days"]).mean()
+    data.loc[0, "centered"] += 1e-15
+    assert data["centered"].mean() != 0.0
+    fit = CrossedMixedLM.from_formula("Reaction ~ centered + (1 | Subject)", data).fit()
+    assert "At centered = 0." in str(fit.marginal_means())
+
+
 def test_predictions_are_means_of_their_own_rows():
     result = fit("y ~ f * poly(x, 2) + bs(z, df=4) + C(n) + flag + (1 | g)")
     at = {"x": 2.0, "z": 3.1, "n": 3, "flag": True, "f": "a"}
@@ -678,6 +687,15 @@ def test_a_slope_in_a_column_called_slope():
 # printing, storing, refusing -----------------------------------------------------
 
 
+def test_a_centered_covariate_is_at_zero():
+    """Whatever is left of its mean by rounding."""
+    data = sample()
+    data["z"] = np.resize([-1.0, 0.0, 1.0, 2.0, -2.0], len(data)) + 1e-15
+    means = marginal_means(fit("y ~ f + z + (1 | g)", data), "f", at={"f": ["a"]})
+    assert len(data) % 5 == 0
+    assert "At z = 0." in str(means)
+
+
 @pytest.mark.slow
 def test_printing():
     result = fit("np.exp(y) ~ f * k + np.log(x) + (1 | g)", emptied())
@@ -736,6 +754,7 @@ def test_bad_arguments(options, message):
     ("options", "message"),
     [
         ({"method": "all"}, "method must be 'pairwise'"),
+        ({"method": "trt.vs.ctrl"}, "for method='trt.vs.ctrl' write 'reference'"),
         ({"method": [1, -1]}, "needs 3 coefficients, one per mean.* got 2"),
         ({"method": {"a": [1, -1, 0], "b": [1]}}, "got 1, 3"),
         ({"method": [1.0, np.inf, 0.0]}, "must be finite"),

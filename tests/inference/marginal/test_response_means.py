@@ -160,37 +160,9 @@ def test_means_over_the_random_effects(name):
     assert_allclose(table["statistic"], np.log(table["ratio"]) / se, rtol=1e-4)
 
 
-def test_other_covariances_of_means_over_the_random_effects():
-    f, (means, point, bread) = fitted("poisson"), population("poisson")
-
-    def errors(f, **how):
-        how = {"random_effects": "average", **how}
-        return f.marginal_means("period", **how).frame["std err"]
-
-    scores, data = [], cbpp()
-    for herd in data["herd"].unique():
-        rest = crossedmixedglm(
-            "incidence ~ period + (1|herd)",
-            data[data["herd"] != herd],
-            family="poisson",
-            exposure="size",
-        )
-        scores.append(f.model.score(point) - rest.score(point))
-    sandwich = bread @ np.transpose(scores) @ scores @ bread
-    robust = f.with_cov_type("CR0", groups="herd")
-    assert_allclose(errors(robust), delta_method(means, point, sandwich), rtol=1e-4)
-    new = pd.DataFrame({"period": list("1234")})
-    average = np.exp(np.log(f.model.exposure).mean())
-    predicted = robust.get_prediction(new, exposure=average, random_effects="average")
-    assert_allclose(predicted.se, errors(robust), rtol=1e-6)
-
-    # with a log link the mean over the effects is a multiple of that at zero
-    known = f.with_cov_type("rx")
-    at_zero, (theta,) = errors(known, random_effects=False), f.theta
-    assert_allclose(errors(known), at_zero * np.exp(0.5 * theta**2), rtol=1e-6)
-
-    # one cluster alone says nothing about the error of its own effect
-    data["own"] = 1.0 * (data["herd"] == "3")
+def test_an_effect_that_a_single_cluster_determines():
+    """Its residuals say nothing about the error of the effect."""
+    data = cbpp().assign(own=lambda d: 1.0 * (d["herd"] == "3"))
     alone = crossedmixedglm("incidence ~ own + (1|herd)", data, family="poisson").fit()
     with pytest.warns(DataWarning, match="single cluster"):
         alone = alone.with_cov_type("CR1", groups="herd")

@@ -138,3 +138,38 @@ def test_a_singular_fit():
     found = fitted("binary").get_prediction(random_effects="average")
     assert np.isfinite(found.se).all()
     assert (found.se > 0.0).all()
+
+
+@pytest.mark.parametrize(("cov_type", "groups"), [("rx", None), ("CR1", "herd")])
+def test_the_covariance_that_was_asked_for(cov_type, groups):
+    """Of the parameters of which the average is a function, by differences."""
+    fit = fitted("binomial").with_cov_type(cov_type, groups=groups)
+    new = pd.DataFrame({"period": ["1", "3"]})
+    design = np.array([[1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 1.0, 0.0]])
+    point, step = np.append(fit.params, fit.theta), 1e-5
+
+    def means(parameters):
+        beta, sd = parameters[:-1], np.full(2, parameters[-1])
+        return population_mean(fit.family, design @ beta, sd**2)
+
+    slopes = [
+        (means(point + e) - means(point - e)) / (2.0 * step) for e in step * np.eye(5)
+    ]
+    covariance = np.zeros((5, 5))
+    covariance[:4, :4] = fit.cov_params()
+    if groups is not None:
+        # clusters' gradients of the log-likelihood, by their own models
+        inverse = np.linalg.inv(-fit.model.hessian(point))
+        data, scores = cbpp(), []
+        for herd in data["herd"].unique():
+            rest = CrossedMixedGLM.from_formula(
+                "prop ~ period + (1|herd)", data[data["herd"] != herd], weights="size"
+            )
+            scores.append(fit.model.score(point) - rest.score(point))
+        moves = np.array(scores) @ inverse
+        covariance = 15.0 / 14.0 * moves.T @ moves
+        assert_allclose(covariance[:4, :4], fit.cov_params(), rtol=1e-4, atol=1e-6)
+    slopes = np.array(slopes)
+    expected = np.sqrt(np.diag(slopes.T @ covariance @ slopes))
+    found = fit.get_prediction(new, random_effects="average").se
+    assert_allclose(found, expected, rtol=1e-4)

@@ -457,6 +457,12 @@ def test_zeros_are_counted():
     tail = min((zeros >= count).sum(), (zeros <= count).sum())
     expected = count / zeros.mean(), min(1.0, 2.0 * (1 + tail) / 13)
     assert_allclose(found.zero_inflation_test(), expected)
+    rows = ["uniformity", "dispersion", "outliers", "zero_inflation"]
+    assert list(found.tests().index) == rows
+    for name in rows:
+        expected = getattr(found, f"{name.removesuffix('s')}_test")()
+        assert_allclose(found.tests().loc[name, list(expected._fields)], expected)
+    assert list(replace(found, is_discrete=False).tests().index) == rows[:3]
     assert "\nzeros, relative" in _tests(found)
     assert "zeros" not in _tests(replace(found, is_discrete=False))
     none = replace(found, observed=np.ones(50), simulated=np.ones((50, 12)))
