@@ -82,6 +82,7 @@ class GeneralizedBatches(GeneralizedRefitting):
             return nothing, np.zeros(len(responses), dtype=bool)
         covariance, is_regular = joint_covariances(evaluation)
         known, p = evaluation.fixed_information, len(self.coefficients)
+        is_regular &= np.isfinite(known).all(axis=(-1, -2))  # within the link's range
         information = np.broadcast_to(np.eye(p), known.shape).copy()
         if self.variances_known:
             information[is_regular] = known[is_regular]
@@ -90,9 +91,10 @@ class GeneralizedBatches(GeneralizedRefitting):
         moves = evaluation.factor.blocks
         slopes = [transpose(lower_entries(b.directions)) for b in moves]
         slopes = block_diagonal([*slopes, np.zeros((len(responses), 1, 0))])
-        doubtful = is_suspicious(model.exog, evaluation.coefficients, known)
-        doubtful |= self._may_lack_variance(responses)
         is_good = is_regular & optimum.certified & np.isfinite(evaluation.value)
+        is_good &= ~self._may_lack_variance(responses)
+        found = evaluation.coefficients[is_good], known[is_good]
+        is_good[is_good] = ~is_suspicious(model.exog, *found)
         count = len(responses)
         fits = GeneralizedRefits(
             evaluation.value,
@@ -107,7 +109,7 @@ class GeneralizedBatches(GeneralizedRefitting):
             np.zeros(count, dtype=bool),
             np.full(count, np.nan),
         )
-        return fits, is_good & ~doubtful
+        return fits, is_good
 
     def _may_lack_variance(self, responses):
         """Whether each response may be constant within every level, shape (r,)."""
@@ -115,4 +117,7 @@ class GeneralizedBatches(GeneralizedRefitting):
         sign = signs(family.name, family.link_name, responses)
         if sign is None:
             return np.zeros(len(responses), dtype=bool)
-        return [any(unlimited_effects(f, s).any() for f in self.of_user) for s in sign]
+        return np.array(
+            [any(unlimited_effects(f, s).any() for f in self.of_user) for s in sign],
+            dtype=bool,
+        )

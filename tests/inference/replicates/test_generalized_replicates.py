@@ -414,3 +414,12 @@ def test_work_for_another_process():
     assert_array_equal(here.coefficients, there.coefficients)
     assert_array_equal(here.variance_covariance, there.variance_covariance)
     assert not task.replicates.in_batches
+
+
+def test_replicates_whose_search_leaves_the_range_of_the_link():
+    root = sm.families.Poisson(sm.families.links.Sqrt())
+    fit = crossedmixedglm("incidence ~ period + (1|herd)", cbpp(), family=root).fit()
+    found = fit.bootstrap(nsim=20, rng=0, n_jobs=1)
+    assert len(found.draws) + found.n_failed == 20
+    assert len(found.draws) > 10
+    assert np.isfinite(found.draws).all(axis=None)
