@@ -98,7 +98,7 @@ def test_two_levels_are_drawn_as_zero_and_one():
         (lambda y, n: np.column_stack([y, n - y + 1.0]), "trials are not those of"),
         (
             lambda y, n: n + 1.0,
-            r"more successes than trials in rows 0, .* \(56 in all\)",
+            r"successes than trials in rows 0, .* \(56 in all\)",
         ),
         (lambda y, n: y / n, "not a whole number of successes"),
         (lambda y, n: y[:-1], "has shape"),
