@@ -36,9 +36,6 @@ DOORS = {
     "df_method='satterthwaite'": lambda r: r.with_df_method("satterthwaite"),
     "df_method='kenward-roger'": lambda r: r.t_test([0, 1], df_method="kenward-roger"),
     "the exact test": lambda r: r.exact_lr_test(nsim=10, rng=0),
-    "the bootstrap": lambda r: r.bootstrap(nsim=2, rng=0),
-    "influence without refits": lambda r: r.get_influence(),
-    "a share of variance": lambda r: r.r_squared(),
 }
 
 

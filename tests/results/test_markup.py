@@ -105,6 +105,20 @@ def test_results_in_html(hostile):
         assert html.escape(LEVEL) in part._repr_html_()
 
 
+def test_tables_of_replicates_and_influence_in_html(hostile):
+    fit = hostile["formula"]
+    draws = {"rng": 1, "n_jobs": 1}
+    shown = [fit.bootstrap(39, **draws), fit.profile(n_points=1), fit.get_influence()]
+    for part in (*shown, fit.simulated_residuals(10, rng=1), fit.get_prediction()):
+        text = part._repr_html_()
+        assert text.startswith("<")
+        assert "<table" in text
+        assert "<img" not in text
+    many = fit.get_influence()._repr_html_()
+    assert many.count("<tr") < 70
+    assert "rows" in many
+
+
 def test_single_tables_of_a_summary_in_html(hostile):
     """A notebook shows ``fit.summary().tables[1]`` on its own, too."""
     for name, summary in summaries(hostile).items():

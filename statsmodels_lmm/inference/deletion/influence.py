@@ -134,6 +134,9 @@ class MixedInfluence:
     def _columns(self):
         return {"cooks_d": self.cooks_distance[0], "cov_ratio": self.cov_ratio}
 
+    def _repr_html_(self):
+        return self.summary_frame().to_html(max_rows=60, show_dimensions=True)
+
     def summary_frame(self):
         """
         Collect the measures in one table.

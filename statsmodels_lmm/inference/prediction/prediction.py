@@ -56,7 +56,7 @@ class MixedPredictionResults(PredictionResultsBase):
         super().__init__(predicted, var_pred, var_obs=var_obs, **kwargs)
 
     def _repr_html_(self):
-        return self.summary_frame().to_html()
+        return self.summary_frame().to_html(max_rows=60, show_dimensions=True)
 
     @property
     def se_obs(self):

@@ -228,6 +228,9 @@ class BootstrapResults:
         ]
         return "\n".join(lines)
 
+    def _repr_html_(self):
+        return self.summary().to_html()
+
     __repr__ = __str__
 
 

@@ -237,6 +237,9 @@ class SimulatedResiduals:
             pvalue = _two_sided(outside[0], outside[1:])
         return ResidualTest(count / total, float(pvalue))
 
+    def _repr_html_(self):
+        return self.tests().to_html()
+
     def tests(self):
         """
         Tabulate the tests, each with its defaults.

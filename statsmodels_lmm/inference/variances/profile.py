@@ -105,6 +105,9 @@ class ProfileLikelihood:
 
         return plot_profile(self, which, ax)
 
+    def _repr_html_(self):
+        return self.conf_int().to_html()
+
     def conf_int(self, alpha=0.05):
         """
         Compute profile-likelihood confidence intervals.

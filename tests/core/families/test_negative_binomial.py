@@ -93,7 +93,9 @@ def test_alpha_zero_is_poisson(link):
     )
     for method in ("slopes", "expected"):
         found = getattr(family, method)(y, a, eta, 0.0)
-        for one, other in zip(found, getattr(poisson, method)(y, a, eta)):
+        # Expected.extra is a derivative in alpha, which a Poisson family has not
+        count = 4 if method == "slopes" else 2
+        for one, other in zip(found[:count], getattr(poisson, method)(y, a, eta)):
             np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
     mu = family.mean(eta)
     np.testing.assert_allclose(family.cdf(y, mu, a, 0.0), poisson.cdf(y, mu, a))
