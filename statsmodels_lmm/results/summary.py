@@ -238,8 +238,8 @@ def notes(results):
         lines.append(f"{model.n_dropped} incomplete {rows} dropped.")
     lines += covariance_notes(results)
     if results.df_method != "asymptotic":
-        residual = results.df_method == "residual"
-        number = f", {results._residual_df:g}" if residual else ""
+        clusters = results.df_method == "residual" and results._robust is not None
+        number = f", {results._residual_df:g}" if clusters else ""
         lines.append(f"Degrees of freedom: {results.df_method}{number}.")
     if results.dropped:
         lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
