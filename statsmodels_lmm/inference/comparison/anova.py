@@ -12,6 +12,7 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     by_ml,
     compare,
     compare_models,
+    of_the_model,
 )
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.comparison.reduced_models import (
@@ -201,7 +202,7 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
     if method not in ("lrt", "bootstrap"):
         raise ValueError(f"method must be 'lrt' or 'bootstrap', not {method!r}")
     require_data(results.model, "a fit")
-    full = by_ml(results)
+    full = by_ml(of_the_model(results))
     terms = fixed_terms(full)
     entropy = np.random.default_rng(rng).integers(2**63)
     rows = {"<none>": (full.n_params, full.aic, np.nan, np.nan, np.nan)}

@@ -223,9 +223,10 @@ def compare(
     Warns
     -----
     DataWarning
-        If REML fits are refitted.
+        If REML fits are refitted, or the covariance of the larger one is
+        cluster-robust, which does not matter for its likelihood.
     """
-    full, restricted = as_fit(full), as_fit(restricted)
+    full, restricted = of_the_model(as_fit(full)), as_fit(restricted)
     _check_options(method, nsim)
     check_nested(full, restricted)
     refitted = False
@@ -233,6 +234,29 @@ def compare(
         (full, restricted), refitted = comparable_fits([full, restricted])
     pair = Comparison(full, restricted, refitted)
     return pair.test(method, nsim, rng, n_jobs, progress)
+
+
+def of_the_model(results):
+    """
+    A fit with the covariance of its model; warns if it had a cluster-robust one.
+
+    Parameters
+    ----------
+    results : MixedResults or RegressionResults
+        A fit without its wrapper.
+
+    Returns
+    -------
+    MixedResults or RegressionResults
+    """
+    if getattr(results, "_robust", None) is None:
+        return results
+    warn(
+        "a likelihood-ratio test does not use the cluster-robust covariance; anova() "
+        "and wald_test() do",
+        DataWarning,
+    )
+    return results.with_cov_type(results._cov_types[0])
 
 
 def comparable_fits(fits):

@@ -451,3 +451,16 @@ def test_one_row_clusters_and_weights():
     assert_allclose(found.cov_params(), 10 / 9 * bread @ meat @ bread, rtol=1e-7)
     single = quiet("y ~ x + (1 | g)").with_cov_type("CR1", range(N))
     assert np.isfinite(single.bse).all()
+
+
+def test_likelihood_ratios_do_not_use_it():
+    found = robust()
+    smaller = found.drop_fixed("x")
+    with pytest.warns(DataWarning, match="does not use the cluster-robust"):
+        test = found.compare_lr_test(smaller)
+    with pytest.warns(DataWarning, match="does not use the cluster-robust"):
+        table = found.drop1()
+    plain = fit()
+    expected = plain.compare_lr_test(plain.drop_fixed("x"))
+    assert_allclose(test.pvalue, expected.pvalue, rtol=1e-8)
+    assert_allclose(table.loc["x", "pvalue"], expected.pvalue, rtol=1e-8)
