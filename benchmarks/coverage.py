@@ -198,7 +198,7 @@ def intervals(result, design, replicates, rng):
 
     Wald intervals are normal, even for standard deviations and correlations.
     """
-    names, found = list(design.truth().index), {}
+    names = list(design.truth().index)
     nothing = pd.DataFrame(np.nan, names, ["lower", "upper"])
     boot = result.bootstrap(replicates, rng=rng, n_jobs=1, progress=False)
     tables = boot.conf_int("all", ALPHA)

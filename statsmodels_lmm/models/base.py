@@ -202,6 +202,12 @@ class MixedModel(LikelihoodModel):
             kwds["eval_env"] = self.data.scope
         return kwds
 
+    def _beyond_design(self, rows=slice(None)):
+        """Arguments of a model of some rows, but for its response, X and effects."""
+        sides = {name: getattr(self, name) for name in self._sides}
+        own = {name: getattr(self, name) for name in self._general_class._own_arguments}
+        return {n: None if v is None else v[rows] for n, v in sides.items()} | own
+
     def initialize(self):
         """Set the counts that statsmodels reads."""
         self.nobs = len(self.endog)

@@ -106,10 +106,6 @@ class ConditionalModel:
         (each,) = self._by_blocks(kernel, eta, extra)
         return each
 
-    def loss(self, eta, extra=None):
-        """Sum over the rows of c, less `constant`."""
-        return self.half_deviances(eta, extra).sum(axis=-1)
-
     def quadratic(self, eta, extra=None, out=None):
         """The loss, with c' and c'' of the rows: what a Newton step needs."""
         total: Any = 0.0

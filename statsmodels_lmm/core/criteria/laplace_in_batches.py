@@ -314,10 +314,15 @@ class LaplaceBatchDeviance:
         carried = self.inner.state, self._first.state_slopes
         return self.fixed, self.factor, Carried(carried)
 
+    @cached_property
+    def _reduced(self):
+        """J A of each level, shape (r, l, k, k)."""
+        return self.turned @ self.gathered
+
     @property
     def information(self):
         """Sums over the levels of J A, shape (r, k, k), of the only term."""
-        return ((self.turned @ self.gathered).sum(axis=-3),)
+        return (self._reduced.sum(axis=-3),)
 
     @cached_property
     def _first(self):
@@ -395,7 +400,7 @@ class LaplaceBatchDeviance:
         )
         out[:, here] += across
         out[:, :, here] += transpose(across)
-        kernel = (self.turned @ self.gathered)[:, None] @ directions
+        kernel = self._reduced[:, None] @ directions
         flat = kernel.reshape(count, free, -1)
         both = transpose(transpose(kernel).reshape(count, free, -1))
         out[:, here, here] -= flat @ both

@@ -260,14 +260,8 @@ def with_fixed(results, exog, columns=None, random=None):
         exog,
         random=tuple(model.random if random is None else random),
         check_levels=False,
-        **_arguments(model),
+        **model._beyond_design(),
     )
-
-
-def _arguments(model):
-    """Arguments other than the design: values of the rows, and the model's own."""
-    names = (*model._sides, *model._general_class._own_arguments)
-    return {name: getattr(model, name) for name in names}
 
 
 def _from_formula(results, fixed=None, random=None):
@@ -279,7 +273,7 @@ def _from_formula(results, fixed=None, random=None):
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]
     pieces += map(str, parsed.random if random is None else random)
-    arguments = _arguments(model)
+    arguments = model._beyond_design()
     if getattr(model, "_trials_of_response", False):
         del arguments["trials"]
     if model.offset is not None and model.formula_offset is not None:

@@ -96,15 +96,12 @@ class _Task:
 def _arrays(model, kept, rows):
     """The model on some rows, without a formula or dropped columns."""
     names = [model.exog_names[j] for j in kept]
-    sides = {name: getattr(model, name) for name in model._sides}
-    own = {name: getattr(model, name) for name in model._general_class._own_arguments}
     return model._general_class(
         model.endog[rows],
         pd.DataFrame(model.exog[np.ix_(rows, kept)], columns=names),
         random=tuple(_take(effects, rows) for effects in model.random),
         check_levels=False,
-        **{name: None if v is None else v[rows] for name, v in sides.items()},
-        **own,
+        **model._beyond_design(rows),
     )
 
 
@@ -212,24 +209,22 @@ def refitted_variances(model, fits):
     fits = list(fits)
     covariances = zip(*(fit.covariances for fit in fits))
     width = 2 + sum(e.grouped.n_parameters for e in model.random)
-    scale, family = np.array([fit.scale for fit in fits]), model.family
-    arguments = (
+    family, kind = model.family, VarianceEstimates
+    further: dict = {}
+    scale = np.array([fit.scale for fit in fits])
+    if family is not None:
+        kind, scale = AbsoluteEstimates, np.ones(len(fits))
+        further["is_dispersion"] = not family.extra_is_squared
+        if family.has_extra:
+            further["extra"] = np.array([fit.extra for fit in fits])
+    parameters = kind(
         model.random,
         tuple(map(np.array, covariances)),
         scale,
         np.zeros((len(fits), width, width)),
         np.array([fit.structured for fit in fits]),
+        **further,
     )
-    if family is None:
-        parameters = VarianceEstimates(*arguments)
-    else:
-        parameters = AbsoluteEstimates(
-            *arguments[:2],
-            np.ones(len(fits)),
-            *arguments[3:],
-            extra=np.array([fit.extra for fit in fits]) if family.has_extra else None,
-            is_dispersion=not family.extra_is_squared,
-        )
     tables = [parameters.estimates(), parameters.theta()]
     return pd.DataFrame(
         np.hstack([t.values for t in tables]),

@@ -89,7 +89,7 @@ def test_without_variance_it_is_a_generalized_linear_model():
     nothing = [full_factor(np.zeros((1, 1)), term.block_slices)]
     found = criterion.at_parameters(COEFFICIENTS, nothing)
     eta = model.exog @ COEFFICIENTS + model.offset
-    expected = 2.0 * (model.loss(eta) + model.constant())
+    expected = 2.0 * (model.half_deviances(eta).sum() + model.constant())
     assert_allclose(float(found.value), expected, rtol=1e-14)
 
 
