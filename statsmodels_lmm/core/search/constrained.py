@@ -26,7 +26,7 @@ from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.trust_region import trust_region_step
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
-TOLERANCE = 1e-8
+TOLERANCE = 1e-6
 """Promised decrease at which a search stops; it is subtracted from the value."""
 
 MAX_EXACT = 150
@@ -105,6 +105,21 @@ class ConstrainedOptimum:
         across = jacobian.T @ moved
         fall = across @ np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
         return float(along @ moved - fall)
+
+    @property
+    def tangent(self):
+        """
+        Derivative of the minimum's location with respect to the parameter held.
+
+        With H the curvature and J the directions in which a step is free,
+        dx = a - J (J'H J)^-1 J'H a, a the derivative along the constraint.
+        """
+        along, jacobian = self.coordinates.along, self.coordinates.jacobian
+        held = [c for c, v in self.coordinates.bounded.items() if v == 0.0]
+        jacobian = np.delete(jacobian, held, axis=1)
+        inner = jacobian.T @ self.curvature @ jacobian
+        across = jacobian.T @ (self.curvature @ along)
+        return along - jacobian @ (np.linalg.pinv(inner, 1e-10, hermitian=True) @ across)
 
     def spread(self, widest):
         """Change, up to `widest`, that raises the criterion by about one."""
@@ -335,6 +350,13 @@ class ConstrainedSearch:
         """Where a search near an evaluated criterion starts."""
         return start_at(deviance)
 
+    def ahead(self, optimum, at):
+        """Where the search for a minimum close to another starts, on its tangent."""
+        step = (at - optimum.at) * optimum.tangent
+        factors = optimum.factors
+        moved = [f.moved(m) for f, m in zip(factors, split_step(step, factors))]
+        return moved, optimum.tau * np.exp(step[-1])
+
     def spread(self, constraint, optimum):
         """Change of a parameter that raises the criterion by about one."""
         return float(constraint.spread(self.criterion.products, optimum))
@@ -364,7 +386,7 @@ def bounded_step(coordinates, gradient, curvature, radius):
     slope = jacobian.T @ gradient
     held = [c for c, v in bounded.items() if v == 0.0 and slope[c] > 0.0]
     while True:
-        free = np.setdiff1d(np.arange(jacobian.shape[1]), held)
+        free = np.delete(np.arange(jacobian.shape[1]), held)
         if not len(free):
             return np.zeros(len(gradient)), 0.0
         # steps are measured in the entries of L, whatever the coordinates
@@ -372,12 +394,14 @@ def bounded_step(coordinates, gradient, curvature, radius):
         step, promised = trust_region_step(
             basis.T @ gradient, basis.T @ curvature @ basis, radius
         )
+        move = basis @ step
+        if not bounded:
+            return move, promised
         moves = dict(zip(free.tolist(), solve_triangular(triangle, step)))
         stuck = [c for c, v in bounded.items() if v == 0.0 and moves.get(c, 0.0) < 0.0]
         if not stuck:
             break
         held += stuck
-    move = basis @ step
     share = min(
         [1.0] + [-v / moves[c] for c, v in bounded.items() if moves.get(c, 0.0) < -v]
     )

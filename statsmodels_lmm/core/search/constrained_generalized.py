@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.laplace import Laplace, LaplaceDeviance, Place
@@ -24,7 +23,10 @@ from statsmodels_lmm.core.search.constrained import (
 from statsmodels_lmm.core.search.constraints import Constraint, Coordinates
 from statsmodels_lmm.core.search.descent import descend
 from statsmodels_lmm.core.search.newton import Settings
-from statsmodels_lmm.core.structures.relative_factor import split_step
+from statsmodels_lmm.core.structures.relative_factor import (
+    block_diagonal,
+    split_step,
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class ConstrainedLaplace(Criterion):
         first = moves[0].shape[1]
         coordinates = replace(
             placed,
-            jacobian=block_diag(*moves),
+            jacobian=block_diagonal(moves),
             along=np.concatenate(change),
             bounded={c + first: v for c, v in placed.bounded.items()},
         )
@@ -184,6 +186,13 @@ class GeneralizedSearch:
     def start(self, deviance):
         """Where a search near an evaluated criterion starts."""
         return Place(deviance.point, deviance.coefficients, deviance.inner.state)
+
+    def ahead(self, optimum, at):
+        """Where the search for a minimum close to another starts, on its tangent."""
+        place = optimum.start
+        step = (at - optimum.at) * optimum.tangent
+        pairs = zip(place.point, split_step(step, place.point))
+        return replace(place, point=tuple(part.moved(s) for part, s in pairs))
 
     def spread(self, constraint, optimum):
         """Change of a parameter that raises the deviance by about one."""

@@ -12,11 +12,14 @@ in tau or in the lengths. The other rows are free; their triangle is pivoted, as
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import block_diag, solve_triangular
+from scipy.linalg import solve_triangular
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.structures.base import Parameter
-from statsmodels_lmm.core.structures.relative_factor import RelativeFactor
+from statsmodels_lmm.core.structures.relative_factor import (
+    RelativeFactor,
+    block_diagonal,
+)
 from statsmodels_lmm.core.structures.unstructured_block import (
     UnstructuredBlock,
     pivoted_triangle,
@@ -186,7 +189,8 @@ class Constraint:
                 along.append(change)
                 count += len(moves)
             placed.append(RelativeFactor(tuple(blocks)))
-        jacobian = np.vstack([block_diag(*columns), np.zeros(count)])
+        moved = block_diagonal(columns)
+        jacobian = np.concatenate([moved, np.zeros((1, moved.shape[1]))])
         change = np.append(np.concatenate(along), 0.0)
         return Coordinates(tuple(placed), None, jacobian, change, bounded)
 
@@ -542,10 +546,12 @@ def _unit_moves(back, rows, columns):
 
 
 def _frame(unit):
-    """An orthogonal matrix whose first column is a unit vector."""
-    frame = np.linalg.qr(unit[:, None], mode="complete")[0]
-    if frame[:, 0] @ unit < 0.0:
-        frame[:, 0] *= -1.0
+    """An orthogonal matrix whose first column is a unit vector: a reflection."""
+    sign = 1.0 if unit[0] >= 0.0 else -1.0
+    mirror = unit.copy()
+    mirror[0] += sign
+    frame = mirror[:, None] * (sign / abs(mirror[0]) * mirror)
+    frame[np.diag_indices(len(unit))] -= sign
     return frame
 
 

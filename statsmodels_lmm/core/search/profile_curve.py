@@ -119,7 +119,7 @@ class ProfileCurve:
 
     def point(self, at, neighbor):
         """The point at a value, searched from one close to it."""
-        start = neighbor.optimum.start
+        start = self.search.ahead(neighbor.optimum, at)
         optimum = self.search.minimum(self.constraint, at, start)
         for other in self.ceilings:
             if other.value < optimum.value - SEPARATE:
