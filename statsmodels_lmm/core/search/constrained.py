@@ -106,7 +106,7 @@ class ConstrainedOptimum:
         fall = across @ np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
         return float(along @ moved - fall)
 
-    @property
+    @cached_property
     def tangent(self):
         """
         Derivative of the minimum's location with respect to the parameter held.
@@ -120,6 +120,44 @@ class ConstrainedOptimum:
         inner = jacobian.T @ self.curvature @ jacobian
         across = jacobian.T @ (self.curvature @ along)
         return along - jacobian @ (np.linalg.pinv(inner, 1e-10, hermitian=True) @ across)
+
+    def towards(self, at, before=None):
+        """
+        The change of all entries from this minimum to that at another value.
+
+        A fixed effect of a linear model does not appear among the entries; their
+        change is then extrapolated from that since the minimum before.
+
+        Parameters
+        ----------
+        at : float
+            The other value of the parameter.
+        before : ConstrainedOptimum, optional
+            Another minimum nearby, which shows how the curve bends.
+
+        Returns
+        -------
+        ndarray
+            Shape (m + 1,), to first or second order.
+        """
+        change = at - self.at
+        step = change * self.tangent
+        if before is None or len(before.tangent) != len(step):
+            return step
+        share = change / (self.at - before.at)
+        if step.any():
+            bend = 0.5 * change * share * (self.tangent - before.tangent)
+            # unless in other coordinates, or at another minimum
+            return step + bend if np.linalg.norm(bend) <= np.linalg.norm(step) else step
+        here, there = self._entries, before._entries
+        same = np.array_equal(here == 0.0, there == 0.0)  # pivots
+        return share * (here - there) if same else step
+
+    @property
+    def _entries(self):
+        """The entries of L and log(tau)."""
+        values = [f.free_values for f in self.coordinates.factors]
+        return np.append(np.concatenate(values), np.log(self.tau))
 
     def spread(self, widest):
         """Change, up to `widest`, that raises the criterion by about one."""
@@ -285,8 +323,7 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
         Constrained(held, constraint, at), start, Settings(MAX_EVALUATIONS, tol)
     )
     last, end = descent.last, descent.last.evaluation
-    slope = float(last.gradient @ end.coordinates.along)
-    slope += constraint.direct_slope(products, end.deviance, at)
+    slope = constraint.direct_slope(products, end.deviance, at)
     coefficients = constraint.whole(end.deviance.coefficients, at)
     deviance = replace(end.deviance, elimination=None, coefficients=coefficients)
     return constrained_optimum(descent, at, slope, deviance, start_at(deviance), tol)
@@ -305,8 +342,10 @@ def constrained_optimum(descent, at, slope, deviance, start, tol):
     ----------
     descent : Descent
         The search; its evaluations have coordinates.
-    at, slope, deviance, start
+    at, deviance, start
         As in `ConstrainedOptimum`.
+    slope : float
+        Derivative of the criterion with L and sigma fixed.
     tol : float
         Promised decrease at which it stopped.
 
@@ -316,13 +355,16 @@ def constrained_optimum(descent, at, slope, deviance, start, tol):
     """
     last = descent.last
     left = min(descent.promised, max(tol, float(last.rounding)))
+    coordinates = last.evaluation.coordinates
+    # after the step that was not taken
+    gradient = last.gradient + last.curvature @ descent.step
     return ConstrainedOptimum(
         at,
         float(last.value) - left,
-        slope,
+        slope + float(gradient @ coordinates.along),
         deviance,
         start,
-        last.evaluation.coordinates,
+        coordinates,
         last.gradient,
         last.curvature,
         int(descent.evaluations),
@@ -350,9 +392,9 @@ class ConstrainedSearch:
         """Where a search near an evaluated criterion starts."""
         return start_at(deviance)
 
-    def ahead(self, optimum, at):
-        """Where the search for a minimum close to another starts, on its tangent."""
-        step = (at - optimum.at) * optimum.tangent
+    def ahead(self, optimum, at, before=None):
+        """Where a search close to a minimum starts, see `ConstrainedOptimum.towards`."""
+        step = optimum.towards(at, before)
         factors = optimum.factors
         moved = [f.moved(m) for f, m in zip(factors, split_step(step, factors))]
         return moved, optimum.tau * np.exp(step[-1])

@@ -178,19 +178,17 @@ class GeneralizedSearch:
         """
         held = ConstrainedLaplace(self.criterion, constraint, at)
         descent = descend(held, start, Settings(MAX_EVALUATIONS, tol))
-        last, end = descent.last, descent.last.evaluation
-        slope = float(last.gradient @ end.coordinates.along)
+        end = descent.last.evaluation
         light, nearby = _without_rows(end.deviance), self.start(end.deviance)
-        return constrained_optimum(descent, at, slope, light, nearby, tol)
+        return constrained_optimum(descent, at, 0.0, light, nearby, tol)
 
     def start(self, deviance):
         """Where a search near an evaluated criterion starts."""
         return Place(deviance.point, deviance.coefficients, deviance.inner.state)
 
-    def ahead(self, optimum, at):
-        """Where the search for a minimum close to another starts, on its tangent."""
-        place = optimum.start
-        step = (at - optimum.at) * optimum.tangent
+    def ahead(self, optimum, at, before=None):
+        """Where a search close to a minimum starts, see `ConstrainedOptimum.towards`."""
+        place, step = optimum.start, optimum.towards(at, before)
         pairs = zip(place.point, split_step(step, place.point))
         return replace(place, point=tuple(part.moved(s) for part, s in pairs))
 

@@ -546,12 +546,11 @@ def _unit_moves(back, rows, columns):
 
 
 def _frame(unit):
-    """An orthogonal matrix whose first column is a unit vector: a reflection."""
-    sign = 1.0 if unit[0] >= 0.0 else -1.0
+    """An orthogonal matrix that starts with a unit vector; the identity if it can."""
     mirror = unit.copy()
-    mirror[0] += sign
-    frame = mirror[:, None] * (sign / abs(mirror[0]) * mirror)
-    frame[np.diag_indices(len(unit))] -= sign
+    mirror[0] += 1.0 if unit[0] >= 0.0 else -1.0
+    frame = np.eye(len(unit)) - mirror[:, None] * (mirror / abs(mirror[0]))
+    frame[:, 0] = unit
     return frame
 
 

@@ -117,9 +117,9 @@ class ProfileCurve:
         """Evaluations of the criterion."""
         return sum(p.optimum.evaluations for p in self.points)
 
-    def point(self, at, neighbor):
-        """The point at a value, searched from one close to it."""
-        start = self.search.ahead(neighbor.optimum, at)
+    def point(self, at, neighbor, before=None):
+        """The point at a value, searched from one close to it and the one before."""
+        start = self.search.ahead(neighbor.optimum, at, before and before.optimum)
         optimum = self.search.minimum(self.constraint, at, start)
         for other in self.ceilings:
             if other.value < optimum.value - SEPARATE:
@@ -159,7 +159,7 @@ class ProfileCurve:
             last = path[-1]
             if last.height >= reach or last.at == end or self._is_far(last, side):
                 break
-            point = self._next(last, side, step, end, spacing)
+            point = self._next(path[-2:], side, step, end, spacing)
             if point is None:
                 break
             path.append(point)
@@ -178,15 +178,15 @@ class ProfileCurve:
         large = point.size > LARGEST * max(1.0, self.origin.size)
         return large or side * (point.at - limit) >= 0.0
 
-    def _next(self, last, side, step, end, spacing):
+    def _next(self, path, side, step, end, spacing):
         """The next point outward, not much farther than intended."""
-        point = None
+        point, last, before = None, path[-1], path[-2] if len(path) > 1 else None
         for _ in range(12):
             at = last.at + side * step
             if side * (at - end) > -0.1 * step:
                 at = end
             try:
-                point = self.point(at, last)
+                point = self.point(at, last, before)
             except np.linalg.LinAlgError:
                 step = 0.25 * step
                 continue
@@ -214,16 +214,16 @@ class ProfileCurve:
             height; NaN if the curve ends before either is known.
         """
         path = [self.origin, *(self.below if side < 0.0 else self.above)]
-        for low, high in zip(path[:-1], path[1:]):
+        for before, low, high in zip([None, *path], path[:-1], path[1:]):
             if high.height >= height:
-                return self._root(low, high, side, height)
+                return self._root(before, low, high, side, height)
         end = self.constraint.lower if side < 0.0 else self.constraint.upper
         last = path[-1]
         rise = side * last.optimum.slope * abs(last.at)
         reached = last.at == end or (self._is_far(last, side) and rise < RISING)
         return end if reached else np.nan
 
-    def _root(self, low, high, side, height):
+    def _root(self, before, low, high, side, height):
         """Newton's method for zeta between two points, with bisection as needed."""
         at = _interpolated(low, high, side, height)
         for _ in range(60):
@@ -233,11 +233,14 @@ class ProfileCurve:
             if not inside:
                 at = 0.5 * (low.at + high.at)
             # start inside, as the outer point may be another minimum
-            point = self.point(at, low)
+            point = self.point(at, low, before)
             gap = height - point.height
             if abs(gap) <= PRECISION * height:
                 return at
-            low, high = (point, high) if gap > 0.0 else (low, point)
+            if gap > 0.0:
+                before, low = low, point
+            else:
+                high = point
             if abs(high.at - low.at) <= 1e-13 * max(abs(high.at), abs(low.at)):
                 return at
             rate = side * point.optimum.slope

@@ -51,6 +51,11 @@ class RelativeFactor:
         return sum(b.n_free for b in self.blocks)
 
     @property
+    def free_values(self):
+        """The free parameters, shape (..., m)."""
+        return concatenated([b.free_values for b in self.blocks])
+
+    @property
     def n_parameters(self):
         """Number of parameters in the units of the data."""
         return sum(b.n_parameters for b in self.blocks)

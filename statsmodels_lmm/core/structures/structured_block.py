@@ -350,6 +350,11 @@ class StructuredBlock:
         """Number of effects k."""
         return self.model.size
 
+    @property
+    def free_values(self):
+        """The coordinates phi, shape (m,)."""
+        return self.coordinates
+
     @cached_property
     def _unfolded(self):
         """Theta and its first two derivatives with respect to the coordinates."""

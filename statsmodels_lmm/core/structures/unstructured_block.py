@@ -227,6 +227,11 @@ class UnstructuredBlock:
         out = self._selection[..., :, None] * columns[..., None, :]
         return out + out.swapaxes(-1, -2)
 
+    @property
+    def free_values(self):
+        """The free parameters, shape (..., m)."""
+        return self.matrix[self._places]
+
     def units(self, precision):
         """Natural step lengths of the free parameters, (..., m)."""
         return row_units(precision, self.rows)
