@@ -132,10 +132,8 @@ class CrossedMixedGLMResults(MixedResults):
     def _estimated(self, units, evaluation):
         self._rx_root = units.data.to_fixed @ self._joint.known_root
         self._hessian_root = units.data.to_fixed @ self._joint.fixed_root
-        if self.unbounded.columns is not None:
-            self._rx_root[self.unbounded.columns] = np.nan
-            self._hessian_root[self.unbounded.columns] = np.nan
-        return estimates(units, evaluation, self._hessian_root)
+        infinite = self.unbounded.columns
+        return estimates(units, evaluation, self._hessian_root, infinite)
 
     @property
     def family(self):

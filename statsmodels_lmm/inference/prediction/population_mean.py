@@ -157,8 +157,6 @@ def population_root(results, n_own):
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     root[lost] = np.nan
     root[:r] = results._units.data.to_fixed @ root[:r]
-    if results.unbounded.columns is not None:
-        root[:r][results.unbounded.columns] = np.nan
     if robust is not None:
         root[:r][robust.estimate.undetermined(results._estimates.fixed_root)] = np.nan
     return root
@@ -189,6 +187,13 @@ def population_inference(results, n_own, df_method=None):
     kept = np.isfinite(params)
     covariance = np.full((len(params),) * 2, np.nan)
     covariance[np.ix_(kept, kept)] = root @ root.T
+    recession = np.pad(fixed.recession, [(0, n_own), (0, 0)])
     return FixedInference(
-        fixed.method, params, covariance, 1.0, root, fixed.constant_df
+        fixed.method,
+        params,
+        covariance,
+        1.0,
+        root,
+        fixed.constant_df,
+        recession=recession,
     )
