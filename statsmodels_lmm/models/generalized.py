@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.responses import (
     another_response,
+    as_vector,
     coded_response,
     response_data,
 )
@@ -465,7 +466,7 @@ class CrossedMixedGLM(GeneralizedLikelihood):
             the response.
         """
         require_data(self, "another response")
-        endog = aligned(endog, self.data.row_labels, "the response")
+        endog = aligned(as_vector(endog), self.data.row_labels, "the response")
         trials = self.trials if self._trials_of_response else None
         is_binomial = self.family.name == "Binomial"
         return super().with_response(

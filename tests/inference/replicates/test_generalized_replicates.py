@@ -66,7 +66,7 @@ def test_successes_are_drawn_and_refitted():
     assert_array_equal(one.model.trials, size)
     both = np.column_stack([values[:, 1], size - values[:, 1]])
     frame = pd.DataFrame(both, drawn.index).iloc[::-1]
-    for form in (both, frame):
+    for form in (both, frame, drawn[[1]]):
         assert_array_equal(counts().model.with_response(form).endog, one.model.endog)
     other = fitted("binomial").refit(proportions[1])
     expected = cbpp().assign(prop=proportions[1])
@@ -100,7 +100,7 @@ def test_two_levels_are_drawn_as_zero_and_one():
             lambda y, n: n + 1.0,
             r"successes than trials in rows 0, .* \(56 in all\)",
         ),
-        (lambda y, n: y / n, "not a whole number of successes"),
+        (lambda y, n: y / n, "not whole numbers in .*; multiply proportions by the"),
         (lambda y, n: y[:-1], "has shape"),
         (lambda y, n: np.where(y > 3, np.nan, y), "is missing or infinite"),
     ],
