@@ -220,6 +220,9 @@ def test_levels_without_variation():
     with pytest.warns(DataWarning, match="constant within every level of g: the var"):
         fit = fitted("logit", every, "x + (1|g)")
     assert np.isnan(fit.bse).all()
+    assert fit.variance_parameters()["std err"].isna().all()
+    with pytest.raises(DataError, match="no maximum from which to profile: the resp"):
+        fit.profile()
     assert not fit.converged
     with pytest.raises(DataError, match="to estimate the dispersion from"):
         crossedmixedglm(

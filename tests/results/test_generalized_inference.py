@@ -87,6 +87,12 @@ def test_a_likelihood_ratio_test_of_nested_models():
     assert_allclose(test.pvalue_mixture, 0.5 * test.pvalue)
 
 
+def test_a_share_of_the_residual_variance():
+    with pytest.raises(AttributeError, match="of a linear model; r_squared"):
+        _ = fitted("poisson")._results.residual_share
+    assert not hasattr(fitted("poisson"), "residual_share")
+
+
 def test_a_negative_binomial_against_its_poisson():
     """The alpha tested is on its boundary; statsmodels fits the other model alone."""
     full, restricted = fitted("negativebinomial"), fitted("poisson")

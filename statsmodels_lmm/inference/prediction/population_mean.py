@@ -9,6 +9,7 @@ and a standard normal N, whatever the number of terms: one integral on one axis.
 import numpy as np
 
 from statsmodels_lmm.core.criteria.quadrature import product_grid
+from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference, inference
 from statsmodels_lmm.inference.prediction.prediction_variance import draw_variance
 from statsmodels_lmm.inference.requirements import require_data
@@ -31,10 +32,24 @@ def population_mean(family, eta, variance):
     Returns
     -------
     ndarray
-        Shape (n,).
+        Shape (n,); NaN where the distribution leaves the range of the link.
+
+    Warns
+    -----
+    DataWarning
+        If it does so somewhere.
     """
     points, weights, _ = _nodes(eta, variance)
-    return family.mean(points) @ weights
+    means = family.mean(points) @ weights
+    lost = int((np.isnan(means) & np.isfinite(eta)).sum())
+    if lost:
+        warn(
+            f"{lost} of {len(means)} means over the random effects do not exist: the "
+            "normal distribution of the linear predictor leaves the range of the "
+            f"{family.link_name} link",
+            DataWarning,
+        )
+    return means
 
 
 def mean_slopes(family, eta, variance):
