@@ -13,7 +13,7 @@ import pytest
 from samples import load
 from scipy import optimize
 
-from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 
 SLEEP = load("sleepstudy")
 
@@ -197,3 +197,45 @@ def test_almost_zero_is_put_to_zero_only_where_that_is_no_worse():
     assert found.theta.iloc[0] == pytest.approx(1e-5)
     assert found.llf == pytest.approx(model.loglike([1e-5]), abs=1e-9)
     assert not found.converged
+
+
+# given parameters ----------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("error")
+def test_planned_parameters():
+    """They are kept, whatever the response; fits to draws from them are searches."""
+    g, x = np.divmod(np.arange(60), 6)
+    data = pd.DataFrame({"y": x % 2, "g": g, "x": x})
+    model = crossedmixedglm("y ~ x + (x | g)", data, family="negativebinomial")
+    params = np.array([1.0, 0.1, 0.4, -0.1, 0.2, 0.3])
+    planned = model.fit(start_params=params, maxiter=0)
+    found = np.concatenate([planned.params, planned.theta, [planned.alpha]])
+    np.testing.assert_allclose(found, params)
+    np.testing.assert_allclose(planned.llf, model.loglike(params))
+    assert not planned.converged
+    assert "NOT proved: parameters as given; 1 start; 1 evaluation:" in str(
+        planned.summary()
+    )
+    drawn = planned.simulate(1, rng=0)[0]
+    again = planned.refit(drawn)
+    best = crossedmixedglm(
+        "y ~ x + (x | g)", data.assign(y=drawn), family="negativebinomial"
+    ).fit()
+    np.testing.assert_allclose(again.llf, best.llf, rtol=1e-7)
+    with pytest.raises(ValueError, match="maxiter=0 stays at start_params"):
+        model.fit(maxiter=0)
+
+
+def test_given_theta_of_a_linear_model():
+    model = crossedmixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)
+    theta = [1.0, 0.0, 0.3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        given = model.fit(start_params=theta, maxiter=0)
+    np.testing.assert_allclose(given.theta, theta, atol=1e-12)
+    np.testing.assert_allclose(given.llf, model.loglike(theta))
+    assert "parameters as given" in str(given.summary())
+    fixed = pd.Series(given.params)
+    with pytest.raises(ValueError, match="maxiter=0 stays"):
+        model.fit(start_params=fixed, maxiter=0)

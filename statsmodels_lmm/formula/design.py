@@ -257,7 +257,9 @@ def _random_effects(
             check_finite(exog, str(term), frame.index)
             matrix, labels = exog.to_numpy(float), list(exog.columns)
             if term.double_bar and term.group not in warned:
-                _warn_correlated(term, spec, engine, warned)
+                has_constant = any(t.double_bar and t.effects == "1" for t in terms)
+                twice = has_constant and bool((matrix.sum(axis=1) == 1.0).all())
+                _warn_correlated(term, twice, spec, engine, warned)
         columns.append(matrix)
         names += labels
         size = matrix.shape[1]
@@ -284,15 +286,23 @@ def _random_effects(
     )
 
 
-def _warn_correlated(term, spec, engine, warned):
+def _warn_correlated(term, twice, spec, engine, warned):
     """Warn that ``||`` leaves the columns of a factor correlated, as in lme4."""
     factors = categorical_factors(spec, engine)
-    if factors:
-        warned.add(term.group)
-        name = ", ".join(sorted(factors))
-        warn(
-            f"'||' does not separate the columns of the categorical {name}: as in "
-            f"lme4 the term is ({term.effects} | {term.group}); write "
-            f"diag({name} | {term.group}) for independent columns",
-            DataWarning,
+    if not factors:
+        return
+    warned.add(term.group)
+    name, group = ", ".join(sorted(factors)), term.group
+    beside = ""
+    if twice:  # indicators of all levels add up to the constant
+        beside = (
+            f". The columns span the intercept (1 | {group}) of the same term, so that "
+            f"only the sum of the two covariances is determined; (0 + {name} || "
+            f"{group}) leaves the intercept out"
         )
+    warn(
+        f"'||' does not separate the columns of the categorical {name}: as in lme4 the "
+        f"term is ({term.effects} | {group}); write diag({name} | {group}) for "
+        f"independent columns{beside}",
+        DataWarning,
+    )

@@ -299,9 +299,9 @@ class MixedInference(LikelihoodModelResults):
 
         Returns
         -------
-        ndarray or DataFrame
-            For "wald" the lower and upper limits for the fixed effects, shape (p, 2);
-            otherwise a DataFrame with one row per parameter.
+        DataFrame
+            Lower and upper limits, one row per parameter; for "wald" the fixed effects
+            alone, as an array of shape (p, 2) if the model was built from arrays.
         """
         if method != "wald" and df_method is not None:
             raise ValueError("df_method applies to Wald intervals only")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
@@ -187,6 +187,12 @@ def _random_parameters(raw, scale):
     errors = np.full(len(terms), np.nan)
     if raw.model.endog is not None:
         errors = variance_table(raw, scale)["std err"].to_numpy()
+    else:
+        warn(
+            "standard errors of variance parameters need the data, which were removed, "
+            "so they are NaN",
+            DataWarning,
+        )
     columns = {"group": groups, "term": terms, "estimate": values, "std_error": errors}
     return pd.DataFrame(columns)
 

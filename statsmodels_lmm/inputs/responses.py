@@ -89,6 +89,27 @@ def coded_response(endog, is_binary, name=None):
     return (values if labels is None else pd.Series(values, labels, name=name)), event
 
 
+def as_vector(endog):
+    """
+    A response of a single column as a vector.
+
+    Parameters
+    ----------
+    endog : array_like, Series or DataFrame
+        The response.
+
+    Returns
+    -------
+    array_like
+        Any other response is returned unchanged.
+    """
+    if np.shape(endog)[1:] != (1,):
+        return endog
+    if isinstance(endog, pd.DataFrame):
+        return endog.iloc[:, 0]
+    return np.asarray(endog)[:, 0]
+
+
 def event_of(levels, name):
     """
     The level of a binary response that counts as a success, the second.
@@ -230,6 +251,9 @@ def another_response(endog, is_binomial, trials, event, labels):
         return counts[:, 0] / trials
     if counts.shape == trials.shape:
         refuse("there are more successes than trials", counts > trials, labels)
+        broken = np.abs(counts - np.round(counts)) > 1e-6 * np.maximum(1.0, counts)
+        advice = "; multiply proportions by the numbers of trials"
+        refuse("the successes are not whole numbers", broken, labels, advice)
         return counts / trials
     return endog
 

@@ -17,6 +17,7 @@ from statsmodels_lmm.inference.prediction.prediction_rows import determined_mean
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.inputs.responses import as_vector
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
 from statsmodels_lmm.models.validation import (
@@ -419,7 +420,7 @@ class MixedModel(LikelihoodModel):
 
         Parameters
         ----------
-        endog : array_like or Series
+        endog : array_like, Series or DataFrame of one column
             One value for each row used. A Series with the labels of these rows, and
             possibly others, is aligned with them.
 
@@ -438,7 +439,7 @@ class MixedModel(LikelihoodModel):
         costs one pass over the rows and a search.
         """
         require_data(self, "another response")
-        endog = aligned(endog, self.data.row_labels, "the response")
+        endog = aligned(as_vector(endog), self.data.row_labels, "the response")
         values = numeric(endog, "the response")
         if values.shape != (self.nobs,):
             raise DataError(

@@ -15,8 +15,8 @@ from statsmodels_lmm.core.criteria.units import Units
 from statsmodels_lmm.core.families.exponential_family import ExponentialFamily
 from statsmodels_lmm.core.families.null_model import null_model
 from statsmodels_lmm.core.search.generalized import search_generalized
-from statsmodels_lmm.core.search.newton import Settings
-from statsmodels_lmm.core.uncertainty.separation import is_constant_by_level
+from statsmodels_lmm.core.search.newton import Settings, stay
+from statsmodels_lmm.core.uncertainty.separation import FINITE, is_constant_by_level
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.robust_covariance import (
     check_cov_type,
@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.responses import (
     another_response,
+    as_vector,
     coded_response,
     response_data,
 )
@@ -38,7 +39,7 @@ from statsmodels_lmm.models.generalized_likelihood import (
 )
 from statsmodels_lmm.models.link_ranges import failure_sentence, no_optimum_sentence
 from statsmodels_lmm.models.separation import unbounded_estimates
-from statsmodels_lmm.models.validation import warn_after_fit
+from statsmodels_lmm.models.validation import check_maxiter, warn_after_fit
 from statsmodels_lmm.results.generalized import (
     CrossedMixedGLMResults,
     CrossedMixedGLMResultsWrapper,
@@ -305,7 +306,11 @@ class CrossedMixedGLM(GeneralizedLikelihood):
         start_params : array_like, optional
             Starting values of all parameters, in the order of `loglike`.
         maxiter : int, optional
-            Largest number of evaluations of the criterion.
+            Largest number of evaluations of the criterion. With 0 the results are those
+            at `start_params`, without a search, such as the planned parameters of a
+            study that is to be simulated; then `simulate` and `bootstrap` do not depend
+            on the response. (With ``nagq=0`` the fixed effects are still the
+            conditional modes.)
         tol : float, optional
             The search ends when one more step promises a smaller decrease of the
             criterion, -2 times the log-likelihood.
@@ -338,8 +343,9 @@ class CrossedMixedGLM(GeneralizedLikelihood):
         ConvergenceWarning
             If the point found is not proved to be a local optimum.
         """
-        if not isinstance(maxiter, int | np.integer) or maxiter < 1:
-            raise ValueError("maxiter must be at least 1")
+        if start_params is not None and self._are_fixed(start_params):
+            start_params = None
+        check_maxiter(maxiter, start_params)
         check_choice("hessian", hessian, HESSIANS)
         cov_type, groups = check_cov_type(
             cov_type, cov_kwds, self._results_classes[0]._cov_types
@@ -348,23 +354,28 @@ class CrossedMixedGLM(GeneralizedLikelihood):
             require_scores(cov_type, nagq)
         criterion, units = self._criterion(nagq, hessian == "observed"), self._units
         start = None
-        if start_params is not None and not self._are_fixed(start_params):
+        if start_params is not None:
             start = self._place(criterion, start_params, pivoted=True)
         watch = _watch(progress, callback)
         settings = Settings(int(maxiter), float(tol), watch)
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # the end is examined
-                evaluation, optimum = search_generalized(criterion, settings, start)
+                if maxiter:
+                    evaluation, optimum = search_generalized(criterion, settings, start)
+                else:
+                    evaluation, optimum = stay(criterion, start)
                 curvature = evaluation.hessian
         except np.linalg.LinAlgError as error:
             eta, told = criterion.constant_predictor(), (self._row_labels, error)
             raise DataError(failure_sentence(self.family, eta, *told)) from None
         optimum, reason = units.optimum(optimum, evaluation.factors), ""
-        if not optimum.interrupted:
+        if not (optimum.interrupted or optimum.given):
             ended = optimum.evaluations < maxiter
             reason = no_optimum_sentence(evaluation, self._row_labels, ended)
         results, wrapper = self._results_classes
-        unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
+        unbounded = FINITE
+        if not optimum.given:
+            unbounded = unbounded_estimates(self, evaluation, self._prepared()[0])
         found = results(self, units, evaluation, optimum, curvature, unbounded, reason)
         if cov_type != "hessian":
             found = found.with_cov_type(cov_type, groups)
@@ -455,7 +466,7 @@ class CrossedMixedGLM(GeneralizedLikelihood):
             the response.
         """
         require_data(self, "another response")
-        endog = aligned(endog, self.data.row_labels, "the response")
+        endog = aligned(as_vector(endog), self.data.row_labels, "the response")
         trials = self.trials if self._trials_of_response else None
         is_binomial = self.family.name == "Binomial"
         return super().with_response(

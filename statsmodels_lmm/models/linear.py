@@ -5,7 +5,7 @@ import numpy as np
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
 from statsmodels_lmm.core.criteria.units import Units
-from statsmodels_lmm.core.search.newton import Settings
+from statsmodels_lmm.core.search.newton import Settings, stay
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
@@ -15,6 +15,7 @@ from statsmodels_lmm.keywords import ONE_OPTIMIZER, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.validation import (
+    check_maxiter,
     check_range,
     check_residual,
     warn_after_fit,
@@ -144,7 +145,9 @@ class CrossedMixedLM(MixedModel):
             `CrossedMixedLMResults.theta`. A Series of fixed effects, as passed by
             statsmodels' MICE, is ignored.
         maxiter : int, optional
-            Largest number of evaluations of the criterion.
+            Largest number of evaluations of the criterion. With 0 the results are those
+            at `start_params`, without a search: the fixed effects and the residual
+            variance are the best for these theta.
         tol : float, optional
             The search ends when one more step promises a smaller decrease of the
             criterion, -2 times the log-likelihood.
@@ -179,8 +182,9 @@ class CrossedMixedLM(MixedModel):
         """
         if not isinstance(reml, bool | np.bool_):
             raise ValueError(f"reml must be True or False, not {reml!r}")
-        if not isinstance(maxiter, int | np.integer) or maxiter < 1:
-            raise ValueError("maxiter must be at least 1")
+        if start_params is not None and self._are_fixed(start_params):
+            start_params = None
+        check_maxiter(maxiter, start_params)
         check_choice("df_method", df_method, (None, *DF_METHODS))
         cov_type, groups = check_cov_type(
             cov_type, cov_kwds, self._results_classes[0]._cov_types
@@ -194,14 +198,15 @@ class CrossedMixedLM(MixedModel):
             for i, left in enumerate(self._design.left_by_fixed)
             if left <= UNINFORMATIVE
         ]
-        if start_params is None or self._are_fixed(start_params):
-            start_params = None
-        else:
+        if start_params is not None:
             start = units.factors_at(start_params, pivoted=True)
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
             criterion = Profiled(products, bool(reml))
-            deviance, optimum = search(criterion, settings, start, idle)
+            if maxiter:
+                deviance, optimum = search(criterion, settings, start, idle)
+            else:
+                deviance, optimum = stay(criterion, start)
         except np.linalg.LinAlgError:
             if start_params is not None:
                 raise ValueError(

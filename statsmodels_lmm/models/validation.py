@@ -248,6 +248,25 @@ def _out_of_range(size):
     return word, f"{change} it by 1e{exponent}"
 
 
+def check_maxiter(maxiter, start_params):
+    """
+    Reject a number of evaluations that is none, or a search of none without a start.
+
+    Parameters
+    ----------
+    maxiter : int
+        Largest number of evaluations.
+    start_params : array_like or None
+        Starting values.
+    """
+    if not isinstance(maxiter, int | np.integer) or maxiter < 0:
+        raise ValueError(f"maxiter must be a whole number, not {maxiter!r}")
+    if maxiter == 0 and start_params is None:
+        raise ValueError(
+            "maxiter=0 stays at start_params, without a search: give these parameters"
+        )
+
+
 def warn_after_fit(results):
     """
     Warn of problems with the data that the user can solve.
@@ -290,7 +309,7 @@ def warn_after_fit(results):
             "variances are those of a local optimum at best. Leave out a random effect",
             DataWarning,
         )
-    if optimum.saturated or results.converged or unbounded:
+    if optimum.saturated or optimum.given or results.converged or unbounded:
         return
     if results.reason:
         warn(results.reason, ConvergenceWarning)

@@ -118,6 +118,9 @@ class CrossedMixedGLMResults(MixedResults):
         if directions is not None:
             directions = np.linalg.solve(units.data.to_fixed, directions)
         self._joint = joint_covariance(evaluation, hessian, directions)
+        if unbounded.sentences and directions is None:  # a variance is not identified
+            unknown = np.full_like(self._joint.covariance, np.nan)
+            self._joint = replace(self._joint, covariance=unknown)
         super().__init__(model, units, evaluation, optimum)
         family = model.family
         self.nagq = evaluation.criterion.nagq
@@ -132,10 +135,16 @@ class CrossedMixedGLMResults(MixedResults):
     def _estimated(self, units, evaluation):
         self._rx_root = units.data.to_fixed @ self._joint.known_root
         self._hessian_root = units.data.to_fixed @ self._joint.fixed_root
-        if self.unbounded.columns is not None:
-            self._rx_root[self.unbounded.columns] = np.nan
-            self._hessian_root[self.unbounded.columns] = np.nan
-        return estimates(units, evaluation, self._hessian_root)
+        infinite = self.unbounded.columns
+        return estimates(units, evaluation, self._hessian_root, infinite)
+
+    def __getattr__(self, name):
+        if name == "residual_share":
+            raise AttributeError(
+                "residual_share is that of the residual variance of a linear model; "
+                "r_squared() and icc() divide the variance of a generalized one"
+            )
+        return super().__getattr__(name)
 
     @property
     def family(self):

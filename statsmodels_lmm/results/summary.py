@@ -268,6 +268,8 @@ def notes(results):
     count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)
     if optimum.interrupted:
         state += ", the search was interrupted"
+    elif optimum.given:
+        state += ": parameters as given"
     lines.append(f"Local optimum {state}; {starts}; {count}:")
     lines.append(
         f"gradient {optimum.gradient_norm:.0e}, remaining gain {optimum.promised:.0e}, "

@@ -291,11 +291,15 @@ def test_double_bar_with_a_factor(engine):
         model = model_of("y ~ 1 + (f||g)")
     assert len(caught) == 1
     assert "diag(f | g)" in str(caught[0].message)
+    assert "(0 + f || g) leaves the intercept out" in str(caught[0].message)
     assert caught[0].filename == __file__
     check_random(model, ("g", G, [ONE, IN_P, IN_Q, IN_R], [1, 3]))
     with pytest.warns(DataWarning) as caught:
         model_of("y ~ 1 + (f + x + C(c)||g)")
     assert len(caught) == 1
+    for text in ("(0 + f || g)", "(x:f || g)"):
+        with pytest.warns(DataWarning, match="for independent columns$"):
+            model_of(f"y ~ 1 + {text}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model_of("y ~ 1 + diag(f|g) + (x||a)")

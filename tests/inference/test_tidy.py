@@ -9,7 +9,7 @@ from samples import load
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM
-from statsmodels_lmm.exceptions import DataError, RankWarning
+from statsmodels_lmm.exceptions import DataError, DataWarning, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
 
@@ -305,7 +305,8 @@ def test_without_data(data):
     result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     before = tidy(result, ALL)
     result.remove_data()
-    after = tidy(result, ALL)
+    with pytest.warns(DataWarning, match="need the data, which were removed"):
+        after = tidy(result, ALL)
     assert after.loc[2:5, "std_error"].isna().all()
     after.loc[2:5, "std_error"] = before.loc[2:5, "std_error"]
     pd.testing.assert_frame_equal(after, before)

@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 
 from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm
+from statsmodels_lmm.inference.comparison.anova import _constrained
 from statsmodels_lmm.models.separation import effect_sentence, unlimited_names
 from statsmodels_lmm.results.saving import from_json
 
@@ -88,10 +89,60 @@ def test_tests_of_contrasts():
     assert_allclose(fit.t_test("t[T.c] = 0").sd, fit.bse["t[T.c]"])
     both = fit.wald_test("t[T.b] = 0, t[T.c] = 0", scalar=True)
     assert_allclose(both.statistic, fit.tvalues["t[T.c]"] ** 2)
-    assert_allclose(fit.anova()["df"], [1, 1])
-    assert_allclose(fit.anova().loc["x", "statistic"], fit.tvalues["x"] ** 2)
+    with pytest.warns(DataWarning, match="what is infinite of t: the response is"):
+        table = fit.anova()
+    assert_allclose(table["df"], [1, 1])
+    assert_allclose(table["statistic"], fit.tvalues[["x", "t[T.c]"]] ** 2)
     joint = fit.joint_covariance().to_numpy()
     assert_allclose(np.isnan(joint).all(axis=0), np.arange(len(joint)) == 1)
+
+
+@functools.cache
+def recoded():
+    """The same model with the separated level as the reference."""
+    with pytest.warns(DataWarning, match="their coefficients are infinite"):
+        return fitted("logit", rows(), "x + C(t, Treatment('b')) + (1|g)")
+
+
+def test_what_is_finite_does_not_depend_on_the_coding():
+    one, other = separated(), recoded()
+    assert list(np.isnan(other.bse)) == [True, True, True, False]
+    c_minus_a = other.t_test([0, -1, 1, 0])
+    assert_allclose(c_minus_a.effect, one.params["t[T.c]"], rtol=1e-5)
+    assert_allclose(c_minus_a.sd, one.bse["t[T.c]"], rtol=1e-5)
+    with pytest.warns(DataWarning, match="1 of 2 contrasts cannot .* infinite: Inter"):
+        two = other.t_test([[0, -1, 1, 0], [1, 1, 1, 0.5]])
+    assert list(np.isnan(two.pvalue)) == [False, True]
+    with pytest.warns(DataWarning, match="what is infinite of C"):
+        table = other.anova()
+    with pytest.warns(DataWarning, match="what is infinite of t"):
+        assert_allclose(table, one.anova(), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("which", "average"), [("linear", False), ("mean", False), ("mean", "average")]
+)
+def test_marginal_means(which, average):
+    """Those of other levels, and their test, are the same; that of b is NaN."""
+    how = {"which": which, "random_effects": average}
+    means = [fit.marginal_means("t", **how) for fit in (separated(), recoded())]
+    one, other = (m.frame.drop(columns="t").to_numpy() for m in means)
+    assert_allclose(one, other, rtol=1e-4)
+    assert list(np.isnan(one[:, 0])) == [False, True, False]
+    assert_allclose(means[0].contrasts().frame["estimate"].isna(), [True, False, True])
+    tests = [m.joint_test().iloc[0] for m in means]
+    assert_allclose(tests[0], tests[1], rtol=1e-4)
+    assert tests[0]["df"] == 1
+    assert "NaN: infinite or not determined by the data." in str(means[0])
+
+
+def test_likelihood_ratios_name_the_columns_of_the_formula():
+    with pytest.warns(DataWarning, match=r"constant where t = b \(\d+ rows\): its"):
+        separated().fixed_effect_tests("lrt")
+    with pytest.warns(DataWarning, match="under the hypothesis"):
+        fit = _constrained(recoded()._results, np.array([[0.0, -1.0, 1.0, 0.0]]))
+    assert [n.endswith("hypothesis") for n in fit.model.exog_names] == [0, 1, 0]
+    assert fit.model.exog_names[::2] == ["Intercept", "x"]
 
 
 @pytest.mark.parametrize("effects", [False, True, "average"])
@@ -169,6 +220,9 @@ def test_levels_without_variation():
     with pytest.warns(DataWarning, match="constant within every level of g: the var"):
         fit = fitted("logit", every, "x + (1|g)")
     assert np.isnan(fit.bse).all()
+    assert fit.variance_parameters()["std err"].isna().all()
+    with pytest.raises(DataError, match="no maximum from which to profile: the resp"):
+        fit.profile()
     assert not fit.converged
     with pytest.raises(DataError, match="to estimate the dispersion from"):
         crossedmixedglm(

@@ -87,6 +87,42 @@ def test_a_likelihood_ratio_test_of_nested_models():
     assert_allclose(test.pvalue_mixture, 0.5 * test.pvalue)
 
 
+def test_a_share_of_the_residual_variance():
+    with pytest.raises(AttributeError, match="of a linear model; r_squared"):
+        _ = fitted("poisson")._results.residual_share
+    assert not hasattr(fitted("poisson"), "residual_share")
+
+
+def test_a_negative_binomial_against_its_poisson():
+    """The alpha tested is on its boundary; statsmodels fits the other model alone."""
+    full, restricted = fitted("negativebinomial"), fitted("poisson")
+    test = full.compare_lr_test(restricted)
+    statistic = 2.0 * (full.llf - restricted.llf)
+    assert_allclose(test.statistic, statistic)
+    assert_allclose(test.pvalue, stats.chi2.sf(statistic, 1))
+    assert_allclose(test.pvalue_mixture, 0.5 * test.pvalue)
+    table = restricted.anova(full)
+    assert_allclose(table.iloc[1, -3:], [1, test.pvalue, test.pvalue_mixture])
+    with pytest.raises(DataError, match="not the other way round"):
+        restricted.compare_lr_test(full)
+    data, family = cbpp(), sm.families.Poisson()
+    glm = sm.GLM(
+        data["incidence"], full.model.exog, family, exposure=data["size"]
+    ).fit()
+    alone = full.compare_lr_test(glm)
+    assert_allclose(alone.statistic, 2.0 * (full.llf - glm.llf))
+    assert alone.df_diff == 2
+    tails = stats.chi2.sf(alone.statistic, [1, 2])
+    assert_allclose(alone.pvalue_mixture, [0.5, 0.25] @ tails)
+    draws = full.compare_lr_test(glm, "bootstrap", nsim=4, rng=0, n_jobs=1).draws
+    assert (draws < 3.0).all()  # those of negative binomial responses are larger
+    table = full.anova(glm)
+    assert [name.split(", ")[-1] for name in table.index] == [
+        "Poisson",
+        "NegativeBinomial",
+    ]
+
+
 def test_what_cannot_be_compared():
     fit = fitted("binomial")
     probit = sm.families.Binomial(sm.families.links.Probit())

@@ -21,8 +21,7 @@ class Estimates:
     kept : ndarray
         Columns of X kept, shape (r,).
     fixed_root : ndarray
-        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r); its rows are NaN
-        for infinite coefficients.
+        R with (X'V^-1 X)^-1 = R R' for the columns kept, shape (r, r).
     scale : float
         Residual variance sigma^2.
     factors : tuple of RelativeFactor
@@ -35,6 +34,8 @@ class Estimates:
         Conditional covariances of the modes; None where each level needs a solve.
     criterion : float
         -2 times the (restricted) log-likelihood.
+    infinite : ndarray or None
+        Which of the columns kept have infinite coefficients, booleans, shape (r,).
     """
 
     fixed: np.ndarray
@@ -46,6 +47,7 @@ class Estimates:
     modes: tuple
     level_blocks: tuple
     criterion: float
+    infinite: np.ndarray | None = None
 
     @cached_property
     def out_of_range(self):
@@ -58,13 +60,16 @@ class Estimates:
 
     @cached_property
     def fixed_covariance(self):
-        """(X'V^-1 X)^-1, NaN for dropped and out-of-range columns, shape (p, p)."""
+        """(X'V^-1 X)^-1, shape (p, p); NaN if dropped, out of range or infinite."""
         covariance = np.full((len(self.fixed),) * 2, np.nan)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             determined = self.fixed_root @ self.fixed_root.T
         covariance[self.kept[:, None], self.kept] = determined
         lost = self.out_of_range
         covariance[lost], covariance[:, lost] = np.nan, np.nan
+        if self.infinite is not None:
+            lost = self.kept[self.infinite]
+            covariance[lost], covariance[:, lost] = np.nan, np.nan
         return covariance
 
     def mode_covariances(self, i):
@@ -73,7 +78,7 @@ class Estimates:
         return None if blocks is None else blocks.covariances()
 
 
-def estimates(units, evaluation, fixed_root=None):
+def estimates(units, evaluation, fixed_root=None, infinite=None):
     """
     The estimates that follow from an optimum.
 
@@ -86,6 +91,8 @@ def estimates(units, evaluation, fixed_root=None):
     fixed_root : ndarray, optional
         A root of the covariance of the fixed effects kept, shape (r, r). Default is
         that for known covariances of the random effects.
+    infinite : ndarray, optional
+        Which of the columns kept have infinite coefficients, booleans, shape (r,).
 
     Returns
     -------
@@ -104,4 +111,5 @@ def estimates(units, evaluation, fixed_root=None):
         modes=tuple(units.modes(evaluation)),
         level_blocks=tuple(units.level_blocks(evaluation, i) for i in terms),
         criterion=units.criterion(evaluation),
+        infinite=infinite,
     )

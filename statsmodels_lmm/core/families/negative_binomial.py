@@ -14,6 +14,7 @@ from statsmodels_lmm.core.families.exponential_family import (
 )
 from statsmodels_lmm.core.families.links import Log, held_exp
 from statsmodels_lmm.core.families.poisson import (
+    Poisson,
     mean_of_counts,
     poisson_cdf,
     saturated_count,
@@ -69,6 +70,11 @@ class NegativeBinomial(ExponentialFamily):
     def extra_is_squared(self):
         """Whether alpha, which is not negative, is estimated."""
         return self.has_extra
+
+    @property
+    def limit(self):
+        """Poisson's family with the same link, to which alpha = 0 leads."""
+        return Poisson(self.link_function)
 
     def _alpha(self, extra):
         """Alpha with an axis for the rows."""

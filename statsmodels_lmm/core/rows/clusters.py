@@ -9,6 +9,7 @@ clusters end in rows of zeros, and clusters with fewer levels have columns of ze
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from statsmodels_lmm.core.algebra.memory import require_memory
 
@@ -73,6 +74,28 @@ def crossing_level(term, codes):
     """
     apart = _cluster_of_levels(term, codes)[term.codes] != codes
     return int(term.codes[apart][0]) if apart.any() else None
+
+
+def are_related(term, codes):
+    """
+    Whether levels of different clusters are related, be it through others.
+
+    Parameters
+    ----------
+    term : GroupedEffects
+        Random effects with a known covariance of their levels.
+    codes : ndarray
+        Cluster of each row, shape (n,).
+
+    Returns
+    -------
+    bool
+    """
+    links = sparse.csr_array(term.relationship.matrix != 0.0)
+    count, kin = sparse.csgraph.connected_components(links, directed=False)
+    cluster_of, kin = np.zeros(count, dtype=codes.dtype), kin[term.codes]
+    cluster_of[kin] = codes
+    return bool((cluster_of[kin] != codes).any())
 
 
 def cluster_batches(terms, codes, n_clusters):

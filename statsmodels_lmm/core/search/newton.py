@@ -81,6 +81,8 @@ class Optimum:
         Whether the effects can reproduce any response, see `saturation`.
     interrupted : bool
         Whether the search was interrupted.
+    given : bool
+        Whether the point was given, without a search.
     """
 
     theta: np.ndarray
@@ -98,6 +100,7 @@ class Optimum:
     others: tuple = ()
     saturated: bool = False
     interrupted: bool = False
+    given: bool = False
 
 
 DUAL_TOLERANCE = 1e-5
@@ -159,6 +162,33 @@ def minimize(criterion, start, settings=Settings(), known=None):
     else:
         end, evaluations = _polished(criterion, descent, settings.maxiter)
     return end.evaluation, _certify(end, evaluations, descent.trace)
+
+
+def stay(criterion, start):
+    """
+    Evaluate a criterion at a point that is given, with the certificates of an optimum.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        The criterion.
+    start : sequence of RelativeFactor
+        The point, as for `minimize`.
+
+    Returns
+    -------
+    evaluation : Evaluation
+        The criterion there.
+    optimum : Optimum
+        What a search would say that ended there.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the criterion is undefined there.
+    """
+    evaluation, optimum = minimize(criterion, start, Settings(maxiter=1))
+    return evaluation, replace(optimum, given=True)
 
 
 def _together(criterion, descent):

@@ -107,6 +107,25 @@ class Unbounded:
     columns: np.ndarray | None = None
     directions: np.ndarray | None = None
 
+    def basis(self, r):
+        """
+        A basis of the directions in which coefficients are infinite.
+
+        Parameters
+        ----------
+        r : int
+            Number of columns of X that are kept.
+
+        Returns
+        -------
+        ndarray
+            Shape (r, k). Without `directions`, every coefficient in `columns` may be
+            infinite by itself.
+        """
+        if self.directions is not None:
+            return self.directions
+        return np.eye(r)[:, np.zeros(r, bool) if self.columns is None else self.columns]
+
 
 FINITE = Unbounded()
 """Where every estimate is finite."""

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import qr
 
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     Comparison,
@@ -60,6 +61,12 @@ def anova(results, *others, type=None, df_method=None, **options):
         sum_sq; mean_sq, the residual variance times the F before Kenward and Roger's
         scaling; df, df_denom, F and PR(>F). NaN for a term about which nothing can be
         estimated. For a generalized model, the Wald tests of `fixed_effect_tests`.
+
+    Warns
+    -----
+    DataWarning
+        If a term has infinite coefficients. The finite combinations of these are
+        tested, which do not depend on the coding; df counts them.
     """
     if others:
         if type is not None or df_method is not None:
@@ -89,8 +96,18 @@ def anova(results, *others, type=None, df_method=None, **options):
 
 
 def _f_tests(results, type, df_method):
-    fixed = inference(results, df_method)
-    return {n: fixed.f_test(h) for n, h in hypotheses(results, type).items()}
+    fixed, every = inference(results, df_method), hypotheses(results, type)
+    tests = {name: fixed.f_test(rows) for name, rows in every.items()}
+    if results.unbounded.sentences:
+        lost = [name for name, test in tests.items() if test.df_num < len(every[name])]
+        if lost:
+            warn(
+                f"Wald tests leave out what is infinite of {', '.join(lost)}: "
+                f"{'; '.join(results.unbounded.sentences)}. Likelihood-ratio tests, "
+                "fixed_effect_tests('lrt') or drop1(), do not",
+                DataWarning,
+            )
+    return tests
 
 
 def fixed_effect_tests(
@@ -167,14 +184,29 @@ def _rest(test, asymptotic):
 
 
 def _constrained(results, hypothesis):
-    """The ML fit under L beta = 0, with X times a basis of the null space of L."""
-    kept = np.isfinite(results.params)
+    """
+    The ML fit under L beta = 0.
+
+    The hypothesis determines some coefficients from the others. These keep their names
+    and, if no determined one depends on them, their columns.
+    """
+    kept = np.flatnonzero(np.isfinite(results.params))
     x = results.model.exog[:, kept]
     size = np.sqrt((x**2).mean(axis=0))
-    _, values, axes = np.linalg.svd(hypothesis[:, kept] / size)
-    rank = int((values > 1e-10 * values.max(initial=0.0)).sum())
-    basis = x / size @ axes[rank:].T
-    return fit_like(results, with_fixed(results, basis))._results
+    triangle, order = qr(hypothesis[:, kept] / size, mode="r", pivoting=True)
+    diagonal = np.abs(np.diag(triangle))
+    rank = int((diagonal > 1e-10 * diagonal.max(initial=0.0)).sum())
+    left = np.sort(order[rank:])
+    triangle = triangle[:rank, np.argsort(order)]
+    share = np.linalg.solve(triangle[:, order[:rank]], triangle[:, left])
+    share[np.abs(share) <= 1e-12] = 0.0
+    basis = x[:, left] - x[:, order[:rank]] / size[order[:rank]] @ (share * size[left])
+    names = [
+        results.model.exog_names[j] + (" under the hypothesis" if moves.any() else "")
+        for j, moves in zip(kept[left], share.T)
+    ]
+    exog = pd.DataFrame(basis, columns=names)
+    return fit_like(results, with_fixed(results, exog))._results
 
 
 @refuse_r_names("test")

@@ -16,7 +16,7 @@ from statsmodels_lmm.core.resampling.generalized_refits import WithoutEffects
 from statsmodels_lmm.core.resampling.refits import MAX_BATCH
 from statsmodels_lmm.core.resampling.replicates import Replicates
 from statsmodels_lmm.core.rows.standardize import independent_columns
-from statsmodels_lmm.inference.comparison.nested_models import is_mixed
+from statsmodels_lmm.inference.comparison.nested_models import family_of, is_mixed
 from statsmodels_lmm.inference.replicates.bootstrap import run_replicates
 from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
 from statsmodels_lmm.inference.replicates.row_weights import row_weights
@@ -110,12 +110,13 @@ def _without_effects(full, restricted):
     exog = _exog_of(full, restricted)
     basis = np.linalg.qr(exog[:, independent_columns(exog)])[0]
     model = replace(model, exog=np.asfortranarray(basis * np.sqrt(len(exog))))
+    if restricted is not None:
+        model = replace(model, family=family_of(restricted.model, full.model))
     fixed = full._fixed_part - model.offset
     start = model.exog.T @ fixed / len(fixed)
     end = without_effects(model, start, full.extra)
-    family, weights = full.family, row_weights(full)
-    part = RandomPart((), ())
-    response = FamilyResponse(part, end.inner.eta, family, weights, end.extra)
+    weights, part = row_weights(full), RandomPart((), ())
+    response = FamilyResponse(part, end.inner.eta, model.family, weights, end.extra)
     return response, WithoutEffects(model, end.coefficients, end.extra)
 
 

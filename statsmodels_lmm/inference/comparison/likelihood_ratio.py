@@ -22,6 +22,7 @@ from statsmodels_lmm.inference.comparison.nested_models import (
     check_nested,
     check_same_data,
     deviance_without_effects,
+    family_of,
     gain_of_random_effects,
     is_mixed,
     rank_of,
@@ -91,7 +92,7 @@ class Comparison:
 
     @property
     def counts(self):
-        """Numbers of fixed effects, variances and covariances tested."""
+        """Numbers of fixed effects, variances, with alpha, and covariances tested."""
         k_fixed = 0
         if self.restricted is not None:
             k_fixed = int(
@@ -99,7 +100,16 @@ class Comparison:
             )
         kinds, kinds0 = _kinds(self.full), _kinds(self.restricted)
         variances = kinds.count("sd") - kinds0.count("sd")
-        return k_fixed, variances, len(kinds) - len(kinds0) - variances
+        covariances = len(kinds) - len(kinds0) - variances
+        return k_fixed, variances + self.tests_alpha, covariances
+
+    @property
+    def tests_alpha(self):
+        """Whether a negative binomial family is restricted to alpha = 0, Poisson's."""
+        if self.restricted is None or self.full._is_gaussian:
+            return False
+        model = self.full.model
+        return family_of(self.restricted.model, model) != model.family
 
     @property
     def determined_counts(self):
@@ -193,7 +203,8 @@ def compare(
     restricted : MixedResults, RegressionResults or GLMResults
         Fit of a model nested in it, on the same data; a fit by OLS or, of a generalized
         model, by statsmodels' GLM has no random effects. Nesting is judged by the spans
-        of columns, not by names.
+        of columns, not by names. Poisson's family is nested in a negative binomial one
+        with the same link and an estimated alpha, which is then on its boundary.
     method : {"chi2", "mixture", "bootstrap", "exact"}, optional
         Source of the p-value: the chi-squared distribution, which is conservative if
         variances are tested; the mixture of these that allows for the boundary;
@@ -218,7 +229,8 @@ def compare(
     ------
     DataError
         If the data differ, the models are not nested, or "exact" does not apply; for
-        generalized models also if family, link or number of nodes differ.
+        generalized models also if link or number of nodes differ, or the families in
+        any other way.
 
     Warns
     -----
@@ -311,7 +323,8 @@ def log_likelihood(results, mixed):
     """
     if is_mixed(results) or mixed._is_gaussian:
         return float(results.llf)
-    return -0.5 * deviance_without_effects(mixed, np.asarray(results.model.exog))
+    exog, family = np.asarray(results.model.exog), family_of(results.model, mixed.model)
+    return -0.5 * deviance_without_effects(mixed, exog, family)
 
 
 def by_ml(results):
@@ -383,7 +396,12 @@ def compare_models(
                 "pvalue_mixture": test.pvalue_mixture,
             }
         rows.append(row)
-    table = pd.DataFrame(rows, index=pd.Index(map(_name, raw), name="model"))
+    names = [_name(fit) for fit in raw]
+    if not mixed._is_gaussian:
+        families = [family_of(fit.model, mixed.model).name for fit in raw]
+        if len(set(families)) > 1:
+            names = [f"{name}, {family}" for name, family in zip(names, families)]
+    table = pd.DataFrame(rows, index=pd.Index(names, name="model"))
     table.attrs["refitted"] = refitted
     return table
 
@@ -433,7 +451,7 @@ def mixture_pvalue(statistic, k_fixed, variances, covariances):
     k_fixed : int
         Number of fixed effects tested.
     variances : int
-        Number of variances tested.
+        Number of variances tested, and of other parameters on their boundary.
     covariances : int
         Number of covariances tested.
 

@@ -21,6 +21,12 @@ OTHER_FAMILY = (
 )
 
 
+OTHER_WAY = (
+    "the models are not nested: Poisson's family is a special case of the negative "
+    "binomial, not the other way round"
+)
+
+
 def is_mixed(results):
     """Whether a fit has random effects."""
     return hasattr(results.model, "random")
@@ -55,6 +61,8 @@ def check_nested(full, restricted):
             f"restricted model with {type(full.model).__name__} or {name}"
         )
     check_same_data(full, restricted)
+    if not full._is_gaussian and not _has_family(full.model, restricted.model):
+        raise DataError(OTHER_WAY)
     if not spans(full.model.exog, np.asarray(restricted.model.exog)):
         raise DataError(
             "the models are not nested: the restricted one has fixed effects that "
@@ -111,7 +119,7 @@ def check_same_data(full, restricted):
 
 def _check_same_rows(full, restricted):
     """Refuse a generalized model of another distribution or of other rows."""
-    if _family_of(restricted, full) != full.family:
+    if not (_has_family(full, restricted) or _has_family(restricted, full)):
         raise DataError(OTHER_FAMILY)
     rows, rows0 = _rows_of(full), _rows_of(restricted)
     if isinstance(restricted, GLM) and not full.family.has_extra:
@@ -124,10 +132,32 @@ def _check_same_rows(full, restricted):
             raise DataError(f"the models were fitted with different {name}")
 
 
-def _family_of(model, mixed):
-    """Family of a generalized model; None if no mixed model has it."""
+def _has_family(full, restricted):
+    """Whether a generalized mixed model has another's family, or alpha besides."""
+    family, wanted = family_of(full, restricted), family_of(restricted, full)
+    if family is None or not family.extra_is_squared:
+        return family == wanted
+    return wanted in (family, family.limit)
+
+
+def family_of(model, mixed):
+    """
+    The family of a model in the terms of generalized mixed models.
+
+    Parameters
+    ----------
+    model : MixedModel or GLM
+        The model.
+    mixed : CrossedMixedGLM
+        A mixed model.
+
+    Returns
+    -------
+    Family or None
+        None if no mixed model has it.
+    """
     if not isinstance(model, GLM):
-        return model.family
+        return getattr(model, "family", None)
     try:
         return mixed._family_of({"family": model.family})
     except ValueError:
@@ -155,13 +185,14 @@ def _rows_of(model):
 
 def _check_same_likelihood(full, restricted):
     """Refuse mixed models of different distributions or approximations."""
-    families = [getattr(r, "family", None) for r in (full, restricted)]
-    if families[0] != families[1]:
+    one, other = full.model, restricted.model
+    if not (_has_family(one, other) or _has_family(other, one)):
         raise DataError(OTHER_FAMILY)
     if full._is_gaussian:
         return
     # with a canonical link both kinds of Hessian are the same
-    names = ("nagq",) if full.family.is_canonical else ("nagq", "hessian")
+    canonical = full.family.is_canonical or restricted.family.is_canonical
+    names = ("nagq",) if canonical else ("nagq", "hessian")
     for name in names:
         used = [r._fit_options[name] for r in (full, restricted)]
         if used[0] != used[1]:
@@ -263,7 +294,7 @@ def gain_of_random_effects(results):
     return float(without.value - optimum.value)
 
 
-def deviance_without_effects(results, exog=None):
+def deviance_without_effects(results, exog=None, family=None):
     """
     -2 log-likelihood of the generalized linear model without random effects.
 
@@ -273,6 +304,8 @@ def deviance_without_effects(results, exog=None):
         A fit.
     exog : ndarray, optional
         Fixed effects that its own span, shape (n, q). Default is its own.
+    family : Family, optional
+        A special case of its family. Default is its own.
 
     Returns
     -------
@@ -287,6 +320,8 @@ def deviance_without_effects(results, exog=None):
         basis = np.asfortranarray(basis * np.sqrt(len(exog)))
         coefficients = basis.T @ (conditional.exog @ coefficients) / len(exog)
         conditional = replace(conditional, exog=basis)
+    if family is not None:
+        conditional = replace(conditional, family=family)
     return float(without_effects(conditional, coefficients, results.extra).value)
 
 

@@ -7,7 +7,7 @@ from patsy import DesignInfo
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
-from statsmodels_lmm.exceptions import RankWarning, warn
+from statsmodels_lmm.exceptions import DataWarning, RankWarning, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 
 
@@ -63,6 +63,8 @@ def linear_constraints(results, r_matrix):
     -----
     RankWarning
         If the data do not determine a combination of the columns kept.
+    DataWarning
+        If a combination of several coefficients is infinite.
     """
     given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
     rows, lost = given.coefs, np.isnan(results.params)
@@ -78,7 +80,15 @@ def linear_constraints(results, r_matrix):
             RankWarning,
         )
     rows = np.where(possible[:, None] & lost, 0.0, rows)
-    possible &= ~results.inference.involves_infinity(rows)
+    infinite = results.inference.involves_infinity(rows)
+    count = int((infinite & ~single).sum())
+    if count and results.unbounded.sentences:
+        warn(
+            f"{count} of {len(rows)} contrasts cannot be tested because they are "
+            f"infinite: {'; '.join(results.unbounded.sentences)}",
+            DataWarning,
+        )
+    possible &= ~infinite
     return rows, given.constants[:, 0], possible
 
 

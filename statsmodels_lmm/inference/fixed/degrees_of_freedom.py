@@ -1,11 +1,13 @@
 """Degrees of freedom and F tests for the fixed effects."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
 from statsmodels_lmm.core.uncertainty.cluster_robust import ClusterRobust
+from statsmodels_lmm.core.uncertainty.recession import speeds, without_motion
 from statsmodels_lmm.core.uncertainty.small_sample import (
     UncertainCovariance,
     kenward_roger,
@@ -39,9 +41,6 @@ TOO_FEW = (
 
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, relative to the largest, taken as 0."""
-
-ROUNDING = 1e-12
-"""Entries of a contrast, relative to the largest, that are due to rounding."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,14 @@ class FixedInference:
         Residual variance sigma^2.
     root : ndarray
         A square root of the unadjusted covariance matrix of the fixed effects of the r
-        columns kept, divided by sigma^2, shape (r, r); its rows are NaN for infinite
-        coefficients.
+        columns kept, divided by sigma^2, shape (r, r); its rows are NaN for what has no
+        variance.
     constant_df : float
         Degrees of freedom of every contrast, if they are all the same.
     uncertain : UncertainCovariance, ClusterRobust or None
         Uncertainty of the covariance, if they differ or it is not that of the model.
+    recession : ndarray or None
+        Directions in which the likelihood increases forever, shape (r, k).
     """
 
     method: str
@@ -103,6 +104,7 @@ class FixedInference:
     root: np.ndarray
     constant_df: float = np.inf
     uncertain: UncertainCovariance | ClusterRobust | None = None
+    recession: np.ndarray | None = None
 
     def df(self, contrast):
         """
@@ -116,8 +118,8 @@ class FixedInference:
         Returns
         -------
         float
-            NaN if the contrast involves a dropped column or an infinite coefficient,
-            or if its variance is not determined. By the methods of Satterthwaite and of
+            NaN if the contrast involves a dropped column or is infinite, or if its
+            variance is not determined. By the methods of Satterthwaite and of
             Kenward and Roger, a contrast of zeros has no error and infinite degrees of
             freedom.
         """
@@ -143,8 +145,8 @@ class FixedInference:
         Returns
         -------
         ndarray
-            Shape (q,); NaN where squares overflow, a coefficient is infinite, or a
-            single cluster determines the contrast.
+            Shape (q,); NaN where squares overflow, a contrast is infinite, or a single
+            cluster determines it.
         """
         contrasts = self._contrasts(contrasts)
         whitened = self._whitened(contrasts)
@@ -171,8 +173,8 @@ class FixedInference:
         ----------
         contrasts : array_like
             Coefficients L, shape (q, p). Linearly dependent rows add nothing; rows
-            that involve a dropped column or an infinite coefficient, or whose variance
-            is not determined, are left out.
+            that involve a dropped column, or whose variance is not determined, are left
+            out. Of infinite contrasts, the combinations that are finite are tested.
         values : array_like, optional
             Values of L beta under the hypothesis, shape (q,). Default is 0.
 
@@ -195,10 +197,14 @@ class FixedInference:
         """
         contrasts = self._contrasts(contrasts)
         values = np.broadcast_to(np.asarray(values, dtype=float), len(contrasts))
-        possible = self._estimable(contrasts)
+        possible = self._involves_kept(contrasts)
         kept = np.isfinite(self.params)
         contrasts, values = contrasts[possible], values[possible]
+        finite = without_motion(contrasts[:, kept], self._recession)
+        contrasts, values = finite @ contrasts, finite @ values
         whitened, contrasts = self._whitened(contrasts), contrasts[:, kept]
+        known = ~self._undetermined(whitened)
+        whitened, contrasts, values = whitened[known], contrasts[known], values[known]
         basis, errors = _reduced(whitened, contrasts, self.params[kept], values)
         q = len(basis)
         if not q:
@@ -230,7 +236,7 @@ class FixedInference:
 
     def involves_infinity(self, contrasts):
         """
-        Whether contrasts involve an infinite coefficient.
+        Whether contrasts are infinite, or have no variance.
 
         Parameters
         ----------
@@ -242,10 +248,14 @@ class FixedInference:
         ndarray
             Booleans, shape (...).
         """
-        infinite = np.isnan(self.root).any(axis=1)
-        sizes = np.abs(contrasts[..., np.isfinite(self.params)])
-        negligible = ROUNDING * sizes.max(axis=-1, keepdims=True, initial=0.0)
-        return (sizes[..., infinite] > negligible).any(axis=-1)
+        kept = contrasts[..., np.isfinite(self.params)]
+        return (speeds(kept, self._recession) != 0.0).any(axis=-1)
+
+    @cached_property
+    def _recession(self):
+        """Directions in which contrasts are infinite or have no variance."""
+        lost = np.eye(len(self.root))[:, np.isnan(self.root).any(axis=1)]
+        return lost if self.recession is None else np.hstack([lost, self.recession])
 
     def _whitened(self, contrasts):
         """Contrasts as coefficients of uncorrelated estimates, shape (q, r)."""
@@ -254,9 +264,13 @@ class FixedInference:
 
     def _estimable(self, contrasts):
         """Whether each contrast involves only columns that were kept, and numbers."""
-        kept = (contrasts[..., np.isnan(self.params)] == 0.0).all(axis=-1)
         known = ~self._undetermined(self._whitened(contrasts))
-        return kept & known & ~self.involves_infinity(contrasts)
+        known &= self._involves_kept(contrasts)
+        return known & ~self.involves_infinity(contrasts)
+
+    def _involves_kept(self, contrasts):
+        """Whether each contrast involves only columns that were kept."""
+        return (contrasts[..., np.isnan(self.params)] == 0.0).all(axis=-1)
 
     def _undetermined(self, whitened):
         """Whether the variance of each contrast is not determined."""
@@ -316,8 +330,9 @@ def _inference(results, method):
     root = results._estimates.fixed_root
     if method in ("asymptotic", "residual"):
         df = results._residual_df if method == "residual" else np.inf
+        unit, recession = results._unit, results.unbounded.basis(len(root))
         return FixedInference(
-            method, results.params, covariance, results._unit, root, df
+            method, results.params, covariance, unit, root, df, recession=recession
         )
     instead = "df_method='asymptotic', or fixed_effect_tests(method='lrt')"
     require_gaussian(results, f"df_method={method!r}", instead)
@@ -365,8 +380,8 @@ def _robust_inference(results, method):
     within[unknown], within[:, unknown] = np.nan, np.nan
     covariance[np.ix_(kept, kept)] = within
     covariance[np.isnan(results.normalized_cov_params)] = np.nan
-    unit = results._unit
-    return FixedInference(method, params, covariance, unit, root, df, robust)
+    unit, recession = results._unit, results.unbounded.basis(len(root))
+    return FixedInference(method, params, covariance, unit, root, df, robust, recession)
 
 
 def _reduced(whitened, contrasts, params, values):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.rows.clusters import crossing_level
+from statsmodels_lmm.core.rows.clusters import are_related, crossing_level
 from statsmodels_lmm.core.uncertainty.cluster_robust import (
     ClusterRobust,
     bias_reduced,
@@ -185,7 +185,7 @@ def with_cov_type(results, cov_type, groups=None):
     -----
     DataWarning
         If a single cluster determines a fixed effect, which then has no robust
-        standard error.
+        standard error; or the levels of different clusters are related.
 
     Notes
     -----
@@ -259,6 +259,7 @@ def _linear(results, cov_type, codes, n_clusters, factor, crossing):
     data, _ = results.model._sufficient_statistics()
     optimum = results.at_optimum
     if cov_type != "CR2":
+        _warn_of_relatives(results, codes)
         estimate = cluster_robust(optimum, data, codes, n_clusters, factor)
         return replace(estimate, through=None, own=None) if crossing else estimate
     if crossing:
@@ -268,6 +269,22 @@ def _linear(results, cov_type, codes, n_clusters, factor, crossing):
         )
     factors = results._units.of_user(optimum.factors)
     return bias_reduced(optimum, data, factors, codes, n_clusters)
+
+
+def _warn_of_relatives(results, codes):
+    """Warn if levels of different clusters are related."""
+    for effects, covariance in zip(results.model.random, results._relative):
+        term = effects.grouped
+        if not effects.has_groups or term.relationship is None or not covariance.any():
+            continue
+        if are_related(term, codes):
+            warn(
+                "the clusters are not independent, because levels of "
+                f"{effects.name} in different clusters are related: cluster-robust "
+                "standard errors ignore this. Use those of the model, or clusters that "
+                "contain all relatives",
+                DataWarning,
+            )
 
 
 def _generalized(results, cov_type, codes, n_clusters, factor, crossing):

@@ -104,9 +104,10 @@ class MarginalMeans:
 
     @cached_property
     def estimable(self):
-        """Whether the data determine each estimate, shape (m,)."""
+        """Whether each estimate is finite and determined by the data, shape (m,)."""
         seen = np.isfinite(self.rows).all(axis=1)
-        return seen & self.estimability.determined(self.rows)
+        known = seen & self.estimability.determined(self.rows)
+        return known & ~self.inference.involves_infinity(self.rows)
 
     @property
     def names(self):

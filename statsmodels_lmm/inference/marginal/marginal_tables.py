@@ -71,7 +71,9 @@ def _remarks(means):
         else:
             lines.append(f"P-values are {how}; intervals are not.")
     if not means.estimable.all():
-        lines.append("NaN: not determined by the data.")
+        infinite = means.inference.recession is not None
+        why = "infinite or " if infinite and means.inference.recession.size else ""
+        lines.append(f"NaN: {why}not determined by the data.")
     return lines
 
 

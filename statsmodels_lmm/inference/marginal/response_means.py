@@ -6,17 +6,14 @@ mu + J (beta - beta_hat), so that averages, contrasts and standard errors of mea
 those of linear combinations with the coefficients J: the delta method.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.rows.estimability import Estimability
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
-    FixedInference,
-    inference,
-)
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     rows_of_population,
 )
@@ -61,7 +58,7 @@ class ResponseMeans:
         -------
         gradient : ndarray
             J in the parameters of `inference`, shape (m, d); NaN where the data do not
-            determine the mean.
+            determine the mean, or the linear predictor is infinite.
         means : ndarray
             Shape (m,), likewise.
         """
@@ -73,7 +70,7 @@ class ResponseMeans:
         design, known = rows.design, results._estimability.determined(rows.design)
         eta = design @ np.nan_to_num(results.params) + offset
         eta = eta if rows.offset is None else eta + rows.offset
-        eta[~known] = np.nan
+        eta[~known | inference(results).involves_infinity(design)] = np.nan
         family = results.family
         if parts is None:
             means = family.mean(eta)
@@ -106,8 +103,7 @@ class ResponseMeans:
         if self.average:
             return population_inference(self.results, self.n_own, df_method)
         own = inference(self.results, df_method or self.results.df_method)
-        fields = {**vars(own), "params": 0.0 * np.asarray(own.params)}
-        return FixedInference(**fields)
+        return replace(own, params=0.0 * np.asarray(own.params))
 
     @property
     def estimability(self):

@@ -9,6 +9,7 @@ and a standard normal N, whatever the number of terms: one integral on one axis.
 import numpy as np
 
 from statsmodels_lmm.core.criteria.quadrature import product_grid
+from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference, inference
 from statsmodels_lmm.inference.prediction.prediction_variance import draw_variance
 from statsmodels_lmm.inference.requirements import require_data
@@ -31,10 +32,24 @@ def population_mean(family, eta, variance):
     Returns
     -------
     ndarray
-        Shape (n,).
+        Shape (n,); NaN where the distribution leaves the range of the link.
+
+    Warns
+    -----
+    DataWarning
+        If it does so somewhere.
     """
     points, weights, _ = _nodes(eta, variance)
-    return family.mean(points) @ weights
+    means = family.mean(points) @ weights
+    lost = int((np.isnan(means) & np.isfinite(eta)).sum())
+    if lost:
+        warn(
+            f"{lost} of {len(means)} means over the random effects do not exist: the "
+            "normal distribution of the linear predictor leaves the range of the "
+            f"{family.link_name} link",
+            DataWarning,
+        )
+    return means
 
 
 def mean_slopes(family, eta, variance):
@@ -157,8 +172,6 @@ def population_root(results, n_own):
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     root[lost] = np.nan
     root[:r] = results._units.data.to_fixed @ root[:r]
-    if results.unbounded.columns is not None:
-        root[:r][results.unbounded.columns] = np.nan
     if robust is not None:
         root[:r][robust.estimate.undetermined(results._estimates.fixed_root)] = np.nan
     return root
@@ -189,6 +202,13 @@ def population_inference(results, n_own, df_method=None):
     kept = np.isfinite(params)
     covariance = np.full((len(params),) * 2, np.nan)
     covariance[np.ix_(kept, kept)] = root @ root.T
+    recession = np.pad(fixed.recession, [(0, n_own), (0, 0)])
     return FixedInference(
-        fixed.method, params, covariance, 1.0, root, fixed.constant_df
+        fixed.method,
+        params,
+        covariance,
+        1.0,
+        root,
+        fixed.constant_df,
+        recession=recession,
     )

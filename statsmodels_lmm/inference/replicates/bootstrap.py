@@ -62,8 +62,8 @@ class BootstrapResults:
     n_failed : int
         Number of replicates that could not be fitted or whose statistic failed.
     n_boundary : int
-        Number of replicates with a singular covariance matrix, which is a valid
-        estimate.
+        Number of replicates with a singular covariance matrix or an alpha of 0, which
+        are valid estimates.
     n_uncertified : int
         Number of replicates not proved to be optima; they are among the draws.
     interrupted : bool
@@ -421,6 +421,9 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
     numbers = np.flatnonzero(works)
     fits = fits.take(numbers)
     parameters = variances_of(results, fits)
+    at_end = parameters.singular.any(axis=-1)
+    if not results._is_gaussian:
+        at_end |= fits.extra == 0.0  # an alpha; the logarithm of a dispersion is not
     draws, draw_errors = replicate_tables(results, fits, parameters, numbers)
     estimates, own_errors, ranges = estimate_tables(results)
     statistics = None
@@ -436,7 +439,7 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         kind,
         nsim,
         int(failed.sum()),
-        int(parameters.singular.any(axis=-1).sum()),
+        int(at_end.sum()),
         int((~fits.certified).sum()),
         interrupted,
         failures,

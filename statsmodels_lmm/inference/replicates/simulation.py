@@ -304,9 +304,10 @@ def refit(results, endog):
         A fit.
     endog : array_like, Series or DataFrame
         One value per row used, in any form that the model takes, such as a column of
-        `simulate`. Successes and failures may be given as two columns, or the
-        successes alone: the numbers of trials are those of the model. A Series that
-        has the labels of these rows, possibly among others, is aligned with them.
+        `simulate`, or a DataFrame of one. Successes and failures may be given as two
+        columns, or the successes alone: the numbers of trials are those of the model.
+        A Series that has the labels of these rows, possibly among others, is aligned
+        with them.
 
     Returns
     -------

@@ -26,7 +26,7 @@ from statsmodels_lmm.core.search.constraints import (
     StructureParameter,
 )
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
-from statsmodels_lmm.exceptions import DataWarning, warn
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
 from statsmodels_lmm.inference.variances.variance_parameters import (
@@ -207,7 +207,8 @@ def profile(
         If an argument has an unknown value, or a generalized model was fitted with
         ``nagq=0``.
     DataError
-        If the data of the model have been removed.
+        If the data of the model have been removed, or a variance has no finite
+        estimate.
 
     Notes
     -----
@@ -228,6 +229,11 @@ def profile(
         raise ValueError(f"n_points must be at least 1, not {n_points!r}")
     raw = as_fit(result)
     require_data(raw.model, "a profile of the likelihood")
+    if raw.unbounded.sentences and raw.unbounded.directions is None:
+        raise DataError(
+            "the likelihood has no maximum from which to profile: "
+            + "; ".join(raw.unbounded.sentences)
+        )
     search = _search(raw)
     every = _parameters(raw, scale)
     wanted = _chosen(every, which, raw.dropped)

@@ -4,6 +4,7 @@ import copy
 import functools
 import json
 import pickle
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -372,9 +373,35 @@ def test_related_levels_and_matrices():
         rows = exog * (inverse @ (data["y"].to_numpy() - exog @ params))[:, None]
         scores = pd.DataFrame(rows).groupby(data["g"].to_numpy()).sum().to_numpy()
         bread = np.linalg.inv(exog.T @ inverse @ exog)
-        robust = found.with_cov_type("CR0", data["g"])
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            robust = found.with_cov_type("CR0", data["g"])
+        assert len(caught) == (found is related)
         expected = bread @ scores.T @ scores @ bread
         assert_allclose(robust.cov_params(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("inverse", [False, True])
+def test_relatives_in_several_clusters(inverse):
+    """Families are independent clusters; their members are not, even if unseen."""
+    data = sample()
+    names = [*sorted(set(data["g"])), "unseen"]
+    kin = np.eye(11)
+    kin[:5, :5] += 0.5
+    kin[[10, 10, 9, 8], [9, 8, 10, 10]] = 0.3
+    kin = pd.DataFrame(kin, names, names)
+    if inverse:
+        kin.loc[:] = np.linalg.inv(kin)
+    known = {"relationship_inverse" if inverse else "relationship": {"g": kin}}
+    data["y"] += 3.0 * (data["g"] > names[4])
+    fit = quiet("y ~ x + (1 | g)", data, **known)
+    match = "levels of g in different clusters are related"
+    for last in (8, 9):
+        clusters = dict(zip(names, [0, 0, 0, 0, 0, 5, 6, 7, 8, last]))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit.with_cov_type("CR1", data["g"].map(clusters))
+        assert [match in str(w.message) for w in caught] == [True] * (last == 9)
 
 
 def test_generalized_refusals():

@@ -233,14 +233,13 @@ def test_levels_without_a_finite_mean_and_cells_that_were_not_seen():
     for how in ({}, {"random_effects": "average"}):
         means = f.marginal_means(["period", "side"], **how)
         table = means.frame
-        lost = ((table["period"] == "3") & (table["side"] == "b")).to_numpy()
-        assert_allclose(means.estimable, ~lost)
-        assert np.isnan(table["mean"][lost]).all()
-        assert (table["mean"][table["period"] == "4"] < 1e-4).all()
-        unknown = lost | (table["period"] == "4")
+        unseen = (table["period"] == "3") & (table["side"] == "b")
+        unknown = (unseen | (table["period"] == "4")).to_numpy()
+        assert_allclose(means.estimable, ~unknown)
+        assert_allclose(np.isnan(table["mean"]), unknown)
         assert_allclose(np.isnan(table["std err"]), unknown)
         averaged = f.marginal_means("period", **how).frame["mean"]
-        assert_allclose(np.isnan(averaged), averaged.index == 2)
+        assert_allclose(np.isnan(averaged), averaged.index >= 2)
 
 
 def test_tests_of_all_means_and_of_all_ratios():

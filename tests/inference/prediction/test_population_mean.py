@@ -14,6 +14,9 @@ from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
 from statsmodels_lmm import matrix_effects
+from statsmodels_lmm.core.families.links import Power
+from statsmodels_lmm.core.families.poisson import Poisson
+from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.inference.prediction.population_mean import (
     mean_slopes,
     population_mean,
@@ -46,6 +49,13 @@ def test_the_mean_of_a_log_normal():
     assert_allclose(population_mean(family, eta, variance), expected, rtol=1e-12)
     found = mean_slopes(family, eta, variance)
     assert_allclose(found, [expected, expected / 2.0], rtol=1e-10)
+
+
+def test_a_mean_beyond_the_range_of_the_link():
+    family, eta = Poisson(Power(0.5)), np.array([9.0, 1.0, np.nan])
+    with pytest.warns(DataWarning, match="1 of 3 means .* the range of the sqrt link"):
+        means = population_mean(family, eta, np.ones(3))
+    assert_allclose(means, [82.0, np.nan, np.nan])
 
 
 def test_slopes_where_nothing_varies():

@@ -66,7 +66,7 @@ def test_successes_are_drawn_and_refitted():
     assert_array_equal(one.model.trials, size)
     both = np.column_stack([values[:, 1], size - values[:, 1]])
     frame = pd.DataFrame(both, drawn.index).iloc[::-1]
-    for form in (both, frame):
+    for form in (both, frame, drawn[[1]]):
         assert_array_equal(counts().model.with_response(form).endog, one.model.endog)
     other = fitted("binomial").refit(proportions[1])
     expected = cbpp().assign(prop=proportions[1])
@@ -100,7 +100,7 @@ def test_two_levels_are_drawn_as_zero_and_one():
             lambda y, n: n + 1.0,
             r"successes than trials in rows 0, .* \(56 in all\)",
         ),
-        (lambda y, n: y / n, "not a whole number of successes"),
+        (lambda y, n: y / n, "not whole numbers in .*; multiply proportions by the"),
         (lambda y, n: y[:-1], "has shape"),
         (lambda y, n: np.where(y > 3, np.nan, y), "is missing or infinite"),
     ],
@@ -267,7 +267,7 @@ def slopes():
 @pytest.mark.parametrize("name", ["slopes", "negativebinomial", "log gamma", "rows"])
 def test_draws_are_refits(name):
     fit = slopes() if name == "slopes" else fitted(name)
-    boot = fit.bootstrap(2, rng=7, n_jobs=1)
+    boot = fit.bootstrap(2, rng=3, n_jobs=1)
     names = list(fit.params.index)
     table = fit.variance_parameters()
     assert list(boot.estimates.index[2 * len(names) :][: len(table)]) == list(
@@ -276,9 +276,10 @@ def test_draws_are_refits(name):
     assert_allclose(boot.estimates[table.index], table["estimate"])
     assert_allclose(boot.errors[table.index], table["std err"])
     assert_allclose(boot.errors[names], fit.bse)
-    drawn = fit.simulate(2, rng=7)
+    drawn, at_end = fit.simulate(2, rng=3), 0
     for i in range(2):
         one = fit.refit(drawn[i])
+        at_end += one.is_singular or one.alpha == 0.0
         row, errors = boot.draws.loc[i], boot.draw_errors.loc[i]
         near = {"atol": 1e-4 * one.bse.max()}
         assert_allclose(row[names], one.params, **near)
@@ -290,7 +291,7 @@ def test_draws_are_refits(name):
         thetas = [f"theta {n}" for n in one.theta.index]
         assert_allclose(row[thetas], one.theta, rtol=1e-3, atol=1e-4)
     # the correlations of slopes are within their range
-    assert boot.n_boundary == 0 or name != "slopes"
+    assert boot.n_boundary == at_end
     assert boot.n_uncertified == boot.n_separated == boot.n_failed == 0
 
 

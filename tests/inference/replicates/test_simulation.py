@@ -434,6 +434,8 @@ def test_refit_aligns_a_series():
     # labels of something else: by position, as an array
     same_fit(fitted().refit(y.reset_index(drop=True)), expected)
     same_fit(fitted().refit(y.tolist()), expected)
+    same_fit(fitted().refit(y.to_numpy()[:, None]), expected)
+    same_fit(fitted().refit(y.to_frame().iloc[::-1]), expected)
 
 
 def test_refit_after_incomplete_rows_were_dropped():
@@ -453,8 +455,8 @@ def test_refit_refuses_bad_responses(bad):
     y = sample()["y"].copy()
     with pytest.raises(DataError, match=r"shape \(59,\), the model 60 rows"):
         fitted().refit(y.to_numpy()[:-1])
-    with pytest.raises(DataError, match=r"shape \(60, 1\)"):
-        fitted().refit(y.to_numpy()[:, None])
+    with pytest.raises(DataError, match=r"shape \(60, 2\)"):
+        fitted().refit(np.column_stack([y, y]))
     y.iloc[[2, 5]] = bad
     with pytest.raises(DataError, match="missing or infinite in 2 "):
         fitted().refit(y)
