@@ -1,5 +1,5 @@
 # Simulated responses and bootstraps of six generalized mixed models by lme4 and
-# glmmTMB. Takes half an hour for all, less for models named as arguments:
+# glmmTMB, of all models or of those named as arguments:
 #
 #     Rscript tests/reference/generalized_replicates.R > tests/reference/generalized_replicates.json
 
@@ -65,7 +65,7 @@ bootstrap <- function(m, nsim) {
 }
 
 nsim <- c(
-  cbpp = 1000, contraception = 300, grouseticks = 400, carrots = 1000, epil = 400,
+  cbpp = 1000, contraception = 100, grouseticks = 150, carrots = 1000, epil = 400,
   rats = 400
 )
 asked <- commandArgs(TRUE)
