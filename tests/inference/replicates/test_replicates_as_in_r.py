@@ -1,5 +1,5 @@
 """
-Simulated residuals and bootstraps of six published data sets, against R.
+Simulated residuals of six published data sets, and bootstraps of two, against R.
 
 Both are random: shares and means are compared within four standard errors.
 """
@@ -70,18 +70,19 @@ def test_places_among_simulated_responses(name):
         assert_shares((drawn == observed).mean(axis=1), equal, *counts)
 
 
-REPLICATES = {"cbpp": 1000, "carrots": 20, "epil": 30, "rats": 30}
+REPLICATES = {"cbpp": 1000, "carrots": 30}
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if "bootstrap" in REFERENCE[n]])
+@pytest.mark.parametrize("name", REPLICATES)
 def test_bootstrap(name):
     """The shares of replicates below the quantiles of lme4's bootMer."""
     expected = REFERENCE[name]["bootstrap"]
     draws = fit(name).bootstrap(REPLICATES[name], rng=1, n_jobs=1).draws
     # as R names them: period2, not period[T.2]
     draws.columns = [re.sub(r"C\(|\)|\[T\.|\]", "", column) for column in draws]
+    levels = np.array([0.025, 0.25, 0.5, 0.75, 0.975])
     for column, limits in expected["quantiles"].items():
-        below = (draws[column].to_numpy()[:, None] <= limits).mean(axis=0)
-        assert_shares(
-            below, [0.025, 0.25, 0.5, 0.75, 0.975], len(draws), expected["nsim"]
-        )
+        inside = np.array(limits) != 0.0  # many variances are zero
+        below = draws[column].to_numpy()[:, None] <= np.array(limits)[inside]
+        counts = len(draws), expected["nsim"]
+        assert_shares(below.mean(axis=0), levels[inside], *counts)
