@@ -1,63 +1,59 @@
-# Tests of generalized models by lme4 and car:
+# Tests of generalized models by lme4, glmmTMB and car:
 #
 #     Rscript tests/reference/generalized_comparisons.R > tests/reference/generalized_comparisons.json
 
-suppressMessages({
-  library(lme4)
-  library(car)
-  library(jsonlite)
-})
-data(Contraception, package = "mlmRev")
-tight <- glmerControl(
-  optimizer = "bobyqa", tolPwrss = 1e-13, optCtrl = list(rhoend = 1e-9, maxfun = 1e5)
-)
+source("tests/reference/generalized_models.R")
+suppressMessages(library(car))
 
 several <- function(...) {
-  a <- anova(...)
+  a <- as.list(anova(...))
   list(
-    n_params = a$npar, llf = a$logLik, aic = a$AIC, bic = a$BIC,
-    statistic = a$Chisq[-1], df = a$Df[-1], pvalue = a[["Pr(>Chisq)"]][-1]
+    n_params = if (is.null(a$npar)) a$Df else a$npar,
+    llf = a$logLik, aic = a$AIC, bic = a$BIC, statistic = a$Chisq[-1],
+    df = (if (is.null(a[["Chi Df"]])) a$Df else a[["Chi Df"]])[-1],
+    pvalue = a[["Pr(>Chisq)"]][-1]
   )
 }
-# type 3 needs contrasts that sum to zero
-terms <- function(m, summed = m) {
-  first <- anova(m)
+# type 3 needs contrasts that sum to zero; glmmTMB has no sequential tests
+terms <- function(m, factors) {
+  summed <- sapply(factors, function(f) "contr.sum", simplify = FALSE)
+  summed <- eval(as.call(c(as.list(getCall(m)), contrasts = list(summed))))
   second <- Anova(m, type = 2)
-  third <- Anova(summed, type = 3)[-1, ]
   dropped <- drop1(m, test = "Chisq")[-1, ]
-  list(
-    type1 = first[["Sum Sq"]], type2 = second$Chisq, type3 = third$Chisq,
+  first <- if (inherits(m, "merMod")) list(type1 = anova(m)[["Sum Sq"]])
+  others <- list(
+    type2 = second$Chisq, type3 = Anova(summed, type = 3)$Chisq[-1],
     term_df = second$Df, dropped_aic = dropped$AIC, dropped = dropped$LRT
   )
+  c(first, others)
 }
 
+out <- list(made_by = made_by)
+m <- models$cbpp
 cbpp$obs <- factor(seq_len(nrow(cbpp)))
-m <- glmer(
-  cbind(incidence, size - incidence) ~ period + (1 | herd), cbpp, binomial,
-  control = tight
-)
 g <- glm(cbind(incidence, size - incidence) ~ period, binomial, cbpp)
-out <- list(
-  made_by = paste0(
-    R.version.string, ", lme4 ", packageVersion("lme4"), ", car ",
-    packageVersion("car")
-  ),
-  cbpp = c(several(update(m, . ~ . - period), m, update(m, . ~ . + (1 | obs))), terms(m)),
-  cbpp_glm = several(m, g)
+out$cbpp <- c(
+  several(update(m, . ~ . - period), m, update(m, . ~ . + (1 | obs))),
+  terms(m, "period")
 )
+out$cbpp_glm <- several(m, g)
 
-Contraception$ch <- factor(ifelse(Contraception$livch == "0", "N", "Y"))
-m <- glmer(
-  use ~ age + urban * ch + (1 | district), Contraception, binomial, control = tight
-)
-summed <- update(m, contrasts = list(urban = "contr.sum", ch = "contr.sum"))
+m <- models$contraception
 out$contraception <- c(
-  several(m, update(m, . ~ . - (1 | district) + (urban | district))), terms(m, summed)
+  several(m, update(m, . ~ . - (1 | district) + (urban | district))),
+  terms(m, c("urban", "ch"))
 )
-
-m <- glmer(
-  TICKS ~ YEAR + cHEIGHT + (1 | BROOD) + (1 | LOCATION), grouseticks, poisson,
-  control = tight
+m <- models$grouseticks
+out$grouseticks <- c(several(m, update(m, . ~ . + (1 | INDEX))), terms(m, "YEAR"))
+m <- models$carrots
+out$carrots <- c(
+  several(update(m, . ~ . - trt), m, update(m, . ~ . + (1 | gen:trt))), terms(m, "trt")
 )
-out$grouseticks <- c(several(m, update(m, . ~ . + (1 | INDEX))), terms(m))
-cat(toJSON(out, digits = 12, auto_unbox = TRUE, pretty = TRUE))
+m <- models$epil
+out$epil <- c(several(update(m, . ~ . - trt:visit), m), terms(m, c("trt", "visit")))
+m <- models$rats
+out$rats <- c(
+  several(update(m, . ~ . - Time:Diet), m, update(m, . ~ . + (0 + Time | Rat))),
+  terms(m, "Diet")
+)
+cat(toJSON(out, digits = 12, auto_unbox = TRUE, pretty = TRUE), "\n")

@@ -22,9 +22,6 @@ ticks_fit <- glmer(TICKS ~ YEAR + meters + (1 | BROOD) + (1 | INDEX) + (1 | LOCA
                    transform(grouseticks, meters = (HEIGHT - 462) / 100), poisson,
                    control = control)
 out <- list(
-  "cbpp, logits" = numbers(periods),
-  "cbpp, risks" = numbers(periods, type = "response"),
-  "cbpp, odds ratios" = numbers(pairs(periods), type = "response"),
   "cbpp, differences" = numbers(pairs(regrid(periods))),
   "cbpp, risk ratios" =
     numbers(pairs(regrid(periods, transform = "log")), type = "response"),
@@ -34,9 +31,6 @@ out <- list(
   "use, slopes of means" = numbers(
     emtrends(use_fit, ~ urban, var = "age", regrid = "response", at = list(age = 5),
              delta.var = 1e-4)),
-  "ticks, rates" = numbers(emmeans(ticks_fit, ~ YEAR), type = "response"),
-  "ticks, rate ratios" =
-    numbers(pairs(emmeans(ticks_fit, ~ YEAR), reverse = TRUE), type = "response"),
   "ticks, proportional" = numbers(
     emmeans(ref_grid(ticks_fit, regrid = "response", at = list(meters = c(-1, 2))),
             ~ meters, weights = "proportional"))

@@ -376,11 +376,12 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     if kind == "parametric":
         predicted = results._mean(results._fixed_part)
     if group is None:
-        labels, means = model.data.row_labels, sparse.eye_array(n, format="csr")
+        labels, sums = model.data.row_labels, sparse.eye_array(n, format="csr")
     else:
         codes, labels = row_groups(model, group)
-        means = _means(codes, len(labels))
-    m = means.shape[0]
+        members = codes, np.arange(n)
+        sums = sparse.csr_array((np.ones(n), members), shape=(len(labels), n))
+    m = sums.shape[0]
     require_memory(
         8 * m * nsim, f"{nsim} responses of {m:,} rows", "Use a smaller nsim"
     )
@@ -388,9 +389,9 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     streams, simulated = generators(seeds(rng, nsim)), np.empty((m, nsim))
     for chunk in _slices(nsim, max(1, CHUNK // n)):
         drawn = whole_responses(results, response, streams[chunk])
-        simulated[:, chunk] = means @ drawn.T
+        simulated[:, chunk] = _means(sums, drawn.T)
     observed, predicted = (
-        means @ model.as_given(values) for values in (model.endog, predicted)
+        _means(sums, model.as_given(values)) for values in (model.endog, predicted)
     )
     below = (simulated < observed[:, None]).sum(axis=1)
     equal = (simulated == observed[:, None]).sum(axis=1)
@@ -402,11 +403,9 @@ def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=No
     )
 
 
-def _means(codes, count):
-    """The matrix that averages rows within groups, shape (m, n)."""
-    share = 1.0 / np.bincount(codes, minlength=count)[codes]
-    where = codes, np.arange(len(codes))
-    return sparse.csr_array((share, where), shape=(count, len(codes)))
+def _means(sums, values):
+    """Means by group. Sums of counts are exact, so that equal means are ties."""
+    return ((sums @ values).T / sums.sum(axis=1)).T
 
 
 def _slices(total, width):

@@ -42,11 +42,6 @@ def fit(name):
 NONE = {"adjust": "none"}
 
 AS_IN_EMMEANS = {
-    "cbpp, logits": lambda f: f.marginal_means("period", which="linear"),
-    "cbpp, risks": lambda f: f.marginal_means("period"),
-    "cbpp, odds ratios": lambda f: f.marginal_means("period", type="link").contrasts(
-        exponentiate=True, **NONE
-    ),
     "cbpp, differences": lambda f: f.marginal_means("period").contrasts(**NONE),
     "cbpp, risk ratios": lambda f: f.marginal_means("period").contrasts(
         exponentiate=True, **NONE
@@ -54,10 +49,6 @@ AS_IN_EMMEANS = {
     "use, averaged": lambda f: f.marginal_means("urban", type="response"),
     "use, slopes": lambda f: f.marginal_slopes("age", "urban", which="linear"),
     "use, slopes of means": lambda f: f.marginal_slopes("age", "urban", at={"age": 5}),
-    "ticks, rates": lambda f: f.marginal_means("YEAR"),
-    "ticks, rate ratios": lambda f: f.marginal_means("YEAR", which="linear").contrasts(
-        reverse=True, exponentiate=True, **NONE
-    ),
     "ticks, proportional": lambda f: f.marginal_means(
         "meters", at={"meters": [-1, 2]}, weights="proportional"
     ),
