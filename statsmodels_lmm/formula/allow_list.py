@@ -27,6 +27,14 @@ ATTRIBUTES = {
 }
 """Functions that may be called as ``np.log``."""
 
+ACCESSORS = {
+    "dt": {
+        *("day", "dayofweek", "dayofyear", "hour", "minute", "month", "quarter"),
+        *("weekday", "year"),
+    },
+}
+"""Parts of a date that may be read as ``date.dt.year``."""
+
 SEVERAL = {"C": 3, "clip": 3, "where": 3, "maximum": 2, "minimum": 2, "round": 2}
 SEVERAL |= {"te": MAX_BASIS, **{name: 1 + len(a) for name, a in ARGUMENTS.items()}}
 """Numbers of arguments other than one; NumPy would write into a further argument."""

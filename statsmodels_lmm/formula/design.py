@@ -19,6 +19,7 @@ from statsmodels_lmm.formula.evaluation import (
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.model_formula import offset_formula
+from statsmodels_lmm.formula.remembered import grouping_factors
 from statsmodels_lmm.formula.responses import evaluate_response
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
@@ -51,6 +52,8 @@ class Design:
         The columns and rows used.
     rows : ndarray
         Positions of these rows in the user's data.
+    groupings : dict of RememberedFactor
+        The grouping factors that are expressions, by their text.
     event : object
         The level of the response that is coded as 1, see `coded_response`.
     """
@@ -64,6 +67,7 @@ class Design:
     scope: dict
     frame: pd.DataFrame
     rows: np.ndarray
+    groupings: dict
     event: object = None
 
 
@@ -133,17 +137,19 @@ def build_design(
             designs[effects] = evaluate(effects, frame, scope, engine)[1:]
         return designs[effects]
 
-    columns = dict(frame.items())
+    groupings, computed = grouping_factors(formula, frame, scope)
+    columns = {**dict(frame.items()), **computed}
     random = tuple(
         _random_effects(
             terms,
-            [columns[find_column(data, name)] for name in terms[0].grouping],
+            [columns[find_column(columns, name)] for name in terms[0].grouping],
             *(frame, evaluated, engine, specs, warned, structures or {}),
             relationships,
         )
         for terms in formula.by_factor
     )
-    return Design(endog, exog, spec, random, specs, offset, scope, frame, rows, event)
+    values = endog, exog, spec, random, specs, offset, scope, frame, rows
+    return Design(*values, groupings, event)
 
 
 def _used_rows(value, name, labels, rows):

@@ -105,6 +105,7 @@ def column_roles(data, formula, scope):
         pieces = [("outcome", column) for column in formula.response_columns]
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]
     pieces += [("random", term.effects) for term in formula.random]
+    pieces += [("random", text) for text in formula.grouping_expressions]
     roles: dict = {}
     check_columns(data)
     for role, text in pieces:
@@ -118,6 +119,12 @@ def column_roles(data, formula, scope):
         except DataError as error:
             raise _name_error(str(error), formula, name) from None
         roles.setdefault(column, set()).add("group")
+    for text in formula.grouping_expressions:
+        if text in data.columns:
+            raise DataError(
+                f"a column and a grouping factor are both called {text}; rename the "
+                "column"
+            )
     unique = data.columns.is_unique
     for name in roles:
         if not unique and (data.columns == name).sum() > 1:
@@ -157,9 +164,9 @@ def _column_names(text, data, formula, scope):
 
 def find_column(data, name):
     """A column by its name in a formula; the name may be an integer."""
-    if name in data.columns:
+    if name in data:
         return name
-    if name.isdigit() and int(name) in data.columns:
+    if name.isdigit() and int(name) in data:
         return int(name)
     raise DataError(f"grouping factor: {_unknown(name, data)}")
 

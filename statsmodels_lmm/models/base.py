@@ -153,7 +153,9 @@ class MixedModel(LikelihoodModel):
         arrays = endog.to_numpy(), exog.to_numpy()
         data = super()._handle_data(*arrays, *args, **kwargs)
         data.orig_endog, data.orig_exog, data.frame = endog, exog, source.frame
-        return FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
+        return FormulaData.adopt(
+            data, source.scope, source.engine, source.column_specs, source.groupings
+        )
 
     def _take_formula(self, source):
         """Record the formula and how it evaluated the data."""

@@ -50,6 +50,8 @@ class FormulaSource:
         How the fixed design is evaluated.
     column_specs : dict
         Specifications of the columns of effects and offsets, by formula.
+    groupings : dict of RememberedFactor
+        The grouping factors that are expressions, by their text.
     offset : ndarray or None
         Sum of the offsets in the formula.
     n_dropped : int
@@ -64,6 +66,7 @@ class FormulaSource:
     frame: pd.DataFrame
     spec: object
     column_specs: dict
+    groupings: dict
     offset: np.ndarray | None
     n_dropped: int
 
@@ -187,6 +190,7 @@ def read_formula(
         frame=design.frame,
         spec=design.spec,
         column_specs=design.column_specs,
+        groupings=design.groupings,
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
     )
