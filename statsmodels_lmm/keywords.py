@@ -10,7 +10,6 @@ R_ARGUMENTS = {
     "REML": "is spelled reml= here, in fit",
     "alpha": "belongs to the family: sm.families.NegativeBinomial(alpha=...)",
     "allow_new_levels": "is spelled new_levels='population' here",
-    "contrasts": "is not known here: write C(f, Sum) in the formula",
     "control": ONE_OPTIMIZER,
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger'",
     "dispformula": "has no counterpart here: one dispersion is common to all rows",
@@ -56,14 +55,17 @@ R_SCALES = {"response": "mean", "link": "linear"}
 """R's names of the scales of a prediction, in statsmodels' words."""
 
 
-def renamed(**names):
+def renamed(warns=True, **names):
     """
-    Accept keywords of a function by their earlier names, with a DeprecationWarning.
+    Accept keywords of a function by other names.
 
     Parameters
     ----------
+    warns : bool, optional
+        Whether these are earlier names, so that their use is deprecated; otherwise
+        they are R's spellings.
     **names
-        The new name by the old one.
+        The name in the signature by the other one.
 
     Returns
     -------
@@ -77,10 +79,11 @@ def renamed(**names):
             for old in names.keys() & kwargs.keys():
                 new = names[old]
                 if new in kwargs:
-                    raise TypeError(f"{old} is now called {new}: give one of them")
-                warnings.warn(
-                    f"{old} is now called {new}", DeprecationWarning, stacklevel=2
-                )
+                    raise TypeError(f"{old} is called {new}: give one of them")
+                if warns:
+                    warnings.warn(
+                        f"{old} is now called {new}", DeprecationWarning, stacklevel=2
+                    )
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 

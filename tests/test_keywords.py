@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM, datasets, from_json
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
 from statsmodels_lmm.keywords import R_FUNCTIONS, renamed, scale_of
 
 SLEEP = datasets.sleepstudy.load_pandas().data
@@ -123,9 +123,31 @@ def test_degrees_of_freedom_of_a_fit(method):
 
 def test_unknown_degrees_of_freedom_are_refused_before_the_search(monkeypatch):
     monkeypatch.setattr(CrossedMixedLM, "_sufficient_statistics", None)
-    listed = "'asymptotic', 'residual', 'satterthwaite' or 'kenward-roger', not 'kr'"
+    listed = "'asymptotic', 'residual', 'satterthwaite' or 'kenward-roger', not 'kn'"
     with pytest.raises(ValueError, match=f"df_method must be .*{listed}"):
-        MODEL.fit(df_method="kr")
+        MODEL.fit(df_method="kn")
+
+
+def test_short_names_of_methods():
+    assert MODEL.fit(df_method="KR").df_method == "kenward-roger"
+    assert RESULT.with_df_method("Satterthwaite").df_method == "satterthwaite"
+    expected = RESULT.anova(df_method="kenward-roger")
+    pd.testing.assert_frame_equal(RESULT.anova(df_method="Kenward-Roger"), expected)
+    frames = [
+        RESULT.get_prediction(df_method=name).summary_frame()
+        for name in ("KR", "kenward-roger")
+    ]
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_the_number_of_nodes_as_in_lme4():
+    data = SLEEP.assign(slow=SLEEP["Reaction"] > 300)
+    model = crossedmixedglm("slow ~ Days + (1 | Subject)", data, family="binomial")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.fit(nAGQ=0).method == model.fit(nagq=0).method
+    with pytest.raises(TypeError, match="nAGQ is called nagq: give one of them"):
+        model.fit(nAGQ=0, nagq=1)
 
 
 def test_kenward_and_roger_need_reml():

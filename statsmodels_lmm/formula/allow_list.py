@@ -54,5 +54,17 @@ KEYWORDS = {
 
 OPERATORS = (
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd),
-    *(ast.UAdd, ast.USub, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+    *(
+        ast.UAdd,
+        ast.USub,
+        ast.Not,
+        ast.In,
+        ast.NotIn,
+        ast.Eq,
+        ast.NotEq,
+        ast.Lt,
+        ast.LtE,
+        ast.Gt,
+        ast.GtE,
+    ),
 )

@@ -102,13 +102,23 @@ class _Expression:
             self.value(node.right)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, OPERATORS):
             self.value(node.operand)
+        elif isinstance(node, ast.BoolOp):
+            for part in node.values:
+                self.value(part)
         elif isinstance(node, ast.Compare) and all(
             isinstance(op, OPERATORS) for op in node.ops
         ):
             for part in (node.left, *node.comparators):
-                self.value(part)
+                self.compared(part)
         else:
             self.refuse("not allowed in an untrusted formula", node)
+
+    def compared(self, node):
+        """Check a side of a comparison: a value, a level, or a list of them."""
+        items = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+        for item in items:
+            if not (isinstance(item, ast.Constant) and isinstance(item.value, str)):
+                self.value(item)
 
     def constant(self, node):
         """Check a number, a boolean or None."""

@@ -222,6 +222,7 @@ class MixedModel(LikelihoodModel):
         formula,
         data,
         subset=None,
+        contrasts=None,
         weights=None,
         offset=None,
         missing="drop",
@@ -248,8 +249,14 @@ class MixedModel(LikelihoodModel):
             The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
             records; with the extra ``frames`` also a DuckDB relation and others. From
             lazy data only the columns used are read.
-        subset : array_like, optional
-            Rows to use: labels, or booleans for each row.
+        subset : str or array_like, optional
+            Rows to use: a condition such as ``"x > 2 and f != 'a'"``, labels, or
+            booleans for each row. A condition is evaluated like the formula; as in R,
+            a row in which a missing value leaves it open is not used.
+        contrasts : dict, optional
+            Codings of factors among the fixed effects, as in R: ``{"f": "sum"}`` for
+            ``C(f, Sum)``; "treatment", "helmert", "poly" and "sdif", or an array with a
+            row for each level and a column for each contrast.
         weights : str or array_like, optional
             Prior weights, or the column that holds them. A Series is aligned by its
             labels. A row without a weight counts as incomplete in a column, but is an
@@ -318,6 +325,7 @@ class MixedModel(LikelihoodModel):
             eval_env=eval_env,
             depth=1,
             family=cls._family_of(rest),
+            contrasts=contrasts,
         )
         return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
 

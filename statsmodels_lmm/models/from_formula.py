@@ -8,13 +8,17 @@ import pandas as pd
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.formula.backend import caller_scope, current_engine
+from statsmodels_lmm.formula.codings import with_contrasts
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.dialects import engine_text
+from statsmodels_lmm.formula.frame import check_names
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.random_terms import TRANSFORMS
+from statsmodels_lmm.formula.subsets import condition_of, rows_where
+from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import subset_rows
 from statsmodels_lmm.inputs.row_values import (
     row_values,
@@ -118,6 +122,7 @@ def read_formula(
     eval_env,
     depth,
     family=None,
+    contrasts=None,
 ):
     """
     Evaluate a formula on data.
@@ -135,6 +140,8 @@ def read_formula(
         Stack frames between this function and the user.
     family : Family, optional
         The family of a generalized model.
+    contrasts : dict, optional
+        As for `MixedModel.from_formula`.
 
     Returns
     -------
@@ -153,15 +160,24 @@ def read_formula(
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
     structures = _checked_structures(structures)
+    formula, matrices = with_contrasts(formula, contrasts)
     parsed = parse(formula, structures, family and family.name)
+    condition = [condition_of(subset)] if isinstance(subset, str) else []
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
     # names of the data are columns, and otherwise the caller's
-    read, called = _names(parsed)
+    read, called = _names(parsed.pieces)
     columns = [v for v in sides.values() if isinstance(v, str)]
-    data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
+    needed = {*read, *_names(condition)[0], *columns, *parsed.grouping_columns}
+    data = to_frame(data, needed)
     free = (called - SYNTAX) | (read - set(data.columns))
-    scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
+    scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1) | matrices
+    for text in condition:
+        read, called = _names(condition)
+        free = (called - SYNTAX) | (read - set(data.columns))
+        own = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
+        check_names(text, data, subset, {*default_scope("patsy"), *own})
+        subset = rows_where(text, subset, data, own)
     data, sides = _of_subset(data, sides, subset)
     n_rows, engine = len(data), current_engine()
     sides = {name: row_values(v, data, name) for name, v in sides.items()}
@@ -208,9 +224,9 @@ def read_formula(
     return arguments if family is None else {**arguments, "event": design.event}
 
 
-def _names(parsed):
+def _names(texts):
     """Names that the parts of a formula read, and those that they call."""
-    names = [names_in(text) for text in parsed.pieces]
+    names = [names_in(text) for text in texts]
     read = {name for each in names for name in each.read}
     return read, {name for each in names for name in each.called}
 

@@ -8,9 +8,9 @@ from statsmodels_lmm.core.criteria.units import Units
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type
-from statsmodels_lmm.inference.requirements import check_choice, require_data
+from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.keywords import ONE_OPTIMIZER, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
@@ -181,7 +181,7 @@ class CrossedMixedLM(MixedModel):
             raise ValueError(f"reml must be True or False, not {reml!r}")
         if not isinstance(maxiter, int | np.integer) or maxiter < 1:
             raise ValueError("maxiter must be at least 1")
-        check_choice("df_method", df_method, (None, *DF_METHODS))
+        df_method = df_method_of(df_method)
         cov_type, groups = check_cov_type(
             cov_type, cov_kwds, self._results_classes[0]._cov_types
         )
