@@ -1,5 +1,7 @@
 """Codings of factors given beside the formula, as in R's ``contrasts``."""
 
+import re
+
 import numpy as np
 
 from statsmodels_lmm.exceptions import FormulaError
@@ -15,6 +17,11 @@ CODINGS_OF_R = {
     "treatment": "Treatment",
 }
 """R's names of codings, without "contr.", and those of a formula."""
+
+R_CODING = re.compile(
+    r"\bC\(([^(),]+|Q\([^()]*\)), *['\"]?(?:contr[._])?"
+    rf"({'|'.join(CODINGS_OF_R)})['\"]?\)"
+)
 
 
 def with_contrasts(text, contrasts):
@@ -46,7 +53,8 @@ def with_contrasts(text, contrasts):
         return text, {}
     if not isinstance(contrasts, dict):
         raise TypeError("contrasts= is a dict, such as `contrasts={'f': 'sum'}`")
-    codings, matrices = {}, {}
+    codings: dict = {}
+    matrices: dict = {}
     for factor, coding in contrasts.items():
         codings[factor] = name = _coding(factor, coding, len(matrices))
         if not isinstance(coding, str):
@@ -63,6 +71,26 @@ def with_contrasts(text, contrasts):
         coded = f"C({written(_column(token))}, {codings[_column(token)]})"
         text = text[: token.start] + coded + text[token.stop :]
     return text, matrices
+
+
+def coding_advice(text):
+    """
+    What to write for a coding by R's name.
+
+    Parameters
+    ----------
+    text : str
+        A piece of a formula.
+
+    Returns
+    -------
+    str or None
+        None if there is none such as ``C(f, contr.sum)``.
+    """
+    match = R_CODING.search(text)
+    if match is None:
+        return None
+    return f"for this coding write `C({match[1]}, {CODINGS_OF_R[match[2]]})`"
 
 
 def _coding(factor, coding, n_matrices):

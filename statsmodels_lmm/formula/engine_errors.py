@@ -6,6 +6,7 @@ from formulaic.errors import FormulaicError
 from patsy import PatsyError
 
 from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.dialects import readable
 from statsmodels_lmm.formula.names import SYNTAX
 from statsmodels_lmm.formula.transforms import default_scope
@@ -35,7 +36,7 @@ def told_of(text, frame, engine):
     except (FormulaError, DataError):
         raise
     except EVALUATION_ERRORS as error:
-        reason = _reason(error, frame, engine)
+        reason = coding_advice(text) or _reason(error, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
 
 
@@ -55,6 +56,4 @@ def _reason(error, frame, engine):
         )
     if ".dt accessor" in reason:
         return f"{reason}; dates that were read as text become dates by pd.to_datetime"
-    return reason.replace(
-        "name 'contr' is not defined", "for R's contr.sum write C(f, Sum)"
-    )
+    return reason

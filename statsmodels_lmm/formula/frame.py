@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, warn
+from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
 from statsmodels_lmm.formula.tokens import is_python_name, tokenize
@@ -176,7 +177,7 @@ def check_names(text, data, whole, scope):
         known = isinstance(name, str) and is_python_name(name)
         known &= name in scope or name in CODINGS or hasattr(builtins, str(name))
         if name not in data.columns and not known:
-            message = _needs_quotes(name, data, whole) or _unknown(name, data)
+            message = coding_advice(text) or _unknown(name, data)
             raise _name_error(message, whole, name)
 
 
@@ -187,16 +188,6 @@ def find_column(data, name):
     if name.isdigit() and int(name) in data:
         return int(name)
     raise DataError(f"grouping factor: {_unknown(name, data)}")
-
-
-def _needs_quotes(name, data, whole):
-    """What to write if a name is part of a column name with dots or spaces."""
-    for column in data.columns:
-        if not isinstance(column, str) or is_python_name(column):
-            continue
-        if str(name) in column and column in whole:
-            return f"write Q({column!r}), because it is not a Python name"
-    return None
 
 
 def _unknown(name, data):

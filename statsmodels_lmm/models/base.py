@@ -13,6 +13,7 @@ from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
 from statsmodels_lmm.formula.pieces import has_bar
+from statsmodels_lmm.formula.quoting import quotes_told
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
@@ -313,20 +314,21 @@ class MixedModel(LikelihoodModel):
             formula, data = with_group_terms(formula, data, *terms)
         elif re_formula is not None or vc_formula is not None:
             raise FormulaError("re_formula and vc_formula need groups")
-        arguments = read_formula(
-            formula,
-            data,
-            subset=subset,
-            sides=sides,
-            missing=missing,
-            relationship=relationship,
-            relationship_inverse=relationship_inverse,
-            structures=structures,
-            eval_env=eval_env,
-            depth=1,
-            family=cls._family_of(rest),
-            contrasts=contrasts,
-        )
+        with quotes_told(formula, data):
+            arguments = read_formula(
+                formula,
+                data,
+                subset=subset,
+                sides=sides,
+                missing=missing,
+                relationship=relationship,
+                relationship_inverse=relationship_inverse,
+                structures=structures,
+                eval_env=eval_env,
+                depth=1,
+                family=cls._family_of(rest),
+                contrasts=contrasts,
+            )
         return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
 
     @classmethod
