@@ -60,7 +60,7 @@ def plain_column(column, name, role):
     if kind.kind == "c":
         raise DataError(f"column '{name}' must be real, not complex")
     if kind.kind == "b" and is_response:
-        raise _binary(name)
+        raise true_or_false(name)
     if kind.kind == "f":
         values = column.to_numpy(float)
         if only_group:
@@ -125,10 +125,23 @@ def no_number(column, name):
     )
 
 
-def _binary(name):
+def true_or_false(name):
+    """
+    The error for a response of a linear model that is true or false.
+
+    Parameters
+    ----------
+    name : str
+        The response.
+
+    Returns
+    -------
+    DataError
+    """
     return DataError(
         f"the response '{name}' is true/false: crossedmixedglm fits a logistic mixed "
-        "model; convert it to 0/1 if you want a linear one"
+        "model, `crossedmixedglm(formula, data, family='binomial')`; convert it to 0/1 "
+        "if you want a linear one"
     )
 
 
@@ -181,7 +194,7 @@ def _object_column(column, name, is_response):
     is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))
     is_number = is_number.to_numpy(bool) & ~is_bool
     if is_response and len(values) and is_bool.all():
-        raise _binary(name)
+        raise true_or_false(name)
     if is_response and not is_number.all():
         example = values[~is_number].iloc[0]
         raise DataError(

@@ -12,6 +12,7 @@ from statsmodels_lmm.formula.backend import (
     categorical_factors,
     design_matrices,
 )
+from statsmodels_lmm.formula.columns import true_or_false
 from statsmodels_lmm.formula.evaluation import (
     evaluate,
     single_levels,
@@ -117,6 +118,8 @@ def build_design(
     event = None
     if family is None:
         endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
+        if [str(c).rpartition("[")[2] for c in endog] == ["False]", "True]"]:
+            raise true_or_false(formula.response)
         if endog.shape[1] > 1:
             raise DataError(f"the response '{formula.response}' has several columns")
     else:

@@ -18,6 +18,7 @@ from statsmodels_lmm.inference.prediction.prediction_rows import determined_mean
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
+from statsmodels_lmm.keywords import R_FUNCTIONS
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
 from statsmodels_lmm.models.validation import (
@@ -137,6 +138,14 @@ class MixedModel(LikelihoodModel):
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
+
+    def __getattr__(self, name):
+        of_fit = name in R_FUNCTIONS or hasattr(self._results_classes[0], name)
+        if (of_fit or name == "params") and not name.startswith("_"):
+            raise AttributeError(
+                f"a model has no {name}; its fit has: write `model.fit()`"
+            )
+        return super().__getattribute__(name)  # raises the error
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""

@@ -280,8 +280,8 @@ class CrossedMixedGLM(GeneralizedLikelihood):
 
     # fit -----------------------------------------------------------------------------
 
-    @refuse_r_names("control", "optimizer", **NOT_IN_FIT)
     @renamed(warns=False, nAGQ="nagq")
+    @refuse_r_names(**NOT_IN_FIT)
     def fit(
         self,
         nagq=1,

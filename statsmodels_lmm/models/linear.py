@@ -11,7 +11,7 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type
 from statsmodels_lmm.inference.requirements import require_data
-from statsmodels_lmm.keywords import ONE_OPTIMIZER, refuse_r_names, scale_of
+from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.validation import (
@@ -119,7 +119,7 @@ class CrossedMixedLM(MixedModel):
         super()._forget()
         self._cross: tuple = ()
 
-    @refuse_r_names("REML", "control", "optimizer", method=ONE_OPTIMIZER)
+    @refuse_r_names(method=METHOD, nagq=NO_NODES)
     def fit(
         self,
         reml=True,
