@@ -107,7 +107,7 @@ BAD_FORMULAS = {
     "inside a sum": ("y ~ (x + (1|g))", "stand alone", "(x + (1|g))"),
     "number 2": ("y ~ x + (1|2)", "grouping factor is a column", "2"),
     "number 1": ("y ~ x + (1|1)", "grouping factor is a column", "1"),
-    "call as group": ("y ~ x + (1|abs(g))", "grouping factor is a column", None),
+    "call as group": ("y ~ x + (1|abs(2))", "grouping factor is a column", None),
     "sum of groups": ("y ~ x + (1|g + h)", "one term per", "+"),
     "unclosed": ("y ~ (x + (1|g)", "unmatched parenthesis", "("),
     "unopened": ("y ~ x) + (1|g)", "unmatched parenthesis", ")"),
@@ -258,7 +258,7 @@ def test_fixed_part_that_cannot_be_evaluated(formula, message, data):
 @pytest.mark.parametrize("formula", ["y ~ {} + (1|g)", "y ~ ({}|g)"])
 def test_name_that_needs_quotes(name, formula, data):
     data = data.assign(**{name: data["x"]})
-    with pytest.raises(FormulaError, match=re.escape(f"write Q({name!r})")):
+    with pytest.raises(FormulaError, match=re.escape(f"write `{name}`, because")):
         crossedmixedlm(formula.format(name), data)
 
 

@@ -140,8 +140,9 @@ class MixedModel(LikelihoodModel):
         self._last_theta = None
 
     def __getattr__(self, name):
-        of_fit = name in R_FUNCTIONS or hasattr(self._results_classes[0], name)
-        if (of_fit or name == "params") and not name.startswith("_"):
+        results = getattr(type(self), "_results_classes", (None,))[0]
+        of_fit = name in {"params", *R_FUNCTIONS} or hasattr(results, name)
+        if of_fit and not name.startswith("_"):
             raise AttributeError(
                 f"a model has no {name}; its fit has: write `model.fit()`"
             )
