@@ -9,6 +9,7 @@ import pandas as pd
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.tokens import written
 from statsmodels_lmm.inputs.plain_arrays import float_objects
+from statsmodels_lmm.inputs.responses import text_response
 
 EXACT_INTEGERS = 2**53
 
@@ -49,7 +50,7 @@ def plain_column(column, name, role):
         kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype):
         if is_response:
-            raise DataError(f"the response '{name}' must be numeric, not categorical")
+            raise text_response(column, name)
         return column.array
     if holds_dates(column):
         if "term" in role:
@@ -196,10 +197,7 @@ def _object_column(column, name, is_response):
     if is_response and len(values) and is_bool.all():
         raise true_or_false(name)
     if is_response and not is_number.all():
-        example = values[~is_number].iloc[0]
-        raise DataError(
-            f"the response '{name}' must be numeric; it holds text, such as {example!r}"
-        )
+        raise text_response(values, name)
     if not is_number.any():
         return column.where(column.notna(), np.nan).to_numpy(object)
     if not is_number.all():

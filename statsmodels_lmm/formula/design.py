@@ -16,7 +16,8 @@ from statsmodels_lmm.formula.columns import true_or_false
 from statsmodels_lmm.formula.evaluation import (
     evaluate,
     single_levels,
-    warn_of_single_levels,
+    warn_of_levels,
+    warn_of_near_levels,
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.model_formula import offset_formula
@@ -125,7 +126,7 @@ def build_design(
     else:
         endog, event = evaluate_response(formula, frame, scope, family)
         _, exog, spec = evaluate(formula.fixed, frame, scope, engine)
-    warn_of_single_levels(spec, engine, warned)
+    warn_of_levels(spec, engine, warned)
     check_finite(endog, formula.response, frame.index)
     check_finite(exog, "the fixed effects", frame.index)
     if len(set(exog.columns)) < exog.shape[1]:
@@ -242,6 +243,8 @@ def _random_effects(
 ):
     """Random effects of the terms whose common levels are those of some columns."""
     codes, levels, keys = group_levels(groups)
+    for column, key in zip(groups, keys):
+        warn_of_near_levels(column.name, key.uniques, warned)
     known = (relationships or {}).get(terms[0].group)
     relationship = None
     if known is not None:
@@ -254,7 +257,7 @@ def _random_effects(
         labels = ["Intercept"]
         if term.effects != "1":
             exog, spec = evaluated(term.effects)
-            warn_of_single_levels(spec, engine, warned)
+            warn_of_levels(spec, engine, warned)
             single = single_levels(spec, engine) if term.double_bar else {}
             if single and any(np.array_equal(exog, m) for m in columns):
                 name = ", ".join(single)
