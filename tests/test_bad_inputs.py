@@ -245,6 +245,7 @@ def test_missing_column(formula, name, close, data):
         ("y ~ ifelse(x > 0, 1, 0) + (1|g)", r"write np\.where"),
         ("y ~ poly(x, 2, raw=TRUE) + (1|g)", "'TRUE' is an R constant; write True"),
         ("y ~ pmax(x, 0) + (1|g)", r"write np\.maximum"),
+        ("y ~ rcs(x, 3) + (1|g)", r"write ns\(x, 3\)"),
         ("y ~ x + yield + (1|g)", "'yield' not in data"),
         ("y ~ x + True + (1|g)", "'True' not in data"),
     ],

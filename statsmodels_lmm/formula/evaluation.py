@@ -12,6 +12,10 @@ from statsmodels_lmm.formula.columns import holds_dates, no_number
 from statsmodels_lmm.formula.names import columns_in, names_in
 
 
+MOST_COMPARED = 10_000
+"""Largest number of levels whose spellings are compared; more are mere identifiers."""
+
+
 def evaluate(text, frame, scope, engine):
     """
     Evaluate a formula for the first time.
@@ -102,7 +106,7 @@ def warn_of_near_levels(name, levels, warned):
     warned : set
         Names already warned of; new ones are added.
     """
-    if ("near", name) in warned:
+    if ("near", name) in warned or len(levels) > MOST_COMPARED:
         return
     plain: dict = {}
     for level in levels:

@@ -23,6 +23,9 @@ WORDS_OF_R = {
     "pmax": "np.maximum(x, 0)",
     "pmin": "np.minimum(x, 0)",
     "mean": "center(x) for x - mean(x)",
+    "lag": "a column computed before, data.groupby('g')['x'].shift()",
+    "rcs": "ns(x, 3)",
+    "s": "bs(x, df=4)",
 }
 """Functions of R, and what to write instead."""
 
