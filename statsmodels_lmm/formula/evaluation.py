@@ -11,7 +11,6 @@ from statsmodels_lmm.formula.backend import (
 from statsmodels_lmm.formula.columns import holds_dates, no_number
 from statsmodels_lmm.formula.names import columns_in, names_in
 
-
 MOST_COMPARED = 10_000
 """Largest number of levels whose spellings are compared; more are mere identifiers."""
 
