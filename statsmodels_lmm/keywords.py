@@ -1,69 +1,151 @@
-"""Keywords with earlier names, and R's names for what has another name here."""
+"""Keywords with earlier names, and what other packages call by another name."""
 
+import inspect
 import warnings
 from functools import wraps
 
 ONE_OPTIMIZER = "is not needed here: fit has one optimizer, with maxiter= and tol="
 
+METHOD = f"{ONE_OPTIMIZER}; REML is the default, and ML is `model.fit(reml=False)`"
+
+NO_NODES = "is for generalized models; a linear one needs no quadrature: `model.fit()`"
+
+FIT = "crossedmixedlm(formula, data).fit"
+
 R_ARGUMENTS = {
     "FUN": "is spelled statistic= here",
-    "REML": "is spelled reml= here, in fit",
-    "alpha": "belongs to the family: sm.families.NegativeBinomial(alpha=...)",
-    "allow_new_levels": "is spelled new_levels='population' here",
-    "contrasts": "is not known here: write C(f, Sum) in the formula",
+    "REML": f"is spelled reml= here, in fit: `{FIT}(reml=False)`",
+    "allow_new_levels": "is spelled new_levels='population' here: "
+    "`result.predict(data, random_effects=True, new_levels='population')`",
+    "alpha": "belongs to the family: `sm.families.NegativeBinomial(alpha=1.0)`",
     "control": ONE_OPTIMIZER,
-    "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger'",
+    "correlation": "has no counterpart, as residuals are independent; the random "
+    "effects of times may depend on one another: "
+    "`crossedmixedlm('y ~ t + ar1(0 + C(t) | g)', data)`",
+    "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger', as in "
+    f"`{FIT}(df_method='satterthwaite')`",
     "dispformula": "has no counterpart here: one dispersion is common to all rows",
-    "family": "belongs to a generalized model: crossedmixedglm(..., family=...)",
-    "level": "is spelled alpha= here: 0.05 for a level of 0.95",
-    "link": "belongs to the family: sm.families.Binomial(sm.families.links.Probit())",
-    "nAGQ": "is spelled nagq= here, in fit",
-    "na_action": "is spelled missing= here: 'drop' or 'raise'",
-    "newdata": "is spelled exog= here",
+    "factors": "is not needed here: text is a factor, and numbers become one by C(): "
+    "`crossedmixedlm('y ~ C(t) + (1 | g)', data)`",
+    "family": "belongs to a generalized model, as in "
+    "`crossedmixedglm('n ~ x + (1 | g)', data, family='poisson')`",
+    "fixed": "is the formula here, with the random effects: "
+    "`crossedmixedlm('y ~ x + (1 | g)', data)`",
+    "level": "is spelled alpha= here, 0.05 for a level of 0.95: "
+    "`result.conf_int(alpha=0.05)`",
+    "link": "belongs to the family: `sm.families.Binomial(sm.families.links.Probit())`",
+    "method": "belongs to fit, where REML is the default, and ML is "
+    f"`{FIT}(reml=False)`",
+    "nAGQ": "is spelled nagq= here, in fit: "
+    "`crossedmixedglm('n ~ x + (1 | g)', data, family='poisson').fit(nagq=9)`",
+    "na_action": "is spelled missing= here, 'drop' or 'raise': "
+    "`crossedmixedlm(formula, data, missing='drop')`",
+    "newdata": "is spelled exog= here: `result.predict(exog=data)`",
     "optimizer": ONE_OPTIMIZER,
-    "random": "is part of the formula here: write + (1 | g)",
-    "re_form": "is spelled random_effects= here: False for NA or ~0, True for NULL",
-    "seed": "is spelled rng= here",
-    "test": "is not needed here: anova has Wald and F tests, drop1 likelihood ratios",
+    "pedigree": "is spelled relationship= here, of the factor with the animals: "
+    "`crossedmixedlm(formula, data, relationship={'g': "
+    "numerator_relationship(pedigree)})`",
+    "random": "is part of the formula here: write + (1 | g), as in "
+    "`crossedmixedlm('y ~ x + (1 | g)', data)`",
+    "re_form": "is spelled random_effects= here, False for NA or ~0, True for NULL: "
+    "`result.predict(random_effects=True)`",
+    "seed": "is spelled rng= here: `result.simulate(rng=1)`",
+    "start": "is spelled start_params= here, in fit: for a linear model "
+    f"`{FIT}(start_params=result.theta)`",
+    "test": "is not needed here: anova has Wald and F tests, `result.anova()`, and "
+    "drop1 likelihood ratios, `result.drop1()`",
+    "verbose": "is not needed here: the summary says whether the optimum is proved, "
+    "`result.summary()`",
     "ziformula": "has no counterpart here: zero inflation is not available",
 }
-"""R's arguments, and what to write instead."""
+"""Arguments of lme4, nlme, glmmTMB and pymer4, and the line to write instead."""
+
+OF_FIT = {
+    "cov_type": "'CR2', cov_kwds={'groups': 'g'}",
+    "df_method": "'kenward-roger'",
+    "maxiter": "500",
+    "nagq": "9",
+    "reml": "False",
+    "start_params": "result.theta",
+    "tol": "1e-8",
+}
+"""Arguments of fit, with a value, that are first tried where the model is created."""
 
 NO_DF = "is for linear models; tests of a generalized one are z tests"
 
 R_FUNCTIONS = {
-    "Anova": "anova()",
-    "VarCorr": "variance_components()",
-    "bootMer": "bootstrap()",
-    "confint": "conf_int(method='profile')",
-    "emmeans": "marginal_means()",
-    "emtrends": "marginal_slopes()",
-    "fixef": "params",
-    "getME": "theta, and of the model exog and random",
-    "isSingular": "is_singular",
-    "logLik": "llf",
-    "r2": "r_squared()",
-    "ranef": "random_effects, with standard deviations random_effects_table()",
-    "rePCA": "re_pca()",
-    "sigma": "scale, the square of sigma",
-    "simulateResiduals": "simulated_residuals()",
-    "vcov": "cov_params()",
-    "vcovCR": "with_cov_type('CR2', groups=...)",
+    "AIC": "write `result.aic`",
+    "Anova": "write `result.anova()`",
+    "BIC": "write `result.bic`",
+    "BLUP": "write `result.random_effects`",
+    "VarCorr": "write `result.variance_components()`",
+    "allEffects": "write `result.marginal_means('f')`",
+    "allFit": "it is not needed, since the one optimizer proves its optimum: "
+    "`result.converged`",
+    "blup": "write `result.random_effects`",
+    "bootMer": "write `result.bootstrap`, a method",
+    "check_model": "write `result.plot_residuals()` and `result.plot_residuals_qq()`",
+    "coef": "write `result.params`, and by level `result.random_effects`",
+    "coefs": "write `result.params`, and with intervals `result.tidy()`",
+    "confint": "write `result.conf_int(method='profile')`",
+    "contrast": "write `result.marginal_means('f').contrasts()`",
+    "deviance": "write `-2 * result.llf`",
+    "dredge": "it is left out, since a search among models makes p-values too small: "
+    "compare the models that you mean, `result.anova(small)`",
+    "emmeans": "write `result.marginal_means('f')`",
+    "emtrends": "write `result.marginal_slopes('x')`",
+    "exactRLRT": "write `result.exact_lr_test()`",
+    "fitted": "write `result.fittedvalues`",
+    "fixef": "write `result.params`",
+    "getME": "write `result.theta`, and of the model `model.exog` and `model.random`",
+    "ggpredict": "write `result.marginal_means(at={'x': [0, 1]})`",
+    "intervals": "write `result.conf_int()`",
+    "isSingular": "write `result.is_singular`",
+    "logLik": "write `result.llf`",
+    "lrt": "write `result.drop1()`",
+    "ls_means": "write `result.marginal_means('f')`",
+    "lsmeans": "write `result.marginal_means('f')`",
+    "ngrps": "the summary has them, `result.summary()`",
+    "pairs": "write `result.marginal_means('f').contrasts()`",
+    "plot": "write `result.plot_residuals()`",
+    "post_hoc": "write `result.marginal_means('f').contrasts()`",
+    "predictInterval": "write `result.get_prediction(interval='prediction')`",
+    "pvalue": "write `result.pvalues`",
+    "r2": "write `result.r_squared()`",
+    "r2_nakagawa": "write `result.r_squared()`",
+    "r_squaredGLMM": "write `result.r_squared()`",
+    "rand": "write `result.ranova()`",
+    "ranef": "write `result.random_effects`, and with standard deviations "
+    "`result.random_effects_table()`",
+    "rePCA": "write `result.re_pca()`",
+    "residuals": "write `result.resid`",
+    "rsquared": "write `result.r_squared()`",
+    "sigma": "write `result.scale ** 0.5`",
+    "simulateResiduals": "write `result.simulated_residuals()`",
+    "step": "it is left out, since a search among models makes p-values too small: "
+    "test each term, `result.drop1()`",
+    "testDispersion": "write `result.simulated_residuals()`",
+    "update": "write a new model, `crossedmixedlm('y ~ f + (1 | g)', data).fit()`",
+    "vcov": "write `result.cov_params()`",
+    "vcovCR": "write `result.with_cov_type('CR2', groups='g')`",
 }
-"""R's functions of a fit, and the attributes that have their values."""
+"""Functions and attributes of a fit elsewhere, and the line to write instead."""
 
 R_SCALES = {"response": "mean", "link": "linear"}
 """R's names of the scales of a prediction, in statsmodels' words."""
 
 
-def renamed(**names):
+def renamed(warns=True, **names):
     """
-    Accept keywords of a function by their earlier names, with a DeprecationWarning.
+    Accept keywords of a function by other names.
 
     Parameters
     ----------
+    warns : bool, optional
+        Whether these are earlier names, so that their use is deprecated; otherwise
+        they are R's spellings.
     **names
-        The new name by the old one.
+        The name in the signature by the other one.
 
     Returns
     -------
@@ -77,10 +159,11 @@ def renamed(**names):
             for old in names.keys() & kwargs.keys():
                 new = names[old]
                 if new in kwargs:
-                    raise TypeError(f"{old} is now called {new}: give one of them")
-                warnings.warn(
-                    f"{old} is now called {new}", DeprecationWarning, stacklevel=2
-                )
+                    raise TypeError(f"{old} is called {new}: give one of them")
+                if warns:
+                    warnings.warn(
+                        f"{old} is now called {new}", DeprecationWarning, stacklevel=2
+                    )
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
@@ -96,7 +179,7 @@ def refuse_r_names(*names, **others):
     Parameters
     ----------
     *names : str
-        Names among `R_ARGUMENTS`.
+        Names among `R_ARGUMENTS`; default is all that are not in the signature.
     **others
         Further names, with what to write.
 
@@ -105,9 +188,12 @@ def refuse_r_names(*names, **others):
     callable
         Decorates the function.
     """
-    advice = {name: R_ARGUMENTS[name] for name in names} | others
 
     def decorate(function):
+        own = inspect.signature(function).parameters
+        known = names or R_ARGUMENTS.keys() - own.keys()
+        advice = {name: R_ARGUMENTS[name] for name in known} | others
+
         @wraps(function)
         def refusing(*args, **kwargs):
             for name in advice.keys() & kwargs.keys():

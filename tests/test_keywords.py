@@ -1,17 +1,27 @@
 """Keywords with two names, and what is given by name only."""
 
 import inspect
+import re
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from numpy.testing import assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM, datasets, from_json
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm
-from statsmodels_lmm.keywords import R_FUNCTIONS, renamed, scale_of
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
+from statsmodels_lmm.keywords import (
+    OF_FIT,
+    R_ARGUMENTS,
+    R_FUNCTIONS,
+    renamed,
+    scale_of,
+)
+from statsmodels_lmm.relationship import numerator_relationship
 
 SLEEP = datasets.sleepstudy.load_pandas().data
 MODEL = crossedmixedlm("Reaction ~ Days + (Days | Subject)", SLEEP)
@@ -123,9 +133,31 @@ def test_degrees_of_freedom_of_a_fit(method):
 
 def test_unknown_degrees_of_freedom_are_refused_before_the_search(monkeypatch):
     monkeypatch.setattr(CrossedMixedLM, "_sufficient_statistics", None)
-    listed = "'asymptotic', 'residual', 'satterthwaite' or 'kenward-roger', not 'kr'"
+    listed = "'asymptotic', 'residual', 'satterthwaite' or 'kenward-roger', not 'kn'"
     with pytest.raises(ValueError, match=f"df_method must be .*{listed}"):
-        MODEL.fit(df_method="kr")
+        MODEL.fit(df_method="kn")
+
+
+def test_short_names_of_methods():
+    assert MODEL.fit(df_method="KR").df_method == "kenward-roger"
+    assert RESULT.with_df_method("Satterthwaite").df_method == "satterthwaite"
+    expected = RESULT.anova(df_method="kenward-roger")
+    pd.testing.assert_frame_equal(RESULT.anova(df_method="Kenward-Roger"), expected)
+    frames = [
+        RESULT.get_prediction(df_method=name).summary_frame()
+        for name in ("KR", "kenward-roger")
+    ]
+    pd.testing.assert_frame_equal(*frames)
+
+
+def test_the_number_of_nodes_as_in_lme4():
+    data = SLEEP.assign(slow=SLEEP["Reaction"] > 300)
+    model = crossedmixedglm("slow ~ Days + (1 | Subject)", data, family="binomial")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model.fit(nAGQ=0).method == model.fit(nagq=0).method
+    with pytest.raises(TypeError, match="nAGQ is called nagq: give one of them"):
+        model.fit(nAGQ=0, nagq=1)
 
 
 def test_kenward_and_roger_need_reml():
@@ -168,43 +200,169 @@ def test_a_wald_test_is_a_number_as_in_statsmodels():
     assert RESULT.wald_test("Days = 0", None, None, True).distribution == "F"
 
 
-R_WORDS = {
-    "REML= is spelled reml= here": lambda: MODEL.fit(REML=True),
-    "control= is not needed here": lambda: MODEL.fit(control=None),
-    "re_form= is spelled random_effects=": lambda: RESULT.predict(re_form="~0"),
-    "allow_new_levels= is spelled new_levels='population'": lambda: RESULT.predict(
-        SLEEP, allow_new_levels=True
+FIRST_GUESSES = {
+    "REML= is spelled reml= here": lambda u: u.model.fit(REML=True),
+    "REML= is spelled reml= ": lambda u: u.lm(u.formula, u.data, REML=False),
+    "REML= is for linear models": lambda u: u.counts.fit(REML=False),
+    "control= is not needed here": lambda u: u.model.fit(control=None),
+    "re_form= is spelled random_effects=": lambda u: u.result.predict(re_form="~0"),
+    "allow_new_levels= is spelled new_levels='population'": lambda u: u.result.predict(
+        u.data, allow_new_levels=True
     ),
-    "newdata= is spelled exog=": lambda: RESULT.get_prediction(newdata=SLEEP),
-    "random_effects= here: 'new' for NA": lambda: RESULT.simulate(re_form=None),
-    "ddf= is spelled df_method=": lambda: RESULT.anova(ddf="Kenward-Roger"),
-    "ddf= is spelled df_method= ": lambda: RESULT.summary(ddf="Kenward-Roger"),
-    "level= is spelled alpha=": lambda: RESULT.conf_int(level=0.9),
-    "seed= is spelled rng=": lambda: RESULT.bootstrap(seed=1),
-    "seed= is spelled rng= ": lambda: RESULT.simulated_residuals(seed=1),
-    "n= is spelled nsim= here": lambda: RESULT.simulated_residuals(n=9),
-    "kind= here: 'parametric' for NA": lambda: RESULT.simulated_residuals(re_form=None),
-    "method= is not needed here": lambda: MODEL.fit(method="powell"),
-    "optimizer= is not needed here": lambda: MODEL.fit(optimizer="bobyqa"),
-    "cluster= is spelled groups=": lambda: RESULT.with_cov_type("CR2", cluster=0),
-    "test= is not needed here: anova has Wald": lambda: RESULT.anova(test="F"),
-    "test= is not needed .* drop1 likelihood": lambda: RESULT.drop1(test="Chisq"),
-    "REML= is spelled reml= here, in fit": lambda: crossedmixedlm(
-        "Reaction ~ Days + (1 | Subject)", SLEEP, REML=False
+    "newdata= is spelled exog=": lambda u: u.result.get_prediction(newdata=u.data),
+    "random_effects= here: 'new' for NA": lambda u: u.result.simulate(re_form=None),
+    "ddf= is spelled df_method=": lambda u: u.result.anova(ddf="Kenward-Roger"),
+    "ddf= is spelled df_method= ": lambda u: u.result.summary(ddf="Kenward-Roger"),
+    "ddf= is spelled df_method= here": lambda u: u.model.fit(ddf="Kenward-Roger"),
+    "level= is spelled alpha=": lambda u: u.result.conf_int(level=0.9),
+    "seed= is spelled rng=": lambda u: u.result.bootstrap(seed=1),
+    "seed= is spelled rng= ": lambda u: u.result.simulated_residuals(seed=1),
+    "n= is spelled nsim= here": lambda u: u.result.simulated_residuals(n=9),
+    "kind= here: 'parametric' for NA": lambda u: u.result.simulated_residuals(
+        re_form=None
     ),
-    "random= is part of the formula": lambda: crossedmixedlm(
-        "Reaction ~ Days", SLEEP, random="~ 1 | Subject"
+    "method= is not needed here.*ML is": lambda u: u.model.fit(method="powell"),
+    "method= belongs to fit": lambda u: u.lm(u.formula, u.data, method="ML"),
+    "method= is not needed": lambda u: u.counts.fit(method="powell"),
+    "optimizer= is not needed here": lambda u: u.model.fit(optimizer="bobyqa"),
+    "nagq= is for generalized models": lambda u: u.model.fit(nagq=3),
+    "nAGQ= is spelled nagq=": lambda u: u.glm(
+        "n ~ x + (1 | g)", u.data, family="poisson", nAGQ=9
     ),
-    "reml= is an argument of fit": lambda: crossedmixedlm(
-        "Reaction ~ Days + (1 | Subject)", SLEEP, reml=False
+    "start= is spelled start_params=": lambda u: u.model.fit(start=[1.0]),
+    "factors= is not needed here": lambda u: u.model.fit(factors={"f": ["a", "b"]}),
+    "verbose= is not needed here": lambda u: u.counts.fit(verbose=True),
+    "cluster= is spelled groups=": lambda u: u.result.with_cov_type("CR2", cluster=0),
+    "test= is not needed here: anova has Wald": lambda u: u.result.anova(test="F"),
+    "test= is not needed .* drop1 likelihood": lambda u: u.result.drop1(test="Chisq"),
+    "random= is part of the formula": lambda u: u.lm("y ~ x", u.data, random="~ 1 | g"),
+    "correlation= has no counterpart": lambda u: u.lm(
+        u.formula, u.data, correlation="AR1"
     ),
+    "reml= is an argument of fit": lambda u: u.lm(u.formula, u.data, reml=False),
+    "df_method= is an argument of fit": lambda u: u.lm(
+        u.formula, u.data, df_method="KR"
+    ),
+    "family= belongs to a generalized model": lambda u: u.lm(
+        u.formula, u.data, family="poisson"
+    ),
+    "link= belongs to the family": lambda u: u.glm(
+        "n ~ x + (1 | g)", u.data, family="poisson", link="sqrt"
+    ),
+    "na_action= is spelled missing=": lambda u: u.lm(
+        u.formula, u.data, na_action="na.omit"
+    ),
+    "pedigree= is spelled relationship=": lambda u: u.lm(
+        u.formula, u.data, pedigree=u.pedigree
+    ),
+    "relationship of g is a pedigree": lambda u: u.lm(
+        u.formula, u.data, relationship={"g": u.pedigree}
+    ),
+    "not the name of a file": lambda u: u.lm(u.formula, "data.csv"),
+    "must be a string, not DataFrame; it comes before": lambda u: u.lm(
+        u.data, u.formula
+    ),
+    "is true/false": lambda u: u.lm("I(y > 3) ~ x + (1 | g)", u.data),
+    "is true/false: ": lambda u: u.lm("y > 3 ~ x + (1 | g)", u.data),
+    "strata of R's aov": lambda u: u.lm("y ~ x + Error(g/f) + z", u.data),
+    "for this coding": lambda u: u.lm("y ~ C(f, contr.sum) + (1 | g)", u.data),
+    "for this coding write": lambda u: u.lm("y ~ C(f, sum) + (1 | g)", u.data),
+    "for this coding write ": lambda u: u.lm("y ~ C(f, helmert) + (1 | g)", u.data),
+    "write `my.x`": lambda u: u.lm("y ~ my.x + (1 | g)", u.data),
+    "write `my.g`": lambda u: u.lm("y ~ x + (1 | my.g)", u.data),
+    r"write `RT \(ms\)`": lambda u: u.lm("log(RT (ms)) ~ x + (1 | g)", u.data),
+    "write `word length`": lambda u: u.glm(
+        "n ~ word length + (1 | g)", u.data, family="poisson"
+    ),
+    "a model has no summary": lambda u: u.model.summary(),
+    "a model has no ranef": lambda u: u.counts.ranef,
+    "a model has no params": lambda u: u.model.params,
 }
+"""Part of the answer, and what a user of other packages types first."""
 
 
-@pytest.mark.parametrize("said", R_WORDS)
-def test_arguments_of_r_are_answered_with_ours(said):
-    with pytest.raises(TypeError, match=said):
-        R_WORDS[said]()
+@pytest.fixture(scope="module")
+def user():
+    """What a user has at hand; the names are those of the lines in answers."""
+    rng = np.random.default_rng(8)
+    data = pd.DataFrame({"x": rng.normal(size=60), "g": np.arange(60) % 6 + 1})
+    data["f"] = np.array(["a", "b", "c"])[np.arange(60) // 20]
+    data["t"], data["z"] = np.arange(60) // 6 % 4, rng.normal(size=60)
+    data["y"] = data["x"] + rng.normal(size=6)[data["g"] - 1] + rng.normal(size=60)
+    data["n"], data["yes"] = rng.poisson(3.0, size=60), data["y"] > 0
+    data["my.x"], data["word length"], data["my.g"] = data["x"], data["z"], data["g"]
+    data["RT (ms)"] = np.exp(data["y"])
+    formula = "y ~ x + f + (1 | g)"
+    pedigree = pd.DataFrame({"animal": range(1, 7), "Sire": [0, 0, 1, 1, 3, 3]})
+    pedigree["Dam"] = [0, 0, 2, 2, 4, 4]
+    pedigree = pedigree.rename(columns=str.lower)
+    model = crossedmixedlm(formula, data)
+    counts = crossedmixedglm("n ~ x + (1 | g)", data, family="poisson")
+    small = crossedmixedlm("y ~ x + (1 | g)", data).fit()
+    return SimpleNamespace(
+        data=data,
+        formula=formula,
+        pedigree=pedigree,
+        model=model,
+        counts=counts,
+        result=model.fit(),
+        small=small,
+        lm=crossedmixedlm,
+        glm=crossedmixedglm,
+    )
+
+
+def run(line, user):
+    """Run a line of an answer: Python, or a formula, or a piece of one."""
+    if "~" in line.partition("(")[0]:
+        return crossedmixedlm(line, user.data)
+    known = {
+        **vars(user),
+        "sm": sm,
+        "pd": pd,
+    }
+    known |= {"crossedmixedlm": crossedmixedlm, "crossedmixedglm": crossedmixedglm}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # anova of REML fits says that it refits
+        return eval(line, known | {"numerator_relationship": numerator_relationship})
+
+
+def lines_of(message):
+    """The lines of an answer that can be run."""
+    return re.findall("`([^`]+)`", message)
+
+
+@pytest.mark.parametrize("said", FIRST_GUESSES)
+def test_first_guesses_are_answered(said, user, tmp_path, monkeypatch):
+    """By an error with the line to write, which runs."""
+    monkeypatch.chdir(tmp_path)
+    user.data.to_csv("data.csv")
+    with pytest.raises((TypeError, ValueError, AttributeError), match=said) as caught:
+        FIRST_GUESSES[said](user)
+    message = str(caught.value)
+    for line in lines_of(message):
+        if line in user.data:
+            crossedmixedlm(f"y ~ `{line}` + (1 | g)", user.data)
+        elif line.startswith("C("):
+            crossedmixedlm(f"y ~ {line} + (1 | g)", user.data)
+        elif "family='binomial'" in line:
+            crossedmixedglm("I(y > 3) ~ x + (1 | g)", user.data, family="binomial")
+        else:
+            run(line, user)
+
+
+@pytest.mark.parametrize("name", R_ARGUMENTS)
+def test_lines_for_arguments(name, user):
+    for line in lines_of(R_ARGUMENTS[name]):
+        run(line, user)
+
+
+@pytest.mark.parametrize("name", OF_FIT)
+def test_arguments_of_fit_have_values_that_fit(name, user):
+    result = user.result
+    given = eval(f"dict({name}={OF_FIT[name]})", {"result": result})
+    fitted = user.counts if name == "nagq" else user.model
+    assert fitted.fit(**given).converged
 
 
 def test_mixedlm_refuses_arguments_of_r():
@@ -214,11 +372,13 @@ def test_mixedlm_refuses_arguments_of_r():
 
 
 @pytest.mark.parametrize("name", R_FUNCTIONS)
-def test_functions_of_r_are_answered_with_ours(name):
-    with pytest.raises(AttributeError, match=f"{name} is R's name: here it is"):
-        getattr(RESULT, name)
-    here = R_FUNCTIONS[name].partition("(")[0].partition(",")[0]
-    assert hasattr(RESULT, here)
+def test_functions_of_a_fit_elsewhere_are_answered_with_ours(name, user):
+    with pytest.raises(AttributeError, match=f"there is no {name} here: ") as caught:
+        getattr(user.result, name)
+    lines = lines_of(str(caught.value))
+    assert lines
+    for line in lines:
+        run(line, user)
 
 
 def test_other_names_are_unknown():

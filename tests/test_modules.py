@@ -35,10 +35,10 @@ ELSEWHERE = {
     "test_variance_parameters": "block_functions",
     "test_prediction_intervals": "prediction_variance",
     # formulas and data
-    "test_bad_inputs": "exceptions row_values validation",
+    "test_bad_inputs": "exceptions quoting row_values validation",
     "test_data_frames": "columns frame",
     "test_datasets": "_loader",
-    "test_design": "evaluation transforms",
+    "test_design": "engine_errors evaluation transforms",
     "test_everyday_formulas": "api",
     "test_gate": "allow_list expressions",
     "test_names": "dialects tokens",

@@ -27,6 +27,14 @@ ATTRIBUTES = {
 }
 """Functions that may be called as ``np.log``."""
 
+ACCESSORS = {
+    "dt": {
+        *("day", "dayofweek", "dayofyear", "hour", "minute", "month", "quarter"),
+        *("weekday", "year"),
+    },
+}
+"""Parts of a date that may be read as ``date.dt.year``."""
+
 SEVERAL = {"C": 3, "clip": 3, "where": 3, "maximum": 2, "minimum": 2, "round": 2}
 SEVERAL |= {"te": MAX_BASIS, **{name: 1 + len(a) for name, a in ARGUMENTS.items()}}
 """Numbers of arguments other than one; NumPy would write into a further argument."""
@@ -46,5 +54,17 @@ KEYWORDS = {
 
 OPERATORS = (
     *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.BitAnd),
-    *(ast.UAdd, ast.USub, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+    *(
+        ast.UAdd,
+        ast.USub,
+        ast.Not,
+        ast.In,
+        ast.NotIn,
+        ast.Eq,
+        ast.NotEq,
+        ast.Lt,
+        ast.LtE,
+        ast.Gt,
+        ast.GtE,
+    ),
 )

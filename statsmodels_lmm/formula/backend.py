@@ -4,16 +4,15 @@ import sys
 import types
 from contextlib import contextmanager
 from copy import copy, deepcopy
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from formulaic.errors import FormulaicError
 from patsy import (
     EvalEnvironment,
     LookupFactor,
     ModelDesc,
     NAAction,
-    PatsyError,
     Term,
     dmatrices,
     dmatrix,
@@ -23,16 +22,16 @@ from statsmodels.formula import options
 from statsmodels.formula._manager import FormulaManager
 from statsmodels.iolib.summary2 import _simple_tables as simple_tables
 
-from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.dialects import (
     engine_column,
     engine_text,
     readable,
     response_of,
 )
-from statsmodels_lmm.formula.names import SYNTAX
+from statsmodels_lmm.formula.engine_errors import told_of
 from statsmodels_lmm.formula.packing import packed_value
 from statsmodels_lmm.formula.pieces import join, sides
+from statsmodels_lmm.formula.remembered import RememberedFactor
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.tokens import tokenize
 from statsmodels_lmm.formula.transforms import default_scope
@@ -48,11 +47,6 @@ __all__ = [
     "simple_tables",
     "term_columns",
 ]
-
-EVALUATION_ERRORS = (
-    *(ArithmeticError, AttributeError, FormulaicError, LookupError, NameError),
-    *(PatsyError, RecursionError, SyntaxError, TypeError, ValueError),
-)
 
 
 @contextmanager
@@ -77,25 +71,6 @@ def formula_engine(name):
 def current_engine():
     """Name of statsmodels' formula engine, "patsy" or "formulaic"."""
     return FormulaManager().engine
-
-
-def _reason(error, frame, engine):
-    """Why a formula cannot be evaluated, for messages."""
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    reason = readable(str(error), engine)
-    reason = reason.removeprefix("Error evaluating factor: ")
-    reason = reason.removeprefix("NameError: ")
-    called = {*default_scope(engine), *SYNTAX}
-    hidden = [name for name in frame.columns if name in called]
-    if hidden and "'Series' object" in reason:
-        return (
-            f"the column '{hidden[0]}' hides the function of the same name; rename the "
-            "column"
-        )
-    return reason.replace(
-        "name 'contr' is not defined", "for R's contr.sum write C(f, Sum)"
-    )
 
 
 def design_matrices(formula, frame, scope, engine, prediction=False):
@@ -138,16 +113,10 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
     scope = {name: checked(value) for name, value in scope.items()}
     text = engine_text(formula, engine) if is_text else formula
     evaluated = _by_patsy if engine == "patsy" else _by_formulaic
-    try:
+    with told_of(formula if is_text else "the formula", frame, engine):
         matrices, spec = evaluated(
             text, frame, columns, {**default_scope(engine), **scope}, prediction
         )
-    except FormulaError:
-        raise
-    except EVALUATION_ERRORS as error:
-        text = formula if is_text else "the formula"
-        reason = _reason(error, frame, engine)
-        raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
     frames: list = [None]
     for values, columns in matrices:
         names = [readable(str(name), engine) for name in columns]
@@ -342,14 +311,15 @@ class FormulaData(PandasData):
     scope: dict
     engine: str
     column_specs: dict
+    groupings: dict = {}
     lost: list
 
     @classmethod
-    def adopt(cls, data, scope, engine, column_specs):
+    def adopt(cls, data, scope, engine, column_specs, groupings):
         """Turn a PandasData into an instance of this class."""
         data.__class__ = cls
         data.scope, data.engine, data.column_specs = scope, engine, column_specs
-        data.lost = []
+        data.groupings, data.lost = groupings, []
         return data
 
     @property
@@ -364,7 +334,7 @@ class FormulaData(PandasData):
 
     def __deepcopy__(self, memo):
         other = copy(self)
-        shared = {"model_spec", "column_specs", "scope"}  # never modified
+        shared = {"model_spec", "column_specs", "groupings", "scope"}  # never modified
         unshared = {k: v for k, v in self.__dict__.items() if k not in shared}
         memo[id(self)] = other
         other.__dict__.update(deepcopy(unshared, memo))
@@ -374,6 +344,7 @@ class FormulaData(PandasData):
         state: dict = copy(self.__dict__)
         state.pop("model_spec", None)
         state["column_specs"] = list(self.column_specs)
+        state["groupings"] = list(self.groupings)
         packed = {name: packed_value(value) for name, value in self.scope.items()}
         state["scope"] = {n: v for n, v in packed.items() if v is not None}
         state["lost"] = [*self.lost, *(n for n, v in packed.items() if v is None)]
@@ -390,10 +361,20 @@ class FormulaData(PandasData):
         right = join(sides(tokenize(self.formula))[1])
         self.model_spec = self._specify(right)
         self.column_specs = {text: self._specify(text) for text in self.column_specs}
+        evaluated = partial(RememberedFactor.of, frame=self.frame, scope=self.scope)
+        self.groupings = {
+            text: self._unless_lost(partial(evaluated, text)) for text in self.groupings
+        }
 
     def _specify(self, formula):
+        return self._unless_lost(
+            lambda: design_matrices(formula, self.frame, self.scope, self.engine)[2]
+        )
+
+    def _unless_lost(self, evaluated):
+        """An evaluation on the data, None if it needs names that are lost."""
         try:
-            return design_matrices(formula, self.frame, self.scope, self.engine)[2]
+            return evaluated()
         except Exception:
             if not self.lost:
                 raise

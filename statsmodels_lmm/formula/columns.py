@@ -9,6 +9,7 @@ import pandas as pd
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.tokens import written
 from statsmodels_lmm.inputs.plain_arrays import float_objects
+from statsmodels_lmm.inputs.responses import text_response
 
 EXACT_INTEGERS = 2**53
 
@@ -49,7 +50,7 @@ def plain_column(column, name, role):
         kind = column.dtype
     if isinstance(kind, pd.CategoricalDtype):
         if is_response:
-            raise DataError(f"the response '{name}' must be numeric, not categorical")
+            raise text_response(column, name)
         return column.array
     if holds_dates(column):
         if "term" in role:
@@ -60,7 +61,7 @@ def plain_column(column, name, role):
     if kind.kind == "c":
         raise DataError(f"column '{name}' must be real, not complex")
     if kind.kind == "b" and is_response:
-        raise _binary(name)
+        raise true_or_false(name)
     if kind.kind == "f":
         values = column.to_numpy(float)
         if only_group:
@@ -125,10 +126,23 @@ def no_number(column, name):
     )
 
 
-def _binary(name):
+def true_or_false(name):
+    """
+    The error for a response of a linear model that is true or false.
+
+    Parameters
+    ----------
+    name : str
+        The response.
+
+    Returns
+    -------
+    DataError
+    """
     return DataError(
         f"the response '{name}' is true/false: crossedmixedglm fits a logistic mixed "
-        "model; convert it to 0/1 if you want a linear one"
+        "model, `crossedmixedglm(formula, data, family='binomial')`; convert it to 0/1 "
+        "if you want a linear one"
     )
 
 
@@ -181,12 +195,9 @@ def _object_column(column, name, is_response):
     is_number = values.map(lambda v: isinstance(v, numbers.Number | Decimal))
     is_number = is_number.to_numpy(bool) & ~is_bool
     if is_response and len(values) and is_bool.all():
-        raise _binary(name)
+        raise true_or_false(name)
     if is_response and not is_number.all():
-        example = values[~is_number].iloc[0]
-        raise DataError(
-            f"the response '{name}' must be numeric; it holds text, such as {example!r}"
-        )
+        raise text_response(values, name)
     if not is_number.any():
         return column.where(column.notna(), np.nan).to_numpy(object)
     if not is_number.all():

@@ -12,13 +12,16 @@ from statsmodels_lmm.formula.backend import (
     categorical_factors,
     design_matrices,
 )
+from statsmodels_lmm.formula.columns import true_or_false
 from statsmodels_lmm.formula.evaluation import (
     evaluate,
     single_levels,
-    warn_of_single_levels,
+    warn_of_levels,
+    warn_of_near_levels,
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.model_formula import offset_formula
+from statsmodels_lmm.formula.remembered import grouping_factors
 from statsmodels_lmm.formula.responses import evaluate_response
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
@@ -51,6 +54,8 @@ class Design:
         The columns and rows used.
     rows : ndarray
         Positions of these rows in the user's data.
+    groupings : dict of RememberedFactor
+        The grouping factors that are expressions, by their text.
     event : object
         The level of the response that is coded as 1, see `coded_response`.
     """
@@ -64,6 +69,7 @@ class Design:
     scope: dict
     frame: pd.DataFrame
     rows: np.ndarray
+    groupings: dict
     event: object = None
 
 
@@ -113,12 +119,14 @@ def build_design(
     event = None
     if family is None:
         endog, exog, spec = evaluate(formula.fixed_formula, frame, scope, engine)
+        if [str(c).rpartition("[")[2] for c in endog] == ["False]", "True]"]:
+            raise true_or_false(formula.response)
         if endog.shape[1] > 1:
             raise DataError(f"the response '{formula.response}' has several columns")
     else:
         endog, event = evaluate_response(formula, frame, scope, family)
         _, exog, spec = evaluate(formula.fixed, frame, scope, engine)
-    warn_of_single_levels(spec, engine, warned)
+    warn_of_levels(spec, engine, warned)
     check_finite(endog, formula.response, frame.index)
     check_finite(exog, "the fixed effects", frame.index)
     if len(set(exog.columns)) < exog.shape[1]:
@@ -133,17 +141,19 @@ def build_design(
             designs[effects] = evaluate(effects, frame, scope, engine)[1:]
         return designs[effects]
 
-    columns = dict(frame.items())
+    groupings, computed = grouping_factors(formula, frame, scope)
+    columns = {**dict(frame.items()), **computed}
     random = tuple(
         _random_effects(
             terms,
-            [columns[find_column(data, name)] for name in terms[0].grouping],
+            [columns[find_column(columns, name)] for name in terms[0].grouping],
             *(frame, evaluated, engine, specs, warned, structures or {}),
             relationships,
         )
         for terms in formula.by_factor
     )
-    return Design(endog, exog, spec, random, specs, offset, scope, frame, rows, event)
+    values = endog, exog, spec, random, specs, offset, scope, frame, rows
+    return Design(*values, groupings, event)
 
 
 def _used_rows(value, name, labels, rows):
@@ -233,6 +243,8 @@ def _random_effects(
 ):
     """Random effects of the terms whose common levels are those of some columns."""
     codes, levels, keys = group_levels(groups)
+    for column, key in zip(groups, keys):
+        warn_of_near_levels(column.name, key.uniques, warned)
     known = (relationships or {}).get(terms[0].group)
     relationship = None
     if known is not None:
@@ -245,7 +257,7 @@ def _random_effects(
         labels = ["Intercept"]
         if term.effects != "1":
             exog, spec = evaluated(term.effects)
-            warn_of_single_levels(spec, engine, warned)
+            warn_of_levels(spec, engine, warned)
             single = single_levels(spec, engine) if term.double_bar else {}
             if single and any(np.array_equal(exog, m) for m in columns):
                 name = ", ".join(single)

@@ -9,7 +9,10 @@ from statsmodels_lmm.formula.backend import (
     term_columns,
 )
 from statsmodels_lmm.formula.columns import holds_dates, no_number
-from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.names import columns_in, names_in
+
+MOST_COMPARED = 10_000
+"""Largest number of levels whose spellings are compared; more are mere identifiers."""
 
 
 def evaluate(text, frame, scope, engine):
@@ -89,9 +92,42 @@ def single_levels(spec, engine):
     return {name: levels[0] for name, levels in factors.items() if len(levels) == 1}
 
 
-def warn_of_single_levels(spec, engine, warned):
+def warn_of_near_levels(name, levels, warned):
     """
-    Warn of single-level factors whose terms have no columns.
+    Warn of levels of a factor that differ by white space or case only.
+
+    Parameters
+    ----------
+    name : str
+        Name of the factor.
+    levels : sequence
+        Its levels.
+    warned : set
+        Names already warned of; new ones are added.
+    """
+    if ("near", name) in warned or len(levels) > MOST_COMPARED:
+        return
+    plain: dict = {}
+    for level in levels:
+        if isinstance(level, str):
+            plain.setdefault(" ".join(level.split()).casefold(), []).append(level)
+    near = [found for found in plain.values() if len(found) > 1]
+    if not near:
+        return
+    warned.add(("near", name))
+    shown = "; ".join(", ".join(map(repr, found)) for found in near[:3])
+    warn(
+        f"levels of '{name}' differ by white space or case only: {shown}"
+        + ("; ..." if len(near) > 3 else "")
+        + f". If they are the same, write `data[{name!r}] = "
+        f"data[{name!r}].str.split().str.join(' ').str.casefold()`",
+        DataWarning,
+    )
+
+
+def warn_of_levels(spec, engine, warned):
+    """
+    Warn of single-level factors whose terms have no columns, and of levels alike.
 
     Parameters
     ----------
@@ -102,6 +138,9 @@ def warn_of_single_levels(spec, engine, warned):
     warned : set of str
         Names already warned of; new ones are added.
     """
+    for name, levels in categorical_factors(spec, engine).items():
+        read = names_in(name).read
+        warn_of_near_levels(read[0] if len(read) == 1 else name, levels, warned)
     lost: set = set()
     for _, columns, factors in term_columns(spec, engine):
         if columns.start == columns.stop:

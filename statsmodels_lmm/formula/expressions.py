@@ -7,6 +7,7 @@ from math import isnan, nan
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.allow_list import (
+    ACCESSORS,
     ATTRIBUTES,
     CODINGS,
     FUNCTIONS,
@@ -89,7 +90,7 @@ class _Expression:
         elif isinstance(node, ast.Constant):
             self.constant(node)
         elif isinstance(node, ast.Attribute):
-            self.refuse("only functions of np may follow a dot", node)
+            self.part(node)
         elif isinstance(node, ast.Call):
             self.call(node)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
@@ -101,13 +102,23 @@ class _Expression:
             self.value(node.right)
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, OPERATORS):
             self.value(node.operand)
+        elif isinstance(node, ast.BoolOp):
+            for part in node.values:
+                self.value(part)
         elif isinstance(node, ast.Compare) and all(
             isinstance(op, OPERATORS) for op in node.ops
         ):
             for part in (node.left, *node.comparators):
-                self.value(part)
+                self.compared(part)
         else:
             self.refuse("not allowed in an untrusted formula", node)
+
+    def compared(self, node):
+        """Check a side of a comparison: a value, a level, or a list of them."""
+        items = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+        for item in items:
+            if not (isinstance(item, ast.Constant) and isinstance(item.value, str)):
+                self.value(item)
 
     def constant(self, node):
         """Check a number, a boolean or None."""
@@ -123,6 +134,20 @@ class _Expression:
                 self.refuse(f"'{name}' is not a column", node)
             return
         self.used.append(name)
+
+    def part(self, node):
+        """Check a part of a date, such as ``date.dt.year``."""
+        home = node.value
+        if not isinstance(home, ast.Attribute) or node.attr not in ACCESSORS.get(
+            home.attr, ()
+        ):
+            self.refuse("only functions of np, and .dt.year, may follow a dot", node)
+        if isinstance(home.value, ast.Call) and self.function(home.value.func) == "Q":
+            self.quoted(home.value)
+        elif isinstance(home.value, ast.Name):
+            self.column(home.value.id, home.value)
+        else:
+            self.refuse(f"'.{home.attr}' follows the name of a column", node)
 
     def exponent(self, node):
         """Reject powers that would take too long."""
@@ -212,6 +237,10 @@ class _Expression:
                 bounds.append((name, self.numbers(argument, name == "knots")))
             elif name == "constraints":
                 self.argument(argument, "te", name)
+            elif name == "breaks" and isinstance(argument, ast.List | ast.Tuple):
+                self.numbers(argument, several=True)
+            elif name == "breaks":
+                self.count(argument, 2, MAX_BASIS)
             elif not isinstance(argument, ast.Constant) or not isinstance(
                 argument.value, bool
             ):

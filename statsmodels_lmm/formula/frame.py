@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, warn
+from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
 from statsmodels_lmm.formula.tokens import is_python_name, tokenize
@@ -14,6 +15,7 @@ from statsmodels_lmm.inputs.row_values import rows_text
 from statsmodels_lmm.inputs.tables import has_all_levels
 
 WORDS_OF_R = {
+    "c": "[1, 2]",
     "ifelse": "np.where(x > 0, 1, 0)",
     "relevel": "C(f, Treatment('r'))",
     "interaction": "a:b",
@@ -21,6 +23,9 @@ WORDS_OF_R = {
     "pmax": "np.maximum(x, 0)",
     "pmin": "np.minimum(x, 0)",
     "mean": "center(x) for x - mean(x)",
+    "lag": "a column computed before, data.groupby('g')['x'].shift()",
+    "rcs": "ns(x, 3)",
+    "s": "bs(x, df=4)",
 }
 """Functions of R, and what to write instead."""
 
@@ -105,10 +110,12 @@ def column_roles(data, formula, scope):
         pieces = [("outcome", column) for column in formula.response_columns]
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]
     pieces += [("random", term.effects) for term in formula.random]
+    pieces += [("random", text) for text in formula.grouping_expressions]
     roles: dict = {}
     check_columns(data)
     for role, text in pieces:
-        for name in _column_names(text, data, formula, scope):
+        check_names(text, data, formula.text, scope)
+        for name in columns_in(text, data.columns):
             roles.setdefault(name, set()).add(role)
             if name in names_in(text).alone:
                 roles[name].add("term")
@@ -116,8 +123,14 @@ def column_roles(data, formula, scope):
         try:
             column = find_column(data, name)
         except DataError as error:
-            raise _name_error(str(error), formula, name) from None
+            raise _name_error(str(error), formula.text, name) from None
         roles.setdefault(column, set()).add("group")
+    for text in formula.grouping_expressions:
+        if text in data.columns:
+            raise DataError(
+                f"a column and a grouping factor are both called {text}; rename the "
+                "column"
+            )
     unique = data.columns.is_unique
     for name in roles:
         if not unique and (data.columns == name).sum() > 1:
@@ -138,40 +151,46 @@ def check_columns(data):
         )
 
 
-def _column_names(text, data, formula, scope):
-    """Columns that occur in a piece of a formula; unknown names raise an error."""
+def check_names(text, data, whole, scope):
+    """
+    Reject unknown names in a piece of a formula.
+
+    Parameters
+    ----------
+    text : str
+        The piece.
+    data : DataFrame
+        The data.
+    whole : str
+        The whole text, for messages.
+    scope : container of str
+        Names that need not be columns.
+
+    Raises
+    ------
+    FormulaError
+    """
     names = names_in(text)
     for name in names.called:
         if name in WORDS_OF_R and name not in scope:
             raise _name_error(
-                f"'{name}()' is an R function; write {WORDS_OF_R[name]}", formula, name
+                f"'{name}()' is an R function; write {WORDS_OF_R[name]}", whole, name
             )
     for name in names.read:
         known = isinstance(name, str) and is_python_name(name)
         known &= name in scope or name in CODINGS or hasattr(builtins, str(name))
         if name not in data.columns and not known:
-            message = _needs_quotes(name, data, formula) or _unknown(name, data)
-            raise _name_error(message, formula, name)
-    return columns_in(text, data.columns)
+            message = coding_advice(text) or _unknown(name, data)
+            raise _name_error(message, whole, name)
 
 
 def find_column(data, name):
     """A column by its name in a formula; the name may be an integer."""
-    if name in data.columns:
+    if name in data:
         return name
-    if name.isdigit() and int(name) in data.columns:
+    if name.isdigit() and int(name) in data:
         return int(name)
     raise DataError(f"grouping factor: {_unknown(name, data)}")
-
-
-def _needs_quotes(name, data, formula):
-    """What to write if a name is part of a column name with dots or spaces."""
-    for column in data.columns:
-        if not isinstance(column, str) or is_python_name(column):
-            continue
-        if str(name) in column and column in formula.text:
-            return f"write Q({column!r}), because it is not a Python name"
-    return None
 
 
 def _unknown(name, data):
@@ -186,11 +205,11 @@ def _unknown(name, data):
     return f"column '{name}' not in data{hint}"
 
 
-def _name_error(message, formula, name):
-    for token in tokenize(formula.text):
+def _name_error(message, whole, name):
+    for token in tokenize(whole):
         if name in (token.column, token.text.split(".")[0]):
-            return FormulaError(message, formula.text, (token.start, token.stop))
-    return FormulaError(message, formula.text)
+            return FormulaError(message, whole, (token.start, token.stop))
+    return FormulaError(message, whole)
 
 
 def _drop_unused_levels(frame, name, role):

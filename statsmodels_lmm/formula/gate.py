@@ -9,6 +9,7 @@ from statsmodels_lmm.formula.allow_list import MAX_POWER
 from statsmodels_lmm.formula.expressions import check_expression
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import depths, span, split
+from statsmodels_lmm.formula.subsets import condition_tokens
 from statsmodels_lmm.formula.tokens import tokenize
 
 MAX_LENGTH = 2_000
@@ -17,7 +18,7 @@ MAX_TERMS = 500
 MAX_COLUMNS = 1_000
 
 
-def check_formula(formula, columns, structures=(), family=None):
+def check_formula(formula, columns, structures=(), family=None, subset=None):
     """
     Reject a formula that uses anything but columns and listed functions.
 
@@ -31,11 +32,14 @@ def check_formula(formula, columns, structures=(), family=None):
         Names of user-defined covariance structures.
     family : str, optional
         Name of the family of a generalized model.
+    subset : str, optional
+        A condition on the rows from the same source.
 
     Returns
     -------
     list
-        The columns that the formula uses, in the order of the text.
+        The columns that the formula uses, in the order of the text, and then those of
+        the condition.
 
     Raises
     ------
@@ -77,7 +81,18 @@ def check_formula(formula, columns, structures=(), family=None):
         terms = _Terms(formula, list(columns))
         terms.size(_without_cbind(tokens) if family else tokens)
     parse(formula, structures, family)
-    return list(dict.fromkeys(terms.used))
+    return list(dict.fromkeys([*terms.used, *_of_condition(subset, list(columns))]))
+
+
+def _of_condition(text, columns):
+    """The columns of a condition on the rows, which must pass as a formula must."""
+    if text is None:
+        return []
+    _check_length(text)
+    tokens = condition_tokens(text)
+    _check_text(text, tokens)
+    _check_tokens(tokens, text)
+    return check_expression(tokens, text, columns)[0]
 
 
 # text and tokens -------------------------------------------------------------

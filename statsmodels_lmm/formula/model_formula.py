@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from statsmodels_lmm.formula.tokens import written
+from statsmodels_lmm.formula.tokens import Expression, written
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class RandomTerm:
     effects : str
         Formula of the effect columns, such as "1 + x".
     grouping : tuple of str
-        Columns whose observed combinations are the levels.
+        Columns, or each an `Expression`, whose observed combinations are the levels.
     structure : str
         "us" (unstructured), "diag", "cs", "ar1" or a user-defined name.
     effect_terms : frozenset of str
@@ -92,12 +92,21 @@ class ModelFormula:
         """All formulas to be evaluated."""
         effects = [term.effects for term in self.random]
         response = self.response_columns or [self.response]
-        return [*response, *self.fixed_pieces, *effects]
+        return [*response, *self.fixed_pieces, *effects, *self.grouping_expressions]
 
     @property
     def grouping_columns(self):
         """Columns used for grouping, each once."""
-        return tuple(dict.fromkeys(c for t in self.random for c in t.grouping))
+        return tuple(c for c in self._grouping if not isinstance(c, Expression))
+
+    @property
+    def grouping_expressions(self):
+        """Expressions used for grouping, each once."""
+        return tuple(c for c in self._grouping if isinstance(c, Expression))
+
+    @property
+    def _grouping(self):
+        return dict.fromkeys(c for t in self.random for c in t.grouping)
 
     @property
     def by_factor(self):

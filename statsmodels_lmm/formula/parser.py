@@ -36,7 +36,10 @@ def parse(text, structures=(), family=None):
         With carets under the place in question.
     """
     if not isinstance(text, str):
-        raise FormulaError(f"the formula must be a string, not {type(text).__name__}")
+        raise FormulaError(
+            f"the formula must be a string, not {type(text).__name__}; it comes before "
+            "the data: `crossedmixedlm(formula, data)`"
+        )
     return _parsed(text, tuple(structures), family)
 
 
@@ -61,6 +64,15 @@ def _parsed(text, structures, family):
             for term in random_terms(piece, text, structures):
                 check_new(term, random, text, span(piece))
                 random.append(term)
+        elif piece[0].text == "Error" and is_call(piece):
+            start, stop = span(piece)
+            strata = f"(1 | {join(piece[2:-1])})"
+            raise FormulaError(
+                "strata of R's aov are random effects here: write "
+                f"`{text[:start]}{strata}{text[stop:]}`",
+                text,
+                (start, stop),
+            )
         elif piece[0].text == "offset" and is_call(piece):
             if sign == "-":
                 raise FormulaError(

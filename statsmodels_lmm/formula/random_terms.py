@@ -5,6 +5,7 @@ from patsy import PatsyError
 from statsmodels_lmm.core.structures.by_name import STRUCTURES, WITH_HOM
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.model_formula import RandomTerm
+from statsmodels_lmm.formula.names import names_in
 from statsmodels_lmm.formula.pieces import (
     closes_at_end,
     depths,
@@ -13,7 +14,7 @@ from statsmodels_lmm.formula.pieces import (
     join,
     span,
 )
-from statsmodels_lmm.formula.tokens import tokenize
+from statsmodels_lmm.formula.tokens import Expression, tokenize
 from statsmodels_lmm.formula.widths import model_terms
 
 LOGICAL = {"TRUE": True, "T": True, "True": True}
@@ -21,8 +22,8 @@ LOGICAL |= {"FALSE": False, "F": False, "False": False}
 """Values of ``hom =``, as spelled in R and in Python."""
 
 TRANSFORMS = {
-    *("C", "I", "Q", "abs", "bs", "cc", "center", "cr", "exp", "log", "log10", "log1p"),
-    *("log2", "np", "ns", "poly", "scale", "sqrt", "standardize", "te"),
+    *("C", "I", "Q", "abs", "bs", "cc", "center", "cr", "cut", "exp", "log", "log10"),
+    *("log1p", "log2", "np", "ns", "poly", "scale", "sqrt", "standardize", "te"),
 }
 
 
@@ -184,22 +185,16 @@ def _grouping(tokens, text):
     def atom():
         if not tokens:
             raise FormulaError("a grouping factor is missing", text, last)
-        token = tokens.pop(0)
-        if token.text == "(":
+        if tokens[0].text == "(" and not tokens[0].inside:
+            del tokens[0]
             groups = product()
             if tokens:
-                tokens.pop(0)
+                del tokens[0]
             return groups
-        called = [t.text for t in tokens[:3:2]] == ["(", ")"]
-        if token.text == "C" and called and tokens[1].kind == "name":
-            token = tokens[1]
-            del tokens[:3]
-        if token.kind != "name" or (token.column is None and "." in token.text):
-            message = "a grouping factor is a column, or columns joined by ':' or '/'"
-            if token.kind == "name":
-                message += f"; quote a name with dots: Q('{token.text}')"
-            raise FormulaError(message, text, span([token]))
-        return [(token.text if token.column is None else str(token.column),)]
+        size = next((i for i, t in enumerate(tokens) if t.separates), len(tokens))
+        factor = tokens[: max(size, 1)]
+        del tokens[: len(factor)]
+        return [(_grouping_factor(factor, text),)]
 
     last = span(tokens[-1:])
     groups = product()
@@ -211,6 +206,27 @@ def _grouping(tokens, text):
             span(tokens[:1]),
         )
     return list(dict.fromkeys(groups))
+
+
+def _grouping_factor(tokens, text):
+    """The name of a column, or an expression; ``C(g)`` is g."""
+    place = span(tokens)
+    if tokens[0].text == "C" and is_call(tokens) and len(tokens) > 3:
+        tokens = tokens[2:-1]
+    first = tokens[0]
+    if first.kind == "name" and len(tokens) == 1:
+        if first.column is not None:
+            return str(first.column)
+        return Expression(first.text) if "." in first.text else first.text
+    whole = all(not t.separates for t in tokenize(join(tokens)))
+    expression = join(tokens) if whole else f"I({join(tokens)})"
+    if not names_in(expression).read:
+        raise FormulaError(
+            "a grouping factor is a column, or columns joined by ':' or '/'",
+            text,
+            place,
+        )
+    return Expression(expression)
 
 
 def check_new(term, random, text, span):

@@ -49,10 +49,7 @@ def plain_design(spec):
             "type": info.type,
             "num_columns": info.num_columns,
             "categories": plain_levels(info.categories, factor.name()),
-            "transforms": {
-                name: _plain_state(transform, factor.name())
-                for name, transform in info.state.get("transforms", {}).items()
-            },
+            "transforms": plain_states(info.state, factor.name()),
         }
     terms = [
         {
@@ -63,6 +60,26 @@ def plain_design(spec):
     ]
     columns = [readable(name, "patsy") for name in spec.column_names]
     return {"columns": columns, "factors": factors, "terms": terms}
+
+
+def plain_states(state, factor):
+    """
+    Convert what the transforms of a factor remember to values that JSON can hold.
+
+    Parameters
+    ----------
+    state : dict
+        patsy's state of the factor.
+    factor : str
+        Name of the factor, for messages.
+
+    Returns
+    -------
+    dict
+        The attributes of each transform.
+    """
+    transforms = state.get("transforms", {})
+    return {name: _plain_state(t, factor) for name, t in transforms.items()}
 
 
 def _plain_state(transform, factor):
@@ -198,20 +215,36 @@ def restored_design(plain, formula):
 def _factor_info(factor, plain):
     state: dict = {}
     factor.memorize_passes_needed(state, EvalEnvironment([default_scope("patsy")]))
-    if set(state["transforms"]) != set(plain["transforms"]):
-        raise DataError(f"the transforms of '{factor.name()}' do not match the formula")
-    for name, transform in state["transforms"].items():
-        kind, given = type(transform).__name__, plain["transforms"][name]
-        restored = {a: _restored_numbers(given[a], factor) for a in STATES[kind]}
-        check_state(kind, restored)
-        for attribute, value in restored.items():
-            setattr(transform, attribute, value)
+    restore_states(state, plain["transforms"], factor)
     columns, categories = plain["num_columns"], plain["categories"]
     if columns is not None:
         columns = whole(columns, factor.name(), 1)
     if categories is not None:
         categories = tuple(levels(categories, factor.name()))
     return FactorInfo(factor, plain["type"], state, columns, categories)
+
+
+def restore_states(state, plain, factor):
+    """
+    Restore what the transforms of a factor remember, saved by `plain_states`.
+
+    Parameters
+    ----------
+    state : dict
+        patsy's state of the factor, which has seen no data; it is modified.
+    plain : dict
+        The attributes of each transform.
+    factor : EvalFactor
+        The factor.
+    """
+    if set(state["transforms"]) != set(plain):
+        raise DataError(f"the transforms of '{factor.name()}' do not match the formula")
+    for name, transform in state["transforms"].items():
+        kind, given = type(transform).__name__, plain[name]
+        restored = {a: _restored_numbers(given[a], factor) for a in STATES[kind]}
+        check_state(kind, restored)
+        for attribute, value in restored.items():
+            setattr(transform, attribute, value)
 
 
 def _restored_numbers(value, factor):

@@ -11,6 +11,7 @@ STATES = {
     "CC": ("_all_knots", "_constraints"),
     "CR": ("_all_knots", "_constraints"),
     "Center": ("_sum", "_count"),
+    "Cut": ("_breaks",),
     "NS": ("_knots",),
     "Poly": ("_degree", "_centers", "_norms"),
     "Standardize": ("current_n", "current_mean", "current_M2"),
@@ -65,6 +66,11 @@ def _cubic_spline(knots, constraints, fewer=0):
     return constraints is None or _are_constraints(constraints, len(knots) - fewer)
 
 
+def _ends(breaks):
+    """At least two distinct ends of intervals."""
+    return _are_places(breaks) and len(breaks) > 1 and (np.diff(breaks) > 0).all()
+
+
 def _natural_spline(knots):
     return _are_places(knots) and len(knots) > 1 and knots[0] < knots[-1]
 
@@ -104,6 +110,7 @@ CHECKS: dict[str, Callable[..., bool]] = {
     "CC": _cyclic_spline,
     "CR": _cubic_spline,
     "Center": _center,
+    "Cut": _ends,
     "NS": _natural_spline,
     "Poly": _polynomial,
     "Standardize": _standardize,

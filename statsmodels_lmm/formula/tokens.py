@@ -88,6 +88,10 @@ class Token:
         return self.is_word or self.text in (")", "]", "}")
 
 
+class Expression(str):
+    """A grouping factor computed from columns, as written, such as ``cut(x, 3)``."""
+
+
 def is_python_name(name):
     """
     Whether a column name can be used in Python unchanged.
@@ -126,8 +130,10 @@ def written(column, inside=False):
     Returns
     -------
     str
-        Such as "x", "yield" or "Q('my column')".
+        Such as "x", "yield" or "Q('my column')"; an expression is returned unchanged.
     """
+    if isinstance(column, Expression):
+        return column
     bare = isinstance(column, str) and _is_one_word(column)
     if bare and not (inside and column in OPERATOR_WORDS):
         return column

@@ -1,6 +1,7 @@
 """Transforms of R that patsy lacks."""
 
 import numpy as np
+import pandas as pd
 import patsy
 from formulaic.transforms import stateful_transform
 from scipy.interpolate import BSpline
@@ -139,16 +140,110 @@ def remembered_ns(x, df=None, knots=None, _state=None):
     return natural_spline(x, _state["knots"])
 
 
+def cut_points(x, breaks):
+    """
+    Ends of the intervals of ``cut``, as in R.
+
+    Parameters
+    ----------
+    x : array_like
+        Data, shape (n,).
+    breaks : int or array_like
+        Number of intervals of equal length, or the ends of the intervals.
+
+    Returns
+    -------
+    ndarray
+        The ends in increasing order. Those of a number of intervals are beyond the
+        smallest and the largest value by a thousandth of the range.
+    """
+    if np.ndim(breaks):
+        points = np.unique(np.asarray(breaks, dtype=float))
+        if len(points) < 2 or np.isnan(points).any():
+            raise ValueError("cut() needs at least two different breaks")
+        return points
+    if breaks != int(breaks) or breaks < 2:
+        raise ValueError(f"cut() needs two or more intervals, not {breaks!r}")
+    x = np.asarray(x, dtype=float)
+    low, high = x.min(), x.max()
+    if not low < high:
+        raise ValueError("cut() needs values that differ, and no missing ones")
+    points = np.linspace(low, high, int(breaks) + 1)
+    points[[0, -1]] += np.array([-1.0, 1.0]) * (high - low) / 1000.0
+    return points
+
+
+def intervals(x, points, right=True):
+    """
+    The interval of each value.
+
+    Parameters
+    ----------
+    x : array_like
+        Data, shape (n,).
+    points : ndarray
+        Ends of the intervals in increasing order.
+    right : bool, optional
+        Whether an interval includes its right end, and not its left one.
+
+    Returns
+    -------
+    Categorical
+        The intervals as R names them, such as "(0.5,1]"; missing outside of all.
+    """
+    x = np.asarray(x, dtype=float)
+    codes = np.searchsorted(points, x, "left" if right else "right") - 1
+    codes[~((codes >= 0) & (codes < len(points) - 1))] = -1  # NaN sorts last
+    ends: list = []
+    for digits in range(3, 18):  # as few as distinguish the ends
+        ends = [f"{point:.{digits}g}" for point in points]
+        if len(set(ends)) == len(ends):
+            break
+    left, close = ("(", "]") if right else ("[", ")")
+    names = [f"{left}{a},{b}{close}" for a, b in zip(ends, ends[1:])]
+    return pd.Categorical.from_codes(codes, names)
+
+
+class Cut:
+    """Intervals as in R's ``cut``; patsy keeps their ends for prediction."""
+
+    def __init__(self):
+        self._chunks = []
+
+    def memorize_chunk(self, x, breaks, right=True):
+        """Collect a chunk of rows."""
+        self._chunks.append(np.asarray(x, dtype=float))
+        self._given = breaks
+
+    def memorize_finish(self):
+        """Place the ends of the intervals."""
+        self._breaks = cut_points(np.concatenate(self._chunks), self._given)
+        del self._chunks, self._given
+
+    def transform(self, x, breaks, right=True):
+        """Find the interval of each row."""
+        return intervals(x, self._breaks, right)
+
+
+@stateful_transform
+def remembered_cut(x, breaks, right=True, _state=None):
+    """Intervals as in R's ``cut``, remembered by formulaic."""
+    if "breaks" not in _state:
+        _state["breaks"] = cut_points(x, breaks)
+    return pd.Series(intervals(x, _state["breaks"], right), getattr(x, "index", None))
+
+
 FUNCTIONS = {
     name: getattr(np, name) for name in ("exp", "log", "log10", "log1p", "log2", "sqrt")
 }
 
 REMEMBERED = {
     "patsy": {
+        "cut": patsy.stateful_transform(Cut),
         "ns": patsy.stateful_transform(NS),
         "poly": patsy.stateful_transform(Poly),
     },
-    "formulaic": {"ns": remembered_ns},
+    "formulaic": {"cut": remembered_cut, "ns": remembered_ns},
 }
 """Transforms of an engine that remember the data of a fit."""
 

@@ -13,6 +13,7 @@ ARGUMENTS = {
     "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound"),
     "cr": ("df", "knots", "lower_bound", "upper_bound", "constraints"),
     "cc": ("df", "knots", "lower_bound", "upper_bound", "constraints"),
+    "cut": ("breaks", "right"),
     "ns": ("df", "knots"),
     "poly": ("degree", "raw"),
 }

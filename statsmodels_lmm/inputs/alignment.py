@@ -142,11 +142,6 @@ def subset_rows(subset, labels):
         if not pd.api.types.is_bool_dtype(values.dropna().infer_objects()):
             return _positions_of(values.array, labels)
     except (KeyError, TypeError, ValueError) as error:
-        if isinstance(subset, str):
-            raise DataError(
-                "subset must be row labels or one boolean per row; for a condition "
-                f"given as text, pass data.query({subset!r}) as the data"
-            ) from None
         raise DataError(
             f"subset must be row labels or one boolean per row: {error}"
         ) from None

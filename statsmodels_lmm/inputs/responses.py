@@ -85,7 +85,7 @@ def coded_response(endog, is_binary, name=None):
         event = event_of(found.categories, name)
         values = np.where(found.codes < 0, np.nan, found.codes)
     else:
-        raise DataError(f"the response '{name}' must be numeric, but it is {kind}")
+        raise text_response(column, name)
     return (values if labels is None else pd.Series(values, labels, name=name)), event
 
 
@@ -108,6 +108,46 @@ def as_vector(endog):
     if isinstance(endog, pd.DataFrame):
         return endog.iloc[:, 0]
     return np.asarray(endog)[:, 0]
+
+
+def text_response(column, name):
+    """
+    The error for a response that is text where numbers are needed.
+
+    Parameters
+    ----------
+    column : Series
+        The response, of text or categories.
+    name : str
+        Its name.
+
+    Returns
+    -------
+    DataError
+        It names the first values that are no numbers with their rows.
+    """
+    known = column.dropna().astype(object)
+    bad = known[pd.to_numeric(known.astype(str), errors="coerce").isna()]
+    is_category = isinstance(column.dtype, pd.CategoricalDtype)
+    kind = "categorical" if is_category else "text"
+    text, levels = (
+        f"the response '{name}' must be numeric, but it is {kind}",
+        bad.unique(),
+    )
+    if len(bad) == len(known) and len(levels) == 2:
+        return DataError(
+            f"{text}; as it has the two levels {levels[0]!r} and {levels[1]!r}, a "
+            "logistic model suits: "
+            "`crossedmixedglm(formula, data, family='binomial')`"
+        )
+    values = f"data[{name!r}]" + (".astype(str)" if is_category else "")
+    if not len(bad):
+        line = f"data[{name!r}] = pd.to_numeric({values})"
+        return DataError(f"{text}; convert it, `{line}`")
+    shown = ", ".join(f"{value!r} in row {row}" for row, value in bad.iloc[:3].items())
+    more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+    line = f"data[{name!r}] = pd.to_numeric({values}, errors='coerce')"
+    return DataError(f"{text}: {shown}{more}. `{line}` makes these missing")
 
 
 def event_of(levels, name):

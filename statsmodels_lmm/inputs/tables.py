@@ -1,5 +1,7 @@
 """pandas DataFrames from tables of other kinds."""
 
+from os import PathLike, fspath
+
 import numpy as np
 import pandas as pd
 
@@ -44,6 +46,11 @@ def to_frame(data, names=None):
 
 
 def _read(data, names):
+    if isinstance(data, str | PathLike):
+        raise TypeError(
+            f"data are a table, not the name of a file: read it first, as in "
+            f"`crossedmixedlm(formula, pd.read_csv({fspath(data)!r}))`"
+        )
     if isinstance(data, np.ma.MaskedArray) and data.dtype.names:
         return pd.DataFrame({name: data[name] for name in data.dtype.names})
     if isinstance(data, np.ndarray) and data.dtype.names:

@@ -326,7 +326,7 @@ class MixedLM(CrossedMixedLM):
 
     # fit --------------------------------------------------------------------
 
-    @refuse_r_names("REML", "control")
+    @refuse_r_names("REML", "control", "ddf")
     def fit(  # type: ignore[override]
         self,
         start_params=None,

@@ -13,11 +13,13 @@ from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
 from statsmodels_lmm.formula.pieces import has_bar
+from statsmodels_lmm.formula.quoting import quotes_told
 from statsmodels_lmm.inference.prediction.prediction_rows import determined_means
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.responses import as_vector
+from statsmodels_lmm.keywords import R_FUNCTIONS
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
 from statsmodels_lmm.models.validation import (
@@ -138,6 +140,15 @@ class MixedModel(LikelihoodModel):
         self._forget()
         self._last_theta = None
 
+    def __getattr__(self, name):
+        results = getattr(type(self), "_results_classes", (None,))[0]
+        of_fit = name in {"params", *R_FUNCTIONS} or hasattr(results, name)
+        if of_fit and not name.startswith("_"):
+            raise AttributeError(
+                f"a model has no {name}; its fit has: write `model.fit()`"
+            )
+        return super().__getattribute__(name)  # raises the error
+
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
         return endog, sides
@@ -154,7 +165,9 @@ class MixedModel(LikelihoodModel):
         arrays = endog.to_numpy(), exog.to_numpy()
         data = super()._handle_data(*arrays, *args, **kwargs)
         data.orig_endog, data.orig_exog, data.frame = endog, exog, source.frame
-        return FormulaData.adopt(data, source.scope, source.engine, source.column_specs)
+        return FormulaData.adopt(
+            data, source.scope, source.engine, source.column_specs, source.groupings
+        )
 
     def _take_formula(self, source):
         """Record the formula and how it evaluated the data."""
@@ -221,6 +234,7 @@ class MixedModel(LikelihoodModel):
         formula,
         data,
         subset=None,
+        contrasts=None,
         weights=None,
         offset=None,
         missing="drop",
@@ -247,8 +261,14 @@ class MixedModel(LikelihoodModel):
             The data: pandas, polars (eager or lazy), pyarrow, mappings of columns, or
             records; with the extra ``frames`` also a DuckDB relation and others. From
             lazy data only the columns used are read.
-        subset : array_like, optional
-            Rows to use: labels, or booleans for each row.
+        subset : str or array_like, optional
+            Rows to use: a condition such as ``"x > 2 and f != 'a'"``, labels, or
+            booleans for each row. A condition is evaluated like the formula; as in R,
+            a row in which a missing value leaves it open is not used.
+        contrasts : dict, optional
+            Codings of factors among the fixed effects, as in R: ``{"f": "sum"}`` for
+            ``C(f, Sum)``; "treatment", "helmert", "poly" and "sdif", or an array with a
+            row for each level and a column for each contrast.
         weights : str or array_like, optional
             Prior weights, or the column that holds them. A Series is aligned by its
             labels. A row without a weight counts as incomplete in a column, but is an
@@ -305,19 +325,21 @@ class MixedModel(LikelihoodModel):
             formula, data = with_group_terms(formula, data, *terms)
         elif re_formula is not None or vc_formula is not None:
             raise FormulaError("re_formula and vc_formula need groups")
-        arguments = read_formula(
-            formula,
-            data,
-            subset=subset,
-            sides=sides,
-            missing=missing,
-            relationship=relationship,
-            relationship_inverse=relationship_inverse,
-            structures=structures,
-            eval_env=eval_env,
-            depth=1,
-            family=cls._family_of(rest),
-        )
+        with quotes_told(formula, data):
+            arguments = read_formula(
+                formula,
+                data,
+                subset=subset,
+                sides=sides,
+                missing=missing,
+                relationship=relationship,
+                relationship_inverse=relationship_inverse,
+                structures=structures,
+                eval_env=eval_env,
+                depth=1,
+                family=cls._family_of(rest),
+                contrasts=contrasts,
+            )
         return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
 
     @classmethod

@@ -8,13 +8,17 @@ import pandas as pd
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.formula.backend import caller_scope, current_engine
+from statsmodels_lmm.formula.codings import with_contrasts
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.dialects import engine_text
+from statsmodels_lmm.formula.frame import check_names
 from statsmodels_lmm.formula.mixedlm_terms import group_columns, random_terms
 from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.random_terms import TRANSFORMS
+from statsmodels_lmm.formula.subsets import condition_of, rows_where
+from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import subset_rows
 from statsmodels_lmm.inputs.row_values import (
     row_values,
@@ -50,6 +54,8 @@ class FormulaSource:
         How the fixed design is evaluated.
     column_specs : dict
         Specifications of the columns of effects and offsets, by formula.
+    groupings : dict of RememberedFactor
+        The grouping factors that are expressions, by their text.
     offset : ndarray or None
         Sum of the offsets in the formula.
     n_dropped : int
@@ -64,6 +70,7 @@ class FormulaSource:
     frame: pd.DataFrame
     spec: object
     column_specs: dict
+    groupings: dict
     offset: np.ndarray | None
     n_dropped: int
 
@@ -115,6 +122,7 @@ def read_formula(
     eval_env,
     depth,
     family=None,
+    contrasts=None,
 ):
     """
     Evaluate a formula on data.
@@ -132,6 +140,8 @@ def read_formula(
         Stack frames between this function and the user.
     family : Family, optional
         The family of a generalized model.
+    contrasts : dict, optional
+        As for `MixedModel.from_formula`.
 
     Returns
     -------
@@ -150,15 +160,24 @@ def read_formula(
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
     structures = _checked_structures(structures)
+    formula, matrices = with_contrasts(formula, contrasts)
     parsed = parse(formula, structures, family and family.name)
+    condition = [condition_of(subset)] if isinstance(subset, str) else []
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
     # names of the data are columns, and otherwise the caller's
-    read, called = _names(parsed)
+    read, called = _names(parsed.pieces)
     columns = [v for v in sides.values() if isinstance(v, str)]
-    data = to_frame(data, {*read, *columns, *parsed.grouping_columns})
+    needed = {*read, *_names(condition)[0], *columns, *parsed.grouping_columns}
+    data = to_frame(data, needed)
     free = (called - SYNTAX) | (read - set(data.columns))
-    scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
+    scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1) | matrices
+    for text in condition:
+        read, called = _names(condition)
+        free = (called - SYNTAX) | (read - set(data.columns))
+        own = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1)
+        check_names(text, data, subset, {*default_scope("patsy"), *own})
+        subset = rows_where(text, subset, data, own)
     data, sides = _of_subset(data, sides, subset)
     n_rows, engine = len(data), current_engine()
     sides = {name: row_values(v, data, name) for name, v in sides.items()}
@@ -187,6 +206,7 @@ def read_formula(
         frame=design.frame,
         spec=design.spec,
         column_specs=design.column_specs,
+        groupings=design.groupings,
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
     )
@@ -204,9 +224,9 @@ def read_formula(
     return arguments if family is None else {**arguments, "event": design.event}
 
 
-def _names(parsed):
+def _names(texts):
     """Names that the parts of a formula read, and those that they call."""
-    names = [names_in(text) for text in parsed.pieces]
+    names = [names_in(text) for text in texts]
     read = {name for each in names for name in each.read}
     return read, {name for each in names for name in each.called}
 

@@ -31,7 +31,13 @@ from statsmodels_lmm.inputs.responses import (
     response_data,
 )
 from statsmodels_lmm.inputs.row_values import listed
-from statsmodels_lmm.keywords import NO_DF, ONE_OPTIMIZER, refuse_r_names, scale_of
+from statsmodels_lmm.keywords import (
+    NO_DF,
+    ONE_OPTIMIZER,
+    refuse_r_names,
+    renamed,
+    scale_of,
+)
 from statsmodels_lmm.models.families import family_of, statsmodels_family
 from statsmodels_lmm.models.generalized_likelihood import (
     HESSIANS,
@@ -275,7 +281,8 @@ class CrossedMixedGLM(GeneralizedLikelihood):
 
     # fit -----------------------------------------------------------------------------
 
-    @refuse_r_names("control", "nAGQ", "optimizer", **NOT_IN_FIT)
+    @renamed(warns=False, nAGQ="nagq")
+    @refuse_r_names(**NOT_IN_FIT)
     def fit(
         self,
         nagq=1,

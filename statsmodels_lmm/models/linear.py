@@ -8,10 +8,10 @@ from statsmodels_lmm.core.criteria.units import Units
 from statsmodels_lmm.core.search.newton import Settings, stay
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type
-from statsmodels_lmm.inference.requirements import check_choice, require_data
-from statsmodels_lmm.keywords import ONE_OPTIMIZER, refuse_r_names, scale_of
+from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
 from statsmodels_lmm.models.validation import (
@@ -120,7 +120,7 @@ class CrossedMixedLM(MixedModel):
         super()._forget()
         self._cross: tuple = ()
 
-    @refuse_r_names("REML", "control", "optimizer", method=ONE_OPTIMIZER)
+    @refuse_r_names(method=METHOD, nagq=NO_NODES)
     def fit(
         self,
         reml=True,
@@ -185,7 +185,7 @@ class CrossedMixedLM(MixedModel):
         if start_params is not None and self._are_fixed(start_params):
             start_params = None
         check_maxiter(maxiter, start_params)
-        check_choice("df_method", df_method, (None, *DF_METHODS))
+        df_method = df_method_of(df_method)
         cov_type, groups = check_cov_type(
             cov_type, cov_kwds, self._results_classes[0]._cov_types
         )

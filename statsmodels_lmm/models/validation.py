@@ -11,7 +11,7 @@ from statsmodels_lmm.exceptions import (
     warn,
 )
 from statsmodels_lmm.inputs.row_values import check_row_values, listed
-from statsmodels_lmm.keywords import R_ARGUMENTS
+from statsmodels_lmm.keywords import OF_FIT, R_ARGUMENTS
 
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
@@ -34,8 +34,9 @@ def unknown_arguments(names):
     for name in names:
         if name in R_ARGUMENTS:
             return TypeError(f"{name}= {R_ARGUMENTS[name]}")
-    if "reml" in names:
-        return TypeError("reml= is an argument of fit: write fit(reml=False)")
+        if name in OF_FIT:
+            line = f"crossedmixedlm(formula, data).fit({name}={OF_FIT[name]})"
+            return TypeError(f"{name}= is an argument of fit: `{line}`")
     return TypeError(f"unknown argument {', '.join(names)}")
 
 

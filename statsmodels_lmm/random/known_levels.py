@@ -162,6 +162,13 @@ def _labeled(what, given):
     """A symmetric matrix, its labels and its log-determinant, if known."""
     log_determinant = None
     if isinstance(given, pd.DataFrame):
+        if {"sire", "dam"} <= {str(column).lower() for column in given.columns}:
+            factor = what.rpartition(" of ")[2]
+            raise DataError(
+                f"the {what} is a pedigree; write `crossedmixedlm(formula, data, "
+                f"relationship={{{factor!r}: numerator_relationship(pedigree)}})`; the "
+                "function is in statsmodels_lmm.relationship"
+            )
         matrix, labels = _of_frame(what, given)
     elif isinstance(given, LabeledMatrix):
         matrix, labels = given.matrix, given.labels

@@ -124,7 +124,7 @@ class MixedResults(Pictures, MixedInference):
 
     def __getattr__(self, name):
         if name in R_FUNCTIONS:
-            raise AttributeError(f"{name} is R's name: here it is {R_FUNCTIONS[name]}")
+            raise AttributeError(f"there is no {name} here: {R_FUNCTIONS[name]}")
         return super().__getattribute__(name)  # raises the error
 
     def __getstate__(self):

@@ -35,11 +35,14 @@ class LightData:
         Specification of the fixed design.
     column_specs : dict
         Specifications of the effect columns, by formula.
+    groupings : dict of RememberedFactor
+        The grouping factors that are expressions, by their text.
     """
 
     frame: pd.DataFrame
     model_spec: object = None
     column_specs: dict = field(default_factory=dict)
+    groupings: dict = field(default_factory=dict)
     scope: dict = field(default_factory=dict)
     engine: str = "patsy"
     lost: tuple = ()

@@ -10,7 +10,8 @@ from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.parser import parse
-from statsmodels_lmm.formula.saved_design import restored_design
+from statsmodels_lmm.formula.remembered import RememberedFactor
+from statsmodels_lmm.formula.saved_design import restore_states, restored_design
 from statsmodels_lmm.inputs.saved_values import (
     covariance,
     dtype,
@@ -32,6 +33,10 @@ SMALLEST = 1e-300
 
 FARTHEST = 1e20
 """Largest distance of an estimate from 0, in standard errors, allowed by rounding."""
+
+
+DATES = "datetime64[ns]"
+"""The type of a column of dates."""
 
 
 def restored(saved):
@@ -155,6 +160,7 @@ def _restored_estimability(kept, saved):
 
 def _restored_data(saved, parsed):
     """How designs are built from new data."""
+    groupings = saved["groupings"] if saved["version"] > 4 else {}
     data = LightData(
         _restored_frame(saved["types"]),
         restored_design(saved["design"], parsed.fixed),
@@ -165,6 +171,10 @@ def _restored_data(saved, parsed):
                 *map(offset_formula, parsed.offsets),
             )
         },
+        {
+            text: _restored_grouping(text, saved["columns"], groupings[text])
+            for text in parsed.grouping_expressions
+        },
     )
     for offset in map(offset_formula, parsed.offsets):
         if len(data.column_specs[offset].column_names) != 1:
@@ -174,6 +184,13 @@ def _restored_data(saved, parsed):
         if lost:
             raise ValueError(f"the type of column '{lost.pop()}' is missing")
     return data
+
+
+def _restored_grouping(text, columns, plain):
+    """A grouping factor that is computed from columns."""
+    remembered, _ = RememberedFactor.blank(text, columns)
+    restore_states(remembered.state, plain, remembered.factor)
+    return remembered
 
 
 def _restored_components(plain):
@@ -255,7 +272,8 @@ def _restored_frame(types):
     columns = {}
     for name, plain in types:
         if name not in levels:
-            columns[level(name, "types")] = np.zeros(n_rows, dtype(plain["dtype"]))
+            kind = DATES if plain["dtype"] == DATES else dtype(plain["dtype"])
+            columns[level(name, "types")] = np.zeros(n_rows, kind)
             continue
         columns[name] = np.resize(levels[name].to_numpy(object), n_rows)
         if plain["dtype"] == "category":

@@ -3,6 +3,7 @@
 import json
 from importlib.metadata import version
 
+import numpy as np
 import pandas as pd
 import patsy.builtins
 
@@ -14,22 +15,24 @@ from statsmodels_lmm.formula.saved_design import (
     plain_design,
     plain_levels,
     plain_numbers,
+    plain_states,
 )
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inputs.saved_values import whole
-from statsmodels_lmm.results.restoring import restored
+from statsmodels_lmm.results.restoring import DATES, restored
 from statsmodels_lmm.results.saved_family import plain_family
 
 FORMAT = "statsmodels_lmm"
-VERSION = 4
+VERSION = 5
 """
 Version of the format.
 
 Version 1 lacks relations among the columns of X. Before version 3 models are linear,
-and before version 4 the name of the covariance of the fixed effects is missing.
+before version 4 the name of the covariance of the fixed effects is missing, and before
+version 5 grouping factors are columns.
 """
 
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
@@ -173,6 +176,10 @@ def _plain_formula(model):
         "column_designs": {
             text: plain_design(spec) for text, spec in data.column_specs.items()
         },
+        "groupings": {
+            text: plain_states(grouping.state, text)
+            for text, grouping in data.groupings.items()
+        },
     }
 
 
@@ -183,6 +190,8 @@ def _plain_type(column, name):
         return {"dtype": "category", "levels": levels, "ordered": column.cat.ordered}
     if pd.api.types.is_numeric_dtype(column.dtype):
         return {"dtype": str(column.dtype)}
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M":
+        return {"dtype": DATES}
     return {"dtype": "text", "levels": _plain_index(pd.Index(column.unique()), name)}
 
 

@@ -99,7 +99,7 @@ ERRORS = {
     "y ~ (x |)": ("for an intercept", "(x |)"),
     "y ~ (0 | g)": ("no effects", "0"),
     "y ~ (1 | g + h)": ("per grouping factor", "+"),
-    "y ~ (1 | log(g))": ("a grouping factor is a column", "("),
+    "y ~ (1 | log(2))": ("a grouping factor is a column", "log(2)"),
     "y ~ (1 | 2)": ("a grouping factor is a column", "2"),
     "y ~ (1 | a:)": ("grouping factor is missing", ":"),
     "y ~ (1 | g) + (1 | g)": ("the intercept by g", "(1 | g)"),

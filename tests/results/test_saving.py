@@ -360,7 +360,7 @@ DAMAGES = {
     "levels": lambda s: s["random"][0]["levels"]["values"].pop(),
     "factor": lambda s: s["random"].pop(),
     "effects": lambda s: s["column_designs"].clear(),
-    "type": lambda s: s["types"][0][1].update(dtype="datetime64[ns]"),
+    "type": lambda s: s["types"][0][1].update(dtype="timedelta64[ns]"),
     "transform": lambda s: s["design"]["factors"]["scale(Days)"]["transforms"].clear(),
     "state": lambda s: next(
         iter(s["design"]["factors"]["scale(Days)"]["transforms"].values())

@@ -119,7 +119,9 @@ class ConstrainedOptimum:
         jacobian = np.delete(jacobian, held, axis=1)
         inner = jacobian.T @ self.curvature @ jacobian
         across = jacobian.T @ (self.curvature @ along)
-        return along - jacobian @ (np.linalg.pinv(inner, 1e-10, hermitian=True) @ across)
+        return along - jacobian @ (
+            np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
+        )
 
     def towards(self, at, before=None):
         """

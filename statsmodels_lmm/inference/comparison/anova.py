@@ -23,7 +23,11 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
     with_random,
     without_effect,
 )
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import DF_METHODS, inference
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
+    DF_METHODS,
+    df_method_of,
+    inference,
+)
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
 from statsmodels_lmm.inference.replicates.simulation import fit_like
 from statsmodels_lmm.inference.requirements import as_fit, require_data
@@ -75,7 +79,7 @@ def anova(results, *others, type=None, df_method=None, **options):
     if options:
         raise TypeError(f"unknown argument {', '.join(sorted(options))}")
     type = 3 if type is None else type
-    results = as_fit(results)
+    results, df_method = as_fit(results), df_method_of(df_method)
     if not results._is_gaussian:
         return fixed_effect_tests(results, df_method, type)
     df_method = df_method or results._chosen_df_method or "satterthwaite"

@@ -26,6 +26,9 @@ SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
 
 DF_METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
 
+SPELLINGS = {"kr": "kenward-roger", "s": "satterthwaite", "z": "asymptotic"}
+"""Short names of methods, in lower case."""
+
 NO_F = (
     "Kenward and Roger's method finds no F distribution for a joint test: its "
     "denominator degrees of freedom would be negative, because the data say too "
@@ -41,6 +44,32 @@ TOO_FEW = (
 
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, relative to the largest, taken as 0."""
+
+
+def df_method_of(name):
+    """
+    A method of degrees of freedom by any of its names.
+
+    Parameters
+    ----------
+    name : str or None
+        A name in `DF_METHODS` or `SPELLINGS`, in upper or lower case, as in lmerTest's
+        "Kenward-Roger".
+
+    Returns
+    -------
+    str or None
+        A name in `DF_METHODS`, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method.
+    """
+    method = name.lower().replace("_", "-") if isinstance(name, str) else name
+    method = SPELLINGS.get(method, method) if isinstance(method, str) else method
+    check_choice("df_method", method, (None, *DF_METHODS))
+    return method
 
 
 @dataclass(frozen=True)
@@ -314,8 +343,7 @@ def inference(results, df_method=None):
     See `statsmodels_lmm.core.uncertainty.small_sample`.
     """
     results = as_fit(results)
-    method = "asymptotic" if df_method is None else df_method
-    check_choice("df_method", method, DF_METHODS)
+    method = df_method_of(df_method) or "asymptotic"
     key = "df", method
     if key not in results._cache:
         results._cache[key] = _inference(results, method)

@@ -6,8 +6,8 @@ from statsmodels.base._prediction_inference import PredictionResultsBase
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
-    DF_METHODS,
     SMALL_SAMPLE,
+    df_method_of,
     inference,
 )
 from statsmodels_lmm.inference.prediction.prediction_rows import (
@@ -260,7 +260,7 @@ def get_prediction(
     scale_of(which, type)
     check_choice("new_levels", new_levels, NEW_LEVELS)
     check_choice("interval", interval, ("confidence", "prediction"))
-    check_choice("df_method", df_method, (None, *DF_METHODS))
+    df_method = df_method_of(df_method)
     # which random effects are added to the mean, and which vary between observations
     new_observation = interval == "prediction"
     wanted = wanted_effects(results, random_effects)

@@ -387,26 +387,39 @@ def new_frame(results, data, terms, only_effects=()):
     specs = [model.data.model_spec]
     specs += [model.data.column_specs[e] for e in effects if e != "1"]
     specs += [model.data.column_specs[offset_formula(e)] for e in formula.offsets]
+    named = dict.fromkeys(name for term in terms for name in term.grouping)
+    groupings = [g for name, g in model.data.groupings.items() if name in named]
+    specs += groupings
     if any(spec is None for spec in specs):
         raise names_lost(model)
     check_columns(data)
     texts = [*formula.fixed_pieces, *effects]
     columns = {}
     for name in {c: 0 for text in texts for c in columns_in(text, known.columns)}:
-        if name not in data.columns:
-            at_index = name in data.index.names
-            hint = "; it is their index: use reset_index()" if at_index else ""
-            raise DataError(f"the new data have no column '{name}'{hint}")
-        values = plain_column(data[name], name, {"fixed"})
+        values = plain_column(_column_of(data, name), name, {"fixed"})
         columns[name] = like_known(values, known[name], name)
+    for name in {c: 0 for grouping in groupings for c in grouping.columns}:
+        if name not in columns:
+            columns[name] = plain_column(_column_of(data, name), name, {"fixed"})
     frame = pd.DataFrame(columns, index=data.index)
     complete = ~frame.isna().to_numpy().any(axis=1)
-    for term in terms:
-        for name in term.grouping:
-            column = find_column(data, name)
-            if column not in frame:
-                frame[column] = plain_column(data[column], name, {"group"})
-    return frame[complete], complete
+    for name in named:
+        if name in model.data.groupings:
+            continue
+        column = find_column(data, name)
+        if column not in frame:
+            frame[column] = plain_column(data[column], name, {"group"})
+    frame = frame[complete]
+    values = {g.text: g.values(frame) for g in groupings}
+    return frame.assign(**values) if values else frame, complete
+
+
+def _column_of(data, name):
+    """A column of new data."""
+    if name in data.columns:
+        return data[name]
+    hint = "; it is their index: use reset_index()" if name in data.index.names else ""
+    raise DataError(f"the new data have no column '{name}'{hint}")
 
 
 def _fixed_design(results, frame):

@@ -1,0 +1,59 @@
+"""Errors of the formula engines, told in the words of the formula."""
+
+from contextlib import contextmanager
+
+from formulaic.errors import FormulaicError
+from patsy import PatsyError
+
+from statsmodels_lmm.exceptions import DataError, FormulaError
+from statsmodels_lmm.formula.codings import coding_advice
+from statsmodels_lmm.formula.dialects import readable
+from statsmodels_lmm.formula.names import SYNTAX
+from statsmodels_lmm.formula.transforms import default_scope
+
+EVALUATION_ERRORS = (
+    *(ArithmeticError, AttributeError, FormulaicError, LookupError, NameError),
+    *(PatsyError, RecursionError, SyntaxError, TypeError, ValueError),
+)
+
+
+@contextmanager
+def told_of(text, frame, engine):
+    """
+    Turn the errors of an evaluation into FormulaErrors.
+
+    Parameters
+    ----------
+    text : str
+        What is evaluated.
+    frame : DataFrame
+        The data.
+    engine : {"patsy", "formulaic"}
+        Formula engine.
+    """
+    try:
+        yield
+    except (FormulaError, DataError):
+        raise
+    except EVALUATION_ERRORS as error:
+        reason = coding_advice(text) or _reason(error, frame, engine)
+        raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
+
+
+def _reason(error, frame, engine):
+    """Why a formula cannot be evaluated."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    reason = readable(str(error), engine)
+    reason = reason.removeprefix("Error evaluating factor: ")
+    reason = reason.removeprefix("NameError: ")
+    called = {*default_scope(engine), *SYNTAX}
+    hidden = [name for name in frame.columns if name in called]
+    if hidden and "'Series' object" in reason:
+        return (
+            f"the column '{hidden[0]}' hides the function of the same name; rename the "
+            "column"
+        )
+    if ".dt accessor" in reason:
+        return f"{reason}; dates that were read as text become dates by pd.to_datetime"
+    return reason

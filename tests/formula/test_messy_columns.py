@@ -1,0 +1,86 @@
+"""Columns as they come out of a messy file: text for numbers, levels spelled twice."""
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"g": np.arange(40) % 5, "y": rng.normal(size=40)})
+    data["my f"] = np.array(["a", "b"])[np.arange(40) // 20]
+    data["h"] = np.array(["u", "v", "w"])[np.arange(40) % 3]
+    return data.set_axis(data.index + 100)
+
+
+def run(line, data):
+    exec(line, {"data": data, "pd": pd})
+
+
+RESPONSES = {
+    "text": (lambda d: d["y"].astype(str), "it is text; convert it, `"),
+    "few": (
+        lambda d: d["y"].astype(str).replace(str(d["y"].iloc[3]), "n.a."),
+        "it is text: 'n.a.' in row 103. `",
+    ),
+    "many": (
+        lambda d: d["y"].map("{:.3f}".format).str.replace(".", ","),
+        r"in row 100, '.*' in row 101, '.*' in row 102 and 37 more\. `",
+    ),
+    "categories": (
+        lambda d: d["y"].astype(str).astype("category"),
+        "it is categorical; convert it, `",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", RESPONSES)
+def test_a_response_of_text_says_where(kind, data):
+    """Its line converts it, so that the model can be created."""
+    make, said = RESPONSES[kind]
+    data["text"] = make(data)
+    for model in (crossedmixedlm, crossedmixedglm):
+        family = {} if model is crossedmixedlm else {"family": "gamma"}
+        with pytest.raises(DataError, match=said) as caught:
+            model("text ~ 1 + (1 | g)", data, **family)
+    (line,) = re.findall("`([^`]+)`", str(caught.value))
+    run(line, data)
+    assert data["text"].dtype == float
+    assert data["text"].isna().sum() == {"few": 1, "many": 40}.get(kind, 0)
+
+
+def test_two_levels_are_those_of_a_logistic_model(data):
+    with pytest.raises(DataError, match="levels 'a' and 'b', a logistic model suits"):
+        crossedmixedlm("Q('my f') ~ 1 + (1 | g)", data)
+
+
+LEVELS = {
+    "case": ("my f", {103: "A"}, "y ~ Q('my f') + (1 | g)", "'A', 'a'"),
+    "space": ("h", {103: "u ", 104: "u  "}, "y ~ C(h) + (1 | g)", "'u', 'u ', 'u  '"),
+    "group": ("h", {103: "\tv"}, "y ~ 1 + (1 | h)", r"'\\tv', 'v'"),
+    "both": ("h", {103: "W"}, "y ~ h + (h | g) + (1 | h:g)", "'W', 'w'"),
+}
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+def test_levels_that_are_spelled_in_two_ways(kind, data):
+    """A single warning, whose line joins them; no warning thereafter."""
+    column, changed, formula, said = LEVELS[kind]
+    data.loc[list(changed), column] = list(changed.values())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        crossedmixedlm(formula, data, check_levels=False)
+    (message,) = [str(w.message) for w in caught if w.category is DataWarning]
+    assert re.search(f"levels of '{column}' differ by .* only: {said}", message)
+    (line,) = re.findall("`([^`]+)`", message)
+    run(line, data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        crossedmixedlm(formula, data, check_levels=False)
