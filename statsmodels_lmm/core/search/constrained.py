@@ -324,7 +324,7 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     descent = descend(
         Constrained(held, constraint, at), start, Settings(MAX_EVALUATIONS, tol)
     )
-    last, end = descent.last, descent.last.evaluation
+    end = descent.last.evaluation
     slope = constraint.direct_slope(products, end.deviance, at)
     coefficients = constraint.whole(end.deviance.coefficients, at)
     deviance = replace(end.deviance, elimination=None, coefficients=coefficients)
@@ -395,7 +395,7 @@ class ConstrainedSearch:
         return start_at(deviance)
 
     def ahead(self, optimum, at, before=None):
-        """Where a search close to a minimum starts, see `ConstrainedOptimum.towards`."""
+        """Where a search near a minimum starts, see `ConstrainedOptimum.towards`."""
         step = optimum.towards(at, before)
         factors = optimum.factors
         moved = [f.moved(m) for f, m in zip(factors, split_step(step, factors))]

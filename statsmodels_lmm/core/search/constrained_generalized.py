@@ -187,7 +187,7 @@ class GeneralizedSearch:
         return Place(deviance.point, deviance.coefficients, deviance.inner.state)
 
     def ahead(self, optimum, at, before=None):
-        """Where a search close to a minimum starts, see `ConstrainedOptimum.towards`."""
+        """Where a search near a minimum starts, see `ConstrainedOptimum.towards`."""
         place, step = optimum.start, optimum.towards(at, before)
         pairs = zip(place.point, split_step(step, place.point))
         return replace(place, point=tuple(part.moved(s) for part, s in pairs))
