@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
@@ -154,7 +155,7 @@ def _fixed(raw, alpha):
         "conf_low": ends[:, 0],
         "conf_high": ends[:, 1],
     }
-    return pd.DataFrame(columns).astype({"df": float})
+    return ResultTable(columns).astype({"df": float})
 
 
 def _exponentiate(fixed):
@@ -279,7 +280,7 @@ def glance(results):
         "converged": bool(raw.converged),
         "singular": raw.is_singular,
     }
-    return pd.DataFrame([row])
+    return ResultTable([row])
 
 
 def augment(results, data=None, influence=False):

@@ -10,6 +10,7 @@ from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.display import Brief, groups_of
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
 from statsmodels_lmm.formula.pieces import has_bar
@@ -30,7 +31,7 @@ from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
 
 
-class MixedModel(LikelihoodModel):
+class MixedModel(Brief, LikelihoodModel):
     """
     Response, fixed design and random effects of a mixed model.
 
@@ -70,6 +71,12 @@ class MixedModel(LikelihoodModel):
 
     _sides: tuple = ("weights", "offset")
     """Arguments with a value for each row, which become attributes."""
+
+    _hidden = frozenset(
+        "argument_offset as_given check_levels formula_offset initialize k_constant "
+        "grouping layout needs null_fit rank redundant_columns relative_covariances "
+        "without_random".split()
+    )
 
     @property
     def _general_class(self):
@@ -136,6 +143,13 @@ class MixedModel(LikelihoodModel):
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
+
+    def _brief(self):
+        lines = [self.formula_full or "a model from arrays"]
+        lines.append(f"{self.nobs:,} rows; groups: {groups_of(self.random)}")
+        if self.family is not None:
+            lines.append(f"{self.family.name} family, {self.family.link_name} link")
+        return lines
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""

@@ -15,6 +15,7 @@ from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES, covariance_blocks
 from statsmodels_lmm.core.structures.checks import check_structure
 from statsmodels_lmm.core.structures.function import RelativeFactorFunction
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, row_positions
 from statsmodels_lmm.inputs.plain_arrays import group_values, numeric
@@ -131,8 +132,8 @@ def _structure(structure):
     )
 
 
-@dataclass(frozen=True)
-class GroupTerm:
+@dataclass(frozen=True, repr=False)
+class GroupTerm(Brief):
     """
     The random effects that `random_effects` returns.
 
@@ -159,6 +160,10 @@ class GroupTerm:
     effects: np.ndarray
     labels: pd.Index | None = None
     effect_labels: pd.Index | None = None
+
+    def _brief(self):
+        effects = ", ".join(str(name) for _, names in self.parts for name in names)
+        return [f"{self.name}, {self.n_rows:,} rows; {effects}"]
 
     @property
     def n_rows(self):
@@ -203,8 +208,8 @@ class GroupTerm:
         return RandomEffects(self.name, levels, names, grouped)
 
 
-@dataclass(frozen=True)
-class MatrixTerm:
+@dataclass(frozen=True, repr=False)
+class MatrixTerm(Brief):
     """The random effects that `matrix_effects` returns."""
 
     name: str
@@ -213,6 +218,9 @@ class MatrixTerm:
     matrix: Any
     effect: str = "b"
     labels: pd.Index | None = None
+
+    def _brief(self):
+        return [f"{self.name}, {self.n_rows:,} rows, {len(self.names):,} columns"]
 
     @property
     def n_rows(self):

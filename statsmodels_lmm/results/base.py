@@ -9,6 +9,7 @@ from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.uncertainty.separation import FINITE
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
@@ -28,7 +29,7 @@ from statsmodels_lmm.results.variance_tables import (
 )
 
 
-class MixedResults(Pictures, MixedInference):
+class MixedResults(Brief, Pictures, MixedInference):
     """
     Results of a mixed model: what follows from an evaluation of its criterion.
 
@@ -71,6 +72,11 @@ class MixedResults(Pictures, MixedInference):
 
     _has_residual = True
     """Whether the scale is a variance, or a dispersion, that is estimated."""
+
+    _hidden = frozenset(
+        "at_optimum cov_kwds cov_params_default df_modelwc df_resid_inference "
+        "initialize k_constant load mle_settings normalized_cov_params use_t".split()
+    )
 
     _of_data: tuple = ("at_optimum",)
     """Attributes that are computed from the data on first use."""
@@ -497,6 +503,11 @@ class MixedResults(Pictures, MixedInference):
         statsmodels.iolib.summary2.Summary
         """
         return summaries.summary2(self._by(df_method), yname, xname, title, alpha)
+
+    def _brief(self):
+        *lines, last = self.model._brief()
+        proof = "" if self.converged else ", no optimum proved"
+        return [*lines, f"{last}; {self.method}{proof}"]
 
     def _repr_html_(self):
         return self.summary().as_html()

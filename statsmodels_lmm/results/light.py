@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -227,6 +228,9 @@ class LightResults:
     def summary(self):
         """The summary of the fit as text, as of when it was saved."""
         return self._text
+
+    def _repr_html_(self):
+        return f"<pre>{escape(self._text)}</pre>"
 
     def __repr__(self):
         return f"<LightResults of {self.model.formula or 'a model from arrays'}>"

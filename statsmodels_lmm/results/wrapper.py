@@ -46,5 +46,8 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
         """See `MixedInference.with_cov_type`."""
         return type(self)(self._results.with_cov_type(cov_type, groups))
 
+    def __repr__(self):
+        return repr(self._results)
+
     def _repr_html_(self):
         return self._results._repr_html_()

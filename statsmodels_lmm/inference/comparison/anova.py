@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
@@ -85,7 +85,7 @@ def anova(results, *others, type=None, df_method=None, **options):
             test.pvalue,
         )
     columns = ["sum_sq", "mean_sq", "df", "df_denom", "F", "PR(>F)"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 def _f_tests(results, type, df_method):
@@ -143,7 +143,7 @@ def fixed_effect_tests(
         columns = ["statistic", "df", "df_denom", "pvalue"]
         if asymptotic:
             columns.remove("df_denom")
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return ResultTable.from_dict(rows, orient="index", columns=columns)
     full = by_ml(results)
     entropy = np.random.default_rng(rng).integers(2**63)
     rows = {}
@@ -156,7 +156,7 @@ def fixed_effect_tests(
         test = pair.test(how, nsim, int(entropy), n_jobs, progress)
         rows[name] = test.statistic, test.df_diff, test.pvalue
     columns = ["statistic", "df", "pvalue"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 def _rest(test, asymptotic):
@@ -225,7 +225,7 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
             test.pvalue,
         )
     columns = ["n_params", "aic", "statistic", "df", "pvalue"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 def random_effect_tests(
@@ -285,7 +285,7 @@ def random_effect_tests(
         row = count, llf, aic, test.statistic, test.df_diff, pvalue, test.pvalue_mixture
         rows[name] = row
     columns = ["n_params", "llf", "aic", "statistic", "df", "pvalue", "pvalue_mixture"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 ranova = random_effect_tests

@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.genmod import families
 from statsmodels.regression.linear_model import CompareLRTestResult
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     simulated_statistics,
@@ -349,10 +350,11 @@ def compare_models(
     Returns
     -------
     DataFrame
-        One row per model, from the smallest up, labeled by its formula. Columns are
-        n_params, aic, bic, llf and deviance (-2 llf), followed by statistic, df, pvalue
-        and pvalue_mixture of the test against the preceding model. The attribute
-        ``attrs["refitted"]`` says whether REML fits were refitted.
+        One row per model, m0, m1, ... from the smallest up. Columns are n_params, aic,
+        bic, llf and deviance (-2 llf), followed by statistic, df, pvalue and
+        pvalue_mixture of the test against the preceding model. ``attrs["models"]``
+        has the formula of each, which is printed below the table, and
+        ``attrs["refitted"]`` whether REML fits were refitted.
     """
     raw = [as_fit(r) for r in fits]
     if len(raw) < 2:
@@ -383,7 +385,9 @@ def compare_models(
                 "pvalue_mixture": test.pvalue_mixture,
             }
         rows.append(row)
-    table = pd.DataFrame(rows, index=pd.Index(map(_name, raw), name="model"))
+    labels = [f"m{i}" for i in range(len(raw))]
+    table = ResultTable(rows, index=pd.Index(labels, name="model"))
+    table.attrs["models"] = dict(zip(labels, map(_name, raw)))
     table.attrs["refitted"] = refitted
     return table
 

@@ -15,6 +15,7 @@ from statsmodels_lmm.core.uncertainty.case_deletion import (
     delete_rows,
 )
 from statsmodels_lmm.core.uncertainty.working_model import working_model
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.case_refits import (
     NOT_DETERMINED,
@@ -27,7 +28,7 @@ from statsmodels_lmm.inference.row_groups import row_groups
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixedInfluence:
+class MixedInfluence(Brief):
     """
     Changes of the fit if each group of rows were left out.
 
@@ -133,6 +134,10 @@ class MixedInfluence:
 
     def _columns(self):
         return {"cooks_d": self.cooks_distance[0], "cov_ratio": self.cov_ratio}
+
+    def _brief(self):
+        what = f"{len(self.labels):,} deletions from"
+        return [f"{what} {self.results.model._brief()[0]}", "see summary_frame()"]
 
     def _repr_html_(self):
         return self.summary_frame().to_html(max_rows=60, show_dimensions=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.base._prediction_inference import PredictionResultsBase
 
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
     DF_METHODS,
@@ -28,7 +29,7 @@ NEW_LEVELS = ("error", "population", "nan")
 """Possible treatments of a level not in the fit."""
 
 
-class MixedPredictionResults(PredictionResultsBase):
+class MixedPredictionResults(Brief, PredictionResultsBase):
     """
     Predictions of a mixed model with standard errors and intervals.
 
@@ -54,6 +55,10 @@ class MixedPredictionResults(PredictionResultsBase):
 
     def __init__(self, predicted, var_pred, var_obs=None, **kwargs):
         super().__init__(predicted, var_pred, var_obs=var_obs, **kwargs)
+
+    def _brief(self):
+        kind = "means" if self.var_obs is None else "means and new observations"
+        return [f"{kind} of {len(self.predicted):,} rows, see summary_frame()"]
 
     def _repr_html_(self):
         return self.summary_frame().to_html(max_rows=60, show_dimensions=True)

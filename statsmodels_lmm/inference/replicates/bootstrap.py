@@ -1,12 +1,13 @@
 """The bootstrap of mixed models."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import INTERVALS, interval
@@ -31,8 +32,8 @@ STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
 
 
-@dataclass(frozen=True)
-class BootstrapResults:
+@dataclass(frozen=True, repr=False)
+class BootstrapResults(Brief):
     """
     Estimates of all parameters in bootstrap replicates.
 
@@ -90,7 +91,7 @@ class BootstrapResults:
     n_uncertified: int
     interrupted: bool
     failures: tuple = ()
-    ranges: tuple = field(default=(), repr=False)
+    ranges: tuple = ()
     separated: tuple = ()
 
     @property
@@ -216,22 +217,22 @@ class BootstrapResults:
 
     def __str__(self):
         """Counts, and the table with percentile intervals."""
+        table = self.summary().to_string(float_format="{:.4f}".format)
+        return "\n".join([*self._brief(), table])
+
+    def _brief(self):
         count = len(self.draws)
         separated = f"{self.n_separated} separated and left out, "
-        lines = [
+        return [
             f"{self.kind.capitalize()} bootstrap, {count} replicates"
             + (f" of {self.nsim}, interrupted" if self.interrupted else ""),
             f"{self.n_failed} failed, {separated if self.separated else ''}"
             f"{self.n_boundary} on the boundary, "
             f"{self.n_uncertified} not certified",
-            self.summary().to_string(float_format="{:.4f}".format),
         ]
-        return "\n".join(lines)
 
     def _repr_html_(self):
         return self.summary().to_html()
-
-    __repr__ = __str__
 
 
 @refuse_r_names("FUN", "seed")

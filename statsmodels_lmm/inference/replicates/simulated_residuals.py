@@ -9,6 +9,7 @@ import pandas as pd
 from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
     drawn_response,
@@ -46,7 +47,7 @@ class ResidualTest(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SimulatedResiduals:
+class SimulatedResiduals(Brief):
     """
     Residuals on the scale of probabilities; see `simulated_residuals`.
 
@@ -236,6 +237,9 @@ class SimulatedResiduals:
             outside = self._ranks.outside
             pvalue = _two_sided(outside[0], outside[1:])
         return ResidualTest(count / total, float(pvalue))
+
+    def _brief(self):
+        return [f"{len(self.residuals):,} rows, {self.nsim:,} simulations, {self.kind}"]
 
     def _repr_html_(self):
         return self.tests().to_html()

@@ -6,7 +6,7 @@ range of the parameter and does not depend on how it is parameterized.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -26,6 +26,7 @@ from statsmodels_lmm.core.search.constraints import (
     StructureParameter,
 )
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
@@ -67,8 +68,8 @@ class ProfiledValue:
     curve: ProfileCurve | None = None
 
 
-@dataclass(frozen=True)
-class ProfileLikelihood:
+@dataclass(frozen=True, repr=False)
+class ProfileLikelihood(Brief):
     """
     Profile likelihoods of parameters of a fit.
 
@@ -84,7 +85,7 @@ class ProfileLikelihood:
         Intended difference of zeta between adjacent points.
     """
 
-    parameters: tuple = field(repr=False)
+    parameters: tuple
     curves: pd.DataFrame
     spacing: float
 
@@ -104,6 +105,10 @@ class ProfileLikelihood:
         from statsmodels_lmm.graphics.profiles import plot_profile
 
         return plot_profile(self, which, ax)
+
+    def _brief(self):
+        labels = ", ".join(value.label for value in self.parameters)
+        return [f"{len(self.curves):,} points of {len(self.parameters)} curves", labels]
 
     def _repr_html_(self):
         return self.conf_int().to_html()
