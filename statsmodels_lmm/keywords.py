@@ -1,7 +1,12 @@
 """Keywords with earlier names, and R's names for what has another name here."""
 
 import warnings
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+"""A function whose signature a decorator keeps."""
 
 ONE_OPTIMIZER = "is not needed here: fit has one optimizer, with maxiter= and tol="
 
@@ -56,7 +61,7 @@ R_SCALES = {"response": "mean", "link": "linear"}
 """R's names of the scales of a prediction, in statsmodels' words."""
 
 
-def renamed(**names):
+def renamed(**names: str) -> Callable[[Function], Function]:
     """
     Accept keywords of a function by their earlier names, with a DeprecationWarning.
 
@@ -71,7 +76,7 @@ def renamed(**names):
         Decorates the function, whose signature has the new names only.
     """
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         @wraps(function)
         def accepting(*args, **kwargs):
             for old in names.keys() & kwargs.keys():
@@ -84,12 +89,12 @@ def renamed(**names):
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
-        return accepting
+        return cast(Function, accepting)
 
     return decorate
 
 
-def refuse_r_names(*names, **others):
+def refuse_r_names(*names: str, **others: str) -> Callable[[Function], Function]:
     """
     Reject arguments by R's names, with what to write instead.
 
@@ -107,14 +112,14 @@ def refuse_r_names(*names, **others):
     """
     advice = {name: R_ARGUMENTS[name] for name in names} | others
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         @wraps(function)
         def refusing(*args, **kwargs):
             for name in advice.keys() & kwargs.keys():
                 raise TypeError(f"{name}= {advice[name]}")
             return function(*args, **kwargs)
 
-        return refusing
+        return cast(Function, refusing)
 
     return decorate
 

@@ -1,7 +1,9 @@
 """MixedLM's arguments and attributes over `CrossedMixedLM`."""
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -71,17 +73,17 @@ class MixedLM(CrossedMixedLM):
 
     def __init__(
         self,
-        endog,
-        exog,
-        groups=None,
-        exog_re=None,
-        exog_vc=None,
-        use_sqrt=True,
-        missing="none",
-        use_sparse=False,
-        grouping=None,
-        **kwargs,
-    ):
+        endog: Any,
+        exog: Any,
+        groups: Any = None,
+        exog_re: Any = None,
+        exog_vc: Any = None,
+        use_sqrt: bool = True,
+        missing: str = "none",
+        use_sparse: bool = False,
+        grouping: Any = None,
+        **kwargs: Any,
+    ) -> None:
         from_arrays = groups is not None
         if not from_arrays and grouping is None:
             raise TypeError("MixedLM needs groups; without them, use CrossedMixedLM")
@@ -117,19 +119,19 @@ class MixedLM(CrossedMixedLM):
     @classmethod
     def from_formula(  # type: ignore[override]
         cls,
-        formula,
-        data,
-        re_formula=None,
-        vc_formula=None,
-        subset=None,
-        use_sparse=False,
-        missing="none",
-        *args,
-        groups=None,
-        use_sqrt=True,
-        eval_env=None,
-        **kwargs,
-    ):
+        formula: str,
+        data: Any,
+        re_formula: str | None = None,
+        vc_formula: Any = None,
+        subset: Any = None,
+        use_sparse: bool = False,
+        missing: str = "none",
+        *args: Any,
+        groups: Any = None,
+        use_sqrt: bool = True,
+        eval_env: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """
         Create a model from a formula and a data frame.
 
@@ -329,21 +331,21 @@ class MixedLM(CrossedMixedLM):
     @refuse_r_names("REML", "control")
     def fit(  # type: ignore[override]
         self,
-        start_params=None,
-        reml=True,
-        niter_sa=0,
-        do_cg=True,
-        fe_pen=None,
-        cov_pen=None,
-        free=None,
-        full_output=False,
-        method=None,
+        start_params: Any = None,
+        reml: bool = True,
+        niter_sa: int = 0,
+        do_cg: bool = True,
+        fe_pen: Any = None,
+        cov_pen: Any = None,
+        free: Any = None,
+        full_output: bool = False,
+        method: str | None = None,
         *,
-        df_method=None,
-        cov_type="nonrobust",
-        cov_kwds=None,
-        **fit_kwargs,
-    ):
+        df_method: str | None = None,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        **fit_kwargs: Any,
+    ) -> MixedLMResultsWrapper:
         """
         Estimate the model.
 
@@ -399,7 +401,7 @@ class MixedLM(CrossedMixedLM):
             if name.lower() in ("newton", "ncg"):
                 raise ValueError(f"method {name} not available for MixedLM")
         model = self if free is None else self._independent(free)
-        options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
+        options: dict[str, Any] = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
         options |= {"df_method": df_method, "cov_type": cov_type, "cov_kwds": cov_kwds}
         if start_params is not None and not self._are_fixed(start_params):
             start = self.layout.read(self, start_params, self.use_sqrt)
@@ -457,14 +459,14 @@ class MixedLM(CrossedMixedLM):
 
     def fit_regularized(
         self,
-        start_params=None,
-        method="l1",
-        alpha=0,
-        ceps=1e-4,
-        ptol=1e-6,
-        maxit=200,
-        **fit_kwargs,
-    ):
+        start_params: Any = None,
+        method: str = "l1",
+        alpha: float = 0,
+        ceps: float = 1e-4,
+        ptol: float = 1e-6,
+        maxit: int = 200,
+        **fit_kwargs: Any,
+    ) -> Any:
         """
         Estimate the fixed effects with a penalty.
 

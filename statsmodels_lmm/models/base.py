@@ -1,8 +1,9 @@
 """The parts of every mixed model: data, weights, offset and random effects."""
 
+from collections.abc import Mapping
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.display import Brief, groups_of
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
@@ -85,21 +87,21 @@ class MixedModel(Brief, LikelihoodModel):
 
     def __init__(
         self,
-        endog,
-        exog,
-        random=None,
-        weights=None,
-        offset=None,
-        missing="none",
-        check_levels=True,
-        rank="drop",
-        relationship=None,
-        relationship_inverse=None,
-        groups=None,
-        exog_re=None,
-        exog_vc=None,
-        **kwargs,
-    ):
+        endog: Any,
+        exog: Any,
+        random: Any = None,
+        weights: Any = None,
+        offset: Any = None,
+        missing: str = "none",
+        check_levels: bool = True,
+        rank: str = "drop",
+        relationship: Mapping[str, Any] | None = None,
+        relationship_inverse: Mapping[str, Any] | None = None,
+        groups: Any = None,
+        exog_re: Any = None,
+        exog_vc: Any = None,
+        **kwargs: Any,
+    ) -> None:
         source = kwargs.pop("source", None)
         if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
             kwargs.pop("formula")
@@ -135,7 +137,8 @@ class MixedModel(Brief, LikelihoodModel):
             setattr(self, name, values)
         self.check_levels, self.rank = check_levels, rank
         self.n_dropped = 0 if rows is None else int((~rows).sum())
-        self.structures, self.formula_offset = {}, None
+        self.structures: dict = {}
+        self.formula_offset = None
         self.formula_full = self._parsed = None
         if source is not None:
             self._take_formula(source)
@@ -231,23 +234,23 @@ class MixedModel(Brief, LikelihoodModel):
     @classmethod
     def from_formula(
         cls,
-        formula,
-        data,
-        subset=None,
-        weights=None,
-        offset=None,
-        missing="drop",
-        check_levels=True,
-        rank="drop",
-        relationship=None,
-        relationship_inverse=None,
-        structures=None,
-        groups=None,
-        re_formula=None,
-        vc_formula=None,
-        eval_env=None,
-        **kwargs,
-    ):
+        formula: str,
+        data: Any,
+        subset: Any = None,
+        weights: Any = None,
+        offset: Any = None,
+        missing: str = "drop",
+        check_levels: bool = True,
+        rank: str = "drop",
+        relationship: Mapping[str, Any] | None = None,
+        relationship_inverse: Mapping[str, Any] | None = None,
+        structures: Mapping[str, Structure] | None = None,
+        groups: Any = None,
+        re_formula: str | None = None,
+        vc_formula: Any = None,
+        eval_env: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """
         Create a model from a formula and a data frame.
 
@@ -336,19 +339,19 @@ class MixedModel(Brief, LikelihoodModel):
     @classmethod
     def from_matrices(
         cls,
-        endog,
-        exog,
-        z,
-        relative_factor=None,
-        start=None,
-        lower=None,
-        upper=None,
-        names=None,
-        derivative=None,
-        name="Z",
-        random=(),
-        **kwargs,
-    ):
+        endog: Any,
+        exog: Any,
+        z: Any,
+        relative_factor: Any = None,
+        start: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        names: Any = None,
+        derivative: Any = None,
+        name: str = "Z",
+        random: Any = (),
+        **kwargs: Any,
+    ) -> Self:
         r"""
         Create a model from matrices and a function for the covariance.
 
@@ -427,7 +430,7 @@ class MixedModel(Brief, LikelihoodModel):
             endog, exog, [term, *further], relationship=related or None, **kwargs
         )
 
-    def with_response(self, endog):
+    def with_response(self, endog: Any) -> Self:
         """
         The same model for another response.
 

@@ -23,7 +23,13 @@ from statsmodels_lmm.random.random_effects import RandomEffects, group_levels
 from statsmodels_lmm.relationship.labeled import check_unique
 
 
-def random_effects(groups, effects=None, structure=None, name=None, names=None):
+def random_effects(
+    groups: Any,
+    effects: Any = None,
+    structure: Any = None,
+    name: str | None = None,
+    names: Any = None,
+) -> "GroupTerm":
     """
     Random effects that vary over the levels of a grouping factor.
 
@@ -71,7 +77,9 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     return GroupTerm(str(name), parts, groups, effects, labels, effect_labels)
 
 
-def matrix_effects(z, structure=None, name="Z", names=None):
+def matrix_effects(
+    z: Any, structure: Any = None, name: str = "Z", names: Any = None
+) -> "MatrixTerm":
     """
     Random effects with a given model matrix.
 

@@ -51,7 +51,7 @@ class LabeledMatrix(Brief):
     def _brief(self):
         return [f"{len(self.labels):,} levels, {self.matrix.nnz:,} entries"]
 
-    def to_frame(self):
+    def to_frame(self) -> pd.DataFrame:
         """
         Return the matrix as a dense table.
 

@@ -1,6 +1,7 @@
 """Tables of tests with one row per term."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,13 @@ RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
 @refuse_r_names("ddf", "test")
-def anova(results, *others, type=None, df_method=None, **options):
+def anova(
+    results: Any,
+    *others: Any,
+    type: Any = None,
+    df_method: str | None = None,
+    **options: Any,
+) -> ResultTable:
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.
 
@@ -94,14 +101,14 @@ def _f_tests(results, type, df_method):
 
 
 def fixed_effect_tests(
-    results,
-    method=None,
-    type=3,
-    nsim=1000,
-    rng=None,
-    n_jobs=None,
-    progress=None,
-):
+    results: Any,
+    method: str | None = None,
+    type: int = 3,
+    nsim: int = 1000,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Test each term of the fixed effects.
 
@@ -178,7 +185,14 @@ def _constrained(results, hypothesis):
 
 
 @refuse_r_names("test")
-def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None):
+def drop1(
+    results: Any,
+    method: str = "lrt",
+    nsim: int = 1000,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Drop, one at a time, each term of the fixed effects that no other contains.
 
@@ -229,14 +243,14 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
 
 
 def random_effect_tests(
-    results,
-    method="lrt",
-    reduce_terms=True,
-    nsim=None,
-    rng=None,
-    n_jobs=None,
-    progress=None,
-):
+    results: Any,
+    method: str = "lrt",
+    reduce_terms: bool = True,
+    nsim: int | None = None,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Test each random-effects term, as in lmerTest's ``ranova``.
 

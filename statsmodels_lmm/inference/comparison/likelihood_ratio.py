@@ -173,14 +173,14 @@ class Comparison:
 
 
 def compare(
-    full,
-    restricted,
-    method="chi2",
-    nsim=None,
-    rng=None,
-    n_jobs=None,
-    progress=None,
-):
+    full: Any,
+    restricted: Any,
+    method: str = "chi2",
+    nsim: int | None = None,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> LikelihoodRatioResult:
     """
     Likelihood-ratio test of a restricted model against a full one.
 
@@ -333,8 +333,13 @@ def by_ml(results):
 
 
 def compare_models(
-    *fits, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None
-):
+    *fits: Any,
+    method: str = "chi2",
+    nsim: int | None = None,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Likelihood-ratio tests of nested models, as in lme4's ``anova(m0, m1, ...)``.
 

@@ -69,7 +69,7 @@ class GeneralizedPredictionResults(MixedPredictionResults):
         self.family, self.scale = family, scale
         self.linear_predictor, self.se_linear = linear_predictor, np.sqrt(var_linear)
 
-    def conf_int(self, obs=False, alpha=0.05):
+    def conf_int(self, obs: bool = False, alpha: float = 0.05) -> np.ndarray:
         """
         Compute confidence intervals.
 

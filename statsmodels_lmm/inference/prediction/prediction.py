@@ -1,5 +1,7 @@
 """Predictions with and without random effects, and intervals for them."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from statsmodels.base._prediction_inference import PredictionResultsBase
@@ -64,13 +66,13 @@ class MixedPredictionResults(Brief, PredictionResultsBase):
         return self.summary_frame().to_html(max_rows=60, show_dimensions=True)
 
     @property
-    def se_obs(self):
+    def se_obs(self) -> np.ndarray:
         """Standard errors in predicting new observations."""
         if self.var_obs is None:
             raise ValueError("use get_prediction(..., interval='prediction')")
         return np.sqrt(self.var_obs)
 
-    def conf_int(self, obs=None, alpha=0.05):
+    def conf_int(self, obs: Any = None, alpha: float = 0.05) -> np.ndarray:
         """
         Compute confidence or prediction intervals.
 
@@ -93,7 +95,7 @@ class MixedPredictionResults(Brief, PredictionResultsBase):
             self.predicted, self.se_obs if obs else self.se, alpha, self.dist_args
         )
 
-    def summary_frame(self, alpha=0.05):
+    def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """
         Collect predictions, standard errors and intervals in a table.
 
@@ -168,21 +170,21 @@ def linear_predictor(
 
 @refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_prediction(
-    results,
-    exog=None,
-    transform=True,
-    row_labels=None,
-    offset=None,
-    random_effects=False,
-    new_levels="error",
-    interval="confidence",
-    weights=None,
-    df_method=None,
-    random=None,
+    results: Any,
+    exog: Any = None,
+    transform: bool = True,
+    row_labels: Any = None,
+    offset: Any = None,
+    random_effects: bool = False,
+    new_levels: str = "error",
+    interval: str = "confidence",
+    weights: Any = None,
+    df_method: str | None = None,
+    random: Any = None,
     *,
-    which="mean",
-    type=None,
-):
+    which: str = "mean",
+    type: Any = None,
+) -> MixedPredictionResults:
     r"""
     Predict with standard errors and intervals.
 

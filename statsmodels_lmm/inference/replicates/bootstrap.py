@@ -99,7 +99,7 @@ class BootstrapResults(Brief):
         """Number of replicates without finite estimates, see `separated`."""
         return len(self.separated)
 
-    def conf_int(self, method="percentile", alpha=0.05):
+    def conf_int(self, method: str = "percentile", alpha: float = 0.05) -> pd.DataFrame:
         """
         Compute confidence intervals for all parameters.
 
@@ -163,7 +163,7 @@ class BootstrapResults(Brief):
         table.index = pd.Index(self.estimates.index, name="parameter")
         return table
 
-    def summary(self, method="percentile", alpha=0.05):
+    def summary(self, method: str = "percentile", alpha: float = 0.05) -> pd.DataFrame:
         """
         Summarize estimates, bias, standard errors and intervals.
 
@@ -198,7 +198,13 @@ class BootstrapResults(Brief):
         table.attrs = {n: getattr(self, n) for n in ("kind", "nsim", *counts)}
         return table
 
-    def plot(self, which=None, method="percentile", level=0.95, ax=None):
+    def plot(
+        self,
+        which: Any = None,
+        method: str = "percentile",
+        level: float = 0.95,
+        ax: Any = None,
+    ) -> Any:
         """
         Plot the replicates of each parameter; see `graphics.plot_bootstrap`.
 
@@ -238,14 +244,14 @@ class BootstrapResults(Brief):
 @refuse_r_names("FUN", "seed")
 @renamed(type="kind")
 def bootstrap(
-    results,
-    nsim=1000,
-    rng=None,
-    statistic=None,
-    kind="parametric",
-    n_jobs=None,
-    progress=None,
-):
+    results: Any,
+    nsim: int = 1000,
+    rng: Any = None,
+    statistic: Any = None,
+    kind: str = "parametric",
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> BootstrapResults:
     """
     Draw responses from the fit and refit the model to each.
 

@@ -8,6 +8,7 @@ range of the parameter and does not depend on how it is parameterized.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ class ProfileLikelihood(Brief):
     curves: pd.DataFrame
     spacing: float
 
-    def plot(self, which=None, ax=None):
+    def plot(self, which: Any = None, ax: Any = None) -> Any:
         """
         Plot zeta for each parameter; see `graphics.plot_profile`.
 
@@ -113,7 +114,7 @@ class ProfileLikelihood(Brief):
     def _repr_html_(self):
         return self.conf_int().to_html()
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """
         Compute profile-likelihood confidence intervals.
 
@@ -156,14 +157,14 @@ class ProfileLikelihood(Brief):
 
 
 def profile(
-    result,
-    which=None,
-    scale="sd",
-    alpha_max=0.01,
-    n_points=5,
-    n_jobs=None,
-    progress=None,
-):
+    result: Any,
+    which: Any = None,
+    scale: str = "sd",
+    alpha_max: float = 0.01,
+    n_points: int = 5,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ProfileLikelihood:
     """
     Profile the likelihood of the parameters of a fit.
 
