@@ -240,7 +240,7 @@ class MixedLM(CrossedMixedLM):
             for label, a, b in zip(self.group_labels, ends[:-1], ends[1:])
         }
 
-    def group_list(self, array):
+    def group_list(self, array: Any) -> list | None:
         """The rows of an array group by group, as a list; None for None."""
         if array is None:
             return None
@@ -270,7 +270,9 @@ class MixedLM(CrossedMixedLM):
         """The columns of the random effects group by group, as a list."""
         return self.group_list(self.exog_re)
 
-    def get_fe_params(self, cov_re, vcomp, tol=1e-10):
+    def get_fe_params(
+        self, cov_re: Any, vcomp: Any, tol: float = 1e-10
+    ) -> tuple[np.ndarray, bool]:
         """
         Fixed effects at given variances.
 
@@ -294,7 +296,7 @@ class MixedLM(CrossedMixedLM):
         deviance = self._deviance(self._theta_of(cov_re, vcomp), False)
         return self._units.beta(deviance.coefficients), False
 
-    def get_scale(self, fe_params, cov_re, vcomp):
+    def get_scale(self, fe_params: Any, cov_re: Any, vcomp: Any) -> float:
         """
         Residual variance at given parameters, by REML or ML as in the last fit.
 
@@ -529,8 +531,8 @@ class MixedLM(CrossedMixedLM):
     # likelihood and prediction ----------------------------------------------
 
     def loglike(  # type: ignore[override]
-        self, params, profile_fe=True, reml=None
-    ):
+        self, params: Any, profile_fe: bool = True, reml: bool | None = None
+    ) -> float:
         """
         Log-likelihood with the residual variance profiled out.
 
@@ -561,7 +563,7 @@ class MixedLM(CrossedMixedLM):
         nu = deviance.nu
         return value - 0.5 * nu * np.log1p(float(away @ away) / (nu * deviance.scale))
 
-    def score(self, params, profile_fe=True):  # type: ignore[override]
+    def score(self, params: Any, profile_fe: bool = True) -> np.ndarray:  # type: ignore[override]
         """
         Gradient of `loglike` with respect to the packed parameters, by differences.
 
@@ -585,7 +587,7 @@ class MixedLM(CrossedMixedLM):
         )
         return np.ravel(slope)
 
-    def hessian(self, params, profile_fe=False):  # type: ignore[override]
+    def hessian(self, params: Any, profile_fe: bool = False) -> np.ndarray:  # type: ignore[override]
         """
         Hessian of `loglike` with respect to the packed parameters, by differences.
 
@@ -611,7 +613,7 @@ class MixedLM(CrossedMixedLM):
 
         return approx_hess(packed, value)
 
-    def information(self, params, profile_fe=False):
+    def information(self, params: Any, profile_fe: bool = False) -> np.ndarray:
         """
         The negative of the `hessian`.
 
@@ -628,7 +630,9 @@ class MixedLM(CrossedMixedLM):
         """
         return -self.hessian(params, profile_fe)
 
-    def predict(self, params, exog=None, *args, **kwargs):
+    def predict(
+        self, params: Any, exog: Any = None, *args: Any, **kwargs: Any
+    ) -> np.ndarray:
         """
         Fixed part of the linear predictor.
 
@@ -649,7 +653,7 @@ class MixedLM(CrossedMixedLM):
             params = params.fe_params
         return super().predict(np.asarray(params)[: self.k_fe], exog, *args, **kwargs)
 
-    def get_distribution(self, params, scale, exog=None):
+    def get_distribution(self, params: Any, scale: float, exog: Any = None) -> Any:
         """
         The distribution of the response at given parameters.
 

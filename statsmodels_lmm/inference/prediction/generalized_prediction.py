@@ -1,6 +1,7 @@
 """Predictions of a generalized linear mixed model."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -145,21 +146,21 @@ def predict_generalized(
 
 @refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_generalized_prediction(
-    results,
-    exog=None,
-    transform=True,
-    row_labels=None,
-    offset=None,
-    random_effects=False,
-    new_levels="error",
-    interval="confidence",
-    exposure=None,
-    df_method=None,
-    random=None,
+    results: Any,
+    exog: Any = None,
+    transform: bool = True,
+    row_labels: Any = None,
+    offset: Any = None,
+    random_effects: bool = False,
+    new_levels: str = "error",
+    interval: str = "confidence",
+    exposure: Any = None,
+    df_method: str | None = None,
+    random: Any = None,
     *,
-    which="mean",
-    type=None,
-):
+    which: str = "mean",
+    type: Any = None,
+) -> GeneralizedPredictionResults:
     """
     Predict with standard errors and intervals.
 
