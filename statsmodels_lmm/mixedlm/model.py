@@ -463,7 +463,7 @@ class MixedLM(CrossedMixedLM):
         self,
         start_params: Any = None,
         method: str = "l1",
-        alpha: float = 0,
+        alpha: Any = 0,
         ceps: float = 1e-4,
         ptol: float = 1e-6,
         maxit: int = 200,

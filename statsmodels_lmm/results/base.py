@@ -410,7 +410,7 @@ class MixedResults(Brief, Pictures, MixedInference):
         self,
         exog: Any = None,
         transform: bool = True,
-        random_effects: bool = False,
+        random_effects: Any = False,
         new_levels: str = "error",
         offset: Any = None,
         random: Any = None,

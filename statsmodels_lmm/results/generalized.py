@@ -408,7 +408,7 @@ class CrossedMixedGLMResults(MixedResults):
         self,
         exog: Any = None,
         transform: bool = True,
-        random_effects: bool = False,
+        random_effects: Any = False,
         new_levels: str = "error",
         offset: Any = None,
         random: Any = None,
@@ -459,7 +459,7 @@ class CrossedMixedGLMResults(MixedResults):
         asked = random_effects, new_levels, offset, exposure, random
         return predict_generalized(self, exog, transform, *asked, which, type)
 
-    get_prediction = get_generalized_prediction
+    get_prediction = get_generalized_prediction  # type: ignore[assignment]
     ratios = ratios
 
     @refuse_r_names("level", ddf=NO_DF)

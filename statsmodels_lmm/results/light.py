@@ -182,7 +182,7 @@ class LightResults:
         self,
         exog: Any,
         *,
-        random_effects: bool = False,
+        random_effects: Any = False,
         new_levels: str = "error",
         offset: Any = None,
         random: Any = None,

@@ -103,7 +103,7 @@ def _f_tests(results, type, df_method):
 def fixed_effect_tests(
     results: Any,
     method: str | None = None,
-    type: int = 3,
+    type: int | str = 3,
     nsim: int = 1000,
     rng: Any = None,
     n_jobs: int | None = None,

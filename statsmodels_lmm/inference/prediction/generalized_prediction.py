@@ -151,7 +151,7 @@ def get_generalized_prediction(
     transform: bool = True,
     row_labels: Any = None,
     offset: Any = None,
-    random_effects: bool = False,
+    random_effects: Any = False,
     new_levels: str = "error",
     interval: str = "confidence",
     exposure: Any = None,

@@ -20,7 +20,7 @@ from statsmodels_lmm.inference.variances.identification import combined
 
 
 def r_squared(
-    results: Any, method: str | None = None, random_effects: bool = False
+    results: Any, method: str | None = None, random_effects: Any = False
 ) -> pd.Series:
     r"""
     Marginal and conditional R-squared of a mixed model.
@@ -115,7 +115,7 @@ def icc(
     results: Any,
     by_group: bool = False,
     method: str | None = None,
-    random_effects: bool = False,
+    random_effects: Any = False,
 ) -> pd.Series:
     r"""
     Intraclass correlation, or repeatability of a measurement.
@@ -182,7 +182,7 @@ def icc(
 
 
 def repeatability(
-    results: Any, method: str | None = None, random_effects: bool = False
+    results: Any, method: str | None = None, random_effects: Any = False
 ) -> pd.DataFrame:
     """
     Repeatability by grouping factor, as in R's rptR.
