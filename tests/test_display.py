@@ -187,7 +187,9 @@ def test_a_figure_is_shown_once(own, fits):
 
 def test_other_backends_keep_their_figures(fits):
     plt = pytest.importorskip("matplotlib.pyplot")
-    figures = [fits["linear"].plot_residuals_qq(), fits["linear"].plot_shrinkage()]
-    assert [figure._repr_mimebundle_() for figure in figures] == [{}, {}]
+    fit = fits["linear"]
+    figures = [fit.plot_residuals_qq(), fit.plot_shrinkage()]
+    figures.append(fit.plot_shrinkage(ax=plt.subplots()[1]))
+    assert [figure._repr_mimebundle_() for figure in figures] == [{}] * 3
     assert all(plt.fignum_exists(figure.number) for figure in figures)
     plt.close("all")
