@@ -1,6 +1,7 @@
 """Mixed models with crossed, nested and singular random effects."""
 
 from statsmodels_lmm import old_names
+from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.inference.comparison.anova import anova
 from statsmodels_lmm.mixedlm.model import MixedLM
@@ -19,6 +20,8 @@ __all__ = [
     "Structure",
     "anova",
     "check_formula",
+    "crossedmixedglm",
+    "crossedmixedlm",
     "from_json",
     "matrix_effects",
     "random_effects",

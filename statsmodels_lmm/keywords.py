@@ -2,7 +2,12 @@
 
 import inspect
 import warnings
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, TypeVar, cast
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+"""A function whose signature a decorator keeps."""
 
 ONE_OPTIMIZER = "is not needed here: fit has one optimizer, with maxiter= and tol="
 
@@ -135,7 +140,7 @@ R_SCALES = {"response": "mean", "link": "linear"}
 """R's names of the scales of a prediction, in statsmodels' words."""
 
 
-def renamed(warns=True, **names):
+def renamed(warns: bool = True, **names: str) -> Callable[[Function], Function]:
     """
     Accept keywords of a function by other names.
 
@@ -153,7 +158,7 @@ def renamed(warns=True, **names):
         Decorates the function, whose signature has the new names only.
     """
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         @wraps(function)
         def accepting(*args, **kwargs):
             for old in names.keys() & kwargs.keys():
@@ -167,12 +172,12 @@ def renamed(warns=True, **names):
                 kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
 
-        return accepting
+        return cast(Function, accepting)
 
     return decorate
 
 
-def refuse_r_names(*names, **others):
+def refuse_r_names(*names: str, **others: str) -> Callable[[Function], Function]:
     """
     Reject arguments by R's names, with what to write instead.
 
@@ -189,7 +194,7 @@ def refuse_r_names(*names, **others):
         Decorates the function.
     """
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         own = inspect.signature(function).parameters
         known = names or R_ARGUMENTS.keys() - own.keys()
         advice = {name: R_ARGUMENTS[name] for name in known} | others
@@ -200,7 +205,7 @@ def refuse_r_names(*names, **others):
                 raise TypeError(f"{name}= {advice[name]}")
             return function(*args, **kwargs)
 
-        return refusing
+        return cast(Function, refusing)
 
     return decorate
 

@@ -9,7 +9,7 @@ DEVELOPER = ("docs", "test")
 """Extras that only developers need."""
 
 
-def show_versions():
+def show_versions() -> None:
     """
     Print the versions of this package, of Python and of the dependencies.
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from configparser import ConfigParser
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -153,3 +154,15 @@ def test_the_reference_has_every_public_name():
 def test_the_citation_is_of_this_version():
     text = (ROOT / "CITATION.cff").read_text()
     assert f"\nversion: {statsmodels_lmm.__version__}\n" in text
+
+
+def test_the_recipe_is_of_this_package():
+    setup, recipe = ConfigParser(), (ROOT / "recipe" / "recipe.yaml").read_text()
+    setup.read(ROOT / "setup.cfg")
+    needed = setup["options"]["install_requires"].strip().split("\n")
+    run = re.search(r"\n  run:\n(.*?)\n  \w", recipe, re.DOTALL)[1]
+    listed = [line.removeprefix("    - ").replace(" ", "") for line in run.split("\n")]
+    assert listed[1:] == needed
+    assert f'version: "{statsmodels_lmm.__version__}"' in recipe
+    minimum = setup["options"]["python_requires"].removeprefix(">=")
+    assert f'python_min: "{minimum}"' in recipe

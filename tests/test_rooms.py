@@ -10,7 +10,7 @@ import statsmodels_lmm
 ROOT = Path(statsmodels_lmm.__file__).parent
 
 ROOMS = """
-exceptions keywords
+exceptions keywords display
 core.algebra core.families core.structures core.rows core.engines core.criteria
 core.search core.uncertainty core.resampling
 inputs relationship random formula markup inference graphics results models mixedlm
@@ -76,7 +76,8 @@ def test_the_core_knows_arrays_only(path):
 def test_every_module_has_a_room():
     flat = {p.stem for p in ROOT.glob("*.py")} - {"__init__"}
     assert flat == {
-        "exceptions", "keywords", "markup", "old_names", "show_versions", "structures"
+        "display", "exceptions", "keywords", "markup", "old_names", "show_versions",
+        "structures",
     }  # fmt: skip
     folders = {p.name for p in ROOT.iterdir() if (p / "__init__.py").exists()}
     assert folders == {r.partition(".")[0] for r in ROOMS} - flat | {"datasets"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 
 from pandas import read_csv
-from statsmodels.datasets.utils import process_pandas
+from statsmodels.datasets.utils import Dataset, process_pandas
 
 
 def _natural(level):
@@ -59,7 +59,7 @@ class ExampleData:
         return f"<{type(self).__name__}: {self.TITLE}>"
 
     @property
-    def NOTE(self):
+    def NOTE(self) -> str:
         """Number of rows and definitions of the variables."""
         width = max(map(len, self.variables))
         rows = (f"        {k:<{width}} - {v}\n" for k, v in self.variables.items())
@@ -70,7 +70,7 @@ class ExampleData:
             "    Variable name definitions::\n\n" + "".join(rows)
         )
 
-    def load(self):
+    def load(self) -> Dataset:
         """
         Load the data; the same as `load_pandas`.
 
@@ -81,7 +81,7 @@ class ExampleData:
         """
         return self.load_pandas()
 
-    def load_pandas(self):
+    def load_pandas(self) -> Dataset:
         """
         Load the data.
 

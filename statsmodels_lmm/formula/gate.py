@@ -1,6 +1,7 @@
 """An allow-list for untrusted formulas, applied before they are evaluated."""
 
 import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from math import comb, prod
 
@@ -18,7 +19,13 @@ MAX_TERMS = 500
 MAX_COLUMNS = 1_000
 
 
-def check_formula(formula, columns, structures=(), family=None, subset=None):
+def check_formula(
+    formula: str,
+    columns: Iterable[str],
+    structures: Collection[str] = (),
+    family: str | None = None,
+    subset: str | None = None,
+) -> list[str]:
     """
     Reject a formula that uses anything but columns and listed functions.
 

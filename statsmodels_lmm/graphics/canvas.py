@@ -1,5 +1,7 @@
 """Axes, colors and finish that all plots share."""
 
+from functools import partial
+
 import numpy as np
 
 BLUE, ORANGE, GREEN, PINK, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9"
@@ -49,8 +51,38 @@ def canvas(ax=None, size=(6.4, 4.4)):
         The axes.
     """
     if ax is not None:
-        return ax.get_figure(), ax
-    return pyplot().subplots(figsize=size, layout="constrained")
+        return shown_once(ax.get_figure()), ax
+    figure, ax = pyplot().subplots(figsize=size, layout="constrained")
+    return shown_once(figure), ax
+
+
+def shown_once(figure):
+    """
+    Let a notebook show a figure once.
+
+    A figure of pyplot appears at the end of its cell anyway. If it is also the value of
+    the cell, it would appear twice.
+
+    Parameters
+    ----------
+    figure : Figure
+        The figure.
+
+    Returns
+    -------
+    Figure
+        The same figure.
+    """
+    figure._repr_mimebundle_ = partial(_leave_pyplot, figure)
+    return figure
+
+
+def _leave_pyplot(figure, **formats):
+    """When the figure is shown, take it from those shown at the end of the cell."""
+    plt = pyplot()
+    if "inline" in plt.get_backend():
+        plt.close(figure)
+    return {}  # the formats are those of any figure
 
 
 def panels(count, ax=None, columns=None, size=(3.2, 2.8), **kwargs):
@@ -86,7 +118,7 @@ def panels(count, ax=None, columns=None, size=(3.2, 2.8), **kwargs):
         axes = list(np.ravel(np.asarray(ax, dtype=object)))
         if len(axes) != count:
             raise ValueError(f"ax has {len(axes)} axes but the plot {count} panels")
-        return axes[0].get_figure(), axes
+        return shown_once(axes[0].get_figure()), axes
     if columns is None:
         columns = min(int(np.ceil(np.sqrt(count))), 6)
     rows = -(-count // columns)
@@ -101,7 +133,7 @@ def panels(count, ax=None, columns=None, size=(3.2, 2.8), **kwargs):
     axes = list(axes.ravel())
     for left in axes[count:]:
         left.set_visible(False)
-    return figure, axes[:count]
+    return shown_once(figure), axes[:count]
 
 
 def finish(ax, xlabel=None, ylabel=None, title=None):

@@ -2,9 +2,11 @@
 
 from copy import copy
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from statsmodels.base.model import LikelihoodModelResults
+from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.inference.comparison.anova import (
@@ -72,7 +74,7 @@ class MixedInference(LikelihoodModelResults):
 
     with_cov_type = robust_covariance.with_cov_type
 
-    def with_df_method(self, df_method):
+    def with_df_method(self, df_method: str) -> Self:
         """
         Return the results with other degrees of freedom for the fixed effects.
 
@@ -127,7 +129,7 @@ class MixedInference(LikelihoodModelResults):
         return self._robust.estimate.n_clusters - 1.0
 
     @property
-    def without_robust_error(self):
+    def without_robust_error(self) -> list[str]:
         """Names of the fixed effects that a single cluster determines."""
         if self._robust is None:
             return []
@@ -154,15 +156,15 @@ class MixedInference(LikelihoodModelResults):
 
     def wald_test(
         self,
-        r_matrix,
-        cov_p=None,
-        invcov=None,
-        use_f=None,
-        df_constraints=None,
-        scalar=True,
+        r_matrix: Any,
+        cov_p: Any = None,
+        invcov: Any = None,
+        use_f: Any = None,
+        df_constraints: Any = None,
+        scalar: bool = True,
         *,
-        df_method=None,
-    ):
+        df_method: str | None = None,
+    ) -> ContrastResults:
         """
         Wald test; see `LikelihoodModelResults.wald_test`.
 
@@ -185,7 +187,14 @@ class MixedInference(LikelihoodModelResults):
         asked = cov_p, invcov, use_f, df_constraints, scalar
         return contrasts.wald_test(self._by(df_method), r_matrix, *asked)
 
-    def f_test(self, r_matrix, cov_p=None, invcov=None, *, df_method=None):
+    def f_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        invcov: Any = None,
+        *,
+        df_method: str | None = None,
+    ) -> ContrastResults:
         """
         F test; see `LikelihoodModelResults.f_test`.
 
@@ -205,7 +214,14 @@ class MixedInference(LikelihoodModelResults):
         other = self._by(df_method)
         return super(MixedInference, other).f_test(r_matrix, cov_p, invcov)
 
-    def t_test(self, r_matrix, cov_p=None, use_t=None, *, df_method=None):
+    def t_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        use_t: Any = None,
+        *,
+        df_method: str | None = None,
+    ) -> ContrastResults:
         """
         Test single contrasts; see `LikelihoodModelResults.t_test`.
 
@@ -227,13 +243,13 @@ class MixedInference(LikelihoodModelResults):
 
     def wald_test_terms(
         self,
-        skip_single=False,
-        extra_constraints=None,
-        combine_terms=None,
-        scalar=True,
+        skip_single: bool = False,
+        extra_constraints: Any = None,
+        combine_terms: Any = None,
+        scalar: bool = True,
         *,
-        df_method=None,
-    ):
+        df_method: str | None = None,
+    ) -> Any:
         """
         Wald tests by term; see `LikelihoodModelResults.wald_test_terms`.
 
@@ -254,8 +270,14 @@ class MixedInference(LikelihoodModelResults):
             return super(MixedInference, other).wald_test_terms(*asked)
 
     def t_test_pairwise(
-        self, term_name, method="hs", alpha=0.05, factor_labels=None, *, df_method=None
-    ):
+        self,
+        term_name: str,
+        method: str = "hs",
+        alpha: float = 0.05,
+        factor_labels: Any = None,
+        *,
+        df_method: str | None = None,
+    ) -> Any:
         """
         Compare levels pairwise; see `LikelihoodModelResults.t_test_pairwise`.
 
@@ -279,7 +301,13 @@ class MixedInference(LikelihoodModelResults):
             return super(MixedInference, other).t_test_pairwise(*asked)
 
     @refuse_r_names("level")
-    def conf_int(self, alpha=0.05, method="wald", df_method=None, **options):
+    def conf_int(
+        self,
+        alpha: float = 0.05,
+        method: str = "wald",
+        df_method: str | None = None,
+        **options: Any,
+    ) -> Any:
         """
         Compute confidence intervals.
 

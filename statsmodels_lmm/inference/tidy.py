@@ -1,9 +1,12 @@
 """Fits as plain tables: the estimates, a one-row summary, and the data."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.influence import influence as influence_of
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
@@ -21,15 +24,15 @@ COLUMNS += ["statistic", "df", "p_value", "conf_low", "conf_high"]
 
 
 def tidy(
-    results,
-    effects=("fixed", "ran_pars"),
-    conf_int=False,
-    conf_level=0.95,
-    conf_method="wald",
-    scale="sd",
-    df_method=None,
-    exponentiate=False,
-):
+    results: Any,
+    effects: Any = ("fixed", "ran_pars"),
+    conf_int: bool = False,
+    conf_level: float = 0.95,
+    conf_method: str = "wald",
+    scale: str = "sd",
+    df_method: str | None = None,
+    exponentiate: bool = False,
+) -> pd.DataFrame:
     """
     Tabulate the estimates of a fit, one per row, with the names of R's broom.mixed.
 
@@ -154,7 +157,7 @@ def _fixed(raw, alpha):
         "conf_low": ends[:, 0],
         "conf_high": ends[:, 1],
     }
-    return pd.DataFrame(columns).astype({"df": float})
+    return ResultTable(columns).astype({"df": float})
 
 
 def _exponentiate(fixed):
@@ -244,7 +247,7 @@ def _variance_intervals(raw, ends, scale):
     return intervals
 
 
-def glance(results):
+def glance(results: Any) -> pd.DataFrame:
     """
     Summarize a fit in one row.
 
@@ -285,10 +288,10 @@ def glance(results):
         "converged": bool(raw.converged),
         "singular": raw.is_singular,
     }
-    return pd.DataFrame([row])
+    return ResultTable([row])
 
 
-def augment(results, data=None, influence=False):
+def augment(results: Any, data: Any = None, influence: bool = False) -> pd.DataFrame:
     """
     Add fitted values and residuals to the data of a fit.
 

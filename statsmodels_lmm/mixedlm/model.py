@@ -1,7 +1,9 @@
 """MixedLM's arguments and attributes over `CrossedMixedLM`."""
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -71,17 +73,17 @@ class MixedLM(CrossedMixedLM):
 
     def __init__(
         self,
-        endog,
-        exog,
-        groups=None,
-        exog_re=None,
-        exog_vc=None,
-        use_sqrt=True,
-        missing="none",
-        use_sparse=False,
-        grouping=None,
-        **kwargs,
-    ):
+        endog: Any,
+        exog: Any,
+        groups: Any = None,
+        exog_re: Any = None,
+        exog_vc: Any = None,
+        use_sqrt: bool = True,
+        missing: str = "none",
+        use_sparse: bool = False,
+        grouping: Any = None,
+        **kwargs: Any,
+    ) -> None:
         from_arrays = groups is not None
         if not from_arrays and grouping is None:
             raise TypeError("MixedLM needs groups; without them, use CrossedMixedLM")
@@ -117,19 +119,19 @@ class MixedLM(CrossedMixedLM):
     @classmethod
     def from_formula(  # type: ignore[override]
         cls,
-        formula,
-        data,
-        re_formula=None,
-        vc_formula=None,
-        subset=None,
-        use_sparse=False,
-        missing="none",
-        *args,
-        groups=None,
-        use_sqrt=True,
-        eval_env=None,
-        **kwargs,
-    ):
+        formula: str,
+        data: Any,
+        re_formula: str | None = None,
+        vc_formula: Any = None,
+        subset: Any = None,
+        use_sparse: bool = False,
+        missing: str = "none",
+        *args: Any,
+        groups: Any = None,
+        use_sqrt: bool = True,
+        eval_env: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """
         Create a model from a formula and a data frame.
 
@@ -238,7 +240,7 @@ class MixedLM(CrossedMixedLM):
             for label, a, b in zip(self.group_labels, ends[:-1], ends[1:])
         }
 
-    def group_list(self, array):
+    def group_list(self, array: Any) -> list | None:
         """The rows of an array group by group, as a list; None for None."""
         if array is None:
             return None
@@ -268,7 +270,9 @@ class MixedLM(CrossedMixedLM):
         """The columns of the random effects group by group, as a list."""
         return self.group_list(self.exog_re)
 
-    def get_fe_params(self, cov_re, vcomp, tol=1e-10):
+    def get_fe_params(
+        self, cov_re: Any, vcomp: Any, tol: float = 1e-10
+    ) -> tuple[np.ndarray, bool]:
         """
         Fixed effects at given variances.
 
@@ -292,7 +296,7 @@ class MixedLM(CrossedMixedLM):
         deviance = self._deviance(self._theta_of(cov_re, vcomp), False)
         return self._units.beta(deviance.coefficients), False
 
-    def get_scale(self, fe_params, cov_re, vcomp):
+    def get_scale(self, fe_params: Any, cov_re: Any, vcomp: Any) -> float:
         """
         Residual variance at given parameters, by REML or ML as in the last fit.
 
@@ -329,21 +333,21 @@ class MixedLM(CrossedMixedLM):
     @refuse_r_names("REML", "control", "ddf")
     def fit(  # type: ignore[override]
         self,
-        start_params=None,
-        reml=True,
-        niter_sa=0,
-        do_cg=True,
-        fe_pen=None,
-        cov_pen=None,
-        free=None,
-        full_output=False,
-        method=None,
+        start_params: Any = None,
+        reml: bool = True,
+        niter_sa: int = 0,
+        do_cg: bool = True,
+        fe_pen: Any = None,
+        cov_pen: Any = None,
+        free: Any = None,
+        full_output: bool = False,
+        method: str | None = None,
         *,
-        df_method=None,
-        cov_type="nonrobust",
-        cov_kwds=None,
-        **fit_kwargs,
-    ):
+        df_method: str | None = None,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+        **fit_kwargs: Any,
+    ) -> MixedLMResultsWrapper:
         """
         Estimate the model.
 
@@ -399,7 +403,7 @@ class MixedLM(CrossedMixedLM):
             if name.lower() in ("newton", "ncg"):
                 raise ValueError(f"method {name} not available for MixedLM")
         model = self if free is None else self._independent(free)
-        options = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
+        options: dict[str, Any] = {"maxiter": int(fit_kwargs.get("maxiter") or 200)}
         options |= {"df_method": df_method, "cov_type": cov_type, "cov_kwds": cov_kwds}
         if start_params is not None and not self._are_fixed(start_params):
             start = self.layout.read(self, start_params, self.use_sqrt)
@@ -457,14 +461,14 @@ class MixedLM(CrossedMixedLM):
 
     def fit_regularized(
         self,
-        start_params=None,
-        method="l1",
-        alpha=0,
-        ceps=1e-4,
-        ptol=1e-6,
-        maxit=200,
-        **fit_kwargs,
-    ):
+        start_params: Any = None,
+        method: str = "l1",
+        alpha: Any = 0,
+        ceps: float = 1e-4,
+        ptol: float = 1e-6,
+        maxit: int = 200,
+        **fit_kwargs: Any,
+    ) -> Any:
         """
         Estimate the fixed effects with a penalty.
 
@@ -527,8 +531,8 @@ class MixedLM(CrossedMixedLM):
     # likelihood and prediction ----------------------------------------------
 
     def loglike(  # type: ignore[override]
-        self, params, profile_fe=True, reml=None
-    ):
+        self, params: Any, profile_fe: bool = True, reml: bool | None = None
+    ) -> float:
         """
         Log-likelihood with the residual variance profiled out.
 
@@ -559,7 +563,7 @@ class MixedLM(CrossedMixedLM):
         nu = deviance.nu
         return value - 0.5 * nu * np.log1p(float(away @ away) / (nu * deviance.scale))
 
-    def score(self, params, profile_fe=True):  # type: ignore[override]
+    def score(self, params: Any, profile_fe: bool = True) -> np.ndarray:  # type: ignore[override]
         """
         Gradient of `loglike` with respect to the packed parameters, by differences.
 
@@ -583,7 +587,7 @@ class MixedLM(CrossedMixedLM):
         )
         return np.ravel(slope)
 
-    def hessian(self, params, profile_fe=False):  # type: ignore[override]
+    def hessian(self, params: Any, profile_fe: bool = False) -> np.ndarray:  # type: ignore[override]
         """
         Hessian of `loglike` with respect to the packed parameters, by differences.
 
@@ -609,7 +613,7 @@ class MixedLM(CrossedMixedLM):
 
         return approx_hess(packed, value)
 
-    def information(self, params, profile_fe=False):
+    def information(self, params: Any, profile_fe: bool = False) -> np.ndarray:
         """
         The negative of the `hessian`.
 
@@ -626,7 +630,9 @@ class MixedLM(CrossedMixedLM):
         """
         return -self.hessian(params, profile_fe)
 
-    def predict(self, params, exog=None, *args, **kwargs):
+    def predict(
+        self, params: Any, exog: Any = None, *args: Any, **kwargs: Any
+    ) -> np.ndarray:
         """
         Fixed part of the linear predictor.
 
@@ -647,7 +653,7 @@ class MixedLM(CrossedMixedLM):
             params = params.fe_params
         return super().predict(np.asarray(params)[: self.k_fe], exog, *args, **kwargs)
 
-    def get_distribution(self, params, scale, exog=None):
+    def get_distribution(self, params: Any, scale: float, exog: Any = None) -> Any:
         """
         The distribution of the response at given parameters.
 

@@ -1,6 +1,7 @@
 """A fit with MixedLM's attributes."""
 
 from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -164,7 +165,14 @@ class MixedLMResults(CrossedMixedLMResults):
 
         return LevelDict(self.model.group_labels, frame)
 
-    def t_test(self, r_matrix, cov_p=None, use_t=None, *, df_method=None):
+    def t_test(
+        self,
+        r_matrix: Any,
+        cov_p: Any = None,
+        use_t: Any = None,
+        *,
+        df_method: str | None = None,
+    ) -> Any:
         """As inherited, but a matrix must have one column per fixed effect."""
         shape = np.shape(r_matrix)
         if len(shape) == 2 and shape[1] != self.k_fe:
@@ -172,8 +180,14 @@ class MixedLMResults(CrossedMixedLMResults):
         return super().t_test(r_matrix, cov_p, use_t, df_method=df_method)
 
     def profile_re(
-        self, re_ix, vtype, num_low=5, dist_low=1.0, num_high=5, dist_high=1.0
-    ):
+        self,
+        re_ix: Any,
+        vtype: Any,
+        num_low: int = 5,
+        dist_low: float = 1.0,
+        num_high: int = 5,
+        dist_high: float = 1.0,
+    ) -> np.ndarray:
         """
         Log-likelihood as a function of one variance.
 
@@ -233,8 +247,13 @@ class MixedLMResults(CrossedMixedLMResults):
         return -0.5 * (constrained.value + parameter.shift)
 
     def summary(  # type: ignore[override]
-        self, yname=None, xname_fe=None, xname_re=None, title=None, alpha=0.05
-    ):
+        self,
+        yname: str | None = None,
+        xname_fe: Any = None,
+        xname_re: Any = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+    ) -> Any:
         """
         Summarize the fit as MixedLM does.
 
@@ -258,7 +277,13 @@ class MixedLMResults(CrossedMixedLMResults):
         return summary(self, yname, xname_fe, xname_re, title, alpha)
 
 
-class MixedLMResultsWrapper(CrossedMixedLMResultsWrapper):
+if TYPE_CHECKING:  # a wrapper has the attributes of what it wraps
+    _Wrapped = MixedLMResults
+else:
+    _Wrapped = object
+
+
+class MixedLMResultsWrapper(CrossedMixedLMResultsWrapper, _Wrapped):
     """Results with pandas labels; see `MixedLMResults`."""
 
 

@@ -1,8 +1,9 @@
 """The parts of every mixed model: data, weights, offset and random effects."""
 
+from collections.abc import Mapping
 from copy import copy
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from statsmodels.base.model import LikelihoodModel
 
 from statsmodels_lmm.core.engines.shared_design import SharedDesign
 from statsmodels_lmm.core.rows.estimability import estimability
+from statsmodels_lmm.core.structures.base import Structure
+from statsmodels_lmm.display import Brief, groups_of
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import FormulaData
 from statsmodels_lmm.formula.pieces import has_bar
@@ -33,7 +36,7 @@ from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
 
 
-class MixedModel(LikelihoodModel):
+class MixedModel(Brief, LikelihoodModel):
     """
     Response, fixed design and random effects of a mixed model.
 
@@ -74,6 +77,12 @@ class MixedModel(LikelihoodModel):
     _sides: tuple = ("weights", "offset")
     """Arguments with a value for each row, which become attributes."""
 
+    _hidden = frozenset(
+        "argument_offset as_given check_levels formula_offset initialize k_constant "
+        "grouping layout needs null_fit rank redundant_columns relative_covariances "
+        "without_random".split()
+    )
+
     @property
     def _general_class(self):
         """The class of a model that differs from this one in its terms."""
@@ -81,21 +90,21 @@ class MixedModel(LikelihoodModel):
 
     def __init__(
         self,
-        endog,
-        exog,
-        random=None,
-        weights=None,
-        offset=None,
-        missing="none",
-        check_levels=True,
-        rank="drop",
-        relationship=None,
-        relationship_inverse=None,
-        groups=None,
-        exog_re=None,
-        exog_vc=None,
-        **kwargs,
-    ):
+        endog: Any,
+        exog: Any,
+        random: Any = None,
+        weights: Any = None,
+        offset: Any = None,
+        missing: str = "none",
+        check_levels: bool = True,
+        rank: str = "drop",
+        relationship: Mapping[str, Any] | None = None,
+        relationship_inverse: Mapping[str, Any] | None = None,
+        groups: Any = None,
+        exog_re: Any = None,
+        exog_vc: Any = None,
+        **kwargs: Any,
+    ) -> None:
         source = kwargs.pop("source", None)
         if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
             kwargs.pop("formula")
@@ -131,7 +140,8 @@ class MixedModel(LikelihoodModel):
             setattr(self, name, values)
         self.check_levels, self.rank = check_levels, rank
         self.n_dropped = 0 if rows is None else int((~rows).sum())
-        self.structures, self.formula_offset = {}, None
+        self.structures: dict = {}
+        self.formula_offset = None
         self.formula_full = self._parsed = None
         if source is not None:
             self._take_formula(source)
@@ -148,6 +158,13 @@ class MixedModel(LikelihoodModel):
                 f"a model has no {name}; its fit has: write `model.fit()`"
             )
         return super().__getattribute__(name)  # raises the error
+
+    def _brief(self):
+        lines = [self.formula_full or "a model from arrays"]
+        lines.append(f"{self.nobs:,} rows; groups: {groups_of(self.random)}")
+        if self.family is not None:
+            lines.append(f"{self.family.name} family, {self.family.link_name} link")
+        return lines
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
@@ -231,24 +248,24 @@ class MixedModel(LikelihoodModel):
     @classmethod
     def from_formula(
         cls,
-        formula,
-        data,
-        subset=None,
-        contrasts=None,
-        weights=None,
-        offset=None,
-        missing="drop",
-        check_levels=True,
-        rank="drop",
-        relationship=None,
-        relationship_inverse=None,
-        structures=None,
-        groups=None,
-        re_formula=None,
-        vc_formula=None,
-        eval_env=None,
-        **kwargs,
-    ):
+        formula: str,
+        data: Any,
+        subset: Any = None,
+        contrasts: Mapping[str, Any] | None = None,
+        weights: Any = None,
+        offset: Any = None,
+        missing: str = "drop",
+        check_levels: bool = True,
+        rank: str = "drop",
+        relationship: Mapping[str, Any] | None = None,
+        relationship_inverse: Mapping[str, Any] | None = None,
+        structures: Mapping[str, Structure] | None = None,
+        groups: Any = None,
+        re_formula: str | None = None,
+        vc_formula: Any = None,
+        eval_env: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """
         Create a model from a formula and a data frame.
 
@@ -345,19 +362,19 @@ class MixedModel(LikelihoodModel):
     @classmethod
     def from_matrices(
         cls,
-        endog,
-        exog,
-        z,
-        relative_factor=None,
-        start=None,
-        lower=None,
-        upper=None,
-        names=None,
-        derivative=None,
-        name="Z",
-        random=(),
-        **kwargs,
-    ):
+        endog: Any,
+        exog: Any,
+        z: Any,
+        relative_factor: Any = None,
+        start: Any = None,
+        lower: Any = None,
+        upper: Any = None,
+        names: Any = None,
+        derivative: Any = None,
+        name: str = "Z",
+        random: Any = (),
+        **kwargs: Any,
+    ) -> Self:
         r"""
         Create a model from matrices and a function for the covariance.
 
@@ -436,7 +453,7 @@ class MixedModel(LikelihoodModel):
             endog, exog, [term, *further], relationship=related or None, **kwargs
         )
 
-    def with_response(self, endog):
+    def with_response(self, endog: Any) -> Self:
         """
         The same model for another response.
 

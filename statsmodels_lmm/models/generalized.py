@@ -1,5 +1,8 @@
 """The generalized linear mixed model: its data and fit."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
 import pandas as pd
 from statsmodels.genmod.generalized_linear_model import GLM
@@ -120,8 +123,15 @@ class CrossedMixedGLM(GeneralizedLikelihood):
     _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights", "trials")
 
     def __init__(
-        self, endog, exog, random=None, family=None, *args, event=None, **kwargs
-    ):
+        self,
+        endog: Any,
+        exog: Any,
+        random: Any = None,
+        family: Any = None,
+        *args: Any,
+        event: Any = None,
+        **kwargs: Any,
+    ) -> None:
         self.family = self._family_of({"family": family})
         source = kwargs.get("source")
         self._response_name = None if source is None else source.parsed.response
@@ -285,17 +295,17 @@ class CrossedMixedGLM(GeneralizedLikelihood):
     @refuse_r_names(**NOT_IN_FIT)
     def fit(
         self,
-        nagq=1,
+        nagq: int = 1,
         *,
-        hessian="observed",
-        start_params=None,
-        maxiter=200,
-        tol=1e-9,
-        progress=None,
-        callback=None,
-        cov_type="hessian",
-        cov_kwds=None,
-    ):
+        hessian: str = "observed",
+        start_params: Any = None,
+        maxiter: int = 200,
+        tol: float = 1e-9,
+        progress: bool | None = None,
+        callback: Any = None,
+        cov_type: str = "hessian",
+        cov_kwds: Mapping[str, Any] | None = None,
+    ) -> CrossedMixedGLMResultsWrapper:
         """
         Estimate the model by maximum likelihood.
 
@@ -451,7 +461,7 @@ class CrossedMixedGLM(GeneralizedLikelihood):
         )
         return model.fit()
 
-    def with_response(self, endog):
+    def with_response(self, endog: Any) -> Self:
         """
         The same model for another response, with its numbers of trials.
 
@@ -503,8 +513,15 @@ class CrossedMixedGLM(GeneralizedLikelihood):
     # prediction ----------------------------------------------------------------------
 
     def predict(
-        self, params, exog=None, which="mean", offset=None, exposure=None, *, type=None
-    ):
+        self,
+        params: Any,
+        exog: Any = None,
+        which: str = "mean",
+        offset: Any = None,
+        exposure: Any = None,
+        *,
+        type: Any = None,
+    ) -> np.ndarray:
         """
         Predict from the fixed effects, with random effects of zero.
 

@@ -1,5 +1,7 @@
 """The likelihood of a generalized mixed model as a function of all its parameters."""
 
+from typing import Any
+
 import numpy as np
 
 from statsmodels_lmm.core.criteria.laplace import Place
@@ -23,7 +25,7 @@ class GeneralizedLikelihood(MixedModel):
     the negative binomial family.
     """
 
-    def loglike(self, params, nagq=1, hessian="observed"):
+    def loglike(self, params: Any, nagq: int = 1, hessian: str = "observed") -> float:
         """
         Log-likelihood with all constants.
 
@@ -42,7 +44,9 @@ class GeneralizedLikelihood(MixedModel):
         """
         return -0.5 * float(self._evaluation(params, nagq, hessian).value)
 
-    def score(self, params, nagq=1, hessian="observed"):
+    def score(
+        self, params: Any, nagq: int = 1, hessian: str = "observed"
+    ) -> np.ndarray:
         """
         Gradient of `loglike`.
 
@@ -61,7 +65,9 @@ class GeneralizedLikelihood(MixedModel):
             slopes[-1] = evaluation.first.extra_slope
         return -0.5 * slopes
 
-    def hessian(self, params, nagq=1, hessian="observed"):
+    def hessian(
+        self, params: Any, nagq: int = 1, hessian: str = "observed"
+    ) -> np.ndarray:
         """
         Second derivatives of `loglike`.
 
@@ -91,7 +97,9 @@ class GeneralizedLikelihood(MixedModel):
             for step, weight in steps.items()
         )
 
-    def information(self, params, nagq=1, hessian="observed"):
+    def information(
+        self, params: Any, nagq: int = 1, hessian: str = "observed"
+    ) -> np.ndarray:
         """
         The negative of `hessian`.
 

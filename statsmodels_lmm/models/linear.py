@@ -1,5 +1,8 @@
 """The linear mixed model: its data, likelihood and fit."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
@@ -123,15 +126,15 @@ class CrossedMixedLM(MixedModel):
     @refuse_r_names(method=METHOD, nagq=NO_NODES)
     def fit(
         self,
-        reml=True,
+        reml: bool = True,
         *,
-        start_params=None,
-        maxiter=200,
-        tol=1e-10,
-        df_method=None,
-        cov_type="nonrobust",
-        cov_kwds=None,
-    ):
+        start_params: Any = None,
+        maxiter: int = 200,
+        tol: float = 1e-10,
+        df_method: str | None = None,
+        cov_type: str = "nonrobust",
+        cov_kwds: Mapping[str, Any] | None = None,
+    ) -> CrossedMixedLMResultsWrapper:
         """
         Estimate the model.
 
@@ -228,7 +231,7 @@ class CrossedMixedLM(MixedModel):
             fitted = fitted.with_cov_type(cov_type, groups)
         return wrapper(fitted._by(df_method))
 
-    def loglike(self, params, reml=True):
+    def loglike(self, params: Any, reml: bool = True) -> float:
         """
         Log-likelihood with fixed effects and residual variance profiled out.
 
@@ -246,7 +249,7 @@ class CrossedMixedLM(MixedModel):
         """
         return -0.5 * self._units.criterion(self._deviance(params, reml))
 
-    def score(self, params, reml=True):
+    def score(self, params: Any, reml: bool = True) -> np.ndarray:
         """
         Gradient of `loglike` with respect to theta.
 
@@ -263,7 +266,7 @@ class CrossedMixedLM(MixedModel):
         """
         return -0.5 * self._derivatives(params, reml, exact=False)[0]
 
-    def hessian(self, params, reml=True):
+    def hessian(self, params: Any, reml: bool = True) -> np.ndarray:
         """
         Hessian of `loglike` with respect to theta.
 
@@ -280,7 +283,7 @@ class CrossedMixedLM(MixedModel):
         """
         return -0.5 * self._derivatives(params, reml, exact=True)[1]
 
-    def information(self, params, reml=True):
+    def information(self, params: Any, reml: bool = True) -> np.ndarray:
         """
         The negative of `hessian`.
 
@@ -297,7 +300,15 @@ class CrossedMixedLM(MixedModel):
         """
         return -self.hessian(params, reml)
 
-    def predict(self, params, exog=None, which="mean", offset=None, *, type=None):
+    def predict(
+        self,
+        params: Any,
+        exog: Any = None,
+        which: str = "mean",
+        offset: Any = None,
+        *,
+        type: Any = None,
+    ) -> np.ndarray:
         """
         Fixed part of the linear predictor.
 
@@ -328,7 +339,7 @@ class CrossedMixedLM(MixedModel):
         units = self._units
         return units.relative_covariances(units.factors_at(theta, pivoted=True))
 
-    def get_distribution(self, params, scale, exog=None):
+    def get_distribution(self, params: Any, scale: float, exog: Any = None) -> Any:
         """
         The distribution of the response with the variances of the last fit.
 

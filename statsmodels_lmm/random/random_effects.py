@@ -8,12 +8,13 @@ import pandas as pd
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.rows.grouped_effects import GroupedEffects
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.display import Brief, groups_of
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.tables import has_all_levels
 
 
-@dataclass(frozen=True)
-class RandomEffects:
+@dataclass(frozen=True, repr=False)
+class RandomEffects(Brief):
     """
     The random effects of one grouping factor, with names.
 
@@ -43,6 +44,9 @@ class RandomEffects:
     columns: tuple = ()
     terms: tuple = ()
     keys: tuple = ()
+
+    def _brief(self):
+        return [f"{groups_of([self])}; {', '.join(map(str, self.effect_names))}"]
 
     @property
     def has_groups(self):

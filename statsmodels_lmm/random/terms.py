@@ -15,6 +15,7 @@ from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES, covariance_blocks
 from statsmodels_lmm.core.structures.checks import check_structure
 from statsmodels_lmm.core.structures.function import RelativeFactorFunction
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned, labels_of, row_positions
 from statsmodels_lmm.inputs.plain_arrays import group_values, numeric
@@ -22,7 +23,13 @@ from statsmodels_lmm.random.random_effects import RandomEffects, group_levels
 from statsmodels_lmm.relationship.labeled import check_unique
 
 
-def random_effects(groups, effects=None, structure=None, name=None, names=None):
+def random_effects(
+    groups: Any,
+    effects: Any = None,
+    structure: Any = None,
+    name: str | None = None,
+    names: Any = None,
+) -> "GroupTerm":
     """
     Random effects that vary over the levels of a grouping factor.
 
@@ -70,7 +77,9 @@ def random_effects(groups, effects=None, structure=None, name=None, names=None):
     return GroupTerm(str(name), parts, groups, effects, labels, effect_labels)
 
 
-def matrix_effects(z, structure=None, name="Z", names=None):
+def matrix_effects(
+    z: Any, structure: Any = None, name: str = "Z", names: Any = None
+) -> "MatrixTerm":
     """
     Random effects with a given model matrix.
 
@@ -131,8 +140,8 @@ def _structure(structure):
     )
 
 
-@dataclass(frozen=True)
-class GroupTerm:
+@dataclass(frozen=True, repr=False)
+class GroupTerm(Brief):
     """
     The random effects that `random_effects` returns.
 
@@ -159,6 +168,10 @@ class GroupTerm:
     effects: np.ndarray
     labels: pd.Index | None = None
     effect_labels: pd.Index | None = None
+
+    def _brief(self):
+        effects = ", ".join(str(name) for _, names in self.parts for name in names)
+        return [f"{self.name}, {self.n_rows:,} rows; {effects}"]
 
     @property
     def n_rows(self):
@@ -203,8 +216,8 @@ class GroupTerm:
         return RandomEffects(self.name, levels, names, grouped)
 
 
-@dataclass(frozen=True)
-class MatrixTerm:
+@dataclass(frozen=True, repr=False)
+class MatrixTerm(Brief):
     """The random effects that `matrix_effects` returns."""
 
     name: str
@@ -213,6 +226,9 @@ class MatrixTerm:
     matrix: Any
     effect: str = "b"
     labels: pd.Index | None = None
+
+    def _brief(self):
+        return [f"{self.name}, {self.n_rows:,} rows, {len(self.names):,} columns"]
 
     @property
     def n_rows(self):

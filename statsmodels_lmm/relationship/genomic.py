@@ -1,5 +1,7 @@
 """Relationships through shared alleles."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -15,7 +17,9 @@ from statsmodels_lmm.relationship.labeled import (
 VANRADEN = ("vanraden1", "vanraden2")
 
 
-def genomic_relationship(genotypes, frequencies=None, kind="vanraden1", labels=None):
+def genomic_relationship(
+    genotypes: Any, frequencies: Any = None, kind: str = "vanraden1", labels: Any = None
+) -> pd.DataFrame:
     """
     Genomic relationship matrix of individuals.
 

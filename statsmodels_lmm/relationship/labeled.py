@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.memory import require_memory
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.plain_arrays import numeric
@@ -15,8 +16,8 @@ SHOWN = 5
 """Largest number of labels that a message lists."""
 
 
-@dataclass(frozen=True)
-class LabeledMatrix:
+@dataclass(frozen=True, repr=False)
+class LabeledMatrix(Brief):
     """
     A sparse symmetric matrix with labeled rows.
 
@@ -47,7 +48,10 @@ class LabeledMatrix:
             raise DataError(f"{len(self.labels)} labels given for a {shape} matrix")
         check_unique(self.labels, "label")
 
-    def to_frame(self):
+    def _brief(self):
+        return [f"{len(self.labels):,} levels, {self.matrix.nnz:,} entries"]
+
+    def to_frame(self) -> pd.DataFrame:
         """
         Return the matrix as a dense table.
 

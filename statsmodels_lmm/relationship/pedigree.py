@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.relationship.labeled import (
+    LabeledMatrix,
     check_unique,
     quoted,
     recursive_precision,
@@ -61,7 +63,9 @@ class Pedigree:
         return sparse.csr_array((np.full(len(progeny), 0.5), places), shape=shape)
 
 
-def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
+def numerator_relationship(
+    pedigree: Any, animal: str = "animal", sire: str = "sire", dam: str = "dam"
+) -> pd.DataFrame:
     """
     Additive genetic relationship matrix of the animals in a pedigree.
 
@@ -114,7 +118,9 @@ def numerator_relationship(pedigree, animal="animal", sire="sire", dam="dam"):
     return pd.DataFrame(a[:n, :n], family.labels, family.labels)
 
 
-def numerator_relationship_inverse(pedigree, animal="animal", sire="sire", dam="dam"):
+def numerator_relationship_inverse(
+    pedigree: Any, animal: str = "animal", sire: str = "sire", dam: str = "dam"
+) -> LabeledMatrix:
     """
     Sparse inverse of the numerator relationship matrix.
 
@@ -160,7 +166,9 @@ def numerator_relationship_inverse(pedigree, animal="animal", sire="sire", dam="
     return recursive_precision(family.transmission, variances, family.labels)
 
 
-def inbreeding(pedigree, animal="animal", sire="sire", dam="dam"):
+def inbreeding(
+    pedigree: Any, animal: str = "animal", sire: str = "sire", dam: str = "dam"
+) -> pd.Series:
     """
     Inbreeding coefficients of the animals in a pedigree.
 

@@ -1,11 +1,14 @@
 """Covariances of species through common descent, from a phylogenetic tree."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.relationship.labeled import (
+    LabeledMatrix,
     check_unique,
     quoted,
     recursive_precision,
@@ -14,7 +17,7 @@ from statsmodels_lmm.relationship.labeled import (
 from statsmodels_lmm.relationship.newick import read_newick
 
 
-def phylogenetic_covariance(newick, scale=False):
+def phylogenetic_covariance(newick: Any, scale: bool = False) -> pd.DataFrame:
     """
     Covariances of the tips of a tree under Brownian motion.
 
@@ -69,7 +72,7 @@ def phylogenetic_covariance(newick, scale=False):
     return pd.DataFrame(covariance, tips, tips)
 
 
-def phylogenetic_covariance_inverse(newick, scale=False):
+def phylogenetic_covariance_inverse(newick: Any, scale: bool = False) -> LabeledMatrix:
     """
     Sparse inverse covariance matrix of the tips and inner nodes of a tree.
 

@@ -1,5 +1,7 @@
 """Correlations between locations as a function of distance."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.spatial.distance import cdist
@@ -15,8 +17,13 @@ SMOOTHEST = 50.0
 
 
 def spatial_covariance(
-    coordinates, kind="exponential", *, range, smoothness=1.5, labels=None
-):
+    coordinates: Any,
+    kind: str = "exponential",
+    *,
+    range: Any,
+    smoothness: float = 1.5,
+    labels: Any = None,
+) -> pd.DataFrame:
     """
     Correlations between locations that decay with their Euclidean distance d.
 

@@ -1,6 +1,7 @@
 """The results common to all mixed models, which delegate to other modules."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,13 @@ from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.uncertainty.separation import FINITE
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.graphics.methods import Pictures
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.keywords import R_FUNCTIONS, refuse_r_names
+from statsmodels_lmm.markup import Summary, Summary2
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.by_factor import ByFactor
 from statsmodels_lmm.results.conditional_modes import (
@@ -28,7 +31,7 @@ from statsmodels_lmm.results.variance_tables import (
 )
 
 
-class MixedResults(Pictures, MixedInference):
+class MixedResults(Brief, Pictures, MixedInference):
     """
     Results of a mixed model: what follows from an evaluation of its criterion.
 
@@ -71,6 +74,11 @@ class MixedResults(Pictures, MixedInference):
 
     _has_residual = True
     """Whether the scale is a variance, or a dispersion, that is estimated."""
+
+    _hidden = frozenset(
+        "at_optimum cov_kwds cov_params_default df_modelwc df_resid_inference "
+        "initialize k_constant load mle_settings normalized_cov_params use_t".split()
+    )
 
     _of_data: tuple = ("at_optimum",)
     """Attributes that are computed from the data on first use."""
@@ -140,37 +148,37 @@ class MixedResults(Pictures, MixedInference):
     # counts ----------------------------------------------------------------
 
     @cached_property
-    def nobs(self):
+    def nobs(self) -> float:
         """Number of rows used."""
         return float(self.model.nobs)
 
     @cached_property
-    def df_resid(self):
+    def df_resid(self) -> float:
         """Rows minus the rank of X, as in statsmodels."""
         return self.nobs - len(self._estimates.kept)
 
     @cached_property
-    def df_model(self):
+    def df_model(self) -> float:
         """Rank of X minus the constant, as in statsmodels."""
         return float(len(self._estimates.kept) - self.model.k_constant)
 
     @cached_property
-    def dropped(self):
+    def dropped(self) -> list[str]:
         """Names of the columns of X that depend linearly on those before them."""
         return self.model.redundant_columns(self._estimates)
 
     @cached_property
-    def out_of_range(self):
+    def out_of_range(self) -> list[str]:
         """Names of the fixed effects whose variance overflows or underflows."""
         return [self.model.exog_names[j] for j in self._estimates.out_of_range]
 
     @cached_property
-    def converged(self):
+    def converged(self) -> bool:
         """Whether the point is proved to be a local optimum."""
         return self.optimum.certified
 
     @cached_property
-    def mle_retvals(self):
+    def mle_retvals(self) -> dict[str, Any]:
         """How the search ended, in statsmodels' terms."""
         return {
             "converged": self.converged,
@@ -179,29 +187,29 @@ class MixedResults(Pictures, MixedInference):
         }
 
     @property
-    def deviance_criterion(self):
+    def deviance_criterion(self) -> float:
         """The criterion, -2 times the (restricted) log-likelihood."""
         return self._estimates.criterion
 
     # fixed effects ---------------------------------------------------------
 
     @property
-    def llf(self):
+    def llf(self) -> float:
         """Log-likelihood; restricted log-likelihood after ``reml=True``."""
         return -0.5 * self.deviance_criterion
 
     @property
-    def fe_params(self):
+    def fe_params(self) -> Any:
         """Fixed effects, the same as `params`."""
         return self.params
 
     @property
-    def bse_fe(self):
+    def bse_fe(self) -> Any:
         """Standard errors of the fixed effects, the same as `bse`."""
         return self.bse
 
     @property
-    def n_params(self):
+    def n_params(self) -> int:
         """
         Number of fixed effects, variance parameters and sigma that are determined.
 
@@ -212,22 +220,22 @@ class MixedResults(Pictures, MixedInference):
         return count + self._n_scales - self.identification.idle
 
     @property
-    def df_modelwc(self):
+    def df_modelwc(self) -> int:
         """Number of estimated parameters, see `n_params`."""
         return self.n_params
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """-2 llf + 2 n_params, as in lme4, even with ``reml=True``."""
         return -2.0 * self.llf + 2.0 * self.n_params
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """-2 llf + log(n) n_params, as in lme4, even with ``reml=True``."""
         return -2.0 * self.llf + np.log(self.nobs) * self.n_params
 
     @property
-    def theta(self):
+    def theta(self) -> pd.Series:
         """Relative covariance parameters as a Series, see the class."""
         labels = [name for e in self.model.random for name in e.theta_labels]
         return pd.Series(self.optimum.theta, index=labels, name="theta")
@@ -259,7 +267,7 @@ class MixedResults(Pictures, MixedInference):
         return [self._unit * s for s in self._relative]
 
     @property
-    def cov_re(self):
+    def cov_re(self) -> ByFactor:
         """Covariance matrices of the random effects of a level, as a dict by factor."""
         frames = {}
         for effects, covariance in zip(self.model.random, self._covariances()):
@@ -268,7 +276,7 @@ class MixedResults(Pictures, MixedInference):
         return ByFactor(frames, "cov_re")
 
     @property
-    def vcomp(self):
+    def vcomp(self) -> pd.Series:
         """Variances of the random effects, as a Series by factor and effect."""
         values = {
             (effects.name, name): value
@@ -278,7 +286,7 @@ class MixedResults(Pictures, MixedInference):
         index = pd.MultiIndex.from_tuples(values, names=["group", "effect"])
         return pd.Series(list(values.values()), index=index, name="variance")
 
-    def variance_components(self):
+    def variance_components(self) -> pd.DataFrame:
         """
         Variances, standard deviations, covariances and correlations.
 
@@ -301,7 +309,7 @@ class MixedResults(Pictures, MixedInference):
 
     # singular fits ---------------------------------------------------------
 
-    def boundary_table(self):
+    def boundary_table(self) -> pd.DataFrame:
         """
         Which terms are on the boundary of the parameter space.
 
@@ -319,18 +327,18 @@ class MixedResults(Pictures, MixedInference):
         return boundary_table(self.model.random, factors, duals)
 
     @property
-    def singular(self):
+    def singular(self) -> pd.Series:
         """Which terms are singular, as a Series of bool by "group: effects"."""
         table = self.boundary_table()
         index = table["group"] + ": " + table["effects"]
         return pd.Series(table["singular"].to_numpy(bool), index=index, name="singular")
 
     @property
-    def is_singular(self):
+    def is_singular(self) -> bool:
         """Whether any term is singular, as a single bool, like lme4's isSingular."""
         return bool(self.singular.any())
 
-    def re_pca(self):
+    def re_pca(self) -> pd.DataFrame:
         """
         Principal components of the random effects, as in lme4's rePCA.
 
@@ -360,12 +368,12 @@ class MixedResults(Pictures, MixedInference):
         return self._mode_variances[i]
 
     @cached_property
-    def random_effects(self):
+    def random_effects(self) -> ByFactor:
         """Conditional modes, a dict of factor to DataFrame of levels by effects."""
         return modes_by_factor(self.model.random, self._modes)
 
     @cached_property
-    def random_effects_cov(self):
+    def random_effects_cov(self) -> ByFactor:
         """
         Conditional covariances of the random effects given the data.
 
@@ -374,7 +382,7 @@ class MixedResults(Pictures, MixedInference):
         """
         return covariances_by_factor(self.model.random, self._all_mode_covariances())
 
-    def random_effects_table(self):
+    def random_effects_table(self) -> pd.DataFrame:
         """
         Conditional modes with their standard deviations, one row each.
 
@@ -400,16 +408,16 @@ class MixedResults(Pictures, MixedInference):
     @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
-        exog=None,
-        transform=True,
-        random_effects=False,
-        new_levels="error",
-        offset=None,
-        random=None,
+        exog: Any = None,
+        transform: bool = True,
+        random_effects: Any = False,
+        new_levels: str = "error",
+        offset: Any = None,
+        random: Any = None,
         *,
-        which="mean",
-        type=None,
-    ):
+        which: str = "mean",
+        type: Any = None,
+    ) -> Any:
         """
         Predict the response.
 
@@ -451,7 +459,14 @@ class MixedResults(Pictures, MixedInference):
     # tables ----------------------------------------------------------------
 
     @refuse_r_names("ddf", "level")
-    def summary(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
+    def summary(
+        self,
+        yname: str | None = None,
+        xname: Any = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+        df_method: str | None = None,
+    ) -> Summary:
         """
         Summarize the fit.
 
@@ -475,7 +490,14 @@ class MixedResults(Pictures, MixedInference):
         return summaries.summary(self._by(df_method), yname, xname, title, alpha)
 
     @refuse_r_names("ddf", "level")
-    def summary2(self, yname=None, xname=None, title=None, alpha=0.05, df_method=None):
+    def summary2(
+        self,
+        yname: str | None = None,
+        xname: Any = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+        df_method: str | None = None,
+    ) -> Summary2:
         """
         Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.
 
@@ -498,10 +520,15 @@ class MixedResults(Pictures, MixedInference):
         """
         return summaries.summary2(self._by(df_method), yname, xname, title, alpha)
 
+    def _brief(self):
+        *lines, last = self.model._brief()
+        proof = "" if self.converged else ", no optimum proved"
+        return [*lines, f"{last}; {self.method}{proof}"]
+
     def _repr_html_(self):
         return self.summary().as_html()
 
-    def remove_data(self):
+    def remove_data(self) -> None:
         """Drop all arrays of the length of the data, as in statsmodels."""
         _ = self._estimability  # predictions need it, and it is small
         for name in self._of_data:

@@ -1,6 +1,7 @@
 """A dict by grouping factor that, as before, can stand in for its only value."""
 
 import warnings
+from html import escape
 
 import numpy as np
 
@@ -86,6 +87,15 @@ class ByFactor(dict):
         """The same dict again."""
         return ByFactor(self, self._name)
 
+    def __repr__(self):
+        return "\n".join(f"{factor}:\n{value!r}" for factor, value in self.items())
+
+    def _repr_html_(self):
+        return "".join(
+            f"<p>{escape(str(factor))}</p>{_html(value)}"
+            for factor, value in self.items()
+        )
+
     def __eq__(self, other):
         if not isinstance(other, dict) or self.keys() != other.keys():
             return False
@@ -124,6 +134,12 @@ class _Values:
 
     def __getattr__(self, name):
         return getattr(self._by_factor._only(".to_numpy()").to_numpy(), name)
+
+
+def _html(value):
+    """HTML of a table, or of a dict of tables."""
+    own = value._repr_html_() if hasattr(value, "_repr_html_") else None
+    return own or f"<pre>{escape(repr(value))}</pre>"
 
 
 def _equal(one, other):

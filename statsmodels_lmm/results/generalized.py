@@ -3,13 +3,14 @@
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.criteria.quadrature import can_be_integrated
+from statsmodels_lmm.core.families.base import Family
 from statsmodels_lmm.core.uncertainty.joint_covariance import joint_covariance
 from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.inference.fixed.ratios import ratios
@@ -21,6 +22,7 @@ from statsmodels_lmm.inference.prediction.generalized_prediction import (
 from statsmodels_lmm.inference.requirements import check_choice, require_data
 from statsmodels_lmm.inference.variances.identification import Identification
 from statsmodels_lmm.keywords import NO_DF, refuse_r_names
+from statsmodels_lmm.markup import Summary, Summary2
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.generalized_notes import (
@@ -147,7 +149,7 @@ class CrossedMixedGLMResults(MixedResults):
         return super().__getattr__(name)
 
     @property
-    def family(self):
+    def family(self) -> Family:
         """The conditional distribution with its link."""
         return self.model.family
 
@@ -212,12 +214,12 @@ class CrossedMixedGLMResults(MixedResults):
         return criterion.at_parameters(coefficients, factors, self.extra)
 
     @cached_property
-    def converged(self):
+    def converged(self) -> bool:
         """Whether the point is proved to be a local optimum; False if none exists."""
         return self.optimum.certified and not self.unbounded.sentences
 
     @cached_property
-    def method(self):
+    def method(self) -> str:
         """The approximation of the likelihood."""
         return "ML (Laplace)" if self.nagq == 1 else f"ML (nagq={self.nagq})"
 
@@ -240,17 +242,17 @@ class CrossedMixedGLMResults(MixedResults):
         return Identification(np.zeros((m + 1, 0)), 0, ())
 
     @cached_property
-    def df_resid(self):
+    def df_resid(self) -> float:
         """Observations minus the rank of X, as in statsmodels."""
         return self._n_observed - len(self._estimates.kept)
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """-2 llf + log(n) n_params, with n the number of observations."""
         return -2.0 * self.llf + np.log(self._n_observed) * self.n_params
 
     @cached_property
-    def overdispersion(self):
+    def overdispersion(self) -> Any:
         """
         Pearson's chi-squared divided by its degrees of freedom, `nobs` - `n_params`.
 
@@ -263,7 +265,7 @@ class CrossedMixedGLMResults(MixedResults):
         return self.pearson_chi2 / df if df > 0 else None
 
     @cached_property
-    def quadrature_change(self):
+    def quadrature_change(self) -> Any:
         """
         What quadrature would change in -2 log-likelihood at the estimates.
 
@@ -285,7 +287,7 @@ class CrossedMixedGLMResults(MixedResults):
             return None
         return QuadratureChange(n_nodes, float(found.value) - self.deviance_criterion)
 
-    def with_cov_type(self, cov_type, groups=None):
+    def with_cov_type(self, cov_type: str, groups: Any = None) -> Self:
         """
         Return the results with other standard errors of the fixed effects.
 
@@ -320,7 +322,7 @@ class CrossedMixedGLMResults(MixedResults):
         return self.model._linear_predictor(self.params, offset=self.model._offset)
 
     @property
-    def linear_predictor(self):
+    def linear_predictor(self) -> Any:
         """Linear predictor with the conditional modes."""
         eta = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
@@ -328,27 +330,27 @@ class CrossedMixedGLMResults(MixedResults):
         return eta
 
     @property
-    def fittedvalues(self):
+    def fittedvalues(self) -> Any:
         """Conditional means of the response at the modes."""
         return self.family.mean(self.linear_predictor)
 
     @property
-    def mu(self):
+    def mu(self) -> Any:
         """Conditional means of the response at the modes, the same as fittedvalues."""
         return self.fittedvalues
 
     @property
-    def resid_response(self):
+    def resid_response(self) -> Any:
         """Response minus fitted values."""
         return self.model.endog - self.fittedvalues
 
     @property
-    def resid(self):
+    def resid(self) -> Any:
         """Response minus fitted values, the same as resid_response."""
         return self.resid_response
 
     @property
-    def resid_pearson(self):
+    def resid_pearson(self) -> Any:
         """Response residuals divided by the root of the variance at phi = 1."""
         mu, weights = self.fittedvalues, self.model._prior_weights
         with np.errstate(divide="ignore", invalid="ignore"):  # at the edge of a range
@@ -356,7 +358,7 @@ class CrossedMixedGLMResults(MixedResults):
             return self.resid_response / np.sqrt(variance)
 
     @property
-    def resid_deviance(self):
+    def resid_deviance(self) -> Any:
         """Signed roots of the unit deviances."""
         mu, weights = self.fittedvalues, self.model._prior_weights
         each = self.family.unit_deviance(self.model.endog, mu, self.extra)
@@ -364,17 +366,17 @@ class CrossedMixedGLMResults(MixedResults):
         return np.sign(self.resid_response) * size
 
     @property
-    def resid_working(self):
+    def resid_working(self) -> Any:
         """Response residuals on the scale of the linear predictor."""
         return self.resid_response / self.family.mean_slope(self.linear_predictor)
 
     @cached_property
-    def deviance(self):
+    def deviance(self) -> float:
         """Sum of the unit deviances at the modes."""
         return float((self.model._repeats * self.resid_deviance**2).sum())
 
     @cached_property
-    def pearson_chi2(self):
+    def pearson_chi2(self) -> float:
         """Sum of the squared Pearson residuals."""
         return float((self.model._repeats * self.resid_pearson**2).sum())
 
@@ -383,16 +385,16 @@ class CrossedMixedGLMResults(MixedResults):
         return self.model.null_fit()
 
     @property
-    def llnull(self):
+    def llnull(self) -> float:
         """Log-likelihood of a constant alone, without random effects."""
         return self._null.llf
 
     @property
-    def null_deviance(self):
+    def null_deviance(self) -> float:
         """Deviance of a constant alone, without random effects."""
         return self._null.deviance
 
-    def pseudo_rsquared(self, kind="cs"):
+    def pseudo_rsquared(self, kind: str = "cs") -> float:
         """
         Pseudo R-squared against a constant without random effects.
 
@@ -413,17 +415,17 @@ class CrossedMixedGLMResults(MixedResults):
     @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
-        exog=None,
-        transform=True,
-        random_effects=False,
-        new_levels="error",
-        offset=None,
-        random=None,
+        exog: Any = None,
+        transform: bool = True,
+        random_effects: Any = False,
+        new_levels: str = "error",
+        offset: Any = None,
+        random: Any = None,
         *,
-        exposure=None,
-        which="mean",
-        type=None,
-    ):
+        exposure: Any = None,
+        which: str = "mean",
+        type: Any = None,
+    ) -> Any:
         """
         Predict the response.
 
@@ -466,20 +468,20 @@ class CrossedMixedGLMResults(MixedResults):
         asked = random_effects, new_levels, offset, exposure, random
         return predict_generalized(self, exog, transform, *asked, which, type)
 
-    get_prediction = get_generalized_prediction
+    get_prediction = get_generalized_prediction  # type: ignore[assignment]
     ratios = ratios
 
     @refuse_r_names("level", ddf=NO_DF)
     def summary(
         self,
-        yname=None,
-        xname=None,
-        title=None,
-        alpha=0.05,
-        df_method=None,
+        yname: str | None = None,
+        xname: Any = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+        df_method: str | None = None,
         *,
-        exponentiate=False,
-    ):
+        exponentiate: bool = False,
+    ) -> Summary:
         """
         Summarize the fit.
 
@@ -510,14 +512,14 @@ class CrossedMixedGLMResults(MixedResults):
     @refuse_r_names("level", ddf=NO_DF)
     def summary2(
         self,
-        yname=None,
-        xname=None,
-        title=None,
-        alpha=0.05,
-        df_method=None,
+        yname: str | None = None,
+        xname: Any = None,
+        title: str | None = None,
+        alpha: float = 0.05,
+        df_method: str | None = None,
         *,
-        exponentiate=False,
-    ):
+        exponentiate: bool = False,
+    ) -> Summary2:
         """
         Summarize the fit like statsmodels' ``summary2``, with tables as DataFrames.
 
@@ -533,7 +535,7 @@ class CrossedMixedGLMResults(MixedResults):
         names = yname, xname, title, alpha
         return summaries.summary2(self._by(df_method), *names, exponentiate)
 
-    def remove_data(self):
+    def remove_data(self) -> None:
         """Drop all arrays of the length of the data, as in statsmodels."""
         # statistics of the rows, which the summary and comparisons need
         _ = self.deviance, self.pearson_chi2, self.overdispersion, self._null
@@ -542,7 +544,13 @@ class CrossedMixedGLMResults(MixedResults):
     to_json = to_json
 
 
-class CrossedMixedGLMResultsWrapper(MixedResultsWrapper):
+if TYPE_CHECKING:  # a wrapper has the attributes of what it wraps
+    _Wrapped = CrossedMixedGLMResults
+else:
+    _Wrapped = object
+
+
+class CrossedMixedGLMResultsWrapper(MixedResultsWrapper, _Wrapped):
     """Results with pandas labels, see `CrossedMixedGLMResults`."""
 
     _attrs = {

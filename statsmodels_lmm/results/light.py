@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -128,16 +129,16 @@ class LightResults:
     """The covariances of a generalized model are absolute."""
 
     @property
-    def fe_params(self):
+    def fe_params(self) -> pd.Series:
         """Fixed effects, the same as `params`."""
         return self.params
 
     @property
-    def bse(self):
+    def bse(self) -> pd.Series:
         """Standard errors of the fixed effects."""
         return pd.Series(np.sqrt(np.diag(self._covariance)), self.params.index)
 
-    def cov_params(self):
+    def cov_params(self) -> pd.DataFrame:
         """
         Covariance matrix of the fixed effects.
 
@@ -148,7 +149,7 @@ class LightResults:
         names = self.params.index
         return pd.DataFrame(self._covariance, names, names)
 
-    def variance_components(self):
+    def variance_components(self) -> pd.DataFrame:
         """
         Variances and correlations, see `CrossedMixedLMResults.variance_components`.
 
@@ -159,16 +160,16 @@ class LightResults:
         return self._components.copy()
 
     @cached_property
-    def random_effects(self):
+    def random_effects(self) -> Any:
         """Conditional modes, see `CrossedMixedLMResults.random_effects`."""
         return modes_by_factor(self.model.random, self._modes)
 
     @cached_property
-    def random_effects_cov(self):
+    def random_effects_cov(self) -> Any:
         """Conditional covariances, see `CrossedMixedLMResults.random_effects_cov`."""
         return covariances_by_factor(self.model.random, self._mode_covariances)
 
-    def random_effects_table(self):
+    def random_effects_table(self) -> pd.DataFrame:
         """
         Conditional modes, see `CrossedMixedLMResults.random_effects_table`.
 
@@ -182,16 +183,16 @@ class LightResults:
     @refuse_r_names("allow_new_levels", "newdata", "re_form")
     def predict(
         self,
-        exog,
+        exog: Any,
         *,
-        random_effects=False,
-        new_levels="error",
-        offset=None,
-        random=None,
-        exposure=None,
-        which="mean",
-        type=None,
-    ):
+        random_effects: Any = False,
+        new_levels: str = "error",
+        offset: Any = None,
+        random: Any = None,
+        exposure: Any = None,
+        which: str = "mean",
+        type: Any = None,
+    ) -> Any:
         """
         Predict the response, see the ``predict`` of the results that were saved.
 
@@ -227,9 +228,12 @@ class LightResults:
         asked = random_effects, new_levels, offset, random
         return predict(self, exog, True, *asked, which, type)
 
-    def summary(self):
+    def summary(self) -> str:
         """The summary of the fit as text, as of when it was saved."""
         return self._text
+
+    def _repr_html_(self):
+        return f"<pre>{escape(self._text)}</pre>"
 
     def __repr__(self):
         return f"<LightResults of {self.model.formula or 'a model from arrays'}>"

@@ -1,6 +1,7 @@
 """The results of a linear mixed model."""
 
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from statsmodels.base.wrapper import populate_wrapper
@@ -82,12 +83,12 @@ class CrossedMixedLMResults(MixedResults):
         self.__dict__.update(state if "_estimates" in state else _converted(state))
 
     @cached_property
-    def method(self):
+    def method(self) -> str:
         """REML or ML."""
         return "REML" if self.reml else "ML"
 
     @cached_property
-    def mle_settings(self):
+    def mle_settings(self) -> dict[str, Any]:
         """The settings of the fit, in statsmodels' terms."""
         return {"optimizer": "newton", "reml": self.reml}
 
@@ -107,7 +108,7 @@ class CrossedMixedLMResults(MixedResults):
         return self.model.predict(self.params)
 
     @property
-    def fittedvalues(self):
+    def fittedvalues(self) -> Any:
         """Fitted values with the conditional modes, as in lme4 and MixedLM."""
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
@@ -115,12 +116,12 @@ class CrossedMixedLMResults(MixedResults):
         return fitted
 
     @property
-    def resid(self):
+    def resid(self) -> Any:
         """Response minus fitted values."""
         return self.model.endog - self.fittedvalues
 
     @property
-    def resid_pearson(self):
+    def resid_pearson(self) -> Any:
         """Residuals times the square root of the weights, divided by sigma."""
         weights = self.model.weights
         root = 1.0 if weights is None else np.sqrt(weights)
@@ -151,7 +152,13 @@ def _converted(state):
     return converted
 
 
-class CrossedMixedLMResultsWrapper(MixedResultsWrapper):
+if TYPE_CHECKING:  # a wrapper has the attributes of what it wraps
+    _Wrapped = CrossedMixedLMResults
+else:
+    _Wrapped = object
+
+
+class CrossedMixedLMResultsWrapper(MixedResultsWrapper, _Wrapped):
     """Results with pandas labels, see `CrossedMixedLMResults`."""
 
 

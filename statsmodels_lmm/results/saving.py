@@ -2,6 +2,7 @@
 
 import json
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inputs.saved_values import whole
+from statsmodels_lmm.results.light import LightResults
 from statsmodels_lmm.results.restoring import DATES, restored
 from statsmodels_lmm.results.saved_family import plain_family
 
@@ -44,7 +46,7 @@ PACKAGES = ("statsmodels-lmm", "statsmodels", "patsy", "pandas", "numpy")
 # writing -------------------------------------------------------------------
 
 
-def to_json(results):
+def to_json(results: Any) -> str:
     """
     A fit as JSON, without its data and with no code but the formula.
 
@@ -198,7 +200,7 @@ def _plain_type(column, name):
 # reading -------------------------------------------------------------------
 
 
-def from_json(text):
+def from_json(text: str) -> LightResults:
     """
     Restore a fit from the output of `to_json`.
 

@@ -85,7 +85,7 @@ def test_what_nobody_knows_is_refused_without_a_warning(name):
             each["nobody"]
         with pytest.raises(AttributeError, match="nothing"):
             _ = each.nothing
-        assert not hasattr(each, "_repr_html_")
+        assert not hasattr(each, "_repr_latex_")
 
 
 def test_several_values_have_no_shape():

@@ -37,7 +37,7 @@ class Settings:
     watch: Any = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Optimum:
     """
     The end of a search, and how good that point is.
@@ -101,6 +101,11 @@ class Optimum:
     saturated: bool = False
     interrupted: bool = False
     given: bool = False
+
+    def __repr__(self):
+        proof = "proved" if self.certified else "not proved"
+        left = f"gradient {self.gradient_norm:.1g}, remaining gain {self.promised:.1g}"
+        return f"<Optimum: {proof}, {self.evaluations} evaluations, {left}>"
 
 
 DUAL_TOLERANCE = 1e-5

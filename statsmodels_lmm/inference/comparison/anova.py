@@ -1,11 +1,13 @@
 """Tables of tests with one row per term."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.linalg import qr
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
@@ -38,7 +40,13 @@ RANDOM_METHODS = ("lrt", "exact", "bootstrap")
 
 
 @refuse_r_names("ddf", "test")
-def anova(results, *others, type=None, df_method=None, **options):
+def anova(
+    results: Any,
+    *others: Any,
+    type: Any = None,
+    df_method: str | None = None,
+    **options: Any,
+) -> ResultTable:
     """
     Analysis of variance of one model, or likelihood-ratio tests of several.
 
@@ -96,7 +104,7 @@ def anova(results, *others, type=None, df_method=None, **options):
             test.pvalue,
         )
     columns = ["sum_sq", "mean_sq", "df", "df_denom", "F", "PR(>F)"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 def _f_tests(results, type, df_method):
@@ -115,14 +123,14 @@ def _f_tests(results, type, df_method):
 
 
 def fixed_effect_tests(
-    results,
-    method=None,
-    type=3,
-    nsim=1000,
-    rng=None,
-    n_jobs=None,
-    progress=None,
-):
+    results: Any,
+    method: str | None = None,
+    type: int | str = 3,
+    nsim: int = 1000,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Test each term of the fixed effects.
 
@@ -164,7 +172,7 @@ def fixed_effect_tests(
         columns = ["statistic", "df", "df_denom", "pvalue"]
         if asymptotic:
             columns.remove("df_denom")
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        return ResultTable.from_dict(rows, orient="index", columns=columns)
     full = by_ml(results)
     entropy = np.random.default_rng(rng).integers(2**63)
     rows = {}
@@ -177,7 +185,7 @@ def fixed_effect_tests(
         test = pair.test(how, nsim, int(entropy), n_jobs, progress)
         rows[name] = test.statistic, test.df_diff, test.pvalue
     columns = ["statistic", "df", "pvalue"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 def _rest(test, asymptotic):
@@ -214,7 +222,14 @@ def _constrained(results, hypothesis):
 
 
 @refuse_r_names("test")
-def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None):
+def drop1(
+    results: Any,
+    method: str = "lrt",
+    nsim: int = 1000,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Drop, one at a time, each term of the fixed effects that no other contains.
 
@@ -261,18 +276,18 @@ def drop1(results, method="lrt", nsim=1000, rng=None, n_jobs=None, progress=None
             test.pvalue,
         )
     columns = ["n_params", "aic", "statistic", "df", "pvalue"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 def random_effect_tests(
-    results,
-    method="lrt",
-    reduce_terms=True,
-    nsim=None,
-    rng=None,
-    n_jobs=None,
-    progress=None,
-):
+    results: Any,
+    method: str = "lrt",
+    reduce_terms: bool = True,
+    nsim: int | None = None,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Test each random-effects term, as in lmerTest's ``ranova``.
 
@@ -321,7 +336,7 @@ def random_effect_tests(
         row = count, llf, aic, test.statistic, test.df_diff, pvalue, test.pvalue_mixture
         rows[name] = row
     columns = ["n_params", "llf", "aic", "statistic", "df", "pvalue", "pvalue_mixture"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return ResultTable.from_dict(rows, orient="index", columns=columns)
 
 
 ranova = random_effect_tests

@@ -1,6 +1,7 @@
 """Exact likelihood-ratio tests of a single variance."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -72,7 +73,9 @@ class ExactLRTestResult:
         return float(np.mean(self.draws == 0.0))
 
 
-def exact_lr_test(full, restricted=None, nsim=10_000, rng=None):
+def exact_lr_test(
+    full: Any, restricted: Any = None, nsim: int = 10_000, rng: Any = None
+) -> ExactLRTestResult:
     """
     Exact likelihood-ratio test of a single variance, as in R's RLRsim.
 

@@ -10,6 +10,7 @@ from scipy import stats
 from statsmodels.genmod import families
 from statsmodels.regression.linear_model import CompareLRTestResult
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     simulated_statistics,
@@ -182,14 +183,14 @@ class Comparison:
 
 
 def compare(
-    full,
-    restricted,
-    method="chi2",
-    nsim=None,
-    rng=None,
-    n_jobs=None,
-    progress=None,
-):
+    full: Any,
+    restricted: Any,
+    method: str = "chi2",
+    nsim: int | None = None,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> LikelihoodRatioResult:
     """
     Likelihood-ratio test of a restricted model against a full one.
 
@@ -345,8 +346,13 @@ def by_ml(results):
 
 
 def compare_models(
-    *fits, method="chi2", nsim=None, rng=None, n_jobs=None, progress=None
-):
+    *fits: Any,
+    method: str = "chi2",
+    nsim: int | None = None,
+    rng: Any = None,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ResultTable:
     """
     Likelihood-ratio tests of nested models, as in lme4's ``anova(m0, m1, ...)``.
 
@@ -362,10 +368,11 @@ def compare_models(
     Returns
     -------
     DataFrame
-        One row per model, from the smallest up, labeled by its formula. Columns are
-        n_params, aic, bic, llf and deviance (-2 llf), followed by statistic, df, pvalue
-        and pvalue_mixture of the test against the preceding model. The attribute
-        ``attrs["refitted"]`` says whether REML fits were refitted.
+        One row per model, m0, m1, ... from the smallest up. Columns are n_params, aic,
+        bic, llf and deviance (-2 llf), followed by statistic, df, pvalue and
+        pvalue_mixture of the test against the preceding model. ``attrs["models"]``
+        has the formula of each, which is printed below the table, and
+        ``attrs["refitted"]`` whether REML fits were refitted.
     """
     raw = [as_fit(r) for r in fits]
     if len(raw) < 2:
@@ -401,7 +408,9 @@ def compare_models(
         families = [family_of(fit.model, mixed.model).name for fit in raw]
         if len(set(families)) > 1:
             names = [f"{name}, {family}" for name, family in zip(names, families)]
-    table = pd.DataFrame(rows, index=pd.Index(names, name="model"))
+    labels = [f"m{i}" for i in range(len(raw))]
+    table = ResultTable(rows, index=pd.Index(labels, name="model"))
+    table.attrs["models"] = dict(zip(labels, names))
     table.attrs["refitted"] = refitted
     return table
 

@@ -1,6 +1,7 @@
 """Refits of models without one of their terms."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from statsmodels_lmm.inference.requirements import (
 from statsmodels_lmm.random.known_levels import KnownLevels
 
 
-def drop_fixed(results, term):
+def drop_fixed(results: Any, term: str) -> Any:
     """
     Fit the model without one term of the fixed effects.
 
@@ -73,7 +74,7 @@ def drop_fixed(results, term):
     return fit_like(results, other)
 
 
-def drop_random(results, term, effect=None):
+def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
     """
     Fit the model without one random-effects term, or without one of its effects.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from statsmodels_lmm.core.uncertainty.case_deletion import (
     delete_rows,
 )
 from statsmodels_lmm.core.uncertainty.working_model import working_model
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.case_refits import (
     NOT_DETERMINED,
@@ -27,7 +28,7 @@ from statsmodels_lmm.inference.row_groups import row_groups
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class MixedInfluence:
+class MixedInfluence(Brief):
     """
     Changes of the fit if each group of rows were left out.
 
@@ -81,33 +82,33 @@ class MixedInfluence:
         return self._series(distance, "cooks_d"), self._series(pvalues, "pvalue")
 
     @cached_property
-    def dfbeta(self):
+    def dfbeta(self) -> pd.DataFrame:
         """Fixed effects minus those without each group, groups x p."""
         return self._fixed(self.deletions.change @ self.root.T)
 
     @cached_property
-    def params_without(self):
+    def params_without(self) -> pd.DataFrame:
         """Fixed effects without each group, groups x p."""
         return self.results.params - self.dfbeta
 
     @cached_property
-    def scale_without(self):
+    def scale_without(self) -> pd.Series:
         """Residual variance sigma^2 without each group."""
         return self._series(self.results.scale * self.deletions.scale, "scale")
 
     @cached_property
-    def bse_without(self):
+    def bse_without(self) -> pd.DataFrame:
         """Standard errors of the fixed effects without each group, groups x p."""
         variances = self.deletions.variances(self.root)
         return self._fixed(np.sqrt(self.deletions.scale[:, None] * variances))
 
     @cached_property
-    def dfbetas(self):
+    def dfbetas(self) -> pd.DataFrame:
         """`dfbeta` divided by `bse_without`, as in R's influence.ME, groups x p."""
         return self.dfbeta / self.bse_without
 
     @cached_property
-    def cooks_distance(self):
+    def cooks_distance(self) -> tuple[pd.Series, pd.Series]:
         """
         Cook's distances of the fixed effects, and p-values.
 
@@ -120,7 +121,7 @@ class MixedInfluence:
         return self._cooks((self.deletions.change**2).sum(axis=1))
 
     @cached_property
-    def cov_ratio(self):
+    def cov_ratio(self) -> pd.Series:
         """
         Determinant of the covariance of the fixed effects relative to that of the fit.
 
@@ -134,10 +135,14 @@ class MixedInfluence:
     def _columns(self):
         return {"cooks_d": self.cooks_distance[0], "cov_ratio": self.cov_ratio}
 
+    def _brief(self):
+        what = f"{len(self.labels):,} deletions from"
+        return [f"{what} {self.results.model._brief()[0]}", "see summary_frame()"]
+
     def _repr_html_(self):
         return self.summary_frame().to_html(max_rows=60, show_dimensions=True)
 
-    def summary_frame(self):
+    def summary_frame(self) -> pd.DataFrame:
         """
         Collect the measures in one table.
 
@@ -179,7 +184,7 @@ class RowInfluence(MixedInfluence):
         return np.where(possible, 1.0 - self.leverages, np.nan)
 
     @cached_property
-    def hat_matrix_diag(self):
+    def hat_matrix_diag(self) -> pd.Series:
         """
         Leverage of each row, d yhat / d y, as in R's ``hatvalues``.
 
@@ -189,19 +194,19 @@ class RowInfluence(MixedInfluence):
         return self._series(self.leverages, "hat_diag")
 
     @cached_property
-    def resid_studentized(self):
+    def resid_studentized(self) -> pd.Series:
         """Pearson residuals / sqrt(1 - h), as in R's ``rstudent`` for lme4."""
         values = self.residuals / np.sqrt(self._spread)
         return self._series(values, "standard_resid")
 
     @cached_property
-    def resid_studentized_external(self):
+    def resid_studentized_external(self) -> pd.Series:
         """`resid_studentized` with the residual variance estimated without the row."""
         values = self.residuals / np.sqrt(self._spread * self.deletions.scale)
         return self._series(values, "student_resid")
 
     @cached_property
-    def dfbetas(self):
+    def dfbetas(self) -> pd.DataFrame:
         """
         `dfbeta` divided by standard errors with sigma estimated without the row, n x p.
 
@@ -211,7 +216,7 @@ class RowInfluence(MixedInfluence):
         return self.dfbeta / self._fixed(np.sqrt(variances))
 
     @cached_property
-    def cooks_distance(self):
+    def cooks_distance(self) -> tuple[pd.Series, pd.Series]:
         """
         Cook's distances as in R's ``cooks.distance`` for lme4, and p-values.
 
@@ -231,7 +236,29 @@ class RowInfluence(MixedInfluence):
         }
 
 
-def influence(results, group=None, refit=False, n_jobs=None, progress=None):
+@overload
+def influence(
+    results: Any, group: None = None, refit: bool = False
+) -> RowInfluence: ...
+
+
+@overload
+def influence(
+    results: Any,
+    group: Any,
+    refit: bool = False,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> MixedInfluence: ...
+
+
+def influence(
+    results: Any,
+    group: Any = None,
+    refit: bool = False,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> MixedInfluence:
     """
     Measure the influence of single rows, or of groups of rows.
 

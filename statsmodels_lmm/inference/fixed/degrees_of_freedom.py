@@ -13,6 +13,7 @@ from statsmodels_lmm.core.uncertainty.small_sample import (
     kenward_roger,
     satterthwaite,
 )
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.requirements import (
     as_fit,
@@ -99,8 +100,8 @@ class FTest:
     unscaled: float
 
 
-@dataclass(frozen=True, eq=False)
-class FixedInference:
+@dataclass(frozen=True, eq=False, repr=False)
+class FixedInference(Brief):
     """
     Estimates, covariance and degrees of freedom of the fixed effects.
 
@@ -134,6 +135,9 @@ class FixedInference:
     constant_df: float = np.inf
     uncertain: UncertainCovariance | ClusterRobust | None = None
     recession: np.ndarray | None = None
+
+    def _brief(self):
+        return [f"{self.method}, {len(self.params)} fixed effects"]
 
     def df(self, contrast):
         """

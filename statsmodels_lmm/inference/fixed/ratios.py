@@ -1,5 +1,7 @@
 """Fixed effects as odds ratios, rate ratios and other ratios."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -64,7 +66,7 @@ def mean_ratio_name(family):
     return OF_MEANS.get(family.name, "mean ratio")
 
 
-def ratios(results, alpha=0.05):
+def ratios(results: Any, alpha: float = 0.05) -> pd.DataFrame:
     """
     Tabulate the exponentials of the fixed effects.
 

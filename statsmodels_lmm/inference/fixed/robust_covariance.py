@@ -2,6 +2,7 @@
 
 from copy import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,7 @@ def _check_groups(cov_type, groups):
     )
 
 
-def with_cov_type(results, cov_type, groups=None):
+def with_cov_type(results: Any, cov_type: str, groups: Any = None) -> Any:
     """
     Return the results with another covariance of the fixed effects.
 

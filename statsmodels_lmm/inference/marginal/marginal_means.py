@@ -42,7 +42,7 @@ def marginal_means(
     which="mean",
     random_effects=False,
     type=None,
-):
+) -> MarginalMeans:
     r"""
     Estimated marginal means, as in R's emmeans.
 
@@ -165,7 +165,7 @@ def marginal_slopes(
     which="mean",
     random_effects=False,
     type=None,
-):
+) -> MarginalMeans:
     """
     Slopes of the marginal means along a numeric predictor, as in emmeans' emtrends.
 

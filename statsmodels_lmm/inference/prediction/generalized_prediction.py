@@ -1,6 +1,7 @@
 """Predictions of a generalized linear mixed model."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ class GeneralizedPredictionResults(MixedPredictionResults):
         self.family, self.scale = family, scale
         self.linear_predictor, self.se_linear = linear_predictor, np.sqrt(var_linear)
 
-    def conf_int(self, obs=False, alpha=0.05):
+    def conf_int(self, obs: bool = False, alpha: float = 0.05) -> np.ndarray:
         """
         Compute confidence intervals.
 
@@ -145,21 +146,21 @@ def predict_generalized(
 
 @refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_generalized_prediction(
-    results,
-    exog=None,
-    transform=True,
-    row_labels=None,
-    offset=None,
-    random_effects=False,
-    new_levels="error",
-    interval="confidence",
-    exposure=None,
-    df_method=None,
-    random=None,
+    results: Any,
+    exog: Any = None,
+    transform: bool = True,
+    row_labels: Any = None,
+    offset: Any = None,
+    random_effects: Any = False,
+    new_levels: str = "error",
+    interval: str = "confidence",
+    exposure: Any = None,
+    df_method: str | None = None,
+    random: Any = None,
     *,
-    which="mean",
-    type=None,
-):
+    which: str = "mean",
+    type: Any = None,
+) -> GeneralizedPredictionResults:
     """
     Predict with standard errors and intervals.
 

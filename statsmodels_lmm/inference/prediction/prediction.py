@@ -1,9 +1,12 @@
 """Predictions with and without random effects, and intervals for them."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from statsmodels.base._prediction_inference import PredictionResultsBase
 
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
     SMALL_SAMPLE,
@@ -28,7 +31,7 @@ NEW_LEVELS = ("error", "population", "nan")
 """Possible treatments of a level not in the fit."""
 
 
-class MixedPredictionResults(PredictionResultsBase):
+class MixedPredictionResults(Brief, PredictionResultsBase):
     """
     Predictions of a mixed model with standard errors and intervals.
 
@@ -55,17 +58,21 @@ class MixedPredictionResults(PredictionResultsBase):
     def __init__(self, predicted, var_pred, var_obs=None, **kwargs):
         super().__init__(predicted, var_pred, var_obs=var_obs, **kwargs)
 
+    def _brief(self):
+        kind = "means" if self.var_obs is None else "means and new observations"
+        return [f"{kind} of {len(self.predicted):,} rows, see summary_frame()"]
+
     def _repr_html_(self):
         return self.summary_frame().to_html(max_rows=60, show_dimensions=True)
 
     @property
-    def se_obs(self):
+    def se_obs(self) -> np.ndarray:
         """Standard errors in predicting new observations."""
         if self.var_obs is None:
             raise ValueError("use get_prediction(..., interval='prediction')")
         return np.sqrt(self.var_obs)
 
-    def conf_int(self, obs=None, alpha=0.05):
+    def conf_int(self, obs: Any = None, alpha: float = 0.05) -> np.ndarray:
         """
         Compute confidence or prediction intervals.
 
@@ -88,7 +95,7 @@ class MixedPredictionResults(PredictionResultsBase):
             self.predicted, self.se_obs if obs else self.se, alpha, self.dist_args
         )
 
-    def summary_frame(self, alpha=0.05):
+    def summary_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """
         Collect predictions, standard errors and intervals in a table.
 
@@ -163,21 +170,21 @@ def linear_predictor(
 
 @refuse_r_names("allow_new_levels", "level", "newdata", "re_form")
 def get_prediction(
-    results,
-    exog=None,
-    transform=True,
-    row_labels=None,
-    offset=None,
-    random_effects=False,
-    new_levels="error",
-    interval="confidence",
-    weights=None,
-    df_method=None,
-    random=None,
+    results: Any,
+    exog: Any = None,
+    transform: bool = True,
+    row_labels: Any = None,
+    offset: Any = None,
+    random_effects: Any = False,
+    new_levels: str = "error",
+    interval: str = "confidence",
+    weights: Any = None,
+    df_method: str | None = None,
+    random: Any = None,
     *,
-    which="mean",
-    type=None,
-):
+    which: str = "mean",
+    type: Any = None,
+) -> MixedPredictionResults:
     r"""
     Predict with standard errors and intervals.
 

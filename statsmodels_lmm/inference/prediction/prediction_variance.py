@@ -5,6 +5,8 @@ The relative covariances and the residual variance are treated as known, as in l
 only the fixed effects and the random effects are uncertain.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -130,7 +132,7 @@ def _joint_modes(results, factors, levels, columns):
     return results._unit * 0.5 * (out + out.T)
 
 
-def joint_covariance(results, factors=None):
+def joint_covariance(results: Any, factors: Any = None) -> pd.DataFrame:
     """
     Compute the joint covariance of the fixed effects and the conditional modes.
 

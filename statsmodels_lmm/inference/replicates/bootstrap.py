@@ -1,12 +1,13 @@
 """The bootstrap of mixed models."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import quiet, run
 from statsmodels_lmm.inference.replicates.bootstrap_intervals import INTERVALS, interval
@@ -31,8 +32,8 @@ STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
 
 
-@dataclass(frozen=True)
-class BootstrapResults:
+@dataclass(frozen=True, repr=False)
+class BootstrapResults(Brief):
     """
     Estimates of all parameters in bootstrap replicates.
 
@@ -90,7 +91,7 @@ class BootstrapResults:
     n_uncertified: int
     interrupted: bool
     failures: tuple = ()
-    ranges: tuple = field(default=(), repr=False)
+    ranges: tuple = ()
     separated: tuple = ()
 
     @property
@@ -98,7 +99,7 @@ class BootstrapResults:
         """Number of replicates without finite estimates, see `separated`."""
         return len(self.separated)
 
-    def conf_int(self, method="percentile", alpha=0.05):
+    def conf_int(self, method: str = "percentile", alpha: float = 0.05) -> pd.DataFrame:
         """
         Compute confidence intervals for all parameters.
 
@@ -162,7 +163,7 @@ class BootstrapResults:
         table.index = pd.Index(self.estimates.index, name="parameter")
         return table
 
-    def summary(self, method="percentile", alpha=0.05):
+    def summary(self, method: str = "percentile", alpha: float = 0.05) -> pd.DataFrame:
         """
         Summarize estimates, bias, standard errors and intervals.
 
@@ -197,7 +198,13 @@ class BootstrapResults:
         table.attrs = {n: getattr(self, n) for n in ("kind", "nsim", *counts)}
         return table
 
-    def plot(self, which=None, method="percentile", level=0.95, ax=None):
+    def plot(
+        self,
+        which: Any = None,
+        method: str = "percentile",
+        level: float = 0.95,
+        ax: Any = None,
+    ) -> Any:
         """
         Plot the replicates of each parameter; see `graphics.plot_bootstrap`.
 
@@ -216,35 +223,35 @@ class BootstrapResults:
 
     def __str__(self):
         """Counts, and the table with percentile intervals."""
+        table = self.summary().to_string(float_format="{:.4f}".format)
+        return "\n".join([*self._brief(), table])
+
+    def _brief(self):
         count = len(self.draws)
         separated = f"{self.n_separated} separated and left out, "
-        lines = [
+        return [
             f"{self.kind.capitalize()} bootstrap, {count} replicates"
             + (f" of {self.nsim}, interrupted" if self.interrupted else ""),
             f"{self.n_failed} failed, {separated if self.separated else ''}"
             f"{self.n_boundary} on the boundary, "
             f"{self.n_uncertified} not certified",
-            self.summary().to_string(float_format="{:.4f}".format),
         ]
-        return "\n".join(lines)
 
     def _repr_html_(self):
         return self.summary().to_html()
-
-    __repr__ = __str__
 
 
 @refuse_r_names("FUN", "seed")
 @renamed(type="kind")
 def bootstrap(
-    results,
-    nsim=1000,
-    rng=None,
-    statistic=None,
-    kind="parametric",
-    n_jobs=None,
-    progress=None,
-):
+    results: Any,
+    nsim: int = 1000,
+    rng: Any = None,
+    statistic: Any = None,
+    kind: str = "parametric",
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> BootstrapResults:
     """
     Draw responses from the fit and refit the model to each.
 

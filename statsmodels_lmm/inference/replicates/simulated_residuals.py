@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import sparse, stats
 
 from statsmodels_lmm.core.algebra.memory import require_memory
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.inference.replicates.simulation import (
     check_count,
     drawn_response,
@@ -46,7 +47,7 @@ class ResidualTest(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class SimulatedResiduals:
+class SimulatedResiduals(Brief):
     """
     Residuals on the scale of probabilities; see `simulated_residuals`.
 
@@ -76,18 +77,18 @@ class SimulatedResiduals:
     is_discrete: bool = False
 
     @property
-    def nsim(self):
+    def nsim(self) -> int:
         """Number of simulated responses."""
         return self.simulated.shape[1]
 
     @cached_property
-    def outliers(self):
+    def outliers(self) -> pd.Series:
         """Whether all simulated responses are on one side, as a Series."""
         low, high = self.simulated.min(axis=1), self.simulated.max(axis=1)
         outside = (self.observed < low) | (self.observed > high)
         return pd.Series(outside, self.residuals.index, name="outlier")
 
-    def plot(self, ax=None):
+    def plot(self, ax: Any = None) -> Any:
         """
         Plot the residuals; see `graphics.plot_simulated_residuals`.
 
@@ -104,7 +105,7 @@ class SimulatedResiduals:
 
         return plot_simulated_residuals(self, ax=ax)
 
-    def uniformity_test(self, method="ks"):
+    def uniformity_test(self, method: str = "ks") -> ResidualTest:
         """
         Test whether the residuals are uniform.
 
@@ -144,7 +145,7 @@ class SimulatedResiduals:
         pvalue = (1 + more) / (1 + self.nsim)
         return ResidualTest(float(distances[0]), float(pvalue))
 
-    def zero_inflation_test(self):
+    def zero_inflation_test(self) -> ResidualTest:
         """
         Test whether there are as many zeros as in simulated responses.
 
@@ -176,7 +177,7 @@ class SimulatedResiduals:
         ratio = float(count / expected) if expected or count else np.nan
         return ResidualTest(ratio, _two_sided(count, simulated))
 
-    def dispersion_test(self):
+    def dispersion_test(self) -> ResidualTest:
         """
         Test whether the response is as dispersed as simulated responses.
 
@@ -206,7 +207,7 @@ class SimulatedResiduals:
         ratio = float(spread / simulated.mean())
         return ResidualTest(ratio, _two_sided(spread, simulated))
 
-    def outlier_test(self, method=None):
+    def outlier_test(self, method: str | None = None) -> ResidualTest:
         """
         Test whether the number of responses outside all simulated ones is as expected.
 
@@ -237,10 +238,13 @@ class SimulatedResiduals:
             pvalue = _two_sided(outside[0], outside[1:])
         return ResidualTest(count / total, float(pvalue))
 
+    def _brief(self):
+        return [f"{len(self.residuals):,} rows, {self.nsim:,} simulations, {self.kind}"]
+
     def _repr_html_(self):
         return self.tests().to_html()
 
-    def tests(self):
+    def tests(self) -> pd.DataFrame:
         """
         Tabulate the tests, each with its defaults.
 
@@ -311,7 +315,13 @@ def _ranks(observed, simulated):
     n="is spelled nsim= here",
     re_form="is spelled kind= here: 'parametric' for NA, 'conditional' for NULL",
 )
-def simulated_residuals(results, nsim=250, rng=None, kind="parametric", group=None):
+def simulated_residuals(
+    results: Any,
+    nsim: int = 250,
+    rng: Any = None,
+    kind: str = "parametric",
+    group: str | None = None,
+) -> SimulatedResiduals:
     """
     Locate each response among responses simulated from the fit.
 

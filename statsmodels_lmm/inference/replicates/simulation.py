@@ -1,6 +1,7 @@
 """Simulated responses from a fitted model, and refits to new responses."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,16 +42,16 @@ SIMULATIONS = ("parametric", "conditional", "semiparametric")
     re_form="is spelled random_effects= here: 'new' for NA, 'conditional' for NULL",
 )
 def simulate(
-    results,
-    nsim=1,
-    rng=None,
-    random_effects="new",
-    exog=None,
-    offset=None,
+    results: Any,
+    nsim: int = 1,
+    rng: Any = None,
+    random_effects: str = "new",
+    exog: Any = None,
+    offset: Any = None,
     *,
-    exposure=None,
-    weights=None,
-):
+    exposure: Any = None,
+    weights: Any = None,
+) -> pd.DataFrame:
     """
     Draw responses from a fitted model.
 
@@ -294,7 +295,7 @@ def _new_part(results, rows, conditional):
     return RandomPart(tuple(factors), tuple(effects))
 
 
-def refit(results, endog):
+def refit(results: Any, endog: Any) -> Any:
     """
     Fit the same model to another response.
 

@@ -1,5 +1,7 @@
 """Shares of the variance explained by fixed and random effects."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -17,7 +19,9 @@ from statsmodels_lmm.inference.variances.distribution_variance import (
 from statsmodels_lmm.inference.variances.identification import combined
 
 
-def r_squared(results, method=None, random_effects=False):
+def r_squared(
+    results: Any, method: str | None = None, random_effects: Any = False
+) -> pd.Series:
     r"""
     Marginal and conditional R-squared of a mixed model.
 
@@ -107,7 +111,12 @@ def r_squared(results, method=None, random_effects=False):
     return pd.Series(shares, index=["marginal", "conditional"], name="r_squared")
 
 
-def icc(results, by_group=False, method=None, random_effects=False):
+def icc(
+    results: Any,
+    by_group: bool = False,
+    method: str | None = None,
+    random_effects: Any = False,
+) -> pd.Series:
     r"""
     Intraclass correlation, or repeatability of a measurement.
 
@@ -172,7 +181,9 @@ def icc(results, by_group=False, method=None, random_effects=False):
     return sums * np.nan if split or total else sums
 
 
-def repeatability(results, method=None, random_effects=False):
+def repeatability(
+    results: Any, method: str | None = None, random_effects: Any = False
+) -> pd.DataFrame:
     """
     Repeatability by grouping factor, as in R's rptR.
 

@@ -6,8 +6,9 @@ range of the parameter and does not depend on how it is parameterized.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from statsmodels_lmm.core.search.constraints import (
     StructureParameter,
 )
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
@@ -67,8 +69,8 @@ class ProfiledValue:
     curve: ProfileCurve | None = None
 
 
-@dataclass(frozen=True)
-class ProfileLikelihood:
+@dataclass(frozen=True, repr=False)
+class ProfileLikelihood(Brief):
     """
     Profile likelihoods of parameters of a fit.
 
@@ -84,11 +86,11 @@ class ProfileLikelihood:
         Intended difference of zeta between adjacent points.
     """
 
-    parameters: tuple = field(repr=False)
+    parameters: tuple
     curves: pd.DataFrame
     spacing: float
 
-    def plot(self, which=None, ax=None):
+    def plot(self, which: Any = None, ax: Any = None) -> Any:
         """
         Plot zeta for each parameter; see `graphics.plot_profile`.
 
@@ -105,10 +107,14 @@ class ProfileLikelihood:
 
         return plot_profile(self, which, ax)
 
+    def _brief(self):
+        labels = ", ".join(value.label for value in self.parameters)
+        return [f"{len(self.curves):,} points of {len(self.parameters)} curves", labels]
+
     def _repr_html_(self):
         return self.conf_int().to_html()
 
-    def conf_int(self, alpha=0.05):
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """
         Compute profile-likelihood confidence intervals.
 
@@ -151,14 +157,14 @@ class ProfileLikelihood:
 
 
 def profile(
-    result,
-    which=None,
-    scale="sd",
-    alpha_max=0.01,
-    n_points=5,
-    n_jobs=None,
-    progress=None,
-):
+    result: Any,
+    which: Any = None,
+    scale: str = "sd",
+    alpha_max: float = 0.01,
+    n_points: int = 5,
+    n_jobs: int | None = None,
+    progress: bool | None = None,
+) -> ProfileLikelihood:
     """
     Profile the likelihood of the parameters of a fit.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -394,7 +395,9 @@ def _relative_estimates(results, average):
     )
 
 
-def variance_table(results, scale="sd", alpha=None):
+def variance_table(
+    results: Any, scale: str = "sd", alpha: float | None = None
+) -> pd.DataFrame:
     """
     Tabulate the variance parameters with standard errors.
 
@@ -441,7 +444,7 @@ def variance_table(results, scale="sd", alpha=None):
     return pd.DataFrame(columns, index=pd.Index(functions.labels, name="parameter"))
 
 
-def variance_covariance(results, scale="sd"):
+def variance_covariance(results: Any, scale: str = "sd") -> pd.DataFrame:
     """
     Compute the covariance matrix of the estimated variance parameters.
 

@@ -95,7 +95,7 @@ def test_a_generalized_linear_model_as_in_lme4():
     for column in ("n_params", "llf", "aic", "bic"):
         assert_allclose(table[column], expected[column], **CRITERION)
     assert_allclose(table["statistic"].iloc[1], expected["statistic"], **CRITERION)
-    assert table.index[0] == "GLM, 4 parameters"
+    assert table.attrs["models"]["m0"] == "GLM, 4 parameters"
 
 
 @pytest.mark.parametrize("name", ["binomial", "poisson", "log gamma"])

@@ -530,7 +530,8 @@ def test_table_against_lme4(order, method):
         fits[0].anova(*fits[1:], method=method),
         compare_models(*(f._results for f in fits), method=method),
     ):
-        assert list(table.index) == list(SLEEP)
+        assert list(table.index) == ["m0", "m1", "m2", "m3"]
+        assert list(table.attrs["models"].values()) == list(SLEEP)
         assert table.attrs["refitted"] is False
         expected = np.array(list(SLEEP.values()))
         assert_allclose(table[["n_params", "aic", "bic", "llf"]], expected, rtol=1e-10)
@@ -586,7 +587,7 @@ def test_restricted_likelihoods_against_lme4(name, formulas, aic, bic, llf, test
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         table = compare_models(*fits)
-    assert list(table.index) == formulas
+    assert table.attrs["models"] == dict(zip(table.index, formulas))
     assert_allclose(table["aic"], aic, rtol=1e-10)
     assert_allclose(table["bic"], bic, rtol=1e-10)
     assert_allclose(table["llf"], llf, rtol=1e-10)
@@ -614,7 +615,8 @@ def test_least_squares_in_a_table():
     one, two, three = ols("x"), fit("x + (1 | g)"), fit("x + (x | g)")
     for fits in ((one, two, three), (three, two, one), (two, one, three)):
         table = compare_models(*fits)
-        assert list(table.index) == ["y ~ x", "y ~ x + (1 | g)", "y ~ x + (x | g)"]
+        formulas = ["y ~ x", "y ~ x + (1 | g)", "y ~ x + (x | g)"]
+        assert list(table.attrs["models"].values()) == formulas
         assert list(table["n_params"]) == [3, 4, 6]
         assert_allclose(table["llf"], [one.llf, two.llf, three.llf])
         assert_allclose(table["aic"], -2.0 * table["llf"] + 2.0 * table["n_params"])

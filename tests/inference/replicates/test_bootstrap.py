@@ -302,10 +302,6 @@ def test_boundary_replicates_are_singular_fits(name, reml):
     assert boot.n_failed == 0
 
 
-def test_a_notebook_shows_the_table():
-    assert repr(plain()) == str(plain())
-
-
 def test_theta_of_a_singular_replicate_has_no_standard_errors():
     """A root that rounding keeps from being singular has none either."""
     rng = np.random.default_rng(0)
