@@ -197,27 +197,6 @@ def entry(text):
     return f" {text}" if text.startswith("_") else text
 
 
-def short(text, length=28):
-    """
-    Shorten a name to fit a plot, `plain` and without its middle if too long.
-
-    Parameters
-    ----------
-    text : object
-        The name.
-    length : int, optional
-        Number of characters kept.
-
-    Returns
-    -------
-    str
-    """
-    text, half = str(text), (length - 1) // 2
-    if len(text) > length:
-        text = f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
-    return plain(text)
-
-
 def percent(level):
     """
     Format a level as a percentage.

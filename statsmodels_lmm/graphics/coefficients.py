@@ -15,9 +15,9 @@ from statsmodels_lmm.graphics.canvas import (
     finish,
     percent,
     plain,
-    short,
     tick_labels,
 )
+from statsmodels_lmm.graphics.labels import short, wrapped
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
 from statsmodels_lmm.inference.requirements import as_fit
@@ -108,7 +108,9 @@ def plot_coefficients(
         for label in table.index[table["estimate"].isna()]
     ]
 
-    height = 1.2 + len(labels) * (0.22 + 0.08 * len(fits))
+    names_of_rows = wrapped(labels)
+    line = 0.17 * max(name.count("\n") + 1 for name in names_of_rows)
+    height = 1.2 + len(labels) * max(0.22 + 0.08 * len(fits), line)
     figure, ax = canvas(ax, (6.4, min(max(height, 2.2), 24.0)))
     ax.axvline(float(exponentiate), color=GRAY, linewidth=0.8, linestyle="--")
     room = figure.get_figheight() * ax.get_position().height
@@ -129,7 +131,7 @@ def plot_coefficients(
             label=entry(plain(name)),
         )
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    tick_labels(ax.yaxis, [short(label) for label in labels], room / 0.17)
+    tick_labels(ax.yaxis, names_of_rows, room / line)
     note = f"\nnot estimated: {short(', '.join(map(str, lost)), 70)}" if lost else ""
     if exponentiate:
         ax.set_xscale("log")

@@ -14,8 +14,8 @@ from statsmodels_lmm.graphics.canvas import (
     canvas,
     finish,
     panels,
-    short,
 )
+from statsmodels_lmm.graphics.labels import distinct, short
 from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
 from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
@@ -240,7 +240,7 @@ def plot_influence(results, group=None, n_labels=3, ax=None):
         ax.hlines(places, 0.0, values, color=BLUE, linewidth=1.2)
         ax.plot(values, places, "o", color=BLUE, markersize=4.5)
         ax.plot(values[largest], places[largest], "D", color=ORANGE, markersize=6.0)
-        ax.set_yticks(places, [short(label, LONG) for label in known.index])
+        ax.set_yticks(places, distinct(known.index, LONG))
         ax.set_ylim(len(known) - 0.4, -0.6)
         ax.set_xlim(left=0.0)
         finish(ax, f"Cook's distance{note}", short(what, LONG))
@@ -441,13 +441,13 @@ def _name(ax, x, y, labels):
     low, high = ax.get_xlim()
     lines = 0.045 * ax.get_ylim()[1]
     placed: list = []
-    for a, b, label in zip(x, y, labels):
+    for a, b, label in zip(x, y, distinct(labels, LONG)):
         near = [top for other, top in placed if abs(other - a) < 0.3 * (high - low)]
         height = min([b, *(top - lines for top in near)])
         placed.append((a, height))
         side = -1 if a > low + 0.75 * (high - low) else 1
         ax.annotate(
-            short(label, LONG),
+            label,
             (a, height),
             (7.0 * side, 0.0),
             textcoords="offset points",

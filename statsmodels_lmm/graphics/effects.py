@@ -17,10 +17,9 @@ from statsmodels_lmm.graphics.canvas import (
     finish,
     panels,
     percent,
-    plain,
-    short,
     tick_labels,
 )
+from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
@@ -136,7 +135,8 @@ def plot_effects(
     on_scale = results._is_gaussian or means.of_response
     few = len(frame) <= MANY_ROWS or _is_binary(results)
     shown = _shown(frame, others) & (data and on_scale and few)
-    for i, (panel, value) in enumerate(zip(axes, values)):
+    texts = [None] if by is None else wrapped([f"{by} = {_text(v)}" for v in values])
+    for i, (panel, value, text) in enumerate(zip(axes, values, texts)):
         style = 0 if apart else i
         dodge = 0.0 if apart or x in lines else 0.13 * (i - (len(values) - 1) / 2.0)
         if by is not None and by not in lines:
@@ -145,7 +145,6 @@ def plot_effects(
         elif apart or i == 0:
             _draw_rows(panel, results, x, shown, places, 0.0, GRAY)
         part = table if by is None else table[table[by] == value]
-        text = None if by is None else f"{short(by, 16)} = {plain(_text(value))}"
         label = text and entry(text)
         positions = part[x] if places is None else places.get_indexer(part[x])
         positions = np.asarray(positions) + dodge
@@ -280,7 +279,7 @@ def _draw_means(panel, positions, numbers, places, style, label, joined):
 
 def _name_levels(panel, places):
     """Name the levels along the axis, rotated or thinned out if space is short."""
-    names = [short(_text(value), 18) for value in places]
+    names = distinct(map(_text, places), 18)
     room = panel.get_figure().get_figwidth() * panel.get_position().width
     turned = len(names) * (0.085 * max(map(len, names)) + 0.08) > room
     tick_labels(panel.xaxis, names, room / 0.17 if turned else len(names))

@@ -18,8 +18,8 @@ from statsmodels_lmm.graphics.canvas import (
     legend,
     panels,
     plain,
-    short,
 )
+from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.graphics.levels import chosen_factors
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
@@ -118,7 +118,8 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     size = (2.4, 2.1) if len(shown) <= 12 else (1.7, 1.6)
     figure, axes = panels(len(shown), ax, None, size, sharex=True, sharey=True)
     total = sum(map(len, rows))
-    for panel, level, of_level, line in zip(axes, shown, rows, lines):
+    titles = wrapped(factor.levels[shown], 18, 1)
+    for panel, title_of, of_level, line in zip(axes, titles, rows, lines):
         panel.scatter(
             across.values[of_level],
             model.endog[of_level],
@@ -131,7 +132,7 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
         _draw_line(panel, line[0], line[2], "--", ORANGE, "population")
         _draw_line(panel, line[0], line[1], "-", BLUE, entry(short(factor.name)))
         _ticks(panel, across)
-        finish(panel, title=short(factor.levels[level], 18))
+        finish(panel, title=title_of)
     if ax is None:
         columns = axes[0].get_gridspec().ncols
         for panel in axes[-columns:]:
@@ -334,7 +335,7 @@ def _ticks(ax, across):
     names = across.categories
     step = -(-len(names) // 12)
     places = range(0, len(names), step)
-    labels = [short(names[p], 10) for p in places]
+    labels = distinct(names[::step], 10)
     long = sum(map(len, labels)) > 12
     ax.set_xticks(places, labels, rotation=90 if long else 0, fontsize="small")
     ax.set_xlim(-0.5, len(names) - 0.5)

@@ -13,8 +13,8 @@ from statsmodels_lmm.graphics.canvas import (
     finish,
     panels,
     percent,
-    short,
 )
+from statsmodels_lmm.graphics.labels import wrapped
 from statsmodels_lmm.inference.requirements import as_fit
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -59,7 +59,8 @@ def plot_profile(results, which=None, ax=None, **options):
     """
     chosen = _profiled(results, which, options)
     figure, axes = _panels(len(chosen), ax, sharey=ax is None)
-    for panel, parameter in zip(axes, chosen):
+    labels = wrapped(parameter.label for parameter in chosen)
+    for panel, parameter, label in zip(axes, chosen, labels):
         values, zeta, ends = _curve(parameter)
         panel.axhline(0.0, color=GRAY, linewidth=0.8)
         panel.plot(values, zeta, color=BLUE)
@@ -72,7 +73,7 @@ def plot_profile(results, which=None, ax=None, **options):
         panel.plot(values[ends], zeta[ends], "o", color=BLUE, markerfacecolor="white")
         if parameter.curve is None:
             _say(panel, "the likelihood\ndoes not depend\non this parameter")
-        finish(panel, xlabel=short(parameter.label))
+        finish(panel, xlabel=label)
     for panel in axes:
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("zeta")
@@ -114,8 +115,9 @@ def plot_profile_density(results, which=None, ax=None, **options):
     """
     chosen = _profiled(results, which, options)
     figure, axes = _panels(len(chosen), ax)
-    for panel, parameter in zip(axes, chosen):
-        finish(panel, xlabel=short(parameter.label))
+    labels = wrapped(parameter.label for parameter in chosen)
+    for panel, parameter, label in zip(axes, chosen, labels):
+        finish(panel, xlabel=label)
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("density")
         values, zeta, ends = _curve(parameter)
@@ -175,7 +177,8 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
     table = bootstrap.summary(method, error_probability(level))
     chosen = _chosen(list(table.index), _draw_kinds(bootstrap), which)
     figure, axes = _panels(len(chosen), ax)
-    for panel, i in zip(axes, chosen):
+    labels = wrapped(table.index[chosen])
+    for panel, i, label in zip(axes, chosen, labels):
         draws = bootstrap.draws.iloc[:, i].dropna().to_numpy()
         row = table.iloc[i]
         if len(draws):
@@ -187,7 +190,7 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
             panel.axvspan(row["lower"], row["upper"], **band)
         if np.isfinite(row["estimate"]):
             panel.axvline(row["estimate"], color=BLACK, linewidth=1.2)
-        finish(panel, xlabel=short(table.index[i]))
+        finish(panel, xlabel=label)
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("share of replicates")
     caption = _caption(bootstrap, method, level)

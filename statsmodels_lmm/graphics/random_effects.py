@@ -6,15 +6,8 @@ import numpy as np
 from scipy import stats
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.graphics.canvas import (
-    BLACK,
-    BLUE,
-    GRAY,
-    finish,
-    legend,
-    panels,
-    short,
-)
+from statsmodels_lmm.graphics.canvas import BLACK, BLUE, GRAY, finish, legend, panels
+from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.graphics.levels import (
     LABELED,
     chosen_effects,
@@ -109,7 +102,7 @@ def plot_random_effects(
     height = panel_height([len(each.levels) for each in shown])
     figure, axes = panels(len(shown), ax, columns, size=(width, height))
     quantile = stats.norm.ppf(0.5 + level / 2.0)
-    for position, (panel, each) in enumerate(zip(axes, shown)):
+    for position, (panel, each, title) in enumerate(zip(axes, shown, _titles(shown))):
         is_first = not position or each.group != shown[position - 1].group
         if is_first:
             order = np.argsort(each.modes, kind="stable")
@@ -120,7 +113,7 @@ def plot_random_effects(
         if not is_first and (ax is not None or position % columns):
             panel.set_yticklabels([])
             panel.set_ylabel("")
-        finish(panel, f"Mode, {100 * level:g} % interval", None, _title(each))
+        finish(panel, f"Mode, {100 * level:g} % interval", None, title)
     legend(figure, axes, ax is None)
     return figure
 
@@ -197,7 +190,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
     results = as_fit(results)
     shown = _effect_modes(results, group, None)
     figure, axes = panels(len(shown), ax, min(len(shown), 4), size=(3.2, 3.2))
-    for panel, each in zip(axes, shown):
+    for panel, each, title in zip(axes, shown, _titles(shown)):
         explained = each.prior**2 - each.sd**2
         inside = explained > EXPLAINED * each.prior**2
         if each.is_zero or not inside.any():
@@ -220,7 +213,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
             markersize=2.0 if len(values) > 200 else 4.5,
             alpha=0.5 if len(values) > 200 else 1.0,
         )
-        finish(panel, "Normal quantile, 95 % band", "Mode / its SD", _title(each))
+        finish(panel, "Normal quantile, 95 % band", "Mode / its SD", title)
     return figure
 
 
@@ -282,7 +275,7 @@ def _heat_map(ax, correlation, names):
     image = ax.imshow(correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto")
     k = len(names)
     step = -(-k // 25)
-    shown = [short(name, 18) for name in names[::step]]
+    shown = distinct(names[::step], 18)
     upright = k > 3 or max(map(len, shown)) > 10
     ax.set_xticks(range(0, k, step), shown, rotation=90 if upright else 0)
     ax.set_yticks(range(0, k, step), shown)
@@ -327,7 +320,6 @@ def _effect_modes(results, group, effects):
     return shown
 
 
-def _title(each):
-    return short(each.group, 18) + (
-        f": {short(each.effect, 24)}" if each.effect else ""
-    )
+def _titles(shown):
+    names = (f"{e.group}: {e.effect}" if e.effect else e.group for e in shown)
+    return wrapped(names, 36, 2)

@@ -19,7 +19,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from statsmodels_lmm.graphics.canvas import COLORS, short  # noqa: E402
+from statsmodels_lmm.graphics.canvas import COLORS  # noqa: E402
 from statsmodels_lmm.graphics.coefficients import plot_coefficients  # noqa: E402
 from statsmodels_lmm.graphics.effects import plot_effects  # noqa: E402
 
@@ -211,14 +211,6 @@ def test_what_cannot_be_drawn():
         plot_effects(result, "x", by="g")
     with pytest.raises(ValueError, match="x and by are both 'x'"):
         plot_effects(result, "x", by="x")
-
-
-def test_long_names_lose_their_middle():
-    assert short("a" * 28) == "a" * 28
-    name = short("recipe[T.B]:temperature[T.185]", 20)
-    assert len(name) == 20
-    assert name.startswith("recipe[T.B")
-    assert name.endswith("re[T.185]")
 
 
 # effects ---------------------------------------------------------------------
