@@ -251,3 +251,22 @@ def tick_labels(axis, labels, room):
     """
     step = int(np.ceil(len(labels) / max(room, 1.0)))
     axis.set_ticks(range(0, len(labels), step), labels[::step])
+
+
+def plain_ticks(axis):
+    """
+    Label a logarithmic axis with numbers as they are, also between powers of 10.
+
+    Parameters
+    ----------
+    axis : Axis
+        The axis, whose limits are final.
+    """
+    from matplotlib import ticker
+
+    low, high = axis.get_view_interval()
+    within = [1.0, 2.0, 5.0] if high < 1e3 * low else [1.0]
+    within = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0] if high < 10.0 * low else within
+    axis.set_major_locator(ticker.LogLocator(subs=within))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())

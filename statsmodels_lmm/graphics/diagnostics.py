@@ -14,6 +14,7 @@ from statsmodels_lmm.graphics.canvas import (
     canvas,
     finish,
     panels,
+    plain_ticks,
 )
 from statsmodels_lmm.graphics.labels import distinct, short
 from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
@@ -39,6 +40,9 @@ LONG = 24
 MANY_GROUPS = 40
 """Number of groups beyond which only the largest are named."""
 
+FEW_ROWS = 3
+"""Number of rows from which a hexagon shows them better than points."""
+
 QUARTILES = (0.25, 0.5, 0.75)
 STYLES = ("--", "-", "-.")
 
@@ -63,7 +67,8 @@ def plot_residuals(results, kind="pearson", ax=None):
     Returns
     -------
     Figure
-        Beyond 5,000 rows, hexagons show the numbers of rows. The line is a lowess
+        Beyond 5,000 rows, hexagons show the numbers of rows, and points the rows
+        where a hexagon would hold fewer than three. The line is a lowess
         smooth (Cleveland 1979) with two thirds of the rows, and is omitted for fewer
         than four different fitted values.
 
@@ -376,15 +381,38 @@ def _dots(ax, x, y):
 
 
 def _cloud(figure, ax, x, y, legend=True):
-    """Draw points, or hexagonal counts if there are many."""
+    """Draw points, or hexagons of counts if there are many, and points between."""
     if len(x) <= MANY_ROWS:
         size = float(np.clip(4000.0 / len(x), 6.0, 25.0))
         ax.scatter(x, y, s=size, color=BLUE, alpha=0.6, linewidths=0)
         return
-    drawn = ax.hexbin(x, y, gridsize=(60, 35), bins="log", mincnt=1, cmap="Blues")
-    if legend:
+    alone = []
+
+    def count(rows):
+        if len(rows) < FEW_ROWS:
+            alone.extend(map(int, rows))
+            return np.nan
+        return len(rows)
+
+    drawn = ax.hexbin(
+        x,
+        y,
+        np.arange(len(x)),
+        reduce_C_function=count,
+        gridsize=(60, 35),
+        bins="log",
+        mincnt=0,
+        cmap="Blues",
+    )
+    if len(alone) > 0.5 * len(x):
+        drawn.remove()
+        alone = slice(None)
+    x, y = np.asarray(x)[alone], np.asarray(y)[alone]
+    ax.scatter(x, y, s=3.0, color=BLUE, alpha=0.6, linewidths=0)
+    if legend and drawn in ax.collections:
         bar = figure.colorbar(drawn, ax=ax, label="rows", pad=0.02, aspect=30)
         bar.outline.set_visible(False)
+        plain_ticks(bar.ax.yaxis)
 
 
 def _smoother(ax, x, y):

@@ -146,6 +146,7 @@ def _caterpillar(ax, each, order, quantile):
             zorder=3,
             label=None if many else label,
         )
+    ax.locator_params("x", nbins=5)
     if each.is_zero:
         ax.set_xlim(-1.0, 1.0)
         ax.set_xticks([0.0])
