@@ -72,7 +72,7 @@ class MixedResults(Pictures, MixedInference):
     _has_residual = True
     """Whether the scale is a variance, or a dispersion, that is estimated."""
 
-    _of_data: tuple = ("at_optimum",)
+    _of_data: tuple = ("at_optimum", "_curves")
     """Attributes that are computed from the data on first use."""
 
     def __init__(self, model, units, evaluation, optimum, uninformative=()):
