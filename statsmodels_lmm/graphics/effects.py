@@ -82,11 +82,10 @@ def plot_effects(
     data : bool, optional
         Whether to draw the responses as faint points: as observed, not adjusted for
         other predictors, random effects or offset. They are left out if there are more
-        than 5,000, or panels are those of a numeric predictor, as are those whose
-        levels are not in `at`. Zeros and ones are drawn
-        as open circles, the observed proportions in each level of `x` or in ten bins
-        with equal numbers of rows; other proportions have areas that grow with their
-        numbers of trials.
+        than 5,000, in panels of a numeric predictor, and if their levels are not in
+        `at`. Zeros and ones are drawn as open circles, the observed proportions in each
+        level of `x` or in ten bins with equal numbers of rows; other proportions have
+        areas that grow with their numbers of trials.
     ax : Axes or sequence of Axes, optional
         Axes to draw on, one per panel.
     facet : str, optional
