@@ -11,6 +11,7 @@ from statsmodels_lmm.graphics.diagnostics import (
 )
 from statsmodels_lmm.graphics.effects import plot_effects
 from statsmodels_lmm.graphics.groups import plot_groups
+from statsmodels_lmm.graphics.profile_pairs import plot_profile_pairs
 from statsmodels_lmm.graphics.profiles import (
     plot_bootstrap,
     plot_profile,
@@ -32,6 +33,7 @@ __all__ = [
     "plot_influence",
     "plot_profile",
     "plot_profile_density",
+    "plot_profile_pairs",
     "plot_random_effects",
     "plot_random_effects_correlation",
     "plot_random_effects_qq",

@@ -13,6 +13,7 @@ class Pictures:
     plot_influence = graphics.plot_influence
     plot_profile = graphics.plot_profile
     plot_profile_density = graphics.plot_profile_density
+    plot_profile_pairs = graphics.plot_profile_pairs
     plot_random_effects = graphics.plot_random_effects
     plot_random_effects_correlation = graphics.plot_random_effects_correlation
     plot_random_effects_qq = graphics.plot_random_effects_qq
