@@ -23,6 +23,7 @@ from statsmodels_lmm.graphics.random_effects import (
     plot_random_effects_qq,
 )
 from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
+from statsmodels_lmm.graphics.variance_shares import plot_variance_shares
 
 __all__ = [
     "plot_binned_residuals",
@@ -42,4 +43,5 @@ __all__ = [
     "plot_scale_location",
     "plot_shrinkage",
     "plot_simulated_residuals",
+    "plot_variance_shares",
 ]

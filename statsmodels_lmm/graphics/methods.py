@@ -22,3 +22,4 @@ class Pictures:
     plot_scale_location = graphics.plot_scale_location
     plot_shrinkage = graphics.plot_shrinkage
     plot_simulated_residuals = graphics.plot_simulated_residuals
+    plot_variance_shares = graphics.plot_variance_shares
