@@ -1,5 +1,6 @@
 """Plots of results, with matplotlib; most are also methods of the results."""
 
+from statsmodels_lmm.graphics.autocorrelation import plot_autocorrelation
 from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals
 from statsmodels_lmm.graphics.coefficients import plot_coefficients
 from statsmodels_lmm.graphics.diagnostics import (
@@ -26,6 +27,7 @@ from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
 from statsmodels_lmm.graphics.variance_shares import plot_variance_shares
 
 __all__ = [
+    "plot_autocorrelation",
     "plot_binned_residuals",
     "plot_bootstrap",
     "plot_coefficients",

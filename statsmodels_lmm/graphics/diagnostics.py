@@ -17,6 +17,7 @@ from statsmodels_lmm.graphics.canvas import (
     plain_ticks,
 )
 from statsmodels_lmm.graphics.labels import distinct, short
+from statsmodels_lmm.graphics.residual_groups import draw_residual_groups
 from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
 from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
@@ -27,6 +28,7 @@ from statsmodels_lmm.inference.requirements import (
     require_data,
     require_gaussian,
 )
+from statsmodels_lmm.inference.row_groups import row_groups
 
 RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
@@ -47,7 +49,7 @@ QUARTILES = (0.25, 0.5, 0.75)
 STYLES = ("--", "-", "-.")
 
 
-def plot_residuals(results, kind="pearson", ax=None):
+def plot_residuals(results, kind="pearson", ax=None, *, by=None):
     """
     Plot the residuals against the fitted values, with a smoother.
 
@@ -63,6 +65,11 @@ def plot_residuals(results, kind="pearson", ax=None):
         which takes longer; or `resid`.
     ax : Axes, optional
         Axes to draw on.
+    by : str or array_like, optional
+        Groups of rows: a factor, a column of the data that the formula uses or one
+        value per row. Each group then has a row with its median, the range of its
+        middle half, lines to the outermost residuals within 1.5 times this range, and
+        points beyond.
 
     Returns
     -------
@@ -77,9 +84,14 @@ def plot_residuals(results, kind="pearson", ax=None):
     DataError
         If the data of the model have been removed, or no residual is defined.
     ValueError
-        If `kind` is unknown.
+        If `kind` is unknown, or there is no such group.
     """
     results = as_fit(results)
+    if by is not None:
+        residuals, label = row_residuals(results, kind)
+        known = np.isfinite(residuals)
+        codes, names = row_groups(results.model, by, "by")
+        return draw_residual_groups(residuals[known], codes[known], names, label, ax)
     fitted, residuals, label = _residuals(results, kind)
     figure, ax = canvas(ax)
     _cloud(figure, ax, fitted, residuals)
@@ -336,8 +348,31 @@ def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
     return figure
 
 
-def _residuals(results, kind):
-    """Fitted values and residuals of the rows that have them, and a label."""
+def row_residuals(results, kind):
+    """
+    The residuals of all rows.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    kind : {"pearson", "studentized", "response"}
+        Kind of residuals.
+
+    Returns
+    -------
+    residuals : ndarray
+        Shape (n,), NaN where it is not defined.
+    label : str
+        Its name.
+
+    Raises
+    ------
+    DataError
+        If the data of the model have been removed, or no residual is defined.
+    ValueError
+        If `kind` is unknown.
+    """
     if kind not in RESIDUAL_LABELS:
         listed = ", ".join(map(repr, RESIDUAL_LABELS))
         raise ValueError(f"kind must be one of {listed}, not {kind!r}")
@@ -349,9 +384,16 @@ def _residuals(results, kind):
         residuals, label = results.resid, label + _response(results)
     else:
         residuals = influence(results).resid_studentized.to_numpy()
-    known = np.isfinite(residuals)
-    if not known.any():
+    residuals = np.asarray(residuals)
+    if not np.isfinite(residuals).any():
         raise DataError(f"no {label} is defined; try kind='response'")
+    return residuals, label
+
+
+def _residuals(results, kind):
+    """Fitted values and residuals of the rows that have them, and a label."""
+    residuals, label = row_residuals(results, kind)
+    known = np.isfinite(residuals)
     fitted = results.fittedvalues if results._is_gaussian else results.linear_predictor
     return fitted[known], residuals[known], label
 

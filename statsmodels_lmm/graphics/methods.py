@@ -6,6 +6,7 @@ from statsmodels_lmm import graphics
 class Pictures:
     """Mixin with the plots of the results of a mixed model."""
 
+    plot_autocorrelation = graphics.plot_autocorrelation
     plot_binned_residuals = graphics.plot_binned_residuals
     plot_coefficients = graphics.plot_coefficients
     plot_effects = graphics.plot_effects
