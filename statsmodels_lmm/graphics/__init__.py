@@ -3,6 +3,7 @@
 from statsmodels_lmm.graphics.autocorrelation import plot_autocorrelation
 from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals
 from statsmodels_lmm.graphics.coefficients import plot_coefficients
+from statsmodels_lmm.graphics.diagnostic_panel import plot_diagnostics
 from statsmodels_lmm.graphics.diagnostics import (
     plot_influence,
     plot_residuals,
@@ -31,6 +32,7 @@ __all__ = [
     "plot_binned_residuals",
     "plot_bootstrap",
     "plot_coefficients",
+    "plot_diagnostics",
     "plot_effects",
     "plot_groups",
     "plot_influence",

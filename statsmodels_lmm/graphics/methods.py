@@ -9,6 +9,7 @@ class Pictures:
     plot_autocorrelation = graphics.plot_autocorrelation
     plot_binned_residuals = graphics.plot_binned_residuals
     plot_coefficients = graphics.plot_coefficients
+    plot_diagnostics = graphics.plot_diagnostics
     plot_effects = graphics.plot_effects
     plot_groups = graphics.plot_groups
     plot_influence = graphics.plot_influence

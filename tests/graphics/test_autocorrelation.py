@@ -87,20 +87,14 @@ def test_order_of_the_rows_and_rows_without_residual():
 
 def test_what_has_no_autocorrelation():
     result = sleepstudy()
-    with pytest.raises(
-        ValueError, match="'308' has two rows at the same time 2: choose"
+    days = result.model.data.frame["Days"].replace({1: 2})
+    for time, message in (
+        (days, "'308' has two rows at the same time 2: choose"),
+        ("day", "no column 'day' in the model, which has Reaction"),
+        ([1, 2, 3], "time has 3 values but the model 180 rows"),
+        (np.full(180, np.nan), "time has missing values"),
     ):
-        days = result.model.data.frame["Days"].replace({1: 2})
-        plot_autocorrelation(result, days)
-    with pytest.raises(
-        ValueError, match=r"no column 'day' in the model, which has Rea"
-    ):
-        plot_autocorrelation(result, "day")
-    with pytest.raises(ValueError, match="time has 3 values but the model 180 rows"):
-        plot_autocorrelation(result, [1, 2, 3])
-    with pytest.raises(ValueError, match="time has missing values"):
-        plot_autocorrelation(result, np.full(180, np.nan))
-    with pytest.raises(
-        DataError, match="no level of groups has two rows at most 0 lags"
-    ):
+        with pytest.raises(ValueError, match=message):
+            plot_autocorrelation(result, time)
+    with pytest.raises(DataError, match="no level of groups has two rows at most 0"):
         plot_autocorrelation(result, groups=np.arange(180))
