@@ -428,7 +428,7 @@ def _cloud(figure, ax, x, y, legend=True):
         size = float(np.clip(4000.0 / len(x), 6.0, 25.0))
         ax.scatter(x, y, s=size, color=BLUE, alpha=0.6, linewidths=0)
         return
-    alone = []
+    alone: list[int] = []
 
     def count(rows):
         if len(rows) < FEW_ROWS:
@@ -446,12 +446,13 @@ def _cloud(figure, ax, x, y, legend=True):
         mincnt=0,
         cmap="Blues",
     )
-    if len(alone) > 0.5 * len(x):
+    evenly = len(alone) > 0.5 * len(x)
+    if evenly:
         drawn.remove()
-        alone = slice(None)
-    x, y = np.asarray(x)[alone], np.asarray(y)[alone]
+    rows = slice(None) if evenly else alone
+    x, y = np.asarray(x)[rows], np.asarray(y)[rows]
     ax.scatter(x, y, s=3.0, color=BLUE, alpha=0.6, linewidths=0)
-    if legend and drawn in ax.collections:
+    if legend and not evenly:
         bar = figure.colorbar(drawn, ax=ax, label="rows", pad=0.02, aspect=30)
         bar.outline.set_visible(False)
         plain_ticks(bar.ax.yaxis)
