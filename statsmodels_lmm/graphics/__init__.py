@@ -5,7 +5,6 @@ from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals
 from statsmodels_lmm.graphics.coefficients import plot_coefficients
 from statsmodels_lmm.graphics.diagnostic_panel import plot_diagnostics
 from statsmodels_lmm.graphics.diagnostics import (
-    plot_influence,
     plot_residuals,
     plot_residuals_qq,
     plot_scale_location,
@@ -13,6 +12,7 @@ from statsmodels_lmm.graphics.diagnostics import (
 )
 from statsmodels_lmm.graphics.effects import plot_effects
 from statsmodels_lmm.graphics.groups import plot_groups
+from statsmodels_lmm.graphics.influence import plot_influence
 from statsmodels_lmm.graphics.profile_pairs import plot_profile_pairs
 from statsmodels_lmm.graphics.profiles import (
     plot_bootstrap,

@@ -22,12 +22,12 @@ from statsmodels_lmm.exceptions import DataError  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics import diagnostics  # noqa: E402
 from statsmodels_lmm.graphics.diagnostics import (  # noqa: E402
-    plot_influence,
     plot_residuals,
     plot_residuals_qq,
     plot_scale_location,
     plot_simulated_residuals,
 )
+from statsmodels_lmm.graphics.influence import plot_influence  # noqa: E402
 from statsmodels_lmm.inference.replicates.simulated_residuals import (  # noqa: E402
     simulated_residuals,
 )
