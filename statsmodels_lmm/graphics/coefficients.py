@@ -112,7 +112,7 @@ def plot_coefficients(
     texts = wrapped(labels, 40, 2)
     lines = [line for text in texts for line in text.split("\n")]
     deepest = max(text.count("\n") for text in texts) + 1
-    height = 1.2 + len(labels) * max(0.22 + 0.08 * len(fits), 0.22 * deepest)
+    height = 1.2 + len(labels) * max(0.22 + 0.08 * len(fits), 0.26 * deepest - 0.04)
     width = 6.4 + 0.07 * max(max(map(len, lines)) - 28, 0)
     figure, ax = canvas(ax, (width, min(max(height, 2.2), 24.0)))
     ax.axvline(float(exponentiate), color=GRAY, linewidth=0.8, linestyle="--")
@@ -134,7 +134,7 @@ def plot_coefficients(
             label=entry(plain(name)),
         )
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    tick_labels(ax.yaxis, texts, room / (0.17 * deepest))
+    tick_labels(ax.yaxis, texts, room / (0.2 * deepest - 0.03))
     note = f"\nnot estimated: {short(', '.join(map(str, lost)), 70)}" if lost else ""
     if exponentiate:
         ax.set_xscale("log")

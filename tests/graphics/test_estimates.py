@@ -481,3 +481,16 @@ def test_singular_fit():
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     (ax,) = plot_coefficients(result).axes
     assert_allclose(points(ax, COLORS[0]).get_xdata(), data["Yield"].mean())
+
+
+def test_names_of_several_lines_are_all_there():
+    names = {"x": "a_covariate_with_a_name_of_some_length", "z": "and_another_one"}
+    data = sample().rename(columns=names)
+    first, second = names.values()
+    result = quiet(f"y ~ {first} * {second} * f + (1 | g)", data)
+    (ax,) = plot_coefficients(result).axes
+    labels = tick_names(ax.yaxis)
+    assert [label.replace("\n", "") for label in labels] == list(
+        result.params.index[1:]
+    )
+    assert max(label.count("\n") for label in labels) == 1
