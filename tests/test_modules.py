@@ -55,6 +55,7 @@ ELSEWHERE = {
     "test_old_pickles": "old_names",
     "test_estimates": "effects",
     "test_generalized_pictures": "binned_residuals",
+    "test_groups": "group_lines",
     "test_methods": "canvas",
     "test_random_effects": "shrinkage",
     "test_results": "linear summary variance_components variance_tables wrapper",

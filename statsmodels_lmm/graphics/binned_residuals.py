@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.graphics.canvas import BLUE, GRAY, canvas, finish, short
+from statsmodels_lmm.graphics.canvas import BLUE, GRAY, canvas, finish
+from statsmodels_lmm.graphics.labels import short
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 

@@ -229,27 +229,6 @@ def entry(text):
     return f" {text}" if text.startswith("_") else text
 
 
-def short(text, length=28):
-    """
-    Shorten a name to fit a plot, `plain` and without its middle if too long.
-
-    Parameters
-    ----------
-    text : object
-        The name.
-    length : int, optional
-        Number of characters kept.
-
-    Returns
-    -------
-    str
-    """
-    text, half = str(text), (length - 1) // 2
-    if len(text) > length:
-        text = f"{text[: length - 1 - half]}\N{HORIZONTAL ELLIPSIS}{text[-half:]}"
-    return plain(text)
-
-
 def percent(level):
     """
     Format a level as a percentage.
@@ -304,3 +283,22 @@ def tick_labels(axis, labels, room):
     """
     step = int(np.ceil(len(labels) / max(room, 1.0)))
     axis.set_ticks(range(0, len(labels), step), labels[::step])
+
+
+def plain_ticks(axis):
+    """
+    Label a logarithmic axis with numbers as they are, also between powers of 10.
+
+    Parameters
+    ----------
+    axis : Axis
+        The axis, whose limits are final.
+    """
+    from matplotlib import ticker
+
+    low, high = axis.get_view_interval()
+    within = [1.0, 2.0, 5.0] if high < 1e3 * low else [1.0]
+    within = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0] if high < 10.0 * low else within
+    axis.set_major_locator(ticker.LogLocator(subs=within))
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(ticker.NullFormatter())

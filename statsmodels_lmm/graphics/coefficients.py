@@ -15,9 +15,10 @@ from statsmodels_lmm.graphics.canvas import (
     finish,
     percent,
     plain,
-    short,
+    plain_ticks,
     tick_labels,
 )
+from statsmodels_lmm.graphics.labels import short, wrapped
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
 from statsmodels_lmm.inference.requirements import as_fit
@@ -108,8 +109,12 @@ def plot_coefficients(
         for label in table.index[table["estimate"].isna()]
     ]
 
-    height = 1.2 + len(labels) * (0.22 + 0.08 * len(fits))
-    figure, ax = canvas(ax, (6.4, min(max(height, 2.2), 24.0)))
+    texts = wrapped(labels, 40, 2)
+    lines = [line for text in texts for line in text.split("\n")]
+    deepest = max(text.count("\n") for text in texts) + 1
+    height = 1.2 + len(labels) * max(0.22 + 0.08 * len(fits), 0.26 * deepest - 0.04)
+    width = 6.4 + 0.07 * max(max(map(len, lines)) - 28, 0)
+    figure, ax = canvas(ax, (width, min(max(height, 2.2), 24.0)))
     ax.axvline(float(exponentiate), color=GRAY, linewidth=0.8, linestyle="--")
     room = figure.get_figheight() * ax.get_position().height
     size = float(np.clip(45.0 * room / (len(labels) * len(fits)), 1.0, 5.0))
@@ -129,11 +134,11 @@ def plot_coefficients(
             label=entry(plain(name)),
         )
     ax.set_ylim(len(labels) - 0.5, -0.5)
-    tick_labels(ax.yaxis, [short(label) for label in labels], room / 0.17)
+    tick_labels(ax.yaxis, texts, room / (0.2 * deepest - 0.03))
     note = f"\nnot estimated: {short(', '.join(map(str, lost)), 70)}" if lost else ""
     if exponentiate:
         ax.set_xscale("log")
-        _plain_ticks(ax.xaxis)
+        plain_ticks(ax.xaxis)
     else:
         ax.ticklabel_format(axis="x", scilimits=(-3, 5))
     finish(ax, xlabel=f"{what} and {percent(level)} interval{note}")
@@ -149,18 +154,6 @@ def _ratio_of_all(fits):
         listed = " and ".join(sorted(kinds))
         raise ValueError(f"exponentiate would mix {listed} in one plot")
     return kinds.pop()
-
-
-def _plain_ticks(axis):
-    """Label a logarithmic axis with numbers as they are, also between powers of 10."""
-    from matplotlib import ticker
-
-    low, high = axis.get_view_interval()
-    within = [1.0, 2.0, 5.0] if high < 1e3 * low else [1.0]
-    within = [1.0, 1.5, 2.0, 3.0, 5.0, 7.0] if high < 10.0 * low else within
-    axis.set_major_locator(ticker.LogLocator(subs=within))
-    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(ticker.NullFormatter())
 
 
 def _coefficients(fit, alpha, method, df_method, options):

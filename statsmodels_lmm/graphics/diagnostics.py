@@ -1,4 +1,4 @@
-"""Plots of residuals and of influence."""
+"""Plots of residuals."""
 
 import numpy as np
 from scipy import stats
@@ -14,9 +14,11 @@ from statsmodels_lmm.graphics.canvas import (
     canvas,
     finish,
     panels,
-    short,
+    plain_ticks,
 )
-from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
+from statsmodels_lmm.graphics.labels import short
+from statsmodels_lmm.graphics.residual_groups import draw_residual_groups
+from statsmodels_lmm.inference.deletion.influence import influence
 from statsmodels_lmm.inference.replicates.simulated_residuals import (
     SimulatedResiduals,
     simulated_residuals,
@@ -26,6 +28,7 @@ from statsmodels_lmm.inference.requirements import (
     require_data,
     require_gaussian,
 )
+from statsmodels_lmm.inference.row_groups import row_groups
 
 RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
@@ -36,14 +39,14 @@ RESIDUAL_LABELS = {
 LONG = 24
 """Number of characters of a name."""
 
-MANY_GROUPS = 40
-"""Number of groups beyond which only the largest are named."""
+FEW_ROWS = 3
+"""Number of rows from which a hexagon shows them better than points."""
 
 QUARTILES = (0.25, 0.5, 0.75)
 STYLES = ("--", "-", "-.")
 
 
-def plot_residuals(results, kind="pearson", ax=None):
+def plot_residuals(results, kind="pearson", ax=None, *, by=None):
     """
     Plot the residuals against the fitted values, with a smoother.
 
@@ -59,11 +62,17 @@ def plot_residuals(results, kind="pearson", ax=None):
         which takes longer; or `resid`.
     ax : Axes, optional
         Axes to draw on.
+    by : str or array_like, optional
+        Groups of rows: a factor, a column of the data that the formula uses or one
+        value per row. Each group then has a row with its median, the range of its
+        middle half, lines to the outermost residuals within 1.5 times this range, and
+        points beyond.
 
     Returns
     -------
     Figure
-        Beyond 5,000 rows, hexagons show the numbers of rows. The line is a lowess
+        Beyond 5,000 rows, hexagons show the numbers of rows, and points the rows
+        where a hexagon would hold fewer than three. The line is a lowess
         smooth (Cleveland 1979) with two thirds of the rows, and is omitted for fewer
         than four different fitted values.
 
@@ -72,9 +81,14 @@ def plot_residuals(results, kind="pearson", ax=None):
     DataError
         If the data of the model have been removed, or no residual is defined.
     ValueError
-        If `kind` is unknown.
+        If `kind` is unknown, or there is no such group.
     """
     results = as_fit(results)
+    if by is not None:
+        residuals, label = row_residuals(results, kind)
+        known = np.isfinite(residuals)
+        codes, names = row_groups(results.model, by, "by")
+        return draw_residual_groups(residuals[known], codes[known], names, label, ax)
     fitted, residuals, label = _residuals(results, kind)
     figure, ax = canvas(ax)
     _cloud(figure, ax, fitted, residuals)
@@ -185,79 +199,6 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
     return figure
 
 
-def plot_influence(results, group=None, n_labels=3, ax=None):
-    """
-    Plot Cook's distances of the rows, or of groups of rows.
-
-    Parameters
-    ----------
-    results : CrossedMixedLMResults or MixedInfluence
-        A fit, or the result of its `get_influence`.
-    group : str or array_like, optional
-        Groups of rows; see `get_influence`. Default is single rows.
-    n_labels : int, optional
-        Number of the largest distances to mark and name.
-    ax : Axes, optional
-        Axes to draw on.
-
-    Returns
-    -------
-    Figure
-        Rows in their order, groups in descending order, all of them named if there
-        are at most 40. The axis label counts those that cannot be left out.
-
-    Raises
-    ------
-    DataError
-        If no distance is defined, for instance without fixed effects, or the data of
-        the model have been removed.
-    ValueError
-        If `group` is unknown.
-    """
-    if not isinstance(results, MixedInfluence):
-        results = influence(results, group)
-    distances = results.cooks_distance[0]
-    known = distances[np.isfinite(distances)]
-    if known.empty:
-        raise DataError(
-            "no Cook's distance is defined: the model has no fixed effects, or they "
-            "cannot be estimated after deletion of any row or group"
-        )
-    lost = len(distances) - len(known)
-    of_rows = hasattr(results, "leverages")
-    what = distances.index.name or "row"
-    note = f" ({lost:,} without which the fit is not estimable)" if lost else ""
-    if of_rows:
-        places, xlabel = np.flatnonzero(np.isfinite(distances)), f"row{note}"
-    else:
-        known = known.sort_values(ascending=False, kind="stable")
-        places, xlabel = np.arange(len(known)), f"{short(what, LONG)}, by size{note}"
-    values = known.to_numpy()
-    largest = np.argsort(-values, kind="stable")[: max(n_labels, 0)]
-
-    if not of_rows and len(known) <= MANY_GROUPS:
-        figure, ax = canvas(ax, (6.4, 1.2 + 0.22 * max(len(known), 5)))
-        ax.hlines(places, 0.0, values, color=BLUE, linewidth=1.2)
-        ax.plot(values, places, "o", color=BLUE, markersize=4.5)
-        ax.plot(values[largest], places[largest], "D", color=ORANGE, markersize=6.0)
-        ax.set_yticks(places, [short(label, LONG) for label in known.index])
-        ax.set_ylim(len(known) - 0.4, -0.6)
-        ax.set_xlim(left=0.0)
-        finish(ax, f"Cook's distance{note}", short(what, LONG))
-        return figure
-
-    figure, ax = canvas(ax)
-    many = len(known) > MANY_ROWS
-    width = 0.3 if many else float(np.clip(400.0 / len(known), 0.5, 1.5))
-    ax.vlines(places, 0.0, values, color=BLUE, linewidth=width, rasterized=many)
-    ax.plot(places[largest], values[largest], "D", color=ORANGE, markersize=5.0)
-    ax.set_ylim(0.0, 1.08 * values.max() or 1.0)
-    ax.margins(x=0.02)
-    finish(ax, xlabel, "Cook's distance")
-    _name(ax, places[largest], values[largest], known.index[largest])
-    return figure
-
-
 def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
     """
     Plot simulated residuals: a uniform Q-Q plot, and a plot against predictions.
@@ -331,8 +272,31 @@ def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
     return figure
 
 
-def _residuals(results, kind):
-    """Fitted values and residuals of the rows that have them, and a label."""
+def row_residuals(results, kind):
+    """
+    The residuals of all rows.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    kind : {"pearson", "studentized", "response"}
+        Kind of residuals.
+
+    Returns
+    -------
+    residuals : ndarray
+        Shape (n,), NaN where it is not defined.
+    label : str
+        Its name.
+
+    Raises
+    ------
+    DataError
+        If the data of the model have been removed, or no residual is defined.
+    ValueError
+        If `kind` is unknown.
+    """
     if kind not in RESIDUAL_LABELS:
         listed = ", ".join(map(repr, RESIDUAL_LABELS))
         raise ValueError(f"kind must be one of {listed}, not {kind!r}")
@@ -344,9 +308,16 @@ def _residuals(results, kind):
         residuals, label = results.resid, label + _response(results)
     else:
         residuals = influence(results).resid_studentized.to_numpy()
-    known = np.isfinite(residuals)
-    if not known.any():
+    residuals = np.asarray(residuals)
+    if not np.isfinite(residuals).any():
         raise DataError(f"no {label} is defined; try kind='response'")
+    return residuals, label
+
+
+def _residuals(results, kind):
+    """Fitted values and residuals of the rows that have them, and a label."""
+    residuals, label = row_residuals(results, kind)
+    known = np.isfinite(residuals)
     fitted = results.fittedvalues if results._is_gaussian else results.linear_predictor
     return fitted[known], residuals[known], label
 
@@ -376,15 +347,39 @@ def _dots(ax, x, y):
 
 
 def _cloud(figure, ax, x, y, legend=True):
-    """Draw points, or hexagonal counts if there are many."""
+    """Draw points, or hexagons of counts if there are many, and points between."""
     if len(x) <= MANY_ROWS:
         size = float(np.clip(4000.0 / len(x), 6.0, 25.0))
         ax.scatter(x, y, s=size, color=BLUE, alpha=0.6, linewidths=0)
         return
-    drawn = ax.hexbin(x, y, gridsize=(60, 35), bins="log", mincnt=1, cmap="Blues")
-    if legend:
+    alone: list[int] = []
+
+    def count(rows):
+        if len(rows) < FEW_ROWS:
+            alone.extend(map(int, rows))
+            return np.nan
+        return len(rows)
+
+    drawn = ax.hexbin(
+        x,
+        y,
+        np.arange(len(x)),
+        reduce_C_function=count,
+        gridsize=(60, 35),
+        bins="log",
+        mincnt=0,
+        cmap="Blues",
+    )
+    evenly = len(alone) > 0.5 * len(x)
+    if evenly:
+        drawn.remove()
+    rows = slice(None) if evenly else alone
+    x, y = np.asarray(x)[rows], np.asarray(y)[rows]
+    ax.scatter(x, y, s=3.0, color=BLUE, alpha=0.6, linewidths=0)
+    if legend and not evenly:
         bar = figure.colorbar(drawn, ax=ax, label="rows", pad=0.02, aspect=30)
         bar.outline.set_visible(False)
+        plain_ticks(bar.ax.yaxis)
 
 
 def _smoother(ax, x, y):
@@ -434,24 +429,3 @@ def _tests(residuals):
 
 def _pvalue(test):
     return "p < 0.001" if test.pvalue < 0.001 else f"p = {test.pvalue:.3f}"
-
-
-def _name(ax, x, y, labels):
-    """Write names beside points, given from the highest down, without overlap."""
-    low, high = ax.get_xlim()
-    lines = 0.045 * ax.get_ylim()[1]
-    placed: list = []
-    for a, b, label in zip(x, y, labels):
-        near = [top for other, top in placed if abs(other - a) < 0.3 * (high - low)]
-        height = min([b, *(top - lines for top in near)])
-        placed.append((a, height))
-        side = -1 if a > low + 0.75 * (high - low) else 1
-        ax.annotate(
-            short(label, LONG),
-            (a, height),
-            (7.0 * side, 0.0),
-            textcoords="offset points",
-            ha="left" if side > 0 else "right",
-            va="center",
-            fontsize="small",
-        )

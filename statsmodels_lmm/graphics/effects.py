@@ -15,12 +15,12 @@ from statsmodels_lmm.graphics.canvas import (
     entry,
     error_probability,
     finish,
+    legend,
     panels,
     percent,
-    plain,
-    short,
     tick_labels,
 )
+from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
@@ -37,6 +37,8 @@ MANY_PANELS = 60
 GRID = 51
 """Number of points on the line of a numeric predictor."""
 
+STATISTICS = ("mean", "ci_lower", "ci_upper")
+
 BINS = 10
 """Number of bins of a numeric predictor in which proportions are formed."""
 
@@ -51,11 +53,12 @@ def plot_effects(
     data=True,
     ax=None,
     *,
+    facet=None,
     which="mean",
     random_effects=False,
 ):
     """
-    Plot the marginal means along one predictor, or along two.
+    Plot the marginal means along one predictor, by a second and by a third.
 
     Other covariates are held at their means and other factors averaged over; see
     `marginal_means`. A numeric predictor has a line with a band over its range; a
@@ -69,10 +72,9 @@ def plot_effects(
         The predictor on the axis, a column of the data.
     by : str, optional
         A second predictor: one line per level of a factor or, if numeric, one each
-        for its mean and its mean minus and plus its standard deviation; one panel each
-        if there are more than six.
+        for its 10, 50 and 90% quantiles; one panel each if there are more than six.
     at : dict, optional
-        Values of predictors, including these two; see `marginal_means`.
+        Values of predictors, including these; see `marginal_means`.
     level : float, optional
         Level of the intervals, which are pointwise.
     df_method : str, optional
@@ -80,12 +82,14 @@ def plot_effects(
     data : bool, optional
         Whether to draw the responses as faint points: as observed, not adjusted for
         other predictors, random effects or offset. They are left out if there are more
-        than 5,000, as are those whose levels are not in `at`. Zeros and ones are drawn
-        as open circles, the observed proportions in each level of `x` or in ten bins
-        with equal numbers of rows; other proportions have areas that grow with their
-        numbers of trials.
+        than 5,000, in panels of a numeric predictor, and if their levels are not in
+        `at`. Zeros and ones are drawn as open circles, the observed proportions in each
+        level of `x` or in ten bins with equal numbers of rows; other proportions have
+        areas that grow with their numbers of trials.
     ax : Axes or sequence of Axes, optional
         Axes to draw on, one per panel.
+    facet : str, optional
+        A third predictor: one panel per level or quantile.
     which : {"mean", "linear"}, optional
         The mean of the response, or the linear predictor, without data.
     random_effects : {False, "average"}, optional
@@ -101,83 +105,124 @@ def plot_effects(
     DataError
         If the model has no formula or no fixed effects, or its data have been removed.
     ValueError
-        If `x` or `by` is not a predictor of the fixed effects, or `by` has more than 60
-        values.
+        If `x`, `by` or `facet` is not a predictor of the fixed effects, or there are
+        more than 60 panels or, with `facet`, more than six lines.
     """
     results, at = as_fit(results), {} if at is None else dict(at)
-    others = {name: values for name, values in at.items() if name not in (x, by)}
-    lines = _lines(results, x, by, others)
+    specs = [name for name in (x, by, facet) if name is not None]
+    others = {name: values for name, values in at.items() if name not in specs}
+    lines = _lines(results, specs, others)
     frame = results.model.data.frame
     for name in lines - set(at):
-        at[name] = _range(frame[name]) if name == x else _spread(frame[name])
+        at[name] = _range(frame[name]) if name == x else _quantiles(frame[name])
     alpha = error_probability(level)
     how = {"which": which, "random_effects": random_effects}
-    means = results.marginal_means([x], by, at, alpha=alpha, df_method=df_method, **how)
-    table, names = means.frame, means.names
+    means = results.marginal_means(
+        [x], specs[1:], at, alpha=alpha, df_method=df_method, **how
+    )
     if not means.estimable.any():
         raise DataError(f"the data do not determine the means along {x!r}")
-
-    # a panel for all values of the second predictor, or one each
-    places = None if x in lines else pd.Index(table[x].unique())
-    values = [None] if by is None else list(table[by].unique())
-    apart = len(values) > len(COLORS)
-    if len(values) > MANY_PANELS:
-        raise ValueError(
-            f"{by!r} has {len(values)} values, too many panels for one plot: "
-            f"select some with at={{{by!r}: [...]}}"
-        )
-    if apart:
-        figure, axes = panels(len(values), ax, sharex=ax is None, sharey=ax is None)
-    else:
-        figure, panel = canvas(ax)
-        axes = [panel] * len(values)
+    by, facet = _lines_and_panels(means.frame, by, facet)
 
     # responses and means of each value
     on_scale = results._is_gaussian or means.of_response
     few = len(frame) <= MANY_ROWS or _is_binary(results)
-    shown = _shown(frame, others) & (data and on_scale and few)
-    for i, (panel, value) in enumerate(zip(axes, values)):
-        style = 0 if apart else i
-        dodge = 0.0 if apart or x in lines else 0.13 * (i - (len(values) - 1) / 2.0)
-        if by is not None and by not in lines:
-            rows = shown & (frame[by] == value).to_numpy()
-            _draw_rows(panel, results, x, rows, places, dodge, COLORS[style])
-        elif apart or i == 0:
-            _draw_rows(panel, results, x, shown, places, 0.0, GRAY)
-        part = table if by is None else table[table[by] == value]
-        text = None if by is None else f"{short(by, 16)} = {plain(_text(value))}"
-        label = text and entry(text)
-        positions = part[x] if places is None else places.get_indexer(part[x])
-        positions = np.asarray(positions) + dodge
-        numbers = part[[names[n] for n in ("mean", "ci_lower", "ci_upper")]].to_numpy()
-        _draw_means(panel, positions, numbers, places, style, label, by is not None)
-        if apart:
+    of_levels = facet not in lines
+    shown = _shown(frame, others) & (data and on_scale and few and of_levels)
+    values, texts = _values(means.frame, facet)
+    if facet is None:
+        figure, panel = canvas(ax)
+        axes = [panel]
+    else:
+        figure, axes = panels(len(values), ax, sharex=ax is None, sharey=ax is None)
+    for panel, value, text in zip(axes, values, texts):
+        rows = shown & _matching(frame, facet, value)
+        table = means.frame[_matching(means.frame, facet, value)]
+        _draw_panel(panel, results, means, table, x, by, rows, lines)
+        if facet is not None:
             panel.set_title(text, fontsize="small")
-        if places is not None:
-            _name_levels(panel, places)
 
     response = short(results.model.endog_names, 24)
     what = f"mean and {percent(level)} interval"
     if not on_scale:
         what = f"linear predictor\n{what}"
-    _name_axes(axes, apart and ax is None, x, f"{response}\n{what}")
-    if by is not None and not apart:
+    in_grid = facet is not None and ax is None
+    _name_axes(axes, in_grid, x, f"{response}\n{what}")
+    if by is not None and in_grid:
+        legend(figure, axes, True)
+    elif by is not None:
         axes[0].legend(frameon=False, fontsize="small")
     circles = "Circles: observed proportions." if shown.any() else ""
     circles = circles if _is_binary(results) else ""
-    _caption(figure if apart and ax is None else axes[0], means, circles)
+    _caption(figure if in_grid else axes[0], means, circles)
     return figure
 
 
-def _lines(results, x, by, others):
+def _lines(results, specs, others):
     """The predictors along which the means form lines; other names raise an error."""
-    if by is not None and by == x:
-        raise ValueError(f"x and by are both {x!r}; choose different predictors")
+    for name in specs:
+        if specs.count(name) > 1:
+            raise ValueError(f"{name!r} is given twice; choose different predictors")
     levels = reference_grid(results, others).levels
-    specs = [x] if by is None else [x, by]
     for name in specs:
         check_predictor(name, levels)
     return {name for name in specs if _is_covariate(levels[name])}
+
+
+def _lines_and_panels(table, by, facet):
+    """The predictors of lines and of panels: many lines become panels."""
+    many = by is not None and table[by].nunique() > len(COLORS)
+    if many and facet is None:
+        by, facet = None, by
+    elif many:
+        raise ValueError(
+            f"{by!r} has {table[by].nunique()} values, too many lines for one panel: "
+            f"select some with at={{{by!r}: [...]}}"
+        )
+    if facet is not None and table[facet].nunique() > MANY_PANELS:
+        raise ValueError(
+            f"{facet!r} has {table[facet].nunique()} values, too many panels for one "
+            f"plot: select some with at={{{facet!r}: [...]}}"
+        )
+    return by, facet
+
+
+def _values(table, name):
+    """The values of a predictor, and a label of each; of none, a single one."""
+    if name is None:
+        return [None], [None]
+    values = list(table[name].unique())
+    return values, wrapped([f"{name} = {_text(v)}" for v in values])
+
+
+def _matching(table, name, value):
+    """Whether rows have a value, if there is a predictor."""
+    if name is None:
+        return np.ones(len(table), dtype=bool)
+    return (table[name] == value).to_numpy()
+
+
+def _draw_panel(panel, results, means, table, x, by, rows, lines):
+    """Draw the responses, and the means along x for each value of another predictor."""
+    frame, columns = results.model.data.frame, [means.names[n] for n in STATISTICS]
+    places = None if x in lines else pd.Index(means.frame[x].unique())
+    joined = len(means.frame) > means.frame[x].nunique()
+    values, texts = _values(means.frame, by)
+    of_all = by is None or by in lines
+    if of_all:
+        _draw_rows(panel, results, x, rows, places, 0.0, GRAY)
+    for i, (value, text) in enumerate(zip(values, texts)):
+        dodge = 0.0 if x in lines else 0.13 * (i - (len(values) - 1) / 2.0)
+        if not of_all:
+            own = rows & _matching(frame, by, value)
+            _draw_rows(panel, results, x, own, places, dodge, COLORS[i])
+        part = table[_matching(table, by, value)]
+        positions = part[x] if places is None else places.get_indexer(part[x])
+        positions, numbers = np.asarray(positions) + dodge, part[columns].to_numpy()
+        label = text and entry(text)
+        _draw_means(panel, positions, numbers, places, i, label, joined)
+    if places is not None:
+        _name_levels(panel, places)
 
 
 def _range(column):
@@ -185,9 +230,9 @@ def _range(column):
     return np.linspace(column.min(), column.max(), GRID)
 
 
-def _spread(column):
-    """The mean, and the mean minus and plus a standard deviation."""
-    return column.mean() + column.std() * np.array([-1.0, 0.0, 1.0])
+def _quantiles(column):
+    """Observed values at the 10, 50 and 90% quantiles."""
+    return np.unique(column.quantile([0.1, 0.5, 0.9], interpolation="nearest"))
 
 
 def _name_axes(axes, in_grid, x, y):
@@ -280,7 +325,7 @@ def _draw_means(panel, positions, numbers, places, style, label, joined):
 
 def _name_levels(panel, places):
     """Name the levels along the axis, rotated or thinned out if space is short."""
-    names = [short(_text(value), 18) for value in places]
+    names = distinct(map(_text, places), 18)
     room = panel.get_figure().get_figwidth() * panel.get_position().width
     turned = len(names) * (0.085 * max(map(len, names)) + 0.08) > room
     tick_labels(panel.xaxis, names, room / 0.17 if turned else len(names))

@@ -11,6 +11,7 @@ from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.graphics.canvas import (
     BLACK,
     BLUE,
+    COLORS,
     MANY_ROWS,
     ORANGE,
     entry,
@@ -18,16 +19,19 @@ from statsmodels_lmm.graphics.canvas import (
     legend,
     panels,
     plain,
-    short,
 )
+from statsmodels_lmm.graphics.group_lines import (
+    is_numeric,
+    lines_in_rows,
+    lines_on_grid,
+)
+from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.graphics.levels import chosen_factors
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import is_factor
 from statsmodels_lmm.inference.requirements import as_fit, require_data
-
-GRID = 41
-"""Number of points on a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +48,21 @@ class Across:
     categories : Index or None
         Names of the positions; None for a numeric variable.
     on_grid : bool
-        Whether the model can be evaluated between the observed values.
+        Whether the model can be evaluated with other columns held at one value.
+    between : bool
+        Whether it can be evaluated between the observed values.
     """
 
     name: object
     values: np.ndarray
     categories: pd.Index | None = None
     on_grid: bool = False
+    between: bool = False
 
 
-def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None):
+def plot_groups(
+    results, x=None, group=None, levels=None, max_groups=36, ax=None, *, by=None
+):
     r"""
     Plot the data of each group with the lines of the group and of the population.
 
@@ -69,7 +78,8 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     x : str or array_like, optional
         Variable on the horizontal axis: a column of the data, or for a model from
         arrays a column of its design or of the effects of the factor; or one value per
-        row used. Categories are placed in their order. Default is the first numeric
+        row used. Categories are placed in their order, and rows of one category side
+        by side. Default is the first numeric
         column of the fixed effects, or else of the random effects of the factor, that
         varies within groups; failing that the first such factor, or the number of the
         row within its group.
@@ -83,6 +93,9 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
         is shown, and the title says so.
     ax : list of Axes, optional
         Axes to draw on, one per group, without a legend. Default is a new figure.
+    by : str or array_like, optional
+        A second variable, given like `x`, with at most six values, such as a treatment:
+        each has a color, and lines of its own.
 
     Returns
     -------
@@ -93,17 +106,17 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     DataError
         If the data have been removed, or the random effects have no groups.
     ValueError
-        If there is no such column, factor or level.
+        If there is no such column, factor or level, or `by` has more than six values.
 
     Notes
     -----
-    If x is a numeric column of a formula, lines are evaluated on a grid over the values
-    of the group, with the other columns held at a value of the group: numbers at the
-    median, the lower of two, and the others at the most frequent value. An offset
-    passed as an argument is held at its mean in the group, an exposure at its geometric
-    mean. Otherwise lines are
-    evaluated in the rows of the group and joined if there is one value for each x;
-    if not, the values are drawn as dashes, shorter for the population.
+    If x is a column of a formula, lines are evaluated over its range in the group, or
+    at the categories that it has there, with the other columns held at a value of the
+    group: numbers at the median, the lower of two, and the others at the most frequent
+    value. An offset passed as an argument is held at its mean in the group, an exposure
+    at its geometric mean. Otherwise lines are evaluated in the rows of the group and
+    joined if there is one value for each x; if not, the values are drawn as dashes,
+    shorter for the population.
     """
     results = as_fit(results)
     model = results.model
@@ -112,26 +125,39 @@ def plot_groups(results, x=None, group=None, levels=None, max_groups=36, ax=None
     codes = factor.grouped.codes
     shown, title = _shown_levels(results, i, levels, max_groups)
     across = _across(results, factor, x)
-    rows = [np.flatnonzero(codes == level) for level in shown]
-    evaluate = _on_grid if across.on_grid else _in_rows
-    lines = evaluate(results, i, across, rows)
+    kinds, names = _kinds(results, factor, by)
+    parts = [(p, k) for p in range(len(shown)) for k in range(len(names))]
+    cells = {(p, k): (codes == shown[p]) & (kinds == k) for p, k in parts}
+    rows = {part: np.flatnonzero(cell) for part, cell in cells.items() if cell.any()}
+    evaluate = lines_on_grid if across.on_grid else lines_in_rows
+    lines = evaluate(results, i, across, list(rows.values()))
     size = (2.4, 2.1) if len(shown) <= 12 else (1.7, 1.6)
     figure, axes = panels(len(shown), ax, None, size, sharex=True, sharey=True)
-    total = sum(map(len, rows))
-    for panel, level, of_level, line in zip(axes, shown, rows, lines):
-        panel.scatter(
-            across.values[of_level],
-            model.endog[of_level],
-            s=4.0 if total > MANY_ROWS else 12.0,
-            alpha=0.3 if total > MANY_ROWS else 0.8,
-            color=BLACK,
+    labels = "population", entry(short(factor.name))
+    look = {"s": 12.0, "alpha": 0.8}
+    if sum(map(len, rows.values())) > MANY_ROWS:
+        look = {"s": 4.0, "alpha": 0.3}
+    for ((p, k), of_part), (x, own, population) in zip(rows.items(), lines):
+        dodge = 0.0 if across.categories is None else 0.2 * (k - (len(names) - 1) / 2.0)
+        colors = (BLACK, ORANGE, BLUE) if by is None else [COLORS[k]] * 3
+        axes[p].scatter(
+            _side_by_side(across, of_part) + dodge,
+            model.endog[of_part],
+            color=colors[0],
             linewidth=0,
-            label="data",
+            label=names[k],
+            **look,
         )
-        _draw_line(panel, line[0], line[2], "--", ORANGE, "population")
-        _draw_line(panel, line[0], line[1], "-", BLUE, entry(short(factor.name)))
+        told = labels if by is None else (None, None)
+        _draw_line(axes[p], x + dodge, population, "--", colors[1], told[0])
+        _draw_line(axes[p], x + dodge, own, "-", colors[2], told[1])
+    for panel, of_panel in zip(axes, wrapped(factor.levels[shown], 18, 1)):
         _ticks(panel, across)
-        finish(panel, title=short(factor.levels[level], 18))
+        finish(panel, title=of_panel)
+    if by is not None:
+        # in black, as the lines of all colors
+        for style, label in zip(("--", "-"), labels):
+            axes[0].plot([], [], style, color=BLACK, label=label)
     if ax is None:
         columns = axes[0].get_gridspec().ncols
         for panel in axes[-columns:]:
@@ -202,11 +228,42 @@ def _across(results, factor, x):
             raise ValueError(f"there is no column {x!r}; there are {listed}")
         return _from_column(results, x, known[x])
     varying = [c for c, v in columns.items() if _varies(v, codes)]
-    numeric = [c for c in varying if _is_numeric(columns[c])]
+    numeric = [c for c in varying if is_numeric(columns[c])]
     for name in [*numeric, *varying]:
         return _from_column(results, name, columns[name])
     number = pd.Series(codes).groupby(codes).cumcount() + 1
     return Across(f"Row in {factor.name}", number.to_numpy(float))
+
+
+def _kinds(results, factor, by):
+    """Position of each row among the values of a second variable, and their names."""
+    if by is None:
+        return np.zeros(results.model.nobs, dtype=int), ["data"]
+    found = _across(results, factor, by)
+    values = found.values
+    if found.categories is not None:
+        values = np.where(values < 0.0, np.nan, values)
+    kinds, known = pd.factorize(values, sort=True)
+    if (kinds < 0).any():
+        raise ValueError(f"{found.name} has missing values")
+    if len(known) > len(COLORS):
+        raise ValueError(
+            f"{found.name} has {len(known)} values, too many for colors: choose a "
+            f"variable with at most {len(COLORS)}"
+        )
+    names = known
+    if found.categories is not None:
+        names = found.categories[known.astype(int)]
+    return kinds, wrapped([f"{found.name} = {level_text(v)}" for v in names])
+
+
+def _side_by_side(across, rows):
+    """The values of rows; those of one category lie next to each other."""
+    values = across.values[rows]
+    if across.categories is None:
+        return values
+    shared = pd.Series(values).duplicated(keep=False).to_numpy()
+    return values + shared * np.random.default_rng(0).uniform(-0.08, 0.08, len(rows))
 
 
 def _columns(model, factor):
@@ -236,15 +293,9 @@ def _varies(values, codes):
     return values.groupby(codes, observed=True).nunique().max() > 1
 
 
-def _is_numeric(values):
-    kind = values.dtype
-    return pd.api.types.is_numeric_dtype(kind) and not pd.api.types.is_bool_dtype(kind)
-
-
 def _from_column(results, name, values):
     model = results.model
-    readable = has_formula(model) and model.data.model_spec is not None
-    if not readable or not _is_numeric(values) or is_factor(results, name):
+    if not has_formula(model) or model.data.model_spec is None:
         return _coded(name, values)
     # variables of the caller with one value per row have none in between
     by_row = any(
@@ -252,65 +303,18 @@ def _from_column(results, name, values):
         and np.shape(v)[:1] == (model.nobs,)
         for v in model.data.scope.values()
     )
-    return _coded(name, values, not by_row)
+    between = not by_row and is_numeric(values) and not is_factor(results, name)
+    return _coded(name, values, not by_row, between)
 
 
-def _coded(name, values, on_grid=False):
+def _coded(name, values, on_grid=False, between=False):
     """A variable as numbers, or as positions of its categories."""
-    if _is_numeric(values):
-        return Across(name, values.to_numpy(float), None, on_grid)
+    if is_numeric(values):
+        return Across(name, values.to_numpy(float), None, on_grid, between)
     if not isinstance(values.dtype, pd.CategoricalDtype):
         values = values.astype("category")
-    return Across(name, values.cat.codes.to_numpy(float), values.cat.categories)
-
-
-def _on_grid(results, i, across, rows):
-    """(x, values of the group, values of the population) on a grid, by group."""
-    model = results.model
-    frame, m = model.data.frame, len(rows)
-    values = [across.values[r] for r in rows]
-    grid = [np.linspace(v.min(), v.max(), GRID) for v in values]
-    columns = {
-        name: frame[name]
-        .iloc[np.repeat([_typical(frame[name], r) for r in rows], GRID)]
-        .reset_index(drop=True)
-        for name in frame.columns
-    }
-    columns[across.name] = pd.Series(np.concatenate(grid))
-    offset = None
-    if model.offset is not None:
-        inside = 0.0 if model.formula_offset is None else model.formula_offset
-        beyond = model.offset - inside
-        offset = np.repeat([beyond[r].mean() for r in rows], GRID)
-    known = {"offset": offset}
-    if getattr(model, "exposure", None) is not None:
-        each = [np.exp(np.log(model.exposure[r]).mean()) for r in rows]
-        known["exposure"] = np.repeat(each, GRID)
-    new = pd.DataFrame(columns)
-    conditional, population = (
-        np.asarray(results.predict(new, random_effects=which, **known))
-        for which in ([model.random[i].name], False)
-    )
-    return list(zip(grid, conditional.reshape(m, GRID), population.reshape(m, GRID)))
-
-
-def _typical(column, rows):
-    """The row with the median of numbers, or the most frequent of other values."""
-    values = column.iloc[rows]
-    if _is_numeric(values):
-        return rows[np.argsort(values.to_numpy(), kind="stable")[(len(rows) - 1) // 2]]
-    codes = pd.factorize(values)[0]
-    return rows[np.argmax(codes == np.bincount(codes).argmax())]
-
-
-def _in_rows(results, i, across, rows):
-    """(x, values of the group, values of the population) in its rows, by group."""
-    population = results._fixed_part
-    grouped = results.model.random[i].grouped
-    conditional = results._mean(population + grouped.times(results._modes[i]))
-    population = results._mean(population)
-    orders = [r[np.argsort(across.values[r], kind="stable")] for r in rows]
-    return [(across.values[o], conditional[o], population[o]) for o in orders]
+    codes = values.cat.codes.to_numpy(float)
+    return Across(name, codes, values.cat.categories, on_grid)
 
 
 def _draw_line(ax, x, values, style, color, label):
@@ -334,7 +338,7 @@ def _ticks(ax, across):
     names = across.categories
     step = -(-len(names) // 12)
     places = range(0, len(names), step)
-    labels = [short(names[p], 10) for p in places]
+    labels = distinct(names[::step], 10)
     long = sum(map(len, labels)) > 12
     ax.set_xticks(places, labels, rotation=90 if long else 0, fontsize="small")
     ax.set_xlim(-0.5, len(names) - 0.5)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from statsmodels_lmm.graphics.canvas import BLACK, short
+from statsmodels_lmm.graphics.canvas import BLACK
+from statsmodels_lmm.graphics.labels import distinct, short
 
 LABELED = 50
 """Number of levels up to which a new figure has room for their names."""
@@ -91,9 +92,7 @@ def name_rows(ax, names, group):
     box = ax.get_window_extent()
     room = box.height / ax.get_figure().dpi / LINE_HEIGHT
     if len(names) <= room:
-        ax.set_yticks(
-            range(len(names)), [short(n, 18) for n in names], fontsize="small"
-        )
+        ax.set_yticks(range(len(names)), distinct(names, 18), fontsize="small")
         ax.set_ylabel(short(group, 30))
     else:
         ax.set_yticks([])

@@ -13,8 +13,8 @@ from statsmodels_lmm.graphics.canvas import (
     finish,
     panels,
     percent,
-    short,
 )
+from statsmodels_lmm.graphics.labels import wrapped
 from statsmodels_lmm.inference.requirements import as_fit
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -57,10 +57,11 @@ def plot_profile(results, which=None, ax=None, **options):
     ValueError
         If there is no such parameter.
     """
-    chosen = _profiled(results, which, options)
+    _, chosen = profiled(results, which, options)
     figure, axes = _panels(len(chosen), ax, sharey=ax is None)
-    for panel, parameter in zip(axes, chosen):
-        values, zeta, ends = _curve(parameter)
+    labels = wrapped(parameter.label for parameter in chosen)
+    for panel, parameter, label in zip(axes, chosen, labels):
+        values, zeta, ends = fine_curve(parameter)
         panel.axhline(0.0, color=GRAY, linewidth=0.8)
         panel.plot(values, zeta, color=BLUE)
         for level in LEVELS:
@@ -72,7 +73,7 @@ def plot_profile(results, which=None, ax=None, **options):
         panel.plot(values[ends], zeta[ends], "o", color=BLUE, markerfacecolor="white")
         if parameter.curve is None:
             _say(panel, "the likelihood\ndoes not depend\non this parameter")
-        finish(panel, xlabel=short(parameter.label))
+        finish(panel, xlabel=label)
     for panel in axes:
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("zeta")
@@ -112,13 +113,14 @@ def plot_profile_density(results, which=None, ax=None, **options):
     ValueError
         If there is no such parameter.
     """
-    chosen = _profiled(results, which, options)
+    _, chosen = profiled(results, which, options)
     figure, axes = _panels(len(chosen), ax)
-    for panel, parameter in zip(axes, chosen):
-        finish(panel, xlabel=short(parameter.label))
+    labels = wrapped(parameter.label for parameter in chosen)
+    for panel, parameter, label in zip(axes, chosen, labels):
+        finish(panel, xlabel=label)
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("density")
-        values, zeta, ends = _curve(parameter)
+        values, zeta, ends = fine_curve(parameter)
         if parameter.curve is None:
             _say(panel, "the likelihood\ndoes not depend\non this parameter")
             continue
@@ -175,7 +177,8 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
     table = bootstrap.summary(method, error_probability(level))
     chosen = _chosen(list(table.index), _draw_kinds(bootstrap), which)
     figure, axes = _panels(len(chosen), ax)
-    for panel, i in zip(axes, chosen):
+    labels = wrapped(table.index[chosen])
+    for panel, i, label in zip(axes, chosen, labels):
         draws = bootstrap.draws.iloc[:, i].dropna().to_numpy()
         row = table.iloc[i]
         if len(draws):
@@ -187,7 +190,7 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
             panel.axvspan(row["lower"], row["upper"], **band)
         if np.isfinite(row["estimate"]):
             panel.axvline(row["estimate"], color=BLACK, linewidth=1.2)
-        finish(panel, xlabel=short(table.index[i]))
+        finish(panel, xlabel=label)
         if ax is not None or panel.get_subplotspec().is_first_col():
             panel.set_ylabel("share of replicates")
     caption = _caption(bootstrap, method, level)
@@ -211,15 +214,34 @@ def _caption(bootstrap, method, level):
 # parameters ------------------------------------------------------------------
 
 
-def _profiled(results, which, options):
-    """The parameters of a profile, or of a fit after profiling it."""
+def profiled(results, which, options):
+    """
+    A profile, computed if a fit is given, and those of its parameters that are shown.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults or ProfileLikelihood
+        A fit or a profile.
+    which : {"fixed", "random"}, str, list of str or None
+        The parameters.
+    options : dict
+        Options of `profile` for a fit.
+
+    Returns
+    -------
+    profile : ProfileLikelihood
+        The profile.
+    chosen : list of ProfiledValue
+        The parameters.
+    """
     if not hasattr(results, "curves"):
-        return as_fit(results).profile(which, **options).parameters
+        profile = as_fit(results).profile(which, **options)
+        return profile, list(profile.parameters)
     if options:
         raise TypeError(f"{', '.join(sorted(options))}: results is already a profile")
     kinds = ["fixed" if p.kind == "fixed" else "random" for p in results.parameters]
     chosen = _chosen([p.label for p in results.parameters], kinds, which)
-    return [results.parameters[i] for i in chosen]
+    return results, [results.parameters[i] for i in chosen]
 
 
 def _draw_kinds(bootstrap):
@@ -255,11 +277,23 @@ def _chosen(labels, kinds, which):
 # curves ----------------------------------------------------------------------
 
 
-def _curve(parameter, parts=30):
+def fine_curve(parameter, parts=30):
     """
-    Ascending values of a parameter, zeta at each, and which are ends of its range.
+    Interpolate the curve of a parameter from values and slopes at computed points.
 
-    The curve is interpolated from its values and slopes at the computed points.
+    Parameters
+    ----------
+    parameter : ProfiledValue
+        The parameter.
+    parts : int, optional
+        Number of steps between two computed points.
+
+    Returns
+    -------
+    values, zeta : ndarray
+        Ascending values of the parameter, and zeta at each.
+    ends : ndarray
+        Which of them are ends of the range of the parameter.
     """
     curve = parameter.curve
     if curve is None:

@@ -6,15 +6,8 @@ import numpy as np
 from scipy import stats
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.graphics.canvas import (
-    BLACK,
-    BLUE,
-    GRAY,
-    finish,
-    legend,
-    panels,
-    short,
-)
+from statsmodels_lmm.graphics.canvas import BLACK, BLUE, GRAY, finish, legend, panels
+from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.graphics.levels import (
     LABELED,
     chosen_effects,
@@ -103,13 +96,15 @@ def plot_random_effects(
     results = as_fit(results)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
-    shown = _effect_modes(results, group, effects)
+    shown = effect_modes(results, group, effects)
     columns = min(len(shown), 4)
     width = 4.4 if columns == 1 else 3.2
     height = panel_height([len(each.levels) for each in shown])
     figure, axes = panels(len(shown), ax, columns, size=(width, height))
     quantile = stats.norm.ppf(0.5 + level / 2.0)
-    for position, (panel, each) in enumerate(zip(axes, shown)):
+    for position, (panel, each, title) in enumerate(
+        zip(axes, shown, effect_titles(shown))
+    ):
         is_first = not position or each.group != shown[position - 1].group
         if is_first:
             order = np.argsort(each.modes, kind="stable")
@@ -120,7 +115,7 @@ def plot_random_effects(
         if not is_first and (ax is not None or position % columns):
             panel.set_yticklabels([])
             panel.set_ylabel("")
-        finish(panel, f"Mode, {100 * level:g} % interval", None, _title(each))
+        finish(panel, f"Mode, {100 * level:g} % interval", None, title)
     legend(figure, axes, ax is None)
     return figure
 
@@ -153,6 +148,7 @@ def _caterpillar(ax, each, order, quantile):
             zorder=3,
             label=None if many else label,
         )
+    ax.locator_params("x", nbins=5)
     if each.is_zero:
         ax.set_xlim(-1.0, 1.0)
         ax.set_xticks([0.0])
@@ -195,33 +191,54 @@ def plot_random_effects_qq(results, group=None, ax=None):
     approximately true. Levels without information in the data are left out.
     """
     results = as_fit(results)
-    shown = _effect_modes(results, group, None)
+    shown = effect_modes(results, group, None)
     figure, axes = panels(len(shown), ax, min(len(shown), 4), size=(3.2, 3.2))
-    for panel, each in zip(axes, shown):
-        explained = each.prior**2 - each.sd**2
-        inside = explained > EXPLAINED * each.prior**2
-        if each.is_zero or not inside.any():
+    for panel, each, title in zip(axes, shown, effect_titles(shown)):
+        if not draw_quantiles(panel, each):
             say(panel, "variance 0")
             panel.set_xlim(-2.0, 2.0)
             panel.set_ylim(-2.0, 2.0)
-            inside[:] = False
-        values = np.sort(each.modes[inside] / np.sqrt(explained[inside]))
-        ranks = np.arange(1, len(values) + 1)
-        lower, middle, upper = stats.norm.ppf(
-            [stats.beta.ppf(p, ranks, ranks[::-1]) for p in (0.025, 0.5, 0.975)]
-        )
-        panel.fill_between(middle, lower, upper, color=GRAY, alpha=0.25, linewidth=0)
-        panel.axline((0.0, 0.0), slope=1.0, color=GRAY, linewidth=0.9)
-        panel.plot(
-            middle,
-            values,
-            "o",
-            color=BLUE,
-            markersize=2.0 if len(values) > 200 else 4.5,
-            alpha=0.5 if len(values) > 200 else 1.0,
-        )
-        finish(panel, "Normal quantile, 95 % band", "Mode / its SD", _title(each))
+        finish(panel, "Normal quantile, 95 % band", "Mode / its SD", title)
     return figure
+
+
+def draw_quantiles(panel, each, color=BLUE, marker="o"):
+    """
+    Draw the Q-Q plot of one effect, with its band.
+
+    Parameters
+    ----------
+    panel : Axes
+        The axes.
+    each : EffectModes
+        The effect.
+    color, marker : str, optional
+        Look of the points.
+
+    Returns
+    -------
+    bool
+        Whether there are points: the variance is not 0.
+    """
+    explained = each.prior**2 - each.sd**2
+    inside = explained > EXPLAINED * each.prior**2
+    inside &= not each.is_zero
+    values = np.sort(each.modes[inside] / np.sqrt(explained[inside]))
+    ranks = np.arange(1, len(values) + 1)
+    lower, middle, upper = stats.norm.ppf(
+        [stats.beta.ppf(p, ranks, ranks[::-1]) for p in (0.025, 0.5, 0.975)]
+    )
+    panel.fill_between(middle, lower, upper, color=GRAY, alpha=0.25, linewidth=0)
+    panel.axline((0.0, 0.0), slope=1.0, color=GRAY, linewidth=0.9)
+    panel.plot(
+        middle,
+        values,
+        marker,
+        color=color,
+        markersize=2.0 if len(values) > 200 else 4.5,
+        alpha=0.5 if len(values) > 200 else 1.0,
+    )
+    return bool(inside.any())
 
 
 def plot_random_effects_correlation(results, group=None, ax=None):
@@ -282,7 +299,7 @@ def _heat_map(ax, correlation, names):
     image = ax.imshow(correlation, cmap="RdBu_r", vmin=-1.0, vmax=1.0, aspect="auto")
     k = len(names)
     step = -(-k // 25)
-    shown = [short(name, 18) for name in names[::step]]
+    shown = distinct(names[::step], 18)
     upright = k > 3 or max(map(len, shown)) > 10
     ax.set_xticks(range(0, k, step), shown, rotation=90 if upright else 0)
     ax.set_yticks(range(0, k, step), shown)
@@ -303,8 +320,21 @@ def _heat_map(ax, correlation, names):
     return image
 
 
-def _effect_modes(results, group, effects):
-    """The effects to plot, as a list of EffectModes."""
+def effect_modes(results, group=None, effects=None):
+    """
+    Conditional modes of the effects of factors.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    group, effects : str or list of str, optional
+        The factors and effects. Default is all.
+
+    Returns
+    -------
+    list of EffectModes
+    """
     shown = []
     for i, factor, columns in chosen_effects(results, group, effects):
         modes, covariances = results._modes[i], results._mode_covariances(i)
@@ -327,7 +357,18 @@ def _effect_modes(results, group, effects):
     return shown
 
 
-def _title(each):
-    return short(each.group, 18) + (
-        f": {short(each.effect, 24)}" if each.effect else ""
-    )
+def effect_titles(shown):
+    """
+    Names of factors and effects.
+
+    Parameters
+    ----------
+    shown : list of EffectModes
+        The effects.
+
+    Returns
+    -------
+    list of str
+    """
+    names = (f"{e.group}: {e.effect}" if e.effect else e.group for e in shown)
+    return wrapped(names, 36, 2)

@@ -7,15 +7,8 @@ from scipy import stats
 
 from statsmodels_lmm.core.rows.grouped_effects import level_sums
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.graphics.canvas import (
-    BLUE,
-    GRAY,
-    ORANGE,
-    finish,
-    legend,
-    panels,
-    short,
-)
+from statsmodels_lmm.graphics.canvas import BLUE, GRAY, ORANGE, finish, legend, panels
+from statsmodels_lmm.graphics.labels import short
 from statsmodels_lmm.graphics.levels import (
     chosen_effects,
     correlation,

@@ -80,7 +80,7 @@ class MixedResults(Brief, Pictures, MixedInference):
         "initialize k_constant load mle_settings normalized_cov_params use_t".split()
     )
 
-    _of_data: tuple = ("at_optimum",)
+    _of_data: tuple = ("at_optimum", "_curves")
     """Attributes that are computed from the data on first use."""
 
     def __init__(self, model, units, evaluation, optimum, uninformative=()):

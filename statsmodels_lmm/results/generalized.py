@@ -102,7 +102,7 @@ class CrossedMixedGLMResults(MixedResults):
 
     _cov_types = "hessian", "rx"
     _title = "Generalized Linear Mixed Model Results"
-    _of_data = "at_optimum", "_fixed_part"
+    _of_data = "at_optimum", "_curves", "_fixed_part"
 
     def __init__(
         self,

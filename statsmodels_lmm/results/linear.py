@@ -64,7 +64,7 @@ class CrossedMixedLMResults(MixedResults):
 
     _is_gaussian = True
     _title = "Linear Mixed Model Results"
-    _of_data = "at_optimum", "_fixed_part"
+    _of_data = "at_optimum", "_curves", "_fixed_part"
 
     def __init__(self, model, units, deviance, optimum, uninformative=()):
         super().__init__(model, units, deviance, optimum, uninformative)

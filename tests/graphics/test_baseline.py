@@ -24,11 +24,11 @@ from matplotlib.text import Text  # noqa: E402
 from statsmodels_lmm import datasets  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm  # noqa: E402
 from statsmodels_lmm.graphics.diagnostics import (  # noqa: E402
-    plot_influence,
     plot_residuals,
     plot_simulated_residuals,
 )
 from statsmodels_lmm.graphics.effects import plot_effects  # noqa: E402
+from statsmodels_lmm.graphics.influence import plot_influence  # noqa: E402
 from statsmodels_lmm.graphics.profiles import plot_profile  # noqa: E402
 from statsmodels_lmm.graphics.random_effects import plot_random_effects  # noqa: E402
 

@@ -19,7 +19,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 
-from statsmodels_lmm.graphics.canvas import COLORS, short  # noqa: E402
+from statsmodels_lmm.graphics.canvas import COLORS  # noqa: E402
 from statsmodels_lmm.graphics.coefficients import plot_coefficients  # noqa: E402
 from statsmodels_lmm.graphics.effects import plot_effects  # noqa: E402
 
@@ -209,16 +209,8 @@ def test_what_cannot_be_drawn():
         plot_effects(result, "z")
     with pytest.raises(ValueError, match="'g' is not a column of the fixed effects"):
         plot_effects(result, "x", by="g")
-    with pytest.raises(ValueError, match="x and by are both 'x'"):
+    with pytest.raises(ValueError, match="'x' is given twice"):
         plot_effects(result, "x", by="x")
-
-
-def test_long_names_lose_their_middle():
-    assert short("a" * 28) == "a" * 28
-    name = short("recipe[T.B]:temperature[T.185]", 20)
-    assert len(name) == 20
-    assert name.startswith("recipe[T.B")
-    assert name.endswith("re[T.185]")
 
 
 # effects ---------------------------------------------------------------------
@@ -303,7 +295,7 @@ def test_two_covariates():
     z = sample()["z"]
     texts = [t.get_text() for t in ax.get_legend().get_texts()]
     lines = set()
-    for i, value in enumerate(z.mean() + z.std() * np.array([-1.0, 0.0, 1.0])):
+    for i, value in enumerate(np.sort(z)[[24, 120, 215]]):
         line = points(ax, COLORS[i])
         lines.add(line.get_linestyle())
         mean, _, _ = expected_means(result, x=line.get_xdata(), z=value)
@@ -334,6 +326,38 @@ def test_a_covariate_by_a_factor():
             if li.get_alpha() is not None and li.get_color() == color
         ]
         assert_allclose(data[0].get_xydata(), own)
+
+
+def test_three_predictors():
+    result = fit(FULL)
+    figure = plot_effects(result, "x", by="z", facet="f")
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title() for ax in shown] == ["f = c", "f = a", "f = b"]
+    z = np.sort(sample()["z"])[[24, 120, 215]]
+    texts = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert texts == [f"z = {value:.3g}" for value in z]
+    for ax, level in zip(shown, "cab"):
+        for color, value in zip(COLORS, z):
+            line = points(ax, color)
+            mean, _, _ = expected_means(result, x=line.get_xdata(), z=value, f=level)
+            assert_allclose(line.get_ydata(), mean, rtol=1e-8, atol=1e-10)
+        own = sample().loc[sample()["f"] == level, ["x", "y"]]
+        (data,) = (li for li in ax.lines if li.get_alpha() is not None)
+        assert_allclose(data.get_xydata(), own)
+    # the rows belong to none of the quantiles
+    shown = plot_effects(result, "f", by="x", facet="z").axes[:3]
+    assert [ax.get_title() for ax in shown] == texts
+    x = np.sort(sample()["x"])[[24, 120, 215]]
+    for ax, value in zip(shown, z):
+        assert all(line.get_alpha() is None for line in ax.lines)
+        for color, at in zip(COLORS, x):
+            expected = [expected_means(result, x=at, z=value, f=f)[0] for f in "cab"]
+            assert_allclose(points(ax, color).get_ydata(), np.ravel(expected))
+    with pytest.raises(ValueError, match="'f' is given twice"):
+        plot_effects(result, "x", by="f", facet="f")
+    at = {"z": np.arange(7.0)}
+    with pytest.raises(ValueError, match=r"'z' has 7 values.*at=\{'z': \[\.\.\.\]\}"):
+        plot_effects(result, "x", by="z", facet="f", at=at)
 
 
 @pytest.mark.slow
@@ -457,3 +481,16 @@ def test_singular_fit():
     result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", data).fit()
     (ax,) = plot_coefficients(result).axes
     assert_allclose(points(ax, COLORS[0]).get_xdata(), data["Yield"].mean())
+
+
+def test_names_of_several_lines_are_all_there():
+    names = {"x": "a_covariate_with_a_name_of_some_length", "z": "and_another_one"}
+    data = sample().rename(columns=names)
+    first, second = names.values()
+    result = quiet(f"y ~ {first} * {second} * f + (1 | g)", data)
+    (ax,) = plot_coefficients(result).axes
+    labels = tick_names(ax.yaxis)
+    assert [label.replace("\n", "") for label in labels] == list(
+        result.params.index[1:]
+    )
+    assert max(label.count("\n") for label in labels) == 1

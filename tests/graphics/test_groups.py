@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 
 from statsmodels_lmm import CrossedMixedLM  # noqa: E402
 from statsmodels_lmm.exceptions import DataError  # noqa: E402
+from statsmodels_lmm.graphics.canvas import COLORS  # noqa: E402
 from statsmodels_lmm.graphics.groups import plot_groups  # noqa: E402
 from statsmodels_lmm.random.terms import matrix_effects  # noqa: E402
 
@@ -170,13 +171,57 @@ def test_a_factor_stands_at_positions(data):
         assert labels == ([] if at < 2 else ["a", "b", "c"])
         own = data[data["g"] == level]
         codes = own["f"].map({"a": 0, "b": 1, "c": 2})
-        assert_array_equal(points(ax)[:, 0], codes)
+        drawn = points(ax)[:, 0]
+        assert_array_equal(np.rint(drawn), codes)
+        # rows of a category side by side, a single one in its place
+        alone = ~codes.duplicated(keep=False).to_numpy()
+        assert_array_equal(drawn == codes, alone)
+        assert np.unique(drawn).size == len(own)
         x, y = line(ax, "g").get_data()
         b = result.random_effects["g"].loc[level, "Intercept"]
         cells = result.params["Intercept"] + b
         cells += np.array([0.0, result.params["f[T.b]"], result.params["f[T.c]"]])
         assert_allclose(y, cells[x.astype(int)])
         assert line(ax, "g").get_linestyle() == "-"
+
+
+def test_a_second_variable_has_colors_and_lines_of_its_own(data):
+    result = quiet("y ~ x * f + (x | g)", data)
+    figure = plot_groups(result, by="f")
+    names = ["f = a", "f = b", "f = c"]
+    texts = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert sorted(texts) == sorted(["population", "g", *names])
+    for level, ax in shown(figure).items():
+        for name, color in zip("abc", COLORS):
+            own = data[(data["g"] == level) & (data["f"] == name)].sort_values("x")
+            drawn = [c for c in ax.collections if c.get_label() == f"f = {name}"]
+            found = drawn[0].get_offsets()
+            assert_allclose(np.sort(found, 0), np.sort(own[["x", "y"]], 0))
+            dashes, solid = (li for li in ax.lines if li.get_color() == color)
+            assert (dashes.get_linestyle(), solid.get_linestyle()) == ("--", "-")
+            x = dashes.get_xdata()
+            assert (x.min(), x.max()) == (own["x"].min(), own["x"].max())
+            at = pd.DataFrame({"x": x, "f": name, "g": level})
+            expected = result.predict(at, random_effects=False)
+            assert_allclose(dashes.get_ydata(), expected)
+            assert_allclose(solid.get_ydata(), result.predict(at, random_effects=True))
+
+
+def test_a_second_variable_beside_a_factor(data):
+    result = quiet("y ~ f * t + (1 | g)", data)
+    own = np.where(data["t"] > 1, "late", "early")
+    figure = plot_groups(result, x="f", by=pd.Series(own, name="time"), levels="g1")
+    (ax,) = shown(figure).values()
+    for name, dodge in (("early", -0.1), ("late", 0.1)):
+        (cloud,) = (c for c in ax.collections if c.get_label() == f"time = {name}")
+        codes = data["f"].map({"a": 0, "b": 1, "c": 2})
+        rows = (data["g"] == "g1") & (own == name)
+        at = cloud.get_offsets()[:, 0]
+        assert_allclose(at, codes[rows] + dodge, atol=0.0801)
+    with pytest.raises(ValueError, match="y has 120 values, too many for colors"):
+        plot_groups(result, by="y")
+    with pytest.raises(ValueError, match="has missing values"):
+        plot_groups(result, by=pd.Series(own).where(own == "late"))
 
 
 def test_effects_of_other_factors_are_left_out_in_the_rows_of_the_data(data):
@@ -189,13 +234,22 @@ def test_effects_of_other_factors_are_left_out_in_the_rows_of_the_data(data):
 
 def test_values_that_are_no_function_are_not_joined(data):
     result = quiet("y ~ f + x + (1 | g)", data)
-    for level, ax in shown(plot_groups(result, x="f")).items():
+    for level, ax in shown(plot_groups(result, x=data["f"])).items():
         here = (data["g"] == level).to_numpy()
         found = line(ax, "g")
         assert found.get_linestyle() == "None"
         assert found.get_marker() == "_"
         expected = np.sort(result.fittedvalues[here])
         assert_allclose(np.sort(found.get_ydata()), expected)
+    # a column of the formula has one value per category, at the median of the others
+    for level, ax in shown(plot_groups(result, x="f")).items():
+        own = data[data["g"] == level]
+        x = np.sort(own["x"])[(len(own) - 1) // 2]
+        at = pd.DataFrame({"f": list("abc"), "x": x, "g": level})
+        found = line(ax, "g")
+        assert_allclose(found.get_xdata(), [0, 1, 2])
+        assert_allclose(found.get_ydata(), result.predict(at, random_effects=True))
+        assert found.get_linestyle() == "-"
 
 
 @pytest.mark.parametrize(

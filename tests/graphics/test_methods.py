@@ -14,7 +14,7 @@ from statsmodels_lmm import graphics  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm  # noqa: E402
 
 DATA = load("sleepstudy")
-ARGUMENTS = {"plot_effects": ("Days",)}
+ARGUMENTS = {"plot_effects": ("Days",), "plot_profile_pairs": ("fixed",)}
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,8 @@ def test_dollars_and_underscores_are_drawn_as_they_are():
     for name in graphics.__all__:
         if name in ("plot_bootstrap", "plot_effects", "plot_influence"):
             continue
-        drawn[name] = texts(getattr(result, name)())
+        arguments = ARGUMENTS.get(name, ())
+        drawn[name] = texts(getattr(result, name)(*arguments))
     drawn["plot_influence"] = texts(result.plot_influence("_$g_{$"))
     drawn["plot_effects"] = texts(result.plot_effects("$x_{$", by="_f"))
     levels = set(data["_$g_{$"])

@@ -200,5 +200,6 @@ class GeneralizedSearch:
 def _without_rows(deviance: Any):
     """A deviance without what has the size of the data."""
     inner = replace(deviance.inner, eta=None)
+    place = replace(deviance.place, secant=None, before=None)
     lost = dict.fromkeys(("criterion", "slopes", "elimination", "determinant"))
-    return replace(deviance, inner=inner, **lost)
+    return replace(deviance, inner=inner, place=place, **lost)

@@ -205,7 +205,9 @@ def profile(
     Returns
     -------
     ProfileLikelihood
-        The profiles; after an interrupt, those of the parameters completed.
+        The profiles; after an interrupt, those of the parameters completed. The result
+        keeps the curves, so that intervals and plots with the same `alpha_max` and
+        `n_points` need not compute them again.
 
     Raises
     ------
@@ -248,13 +250,22 @@ def profile(
     state = _state(raw.at_optimum)
     large = raw._units.plan.n_columns > MANY_EFFECTS
     task = partial(_curve, raw, reach, spacing)
-    pieces = [[p.constraint] for p in wanted]
+    # by position, as labels depend on the scale
+    places = {p.label: place for place, p in enumerate(every)}
+    known = vars(raw).setdefault("_curves", {}).setdefault((alpha_max, n_points), {})
+    missing = [p for p in wanted if places[p.label] not in known]
+    pieces = [[p.constraint] for p in missing]
     done, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
+    known.update({places[p.label]: curve for p, curve in zip(missing, done)})
+    found = [(p, known[places[p.label]]) for p in wanted if places[p.label] in known]
     if interrupted:
-        warn(f"interrupted after {len(done)} of {len(wanted)} parameters", DataWarning)
+        warn(
+            f"interrupted after {len(found)} of {len(wanted)} parameters; the same "
+            "call computes the rest",
+            DataWarning,
+        )
     profiled = [
-        replace(p, curve=curve and replace(curve, search=search))
-        for p, curve in zip(wanted, done)
+        replace(p, curve=curve and replace(curve, search=search)) for p, curve in found
     ]
     frames = [_table(p, every, state, float(raw.at_optimum.value)) for p in profiled]
     curves = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

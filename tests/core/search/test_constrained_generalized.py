@@ -77,6 +77,7 @@ def test_value_slope_and_spread(name, kind):
     found = held(at)
     light = found.deviance
     assert light.elimination is light.slopes is light.inner.eta is None
+    assert light.place.before is light.place.secant is None
     moved = light.coefficients, light.factors, 1.0, light.extra
     assert_allclose(constraint.estimate(*moved), at, rtol=1e-9)
     above, below = (held(at + s * spread, found.start) for s in (STEP, -STEP))

@@ -1,6 +1,7 @@
 """Profile likelihoods, against references, refits and dense likelihoods."""
 
 import functools
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,9 @@ from samples import load
 from scipy import optimize, stats
 from scipy.optimize import minimize
 
+from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.inference.variances import profile as profiles
 from statsmodels_lmm.inference.variances.profile import profile
 from statsmodels_lmm.models.linear import CrossedMixedLM
 
@@ -533,3 +536,36 @@ def test_bad_arguments():
         profile(sleep(), n_points=0)
     with pytest.raises(ValueError, match="alpha must be"):
         profile(sleep(), "sigma").conf_int(95)
+
+
+# what is kept -----------------------------------------------------------------
+
+
+def test_curves_are_computed_once(monkeypatch):
+    result = crossedmixedlm("Yield ~ 1 + (1 | Batch)", load("dyestuff")).fit()
+    computed = []
+
+    def counted(*arguments, curve=profiles._curve):
+        computed.append(arguments[-1])
+        if len(computed) == 2:
+            raise KeyboardInterrupt
+        return curve(*arguments)
+
+    monkeypatch.setattr(profiles, "_curve", counted)
+    with pytest.warns(DataWarning, match="interrupted after 1 of 3 parameters; the"):
+        first = result.profile()
+    assert [p.label for p in first.parameters] == ["Intercept"]
+    whole = result.profile()
+    assert len(computed) == 4
+    ends = result.conf_int(method="profile")
+    assert_allclose(ends, whole.conf_int())
+    of_variances = result.profile("random", scale="var").conf_int()
+    assert_allclose(of_variances, ends[1:] ** 2)
+    assert len(computed) == 4
+    result.profile("sigma", alpha_max=0.1)
+    assert len(computed) == 5
+    # not in a pickle, nor without the data
+    again = pickle.loads(pickle.dumps(result))
+    assert "_curves" in vars(result._results)
+    assert "_curves" not in vars(again._results)
+    assert_allclose(again.profile("sigma").conf_int(), ends[2:])
