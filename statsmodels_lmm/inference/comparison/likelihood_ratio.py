@@ -362,10 +362,10 @@ def compare_models(
     for fit in raw[1:]:
         check_same_data(raw[0], fit)
     raw, refitted = comparable_fits(raw)
-    raw = sorted(raw, key=lambda fit: _n_params(fit) + _idle(fit))
+    raw = sorted(raw, key=lambda fit: n_parameters(fit) + _idle(fit))
     mixed, rows = raw[-1], []
     for i, fit in enumerate(raw):
-        count, n = _n_params(fit), getattr(mixed, "_n_observed", float(fit.nobs))
+        count, n = n_parameters(fit), getattr(mixed, "_n_observed", float(fit.nobs))
         llf = log_likelihood(fit, mixed)
         row = {
             "n_params": count,
@@ -383,7 +383,7 @@ def compare_models(
                 "pvalue_mixture": test.pvalue_mixture,
             }
         rows.append(row)
-    table = pd.DataFrame(rows, index=pd.Index(map(_name, raw), name="model"))
+    table = pd.DataFrame(rows, index=pd.Index(map(model_name, raw), name="model"))
     table.attrs["refitted"] = refitted
     return table
 
@@ -395,7 +395,8 @@ def _check_options(method, nsim):
         check_count("nsim", nsim)
 
 
-def _n_params(fit):
+def n_parameters(fit):
+    """Number of parameters of a fit, with the dispersion if that is estimated."""
     if is_mixed(fit):
         return fit.n_params
     counts = isinstance(getattr(fit.model, "family", None), COUNTS)
@@ -407,12 +408,12 @@ def _idle(fit):
     return fit.identification.idle if fit is not None and is_mixed(fit) else 0
 
 
-def _name(fit):
-    """The formula of a fit, or a description."""
+def model_name(fit):
+    """The formula of a fit, or a description without one."""
     text = getattr(fit.model, "formula_full", None) or getattr(
         fit.model, "formula", None
     )
-    return text or f"{type(fit.model).__name__}, {_n_params(fit)} parameters"
+    return text or f"{type(fit.model).__name__}, {n_parameters(fit)} parameters"
 
 
 def _kinds(fit):
