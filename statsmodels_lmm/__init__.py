@@ -7,6 +7,7 @@ from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.models.generalized import CrossedMixedGLM
 from statsmodels_lmm.models.linear import CrossedMixedLM
 from statsmodels_lmm.random.terms import matrix_effects, random_effects
+from statsmodels_lmm.reporting.comparison_table import compare_table
 from statsmodels_lmm.reporting.criteria_table import compare_criteria
 from statsmodels_lmm.results.saving import from_json, to_json
 from statsmodels_lmm.show_versions import show_versions
@@ -21,6 +22,7 @@ __all__ = [
     "anova",
     "check_formula",
     "compare_criteria",
+    "compare_table",
     "from_json",
     "matrix_effects",
     "random_effects",

@@ -12,7 +12,7 @@ from samples import load
 from scipy import stats
 
 from statsmodels_lmm import compare_criteria
-from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 
 PATH = Path(__file__).parents[1] / "reference" / "reporting.json"
@@ -165,7 +165,7 @@ def test_arguments(sleep):
 def test_a_fit_that_has_not_converged_is_told(sleep):
     data = load("sleepstudy")
     model = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data)
-    with pytest.warns(Warning):
+    with pytest.warns(ConvergenceWarning):
         early = model.fit(reml=False, maxiter=1)
     assert not early.converged
     with pytest.warns(DataWarning, match="m1: the fit has not converged"):
