@@ -9,6 +9,7 @@ from statsmodels_lmm.models.linear import CrossedMixedLM
 from statsmodels_lmm.random.terms import matrix_effects, random_effects
 from statsmodels_lmm.reporting.comparison_table import compare_table
 from statsmodels_lmm.reporting.criteria_table import compare_criteria
+from statsmodels_lmm.reporting.prose import report
 from statsmodels_lmm.results.saving import from_json, to_json
 from statsmodels_lmm.show_versions import show_versions
 from statsmodels_lmm.structures import Parameter, Structure
@@ -26,6 +27,7 @@ __all__ = [
     "from_json",
     "matrix_effects",
     "random_effects",
+    "report",
     "show_versions",
     "to_json",
 ]

@@ -229,10 +229,14 @@ def compare_table(
     >>> data = datasets.sleepstudy.load_pandas().data
     >>> formulas = ["(1 | Subject)", "(Days | Subject)"]
     >>> fits = [crossedmixedlm(f"Reaction ~ Days + {f}", data).fit() for f in formulas]
-    >>> compare_table(*fits).frame.loc["Random effects", "(2)"].to_dict()
-    ... # doctest: +NORMALIZE_WHITESPACE
-    {'SD (Intercept | Subject)': '24.741', 'SD (Days | Subject)': '5.922',
-     'Cor (Intercept, Days | Subject)': '0.066', 'SD (Residual)': '25.592'}
+    >>> table = compare_table(*fits, names=["intercepts", "slopes"], decimals=2)
+    >>> table.frame.loc["Random effects"]  # doctest: +NORMALIZE_WHITESPACE
+                                    intercepts slopes
+    row
+    SD (Intercept | Subject)             37.12  24.74
+    SD (Days | Subject)                          5.92
+    Cor (Intercept, Days | Subject)              0.07
+    SD (Residual)                        30.99  25.59
     """
     check_choice("uncertainty", uncertainty, UNCERTAINTY)
     check_alpha(alpha)
