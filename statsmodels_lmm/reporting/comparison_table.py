@@ -16,6 +16,9 @@ from statsmodels_lmm.reporting.typesetting import TextTable
 STARS = {"***": 0.001, "**": 0.01, "*": 0.05}
 UNCERTAINTY = ("std err", "conf_int", None)
 PARTS = ("Fixed effects", "Random effects", "Fit")
+FIT = ["N", "R2", "Pseudo R2", "R2 marginal", "R2 conditional", "ICC"]
+FIT += ["Log-likelihood", "AIC", "BIC"]
+"""Rows of the last part in their order; numbers of levels follow the first."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -217,10 +220,10 @@ def compare_table(
     -----
     The parts are those of R's modelsummary: coefficients; standard deviations and
     correlations of the random effects; then the numbers of rows and levels, marginal
-    and conditional R-squared, the adjusted ICC, log-likelihood and criteria. A row
-    follows the row that precedes it in its own model. What limits the numbers, such
-    as a singular covariance matrix, stands below the table. NaN marks a number that
-    the data do not determine.
+    and conditional R-squared, the adjusted ICC, log-likelihood and criteria. A
+    coefficient follows the one that precedes it in its own model. What limits the
+    numbers, such as a singular covariance matrix, stands below the table. NaN marks a
+    number that the data do not determine.
 
     Examples
     --------
@@ -249,7 +252,7 @@ def compare_table(
     labels = labels or {}
     columns = [model_column(fit, alpha, exponentiate) for fit in raw]
     values = [_values(column, labels) for column in columns]
-    keys = _merged(values)
+    keys = _merged(values, labels)
     index = pd.MultiIndex.from_tuples(keys, names=["part", "row", "value"])
     numbers = {n: pd.Series(v, dtype=float) for n, v in zip(names, values)}
     cells = [_cells(v, keys, uncertainty, stars, decimals) for v in values]
@@ -286,7 +289,7 @@ def _values(column, labels):
     return values
 
 
-def _merged(dicts):
+def _merged(dicts, labels):
     """Keys of all dicts by part; each follows its predecessor in its own dict."""
     merged: list = []
     for keys in dicts:
@@ -295,7 +298,8 @@ def _merged(dicts):
             if key not in merged:
                 merged.insert(place, key)
             place = merged.index(key) + 1
-    return sorted(merged, key=lambda key: PARTS.index(key[0]))
+    ranks = {(PARTS[2], labels.get(row, row)): i for i, row in enumerate(FIT)}
+    return sorted(merged, key=lambda key: (PARTS.index(key[0]), ranks.get(key[:2], 0)))
 
 
 def _cells(values, keys, uncertainty, stars, decimals):

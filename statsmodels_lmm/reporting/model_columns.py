@@ -160,22 +160,23 @@ def _fit(raw):
     shares = dict.fromkeys(["R2 marginal", "R2 conditional", "ICC"], np.nan)
     if raw.model.endog is not None:
         shares = dict(zip(shares, [*r_squared(raw), icc(raw)["adjusted"]]))
-    return {"N": int(raw.nobs), **levels, **shares, **_criteria(raw, "bic")}
+    criteria = {"Log-likelihood": raw.llf, "AIC": raw.aic, "BIC": raw.bic}
+    return {"N": int(raw.nobs), **levels, **shares, **criteria}
 
 
 def _fit_of_statsmodels(raw):
     """Counts, R-squared and criteria of other models, as far as they have them."""
-    shares = {}
-    for label, name in {"R2": "rsquared", "Pseudo R2": "prsquared"}.items():
-        if hasattr(raw, name):
-            shares[label] = float(getattr(raw, name))
+    names = {"R2": "rsquared", "Pseudo R2": "prsquared", "Log-likelihood": "llf"}
     # GLM's bic is a difference of deviances
-    bic = "bic_llf" if hasattr(raw, "bic_llf") else "bic"
-    criteria = _criteria(raw, bic)  # MixedLM has none after REML
-    known = {label: x for label, x in criteria.items() if np.isfinite(x)}
-    return {"N": int(raw.nobs), **shares, **known}
+    names |= {"AIC": "aic", "BIC": "bic_llf" if hasattr(raw, "bic_llf") else "bic"}
+    values = {label: _value(raw, name) for label, name in names.items()}
+    known = {label: value for label, value in values.items() if np.isfinite(value)}
+    return {"N": int(raw.nobs), **known}
 
 
-def _criteria(raw, bic):
-    names = {"Log-likelihood": "llf", "AIC": "aic", "BIC": bic}
-    return {label: float(getattr(raw, n)) for label, n in names.items()}
+def _value(raw, name):
+    """A number of statsmodels' results; NaN where these do not have it."""
+    try:
+        return float(getattr(raw, name))
+    except (AttributeError, NotImplementedError):
+        return np.nan

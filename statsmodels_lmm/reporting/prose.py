@@ -143,7 +143,7 @@ def report(results, alpha=0.05):
     >>> data = datasets.sleepstudy.load_pandas().data
     >>> result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
     >>> sentences = report(result).text.splitlines()
-    >>> print(sentences[4][:79])
+    >>> print(sentences[4][:78])
     - The effect of Days is positive and statistically significant (b = 10.47, 95%
     """
     raw = as_fit(results)

@@ -86,12 +86,12 @@ def test_rows_and_their_order(sleep):
     ols = smf.ols("Reaction ~ Days", load("sleepstudy")).fit()
     table = compare_table(ols, *sleep, names=["ols", "one", "two"])
     assert list(table.frame.loc[FIT].index) == [
-        *("N", "N (Subject)", "R2 marginal", "R2 conditional", "ICC", "R2"),
+        *("N", "N (Subject)", "R2", "R2 marginal", "R2 conditional", "ICC"),
         *("Log-likelihood", "AIC", "BIC", "Estimation"),
     ]
     fit = table.numbers.xs("estimate", level="value").loc[FIT]
     two = sleep[1]
-    expected = [180, 18, *two.r_squared(), two.icc()["adjusted"], np.nan]
+    expected = [180, 18, np.nan, *two.r_squared(), two.icc()["adjusted"]]
     assert_allclose(fit["two"], [*expected, two.llf, two.aic, two.bic])
     assert_allclose(fit["ols"].dropna(), [180, ols.rsquared, ols.llf, ols.aic, ols.bic])
     assert list(table.frame.loc[(FIT, "Estimation")]) == ["OLS", "REML", "REML"]
@@ -107,6 +107,27 @@ def test_rows_and_their_order(sleep):
         "Standard errors in parentheses.",
         "Log-likelihood, AIC and BIC of fits by REML are restricted.",
     ]
+
+
+def test_models_without_some_of_the_rows():
+    data = load("sleepstudy").assign(third=lambda d: d["Days"] // 4)
+    formula = "Reaction ~ 0 + ar1(0 + C(third) | Subject)"
+    frame = compare_table(
+        smf.logit("I(1.0 * (third > 1)) ~ Reaction", data).fit(disp=False),
+        smf.rlm("Reaction ~ 1", data).fit(),
+        crossedmixedlm(formula, data).fit(),
+        names=["logit", "rlm", "ar1"],
+    ).frame
+    assert list(frame.loc[FIT].index[:4]) == [
+        *("N", "N (Subject)", "Pseudo R2", "R2 marginal")
+    ]
+    told = {name: list(frame[name].loc[FIT]) for name in frame}
+    assert told["rlm"] == ["180", *8 * [""], "RLM"]
+    assert told["logit"][2] != "" == told["logit"][1]
+    assert list(frame.loc[RANDOM].index) == [
+        *("SD (ar1 | Subject)", "ar1 rho (Subject)", "SD (Residual)")
+    ]
+    assert (frame["ar1"].loc[FIXED] == "").all()
 
 
 def test_a_new_row_follows_its_predecessor():
