@@ -35,6 +35,7 @@ R_FUNCTIONS = {
     "Anova": "anova()",
     "VarCorr": "variance_components()",
     "bootMer": "bootstrap()",
+    "coef": "coef_by_level(), and of the fixed effects params",
     "confint": "conf_int(method='profile')",
     "emmeans": "marginal_means()",
     "emtrends": "marginal_slopes()",

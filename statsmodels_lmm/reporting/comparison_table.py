@@ -246,7 +246,8 @@ def compare_table(
     raw = [as_fit(fit) for fit in fits]
     if not raw:
         raise TypeError("at least one fitted model is needed")
-    names = [f"({i + 1})" for i in range(len(raw))] if names is None else list(names)
+    names = [f"({i + 1})" for i in range(len(raw))] if names is None else names
+    names = list(map(str, names))
     if len(names) != len(raw) or len(set(names)) < len(names):
         raise ValueError(f"names must be {len(raw)} different names, not {names!r}")
     labels = labels or {}

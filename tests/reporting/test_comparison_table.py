@@ -218,6 +218,7 @@ def test_labels_and_decimals(sleep):
     assert not {"const", "ICC", "Estimation"} & set(rows)
     assert table.frame.loc[(FIXED, "Intercept"), "(2)"] == "251.41"
     assert table.frame.loc[(FIXED, "Days"), "(2)"] == "1e-06"
+    assert "& 1e-06 \\\\" in table.as_latex()
     assert table.frame.loc[(FIT, "Share"), "(1)"] == "0.59"
     assert table.frame.loc[(FIT, "BIC"), "(1)"] == "1807.2"
     with pytest.raises(ValueError, match="two rows of a model are labeled 'Days'"):
