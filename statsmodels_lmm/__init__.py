@@ -8,6 +8,9 @@ from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.models.generalized import CrossedMixedGLM
 from statsmodels_lmm.models.linear import CrossedMixedLM
 from statsmodels_lmm.random.terms import matrix_effects, random_effects
+from statsmodels_lmm.reporting.comparison_table import compare_table
+from statsmodels_lmm.reporting.criteria_table import compare_criteria
+from statsmodels_lmm.reporting.prose import report
 from statsmodels_lmm.results.saving import from_json, to_json
 from statsmodels_lmm.show_versions import show_versions
 from statsmodels_lmm.structures import Parameter, Structure
@@ -20,11 +23,14 @@ __all__ = [
     "Structure",
     "anova",
     "check_formula",
+    "compare_criteria",
+    "compare_table",
     "crossedmixedglm",
     "crossedmixedlm",
     "from_json",
     "matrix_effects",
     "random_effects",
+    "report",
     "show_versions",
     "to_json",
 ]

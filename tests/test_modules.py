@@ -48,6 +48,8 @@ ELSEWHERE = {
     "test_relationships": "known_levels",
     "test_responses_of_formulas": "response_terms",
     "test_statsmodels_contract": "backend generalized_likelihood",
+    # tables and sentences
+    "test_comparison_table": "caveats model_columns typesetting",
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients model penalized",

@@ -14,6 +14,7 @@ exceptions keywords display
 core.algebra core.families core.structures core.rows core.engines core.criteria
 core.search core.uncertainty core.resampling
 inputs relationship random formula markup inference graphics results models mixedlm
+reporting
 """.split()
 """In the order in which a fit walks through them."""
 

@@ -18,7 +18,7 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
 )
 from statsmodels_lmm.inputs.tables import to_frame
 
-EFFECTS = ("fixed", "ran_pars", "ran_vals")
+EFFECTS = ("fixed", "ran_pars", "ran_vals", "ran_coefs")
 COLUMNS = ["effect", "group", "level", "term", "estimate", "std_error"]
 COLUMNS += ["statistic", "df", "p_value", "conf_low", "conf_high"]
 
@@ -42,7 +42,8 @@ def tidy(
         A fit.
     effects : str or sequence of str, optional
         "fixed", the fixed effects; "ran_pars", the parameters of the random effects
-        and sigma; "ran_vals", the conditional modes.
+        and sigma; "ran_vals", the conditional modes; "ran_coefs", the coefficients of
+        each level, see `coef_by_level`, without standard errors as in broom.mixed.
     conf_int : bool, optional
         Whether to add confidence intervals.
     conf_level : float, optional
@@ -70,10 +71,10 @@ def tidy(
         One row per estimate, with the columns
 
         ========== ==========================================================
-        effect     "fixed", "ran_pars" or "ran_vals"
+        effect     "fixed", "ran_pars", "ran_vals" or "ran_coefs"
         group      grouping factor, "Residual" for sigma and for the alpha of a
                    negative binomial model, missing for "fixed"
-        level      level of the grouping factor; only with "ran_vals"
+        level      level of the grouping factor; only with the last two
         term       name of the effect; for "ran_pars" ``sd__Days``,
                    ``cor__Intercept.Days``, ``sd__Observation``
         estimate   the estimate
@@ -124,6 +125,8 @@ def tidy(
         parts["ran_pars"] = _random_parameters(raw, scale)
     if "ran_vals" in effects:
         parts["ran_vals"] = _modes(raw, alpha)
+    if "ran_coefs" in effects:
+        parts["ran_coefs"] = _coefficients(raw)
     if conf_int and not (isinstance(conf_method, str) and conf_method == "wald"):
         ends = _intervals(raw, effects, conf_method, alpha)
         if "fixed" in effects:
@@ -137,7 +140,7 @@ def tidy(
     table = pd.concat([parts[e].assign(effect=e) for e in effects], ignore_index=True)
     table = table.reindex(columns=COLUMNS)
     unused = [] if conf_int else ["conf_low", "conf_high"]
-    unused += [] if "ran_vals" in effects else ["level"]
+    unused += [] if {"ran_vals", "ran_coefs"} & set(effects) else ["level"]
     return table.drop(columns=unused)
 
 
@@ -215,6 +218,18 @@ def _modes(raw, alpha):
     table["conf_low"] = table["estimate"] - reach
     table["conf_high"] = table["estimate"] + reach
     return table
+
+
+def _coefficients(raw):
+    """Coefficients of each level, effect by effect."""
+    columns = [
+        pd.DataFrame({"group": group, "term": name, "level": table.index})
+        .astype({"level": object})
+        .assign(estimate=table[name].to_numpy())
+        for group, table in raw.coef_by_level().items()
+        for name in table
+    ]
+    return pd.concat(columns, ignore_index=True)
 
 
 def _intervals(raw, effects, method, alpha):

@@ -20,6 +20,7 @@ from statsmodels_lmm.markup import Summary, Summary2
 from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.by_factor import ByFactor
 from statsmodels_lmm.results.conditional_modes import (
+    coefficients_by_level,
     covariances_by_factor,
     modes_by_factor,
     modes_table,
@@ -371,6 +372,25 @@ class MixedResults(Brief, Pictures, MixedInference):
     def random_effects(self) -> ByFactor:
         """Conditional modes, a dict of factor to DataFrame of levels by effects."""
         return modes_by_factor(self.model.random, self._modes)
+
+    def coef_by_level(self):
+        """
+        Coefficients of each level, as lme4's ``coef``.
+
+        The coefficient of a level is the sum of the fixed effect and the level's
+        conditional mode; where either is absent, it is the other.
+
+        Returns
+        -------
+        dict
+            For each grouping factor a DataFrame with one row per level. The columns are
+            the fixed effects, followed by random effects without a fixed one of the
+            same name. A fixed effect that was dropped as redundant is NaN.
+        """
+        fixed = pd.Series(self.params, self.model.exog_names)
+        at = self.model.data.const_idx
+        constant = None if at is None else self.model.exog_names[at]
+        return coefficients_by_level(self.model.random, self._modes, fixed, constant)
 
     @cached_property
     def random_effects_cov(self) -> ByFactor:

@@ -32,6 +32,38 @@ def modes_by_factor(random, modes):
     return ByFactor(tables, "random_effects")
 
 
+def coefficients_by_level(random, modes, fixed, constant):
+    """
+    Coefficients of each level: the fixed effects plus its conditional modes.
+
+    Parameters
+    ----------
+    random : sequence of RandomEffects
+        The random effects.
+    modes : sequence of ndarray
+        Conditional modes of each factor, shape (l, k).
+    fixed : Series
+        Fixed effects by name.
+    constant : str or None
+        Name of the constant among them, to which a random intercept belongs.
+
+    Returns
+    -------
+    dict
+        For each factor a DataFrame of levels by fixed effects, followed by the random
+        effects that are not among them.
+    """
+    tables = {}
+    for effects, values in zip(random, modes):
+        table = pd.DataFrame(dict(fixed), effects.levels)
+        for name, column in zip(effects.effect_names, values.T):
+            if name == "Intercept" and name not in fixed and constant is not None:
+                name = constant
+            table[name] = table.get(name, 0.0) + column
+        tables[effects.name] = table
+    return tables
+
+
 def covariances_by_factor(random, covariances):
     """
     Conditional covariances of each level of each grouping factor.

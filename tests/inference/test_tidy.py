@@ -125,6 +125,18 @@ def test_modes_as_broom(sleep):
     assert len(table) == 36
 
 
+def test_coefficients_as_broom(sleep):
+    table = tidy(sleep, ["fixed", "ran_coefs"])
+    # tidy(m, effects = "ran_coefs"), broom.mixed 0.2.9.4
+    broom = [253.663655798, 211.006366770, 212.444695891]
+    assert_allclose(table["estimate"][2:5], broom, rtol=1e-5)
+    assert list(table["level"][2:5].astype(str)) == ["308", "309", "310"]
+    assert set(table["group"][2:]) == {"Subject"}
+    assert list(table["term"][[2, 19, 20, 37]]) == [*2 * ["Intercept"], *2 * ["Days"]]
+    assert len(table) == 38
+    assert table["std_error"][2:].isna().all()
+
+
 def test_glance_as_broom(sleep, sleep_ml, pastes):
     # glance(m): nobs, sigma, logLik, AIC, BIC, REMLcrit or deviance, df.residual
     broom = {
@@ -385,7 +397,7 @@ def test_augment_refuses(data, sleep):
 
 
 def test_bad_arguments(sleep):
-    with pytest.raises(ValueError, match="fixed, ran_pars, ran_vals, not 'random'"):
+    with pytest.raises(ValueError, match="ran_vals, ran_coefs, not 'random'"):
         tidy(sleep, "random")
     with pytest.raises(ValueError, match="scale must be 'sd' or 'var', not 'vcov'"):
         tidy(sleep, scale="vcov")

@@ -989,3 +989,29 @@ def test_labels_of_array_models():
     assert_allclose(result.theta, expected.theta, rtol=1e-6)
     assert list(result.theta.index) == ["g.z1", "g.z2.z1", "g.z2", "h.Intercept"]
     assert "const" in result.summary().as_text()
+
+
+def test_coefficients_by_level_as_lme4():
+    data = load("sleepstudy")
+    both = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    slopes = crossedmixedlm("Reaction ~ 1 + (0 + Days | Subject)", data).fit()
+    # coef(m)$Subject, lme4 1.1.31
+    expected = [[253.663655798, 19.66626172516], [211.006366770, 1.84760534435]]
+    found = both.coef_by_level()["Subject"]
+    assert_allclose(found[["Intercept", "Days"]].head(2), expected, rtol=1e-4)
+    assert list(found.index.astype(str)[:2]) == ["308", "309"]
+    expected = [[254.418268778, 19.75923414150], [254.418268778, -5.42509795952]]
+    found = slopes.coef_by_level()["Subject"]
+    assert list(found) == ["Intercept", "Days"]
+    assert_allclose(found.head(2), expected, rtol=1e-5)
+
+
+def test_coefficients_by_level_of_a_model_from_arrays():
+    data = load("sleepstudy")
+    x = sm.add_constant(data["Days"].to_numpy())
+    groups = {"Subject": data["Subject"].to_numpy()}
+    arrays = CrossedMixedLM(data["Reaction"].to_numpy(), x, groups).fit()
+    named = crossedmixedlm("Reaction ~ Days + (1 | Subject)", data).fit()
+    found = arrays.coef_by_level()["Subject"]
+    assert list(found) == ["const", "x1"]
+    assert_allclose(found, named.coef_by_level()["Subject"], rtol=1e-6)

@@ -382,10 +382,10 @@ def compare_models(
     for fit in raw[1:]:
         check_same_data(raw[0], fit)
     raw, refitted = comparable_fits(raw)
-    raw = sorted(raw, key=lambda fit: _n_params(fit) + _idle(fit))
+    raw = sorted(raw, key=lambda fit: n_parameters(fit) + _idle(fit))
     mixed, rows = raw[-1], []
     for i, fit in enumerate(raw):
-        count, n = _n_params(fit), getattr(mixed, "_n_observed", float(fit.nobs))
+        count, n = n_parameters(fit), getattr(mixed, "_n_observed", float(fit.nobs))
         llf = log_likelihood(fit, mixed)
         row = {
             "n_params": count,
@@ -403,7 +403,7 @@ def compare_models(
                 "pvalue_mixture": test.pvalue_mixture,
             }
         rows.append(row)
-    names = [_name(fit) for fit in raw]
+    names = [model_name(fit) for fit in raw]
     if not mixed._is_gaussian:
         families = [family_of(fit.model, mixed.model).name for fit in raw]
         if len(set(families)) > 1:
@@ -422,7 +422,8 @@ def _check_options(method, nsim):
         check_count("nsim", nsim)
 
 
-def _n_params(fit):
+def n_parameters(fit):
+    """Number of parameters of a fit, with the dispersion if that is estimated."""
     if is_mixed(fit):
         return fit.n_params
     counts = isinstance(getattr(fit.model, "family", None), COUNTS)
@@ -434,12 +435,12 @@ def _idle(fit):
     return fit.identification.idle if fit is not None and is_mixed(fit) else 0
 
 
-def _name(fit):
-    """The formula of a fit, or a description."""
+def model_name(fit):
+    """The formula of a fit, or a description without one."""
     text = getattr(fit.model, "formula_full", None) or getattr(
         fit.model, "formula", None
     )
-    return text or f"{type(fit.model).__name__}, {_n_params(fit)} parameters"
+    return text or f"{type(fit.model).__name__}, {n_parameters(fit)} parameters"
 
 
 def _kinds(fit):

@@ -121,7 +121,7 @@ def _check_same_rows(full, restricted):
     """Refuse a generalized model of another distribution or of other rows."""
     if not (_has_family(full, restricted) or _has_family(restricted, full)):
         raise DataError(OTHER_FAMILY)
-    rows, rows0 = _rows_of(full), _rows_of(restricted)
+    rows, rows0 = rows_of(full), rows_of(restricted)
     if isinstance(restricted, GLM) and not full.family.has_extra:
         # frequencies and other weights mean the same, but for constants
         for each in (rows, rows0):
@@ -164,7 +164,7 @@ def family_of(model, mixed):
         return None
 
 
-def _rows_of(model):
+def rows_of(model):
     """Response, offset, prior weights and frequencies, however they were given."""
     if isinstance(model, GLM):
         known = [getattr(model, name, None) for name in ("offset", "exposure")]

@@ -1,0 +1,33 @@
+"""What a reader of a fit's numbers has to be told."""
+
+from statsmodels_lmm.results.generalized_notes import dispersion_notes
+from statsmodels_lmm.results.summary import boundary_notes, covariance_notes
+
+
+def caveats(results):
+    """
+    Sentences on what limits the numbers of a fit.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit without its wrapper.
+
+    Returns
+    -------
+    list of str
+        Without a proved optimum, that there is none and why; coefficients and variances
+        that are not finite, dropped or not determined; the kind of a robust covariance;
+        terms on the boundary; and overdispersion.
+    """
+    lines = []
+    if not results.optimum.certified:
+        lines.append("No local optimum was proved, so the numbers are provisional.")
+        if results.reason:
+            lines.append(f"{results.reason[0].upper()}{results.reason[1:]}.")
+    lines += [f"Not finite: {text}." for text in results.unbounded.sentences]
+    if results.dropped:
+        lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
+    lines += [f"Not determined: {text}." for text in results.identification.messages]
+    lines += covariance_notes(results) + boundary_notes(results)
+    return lines if results._is_gaussian else lines + dispersion_notes(results)

@@ -1,0 +1,182 @@
+"""What a table of several models shows of one of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from statsmodels.genmod.generalized_linear_model import GLM
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+from statsmodels_lmm.inference.comparison.nested_models import is_mixed
+from statsmodels_lmm.inference.fixed.ratios import ratio_name
+from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.variances.explained_variance import icc, r_squared
+from statsmodels_lmm.reporting.caveats import caveats
+
+LOG_RATIOS = ("Logit", "Log", "CLogLog")
+"""Links of statsmodels whose coefficients are logarithms of ratios."""
+
+
+@dataclass(frozen=True)
+class ModelColumn:
+    """
+    The numbers and words of one model.
+
+    Parameters
+    ----------
+    fixed : DataFrame
+        Columns estimate, std err, p, lower and upper, one row per coefficient.
+    random : dict
+        Standard deviations, correlations and other parameters, by label.
+    fit : dict
+        Numbers of rows and levels, shares of variance and criteria, by label.
+    method : str
+        How the model was fitted.
+    notes : list of str
+        What limits the numbers.
+    """
+
+    fixed: pd.DataFrame
+    random: dict
+    fit: dict
+    method: str
+    notes: list
+
+
+def model_column(results, alpha=0.05, exponentiate=False):
+    """
+    Collect what a table shows of a model.
+
+    Parameters
+    ----------
+    results : MixedResults or results of statsmodels
+        A fit.
+    alpha : float, optional
+        One minus the level of the confidence intervals.
+    exponentiate : bool, optional
+        Whether coefficients are ratios, with standard errors by the delta method.
+
+    Returns
+    -------
+    ModelColumn
+
+    Raises
+    ------
+    TypeError
+        If the fit has no vector of coefficients with standard errors, p-values and
+        intervals, as one loaded from JSON.
+    ValueError
+        If the coefficients are not logarithms of ratios but should be shown as such.
+    """
+    raw = as_fit(results)
+    fixed = _fixed(raw, alpha)
+    if exponentiate:
+        _require_ratios(raw)
+        fixed[["estimate", "lower", "upper"]] = np.exp(
+            fixed[["estimate", "lower", "upper"]]
+        )
+        fixed["std err"] *= fixed["estimate"]
+    if not is_mixed(raw):
+        kind, notes = type(raw.model).__name__, []
+        if isinstance(raw.model, MixedLM):
+            kind, notes = raw.method, [VARIANCES_LEFT_OUT]
+        return ModelColumn(fixed, {}, _fit_of_statsmodels(raw), kind, notes)
+    notes = caveats(raw)
+    if raw.model.endog is None:
+        notes.append("R2 and ICC need the data, which were removed.")
+    return ModelColumn(fixed, random_parameters(raw), _fit(raw), raw.method, notes)
+
+
+VARIANCES_LEFT_OUT = (
+    "The variances of statsmodels' MixedLM are left out; statsmodels_lmm.MixedLM fits "
+    "the same model."
+)
+
+
+def _fixed(raw, alpha):
+    """Coefficients with standard errors, p-values and intervals."""
+    needed = ("params", "bse", "pvalues", "conf_int")
+    missing = [name for name in needed if not hasattr(raw, name)]
+    if missing or np.ndim(raw.params) != 1:
+        what = f"has no {missing[0]}" if missing else "has several equations"
+        raise TypeError(
+            f"{type(raw).__name__} {what}, so it cannot be a column of a table"
+        )
+    # MixedLM of statsmodels appends variances
+    k = len(raw.fe_params) if hasattr(raw, "fe_params") else len(raw.params)
+    ends = np.asarray(raw.conf_int(alpha=alpha))[:k]
+    values = [np.asarray(v)[:k] for v in (raw.params, raw.bse, raw.pvalues)]
+    columns = ["estimate", "std err", "p", "lower", "upper"]
+    names = list(raw.model.exog_names)[:k]
+    return pd.DataFrame(np.column_stack([*values, ends]), names, columns)
+
+
+def _require_ratios(raw):
+    """Reject coefficients that are not logarithms of ratios."""
+    if is_mixed(raw) or not isinstance(raw.model, GLM):
+        ratio_name(raw)
+    elif type(raw.model.family.link).__name__ not in LOG_RATIOS:
+        raise ValueError(
+            "exponentiate needs a link whose coefficients are logarithms of ratios, "
+            f"not {type(raw.model.family.link).__name__}"
+        )
+
+
+def random_parameters(raw):
+    """
+    Standard deviations, correlations and other parameters of the random part.
+
+    Parameters
+    ----------
+    raw : MixedResults
+        A fit without its wrapper.
+
+    Returns
+    -------
+    dict
+        Values by labels such as "SD (Days | Subject)", the residual last.
+    """
+    labels = []
+    for effects in raw.model.random:
+        for q in (q for block in effects.quantities for q in block):
+            if q.kind == "sd":
+                labels.append(f"SD ({q.effect1} | {effects.name})")
+            elif q.second is not None:
+                labels.append(f"Cor ({q.effect1}, {q.effect2} | {effects.name})")
+            else:
+                labels.append(f"{q.effect1} {q.effect2} ({effects.name})")
+    values = raw.variance_components()["sd"].tolist()
+    if raw._has_residual:
+        labels.append("SD (Residual)")
+    elif raw._n_scales:
+        labels.append("Alpha")
+        values.append(raw.alpha)
+    return dict(zip(labels, values))
+
+
+def _fit(raw):
+    """Counts, shares of variance and criteria of a mixed model."""
+    levels = {f"N ({e.name})": e.n_levels for e in raw.model.random}
+    shares = dict.fromkeys(["R2 marginal", "R2 conditional", "ICC"], np.nan)
+    if raw.model.endog is not None:
+        shares = dict(zip(shares, [*r_squared(raw), icc(raw)["adjusted"]]))
+    criteria = {"Log-likelihood": raw.llf, "AIC": raw.aic, "BIC": raw.bic}
+    return {"N": int(raw.nobs), **levels, **shares, **criteria}
+
+
+def _fit_of_statsmodels(raw):
+    """Counts, R-squared and criteria of other models, as far as they have them."""
+    names = {"R2": "rsquared", "Pseudo R2": "prsquared", "Log-likelihood": "llf"}
+    # GLM's bic is a difference of deviances
+    names |= {"AIC": "aic", "BIC": "bic_llf" if hasattr(raw, "bic_llf") else "bic"}
+    values = {label: _value(raw, name) for label, name in names.items()}
+    known = {label: value for label, value in values.items() if np.isfinite(value)}
+    return {"N": int(raw.nobs), **known}
+
+
+def _value(raw, name):
+    """A number of statsmodels' results; NaN where these do not have it."""
+    try:
+        return float(getattr(raw, name))
+    except (AttributeError, NotImplementedError):
+        return np.nan

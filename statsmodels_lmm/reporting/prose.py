@@ -1,0 +1,342 @@
+"""The description of a fit in sentences, for papers."""
+
+import platform
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import scipy
+import statsmodels
+
+from statsmodels_lmm.inference.comparison.likelihood_ratio import model_name
+from statsmodels_lmm.inference.comparison.nested_models import is_mixed
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.fixed.ratios import ratio_name
+from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
+from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
+from statsmodels_lmm.inference.variances.explained_variance import r_squared
+from statsmodels_lmm.reporting.caveats import caveats
+from statsmodels_lmm.reporting.model_columns import random_parameters
+
+FAMILIES = {
+    "Gamma": "gamma",
+    "Binomial": "binomial",
+    "NegativeBinomial": "negative binomial",
+    "InverseGaussian": "inverse Gaussian",
+}
+"""Families whose names are written otherwise in a sentence."""
+
+DF = {
+    "asymptotic": "the normal distribution",
+    "residual": "t distributions with residual degrees of freedom",
+    "satterthwaite": "t distributions with Satterthwaite's degrees of freedom",
+    "kenward-roger": "t distributions with Kenward and Roger's degrees of freedom and "
+    "covariance matrix",
+}
+"""What the intervals and p-values come from, by `df_method`."""
+
+REFERENCES = (
+    "Bates, D., Mächler, M., Bolker, B. and Walker, S. (2015). Fitting linear "
+    "mixed-effects models using lme4. Journal of Statistical Software 67(1), 1-48.",
+    "Seabold, S. and Perktold, J. (2010). statsmodels: Econometric and statistical "
+    "modeling with Python. Proceedings of the 9th Python in Science Conference.",
+)
+
+
+@dataclass(frozen=True, repr=False)
+class Report:
+    """
+    The description of a fit; printed as plain text, and in notebooks as Markdown.
+
+    Attributes
+    ----------
+    text : str
+        The description as plain text.
+    markdown : str
+        The same as Markdown.
+    """
+
+    text: str
+    markdown: str
+
+    def __str__(self):
+        return self.text
+
+    __repr__ = __str__
+
+    def _repr_markdown_(self):
+        return self.markdown
+
+
+@dataclass(frozen=True)
+class Style:
+    """
+    How words are marked.
+
+    Parameters
+    ----------
+    is_markdown : bool
+        Whether to mark them at all.
+    """
+
+    is_markdown: bool
+
+    def symbol(self, text):
+        """A symbol of statistics, in italics."""
+        return f"*{text}*" if self.is_markdown else text
+
+    def code(self, text):
+        """A name or formula, in the font of code."""
+        if not self.is_markdown:
+            return text
+        text = " ".join(text.split())
+        fence = "``" if "`" in text else "`"
+        gap = " " if "`" in text else ""
+        return f"{fence}{gap}{text}{gap}{fence}"
+
+    def words(self, text):
+        """Words that may contain names, without a special meaning."""
+        escaped = re.sub(r"([\\`*_<>\[\]#|&~$])", r"\\\1", text)
+        return escaped if self.is_markdown else text
+
+
+def report(results, alpha=0.05):
+    """
+    Describe a fit in sentences, with a paragraph on methods.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit, linear or generalized. Its degrees of freedom and its covariance are
+        used; see `with_df_method` and `with_cov_type`.
+    alpha : float, optional
+        Level below which a p-value is called significant, and one minus the level of
+        the intervals.
+
+    Returns
+    -------
+    Report
+        Printed as text; its attributes `text` and `markdown` are strings.
+
+    Raises
+    ------
+    TypeError
+        If the fit is not one of a mixed model.
+    DataError
+        If the data of the model were removed.
+
+    Notes
+    -----
+    The sentences follow those of R's package report: the model; the conditional and
+    marginal R-squared; the intercept and each effect with its interval, statistic and
+    p-value; and the random effects. Where coefficients are logarithms of ratios, the
+    ratios are stated. Numbers have two decimals, or two significant digits where these
+    are zero, and p-values three, as in the style of the APA. Effects are not called
+    small or large, and standardized coefficients are not given. What limits the
+    numbers, such as a singular covariance matrix or coefficients without a finite
+    estimate, is said.
+
+    Examples
+    --------
+    >>> from statsmodels_lmm import datasets
+    >>> from statsmodels_lmm.formula.api import crossedmixedlm
+    >>> data = datasets.sleepstudy.load_pandas().data
+    >>> result = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    >>> sentences = report(result).text.splitlines()
+    >>> print(sentences[4][:78])
+    - The effect of Days is positive and statistically significant (b = 10.47, 95%
+    """
+    raw = as_fit(results)
+    if not is_mixed(raw):
+        raise TypeError(f"report describes mixed models, not {type(raw).__name__}")
+    require_data(raw.model, "a report")
+    check_alpha(alpha)
+    shares = r_squared(raw)
+    written = (_written(raw, alpha, shares, Style(m)) for m in (False, True))
+    return Report(*written)
+
+
+def _written(raw, alpha, shares, style):
+    """All paragraphs."""
+    effects = _effects(raw, alpha, style)
+    intercept = [text for is_constant, text in effects if is_constant]
+    bullets = [f"- {text}" for is_constant, text in effects if not is_constant]
+    first = [*_model(raw, style), _performance(raw, shares, style), *intercept]
+    paragraphs = [" ".join(first)]
+    if bullets:
+        paragraphs += ["Within this model:", "\n".join(bullets)]
+    paragraphs.append(_random(raw, style))
+    if limits := caveats(raw):
+        paragraphs.append(" ".join(map(style.words, limits)))
+    paragraphs.append(_methods(raw, alpha, style))
+    references = (f"- {style.words(each)}" for each in (_own_reference(), *REFERENCES))
+    paragraphs.append("\n".join(references))
+    return "\n\n".join(paragraphs)
+
+
+def _model(raw, style):
+    """What was fitted, to what."""
+    model = raw.model
+    names = [style.code(t.name) for t in fixed_terms(raw) if not t.is_constant]
+    kind = "linear mixed model"
+    by = "restricted maximum likelihood (REML)" if raw.reml else "maximum likelihood"
+    if not raw._is_gaussian:
+        family = FAMILIES.get(raw.family.name, raw.family.name)
+        link = raw.family.link_name.replace("_", " ")
+        kind = f"generalized linear mixed model ({family}, {link} link)"
+        by += f" ({_approximation(raw.nagq)})"
+    response = style.code(model.endog_names)
+    if getattr(model, "event", None) is not None:
+        response += f" (the event is {style.code(str(model.event))})"
+    formula = f" (formula: {style.code(model_name(raw))})" if has_formula(model) else ""
+    aim = f"of {response} without predictors"
+    if names:
+        aim = f"to predict {response} from {_listed(names)}"
+    yield f"We fitted a {kind} by {by} {aim}{formula}."
+    groups = []
+    for effects in model.random:
+        named = [style.code(name) for name in effects.effect_names]
+        what = _listed(named) if len(named) < 5 else f"{len(named)} effects"
+        groups.append(f"{style.code(effects.name)} ({effects.n_levels} levels: {what})")
+    count = f"there are {int(raw.nobs)} observations"
+    yield f"The model has random effects of {_listed(groups)}; {count}."
+
+
+def _approximation(nagq):
+    if nagq == 1:
+        return "Laplace approximation"
+    if nagq == 0:
+        return "Laplace approximation at penalized estimates of the fixed effects"
+    return f"adaptive Gauss-Hermite quadrature with {nagq} nodes"
+
+
+def _performance(raw, shares, style):
+    """The shares of variance explained."""
+    r2 = "*R*\u00b2" if style.is_markdown else "R2"
+    if shares.isna().any():
+        return f"The explained variance ({r2}) is not determined."
+    scale = "" if raw._is_gaussian else " on the scale of the linear predictor"
+    return (
+        f"The model explains a share of {shares['conditional']:.2f} of the variance"
+        f"{scale} (conditional {r2}), its fixed effects alone {shares['marginal']:.2f} "
+        f"(marginal {r2})."
+    )
+
+
+def _effects(raw, alpha, style):
+    """For each fixed effect whether it is the intercept, and its sentence."""
+    try:
+        ratio = ratio_name(raw)
+    except ValueError:
+        ratio = None
+    constant = raw.model.data.const_idx
+    sentences = []
+    for j, name in enumerate(raw.model.exog_names):
+        is_constant, b = j == constant, raw.params[j]
+        what = "The intercept" if is_constant else f"The effect of {style.code(name)}"
+        if np.isnan(raw.bse[j]):
+            said = _without_error(raw, b)
+        elif is_constant:
+            said = f"is {_number(b)} ({_test(raw, j, alpha, style)})"
+        else:
+            sign = "positive" if b > 0 else "negative"
+            verdict = "" if raw.pvalues[j] < alpha else "not "
+            size = f"{ratio} = " if ratio else f"{style.symbol('b')} = "
+            with np.errstate(over="ignore"):
+                size += _number(np.exp(b) if ratio else b)
+            test = _test(raw, j, alpha, style, bool(ratio))
+            said = f"is {sign} and {verdict}statistically significant ({size}, {test})"
+        sentences.append((is_constant, f"{what} {said}."))
+    return sentences
+
+
+def _without_error(raw, estimate):
+    """Why a coefficient has no standard error."""
+    if np.isnan(estimate):
+        return "was dropped as redundant"
+    if raw.unbounded.sentences:
+        return "has no finite estimate"
+    return "has no standard error"
+
+
+def _test(raw, j, alpha, style, exponentiate=False):
+    """Interval, statistic and p-value of a coefficient."""
+    ends = np.asarray(raw.conf_int(alpha))[j]
+    with np.errstate(over="ignore"):
+        low, high = map(_number, np.exp(ends) if exponentiate else ends)
+    df = np.broadcast_to(raw.df_resid_inference, len(raw.params))[j]
+    return ", ".join(
+        [
+            f"{_level(alpha)} CI {style.words(f'[{low}, {high}]')}",
+            _statistic(raw.tvalues[j], df if raw.use_t else None, raw.df_method, style),
+            _p_value(raw.pvalues[j], style),
+        ]
+    )
+
+
+def _level(alpha):
+    return f"{100 * (1 - alpha):g}%"
+
+
+def _statistic(value, df, df_method, style):
+    """The statistic as in "t(17.0) = 6.77"; z without degrees of freedom."""
+    if df is None:
+        return f"{style.symbol('z')} = {_number(value)}"
+    shown = f"{df:.1f}" if df_method in SMALL_SAMPLE else f"{df:g}"
+    return f"{style.symbol('t')}({shown}) = {_number(value)}"
+
+
+def _p_value(p, style):
+    """A p-value as in "p = .012", without the leading zero."""
+    symbol = style.symbol("p")
+    if p < 0.001:
+        return f"{symbol} {style.words('<')} .001"
+    return f"{symbol} = {p:.3f}".replace(" 0.", " .")
+
+
+def _number(value):
+    """Two decimals, or two significant digits where these are zero."""
+    return f"{value:.2g}" if 0.0 < abs(value) < 0.005 else f"{value:.2f}"
+
+
+def _random(raw, style):
+    """The estimates of the random part."""
+    numbers = [
+        f"{style.words(label)} = {_number(value)}"
+        for label, value in random_parameters(raw).items()
+    ]
+    return f"The parameters of the random effects are {_listed(numbers)}."
+
+
+def _methods(raw, alpha, style):
+    """How inference was made, and with what software."""
+    proved = " The search ended at a proved local optimum." if raw.converged else ""
+    packages = {"statsmodels": statsmodels, "NumPy": np, "SciPy": scipy}
+    used = ", ".join(f"{name} {m.__version__}" for name, m in packages.items())
+    return (
+        f"{_level(alpha)} confidence intervals (CI) and p-values are Wald's, from "
+        f"{DF[raw.df_method]}.{proved} The analysis was carried out in Python "
+        f"{platform.python_version()} with {style.words('statsmodels_lmm')} "
+        f"{_own_version()}, {used}; the model is written in the language of lme4 "
+        "(Bates et al., 2015), with results like those of statsmodels (Seabold & "
+        "Perktold, 2010)."
+    )
+
+
+def _own_version():
+    from statsmodels_lmm import __version__  # which imports this module
+
+    return __version__
+
+
+def _own_reference():
+    return (
+        "The statsmodels_lmm developers. statsmodels_lmm: linear mixed models for "
+        f"statsmodels. Python package, version {_own_version()}."
+    )
+
+
+def _listed(items):
+    """Items with commas and "and"."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
