@@ -327,7 +327,12 @@ def parse(arguments):
     add = parser.add_argument
     add("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS))
     add("--datasets", type=int, default=1_000, help="data sets for each design")
-    add("--replicates", type=int, default=499, help="bootstrap replicates; 0: tests only")
+    add(
+        "--replicates",
+        type=int,
+        default=499,
+        help="bootstrap replicates; 0: only tests",
+    )
     add("--n-jobs", type=int, default=-1, help="number of processes, as in joblib")
     add("--seed", type=int, default=1, help="seed of all random numbers")
     add("--quick", action="store_true", help="100 data sets, 99 replicates")
