@@ -19,7 +19,7 @@ from statsmodels_lmm.graphics.canvas import (
     tick_labels,
 )
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
-from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.requirements import as_fit
 
 INTERCEPTS = ("Intercept", "const")

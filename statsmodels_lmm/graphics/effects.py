@@ -21,7 +21,7 @@ from statsmodels_lmm.graphics.canvas import (
     short,
     tick_labels,
 )
-from statsmodels_lmm.inference.marginal.contrast_estimates import as_list
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,

@@ -1,4 +1,4 @@
-"""Contrasts of marginal means within groups, their effect sizes and letters."""
+"""Contrasts of marginal means within groups, and effect sizes."""
 
 from dataclasses import replace
 from itertools import count
@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.families.links import Log, Power
-from statsmodels_lmm.core.uncertainty.compact_letters import compact_letters
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.marginal.contrast_sets import (
+    as_list,
     contrast_set,
     is_interaction,
+    quoted,
 )
 from statsmodels_lmm.inference.marginal.hypotheses import Hypothesis
 from statsmodels_lmm.inference.marginal.multiple_comparisons import ADJUSTMENTS
@@ -37,25 +38,83 @@ IDENTITY, LOG = Power(1.0), Log()
 
 NO_RATIOS = (
     "exponentiate needs estimates that are differences of logarithms: linear "
-    "predictors of a link such as log or logit, means of a response log(y), or means of "
-    "the response of a generalized model"
+    "predictors of a link such as log or logit, means of a response log(y), or means "
+    "of the response of a generalized model"
 )
 
 
-def contrasts(means, method, adjust, reverse, reference, by, alpha, exponentiate):
+def contrasts(
+    means,
+    method="pairwise",
+    adjust=None,
+    reverse=False,
+    reference=None,
+    by=None,
+    alpha=None,
+    exponentiate=False,
+):
     """
-    Form contrasts of estimates within each group.
+    Form contrasts of the means within each group.
+
+    Contrasts of linear predictors are on the scale of the link; of means of the
+    response they are differences, such as risk differences, with intervals that
+    are symmetric.
 
     Parameters
     ----------
     means : MarginalMeans
-        The estimates.
-    method, adjust, reverse, reference, by, alpha, exponentiate
-        See `MarginalMeans.contrasts`.
+        Marginal means, slopes, or contrasts of these.
+    method : str, dict or array_like, optional
+        "pairwise", all differences; "reference", differences from one mean;
+        "consecutive", each mean minus the one before; "effects", each mean minus
+        their average; "poly", orthogonal polynomials in the order of the means,
+        up to degree 6, with whole-number coefficients; or your own coefficients
+        for the k means, as an array of shape (q, k) or a dict from names of
+        contrasts to coefficients. A list of these names, one for each factor, such
+        as ``["consecutive", "poly"]``, gives interaction contrasts, contrasts of
+        contrasts; "interaction" is "pairwise" for every factor.
+    adjust : str, optional
+        Adjustment of p-values for the number of contrasts in a group: "none" or
+        "lsd"; "tukey", by the studentized range, for all pairwise differences;
+        "dunnett", for differences from one mean, and "mvt", for any contrasts, by
+        the multivariate t distribution of the statistics, see
+        `core.uncertainty.multivariate_t`; "bonferroni" and "sidak"; or "holm",
+        "holm-sidak", "simes-hochberg", "hommel", "fdr_bh" and "fdr_by" of
+        `statsmodels.stats.multitest.multipletests`. Intervals are adjusted for all
+        but the latter. Default is "tukey" for "pairwise",
+        "sidak" for "reference" and "consecutive", "fdr_bh" for "effects", and
+        "none" for the others.
+    reverse : bool, optional
+        Whether to reverse the sign of differences.
+    reference : optional
+        Level with whose mean the others are compared, or a tuple of levels if
+        there are several factors. Default is the first.
+    by : str or list of str, optional
+        Columns that form the groups. Default is that of the means. For contrasts,
+        ``by="contrast"`` compares the same contrast between groups; the new
+        column is then "contrast1", as it is for groups of a factor named
+        "contrast".
+    alpha : float, optional
+        One minus the level of the intervals. Default is that of the means.
+    exponentiate : bool, optional
+        Whether to return ratios: exponentials of contrasts of linear predictors,
+        such as odds ratios for a logit link and rate ratios for counts with a log
+        link; or of contrasts of the logarithms of means of the response, such as
+        risk ratios. They are tested against 1, and intervals are made, on the
+        scale of the logarithm. Contrasts of ratios are always ratios.
 
     Returns
     -------
     MarginalMeans
+        The contrasts, with tests in `frame`, and the means as `means`.
+
+    Raises
+    ------
+    ValueError
+        If an argument has an unknown value or shape, or the exponential of a
+        contrast is not a ratio.
+    DataError
+        If no group has two means.
     """
     exponentiate = exponentiate or means.kind == "ratio"
     if exponentiate and not means.ratio:
@@ -78,8 +137,8 @@ def contrasts(means, method, adjust, reverse, reference, by, alpha, exponentiate
             "specs rather than by, or set their values with at="
         )
     base = means.for_contrasts(exponentiate)
-    sign = "/" if exponentiate else "-"
-    table, coefficients = _sets(means.table, groups, by, method, reverse, reference, sign)
+    how = method, reverse, reference, "/" if exponentiate else "-"
+    table, coefficients = _sets(means.table, groups, by, how)
     return replace(
         base,
         table=table,
@@ -97,6 +156,24 @@ def contrasts(means, method, adjust, reverse, reference, by, alpha, exponentiate
         hypothesis=Hypothesis(),
         means=means,
     )
+
+
+def pairs(means, **options):
+    """
+    Form all pairwise differences of the means within each group.
+
+    Parameters
+    ----------
+    means : MarginalMeans
+        Marginal means, slopes, or contrasts of these.
+    **options
+        Passed to `contrasts`.
+
+    Returns
+    -------
+    MarginalMeans
+    """
+    return contrasts(means, "pairwise", **options)
 
 
 def _adjustment(adjust, method):
@@ -130,18 +207,19 @@ def check_adjustment(adjust):
     if adjust == "lsd":
         return "none"
     if adjust not in ADJUSTMENTS:
-        raise ValueError(f"adjust must be {quoted(ADJUSTMENTS)} or 'lsd', not {adjust!r}")
+        known = quoted((*ADJUSTMENTS, "lsd"))
+        raise ValueError(f"adjust must be {known}, not {adjust!r}")
     return adjust
 
 
-def _sets(table, groups, by, method, reverse, reference, sign):
+def _sets(table, groups, by, how):
     """Names of the contrasts of all groups as a table, and the coefficients of each."""
     compared = [name for name in table if name not in by]
     column = next(name for name in _contrast_columns() if name not in by)
     tables, coefficients = [], []
     for group in groups:
         levels = table[compared].iloc[group]
-        names, own = contrast_set(method, levels, reverse, reference, sign)
+        names, own = contrast_set(how[0], levels, *how[1:])
         part = pd.DataFrame({column: names})
         for name in by:
             part[name] = table[name].iloc[[group[0]] * len(names)].array
@@ -185,20 +263,30 @@ def combined(coefficients, values):
     return sums
 
 
-def effect_sizes(means, sigma, edf, method):
-    """
-    Divide contrasts by a standard deviation.
+def eff_size(means, sigma, edf, method="pairwise"):
+    r"""
+    Compute standardized effect sizes, Cohen's d, as emmeans' eff_size.
+
+    A contrast :math:`c` divided by :math:`\sigma`, with variance
+    :math:`\mathrm{Var}(c) / \sigma^2 + c^2 / (2 \nu \sigma^2)`, in which
+    :math:`\nu` are the degrees of freedom of the estimate of :math:`\sigma`.
 
     Parameters
     ----------
     means : MarginalMeans
-        Means, or contrasts of these.
-    sigma, edf, method
-        See `MarginalMeans.eff_size`.
+        Marginal means, slopes, or contrasts of these.
+    sigma : float
+        Standard deviation. With random effects there are several: that of the
+        residuals, or the square root of the sum of all variances.
+    edf : float
+        Its degrees of freedom, infinite if it is known.
+    method : optional
+        Contrasts of means; see `contrasts`. Contrasts remain what they are.
 
     Returns
     -------
     MarginalMeans
+        Effect sizes with intervals, which are not adjusted.
     """
     if not 0.0 < sigma < np.inf:
         raise ValueError(f"sigma must be a positive number, not {sigma!r}")
@@ -207,7 +295,7 @@ def effect_sizes(means, sigma, edf, method):
     if means.kind == "ratio":
         raise ValueError("effect sizes are of differences; leave out exponentiate")
     if means.kind != "estimate":
-        means = contrasts(means, method, "none", False, None, None, None, False)
+        means = contrasts(means, method, "none")
     return replace(
         means,
         rows=means.rows / sigma,
@@ -220,97 +308,3 @@ def effect_sizes(means, sigma, edf, method):
         title=f"Effect sizes{means.title.removeprefix('Contrasts')}",
         notes=(*means.notes, f"In units of sigma = {sigma:.6g}, with edf = {edf:.6g}."),
     )
-
-
-def letters(means, alpha, adjust, reverse):
-    """
-    Tabulate means with letters for those that do not differ.
-
-    Parameters
-    ----------
-    means : MarginalMeans
-        Means.
-    alpha, adjust, reverse
-        See `MarginalMeans.cld`.
-
-    Returns
-    -------
-    DataFrame
-    """
-    pairs = contrasts(means, "pairwise", adjust, False, None, None, alpha, False)
-    different = (pairs.frame[pairs.names["pvalue"]] < pairs.alpha).to_numpy()
-    parts, start = [], 0
-    for group in means.groups(means.by):
-        part = means.frame.iloc[group]
-        k = len(group)
-        matrix = np.zeros((k, k), dtype=bool)
-        upper = np.triu_indices(k, 1)
-        matrix[upper] = different[start : start + len(upper[0])]
-        start += len(upper[0])
-        estimates = part[means.names[means.kind]].to_numpy()
-        order = np.argsort(-estimates if reverse else estimates, kind="stable")
-        own = compact_letters((matrix | matrix.T)[np.ix_(order, order)])
-        known = np.isfinite(estimates[order])
-        part = part.iloc[order]
-        part[free(["letters"], part.columns)["letters"]] = np.where(known, own, "")
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def free(names, taken):
-    """
-    Names of columns that no factor has.
-
-    Parameters
-    ----------
-    names : iterable of str
-        The names.
-    taken : iterable
-        Names of the factors.
-
-    Returns
-    -------
-    dict
-        Each name, with an underscore appended as long as it is taken.
-    """
-    chosen = {}
-    for name in names:
-        chosen[name] = name
-        while chosen[name] in taken:
-            chosen[name] += "_"
-    return chosen
-
-
-def as_list(given):
-    """
-    Make a list without duplicates from one label or several.
-
-    Parameters
-    ----------
-    given : hashable, iterable or None
-        A label, such as the name of a column, or several.
-
-    Returns
-    -------
-    list
-    """
-    if given is None:
-        return []
-    is_one = isinstance(given, str) or not np.iterable(given)
-    return list(dict.fromkeys([given] if is_one else given))
-
-
-def quoted(allowed):
-    """
-    List the allowed values, for a message.
-
-    Parameters
-    ----------
-    allowed : iterable
-        The values.
-
-    Returns
-    -------
-    str
-    """
-    return ", ".join(map(repr, allowed))

@@ -160,6 +160,65 @@ def orthogonal_polynomials(k):
     return np.array(polynomials, dtype=float).reshape(-1, k)
 
 
+def free(names, taken):
+    """
+    Names of columns that no factor has.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The names.
+    taken : iterable
+        Names of the factors.
+
+    Returns
+    -------
+    dict
+        Each name, with an underscore appended as long as it is taken.
+    """
+    chosen = {}
+    for name in names:
+        chosen[name] = name
+        while chosen[name] in taken:
+            chosen[name] += "_"
+    return chosen
+
+
+def as_list(given):
+    """
+    Make a list without duplicates from one label or several.
+
+    Parameters
+    ----------
+    given : hashable, iterable or None
+        A label, such as the name of a column, or several.
+
+    Returns
+    -------
+    list
+    """
+    if given is None:
+        return []
+    is_one = isinstance(given, str) or not np.iterable(given)
+    return list(dict.fromkeys([given] if is_one else given))
+
+
+def quoted(allowed):
+    """
+    List the allowed values, for a message.
+
+    Parameters
+    ----------
+    allowed : iterable
+        The values.
+
+    Returns
+    -------
+    str
+    """
+    return ", ".join(map(repr, allowed))
+
+
 def _interaction(method, levels):
     """Products of one contrast of each factor."""
     names = list(levels)

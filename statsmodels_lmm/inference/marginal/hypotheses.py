@@ -151,7 +151,9 @@ def hypothesis(null=0.0, delta=0.0, side="two-sided"):
     if not np.isfinite(null):
         raise ValueError(f"null must be a finite number, not {null!r}")
     if not 0.0 <= delta < np.inf:
-        raise ValueError(f"delta must be a finite number that is at least 0, not {delta!r}")
+        raise ValueError(
+            f"delta must be a finite number that is at least 0, not {delta!r}"
+        )
     if side in WITH_MARGIN and not delta:
         raise ValueError(f"side={side!r} needs a margin: give delta")
     return Hypothesis(float(null), float(delta), SIDES[side])

@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from scipy.linalg import null_space
 
 from statsmodels_lmm.core.families.links import Link
 from statsmodels_lmm.core.rows.estimability import Estimability
@@ -13,14 +12,14 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference
 from statsmodels_lmm.inference.marginal.contrast_estimates import (
     IDENTITY,
     LOG,
-    check_adjustment,
-    combined,
     contrasts,
-    effect_sizes,
-    free,
-    letters,
+    eff_size,
+    pairs,
 )
-from statsmodels_lmm.inference.marginal.hypotheses import Hypothesis, hypothesis
+from statsmodels_lmm.inference.marginal.contrast_sets import free
+from statsmodels_lmm.inference.marginal.estimate_tests import joint_test, single_tests
+from statsmodels_lmm.inference.marginal.hypotheses import Hypothesis
+from statsmodels_lmm.inference.marginal.letter_displays import cld
 from statsmodels_lmm.inference.marginal.marginal_tables import summary
 from statsmodels_lmm.inference.marginal.multiple_comparisons import (
     MULTIVARIATE,
@@ -29,10 +28,6 @@ from statsmodels_lmm.inference.marginal.multiple_comparisons import (
 )
 from statsmodels_lmm.inference.requirements import check_alpha
 
-NOT_ONE_SIDED = (
-    "adjust='tukey' is for two-sided tests of differences from 0, and 'dunnett' and "
-    "'mvt' for tests without a margin; 'sidak' and 'holm' suit all"
-)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MarginalMeans:
@@ -198,195 +193,14 @@ class MarginalMeans:
         check_alpha(alpha)
         return replace(self, alpha=alpha).frame
 
-    def contrasts(
-        self,
-        method="pairwise",
-        adjust=None,
-        reverse=False,
-        reference=None,
-        by=None,
-        alpha=None,
-        exponentiate=False,
-    ):
-        """
-        Form contrasts of the means within each group.
+    # functions of estimates that are also methods
 
-        Contrasts of linear predictors are on the scale of the link; of means of the
-        response they are differences, such as risk differences, with intervals that
-        are symmetric.
-
-        Parameters
-        ----------
-        method : str, dict or array_like, optional
-            "pairwise", all differences; "reference", differences from one mean;
-            "consecutive", each mean minus the one before; "effects", each mean minus
-            their average; "poly", orthogonal polynomials in the order of the means,
-            up to degree 6, with whole-number coefficients; or your own coefficients
-            for the k means, as an array of shape (q, k) or a dict from names of
-            contrasts to coefficients. A list of these names, one for each factor, such
-            as ``["consecutive", "poly"]``, gives interaction contrasts, contrasts of
-            contrasts; "interaction" is "pairwise" for every factor.
-        adjust : str, optional
-            Adjustment of p-values for the number of contrasts in a group: "none" or
-            "lsd"; "tukey", by the studentized range, for all pairwise differences;
-            "dunnett", for differences from one mean, and "mvt", for any contrasts, by
-            the multivariate t distribution of the statistics, see
-            `core.uncertainty.multivariate_t`; "bonferroni" and "sidak"; or "holm",
-            "holm-sidak", "simes-hochberg", "hommel", "fdr_bh" and "fdr_by" of
-            `statsmodels.stats.multitest.multipletests`. Intervals are adjusted for all
-            but the latter. Default is "tukey" for "pairwise",
-            "sidak" for "reference" and "consecutive", "fdr_bh" for "effects", and
-            "none" for the others.
-        reverse : bool, optional
-            Whether to reverse the sign of differences.
-        reference : optional
-            Level with whose mean the others are compared, or a tuple of levels if
-            there are several factors. Default is the first.
-        by : str or list of str, optional
-            Columns that form the groups. Default is that of the means. For contrasts,
-            ``by="contrast"`` compares the same contrast between groups; the new
-            column is then "contrast1", as it is for groups of a factor named
-            "contrast".
-        alpha : float, optional
-            One minus the level of the intervals. Default is that of the means.
-        exponentiate : bool, optional
-            Whether to return ratios: exponentials of contrasts of linear predictors,
-            such as odds ratios for a logit link and rate ratios for counts with a log
-            link; or of contrasts of the logarithms of means of the response, such as
-            risk ratios. They are tested against 1, and intervals are made, on the
-            scale of the logarithm. Contrasts of ratios are always ratios.
-
-        Returns
-        -------
-        MarginalMeans
-            The contrasts, with tests in `frame`, and the means as `means`.
-
-        Raises
-        ------
-        ValueError
-            If an argument has an unknown value or shape, or the exponential of a
-            contrast is not a ratio.
-        DataError
-            If no group has two means.
-        """
-        return contrasts(
-            self, method, adjust, reverse, reference, by, alpha, exponentiate
-        )
-
-    def pairs(self, **options):
-        """
-        Form all pairwise differences of the means within each group.
-
-        Parameters
-        ----------
-        **options
-            Passed to `contrasts`.
-
-        Returns
-        -------
-        MarginalMeans
-        """
-        return self.contrasts("pairwise", **options)
-
-    def test(self, null=0.0, delta=0.0, side="two-sided", adjust=None):
-        r"""
-        Test the estimates against a value, or for equivalence or non-inferiority.
-
-        With a margin the two-sided test is that of equivalence by two one-sided tests
-        (Schuirmann 1987), with :math:`t = (|\hat\theta - \theta_0| - \delta) / s` and
-        the lower tail; "larger" tests for non-inferiority,
-        :math:`\theta > \theta_0 - \delta`, and "smaller" for non-superiority. Intervals
-        of one-sided tests have one finite limit.
-
-        Parameters
-        ----------
-        null, delta : float, optional
-            The value :math:`\theta_0` and the margin :math:`\delta`, on the scale on
-            which tests are made: for ratios that of the logarithm, such as
-            ``delta=np.log(1.25)``, and for means of the response that of the link.
-        side : str, optional
-            The alternative: "two-sided", "larger" or "smaller", as in statsmodels;
-            emmeans' "equivalence", "noninferiority", "nonsuperiority", "superiority",
-            "inferiority", ">" and "<" are understood.
-        adjust : str, optional
-            Adjustment; see `contrasts`. Default is that of the estimates, except that
-            "sidak" replaces those that do not suit: "tukey" is for two-sided tests of
-            differences from 0, "dunnett" and "mvt" for tests without a margin.
-
-        Returns
-        -------
-        MarginalMeans
-            The same estimates with these tests in `frame`.
-
-        References
-        ----------
-        Schuirmann, D. J. (1987). A comparison of the two one-sided tests procedure and
-        the power approach for assessing the equivalence of average bioavailability.
-        Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
-        """
-        asked = hypothesis(null, delta, side)
-        given = self.adjust if adjust is None else check_adjustment(adjust)
-        unsuited = (given == "tukey" and (asked.sided == 1 or self.kind == "mean")) or (
-            given in MULTIVARIATE and asked.delta > 0.0
-        )
-        if unsuited and adjust is not None:
-            raise ValueError(NOT_ONE_SIDED)
-        return replace(self, hypothesis=asked, adjust="sidak" if unsuited else given)
-
-    def eff_size(self, sigma, edf, method="pairwise"):
-        r"""
-        Compute standardized effect sizes, Cohen's d, as emmeans' eff_size.
-
-        A contrast :math:`c` divided by :math:`\sigma`, with variance
-        :math:`\mathrm{Var}(c) / \sigma^2 + c^2 / (2 \nu \sigma^2)`, in which
-        :math:`\nu` are the degrees of freedom of the estimate of :math:`\sigma`.
-
-        Parameters
-        ----------
-        sigma : float
-            Standard deviation. With random effects there are several: that of the
-            residuals, or the square root of the sum of all variances.
-        edf : float
-            Its degrees of freedom, infinite if it is known.
-        method : optional
-            Contrasts of means; see `contrasts`. Contrasts remain what they are.
-
-        Returns
-        -------
-        MarginalMeans
-            Effect sizes with intervals, which are not adjusted.
-        """
-        return effect_sizes(self, sigma, edf, method)
-
-    def cld(self, alpha=None, adjust=None, reverse=False):
-        """
-        Tabulate the means with letters that those which do not differ have in common.
-
-        Two means of a group share a letter if and only if their difference is not
-        significant, by Piepho's (2004) algorithm, "compact letter display". That does
-        not show them to be equal.
-
-        Parameters
-        ----------
-        alpha : float, optional
-            Level of significance. Default is that of the means, 0.05.
-        adjust : str, optional
-            Adjustment of the p-values of pairwise differences. Default is "tukey".
-        reverse : bool, optional
-            Whether the largest mean comes first rather than last.
-
-        Returns
-        -------
-        DataFrame
-            `frame` with the means of each group in their order, and "letters".
-
-        References
-        ----------
-        Piepho, H.-P. (2004). An algorithm for a letter-based representation of
-        all-pairwise comparisons. Journal of Computational and Graphical Statistics 13,
-        456-466.
-        """
-        return letters(self, alpha, adjust, reverse)
+    contrasts = contrasts
+    pairs = pairs
+    test = single_tests
+    joint_test = joint_test
+    eff_size = eff_size
+    cld = cld
 
     def plot(self, comparisons=False, ax=None, *, alpha=None, adjust=None):
         """
@@ -449,37 +263,6 @@ class MarginalMeans:
         if not self.of_response:
             return self
         return self.through(LOG if exponentiate else IDENTITY)
-
-    def joint_test(self):
-        """
-        F tests that all means of a group are equal, or all contrasts are 0.
-
-        Returns
-        -------
-        DataFrame
-            One row per group with its levels; "df"; "df_denom", infinite for a
-            chi-squared test of df times F; "F" and "PR(>F)". Contrasts that cannot
-            be estimated are left out. Columns are named as in `frame`.
-        """
-        numbers, groups = [], self.groups(self.by)
-        lost = np.isnan(self.inference.params)
-        for group in groups:
-            seen = group[np.isfinite(self.rows[group]).all(axis=1)]
-            rows, offset = self.rows[seen], self.offset[seen]
-            if self.kind in ("mean", "slope"):
-                steps = np.diff(np.eye(len(seen)), axis=0)
-                rows, offset = combined(steps, rows), combined(steps, offset)
-            outside = self.estimability.outside(rows)
-            if outside.any():
-                combine = null_space(outside.T).T
-                rows, offset = combine @ rows, combine @ offset
-            test = self.inference.f_test(np.where(lost, 0.0, rows), -offset)
-            numbers.append((test.df_num, test.df_denom, test.statistic, test.pvalue))
-        names = free(("df", "df_denom", "F", "PR(>F)"), self.by)
-        tests = pd.DataFrame(numbers, columns=list(names.values()))
-        first = [group[0] for group in groups]
-        levels = self.table[list(self.by)].iloc[first].reset_index(drop=True)
-        return pd.concat([levels, tests], axis=1)
 
     def summary(self):
         """

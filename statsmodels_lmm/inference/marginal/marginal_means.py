@@ -6,11 +6,8 @@ import numpy as np
 
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
-from statsmodels_lmm.inference.marginal.marginal_estimates import (
-    MarginalMeans,
-    as_list,
-    quoted,
-)
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list, quoted
+from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     WEIGHTS,

@@ -99,7 +99,7 @@ def critical_values(df, adjust, family, alpha, correlation=None, sided=2):
 
 
 def _of_distinct(df, quantile):
-    """Quantiles, computed once for degrees of freedom that are equal but for rounding."""
+    """Quantiles, computed once where degrees of freedom differ by rounding alone."""
     distinct, where = np.unique((1.0 / df).round(12), return_inverse=True)
     with np.errstate(divide="ignore"):
         return quantile(1.0 / distinct)[where]
