@@ -24,6 +24,7 @@ from statsmodels_lmm.inference.fixed import (
     robust_covariance,
 )
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.marginal.joint_tests import joint_tests
 from statsmodels_lmm.inference.marginal.marginal_means import (
     marginal_means,
     marginal_slopes,
@@ -348,4 +349,5 @@ class MixedInference(LikelihoodModelResults):
     get_prediction = get_prediction
     marginal_means = marginal_means
     marginal_slopes = marginal_slopes
+    joint_tests = joint_tests
     joint_covariance = joint_covariance

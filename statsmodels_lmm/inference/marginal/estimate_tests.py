@@ -14,9 +14,10 @@ from statsmodels_lmm.inference.marginal.contrast_sets import free
 from statsmodels_lmm.inference.marginal.hypotheses import hypothesis
 from statsmodels_lmm.inference.marginal.multiple_comparisons import MULTIVARIATE
 
-NOT_ONE_SIDED = (
-    "adjust='tukey' is for two-sided tests of differences from 0, and 'dunnett' and "
-    "'mvt' for tests without a margin; 'sidak' and 'holm' suit all"
+UNSUITED = (
+    "adjust='tukey' is for two-sided tests of all pairwise differences, which choose "
+    "it themselves, and 'dunnett' and 'mvt' are not for tests of equivalence; 'sidak' "
+    "and 'holm' suit all"
 )
 
 
@@ -44,8 +45,8 @@ def single_tests(means, null=0.0, delta=0.0, side="two-sided", adjust=None):
         "inferiority", ">" and "<" are understood.
     adjust : str, optional
         Adjustment; see `contrasts`. Default is that of the estimates, except that
-        "sidak" replaces those that do not suit: "tukey" is for two-sided tests of
-        differences from 0, "dunnett" and "mvt" for tests without a margin.
+        "sidak" replaces "tukey" in one-sided tests and those with a margin, and
+        "dunnett" and "mvt" in tests of equivalence.
 
     Returns
     -------
@@ -60,11 +61,11 @@ def single_tests(means, null=0.0, delta=0.0, side="two-sided", adjust=None):
     """
     asked = hypothesis(null, delta, side)
     given = means.adjust if adjust is None else check_adjustment(adjust)
-    unsuited = (given == "tukey" and (asked.sided == 1 or means.kind == "mean")) or (
-        given in MULTIVARIATE and asked.delta > 0.0
-    )
+    unsuited = given in MULTIVARIATE and asked.is_equivalence
+    if given == "tukey":
+        unsuited = asked.sided == 1 or means.adjust != "tukey"
     if unsuited and adjust is not None:
-        raise ValueError(NOT_ONE_SIDED)
+        raise ValueError(UNSUITED)
     return replace(means, hypothesis=asked, adjust="sidak" if unsuited else given)
 
 

@@ -116,10 +116,10 @@ class Hypothesis:
 
     def __str__(self):
         if self.is_equivalence:
-            return f"|difference from {self.null:g}| < {self.delta:g}"
+            gap = f"estimate - {self.null:g}" if self.null else "estimate"
+            return f"|{gap}| < {self.delta:g}"
         sign = {"larger": ">", "smaller": "<"}.get(self.side, "!=")
-        margin = f" {'-' if sign == '>' else '+'} {self.delta:g}" if self.delta else ""
-        return f"estimate {sign} {self.null:g}{margin}"
+        return f"estimate {sign} {self.null - self._direction * self.delta:g}"
 
     @property
     def _direction(self):

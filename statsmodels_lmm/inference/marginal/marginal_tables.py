@@ -63,7 +63,7 @@ def _remarks(means):
             "transformed."
         )
     if means.hypothesis not in (None, Hypothesis()):
-        lines.append(f"Tests of {means.hypothesis}.")
+        lines.append(f"Alternative: {means.hypothesis}.")
     if means.hypothesis is not None and means.adjust != "none":
         group = " in each group" if means.by else ""
         how = f"adjusted{group} by {means.adjust}"
