@@ -24,8 +24,8 @@ def joint_tests(results, by=None, at=None, weights="equal", df_method=None):
 
     For each set of predictors that a term of the fixed effects contains: F tests that
     the means do not differ or, of several predictors, that no interaction contrast
-    differs from 0; in a generalized model, of the linear predictor. Tests of a covariate
-    are at its mean minus and plus 1. Without `by` and with equal weights they are those
+    differs from 0; in a generalized model, of the linear predictor. A covariate is
+    tested at its mean minus and plus 1. Without `by` and with equal weights they are those
     of type III, whatever the coding of the factors, if covariates in interactions are
     centered.
 

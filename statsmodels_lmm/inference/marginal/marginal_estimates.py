@@ -220,9 +220,9 @@ class MarginalMeans:
         -------
         Figure
         """
-        from statsmodels_lmm.graphics.marginal import plot_marginal
+        from statsmodels_lmm.graphics.comparisons import plot_comparisons
 
-        return plot_marginal(self, comparisons, ax, alpha, adjust)
+        return plot_comparisons(self, comparisons, ax, alpha, adjust)
 
     def through(self, link):
         """
