@@ -27,29 +27,25 @@ def compact_letters(different):
         The letters of each mean; two share a letter if and only if they do not differ.
         The first mean has the first letter.
     """
-    sets = [np.ones(len(different), dtype=bool)]
+    sets = np.ones((1, len(different)), dtype=bool)
     for i, j in zip(*np.nonzero(np.triu(different))):
-        split = []
-        for one in sets:
-            if one[i] and one[j]:
-                split += [one & (np.arange(len(one)) != m) for m in (i, j)]
-            else:
-                split.append(one)
-        sets = _largest(split)
-    sets.sort(key=lambda one: tuple(np.flatnonzero(one)))
-    texts = [_letter(i) for i in range(len(sets))]
+        split = sets[:, i] & sets[:, j]
+        halves = np.repeat(sets[split], 2, axis=0)
+        halves[::2, i] = halves[1::2, j] = False
+        sets = _largest(np.vstack([sets[~split], halves]))
+    order = sorted(range(len(sets)), key=lambda n: tuple(np.flatnonzero(sets[n])))
+    texts = [_letter(n) for n in range(len(sets))]
     return [
-        "".join(t for t, one in zip(texts, sets) if one[m])
-        for m in range(len(different))
+        "".join(text for text, inside in zip(texts, members) if inside)
+        for members in sets[order].T
     ]
 
 
 def _largest(sets):
-    """The sets that no other one contains."""
-    sets = list({one.tobytes(): one for one in sets}.values())
-    return [
-        one for one in sets if not any((one <= o).all() for o in sets if o is not one)
-    ]
+    """The sets that no other one contains, each of them once, shape (n, k)."""
+    inside = sets.astype(float) @ ~sets.T == 0.0
+    earlier = np.tri(len(sets), k=-1, dtype=bool)
+    return sets[~(inside & (~inside.T | earlier)).any(axis=1)]
 
 
 def _letter(i):

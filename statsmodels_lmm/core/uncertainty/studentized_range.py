@@ -114,7 +114,7 @@ def scale_average(tail, q, df, decay):
         log_s, density = _scales(0.5 * df[rest], decay * np.maximum(q[rest], 0.0) ** 2)
         tails = tail((q[rest] * np.exp(log_s)).ravel()).reshape(log_s.shape)
         averages[rest] = (density * tails).sum(axis=0)
-    return averages
+    return np.minimum(averages, 1.0)  # but for rounding
 
 
 def quantiles(tail, probability, above):

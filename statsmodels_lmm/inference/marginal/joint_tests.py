@@ -25,9 +25,9 @@ def joint_tests(results, by=None, at=None, weights="equal", df_method=None):
     For each set of predictors that a term of the fixed effects contains: F tests that
     the means do not differ or, of several predictors, that no interaction contrast
     differs from 0; in a generalized model, of the linear predictor. A covariate is
-    tested at its mean minus and plus 1. Without `by` and with equal weights they are those
-    of type III, whatever the coding of the factors, if covariates in interactions are
-    centered.
+    tested at its mean minus and plus 1. Without `by` and with equal weights they are
+    tests of type III, whatever the coding of the factors, if covariates in interactions
+    are centered.
 
     Parameters
     ----------
@@ -92,13 +92,15 @@ def _tested(results, levels, by):
     """Sets of predictors that a term contains and that vary, the smallest first."""
     frame = results.model.data.frame
     terms = [
-        {c for text in term.factors for c in columns_in(text, frame.columns)}
+        [c for text in term.factors for c in columns_in(text, frame.columns)]
         for term in fixed_terms(results)
     ]
     varying = [
-        n for n, v in levels.items() if n not in by and (len(v) > 1 or is_covariate(v))
+        name
+        for name in dict.fromkeys(c for term in terms for c in term)
+        if name not in by and (len(levels[name]) > 1 or is_covariate(levels[name]))
     ]
     for size in range(1, len(varying) + 1):
         for names in combinations(varying, size):
-            if any(term.issuperset(names) for term in terms):
+            if any(set(names) <= set(term) for term in terms):
                 yield list(names)
