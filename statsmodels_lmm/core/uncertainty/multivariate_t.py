@@ -50,8 +50,9 @@ class LargestT:
 
     def __init__(self, correlation, two_sided):
         self.count, self.two_sided = len(correlation), two_sided
-        self.loadings, self.sizes = _loadings(correlation), None
-        if self.loadings is None:
+        self.loadings, self.is_product = _loadings(correlation)
+        self.rank, self.sizes = 0, np.zeros(0)
+        if not self.is_product:
             self.rank, self.sizes = _largest_by_direction(correlation, two_sided)
 
     def sf(self, t, df):
@@ -70,7 +71,7 @@ class LargestT:
         ndarray
             Shape (n,).
         """
-        if self.sizes is None:
+        if self.is_product:
             return scale_average(self._normal_tail, t, df, 0.5)
         return np.array([self._over_directions(*each) for each in zip(t, df)])
 
@@ -121,10 +122,10 @@ class LargestT:
 
 
 def _loadings(correlation):
-    """The l_i, if the correlations are their products; else None."""
+    """The l_i, and whether the correlations are their products."""
     m = len(correlation)
     if m == 1:
-        return np.zeros(1)
+        return np.zeros(1), True
     if m == 2:
         size = np.sqrt(abs(correlation[0, 1]))
         loadings = size * np.array([1.0, np.sign(correlation[0, 1]) or 1.0])
@@ -144,7 +145,7 @@ def _loadings(correlation):
     error = np.abs(np.outer(loadings, loadings) - correlation)
     np.fill_diagonal(error, 0.0)
     good = (error <= CLOSE).all() and (loadings**2 <= LARGEST_SHARE).all()
-    return loadings if good else None
+    return loadings, bool(good)
 
 
 def _largest_by_direction(correlation, two_sided):

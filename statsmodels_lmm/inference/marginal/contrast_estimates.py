@@ -178,7 +178,7 @@ def pairs(means, **options):
 
 def _adjustment(adjust, method):
     """The adjustment asked for, or that of the set of contrasts."""
-    name = method if isinstance(method, str) else None
+    name = method if isinstance(method, str) else ""
     if adjust is None:
         return ADJUST.get(name, "none")
     adjust = check_adjustment(adjust)

@@ -54,6 +54,13 @@ class Hypothesis:
         return self.delta > 0.0 and self.side == "two-sided"
 
     @property
+    def tail(self):
+        """Heading of the p-values, with braces for the name of the statistic."""
+        if self.sided == 2:
+            return "P>|{}|"
+        return "P>{}" if self.evidence(1.0) > 0.0 else "P<{}"
+
+    @property
     def n_limits(self):
         """Number of limits of the interval that goes with the test."""
         return 2 if self.side == "two-sided" else 1

@@ -26,13 +26,14 @@ def summary(means):
     normal = means.inference.method == "asymptotic"
     letter = "z" if normal else "t"
     names = means.names
-    alpha = means.alpha / (2 if means.hypothesis is None else means.hypothesis.n_limits)
+    asked = means.hypothesis or Hypothesis()
+    alpha = means.alpha / asked.n_limits
     formats = {
         means.kind: (names[means.kind], lambda v: forg(v, 4)),
         "std err": (names["std err"], lambda v: forg(v, 3)),
         "df": (names["df"], lambda v: f"{v:.1f}"),
         "statistic": (letter, lambda v: f"{v:.3f}"),
-        "pvalue": (f"P>|{letter}|", lambda v: f"{v:.3f}"),
+        "pvalue": (asked.tail.format(letter), lambda v: f"{v:.3f}"),
         "ci_lower": (f"[{alpha:g}", lambda v: forg(v, 3)),
         "ci_upper": (f"{1 - alpha:g}]", lambda v: forg(v, 3)),
     }

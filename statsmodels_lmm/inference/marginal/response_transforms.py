@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -9,7 +10,7 @@ from statsmodels_lmm.core.families.links import Link, Log
 
 LOG_2, LOG_10 = np.log(2.0), np.log(10.0)
 
-INVERSES = {
+INVERSES: dict[str, tuple[Any, Any, Any]] = {
     "log2": (np.log2, np.exp2, lambda eta: LOG_2 * np.exp2(eta)),
     "log10": (np.log10, lambda eta: 10.0**eta, lambda eta: LOG_10 * 10.0**eta),
     "log1p": (np.log1p, np.expm1, np.exp),
