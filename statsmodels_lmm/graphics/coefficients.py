@@ -165,13 +165,14 @@ def _plain_ticks(axis):
 
 def _coefficients(fit, alpha, method, df_method, options):
     """Estimates and limits of the fixed effects of any results, NaN if infinite."""
-    estimates = getattr(fit, "fe_params", fit.params)
+    own = hasattr(fit, "with_df_method")
+    estimates = fit.params if own else getattr(fit, "fe_params", fit.params)
     if np.ndim(estimates) != 1:
         raise DataError(f"{type(fit).__name__} has more than one column of params")
     labels = list(fit.model.exog_names)[: len(estimates)]
     estimates = np.asarray(estimates)
     known = np.ones(len(labels), dtype=bool)
-    if not hasattr(fit, "with_df_method"):
+    if not own:
         ends = fit.conf_int(alpha=alpha)
     elif method == "wald":
         ends = fit.conf_int(alpha, df_method=df_method, **options)

@@ -79,7 +79,8 @@ class MixedInference(LikelihoodModelResults):
 
         Standard errors, tests and intervals of the fixed effects change accordingly.
         Other packages see the Kenward-Roger covariance but use their own degrees of
-        freedom.
+        freedom: n - p in those that read `df_resid`; infinite ones in pymmeans, of
+        which `fe_params` warns.
 
         Parameters
         ----------

@@ -32,6 +32,9 @@ CLOSE, LARGEST_SHARE = 1e-8, 0.95
 N_DIRECTIONS, N_GROUPS = 2**14, 256
 """Number of directions, and of groups of similar ones that are averaged."""
 
+LARGEST_ARRAY = 2**20
+"""Number of entries of arrays of integrands."""
+
 RANK_TOLERANCE = 1e-10
 """Eigenvalues of a correlation matrix that count as 0."""
 
@@ -72,7 +75,7 @@ class LargestT:
             Shape (n,).
         """
         if self.is_product:
-            return scale_average(self._normal_tail, t, df, 0.5)
+            return scale_average(self._in_blocks, t, df, 0.5)
         return np.array([self._over_directions(*each) for each in zip(t, df)])
 
     def isf(self, probability, df):
@@ -94,6 +97,11 @@ class LargestT:
         sides = 2.0 if self.two_sided else 1.0
         above = -special.stdtrit(df, probability / (sides * self.count))
         return quantiles(lambda t: self.sf(t, df), probability, above)
+
+    def _in_blocks(self, w):
+        """Probability for normal variables, (n,), without large arrays."""
+        count = 1 + len(w) * len(COMMON) * self.count // LARGEST_ARRAY
+        return np.concatenate([*map(self._normal_tail, np.array_split(w, count))])
 
     def _normal_tail(self, w):
         """Probability for normal variables by integration over the common one, (n,)."""

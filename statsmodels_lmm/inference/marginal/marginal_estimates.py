@@ -173,7 +173,9 @@ class MarginalMeans:
         covariance = self.inference.covariances(self._rows()[group])
         variances = np.diag(covariance)
         scale = np.where(variances > 0.0, np.sqrt(variances), np.inf)
-        return covariance / np.outer(scale, scale)
+        correlation = covariance / np.outer(scale, scale)
+        np.fill_diagonal(correlation, 1.0)
+        return correlation
 
     def summary_frame(self, alpha=None):
         """
