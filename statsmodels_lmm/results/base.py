@@ -32,8 +32,8 @@ from statsmodels_lmm.results.variance_tables import (
 DF_UNREAD = (
     "the degrees of freedom of with_df_method('{}') are not in fe_params and "
     "cov_params(): packages that read these, such as pymmeans, take infinite ones, so "
-    "that their intervals are too short. Use marginal_means(), t_test() or wald_test(); "
-    "for the fixed effects alone, params is the same"
+    "that their intervals are too short. Use marginal_means(), t_test() or "
+    "wald_test(); for the fixed effects alone, params is the same"
 )
 
 

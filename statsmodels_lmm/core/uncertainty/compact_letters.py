@@ -7,9 +7,9 @@ Piepho, H.-P. (2004). An algorithm for a letter-based representation of all-pair
 comparisons. Journal of Computational and Graphical Statistics 13, 456-466.
 """
 
-from string import ascii_letters
-
 import numpy as np
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def compact_letters(different):
@@ -50,5 +50,5 @@ def _largest(sets):
 
 def _letter(i):
     """a, ..., z, A, ..., Z, a1, ..."""
-    again, place = divmod(i, len(ascii_letters))
-    return ascii_letters[place] + (str(again) if again else "")
+    again, place = divmod(i, len(LETTERS))
+    return LETTERS[place] + (str(again) if again else "")
