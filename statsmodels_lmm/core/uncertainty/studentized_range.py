@@ -37,6 +37,9 @@ TAIL = 1e-14
 LARGE = 30.0
 """Half of the degrees of freedom from which Stirling's series is exact to rounding."""
 
+ROUNDING = 2e-11
+"""Coefficients of that polynomial that are left out at its end."""
+
 TOLERANCE, N_STEPS = 1e-12, 50
 """Relative error of quantiles, and the largest number of steps of the search."""
 
@@ -182,7 +185,8 @@ def _normal_tail(w, k):
 def _log_tail(k):
     """Logarithm of that probability as a polynomial."""
     interpolate = np.polynomial.Chebyshev.interpolate
-    return interpolate(lambda w: np.log(_integrated(w, k)), DEGREE, [0.0, WIDEST])
+    whole = interpolate(lambda w: np.log(_integrated(w, k)), DEGREE, [0.0, WIDEST])
+    return whole.trim(ROUNDING)
 
 
 def _integrated(w, k):
