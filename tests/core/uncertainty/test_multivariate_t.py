@@ -50,6 +50,14 @@ def test_a_single_statistic_is_students():
     assert_allclose(LargestT(np.eye(1), False).sf(t, df), stats.t.sf(t, df), rtol=1e-10)
 
 
+def test_independent_and_equal_statistics():
+    t, df = np.array([0.7, 2.5]), np.full(2, np.inf)
+    alone = 2.0 * stats.norm.sf(t)
+    independent = LargestT(np.eye(3), True).sf(t, df)
+    assert_allclose(independent, 1.0 - (1.0 - alone) ** 3, rtol=1e-9)
+    assert_allclose(LargestT(np.ones((2, 2)), True).sf(t, df), alone, rtol=1e-9)
+
+
 @pytest.mark.parametrize("two_sided", [True, False])
 def test_directions_agree_with_integrals(two_sided):
     """After a change of one correlation that is too small to matter."""
