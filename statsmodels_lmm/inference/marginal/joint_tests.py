@@ -65,8 +65,9 @@ def joint_tests(results, by=None, at=None, weights="equal", df_method=None):
     for name, values in levels.items():
         if name not in at and name not in by and is_covariate(values):
             at[name] = values[0] + np.array([-1.0, 1.0])
+    fixed = {n for n, values in levels.items() if len(as_list(at.get(n, values))) < 2}
     tables = []
-    for names in _tested(results, levels, by):
+    for names in _tested(results, fixed | set(by)):
         means = marginal_means(
             results, names, by, at, weights, df_method=df_method, which="linear"
         )
@@ -88,19 +89,16 @@ def _column(by):
     return free(["term"], by)["term"]
 
 
-def _tested(results, levels, by):
-    """Sets of predictors that a term contains and that vary, the smallest first."""
+def _tested(results, others):
+    """Sets of predictors that a term contains, without others, the smallest first."""
     frame = results.model.data.frame
     terms = [
         [c for text in term.factors for c in columns_in(text, frame.columns)]
         for term in fixed_terms(results)
     ]
-    varying = [
-        name
-        for name in dict.fromkeys(c for term in terms for c in term)
-        if name not in by and (len(levels[name]) > 1 or is_covariate(levels[name]))
-    ]
+    names = dict.fromkeys(c for term in terms for c in term)
+    varying = [name for name in names if name not in others]
     for size in range(1, len(varying) + 1):
-        for names in combinations(varying, size):
-            if any(set(names) <= set(term) for term in terms):
-                yield list(names)
+        for some in combinations(varying, size):
+            if any(set(some) <= set(term) for term in terms):
+                yield list(some)

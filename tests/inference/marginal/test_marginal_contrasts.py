@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from samples import load
 from scipy import stats
 
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 from statsmodels_lmm.inference.marginal.specs import parse_specs
 
@@ -123,6 +123,25 @@ def test_joint_tests_with_a_covariate():
     assert_allclose(within["F"], slopes["statistic"] ** 2, rtol=1e-7)
     with pytest.raises(DataError, match="no factor or covariate"):
         result.joint_tests(["x", "early"])
+
+
+def test_joint_tests_of_what_varies_and_can_be_estimated():
+    found = oats().joint_tests(at={"nitro": 0.0})
+    assert found["term"].tolist() == ["Variety"]
+    data = load("oats").query("nitro < 0.6 and Variety != 'Marvellous'")
+    data = data[(data["nitro"] > 0.0) | (data["Variety"] != "Victory")]
+    formula = "Q('yield') ~ C(nitro) * Variety + (1 | Block)"
+    with pytest.warns(RankWarning):
+        tests = crossedmixedlm(formula, data).fit().joint_tests()
+    # the mean of Victory without nitrogen is unknown, and with it that of Victory
+    assert tests["term"].tolist() == ["nitro", "nitro:Variety"]
+    assert tests["df"].tolist() == [1, 1]
+
+
+def test_contrasts_of_zeros():
+    zeros = {name: np.zeros(4) for name in "abc"}
+    found = means("~ nitro").contrasts(zeros, adjust="mvt").frame
+    assert_array_equal(found[["estimate", "ci_lower"]], 0.0)
 
 
 def test_letters_of_emmeans():
@@ -368,6 +387,7 @@ def test_transformed_responses(response, inside, inverse, ratio):
     if ratio:
         found = linear.pairs(exponentiate=True)
         assert "Ratio: ratio of geometric means;" in str(found)
+        assert "geometric" in str(back.pairs(exponentiate=True))
         assert_allclose(found.frame["ratio"], np.exp(linear.pairs().frame["estimate"]))
         assert "Ratio: mean ratio;" in str(average.pairs(exponentiate=True))
     else:
