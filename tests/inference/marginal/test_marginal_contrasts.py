@@ -128,7 +128,8 @@ def test_joint_tests_with_a_covariate():
 def test_joint_tests_of_what_varies_and_can_be_estimated():
     found = oats().joint_tests(at={"nitro": 0.0})
     assert found["term"].tolist() == ["Variety"]
-    data = load("oats").query("nitro < 0.6 and Variety != 'Marvellous'")
+    data = load("oats").astype({"Variety": str})
+    data = data.query("nitro < 0.6 and Variety != 'Marvellous'")
     data = data[(data["nitro"] > 0.0) | (data["Variety"] != "Victory")]
     formula = "Q('yield') ~ C(nitro) * Variety + (1 | Block)"
     with pytest.warns(RankWarning):
