@@ -66,8 +66,9 @@ def draw_pictures(app):
 
 
 def without_results(app, what, name, obj, options, lines):
-    """Leave out what a function of a result is called with where it is a method."""
-    found = [i for i, x in enumerate(lines) if x.startswith("results : ")]
+    """Leave out what a function is called with where it is a method of that."""
+    own = ("results : ", "means : MarginalMeans")
+    found = [i for i, x in enumerate(lines) if x.startswith(own)]
     if what == "method" and found:
         start = found[0]
         stop = start + 1

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM, datasets, from_json
 from statsmodels_lmm.exceptions import DataError
@@ -92,14 +92,15 @@ def test_the_scale_of_predictions(name):
         predicted(type="terms")
 
 
-def test_nothing_is_transformed_back():
+def test_only_means_that_are_asked_for_are_transformed_back():
     expected = LOGGED.marginal_means().frame
-    assert_array_equal(LOGGED.marginal_means(type="link").frame, expected)
-    assert_array_equal(LOGGED.marginal_means(which="mean").frame, expected)
-    with pytest.raises(ValueError, match=r"before np\.log\(Reaction\)"):
-        LOGGED.marginal_means(type="response")
-    with pytest.raises(ValueError, match=r"before np\.log\(Reaction\)"):
-        LOGGED.marginal_slopes("Days", type="response")
+    for how in ({"type": "link"}, {"which": "linear"}):
+        assert_array_equal(LOGGED.marginal_means(**how).frame, expected)
+    back = LOGGED.marginal_means(type="response").frame["mean"]
+    assert_allclose(back, np.exp(expected["mean"]))
+    slope = LOGGED.marginal_slopes("Days").frame["slope"]
+    found = LOGGED.marginal_slopes("Days", which="mean").frame["slope"]
+    assert_allclose(found, back * slope, rtol=1e-6)
 
 
 def test_the_kind_of_bootstrap_was_a_type():

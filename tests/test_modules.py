@@ -30,6 +30,8 @@ ELSEWHERE = {
     "test_generalized_influence": "working_model",
     "test_influence": "case_deletion case_refits row_groups",
     "test_likelihood_ratio": "nested_models",
+    "test_marginal_contrasts": "comparisons contrast_estimates estimate_tests "
+    "hypotheses joint_tests letter_displays response_transforms specs",
     "test_marginal_means": "contrast_sets marginal_estimates marginal_tables "
     "multiple_comparisons reference_grid",
     "test_variance_parameters": "block_functions",

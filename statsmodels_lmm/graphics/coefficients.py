@@ -20,7 +20,7 @@ from statsmodels_lmm.graphics.canvas import (
 )
 from statsmodels_lmm.graphics.labels import short, wrapped
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
-from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.requirements import as_fit
 
 INTERCEPTS = ("Intercept", "const")
@@ -158,13 +158,14 @@ def _ratio_of_all(fits):
 
 def _coefficients(fit, alpha, method, df_method, options):
     """Estimates and limits of the fixed effects of any results, NaN if infinite."""
-    estimates = getattr(fit, "fe_params", fit.params)
+    own = hasattr(fit, "with_df_method")
+    estimates = fit.params if own else getattr(fit, "fe_params", fit.params)
     if np.ndim(estimates) != 1:
         raise DataError(f"{type(fit).__name__} has more than one column of params")
     labels = list(fit.model.exog_names)[: len(estimates)]
     estimates = np.asarray(estimates)
     known = np.ones(len(labels), dtype=bool)
-    if not hasattr(fit, "with_df_method"):
+    if not own:
         ends = fit.conf_int(alpha=alpha)
     elif method == "wald":
         ends = fit.conf_int(alpha, df_method=df_method, **options)

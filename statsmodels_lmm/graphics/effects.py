@@ -21,10 +21,11 @@ from statsmodels_lmm.graphics.canvas import (
     tick_labels,
 )
 from statsmodels_lmm.graphics.labels import distinct, short, wrapped
-from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     check_predictor,
+    is_covariate,
     reference_grid,
 )
 from statsmodels_lmm.inference.requirements import as_fit
@@ -116,7 +117,8 @@ def plot_effects(
     for name in lines - set(at):
         at[name] = _range(frame[name]) if name == x else _quantiles(frame[name])
     alpha = error_probability(level)
-    how = {"which": which, "random_effects": random_effects}
+    own = None if which == "mean" else which  # data are on the scale of the model
+    how = {"which": own, "random_effects": random_effects}
     means = results.marginal_means(
         [x], specs[1:], at, alpha=alpha, df_method=df_method, **how
     )
@@ -166,7 +168,7 @@ def _lines(results, specs, others):
     levels = reference_grid(results, others).levels
     for name in specs:
         check_predictor(name, levels)
-    return {name for name in specs if _is_covariate(levels[name])}
+    return {name for name in specs if is_covariate(levels[name])}
 
 
 def _lines_and_panels(table, by, facet):
@@ -245,11 +247,6 @@ def _name_axes(axes, in_grid, x, y):
             panel.tick_params("x", labelbottom=True)
         if not in_grid or i % columns == 0:
             panel.set_ylabel(y)
-
-
-def _is_covariate(values):
-    """Whether a predictor is numeric with more than two values, as in its default."""
-    return len(values) == 1 and pd.api.types.is_numeric_dtype(values)
 
 
 def _shown(frame, others):

@@ -28,7 +28,7 @@ from statsmodels_lmm.graphics.group_lines import (
 from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.graphics.levels import chosen_factors
 from statsmodels_lmm.inference.fixed.terms import has_formula
-from statsmodels_lmm.inference.marginal.marginal_estimates import as_list
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import is_factor
 from statsmodels_lmm.inference.requirements import as_fit, require_data

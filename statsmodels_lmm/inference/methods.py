@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.fixed import (
     robust_covariance,
 )
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.marginal.joint_tests import joint_tests
 from statsmodels_lmm.inference.marginal.marginal_means import (
     marginal_means,
     marginal_slopes,
@@ -80,7 +81,8 @@ class MixedInference(LikelihoodModelResults):
 
         Standard errors, tests and intervals of the fixed effects change accordingly.
         Other packages see the Kenward-Roger covariance but use their own degrees of
-        freedom.
+        freedom: n - p in those that read `df_resid`; infinite ones in pymmeans, of
+        which `fe_params` warns.
 
         Parameters
         ----------
@@ -376,4 +378,5 @@ class MixedInference(LikelihoodModelResults):
     get_prediction = get_prediction
     marginal_means = marginal_means
     marginal_slopes = marginal_slopes
+    joint_tests = joint_tests
     joint_covariance = joint_covariance

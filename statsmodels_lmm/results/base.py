@@ -11,7 +11,9 @@ from statsmodels_lmm.core.criteria.estimates import estimates
 from statsmodels_lmm.core.rows.estimability import estimability
 from statsmodels_lmm.core.uncertainty.separation import FINITE
 from statsmodels_lmm.display import Brief
+from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.graphics.methods import Pictures
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.methods import MixedInference
 from statsmodels_lmm.inference.prediction.prediction import predict
 from statsmodels_lmm.inference.requirements import require_data
@@ -29,6 +31,13 @@ from statsmodels_lmm.results.variance_tables import (
     boundary_table,
     components_table,
     principal_components,
+)
+
+DF_UNREAD = (
+    "the degrees of freedom of with_df_method('{}') are not in fe_params and "
+    "cov_params(): packages that read these, such as pymmeans, take infinite ones, so "
+    "that their intervals are too short. Use marginal_means(), t_test() or "
+    "wald_test(); for the fixed effects alone, params is the same"
 )
 
 
@@ -201,7 +210,17 @@ class MixedResults(Brief, Pictures, MixedInference):
 
     @property
     def fe_params(self) -> Any:
-        """Fixed effects, the same as `params`."""
+        """
+        Fixed effects, the same as `params`.
+
+        Warns
+        -----
+        DataWarning
+            If there are degrees of freedom by the method of Satterthwaite or of Kenward
+            and Roger, because packages that read this attribute do not use them.
+        """
+        if self.df_method in SMALL_SAMPLE:
+            warn(DF_UNREAD.format(self.df_method), DataWarning)
         return self.params
 
     @property

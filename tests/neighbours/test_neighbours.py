@@ -9,6 +9,7 @@ import copy
 import io
 import pickle
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ from scipy import stats
 from statsmodels.iolib.summary2 import summary_col
 
 from statsmodels_lmm import CrossedMixedLM
+from statsmodels_lmm.exceptions import DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
 from statsmodels_lmm.inference.tidy import augment, glance, tidy
 
@@ -440,6 +442,17 @@ def test_pymmeans(fits, kind):
     means, errors = grid_means(result, "f")
     assert_allclose(found["emmean"], means, rtol=1e-6)
     assert_allclose(found["SE"], errors, rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["satterthwaite", "kenward-roger"])
+def test_degrees_of_freedom_that_others_cannot_read(fits, method):
+    """No errors of small samples go with infinite degrees of freedom in silence."""
+    result = fits["crossed"].with_df_method(method)
+    with pytest.warns(DataWarning, match=f"{method}.* are not in fe_params"):
+        assert_allclose(result.fe_params, result.params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fits["crossed"].with_df_method("residual").fe_params  # noqa: B018
 
 
 # storing and copying -------------------------------------------------------

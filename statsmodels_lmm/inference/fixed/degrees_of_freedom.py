@@ -183,14 +183,29 @@ class FixedInference(Brief):
         """
         contrasts = self._contrasts(contrasts)
         whitened = self._whitened(contrasts)
-        inner = whitened
-        if self.uncertain is not None:
-            inner = whitened @ self.uncertain.covariance
+        inner = self._inner(whitened)
         with np.errstate(over="ignore"):
             variances = self.scale * (inner * whitened).sum(axis=1)
         known = np.isfinite(variances) & ~self.involves_infinity(contrasts)
         known &= ~self._undetermined(whitened)
         return np.where(known, variances, np.nan)
+
+    def covariances(self, contrasts):
+        """
+        Covariances of contrasts of the fixed effects that are determined.
+
+        Parameters
+        ----------
+        contrasts : array_like
+            Coefficients, shape (q, p); those of dropped columns are ignored.
+
+        Returns
+        -------
+        ndarray
+            Shape (q, q).
+        """
+        whitened = self._whitened(self._contrasts(contrasts))
+        return self.scale * (self._inner(whitened) @ whitened.T)
 
     def f_test(self, contrasts, values=0.0):
         """
@@ -294,6 +309,12 @@ class FixedInference(Brief):
         """Contrasts as coefficients of uncorrelated estimates, shape (q, r)."""
         root = np.where(np.isnan(self.root), 0.0, self.root)
         return contrasts[..., np.isfinite(self.params)] @ root
+
+    def _inner(self, whitened):
+        """Whitened contrasts times the covariance of the uncorrelated estimates."""
+        if self.uncertain is None:
+            return whitened
+        return whitened @ self.uncertain.covariance
 
     def _estimable(self, contrasts):
         """Whether each contrast involves only columns that were kept, and numbers."""

@@ -11,7 +11,6 @@ CONTRASTS = ("pairwise", "reference", "consecutive", "effects", "poly")
 R_CONTRASTS = {
     "consec": "'consecutive'",
     "eff": "'effects'",
-    "interaction": "a dict from a name to coefficients, such as [1, -1, -1, 1]",
     "revpairwise": "'pairwise' with reverse=True",
     "trt.vs.ctrl": "'reference'",
     "tukey": "'pairwise'",
@@ -28,8 +27,8 @@ def contrast_set(method, levels, reverse=False, reference=None, sign="-"):
     Parameters
     ----------
     method : str, dict or array_like
-        One of `CONTRASTS`, a dict from names to k coefficients, or an array of shape
-        (q, k).
+        One of `CONTRASTS`; "interaction" or a list of these names, one for each factor;
+        a dict from names to k coefficients; or an array of shape (q, k).
     levels : DataFrame
         Levels of the factors for each mean, k rows.
     reverse : bool, optional
@@ -53,14 +52,18 @@ def contrast_set(method, levels, reverse=False, reference=None, sign="-"):
         If an argument has an unknown value or shape.
     """
     k, labels, one = len(levels), level_labels(levels), np.eye(len(levels))
+    if is_interaction(method):
+        if reverse or reference is not None:
+            raise ValueError("reverse and reference are for contrasts of one set")
+        return _interaction(method, levels)
     if not isinstance(method, str):
         return _own(method, k)
     if method in R_CONTRASTS:
         raise ValueError(f"for method={method!r} write {R_CONTRASTS[method]}")
     if method not in CONTRASTS:
         raise ValueError(
-            f"method must be {', '.join(map(repr, CONTRASTS))}, a dict or an array of "
-            f"coefficients, not {method!r}"
+            f"method must be {', '.join(map(repr, CONTRASTS))}, 'interaction', a dict "
+            f"or an array of coefficients, not {method!r}"
         )
     if method == "poly":
         coefficients = orthogonal_polynomials(k)
@@ -78,6 +81,26 @@ def contrast_set(method, levels, reverse=False, reference=None, sign="-"):
         pairs = [(b, a) for a, b in pairs]
     names = [f"{labels[a]} {sign} {labels[b]}" for a, b in pairs]
     return names, np.array([one[a] - one[b] for a, b in pairs]).reshape(-1, k)
+
+
+def is_interaction(method):
+    """
+    Whether a set is made of contrasts of contrasts.
+
+    Parameters
+    ----------
+    method : str, dict or array_like
+        As for `contrast_set`.
+
+    Returns
+    -------
+    bool
+    """
+    if isinstance(method, str):
+        return method == "interaction"
+    return isinstance(method, (list, tuple)) and any(
+        isinstance(name, str) for name in method
+    )
 
 
 def level_labels(levels):
@@ -135,6 +158,85 @@ def orthogonal_polynomials(k):
         values = [sum(f * comb(x, i) for i, f in enumerate(factors)) for x in range(k)]
         polynomials.append([value // gcd(*values) for value in values])
     return np.array(polynomials, dtype=float).reshape(-1, k)
+
+
+def free(names, taken):
+    """
+    Names of columns that no factor has.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The names.
+    taken : iterable
+        Names of the factors.
+
+    Returns
+    -------
+    dict
+        Each name, with an underscore appended as long as it is taken.
+    """
+    chosen = {}
+    for name in names:
+        chosen[name] = name
+        while chosen[name] in taken:
+            chosen[name] += "_"
+    return chosen
+
+
+def as_list(given):
+    """
+    Make a list without duplicates from one label or several.
+
+    Parameters
+    ----------
+    given : hashable, iterable or None
+        A label, such as the name of a column, or several.
+
+    Returns
+    -------
+    list
+    """
+    if given is None:
+        return []
+    is_one = isinstance(given, str) or not np.iterable(given)
+    return list(dict.fromkeys([given] if is_one else given))
+
+
+def quoted(allowed):
+    """
+    List the allowed values, for a message.
+
+    Parameters
+    ----------
+    allowed : iterable
+        The values.
+
+    Returns
+    -------
+    str
+    """
+    return ", ".join(map(repr, allowed))
+
+
+def _interaction(method, levels):
+    """Products of one contrast of each factor."""
+    names = list(levels)
+    methods = ["pairwise"] * len(names) if method == "interaction" else list(method)
+    if len(methods) != len(names):
+        raise ValueError(
+            f"an interaction needs one set of contrasts for each of {len(names)} "
+            f"factors, {', '.join(map(str, names))}; got {len(methods)}"
+        )
+    texts, products = [""], np.ones((1, len(levels)))
+    for name, one in zip(names, methods):
+        own = levels[[name]].drop_duplicates(ignore_index=True)
+        labels, coefficients = contrast_set(one, own)
+        codes = own.set_index(name).index.get_indexer(levels[name])
+        spread = coefficients[:, codes]
+        texts = [f"{a} : {b}" if a else b for b in labels for a in texts]
+        products = (spread[:, None] * products).reshape(-1, len(levels))
+    return texts, products
 
 
 def _own(method, k):

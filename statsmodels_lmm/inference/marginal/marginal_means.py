@@ -4,13 +4,11 @@ import re
 
 import numpy as np
 
+from statsmodels_lmm.core.families.links import Log
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
-from statsmodels_lmm.inference.marginal.marginal_estimates import (
-    MarginalMeans,
-    as_list,
-    quoted,
-)
+from statsmodels_lmm.inference.marginal.contrast_sets import as_list, quoted
+from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
     WEIGHTS,
@@ -18,6 +16,11 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
     reference_grid,
 )
 from statsmodels_lmm.inference.marginal.response_means import ResponseMeans
+from statsmodels_lmm.inference.marginal.response_transforms import (
+    TRANSFORMS,
+    response_transform,
+)
+from statsmodels_lmm.inference.marginal.specs import parse_specs
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     check_scale,
     is_average,
@@ -25,11 +28,18 @@ from statsmodels_lmm.inference.prediction.generalized_prediction import (
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.keywords import refuse_r_names, scale_of
 
+GEOMETRIC = "ratio of geometric means"
+
 PLAIN = re.compile(r"\w+|Q\((['\"]).*\1\)")
 """A response that is an untransformed column."""
 
 
-@refuse_r_names("level")
+BIAS_ADJUST = {
+    "bias_adjust": "is random_effects='average' here, without an approximation"
+}
+
+
+@refuse_r_names("level", **BIAS_ADJUST)
 def marginal_means(
     results,
     specs=(),
@@ -39,7 +49,7 @@ def marginal_means(
     alpha=0.05,
     df_method=None,
     *,
-    which="mean",
+    which=None,
     random_effects=False,
     type=None,
 ) -> MarginalMeans:
@@ -57,7 +67,9 @@ def marginal_means(
         A fit from a formula.
     specs : str or list of str, optional
         Columns of the data whose combinations of levels have a mean. Default is none,
-        which gives the overall mean.
+        which gives the overall mean. emmeans' formulas are understood: ``"~ f * k"``,
+        ``"~ f | g"`` for means of f by g, and ``"pairwise ~ f | g"`` for contrasts of
+        these, which have the means as their attribute `means`.
     by : str or list of str, optional
         Columns whose combinations form groups; contrasts are within groups.
     at : dict, optional
@@ -79,12 +91,13 @@ def marginal_means(
         "asymptotic", "residual", "satterthwaite" or "kenward-roger"; see
         `with_df_method`. Default is that of the results.
     which : {"mean", "linear"}, optional
-        The mean of the response, or the linear predictor; in a linear model they are
-        equal.
+        The mean of the response, or the linear predictor. In a linear model they are
+        equal, unless the response is transformed, such as ``log(y)``: "mean" is on the
+        scale of y then, and "linear", on the transformed scale, is the default.
     random_effects : {False, "average"}, optional
-        For means of the response of a generalized model: at random effects of zero, or
-        over their distribution, that is, for the population. In a linear model they
-        are equal.
+        For means of the response of a generalized model, or of a transformed response:
+        at random effects of zero, or over their distribution, that is, for the
+        population. In other models they are equal.
     type : {"response", "link"}, optional
         `which` in R's terms.
 
@@ -103,9 +116,15 @@ def marginal_means(
     Notes
     -----
     A mean that the data do not determine, because combinations of levels were not
-    seen, is NaN. If the response of a linear model is transformed, means are on the
-    transformed scale; they are not transformed back, and ``type="response"`` is
-    rejected.
+    seen, is NaN.
+
+    If the response of a linear model is ``log(y)``, ``log2``, ``log10``, ``log1p`` or
+    ``sqrt`` of y, ``which="mean"`` gives :math:`h(\eta)` with h the inverse, for
+    ``log(y)`` geometric means. Such a mean is the median of y where the random effects
+    are zero. The mean of y in the population is :math:`E\,h(\eta + z'b + \epsilon)`,
+    which ``random_effects="average"`` computes by quadrature over random effects and
+    residuals, with their variances taken as known: :math:`\exp(\eta + v / 2)` for
+    ``log(y)``.
 
     In a generalized model with inverse link h and linear predictor :math:`\eta`, the
     mean of the response at random effects of zero, :math:`h(\eta)`, is that of a level
@@ -148,10 +167,13 @@ def marginal_means(
     [0.37, 0.32, 0.21]
     """
     scale = _scale(results, which, type, random_effects)
-    return _marginal(results, "mean", specs, by, at, weights, alpha, df_method, scale)
+    method, specs, by = _read(results, specs, by)
+    asked = specs, by, at, weights, alpha, df_method
+    means = _marginal(results, "mean", *asked, scale)
+    return means if method is None else means.contrasts(method)
 
 
-@refuse_r_names("level")
+@refuse_r_names("level", **BIAS_ADJUST)
 def marginal_slopes(
     results,
     variable,
@@ -162,7 +184,7 @@ def marginal_slopes(
     alpha=0.05,
     df_method=None,
     *,
-    which="mean",
+    which=None,
     random_effects=False,
     type=None,
 ) -> MarginalMeans:
@@ -188,12 +210,25 @@ def marginal_slopes(
         The slopes, with symmetric intervals.
     """
     scale = _scale(results, which, type, random_effects)
+    method, specs, by = _read(results, specs, by)
     asked = specs, by, at, weights, alpha, df_method
-    return _marginal(results, variable, *asked, scale, slope=True)
+    slopes = _marginal(results, variable, *asked, scale, slope=True)
+    return slopes if method is None else slopes.contrasts(method)
+
+
+def _read(results, specs, by):
+    """Contrasts, factors and groups; `specs` may be a formula with the groups."""
+    frame = getattr(as_fit(results).model.data, "frame", None)
+    if not isinstance(specs, str) or "~" not in specs or specs in as_list(frame):
+        return None, specs, by
+    method, names, groups = parse_specs(specs)
+    if groups and by is not None:
+        raise ValueError(f"the groups are in specs {specs!r}; leave out by")
+    return method, names, groups or by
 
 
 def _scale(results, which, type, random_effects):
-    """The means of the response of a generalized model; None if others are wanted."""
+    """Means of the response where they are not the linear predictor, or None."""
     raw = as_fit(results)
     average = is_average(random_effects)
     if not average and random_effects is not False:
@@ -202,16 +237,20 @@ def _scale(results, which, type, random_effects):
             f"not {random_effects!r}"
         )
     if not raw._is_gaussian:
-        scale = check_scale(which, type, random_effects)
-        return ResponseMeans(raw, average) if scale == "mean" else None
-    scale_of(which, type)
+        scale = check_scale(which or "mean", type, random_effects)
+        link = raw.family.link
+        return ResponseMeans(raw, average, link) if scale == "mean" else None
+    scale = scale_of(which or "linear", type)
     parsed = getattr(raw.model, "_parsed", None)
-    if type == "response" and parsed and not PLAIN.fullmatch(parsed.response):
+    if scale == "linear" or parsed is None or PLAIN.fullmatch(parsed.response):
+        return None
+    link, _ = response_transform(parsed.response)
+    if link is None:
         raise ValueError(
-            f"type='response' asks for means on the scale before {parsed.response}, to "
-            "which they are not transformed back; leave it out"
+            f"means on the scale before {parsed.response} are known for "
+            f"{', '.join(TRANSFORMS)} of a column or an expression; use which='linear'"
         )
-    return None
+    return ResponseMeans(raw, average, link)
 
 
 def _marginal(
@@ -229,6 +268,8 @@ def _marginal(
     table, rows, offset = grid.averaged([*names, *groups], weights)
     others = {n: v for n, v in grid.levels.items() if n not in [*names, *groups]}
     response = results.model.endog_names
+    if results._is_gaussian and means is not None:
+        response = response_transform(response)[1]
     if not results._is_gaussian and means is None:
         response = f"the linear predictor of {response}"
     estimates = MarginalMeans(
@@ -250,12 +291,19 @@ def _marginal(
         of_response=means is not None and not slope,
     )
     if estimates.of_response:
-        estimates = estimates.through(results.family.link)
+        estimates = estimates.through(means.link)
     return estimates
 
 
 def _ratio(results, means, slope):
     """What the exponential of a contrast is; "" if nothing."""
+    if results._is_gaussian:
+        link, _ = response_transform(results.model.endog_names)
+        is_log = isinstance(link, Log)
+        if means is not None and not slope:
+            averaged = means.average or not is_log
+            return "mean ratio" if averaged else GEOMETRIC
+        return GEOMETRIC if means is None and is_log else ""
     if means is not None:
         return "" if slope else mean_ratio_name(results.family)
     try:
@@ -276,12 +324,11 @@ def _notes(results, others, weights, means):
     if getattr(results.model, "exposure", None) is not None:
         middle = np.exp(np.log(results.model.exposure).mean())
         lines.append(f"At the geometric mean of the exposure, {level_text(middle)}.")
-    if means is not None:
-        lines.append(
-            "Averaged over the random effects."
-            if means.average
-            else "At random effects of zero."
-        )
+    if means is not None and means.average:
+        too = " and residuals" if results._is_gaussian else ""
+        lines.append(f"Averaged over the random effects{too}.")
+    elif means is not None:
+        lines.append("At random effects of zero.")
     elif not results._is_gaussian:
         lines.append(f"On the scale of the link, {results.family.link_name}.")
     elif not PLAIN.fullmatch(results.model._parsed.response):

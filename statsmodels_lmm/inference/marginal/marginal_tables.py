@@ -4,11 +4,9 @@ from statsmodels.iolib.summary import forg
 from statsmodels.iolib.table import SimpleTable
 from statsmodels.iolib.tableformatting import fmt_params
 
+from statsmodels_lmm.inference.marginal.hypotheses import Hypothesis
 from statsmodels_lmm.inference.marginal.multiple_comparisons import SIMULTANEOUS
 from statsmodels_lmm.markup import Summary
-
-TESTED = ("estimate", "ratio")
-"""Kinds of estimates that have tests."""
 
 
 def summary(means):
@@ -28,14 +26,16 @@ def summary(means):
     normal = means.inference.method == "asymptotic"
     letter = "z" if normal else "t"
     names = means.names
+    asked = means.hypothesis or Hypothesis()
+    alpha = means.alpha / asked.n_limits
     formats = {
         means.kind: (names[means.kind], lambda v: forg(v, 4)),
         "std err": (names["std err"], lambda v: forg(v, 3)),
         "df": (names["df"], lambda v: f"{v:.1f}"),
         "statistic": (letter, lambda v: f"{v:.3f}"),
-        "pvalue": (f"P>|{letter}|", lambda v: f"{v:.3f}"),
-        "ci_lower": (f"[{means.alpha / 2:g}", lambda v: forg(v, 3)),
-        "ci_upper": (f"{1 - means.alpha / 2:g}]", lambda v: forg(v, 3)),
+        "pvalue": (asked.tail.format(letter), lambda v: f"{v:.3f}"),
+        "ci_lower": (f"[{alpha:g}", lambda v: forg(v, 3)),
+        "ci_upper": (f"{1 - alpha:g}]", lambda v: forg(v, 3)),
     }
     formats = {name: formats[column] for column, name in names.items()}
     if normal:
@@ -63,7 +63,9 @@ def _remarks(means):
             f"Intervals are those on the scale of the link, {means.link.name}, "
             "transformed."
         )
-    if means.kind in TESTED and means.adjust != "none":
+    if means.hypothesis not in (None, Hypothesis()):
+        lines.append(f"Alternative: {means.hypothesis}.")
+    if means.hypothesis is not None and means.adjust != "none":
         group = " in each group" if means.by else ""
         how = f"adjusted{group} by {means.adjust}"
         if means.adjust in SIMULTANEOUS:

@@ -219,6 +219,22 @@ def is_factor(results, name):
     return any(coded_column(factor) == name for factor in factors)
 
 
+def is_covariate(values):
+    """
+    Whether a predictor is numeric with more than two values, as in its default.
+
+    Parameters
+    ----------
+    values : Index
+        Values in a reference grid.
+
+    Returns
+    -------
+    bool
+    """
+    return len(values) == 1 and pd.api.types.is_numeric_dtype(values)
+
+
 def _repeats(model):
     """How often each row was observed; None if once."""
     return getattr(model, "freq_weights", None)

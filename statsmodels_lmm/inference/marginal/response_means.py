@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.families.links import Link
 from statsmodels_lmm.core.rows.estimability import Estimability
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     rows_of_population,
 )
 from statsmodels_lmm.inference.prediction.population_mean import (
+    mean_slopes,
     population_gradient,
     population_inference,
     population_mean,
@@ -29,19 +31,22 @@ from statsmodels_lmm.inference.prediction.prediction_rows import new_rows
 @dataclass(frozen=True, eq=False)
 class ResponseMeans:
     """
-    The means of the response of a generalized model.
+    The means of the response of a generalized model, or of a transformed response.
 
     Parameters
     ----------
-    results : CrossedMixedGLMResults
+    results : CrossedMixedGLMResults or CrossedMixedLMResults
         A fit.
     average : bool
-        Whether means are over the distribution of the random effects rather than at
-        random effects of zero.
+        Whether means are over the distribution of the random effects, and those of a
+        transformed response over that of the residuals, too, rather than at zero.
+    link : Link
+        The link of the family, or the transformation of the response.
     """
 
     results: Any
     average: bool
+    link: Link
 
     def at(self, frame, offset):
         """
@@ -71,19 +76,20 @@ class ResponseMeans:
         eta = design @ np.nan_to_num(results.params) + offset
         eta = eta if rows.offset is None else eta + rows.offset
         eta[~known | inference(results).involves_infinity(design)] = np.nan
-        family = results.family
         if parts is None:
-            means = family.mean(eta)
-            pieces = [design * family.mean_slope(eta)[:, None]]
-        else:
-            means = population_mean(family, eta, predictor_variance(results, parts))
-            pieces = list(population_gradient(results, design, parts, eta))
-        return np.hstack(pieces), means
+            return design * self.link.mean_slope(eta)[:, None], self.link.mean(eta)
+        variance = predictor_variance(results, parts)
+        if results._is_gaussian:  # whose variances are taken as known
+            variance = variance + results.scale
+            slopes, _ = mean_slopes(self.link, eta, variance)
+            return design * slopes[:, None], population_mean(self.link, eta, variance)
+        pieces = population_gradient(results, design, parts, eta)
+        return np.hstack(pieces), population_mean(results.family, eta, variance)
 
     @cached_property
     def n_own(self):
-        """Number of free parameters of the covariance matrices that means depend on."""
-        if not self.average:
+        """Number of uncertain parameters of the covariances that means depend on."""
+        if not self.average or self.results._is_gaussian:
             return 0
         return sum(len(f.directions) for f in self.results.at_optimum.factors)
 
@@ -100,7 +106,7 @@ class ResponseMeans:
         -------
         FixedInference
         """
-        if self.average:
+        if self.n_own:
             return population_inference(self.results, self.n_own, df_method)
         own = inference(self.results, df_method or self.results.df_method)
         return replace(own, params=0.0 * np.asarray(own.params))
