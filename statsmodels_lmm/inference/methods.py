@@ -18,6 +18,7 @@ from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import exact_lr
 from statsmodels_lmm.inference.comparison.likelihood_ratio import compare
 from statsmodels_lmm.inference.comparison.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.deletion.influence import influence
+from statsmodels_lmm.inference.derived.derived import derive
 from statsmodels_lmm.inference.fixed import (
     contrasts,
     degrees_of_freedom,
@@ -330,6 +331,7 @@ class MixedInference(LikelihoodModelResults):
     r_squared = r_squared
     icc = icc
     repeatability = repeatability
+    derive = derive
     get_influence = influence
     simulate = simulate
     simulated_residuals = simulated_residuals

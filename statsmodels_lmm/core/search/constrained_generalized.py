@@ -10,8 +10,8 @@ parameter held is the derivative of the criterion along the constraint's normal.
 from dataclasses import dataclass, replace
 from typing import Any
 
+
 import numpy as np
-from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.laplace import Laplace, LaplaceDeviance, Place
@@ -66,7 +66,9 @@ class ConstrainedLaplaceDeviance:
 
     def derivatives(self, exact=False):
         """Derivatives with respect to all parameters, see `LaplaceDeviance`."""
-        return self.deviance.derivatives(exact)
+        slopes = self.deviance.derivatives(exact)
+        bent = self.coordinates.curvature(slopes.gradient, slopes.curvature)
+        return replace(slopes, curvature=bent)
 
 
 @dataclass(frozen=True)
@@ -104,24 +106,12 @@ class ConstrainedLaplace(Criterion):
 
     def _placed(self, place):
         """The coordinates and the parts of a point on the constraint."""
-        hold, at = self.constraint, self.at
         coefficients, factors, extra = self.criterion.parameters(place)
-        coefficients, *of_fixed = hold.hold_fixed(coefficients, at)
-        placed = hold.place_factors(factors, 1.0, at)
-        # without the row of log(tau)
-        parts = [of_fixed, (placed.jacobian[:-1], placed.along[:-1])]
-        if extra is not None:
-            extra, *of_extra = hold.hold_extra(extra, at)
-            parts.append(of_extra)
-        moves, change = zip(*parts)
-        first = moves[0].shape[1]
-        coordinates = replace(
-            placed,
-            jacobian=block_diag(*moves),
-            along=np.concatenate(change),
-            bounded={c + first: v for c, v in placed.bounded.items()},
+        coordinates, coefficients, extra = self.constraint.place_parameters(
+            coefficients, factors, extra, self.at
         )
-        return coordinates, self.criterion.point(coefficients, placed.factors, extra)
+        point = self.criterion.point(coefficients, coordinates.factors, extra)
+        return coordinates, point
 
     def step(self, current, radius):
         """A step in all parameters, within the bounds."""
