@@ -10,7 +10,6 @@ parameter held is the derivative of the criterion along the constraint's normal.
 from dataclasses import dataclass, replace
 from typing import Any
 
-
 import numpy as np
 
 from statsmodels_lmm.core.criteria.base import Criterion

@@ -58,7 +58,9 @@ class SurfacePoint:
     @property
     def extra_of_family(self):
         """The extra parameter as the family takes it, if there is one."""
-        return self.extra**2 if self.is_squared else self.extra
+        if self.extra is None or not self.is_squared:
+            return self.extra
+        return self.extra**2
 
     def moved(self, step):
         """The point after a step in all entries, the last in log(tau) or `extra`."""
@@ -188,7 +190,7 @@ class HeldFunction(Constraint):
 
 
 def _freed(factors):
-    """Factors in coordinates without redundancy, and the allowed moves of each block."""
+    """Factors in coordinates without redundancy, and the allowed moves by block."""
     freed, moves = [], []
     for factor in factors:
         pairs = [block.freed() for block in factor.blocks]

@@ -13,13 +13,10 @@ from statsmodels_lmm.core.search.held_function import LIFT, HeldFunction
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
+from statsmodels_lmm.inference.derived.joint_estimates import variances_at
 from statsmodels_lmm.inference.derived.named_parameters import NamedParameters
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.profile import constrained_search
-from statsmodels_lmm.inference.variances.variance_parameters import (
-    AbsoluteEstimates,
-    VarianceEstimates,
-)
 
 SPACING = 0.5
 """Intended difference of zeta between adjacent points of a curve."""
@@ -61,24 +58,16 @@ class FunctionAtPoint:
     def __call__(self, point):
         """The value at a `SurfacePoint`, and its derivatives in all entries."""
         units, model = self.results._units, self.results.model
-        scale = 1.0 if point.tau is None else point.tau**-2.0
-        relative = [f.covariance for f in point.factors]
-        width = len(self._change)
-        given = (
-            model.random,
-            tuple(units.covariances(relative, np.asarray(scale))),
-            units.scale(scale) if self.results._is_gaussian else np.float64(1.0),
-            np.zeros((width, width)),
-            units.structured(structured_parameters(point.factors)),
-        )
-        variances: Any = VarianceEstimates(*given)
-        fixed = self.results.params
-        if not self.results._is_gaussian:
-            fixed = units.beta(point.coefficients)
-            extra = self._user_extra(point)
-            variances = AbsoluteEstimates(
-                *given, extra=extra, is_dispersion=not point.is_squared
-            )
+        scale = np.float64(1.0 if point.tau is None else point.tau**-2.0)
+        covariances = units.covariances([f.covariance for f in point.factors], scale)
+        structured = units.structured(structured_parameters(point.factors))
+        fixed, residual, extra = self.results.params, np.float64(1.0), None
+        if self.results._is_gaussian:
+            residual = units.scale(scale)
+        else:
+            fixed, extra = units.beta(point.coefficients), self._user_extra(point)
+        given = covariances, residual, structured, extra
+        variances = variances_at(self.results, *given)
         names = list(model.exog_names)
         parameters = NamedParameters(names, fixed, variances, self.distribution, True)
         found = self.value(parameters)
@@ -179,8 +168,8 @@ def profiled(results, function, estimate, error, distribution):
     if results._is_gaussian and estimate.slopes[:p].any():
         raise ValueError(
             f"{function.name} involves fixed effects, which a linear model integrates "
-            "or profiles out, so that a likelihood subject to its value is not at hand; "
-            "use method='wald' or 'bootstrap'"
+            "or profiles out, so that there is no likelihood subject to its value; use "
+            "method='wald' or 'bootstrap'"
         )
     search, optimum = constrained_search(results), results.at_optimum
     at_point = FunctionAtPoint(results, function.value, distribution)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-PARTIAL = {
+PARTIAL: dict = {
     np.add: (lambda a, b: 1.0, lambda a, b: 1.0),
     np.subtract: (lambda a, b: 1.0, lambda a, b: -1.0),
     np.multiply: (lambda a, b: b, lambda a, b: a),
@@ -59,13 +59,13 @@ class Differentiable(np.lib.mixins.NDArrayOperatorsMixin):
                 f"parameters may use {known}"
             )
         with np.errstate(all="ignore"):
-            slopes = sum(
-                # a root at 0 has no slope, but does not depend on the rest either
+            # a root at 0 has no slope, but does not depend on the rest either
+            slopes = [
                 np.where(x.slopes == 0.0, 0.0, partial(*values) * x.slopes)
                 for partial, x in zip(PARTIAL[ufunc], inputs)
                 if isinstance(x, Differentiable)
-            )
-            return Differentiable(ufunc(*values), slopes)
+            ]
+            return Differentiable(ufunc(*values), np.sum(slopes, axis=0))
 
     def __float__(self):
         """Not available, since the derivatives would be lost."""

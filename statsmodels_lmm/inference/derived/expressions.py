@@ -47,7 +47,7 @@ SHARE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)
 
 RANGES = {"var": POSITIVE, "sd": POSITIVE, "cov": ANYTHING, "cor": CORRELATION}
 RANGES |= {"sqrt": POSITIVE, "exp": POSITIVE, "abs": POSITIVE, "tanh": CORRELATION}
-RANGES |= {"expit": SHARE}
+RANGES |= {"expit": SHARE, "b": ANYTHING, "sigma": POSITIVE, "alpha": POSITIVE}
 """Ranges of parameters and functions, if not all numbers."""
 
 

@@ -1,4 +1,4 @@
-"""The parameters of a fit, or of replicates of it, by name."""
+"""The parameters of a fit, or of many fits, by name."""
 
 import re
 from collections.abc import Callable
@@ -7,22 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.linalg import block_diag
 
-from statsmodels_lmm.core.algebra.dense import consecutive, transpose
-from statsmodels_lmm.core.structures.roots import lower_triangle
-from statsmodels_lmm.core.uncertainty.joint_covariance import variance_slopes
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
 from statsmodels_lmm.inference.derived.expressions import near
-from statsmodels_lmm.inference.variances.distribution_variance import (
-    variance_of_distribution,
-)
-from statsmodels_lmm.inference.variances.variance_parameters import (
-    AbsoluteEstimates,
-    VarianceEstimates,
-    variance_estimates,
-)
 
 INTERCEPT = "1", "(Intercept)"
 """Other names of the effect Intercept."""
@@ -54,7 +42,7 @@ class NamedParameters:
 
     names: list
     fixed: np.ndarray
-    variances: VarianceEstimates
+    variances: Any
     distribution: Callable | None = None
     differentiate: bool = False
 
@@ -280,156 +268,3 @@ def _parted(which):
             pieces[-1] += c
     bar = bool(bars) and bars[-1] == "|"
     return pieces[:-1], bar, pieces[-1]
-
-
-# sources -------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class JointEstimates:
-    """
-    The estimates of all parameters and their covariance matrix.
-
-    Parameters
-    ----------
-    parameters : NamedParameters
-        The estimates, differentiable.
-    covariance : ndarray
-        Of the fixed effects and of the parameters of `VarianceEstimates`, shape
-        (P, P).
-    """
-
-    parameters: NamedParameters
-    covariance: np.ndarray
-
-
-def joint_estimates(results, distribution=None):
-    """
-    The estimates of all parameters of a fit, with their joint covariance matrix.
-
-    In a linear model the fixed effects and the variance parameters are asymptotically
-    independent. In a generalized one the matrix is the inverse of the joint Hessian,
-    unless another covariance of the fixed effects was chosen, which then stands beside
-    that of the variances.
-
-    Parameters
-    ----------
-    results : MixedResults
-        A fit.
-    distribution : dict, optional
-        Arguments of `variance_of_distribution`.
-
-    Returns
-    -------
-    JointEstimates
-    """
-    variances = variance_estimates(results)
-    p = len(results.params)
-    covariance = block_diag(results.cov_params(), variances.uncertainty)
-    if _is_joint(results):
-        across = _across(results)
-        kept = results._estimates.kept
-        covariance[np.ix_(kept, range(p, len(covariance)))] = across
-        covariance[np.ix_(range(p, len(covariance)), kept)] = across.T
-    parameters = NamedParameters(
-        list(results.model.exog_names),
-        np.asarray(results.params),
-        variances,
-        _distribution(results, distribution),
-        True,
-    )
-    return JointEstimates(parameters, covariance)
-
-
-def _is_joint(results):
-    """Whether the fixed effects and the variances share a Hessian."""
-    if results._is_gaussian or not results.at_optimum.criterion.counts[0]:
-        return False
-    return results.cov_type == "hessian" and results._robust is None
-
-
-def _across(results):
-    """Covariances of the fixed effects kept and the variance parameters."""
-    units, evaluation = results._units, results.at_optimum
-    first = evaluation.criterion.counts[0]
-    rest = np.eye(1 + results.family.has_extra)
-    change = block_diag(units.variance_change()[:-1, :-1], rest)
-    joint = np.nan_to_num(results._joint.covariance[:first, first:])
-    fixed = units.response_scale * units.data.to_fixed
-    return fixed @ joint @ (change @ variance_slopes(evaluation)).T
-
-
-def _distribution(results, options):
-    if results._is_gaussian:
-        return None
-    return _Lazy(results, options or {})
-
-
-class _Lazy:
-    """The variance of a distribution, prepared on first use."""
-
-    def __init__(self, results, options):
-        self._results, self._options, self._function = results, options, None
-
-    def __call__(self, extra):
-        """The variance at an extra parameter, alpha or a dispersion."""
-        if self._function is None:
-            self._function = variance_of_distribution(self._results, **self._options)
-        return self._function(extra)
-
-
-def drawn_parameters(results, draws, distribution=None):
-    """
-    The parameters of replicates.
-
-    Parameters
-    ----------
-    results : MixedResults
-        The fit from which they were drawn.
-    draws : DataFrame
-        `BootstrapResults.draws`.
-    distribution : dict, optional
-        Arguments of `variance_of_distribution`.
-
-    Returns
-    -------
-    NamedParameters
-        With arrays of shape (R,).
-    """
-    random, p = results.model.random, len(results.params)
-    values = draws.to_numpy(dtype=float)
-    counts = [c for e in random for c in e.grouped.parameter_counts]
-    start = values.shape[1] - sum(counts)
-    theta = values[:, start:]
-    scale, extra = np.ones(len(values)), None
-    if results._is_gaussian:
-        scale = values[:, start - 1] ** 2
-    elif results.family.has_extra:
-        last = values[:, start - 1]
-        extra = last if results.family.extra_is_squared else last**2
-    parts = iter([theta[:, part] for part in consecutive(counts)])
-    covariances, structured = [], [np.zeros((len(values), 0))]
-    for effects in random:
-        k = len(effects.effect_names)
-        whole = np.zeros((len(values), k, k))
-        for columns, _, model in effects.blocks:
-            part = next(parts)
-            if model.has_structure:
-                structured.append(part)
-                continue
-            root = np.zeros((len(values), model.size, model.size))
-            root[(..., *lower_triangle(model.size))] = part
-            square = scale[:, None, None] * (root @ transpose(root))
-            whole[:, columns, columns] = square
-        covariances.append(whole)
-    width = sum(counts) + 1 + (extra is not None)
-    uncertainty = np.zeros((width, width))
-    structured = np.concatenate(structured, axis=-1)
-    given = random, tuple(covariances), scale, uncertainty, structured
-    variances: Any = VarianceEstimates(*given)
-    if not results._is_gaussian:
-        squared = results.family.extra_is_squared
-        variances = AbsoluteEstimates(*given, extra=extra, is_dispersion=not squared)
-    fixed = values[:, :p]
-    names, of = list(results.model.exog_names), _distribution(results, distribution)
-    return NamedParameters(names, fixed, variances, of)

@@ -100,7 +100,7 @@ def variance_of_distribution(results, method=None, average=False):
         each = np.log1p(spread) if method == "lognormal" else polygamma(1, 1.0 / spread)
         return float(np.mean(each))
 
-    # the variance may be the same everywhere, as that of a gamma variable with a log link
+    # it may be the same everywhere, as that of a gamma variable with a log link
     same = np.isclose(at(0.25, results.extra), at(0.5, results.extra), rtol=1e-12)
     mean = 0.5 if same else _null_mean(results, average)
     squared = family.extra_is_squared or not family.has_extra
