@@ -19,6 +19,7 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import compare
 from statsmodels_lmm.inference.comparison.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.deletion.influence import influence
 from statsmodels_lmm.inference.derived.derived import derive
+from statsmodels_lmm.inference.derived.heritability import heritability
 from statsmodels_lmm.inference.fixed import (
     contrasts,
     degrees_of_freedom,
@@ -332,6 +333,7 @@ class MixedInference(LikelihoodModelResults):
     icc = icc
     repeatability = repeatability
     derive = derive
+    heritability = heritability
     get_influence = influence
     simulate = simulate
     simulated_residuals = simulated_residuals

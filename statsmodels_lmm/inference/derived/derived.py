@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.derived.derived_profile import profiled
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
 from statsmodels_lmm.inference.derived.functions import evaluated, functions_of
 from statsmodels_lmm.inference.derived.joint_estimates import joint_estimates
-from statsmodels_lmm.inference.replicates.bootstrap import BootstrapResults, bootstrap
-from statsmodels_lmm.inference.replicates.bootstrap_intervals import interval
+from statsmodels_lmm.inference.replicates.bootstrap import BootstrapResults
+from statsmodels_lmm.inference.replicates.bootstrap import bootstrap as draw_replicates
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import (
+    interval,
+    tell_of_few,
+)
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, check_choice
 from statsmodels_lmm.inference.variances.variance_parameters import interval_within
 
@@ -20,6 +23,7 @@ METHODS = ("wald", "bootstrap", "profile")
 
 OPEN = "not determined by the data"
 BOUNDARY = "on the boundary; use profile or bootstrap"
+INTEGRATED = "no profile, as it involves fixed effects; use bootstrap"
 
 
 @dataclass(frozen=True)
@@ -216,19 +220,13 @@ def derive(
     {'ICC': 0.418}
     """
     check_choice("method", method, METHODS)
-    check_alpha(alpha)
-    if method != "bootstrap" and (options or bootstrap is not None):
-        given = sorted(options) or ["bootstrap"]
-        raise TypeError(f"{', '.join(given)} applies to method='bootstrap' only")
     results = as_fit(results)
-    return derived(
-        results, functions_of(functions, transform), method, alpha, bootstrap, options
-    )
+    if bootstrap is not None:
+        options = options | {"bootstrap": bootstrap}
+    return derived(results, functions_of(functions, transform), method, alpha, options)
 
 
-def derived(
-    results, functions, method, alpha, replicates=None, options=(), settings=None
-):
+def derived(results, functions, method, alpha, options=None, settings=None):
     """
     Compute functions with intervals.
 
@@ -240,10 +238,8 @@ def derived(
         The functions.
     method, alpha
         As for `derive`.
-    replicates : BootstrapResults, optional
-        Replicates to use.
     options : dict, optional
-        Arguments of `bootstrap`.
+        Arguments of `bootstrap`, or "bootstrap", replicates to use.
     settings : dict, optional
         Arguments of `variance_of_distribution`.
 
@@ -251,6 +247,10 @@ def derived(
     -------
     DerivedQuantities
     """
+    options = options or {}
+    if options and method != "bootstrap":
+        raise TypeError(f"{', '.join(options)} applies to the bootstrap only")
+    check_alpha(alpha)
     joint = joint_estimates(results, settings)
     rows = [_delta(f, joint) for f in functions]
     index = pd.Index([f.name for f in functions], name="function")
@@ -258,12 +258,14 @@ def derived(
     ranges = tuple(f.range for f in functions)
     draws, profiles = None, ()
     if method == "bootstrap":
-        replicates = _replicates(results, replicates, dict(options))
+        replicates = _replicates(results, **options)
         draws = evaluated(functions, results, replicates.draws, settings)
         draws.loc[:, (notes == OPEN).to_numpy()] = np.nan
         errors = draws.std(ddof=1)
-        _tell_of_few(len(draws), alpha)
+        tell_of_few(len(draws), alpha)
     if method == "profile":
+        lost = [f.name for f in functions if _integrates_out(results, f, joint)]
+        notes[lost] = INTEGRATED
         profiles = tuple(
             _profiled(results, f, joint.parameters, error, note)
             for f, error, note in zip(functions, errors, notes)
@@ -273,6 +275,34 @@ def derived(
         notes = notes.where(notes != BOUNDARY, "")
     return DerivedQuantities(
         estimates, errors, notes, method, alpha, ranges, draws, profiles
+    )
+
+
+def method_of(conf_int):
+    """
+    The method of intervals that an argument `conf_int` asks for.
+
+    Parameters
+    ----------
+    conf_int : bool or str
+        As for `icc`.
+
+    Returns
+    -------
+    str
+    """
+    check_choice("conf_int", conf_int, (False, True, "wald", "bootstrap", "profile"))
+    return conf_int if isinstance(conf_int, str) else "wald"
+
+
+def _integrates_out(results, function, joint):
+    """Whether a function involves parameters that the criterion does not have."""
+    found = function.value(joint.parameters)
+    p = len(joint.parameters.names)
+    return (
+        results._is_gaussian
+        and isinstance(found, Differentiable)
+        and bool(found.slopes[:p].any())
     )
 
 
@@ -322,26 +352,18 @@ def _touches_zero(variances, slopes):
     )
 
 
-def _replicates(results, given, options):
+def _replicates(results, bootstrap=None, **options):
     """The replicates to use: those given, if they are of this fit, or new ones."""
-    if given is None:
-        return bootstrap(results, **options)
+    if bootstrap is None:
+        return draw_replicates(results, **options)
     if options:
         raise TypeError(f"{', '.join(sorted(options))}: there is a bootstrap already")
-    if not isinstance(given, BootstrapResults):
-        raise TypeError(f"bootstrap must be the result of bootstrap(), not {given!r}")
-    fixed = given.estimates.iloc[: len(results.params)]
+    if not isinstance(bootstrap, BootstrapResults):
+        raise TypeError(
+            f"bootstrap must be what bootstrap() returns, not {bootstrap!r}"
+        )
+    fixed = bootstrap.estimates.iloc[: len(results.params)]
     same = list(fixed.index) == list(results.model.exog_names)
     if not same or not np.array_equal(fixed, results.params, equal_nan=True):
         raise ValueError("bootstrap has the replicates of another fit")
-    return given
-
-
-def _tell_of_few(count, alpha):
-    """Warn if quantiles lie beyond the extreme replicates."""
-    if (count + 1) * alpha / 2.0 < 1.0 - 1e-9:
-        warn(
-            f"{count} replicates are too few for intervals of level {1.0 - alpha:g}: "
-            f"{np.ceil(2.0 / alpha - 1.0):.0f} would be enough",
-            DataWarning,
-        )
+    return bootstrap

@@ -157,20 +157,8 @@ def profiled(results, function, estimate, error, distribution):
     Returns
     -------
     ProfiledFunction
-
-    Raises
-    ------
-    ValueError
-        If the function involves fixed effects of a linear model.
     """
     require_data(results.model, "a profile of the likelihood")
-    p = len(results.params)
-    if results._is_gaussian and estimate.slopes[:p].any():
-        raise ValueError(
-            f"{function.name} involves fixed effects, which a linear model integrates "
-            "or profiles out, so that there is no likelihood subject to its value; use "
-            "method='wald' or 'bootstrap'"
-        )
     search, optimum = constrained_search(results), results.at_optimum
     at_point = FunctionAtPoint(results, function.value, distribution)
     hold = _held(results, at_point, function.range, float(estimate.value), error)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.inference.derived.expressions import (
+from statsmodels_lmm.inference.derived.joint_estimates import drawn_parameters
+from statsmodels_lmm.inference.derived.parameter_expressions import (
     ANYTHING,
     CORRELATION,
     POSITIVE,
     SHARE,
     parse,
 )
-from statsmodels_lmm.inference.derived.joint_estimates import drawn_parameters
 from statsmodels_lmm.inference.requirements import check_choice
 
 TRANSFORMS = {

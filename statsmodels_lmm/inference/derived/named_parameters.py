@@ -10,7 +10,7 @@ import numpy as np
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
-from statsmodels_lmm.inference.derived.expressions import near
+from statsmodels_lmm.inference.derived.parameter_expressions import near
 
 INTERCEPT = "1", "(Intercept)"
 """Other names of the effect Intercept."""
@@ -157,6 +157,23 @@ class NamedParameters:
                 slopes = {p + j % self._width: s for j, s in slopes.items()}
                 return self._number(value, slopes)
         return self._number(np.zeros(np.shape(scale)), {})
+
+    def quadratic(self, matrix):
+        """
+        A quadratic form b'Q b of the fixed effects; redundant ones count as 0.
+
+        Parameters
+        ----------
+        matrix : ndarray
+            Q, symmetric, shape (p, p).
+
+        Returns
+        -------
+        Differentiable or ndarray
+        """
+        fixed = np.nan_to_num(self.fixed)
+        moved = fixed @ matrix
+        return self._number((moved * fixed).sum(-1), dict(enumerate(2.0 * moved.T)))
 
     # names -------------------------------------------------------------------
 

@@ -4,6 +4,11 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.uncertainty.identification import mean_variances
+from statsmodels_lmm.inference.derived.derived import derived, method_of
+from statsmodels_lmm.inference.derived.shares import (
+    icc_functions,
+    r_squared_functions,
+)
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
@@ -17,7 +22,9 @@ from statsmodels_lmm.inference.variances.distribution_variance import (
 from statsmodels_lmm.inference.variances.identification import combined
 
 
-def r_squared(results, method=None, random_effects=False):
+def r_squared(
+    results, method=None, random_effects=False, conf_int=False, alpha=0.05, **options
+):
     r"""
     Marginal and conditional R-squared of a mixed model.
 
@@ -40,10 +47,18 @@ def r_squared(results, method=None, random_effects=False):
     random_effects : {False, "average"}, optional
         The mean at which the residual variance of a generalized model is evaluated, if
         it depends on the mean.
+    conf_int : {False, True, "wald", "bootstrap", "profile"}, optional
+        Intervals to add, see `derive`; True is "wald".
+    alpha : float, optional
+        One minus the level of the intervals.
+    **options
+        Arguments of `bootstrap`, or ``bootstrap=`` for replicates that were drawn
+        before. The mean at which the residual variance of a generalized model is
+        evaluated is held at its estimate.
 
     Returns
     -------
-    Series
+    Series or DerivedQuantities
         "marginal" and "conditional", NaN where the data do not determine them. The
         values are those of ``r2_nakagawa`` in R's performance, except that they are
         also defined for singular fits, and that all slopes count, even after ``||`` or
@@ -99,6 +114,12 @@ def r_squared(results, method=None, random_effects=False):
     >>> r_squared(result).round(4).to_dict()
     {'marginal': 0.2799, 'conditional': 0.7043}
     """
+    if conf_int:
+        functions = r_squared_functions(as_fit(results))
+        settings = _settings(results, method, random_effects)
+        return derived(
+            as_fit(results), functions, method_of(conf_int), alpha, options, settings
+        )
     fixed, random, residual = _variances(results, method, random_effects)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
@@ -107,7 +128,15 @@ def r_squared(results, method=None, random_effects=False):
     return pd.Series(shares, index=["marginal", "conditional"], name="r_squared")
 
 
-def icc(results, by_group=False, method=None, random_effects=False):
+def icc(
+    results,
+    by_group=False,
+    method=None,
+    random_effects=False,
+    conf_int=False,
+    alpha=0.05,
+    **options,
+):
     r"""
     Intraclass correlation, or repeatability of a measurement.
 
@@ -127,12 +156,12 @@ def icc(results, by_group=False, method=None, random_effects=False):
         for the fixed effects or with their variance in the denominator, and sum to
         those of the model. Random intercepts of each row are not listed in a
         generalized model.
-    method, random_effects : optional
+    method, random_effects, conf_int, alpha, **options
         As for `r_squared`.
 
     Returns
     -------
-    Series or DataFrame
+    Series, DataFrame or DerivedQuantities
         "adjusted" and "unadjusted"; with `by_group` these are columns, with one row per
         grouping factor. NaN where the data do not determine a share, as for two factors
         that form the same groups.
@@ -159,6 +188,12 @@ def icc(results, by_group=False, method=None, random_effects=False):
     >>> icc(result, by_group=True)["adjusted"].round(3).to_dict()
     {'batch': 0.154, 'batch:cask': 0.783}
     """
+    if conf_int:
+        functions = icc_functions(as_fit(results), by_group)
+        settings = _settings(results, method, random_effects)
+        return derived(
+            as_fit(results), functions, method_of(conf_int), alpha, options, settings
+        )
     fixed, random, residual = _variances(results, method, random_effects)
     adjusted = random.sum() + residual
     shares = pd.DataFrame(
@@ -172,7 +207,7 @@ def icc(results, by_group=False, method=None, random_effects=False):
     return sums * np.nan if split or total else sums
 
 
-def repeatability(results, method=None, random_effects=False):
+def repeatability(results, method=None, random_effects=False, **options):
     """
     Repeatability by grouping factor, as in R's rptR.
 
@@ -184,15 +219,33 @@ def repeatability(results, method=None, random_effects=False):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    method, random_effects : optional
+    method, random_effects, **options
         As for `r_squared`.
 
     Returns
     -------
-    DataFrame
+    DataFrame or DerivedQuantities
         Columns adjusted and unadjusted, one row per factor.
     """
-    return icc(results, True, method, random_effects)
+    return icc(results, True, method, random_effects, **options)
+
+
+def _settings(results, method, random_effects):
+    """Arguments of `variance_of_distribution`."""
+    if as_fit(results)._is_gaussian:
+        _refuse_settings(method, random_effects)
+        return None
+    check_choice("random_effects", random_effects, (False, "average"))
+    return {"method": method, "average": random_effects == "average"}
+
+
+def _refuse_settings(method, random_effects):
+    """Reject what a linear model has no use for."""
+    if method is not None or random_effects is not False:
+        raise ValueError(
+            "method and random_effects are for generalized models; the residual "
+            "variance of a linear model is estimated"
+        )
 
 
 def _undetermined(results):
@@ -224,11 +277,7 @@ def _variances(results, method, random_effects):
     linear = model.exog @ np.nan_to_num(results.params)
     if not results._is_gaussian:
         return _generalized_variances(results, linear, names, method, random_effects)
-    if method is not None or random_effects is not False:
-        raise ValueError(
-            "method and random_effects are for generalized models; the residual "
-            "variance of a linear model is estimated"
-        )
+    _refuse_settings(method, random_effects)
     fixed = np.var(linear, ddof=1)
     data, _ = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights
