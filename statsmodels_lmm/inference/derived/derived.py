@@ -360,7 +360,8 @@ def _replicates(results, bootstrap=None, **options):
         raise TypeError(f"{', '.join(sorted(options))}: there is a bootstrap already")
     if not isinstance(bootstrap, BootstrapResults):
         raise TypeError(
-            f"bootstrap must be what bootstrap() returns, not {bootstrap!r}"
+            "bootstrap must be a BootstrapResults, as returned by bootstrap(), not a "
+            f"{type(bootstrap).__name__}"
         )
     fixed = bootstrap.estimates.iloc[: len(results.params)]
     same = list(fixed.index) == list(results.model.exog_names)

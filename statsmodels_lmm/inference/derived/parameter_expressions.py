@@ -414,6 +414,6 @@ def near(name, names):
     str
         The end of a sentence.
     """
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name.strip(), names, n=1)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"; did you mean {close[0]}?" if close else f"; there are {listed}"
