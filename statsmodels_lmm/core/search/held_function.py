@@ -23,6 +23,9 @@ MAX_STEPS = 50
 MET = 1e-14
 """Relative error of the value at which a point counts as on the surface."""
 
+BEYOND = 1e-12
+"""Relative distance from the range at which a point counts as beyond it."""
+
 LIFT = 0.1
 """Variance, or coordinate, by which to leave an end of the range of g."""
 
@@ -144,9 +147,11 @@ class HeldFunction(Constraint):
     def _placed(self, start, factors, at):
         """The point on the surface, and the plane that touches it there."""
         point, moves = start(factors)
-        _, slopes = self.function(point)
-        if not (np.isfinite(slopes).all() and (slopes @ moves).any()):
-            # at an end of the range of the function
+        value, slopes = self.function(point)
+        beyond = abs(value - np.clip(value, self.lower, self.upper))
+        is_plain = np.isfinite(slopes).all() and (slopes @ moves).any()
+        if beyond > BEYOND * abs(value) or not is_plain:
+            # at an end of the range of the function, where its slopes vanish
             point, moves = start([f.lifted(LIFT) for f in factors])
         point, normal = self._on_surface(point, moves, at)
         frame = np.linalg.qr(normal[:, None], mode="complete")[0]

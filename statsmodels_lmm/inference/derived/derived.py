@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from statsmodels_lmm.exceptions import DataWarning, warn
 from statsmodels_lmm.inference.derived.derived_profile import profiled
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
 from statsmodels_lmm.inference.derived.functions import evaluated, functions_of
@@ -23,6 +24,7 @@ METHODS = ("wald", "bootstrap", "profile")
 
 OPEN = "not determined by the data"
 BOUNDARY = "on the boundary; use profile or bootstrap"
+LOST = "the likelihood could not be followed; use bootstrap"
 INTEGRATED = "no profile, as it involves fixed effects; use bootstrap"
 
 
@@ -79,7 +81,23 @@ class DerivedQuantities:
         check_alpha(alpha)
         check_choice("kind", kind, ("percentile", "basic", "normal"))
         rows = [self._interval(i, alpha, kind) for i in range(len(self.estimates))]
+        self._tell_of_lost(rows)
         return pd.DataFrame(rows, self.estimates.index, ["lower", "upper"], dtype=float)
+
+    def _tell_of_lost(self, rows):
+        """Warn of the limits to which a profile could not be followed."""
+        lost = [
+            name
+            for name, ends, curve in zip(self.estimates.index, rows, self.profiles)
+            if curve is not None and np.isnan(ends).any()
+        ]
+        if lost:
+            warn(
+                "the likelihood could not be followed to the limit of the interval of "
+                f"{', '.join(lost)}, which is NaN; name its range with transform=, or "
+                "use method='bootstrap'",
+                DataWarning,
+            )
 
     def _interval(self, i, alpha, kind):
         """Lower and upper limit of one function."""
@@ -264,14 +282,14 @@ def derived(results, functions, method, alpha, options=None, settings=None):
         errors = draws.std(ddof=1)
         tell_of_few(len(draws), alpha)
     if method == "profile":
-        lost = [f.name for f in functions if _integrates_out(results, f, joint)]
-        notes[lost] = INTEGRATED
-        profiles = tuple(
+        pairs = [
             _profiled(results, f, joint.parameters, error, note)
             for f, error, note in zip(functions, errors, notes)
-        )
+        ]
+        profiles, told = zip(*pairs)
+        notes[:] = told
         errors = errors * np.nan
-    if method != "wald":
+    if method == "bootstrap":
         notes = notes.where(notes != BOUNDARY, "")
     return DerivedQuantities(
         estimates, errors, notes, method, alpha, ranges, draws, profiles
@@ -295,23 +313,20 @@ def method_of(conf_int):
     return conf_int if isinstance(conf_int, str) else "wald"
 
 
-def _integrates_out(results, function, joint):
-    """Whether a function involves parameters that the criterion does not have."""
-    found = function.value(joint.parameters)
-    p = len(joint.parameters.names)
-    return (
-        results._is_gaussian
-        and isinstance(found, Differentiable)
-        and bool(found.slopes[:p].any())
-    )
-
-
 def _profiled(results, function, parameters, error, note):
-    """The profile of a function that the data determine and that is no constant."""
+    """The profile of a function, None if there is none, and why."""
     found = function.value(parameters)
-    if note not in ("", BOUNDARY) or not isinstance(found, Differentiable):
-        return None
-    return profiled(results, function, found, error, parameters.distribution)
+    if note not in ("", BOUNDARY):
+        return None, note
+    if not isinstance(found, Differentiable):
+        return None, "a constant"
+    if results._is_gaussian and found.slopes[: len(parameters.names)].any():
+        return None, INTEGRATED
+    distribution = parameters.distribution
+    try:
+        return profiled(results, function, found, error, distribution), ""
+    except np.linalg.LinAlgError:
+        return None, LOST
 
 
 def _delta(function, joint):

@@ -111,8 +111,6 @@ def test_the_variance_of_a_distribution(herds):
     slope = 1.0 / (1.0 + 1.0 / mean + herds.alpha)
     alone = herds.variance_parameters().loc["alpha", "std err"]
     assert_allclose(found.errors, slope * alone, rtol=1e-6)
-    share = "var(herd) / (var(herd) + var(Distribution))"
-    assert_allclose(herds.derive(share).estimates, herds.icc()["adjusted"])
 
 
 def test_fixed_effects_of_a_linear_model(slopes):
@@ -268,15 +266,15 @@ def test_replicates_of_a_structure_and_independent_effects():
     data = sample()
     fit = crossedmixedlm("y ~ x + cs(0 + f | g) + (x || h)", data).fit()
     text = ["cov(f[a], f[b] | g)", "var(f[c] | g)", "cov(1, x | h)", "var(x | h)"]
-    boot = fit.bootstrap(2, rng=3, statistic=text, n_jobs=1)
+    boot = fit.bootstrap(1, rng=3, statistic=text, n_jobs=1)
 
     def refitted(result):
         g, h = result.cov_re["g"], result.cov_re["h"]
         return [g.iloc[0, 1], g.iloc[2, 2], h.iloc[0, 1], h.iloc[1, 1]]
 
-    drawn = fit.simulate(2, rng=3)
-    expected = [refitted(fit.refit(drawn[i])) for i in range(2)]
-    assert_allclose(boot.statistics, expected, atol=2e-3)
+    drawn = fit.simulate(1, rng=3)
+    expected = refitted(fit.refit(drawn[0]))
+    assert_allclose(boot.statistics.iloc[0], expected, atol=2e-3)
     assert_allclose(boot.own_statistics, refitted(fit), rtol=1e-9)
     assert_allclose(fit.derive(text).estimates, refitted(fit), rtol=1e-9)
     table = fit.variance_parameters(scale="var")
@@ -289,7 +287,7 @@ def test_replicates_of_a_structure_and_independent_effects():
 
 def test_statistics_of_a_generalized_bootstrap(herds):
     text = "var(herd) + alpha\n`alpha`\nvar(Distribution)"
-    boot = herds.bootstrap(3, rng=2, statistic=text, n_jobs=1)
+    boot = herds.bootstrap(1, rng=2, statistic=text, n_jobs=1)
     alpha, sd = boot.draws["alpha"], boot.draws["herd: sd Intercept"]
     assert_allclose(boot.statistics.iloc[:, 0], sd**2 + alpha)
     assert_allclose(boot.statistics["`alpha`"], alpha)
