@@ -8,8 +8,8 @@ Wright 2006, section 18.1). At an end of the range of g, such as a share of 0, t
 gradient vanishes; so the range must end before.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -29,8 +29,8 @@ BEYOND = 1e-12
 LIFT = 0.1
 """Variance, or coordinate, by which to leave an end of the range of g."""
 
-STEP = 1e-4
-"""Step of the differences for the second derivatives of g."""
+STEP = 1e-6
+"""Step of the differences for the second derivatives of g, which need no precision."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class HeldFunction(Constraint):
         See `Constraint`.
     """
 
-    function: Callable
+    function: Any
     has_sigma: bool
     is_squared: bool = False
     lower: float = -np.inf
@@ -155,7 +155,7 @@ class HeldFunction(Constraint):
             point, moves = start([f.lifted(LIFT) for f in factors])
         point, normal = self._on_surface(point, moves, at)
         frame = np.linalg.qr(normal[:, None], mode="complete")[0]
-        bend = moves @ self._bend(point, moves) @ moves.T
+        bend = moves @ self._bend(point, moves, normal) @ moves.T
         along = moves @ normal / (normal @ normal)
         plane = moves @ frame[:, 1:]
         return point, Coordinates(point.factors, None, plane, along, {}, bend)
@@ -181,16 +181,13 @@ class HeldFunction(Constraint):
             return point, normal
         raise np.linalg.LinAlgError("the function does not reach the value")
 
-    def _bend(self, point, moves):
+    def _bend(self, point, moves, normal):
         """Second derivatives along the moves, by differences of the first."""
-        rows = []
-        for move in moves.T:
-            above, below = (
-                self.function(point.moved(sign * STEP * move))[1] @ moves
-                for sign in (1.0, -1.0)
-            )
-            rows.append((above - below) / (2.0 * STEP))
-        bend = np.array(rows).reshape(moves.shape[1], -1)
+        rows = [
+            self.function(point.moved(STEP * move))[1] @ moves - normal
+            for move in moves.T
+        ]
+        bend = np.array(rows).reshape(len(normal), -1) / STEP
         return 0.5 * (bend + bend.T)
 
 

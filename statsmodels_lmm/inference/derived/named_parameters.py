@@ -172,7 +172,7 @@ class NamedParameters:
         Differentiable or ndarray
         """
         fixed = np.nan_to_num(self.fixed)
-        moved = fixed @ matrix
+        moved = np.where(np.isnan(self.fixed), 0.0, fixed @ matrix)
         return self._number((moved * fixed).sum(-1), dict(enumerate(2.0 * moved.T)))
 
     # names -------------------------------------------------------------------

@@ -500,9 +500,10 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
 
 def _own_statistics(statistic, results, names):
     """The statistic of the fit itself, NaN if it fails."""
+    _, wrapper = results.model._results_classes
     with quiet:
         try:
-            own = _as_row(statistic(results))
+            own = _as_row(statistic(wrapper(results)))
         except Exception:
             own = {}
     return pd.Series(own, dtype=float).reindex(names)

@@ -9,7 +9,7 @@ from samples import sample
 from scipy import stats
 
 from statsmodels_lmm.core.algebra.differences import differenced_hessian
-from statsmodels_lmm.exceptions import DataWarning, FormulaError
+from statsmodels_lmm.exceptions import DataWarning, FormulaError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 
 SLOPES = """
@@ -214,9 +214,10 @@ def test_the_boundary(slopes):
     assert "boundary" in found._repr_html_()
 
 
+@pytest.mark.filterwarnings("ignore:the covariances")
 def test_what_the_data_leave_open():
     data = sample().assign(again=lambda d: d["g"])
-    with pytest.warns(UserWarning):
+    with pytest.warns(RankWarning, match="twice"):
         fit = crossedmixedlm("y ~ x + twice + (1 | g) + (1 | again)", data).fit()
     found = fit.derive("var(g)\nvar(g) + var(again)\nb['twice']\nb['x']")
     assert np.isnan(found.estimates).tolist() == [True, False, True, False]

@@ -7,6 +7,7 @@ from generalized_samples import cbpp
 from numpy.testing import assert_allclose
 from samples import load, sample
 from scipy import optimize, stats
+from scipy.special import expit
 
 from statsmodels_lmm.core.search.held_function import HeldFunction
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
@@ -30,29 +31,32 @@ def test_intraclass_correlation_of_dyestuff(reml):
     assert_allclose(found.iloc[0], LME4[reml], atol=1e-6)
 
 
-def test_functions_that_are_parameters():
-    """Their limits are those of `profile`, in any units."""
-    data = load("sleepstudy").assign(Reaction=lambda d: 1e3 * d["Reaction"])
-    fit = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
-    found = fit.derive("cor(1, Days | Subject)", "profile")
-    own = fit.profile("Subject: cor Days, Intercept", n_points=1)
-    for alpha in (0.05, 0.2):
+@pytest.mark.parametrize("rows", [120, 60])
+def test_correlations(rows):
+    """Limits are those of `profile`, also where the estimate is at an end."""
+    data = sample().iloc[:rows].assign(y=lambda d: 1e3 * d["y"])
+    fit = crossedmixedlm("y ~ x + (x | g)", data).fit()
+    assert fit.is_singular == (rows == 60)
+    found = fit.derive("cor(1, x | g)", "profile")
+    own = fit.profile("g: cor x, Intercept", n_points=1)
+    for alpha in (0.05, 0.5):
         assert_allclose(found.conf_int(alpha), own.conf_int(alpha), rtol=1e-6)
 
 
 def test_a_dense_search():
     """At the limits the minimum of the dense deviance has risen by the quantile."""
-    data = sample().iloc[:60]
+    data = sample()
     fit = crossedmixedlm("y ~ x + (x | g) + (1 | h)", data).fit(reml=False)
-    text = "var(x | g) / (var(x | g) + var(h) + var(Residual))"
+    both = "var(x | g) + var(h)"
+    text = f"({both}) / ({both} + var(Residual))"
     lower, upper = fit.derive(text, "profile").conf_int().iloc[0]
     x = np.column_stack([np.ones(len(data)), data["x"]])
     same = [np.equal.outer(*[data[n].to_numpy()] * 2).astype(float) for n in "gh"]
     y = data["y"].to_numpy()
 
     def deviance(at, share):
-        first, across, h, residual = *at[:2], *np.exp(at[2:])
-        second = share / (1.0 - share) * (h + residual)
+        first, across, residual = *at[:2], np.exp(at[3])
+        second, h = share / (1.0 - share) * residual * expit([at[2], -at[2]])
         # the slopes have this variance, of which the intercepts explain a part
         turned = np.array([[first, 0.0], [np.sin(across), np.cos(across)]])
         root = turned * np.array([[1.0], [np.sqrt(second)]])
@@ -63,7 +67,7 @@ def test_a_dense_search():
         rest = np.linalg.lstsq(z[:, :2], z[:, 2])[1][0]
         return 2.0 * np.log(np.diag(half)).sum() + rest + len(y) * np.log(2.0 * np.pi)
 
-    start = np.array([0.5, 0.1, -1.0, 0.0])
+    start = np.array([1.5, 0.5, 0.0, 0.5])
     for share in (lower, upper):
         found = optimize.minimize(deviance, start, share, "BFGS", tol=1e-6)
         rise = found.fun + 2.0 * fit.llf
