@@ -87,7 +87,7 @@ def of_light_results(light, new, response):
 
 def of_bootstrap(replicates, *given):
     return {
-        "conf_int": replicates.conf_int("all"),
+        "conf_int": replicates.conf_int("all", every=True),
         "summary": text(str(replicates)),
         "counts": [replicates.n_failed, replicates.n_boundary],
         "statistics": replicates.statistics,
