@@ -86,9 +86,11 @@ def of_light_results(light, new, response):
 
 
 def of_bootstrap(replicates, *given):
+    counts = str(replicates).splitlines()[:2]
+    table = replicates.summary(every=True).to_string(float_format="{:.4f}".format)
     return {
         "conf_int": replicates.conf_int("all", every=True),
-        "summary": text(str(replicates)),
+        "summary": text("\n".join([*counts, table])),
         "counts": [replicates.n_failed, replicates.n_boundary],
         "statistics": replicates.statistics,
     }
