@@ -25,6 +25,8 @@ ELSEWHERE = {
     # inference
     "test_generalized_replicates": "refitted_parameters row_weights",
     "test_prediction": "array_rows new_rows prediction_rows",
+    "test_derived": "functions joint_estimates named_parameters",
+    "test_derived_profile": "held_function",
     "test_df_methods": "contrasts",
     "test_exact_likelihood_ratio": "null_distribution",
     "test_generalized_influence": "working_model",

@@ -157,7 +157,8 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
         The replicates.
     which : {"fixed", "random"}, str or list of str, optional
         The fixed effects, the variance parameters, or names of columns of
-        ``bootstrap.draws``. Default is all fixed effects and variance parameters.
+        ``bootstrap.all_draws``. Default is all fixed effects, variance parameters and
+        statistics.
     method : {"wald", "basic", "normal", "studentized", "percentile"}, optional
         Kind of interval; see `BootstrapResults.conf_int`.
     level : float, optional
@@ -174,15 +175,21 @@ def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=No
     ValueError
         If there is no such parameter or method.
     """
-    table = bootstrap.summary(method, error_probability(level))
-    chosen = _chosen(list(table.index), _draw_kinds(bootstrap), which)
+    table = bootstrap.summary(method, error_probability(level), every=True)
+    draws_of, ranges = bootstrap.all_draws, dict(enumerate(bootstrap.ranges))
+    lost = draws_of.isna().all()
+    kinds = [
+        "other" if gone and kind == "fixed" else kind  # dropped as redundant
+        for gone, kind in zip(lost, bootstrap.kinds)
+    ]
+    chosen = _chosen(list(table.index), kinds, which)
     figure, axes = _panels(len(chosen), ax)
     labels = wrapped(table.index[chosen])
     for panel, i, label in zip(axes, chosen, labels):
-        draws = bootstrap.draws.iloc[:, i].dropna().to_numpy()
+        draws = draws_of.iloc[:, i].dropna().to_numpy()
         row = table.iloc[i]
         if len(draws):
-            _histogram(panel, draws, bootstrap.ranges[i])
+            _histogram(panel, draws, ranges.get(i, (-np.inf, np.inf)))
         else:
             _say(panel, "not defined in any replicate")
         if np.isfinite(row[["lower", "upper"]]).all():
@@ -244,22 +251,10 @@ def profiled(results, which, options):
     return results, [results.parameters[i] for i in chosen]
 
 
-def _draw_kinds(bootstrap):
-    """Kind of each column of bootstrap draws, fixed or random."""
-    labels, ranges = list(bootstrap.estimates.index), list(bootstrap.ranges)
-    # the fixed effects, which are unbounded, come first
-    p = next(i for i, ends in enumerate(ranges) if ends != (-np.inf, np.inf))
-    rest = labels[2 * p :]
-    kinds = ["fixed"] * p + ["other"] * p
-    kinds += ["other" if label.startswith("theta ") else "random" for label in rest]
-    dropped = bootstrap.estimates.isna().to_numpy()[:p]
-    return ["other" if lost else "fixed" for lost in dropped] + kinds[p:]
-
-
 def _chosen(labels, kinds, which):
     """Positions of the parameters asked for."""
     if which is None or (isinstance(which, str) and which in ("fixed", "random")):
-        wanted = ("fixed", "random") if which is None else (which,)
+        wanted = ("fixed", "random", "statistic") if which is None else (which,)
         chosen = [i for i, kind in enumerate(kinds) if kind in wanted]
         if not chosen:
             raise ValueError(f"there are no parameters to plot for which={which!r}")

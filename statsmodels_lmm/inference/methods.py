@@ -20,6 +20,8 @@ from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import exact_lr
 from statsmodels_lmm.inference.comparison.likelihood_ratio import compare
 from statsmodels_lmm.inference.comparison.reduced_models import drop_fixed, drop_random
 from statsmodels_lmm.inference.deletion.influence import influence
+from statsmodels_lmm.inference.derived.derived import derive
+from statsmodels_lmm.inference.derived.heritability import heritability
 from statsmodels_lmm.inference.fixed import (
     contrasts,
     degrees_of_freedom,
@@ -360,6 +362,8 @@ class MixedInference(LikelihoodModelResults):
     r_squared = r_squared
     icc = icc
     repeatability = repeatability
+    derive = derive
+    heritability = heritability
     get_influence = influence
     simulate = simulate
     simulated_residuals = simulated_residuals

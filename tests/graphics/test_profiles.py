@@ -310,6 +310,16 @@ def test_bootstrap_says_how_many_failed():
     assert "1,234 failed" in own[0].get_title()
 
 
+def test_bootstrap_of_statistics():
+    """They have panels of their own, without a range."""
+    found = replicates("dyestuff")
+    drawn = 2.0 * found.draws[["sigma"]].set_axis([0], axis=1)
+    own = pd.Series([2.0 * found.estimates["sigma"]])
+    with_own = replace(found, statistics=drawn, own_statistics=own)
+    labels = [p.get_xlabel() for p in plot_bootstrap(with_own).axes]
+    assert labels[-2:] == ["sigma", "statistic 0"]
+
+
 def test_bootstrap_of_chosen_parameters():
     found = replicates("sleepstudy")
     names = ["se Days", "theta Subject.Days"]

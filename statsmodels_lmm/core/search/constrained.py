@@ -232,7 +232,7 @@ class ConstrainedDeviance:
         gradient[m] = 2.0 * (squares - nu)
         curvature[m, :m] = curvature[:m, m] = -2.0 * working
         curvature[m, m] = 2.0 * (squares + nu)
-        return Slopes(gradient, curvature)
+        return Slopes(gradient, self.coordinates.curvature(gradient, curvature))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from statsmodels_lmm.core.search.constraints import Constraint, Coordinates
 from statsmodels_lmm.core.search.descent import descend
 from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.structures.relative_factor import (
-    block_diagonal,
     split_step,
 )
 
@@ -68,7 +67,9 @@ class ConstrainedLaplaceDeviance:
 
     def derivatives(self, exact=False):
         """Derivatives with respect to all parameters, see `LaplaceDeviance`."""
-        return self.deviance.derivatives(exact)
+        slopes = self.deviance.derivatives(exact)
+        bent = self.coordinates.curvature(slopes.gradient, slopes.curvature)
+        return replace(slopes, curvature=bent)
 
 
 @dataclass(frozen=True)
@@ -106,24 +107,12 @@ class ConstrainedLaplace(Criterion):
 
     def _placed(self, place):
         """The coordinates and the parts of a point on the constraint."""
-        hold, at = self.constraint, self.at
         coefficients, factors, extra = self.criterion.parameters(place)
-        coefficients, *of_fixed = hold.hold_fixed(coefficients, at)
-        placed = hold.place_factors(factors, 1.0, at)
-        # without the row of log(tau)
-        parts = [of_fixed, (placed.jacobian[:-1], placed.along[:-1])]
-        if extra is not None:
-            extra, *of_extra = hold.hold_extra(extra, at)
-            parts.append(of_extra)
-        moves, change = zip(*parts)
-        first = moves[0].shape[1]
-        coordinates = replace(
-            placed,
-            jacobian=block_diagonal(moves),
-            along=np.concatenate(change),
-            bounded={c + first: v for c, v in placed.bounded.items()},
+        coordinates, coefficients, extra = self.constraint.place_parameters(
+            coefficients, factors, extra, self.at
         )
-        return coordinates, self.criterion.point(coefficients, placed.factors, extra)
+        point = self.criterion.point(coefficients, coordinates.factors, extra)
+        return coordinates, point
 
     def step(self, current, radius):
         """A step in all parameters, within the bounds."""

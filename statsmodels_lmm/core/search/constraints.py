@@ -54,6 +54,9 @@ class Coordinates:
         Derivatives of these m + 1 entries with respect to the parameter held.
     bounded : dict
         Coordinates that must not be negative: column of the Jacobian to value.
+    bend : ndarray, optional
+        Second derivatives of a curved constraint in these entries, shape
+        (m + 1, m + 1); None if it is linear.
     """
 
     factors: tuple
@@ -61,6 +64,27 @@ class Coordinates:
     jacobian: np.ndarray
     along: np.ndarray
     bounded: dict
+    bend: np.ndarray | None = None
+
+    def curvature(self, gradient, curvature):
+        """
+        Second derivatives of the criterion along the constraint.
+
+        They are those of the Lagrangian, whose multiplier is the slope along the
+        constraint's normal.
+
+        Parameters
+        ----------
+        gradient, curvature : ndarray
+            Derivatives of the criterion in all entries.
+
+        Returns
+        -------
+        ndarray
+        """
+        if self.bend is None:
+            return curvature
+        return curvature - (gradient @ self.along) * self.bend
 
 
 class Constraint:
@@ -152,6 +176,45 @@ class Constraint:
     def hold_extra(self, extra, at):
         """The same for the extra parameter of a family, as the family takes it."""
         return extra, np.eye(1), np.zeros(1)
+
+    def place_parameters(self, coefficients, factors, extra, at):
+        """
+        Move a point of a generalized model onto the constraint.
+
+        Parameters
+        ----------
+        coefficients : ndarray
+            Standardized fixed effects, shape (p,).
+        factors : sequence of RelativeFactor
+            In elimination order.
+        extra : float or None
+            The extra parameter of the family, as the family takes it.
+        at : float
+            Value of the parameter.
+
+        Returns
+        -------
+        coordinates : Coordinates
+            Its rows are the fixed effects, the entries of L, and the extra parameter.
+        coefficients, extra
+            Those on the constraint.
+        """
+        coefficients, *of_fixed = self.hold_fixed(coefficients, at)
+        placed = self.place_factors(factors, 1.0, at)
+        # without the row of log(tau)
+        parts = [of_fixed, (placed.jacobian[:-1], placed.along[:-1])]
+        if extra is not None:
+            extra, *of_extra = self.hold_extra(extra, at)
+            parts.append(of_extra)
+        moves, change = zip(*parts)
+        first = moves[0].shape[1]
+        coordinates = replace(
+            placed,
+            jacobian=block_diagonal(moves),
+            along=np.concatenate(change),
+            bounded={c + first: v for c, v in placed.bounded.items()},
+        )
+        return coordinates, coefficients, extra
 
     def place(self, factors, tau, at):
         """

@@ -124,6 +124,9 @@ class CovarianceBlock(Protocol):
     def unit_changes(self, scale):
         """Changes of sigma^2 S per unit of each parameter, (n_parameters, k, k)."""
 
+    def parameter_slopes(self, scale):
+        """Derivatives of those parameters in the free ones, (n_parameters, m)."""
+
     def traces(self, inner):
         """Inner products of the changes of S with matrices (..., k, k); (..., n)."""
 

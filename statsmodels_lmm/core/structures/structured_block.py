@@ -523,6 +523,10 @@ class StructuredBlock:
         """Changes of sigma^2 S per unit of each parameter, shape (m, k, k)."""
         return scale * self._slopes
 
+    def parameter_slopes(self, scale):
+        """Derivatives of the parameters in the coordinates, shape (m, m)."""
+        return np.diag(self._unfolded[1])
+
     def traces(self, inner):
         """Inner products of the changes of S with matrices, shape (..., m)."""
         return np.tensordot(inner, self._slopes, axes=([-2, -1], [1, 2]))

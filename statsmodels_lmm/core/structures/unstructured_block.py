@@ -315,6 +315,10 @@ class UnstructuredBlock:
         """Changes of sigma^2 S per unit of each of its entries, (m, k, k)."""
         return symmetric_units(self.size)
 
+    def parameter_slopes(self, scale):
+        """Derivatives of the entries of sigma^2 S in those of L, (n_parameters, m)."""
+        return scale * lower_entries(self.directions).T
+
     def traces(self, inner):
         """Inner products of those changes with matrices, shape (..., m)."""
         row, column = lower_triangle(self.size)

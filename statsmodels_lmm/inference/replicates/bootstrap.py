@@ -1,6 +1,6 @@
 """The bootstrap of mixed models."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,8 +9,13 @@ import pandas as pd
 from statsmodels_lmm.core.resampling.replicates import Replicates
 from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.derived.functions import evaluated, functions_of
 from statsmodels_lmm.inference.parallel import quiet, run
-from statsmodels_lmm.inference.replicates.bootstrap_intervals import INTERVALS, interval
+from statsmodels_lmm.inference.replicates.bootstrap_intervals import (
+    INTERVALS,
+    interval,
+    tell_of_few,
+)
 from statsmodels_lmm.inference.replicates.refitted_parameters import (
     design_of,
     estimate_tables,
@@ -77,6 +82,8 @@ class BootstrapResults(Brief):
         Numbers of the replicates of a generalized model in which a fixed effect or a
         variance has no finite estimate. They are left out of the draws and of all that
         is computed from them.
+    own_statistics : Series or None
+        The statistic of the fit itself, NaN where it failed.
     """
 
     estimates: pd.Series
@@ -93,17 +100,37 @@ class BootstrapResults(Brief):
     failures: tuple = ()
     ranges: tuple = ()
     separated: tuple = ()
+    own_statistics: pd.Series | None = field(default=None, repr=False)
 
     @property
     def n_separated(self):
         """Number of replicates without finite estimates, see `separated`."""
         return len(self.separated)
 
-    def conf_int(self, method: str = "percentile", alpha: float = 0.05) -> pd.DataFrame:
-        """
-        Compute confidence intervals for all parameters.
+    @property
+    def all_draws(self):
+        """The draws and the statistics, whose columns are the rows of every table."""
+        if self.statistics is None:
+            return self.draws
+        labels = list(map(_statistic_label, self.statistics.columns))
+        return pd.concat([self.draws, self.statistics.set_axis(labels, axis=1)], axis=1)
 
-        Limits for a `statistic` are quantiles of the columns of `statistics`.
+    @property
+    def kinds(self):
+        """Kind of each column of `all_draws`: fixed, random, statistic or other."""
+        bounded = [ends != (-np.inf, np.inf) for ends in self.ranges]
+        # the fixed effects, which are unbounded, come first, and then their errors
+        p = bounded.index(True) if any(bounded) else len(bounded)
+        kinds = ["fixed"] * p + ["other"] * p
+        rest = self.estimates.index[2 * p :]
+        kinds += ["other" if n.startswith("theta ") else "random" for n in rest]
+        return kinds + ["statistic"] * (self.all_draws.shape[1] - len(kinds))
+
+    def conf_int(
+        self, method: str = "percentile", alpha: float = 0.05, every: bool = False
+    ) -> pd.DataFrame:
+        """
+        Compute confidence intervals for all parameters and statistics.
 
         Parameters
         ----------
@@ -113,6 +140,9 @@ class BootstrapResults(Brief):
             or "percentile", see `bootstrap_intervals`; or "all" for all five.
         alpha : float, optional
             One minus the level.
+        every : bool, optional
+            Whether to list the standard errors of the fixed effects and the relative
+            covariance parameters, too.
 
         Returns
         -------
@@ -123,7 +153,7 @@ class BootstrapResults(Brief):
             correlation. Intervals for a correlation leave out replicates in which it
             is undefined because a standard deviation is zero. NaN where a method does
             not apply, for instance where it needs the standard error of a standard
-            deviation of zero.
+            deviation of zero, or of a statistic.
 
         Warns
         -----
@@ -135,35 +165,49 @@ class BootstrapResults(Brief):
             raise ValueError(
                 f"method must be one of {', '.join(INTERVALS)} or all, not {method!r}"
             )
-        tail = (len(self.draws) + 1) * alpha / 2.0
-        if tail < 1.0 - 1e-9 and method not in ("wald", "normal"):
-            warn(
-                f"{len(self.draws)} replicates are too few for intervals of level "
-                f"{1.0 - alpha:g}: {np.ceil(2.0 / alpha - 1.0):.0f} would be enough",
-                DataWarning,
-            )
+        if method not in ("wald", "normal"):
+            tell_of_few(len(self.draws), alpha)
         if method == "all":
-            tables = {m: self._intervals(m, alpha) for m in INTERVALS}
+            tables = {m: self._intervals(m, alpha, every) for m in INTERVALS}
             return pd.concat(tables, axis=1, names=["method", "end"])
-        return self._intervals(method, alpha)
+        return self._intervals(method, alpha, every)
 
-    def _intervals(self, method, alpha):
-        rows = {}
-        for i, limits in enumerate(self.ranges):
+    def _shown(self, every):
+        """Which columns of `all_draws` a table shows."""
+        return np.array([every or kind != "other" for kind in self.kinds])
+
+    def _intervals(self, method, alpha, every):
+        """Limits of the rows shown."""
+        draws, count = self.all_draws, self.draws.shape[1]
+        estimates, rows = self._estimates, []
+        for i in np.flatnonzero(self._shown(every)):
+            known = i < count
+            nothing = np.full(len(draws), np.nan)
             ends = interval(
                 method,
-                self.estimates.iloc[i],
-                self.errors.iloc[i],
-                self.draws.iloc[:, i].to_numpy(),
-                self.draw_errors.iloc[:, i].to_numpy(),
+                estimates.iloc[i],
+                self.errors.iloc[i] if known else np.nan,
+                draws.iloc[:, i].to_numpy(dtype=float),
+                self.draw_errors.iloc[:, i].to_numpy() if known else nothing,
                 alpha,
             )
-            rows[i] = np.clip(ends, *limits)
-        table = pd.DataFrame.from_dict(rows, orient="index", columns=["lower", "upper"])
-        table.index = pd.Index(self.estimates.index, name="parameter")
-        return table
+            rows.append(np.clip(ends, *self.ranges[i]) if known else ends)
+        index = pd.Index(draws.columns[self._shown(every)], name="parameter")
+        return pd.DataFrame(rows, index, ["lower", "upper"], dtype=float)
 
-    def summary(self, method: str = "percentile", alpha: float = 0.05) -> pd.DataFrame:
+    @property
+    def _estimates(self):
+        """The estimates and the statistics of the fit, in the order of `all_draws`."""
+        if self.statistics is None:
+            return self.estimates
+        own = self.own_statistics
+        if own is None:  # an old pickle
+            own = pd.Series(np.nan, self.statistics.columns)
+        return pd.concat([self.estimates, own.reindex(self.statistics.columns)])
+
+    def summary(
+        self, method: str = "percentile", alpha: float = 0.05, every: bool = False
+    ) -> pd.DataFrame:
         """
         Summarize estimates, bias, standard errors and intervals.
 
@@ -173,27 +217,30 @@ class BootstrapResults(Brief):
             Kind of intervals, any of `conf_int` except "all".
         alpha : float, optional
             One minus the level.
+        every : bool, optional
+            As for `conf_int`.
 
         Returns
         -------
         DataFrame
-            One row per parameter, with columns estimate; bias, the mean of the
-            replicates minus the estimate; std err, their standard deviation; lower
-            and upper. ``attrs`` has the numbers of replicates and failures.
+            One row per parameter and statistic, with columns estimate; bias, the mean
+            of the replicates minus the estimate; std err, their standard deviation;
+            lower and upper. ``attrs`` has the numbers of replicates and failures.
         """
         if method not in INTERVALS:
             raise ValueError(
                 f"method must be one of {', '.join(INTERVALS)}, not {method!r}"
             )
-        table = pd.DataFrame(
-            {
-                "estimate": self.estimates,
-                "bias": self.draws.mean().to_numpy() - self.estimates,
-                "std err": self.draws.std(ddof=1).to_numpy(),
-            }
-        )
-        table[["lower", "upper"]] = self.conf_int(method, alpha).to_numpy()
-        table.index = table.index.rename("parameter")  # the index is shared
+        draws, shown = self.all_draws.astype(float), self._shown(every)
+        estimates = self._estimates.to_numpy(dtype=float)
+        columns = {
+            "estimate": estimates,
+            "bias": draws.mean().to_numpy() - estimates,
+            "std err": draws.std(ddof=1).to_numpy(),
+        }
+        table = pd.DataFrame(columns, pd.Index(draws.columns, name="parameter"))[shown]
+        ends = self.conf_int(method, alpha, every)
+        table[["lower", "upper"]] = ends.to_numpy()
         counts = "n_failed", "n_separated", "n_boundary", "n_uncertified"
         table.attrs = {n: getattr(self, n) for n in ("kind", "nsim", *counts)}
         return table
@@ -264,9 +311,11 @@ def bootstrap(
     rng : None, int or numpy.random.Generator, optional
         Source of randomness. The same source gives exactly the same draws, whatever
         the number and kind of workers.
-    statistic : callable, optional
-        Called with the results of each replicate; returns a number, an array, a
-        Series or a dict of numbers.
+    statistic : str, list, dict or callable, optional
+        Functions of the parameters as for `derive`, in text or in a list or dict, which
+        cost nothing more; or a function that is called with the results of each
+        replicate, which must be fitted for this one by one, and returns a number, an
+        array, a Series or a dict of numbers.
     kind : {"parametric", "conditional", "semiparametric"}, optional
         Draw random effects from their normal distribution, and then residuals, or the
         response of a generalized model from its family; keep the conditional modes and
@@ -293,7 +342,7 @@ def bootstrap(
     ValueError
         If an argument has an unknown value.
     TypeError
-        If `statistic` is not callable.
+        If `statistic` is neither callable nor a function of the parameters.
     DataError
         If no replicate could be fitted, or the statistic failed in all of them.
 
@@ -319,8 +368,9 @@ def bootstrap(
     check_count("nsim", nsim)
     if kind not in SIMULATIONS:
         raise ValueError(f"kind must be one of {', '.join(SIMULATIONS)}, not {kind!r}")
+    functions = []
     if not (statistic is None or callable(statistic)):
-        raise TypeError(f"statistic must be a function of results, not {statistic!r}")
+        functions, statistic = functions_of(statistic), None
     replicates = Replicates(drawn_response(results, kind), (design_of(results),))
     task = _Task(replicates)
     if statistic is not None:
@@ -329,7 +379,12 @@ def bootstrap(
     parts = [fits for fits, _ in batches]
     fits = type(parts[0]).join(parts)
     values = [value for _, part in batches for value in part]
-    return _assemble(results, fits, values, statistic, kind, nsim, interrupted)
+    boot = _assemble(results, fits, values, statistic, kind, nsim, interrupted)
+    if not functions:
+        return boot
+    own = evaluated(functions, results, boot.estimates.to_frame().T)
+    drawn = evaluated(functions, results, boot.draws)
+    return replace(boot, statistics=drawn, own_statistics=own.iloc[0])
 
 
 def run_replicates(task, nsim, rng, n_jobs, progress):
@@ -433,10 +488,11 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         at_end |= fits.extra == 0.0  # an alpha; the logarithm of a dispersion is not
     draws, draw_errors = replicate_tables(results, fits, parameters, numbers)
     estimates, own_errors, ranges = estimate_tables(results)
-    statistics = None
+    statistics = own = None
     if statistic is not None:
         rows = [_as_row(values[i]) for i in numbers]
         statistics = pd.DataFrame(rows, index=draws.index)
+        own = _own_statistics(statistic, results, statistics.columns)
     return BootstrapResults(
         estimates,
         own_errors,
@@ -452,7 +508,24 @@ def _assemble(results, fits, values, statistic, kind, nsim, interrupted):
         failures,
         ranges,
         tuple(np.flatnonzero(separated).tolist()),
+        own,
     )
+
+
+def _own_statistics(statistic, results, names):
+    """The statistic of the fit itself, NaN if it fails."""
+    _, wrapper = results.model._results_classes
+    with quiet:
+        try:
+            own = _as_row(statistic(wrapper(results)))
+        except Exception:
+            own = {}
+    return pd.Series(own, dtype=float).reindex(names)
+
+
+def _statistic_label(name):
+    """Name of a statistic in tables, also of one that is a position."""
+    return f"statistic {name}" if isinstance(name, int | np.integer) else name
 
 
 def _as_row(value):

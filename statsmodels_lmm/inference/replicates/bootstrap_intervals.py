@@ -14,6 +14,8 @@ of the normal distribution (their equation 5.8). Intervals of level 1 - 2a are
 import numpy as np
 from scipy import stats
 
+from statsmodels_lmm.exceptions import DataWarning, warn
+
 INTERVALS = ("wald", "basic", "normal", "studentized", "percentile")
 
 
@@ -90,3 +92,22 @@ def quantiles(draws, tails):
     )
     share = (middle - low) / (high - low)
     return ordered[below - 1] + share * (ordered[below] - ordered[below - 1])
+
+
+def tell_of_few(count, alpha):
+    """
+    Warn if quantiles lie beyond the extreme replicates.
+
+    Parameters
+    ----------
+    count : int
+        Number of replicates.
+    alpha : float
+        One minus the level of the intervals.
+    """
+    if (count + 1) * alpha / 2.0 < 1.0 - 1e-9:
+        warn(
+            f"{count} replicates are too few for intervals of level {1.0 - alpha:g}: "
+            f"{np.ceil(2.0 / alpha - 1.0):.0f} would be enough",
+            DataWarning,
+        )

@@ -53,6 +53,10 @@ class UnstructuredFunctions:
         value, slopes = _correlation(self.values, q.first, q.second)
         return value, {self._place(*e): s for e, s in slopes.items()}, (-1.0, 1.0)
 
+    def covariance(self, a, b, residual):
+        """The covariance of two effects and its derivatives."""
+        return self.values[..., a, b], {self._place(a, b): 1.0}
+
     def variances(self, residual):
         """Variances and covariances, row by row, and their derivatives."""
         entries = zip(*np.tril_indices(self.model.size))
@@ -106,6 +110,18 @@ class StructuredFunctions:
         value, slope = on_scale(theta**2 * residual, scale)
         slopes = {place: 2.0 * theta * residual * slope, -1: theta**2 * slope}
         return value, slopes, positive_range(scale)
+
+    def covariance(self, a, b, residual):
+        """The covariance of two effects and its derivatives."""
+        structure, k = self.model.structure, self.model.size
+        theta, unit = self.values, np.asarray(residual)
+        flat = theta.reshape(-1, theta.shape[-1])
+        relative = np.array([structure.covariance(t, k)[a, b] for t in flat])
+        relative = relative.reshape(unit.shape)
+        change = np.array([structure.derivative(t, k)[:, a, b] for t in flat])
+        change = unit[..., None] * change.reshape(theta.shape)
+        slopes = {int(place): change[..., i] for i, place in enumerate(self.place)}
+        return unit * relative, {-1: relative, **slopes}
 
     def variances(self, residual):
         """Squares of the standard deviations, and their derivatives."""

@@ -34,6 +34,23 @@ def distribution_variance(results, method=None, average=False):
 
     Parameters
     ----------
+    results, method, average
+        As for `variance_of_distribution`.
+
+    Returns
+    -------
+    float
+    """
+    extra = results.alpha if results.family.extra_is_squared else results.scale
+    return variance_of_distribution(results, method, average)(extra)
+
+
+def variance_of_distribution(results, method=None, average=False):
+    """
+    The same as a function of the extra parameter of the family.
+
+    Parameters
+    ----------
     results : CrossedMixedGLMResults
         A fit.
     method : {None, "theoretical", "lognormal", "trigamma", "delta"}
@@ -44,7 +61,8 @@ def distribution_variance(results, method=None, average=False):
 
     Returns
     -------
-    float
+    callable
+        From an alpha or a dispersion to the variance; the mean is that of the fit.
 
     Raises
     ------
@@ -70,11 +88,11 @@ def distribution_variance(results, method=None, average=False):
             f"{link}; there is {known}"
         )
     if method == "theoretical":
-        return OF_LINKS[link]
+        return lambda extra: OF_LINKS[link]
     weights = results.model._prior_weights if results._has_residual else np.ones(1)
 
-    def at(mean):
-        variance = family.variance(mean, weights, results.extra)
+    def at(mean, extra):
+        variance = family.variance(mean, weights, extra)
         if method == "delta":
             slope = family.mean_slope(family.link(np.array([mean])))
             return float(np.mean(variance / slope**2))
@@ -82,10 +100,11 @@ def distribution_variance(results, method=None, average=False):
         each = np.log1p(spread) if method == "lognormal" else polygamma(1, 1.0 / spread)
         return float(np.mean(each))
 
-    # the variance is the same everywhere, as that of a gamma variable with a log link
-    if np.isclose(at(0.25), at(0.5), rtol=1e-12):
-        return at(0.5)
-    return at(_null_mean(results, average))
+    # it may be the same everywhere, as that of a gamma variable with a log link
+    same = np.isclose(at(0.25, results.extra), at(0.5, results.extra), rtol=1e-12)
+    mean = 0.5 if same else _null_mean(results, average)
+    squared = family.extra_is_squared or not family.has_extra
+    return lambda extra: at(mean, extra if squared else np.log(extra))
 
 
 def _null_mean(results, average):

@@ -6,6 +6,11 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.uncertainty.identification import mean_variances
+from statsmodels_lmm.inference.derived.derived import derived, method_of
+from statsmodels_lmm.inference.derived.shares import (
+    icc_functions,
+    r_squared_functions,
+)
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
@@ -20,8 +25,13 @@ from statsmodels_lmm.inference.variances.identification import combined
 
 
 def r_squared(
-    results: Any, method: str | None = None, random_effects: Any = False
-) -> pd.Series:
+    results: Any,
+    method: str | None = None,
+    random_effects: Any = False,
+    conf_int: bool | str = False,
+    alpha: float = 0.05,
+    **options: Any,
+) -> Any:
     r"""
     Marginal and conditional R-squared of a mixed model.
 
@@ -44,10 +54,18 @@ def r_squared(
     random_effects : {False, "average"}, optional
         The mean at which the residual variance of a generalized model is evaluated, if
         it depends on the mean.
+    conf_int : {False, True, "wald", "bootstrap", "profile"}, optional
+        Intervals to add, see `derive`; True is "wald".
+    alpha : float, optional
+        One minus the level of the intervals.
+    **options
+        Arguments of `bootstrap`, or ``bootstrap=`` for replicates that were drawn
+        before. The mean at which the residual variance of a generalized model is
+        evaluated is held at its estimate.
 
     Returns
     -------
-    Series
+    Series or DerivedQuantities
         "marginal" and "conditional", NaN where the data do not determine them. The
         values are those of ``r2_nakagawa`` in R's performance, except that they are
         also defined for singular fits, and that all slopes count, even after ``||`` or
@@ -103,6 +121,12 @@ def r_squared(
     >>> r_squared(result).round(4).to_dict()
     {'marginal': 0.2799, 'conditional': 0.7043}
     """
+    if conf_int:
+        functions = r_squared_functions(as_fit(results))
+        settings = _settings(results, method, random_effects)
+        return derived(
+            as_fit(results), functions, method_of(conf_int), alpha, options, settings
+        )
     fixed, random, residual = _variances(results, method, random_effects)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
@@ -116,7 +140,10 @@ def icc(
     by_group: bool = False,
     method: str | None = None,
     random_effects: Any = False,
-) -> pd.Series:
+    conf_int: bool | str = False,
+    alpha: float = 0.05,
+    **options: Any,
+) -> Any:
     r"""
     Intraclass correlation, or repeatability of a measurement.
 
@@ -136,12 +163,12 @@ def icc(
         for the fixed effects or with their variance in the denominator, and sum to
         those of the model. Random intercepts of each row are not listed in a
         generalized model.
-    method, random_effects : optional
+    method, random_effects, conf_int, alpha, **options
         As for `r_squared`.
 
     Returns
     -------
-    Series or DataFrame
+    Series, DataFrame or DerivedQuantities
         "adjusted" and "unadjusted"; with `by_group` these are columns, with one row per
         grouping factor. NaN where the data do not determine a share, as for two factors
         that form the same groups.
@@ -168,6 +195,12 @@ def icc(
     >>> icc(result, by_group=True)["adjusted"].round(3).to_dict()
     {'batch': 0.154, 'batch:cask': 0.783}
     """
+    if conf_int:
+        functions = icc_functions(as_fit(results), by_group)
+        settings = _settings(results, method, random_effects)
+        return derived(
+            as_fit(results), functions, method_of(conf_int), alpha, options, settings
+        )
     fixed, random, residual = _variances(results, method, random_effects)
     adjusted = random.sum() + residual
     shares = pd.DataFrame(
@@ -182,7 +215,10 @@ def icc(
 
 
 def repeatability(
-    results: Any, method: str | None = None, random_effects: Any = False
+    results: Any,
+    method: str | None = None,
+    random_effects: Any = False,
+    **options: Any,
 ) -> pd.DataFrame:
     """
     Repeatability by grouping factor, as in R's rptR.
@@ -195,15 +231,33 @@ def repeatability(
     ----------
     results : CrossedMixedLMResults
         A fit.
-    method, random_effects : optional
+    method, random_effects, **options
         As for `r_squared`.
 
     Returns
     -------
-    DataFrame
+    DataFrame or DerivedQuantities
         Columns adjusted and unadjusted, one row per factor.
     """
-    return icc(results, True, method, random_effects)
+    return icc(results, True, method, random_effects, **options)
+
+
+def _settings(results, method, random_effects):
+    """Arguments of `variance_of_distribution`."""
+    if as_fit(results)._is_gaussian:
+        _refuse_settings(method, random_effects)
+        return None
+    check_choice("random_effects", random_effects, (False, "average"))
+    return {"method": method, "average": random_effects == "average"}
+
+
+def _refuse_settings(method, random_effects):
+    """Reject what a linear model has no use for."""
+    if method is not None or random_effects is not False:
+        raise ValueError(
+            "method and random_effects are for generalized models; the residual "
+            "variance of a linear model is estimated"
+        )
 
 
 def _undetermined(results):
@@ -235,11 +289,7 @@ def _variances(results, method, random_effects):
     linear = model.exog @ np.nan_to_num(results.params)
     if not results._is_gaussian:
         return _generalized_variances(results, linear, names, method, random_effects)
-    if method is not None or random_effects is not False:
-        raise ValueError(
-            "method and random_effects are for generalized models; the residual "
-            "variance of a linear model is estimated"
-        )
+    _refuse_settings(method, random_effects)
     fixed = np.var(linear, ddof=1)
     data, _ = model._sufficient_statistics()
     weights = 1.0 if model.weights is None else model.weights

@@ -242,7 +242,7 @@ def profile(
             "the likelihood has no maximum from which to profile: "
             + "; ".join(raw.unbounded.sentences)
         )
-    search = _search(raw)
+    search = constrained_search(raw)
     every = _parameters(raw, scale)
     wanted = _chosen(every, which, raw.dropped)
     reach = float(stats.norm.isf(alpha_max / 2.0))
@@ -450,7 +450,7 @@ def _state(deviance):
     return deviance.coefficients, deviance.factors, tau, deviance.extra
 
 
-def _search(raw):
+def constrained_search(raw):
     """The minima of the criterion of a fit under constraints."""
     if raw._is_gaussian:
         _, products = raw.model._sufficient_statistics()
@@ -471,7 +471,7 @@ def _curve(raw, reach, spacing, constraints):
     an effect without variance.
     """
     (constraint,) = constraints
-    search, optimum = _search(raw), raw.at_optimum
+    search, optimum = constrained_search(raw), raw.at_optimum
     estimate = constraint.estimate(*_state(optimum))
     if np.isnan(estimate):
         return None

@@ -83,14 +83,29 @@ class VarianceFunctions:
         errors, reach = self.errors(parameters), stats.norm.isf(alpha / 2.0)
         pairs = zip(np.moveaxis(self.values, -1, 0), np.moveaxis(errors, -1, 0))
         each = [
-            _interval(value, reach * error, *ends)
+            interval_within(value, reach * error, *ends)
             for (value, error), ends in zip(pairs, self.ranges)
         ]
         return np.stack(each, axis=-2)
 
 
-def _interval(value, reach, lower, upper):
-    """An interval inside a range, shape (..., 2)."""
+def interval_within(value, reach, lower, upper):
+    """
+    An interval that respects a range.
+
+    Parameters
+    ----------
+    value, reach : ndarray
+        Middle and half the length of the unrestricted interval, shape (...).
+    lower, upper : float
+        The range. If it is bounded below only, the interval is symmetric for the
+        logarithm of the distance, and if it has two ends, for the logit of the share.
+
+    Returns
+    -------
+    ndarray
+        Shape (..., 2).
+    """
     value, sides = np.asarray(value)[..., None], np.array([-1.0, 1.0])
     reach = np.asarray(reach)[..., None] * sides
     if np.isfinite(lower) and np.isfinite(upper):
@@ -149,7 +164,7 @@ class VarianceEstimates:
         return (combined(jacobian, flat) != 0.0).any(axis=-1)
 
     @cached_property
-    def _blocks(self):
+    def blocks(self):
         """Each covariance block, see `block_functions`."""
         start, used = 0, 0
         out: list = []
@@ -200,7 +215,7 @@ class VarianceEstimates:
             standard deviation of zero are NaN.
         """
         values, rows, ranges = [], [], []
-        for i, block in enumerate(self._blocks):
+        for i, block in enumerate(self.blocks):
             zero = self._is_among(self.vanished, i)[..., None]
             for j, quantity in enumerate(block.quantities):
                 value, slopes, ends = block.evaluate(j, scale, self.scale)
@@ -233,7 +248,7 @@ class VarianceEstimates:
             The lower triangle row by row, or the variances of a structure, (..., m).
         """
         counts = [len(e.quantities) for e in self.random]
-        functions = self._blocks[sum(counts[:factor]) + block].variances(self.scale)
+        functions = self.blocks[sum(counts[:factor]) + block].variances(self.scale)
         values, rows = zip(*((value, self._row(slopes)) for value, slopes in functions))
         variances = VarianceFunctions([], np.stack(values, -1), np.stack(rows, -2), [])
         return variances.values, variances.errors(self)
@@ -249,7 +264,7 @@ class VarianceEstimates:
             structure without variance.
         """
         values, rows, ranges = [], [], []
-        for i, block in enumerate(self._blocks):
+        for i, block in enumerate(self.blocks):
             entries, change, along, ends = block.theta(self.scale)
             row = np.zeros((*entries.shape, self._width))
             row[..., block.place] = change

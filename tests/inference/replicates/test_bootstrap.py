@@ -6,6 +6,7 @@ import pickle
 import threading
 import time
 import warnings
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -532,10 +533,42 @@ def test_statistic_is_called_with_fits():
     )
     each = single_fits("slopes", True, 3, 1)
     assert_allclose(boot.statistics[0], [r.params["x"] for r in each])
-    assert [r.llf for r in seen] == pytest.approx([r.llf for r in each])
+    *refits, own = seen
+    assert [r.llf for r in refits] == pytest.approx([r.llf for r in each])
+    assert own.llf == fitted().llf
+    assert boot.own_statistics[0] == own.params["x"]
     assert seen[0].method == "REML"
     assert "coef" in seen[0].summary().as_text()
     assert_allclose(boot.statistics[0], boot.draws["x"], atol=1e-4)
+
+
+def test_tables_show_parameters_and_statistics():
+    """Standard errors and relative parameters are shown on request."""
+    boot = fitted().bootstrap(
+        COUNT, rng=1, statistic=["2 * sigma", "ratio = b['x'] / sd(x | g)"]
+    )
+    shown = [*boot.estimates.index[:2], *boot.estimates.index[4:-3]]
+    table = boot.summary(alpha=0.2)
+    assert list(table.index) == [*shown, "2 * sigma", "ratio"]
+    whole = boot.summary(alpha=0.2, every=True)
+    assert list(whole.index) == [*boot.draws.columns, "2 * sigma", "ratio"]
+    pd.testing.assert_frame_equal(whole.loc[table.index], table)
+    assert_allclose(table.loc["2 * sigma"], 2.0 * table.loc["sigma"])
+    assert "2 * sigma" in str(boot)
+    assert "2 * sigma" in boot._repr_html_()
+    ends = boot.conf_int("all", alpha=0.2)
+    assert ends["percentile"].notna().all().all()
+    assert ends["studentized"].iloc[-2:].isna().all().all()
+    old = replace(boot, own_statistics=None)
+    assert old.summary(alpha=0.2)["estimate"].isna().sum() == 2
+    failed = fitted().bootstrap(3, rng=1, statistic=fails_at_home, n_jobs=1)
+    assert np.isnan(failed.summary("normal").loc["statistic 0", "estimate"])
+
+
+def fails_at_home(result):
+    if result.llf == fitted().llf:
+        raise ValueError
+    return result.llf
 
 
 def test_what_a_statistic_may_return():

@@ -225,7 +225,7 @@ def one_way_bootstrap():
 @pytest.mark.parametrize("method", INTERVALS)
 def test_table_is_the_formula_for_each_parameter(method):
     _, boot = sleep_bootstrap()
-    table = boot.conf_int(method, alpha=0.1)
+    table = boot.conf_int(method, alpha=0.1, every=True)
     assert list(table.columns) == ["lower", "upper"]
     assert list(table.index) == list(boot.draws.columns)
     for name in table.index:
@@ -272,9 +272,9 @@ def test_default_is_percentile_at_95():
 def test_ends_are_within_the_range(method):
     """Standard deviations from 0, correlations from -1 to 1, though formulas leave."""
     boot = one_way_bootstrap()
-    ends = boot.conf_int(method, 0.001).drop(index="se Intercept")
+    ends = boot.conf_int(method, 0.001, every=True).drop(index="se Intercept")
     if method not in ("wald", "studentized"):
-        ends = boot.conf_int(method, 0.001)
+        ends = boot.conf_int(method, 0.001, every=True)
     deviations = ends.filter(like="sd", axis=0)
     assert (deviations["lower"] == 0.0).all() or method in ("percentile", "studentized")
     assert (ends.drop(index="Intercept") >= 0.0).all().all()
@@ -286,7 +286,7 @@ def test_ends_are_within_the_range(method):
     if method in ("wald", "normal"):
         assert_array_equal(correlation, [[-1.0, 1.0]])
     # fixed effects and the covariances among theta may be negative
-    wide = boot.conf_int("normal", 1e-15)
+    wide = boot.conf_int("normal", 1e-15, every=True)
     assert wide.loc["Days", "lower"] < 0.0
     assert wide.loc["theta Subject.Days.Intercept", "lower"] < 0.0
 
@@ -294,7 +294,7 @@ def test_ends_are_within_the_range(method):
 @pytest.mark.parametrize("method", INTERVALS)
 def test_smaller_alpha_is_wider(method):
     boot = one_way_bootstrap()
-    tables = [boot.conf_int(method, a) for a in (0.5, 0.2, 0.1, 0.05, 0.01)]
+    tables = [boot.conf_int(method, a, every=True) for a in (0.5, 0.2, 0.1, 0.05, 0.01)]
     for narrow, wide in zip(tables, tables[1:]):
         rows = narrow.notna().all(axis=1)
         assert rows.sum() >= 4
@@ -347,13 +347,13 @@ def test_bad_arguments():
 
 def test_summary():
     _, boot = sleep_bootstrap()
-    table = boot.summary("basic", 0.1)
+    table = boot.summary("basic", 0.1, every=True)
     assert list(table.columns) == ["estimate", "bias", "std err", "lower", "upper"]
     pd.testing.assert_series_equal(table["estimate"], boot.estimates, check_names=False)
     assert_allclose(table["bias"], boot.draws.mean() - boot.estimates)
     assert_allclose(table["std err"], np.std(boot.draws.to_numpy(), axis=0, ddof=1))
     pd.testing.assert_frame_equal(
-        table[["lower", "upper"]], boot.conf_int("basic", 0.1)
+        table[["lower", "upper"]], boot.conf_int("basic", 0.1, every=True)
     )
     assert table.attrs["nsim"] == 199
     assert table.attrs["kind"] == "parametric"
@@ -412,7 +412,7 @@ def test_names_with_dots():
     data = pd.DataFrame({"x.1": rng.standard_normal(60), "g": np.arange(60) % 6})
     data["y"] = rng.standard_normal(60) + rng.standard_normal(6)[data["g"]]
     result = crossedmixedlm("y ~ 1 + (0 + Q('x.1') | g)", data).fit()
-    ends = result.bootstrap(49, rng=1).conf_int("normal", 1e-9)
+    ends = result.bootstrap(49, rng=1).conf_int("normal", 1e-9, every=True)
     names = [n for n in ends.index if n.startswith("theta")]
     assert len(names) == 1
     assert ends.loc[names[0], "lower"] == 0.0

@@ -86,9 +86,13 @@ def of_light_results(light, new, response):
 
 
 def of_bootstrap(replicates, *given):
+    counts = str(replicates).splitlines()[:2]
+    old = slice(len(replicates.estimates))  # statistics came later
+    table = replicates.summary(every=True).iloc[old]
+    table = table.to_string(float_format="{:.4f}".format)
     return {
-        "conf_int": replicates.conf_int("all"),
-        "summary": text(str(replicates)),
+        "conf_int": replicates.conf_int("all", every=True).iloc[old],
+        "summary": text("\n".join([*counts, table])),
         "counts": [replicates.n_failed, replicates.n_boundary],
         "statistics": replicates.statistics,
     }
