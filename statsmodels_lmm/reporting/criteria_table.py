@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.regression.linear_model import WLS
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     model_name,
@@ -98,7 +99,7 @@ def compare_criteria(*fits, names=None, criterion="aic"):
     for pair in combinations(zip(names, raw), 2):
         _check_same_data(*pair)
         _check_same_likelihood(*pair)
-    table = pd.DataFrame(map(_criteria, raw), pd.Index(names, name="model"))
+    table = ResultTable(map(_criteria, raw), pd.Index(names, name="model"))
     table["delta"] = table[criterion] - table[criterion].min()
     relative = np.exp(-0.5 * table["delta"])
     table["weight"] = relative / relative.sum()

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import null_space
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.inference.marginal.contrast_estimates import (
     check_adjustment,
     combined,
@@ -103,4 +104,4 @@ def joint_test(means):
     tests = pd.DataFrame(numbers, columns=list(names.values()))
     first = [group[0] for group in groups]
     levels = means.table[list(means.by)].iloc[first].reset_index(drop=True)
-    return pd.concat([levels, tests], axis=1)
+    return ResultTable(pd.concat([levels, tests], axis=1))

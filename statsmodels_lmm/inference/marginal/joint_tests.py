@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.inference.fixed.terms import fixed_terms
@@ -82,7 +83,7 @@ def joint_tests(results, by=None, at=None, weights="equal", df_method=None):
         whole = whole.sort_values(
             by, key=lambda c: pd.Index(levels[c.name]).get_indexer(c), kind="stable"
         )
-    return whole.reset_index(drop=True)
+    return ResultTable(whole.reset_index(drop=True))
 
 
 def _column(by):

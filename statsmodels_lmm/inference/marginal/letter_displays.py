@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.uncertainty.compact_letters import compact_letters
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.inference.marginal.contrast_estimates import contrasts
 from statsmodels_lmm.inference.marginal.contrast_sets import free
 
@@ -55,4 +56,4 @@ def cld(means, alpha=None, adjust=None, reverse=False):
         part = part.iloc[order]
         part[free(["letters"], part.columns)["letters"]] = np.where(known, own, "")
         parts.append(part)
-    return pd.concat(parts, ignore_index=True)
+    return ResultTable(pd.concat(parts, ignore_index=True))

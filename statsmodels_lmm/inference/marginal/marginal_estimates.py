@@ -8,6 +8,7 @@ import pandas as pd
 
 from statsmodels_lmm.core.families.links import Link
 from statsmodels_lmm.core.rows.estimability import Estimability
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import FixedInference
 from statsmodels_lmm.inference.marginal.contrast_estimates import (
     IDENTITY,
@@ -150,7 +151,7 @@ class MarginalMeans:
             columns |= {"statistic": statistics, "pvalue": pvalues}
         columns["ci_lower"], columns["ci_upper"] = limits
         numbers = pd.DataFrame(columns).rename(columns=self.names)
-        return pd.concat([self.table, numbers], axis=1)
+        return ResultTable(pd.concat([self.table, numbers], axis=1))
 
     def _simultaneous(self, asked, statistics, df):
         """P-values and half-widths of intervals in standard errors, in each group."""
