@@ -4,6 +4,7 @@ from statsmodels_lmm import old_names
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.inference.comparison.anova import anova
+from statsmodels_lmm.inference.fixed.pooling import pool_imputations
 from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.models.generalized import CrossedMixedGLM
 from statsmodels_lmm.models.linear import CrossedMixedLM
@@ -29,6 +30,7 @@ __all__ = [
     "crossedmixedlm",
     "from_json",
     "matrix_effects",
+    "pool_imputations",
     "random_effects",
     "report",
     "show_versions",

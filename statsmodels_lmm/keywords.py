@@ -130,7 +130,7 @@ R_FUNCTIONS = {
     "step": "it is left out, since a search among models makes p-values too small: "
     "test each term, `result.drop1()`",
     "testDispersion": "write `result.simulated_residuals()`",
-    "update": "write a new model, `crossedmixedlm('y ~ f + (1 | g)', data).fit()`",
+    "update": "write `result.model.update('. ~ . + z', data).fit()`",
     "vcov": "write `result.cov_params()`",
     "vcovCR": "write `result.with_cov_type('CR2', groups='g')`",
 }

@@ -55,7 +55,7 @@ def _parsed(text, structures, family):
     fixed: list = []
     offsets: list = []
     random: list = []
-    for sign, piece in _split_terms(right, text):
+    for sign, piece in split_terms(right, text):
         if any(t.text in ("|", "||") for t in piece):
             if sign == "-":
                 raise FormulaError(
@@ -136,7 +136,7 @@ def _split_sides(tokens, text):
     return left, right
 
 
-def _split_terms(tokens, text):
+def split_terms(tokens, text):
     """Signs and tokens of the terms joined by + and - at depth 0."""
     sign = "+"
     piece: list = []

@@ -27,6 +27,7 @@ from statsmodels_lmm.inference.fixed import (
     degrees_of_freedom,
     robust_covariance,
 )
+from statsmodels_lmm.inference.fixed.collinearity import vif
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.marginal.joint_tests import joint_tests
 from statsmodels_lmm.inference.marginal.marginal_means import (
@@ -372,6 +373,7 @@ class MixedInference(LikelihoodModelResults):
     profile = profile
     compare_lr_test = compare
     exact_lr_test = exact_lr_test
+    vif = vif
     anova = anova
     fixed_effect_tests = fixed_effect_tests
     random_effect_tests = random_effect_tests

@@ -25,6 +25,7 @@ from statsmodels_lmm.inputs.responses import as_vector
 from statsmodels_lmm.keywords import R_FUNCTIONS
 from statsmodels_lmm.models.arrays import complete_rows
 from statsmodels_lmm.models.from_formula import read_formula, with_group_terms
+from statsmodels_lmm.models.updating import update
 from statsmodels_lmm.models.validation import (
     check_arguments,
     check_data,
@@ -504,6 +505,47 @@ class MixedModel(Brief, LikelihoodModel):
         other.data.orig_endog = values
         other._design, other._last_theta = self._design, None
         return other
+
+    def update(self, formula: str, data: Any = None, eval_env: Any = None) -> Self:
+        """
+        The same model with some of its terms changed.
+
+        Parameters
+        ----------
+        formula : str
+            The change, as for R's ``update``: ``". ~ . + z - (1 | item)"``. A dot is
+            what stands on that side of the formula, ``+`` adds a term and ``-``
+            removes one; ``"log(.) ~ ."`` changes the response. In a product, as in
+            ``". ~ . * z"``, the dot is all the fixed effects.
+        data : DataFrame, optional
+            The data of the model, for columns that its formula does not use.
+        eval_env : int or dict, optional
+            Where to look up names that are not columns, see `from_formula`.
+
+        Returns
+        -------
+        CrossedMixedLM
+            With the same weights, offset, relationships and rows, so that its fit can
+            be compared with that of this model; rows without a value in a new column
+            are dropped.
+
+        Raises
+        ------
+        FormulaError
+            If a term to be removed is not in the formula.
+        DataError
+            If a column is needed that the model has not kept.
+
+        Examples
+        --------
+        >>> from statsmodels_lmm import datasets
+        >>> from statsmodels_lmm.formula.api import crossedmixedlm
+        >>> data = datasets.sleepstudy.load_pandas().data
+        >>> model = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data)
+        >>> model.update(". ~ . - (Days | Subject) + (1 | Subject)").formula_full
+        'Reaction ~ Days + (1 | Subject)'
+        """
+        return update(self, formula, data, eval_env, depth=1)
 
     def as_given(self, values, trials=None):
         """

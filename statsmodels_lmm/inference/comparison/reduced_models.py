@@ -269,31 +269,57 @@ def _from_formula(results, fixed=None, random=None):
     """The model with another fixed part or other random effects."""
     model, parsed = results.model, results.model._parsed
     require_data(model, "a fit")
-    if model.data.lost:
-        raise names_lost(model)
+    random = parsed.random if random is None else random
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]
-    pieces += map(str, parsed.random if random is None else random)
-    arguments = model._beyond_design()
+    text = f"{parsed.response} ~ " + " + ".join([*pieces, *map(str, random)])
+    other = with_formula(model, text, random, model.data.frame, dict(model.data.scope))
+    # after a refit the frame still has the old response
+    return other._with_endog(model.endog)
+
+
+def with_formula(model, text, random, frame, scope, rows=slice(None)):
+    """
+    Create the model with another formula, but with its weights, offset and options.
+
+    Parameters
+    ----------
+    model : MixedModel
+        A model from a formula.
+    text : str
+        The formula.
+    random : sequence of RandomTerm
+        Its random-effects terms.
+    frame : DataFrame
+        The data, for the chosen rows of the model.
+    scope : dict
+        Names that are not columns.
+    rows : ndarray, optional
+        Whether each row of the model is among them. Default is all.
+
+    Returns
+    -------
+    MixedModel
+    """
+    if model.data.lost:
+        raise names_lost(model)
+    arguments = model._beyond_design(rows)
     if getattr(model, "_trials_of_response", False):
         del arguments["trials"]
     if model.offset is not None and model.formula_offset is not None:
-        arguments["offset"] = model.offset - model.formula_offset
+        beyond = model.offset - model.formula_offset
+        arguments["offset"] = beyond[rows] if beyond.any() else None
     with formula_engine(model.data.engine):
-        other = model._general_class.from_formula(
-            f"{parsed.response} ~ " + " + ".join(pieces),
-            model.data.frame,
+        return model._general_class.from_formula(
+            text,
+            frame,
             check_levels=model.check_levels,
             rank=model.rank,
-            eval_env=dict(model.data.scope),
+            eval_env=scope,
             structures=model.structures,
-            relationship=_relationships(
-                model, parsed.random if random is None else random
-            ),
+            relationship=_relationships(model, random),
             **arguments,
         )
-    # after a refit the frame still has the old response
-    return other._with_endog(model.endog)
 
 
 def _relationships(model, terms):
