@@ -48,7 +48,7 @@ def _reason(error, text, frame, engine):
     reason = readable(str(error), engine)
     reason = reason.removeprefix("Error evaluating factor: ")
     reason = reason.removeprefix("NameError: ")
-    if "str" in reason:
+    if "str" in reason or "numeric" in reason:
         for name in columns_in(text, frame.columns):
             if is_text(frame[name]) and numbers_in(frame[name], comma=True).any():
                 return f"'{name}' is text: {reading_advice(frame[name], name)}"

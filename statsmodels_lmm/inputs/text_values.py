@@ -47,7 +47,8 @@ def reading_advice(column, name):
     Returns
     -------
     str
-        The first values with their rows and, in backticks, a line of code.
+        The first values with their rows and, if any are numbers, a line of code in
+        backticks.
     """
     plain, with_comma = numbers_in(column), numbers_in(column, comma=True)
     is_comma = with_comma.notna().sum() > plain.notna().sum()
@@ -62,6 +63,8 @@ def reading_advice(column, name):
         return f"convert it, `data[{name!r}] = pd.to_numeric({values})`"
     shown = ", ".join(f"{value!r} in row {row}" for row, value in bad.iloc[:3].items())
     shown += f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
+    if found.isna().all():
+        return f"{shown}; none is a number"
     coerce = ", errors='coerce'" if found.isna().any() else ""
     line = f"`data[{name!r}] = pd.to_numeric({values}{coerce})`"
     if is_comma:

@@ -65,16 +65,23 @@ def test_a_response_of_text_says_where(kind, data):
     )
 
 
-def test_numbers_that_were_read_as_text_in_a_transform(data):
+@pytest.mark.parametrize("transform", ["log", "scale"])
+def test_numbers_that_were_read_as_text_in_a_transform(transform, data):
     """A factor beside them, which is text by right, is not blamed."""
+    formula = f"y ~ {transform}(`my x`) + `my f` + (1 | g)"
     data["my x"] = data["y"].abs().astype(str).where(data["h"] > "u", "timeout")
     with pytest.raises(
         FormulaError, match="'my x' is text: 'timeout' in row"
     ) as caught:
-        crossedmixedlm("log(`my x`) ~ `my f` + (1 | g)", data)
+        crossedmixedlm(formula, data)
     (line,) = re.findall("`(data[^`]+)`", str(caught.value))
     run(line, data)
-    crossedmixedlm("log(`my x`) ~ `my f` + (1 | g)", data)
+    crossedmixedlm(formula, data)
+
+
+def test_text_without_a_number_is_not_made_missing(data):
+    with pytest.raises(DataError, match=r"and 37 more; none is a number$"):
+        crossedmixedlm("h ~ 1 + (1 | g)", data)
 
 
 def test_a_name_with_white_space_around_it(data):
