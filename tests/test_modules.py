@@ -41,6 +41,7 @@ ELSEWHERE = {
     # formulas and data
     "test_bad_inputs": "exceptions quoting row_values validation",
     "test_data_frames": "columns frame",
+    "test_messy_columns": "text_values",
     "test_datasets": "_loader",
     "test_design": "engine_errors evaluation transforms",
     "test_everyday_formulas": "api",

@@ -263,11 +263,18 @@ def like_known(values, known, name):
     new = pd.Series(values).astype(object)
     unseen = new[~new.isin(levels) & new.notna()].unique()
     if len(unseen):
-        listed = ", ".join(map(str, unseen[:5]))
         raise DataError(
-            f"new levels of '{name}': {listed}; the levels in the fit are "
-            + ", ".join(map(str, levels[:10]))
+            f"new levels of '{name}': {_shown(unseen[:5])}; the levels in the fit are "
+            f"{_shown(levels[:10])}"
         )
     if isinstance(known.dtype, pd.CategoricalDtype):
         return pd.Categorical(new, levels, ordered=known.cat.ordered)
     return new.to_numpy(object)
+
+
+def _shown(levels):
+    """Levels as text, quoted where white space would not be seen."""
+    return ", ".join(
+        repr(level) if str(level) != str(level).strip() else str(level)
+        for level in levels
+    )

@@ -8,8 +8,9 @@ from patsy import PatsyError
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.dialects import readable
-from statsmodels_lmm.formula.names import SYNTAX
+from statsmodels_lmm.formula.names import SYNTAX, columns_in
 from statsmodels_lmm.formula.transforms import default_scope
+from statsmodels_lmm.inputs.text_values import is_text, numbers_in, reading_advice
 
 EVALUATION_ERRORS = (
     *(ArithmeticError, AttributeError, FormulaicError, LookupError, NameError),
@@ -36,17 +37,21 @@ def told_of(text, frame, engine):
     except (FormulaError, DataError):
         raise
     except EVALUATION_ERRORS as error:
-        reason = coding_advice(text) or _reason(error, frame, engine)
+        reason = coding_advice(text) or _reason(error, text, frame, engine)
         raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
 
 
-def _reason(error, frame, engine):
+def _reason(error, text, frame, engine):
     """Why a formula cannot be evaluated."""
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     reason = readable(str(error), engine)
     reason = reason.removeprefix("Error evaluating factor: ")
     reason = reason.removeprefix("NameError: ")
+    if "str" in reason or "numeric" in reason:
+        for name in columns_in(text, frame.columns):
+            if is_text(frame[name]) and numbers_in(frame[name], comma=True).any():
+                return f"'{name}' is text: {reading_advice(frame[name], name)}"
     called = {*default_scope(engine), *SYNTAX}
     hidden = [name for name in frame.columns if name in called]
     if hidden and "'Series' object" in reason:

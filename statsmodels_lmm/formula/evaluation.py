@@ -116,11 +116,14 @@ def warn_of_near_levels(name, levels, warned):
         return
     warned.add(("near", name))
     shown = "; ".join(", ".join(map(repr, found)) for found in near[:3])
+    is_case = any(len({" ".join(x.split()) for x in found}) > 1 for found in near)
+    # labels may have to match those of a relationship, so keep their case if possible
+    differ, fold = ("or case ", ".str.casefold()") if is_case else ("", "")
     warn(
-        f"levels of '{name}' differ by white space or case only: {shown}"
+        f"levels of '{name}' differ by white space {differ}only: {shown}"
         + ("; ..." if len(near) > 3 else "")
         + f". If they are the same, write `data[{name!r}] = "
-        f"data[{name!r}].str.split().str.join(' ').str.casefold()`",
+        f"data[{name!r}].str.split().str.join(' '){fold}`",
         DataWarning,
     )
 

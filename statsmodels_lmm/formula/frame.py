@@ -200,6 +200,11 @@ def _unknown(name, data):
     close = difflib.get_close_matches(str(name).casefold(), known, n=3)
     close = [known[c] for c in close]
     hint = f"; did you mean {', '.join(close)}?" if close else ""
+    if any(str(c).strip() == name for c in data.columns):
+        hint = (
+            "; its name in the data has white space around it, which "
+            "`data.columns = data.columns.str.strip()` takes off"
+        )
     if name in data.index.names:
         hint = "; it is the index: data.reset_index() makes it a column"
     return f"column '{name}' not in data{hint}"

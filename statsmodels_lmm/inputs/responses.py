@@ -8,6 +8,7 @@ import pandas as pd
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.alignment import labels_of
 from statsmodels_lmm.inputs.row_values import check_row_values, listed, refuse
+from statsmodels_lmm.inputs.text_values import numbers_in, reading_advice
 
 ADVICE = (
     "; a proportion needs its number of trials in weights, counts of successes need "
@@ -126,28 +127,18 @@ def text_response(column, name):
     DataError
         It names the first values that are no numbers with their rows.
     """
-    known = column.dropna().astype(object)
-    bad = known[pd.to_numeric(known.astype(str), errors="coerce").isna()]
     is_category = isinstance(column.dtype, pd.CategoricalDtype)
     kind = "categorical" if is_category else "text"
-    text, levels = (
-        f"the response '{name}' must be numeric, but it is {kind}",
-        bad.unique(),
-    )
-    if len(bad) == len(known) and len(levels) == 2:
+    text = f"the response '{name}' must be numeric, but it is {kind}"
+    levels = column.dropna().astype(object).unique()
+    if len(levels) == 2 and not numbers_in(column).notna().any():
         return DataError(
             f"{text}; as it has the two levels {levels[0]!r} and {levels[1]!r}, a "
             "logistic model suits: "
             "`crossedmixedglm(formula, data, family='binomial')`"
         )
-    values = f"data[{name!r}]" + (".astype(str)" if is_category else "")
-    if not len(bad):
-        line = f"data[{name!r}] = pd.to_numeric({values})"
-        return DataError(f"{text}; convert it, `{line}`")
-    shown = ", ".join(f"{value!r} in row {row}" for row, value in bad.iloc[:3].items())
-    more = f" and {len(bad) - 3:,} more" if len(bad) > 3 else ""
-    line = f"data[{name!r}] = pd.to_numeric({values}, errors='coerce')"
-    return DataError(f"{text}: {shown}{more}. `{line}` makes these missing")
+    joint = ": " if numbers_in(column).isna().any() else "; "
+    return DataError(f"{text}{joint}{reading_advice(column, name)}")
 
 
 def event_of(levels, name):

@@ -30,7 +30,7 @@ def to_frame(data, names=None):
     Raises
     ------
     ImportError
-        If the table needs narwhals, and it is not installed.
+        If the table needs narwhals or pyarrow, and it is not installed.
     """
     if not isinstance(data, pd.DataFrame):
         data = _read(data, names)
@@ -57,9 +57,9 @@ def _read(data, names):
         return pd.DataFrame.from_records(data)
     home = type(data).__module__.partition(".")[0]
     if home == "polars" and hasattr(data, "collect"):
-        return _needed(data, names).collect().to_pandas()
+        return _from_arrow(_needed(data, names).collect())
     if home in ("polars", "pyarrow") and hasattr(data, "to_pandas"):
-        return data.to_pandas()
+        return _from_arrow(data)
     if hasattr(data, "columns") or hasattr(data, "__arrow_c_stream__"):
         return _through_narwhals(data, names)
     try:
@@ -68,6 +68,17 @@ def _read(data, names):
         raise TypeError(
             f"data of type {type(data).__name__} are not a table ({error}); give a "
             "DataFrame or a mapping of columns"
+        ) from None
+
+
+def _from_arrow(frame):
+    """A polars or pyarrow table as pandas; polars goes by way of pyarrow."""
+    try:
+        return frame.to_pandas()
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"a polars frame is read through {error.name}: `pip install {error.name}`, "
+            "or pass `data.to_dict(as_series=False)`"
         ) from None
 
 

@@ -251,7 +251,10 @@ def _columns(pedigree, names):
     present = pedigree.columns if hasattr(pedigree, "columns") else pedigree
     missing = [name for name in names if name not in present]
     if missing:
-        raise DataError(f"the pedigree has no column {quoted(missing)}")
+        raise DataError(
+            f"the pedigree has no column {quoted(missing)}; name its columns, as in "
+            "`numerator_relationship(pedigree, animal='ID', sire='Sire', dam='Dam')`"
+        )
     first = labels_of(pedigree[names[0]])
     columns = [aligned(pedigree[n], first, f"column {n} of a pedigree") for n in names]
     columns = [pd.Series(_unmasked(c), dtype=object) for c in columns]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
 
 
@@ -32,7 +32,13 @@ RESPONSES = {
     ),
     "many": (
         lambda d: d["y"].map("{:.3f}".format).str.replace(".", ","),
-        r"in row 100, '.*' in row 101, '.*' in row 102 and 37 more\. `",
+        r"in row 100, '.*' in row 101, '.*' in row 102 and 37 more\. `.*decimal point$",
+    ),
+    "commas": (
+        lambda d: (
+            d["y"].map("{:.3f}".format).str.replace(".", ",").where(d["h"] > "u", "-")
+        ),
+        "decimal point; the rest becomes missing$",
     ),
     "categories": (
         lambda d: d["y"].astype(str).astype("category"),
@@ -53,7 +59,44 @@ def test_a_response_of_text_says_where(kind, data):
     (line,) = re.findall("`([^`]+)`", str(caught.value))
     run(line, data)
     assert data["text"].dtype == float
-    assert data["text"].isna().sum() == {"few": 1, "many": 40}.get(kind, 0)
+    assert data["text"].isna().sum() == {"few": 1, "commas": 14}.get(kind, 0)
+    np.testing.assert_allclose(
+        data["text"].dropna(), data["y"][data["text"].notna()], atol=1e-3
+    )
+
+
+@pytest.mark.parametrize("transform", ["log", "scale"])
+def test_numbers_that_were_read_as_text_in_a_transform(transform, data):
+    """A factor beside them, which is text by right, is not blamed."""
+    formula = f"y ~ {transform}(`my x`) + `my f` + (1 | g)"
+    data["my x"] = data["y"].abs().astype(str).where(data["h"] > "u", "timeout")
+    with pytest.raises(
+        FormulaError, match="'my x' is text: 'timeout' in row"
+    ) as caught:
+        crossedmixedlm(formula, data)
+    (line,) = re.findall("`(data[^`]+)`", str(caught.value))
+    run(line, data)
+    crossedmixedlm(formula, data)
+
+
+def test_text_without_a_number_is_not_made_missing(data):
+    with pytest.raises(DataError, match=r"and 37 more; none is a number$"):
+        crossedmixedlm("h ~ 1 + (1 | g)", data)
+
+
+def test_a_name_with_white_space_around_it(data):
+    padded = data.rename(columns={"h": " h "})
+    with pytest.raises(FormulaError, match="white space around it") as caught:
+        crossedmixedlm("y ~ h + (1 | g)", padded)
+    (line,) = re.findall("`(data[^`]+)`", str(caught.value))
+    run(line, padded)
+    assert padded.columns.tolist() == data.columns.tolist()
+
+
+def test_a_new_level_with_white_space_is_quoted(data):
+    result = crossedmixedlm("y ~ h + (1 | g)", data).fit()
+    with pytest.raises(DataError, match="'h': 'u '; the levels in the fit are u, v, w"):
+        result.predict(data.head(2).assign(h=["u ", "u"]))
 
 
 def test_two_levels_are_those_of_a_logistic_model(data):
@@ -67,6 +110,7 @@ LEVELS = {
     "group": ("h", {103: "\tv"}, "y ~ 1 + (1 | h)", r"'\\tv', 'v'"),
     "both": ("h", {103: "W"}, "y ~ h + (h | g) + (1 | h:g)", "'W', 'w'"),
 }
+CASE = {"case", "both"}
 
 
 @pytest.mark.parametrize("kind", LEVELS)
@@ -80,6 +124,9 @@ def test_levels_that_are_spelled_in_two_ways(kind, data):
     (message,) = [str(w.message) for w in caught if w.category is DataWarning]
     assert re.search(f"levels of '{column}' differ by .* only: {said}", message)
     (line,) = re.findall("`([^`]+)`", message)
+    assert (
+        ("case" in message.split(" only")[0]) == ("casefold" in line) == (kind in CASE)
+    )
     run(line, data)
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)

@@ -483,6 +483,20 @@ def test_fit_to_pandas_predict_from_others(make):
     assert_allclose(np.asarray(predicted), EXPECTED.predict(DATA), rtol=1e-10)
 
 
+def test_polars_without_pyarrow(monkeypatch):
+    """The line of the message gives what the model needs."""
+
+    def to_pandas(self):
+        raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
+
+    monkeypatch.setattr(pl.DataFrame, "to_pandas", to_pandas)
+    data = pl.DataFrame({"y": [1.0, 2.0, 4.0, 3.0], "g": ["a", "a", "b", "b"]})
+    with pytest.raises(ImportError, match="`pip install pyarrow`, or pass") as caught:
+        crossedmixedlm("y ~ 1 + (1 | g)", data.lazy())
+    line = re.findall("`([^`]+)`", str(caught.value))[1]
+    crossedmixedlm("y ~ 1 + (1 | g)", eval(line))
+
+
 def test_polars_categorical():
     """Its categories stand in the order of the data; the first is the reference."""
     data = with_text(pl.Categorical)

@@ -176,7 +176,9 @@ def test_names_of_columns():
     frame = MRODE.rename(columns={"animal": "id", "sire": "father", "dam": "mother"})
     a = numerator_relationship(frame, animal="id", sire="father", dam="mother")
     assert_allclose(a, numerator_relationship(MRODE))
-    with pytest.raises(DataError, match="no column 'animal', 'sire', 'dam'"):
+    with pytest.raises(
+        DataError, match=r"no column 'animal', 'sire', 'dam'; name.*animal='ID'"
+    ):
         inbreeding(frame)
 
 
