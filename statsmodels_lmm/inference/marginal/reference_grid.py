@@ -202,8 +202,6 @@ def check_predictor(name, known):
     if name not in known:
         listed = ", ".join(map(str, known)) or "none"
         hint = "; pass several as a list" if set(str(name)) & set("~*:|+") else ""
-        if "|" in str(name):
-            hint = "; `f | g` of emmeans is `marginal_means('f', by='g')`"
         raise ValueError(
             f"'{name}' is not a column of the fixed effects, which use {listed}{hint}"
         )
