@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.pieces import depths, sides
@@ -71,6 +72,30 @@ def with_contrasts(text, contrasts):
         coded = f"C({written(_column(token))}, {codings[_column(token)]})"
         text = text[: token.start] + coded + text[token.stop :]
     return text, matrices
+
+
+def check_factors(contrasts, data):
+    """
+    Reject the coding of a numeric column, which would silently become a factor.
+
+    Parameters
+    ----------
+    contrasts : dict or None
+        As for `with_contrasts`.
+    data : DataFrame
+        The data.
+
+    Raises
+    ------
+    FormulaError
+    """
+    for factor in contrasts or {}:
+        kind = data[factor].dtype
+        if is_numeric_dtype(kind) and not is_bool_dtype(kind):
+            raise FormulaError(
+                f"contrasts= codes factors, but {factor!r} is numeric; make it one: "
+                f"`data[{factor!r}] = data[{factor!r}].astype('category')`"
+            )
 
 
 def coding_advice(text):

@@ -42,6 +42,8 @@ def require_data(model, purpose):
     ------
     DataError
     """
+    if not hasattr(model, "endog"):
+        raise DataError(f"a fit loaded from JSON has no data; {purpose} needs them")
     if model.endog is None:
         raise DataError(f"the data of the model were removed; {purpose} needs them")
 

@@ -8,7 +8,7 @@ import pandas as pd
 from statsmodels_lmm.core.structures.base import Structure
 from statsmodels_lmm.core.structures.by_name import STRUCTURES
 from statsmodels_lmm.formula.backend import caller_scope, current_engine
-from statsmodels_lmm.formula.codings import with_contrasts
+from statsmodels_lmm.formula.codings import check_factors, with_contrasts
 from statsmodels_lmm.formula.design import build_design
 from statsmodels_lmm.formula.dialects import engine_text
 from statsmodels_lmm.formula.frame import check_names
@@ -170,6 +170,7 @@ def read_formula(
     columns = [v for v in sides.values() if isinstance(v, str)]
     needed = {*read, *_names(condition)[0], *columns, *parsed.grouping_columns}
     data = to_frame(data, needed)
+    check_factors(contrasts, data)
     free = (called - SYNTAX) | (read - set(data.columns))
     scope = caller_scope(free, TRANSFORMS | CODINGS, eval_env, depth + 1) | matrices
     for text in condition:

@@ -305,6 +305,8 @@ def as_terms(random):
     -------
     list of GroupTerm, MatrixTerm or RandomEffects
     """
+    if isinstance(random, GroupTerm | MatrixTerm | RandomEffects):
+        random = [random]
     pairs = random.items() if isinstance(random, dict) else [(None, r) for r in random]
     terms: list = []
     for name, value in pairs:

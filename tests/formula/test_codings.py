@@ -55,6 +55,8 @@ def test_a_matrix_and_the_effects_of_codings():
     counts = crossedmixedglm(
         "n ~ f + (1 | g)", data, family="poisson", contrasts={"f": "sum"}
     )
+    with pytest.raises(FormulaError, match=r"'n' is numeric; .*astype\('category'\)"):
+        crossedmixedlm("y ~ f + n + (1 | g)", data, contrasts={"n": "sum"})
     assert counts.exog_names == ["Intercept", "C(f, Sum)[S.a]", "C(f, Sum)[S.b]"]
 
 

@@ -99,6 +99,7 @@ SPELLINGS = {
     "a tuple of groups": ("intercepts", [(GROUPS,)]),
     "a dict": ("intercepts", {"g": GROUPS}),
     "what random_effects returns": ("intercepts", [random_effects(GROUPS)]),
+    "a single term": ("intercepts", random_effects(GROUPS)),
     "keywords": ("intercepts", [{"groups": GROUPS, "name": "g"}]),
     "named keywords": ("intercepts", {"g": {"groups": GROUPS}}),
     "groups and columns": ("slopes", [(GROUPS, EFFECTS)]),

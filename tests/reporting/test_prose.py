@@ -11,7 +11,7 @@ import statsmodels.formula.api as smf
 from samples import load
 
 import statsmodels_lmm
-from statsmodels_lmm import CrossedMixedLM, report
+from statsmodels_lmm import CrossedMixedLM, from_json, report
 from statsmodels_lmm.exceptions import (
     ConvergenceWarning,
     DataError,
@@ -218,3 +218,5 @@ def test_what_is_refused(sleep):
     bare.remove_data()
     with pytest.raises(DataError, match="were removed; a report needs them"):
         report(bare)
+    with pytest.raises(DataError, match="loaded from JSON has no data; a report"):
+        report(from_json(bare.to_json()))
