@@ -21,7 +21,10 @@ def simple_tables(text):
     return [b.strip() for b in blocks if re.match(r"=+ +=", b.strip())]
 
 
-@pytest.mark.parametrize(("page", "count"), [("benchmarks", 8), ("inference", 1)])
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [("benchmarks", 8), ("inference", 1), ("generalized_inference", 2)],
+)
 def test_tables_are_those_of_the_benchmarks(page, count):
     measured = (ROOT / "benchmarks/README.rst").read_text()
     tables = simple_tables((ROOT / f"docs/{page}.rst").read_text())
