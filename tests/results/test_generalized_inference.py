@@ -32,9 +32,11 @@ WITH = {
     "compare_lr_test": lambda f: f(
         binomial("cbind(incidence, size - incidence) ~ 1 + (1|herd)")
     ),
+    "derive": lambda f: f("sd(herd)"),
     "drop_fixed": lambda f: f("period"),
     "drop_random": lambda f: f("herd"),
     "f_test": lambda f: f("period[T.2] = 0"),
+    "heritability": lambda f: f("herd", "narrow"),
     "initialize": lambda f: None,
     "load": lambda f: None,
     "marginal_means": lambda f: f("period"),
@@ -117,7 +119,8 @@ def test_a_negative_binomial_against_its_poisson():
     draws = full.compare_lr_test(glm, "bootstrap", nsim=4, rng=0, n_jobs=1).draws
     assert (draws < 3.0).all()  # those of negative binomial responses are larger
     table = full.anova(glm)
-    assert [name.split(", ")[-1] for name in table.index] == [
+    models = table.attrs["models"].values()
+    assert [name.split(", ")[-1] for name in models] == [
         "Poisson",
         "NegativeBinomial",
     ]

@@ -26,8 +26,11 @@ from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.search.trust_region import trust_region_step
 from statsmodels_lmm.core.structures.relative_factor import split_step
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-8
 """Promised decrease at which a search stops; it is subtracted from the value."""
+
+EXACT_TOLERANCE = 1e-6
+"""The same where exact Hessians make the promise good to three digits."""
 
 MAX_EXACT = 150
 """
@@ -143,6 +146,8 @@ class ConstrainedOptimum:
             Shape (m + 1,), to first or second order.
         """
         change = at - self.at
+        if self.coordinates.bend is not None:  # a tangent leaves a curved surface
+            return np.zeros_like(self.coordinates.along)
         step = change * self.tangent
         if before is None or len(before.tangent) != len(step):
             return step
@@ -292,7 +297,7 @@ class Constrained(Criterion):
         return moved, scale**-0.5 * (1.0 + step[-1])
 
 
-def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
+def minimize_constrained(criterion, constraint, at, start, tol=None):
     """
     Minimize the criterion with one parameter held at a value.
 
@@ -308,7 +313,7 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
         The factors in elimination order, and tau, not necessarily on the
         constraint.
     tol : float, optional
-        Promised decrease at which to stop.
+        Promised decrease at which to stop; by default `EXACT_TOLERANCE` or `TOLERANCE`.
 
     Returns
     -------
@@ -321,9 +326,10 @@ def minimize_constrained(criterion, constraint, at, start, tol=TOLERANCE):
     """
     products = criterion.products
     held = replace(criterion, products=constraint.reduced(products, at))
-    descent = descend(
-        Constrained(held, constraint, at), start, Settings(MAX_EVALUATIONS, tol)
-    )
+    constrained = Constrained(held, constraint, at)
+    if tol is None:
+        tol = EXACT_TOLERANCE if constrained.is_exact else TOLERANCE
+    descent = descend(constrained, start, Settings(MAX_EVALUATIONS, tol))
     end = descent.last.evaluation
     slope = constraint.direct_slope(products, end.deviance, at)
     coefficients = constraint.whole(end.deviance.coefficients, at)

@@ -15,6 +15,7 @@ import numpy as np
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.laplace import Laplace, LaplaceDeviance, Place
 from statsmodels_lmm.core.search.constrained import (
+    EXACT_TOLERANCE,
     MAX_EVALUATIONS,
     TOLERANCE,
     bounded_step,
@@ -141,7 +142,7 @@ class GeneralizedSearch:
 
     criterion: Laplace
 
-    def minimum(self, constraint, at, start, tol=TOLERANCE):
+    def minimum(self, constraint, at, start, tol=None):
         """
         Minimize the deviance with one parameter held at a value.
 
@@ -154,7 +155,8 @@ class GeneralizedSearch:
         start : Place
             Where to start, not necessarily on the constraint.
         tol : float, optional
-            Promised decrease at which to stop.
+            Promised decrease at which to stop; by default `EXACT_TOLERANCE` or
+            `TOLERANCE`.
 
         Returns
         -------
@@ -166,6 +168,8 @@ class GeneralizedSearch:
             If the deviance is not defined at the start.
         """
         held = ConstrainedLaplace(self.criterion, constraint, at)
+        if tol is None:
+            tol = EXACT_TOLERANCE if held.exact_below > TOLERANCE else TOLERANCE
         descent = descend(held, start, Settings(MAX_EVALUATIONS, tol))
         end = descent.last.evaluation
         light, nearby = _without_rows(end.deviance), self.start(end.deviance)

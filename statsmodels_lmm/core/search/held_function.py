@@ -98,6 +98,8 @@ class HeldFunction(Constraint):
         Whether the extra parameter of the family is an alpha.
     lower, upper : float, optional
         The range within which it may be held.
+    undefined : tuple, optional
+        Constraints, with values, under which the function may be undefined.
     widest : float, optional
         See `Constraint`.
     """
@@ -108,6 +110,11 @@ class HeldFunction(Constraint):
     lower: float = -np.inf
     upper: float = np.inf
     widest: float = 1.0
+    undefined: tuple = ()
+
+    def cases(self):
+        """Where the function is undefined, and so compatible with any value."""
+        return self.undefined
 
     def estimate(self, coefficients, factors, tau, extra=None):
         """The function's value, moved inside the range."""
@@ -115,6 +122,13 @@ class HeldFunction(Constraint):
         if not self.has_sigma:
             point = self._generalized(coefficients, factors, extra)
         return float(np.clip(self.function(point)[0], self.lower, self.upper))
+
+    def is_defined(self, coefficients, factors, tau, extra=None):
+        """Whether the function has a value at given parameters."""
+        point = SurfacePoint(None, factors, tau)
+        if not self.has_sigma:
+            point = self._generalized(coefficients, factors, extra)
+        return bool(np.isfinite(self.function(point)[0]))
 
     def _generalized(self, coefficients, factors, extra):
         """The point of a generalized model."""

@@ -124,6 +124,8 @@ class ProfileCurve:
         for other in self.ceilings:
             if other.value < optimum.value - SEPARATE:
                 optimum = self.search.minimum(self.constraint, at, other.start)
+            if other.value < optimum.value - SEPARATE:  # the limit of a sequence
+                optimum = replace(optimum, value=other.value, slope=0.0)
         rise = max(optimum.value - self.origin.optimum.value, 0.0)
         return CurvePoint(optimum, float(np.sqrt(rise)))
 

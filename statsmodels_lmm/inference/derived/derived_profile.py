@@ -16,7 +16,10 @@ from statsmodels_lmm.inference.derived.differentiable import Differentiable
 from statsmodels_lmm.inference.derived.joint_estimates import variances_at
 from statsmodels_lmm.inference.derived.named_parameters import NamedParameters
 from statsmodels_lmm.inference.requirements import require_data
-from statsmodels_lmm.inference.variances.profile import constrained_search
+from statsmodels_lmm.inference.variances.profile import (
+    constrained_search,
+    parameters_of,
+)
 
 SPACING = 0.5
 """Intended difference of zeta between adjacent points of a curve."""
@@ -163,11 +166,25 @@ def profiled(results, function, estimate, error, distribution):
     at_point = FunctionAtPoint(results, function.value, distribution)
     hold = _held(results, at_point, function.range, float(estimate.value), error)
     start, tau = search.start(optimum), float(optimum.scale) ** -0.5
+    hold = replace(hold, undefined=_undefined(results, hold, search, start))
     coefficients, factors = optimum.coefficients, optimum.factors
     value = hold.estimate(coefficients, factors, tau, optimum.extra)
     lowest = float(optimum.value) if results._is_gaussian else None
     curve = profile_curve(search, hold, value, start, lowest)
     return ProfiledFunction(curve, function.range)
+
+
+def _undefined(results, hold, search, start):
+    """The standard deviations that leave the function undefined if they are zero."""
+    found = []
+    for parameter in parameters_of(results, "sd"):
+        if parameter.kind == "sd":
+            end = search.minimum(parameter.constraint, 0.0, start)
+            extra = getattr(end.deviance, "extra", None)
+            given = end.deviance.coefficients, end.factors, end.tau, extra
+            if not hold.is_defined(*given):
+                found.append((parameter.constraint, 0.0))
+    return tuple(found)
 
 
 def _held(results, at_point, range_, estimate, error):

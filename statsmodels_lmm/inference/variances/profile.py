@@ -243,7 +243,7 @@ def profile(
             + "; ".join(raw.unbounded.sentences)
         )
     search = constrained_search(raw)
-    every = _parameters(raw, scale)
+    every = parameters_of(raw, scale)
     wanted = _chosen(every, which, raw.dropped)
     reach = float(stats.norm.isf(alpha_max / 2.0))
     spacing = reach / n_points
@@ -275,8 +275,8 @@ def profile(
 # parameters ----------------------------------------------------------------
 
 
-def _parameters(raw, scale):
-    """All parameters of a fit."""
+def parameters_of(raw, scale):
+    """All parameters of a fit, see `profile`."""
     units = raw._units
     unit, shift = units.response_scale, units.shift(raw.reml)
     parameters = []
@@ -372,7 +372,7 @@ def parameter_of(raw, factor, block, effect):
                 label = next(labels)
                 if (i, j, q.kind, q.first) == (factor, block, "sd", effect):
                     wanted = label
-    return next(p for p in _parameters(raw, "sd") if p.label == wanted)
+    return next(p for p in parameters_of(raw, "sd") if p.label == wanted)
 
 
 def _structure_parameters(model, place, block, labels, unit, power, shift):

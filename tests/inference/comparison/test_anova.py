@@ -398,7 +398,7 @@ def test_arguments():
     with pytest.raises(ValueError, match="type must be 1, 2, 3"):
         result.anova(type=4)
     with pytest.raises(ValueError, match="df_method must be"):
-        result.anova(df_method="kr")
+        result.anova(df_method="krr")
     with pytest.raises(TypeError, match="unknown argument method, nsim"):
         result.anova(nsim=3, method="bootstrap")
     with pytest.raises(ValueError, match="method must be one of wald, lrt, bootstrap"):

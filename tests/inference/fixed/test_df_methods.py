@@ -569,7 +569,7 @@ def test_level_and_names_of_the_table():
     ],
 )
 def test_unknown_methods_and_kenward_roger_after_ml(call):
-    for wrong in ("Satterthwaite", "kr", 3):
+    for wrong in ("Satterthwate", "krr", 3):
         with pytest.raises(ValueError, match=r"df_method must be .*'kenward-roger'"):
             call(fit(), wrong)
     with pytest.raises(DataError, match="refit with reml=True"):

@@ -18,7 +18,7 @@ from statsmodels_lmm.core.resampling.generalized_batches import GeneralizedBatch
 from statsmodels_lmm.core.resampling.generalized_refits import GeneralizedRefitting
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
-from statsmodels_lmm.graphics.profiles import _caption, _draw_kinds
+from statsmodels_lmm.graphics.profiles import _caption
 from statsmodels_lmm.inference.replicates import bootstrap as bootstrap_module
 from statsmodels_lmm.inference.replicates.simulation import seeds, starting_values
 
@@ -335,7 +335,7 @@ def test_bootstrap_of_cbpp_by_lme4():
 
 def test_all_intervals():
     boot = many()
-    table = boot.conf_int("all", alpha=0.2)
+    table = boot.conf_int("all", alpha=0.2, every=True)
     names = list(counts().params.index)
     assert np.isfinite(table.loc[names]).all(axis=None)
     wald = table["wald"].loc[names].to_numpy()
@@ -349,7 +349,7 @@ def test_all_intervals():
 
 
 def test_pictures_know_the_parameters():
-    table = zip(many().draws.columns, _draw_kinds(many()))
+    table = zip(many().draws.columns, many().kinds)
     random = [label for label, kind in table if kind == "random"]
     assert random == ["herd: sd Intercept"]
     lost = dataclasses.replace(many(), n_failed=1, separated=(4, 6))
