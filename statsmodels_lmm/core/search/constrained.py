@@ -102,29 +102,31 @@ class ConstrainedOptimum:
         It is as exact as `curvature` where `gradient` is zero, that is, at the minimum
         over all parameters.
         """
-        along, jacobian = self.coordinates.along, self.coordinates.jacobian
-        moved = self.curvature @ along
-        inner = jacobian.T @ self.curvature @ jacobian
-        across = jacobian.T @ moved
-        fall = across @ np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
-        return float(along @ moved - fall)
+        along = self.coordinates.along
+        return float(along @ self.curvature @ self._lowest(self.coordinates.jacobian))
 
     @cached_property
     def tangent(self):
         """
         Derivative of the minimum's location with respect to the parameter held.
 
-        With H the curvature and J the directions in which a step is free,
-        dx = a - J (J'H J)^-1 J'H a, a the derivative along the constraint.
+        Coordinates that are zero and bounded stay there.
         """
-        along, jacobian = self.coordinates.along, self.coordinates.jacobian
         held = [c for c, v in self.coordinates.bounded.items() if v == 0.0]
-        jacobian = np.delete(jacobian, held, axis=1)
+        return self._lowest(np.delete(self.coordinates.jacobian, held, axis=1))
+
+    def _lowest(self, jacobian):
+        """
+        The direction of the lowest curvature in which the parameter changes by one.
+
+        With H the curvature, J the directions in which a step is free and a the
+        derivative along the constraint, a - J (J'H J)^-1 J'H a.
+        """
+        along = self.coordinates.along
         inner = jacobian.T @ self.curvature @ jacobian
         across = jacobian.T @ (self.curvature @ along)
-        return along - jacobian @ (
-            np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
-        )
+        moves = np.linalg.pinv(inner, 1e-10, hermitian=True) @ across
+        return along - jacobian @ moves
 
     def towards(self, at, before=None):
         """

@@ -118,17 +118,19 @@ class HeldFunction(Constraint):
 
     def estimate(self, coefficients, factors, tau, extra=None):
         """The function's value, moved inside the range."""
-        point = SurfacePoint(None, factors, tau)
-        if not self.has_sigma:
-            point = self._generalized(coefficients, factors, extra)
-        return float(np.clip(self.function(point)[0], self.lower, self.upper))
+        value = self._value(coefficients, factors, tau, extra)
+        return float(np.clip(value, self.lower, self.upper))
 
     def is_defined(self, coefficients, factors, tau, extra=None):
         """Whether the function has a value at given parameters."""
+        return bool(np.isfinite(self._value(coefficients, factors, tau, extra)))
+
+    def _value(self, coefficients, factors, tau, extra):
+        """The function's value."""
         point = SurfacePoint(None, factors, tau)
         if not self.has_sigma:
             point = self._generalized(coefficients, factors, extra)
-        return bool(np.isfinite(self.function(point)[0]))
+        return self.function(point)[0]
 
     def _generalized(self, coefficients, factors, extra):
         """The point of a generalized model."""

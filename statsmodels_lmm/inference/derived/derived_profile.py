@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
-from scipy.linalg import block_diag
 
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.search.held_function import LIFT, HeldFunction
@@ -20,6 +19,7 @@ from statsmodels_lmm.inference.variances.profile import (
     constrained_search,
     parameters_of,
 )
+from statsmodels_lmm.inference.variances.variance_parameters import absolute_change
 
 SPACING = 0.5
 """Intended difference of zeta between adjacent points of a curve."""
@@ -53,10 +53,10 @@ class FunctionAtPoint:
     @cached_property
     def _change(self):
         """Change of the variance parameters from standardized units."""
-        change = self.results._units.variance_change()
+        units = self.results._units
         if self.results._is_gaussian:
-            return change
-        return block_diag(change[:-1, :-1], np.eye(1 + self.results.family.has_extra))
+            return units.variance_change()
+        return absolute_change(units, self.results.family)
 
     def __call__(self, point):
         """The value at a `SurfacePoint`, and its derivatives in all entries."""
@@ -166,7 +166,7 @@ def profiled(results, function, estimate, error, distribution):
     at_point = FunctionAtPoint(results, function.value, distribution)
     hold = _held(results, at_point, function.range, float(estimate.value), error)
     start, tau = search.start(optimum), float(optimum.scale) ** -0.5
-    hold = replace(hold, undefined=_undefined(results, hold, search, start))
+    hold = replace(hold, undefined=_undefined(results, hold, tau))
     coefficients, factors = optimum.coefficients, optimum.factors
     value = hold.estimate(coefficients, factors, tau, optimum.extra)
     lowest = float(optimum.value) if results._is_gaussian else None
@@ -174,17 +174,18 @@ def profiled(results, function, estimate, error, distribution):
     return ProfiledFunction(curve, function.range)
 
 
-def _undefined(results, hold, search, start):
+def _undefined(results, hold, tau):
     """The standard deviations that leave the function undefined if they are zero."""
-    found = []
-    for parameter in parameters_of(results, "sd"):
-        if parameter.kind == "sd":
-            end = search.minimum(parameter.constraint, 0.0, start)
-            extra = getattr(end.deviance, "extra", None)
-            given = end.deviance.coefficients, end.factors, end.tau, extra
-            if not hold.is_defined(*given):
-                found.append((parameter.constraint, 0.0))
-    return tuple(found)
+    optimum = results.at_optimum
+    cases = [
+        (p.constraint, 0.0) for p in parameters_of(results, "sd") if p.kind == "sd"
+    ]
+
+    def is_defined(constraint, at):
+        factors = constraint.place_factors(optimum.factors, tau, at).factors
+        return hold.is_defined(optimum.coefficients, factors, tau, optimum.extra)
+
+    return tuple(case for case in cases if not is_defined(*case))
 
 
 def _held(results, at_point, range_, estimate, error):

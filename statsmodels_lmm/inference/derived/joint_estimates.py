@@ -15,6 +15,7 @@ from statsmodels_lmm.inference.variances.distribution_variance import (
 from statsmodels_lmm.inference.variances.variance_parameters import (
     AbsoluteEstimates,
     VarianceEstimates,
+    absolute_change,
     variance_estimates,
 )
 
@@ -86,8 +87,7 @@ def _across(results):
     """Covariances of the fixed effects kept and the variance parameters."""
     units, evaluation = results._units, results.at_optimum
     first = evaluation.criterion.counts[0]
-    rest = np.eye(1 + results.family.has_extra)
-    change = block_diag(units.variance_change()[:-1, :-1], rest)
+    change = absolute_change(units, results.family)
     joint = np.nan_to_num(results._joint.covariance[:first, first:])
     fixed = units.response_scale * units.data.to_fixed
     return fixed @ joint @ (change @ variance_slopes(evaluation)).T

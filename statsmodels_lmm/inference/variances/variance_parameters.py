@@ -542,6 +542,26 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     )
 
 
+def absolute_change(units, family):
+    """
+    Change of a generalized model's variance parameters from standardized units.
+
+    Parameters
+    ----------
+    units : Units
+        The conversion.
+    family : Family
+        Its extra parameter, if any, is last and has no units.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    rest = np.eye(1 + family.has_extra)
+    return block_diag(units.variance_change()[:-1, :-1], rest)
+
+
 def absolute_in_user_units(
     model, covariances, uncertainty, structured, extra=None, flat=None
 ):
@@ -571,8 +591,7 @@ def absolute_in_user_units(
         The parameters, in the order of the model.
     """
     units, family = model._units, model.family
-    rest = np.eye(1 + family.has_extra)
-    change = block_diag(units.variance_change()[:-1, :-1], rest)
+    change = absolute_change(units, family)
     singular, vanished = _boundary(units, covariances, structured)
     scale = np.ones(np.shape(uncertainty)[:-2])
     return AbsoluteEstimates(
