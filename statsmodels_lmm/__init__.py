@@ -8,6 +8,7 @@ from statsmodels_lmm.inference.fixed.pooling import pool_imputations
 from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.models.generalized import CrossedMixedGLM
 from statsmodels_lmm.models.linear import CrossedMixedLM
+from statsmodels_lmm.models.planned import planned
 from statsmodels_lmm.random.terms import matrix_effects, random_effects
 from statsmodels_lmm.reporting.comparison_table import compare_table
 from statsmodels_lmm.reporting.criteria_table import compare_criteria
@@ -30,6 +31,7 @@ __all__ = [
     "crossedmixedlm",
     "from_json",
     "matrix_effects",
+    "planned",
     "pool_imputations",
     "random_effects",
     "report",

@@ -34,6 +34,7 @@ from statsmodels_lmm.inference.marginal.marginal_means import (
     marginal_means,
     marginal_slopes,
 )
+from statsmodels_lmm.inference.power.power import power, power_curve
 from statsmodels_lmm.inference.prediction.prediction import get_prediction
 from statsmodels_lmm.inference.prediction.prediction_variance import joint_covariance
 from statsmodels_lmm.inference.replicates.bootstrap import bootstrap
@@ -370,6 +371,8 @@ class MixedInference(LikelihoodModelResults):
     simulated_residuals = simulated_residuals
     refit = refit
     bootstrap = bootstrap
+    power = power
+    power_curve = power_curve
     profile = profile
     compare_lr_test = compare
     exact_lr_test = exact_lr_test

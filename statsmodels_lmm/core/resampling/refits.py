@@ -12,7 +12,11 @@ import numpy as np
 from statsmodels_lmm.core.criteria.start import FLOOR
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.search.newton import Settings, minimize
-from statsmodels_lmm.core.structures.relative_factor import structured_parameters
+from statsmodels_lmm.core.structures.relative_factor import (
+    RelativeFactor,
+    structured_parameters,
+)
+from statsmodels_lmm.core.structures.unstructured_block import UnstructuredBlock
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
@@ -95,6 +99,34 @@ class Refits:
         return type(self)(
             covariances=covariances, **{n: v[which] for n, v in values.items()}
         )
+
+
+    def factors(self, terms, i):
+        """
+        The relative factors of one of the fits.
+
+        Parameters
+        ----------
+        terms : sequence of GroupedEffects
+            Those of the elimination plan.
+        i : int
+            Position of the fit.
+
+        Returns
+        -------
+        list of RelativeFactor
+        """
+        theta, factors = list(self.structured[i]), []
+        for term, covariance in zip(terms, self.covariances):
+            blocks = []
+            for model, s in zip(term.structures, term.block_slices):
+                if model.has_structure:
+                    own, theta = theta[: model.n_structured], theta[model.n_structured :]
+                    blocks.append(model.at(own, None, pivoted=True))
+                else:
+                    blocks.append(UnstructuredBlock.pivoted(covariance[i, s, s]))
+            factors.append(RelativeFactor(tuple(blocks)))
+        return factors
 
 
 def batch_size(products):

@@ -51,11 +51,39 @@ class Refitting:
 
     def fit(self, responses):
         """Fits to responses in the units of the data, shape (r, n)."""
+        return refit_all(self._criterion(responses), self.start)
+
+    def _criterion(self, responses):
+        """The criterion of many responses."""
         weighted = responses * self.root_weights
         products = self.products.with_responses(
             self.data, weighted / self.data.response_scale
         )
-        return refit_all(Profiled(products, self.reml), self.start)
+        return Profiled(products, self.reml)
+
+    def evaluations(self, responses, fits):
+        """
+        The criterion at each of some fits, with all that can be derived from it.
+
+        Parameters
+        ----------
+        responses : ndarray
+            Shape (r, n).
+        fits : Refits
+            Fits to them, see `fit`.
+
+        Yields
+        ------
+        ProfiledDeviance or None
+            None where a fit failed.
+        """
+        criterion = self._criterion(responses)
+        for i, value in enumerate(fits.value):
+            if not np.isfinite(value):
+                yield None
+                continue
+            factors = fits.factors(self.products.plan.terms, i)
+            yield criterion.take(i).evaluate(factors)
 
     def criteria(self, responses):
         """-2 log-likelihood at the fits to responses, shape (r,)."""

@@ -187,9 +187,9 @@ def contrast_df(slopes, contrasts):
     ndarray
         Shape (...); infinite for a contrast of zeros, which has no error.
     """
-    forms = np.einsum(
-        "...p,rpq,...q->...r", contrasts, slopes, contrasts, optimize=True
-    )
+    rows = contrasts.reshape(-1, contrasts.shape[-1])
+    forms = ((rows @ slopes) * rows).sum(axis=-1).T
+    forms = forms.reshape(*contrasts.shape[:-1], len(slopes))
     variance = (contrasts**2).sum(axis=-1)
     zero = variance == 0.0
     spread = (forms**2).sum(axis=-1) / np.where(zero, 1.0, variance) ** 2

@@ -78,6 +78,11 @@ class _Statistics:
     replicates: Replicates
 
     @property
+    def in_batches(self):
+        """Whether the replicates are fitted by array computations."""
+        return self.replicates.in_batches
+
+    @property
     def size(self):
         """Number of replicates to handle at once."""
         return self.replicates.size
@@ -86,6 +91,23 @@ class _Statistics:
         """One statistic per seed; NaN where a fit failed."""
         full, restricted = self.replicates.criteria(generators(sequences))
         return restricted - full
+
+
+def without_effects_design(results):
+    """
+    The design of a model without its random effects, for fits to many responses.
+
+    Parameters
+    ----------
+    results : MixedResults
+        A fit of the model.
+
+    Returns
+    -------
+    LeastSquares or WithoutEffects
+    """
+    alone = _least_squares if results._is_gaussian else _without_effects
+    return alone(results, None)[1]
 
 
 def _exog_of(full, restricted):

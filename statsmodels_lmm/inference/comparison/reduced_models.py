@@ -101,6 +101,26 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
     ValueError
         If there is no such term or effect.
     """
+    other = without_random(results, term, effect)
+    if other is None:
+        return linear_model(as_fit(results))
+    return fit_like(as_fit(results), other)
+
+
+def without_random(results: Any, term: str, effect: str | None = None) -> Any:
+    """
+    The model without one random-effects term, or without one of its effects.
+
+    Parameters
+    ----------
+    results, term, effect
+        As for `drop_random`.
+
+    Returns
+    -------
+    MixedModel or None
+        The model, not fitted; None if no random effects remain.
+    """
     results = as_fit(results)
     model = results.model
     require_data(model, "a fit")
@@ -118,9 +138,8 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
             raise ValueError("effect needs a model from a formula; drop the whole term")
         left = [e for e in model.random if e.name != term]
         if not left:
-            return linear_model(results)
-        other = with_fixed(results, model.exog, range(model.exog.shape[1]), left)
-        return fit_like(results, other)
+            return None
+        return with_fixed(results, model.exog, range(model.exog.shape[1]), left)
     meant = [each for each in model._parsed.random if _matches(each, term)]
     if not meant:
         listed = ", ".join(map(str, model._parsed.random))
@@ -135,7 +154,7 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
             terms += [] if reduced is None else [reduced]
         else:
             terms.append(each)
-    return with_random(results, terms)
+    return _from_formula(results, random=terms) if terms else None
 
 
 def with_random(results, terms):

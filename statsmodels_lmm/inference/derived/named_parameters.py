@@ -61,7 +61,7 @@ class NamedParameters:
         -------
         Differentiable or ndarray
         """
-        at = self._position(which, self.names, "fixed effect")
+        at = self.position(which, self.names, "fixed effect")
         return self._number(self.fixed[..., at], {at: 1.0})
 
     def var(self, which):
@@ -81,7 +81,7 @@ class NamedParameters:
         """
         if _plain(which) in ("Residual", "Distribution"):
             return self._residual(_plain(which))
-        factor, (effect,) = self._effects(which, 1)
+        factor, (effect,) = self.effects(which, 1)
         return self.entry(factor, effect, effect)
 
     def sd(self, which):
@@ -101,12 +101,12 @@ class NamedParameters:
         -------
         Differentiable or ndarray
         """
-        factor, effects = self._effects(which, 2)
+        factor, effects = self.effects(which, 2)
         return self.entry(factor, *effects)
 
     def cor(self, which):
         """The correlation of two random effects, see `cov`."""
-        factor, (one, two) = self._effects(which, 2)
+        factor, (one, two) = self.effects(which, 2)
         first, second = self.entry(factor, one, one), self.entry(factor, two, two)
         with np.errstate(invalid="ignore", divide="ignore"):
             return self.entry(factor, one, two) / np.sqrt(first) / np.sqrt(second)
@@ -177,11 +177,11 @@ class NamedParameters:
 
     # names -------------------------------------------------------------------
 
-    def _effects(self, which, count):
+    def effects(self, which, count):
         """Positions of a factor and of some of its effects."""
         effects, bar, factor = _parted(which)
         random = self.variances.random
-        at = self._position(factor, [e.name for e in random], "grouping factor")
+        at = self.position(factor, [e.name for e in random], "grouping factor")
         names = list(random[at].effect_names)
         if not bar and count == 1 and len(names) == 1:
             return at, [0]
@@ -193,9 +193,9 @@ class NamedParameters:
                 f"{random[at].name} are {', '.join(names)}"
             )
         what = f"effect by {random[at].name}"
-        return at, [self._position(effect, names, what) for effect in effects]
+        return at, [self.position(effect, names, what) for effect in effects]
 
-    def _position(self, name, names, what):
+    def position(self, name, names, what):
         """Position of a name, whatever its blanks and backticks."""
         plain = ["".join(n.split()) for n in map(str, names)]
         wanted = _plain(name)

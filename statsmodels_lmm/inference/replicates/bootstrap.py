@@ -394,8 +394,8 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     Parameters
     ----------
     task : callable
-        Called with seeds; has attributes ``replicates`` and ``size``, the number of
-        replicates to handle at once.
+        Called with seeds; has attributes ``size``, the number of replicates to handle
+        at once, and ``in_batches``, whether that is a single array computation.
     nsim : int
         Number of replicates.
     rng : None, int or numpy.random.Generator
@@ -414,10 +414,8 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     """
     every, size = seeds(rng, nsim), task.size
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
-    in_batches = task.replicates.in_batches
-    heavy = not in_batches or getattr(task, "statistic", None) is not None
     # a batch spends its time in NumPy, which releases the interpreter to other threads
-    parallel = heavy or (len(pieces) > 1 and "threads")
+    parallel = not task.in_batches or (len(pieces) > 1 and "threads")
     batches, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
         done = sum(map(len, pieces[: len(batches)]))
@@ -433,6 +431,11 @@ class _Task:
     results: Any = None
     statistic: Any = None
     shared: Any = None
+
+    @property
+    def in_batches(self):
+        """Whether the replicates are fitted by array computations and need no other."""
+        return self.statistic is None and self.replicates.in_batches
 
     @property
     def size(self):

@@ -1,0 +1,1 @@
+"""Power of tests, from planned parameters and sizes of a study."""

@@ -1,0 +1,257 @@
+"""The p-values of a test in many simulated studies at once."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from scipy.linalg import null_space
+
+from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.uncertainty.small_sample import kenward_roger, satterthwaite
+from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
+    without_effects_design,
+)
+from statsmodels_lmm.inference.comparison.likelihood_ratio import (
+    Comparison,
+    mixture_pvalue,
+)
+from statsmodels_lmm.inference.comparison.reduced_models import with_fixed
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.power.planned_values import Plan, at_plan
+from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
+from statsmodels_lmm.inference.replicates.simulation import drawn_response, generators
+
+AT_ONCE = 100
+"""Number of studies in a piece of work if each has its own degrees of freedom."""
+
+ROUNDING = 1e-7
+"""What a likelihood-ratio statistic of 0 may be, as refits stop within 1e-8."""
+
+
+@dataclass(frozen=True)
+class WaldTest:
+    """
+    Task that computes p-values of Wald tests in simulated studies.
+
+    Parameters
+    ----------
+    replicates : Replicates
+        Draws from the planned model, and its fits.
+    units : Units
+        Conversion to the units of the data.
+    contrasts : ndarray
+        Contrasts of the fixed effects kept, shape (q, k).
+    distances : ndarray
+        Their planned distances from the hypothesis, shape (q,).
+    df_method : str
+        As of a fit, see `MixedInference.with_df_method`.
+    df : float
+        Denominator degrees of freedom, if the method has the same in all studies.
+    """
+
+    replicates: Replicates
+    units: Any
+    contrasts: np.ndarray
+    distances: np.ndarray
+    df_method: str
+    df: float
+
+    @property
+    def in_batches(self):
+        """Whether the studies are tested by array computations."""
+        return self.df_method not in SMALL_SAMPLE and self.replicates.in_batches
+
+    @property
+    def size(self):
+        """Number of studies to handle at once, fewer if each has its own df."""
+        size = self.replicates.size
+        return min(size, AT_ONCE) if self.df_method in SMALL_SAMPLE else size
+
+    def __call__(self, sequences):
+        """One p-value per seed, NaN where there is none; and which are separated."""
+        responses, fits = self.replicates.fit(generators(sequences))
+        if self.df_method in SMALL_SAMPLE:
+            return self._one_by_one(responses, fits), fits.separated
+        moved = self.units.beta_change(fits.coefficients)[:, self.units.data.kept]
+        distances = self.distances + moved @ self.contrasts.T
+        whitened = self.contrasts @ self.units.beta_root(fits.fixed_root)
+        covariance = whitened @ whitened.swapaxes(-1, -2)
+        scale, usable = self.units.scale(fits.scale), np.isfinite(fits.value)
+        usable &= np.isfinite(covariance).all(axis=(-1, -2)) & ~fits.separated
+        covariance[~usable] = np.eye(len(self.contrasts))
+        solved = np.linalg.solve(covariance, distances[..., None])[..., 0]
+        wald, q = (distances * solved).sum(axis=-1) / scale, len(self.contrasts)
+        tail = stats.chi2.sf(wald, q)
+        if np.isfinite(self.df):
+            tail = stats.f.sf(wald / q, q, self.df)
+        return np.where(usable, tail, np.nan), fits.separated
+
+    def _one_by_one(self, responses, fits):
+        """p-values with degrees of freedom of their own."""
+        design, q = self.replicates.designs[0], len(self.contrasts)
+        which = satterthwaite if self.df_method == "satterthwaite" else kenward_roger
+        tests = np.full((len(fits.value), 2), np.nan)
+        for i, evaluation in enumerate(design.evaluations(responses, fits)):
+            if evaluation is not None:
+                tests[i] = self._f_test(evaluation, which(evaluation))
+        return stats.f.sf(tests[:, 0], q, tests[:, 1])
+
+    def _f_test(self, evaluation, uncertain):
+        """The F statistic of a fit and its denominator degrees of freedom."""
+        change = self.units.beta_change(evaluation.coefficients)[self.units.data.kept]
+        distances = self.distances + self.contrasts @ change
+        whitened = self.contrasts @ self.units.beta_root(evaluation.fixed_root)
+        left, sizes, basis = np.linalg.svd(whitened, full_matrices=False)
+        errors = (left.T @ distances) / sizes
+        df, factor = uncertain.joint(whitened, basis)
+        wald = errors @ np.linalg.solve(uncertain.restricted(basis), errors)
+        wald /= float(self.units.scale(evaluation.scale))
+        return factor * wald / len(basis), df
+
+
+@dataclass(frozen=True)
+class LikelihoodRatioTest:
+    """
+    Task that computes p-values of likelihood-ratio tests in simulated studies.
+
+    Parameters
+    ----------
+    replicates : Replicates
+        Draws from the planned model, and fits of the full and the restricted one.
+    counts : tuple of int
+        Numbers of fixed effects, variances and covariances tested.
+    shift : ndarray or float
+        What the draws lack of the fixed part and the restricted model cannot restore.
+    """
+
+    replicates: Replicates
+    counts: tuple
+    shift: Any = 0.0
+
+    @property
+    def in_batches(self):
+        """Whether the studies are fitted by array computations."""
+        return self.replicates.in_batches
+
+    @property
+    def size(self):
+        """Number of studies to handle at once."""
+        return self.replicates.size
+
+    def __call__(self, sequences):
+        """One p-value per seed, NaN where a fit failed; and which are separated."""
+        responses = self.replicates.response.draw(generators(sequences)) + self.shift
+        full, restricted = (d.criteria(responses) for d in self.replicates.designs)
+        statistics = restricted - full
+        statistics = np.where(statistics < ROUNDING, np.minimum(statistics, 0), statistics)
+        known = np.isfinite(statistics)
+        pvalues = np.full(len(statistics), np.nan)
+        pvalues[known] = [mixture_pvalue(s, *self.counts) for s in statistics[known]]
+        return pvalues, np.zeros(len(statistics), dtype=bool)
+
+
+def wald_task(planned, hypothesis, df_method):
+    """
+    The task for Wald tests of a design.
+
+    Parameters
+    ----------
+    planned : MixedResults
+        The planned fit.
+    hypothesis : FixedHypothesis
+        What is tested.
+    df_method : str
+        Kind of degrees of freedom.
+
+    Returns
+    -------
+    WaldTest
+    """
+    kept = planned._estimates.kept
+    df = planned._residual_df if df_method == "residual" else np.inf
+    return WaldTest(
+        Replicates(drawn_response(planned), (design_of(planned),)),
+        planned._units,
+        hypothesis.contrasts[:, kept],
+        hypothesis.sizes(planned.params),
+        df_method,
+        float(df),
+    )
+
+
+def likelihood_ratio_task(planned, hypothesis, size, pilot, options):
+    """
+    The task for likelihood-ratio tests of a design.
+
+    Parameters
+    ----------
+    planned : MixedResults
+        The planned fit, by maximum likelihood if fixed effects are tested.
+    hypothesis : FixedHypothesis or RandomHypothesis
+        What is tested.
+    size : StudySize
+        The size of the design.
+    pilot : MixedResults
+        The fit of which it is a size.
+    options : dict
+        Arguments of ``fit``.
+
+    Returns
+    -------
+    LikelihoodRatioTest
+    """
+    response, full = drawn_response(planned), design_of(planned)
+    if hypothesis.is_random:
+        restricted = _fewer_effects(planned, hypothesis, size, pilot, options)
+        counts = Comparison(planned, restricted).determined_counts
+        if restricted is None:
+            design = without_effects_design(planned)
+        else:
+            design = design_of(restricted)
+        return LikelihoodRatioTest(Replicates(response, (full, design)), counts)
+    restricted, missing = _fewer_columns(planned, hypothesis, options)
+    shift = 0.0
+    if planned._is_gaussian:
+        shift = planned.model.exog[:, planned._estimates.kept] @ missing
+    designs = full, design_of(restricted)
+    q = np.linalg.matrix_rank(hypothesis.contrasts)
+    return LikelihoodRatioTest(Replicates(response, designs), (int(q), 0, 0), shift)
+
+
+def _fewer_columns(planned, hypothesis, options):
+    """
+    The planned fit of the model in which a hypothesis holds, and what it lacks.
+
+    With beta = b + N g, where L b = l and the columns of N span the null space of L, the
+    model has the columns X N and the offset X b. The planned beta then is b + N g + m.
+    """
+    kept = planned._estimates.kept
+    contrasts, beta = hypothesis.contrasts[:, kept], planned.params[kept]
+    inverse = np.linalg.pinv(contrasts)
+    base, free = inverse @ hypothesis.values, null_space(contrasts)
+    model = planned.model
+    exog = model.exog[:, kept]
+    restricted = with_fixed(planned, exog @ free)
+    if base.any():
+        offset = exog @ base
+        restricted.offset = offset + (0.0 if model.offset is None else model.offset)
+    plan = replace(Plan.of(planned), fixed=free.T @ (beta - base))
+    missing = inverse @ (contrasts @ beta - hypothesis.values)
+    return at_plan(restricted, plan, options), missing
+
+
+def _fewer_effects(planned, hypothesis, size, pilot, options):
+    """The planned fit of the model without some random effects, if any are left."""
+    if hypothesis.restricted is None:
+        return None
+    model = size.model(pilot, hypothesis.restricted)
+    plan, full = Plan.of(planned), planned.model.random
+    factors = {e.name: i for i, e in enumerate(full)}
+    covariances = []
+    for effects in model.random:
+        i = factors[effects.name]
+        names = list(full[i].effect_names)
+        at = [names.index(name) for name in effects.effect_names]
+        covariances.append(plan.covariances[i][np.ix_(at, at)])
+    return at_plan(model, replace(plan, covariances=covariances), options)
