@@ -85,11 +85,9 @@ def planned(
     kwargs["eval_env"] = eval_env + 1 if isinstance(eval_env, int) else eval_env
     if family is None:
         model = CrossedMixedLM.from_formula(formula, data, **kwargs)
-        options = {"reml": reml, "df_method": df_method}
-    else:
-        model = CrossedMixedGLM.from_formula(formula, data, family=family, **kwargs)
-        options = {"nagq": nagq}
-    return planned_results(model, values, **options)
+        return planned_results(model, values, reml=reml, df_method=df_method)
+    other = CrossedMixedGLM.from_formula(formula, data, family=family, **kwargs)
+    return planned_results(other, values, nagq=nagq)
 
 
 def _with_response(formula, data, family):

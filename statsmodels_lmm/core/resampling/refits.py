@@ -100,7 +100,6 @@ class Refits:
             covariances=covariances, **{n: v[which] for n, v in values.items()}
         )
 
-
     def factors(self, terms, i):
         """
         The relative factors of one of the fits.
@@ -121,7 +120,8 @@ class Refits:
             blocks = []
             for model, s in zip(term.structures, term.block_slices):
                 if model.has_structure:
-                    own, theta = theta[: model.n_structured], theta[model.n_structured :]
+                    m = model.n_structured
+                    own, theta = theta[:m], theta[m:]
                     blocks.append(model.at(own, None, pivoted=True))
                 else:
                     blocks.append(UnstructuredBlock.pivoted(covariance[i, s, s]))

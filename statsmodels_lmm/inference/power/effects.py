@@ -9,9 +9,8 @@ from patsy import DesignInfo, PatsyError
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.reduced_models import without_random
-from statsmodels_lmm.inference.derived.named_parameters import NamedParameters
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
-from statsmodels_lmm.inference.power.planned_values import Random
+from statsmodels_lmm.inference.power.planned_values import parameter_names
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,15 @@ def hypothesis(results, effect):
     if columns:
         kept = [j for j in columns if np.isfinite(results.params[j])]
         if not kept:
-            raise DataError(f"{effect} was dropped as redundant, so it cannot be tested")
+            raise DataError(
+                f"{effect} was dropped as redundant, so it cannot be tested"
+            )
         contrasts = np.eye(len(results.params))[kept]
         return FixedHypothesis(effect, contrasts, np.zeros(len(kept)))
     factors = [e.name for e in model.random]
     single = re.fullmatch(r"(?:var|sd)\((.*)\)", effect, re.DOTALL)
     if single:
-        parameters = NamedParameters([], None, Random(model.random))
-        factor, (position,) = parameters.effects(single[1], 1)
+        factor, (position,) = parameter_names(model).effects(single[1], 1)
         chosen = model.random[factor]
         name = chosen.effect_names[position]
         alone = len(chosen.effect_names) == 1

@@ -1,5 +1,6 @@
 """Fits at planned values of the parameters, as those of a study not yet done."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,9 @@ class Plan:
         set of str
             Names of the parameters that were set.
         """
-        told, later, scale = set(), [], self.scale
+        told: set = set()
+        later: list = []
+        scale = self.scale
         for name, value in dict(values or {}).items():
             value = _number(name, value)
             if name in model.exog_names:
@@ -123,7 +126,7 @@ class Plan:
         return np.concatenate([np.zeros(0), *parts])
 
 
-def planned_results(model: Any, values: dict, **options: Any) -> Any:
+def planned_results(model: Any, values: Mapping, **options: Any) -> Any:
     """
     The results that a fit would have if its estimates were the planned parameters.
 
@@ -223,7 +226,7 @@ def _parameter(name, model):
 def _set(plan, model, parameter, value, later):
     """Set one parameter, and return its name as in `_every_parameter`."""
     kind, which = parameter.kind, parameter.name
-    names = NamedParameters(list(model.exog_names), None, Random(model.random))
+    names = parameter_names(model)
     if kind == "b":
         at = names.position(which, names.names, "fixed effect")
         plan.fixed[at] = value
@@ -241,7 +244,7 @@ def _set(plan, model, parameter, value, later):
         return _variance_name(model.random[factor], effect)
     factor, effects = names.effects(which, 2)
     _check_correlated(model.random[factor], *effects)
-    later.append(lambda: _set_covariance(plan, factor, *effects, kind, value))
+    later.append(lambda: _set_covariance(plan, factor, effects, kind, value))
     return which
 
 
@@ -285,7 +288,8 @@ def _set_variance(plan, model, factor, effect, variance):
     covariance[effect, effect] = variance
 
 
-def _set_covariance(plan, factor, one, two, kind, value):
+def _set_covariance(plan, factor, pair, kind, value):
+    one, two = pair
     covariance = plan.covariances[factor]
     if kind == "cor":
         value = value * np.sqrt(covariance[one, one] * covariance[two, two])
@@ -294,7 +298,7 @@ def _set_covariance(plan, factor, one, two, kind, value):
 
 def _check_correlated(effects, one, two):
     """Reject a correlation of effects that the model takes as independent."""
-    for columns, names, model in effects.blocks:
+    for columns, _, model in effects.blocks:
         if columns.start <= min(one, two) and max(one, two) < columns.stop:
             if not model.has_structure:
                 return
@@ -314,10 +318,16 @@ def _rescale_structures(plan, model, ratio, told):
 
 
 @dataclass(frozen=True)
-class Random:
+class _Random:
     """What is needed to find random effects by name."""
 
     random: tuple
+
+
+def parameter_names(model):
+    """The parameters of a model by name, without values."""
+    nothing = np.zeros(0)
+    return NamedParameters(list(model.exog_names), nothing, _Random(model.random))
 
 
 def _every_parameter(model):

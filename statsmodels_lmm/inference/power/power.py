@@ -7,7 +7,10 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE, df_method_of
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
+    SMALL_SAMPLE,
+    df_method_of,
+)
 from statsmodels_lmm.inference.parallel import quiet
 from statsmodels_lmm.inference.power.effects import hypothesis
 from statsmodels_lmm.inference.power.planned_values import Plan, at_plan
@@ -29,10 +32,10 @@ TESTS = ("wald", "lrt")
 
 NAMES = {
     "asymptotic": "Wald test",
-    "residual": "Wald test, residual degrees of freedom",
-    "satterthwaite": "Wald test, Satterthwaite's degrees of freedom",
-    "kenward-roger": "Wald test by Kenward and Roger",
-    "lrt": "likelihood-ratio test",
+    "residual": "Wald test with residual degrees of freedom",
+    "satterthwaite": "Wald test by Satterthwaite's method",
+    "kenward-roger": "Wald test by Kenward and Roger's method",
+    "lrt": "Likelihood-ratio test",
 }
 
 
@@ -63,10 +66,10 @@ def power_curve(
     results : MixedResults
         A fit to pilot data, or `statsmodels_lmm.planned` of a design.
     effect : str
-        What is tested to be absent: a coefficient, ``"x"``; a term of the fixed effects,
-        with all its coefficients; a contrast as for `t_test`, ``"a - b = 0"``; random
-        effects, as a factor or term, ``"(x | g)"``; or one of several effects of a
-        factor, ``"var(x | g)"``, with its correlations.
+        What is tested to be absent: a coefficient, ``"x"``; a term of the fixed
+        effects, with all its coefficients; a contrast as for `t_test`, ``"a - b = 0"``;
+        random effects, as a factor or term, ``"(x | g)"``; or one of several effects of
+        a factor, ``"var(x | g)"``, with its correlations.
     n : sequence of int
         The sizes.
     along : str, optional
@@ -261,9 +264,9 @@ class _Study:
             return
         if not planned._estimability.determined(self.hypothesis.contrasts).all():
             raise DataError(
-                f"{self.hypothesis.name} is not determined by {len(planned.model.endog)} "
-                f"rows, in which {', '.join(planned.dropped)} depends linearly on other "
-                "columns; use a larger n"
+                f"{len(planned.model.endog)} rows do not determine "
+                f"{self.hypothesis.name}, because {', '.join(planned.dropped)} depends "
+                "linearly on other columns; use a larger n"
             )
 
 
@@ -288,7 +291,9 @@ def _simulated(study, counts, designs, what, alpha, drawn):
     check_alpha(alpha)
     rng = np.random.default_rng(rng)
     tasks = [study.task(design) for design in designs]
-    pvalues, separated, interrupted = {}, {}, False
+    pvalues: dict = {}
+    separated: dict = {}
+    interrupted = False
     for count, task in zip(counts, tasks):
         try:
             done = run_replicates(task, nsim, rng, n_jobs, progress)
@@ -312,7 +317,7 @@ def _simulated(study, counts, designs, what, alpha, drawn):
         float(alpha),
         nsim,
         pd.Series(rows, name="rows"),
-        {count: values for count, values in pvalues.items()},
+        pvalues,
         pd.Series(separated, name="separated"),
         interrupted,
     )

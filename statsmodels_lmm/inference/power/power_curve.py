@@ -89,10 +89,10 @@ class PowerCurve(Brief):
         """
         The power of each size.
 
-        One row per size, with columns power; lower and upper, the exact 95 % interval of
-        Clopper and Pearson; rows; nsim, the studies drawn; failed, those that could not
-        be fitted or tested; and separated, those in which a generalized model has no
-        finite estimates. Neither of the last rejects.
+        One row per size, with columns power; lower and upper, the exact 95 % interval
+        of Clopper and Pearson; rows; nsim, the studies drawn; failed, those that could
+        not be fitted or tested; and separated, those in which a generalized model has
+        no finite estimates. Studies of the last two kinds count as not significant.
         """
         return self._table()
 
@@ -154,15 +154,17 @@ class PowerCurve(Brief):
         Returns
         -------
         SampleSize
-            The size, rounded up, with an interval; NaN with a reason if the sizes do not
-            include it or no curve describes the powers. A limit beyond the sizes is NaN.
+            The size, rounded up, with an interval; NaN with a reason if the sizes do
+            not include it or no curve describes the powers. A limit beyond the sizes is
+            NaN.
 
         Notes
         -----
         The probit of the power is taken to be linear in the square root of n, as it is
-        for a z test whose information is proportional to n; or in n or in n to the power
-        of 3/2, as for a trend over n times, if that fits better. The interval is
-        Fieller's, from the fit to the numbers of rejections.
+        for a z test whose information is proportional to n; or in n or in n to the
+        power of 3/2, as for a trend over n times, if that fits better. The interval is
+        Fieller's, from the fit to the numbers of rejections; it spans those of all
+        three that fit almost equally well.
         """
         check_alpha(power, "power")
         check_alpha(alpha)
@@ -187,7 +189,8 @@ class PowerCurve(Brief):
         lower, upper = (v if least <= v <= most else np.nan for v in (lower, upper))
         lost = np.isnan([lower, upper]).any()
         reason = "a limit is beyond the sizes" if lost else ""
-        return SampleSize(*(float(np.ceil(v - 1e-9)) for v in (n, lower, upper)), reason)
+        n, lower, upper = (float(np.ceil(v - 1e-9)) for v in (n, lower, upper))
+        return SampleSize(n, lower, upper, reason)
 
     def plot(self, power: float | None = 0.8, ax: Any = None) -> Any:
         """
@@ -212,8 +215,8 @@ class PowerCurve(Brief):
         short = ", interrupted" if self.interrupted else ""
         drawn = f"{studies[0]:,}" if len(set(studies)) == 1 else f"up to {self.nsim:,}"
         return [
-            f"Power of the {self.test} of {self.effect}{size}",
-            f"level {self.alpha:g}, {drawn} studies of each size{short}",
+            f"Power to detect {self.effect}{size}",
+            f"{self.test}, level {self.alpha:g}; {drawn} studies of each size{short}",
         ]
 
     def __str__(self):

@@ -144,7 +144,7 @@ class LikelihoodRatioTest:
         responses = self.replicates.response.draw(generators(sequences)) + self.shift
         full, restricted = (d.criteria(responses) for d in self.replicates.designs)
         statistics = restricted - full
-        statistics = np.where(statistics < ROUNDING, np.minimum(statistics, 0), statistics)
+        statistics = np.where(statistics < ROUNDING, 0.0, statistics)
         known = np.isfinite(statistics)
         pvalues = np.full(len(statistics), np.nan)
         pvalues[known] = [mixture_pvalue(s, *self.counts) for s in statistics[known]]
@@ -223,8 +223,8 @@ def _fewer_columns(planned, hypothesis, options):
     """
     The planned fit of the model in which a hypothesis holds, and what it lacks.
 
-    With beta = b + N g, where L b = l and the columns of N span the null space of L, the
-    model has the columns X N and the offset X b. The planned beta then is b + N g + m.
+    With beta = b + N g, where L b = l and the columns of N span the null space of L,
+    the model has the columns X N and the offset X b. The planned beta is b + N g + m.
     """
     kept = planned._estimates.kept
     contrasts, beta = hypothesis.contrasts[:, kept], planned.params[kept]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.frame import find_column
@@ -273,7 +274,9 @@ def _codes(model, name):
         if name in model.data.frame:
             return pd.factorize(model.data.frame[name], sort=True)[0]
         known += [c for c in map(str, model.data.frame) if c not in known]
-    raise ValueError(f"there is no column {name} to be within; there are {_list(known)}")
+    raise ValueError(
+        f"there is no column {name} to be within; there are {_list(known)}"
+    )
 
 
 def _within(model, groups, n):
@@ -297,14 +300,14 @@ def _covariate(model, name, groups):
     """Distinct values of a numeric column of the data."""
     columns = list(model.data.frame) if has_formula(model) else []
     if name not in columns:
-        fixed = [c for c in columns if pd.api.types.is_numeric_dtype(model.data.frame[c])]
+        fixed = [c for c in columns if is_numeric_dtype(model.data.frame[c])]
         fixed = [str(c) for c in fixed if c not in groups and c != model.endog_names]
         raise ValueError(
             f"there is no grouping factor or column {name}; there are "
             f"{_list([*groups, *fixed])}"
         )
     column = model.data.frame[find_column(model.data.frame, name)]
-    if not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
+    if not is_numeric_dtype(column) or column.dtype == bool:
         raise DataError(
             f"{name} is neither a grouping factor nor numeric, so it has no further "
             "values; vary a grouping factor"
@@ -313,7 +316,7 @@ def _covariate(model, name, groups):
 
 
 def _along_values(model, name, values, n):
-    """The design with n values of a numeric column, which continue with the same step."""
+    """The design with n values of a numeric column, which continue in equal steps."""
     at = np.arange(n)
     new = values[at % len(values)]
     if n > len(values):
