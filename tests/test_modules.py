@@ -24,6 +24,9 @@ ELSEWHERE = {
     "test_structures": "checks correlated known",
     # inference
     "test_generalized_replicates": "refitted_parameters row_weights",
+    "test_planned_values": "planned",
+    "test_power": "power_tests tested_effects",
+    "test_power_curve": "power_fit",
     "test_prediction": "array_rows new_rows prediction_rows",
     "test_derived": "functions joint_estimates named_parameters",
     "test_derived_profile": "held_function",

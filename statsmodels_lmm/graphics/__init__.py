@@ -13,6 +13,7 @@ from statsmodels_lmm.graphics.diagnostics import (
 from statsmodels_lmm.graphics.effects import plot_effects
 from statsmodels_lmm.graphics.groups import plot_groups
 from statsmodels_lmm.graphics.influence import plot_influence
+from statsmodels_lmm.graphics.power import plot_power
 from statsmodels_lmm.graphics.profile_pairs import plot_profile_pairs
 from statsmodels_lmm.graphics.profiles import (
     plot_bootstrap,
@@ -36,6 +37,7 @@ __all__ = [
     "plot_effects",
     "plot_groups",
     "plot_influence",
+    "plot_power",
     "plot_profile",
     "plot_profile_density",
     "plot_profile_pairs",

@@ -29,6 +29,7 @@ from statsmodels_lmm.inference.fixed import (
 )
 from statsmodels_lmm.inference.fixed.collinearity import vif
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.fixed.standardized import standardized
 from statsmodels_lmm.inference.marginal.joint_tests import joint_tests
 from statsmodels_lmm.inference.marginal.marginal_means import (
     marginal_means,
@@ -377,6 +378,7 @@ class MixedInference(LikelihoodModelResults):
     compare_lr_test = compare
     exact_lr_test = exact_lr_test
     vif = vif
+    standardized = standardized
     anova = anova
     fixed_effect_tests = fixed_effect_tests
     random_effect_tests = random_effect_tests

@@ -12,11 +12,11 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
     df_method_of,
 )
 from statsmodels_lmm.inference.parallel import quiet
-from statsmodels_lmm.inference.power.effects import hypothesis
 from statsmodels_lmm.inference.power.planned_values import Plan, at_plan
 from statsmodels_lmm.inference.power.power_curve import PowerCurve
 from statsmodels_lmm.inference.power.power_tests import likelihood_ratio_task, wald_task
 from statsmodels_lmm.inference.power.study_size import own_size, sizes
+from statsmodels_lmm.inference.power.tested_effects import hypothesis
 from statsmodels_lmm.inference.replicates.bootstrap import run_replicates
 from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import (
