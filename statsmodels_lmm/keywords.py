@@ -114,6 +114,8 @@ R_FUNCTIONS = {
     "pairs": "write `result.marginal_means('f').contrasts()`",
     "plot": "write `result.plot_diagnostics()`",
     "post_hoc": "write `result.marginal_means('f').contrasts()`",
+    "powerCurve": "write `result.power_curve('x', n=[10, 20, 40])`",
+    "powerSim": "write `result.power('x')`",
     "predictInterval": "write `result.get_prediction(interval='prediction')`",
     "pvalue": "write `result.pvalues`",
     "r2": "write `result.r_squared()`",
@@ -127,6 +129,7 @@ R_FUNCTIONS = {
     "rsquared": "write `result.r_squared()`",
     "sigma": "write `result.scale ** 0.5`",
     "simulateResiduals": "write `result.simulated_residuals()`",
+    "standardize_parameters": "write `result.standardized()`",
     "step": "it is left out, since a search among models makes p-values too small: "
     "test each term, `result.drop1()`",
     "testDispersion": "write `result.simulated_residuals()`",

@@ -79,7 +79,7 @@ def _results(function, pieces, n_jobs, parallel):
     """Results of the function, as they become available."""
     joblib = _optional("joblib", needed=n_jobs not in (None, 1))
     if n_jobs is None:
-        n_jobs = _configured(joblib) or (-1 if parallel else 1)
+        n_jobs = _configured(joblib) or (-1 if parallel and len(pieces) > 1 else 1)
     if joblib is None or n_jobs == 1:
         yield from map(_OneThread(function), pieces)
         return

@@ -227,9 +227,10 @@ class PowerCurve(Brief):
         return "\n".join([*self._brief(), shown])
 
     def _shown(self):
-        """The table without counts that are all zero."""
+        """The table without counts that are all zero or known."""
         table = self.table
         idle = [c for c in ("failed", "separated") if not table[c].any()]
+        idle += ["rows"] if self.along == "rows" else []
         return table.drop(columns=idle)
 
     def _repr_html_(self):

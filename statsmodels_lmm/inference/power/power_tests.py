@@ -22,7 +22,7 @@ from statsmodels_lmm.inference.power.planned_values import Plan, at_plan
 from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
 from statsmodels_lmm.inference.replicates.simulation import drawn_response, generators
 
-AT_ONCE = 100
+AT_ONCE = 200
 """Number of studies in a piece of work if each has its own degrees of freedom."""
 
 ROUNDING = 1e-7

@@ -246,11 +246,10 @@ def _check_repeatable(model, effects):
         return
     texts = model._parsed.fixed_pieces
     fixed = {c for text in texts for c in columns_in(text, model.data.frame.columns)}
-    both = fixed.intersection(effects.columns)
-    if both:
+    if fixed.issuperset(effects.columns):
         raise DataError(
-            f"{', '.join(sorted(both))} is also a fixed effect, which has no "
-            "coefficients for further levels; vary another factor"
+            f"{effects.name} is also a fixed effect, which has no coefficients for "
+            "further levels; vary another factor"
         )
 
 
