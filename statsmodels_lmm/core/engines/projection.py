@@ -27,9 +27,9 @@ class LevelProjection:
     Parameters
     ----------
     blocks : ndarray
-        Blocks of the levels of K_0 = Z'V^-1 Z, shape (l, k, k).
+        Blocks of the levels of K_0 = Z'V^-1 Z, shape (..., l, k, k).
     scores : ndarray or None
-        y = Z'V^-1 X (X'V^-1 X)^(-1/2), shape (l, k, p); None if K is K_0.
+        y = Z'V^-1 X (X'V^-1 X)^(-1/2), shape (..., l, k, p); None if K is K_0.
     """
 
     blocks: np.ndarray
@@ -42,32 +42,34 @@ class LevelProjection:
         Parameters
         ----------
         changes : sequence of ndarray
-            Change of the S of the term, symmetric, one array of shape (m, k, k).
+            Change of the S of the term, symmetric, one array of shape (..., m, k, k).
 
         Returns
         -------
         ndarray
-            Shape (m, m).
+            Shape (..., m, m). There are no leading axes if levels have many effects.
         """
         if self.blocks.shape[-1] > WIDE:
             return self._wide_trace_products(changes[0])
         return _contracted(changes[0], self._squares(), changes[0])
 
     def _squares(self):
-        """Sum over levels g, h of K_gh (x) K_gh, shape (k, k, k, k)."""
+        """Sum over levels g, h of K_gh (x) K_gh, shape (..., k, k, k, k)."""
         k0, y = self.blocks, self.scores
-        levels, k, _ = k0.shape
-        flat = k0.reshape(levels, k * k)
-        out = product(flat.T, flat)
+        *batch, levels, k, _ = k0.shape
+        flat = k0.reshape(*batch, levels, k * k)
+        out = product(transpose(flat), flat)
         if y is None:
-            return out.reshape(k, k, k, k)
-        cross = product(flat.T, (y @ transpose(y)).reshape(levels, k * k))
-        out = (out - cross - cross.T).reshape(k, k, k, k)
+            return out.reshape(*batch, k, k, k, k)
+        squares = (y @ transpose(y)).reshape(*batch, levels, k * k)
+        cross = product(transpose(flat), squares)
+        out = (out - cross - transpose(cross)).reshape(*batch, k, k, k, k)
         p = y.shape[-1]
-        rows = y.reshape(levels, k * p)
-        pairs = product(rows.T, rows).reshape(k, p, k, p)
-        pairs = pairs.swapaxes(1, 2).reshape(k * k, p * p)
-        return out + product(pairs, pairs.T).reshape(k, k, k, k).swapaxes(1, 2)
+        rows = y.reshape(*batch, levels, k * p)
+        pairs = product(transpose(rows), rows).reshape(*batch, k, p, k, p)
+        pairs = pairs.swapaxes(-3, -2).reshape(*batch, k * k, p * p)
+        inner = product(pairs, transpose(pairs)).reshape(*batch, k, k, k, k)
+        return out + inner.swapaxes(-3, -2)
 
     def _wide_trace_products(self, changes):
         """The traces without squares of K, for levels with many effects."""
@@ -145,8 +147,8 @@ class DenseProjection:
 
 
 def _contracted(left, squares, right):
-    """Sum of D_ac (sum K (x) K)_abcd D_bd for pairs of changes, shape (m, m)."""
-    i, j = squares.shape[:2]
-    squares = squares.swapaxes(1, 2).reshape(i * i, j * j)
-    half = left.reshape(len(left), i * i) @ squares
-    return half @ right.reshape(len(right), j * j).T
+    """Sum of D_ac (sum K (x) K)_abcd D_bd for pairs of changes, shape (..., m, m)."""
+    *batch, i, j, _, _ = squares.shape
+    squares = squares.swapaxes(-3, -2).reshape(*batch, i * i, j * j)
+    half = left.reshape(*left.shape[:-2], i * i) @ squares
+    return half @ transpose(right.reshape(*right.shape[:-2], j * j))

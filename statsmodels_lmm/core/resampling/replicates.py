@@ -8,6 +8,7 @@ import numpy as np
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.engines.batches import is_batchable
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
+from statsmodels_lmm.core.engines.projection import WIDE
 from statsmodels_lmm.core.resampling.draws import FamilyResponse, NormalResponse
 from statsmodels_lmm.core.resampling.refits import Refits, batch_size, refit_all
 from statsmodels_lmm.core.rows.standardize import Standardized
@@ -84,6 +85,18 @@ class Refitting:
                 continue
             factors = fits.factors(self.products.plan.terms, i)
             yield criterion.take(i).evaluate(factors)
+
+    @property
+    def levels_share_no_rows(self):
+        """Whether there is one term of few effects, so that K has a block a level."""
+        plan = self.products.plan
+        few = max((term.k_effects for term in plan.terms), default=0) <= WIDE
+        return self.in_batches and plan.is_diagonal and few
+
+    def evaluation(self, responses, fits):
+        """The criterion at all of some fits, none of which failed."""
+        factors = fits.factors(self.products.plan.terms, slice(None))
+        return self._criterion(responses).evaluate(factors)
 
     def criteria(self, responses):
         """-2 log-likelihood at the fits to responses, shape (r,)."""

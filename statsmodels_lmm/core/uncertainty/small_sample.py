@@ -21,10 +21,11 @@ Kenward, M. G. and Roger, J. H. (1997). Small sample inference for fixed effects
 restricted maximum likelihood. Biometrics 53, 983-997.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from statsmodels_lmm.core.algebra.dense import transpose
 from statsmodels_lmm.core.criteria.derivatives import projected_products
 from statsmodels_lmm.core.uncertainty.variance_information import (
     NO_INFORMATION,
@@ -45,11 +46,15 @@ class UncertainCovariance:
     slopes : ndarray
         Derivatives of the unadjusted covariance along directions of the variance
         parameters in which their estimates are uncorrelated and have variance 1,
-        shape (r, p, p).
+        shape (r, p, p); with leading axes, those of many fits, see `take`.
     """
 
     covariance: np.ndarray
     slopes: np.ndarray
+
+    def take(self, i):
+        """That of one of many fits."""
+        return replace(self, slopes=self.slopes[i])
 
     def undetermined(self, contrasts):
         """Whether the variance of contrasts (..., p) is unknown: it never is."""
@@ -102,7 +107,8 @@ def satterthwaite(deviance):
     Parameters
     ----------
     deviance : ProfiledDeviance
-        The criterion at the optimum, ML or REML.
+        The criterion at the optimum, ML or REML; at many optima if there is one term
+        whose levels share no rows.
 
     Returns
     -------
@@ -114,13 +120,14 @@ def satterthwaite(deviance):
         [
             _level_forms(y, factor.directions)
             for factor, y in zip(deviance.factors, deviance.fixed_scores)
-        ]
+        ],
+        axis=-3,
     )
-    slopes -= derivatives.working[:, None, None] / nu * identity
-    root = np.sqrt(2.0) * _inverse_root(derivatives.curvature)
+    slopes -= derivatives.working[..., None, None] / nu * identity
+    slopes = _combined(np.sqrt(2.0) * _inverse_root(derivatives.curvature), slopes)
     of_scale = np.sqrt(2.0 / nu) * identity
-    slopes = np.concatenate([_combined(root, slopes), of_scale[None]])
-    return UncertainCovariance(identity, slopes)
+    of_scale = np.broadcast_to(of_scale, (*slopes.shape[:-3], 1, *identity.shape))
+    return UncertainCovariance(identity, np.concatenate([slopes, of_scale], axis=-3))
 
 
 def kenward_roger(deviance):
@@ -180,14 +187,14 @@ def contrast_df(slopes, contrasts):
     slopes : ndarray
         See `UncertainCovariance`, shape (r, p, p).
     contrasts : ndarray
-        Coefficients of R'beta, shape (..., p).
+        Coefficients of R'beta, shape (p,) or (q, p).
 
     Returns
     -------
     ndarray
-        Shape (...); infinite for a contrast of zeros, which has no error.
+        Shape () or (q,); infinite for a contrast of zeros, which has no error.
     """
-    rows = contrasts.reshape(-1, contrasts.shape[-1])
+    rows = np.atleast_2d(contrasts)
     forms = ((rows @ slopes) * rows).sum(axis=-1).T
     forms = forms.reshape(*contrasts.shape[:-1], len(slopes))
     variance = (contrasts**2).sum(axis=-1)
@@ -272,24 +279,29 @@ def scaled_f(slopes, basis):
 
 
 def _level_forms(y, changes):
-    """Sum over levels of y_g'D y_g, shape (m, p, p)."""
-    n_levels, k, p = y.shape
-    flat = y.reshape(n_levels, -1)
-    return np.einsum("mab,apbq->mpq", changes, (flat.T @ flat).reshape(k, p, k, p))
+    """Sum over levels of y_g'D y_g, shape (..., m, p, p)."""
+    *batch, n_levels, k, p = y.shape
+    flat = y.reshape(*batch, n_levels, k * p)
+    gram = (transpose(flat) @ flat).reshape(*batch, k, p, k, p)
+    return np.einsum("...mab,...apbq->...mpq", changes, gram)
 
 
 def _combined(root, changes):
-    """Changes along the columns of a root, shape (r, k, k)."""
-    return np.tensordot(root.T, changes, axes=1)
+    """Changes along the columns of a root, shape (..., r, k, k)."""
+    *batch, m, k, _ = changes.shape
+    return (transpose(root) @ changes.reshape(*batch, m, k * k)).reshape(
+        *root.shape[:-2], root.shape[-1], k, k
+    )
 
 
 def _inverse_root(information):
-    """B with B B' the inverse, leaving out directions without information, (m, r)."""
-    diagonal = np.diagonal(information)
-    largest = diagonal.max(initial=0.0)
-    if largest <= 0.0:
-        return np.zeros((len(information), 0))
+    """B with B B' the inverse, 0 for directions without information, (..., m, m)."""
+    diagonal = np.diagonal(information, axis1=-2, axis2=-1)
+    largest = diagonal.max(axis=-1, initial=0.0)[..., None]
     size = np.sqrt(np.maximum(diagonal, NO_INFORMATION * largest))
-    values, vectors = np.linalg.eigh(information / np.outer(size, size))
-    used = values > NO_INFORMATION * values[-1]
-    return vectors[:, used] / np.sqrt(values[used]) / size[:, None]
+    size = np.where(largest > 0.0, size, 1.0)
+    scaled = information / size[..., :, None] / size[..., None, :]
+    values, vectors = np.linalg.eigh(scaled)
+    used = (values > NO_INFORMATION * values[..., -1:]) & (largest > 0.0)
+    roots = used / np.sqrt(np.where(used, values, 1.0))
+    return vectors * roots[..., None, :] / size[..., :, None]

@@ -60,19 +60,20 @@ class WaldTest:
     @property
     def in_batches(self):
         """Whether the studies are tested by array computations."""
-        return self.df_method not in SMALL_SAMPLE and self.replicates.in_batches
+        one_by_one = self.df_method in SMALL_SAMPLE and not self._is_joint
+        return self.replicates.in_batches and not one_by_one
 
     @property
     def size(self):
         """Number of studies to handle at once, fewer if each has its own df."""
         size = self.replicates.size
-        return min(size, AT_ONCE) if self.df_method in SMALL_SAMPLE else size
+        return size if self.in_batches else min(size, AT_ONCE)
 
     def __call__(self, sequences):
         """One p-value per seed, NaN where there is none; and which are separated."""
         responses, fits = self.replicates.fit(generators(sequences))
         if self.df_method in SMALL_SAMPLE:
-            return self._one_by_one(responses, fits), fits.separated
+            return self._small_sample(responses, fits), fits.separated
         moved = self.units.beta_change(fits.coefficients)[:, self.units.data.kept]
         distances = self.distances + moved @ self.contrasts.T
         whitened = self.contrasts @ self.units.beta_root(fits.fixed_root)
@@ -87,26 +88,40 @@ class WaldTest:
             tail = stats.f.sf(wald / q, q, self.df)
         return np.where(usable, tail, np.nan), fits.separated
 
-    def _one_by_one(self, responses, fits):
+    def _small_sample(self, responses, fits):
         """p-values with degrees of freedom of their own."""
         design, q = self.replicates.designs[0], len(self.contrasts)
-        which = satterthwaite if self.df_method == "satterthwaite" else kenward_roger
         tests = np.full((len(fits.value), 2), np.nan)
-        for i, evaluation in enumerate(design.evaluations(responses, fits)):
-            if evaluation is not None:
-                tests[i] = self._f_test(evaluation, which(evaluation))
+        known = np.flatnonzero(np.isfinite(fits.value))
+        if self._is_joint and len(known):
+            evaluation = design.evaluation(responses[known], fits.take(known))
+            uncertain = satterthwaite(evaluation)
+            for place, position in enumerate(known):
+                tests[position] = self._f_test(fits, position, uncertain.take(place))
+        elif len(known):
+            joint = self.df_method == "satterthwaite"
+            which = satterthwaite if joint else kenward_roger
+            for i, evaluation in enumerate(design.evaluations(responses, fits)):
+                if evaluation is not None:
+                    tests[i] = self._f_test(fits, i, which(evaluation))
         return stats.f.sf(tests[:, 0], q, tests[:, 1])
 
-    def _f_test(self, evaluation, uncertain):
+    @property
+    def _is_joint(self):
+        """Whether the degrees of freedom of all studies are one array computation."""
+        design = self.replicates.designs[0]
+        return self.df_method == "satterthwaite" and design.levels_share_no_rows
+
+    def _f_test(self, fits, i, uncertain):
         """The F statistic of a fit and its denominator degrees of freedom."""
-        change = self.units.beta_change(evaluation.coefficients)[self.units.data.kept]
+        change = self.units.beta_change(fits.coefficients[i])[self.units.data.kept]
         distances = self.distances + self.contrasts @ change
-        whitened = self.contrasts @ self.units.beta_root(evaluation.fixed_root)
+        whitened = self.contrasts @ self.units.beta_root(fits.fixed_root[i])
         left, sizes, basis = np.linalg.svd(whitened, full_matrices=False)
         errors = (left.T @ distances) / sizes
         df, factor = uncertain.joint(whitened, basis)
         wald = errors @ np.linalg.solve(uncertain.restricted(basis), errors)
-        wald /= float(self.units.scale(evaluation.scale))
+        wald /= float(self.units.scale(fits.scale[i]))
         return factor * wald / len(basis), df
 
 

@@ -2,12 +2,14 @@
 
 import functools
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from samples import quiet
 from scipy import stats
 
 from statsmodels_lmm import CrossedMixedLM, planned
@@ -78,6 +80,27 @@ def test_pvalues_are_those_of_fits_one_by_one(df_method, effect):
         for model, _ in studies(slopes(), 5, values)
     ]
     assert_allclose(curve.pvalues[5], expected, rtol=2e-4)
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ x + (1 | g) + (1 | h)", "y ~ x + ar1(0 + C(k) | g)"]
+)
+def test_degrees_of_freedom_of_terms_that_are_fitted_one_by_one(formula):
+    """Crossed factors, and a covariance structure."""
+    data = simdata().assign(h=lambda d: d["x"] % 4, k=lambda d: d["x"] // 4)
+    fit = quiet(formula, data)
+    asked = {"df_method": "satterthwaite", "values": {"x": -0.3}}
+    curve = fit.power_curve("x", [4], "g", **asked, nsim=3, rng=1, n_jobs=1)
+    pairs = zip(studies(fit, 4, {"x": -0.3}), curve.pvalues[4])
+    for (model, _), pvalue in pairs:
+        expected = quiet_fit(model, df_method="satterthwaite").pvalues["x"]
+        assert_allclose(pvalue, expected, rtol=1e-3)
+
+
+def quiet_fit(model, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(**options)
 
 
 def test_likelihood_ratios_of_fixed_effects():
