@@ -36,6 +36,6 @@ def plot_power(curve, power=0.8, ax=None):
         reached = curve.n_for(power)
         if np.isfinite(reached.n):
             ax.plot([reached.n, reached.n], [0.0, power], color=GRAY, linewidth=1)
-    ax.set(ylim=(0.0, 1.0), xlabel=f"Number of {curve.along}", ylabel="Power")
+    ax.set(ylim=(-0.02, 1.02), xlabel=f"Number of {curve.along}", ylabel="Power")
     ax.set_title(f"Power to detect {curve.effect}")
     return figure
