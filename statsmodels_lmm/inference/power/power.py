@@ -1,6 +1,7 @@
 """Power of tests by simulation."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -178,6 +179,7 @@ def power(
     return _simulated(study, [len(design.rows)], [design], "rows", alpha, drawn)
 
 
+@dataclass(frozen=True)
 class _Study:
     """
     What is tested, and how, in studies of all sizes.
@@ -198,9 +200,12 @@ class _Study:
         Arguments of ``fit``.
     """
 
-    def __init__(self, results, hypothesis, plan, test, df_method, options):
-        self.results, self.hypothesis, self.plan = results, hypothesis, plan
-        self.test, self.df_method, self.options = test, df_method, options
+    results: Any
+    hypothesis: Any
+    plan: Plan
+    test: str
+    df_method: str
+    options: dict
 
     @classmethod
     def of(cls, results, effect, values, test, df_method):
@@ -248,7 +253,7 @@ class _Study:
         return ", ".join(f"{size:.4g}" for size in sizes)
 
     def task(self, size):
-        """The task for one size, and its number of rows."""
+        """The task for one size."""
         model = size.model(self.results)
         with quiet:
             planned = at_plan(model, self.plan, self.options)

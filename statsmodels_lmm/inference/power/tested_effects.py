@@ -126,8 +126,8 @@ def _contrast(results, text):
     except (PatsyError, ValueError, AttributeError):
         raise ValueError(_unknown(results, text)) from None
     rows = given.coefs
-    if not rows.any(axis=1).all():
-        raise ValueError(f"{text} involves no coefficient")
+    if np.linalg.matrix_rank(rows) < len(rows):
+        raise ValueError(f"the equations of {text} depend linearly on each other")
     if not results._estimability.determined(rows).all():
         raise DataError(f"the data do not determine {text}, so it cannot be tested")
     return FixedHypothesis(text, rows, given.constants[:, 0])

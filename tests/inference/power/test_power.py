@@ -272,7 +272,7 @@ def test_separated_studies_are_counted():
         ("h", {}, ValueError, "the random effects \\(x \\| g\\)"),
         ("(x | h)", {}, ValueError, "no random-effects term"),
         ("var(w | g)", {}, ValueError, "there is no effect by g w"),
-        ("0 = 0", {}, ValueError, "no effect 0 = 0|involves no coefficient"),
+        ("x = 0, 2 * x = 0", {}, ValueError, "depend linearly on each other"),
         (3, {}, TypeError, "name of an effect"),
         ("x", {"n": [1]}, ValueError, "at least 2, not 1"),
         ("x", {"n": [2.5]}, ValueError, "positive whole number"),
