@@ -117,7 +117,8 @@ def test_tables_in_a_prompt_and_a_notebook(fits):
     small = fit.drop_random("(Days | Subject)", "Days")
     legend = {"m0": "Reaction ~ Days + (1 | Subject)", "m1": SLOPES}
     with pd.option_context("display.max_columns", 0, "display.width", 80):
-        for table in (small.anova(fit), fit.random_effect_tests(), fit.tidy()):
+        tests = small.anova(fit), fit.random_effect_tests()
+        for table in (*tests, fit.tidy(), fit.variance_components()):
             assert isinstance(table.round(2), ResultTable)
             text = str(table)
             assert all(name in text for name in table)
