@@ -186,7 +186,10 @@ def _model(raw, style):
     for effects in model.random:
         named = [style.code(unquoted(name)) for name in effects.effect_names]
         what = listed(named) if len(named) < 5 else f"{len(named)} effects"
-        groups.append(f"{style.code(effects.name)} ({effects.n_levels} levels: {what})")
+        levels = f"{effects.n_levels} levels"
+        if effects.grouped.relationship is not None:
+            levels += " with known relationships"
+        groups.append(f"{style.code(effects.name)} ({levels}: {what})")
     count = f"there are {int(raw.nobs)} observations"
     yield f"The model has random effects of {listed(groups)}; {count}."
 

@@ -4,6 +4,7 @@ import platform
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy
 import statsmodels
@@ -240,6 +241,15 @@ def test_mixedlm_and_arrays():
     again = paragraphs(arrays)[0]
     assert "to predict y from x1. The model has" in again
     assert again.partition("levels")[2] == first.partition("levels")[2]
+
+
+def test_known_relationships_are_said():
+    data = load("sleepstudy").astype({"Subject": str})
+    names = data["Subject"].unique()
+    kin = pd.DataFrame(0.5 + 0.5 * np.eye(len(names)), names, names)
+    formula = "Reaction ~ Days + (1 | Subject)"
+    fit = crossedmixedlm(formula, data, relationship={"Subject": kin}).fit()
+    assert "Subject (18 levels with known relationships: Intercept)" in report(fit).text
 
 
 def test_many_effects_are_counted():
