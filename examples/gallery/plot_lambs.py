@@ -30,9 +30,10 @@ weight = 30 + 3 * male + 2 * rng.normal(size=9)[flock] + 2.2 * value
 weight += rng.normal(scale=3.36, size=540)
 
 name = np.array([f"S{i:03d}" for i in range(540)])
-family = pd.DataFrame(name[np.c_[np.arange(540), parents]], columns=["id", "ram", "ewe"])
+family = pd.DataFrame(name[parents], columns=["ram", "ewe"])
+family.insert(0, "id", name)
 family = family[60:].sample(frac=1.0, random_state=1)
-family.iloc[::40, 1] = "0"  # unknown
+family.iloc[::40, 1] = "0"
 family.iloc[10::40, 1] = family.iloc[10::40, 1].str.lower()
 family.iloc[20::40, 2] += " "
 scales = pd.DataFrame({"id": name, "Sex": np.where(male, "M", "F"), "Flock": flock})
@@ -45,8 +46,8 @@ scales = pd.concat([scales[60:], scales[90:95]])
 files = family.to_csv(index=False), scales.to_csv(index=False)
 
 # %%
-# Parents without a row of their own are founders, and 0 is an unknown parent. But "s012"
-# and "S012" would be two rams, as a warning says if the next two lines are left out.
+# Parents without a row of their own are founders, and 0 is an unknown parent. But
+# "s012" and "S012" would be two animals, of which a warning tells.
 
 family, lambs = (pd.read_csv(io.StringIO(file)) for file in files)
 family = family.apply(lambda names: names.str.strip().str.upper())
@@ -76,9 +77,8 @@ print(animal.variance_components())
 # %%
 # Heritability is the share of the genetic variance in that of a record. If animals are
 # selected within flocks, the variance between flocks does not count, and the share is
-# written as a function of the parameters. Its true value is 0.30. Profile intervals
-# respect that a share is not negative, and the animal model has the shorter one, because
-# it knows the ewes, and lambs of two generations.
+# written as a function of the parameters; its true value is 0.30. The animal model has
+# the shorter interval, because it also knows the ewes, and who descends from whom.
 
 print(animal.heritability(conf_int="profile"))
 h2 = "h2 = var(id) / (var(id) + var(Residual))"

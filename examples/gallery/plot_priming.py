@@ -11,6 +11,7 @@ was saved twice.
 """
 
 import io
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,15 +41,18 @@ csv = pd.concat([log, log[person == 17]]).to_csv(index=False)
 
 data = pd.read_csv(io.StringIO(csv))
 print(data.head())
-formula = "log(`RT (ms)`) ~ Prime * Group + (Prime | Participant) + (Prime * Group | Word)"
+formula = (
+    "log(`RT (ms)`) ~ Prime * Group + (Prime | Participant) + (Prime * Group | Word)"
+)
 try:
     crossedmixedlm(formula, data)
 except ValueError as error:
-    print(error)
+    print(fill(str(error), 79))
 
 # %%
-# Every remedy is a line. Nobody decides within 200 ms, and who takes longer than 3 s has
-# done something else meanwhile. These trials stay in the table, but not in the model.
+# Every remedy is a line. Nobody decides within 200 ms, and who takes longer than 3 s
+# has done something else meanwhile. These trials stay in the table, but not in the
+# model.
 
 data = data.drop_duplicates()
 data["Prime"] = data["Prime"].str.strip()
@@ -88,9 +92,9 @@ print(compare_criteria(maximal, reduced, chosen, names=names).round(2))
 
 # %%
 # Tests and means follow, with Satterthwaite's degrees of freedom. The model is one of
-# logarithms, so its means are geometric means of the times, and the effect of a prime is
-# a ratio: a related prime saves native speakers a tenth of their time, and learners half
-# as much. The interaction says that these ratios differ.
+# logarithms, so its means are geometric means of the times, and the effect of a prime
+# is a ratio: a related prime saves native speakers a tenth of their time, and learners
+# half as much. The interaction says that these ratios differ.
 
 chosen = chosen.with_df_method("satterthwaite")
 print(chosen.anova().round(4))

@@ -73,8 +73,8 @@ print(full.boundary_table()[["group", "rank", "singular"]])
 # Letters tell varieties apart at each amount; those with a letter in common do not
 # differ by Tukey's test.
 
-means = full.marginal_means("variety", by="nitrogen")
-print(means.cld().pivot(index="nitrogen", columns="variety", values=["mean", "letters"]))
+letters = full.marginal_means("variety", by="nitrogen").cld()
+print(letters.pivot(index="nitrogen", columns="variety", values=["mean", "letters"]))
 print(full.marginal_means("management").pairs())
 
 # %%

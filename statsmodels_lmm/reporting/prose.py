@@ -3,6 +3,7 @@
 import platform
 import re
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import scipy
@@ -26,6 +27,9 @@ from statsmodels_lmm.reporting.wording import (
     p_value,
     statistic,
 )
+
+WIDTH = 79
+"""Number of characters of a line."""
 
 FAMILIES = {
     "Gamma": "gamma",
@@ -55,12 +59,12 @@ REFERENCES = (
 @dataclass(frozen=True, repr=False)
 class Report:
     """
-    The description of a fit; printed as plain text, and in notebooks as Markdown.
+    The description of a fit; printed in lines, and shown in notebooks as Markdown.
 
     Attributes
     ----------
     text : str
-        The description as plain text.
+        The description as plain text, with one line per paragraph.
     markdown : str
         The same as Markdown.
     """
@@ -69,7 +73,16 @@ class Report:
     markdown: str
 
     def __str__(self):
-        return self.text
+        return "\n".join(
+            fill(
+                line,
+                WIDTH,
+                subsequent_indent="  " if line.startswith("- ") else "",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for line in self.text.split("\n")
+        )
 
     __repr__ = __str__
 
@@ -97,7 +110,8 @@ def report(results, alpha=0.05, labels=None):
     Returns
     -------
     Report
-        Printed as text; its attributes `text` and `markdown` are strings.
+        Printed in lines; its attributes `text` and `markdown` have a line for each
+        paragraph.
 
     Raises
     ------

@@ -137,7 +137,10 @@ def test_markdown_is_escaped():
     fit = crossedmixedlm("Reaction ~ `a*b <c>` + (`a*b <c>` | Subject)", data).fit()
     told = report(fit)
     assert told._repr_markdown_() == told.markdown
-    assert str(told) == repr(told) == told.text
+    assert str(told) == repr(told)
+    assert str(told).split() == told.text.split()
+    assert max(map(len, str(told).split("\n"))) <= 79
+    assert "\n\n- The effect" in str(told)
     model, _, effects, random, *_ = told.markdown.split("\n\n")
     assert "(formula: `` Reaction ~ `a*b <c>` + (`a*b <c>` | Subject) ``)" in model
     assert "(conditional *R*\u00b2)" in model
