@@ -282,7 +282,6 @@ def _draw_rows(panel, results, x, rows, places, dodge, color):
     family = getattr(results, "family", None)
     if family is not None and family.name == "Binomial":
         area = 12.0 * model._prior_weights[rows] / model._prior_weights.mean()
-        area = np.maximum(area, 3.0)  # a smaller dot would not be seen
         panel.scatter(positions, response, area, color, alpha=0.4, zorder=1, lw=0.0)
         return
     panel.plot(
