@@ -124,12 +124,11 @@ figure, axes = plt.subplots(1, 4, figsize=(10, 3), layout="constrained", sharey=
 days = np.linspace(0.0, 21.0, 64)
 for ax, (diet, rows) in zip(axes, chicks.groupby("diet")):
     grid = pd.DataFrame({"day": days, "diet": diet})
-    found = splines.get_prediction(grid, interval="prediction")
-    found = np.exp(found.summary_frame())
+    found = splines.get_prediction(grid, interval="prediction").summary_frame()
     for ends, alpha in (("obs_ci", 0.15), ("ci", 0.4)):
         ends = found[f"{ends}_lower"], found[f"{ends}_upper"]
-        ax.fill_between(days, *ends, color="#0072B2", alpha=alpha, linewidth=0)
-    ax.plot(days, found["predicted"], color="#0072B2")
+        ax.fill_between(days, *np.exp(ends), color="#0072B2", alpha=alpha, linewidth=0)
+    ax.plot(days, np.exp(found["predicted"]), color="#0072B2")
     ax.plot(rows["day"], rows["Weight (g)"], ".", color="0.4", markersize=3)
     ax.set(title=f"diet {diet}", xlabel="day")
     ax.spines[["top", "right"]].set_visible(False)

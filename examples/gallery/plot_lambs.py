@@ -58,7 +58,7 @@ lambs = lambs.drop_duplicates()
 lambs["Sex"] = lambs["Sex"].str.upper()
 text = lambs["Weight (kg)"].str.replace(",", ".")
 lambs["Weight (kg)"] = pd.to_numeric(text, errors="coerce")
-print(lambs["Weight (kg)"].describe().round(1).to_dict())
+print(lambs["Weight (kg)"].count(), "weights of", len(lambs), "lambs")
 
 # %%
 # The animal model gives every animal a breeding value, and the pedigree says how these
@@ -95,7 +95,7 @@ prior = animal.cov_re["id"].iloc[0, 0] * np.diag(kinship)
 values = animal.random_effects["id"].set_axis(["value"], axis=1)
 values["accuracy"] = np.sqrt(1.0 - error / prior)
 values["lambs"] = family["ram"].value_counts()
-rams = values.dropna().drop(index="0", errors="ignore")
+rams = values.dropna().astype({"lambs": int})
 print(rams.sort_values("value", ascending=False).head().round(2))
 
 # %%
