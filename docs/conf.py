@@ -53,6 +53,7 @@ if GALLERY.is_dir():
         "download_all_examples": False,
         "capture_repr": (),  # what an example shows is printed
         "backreferences_dir": None,
+        "within_subsection_order": "gallery_order.place",
     }
 
 

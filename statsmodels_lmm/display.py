@@ -1,8 +1,13 @@
 """How a prompt and a notebook show what is returned."""
 
+import re
+from ast import literal_eval
 from html import escape
 
 import pandas as pd
+
+QUOTED = re.compile(r"""\bQ\(((['"])(?:\\.|(?!\2).)*\2)\)""")
+"""A column in the spelling of patsy."""
 
 
 class Brief:
@@ -54,6 +59,25 @@ class ResultTable(pd.DataFrame):
             table = super()._repr_html_()
         legend = "<br>".join(map(escape, self._legend()))
         return f"{table}<p>{legend}</p>" if table and legend else table
+
+
+def unquoted(text, mark=""):
+    """
+    A name or formula for reading, its columns without ``Q('...')``.
+
+    Parameters
+    ----------
+    text : str
+        Such as ``log(Q('RT (ms)'))``.
+    mark : str, optional
+        What stands around such a column: "`" keeps a formula legible.
+
+    Returns
+    -------
+    str
+        Such as ``log(RT (ms))``.
+    """
+    return QUOTED.sub(lambda found: f"{mark}{literal_eval(found[1])}{mark}", str(text))
 
 
 def groups_of(random):

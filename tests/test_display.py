@@ -10,7 +10,7 @@ from samples import load
 
 import statsmodels_lmm
 from statsmodels_lmm import crossedmixedglm, crossedmixedlm, from_json
-from statsmodels_lmm.display import ResultTable
+from statsmodels_lmm.display import ResultTable, unquoted
 from statsmodels_lmm.formula import api
 from statsmodels_lmm.relationship import numerator_relationship_inverse
 
@@ -117,7 +117,8 @@ def test_tables_in_a_prompt_and_a_notebook(fits):
     small = fit.drop_random("(Days | Subject)", "Days")
     legend = {"m0": "Reaction ~ Days + (1 | Subject)", "m1": SLOPES}
     with pd.option_context("display.max_columns", 0, "display.width", 80):
-        for table in (small.anova(fit), fit.random_effect_tests(), fit.tidy()):
+        tests = small.anova(fit), fit.random_effect_tests()
+        for table in (*tests, fit.tidy(), fit.variance_components()):
             assert isinstance(table.round(2), ResultTable)
             text = str(table)
             assert all(name in text for name in table)
@@ -192,4 +193,34 @@ def test_other_backends_keep_their_figures(fits):
     figures.append(fit.plot_shrinkage(ax=plt.subplots()[1]))
     assert [figure._repr_mimebundle_() for figure in figures] == [{}] * 3
     assert all(plt.fignum_exists(figure.number) for figure in figures)
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("log(Q('RT (ms)'))", "log(RT (ms))"),
+        ("Q('it\\'s'):Q(\"a b\")[T.x]", "it's:a b[T.x]"),
+        ("SQ('x') + Q(x)", "SQ('x') + Q(x)"),
+    ],
+)
+def test_names_for_reading(name, shown):
+    assert unquoted(name) == shown
+
+
+def test_titles_and_pictures_have_names_for_reading():
+    names = {"Reaction": "RT (ms)", "Days": "lost (d)"}
+    data = load("sleepstudy").rename(columns=names)
+    formula = "log(`RT (ms)`) ~ `lost (d)` + (1 | Subject)"
+    fit = crossedmixedlm(formula, data).fit()
+    means = fit.marginal_means("lost (d)", at={"lost (d)": [0, 9]})
+    assert "Marginal means of log(RT (ms)) " in str(means)
+    assert "On the scale of log(RT (ms))." in str(means)
+    slopes = fit.marginal_slopes("lost (d)", which="mean")
+    assert "Slopes in lost (d) of RT (ms) " in str(slopes)
+    assert unquoted(formula.replace("`RT (ms)`", "Q('RT (ms)')"), "`") == formula
+    pytest.importorskip("matplotlib")
+    from matplotlib import pyplot as plt
+
+    assert fit.plot_residuals().axes[0].get_xlabel() == "fitted log(RT (ms))"
     plt.close("all")

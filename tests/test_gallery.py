@@ -14,6 +14,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
+from statsmodels_lmm import report  # noqa: E402
+
 pytestmark = pytest.mark.slow
 
 GALLERY = Path(__file__).parents[1] / "examples" / "gallery"
@@ -28,8 +30,9 @@ def story(name):
         patch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
         found = runpy.run_path(str(GALLERY / f"plot_{name}.py"), run_name="__main__")
     assert len(shown) == 1
-    shown[0].canvas.draw()
-    assert any(ax.has_data() for ax in shown[0].axes)
+    for figure in map(plt.figure, plt.get_fignums()):
+        figure.canvas.draw()
+        assert any(ax.has_data() for ax in figure.axes)
     plt.close("all")
     return found
 
@@ -40,6 +43,13 @@ def test_every_story_is_told_here():
         name.removeprefix("test_") for name in globals() if name.startswith("test_")
     }
     assert files <= told
+
+
+def test_every_story_has_a_place():
+    docs = Path(__file__).parents[1] / "docs"
+    order = runpy.run_path(str(docs / "gallery_order.py"))["STORIES"]
+    stories = [path.stem.removeprefix("plot_") for path in GALLERY.glob("plot_*.py")]
+    assert sorted(order) == sorted(stories)
 
 
 def test_blog_comments():
@@ -314,3 +324,116 @@ def test_dask_that_is_not_installed(monkeypatch, capsys):
     found = story.__wrapped__("dask")
     assert found["there"] is found["here"]
     assert "not installed" in capsys.readouterr().out
+
+
+def paragraph(found, fit):
+    """The report of a story and its table, which have the numbers of a fit."""
+    text = report(fit, labels=found.get("labels")).text
+    assert "The search ended at a proved local optimum." in text
+    return text
+
+
+def test_priming():
+    found = story("priming")
+    maximal, chosen = found["maximal"], found["chosen"]
+    assert maximal.is_singular
+    assert not chosen.is_singular
+    assert found["valid"].sum() == maximal.nobs == 934
+    assert found["data"].groupby("Participant").size().eq(24).all()
+    ratios = found["ratios"].frame.set_index("Group")
+    for group, effect in (("native", 0.12), ("learner", 0.05)):
+        row = ratios.loc[group]
+        assert row["ci_lower"] < np.exp(-effect) < row["ci_upper"]
+    tests = chosen.anova()["PR(>F)"]
+    assert (tests < 0.05).all()
+    # sum contrasts of a factor of two levels are half of the difference
+    prime = chosen.params["C(Prime, Sum)[S.related]"]
+    assert np.isclose(prime, np.log(ratios["ratio"]).mean() / 2)
+    dropped = maximal.random_effect_tests()["pvalue_mixture"]
+    assert (dropped.iloc[1:] > 0.2).all()
+    assert "Prime x group is positive and statistically" in paragraph(found, chosen)
+
+
+def test_rice():
+    found = story("rice")
+    rice, full, curves = found["rice"], found["full"], found["curves"]
+    assert rice["Yield (t/ha)"].notna().sum() == full.nobs == 131
+    assert (full.vcomp == 0.0).all()
+    # pbkrtest 0.5.2 by lmerTest 3.1-3, lmer(y ~ N * management * variety + (1 |
+    # rep/N/management)) with sum contrasts
+    table = full.anova().iloc[[0, 1, 2, 4]]
+    assert np.allclose(table["df_denom"], [7.899, 19.650, 57.887, 57.792], atol=2e-3)
+    expected = [32.1391, 47.5355, 216.3478, 3.9951]
+    assert np.allclose(table["F"], expected, rtol=1e-5)
+    slope, bend = curves.params[["variety[V1]:N", "variety[V1]:I(N ** 2)"]]
+    vertex = curves.derive(found["vertex"])
+    assert np.isclose(vertex.estimates["best"], -50.0 * slope / bend)
+    lower, upper = vertex.conf_int().loc["best"]
+    assert 60.0 < lower < upper < 125.0
+    assert found["letters"].groupby("nitrogen").size().eq(3).all()
+    assert "Yield (t/ha)" in paragraph(found, curves)
+
+
+def test_lambs():
+    found = story("lambs")
+    animal, values = found["animal"], found["values"]
+    assert len(found["lambs"]) == 480
+    assert not any(" " in name or name.islower() for name in found["kinship"])
+    lower, upper = animal.derive(found["h2"], "profile").conf_int().loc["h2"]
+    assert lower < 0.3 < upper
+    accuracy = values["accuracy"]
+    assert accuracy.between(0.0, 1.0).all()
+    achieved = np.corrcoef(values["value"], found["true"])[0, 1]
+    assert abs(achieved - accuracy.mean()) < 0.1
+    # an animal with the weights of many offspring is known better than one with its own
+    assert found["rams"]["accuracy"].min() > accuracy.median()
+    # the mixed model equations, with the variances of the fit
+    x, z = animal.model.exog, np.zeros((int(animal.nobs), 548))
+    for effects, start in zip(animal.model.random, (0, 9)):
+        z[np.arange(len(z)), start + effects.grouped.codes] = 1.0
+    inverse = (
+        np.linalg.inv(found["kinship"].to_numpy()) / animal.cov_re["id"].iloc[0, 0]
+    )
+    w = np.hstack([x, z])
+    left = w.T @ w / animal.scale
+    left[2:11, 2:11] += np.eye(9) / animal.cov_re["Flock"].iloc[0, 0]
+    left[11:, 11:] += inverse
+    error = np.diag(np.linalg.inv(left))[11:]
+    assert np.allclose(found["error"], error)
+    assert "with known relationships" in paragraph(found, animal)
+
+
+def test_chicks():
+    found = story("chicks")
+    splines, chicks = found["splines"], found["chicks"]
+    weights = chicks["Weight (g)"]
+    assert chicks["chick"].nunique() == 50
+    assert weights.notna().sum() == splines.nobs == 578
+    assert weights.sum() == 70411.0  # sum(ChickWeight$weight) in R
+    assert splines.aic == min(fit.aic for fit in found["fits"].values())
+    text = paragraph(found, splines)
+    test = splines.anova().iloc[2]
+    assert (
+        f"on growth is statistically significant (F(12, {test['df_denom']:.1f}" in text
+    )
+    lost = np.exp(found["splines"].predict(found["lost"], random_effects=True))
+    known = chicks[(chicks["chick"] == 44) & (chicks["day"] == 18)]["Weight (g)"].iloc[
+        0
+    ]
+    assert (lost > known).all()
+
+
+def test_seeds():
+    found = story("seeds")
+    result, seeds = found["result"], found["seeds"]
+    assert len(seeds) == 21
+    # lme4 1.1-31: glmer(cbind(r, n - r) ~ x1 * x2 + (1 | plate), binomial)
+    params = result.params.to_numpy()
+    assert np.isclose(params[3], 0.81004130, atol=1e-4)
+    assert np.isclose(params[0] + params[1], -0.54848370, atol=1e-4)
+    assert np.isclose(result.theta.iloc[0], 0.23458, atol=1e-4)
+    ratio = found["both"].contrasts("interaction", exponentiate=True).frame
+    assert np.isclose(ratio["ratio"].iloc[0], np.exp(params[3]))
+    assert 0.04 < found["test"].pvalue < 0.15
+    assert "odds ratio = 2.25" in paragraph(found, result)
+    assert "Coefficients are odds ratios." in found["table"].notes[-1]

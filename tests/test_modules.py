@@ -58,6 +58,7 @@ ELSEWHERE = {
     "test_statsmodels_contract": "backend generalized_likelihood",
     # tables and sentences
     "test_comparison_table": "caveats model_columns typesetting",
+    "test_prose": "wording",
     # models, results and pictures
     "test_arguments": "layout mixedlm_terms",
     "test_fit": "coefficients model penalized",

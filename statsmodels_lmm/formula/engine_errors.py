@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from formulaic.errors import FormulaicError
 from patsy import PatsyError
 
+from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.dialects import readable
@@ -38,7 +39,8 @@ def told_of(text, frame, engine):
         raise
     except EVALUATION_ERRORS as error:
         reason = coding_advice(text) or _reason(error, text, frame, engine)
-        raise FormulaError(f"{text} cannot be evaluated: {reason}") from error
+        shown = unquoted(text, "`")
+        raise FormulaError(f"{shown} cannot be evaluated: {reason}") from error
 
 
 def _reason(error, text, frame, engine):

@@ -10,6 +10,7 @@ from statsmodels_lmm.formula.backend import (
 )
 from statsmodels_lmm.formula.columns import holds_dates, no_number
 from statsmodels_lmm.formula.names import columns_in, names_in
+from statsmodels_lmm.inputs.text_values import alike, near_levels
 
 MOST_COMPARED = 10_000
 """Largest number of levels whose spellings are compared; more are mere identifiers."""
@@ -107,22 +108,16 @@ def warn_of_near_levels(name, levels, warned):
     """
     if ("near", name) in warned or len(levels) > MOST_COMPARED:
         return
-    plain: dict = {}
-    for level in levels:
-        if isinstance(level, str):
-            plain.setdefault(" ".join(level.split()).casefold(), []).append(level)
-    near = [found for found in plain.values() if len(found) > 1]
+    near = near_levels(levels)
     if not near:
         return
     warned.add(("near", name))
-    shown = "; ".join(", ".join(map(repr, found)) for found in near[:3])
     is_case = any(len({" ".join(x.split()) for x in found}) > 1 for found in near)
     # labels may have to match those of a relationship, so keep their case if possible
     differ, fold = ("or case ", ".str.casefold()") if is_case else ("", "")
     warn(
-        f"levels of '{name}' differ by white space {differ}only: {shown}"
-        + ("; ..." if len(near) > 3 else "")
-        + f". If they are the same, write `data[{name!r}] = "
+        f"levels of '{name}' differ by white space {differ}only: {alike(near)}"
+        f". If they are the same, write `data[{name!r}] = "
         f"data[{name!r}].str.split().str.join(' '){fold}`",
         DataWarning,
     )

@@ -2,6 +2,7 @@
 
 import re
 
+from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.graphics.canvas import plain
 
 LENGTH = 28
@@ -26,7 +27,7 @@ def short(text, length=LENGTH):
     -------
     str
     """
-    return plain(_elided(str(text), length))
+    return plain(_elided(unquoted(text), length))
 
 
 def distinct(names, length=LENGTH):
@@ -75,7 +76,7 @@ def wrapped(names, length=LENGTH, lines=3):
 
 def _distinct(names, length):
     """Shortened names, of which two are the same only if the names are."""
-    names = [str(name) for name in names]
+    names = [unquoted(name) for name in names]
     lengths = dict.fromkeys(names, length)
     while True:
         shared: dict = {}

@@ -6,7 +6,15 @@ import numpy as np
 from scipy import stats
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.graphics.canvas import BLACK, BLUE, GRAY, finish, legend, panels
+from statsmodels_lmm.graphics.canvas import (
+    BLACK,
+    BLUE,
+    GRAY,
+    finish,
+    legend,
+    panels,
+    percent,
+)
 from statsmodels_lmm.graphics.labels import distinct, short, wrapped
 from statsmodels_lmm.graphics.levels import (
     LABELED,
@@ -115,7 +123,7 @@ def plot_random_effects(
         if not is_first and (ax is not None or position % columns):
             panel.set_yticklabels([])
             panel.set_ylabel("")
-        finish(panel, f"Mode, {100 * level:g} % interval", None, title)
+        finish(panel, f"mode and {percent(level)} interval", None, title)
     legend(figure, axes, ax is None)
     return figure
 
@@ -198,7 +206,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
             say(panel, "variance 0")
             panel.set_xlim(-2.0, 2.0)
             panel.set_ylim(-2.0, 2.0)
-        finish(panel, "Normal quantile, 95 % band", "Mode / its SD", title)
+        finish(panel, "normal quantile, 95% band", "mode / its SD", title)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""Columns of text in which numbers were meant."""
+"""Columns of text in which numbers were meant, or the same level was."""
 
 import pandas as pd
 
@@ -31,6 +31,44 @@ def numbers_in(column, comma=False):
     if comma:
         values = values.str.replace(",", ".")
     return pd.to_numeric(values, errors="coerce")
+
+
+def near_levels(levels):
+    """
+    Levels that differ by white space or case only.
+
+    Parameters
+    ----------
+    levels : iterable
+        The levels; those that are not text are left out.
+
+    Returns
+    -------
+    list of list of str
+        Each two or more that are spelled alike.
+    """
+    plain: dict = {}
+    for level in levels:
+        if isinstance(level, str):
+            plain.setdefault(" ".join(level.split()).casefold(), []).append(level)
+    return [found for found in plain.values() if len(found) > 1]
+
+
+def alike(near):
+    """
+    Show the first levels that are spelled alike.
+
+    Parameters
+    ----------
+    near : list of list of str
+        What `near_levels` returns.
+
+    Returns
+    -------
+    str
+    """
+    shown = "; ".join(", ".join(map(repr, found)) for found in near[:3])
+    return shown + ("; ..." if len(near) > 3 else "")
 
 
 def reading_advice(column, name):

@@ -142,7 +142,8 @@ def check_unique(labels, what):
         raise DataError(f"a {what.rstrip(':')} is missing")
     twice = labels[labels.duplicated()].unique()
     if len(twice):
-        raise DataError(f"{what} {quoted(twice)} appears more than once")
+        verb = "appears" if len(twice) == 1 else "appear"
+        raise DataError(f"{what} {quoted(twice)} {verb} more than once")
 
 
 def require_square(size, what):

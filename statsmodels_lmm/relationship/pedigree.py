@@ -10,8 +10,9 @@ import pandas as pd
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import consecutive
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inputs.alignment import aligned, labels_of
+from statsmodels_lmm.inputs.text_values import alike, near_levels
 from statsmodels_lmm.relationship.labeled import (
     LabeledMatrix,
     check_unique,
@@ -97,6 +98,11 @@ def numerator_relationship(
         ancestor.
     MemoryError
         If the matrix does not fit in memory; its inverse is sparse.
+
+    Warns
+    -----
+    DataWarning
+        If names of animals differ by white space or case only.
 
     References
     ----------
@@ -229,6 +235,14 @@ def read_pedigree(pedigree, animal="animal", sire="sire", dam="dam"):
             f"({quoted(labels[~text])}); use the same type in all columns"
         )
     n_rows, n = len(columns[0]), len(labels)
+    if near := near_levels(labels):
+        names = [animal, sire, dam]
+        warn(
+            "animals of the pedigree differ by white space or case only: "
+            f"{alike(near)}. If they are the same, write `pedigree[{names}] = "
+            f"pedigree[{names}].apply(lambda names: names.str.strip().str.upper())`",
+            DataWarning,
+        )
     # founders without a row come first
     codes = np.where(codes >= 0, (codes + n - n_rows) % n, -1)
     labels = [_whole(label) for label in (*labels[n_rows:], *labels[:n_rows])]
@@ -262,7 +276,13 @@ def _columns(pedigree, names):
         raise DataError("the columns of the pedigree have different lengths")
     if not len(columns[0]):
         raise DataError("the pedigree has no rows")
-    return [c.mask(c.isna() | c.isin(UNKNOWN), None).to_numpy() for c in columns]
+    return [c.mask(c.isna() | _is_blank(c), None).to_numpy() for c in columns]
+
+
+def _is_blank(column):
+    """Where an unknown parent is written, white space aside."""
+    stripped = column.map(lambda v: v.strip() if isinstance(v, str) else v)
+    return stripped.isin(UNKNOWN)
 
 
 def _unmasked(values):

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.inference.comparison.nested_models import is_mixed
-from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, check_choice
-from statsmodels_lmm.reporting.model_columns import model_column
+from statsmodels_lmm.reporting.model_columns import (
+    labeled,
+    model_column,
+    ratio_of_any,
+)
 from statsmodels_lmm.reporting.typesetting import TextTable
 
 STARS = {"***": 0.001, "**": 0.01, "*": 0.05}
@@ -197,8 +199,9 @@ def compare_table(
         Decimals of the numbers. Log-likelihood and criteria have at most one, and a
         number that would be rounded to zero has two significant digits.
     labels : dict, optional
-        Labels in place of the names of coefficients and other rows. Coefficients with
-        the same label share a row, such as "const" and "Intercept".
+        Labels in place of the names of coefficients and other rows; None leaves a row
+        out. Coefficients with the same label share a row, such as "const" and
+        "Intercept".
     title : str, optional
         Title of the table.
 
@@ -283,7 +286,9 @@ def _values(column, labels):
     values = {}
     for part, numbers in zip(PARTS, parts):
         for (row, value), number in numbers.items():
-            key = part, labels.get(row, row), value
+            key = part, labeled(row, labels), value
+            if key[1] is None:
+                continue
             if key in values:
                 raise ValueError(f"two rows of a model are labeled {key[1]!r}")
             values[key] = number
@@ -356,8 +361,12 @@ def _notes_on_cells(fits, uncertainty, alpha, stars):
     if stars:
         limits = (f"{mark} p < {limit}" for mark, limit in reversed(STARS.items()))
         notes.append(", ".join(limits) + ".")
-    if any(getattr(fit, "reml", False) for fit in fits):
-        notes.append("Log-likelihood, AIC and BIC of fits by REML are restricted.")
+    restricted = [fit for fit in fits if getattr(fit, "reml", False)]
+    if restricted:
+        note = "Log-likelihood, AIC and BIC of fits by REML are restricted"
+        if len({tuple(fit.model.exog_names) for fit in restricted}) > 1:
+            note += ", and not comparable if the fixed effects differ"
+        notes.append(f"{note}.")
     return notes
 
 
@@ -367,8 +376,7 @@ def _by_note(fits, columns, names, exponentiate):
     for fit, column, name in zip(fits, columns, names):
         notes = []
         if exponentiate:
-            what = ratio_name(fit) if is_mixed(fit) else "ratio"
-            notes.append(f"Coefficients are {what}s.")
+            notes.append(f"Coefficients are {ratio_of_any(fit)}s.")
         if getattr(fit, "df_method", "asymptotic") != "asymptotic":
             notes.append(f"Degrees of freedom: {fit.df_method}.")
         for note in notes + column.notes:

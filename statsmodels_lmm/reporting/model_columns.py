@@ -7,14 +7,15 @@ import pandas as pd
 from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed
-from statsmodels_lmm.inference.fixed.ratios import ratio_name
+from statsmodels_lmm.inference.fixed.ratios import ratio_name, ratio_of
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.variances.explained_variance import icc, r_squared
 from statsmodels_lmm.reporting.caveats import caveats
 
-LOG_RATIOS = ("Logit", "Log", "CLogLog")
-"""Links of statsmodels whose coefficients are logarithms of ratios."""
+DISCRETE = {"Logit": ("Binomial", "logit"), "Poisson": ("Poisson", "log")}
+"""Family and link of the models of statsmodels that have neither by name."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,26 @@ class ModelColumn:
     fit: dict
     method: str
     notes: list
+
+
+def labeled(name, labels):
+    """
+    The label of a coefficient or another row.
+
+    Parameters
+    ----------
+    name : str
+        Its name, such as "Q('Dose (mg)')".
+    labels : dict
+        Labels by name, with or without ``Q()``.
+
+    Returns
+    -------
+    str or None
+        The label, by default the name without ``Q()``.
+    """
+    shown = unquoted(name)
+    return labels[name] if name in labels else labels.get(shown, shown)
 
 
 def model_column(results, alpha=0.05, exponentiate=False):
@@ -71,7 +92,7 @@ def model_column(results, alpha=0.05, exponentiate=False):
     raw = as_fit(results)
     fixed = _fixed(raw, alpha)
     if exponentiate:
-        _require_ratios(raw)
+        ratio_of_any(raw)  # rejects other links
         fixed[["estimate", "lower", "upper"]] = np.exp(
             fixed[["estimate", "lower", "upper"]]
         )
@@ -103,7 +124,8 @@ def _fixed(raw, alpha):
             f"{type(raw).__name__} {what}, so it cannot be a column of a table"
         )
     # MixedLM of statsmodels appends variances
-    k = len(raw.fe_params) if hasattr(raw, "fe_params") else len(raw.params)
+    has_variances = not is_mixed(raw) and hasattr(raw, "fe_params")
+    k = len(raw.fe_params) if has_variances else len(raw.params)
     ends = np.asarray(raw.conf_int(alpha=alpha))[:k]
     values = [np.asarray(v)[:k] for v in (raw.params, raw.bse, raw.pvalues)]
     columns = ["estimate", "std err", "p", "lower", "upper"]
@@ -111,15 +133,31 @@ def _fixed(raw, alpha):
     return pd.DataFrame(np.column_stack([*values, ends]), names, columns)
 
 
-def _require_ratios(raw):
-    """Reject coefficients that are not logarithms of ratios."""
-    if is_mixed(raw) or not isinstance(raw.model, GLM):
-        ratio_name(raw)
-    elif type(raw.model.family.link).__name__ not in LOG_RATIOS:
-        raise ValueError(
-            "exponentiate needs a link whose coefficients are logarithms of ratios, "
-            f"not {type(raw.model.family.link).__name__}"
-        )
+def ratio_of_any(raw):
+    """
+    The kind of ratio that the exponential of a coefficient is.
+
+    Parameters
+    ----------
+    raw : MixedResults or results of statsmodels
+        A fit without its wrapper.
+
+    Returns
+    -------
+    str
+        Such as "odds ratio".
+
+    Raises
+    ------
+    ValueError
+        If the coefficients are not logarithms of ratios.
+    """
+    if is_mixed(raw):
+        return ratio_name(raw)
+    if isinstance(raw.model, GLM):
+        family = raw.model.family
+        return ratio_of(type(family).__name__, type(family.link).__name__.lower())
+    return ratio_of(*DISCRETE.get(type(raw.model).__name__, ("Gaussian", "identity")))
 
 
 def random_parameters(raw):

@@ -3,20 +3,33 @@
 import platform
 import re
 from dataclasses import dataclass
+from textwrap import fill
 
 import numpy as np
 import scipy
 import statsmodels
 
+from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.inference.comparison.likelihood_ratio import model_name
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.inference.fixed.ratios import ratio_name
-from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
+from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula, hypotheses
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
 from statsmodels_lmm.inference.variances.explained_variance import r_squared
 from statsmodels_lmm.reporting.caveats import caveats
-from statsmodels_lmm.reporting.model_columns import random_parameters
+from statsmodels_lmm.reporting.model_columns import labeled, random_parameters
+from statsmodels_lmm.reporting.wording import (
+    Style,
+    joint_statistic,
+    level,
+    listed,
+    number,
+    p_value,
+    statistic,
+)
+
+WIDTH = 79
+"""Number of characters of a line."""
 
 FAMILIES = {
     "Gamma": "gamma",
@@ -46,12 +59,12 @@ REFERENCES = (
 @dataclass(frozen=True, repr=False)
 class Report:
     """
-    The description of a fit; printed as plain text, and in notebooks as Markdown.
+    The description of a fit; printed in lines, and shown in notebooks as Markdown.
 
     Attributes
     ----------
     text : str
-        The description as plain text.
+        The description as plain text, with one line per paragraph.
     markdown : str
         The same as Markdown.
     """
@@ -60,7 +73,16 @@ class Report:
     markdown: str
 
     def __str__(self):
-        return self.text
+        return "\n".join(
+            fill(
+                line,
+                WIDTH,
+                subsequent_indent="  " if line.startswith("- ") else "",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+            for line in self.text.split("\n")
+        )
 
     __repr__ = __str__
 
@@ -68,39 +90,7 @@ class Report:
         return self.markdown
 
 
-@dataclass(frozen=True)
-class Style:
-    """
-    How words are marked.
-
-    Parameters
-    ----------
-    is_markdown : bool
-        Whether to mark them at all.
-    """
-
-    is_markdown: bool
-
-    def symbol(self, text):
-        """A symbol of statistics, in italics."""
-        return f"*{text}*" if self.is_markdown else text
-
-    def code(self, text):
-        """A name or formula, in the font of code."""
-        if not self.is_markdown:
-            return text
-        text = " ".join(text.split())
-        fence = "``" if "`" in text else "`"
-        gap = " " if "`" in text else ""
-        return f"{fence}{gap}{text}{gap}{fence}"
-
-    def words(self, text):
-        """Words that may contain names, without a special meaning."""
-        escaped = re.sub(r"([\\`*_<>\[\]#|&~$])", r"\\\1", text)
-        return escaped if self.is_markdown else text
-
-
-def report(results, alpha=0.05):
+def report(results, alpha=0.05, labels=None):
     """
     Describe a fit in sentences, with a paragraph on methods.
 
@@ -112,11 +102,16 @@ def report(results, alpha=0.05):
     alpha : float, optional
         Level below which a p-value is called significant, and one minus the level of
         the intervals.
+    labels : dict, optional
+        Words in place of the names of the response, predictors, coefficients and
+        parameters of the random effects, as in `compare_table`; None leaves out the
+        sentence or number.
 
     Returns
     -------
     Report
-        Printed as text; its attributes `text` and `markdown` are strings.
+        Printed in lines; its attributes `text` and `markdown` have a line for each
+        paragraph.
 
     Raises
     ------
@@ -130,10 +125,12 @@ def report(results, alpha=0.05):
     The sentences follow those of R's package report: the model; the conditional and
     marginal R-squared; the intercept and each effect with its interval, statistic and
     p-value; and the random effects. Where coefficients are logarithms of ratios, the
-    ratios are stated. Numbers have two decimals, or two significant digits where these
-    are zero, and p-values three, as in the style of the APA. Effects are not called
-    small or large, and standardized coefficients are not given. What limits the
-    numbers, such as a singular covariance matrix or coefficients without a finite
+    ratios are stated. Splines and polynomials, whose coefficients mean nothing by
+    themselves, are tested as a whole, by type 3. Numbers have two decimals, or two
+    significant digits where these are zero, and p-values three, as in the style of the
+    APA. Effects are not called small or large, and standardized coefficients are not
+    given. What limits the numbers, such as a singular covariance matrix or coefficients
+    without a finite
     estimate, is said.
 
     Examples
@@ -152,7 +149,8 @@ def report(results, alpha=0.05):
     require_data(raw.model, "a report")
     check_alpha(alpha)
     shares = r_squared(raw)
-    written = (_written(raw, alpha, shares, Style(m)) for m in (False, True))
+    styles = (Style(is_markdown, labels or {}) for is_markdown in (False, True))
+    written = (_written(raw, alpha, shares, style) for style in styles)
     return Report(*written)
 
 
@@ -165,7 +163,8 @@ def _written(raw, alpha, shares, style):
     paragraphs = [" ".join(first)]
     if bullets:
         paragraphs += ["Within this model:", "\n".join(bullets)]
-    paragraphs.append(_random(raw, style))
+    if random := _random(raw, style):
+        paragraphs.append(random)
     if limits := caveats(raw):
         paragraphs.append(" ".join(map(style.words, limits)))
     paragraphs.append(_methods(raw, alpha, style))
@@ -177,7 +176,8 @@ def _written(raw, alpha, shares, style):
 def _model(raw, style):
     """What was fitted, to what."""
     model = raw.model
-    names = [style.code(t.name) for t in fixed_terms(raw) if not t.is_constant]
+    terms = [t.name for t in fixed_terms(raw) if not t.is_constant]
+    names = [style.name(t) or style.code(unquoted(t)) for t in terms]
     kind = "linear mixed model"
     by = "restricted maximum likelihood (REML)" if raw.reml else "maximum likelihood"
     if not raw._is_gaussian:
@@ -185,21 +185,27 @@ def _model(raw, style):
         link = raw.family.link_name.replace("_", " ")
         kind = f"generalized linear mixed model ({family}, {link} link)"
         by += f" ({_approximation(raw.nagq)})"
-    response = style.code(model.endog_names)
+    name = model.endog_names
+    response = style.name(name) or style.code(unquoted(name))
     if getattr(model, "event", None) is not None:
         response += f" (the event is {style.code(str(model.event))})"
-    formula = f" (formula: {style.code(model_name(raw))})" if has_formula(model) else ""
+    formula = ""
+    if has_formula(model):
+        formula = f" (formula: {style.code(unquoted(model_name(raw), '`'))})"
     aim = f"of {response} without predictors"
     if names:
-        aim = f"to predict {response} from {_listed(names)}"
+        aim = f"to predict {response} from {listed(names)}"
     yield f"We fitted a {kind} by {by} {aim}{formula}."
     groups = []
     for effects in model.random:
-        named = [style.code(name) for name in effects.effect_names]
-        what = _listed(named) if len(named) < 5 else f"{len(named)} effects"
-        groups.append(f"{style.code(effects.name)} ({effects.n_levels} levels: {what})")
+        named = [style.code(unquoted(name)) for name in effects.effect_names]
+        what = listed(named) if len(named) < 5 else f"{len(named)} effects"
+        levels = f"{effects.n_levels} levels"
+        if effects.grouped.relationship is not None:
+            levels += " with known relationships"
+        groups.append(f"{style.code(effects.name)} ({levels}: {what})")
     count = f"there are {int(raw.nobs)} observations"
-    yield f"The model has random effects of {_listed(groups)}; {count}."
+    yield f"The model has random effects of {listed(groups)}; {count}."
 
 
 def _approximation(nagq):
@@ -230,24 +236,51 @@ def _effects(raw, alpha, style):
     except ValueError:
         ratio = None
     constant = raw.model.data.const_idx
+    joint = {term.columns[0]: term for term in fixed_terms(raw) if _is_basis(raw, term)}
+    together = {j for term in joint.values() for j in term.columns}
     sentences = []
     for j, name in enumerate(raw.model.exog_names):
+        if j in joint:
+            sentences.append((False, _joint_effect(raw, joint[j], alpha, style)))
+        shown = style.name(name)
+        if j in together or shown is None:
+            continue
         is_constant, b = j == constant, raw.params[j]
-        what = "The intercept" if is_constant else f"The effect of {style.code(name)}"
+        what = "The intercept" if is_constant else f"The effect of {shown}"
         if np.isnan(raw.bse[j]):
             said = _without_error(raw, b)
         elif is_constant:
-            said = f"is {_number(b)} ({_test(raw, j, alpha, style)})"
+            said = f"is {number(b)} ({_test(raw, j, alpha, style)})"
         else:
             sign = "positive" if b > 0 else "negative"
             verdict = "" if raw.pvalues[j] < alpha else "not "
             size = f"{ratio} = " if ratio else f"{style.symbol('b')} = "
             with np.errstate(over="ignore"):
-                size += _number(np.exp(b) if ratio else b)
+                size += number(np.exp(b) if ratio else b)
             test = _test(raw, j, alpha, style, bool(ratio))
             said = f"is {sign} and {verdict}statistically significant ({size}, {test})"
         sentences.append((is_constant, f"{what} {said}."))
-    return sentences
+    return [(is_constant, said) for is_constant, said in sentences if said]
+
+
+def _is_basis(raw, term):
+    """Whether a term has several columns of one numeric factor, as a spline has."""
+    factors = "|".join(map(re.escape, term.numeric))
+    column = re.compile(rf"(^|:)({factors})\[")
+    names = [raw.model.exog_names[j] for j in term.columns]
+    return bool(factors) and any(map(column.search, names))
+
+
+def _joint_effect(raw, term, alpha, style):
+    """The sentence about all columns of a term; empty if it is left out."""
+    if (shown := style.name(term.name)) is None:
+        return ""
+    test = raw.inference.f_test(hypotheses(raw, type=3)[term.name])
+    if not test.df_num:
+        return f"The effect of {shown} is not determined."
+    verdict = "" if test.pvalue < alpha else "not "
+    evidence = f"{joint_statistic(test, style)}, {p_value(test.pvalue, style)}"
+    return f"The effect of {shown} is {verdict}statistically significant ({evidence})."
 
 
 def _without_error(raw, estimate):
@@ -263,49 +296,32 @@ def _test(raw, j, alpha, style, exponentiate=False):
     """Interval, statistic and p-value of a coefficient."""
     ends = np.asarray(raw.conf_int(alpha))[j]
     with np.errstate(over="ignore"):
-        low, high = map(_number, np.exp(ends) if exponentiate else ends)
+        low, high = map(number, np.exp(ends) if exponentiate else ends)
     df = np.broadcast_to(raw.df_resid_inference, len(raw.params))[j]
     return ", ".join(
         [
-            f"{_level(alpha)} CI {style.words(f'[{low}, {high}]')}",
-            _statistic(raw.tvalues[j], df if raw.use_t else None, raw.df_method, style),
-            _p_value(raw.pvalues[j], style),
+            f"{level(alpha)} CI {style.words(f'[{low}, {high}]')}",
+            statistic(raw.tvalues[j], df if raw.use_t else None, raw.df_method, style),
+            p_value(raw.pvalues[j], style),
         ]
     )
 
 
-def _level(alpha):
-    return f"{100 * (1 - alpha):g}%"
-
-
-def _statistic(value, df, df_method, style):
-    """The statistic as in "t(17.0) = 6.77"; z without degrees of freedom."""
-    if df is None:
-        return f"{style.symbol('z')} = {_number(value)}"
-    shown = f"{df:.1f}" if df_method in SMALL_SAMPLE else f"{df:g}"
-    return f"{style.symbol('t')}({shown}) = {_number(value)}"
-
-
-def _p_value(p, style):
-    """A p-value as in "p = .012", without the leading zero."""
-    symbol = style.symbol("p")
-    if p < 0.001:
-        return f"{symbol} {style.words('<')} .001"
-    return f"{symbol} = {p:.3f}".replace(" 0.", " .")
-
-
-def _number(value):
-    """Two decimals, or two significant digits where these are zero."""
-    return f"{value:.2g}" if 0.0 < abs(value) < 0.005 else f"{value:.2f}"
-
-
 def _random(raw, style):
     """The estimates of the random part."""
+    said = {
+        labeled(name, style.labels): value
+        for name, value in random_parameters(raw).items()
+    }
     numbers = [
-        f"{style.words(label)} = {_number(value)}"
-        for label, value in random_parameters(raw).items()
+        f"{style.words(label)} = {number(value)}"
+        for label, value in said.items()
+        if label is not None
     ]
-    return f"The parameters of the random effects are {_listed(numbers)}."
+    verb = "parameters of the random effects are"
+    if len(numbers) == 1:
+        verb = "parameter of the random effects is"
+    return f"The {verb} {listed(numbers)}." if numbers else ""
 
 
 def _methods(raw, alpha, style):
@@ -314,7 +330,7 @@ def _methods(raw, alpha, style):
     packages = {"statsmodels": statsmodels, "NumPy": np, "SciPy": scipy}
     used = ", ".join(f"{name} {m.__version__}" for name, m in packages.items())
     return (
-        f"{_level(alpha)} confidence intervals (CI) and p-values are Wald's, from "
+        f"{level(alpha)} confidence intervals (CI) and p-values are Wald's, from "
         f"{DF[raw.df_method]}.{proved} The analysis was carried out in Python "
         f"{platform.python_version()} with {style.words('statsmodels_lmm')} "
         f"{_own_version()}, {used}; the model is written in the language of lme4 "
@@ -334,9 +350,3 @@ def _own_reference():
         "The statsmodels_lmm developers. statsmodels_lmm: linear mixed models for "
         f"statsmodels. Python package, version {_own_version()}."
     )
-
-
-def _listed(items):
-    """Items with commas and "and"."""
-    *first, last = items
-    return f"{', '.join(first)} and {last}" if first else last

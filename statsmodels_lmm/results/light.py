@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.rows.estimability import Estimability
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.inference.prediction.generalized_prediction import (
     predict_generalized,
@@ -157,7 +158,7 @@ class LightResults:
         -------
         DataFrame
         """
-        return self._components.copy()
+        return ResultTable(self._components, copy=True)
 
     @cached_property
     def random_effects(self) -> Any:

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.display import ResultTable
+
 
 def components_table(random, relative, thetas, unit, residual):
     """
@@ -40,7 +42,7 @@ def components_table(random, relative, thetas, unit, residual):
     if residual is not None:
         rows.append(("Residual", "", "", residual, np.sqrt(residual)))
     columns = ["group", "effect1", "effect2", "variance", "sd"]
-    return pd.DataFrame(rows, columns=columns)
+    return ResultTable(rows, columns=columns)
 
 
 def boundary_table(random, factors, duals):

@@ -1,5 +1,7 @@
 """Relationships by descent: textbook examples, dense twins, any labels and order."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -7,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from statsmodels_lmm.core.algebra import memory
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.relationship import (
     LabeledMatrix,
     inbreeding,
@@ -218,6 +220,21 @@ def test_inverse_is_sparse():
 
 def wrong(**columns):
     return MRODE.astype(object).assign(**columns)
+
+
+def test_names_that_differ_by_white_space_are_told():
+    frame = pd.DataFrame({"animal": ["c", "d"], "sire": ["A", "A "], "dam": ["b", " "]})
+    with pytest.warns(DataWarning, match="case only: 'A', 'A '. If they") as caught:
+        family = numerator_relationship(frame)
+    assert list(family) == ["A", "A ", "b", "c", "d"]
+    assert family.loc["d"].tolist() == [0.0, 0.5, 0.0, 0.0, 1.0]  # its dam is unknown
+    line = str(caught[0].message).split("`")[1]
+    scope = {"pedigree": frame}
+    exec(line, scope)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        family = numerator_relationship(scope["pedigree"])
+    assert family.loc["D"].tolist() == [0.5, 0.0, 0.25, 1.0]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import warnings
 from io import StringIO
 from pathlib import Path
 from zipfile import ZipFile
@@ -130,6 +131,19 @@ def test_models_without_some_of_the_rows():
     assert (frame["ar1"].loc[FIXED] == "").all()
 
 
+def test_a_table_reads_nothing_that_other_packages_misread(sleep):
+    """`fe_params` warns that it leaves out degrees of freedom."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compare_table(*(fit.with_df_method("satterthwaite") for fit in sleep))
+
+
+def test_restricted_likelihoods_of_other_fixed_effects(iris):
+    said = "restricted, and not comparable if the fixed effects differ."
+    assert compare_table(*iris[1:]).notes[1].endswith(said)
+    assert not any("comparable" in note for note in compare_table(*iris[:3]).notes)
+
+
 def test_a_new_row_follows_its_predecessor():
     data = load("sleepstudy").assign(z=lambda d: np.cos(d["Days"]))
     formulas = ["Days", "z + Days", "0 + z"]
@@ -152,16 +166,21 @@ def test_generalized_models_as_ratios(counts):
     expected = [ratio, ratio * fit.bse[term], fit.pvalues[term]]
     assert_allclose(found["(1)"], [*expected, *np.exp(fit.conf_int().loc[term])])
     assert_allclose(found.loc["estimate", "(2)"], np.exp(glm.params[term]))
-    assert "(1): Coefficients are rate ratios." in table.notes
-    assert "(2): Coefficients are ratios." in table.notes
+    assert "(1), (2): Coefficients are rate ratios." in table.notes
     random = table.frame.loc[RANDOM, "(1)"]
     assert random["Alpha"] == f"{fit.alpha:.3f}"
     assert_allclose(table.numbers.loc[(FIT, "BIC", "estimate"), "(2)"], glm.bic_llf)
     assert re.fullmatch(r"0\.\d{3}\*\*", table.frame.loc[(FIXED, term), "(1)"])
     assert "* p < 0.05, ** p < 0.01, *** p < 0.001." in table.notes
     identity = smf.glm("incidence ~ 1", fit.model.data.frame).fit()
-    with pytest.raises(ValueError, match="logarithms of ratios, not Identity"):
+    with pytest.raises(ValueError, match="the link of this model is identity"):
         compare_table(identity, exponentiate=True)
+    yes = fit.model.data.frame.assign(ill=lambda d: 1.0 * (d["incidence"] > 0))
+    plain = smf.logit("ill ~ period", yes).fit(disp=False)
+    same = smf.glm("ill ~ period", yes, family=sm.families.Binomial()).fit()
+    table = compare_table(plain, same, exponentiate=True)
+    assert table.notes[-1] == "(1), (2): Coefficients are odds ratios."
+    assert_allclose(*table.numbers.xs(FIXED).to_numpy().T, rtol=1e-4)
 
 
 def test_what_limits_the_numbers_stands_below(iris):
@@ -223,6 +242,19 @@ def test_labels_and_decimals(sleep):
     assert table.frame.loc[(FIT, "BIC"), "(1)"] == "1807.2"
     with pytest.raises(ValueError, match="two rows of a model are labeled 'Days'"):
         compare_table(sleep[0], labels={"Intercept": "Days"})
+
+
+def test_rows_that_are_left_out_and_names_for_reading():
+    data = load("sleepstudy").rename(columns={"Days": "lost (d)"})
+    fit = crossedmixedlm("Reaction ~ `lost (d)` + (1 | Subject)", data).fit()
+    assert list(compare_table(fit).numbers.loc[FIXED].index.unique("row")) == [
+        *("Intercept", "lost (d)")
+    ]
+    for name in ("lost (d)", "Q('lost (d)')"):
+        labels = {"Intercept": None, name: "Days", "ICC": None}
+        frame = compare_table(fit, labels=labels).frame
+        assert list(frame.loc[FIXED].index) == ["Days", ""]
+        assert "ICC" not in frame.loc[FIT].index
 
 
 def test_every_format_is_escaped(sleep):

@@ -4,6 +4,7 @@ import platform
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy
 import statsmodels
@@ -136,15 +137,59 @@ def test_markdown_is_escaped():
     fit = crossedmixedlm("Reaction ~ `a*b <c>` + (`a*b <c>` | Subject)", data).fit()
     told = report(fit)
     assert told._repr_markdown_() == told.markdown
-    assert str(told) == repr(told) == told.text
+    assert str(told) == repr(told)
+    assert str(told).split() == told.text.split()
+    assert max(map(len, str(told).split("\n"))) <= 79
+    assert "\n\n- The effect" in str(told)
     model, _, effects, random, *_ = told.markdown.split("\n\n")
     assert "(formula: `` Reaction ~ `a*b <c>` + (`a*b <c>` | Subject) ``)" in model
     assert "(conditional *R*\u00b2)" in model
-    assert effects.startswith("- The effect of `Q('a*b <c>')` is positive")
+    assert effects.startswith("- The effect of `a*b <c>` is positive")
     assert (
         "(*b* = 10.47, 95% CI \\[7.44, 13.50\\], *z* = 6.77, *p* \\< .001)" in effects
     )
-    assert "SD (Q('a\\*b \\<c\\>') \\| Subject) = 5.92" in random
+    assert "SD (a\\*b \\<c\\> \\| Subject) = 5.92" in random
+
+
+def test_a_spline_is_tested_as_a_whole():
+    data = load("sleepstudy").assign(late=lambda d: np.where(d["Days"] > 4, "y", "n"))
+    formula = "Reaction ~ bs(Days, df=3) + {} + (1 | Subject)"
+    fit = crossedmixedlm(formula.format("late"), data).fit()
+    late, spline = paragraphs(fit)[2].split("\n")
+    assert late.startswith("- The effect of late[T.y] is ")
+    own = np.arange(2, 5)
+    b, covariance = fit.params.iloc[own], fit.cov_params().iloc[own, own]
+    chi2 = b @ np.linalg.solve(covariance, b)
+    assert spline == (
+        "- The effect of bs(Days, df=3) is statistically significant "
+        f"(chi2(3) = {chi2:.2f}, p < .001)."
+    )
+    small = fit.with_df_method("satterthwaite")
+    row = small.anova().loc["bs(Days, df=3)"]
+    assert f"(F(3, {row['df_denom']:.1f}) = {row['F']:.2f}, p" in report(small).text
+    assert "*F*(3, " in report(small).markdown
+    both = crossedmixedlm(formula.format("bs(Days, df=3):late"), data).fit()
+    assert "- The effect of bs(Days, df=3):late is " in report(both).text
+    assert "[T.y]" not in paragraphs(both)[2]
+
+
+def test_labels_take_the_place_of_names():
+    data = load("sleepstudy").rename(columns={"Reaction": "RT (ms)"})
+    fit = crossedmixedlm("log(`RT (ms)`) ~ Days + (1 | Subject)", data).fit()
+    assert "to predict log(RT (ms)) from Days (formula: log(`RT (ms)`) ~" in (
+        report(fit).text
+    )
+    labels = {"log(RT (ms))": "speed*", "Days": "sleep lost", "SD (Residual)": None}
+    model, _, effects, random, *_ = paragraphs(fit, labels=labels)
+    assert "to predict speed* from sleep lost (formula: log(`RT" in model
+    assert effects.startswith("- The effect of sleep lost is positive")
+    assert random.startswith(
+        "The parameter of the random effects is SD (Intercept | Subject) = "
+    )
+    assert "to predict speed\\* from sleep lost" in report(fit, labels=labels).markdown
+    less = report(fit, labels=dict.fromkeys(["Days", "SD (Intercept | Subject)"])).text
+    assert "effect of" not in less
+    assert "of log(RT (ms)) without predictors" not in less
 
 
 def test_what_limits_the_numbers_is_said():
@@ -199,6 +244,15 @@ def test_mixedlm_and_arrays():
     again = paragraphs(arrays)[0]
     assert "to predict y from x1. The model has" in again
     assert again.partition("levels")[2] == first.partition("levels")[2]
+
+
+def test_known_relationships_are_said():
+    data = load("sleepstudy").astype({"Subject": str})
+    names = data["Subject"].unique()
+    kin = pd.DataFrame(0.5 + 0.5 * np.eye(len(names)), names, names)
+    formula = "Reaction ~ Days + (1 | Subject)"
+    fit = crossedmixedlm(formula, data, relationship={"Subject": kin}).fit()
+    assert "Subject (18 levels with known relationships: Intercept)" in report(fit).text
 
 
 def test_many_effects_are_counted():

@@ -9,6 +9,7 @@ from scipy.linalg import qr
 
 from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.formula.pieces import term_key
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     Comparison,
@@ -299,8 +300,9 @@ def random_effect_tests(
         Chi-squared and mixture p-values; the exact test of a single variance, NaN
         for other terms; or responses drawn from the restricted model.
     reduce_terms : bool, optional
-        Whether to drop only the effect of x from ``(x | g)`` rather than the term.
-        ``(0 + f | g)`` with a factor f is reduced to the intercept ``(1 | g)``.
+        Whether to drop only the effect of x from ``(x | g)`` rather than the term,
+        and only that of x:z from ``(x * z | g)``. ``(0 + f | g)`` with a factor f is
+        reduced to the intercept ``(1 | g)``.
     nsim : int, optional
         Number of draws. Default is 10,000 for "exact" and 1,000 for "bootstrap".
     rng, n_jobs, progress : optional
@@ -353,7 +355,7 @@ def _reductions(results, reduce_terms):
         return
     terms = model._parsed.random
     for i, term in enumerate(terms):
-        names = [n for n in term_names(term.effects) if n != "1"]
+        names = _droppable(term)
         if term.hom or term.structure not in ("us", "diag", "cs"):
             names = []  # without one effect it would be a different structure
         if not names or not reduce_terms:
@@ -368,6 +370,13 @@ def _reductions(results, reduce_terms):
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
             others = [*terms[:i], *left, *terms[i + 1 :]]
             yield f"{name} in {term}", _fit_of(results, others)
+
+
+def _droppable(term):
+    """Effects of a random-effects term that no other contains, in R's drop.scope."""
+    names = [n for n in term_names(term.effects) if n != "1"]
+    keys = [term_key(n) for n in names]
+    return [n for n, key in zip(names, keys) if not any(key < other for other in keys)]
 
 
 def _has_intercept(grouping, terms):

@@ -38,9 +38,31 @@ def ratio_name(results):
         If the coefficients are not logarithms of ratios.
     """
     family = getattr(as_fit(results), "family", None)
-    link = "identity" if family is None else family.link_name
-    if family is not None and link == "log":
-        return mean_ratio_name(family)
+    if family is None:
+        return ratio_of("Gaussian", "identity")
+    return ratio_of(family.name, family.link_name)
+
+
+def ratio_of(family, link):
+    """
+    The kind of ratio that the exponential of a coefficient is, by names.
+
+    Parameters
+    ----------
+    family, link : str
+        Names of the family and of its link, such as "Binomial" and "logit".
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ValueError
+        If the coefficients are not logarithms of ratios.
+    """
+    if link == "log":
+        return OF_MEANS.get(family, "mean ratio")
     if link not in BY_LINK:
         raise ValueError(
             "exponentiate needs a link whose coefficients are logarithms of ratios, "

@@ -55,7 +55,7 @@ def contrast_set(method, levels, reverse=False, reference=None, sign="-"):
     if is_interaction(method):
         if reverse or reference is not None:
             raise ValueError("reverse and reference are for contrasts of one set")
-        return _interaction(method, levels)
+        return _interaction(method, levels, sign)
     if not isinstance(method, str):
         return _own(method, k)
     if method in R_CONTRASTS:
@@ -219,7 +219,7 @@ def quoted(allowed):
     return ", ".join(map(repr, allowed))
 
 
-def _interaction(method, levels):
+def _interaction(method, levels, sign):
     """Products of one contrast of each factor."""
     names = list(levels)
     methods = ["pairwise"] * len(names) if method == "interaction" else list(method)
@@ -231,7 +231,7 @@ def _interaction(method, levels):
     texts, products = [""], np.ones((1, len(levels)))
     for name, one in zip(names, methods):
         own = levels[[name]].drop_duplicates(ignore_index=True)
-        labels, coefficients = contrast_set(one, own)
+        labels, coefficients = contrast_set(one, own, sign=sign)
         codes = own.set_index(name).index.get_indexer(levels[name])
         spread = coefficients[:, codes]
         texts = [f"{a} : {b}" if a else b for b in labels for a in texts]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from statsmodels_lmm.core.families.links import Log
+from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
 from statsmodels_lmm.inference.marginal.contrast_sets import as_list, quoted
@@ -272,6 +273,7 @@ def _marginal(
         response = response_transform(response)[1]
     if not results._is_gaussian and means is None:
         response = f"the linear predictor of {response}"
+    response = unquoted(response)
     estimates = MarginalMeans(
         table,
         tuple(groups),
@@ -283,7 +285,7 @@ def _marginal(
         else inference(results, df_method or results.df_method),
         alpha,
         kind="slope" if slope else "mean",
-        title=f"Slopes in {what} of {response}"
+        title=f"Slopes in {unquoted(what)} of {response}"
         if slope
         else f"Marginal means of {response}",
         notes=_notes(results, others, weights, means),
@@ -332,5 +334,5 @@ def _notes(results, others, weights, means):
     elif not results._is_gaussian:
         lines.append(f"On the scale of the link, {results.family.link_name}.")
     elif not PLAIN.fullmatch(results.model._parsed.response):
-        lines.append(f"On the scale of {results.model._parsed.response}.")
+        lines.append(f"On the scale of {unquoted(results.model._parsed.response)}.")
     return tuple(lines)

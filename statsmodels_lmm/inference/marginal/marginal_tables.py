@@ -65,7 +65,8 @@ def _remarks(means):
         )
     if means.hypothesis not in (None, Hypothesis()):
         lines.append(f"Alternative: {means.hypothesis}.")
-    if means.hypothesis is not None and means.adjust != "none":
+    several = any(len(group) > 1 for group in means.groups(means.by))
+    if means.hypothesis is not None and means.adjust != "none" and several:
         group = " in each group" if means.by else ""
         how = f"adjusted{group} by {means.adjust}"
         if means.adjust in SIMULTANEOUS:

@@ -762,6 +762,16 @@ def test_random_effects_are_those_of_refits(reml):
     assert whole.loc["(x + z | g)", "df"] == 6
 
 
+def test_effects_that_an_interaction_contains_stay():
+    """As in lmerTest: without f, f:x would span the same space as f * x."""
+    result = fit("x + (f * x | g)")
+    table = result.random_effect_tests()
+    assert list(table.index) == ["<none>", "f:x in (f * x | g)"]
+    other = fit("x + (f + x | g)")
+    assert_allclose(table["llf"].iloc[1], other.llf, rtol=1e-9)
+    assert table["n_params"].iloc[1] == other.n_params
+
+
 @pytest.mark.parametrize("reml", [True, False])
 def test_last_term_against_no_random_effects(reml):
     result = fit("x + f + (1 | g)", reml, "w", "o")

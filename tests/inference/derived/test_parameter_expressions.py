@@ -123,3 +123,9 @@ def test_other_errors():
         parse("+".join(["1"] * 251))
     assert near("q", ["x", "z"]) == "; there are x, z"
     assert near("q", ["x"] * 20).endswith("x, ...")
+
+
+def test_the_factors_of_an_interaction_may_be_given_in_another_order():
+    names = ["N", "f[T.b]", "f[T.b]:N"]
+    assert near("N:f[T.b] ", names) == "; did you mean f[T.b]:N?"
+    assert near("f[T.c]", names) == "; did you mean f[T.b]?"

@@ -15,6 +15,7 @@ from scipy import stats
 
 from statsmodels_lmm.exceptions import DataError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.inference.marginal.contrast_sets import contrast_set
 from statsmodels_lmm.inference.marginal.specs import parse_specs
 
 HERE = Path(__file__).parents[2] / "reference"
@@ -227,6 +228,14 @@ def test_slopes_by_formula():
 # contrasts of contrasts, tests, effect sizes ----------------------------------------
 
 
+def test_a_single_contrast_is_not_called_adjusted():
+    three = means("~ Variety")
+    assert "adjusted" not in str(log_means().pairs())
+    assert "adjusted by tukey" in str(three.pairs())
+    first = {"first": [1.0, -1.0, 0.0]}
+    assert "adjusted" not in str(three.contrasts(first, adjust="bonferroni"))
+
+
 def test_interactions():
     both = means("~ nitro * Variety")
     found = both.contrasts("interaction")
@@ -244,6 +253,8 @@ def test_interactions():
         both.contrasts(["pairwise"])
     with pytest.raises(ValueError, match="contrasts of one set"):
         both.contrasts("interaction", reverse=True)
+    names, _ = contrast_set("interaction", both.table, sign="/")
+    assert "nitro0 / nitro0.2 : Golden Rain / Marvellous" in names
 
 
 def test_tests_of_response_means_are_on_the_scale_of_the_link():
