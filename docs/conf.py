@@ -4,7 +4,9 @@ How Sphinx builds the pages: ``python -m sphinx -W -b html docs docs/_build/html
 The pictures of a page are what its own code draws, see `page_code`.
 """
 
+import functools
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -59,11 +61,9 @@ if GALLERY.is_dir():
 
 def draw_pictures(app):
     """Draw what the pages show before they are read."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    for page in sorted(HERE.glob("*.rst")):
-        page_code.draw(page, HERE / "_pictures")
+    draw = functools.partial(page_code.draw, folder=HERE / "_pictures")
+    with ProcessPoolExecutor(app.parallel) as processes:
+        list(processes.map(draw, sorted(HERE.glob("*.rst"))))
 
 
 def without_results(app, what, name, obj, options, lines):

@@ -80,8 +80,10 @@ def draw(page, folder):
     folder : Path
         Where pictures go.
     """
+    import matplotlib
     from matplotlib import pyplot as plt
 
+    matplotlib.use("Agg")
     if f"_pictures/{page.stem}_" not in page.read_text():
         return
     folder.mkdir(exist_ok=True)

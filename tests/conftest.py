@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import gc
 from collections import defaultdict
 
 import pytest
@@ -33,6 +34,13 @@ def pytest_collection_modifyitems(items):
         few = same[:: len(same) // 2 | 1]
         for item in set(same).difference(few):
             item.add_marker("slow")
+
+
+def pytest_collection_finish():
+    """Of what lives to the end no search for garbage looks at anything again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(params=ENGINES)

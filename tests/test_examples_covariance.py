@@ -5,6 +5,10 @@ What they print is held against dense algebra with n x n matrices.
 """
 
 import importlib.util
+import io
+from contextlib import redirect_stdout
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +36,7 @@ def example(name):
     return module
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def display_options():
     """Put back the options of pandas that the examples set."""
     names = ("display.width", "display.max_columns", "display.precision")
@@ -45,9 +49,33 @@ def kinship():
     return example("kinship")
 
 
+def heard(call, *args, **options):
+    """What a call returns and prints."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        return call(*args, **options), printed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def told_of_kinship(kinship, tmp_path_factory):
+    """The table, what was printed, and the picture, None without matplotlib."""
+    path = None
+    if find_spec("matplotlib"):
+        import_module("matplotlib").use("Agg")
+        path = tmp_path_factory.mktemp("kinship") / "effects.png"
+    table, printed = heard(kinship.main, path and str(path), n_families=25, nsim=99)
+    return table, printed, path
+
+
 @pytest.fixture(scope="module")
 def own_structure():
     return example("own_structure")
+
+
+@pytest.fixture(scope="module")
+def told_of_structures(own_structure):
+    """The fits and what was printed."""
+    return heard(own_structure.main, n_patients=20)
 
 
 def generalized_least_squares(v, x, y):
@@ -93,8 +121,8 @@ def test_genotypes_are_inherited(kinship):
     assert stats.chisquare(share, expected).pvalue > 1e-3
 
 
-def test_kinship_effects_are_those_of_dense_algebra(kinship, capsys):
-    table = kinship.main(n_families=25, nsim=99)
+def test_kinship_effects_are_those_of_dense_algebra(kinship, told_of_kinship):
+    table, printed, _ = told_of_kinship
     people, data = kinship.simulated_people(25)
     a = numerator_relationship(people, **PEDIGREE).to_numpy()
     snps, y = list(table.index), data["trait"].to_numpy()
@@ -113,7 +141,6 @@ def test_kinship_effects_are_those_of_dense_algebra(kinship, capsys):
     rank = np.argsort(np.argsort(p))
     holm = np.maximum.accumulate(np.sort(p) * np.arange(len(p), 0, -1))[rank]
     assert_allclose(table["holm"], np.minimum(holm, 1.0), rtol=1e-4)
-    printed = capsys.readouterr().out
     assert "300 people of 25 families, 130 SNPs" in printed
     assert f"Likelihood-ratio test of {table['p'].idxmin()}" in printed
 
@@ -147,11 +174,9 @@ def test_kinship_and_its_inverse_say_the_same(kinship):
     assert_allclose(other.theta, one.theta, rtol=1e-6)
 
 
-def test_kinship_draws_its_picture(kinship, tmp_path):
+def test_kinship_draws_its_picture(told_of_kinship):
     matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    path = tmp_path / "effects.png"
-    kinship.main(str(path), n_families=25, nsim=99)
+    _, _, path = told_of_kinship
     assert path.read_bytes().startswith(b"\x89PNG")
     picture = matplotlib.image.imread(path)
     assert picture.shape[:2] == (720, 1500)
@@ -175,8 +200,8 @@ def deviance(parameters, data, times):
     return log_v + squares + len(data) * np.log(2 * np.pi)
 
 
-def test_own_structure_is_fitted_to_the_optimum(own_structure, capsys):
-    fits = own_structure.main(n_patients=20)
+def test_own_structure_is_fitted_to_the_optimum(own_structure, told_of_structures):
+    fits, printed = told_of_structures
     data = own_structure.simulated_patients(20)
     fit, weeks = fits["car1"], own_structure.WEEKS
     sd, rho, sigma = fit.variance_components()["sd"]
@@ -190,13 +215,12 @@ def test_own_structure_is_fitted_to_the_optimum(own_structure, capsys):
     )
     assert_allclose(-2 * fit.llf, found.fun, rtol=1e-9)
     assert_allclose((sd, rho, sigma), found.x, rtol=1e-4)
-    printed = capsys.readouterr().out
     assert "Four structures" in printed
     assert "patient: cor car1 rho" in printed
 
 
-def test_table_compares_with_the_unstructured_matrix(own_structure):
-    fits = own_structure.main(n_patients=20)
+def test_table_compares_with_the_unstructured_matrix(own_structure, told_of_structures):
+    fits, _ = told_of_structures
     table = own_structure.compare(fits)
     assert set(table.index) == {"us", "cs", "ar1", "car1"}
     assert table["parameters"].to_dict() == {"us": 26, "cs": 7, "ar1": 7, "car1": 7}

@@ -1,13 +1,10 @@
 """Functions and codings of the user stay with a fit, its copies and its pickles."""
 
 import copy
-import os
 import pickle
-import subprocess
 import sys
-import textwrap
 from dataclasses import replace
-from pathlib import Path
+from importlib import import_module
 from threading import Lock
 
 import numpy as np
@@ -16,7 +13,6 @@ import pytest
 from numpy.testing import assert_allclose
 from patsy import ContrastMatrix, Treatment
 
-import statsmodels_lmm
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.formula.backend import formula_engine
@@ -124,29 +120,18 @@ def test_code_of_another_python_is_not_run():
         replace(packed, version=(3, 0)).unpacked()
 
 
-@pytest.mark.slow
-def test_a_name_that_is_gone_where_the_pickle_is_read(tmp_path):
+def test_a_name_that_is_gone_where_the_pickle_is_read(tmp_path, monkeypatch):
     """Predictions of new data say so; the rest is there."""
     (tmp_path / "home.py").write_text("def square(v):\n    return v**2\n")
-    script = """
-        import sys, pickle
-        import numpy as np, pandas as pd
-        sys.path.insert(0, sys.argv[1])
-        from home import square
-        from statsmodels_lmm.formula.api import crossedmixedlm
-        rng = np.random.default_rng(1)
-        data = pd.DataFrame({"x": rng.normal(size=40), "g": np.arange(40) % 8})
-        data["y"] = data["x"] + rng.normal(size=40)
-        result = crossedmixedlm("y ~ square(x) + (1 | g)", data).fit()
-        sys.stdout.buffer.write(pickle.dumps(result))
-    """
-    root = str(Path(statsmodels_lmm.__file__).parents[1])
-    written = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": root},
-        capture_output=True,
-        check=True,
-    ).stdout
+    rng = np.random.default_rng(1)
+    data = pd.DataFrame({"x": rng.normal(size=40), "g": np.arange(40) % 8})
+    data["y"] = data["x"] + rng.normal(size=40)
+    with monkeypatch.context() as here:
+        here.syspath_prepend(tmp_path)
+        scope = {"square": import_module("home").square}
+        model = crossedmixedlm("y ~ square(x) + (1 | g)", data, eval_env=scope)
+        written = pickle.dumps(model.fit())
+    del sys.modules["home"]
     result = pickle.loads(written)
     assert np.isfinite(result.params).all()
     with pytest.raises(DataError, match=r"could not be pickled.*square"):

@@ -28,14 +28,18 @@ def result():
     return crossedmixedlm("Reaction ~ Days + (Days | Subject)", DATA).fit()
 
 
+@pytest.fixture(scope="module")
+def of_mixedlm():
+    return mixedlm("Reaction ~ Days", DATA, groups="Subject", re_formula="~Days").fit()
+
+
 @pytest.mark.parametrize(
     "name", [name for name in graphics.__all__ if name != "plot_bootstrap"]
 )
-def test_methods(result, name):
+def test_methods(result, of_mixedlm, name):
     arguments = ARGUMENTS.get(name, ())
     assert isinstance(getattr(result, name)(*arguments), Figure)
-    old = mixedlm("Reaction ~ Days", DATA, groups="Subject", re_formula="~Days").fit()
-    assert isinstance(getattr(old, name)(*arguments), Figure)
+    assert isinstance(getattr(of_mixedlm, name)(*arguments), Figure)
     assert hasattr(graphics, name)
 
 

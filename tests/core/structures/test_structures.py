@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.linalg import toeplitz
 
 from statsmodels_lmm.core.structures.base import Parameter, Structure, deviation
 from statsmodels_lmm.core.structures.by_name import structure_named
@@ -31,7 +30,8 @@ class Toeplitz(Structure):
         return [deviation(self.name), *lags]
 
     def covariance(self, theta, k):
-        return theta[0] ** 2 * toeplitz(np.append(1.0, theta[1:]))
+        at = np.arange(k)
+        return theta[0] ** 2 * np.append(1.0, theta[1:])[abs(at[:, None] - at)]
 
 
 # matrices by hand -----------------------------------------------------------

@@ -636,8 +636,10 @@ def tables(one, factor, other, by):
 
 @functools.cache
 def plain_tables():
+    """Each table, its joint test and its number of lines, under the plain names."""
     plain = renamed("f", "k")
-    return tables(plain, "f", plain, "k")
+    found = tables(plain, "f", plain, "k")
+    return [(t, t.frame, t.joint_test(), str(t).count("\n")) for t in found]
 
 
 @pytest.mark.slow
@@ -645,23 +647,21 @@ def plain_tables():
 def test_factors_called_as_a_column_of_the_table(name):
     others = tables(renamed(name, "k"), name, renamed("f", name), name)
     pairs = list(zip(plain_tables(), others))
-    within = pairs[-1]
-    for expected, found in pairs:
+    (plain, *_), other = pairs[-1]
+    for (_, expected, joint, rows), found in pairs:
         frame = found.frame
         assert frame.columns.is_unique
         assert list(frame.columns[: found.table.shape[1]]) == list(found.table)
         for own, column in found.names.items():
             assert column == own + "_" * (own == name and name in found.table)
-            assert_array_equal(frame[column], expected.frame[own])
-        assert_array_equal(
-            found.joint_test().iloc[:, -4:], expected.joint_test().iloc[:, -4:]
-        )
-        assert found.joint_test().columns.is_unique
-        rows = str(expected).count("\n")
+            assert_array_equal(frame[column], expected[own])
+        test = found.joint_test()
+        assert_array_equal(test.iloc[:, -4:], joint.iloc[:, -4:])
+        assert test.columns.is_unique
         assert str(found).count("\n") == rows
     column = "contrast1" if name == "contrast" else "contrast"
-    assert list(within[1].table) == [column, name]
-    assert list(within[1].table[column]) == list(within[0].table["contrast"])
+    assert list(other.table) == [column, name]
+    assert list(other.table[column]) == list(plain.table["contrast"])
 
 
 def test_a_slope_in_a_column_called_slope():

@@ -1,5 +1,6 @@
 """Predictions and their standard errors, computed from the estimates by hand."""
 
+import functools
 import pickle
 import warnings
 
@@ -37,9 +38,15 @@ def data():
     return frame
 
 
+@pytest.fixture(scope="module")
+def fitted(data):
+    """The fit by a formula engine; no test changes it."""
+    return functools.cache(lambda engine: crossedmixedlm(FORMULA, data).fit())
+
+
 @pytest.fixture
-def result(data):
-    return crossedmixedlm(FORMULA, data).fit()
+def result(fitted, engine):
+    return fitted(engine)
 
 
 @pytest.fixture

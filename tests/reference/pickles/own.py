@@ -1,7 +1,6 @@
 """What a user would have in a module of his own; the pickles know it by name."""
 
 import numpy as np
-from scipy.linalg import toeplitz
 
 from statsmodels_lmm.structures import Parameter, Structure, deviation
 
@@ -18,7 +17,8 @@ class Toeplitz(Structure):
         return [deviation(self.name), *lags]
 
     def covariance(self, theta, k):
-        return theta[0] ** 2 * toeplitz(np.append(1.0, theta[1:]))
+        at = np.arange(k)
+        return theta[0] ** 2 * np.append(1.0, theta[1:])[abs(at[:, None] - at)]
 
 
 def damped(x):
