@@ -140,11 +140,11 @@ def test_markdown_is_escaped():
     model, _, effects, random, *_ = told.markdown.split("\n\n")
     assert "(formula: `` Reaction ~ `a*b <c>` + (`a*b <c>` | Subject) ``)" in model
     assert "(conditional *R*\u00b2)" in model
-    assert effects.startswith("- The effect of `Q('a*b <c>')` is positive")
+    assert effects.startswith("- The effect of `a*b <c>` is positive")
     assert (
         "(*b* = 10.47, 95% CI \\[7.44, 13.50\\], *z* = 6.77, *p* \\< .001)" in effects
     )
-    assert "SD (Q('a\\*b \\<c\\>') \\| Subject) = 5.92" in random
+    assert "SD (a\\*b \\<c\\> \\| Subject) = 5.92" in random
 
 
 def test_what_limits_the_numbers_is_said():

@@ -8,6 +8,7 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm.exceptions import DataWarning, RankWarning, warn
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 
 
@@ -66,7 +67,8 @@ def linear_constraints(results, r_matrix):
     DataWarning
         If a combination of several coefficients is infinite.
     """
-    given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
+    names = results.model.data.cov_names
+    given = DesignInfo(names).linear_constraint(_spelled(r_matrix, names))
     rows, lost = given.coefs, np.isnan(results.params)
     single = (rows != 0.0).sum(axis=1) <= 1
     kept = (rows[:, lost] == 0.0).all(axis=1)
@@ -90,6 +92,20 @@ def linear_constraints(results, r_matrix):
         )
     possible &= ~infinite
     return rows, given.constants[:, 0], possible
+
+
+def _spelled(constraints, names):
+    """Constraints with the names of columns as in the table of coefficients."""
+    if isinstance(constraints, str):
+        return unquoted(constraints, names)
+    if isinstance(constraints, dict):
+        return {
+            unquoted(k, names) if isinstance(k, str) else k: value
+            for k, value in constraints.items()
+        }
+    if isinstance(constraints, list):
+        return [_spelled(c, names) if isinstance(c, str) else c for c in constraints]
+    return constraints
 
 
 def wald_test(

@@ -5,6 +5,7 @@ import re
 import numpy as np
 
 from statsmodels_lmm.core.families.links import Log
+from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
 from statsmodels_lmm.inference.marginal.contrast_sets import as_list, quoted
@@ -269,7 +270,8 @@ def _marginal(
     others = {n: v for n, v in grid.levels.items() if n not in [*names, *groups]}
     response = results.model.endog_names
     if results._is_gaussian and means is not None:
-        response = response_transform(response)[1]
+        inside = response_transform(results.model._parsed.response)[1]
+        (response,) = plain_names([inside])
     if not results._is_gaussian and means is None:
         response = f"the linear predictor of {response}"
     estimates = MarginalMeans(
@@ -298,7 +300,7 @@ def _marginal(
 def _ratio(results, means, slope):
     """What the exponential of a contrast is; "" if nothing."""
     if results._is_gaussian:
-        link, _ = response_transform(results.model.endog_names)
+        link, _ = response_transform(results.model._parsed.response)
         is_log = isinstance(link, Log)
         if means is not None and not slope:
             averaged = means.average or not is_log
@@ -332,5 +334,5 @@ def _notes(results, others, weights, means):
     elif not results._is_gaussian:
         lines.append(f"On the scale of the link, {results.family.link_name}.")
     elif not PLAIN.fullmatch(results.model._parsed.response):
-        lines.append(f"On the scale of {results.model._parsed.response}.")
+        lines.append(f"On the scale of {results.model.endog_names}.")
     return tuple(lines)
