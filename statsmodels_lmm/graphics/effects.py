@@ -1,6 +1,7 @@
 """Plot of the marginal means along predictors, with the data."""
 
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +31,9 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
 )
 from statsmodels_lmm.inference.requirements import as_fit
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 MANY_PANELS = 60
@@ -45,19 +49,19 @@ BINS = 10
 
 
 def plot_effects(
-    results,
-    x,
-    by=None,
-    at=None,
-    level=0.95,
-    df_method=None,
-    data=True,
-    ax=None,
+    results: Any,
+    x: Any,
+    by: Any = None,
+    at: Any = None,
+    level: float = 0.95,
+    df_method: Any = None,
+    data: bool = True,
+    ax: Any = None,
     *,
-    facet=None,
-    which="mean",
-    random_effects=False,
-):
+    facet: Any = None,
+    which: str = "mean",
+    random_effects: bool | str = False,
+) -> "Figure":
     """
     Plot the marginal means along one predictor, by a second and by a third.
 

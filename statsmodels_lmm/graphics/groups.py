@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,9 @@ from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import is_factor
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @dataclass(frozen=True, eq=False)
 class Across:
@@ -61,8 +65,15 @@ class Across:
 
 
 def plot_groups(
-    results, x=None, group=None, levels=None, max_groups=36, ax=None, *, by=None
-):
+    results: Any,
+    x: Any = None,
+    group: Any = None,
+    levels: Any = None,
+    max_groups: int = 36,
+    ax: Any = None,
+    *,
+    by: Any = None,
+) -> "Figure":
     r"""
     Plot the data of each group with the lines of the group and of the population.
 

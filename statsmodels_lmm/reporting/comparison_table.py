@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,7 +61,7 @@ class ComparisonTable:
         for part in self.frame.index.unique("part"):
             yield part, self.frame.loc[part]
 
-    def as_text(self):
+    def as_text(self) -> str:
         """
         The table as plain text.
 
@@ -70,7 +71,7 @@ class ComparisonTable:
         """
         return self._table().as_text()
 
-    def as_html(self):
+    def as_html(self) -> str:
         """
         The table as HTML.
 
@@ -80,7 +81,7 @@ class ComparisonTable:
         """
         return self._table().as_html()
 
-    def as_latex(self):
+    def as_latex(self) -> str:
         r"""
         The table as LaTeX, which needs ``\usepackage{booktabs}``.
 
@@ -94,7 +95,7 @@ class ComparisonTable:
     __repr__ = __str__ = as_text
     _repr_html_ = as_html
 
-    def to_maketables(self):
+    def to_maketables(self) -> Any:
         """
         The table as an object of the package maketables, which also writes Typst.
 
@@ -116,7 +117,7 @@ class ComparisonTable:
         notes = "\n".join(self.notes)
         return maketables.MTable(self.frame, notes=notes, caption=self.title or None)
 
-    def to_word(self, path):
+    def to_word(self, path: Any) -> None:
         """
         Write the table to a Word document, by means of maketables.
 
@@ -133,7 +134,7 @@ class ComparisonTable:
         place = str(Path(path).resolve())
         self.to_maketables().save("docx", place, show=False, replace=True)
 
-    def info_dict(self):
+    def info_dict(self) -> dict[str, Any]:
         """
         The random effects and the fit as an argument of statsmodels' ``summary_col``.
 
@@ -161,16 +162,16 @@ class ComparisonTable:
 
 
 def compare_table(
-    *fits,
-    names=None,
-    uncertainty="std err",
-    alpha=0.05,
-    stars=False,
-    exponentiate=False,
-    decimals=3,
-    labels=None,
-    title="",
-):
+    *fits: Any,
+    names: Any = None,
+    uncertainty: str | None = "std err",
+    alpha: float = 0.05,
+    stars: Any = False,
+    exponentiate: bool = False,
+    decimals: int = 3,
+    labels: Any = None,
+    title: str = "",
+) -> ComparisonTable:
     """
     Table of several models side by side.
 

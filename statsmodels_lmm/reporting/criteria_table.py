@@ -1,6 +1,7 @@
 """Information criteria of several models, which need not be nested."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ DISCRETE = ("Binomial", "Poisson", "NegativeBinomial")
 """Families whose likelihood is a probability, not a density."""
 
 
-def compare_criteria(*fits, names=None, criterion="aic"):
+def compare_criteria(
+    *fits: Any, names: Any = None, criterion: str = "aic"
+) -> ResultTable:
     r"""
     Compare models of the same data, nested or not, by information criteria.
 

@@ -3,6 +3,7 @@
 import platform
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
@@ -100,7 +101,7 @@ class Style:
         return escaped if self.is_markdown else text
 
 
-def report(results, alpha=0.05):
+def report(results: Any, alpha: float = 0.05) -> Report:
     """
     Describe a fit in sentences, with a paragraph on methods.
 

@@ -193,7 +193,7 @@ class CrossedMixedGLMResults(MixedResults):
         return self.family.mean(linear_predictor)
 
     @property
-    def alpha(self):
+    def alpha(self) -> float | None:
         """The alpha of the negative binomial family; None otherwise."""
         if self.family.extra_is_squared:
             return float(self.extra)
@@ -236,7 +236,7 @@ class CrossedMixedGLMResults(MixedResults):
         return options | {"cov_kwds": self._cov_kwds}
 
     @cached_property
-    def identification(self):
+    def identification(self) -> Identification:
         """What the data leave open about the variances, an Identification."""
         m = len(self.optimum.theta)
         return Identification(np.zeros((m + 1, 0)), 0, ())

@@ -63,12 +63,12 @@ class ExactLRTestResult:
     draws: np.ndarray = field(repr=False)
 
     @property
-    def nsim(self):
+    def nsim(self) -> int:
         """Number of draws."""
         return len(self.draws)
 
     @property
-    def zero_share(self):
+    def zero_share(self) -> float:
         """Share of draws that are zero, which is the mass at the boundary."""
         return float(np.mean(self.draws == 0.0))
 

@@ -43,7 +43,7 @@ class Identification:
     messages: tuple
 
     @property
-    def sentences(self):
+    def sentences(self) -> tuple[str, ...]:
         """The messages with their consequence."""
         return tuple(f"{m}. {CONSEQUENCE}" for m in self.messages)
 
