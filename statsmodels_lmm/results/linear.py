@@ -8,6 +8,7 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
+from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.identification import (
     Identification,
     identification,
@@ -108,6 +109,7 @@ class CrossedMixedLMResults(MixedResults):
 
     @cached_property
     def _fixed_part(self):
+        require_data(self.model, "a fitted value")
         return self.model.predict(self.params)
 
     @property

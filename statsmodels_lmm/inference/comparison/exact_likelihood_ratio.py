@@ -10,6 +10,7 @@ from statsmodels_lmm.core.uncertainty.null_distribution import (
     null_design,
     simulate_null,
 )
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_models import (
     check_nested,
@@ -37,8 +38,8 @@ BOOTSTRAP = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class ExactLRTestResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExactLRTestResult(Brief):
     """
     An exact likelihood-ratio test of a single variance.
 
@@ -61,6 +62,13 @@ class ExactLRTestResult:
     name: str
     effect: str
     draws: np.ndarray = field(repr=False)
+
+    def _brief(self):
+        return [
+            f"{self.name} of the variance of {self.effect}",
+            f"statistic = {self.statistic:.5g}, p = {self.pvalue:.4g} from "
+            f"{self.nsim:,} draws",
+        ]
 
     @property
     def nsim(self) -> int:

@@ -1,6 +1,8 @@
 """Tests of contrasts, even if redundant columns were dropped."""
 
 from copy import copy
+from html import escape
+from typing import Any
 
 import numpy as np
 from patsy import DesignInfo
@@ -10,6 +12,46 @@ from statsmodels.stats.contrast import ContrastResults
 from statsmodels_lmm.exceptions import DataWarning, RankWarning, warn
 from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+
+
+class FixedContrasts(ContrastResults):
+    """statsmodels' ``ContrastResults``, shown without the name of its class."""
+
+    def summary(
+        self, xname: Any = None, alpha: float = 0.05, title: str | None = None
+    ) -> Any:
+        """
+        Summarize the tests.
+
+        Parameters
+        ----------
+        xname : list of str, optional
+            Names of the contrasts. Default is c0, c1 and so on.
+        alpha : float, optional
+            One minus the level of the intervals.
+        title : str, optional
+            Title of the table.
+
+        Returns
+        -------
+        SimpleTable or str
+            A table of t or z tests; one line for an F or chi-squared test.
+        """
+        if self.effect is not None:
+            return super().summary(xname, alpha, title)
+        number, p = np.squeeze(self.statistic), float(self.pvalue)
+        if self.distribution == "F":
+            df = f"df_num={self.df_num:.4g}, df_denom={self.df_denom:.5g}"
+            return f"<F test: F={number:.5g}, p={p:.4g}, {df}>"
+        return f"<Wald test: chi2={number:.5g}, p={p:.4g}, df={self.df_denom:.4g}>"
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_html_(self):
+        if self.effect is None:
+            return f"<pre>{escape(repr(self))}</pre>"
+        return self.summary().as_html()
 
 
 def estimable(results):
@@ -159,13 +201,13 @@ def wald_test(
     if not scalar:
         statistic = np.array([[statistic]])
     if df is None:
-        return ContrastResults(
+        return FixedContrasts(
             chi2=statistic,
             df_denom=test.df_num,
             statistic=statistic,
             distribution="chi2",
         )
-    return ContrastResults(F=statistic, df_num=test.df_num, df_denom=df)
+    return FixedContrasts(F=statistic, df_num=test.df_num, df_denom=df)
 
 
 def t_test(results, r_matrix, cov_p=None, use_t=None):
@@ -198,11 +240,11 @@ def t_test(results, r_matrix, cov_p=None, use_t=None):
             df = np.array([fixed.df(c) for c in coefficients])
             df = np.where(np.isinf(df), results._residual_df, df)
             df = df.reshape(np.shape(tested.tvalue))
-            tested = ContrastResults(
+            tested = FixedContrasts(
                 effect=tested.effect, t=ratios, sd=errors, df_denom=df
             )
         else:
-            tested = ContrastResults(
+            tested = FixedContrasts(
                 effect=tested.effect, statistic=ratios, sd=errors, distribution="norm"
             )
     for name in ("effect", "sd", "tvalue", "statistic", "pvalue"):
