@@ -1,5 +1,6 @@
 """Tables of several models side by side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -244,6 +245,13 @@ def compare_table(
     """
     check_choice("uncertainty", uncertainty, UNCERTAINTY)
     check_alpha(alpha)
+    if not isinstance(decimals, int | np.integer) or not 0 <= decimals <= 15:
+        raise ValueError(f"decimals must be a whole number from 0, not {decimals!r}")
+    if not isinstance(labels or {}, Mapping):
+        raise TypeError(
+            f"labels must be a dict from names to labels, not {labels!r}; labels of "
+            "the models are names="
+        )
     raw = [as_fit(fit) for fit in fits]
     if not raw:
         raise TypeError("at least one fitted model is needed")

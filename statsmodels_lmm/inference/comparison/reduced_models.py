@@ -277,7 +277,9 @@ def _from_formula(results, fixed=None, random=None):
     text = in_backticks(text)
     other = with_formula(model, text, random, model.data.frame, dict(model.data.scope))
     # after a refit the frame still has the old response
-    return other._with_endog(model.endog)
+    other = other._with_endog(model.endog)
+    other._has_other_response = model._has_other_response
+    return other
 
 
 def with_formula(model, text, random, frame, scope, rows=slice(None)):

@@ -1,6 +1,7 @@
 """Marginal means and slopes of the fixed effects."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
 from statsmodels_lmm.inference.marginal.contrast_sets import as_list, quoted
+from statsmodels_lmm.inference.marginal.empty_cells import empty_cells
 from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
@@ -294,7 +296,17 @@ def _marginal(
     )
     if estimates.of_response:
         estimates = estimates.through(means.link)
+    if not estimates.estimable.all():
+        determined = estimates.estimability.determined(_stacked(grid.design))
+        empty = empty_cells(grid, determined.reshape(grid.counts.shape))
+        lines = [f"The data have no rows with {empty}."] if empty else []
+        estimates = replace(estimates, notes=(*estimates.notes, *lines))
     return estimates
+
+
+def _stacked(design):
+    """The rows of the design of a grid, without gaps."""
+    return np.nan_to_num(design).reshape(-1, design.shape[-1])
 
 
 def _ratio(results, means, slope):
