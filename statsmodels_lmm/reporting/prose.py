@@ -36,6 +36,9 @@ DF = {
 }
 """What the intervals and p-values come from, by `df_method`."""
 
+MOST_DECIMALS = 6
+"""Numbers with more decimals are written as powers of ten."""
+
 REFERENCES = (
     "Bates, D., Mächler, M., Bolker, B. and Walker, S. (2015). Fitting linear "
     "mixed-effects models using lme4. Journal of Statistical Software 67(1), 1-48.",
@@ -238,13 +241,14 @@ def _effects(raw, alpha, style):
         if np.isnan(raw.bse[j]):
             said = _without_error(raw, b)
         elif is_constant:
-            said = f"is {_number(b)} ({_test(raw, j, alpha, style)})"
+            shown = _number(b, _decimals(raw.bse[j]))
+            said = f"is {shown} ({_test(raw, j, alpha, style)})"
         else:
             sign = "positive" if b > 0 else "negative"
             verdict = "" if raw.pvalues[j] < alpha else "not "
             size = f"{ratio} = " if ratio else f"{style.symbol('b')} = "
             with np.errstate(over="ignore"):
-                size += _number(np.exp(b) if ratio else b)
+                size += _number(np.exp(b) if ratio else b, _decimals(raw.bse[j]))
             test = _test(raw, j, alpha, style, bool(ratio))
             said = f"is {sign} and {verdict}statistically significant ({size}, {test})"
         sentences.append((is_constant, f"{what} {said}."))
@@ -264,7 +268,8 @@ def _test(raw, j, alpha, style, exponentiate=False):
     """Interval, statistic and p-value of a coefficient."""
     ends = np.asarray(raw.conf_int(alpha))[j]
     with np.errstate(over="ignore"):
-        low, high = map(_number, np.exp(ends) if exponentiate else ends)
+        ends = np.exp(ends) if exponentiate else ends
+        low, high = (_number(end, _decimals(raw.bse[j])) for end in ends)
     df = np.broadcast_to(raw.df_resid_inference, len(raw.params))[j]
     return ", ".join(
         [
@@ -295,15 +300,26 @@ def _p_value(p, style):
     return f"{symbol} = {p:.3f}".replace(" 0.", " .")
 
 
-def _number(value):
-    """Two decimals, or two significant digits where these are zero."""
-    return f"{value:.2g}" if 0.0 < abs(value) < 0.005 else f"{value:.2f}"
+def _decimals(error):
+    """Decimals that show the first digit of a standard error, two at least."""
+    return max(2, int(np.ceil(-np.log10(error)))) if error > 0.0 else 2
+
+
+def _number(value, decimals=2):
+    """Some decimals, or as powers of ten where these would be many or zero."""
+    if not np.isfinite(value) or value == 0.0:
+        return f"{value:.2f}"
+    digits = decimals + int(np.floor(np.log10(abs(value)))) + 1
+    if decimals > MOST_DECIMALS or digits < 1:
+        return f"{value:.{max(2, digits)}g}"
+    return f"{value:.{decimals}f}"
 
 
 def _random(raw, style):
     """The estimates of the random part."""
     numbers = [
-        f"{style.words(label)} = {_number(value)}"
+        f"{style.words(label)} = "
+        + _number(value, _decimals(0.1 * value) if label.startswith("SD") else 2)
         for label, value in random_parameters(raw).items()
     ]
     return f"The parameters of the random effects are {_listed(numbers)}."

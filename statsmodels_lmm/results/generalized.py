@@ -27,6 +27,7 @@ from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.generalized_notes import (
     dispersion_notes,
+    limit_notes,
     quadrature_notes,
 )
 from statsmodels_lmm.results.saving import to_json
@@ -182,9 +183,7 @@ class CrossedMixedGLMResults(MixedResults):
         lines = [f"Not finite: {sentence}." for sentence in self.unbounded.sentences]
         if self.reason:
             lines.append(f"{self.reason[0].upper()}{self.reason[1:]}.")
-        if self.family.has_extra and self.alpha == 0.0:
-            lines.append("On the boundary: alpha is estimated as 0, the Poisson limit.")
-        lines += dispersion_notes(self) + quadrature_notes(self)
+        lines += limit_notes(self) + dispersion_notes(self) + quadrature_notes(self)
         if self.cov_type == "rx":
             lines.append("Standard errors as if the variances were known (rx).")
         return lines
