@@ -98,6 +98,16 @@ def test_both_spellings_are_understood(fit):
     assert np.isclose(result.t_test(both).effect[0], expected)
 
 
+@pytest.mark.parametrize("matrix", [np.eye(2), [1.0, 2.0], (np.eye(3), 0.0), 5.0])
+def test_hypotheses_of_another_width(fit, matrix):
+    match = (
+        r"each of the 4 fixed effects, Intercept, cond/1\[T.c\], .* has \d columns?$"
+    )
+    for test in (fit[0].t_test, fit[0].wald_test):
+        with pytest.raises(ValueError, match=match):
+            test(matrix)
+
+
 def test_saved_fits_of_either_spelling_predict(fit):
     result, data = fit
     saved = json.loads(to_json(result))

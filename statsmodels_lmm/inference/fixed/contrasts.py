@@ -12,6 +12,7 @@ from statsmodels.stats.contrast import ContrastResults
 from statsmodels_lmm.exceptions import DataWarning, RankWarning, warn
 from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+from statsmodels_lmm.inputs.row_values import listed
 
 
 class FixedContrasts(ContrastResults):
@@ -110,7 +111,9 @@ def linear_constraints(results, r_matrix):
         If a combination of several coefficients is infinite.
     """
     names = results.model.data.cov_names
-    given = DesignInfo(names).linear_constraint(_spelled(r_matrix, names))
+    r_matrix = _spelled(r_matrix, names)
+    _check_columns(r_matrix, names)
+    given = DesignInfo(names).linear_constraint(r_matrix)
     rows, lost = given.coefs, np.isnan(results.params)
     single = (rows != 0.0).sum(axis=1) <= 1
     kept = (rows[:, lost] == 0.0).all(axis=1)
@@ -148,6 +151,23 @@ def _spelled(constraints, names):
     if isinstance(constraints, list):
         return [_spelled(c, names) if isinstance(c, str) else c for c in constraints]
     return constraints
+
+
+def _check_columns(constraints, names):
+    """Reject a matrix without one column for each fixed effect."""
+    matrix = constraints[0] if isinstance(constraints, tuple) else constraints
+    is_list = hasattr(matrix, "__len__")
+    if isinstance(matrix, str | dict) or not (is_list or np.isscalar(matrix)):
+        return
+    if is_list and any(isinstance(row, str) for row in matrix):
+        return
+    columns = np.shape(matrix)[-1] if is_list else 1
+    if columns != len(names):
+        raise ValueError(
+            f"a hypothesis has one number for each of the {len(names)} fixed effects, "
+            f"{listed(names)}; the matrix has {columns} column"
+            + ("s" if columns != 1 else "")
+        )
 
 
 def wald_test(
