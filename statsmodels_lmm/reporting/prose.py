@@ -309,10 +309,11 @@ def _number(value, decimals=2):
     """Some decimals, or as powers of ten where these would be many or zero."""
     if not np.isfinite(value) or value == 0.0:
         return f"{value:.2f}"
+    is_small = abs(value) < 0.5 * 10.0**-decimals
+    if decimals <= MOST_DECIMALS and not is_small:
+        return f"{value:.{decimals}f}"
     digits = decimals + int(np.floor(np.log10(abs(value)))) + 1
-    if decimals > MOST_DECIMALS or digits < 1:
-        return f"{value:.{max(2, digits)}g}"
-    return f"{value:.{decimals}f}"
+    return f"{value:.{max(2, digits)}g}"
 
 
 def _random(raw, style):

@@ -164,9 +164,8 @@ def _check_columns(constraints, names):
     columns = np.shape(matrix)[-1] if is_list else 1
     if columns != len(names):
         raise ValueError(
-            f"a hypothesis has one number for each of the {len(names)} fixed effects, "
-            f"{listed(names)}; the matrix has {columns} column"
-            + ("s" if columns != 1 else "")
+            f"the matrix has the wrong shape: one column is needed for each of the "
+            f"{len(names)} fixed effects, {listed(names)}; it has {columns}"
         )
 
 
