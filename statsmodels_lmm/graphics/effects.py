@@ -1,5 +1,6 @@
 """Plot of the marginal means along predictors, with the data."""
 
+import re
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,10 @@ STATISTICS = ("mean", "ci_lower", "ci_upper")
 
 BINS = 10
 """Number of bins of a numeric predictor in which proportions are formed."""
+
+
+COVARIATE = re.compile(r"(?<= = )-?\d+\.\d+(e[-+]\d+)?(?=,|\. |\.$)")
+"""The value of a covariate in a note on means."""
 
 
 def plot_effects(
@@ -340,7 +345,8 @@ def _caption(target, means, more):
     lost = int((~means.estimable).sum())
     if lost:
         notes.append(f"{lost} of {len(means.estimable)} means cannot be estimated.")
-    text = textwrap.fill(short(" ".join(notes), 180), 75)
+    told = COVARIATE.sub(lambda m: _text(float(m[0])), " ".join(notes))
+    text = textwrap.fill(short(told, 180), 75)
     if text:
         draw = target.suptitle if hasattr(target, "suptitle") else target.set_title
         draw(text, fontsize="small")

@@ -123,11 +123,11 @@ def plot_groups(
     -----
     If x is a column of a formula, lines are evaluated over its range in the group, or
     at the categories that it has there, with the other columns held at a value of the
-    group: numbers at the median, the lower of two, and the others at the most frequent
-    value. An offset passed as an argument is held at its mean in the group, an exposure
-    at its geometric mean. Otherwise lines are evaluated in the rows of the group and
-    joined if there is one value for each x; if not, the values are drawn as dashes,
-    shorter for the population.
+    group: numbers at the median, the lower of two, and the others at the value most
+    frequent in the data, of those in the group. An offset passed as an argument is held
+    at its mean in the group, an exposure at its geometric mean. Otherwise lines are
+    evaluated in the rows of the group and joined if there is one value for each x; if
+    not, the values are drawn as dashes, shorter for the population.
     """
     results = as_fit(results)
     model = results.model

@@ -106,7 +106,8 @@ def plot_profile_pairs(
     for place, panel in enumerate(axes):
         j, i = divmod(place, count)
         finish(panel)
-        panel.locator_params(nbins=4)
+        panel.locator_params(nbins=3, steps=[1, 2, 5, 10])
+        panel.tick_params("x", labelsize="small")
         if i == j:
             panel.axhline(0.0, color=GRAY, linewidth=0.8)
             panel.plot(*curves[i], color=BLUE)

@@ -102,8 +102,8 @@ def _fixed(raw, alpha):
         raise TypeError(
             f"{type(raw).__name__} {what}, so it cannot be a column of a table"
         )
-    # MixedLM of statsmodels appends variances
-    k = len(raw.fe_params) if hasattr(raw, "fe_params") else len(raw.params)
+    # MixedLM of statsmodels appends variances to its names
+    k = min(len(raw.params), getattr(raw, "k_fe", len(raw.params)))
     ends = np.asarray(raw.conf_int(alpha=alpha))[:k]
     values = [np.asarray(v)[:k] for v in (raw.params, raw.bse, raw.pvalues)]
     columns = ["estimate", "std err", "p", "lower", "upper"]

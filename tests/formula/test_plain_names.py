@@ -100,9 +100,7 @@ def test_both_spellings_are_understood(fit):
 
 @pytest.mark.parametrize("matrix", [np.eye(2), [1.0, 2.0], (np.eye(3), 0.0), 5.0])
 def test_hypotheses_of_another_width(fit, matrix):
-    match = (
-        r"each of the 4 fixed effects, Intercept, cond/1\[T.c\], .* has \d columns?$"
-    )
+    match = r"wrong shape: .* each of the 4 fixed effects, Intercept, .* it has \d$"
     for test in (fit[0].t_test, fit[0].wald_test):
         with pytest.raises(ValueError, match=match):
             test(matrix)
