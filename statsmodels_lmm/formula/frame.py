@@ -71,7 +71,8 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     for name, role in roles.items():
         advice = None
         if "term" in role and role & {"fixed", "random"}:
-            advice = levels_meant_as_numbers(data[name], name)
+            column = pd.Series(columns[name], data.index)
+            advice = levels_meant_as_numbers(column, name)
         if advice:
             level = in_backticks(written(name))
             warn(f"{advice}. If levels are meant, write C({level})", DataWarning)
