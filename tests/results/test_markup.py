@@ -59,7 +59,7 @@ def summaries(found):
         out[f"{kind} kenward-roger"] = fit.summary(df_method="kenward-roger")
     means = found["formula"].marginal_means("f")
     slopes = found["formula"].marginal_slopes(
-        found["formula"].model.exog_names[-1][3:-2], by="f"
+        found["formula"].model.exog_names[-1], by="f"
     )
     out["means"], out["slopes"] = means.summary(), slopes.summary()
     out["contrasts"] = means.contrasts().summary()
