@@ -15,6 +15,18 @@ METHOD = f"{ONE_OPTIMIZER}; REML is the default, and ML is `model.fit(reml=False
 
 NO_NODES = "is for generalized models; a linear one needs no quadrature: `model.fit()`"
 
+NOTHING_PRINTED = (
+    "is not needed here: a fit prints nothing, and its summary says whether the "
+    "optimum is proved, `result.summary()`"
+)
+
+WEIGHTS = "is spelled weights= here: `crossedmixedlm(formula, data, weights='w')`"
+
+OTHER_WEIGHTS = (
+    "is for generalized models; a linear one divides the variance of a row by its "
+    "weight: `crossedmixedlm(formula, data, weights='w')`"
+)
+
 FIT = "crossedmixedlm(formula, data).fit"
 
 R_ARGUMENTS = {
@@ -23,19 +35,26 @@ R_ARGUMENTS = {
     "allow_new_levels": "is spelled new_levels='population' here: "
     "`result.predict(data, random_effects=True, new_levels='population')`",
     "alpha": "belongs to the family: `sm.families.NegativeBinomial(alpha=1.0)`",
+    "cluster": "chooses a covariance of a fit: "
+    "`result.with_cov_type('CR2', groups='g')`",
     "control": ONE_OPTIMIZER,
     "correlation": "has no counterpart, as residuals are independent; the random "
     "effects of times may depend on one another: "
     "`crossedmixedlm('y ~ t + ar1(0 + C(t) | g)', data)`",
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger', as in "
     f"`{FIT}(df_method='satterthwaite')`",
+    "disp": NOTHING_PRINTED,
     "dispformula": "has no counterpart here: one dispersion is common to all rows",
+    "exposure": "is for counts with a log link: "
+    "`crossedmixedglm('n ~ x + (1 | g)', data, family='poisson', exposure='w')`",
     "factors": "is not needed here: text is a factor, and numbers become one by C(): "
     "`crossedmixedlm('y ~ C(t) + (1 | g)', data)`",
     "family": "belongs to a generalized model, as in "
     "`crossedmixedglm('n ~ x + (1 | g)', data, family='poisson')`",
     "fixed": "is the formula here, with the random effects: "
     "`crossedmixedlm('y ~ x + (1 | g)', data)`",
+    "freq_weights": OTHER_WEIGHTS,
+    "full_output": NOTHING_PRINTED,
     "level": "is spelled alpha= here, 0.05 for a level of 0.95: "
     "`result.conf_int(alpha=0.05)`",
     "link": "belongs to the family: `sm.families.Binomial(sm.families.links.Probit())`",
@@ -54,16 +73,18 @@ R_ARGUMENTS = {
     "`crossedmixedlm('y ~ x + (1 | g)', data)`",
     "re_form": "is spelled random_effects= here, False for NA or ~0, True for NULL: "
     "`result.predict(random_effects=True)`",
+    "sample_weight": WEIGHTS,
     "seed": "is spelled rng= here: `result.simulate(rng=1)`",
     "start": "is spelled start_params= here, in fit: for a linear model "
     f"`{FIT}(start_params=result.theta)`",
     "test": "is not needed here: anova has Wald and F tests, `result.anova()`, and "
     "drop1 likelihood ratios, `result.drop1()`",
-    "verbose": "is not needed here: the summary says whether the optimum is proved, "
-    "`result.summary()`",
+    "var_weights": OTHER_WEIGHTS,
+    "verbose": NOTHING_PRINTED,
+    "weight": WEIGHTS,
     "ziformula": "has no counterpart here: zero inflation is not available",
 }
-"""Arguments of lme4, nlme, glmmTMB and pymer4, and the line to write instead."""
+"""Arguments of other packages, and the line to write instead."""
 
 OF_FIT = {
     "cov_type": "'CR2', cov_kwds={'groups': 'g'}",

@@ -3,6 +3,7 @@
 import html
 import re
 from copy import copy, deepcopy
+from typing import Any
 
 from statsmodels.iolib import summary as iolib_summary
 from statsmodels.iolib import summary2 as iolib_summary2
@@ -46,15 +47,15 @@ def _cell(text):
 class Table(SimpleTable):
     """statsmodels' table with its text escaped in HTML and LaTeX."""
 
-    def as_text(self, **fmt_dict):
+    def as_text(self, **fmt_dict: Any) -> str:
         """The table as text, with each cell in one line."""
         return SimpleTable.as_text(_escaped(self, _line), **fmt_dict)
 
-    def as_html(self, **fmt_dict):
+    def as_html(self, **fmt_dict: Any) -> str:
         """The table as HTML."""
         return SimpleTable.as_html(_escaped(self, html.escape), **fmt_dict)
 
-    def as_latex_tabular(self, center=True, **fmt_dict):
+    def as_latex_tabular(self, center: bool = True, **fmt_dict: Any) -> str:
         """The table as LaTeX."""
         table = _escaped(self, _cell)
         # statsmodels would replace some characters a second time
@@ -90,11 +91,11 @@ class Summary(iolib_summary.Summary):
         super().__init__()
         self.tables = _Tables()
 
-    def as_html(self):
+    def as_html(self) -> str:
         """The tables and the text below them as HTML."""
         return iolib_summary.Summary.as_html(_with_text(self, html.escape))
 
-    def as_latex(self):
+    def as_latex(self) -> str:
         """The tables and the text below them as LaTeX."""
         return iolib_summary.Summary.as_latex(_with_text(self, latex))
 
@@ -102,7 +103,7 @@ class Summary(iolib_summary.Summary):
 class Summary2(iolib_summary2.Summary):
     """statsmodels' second kind of summary with its text escaped in HTML and LaTeX."""
 
-    def as_text(self):
+    def as_text(self) -> str:
         """The tables and the text below them, with each cell in one line."""
         lines, breaks = copy(self), {r"\s*\n\s*": " "}
         lines.tables = [
@@ -111,14 +112,14 @@ class Summary2(iolib_summary2.Summary):
         ]
         return iolib_summary2.Summary.as_text(lines)
 
-    def as_html(self):
+    def as_html(self) -> str:
         """The tables and the text below them as HTML."""
         empty = copy(_with_text(self, html.escape))
         empty.tables, empty.settings = [], []
         tables = "\n".join(table.as_html() for table in self._simple_tables())
         return tables + iolib_summary2.Summary.as_html(empty)
 
-    def as_latex(self, label=""):
+    def as_latex(self, label: str = "") -> str:
         """The tables and the text below them as LaTeX."""
         tables = "\n\n".join(t.as_latex_tabular() for t in self._simple_tables())
         title = latex(self.title or "")

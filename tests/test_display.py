@@ -2,6 +2,7 @@
 
 import html
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from samples import load
 import statsmodels_lmm
 from statsmodels_lmm import crossedmixedglm, crossedmixedlm, from_json
 from statsmodels_lmm.display import ResultTable, unquoted
+from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula import api
 from statsmodels_lmm.relationship import numerator_relationship_inverse
 
@@ -107,18 +109,78 @@ def test_parts_in_a_prompt(fits, name):
     assert text.endswith(">")
 
 
+TESTS = {
+    "t": (lambda f, s: f.t_test("Days = 0"), r" +Test for Constraints"),
+    "chi2": (
+        lambda f, s: f.wald_test("Days"),
+        r"<Wald test: chi2=45\.853, p=1\.\d+e-11",
+    ),
+    "F": (
+        lambda f, s: f.with_df_method("satterthwaite").wald_test("Days"),
+        r"<F test: F=45\.853, p=3\.\d+e-06, df_num=1, df_denom=17>$",
+    ),
+    "ratio": (
+        lambda f, s: f.compare_lr_test(s),
+        r"<LikelihoodRatioResult: statistic = 42\.8\d+, df = 2, p = .* "
+        r"\(chi-squared\)\n"
+        " p = .* from a mixture, since variances of 0 are on the boundary>$",
+    ),
+    "exact": (
+        lambda f, s: s.exact_lr_test(nsim=99, rng=1),
+        r"<ExactLRTestResult: RLRT of the variance of Subject: Intercept\n statistic = "
+        r"107\.2, p = 0\.01 from 99 draws>$",
+    ),
+    "determined": (
+        lambda f, s: f.identification,
+        "<Identification: the data determine every variance>$",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_tests_in_a_prompt_and_a_notebook(fits, small, name):
+    make, expected = TESTS[name]
+    shown = make(fits["linear"], small)
+    assert re.match(expected, repr(shown))
+    assert "<table" in shown._repr_html_() or "<pre>&lt;" in shown._repr_html_()
+    assert repr(pickle.loads(pickle.dumps(shown))) == repr(shown)
+
+
+def test_what_is_infinite_and_what_is_not_determined(fits):
+    assert repr(fits["binomial"].unbounded) == "<Unbounded: every estimate is finite>"
+    data = load("sleepstudy").assign(k=lambda d: d["Subject"])
+    two = "Reaction ~ Days + (1 | Subject) + (1 | k)"
+    lines = repr(crossedmixedlm(two, data).fit().identification).split("\n")
+    assert len(lines) == 1
+    assert "Subject" in lines[0]
+    assert "one choice of many" in lines[0]
+
+
+def test_fitted_values_need_data():
+    fit = crossedmixedlm("Reaction ~ Days + (1 | Subject)", load("sleepstudy")).fit()
+    fit.remove_data()
+    for name in ("resid", "fittedvalues", "resid_pearson"):
+        with pytest.raises(DataError, match="a fitted value needs them"):
+            getattr(fit, name)
+
+
 def test_new_observations(fits):
     prediction = fits["linear"].get_prediction(interval="prediction")
     assert "means and new observations of 180" in repr(prediction)
 
 
-def test_tables_in_a_prompt_and_a_notebook(fits):
+@pytest.fixture(scope="module")
+def small(fits):
+    return fits["linear"].drop_random("(Days | Subject)", "Days")
+
+
+def test_tables_in_a_prompt_and_a_notebook(fits, small):
     fit = fits["linear"]
-    small = fit.drop_random("(Days | Subject)", "Days")
     legend = {"m0": "Reaction ~ Days + (1 | Subject)", "m1": SLOPES}
     with pd.option_context("display.max_columns", 0, "display.width", 80):
         tests = small.anova(fit), fit.random_effect_tests()
-        for table in (*tests, fit.tidy(), fit.variance_components()):
+        variances = fit.variance_components(), fit.cov_variance_parameters()
+        for table in (*tests, fit.tidy(), *variances):
             assert isinstance(table.round(2), ResultTable)
             text = str(table)
             assert all(name in text for name in table)

@@ -11,7 +11,14 @@ import pytest
 import statsmodels.api as sm
 from numpy.testing import assert_allclose, assert_array_equal
 
-from statsmodels_lmm import CrossedMixedLM, datasets, from_json
+from statsmodels_lmm import (
+    CrossedMixedLM,
+    compare_criteria,
+    compare_table,
+    datasets,
+    from_json,
+    report,
+)
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
 from statsmodels_lmm.keywords import (
@@ -275,6 +282,45 @@ FIRST_GUESSES = {
     "write `word length`": lambda u: u.glm(
         "n ~ word length + (1 | g)", u.data, family="poisson"
     ),
+    "disp= is not needed here": lambda u: u.model.fit(disp=0),
+    "full_output= is not needed here": lambda u: u.counts.fit(full_output=True),
+    "weight= is spelled weights=": lambda u: u.lm(u.formula, u.data, weight="w"),
+    "sample_weight= is spelled weights=": lambda u: u.glm(
+        "n ~ x + (1 | g)", u.data, family="poisson", sample_weight="w"
+    ),
+    "freq_weights= is for generalized": lambda u: u.lm(
+        u.formula, u.data, freq_weights="w"
+    ),
+    "exposure= is for counts": lambda u: u.lm(u.formula, u.data, exposure="w"),
+    "cluster= chooses a covariance": lambda u: u.model.fit(cluster="g"),
+    "subset must be .* not a function": lambda u: u.lm(
+        u.formula, u.data, subset=lambda d: d["x"] > 0
+    ),
+    "subset is 0 or 1 in every row": lambda u: u.lm(
+        u.formula, u.data, subset=(u.data["x"] > 0).astype(float)
+    ),
+    "subset holds decimal numbers": lambda u: u.lm(
+        u.formula, u.data, subset=u.data["x"]
+    ),
+    "what is computed is not text: ": lambda u: u.lm(
+        u.formula, u.data, weights="1 / w**2"
+    ),
+    r"column 'W' not in data; did you mean w\?": lambda u: u.lm(
+        u.formula, u.data, weights="W"
+    ),
+    "row for each of the 3 levels of 'f': a, b, c$": lambda u: u.lm(
+        u.formula, u.data, contrasts={"f": np.eye(2)}
+    ),
+    r"write f in place of C\(f\)": lambda u: u.lm(
+        "y ~ C(f) + (1 | g)", u.data, contrasts={"f": "sum"}
+    ),
+    "fits are given one by one; put a star": lambda u: compare_table([u.result]),
+    "before the dict, as in": lambda u: compare_criteria({"a": u.result}),
+    "is not a fitted model; call its fit": lambda u: report(u.model),
+    "labels must be a dict": lambda u: compare_table(u.result, labels=["a"]),
+    "decimals must be a whole number from 0, not -1": lambda u: compare_table(
+        u.result, decimals=-1
+    ),
     "a model has no summary": lambda u: u.model.summary(),
     "a model has no ranef": lambda u: u.counts.ranef,
     "a model has no params": lambda u: u.model.params,
@@ -292,7 +338,7 @@ def user():
     data["y"] = data["x"] + rng.normal(size=6)[data["g"] - 1] + rng.normal(size=60)
     data["n"], data["yes"] = rng.poisson(3.0, size=60), data["y"] > 0
     data["my.x"], data["word length"], data["my.g"] = data["x"], data["z"], data["g"]
-    data["RT (ms)"] = np.exp(data["y"])
+    data["RT (ms)"], data["w"] = np.exp(data["y"]), 1.0 + data["t"]
     formula = "y ~ x + f + (1 | g)"
     pedigree = pd.DataFrame({"animal": range(1, 7), "Sire": [0, 0, 1, 1, 3, 3]})
     pedigree["Dam"] = [0, 0, 2, 2, 4, 4]
@@ -313,15 +359,18 @@ def user():
     )
 
 
+class Fits(list):
+    """A list and, in what it is asked for here, a dict."""
+
+    values = list.copy
+
+
 def run(line, user):
     """Run a line of an answer: Python, or a formula, or a piece of one."""
     if "~" in line.partition("(")[0]:
         return crossedmixedlm(line, user.data)
-    known = {
-        **vars(user),
-        "sm": sm,
-        "pd": pd,
-    }
+    known = {**vars(user), "sm": sm, "pd": pd, "compare_table": compare_table}
+    known |= {"subset": (user.data["x"] > 0) * 1, "fits": Fits([user.result])}
     known |= {"crossedmixedlm": crossedmixedlm, "crossedmixedglm": crossedmixedglm}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # anova of REML fits says that it refits
@@ -346,6 +395,8 @@ def test_first_guesses_are_answered(said, user, tmp_path, monkeypatch):
             crossedmixedlm(f"y ~ `{line}` + (1 | g)", user.data)
         elif line.startswith("C("):
             crossedmixedlm(f"y ~ {line} + (1 | g)", user.data)
+        elif line.startswith(("subset=", "weights=")):
+            run(f"lm(formula, data, {line})", user)
         elif "family='binomial'" in line:
             crossedmixedglm("I(y > 3) ~ x + (1 | g)", user.data, family="binomial")
         else:

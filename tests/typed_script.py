@@ -3,6 +3,7 @@
 from typing import assert_type
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from statsmodels_lmm import (
     CrossedMixedLM,
@@ -10,17 +11,23 @@ from statsmodels_lmm import (
     Structure,
     anova,
     check_formula,
+    compare_table,
     crossedmixedglm,
     crossedmixedlm,
     datasets,
     from_json,
+    graphics,
     random_effects,
+    report,
     to_json,
 )
 from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.formula.api import mixedlm
 from statsmodels_lmm.inference.deletion.influence import MixedInfluence, RowInfluence
+from statsmodels_lmm.inference.derived.derived import DerivedQuantities
+from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
 from statsmodels_lmm.inference.replicates.bootstrap import BootstrapResults
+from statsmodels_lmm.inference.variances.identification import Identification
 from statsmodels_lmm.relationship import phylogenetic_covariance
 from statsmodels_lmm.results.generalized import CrossedMixedGLMResultsWrapper
 from statsmodels_lmm.results.linear import CrossedMixedLMResultsWrapper
@@ -39,8 +46,17 @@ assert_type(result.get_influence(), RowInfluence)
 assert_type(anova(result, result.drop_fixed("Days")), ResultTable)
 print(result.params.round(2), result.conf_int(method="profile"), result.summary())
 print(result.tidy(conf_int=True), result.marginal_means("Days"), result.random_effects)
-result.plot_residuals().set_dpi(150)
-result.profile().plot()
+assert_type(result.plot_residuals(by="Days"), Figure)
+assert_type(graphics.plot_groups(result), Figure)
+assert_type(result.profile().plot(), Figure)
+means = result.marginal_means("Days", at={"Days": [0, 9]})
+assert_type(means.pairs(), MarginalMeans)
+assert_type(means.contrasts("pairwise", adjust="holm").test(side=">"), MarginalMeans)
+assert_type(means.plot(comparisons=True), Figure)
+assert_type(result.derive("var(Residual)"), DerivedQuantities)
+assert_type(result.identification, Identification)
+assert_type(compare_table(result, names=["a"]).as_latex(), str)
+assert_type(report(result).text, str)
 
 fit = crossedmixedglm(
     "incidence / size ~ period + (1 | herd)",

@@ -31,6 +31,7 @@ from statsmodels_lmm.formula.dialects import (
 from statsmodels_lmm.formula.engine_errors import told_of
 from statsmodels_lmm.formula.packing import packed_value
 from statsmodels_lmm.formula.pieces import join, sides
+from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.formula.remembered import RememberedFactor
 from statsmodels_lmm.formula.splines import checked
 from statsmodels_lmm.formula.tokens import tokenize
@@ -122,6 +123,7 @@ def design_matrices(formula, frame, scope, engine, prediction=False):
         names = [readable(str(name), engine) for name in columns]
         if is_text and len(matrices) == 2 and len(frames) == len(names) == 1:
             names = [response_of(formula)]
+        names = plain_names(names)
         if isinstance(values, np.ndarray):
             matrix = pd.DataFrame(values, frame.index, names, copy=False)
         else:

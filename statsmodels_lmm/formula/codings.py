@@ -7,6 +7,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.pieces import depths, sides
+from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.tokens import tokenize, written
 
 CODINGS_OF_R = {
@@ -63,9 +64,13 @@ def with_contrasts(text, contrasts):
     places = [t for t in _fixed(text) if _column(t) in codings]
     absent = codings.keys() - {_column(token) for token in places}
     if absent:
+        factor = sorted(absent, key=str)[0]
+        match = re.search(rf"\bC\(\s*{re.escape(written(factor))}\s*[,)]", text)
+        name = in_backticks(written(factor))
+        hint = f"; write {name} in place of C({name})" if match else ""
         raise FormulaError(
-            f"contrasts= names {sorted(absent, key=str)[0]!r}, which is not a factor "
-            "among the fixed effects",
+            f"contrasts= names {factor!r}, which is not a factor among the fixed "
+            f"effects{hint}",
             text,
         )
     for token in reversed(places):

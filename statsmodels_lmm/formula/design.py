@@ -21,8 +21,10 @@ from statsmodels_lmm.formula.evaluation import (
 )
 from statsmodels_lmm.formula.frame import find_column, prepare_frame
 from statsmodels_lmm.formula.model_formula import offset_formula
+from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.remembered import grouping_factors
 from statsmodels_lmm.formula.responses import evaluate_response
+from statsmodels_lmm.formula.tokens import written
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.row_values import named_rows
@@ -304,7 +306,8 @@ def _warn_correlated(term, twice, spec, engine, warned):
     if not factors:
         return
     warned.add(term.group)
-    name, group = ", ".join(sorted(factors)), term.group
+    name = in_backticks(", ".join(sorted(factors)))
+    group = in_backticks(":".join(map(written, term.grouping)))
     beside = ""
     if twice:  # indicators of all levels add up to the constant
         beside = (
@@ -314,7 +317,7 @@ def _warn_correlated(term, twice, spec, engine, warned):
         )
     warn(
         f"'||' does not separate the columns of the categorical {name}: as in lme4 the "
-        f"term is ({term.effects} | {group}); write diag({name} | {group}) for "
-        f"independent columns{beside}",
+        f"term is ({in_backticks(term.effects)} | {group}); write diag({name} | "
+        f"{group}) for independent columns{beside}",
         DataWarning,
     )

@@ -1,7 +1,9 @@
 """Errors of the formula engines, told in the words of the formula."""
 
+import re
 from contextlib import contextmanager
 
+import pandas as pd
 from formulaic.errors import FormulaicError
 from patsy import PatsyError
 
@@ -9,8 +11,9 @@ from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.dialects import readable
-from statsmodels_lmm.formula.names import SYNTAX, columns_in
+from statsmodels_lmm.formula.names import SYNTAX, coded_column, columns_in
 from statsmodels_lmm.formula.transforms import default_scope
+from statsmodels_lmm.inputs.row_values import listed
 from statsmodels_lmm.inputs.text_values import is_text, numbers_in, reading_advice
 
 EVALUATION_ERRORS = (
@@ -60,6 +63,14 @@ def _reason(error, text, frame, engine):
         return (
             f"the column '{hidden[0]}' hides the function of the same name; rename the "
             "column"
+        )
+    mismatched = re.search(r"Mismatched contrast matrix.*EvalFactor\('(.*)'\)", reason)
+    column = mismatched and coded_column(mismatched[1])
+    if column in frame:
+        levels = pd.Categorical(frame[column]).remove_unused_categories().categories
+        return (
+            f"a matrix of contrasts needs a row for each of the {len(levels)} levels "
+            f"of '{column}': {listed(levels)}"
         )
     if ".dt accessor" in reason:
         return f"{reason}; dates that were read as text become dates by pd.to_datetime"

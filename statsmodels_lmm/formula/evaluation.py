@@ -10,6 +10,7 @@ from statsmodels_lmm.formula.backend import (
 )
 from statsmodels_lmm.formula.columns import holds_dates, no_number
 from statsmodels_lmm.formula.names import columns_in, names_in
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inputs.text_values import alike, near_levels
 
 MOST_COMPARED = 10_000
@@ -67,8 +68,8 @@ def evaluate(text, frame, scope, engine):
     for name, value in values.items():
         if holds_dates(value):
             raise DataError(
-                f"'{name}' is a date or a duration; convert it to a number, such as "
-                "(date - date.min()).dt.days or date.dt.month"
+                f"'{unquoted(name)}' is a date or a duration; convert it to a number, "
+                "such as (date - date.min()).dt.days or date.dt.month"
             )
     return endog, exog, spec
 
@@ -147,7 +148,7 @@ def warn_of_levels(spec, engine, warned):
         if name in lost and name not in warned:
             warned.add(name)
             warn(
-                f"'{name}' has only one level, '{level}', in the rows used: its "
-                "effects are left out",
+                f"'{unquoted(name)}' has only one level, '{level}', in the rows used: "
+                "its effects are left out",
                 DataWarning,
             )

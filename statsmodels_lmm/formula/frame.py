@@ -10,9 +10,11 @@ from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError, war
 from statsmodels_lmm.formula.codings import coding_advice
 from statsmodels_lmm.formula.columns import plain_column
 from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
-from statsmodels_lmm.formula.tokens import is_python_name, tokenize
+from statsmodels_lmm.formula.plain_names import in_backticks
+from statsmodels_lmm.formula.tokens import is_python_name, tokenize, written
 from statsmodels_lmm.inputs.row_values import rows_text
 from statsmodels_lmm.inputs.tables import has_all_levels
+from statsmodels_lmm.inputs.text_values import levels_meant_as_numbers
 
 WORDS_OF_R = {
     "c": "[1, 2]",
@@ -66,6 +68,14 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
     if not len(data):
         raise DataError("the data have no rows")
     columns = {name: plain_column(data[name], name, roles[name]) for name in roles}
+    for name, role in roles.items():
+        advice = None
+        if "term" in role and role & {"fixed", "random"}:
+            column = pd.Series(columns[name], data.index)
+            advice = levels_meant_as_numbers(column, name)
+        if advice:
+            level = in_backticks(written(name))
+            warn(f"{advice}. If levels are meant, write C({level})", DataWarning)
     gaps = {name: pd.isna(values) for name, values in columns.items()}
     for name, values in (extra or {}).items():
         gaps[name] = gaps.get(name, False) | np.isnan(values)

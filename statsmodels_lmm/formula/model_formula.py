@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.tokens import Expression, written
 
 
@@ -45,7 +46,7 @@ class RandomTerm:
         """The term with its grouping factor written differently."""
         prefix = "" if self.structure == "us" else self.structure
         ending = "" if self.hom is None else f", hom={self.hom}"
-        return f"{prefix}({self.effects} | {group}{ending})"
+        return in_backticks(f"{prefix}({self.effects} | {group}{ending})")
 
 
 @dataclass(frozen=True)

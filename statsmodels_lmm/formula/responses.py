@@ -6,6 +6,7 @@ import pandas as pd
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.backend import categorical_factors, design_matrices
 from statsmodels_lmm.formula.names import names_in
+from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.inputs.responses import coded_response
 
 
@@ -40,6 +41,7 @@ def evaluate_response(formula, frame, scope, family):
     """
     texts = formula.response_columns
     names = [formula.response] if len(texts) == 1 else list(map(_bare, texts))
+    names = plain_names(names)
     is_binary = len(texts) == 1 and family.name == "Binomial"
     values = [_values(text, frame, scope) for text in texts]
     coded = [coded_response(v, is_binary, n) for v, n in zip(values, names)]

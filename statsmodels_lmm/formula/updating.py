@@ -3,6 +3,7 @@
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.parser import split_terms
 from statsmodels_lmm.formula.pieces import is_call, join, sides, span, term_key
+from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.random_terms import random_terms, term_names
 from statsmodels_lmm.formula.tokens import tokenize
 
@@ -52,7 +53,7 @@ def updated(parsed, text, structures=()):
             terms.add(piece)
         else:
             terms.remove(piece)
-    return f"{response} ~ " + " + ".join(terms.texts)
+    return in_backticks(f"{response} ~ " + " + ".join(terms.texts))
 
 
 class _Terms:

@@ -1,5 +1,7 @@
 """Plot of the autocorrelation of residuals within groups."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -19,13 +21,22 @@ from statsmodels_lmm.graphics.levels import chosen_factors
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.row_groups import row_groups
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 REGULAR = 1e-6
 """Distance from a whole number of steps at which times still count as regular."""
 
 
 def plot_autocorrelation(
-    results, time=None, groups=None, max_lag=None, level=0.95, kind="pearson", ax=None
-):
+    results: Any,
+    time: Any = None,
+    groups: Any = None,
+    max_lag: Any = None,
+    level: float = 0.95,
+    kind: str = "pearson",
+    ax: Any = None,
+) -> "Figure":
     r"""
     Plot the autocorrelation of the residuals within groups, as nlme's ACF.
 

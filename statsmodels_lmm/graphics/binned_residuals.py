@@ -1,5 +1,7 @@
 """Plot of residuals averaged in bins, for responses of zeros and ones and counts."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
@@ -8,8 +10,13 @@ from statsmodels_lmm.graphics.labels import short
 from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def plot_binned_residuals(results, x=None, n_bins=None, ax=None):
+
+def plot_binned_residuals(
+    results: Any, x: Any = None, n_bins: Any = None, ax: Any = None
+) -> "Figure":
     r"""
     Plot averages of the residuals in bins of a predictor or of the predicted means.
 

@@ -1,5 +1,7 @@
 """Plot of fixed effects with intervals."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
 
@@ -23,21 +25,24 @@ from statsmodels_lmm.inference.fixed.ratios import ratio_name
 from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.requirements import as_fit
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 INTERCEPTS = ("Intercept", "const")
 
 
 def plot_coefficients(
-    results,
-    *others,
-    names=None,
-    level=0.95,
-    intercept=False,
-    method="wald",
-    df_method=None,
-    exponentiate=False,
-    ax=None,
-    **options,
-):
+    results: Any,
+    *others: Any,
+    names: Any = None,
+    level: float = 0.95,
+    intercept: bool = False,
+    method: str = "wald",
+    df_method: Any = None,
+    exponentiate: bool = False,
+    ax: Any = None,
+    **options: Any,
+) -> "Figure":
     """
     Plot fixed effects with intervals, for one fit or for several side by side.
 

@@ -1,6 +1,7 @@
 """Plot of marginal means or contrasts with their intervals and comparison arrows."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,11 +24,20 @@ from statsmodels_lmm.graphics.labels import short
 from statsmodels_lmm.inference.marginal.contrast_estimates import IDENTITY
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BEYOND = 0.02
 """Length of arrows beyond the outermost means, relative to the range of the means."""
 
 
-def plot_comparisons(means, comparisons=False, ax=None, alpha=None, adjust=None):
+def plot_comparisons(
+    means: Any,
+    comparisons: bool = False,
+    ax: Any = None,
+    alpha: Any = None,
+    adjust: Any = None,
+) -> "Figure":
     """
     Plot estimates with intervals, one panel per group.
 

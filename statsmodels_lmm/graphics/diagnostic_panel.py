@@ -1,5 +1,7 @@
 """The four pictures of a fit that one looks at first."""
 
+from typing import TYPE_CHECKING, Any
+
 from statsmodels_lmm.graphics.binned_residuals import plot_binned_residuals
 from statsmodels_lmm.graphics.canvas import COLORS, MARKERS, entry, finish, panels
 from statsmodels_lmm.graphics.diagnostics import (
@@ -16,8 +18,13 @@ from statsmodels_lmm.graphics.random_effects import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def plot_diagnostics(results, nsim=250, rng=None, ax=None):
+
+def plot_diagnostics(
+    results: Any, nsim: int = 250, rng: Any = None, ax: Any = None
+) -> "Figure":
     """
     Plot the four pictures of a fit that one looks at first.
 

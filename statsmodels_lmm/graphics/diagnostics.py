@@ -1,5 +1,7 @@
 """Plots of residuals."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy import stats
 from statsmodels.nonparametric.smoothers_lowess import lowess
@@ -30,6 +32,9 @@ from statsmodels_lmm.inference.requirements import (
 )
 from statsmodels_lmm.inference.row_groups import row_groups
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
     "studentized": "studentized residual",
@@ -46,7 +51,9 @@ QUARTILES = (0.25, 0.5, 0.75)
 STYLES = ("--", "-", "-.")
 
 
-def plot_residuals(results, kind="pearson", ax=None, *, by=None):
+def plot_residuals(
+    results: Any, kind: str = "pearson", ax: Any = None, *, by: Any = None
+) -> "Figure":
     """
     Plot the residuals against the fitted values, with a smoother.
 
@@ -98,7 +105,9 @@ def plot_residuals(results, kind="pearson", ax=None, *, by=None):
     return figure
 
 
-def plot_scale_location(results, kind="pearson", ax=None):
+def plot_scale_location(
+    results: Any, kind: str = "pearson", ax: Any = None
+) -> "Figure":
     """
     Plot the square roots of the absolute residuals against the fitted values.
 
@@ -141,7 +150,7 @@ def plot_scale_location(results, kind="pearson", ax=None):
     return figure
 
 
-def plot_residuals_qq(results, kind="pearson", ax=None):
+def plot_residuals_qq(results: Any, kind: str = "pearson", ax: Any = None) -> "Figure":
     """
     Plot the ordered residuals against normal quantiles.
 
@@ -199,7 +208,9 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
     return figure
 
 
-def plot_simulated_residuals(results, nsim=250, rng=None, ax=None):
+def plot_simulated_residuals(
+    results: Any, nsim: int = 250, rng: Any = None, ax: Any = None
+) -> "Figure":
     """
     Plot simulated residuals: a uniform Q-Q plot, and a plot against predictions.
 

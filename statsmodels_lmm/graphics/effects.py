@@ -1,6 +1,8 @@
 """Plot of the marginal means along predictors, with the data."""
 
+import re
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -30,6 +32,9 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
 )
 from statsmodels_lmm.inference.requirements import as_fit
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LINES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 3)))
 
 MANY_PANELS = 60
@@ -44,20 +49,24 @@ BINS = 10
 """Number of bins of a numeric predictor in which proportions are formed."""
 
 
+COVARIATE = re.compile(r"(?<= = )-?\d+\.\d+(e[-+]\d+)?(?=,|\. |\.$)")
+"""The value of a covariate in a note on means."""
+
+
 def plot_effects(
-    results,
-    x,
-    by=None,
-    at=None,
-    level=0.95,
-    df_method=None,
-    data=True,
-    ax=None,
+    results: Any,
+    x: Any,
+    by: Any = None,
+    at: Any = None,
+    level: float = 0.95,
+    df_method: Any = None,
+    data: bool = True,
+    ax: Any = None,
     *,
-    facet=None,
-    which="mean",
-    random_effects=False,
-):
+    facet: Any = None,
+    which: str = "mean",
+    random_effects: bool | str = False,
+) -> "Figure":
     """
     Plot the marginal means along one predictor, by a second and by a third.
 
@@ -336,7 +345,8 @@ def _caption(target, means, more):
     lost = int((~means.estimable).sum())
     if lost:
         notes.append(f"{lost} of {len(means.estimable)} means cannot be estimated.")
-    text = textwrap.fill(short(" ".join(notes), 180), 75)
+    told = COVARIATE.sub(lambda m: _text(float(m[0])), " ".join(notes))
+    text = textwrap.fill(short(told, 180), 75)
     if text:
         draw = target.suptitle if hasattr(target, "suptitle") else target.set_title
         draw(text, fontsize="small")

@@ -81,12 +81,14 @@ def lines_on_grid(results, i, across, rows):
 
 
 def _typical(column, rows):
-    """The row with the median of numbers, or the most frequent of other values."""
+    """The row with the median of numbers, or the overall most frequent other value."""
     values = column.iloc[rows]
     if is_numeric(values):
         return rows[np.argsort(values.to_numpy(), kind="stable")[(len(rows) - 1) // 2]]
-    codes = pd.factorize(values)[0]
-    return rows[np.argmax(codes == np.bincount(codes).argmax())]
+    codes = pd.factorize(column)[0]
+    counts = np.bincount(codes)
+    # of levels that are as frequent the first, so that groups are alike
+    return rows[np.argmax((counts - np.arange(len(counts)) / len(counts))[codes[rows]])]
 
 
 def lines_in_rows(results, i, across, rows):

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,9 @@ from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import is_factor
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @dataclass(frozen=True, eq=False)
 class Across:
@@ -61,8 +65,15 @@ class Across:
 
 
 def plot_groups(
-    results, x=None, group=None, levels=None, max_groups=36, ax=None, *, by=None
-):
+    results: Any,
+    x: Any = None,
+    group: Any = None,
+    levels: Any = None,
+    max_groups: int = 36,
+    ax: Any = None,
+    *,
+    by: Any = None,
+) -> "Figure":
     r"""
     Plot the data of each group with the lines of the group and of the population.
 
@@ -112,11 +123,11 @@ def plot_groups(
     -----
     If x is a column of a formula, lines are evaluated over its range in the group, or
     at the categories that it has there, with the other columns held at a value of the
-    group: numbers at the median, the lower of two, and the others at the most frequent
-    value. An offset passed as an argument is held at its mean in the group, an exposure
-    at its geometric mean. Otherwise lines are evaluated in the rows of the group and
-    joined if there is one value for each x; if not, the values are drawn as dashes,
-    shorter for the population.
+    group: numbers at the median, the lower of two, and the others at the value most
+    frequent in the data, of those in the group. An offset passed as an argument is held
+    at its mean in the group, an exposure at its geometric mean. Otherwise lines are
+    evaluated in the rows of the group and joined if there is one value for each x; if
+    not, the values are drawn as dashes, shorter for the population.
     """
     results = as_fit(results)
     model = results.model

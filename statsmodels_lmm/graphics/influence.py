@@ -1,11 +1,16 @@
 """Plot of the influence of rows and groups."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.graphics.canvas import BLUE, MANY_ROWS, ORANGE, canvas, finish
 from statsmodels_lmm.graphics.labels import distinct, short
 from statsmodels_lmm.inference.deletion.influence import MixedInfluence, influence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LONG = 24
 """Number of characters of a name."""
@@ -14,7 +19,9 @@ MANY_GROUPS = 40
 """Number of groups beyond which only the largest are named."""
 
 
-def plot_influence(results, group=None, n_labels=3, ax=None):
+def plot_influence(
+    results: Any, group: Any = None, n_labels: int = 3, ax: Any = None
+) -> "Figure":
     """
     Plot Cook's distances of the rows, or of groups of rows.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.graphics.canvas import BLACK
 from statsmodels_lmm.graphics.labels import distinct, short
 
@@ -52,7 +53,7 @@ def chosen_effects(results, group, effects):
     if effects is None:
         return [(i, f, list(range(len(f.effect_names)))) for i, f in factors]
     known = dict.fromkeys(name for _, f in factors for name in f.effect_names)
-    wanted = _as_list(effects)
+    wanted = [unquoted(name, known) for name in _as_list(effects)]
     for name in wanted:
         if name not in known:
             raise ValueError(f"no effect {name!r}; there are {', '.join(known)}")

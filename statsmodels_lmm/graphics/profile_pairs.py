@@ -1,5 +1,7 @@
 """Plot of pairs of parameters: contours of the likelihood from the profiles of both."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy import stats
 from scipy.interpolate import CubicSpline
@@ -17,6 +19,9 @@ from statsmodels_lmm.graphics.canvas import (
 from statsmodels_lmm.graphics.labels import wrapped
 from statsmodels_lmm.graphics.profiles import fine_curve, profiled
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MANY = 12
 """Largest number of parameters of one plot."""
 
@@ -25,8 +30,12 @@ NEAR_ONE = 1e-6
 
 
 def plot_profile_pairs(
-    results, which=None, levels=(0.5, 0.8, 0.95), ax=None, **options
-):
+    results: Any,
+    which: Any = None,
+    levels: Any = (0.5, 0.8, 0.95),
+    ax: Any = None,
+    **options: Any,
+) -> "Figure":
     r"""
     Plot contours of the likelihood of each pair of parameters, as lme4's splom.
 
@@ -97,7 +106,8 @@ def plot_profile_pairs(
     for place, panel in enumerate(axes):
         j, i = divmod(place, count)
         finish(panel)
-        panel.locator_params(nbins=4)
+        panel.locator_params(nbins=3, steps=[1, 2, 5, 10])
+        panel.tick_params("x", labelsize="small")
         if i == j:
             panel.axhline(0.0, color=GRAY, linewidth=0.8)
             panel.plot(*curves[i], color=BLUE)

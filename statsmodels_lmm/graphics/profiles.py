@@ -1,5 +1,7 @@
 """Plots of likelihood profiles and bootstrap draws, one panel per parameter."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from scipy import stats
 from scipy.interpolate import CubicHermiteSpline
@@ -17,6 +19,9 @@ from statsmodels_lmm.graphics.canvas import (
 from statsmodels_lmm.graphics.labels import wrapped
 from statsmodels_lmm.inference.requirements import as_fit
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
 """Levels of the intervals marked, as in lme4's xyplot."""
 
@@ -27,7 +32,9 @@ AT_BOUND = 1e-6
 """Relative distance from the end of its range at which a draw counts as there."""
 
 
-def plot_profile(results, which=None, ax=None, **options):
+def plot_profile(
+    results: Any, which: Any = None, ax: Any = None, **options: Any
+) -> "Figure":
     """
     Plot the profile zeta of parameters, as lme4's xyplot of a profile.
 
@@ -82,7 +89,9 @@ def plot_profile(results, which=None, ax=None, **options):
     return figure
 
 
-def plot_profile_density(results, which=None, ax=None, **options):
+def plot_profile_density(
+    results: Any, which: Any = None, ax: Any = None, **options: Any
+) -> "Figure":
     r"""
     Plot the densities implied by profiles, as lme4's densityplot of a profile.
 
@@ -143,7 +152,13 @@ def plot_profile_density(results, which=None, ax=None, **options):
     return figure
 
 
-def plot_bootstrap(bootstrap, which=None, method="percentile", level=0.95, ax=None):
+def plot_bootstrap(
+    bootstrap: Any,
+    which: Any = None,
+    method: str = "percentile",
+    level: float = 0.95,
+    ax: Any = None,
+) -> "Figure":
     """
     Plot histograms of the replicates of a bootstrap.
 

@@ -1,6 +1,7 @@
 """Plots of random effects: modes, normality and correlations."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -26,6 +27,9 @@ from statsmodels_lmm.graphics.levels import (
     say,
 )
 from statsmodels_lmm.inference.requirements import as_fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXPLAINED = 1e-10
 """Share of the prior variance that the data must explain for a mode to vary."""
@@ -60,8 +64,13 @@ class EffectModes:
 
 
 def plot_random_effects(
-    results, group=None, effects=None, level=0.95, sort=True, ax=None
-):
+    results: Any,
+    group: Any = None,
+    effects: Any = None,
+    level: float = 0.95,
+    sort: bool = True,
+    ax: Any = None,
+) -> "Figure":
     r"""
     Caterpillar plot of the conditional modes of the random effects with intervals.
 
@@ -164,7 +173,7 @@ def _caterpillar(ax, each, order, quantile):
     ax.set_ylim(-0.02 * len(rows) - 0.6, 1.02 * len(rows) - 0.4)
 
 
-def plot_random_effects_qq(results, group=None, ax=None):
+def plot_random_effects_qq(results: Any, group: Any = None, ax: Any = None) -> "Figure":
     r"""
     Normal Q-Q plot of the conditional modes, one panel per effect.
 
@@ -249,7 +258,9 @@ def draw_quantiles(panel, each, color=BLUE, marker="o"):
     return bool(inside.any())
 
 
-def plot_random_effects_correlation(results, group=None, ax=None):
+def plot_random_effects_correlation(
+    results: Any, group: Any = None, ax: Any = None
+) -> "Figure":
     """
     Heat map of the correlations among the random effects of a level.
 

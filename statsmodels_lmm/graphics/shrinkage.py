@@ -1,6 +1,7 @@
 """Shrinkage of the groups' own estimates towards those of the model."""
 
 from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -18,6 +19,9 @@ from statsmodels_lmm.graphics.levels import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, require_data
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 DEPENDENT = 1e-10
 """Share of a column that must remain for it to count as independent."""
 
@@ -31,7 +35,9 @@ VANISHED = 1e-5
 """Share of the information at the start below which an estimate is infinite."""
 
 
-def plot_shrinkage(results, group=None, effects=None, ax=None):
+def plot_shrinkage(
+    results: Any, group: Any = None, effects: Any = None, ax: Any = None
+) -> "Figure":
     r"""
     Plot how the model shrinks the estimates of the groups towards the population.
 

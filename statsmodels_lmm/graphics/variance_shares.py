@@ -1,5 +1,7 @@
 """Plot of the shares of the variance of the response."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from statsmodels_lmm.graphics.canvas import BLUE, GRAY, canvas, finish
@@ -7,8 +9,13 @@ from statsmodels_lmm.graphics.labels import wrapped
 from statsmodels_lmm.inference.requirements import as_fit
 from statsmodels_lmm.inference.variances.explained_variance import icc, r_squared
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def plot_variance_shares(results, method=None, random_effects=False, ax=None):
+
+def plot_variance_shares(
+    results: Any, method: Any = None, random_effects: bool = False, ax: Any = None
+) -> "Figure":
     r"""
     Plot the shares of the fixed effects, of each factor and of the residual.
 

@@ -22,8 +22,17 @@ def as_fit(results):
         If the argument is not a fit.
     """
     results = getattr(results, "_results", results)
+    if isinstance(results, list | tuple | dict):
+        kind, inside = type(results).__name__, ""
+        if isinstance(results, dict):
+            inside = ".values()"
+        raise TypeError(
+            f"fits are given one by one; put a star before the {kind}, as in "
+            f"`compare_table(*fits{inside})`"
+        )
     if not hasattr(results, "model"):
-        raise TypeError(f"{results!r} is not a fitted model")
+        hint = "; call its fit" if hasattr(results, "fit") else ""
+        raise TypeError(f"{results!r} is not a fitted model{hint}")
     return results
 
 

@@ -131,6 +131,11 @@ def subset_rows(subset, labels):
     DataError
         If there are no such rows, or a boolean is missing.
     """
+    if callable(subset):
+        raise DataError(
+            "subset must be row labels, one boolean per row or a condition, not a "
+            "function; write a condition such as `subset='x > 0'`"
+        )
     if np.ma.isMaskedArray(subset):
         flags = subset.data.astype(object)
         flags[np.ma.getmaskarray(subset)] = None
@@ -140,7 +145,10 @@ def subset_rows(subset, labels):
             return _positions_of(subset, labels)
         values = pd.Series(subset)
         if not pd.api.types.is_bool_dtype(values.dropna().infer_objects()):
+            _refuse_numbers(values, labels)
             return _positions_of(values.array, labels)
+    except DataError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"subset must be row labels or one boolean per row: {error}"
@@ -154,6 +162,24 @@ def subset_rows(subset, labels):
             f"subset has {len(values)} booleans but the data have {len(labels)} rows"
         )
     return np.flatnonzero(values.to_numpy(bool))
+
+
+def _refuse_numbers(values, labels):
+    """Reject numbers that are flags or measurements rather than labels."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return
+    if len(values) == len(labels) > 2 and values.isin([0, 1]).all():
+        raise DataError(
+            "subset is 0 or 1 in every row, which would be labels of rows; write "
+            "`subset=subset == 1` for booleans"
+        )
+    odd = (values % 1 != 0) | values.duplicated()
+    is_float = pd.api.types.is_float_dtype(values.dtype)
+    if is_float and odd.any() and not pd.api.types.is_float_dtype(labels.dtype):
+        raise DataError(
+            "subset holds decimal numbers, not labels of rows or booleans; write a "
+            "condition such as `subset='x > 0'`"
+        )
 
 
 def _positions_of(chosen, labels):

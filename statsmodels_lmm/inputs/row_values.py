@@ -1,5 +1,8 @@
 """Values with one entry per row, such as weights and offsets."""
 
+import difflib
+import re
+
 import numpy as np
 
 from statsmodels_lmm.exceptions import (
@@ -91,7 +94,9 @@ def row_values(values, data, what):
     is_column = isinstance(values, str)
     if is_column:
         if values not in data.columns:
-            raise DataError(f"{what}: column '{values}' not in data")
+            raise DataError(
+                f"{what}: column '{values}' not in data{_instead(values, data, what)}"
+            )
         what, values = f"{what} column '{values}'", data[values]
     else:
         values = aligned(values, data.index, what)
@@ -104,6 +109,22 @@ def row_values(values, data, what):
     known = ~np.isnan(values) if is_column else slice(None)
     check_row_values(values[known], what, data.index[known])
     return values
+
+
+def _instead(text, data, what):
+    """What to write for the name of an unknown column."""
+    names = list(map(str, data.columns))
+    computed = re.sub(
+        r"(?<![\w.])[^\W\d]\w*(?!\w*[.(])",
+        lambda m: f"data[{m[0]!r}]" if m[0] in names else m[0],
+        text,
+    )
+    if computed != text:
+        return f"; what is computed is not text: `{what}={computed}`"
+    close = difflib.get_close_matches(text, names, n=1) or [
+        name for name in names if name.casefold() == text.casefold()
+    ]
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def take_rows(values, rows, labels, what):

@@ -2,6 +2,12 @@
 
 import pandas as pd
 
+MOSTLY = 0.9
+"""Share of numbers among the values of text that was meant to be numeric."""
+
+FEW, MANY = 10, 20
+"""Fewer different numbers are levels, with and without signs of missing values."""
+
 
 def is_text(column):
     """Whether a column holds text, categories of text included."""
@@ -69,6 +75,48 @@ def alike(near):
     """
     shown = "; ".join(", ".join(map(repr, found)) for found in near[:3])
     return shown + ("; ..." if len(near) > 3 else "")
+
+
+def levels_meant_as_numbers(column, name):
+    """
+    Advice on a predictor that is text although its values look like measurements.
+
+    Parameters
+    ----------
+    column : Series
+        The predictor.
+    name : hashable
+        Its name.
+
+    Returns
+    -------
+    str or None
+        None for numbers, for the levels of a factor and for codes such as "007". A few
+        entries such as "?" among numbers suggest that numbers were meant, and so do
+        many different numbers, unless the column was made categorical.
+    """
+    if not is_text(column):
+        return None
+    values = column.dropna().drop_duplicates().astype(object).astype(str)
+    found = max((numbers_in(values, comma) for comma in (False, True)), key=_count)
+    others = values[found.isna()]
+    if not len(others) and isinstance(column.dtype, pd.CategoricalDtype):
+        return None
+    is_gap = len(others) and not others.str.contains(r"\d").any()  # unlike "3+"
+    is_code = values.str.fullmatch(r"0\d+").any()
+    least = max(FEW if is_gap else MANY, MOSTLY * len(values))
+    if is_code or _count(found) < least:
+        return None
+    are = "they are numbers except" if len(others) else "all are numbers:"
+    return (
+        f"column '{name}' is text, so that each of its {len(values)} values becomes a "
+        f"level of a factor, but {are} {reading_advice(column, name)}"
+    )
+
+
+def _count(numbers):
+    """How many values are numbers."""
+    return int(numbers.notna().sum())
 
 
 def reading_advice(column, name):

@@ -60,27 +60,27 @@ class MixedLMResults(CrossedMixedLMResults):
         return self.model.layout
 
     @property
-    def use_sqrt(self):
+    def use_sqrt(self) -> bool:
         """The model's `use_sqrt`."""
         return self.model.use_sqrt
 
     @property
-    def k_fe(self):
+    def k_fe(self) -> int:
         """Number of fixed effects."""
         return len(self.params)
 
     @property
-    def k_re(self):
+    def k_re(self) -> int:
         """Number of correlated random effects."""
         return len(self.layout.effect_names(self.model))
 
     @property
-    def k_re2(self):
+    def k_re2(self) -> int:
         """Number of variances and covariances of the correlated effects."""
         return self.k_re * (self.k_re + 1) // 2
 
     @property
-    def k_vc(self):
+    def k_vc(self) -> int:
         """Number of variance components."""
         return len(self.layout.components)
 
@@ -103,7 +103,7 @@ class MixedLMResults(CrossedMixedLMResults):
         return pd.Series(values, index=names)
 
     @property
-    def cov_re_unscaled(self):
+    def cov_re_unscaled(self) -> Any:
         """Covariance matrix of the correlated effects divided by `scale`."""
         values = self.params_object.cov_re
         if not self._has_names:
@@ -112,17 +112,17 @@ class MixedLMResults(CrossedMixedLMResults):
         return pd.DataFrame(values, names, names)
 
     @property
-    def cov_re(self):
+    def cov_re(self) -> Any:
         """Covariance matrix of the correlated effects."""
         return self.scale * self.cov_re_unscaled
 
     @property
-    def vcomp(self):
+    def vcomp(self) -> np.ndarray:
         """Variance components, sorted by their names."""
         return self.scale * self.params_object.vcomp
 
     @property
-    def bse_re(self):
+    def bse_re(self) -> pd.Series:
         """Standard errors of `cov_re`, row by row, and of `vcomp`."""
         names = self.layout.variance_names(self.model)
         return pd.Series(self._variances[1], index=names)
@@ -136,7 +136,7 @@ class MixedLMResults(CrossedMixedLMResults):
         return self.layout.variances(variance_estimates(self))
 
     @cached_property
-    def random_effects(self):
+    def random_effects(self) -> Any:
         """Conditional modes by group: a Series each, effects before components."""
         by_group = group_coefficients(self.model)
         values, index = by_group.values(self._modes), cache(pd.Index)
@@ -148,7 +148,7 @@ class MixedLMResults(CrossedMixedLMResults):
         )
 
     @cached_property
-    def random_effects_cov(self):
+    def random_effects_cov(self) -> Any:
         """
         Conditional covariances of the random effects, a dict of DataFrames by group.
 

@@ -72,6 +72,9 @@ class MixedModel(Brief, LikelihoodModel):
     family: Any = None
     """Conditional distribution of a generalized model."""
 
+    _has_other_response = False
+    """Whether `with_response` replaced the response that the data hold."""
+
     _own_arguments: tuple = ()
     """Arguments from `from_formula` for the constructor of this model alone."""
 
@@ -490,7 +493,9 @@ class MixedModel(Brief, LikelihoodModel):
                 f"the response is missing or infinite in "
                 f"{int((~np.isfinite(values)).sum())} of the rows of the model"
             )
-        return self._with_endog(values)
+        other = self._with_endog(values)
+        other._has_other_response = True
+        return other
 
     def _with_endog(self, values):
         """The same model for another response, in the form of `endog`."""

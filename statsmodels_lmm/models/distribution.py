@@ -31,7 +31,7 @@ class Distribution:
     theta: np.ndarray
     scale: float
 
-    def rvs(self, n=0, rng=None):
+    def rvs(self, n: int = 0, rng: Any = None) -> np.ndarray:
         """
         Draw one response.
 

@@ -334,7 +334,7 @@ class CrossedMixedLM(MixedModel):
         scale_of(which, type)
         return self._linear_predictor(params, exog, offset)
 
-    def relative_covariances(self, theta):
+    def relative_covariances(self, theta: Any) -> list[np.ndarray]:
         """Relative covariance matrix of each term at a given theta, (k, k) each."""
         units = self._units
         return units.relative_covariances(units.factors_at(theta, pivoted=True))

@@ -4,7 +4,7 @@ import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import caller_scope
-from statsmodels_lmm.formula.names import CODINGS, names_in
+from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.random_terms import TRANSFORMS
 from statsmodels_lmm.formula.transforms import default_scope
@@ -40,9 +40,9 @@ def update(model, formula, data, eval_env, depth):
     wanted = {name for each in names for name in each.read} | called
     wanted |= set(parsed.grouping_columns)
     old_frame, known = model.data.frame, TRANSFORMS | CODINGS
-    frame = old_frame
+    frame = _with_response(model, parsed, names)
     if data is not None:
-        frame = _with_columns(model, to_frame(data, wanted), wanted)
+        frame = _with_columns(model, frame, to_frame(data, wanted), wanted)
     free = wanted - set(frame.columns)
     scope = caller_scope(free, known, eval_env, depth + 1) | dict(model.data.scope)
     unknown = (free - called) - scope.keys() - default_scope(model.data.engine).keys()
@@ -57,13 +57,30 @@ def update(model, formula, data, eval_env, depth):
     other.n_dropped += model.n_dropped + int((~complete).sum())
     if parsed.response == old.response:
         # after a refit the frame still has the old response
-        return other._with_endog(model.endog[complete])
+        other = other._with_endog(model.endog[complete])
+        other._has_other_response = model._has_other_response
     return other
 
 
-def _with_columns(model, data, wanted):
+def _with_response(model, parsed, names):
+    """The data of the model, with its response if that was replaced after the fit."""
+    frame, old = model.data.frame, model._parsed.response
+    kept = parsed.response == old
+    if kept or not model._has_other_response:
+        return frame
+    columns = columns_in(old, frame.columns)
+    if not {name for each in names for name in each.read} & set(columns):
+        return frame
+    if names_in(old).alone != tuple(columns) or model.family is not None:
+        raise DataError(
+            f"the response {old} was replaced by with_response, so that the columns it "
+            "is computed from have other values; create a model of new data"
+        )
+    return frame.assign(**{columns[0]: model.endog})
+
+
+def _with_columns(model, frame, data, wanted):
     """The rows of the model with the columns of other data that it lacks."""
-    frame = model.data.frame
     new = [name for name in data.columns if name in wanted - set(frame.columns)]
     if data.index.is_unique and frame.index.isin(data.index).all():
         rows = data.loc[frame.index, new]

@@ -1,6 +1,6 @@
 """What a reader of a fit's numbers has to be told."""
 
-from statsmodels_lmm.results.generalized_notes import dispersion_notes
+from statsmodels_lmm.results.generalized_notes import dispersion_notes, limit_notes
 from statsmodels_lmm.results.summary import boundary_notes, covariance_notes
 
 
@@ -30,4 +30,6 @@ def caveats(results):
         lines.append("Redundant columns dropped: " + ", ".join(results.dropped) + ".")
     lines += [f"Not determined: {text}." for text in results.identification.messages]
     lines += covariance_notes(results) + boundary_notes(results)
-    return lines if results._is_gaussian else lines + dispersion_notes(results)
+    if results._is_gaussian:
+        return lines
+    return lines + limit_notes(results) + dispersion_notes(results)

@@ -1,8 +1,10 @@
 """Tables of several models side by side."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -62,7 +64,7 @@ class ComparisonTable:
         for part in self.frame.index.unique("part"):
             yield part, self.frame.loc[part]
 
-    def as_text(self):
+    def as_text(self) -> str:
         """
         The table as plain text.
 
@@ -72,7 +74,7 @@ class ComparisonTable:
         """
         return self._table().as_text()
 
-    def as_html(self):
+    def as_html(self) -> str:
         """
         The table as HTML.
 
@@ -82,7 +84,7 @@ class ComparisonTable:
         """
         return self._table().as_html()
 
-    def as_latex(self):
+    def as_latex(self) -> str:
         r"""
         The table as LaTeX, which needs ``\usepackage{booktabs}``.
 
@@ -96,7 +98,7 @@ class ComparisonTable:
     __repr__ = __str__ = as_text
     _repr_html_ = as_html
 
-    def to_maketables(self):
+    def to_maketables(self) -> Any:
         """
         The table as an object of the package maketables, which also writes Typst.
 
@@ -118,7 +120,7 @@ class ComparisonTable:
         notes = "\n".join(self.notes)
         return maketables.MTable(self.frame, notes=notes, caption=self.title or None)
 
-    def to_word(self, path):
+    def to_word(self, path: Any) -> None:
         """
         Write the table to a Word document, by means of maketables.
 
@@ -135,7 +137,7 @@ class ComparisonTable:
         place = str(Path(path).resolve())
         self.to_maketables().save("docx", place, show=False, replace=True)
 
-    def info_dict(self):
+    def info_dict(self) -> dict[str, Any]:
         """
         The random effects and the fit as an argument of statsmodels' ``summary_col``.
 
@@ -163,16 +165,16 @@ class ComparisonTable:
 
 
 def compare_table(
-    *fits,
-    names=None,
-    uncertainty="std err",
-    alpha=0.05,
-    stars=False,
-    exponentiate=False,
-    decimals=3,
-    labels=None,
-    title="",
-):
+    *fits: Any,
+    names: Any = None,
+    uncertainty: str | None = "std err",
+    alpha: float = 0.05,
+    stars: Any = False,
+    exponentiate: bool = False,
+    decimals: int = 3,
+    labels: Any = None,
+    title: str = "",
+) -> ComparisonTable:
     """
     Table of several models side by side.
 
@@ -246,6 +248,13 @@ def compare_table(
     """
     check_choice("uncertainty", uncertainty, UNCERTAINTY)
     check_alpha(alpha)
+    if not isinstance(decimals, int | np.integer) or not 0 <= decimals <= 15:
+        raise ValueError(f"decimals must be a whole number from 0, not {decimals!r}")
+    if not isinstance(labels or {}, Mapping):
+        raise TypeError(
+            f"labels must be a dict from names to labels, not {labels!r}; labels of "
+            "the models are names="
+        )
     raw = [as_fit(fit) for fit in fits]
     if not raw:
         raise TypeError("at least one fitted model is needed")

@@ -1,6 +1,7 @@
 """Information criteria of several models, which need not be nested."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ DISCRETE = ("Binomial", "Poisson", "NegativeBinomial")
 """Families whose likelihood is a probability, not a density."""
 
 
-def compare_criteria(*fits, names=None, criterion="aic"):
+def compare_criteria(
+    *fits: Any, names: Any = None, criterion: str = "aic"
+) -> ResultTable:
     r"""
     Compare models of the same data, nested or not, by information criteria.
 
@@ -41,7 +44,8 @@ def compare_criteria(*fits, names=None, criterion="aic"):
         Fits to the same rows and the same response. Families, links, weights and
         offsets may differ.
     names : sequence of str, optional
-        Names of the models. Default is their formulas, numbered if two are equal.
+        Names of the models. Default is m0, m1 and so on, with the formulas below the
+        table.
     criterion : {"aic", "aicc", "bic"}, optional
         The criterion by which the models are sorted and weighted.
 
@@ -91,7 +95,8 @@ def compare_criteria(*fits, names=None, criterion="aic"):
     raw = [as_fit(fit) for fit in fits]
     if len(raw) < 2:
         raise TypeError("at least two fitted models are needed")
-    names = list(names) if names is not None else _names(raw)
+    formulas = [] if names is not None else list(map(model_name, raw))
+    names = [f"m{i}" for i in range(len(raw))] if names is None else list(names)
     if len(names) != len(raw):
         raise ValueError(f"there are {len(raw)} models and {len(names)} names")
     for name, fit in zip(names, raw):
@@ -103,15 +108,10 @@ def compare_criteria(*fits, names=None, criterion="aic"):
     table["delta"] = table[criterion] - table[criterion].min()
     relative = np.exp(-0.5 * table["delta"])
     table["weight"] = relative / relative.sum()
-    return table.sort_values("delta", kind="stable")
-
-
-def _names(fits):
-    """The formulas, with numbers if they do not tell the models apart."""
-    names = [model_name(fit) for fit in fits]
-    if len(set(names)) == len(names):
-        return names
-    return [f"({i}) {name}" for i, name in enumerate(names, start=1)]
+    table = table.sort_values("delta", kind="stable")
+    if formulas:
+        table.attrs["models"] = dict(zip(names, formulas))
+    return table
 
 
 def _criteria(fit):

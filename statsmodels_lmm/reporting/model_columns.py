@@ -61,7 +61,9 @@ def labeled(name, labels):
         The label, by default the name without ``Q()``.
     """
     shown = unquoted(name)
-    return labels[name] if name in labels else labels.get(shown, shown)
+    if name in labels:
+        return labels[name]
+    return {unquoted(key): label for key, label in labels.items()}.get(shown, shown)
 
 
 def model_column(results, alpha=0.05, exponentiate=False):

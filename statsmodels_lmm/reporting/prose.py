@@ -4,6 +4,7 @@ import platform
 import re
 from dataclasses import dataclass
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import scipy
@@ -20,6 +21,7 @@ from statsmodels_lmm.reporting.caveats import caveats
 from statsmodels_lmm.reporting.model_columns import labeled, random_parameters
 from statsmodels_lmm.reporting.wording import (
     Style,
+    decimals,
     joint_statistic,
     level,
     listed,
@@ -90,7 +92,7 @@ class Report:
         return self.markdown
 
 
-def report(results, alpha=0.05, labels=None):
+def report(results: Any, alpha: float = 0.05, labels: Any = None) -> Report:
     """
     Describe a fit in sentences, with a paragraph on methods.
 
@@ -250,13 +252,14 @@ def _effects(raw, alpha, style):
         if np.isnan(raw.bse[j]):
             said = _without_error(raw, b)
         elif is_constant:
-            said = f"is {number(b)} ({_test(raw, j, alpha, style)})"
+            shown = number(b, decimals(raw.bse[j]))
+            said = f"is {shown} ({_test(raw, j, alpha, style)})"
         else:
             sign = "positive" if b > 0 else "negative"
             verdict = "" if raw.pvalues[j] < alpha else "not "
             size = f"{ratio} = " if ratio else f"{style.symbol('b')} = "
             with np.errstate(over="ignore"):
-                size += number(np.exp(b) if ratio else b)
+                size += number(np.exp(b) if ratio else b, decimals(raw.bse[j]))
             test = _test(raw, j, alpha, style, bool(ratio))
             said = f"is {sign} and {verdict}statistically significant ({size}, {test})"
         sentences.append((is_constant, f"{what} {said}."))
@@ -296,7 +299,8 @@ def _test(raw, j, alpha, style, exponentiate=False):
     """Interval, statistic and p-value of a coefficient."""
     ends = np.asarray(raw.conf_int(alpha))[j]
     with np.errstate(over="ignore"):
-        low, high = map(number, np.exp(ends) if exponentiate else ends)
+        ends = np.exp(ends) if exponentiate else ends
+        low, high = (number(end, decimals(raw.bse[j])) for end in ends)
     df = np.broadcast_to(raw.df_resid_inference, len(raw.params))[j]
     return ", ".join(
         [
@@ -310,12 +314,13 @@ def _test(raw, j, alpha, style, exponentiate=False):
 def _random(raw, style):
     """The estimates of the random part."""
     said = {
-        labeled(name, style.labels): value
+        labeled(name, style.labels): (value, name.startswith("SD"))
         for name, value in random_parameters(raw).items()
     }
     numbers = [
-        f"{style.words(label)} = {number(value)}"
-        for label, value in said.items()
+        f"{style.words(label)} = "
+        + number(value, decimals(0.1 * value) if is_deviation else 2)
+        for label, (value, is_deviation) in said.items()
         if label is not None
     ]
     verb = "parameters of the random effects are"

@@ -30,7 +30,7 @@ class TextTable:
     title: str
     notes: list
 
-    def as_text(self):
+    def as_text(self) -> str:
         """
         The table as plain text.
 
@@ -57,7 +57,7 @@ class TextTable:
             text += wrap(note, max(width, 60), break_long_words=False)
         return "\n".join(text)
 
-    def as_html(self):
+    def as_html(self) -> str:
         """
         The table as HTML, with a ``tbody`` for each part.
 
@@ -78,7 +78,7 @@ class TextTable:
             f'<tfoot>\n<tr><td colspan="{span}">{notes}</td></tr>\n</tfoot>\n</table>'
         )
 
-    def as_latex(self):
+    def as_latex(self) -> str:
         r"""
         The table as LaTeX with the rules of the package booktabs.
 

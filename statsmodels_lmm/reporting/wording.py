@@ -9,6 +9,9 @@ from statsmodels_lmm.display import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
 from statsmodels_lmm.reporting.model_columns import labeled
 
+MOST_DECIMALS = 6
+"""Numbers with more decimals are written as powers of ten."""
+
 
 @dataclass(frozen=True)
 class Style:
@@ -82,9 +85,20 @@ def p_value(p, style):
     return f"{symbol} = {p:.3f}".replace(" 0.", " .")
 
 
-def number(value):
-    """Two decimals, or two significant digits where these are zero."""
-    return f"{value:.2g}" if 0.0 < abs(value) < 0.005 else f"{value:.2f}"
+def decimals(error):
+    """Decimals that show the first digit of a standard error, two at least."""
+    return max(2, int(np.ceil(-np.log10(error)))) if error > 0.0 else 2
+
+
+def number(value, digits=2):
+    """Some decimals, or as powers of ten where these would be many or zero."""
+    if not np.isfinite(value) or value == 0.0:
+        return f"{value:.2f}"
+    is_small = abs(value) < 0.5 * 10.0**-digits
+    if digits <= MOST_DECIMALS and not is_small:
+        return f"{value:.{digits}f}"
+    significant = digits + int(np.floor(np.log10(abs(value)))) + 1
+    return f"{value:.{max(2, significant)}g}"
 
 
 def listed(items):

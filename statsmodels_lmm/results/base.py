@@ -392,7 +392,7 @@ class MixedResults(Brief, Pictures, MixedInference):
         """Conditional modes, a dict of factor to DataFrame of levels by effects."""
         return modes_by_factor(self.model.random, self._modes)
 
-    def coef_by_level(self):
+    def coef_by_level(self) -> dict[str, pd.DataFrame]:
         """
         Coefficients of each level, as lme4's ``coef``.
 

@@ -2,6 +2,7 @@
 
 import warnings
 from html import escape
+from typing import Any
 
 import numpy as np
 
@@ -77,13 +78,13 @@ class ByFactor(dict):
             return True
         return self._has_level(key) and self._only("") is not None
 
-    def get(self, key, default=None):
+    def get(self, key: Any, default: Any = None) -> Any:
         """The value of a factor; of a level, if there is one factor."""
         if super().__contains__(key):
             return super().get(key)
         return self[key] if self._has_level(key) else default
 
-    def copy(self):
+    def copy(self) -> Any:
         """The same dict again."""
         return ByFactor(self, self._name)
 

@@ -27,6 +27,7 @@ from statsmodels_lmm.results import summary as summaries
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.generalized_notes import (
     dispersion_notes,
+    limit_notes,
     quadrature_notes,
 )
 from statsmodels_lmm.results.saving import to_json
@@ -182,9 +183,7 @@ class CrossedMixedGLMResults(MixedResults):
         lines = [f"Not finite: {sentence}." for sentence in self.unbounded.sentences]
         if self.reason:
             lines.append(f"{self.reason[0].upper()}{self.reason[1:]}.")
-        if self.family.has_extra and self.alpha == 0.0:
-            lines.append("On the boundary: alpha is estimated as 0, the Poisson limit.")
-        lines += dispersion_notes(self) + quadrature_notes(self)
+        lines += limit_notes(self) + dispersion_notes(self) + quadrature_notes(self)
         if self.cov_type == "rx":
             lines.append("Standard errors as if the variances were known (rx).")
         return lines
@@ -193,7 +192,7 @@ class CrossedMixedGLMResults(MixedResults):
         return self.family.mean(linear_predictor)
 
     @property
-    def alpha(self):
+    def alpha(self) -> float | None:
         """The alpha of the negative binomial family; None otherwise."""
         if self.family.extra_is_squared:
             return float(self.extra)
@@ -236,7 +235,7 @@ class CrossedMixedGLMResults(MixedResults):
         return options | {"cov_kwds": self._cov_kwds}
 
     @cached_property
-    def identification(self):
+    def identification(self) -> Identification:
         """What the data leave open about the variances, an Identification."""
         m = len(self.optimum.theta)
         return Identification(np.zeros((m + 1, 0)), 0, ())

@@ -32,6 +32,24 @@ def dispersion_notes(results):
     ]
 
 
+def limit_notes(results):
+    """
+    A sentence on a negative binomial family at its Poisson limit.
+
+    Parameters
+    ----------
+    results : CrossedMixedGLMResults
+        A fit.
+
+    Returns
+    -------
+    list of str
+    """
+    if not results.family.has_extra or results.alpha != 0.0:
+        return []
+    return ["On the boundary: alpha is estimated as 0, the Poisson limit."]
+
+
 def quadrature_notes(results):
     """
     A sentence on what quadrature would change.

@@ -8,7 +8,11 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
-from statsmodels_lmm.inference.variances.identification import identification
+from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.variances.identification import (
+    Identification,
+    identification,
+)
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
@@ -99,12 +103,13 @@ class CrossedMixedLMResults(MixedResults):
         return options | {"cov_type": self.cov_type, "cov_kwds": self._cov_kwds}
 
     @cached_property
-    def identification(self):
+    def identification(self) -> Identification:
         """What the data leave open about the variances, an Identification."""
         return identification(self)
 
     @cached_property
     def _fixed_part(self):
+        require_data(self.model, "a fitted value")
         return self.model.predict(self.params)
 
     @property

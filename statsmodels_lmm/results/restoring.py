@@ -10,6 +10,7 @@ from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.formula.model_formula import offset_formula
 from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.formula.remembered import RememberedFactor
 from statsmodels_lmm.formula.saved_design import restore_states, restored_design
 from statsmodels_lmm.inputs.saved_values import (
@@ -69,7 +70,7 @@ def restored(saved):
         check_formula(saved["formula"], saved["columns"], structures, name)
         parsed = parse(saved["formula"], structures, name)
         data = _restored_data(saved, parsed)
-        if data.model_spec.column_names != names:
+        if plain_names(data.model_spec.column_names) != plain_names(names):
             raise ValueError("exog_names are not the columns of the design")
     random, modes, covariances = [], [], []
     for each, terms in zip(saved["random"], _terms(parsed, saved["random"])):

@@ -79,6 +79,57 @@ def test_numbers_that_were_read_as_text_in_a_transform(transform, data):
     crossedmixedlm(formula, data)
 
 
+PREDICTORS = {
+    "gaps": (
+        lambda x: x.replace({x[100]: "?", x[103]: "n/a"}),
+        "'?' in row 100, 'n/a'",
+    ),
+    "numbers": (lambda x: x, "but all are numbers: convert it, `"),
+    "commas": (
+        lambda x: x.str.replace(".", ","),
+        "all are numbers: '.*,.*' in row 100",
+    ),
+    "limit": (lambda x: x.replace(x[100], "<0.1"), "numbers except '<0.1' in row 100"),
+}
+
+
+@pytest.mark.parametrize("kind", PREDICTORS)
+def test_a_predictor_of_text_that_was_meant_as_numbers(kind, data):
+    """Its line makes it numeric; C() keeps the levels."""
+    make, said = PREDICTORS[kind]
+    data["my x"] = make(data["y"].round(4).where(data.index < 130).ffill().astype(str))
+    with pytest.warns(DataWarning, match=said) as told:
+        model = crossedmixedlm("y ~ `my x` + (1 | g)", data)
+    message = str(told[0].message)
+    assert model.exog.shape[1] > 28
+    assert message.endswith(". If levels are meant, write C(`my x`)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        crossedmixedlm("y ~ C(`my x`) + (1 | g)", data)
+        run(re.findall("`(data[^`]+)`", message)[0], data)
+        assert crossedmixedlm("y ~ `my x` + (1 | g)", data).exog.shape[1] == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [f"{i % 12 + 1}" for i in range(40)],
+        [f"{i % 10}" if i % 10 < 9 else "9+" for i in range(40)],
+        [f"{i % 12}" if i % 12 < 11 else "11+" for i in range(40)],
+        [f"{i % 4}" if i else "?" for i in range(40)],
+        [f"A{i % 30}" for i in range(40)],
+        [f"{i % 30:03}" for i in range(40)],
+        pd.Categorical([str(i % 30) for i in range(40)]),
+    ],
+)
+def test_levels_that_look_like_numbers_are_levels(values, data):
+    data["k"] = values
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        crossedmixedlm("y ~ k + (1 | g)", data)
+        crossedmixedlm("y ~ 1 + (1 | k:g)", data, check_levels=False)
+
+
 def test_text_without_a_number_is_not_made_missing(data):
     with pytest.raises(DataError, match=r"and 37 more; none is a number$"):
         crossedmixedlm("h ~ 1 + (1 | g)", data)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError, FormulaError
@@ -95,6 +95,23 @@ def test_a_model_keeps_another_response(data):
     shorter = other.update(". ~ . - x - offset(w)")
     assert_array_equal(shorter.endog, other.endog)
     assert shorter.offset is None
+
+
+def test_another_response_is_not_read_from_the_data(data):
+    """Whether its column is transformed or becomes a predictor."""
+    data = data.assign(y=np.exp(data["y"]))
+    model = crossedmixedlm("y ~ w + x + (1 | g)", data)
+    other = model.with_response(2.0 * model.endog)
+    for each in (other, other.update(". ~ . - x")):
+        assert_allclose(each.update("log(.) ~ .").endog, np.log(2.0 * model.endog))
+    fitted = other.fit().drop_fixed("x").model
+    assert_allclose(fitted.update("log(.) ~ .").endog, np.log(2.0 * model.endog))
+    assert_array_equal(other.update("w ~ y + (1 | g)").exog[:, 1], 2.0 * model.endog)
+    logged = crossedmixedlm("log(y) ~ w + x + (1 | g)", data)
+    logged = logged.with_response(model.endog)
+    assert_array_equal(logged.update(". ~ 1 + (1 | g)").endog, model.endog)
+    with pytest.raises(DataError, match=r"log\(y\) was replaced by with_response"):
+        logged.update("y ~ .")
 
 
 def test_data_by_position(data):

@@ -267,7 +267,7 @@ def test_effect_of_a_covariate():
     assert ax.get_xlabel() == "x"
     assert ax.get_ylabel() == "y\nmean and 95% interval"
     z = sample()["z"].mean()
-    assert ax.get_title() == f"Averaged over f (weights: equal). At z = {z:.6g}."
+    assert ax.get_title() == f"Averaged over f (weights: equal). At z = {z:.3g}."
     assert len(plot_effects(result, "x", data=False).axes[0].lines) == 1
 
 
@@ -444,7 +444,8 @@ def test_means_that_the_data_do_not_determine():
         warnings.simplefilter("ignore")
         result = crossedmixedlm("y ~ C(two) * f + (1 | g)", frame).fit()
     (ax,) = plot_effects(result, "two", by="f").axes
-    assert "1 of 6 means cannot be estimated." in ax.get_title()
+    title = ax.get_title().replace("\n", " ")
+    assert "no rows with f = a, two = 1. 1 of 6 means cannot be estimated." in title
     seen = points(ax, COLORS[1]).get_ydata()
     assert np.isnan(seen).tolist() == [True, False]
 

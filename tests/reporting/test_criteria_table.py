@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels_lmm import compare_criteria
 from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.inference.comparison.likelihood_ratio import model_name
 
 PATH = Path(__file__).parents[1] / "reference" / "reporting.json"
 REFERENCE = json.loads(PATH.read_text())
@@ -69,15 +70,19 @@ def test_criteria_as_in_performance(kind, sleep, ticks):
         assert table[criterion].iloc[0] == least
 
 
-def test_models_are_named_by_their_formulas(sleep):
+def test_formulas_stand_below_the_table(sleep):
     table = compare_criteria(*sleep[:2])
-    assert list(table.index) == [
-        "Reaction ~ Days + (Days | Subject)",
-        "Reaction ~ Days + (1 | Subject)",
-    ]
+    formulas = [f"Reaction ~ Days + ({e} | Subject)" for e in ("Days", "1")]
+    places = {f: i for i, f in enumerate(map(model_name, sleep[:2]))}
+    expected = {f"m{places[f]}": f for f in formulas}
+    assert list(table.index) == list(expected)
+    assert sorted(str(table).split("\n")[-2:]) == sorted(
+        f"{label}: {formula}" for label, formula in expected.items()
+    )
     twice = compare_criteria(sleep[2], sleep[2])
-    assert list(twice.index) == ["(1) Reaction ~ Days", "(2) Reaction ~ Days"]
+    assert list(twice.index) == ["m0", "m1"]
     assert list(twice["weight"]) == [0.5, 0.5]
+    assert "models" not in compare_criteria(*sleep[:2], names="ab").attrs
 
 
 def test_a_dispersion_of_glm_is_at_its_maximum(sleep):

@@ -213,6 +213,37 @@ def test_what_limits_the_numbers_is_said():
     assert "proved local optimum" not in text
 
 
+@pytest.mark.parametrize(
+    ("unit", "intercept", "days"),
+    [
+        (1e-3, "is 0.251 (95% CI [0.238, 0.265]", "b = 0.010, 95% CI [0.007, 0.013]"),
+        (1e-6, "is 0.000251 (95% CI [0.000238,", "b = 0.000010, 95% CI [0.000007, "),
+        (1e-9, "is 2.51e-07 (95% CI [2.38e-07,", "b = 1e-08, 95% CI [7.4e-09, 1.3e-08"),
+        (1e3, "is 251405.10 (95% CI [238029.22", "b = 10467.29, 95% CI [7437."),
+    ],
+)
+def test_decimals_are_those_that_the_errors_need(unit, intercept, days):
+    data = load("sleepstudy").assign(Reaction=lambda d: unit * d["Reaction"])
+    fit = crossedmixedlm("Reaction ~ Days + (Days | Subject)", data).fit()
+    model, _, effects, random, *_ = paragraphs(fit)
+    assert intercept in model
+    assert days in effects
+    if unit == 1e-3:
+        assert (
+            "SD (Intercept | Subject) = 0.025, SD (Days | Subject) = 0.0059, Cor"
+            in random
+        )
+        assert "Subject) = 0.07 and SD (Residual) = 0.026." in random
+
+
+def test_the_poisson_limit_is_said():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame({"n": rng.binomial(9, 0.5, 60), "g": np.arange(60) // 10})
+    fit = crossedmixedglm("n ~ 1 + (1 | g)", data, family="negativebinomial").fit()
+    assert fit.alpha == 0.0
+    assert "alpha is estimated as 0, the Poisson limit." in report(fit).text
+
+
 def test_separation_is_said():
     data = load("sleepstudy").assign(slow=lambda d: (d["Days"] > 4) * 1.0)
     model = crossedmixedglm("slow ~ Days + (1 | Subject)", data, family="binomial")

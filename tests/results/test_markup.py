@@ -12,6 +12,7 @@ import pytest
 
 from statsmodels_lmm import CrossedMixedLM, MixedLM
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.formula.plain_names import unquoted
 
 TAG = "<img src=x onerror=alert('{0}')>&<b>{0}</b>"
 RESPONSE, COLUMN, GROUP, LEVEL = map(TAG.format, ("y", "x", "g", "f"))
@@ -59,7 +60,7 @@ def summaries(found):
         out[f"{kind} kenward-roger"] = fit.summary(df_method="kenward-roger")
     means = found["formula"].marginal_means("f")
     slopes = found["formula"].marginal_slopes(
-        found["formula"].model.exog_names[-1][3:-2], by="f"
+        unquoted(found["formula"].model.exog_names[-1]), by="f"
     )
     out["means"], out["slopes"] = means.summary(), slopes.summary()
     out["contrasts"] = means.contrasts().summary()

@@ -107,6 +107,10 @@ class Unbounded:
     columns: np.ndarray | None = None
     directions: np.ndarray | None = None
 
+    def __repr__(self):
+        found = "; ".join(self.sentences) or "every estimate is finite"
+        return f"<{type(self).__name__}: {found}>"
+
     def basis(self, r):
         """
         A basis of the directions in which coefficients are infinite.

@@ -10,6 +10,7 @@ from scipy.linalg import qr
 from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.pieces import term_key
+from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     Comparison,
@@ -369,7 +370,7 @@ def _reductions(results, reduce_terms):
                 # without an intercept the indicators of a factor contain one
                 left = [replace(term, effects="1", effect_terms=frozenset(["1"]))]
             others = [*terms[:i], *left, *terms[i + 1 :]]
-            yield f"{name} in {term}", _fit_of(results, others)
+            yield in_backticks(f"{name} in {term}"), _fit_of(results, others)
 
 
 def _droppable(term):

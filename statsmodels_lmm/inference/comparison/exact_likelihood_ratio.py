@@ -10,6 +10,7 @@ from statsmodels_lmm.core.uncertainty.null_distribution import (
     null_design,
     simulate_null,
 )
+from statsmodels_lmm.display import Brief
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_models import (
     check_nested,
@@ -37,8 +38,8 @@ BOOTSTRAP = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class ExactLRTestResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class ExactLRTestResult(Brief):
     """
     An exact likelihood-ratio test of a single variance.
 
@@ -62,13 +63,20 @@ class ExactLRTestResult:
     effect: str
     draws: np.ndarray = field(repr=False)
 
+    def _brief(self):
+        return [
+            f"{self.name} of the variance of {self.effect}",
+            f"statistic = {self.statistic:.5g}, p = {self.pvalue:.4g} from "
+            f"{self.nsim:,} draws",
+        ]
+
     @property
-    def nsim(self):
+    def nsim(self) -> int:
         """Number of draws."""
         return len(self.draws)
 
     @property
-    def zero_share(self):
+    def zero_share(self) -> float:
         """Share of draws that are zero, which is the mass at the boundary."""
         return float(np.mean(self.draws == 0.0))
 

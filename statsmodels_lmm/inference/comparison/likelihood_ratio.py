@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.genmod import families
 from statsmodels.regression.linear_model import CompareLRTestResult
 
-from statsmodels_lmm.display import ResultTable
+from statsmodels_lmm.display import Brief, ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     simulated_statistics,
@@ -40,7 +40,7 @@ BOOTSTRAP, EXACT = 1000, 10_000
 """Default numbers of draws."""
 
 
-class LikelihoodRatioResult(CompareLRTestResult):
+class LikelihoodRatioResult(Brief, CompareLRTestResult):
     """
     statsmodels' ``CompareLRTestResult``, extended for variances on the boundary.
 
@@ -66,6 +66,17 @@ class LikelihoodRatioResult(CompareLRTestResult):
         self.pvalue_mixture, self.refitted = pvalue_mixture, refitted
         self.method, self.draws = method, draws
         return self
+
+    def _brief(self):
+        chance = {"chi2": "chi-squared"}.get(self.method, self.method)
+        lines = [
+            f"statistic = {self.statistic:.5g}, df = {self.df_diff:.4g}, "
+            f"p = {self.pvalue:.4g} ({chance})"
+        ]
+        if self.method == "chi2" and self.pvalue_mixture < self.pvalue:
+            mixture = f"p = {self.pvalue_mixture:.4g} from a mixture"
+            lines.append(f"{mixture}, since variances of 0 are on the boundary")
+        return lines + ["refitted by maximum likelihood"] * bool(self.refitted)
 
     def __getnewargs__(self):
         more = self.pvalue_mixture, self.refitted, self.method, self.draws

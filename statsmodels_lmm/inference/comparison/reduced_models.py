@@ -12,6 +12,7 @@ from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.formula.model_formula import RandomTerm
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import has_bar, term_key
+from statsmodels_lmm.formula.plain_names import in_backticks, unquoted
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
@@ -52,15 +53,14 @@ def drop_fixed(results: Any, term: str) -> Any:
     results = as_fit(results)
     require_data(results.model, "a fit")
     terms = fixed_terms(results)
-    wanted = _key(term)
-    left = [t for t in terms if _key(t.name) != wanted]
+    left = [t for t in terms if not _is_called(t.text, term)]
     if len(left) == len(terms):
         listed = ", ".join(t.name for t in terms)
         raise ValueError(f"no fixed term {term!r}; there are {listed}")
     model = results.model
     if has_formula(model):
         constant = any(t.is_constant for t in left)
-        names = ["1" if constant else "0", *(t.name for t in left if not t.is_constant)]
+        names = ["1" if constant else "0", *(t.text for t in left if not t.is_constant)]
         other = _from_formula(results, fixed=" + ".join(names))
     else:
         columns = [column for t in left for column in t.columns]
@@ -180,7 +180,7 @@ def with_random(results, terms):
 
 def _has_effect(term, effect):
     """Whether a term has an effect."""
-    return any(_key(n) == _key(effect) for n in term_names(term.effects))
+    return any(_is_called(n, effect) for n in term_names(term.effects))
 
 
 def without_effect(term, effect):
@@ -205,10 +205,11 @@ def without_effect(term, effect):
         If the term has no such effect.
     """
     names = term_names(term.effects)
-    left = [n for n in names if _key(n) != _key(effect)]
+    left = [n for n in names if not _is_called(n, effect)]
     if len(left) == len(names):
         raise ValueError(
-            f"no effect {effect!r} in {term}; there are {', '.join(names)}"
+            f"no effect {effect!r} in {term}; there are "
+            + ", ".join(map(unquoted, names))
         )
     if not left:
         return None
@@ -292,9 +293,12 @@ def _from_formula(results, fixed=None, random=None):
     pieces = [parsed.fixed if fixed is None else fixed]
     pieces += [f"offset({o})" for o in parsed.offsets]
     text = f"{parsed.response} ~ " + " + ".join([*pieces, *map(str, random)])
+    text = in_backticks(text)
     other = with_formula(model, text, random, model.data.frame, dict(model.data.scope))
     # after a refit the frame still has the old response
-    return other._with_endog(model.endog)
+    other = other._with_endog(model.endog)
+    other._has_other_response = model._has_other_response
+    return other
 
 
 def with_formula(model, text, random, frame, scope, rows=slice(None)):
@@ -362,6 +366,11 @@ def _matches(term: RandomTerm, text):
         and set(other.grouping) == set(term.grouping)
         for other in parse(f"y ~ {text}", [term.structure]).random
     )
+
+
+def _is_called(name, wanted):
+    """Whether a term of a formula is the one that a user names."""
+    return unquoted(name) == unquoted(str(wanted)) or _key(name) == _key(wanted)
 
 
 def _key(name):

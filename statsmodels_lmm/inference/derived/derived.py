@@ -1,6 +1,7 @@
 """Functions of the parameters of a fit, with intervals."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,9 @@ class DerivedQuantities:
     draws: pd.DataFrame | None = field(default=None, repr=False)
     profiles: tuple = field(default=(), repr=False)
 
-    def conf_int(self, alpha=None, kind="percentile"):
+    def conf_int(
+        self, alpha: float | None = None, kind: str = "percentile"
+    ) -> pd.DataFrame:
         """
         Compute confidence intervals.
 
@@ -113,7 +116,7 @@ class DerivedQuantities:
         profiled = self.profiles[i]
         return (np.nan, np.nan) if profiled is None else profiled.interval(alpha)
 
-    def summary_frame(self, alpha=None):
+    def summary_frame(self, alpha: float | None = None) -> pd.DataFrame:
         """
         Estimates, standard errors and intervals.
 
@@ -154,14 +157,14 @@ class DerivedQuantities:
 
 
 def derive(
-    results,
-    functions,
-    method="wald",
-    alpha=0.05,
-    transform=None,
-    bootstrap=None,
-    **options,
-):
+    results: Any,
+    functions: Any,
+    method: str = "wald",
+    alpha: float = 0.05,
+    transform: Any = None,
+    bootstrap: Any = None,
+    **options: Any,
+) -> DerivedQuantities:
     r"""
     Compute functions of the parameters with intervals.
 

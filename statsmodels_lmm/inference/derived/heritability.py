@@ -1,5 +1,7 @@
 """Heritability from relationships, and of the means of entries in trials."""
 
+from typing import Any
+
 import numpy as np
 
 from statsmodels_lmm.inference.derived.derived import derived, method_of
@@ -20,8 +22,13 @@ ALIKE = 1e-8
 
 
 def heritability(
-    results, factor=None, basis=None, conf_int=False, alpha=0.05, **options
-):
+    results: Any,
+    factor: str | None = None,
+    basis: str | None = None,
+    conf_int: bool | str = False,
+    alpha: float = 0.05,
+    **options: Any,
+) -> Any:
     r"""
     Heritability of a trait.
 

@@ -1,6 +1,5 @@
 """The parameters of a fit, or of many fits, by name."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.derived.differentiable import Differentiable
 from statsmodels_lmm.inference.derived.parameter_expressions import near
 
@@ -197,7 +197,7 @@ class NamedParameters:
 
     def position(self, name, names, what):
         """Position of a name, whatever its blanks and backticks."""
-        plain = ["".join(n.split()) for n in map(str, names)]
+        plain = [_plain(str(n)) for n in names]
         wanted = _plain(name)
         if wanted not in plain and wanted in INTERCEPT:
             wanted = "Intercept"
@@ -267,8 +267,8 @@ class NamedParameters:
 
 
 def _plain(name):
-    """A name without blanks and backticks."""
-    return re.sub(r"[\s`]", "", name)
+    """A name without blanks and quotes."""
+    return "".join(unquoted(name).split())
 
 
 def _parted(which):

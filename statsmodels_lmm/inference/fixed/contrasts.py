@@ -1,6 +1,8 @@
 """Tests of contrasts, even if redundant columns were dropped."""
 
 from copy import copy
+from html import escape
+from typing import Any
 
 import numpy as np
 from patsy import DesignInfo
@@ -8,7 +10,49 @@ from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm.exceptions import DataWarning, RankWarning, warn
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
+from statsmodels_lmm.inputs.row_values import listed
+
+
+class FixedContrasts(ContrastResults):
+    """statsmodels' ``ContrastResults``, shown without the name of its class."""
+
+    def summary(
+        self, xname: Any = None, alpha: float = 0.05, title: str | None = None
+    ) -> Any:
+        """
+        Summarize the tests.
+
+        Parameters
+        ----------
+        xname : list of str, optional
+            Names of the contrasts. Default is c0, c1 and so on.
+        alpha : float, optional
+            One minus the level of the intervals.
+        title : str, optional
+            Title of the table.
+
+        Returns
+        -------
+        SimpleTable or str
+            A table of t or z tests; one line for an F or chi-squared test.
+        """
+        if self.effect is not None:
+            return super().summary(xname, alpha, title)
+        number, p = np.squeeze(self.statistic), float(self.pvalue)
+        if self.distribution == "F":
+            df = f"df_num={self.df_num:.4g}, df_denom={self.df_denom:.5g}"
+            return f"<F test: F={number:.5g}, p={p:.4g}, {df}>"
+        return f"<Wald test: chi2={number:.5g}, p={p:.4g}, df={self.df_denom:.4g}>"
+
+    def __repr__(self):
+        return str(self)
+
+    def _repr_html_(self):
+        if self.effect is None:
+            return f"<pre>{escape(repr(self))}</pre>"
+        return self.summary().as_html()
 
 
 def estimable(results):
@@ -66,7 +110,10 @@ def linear_constraints(results, r_matrix):
     DataWarning
         If a combination of several coefficients is infinite.
     """
-    given = DesignInfo(results.model.data.cov_names).linear_constraint(r_matrix)
+    names = results.model.data.cov_names
+    r_matrix = _spelled(r_matrix, names)
+    _check_columns(r_matrix, names)
+    given = DesignInfo(names).linear_constraint(r_matrix)
     rows, lost = given.coefs, np.isnan(results.params)
     single = (rows != 0.0).sum(axis=1) <= 1
     kept = (rows[:, lost] == 0.0).all(axis=1)
@@ -90,6 +137,36 @@ def linear_constraints(results, r_matrix):
         )
     possible &= ~infinite
     return rows, given.constants[:, 0], possible
+
+
+def _spelled(constraints, names):
+    """Constraints with the names of columns as in the table of coefficients."""
+    if isinstance(constraints, str):
+        return unquoted(constraints, names)
+    if isinstance(constraints, dict):
+        return {
+            unquoted(k, names) if isinstance(k, str) else k: value
+            for k, value in constraints.items()
+        }
+    if isinstance(constraints, list):
+        return [_spelled(c, names) if isinstance(c, str) else c for c in constraints]
+    return constraints
+
+
+def _check_columns(constraints, names):
+    """Reject a matrix without one column for each fixed effect."""
+    matrix = constraints[0] if isinstance(constraints, tuple) else constraints
+    is_list = hasattr(matrix, "__len__")
+    if isinstance(matrix, str | dict) or not (is_list or np.isscalar(matrix)):
+        return
+    if is_list and any(isinstance(row, str) for row in matrix):
+        return
+    columns = np.shape(matrix)[-1] if is_list else 1
+    if columns != len(names):
+        raise ValueError(
+            f"the matrix has the wrong shape: one column is needed for each of the "
+            f"{len(names)} fixed effects, {listed(names)}; it has {columns}"
+        )
 
 
 def wald_test(
@@ -143,13 +220,13 @@ def wald_test(
     if not scalar:
         statistic = np.array([[statistic]])
     if df is None:
-        return ContrastResults(
+        return FixedContrasts(
             chi2=statistic,
             df_denom=test.df_num,
             statistic=statistic,
             distribution="chi2",
         )
-    return ContrastResults(F=statistic, df_num=test.df_num, df_denom=df)
+    return FixedContrasts(F=statistic, df_num=test.df_num, df_denom=df)
 
 
 def t_test(results, r_matrix, cov_p=None, use_t=None):
@@ -182,11 +259,11 @@ def t_test(results, r_matrix, cov_p=None, use_t=None):
             df = np.array([fixed.df(c) for c in coefficients])
             df = np.where(np.isinf(df), results._residual_df, df)
             df = df.reshape(np.shape(tested.tvalue))
-            tested = ContrastResults(
+            tested = FixedContrasts(
                 effect=tested.effect, t=ratios, sd=errors, df_denom=df
             )
         else:
-            tested = ContrastResults(
+            tested = FixedContrasts(
                 effect=tested.effect, statistic=ratios, sd=errors, distribution="norm"
             )
     for name in ("effect", "sd", "tvalue", "statistic", "pvalue"):

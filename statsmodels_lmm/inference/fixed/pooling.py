@@ -44,19 +44,19 @@ class PooledResults:
         return self.within + (1.0 + 1.0 / self.n_imputations) * self.between
 
     @property
-    def bse(self):
+    def bse(self) -> pd.Series:
         """Standard errors."""
         return np.sqrt(self._diagonal(self.cov_params()))
 
     @property
-    def fraction_by_imputation(self):
+    def fraction_by_imputation(self) -> pd.Series:
         """Share of each variance that is due to the missing values, lambda."""
         m = self.n_imputations
         between = (1.0 + 1.0 / m) * self._diagonal(self.between)
         return between / self._diagonal(self.cov_params())
 
     @property
-    def df(self):
+    def df(self) -> pd.Series:
         """Degrees of freedom of Barnard and Rubin."""
         share, complete = self.fraction_by_imputation, self.df_complete
         # reciprocals, as both numbers may be infinite

@@ -14,6 +14,7 @@ from statsmodels_lmm.formula.backend import (
     term_columns,
 )
 from statsmodels_lmm.formula.pieces import term_key
+from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.formula.tokens import written
 from statsmodels_lmm.inference.requirements import as_fit, names_lost, require_data
@@ -29,16 +30,19 @@ class FixedTerm:
     Parameters
     ----------
     name : str
-        Name of the term, such as "recipe:temp".
+        Name of the term, such as "recipe:temp (C)".
+    text : str
+        The term as in a formula, such as "recipe:Q('temp (C)')".
     columns : tuple of int
         Columns in the fixed-effects design.
     categorical : frozenset of str
-        Categorical factors of the term.
+        Categorical factors of the term, as in a formula.
     numeric : frozenset of str
-        Numeric factors of the term.
+        Numeric factors of the term, as in a formula.
     """
 
     name: str
+    text: str
     columns: tuple
     categorical: frozenset = frozenset()
     numeric: frozenset = frozenset()
@@ -91,7 +95,9 @@ def fixed_terms(results):
     if not has_formula(model):
         constant = model.data.const_idx
         return tuple(
-            FixedTerm(name, (j,), numeric=frozenset(() if j == constant else (name,)))
+            FixedTerm(
+                name, name, (j,), numeric=frozenset(() if j == constant else (name,))
+            )
             for j, name in enumerate(model.exog_names)
         )
     spec, engine = model.data.model_spec, model.data.engine
@@ -100,13 +106,15 @@ def fixed_terms(results):
     coded = set(categorical_factors(spec, engine))
     frame = model.data.frame
     coded |= {written(c) for c in frame if pd.api.types.is_bool_dtype(frame[c])}
+    found = term_columns(spec, engine)
+    names = plain_names([text for text, _, _ in found])
     terms = []
-    for name, columns, factors in term_columns(spec, engine):
+    for name, (text, columns, factors) in zip(names, found):
         categorical = coded.intersection(factors)
         numeric = set(factors) - categorical
         inside = tuple(range(columns.start, columns.stop))
         terms.append(
-            FixedTerm(name, inside, frozenset(categorical), frozenset(numeric))
+            FixedTerm(name, text, inside, frozenset(categorical), frozenset(numeric))
         )
     return tuple(sorted(terms, key=_as_written(model._parsed.fixed)))
 
@@ -120,7 +128,7 @@ def _as_written(text):
     places = {term_key(name): position for position, name in enumerate(names)}
 
     def key(term):
-        place = places.get(term_key(term.name), len(places))
+        place = places.get(term_key(term.text), len(places))
         return not term.is_constant, len(term.factors), place
 
     return key

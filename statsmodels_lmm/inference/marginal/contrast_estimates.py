@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,9 @@ from statsmodels_lmm.inference.marginal.contrast_sets import (
 from statsmodels_lmm.inference.marginal.hypotheses import Hypothesis
 from statsmodels_lmm.inference.marginal.multiple_comparisons import ADJUSTMENTS
 from statsmodels_lmm.inference.requirements import check_alpha
+
+if TYPE_CHECKING:
+    from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
 
 ADJUST = {
     "pairwise": "tukey",
@@ -44,15 +48,15 @@ NO_RATIOS = (
 
 
 def contrasts(
-    means,
-    method="pairwise",
-    adjust=None,
-    reverse=False,
-    reference=None,
-    by=None,
-    alpha=None,
-    exponentiate=False,
-):
+    means: Any,
+    method: Any = "pairwise",
+    adjust: Any = None,
+    reverse: bool = False,
+    reference: Any = None,
+    by: Any = None,
+    alpha: Any = None,
+    exponentiate: bool = False,
+) -> "MarginalMeans":
     """
     Form contrasts of the means within each group.
 
@@ -158,7 +162,7 @@ def contrasts(
     )
 
 
-def pairs(means, **options):
+def pairs(means: Any, **options: Any) -> "MarginalMeans":
     """
     Form all pairwise differences of the means within each group.
 
@@ -263,7 +267,9 @@ def combined(coefficients, values):
     return sums
 
 
-def eff_size(means, sigma, edf, method="pairwise"):
+def eff_size(
+    means: Any, sigma: Any, edf: Any, method: Any = "pairwise"
+) -> "MarginalMeans":
     r"""
     Compute standardized effect sizes, Cohen's d, as emmeans' eff_size.
 

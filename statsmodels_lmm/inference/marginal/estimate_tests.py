@@ -1,6 +1,7 @@
 """Tests of single marginal means or contrasts, and joint tests of several."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,9 @@ from statsmodels_lmm.inference.marginal.contrast_sets import free
 from statsmodels_lmm.inference.marginal.hypotheses import hypothesis
 from statsmodels_lmm.inference.marginal.multiple_comparisons import MULTIVARIATE
 
+if TYPE_CHECKING:
+    from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
+
 UNSUITED = (
     "adjust='tukey' is for two-sided tests of all pairwise differences, which choose "
     "it themselves, and 'dunnett' and 'mvt' are not for tests of equivalence; 'sidak' "
@@ -22,7 +26,13 @@ UNSUITED = (
 )
 
 
-def single_tests(means, null=0.0, delta=0.0, side="two-sided", adjust=None):
+def single_tests(
+    means: Any,
+    null: Any = 0.0,
+    delta: float = 0.0,
+    side: Any = "two-sided",
+    adjust: Any = None,
+) -> "MarginalMeans":
     r"""
     Test the estimates against a value, or for equivalence or non-inferiority.
 
@@ -70,7 +80,7 @@ def single_tests(means, null=0.0, delta=0.0, side="two-sided", adjust=None):
     return replace(means, hypothesis=asked, adjust="sidak" if unsuited else given)
 
 
-def joint_test(means):
+def joint_test(means: Any) -> pd.DataFrame:
     """
     F tests that all means of a group are equal, or all contrasts are 0.
 

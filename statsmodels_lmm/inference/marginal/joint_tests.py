@@ -1,6 +1,7 @@
 """Joint tests of all factors and interactions of the fixed effects."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,13 @@ from statsmodels_lmm.inference.marginal.reference_grid import (
 from statsmodels_lmm.inference.requirements import as_fit
 
 
-def joint_tests(results, by=None, at=None, weights="equal", df_method=None):
+def joint_tests(
+    results: Any,
+    by: Any = None,
+    at: Any = None,
+    weights: str = "equal",
+    df_method: str | None = None,
+) -> ResultTable:
     """
     Test every factor and interaction by contrasts of marginal means.
 

@@ -1,5 +1,7 @@
 """Tables of means with letters for those that do not differ."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -9,7 +11,9 @@ from statsmodels_lmm.inference.marginal.contrast_estimates import contrasts
 from statsmodels_lmm.inference.marginal.contrast_sets import free
 
 
-def cld(means, alpha=None, adjust=None, reverse=False):
+def cld(
+    means: Any, alpha: Any = None, adjust: Any = None, reverse: bool = False
+) -> pd.DataFrame:
     """
     Tabulate the means with letters that those which do not differ have in common.
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,10 @@ from statsmodels_lmm.inference.marginal.multiple_comparisons import (
     critical_values,
 )
 from statsmodels_lmm.inference.requirements import check_alpha
+from statsmodels_lmm.markup import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -101,21 +106,21 @@ class MarginalMeans:
     means: "MarginalMeans | None" = None
 
     @cached_property
-    def estimable(self):
+    def estimable(self) -> np.ndarray:
         """Whether each estimate is finite and determined by the data, shape (m,)."""
         seen = np.isfinite(self.rows).all(axis=1)
         known = seen & self.estimability.determined(self.rows)
         return known & ~self.inference.involves_infinity(self.rows)
 
     @property
-    def names(self):
+    def names(self) -> dict[str, str]:
         """Names of the columns of numbers in `frame`, as a dict."""
         tests = () if self.hypothesis is None else ("statistic", "pvalue")
         columns = (self.kind, "std err", "df", *tests, "ci_lower", "ci_upper")
         return free(columns, self.table.columns)
 
     @cached_property
-    def frame(self):
+    def frame(self) -> ResultTable:
         """
         Return the estimates as a table.
 
@@ -179,7 +184,7 @@ class MarginalMeans:
         np.fill_diagonal(correlation, 1.0)
         return correlation
 
-    def summary_frame(self, alpha=None):
+    def summary_frame(self, alpha: float | None = None) -> pd.DataFrame:
         """
         Return the estimates as a table, like `frame`.
 
@@ -206,7 +211,14 @@ class MarginalMeans:
     eff_size = eff_size
     cld = cld
 
-    def plot(self, comparisons=False, ax=None, *, alpha=None, adjust=None):
+    def plot(
+        self,
+        comparisons: bool = False,
+        ax: Any = None,
+        *,
+        alpha: float | None = None,
+        adjust: str | None = None,
+    ) -> "Figure":
         """
         Plot the estimates with their intervals.
 
@@ -228,7 +240,7 @@ class MarginalMeans:
 
         return plot_comparisons(self, comparisons, ax, alpha, adjust)
 
-    def through(self, link):
+    def through(self, link: Link) -> "MarginalMeans":
         """
         Express the estimates by another function h, with the same standard errors.
 
@@ -251,7 +263,7 @@ class MarginalMeans:
             rows = slopes[:, None] * rows
             return replace(self, rows=rows, offset=after - rows @ params, link=link)
 
-    def for_contrasts(self, exponentiate=False):
+    def for_contrasts(self, exponentiate: bool = False) -> "MarginalMeans":
         """
         Estimates whose differences, or the exponentials of these, are contrasts.
 
@@ -268,7 +280,7 @@ class MarginalMeans:
             return self
         return self.through(LOG if exponentiate else IDENTITY)
 
-    def summary(self):
+    def summary(self) -> Summary:
         """
         Format the estimates for printing.
 
@@ -291,7 +303,7 @@ class MarginalMeans:
         lost = np.isnan(self.inference.params)
         return np.where(self.estimable[:, None] & ~lost, self.rows, 0.0)
 
-    def groups(self, by):
+    def groups(self, by: Any) -> list[np.ndarray]:
         """
         Positions of the rows of each group.
 

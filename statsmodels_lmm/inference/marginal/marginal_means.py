@@ -1,14 +1,16 @@
 """Marginal means and slopes of the fixed effects."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from statsmodels_lmm.core.families.links import Log
-from statsmodels_lmm.display import unquoted
+from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inference.fixed.ratios import mean_ratio_name, ratio_name
 from statsmodels_lmm.inference.marginal.contrast_sets import as_list, quoted
+from statsmodels_lmm.inference.marginal.empty_cells import empty_cells
 from statsmodels_lmm.inference.marginal.marginal_estimates import MarginalMeans
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import (
@@ -270,10 +272,10 @@ def _marginal(
     others = {n: v for n, v in grid.levels.items() if n not in [*names, *groups]}
     response = results.model.endog_names
     if results._is_gaussian and means is not None:
-        response = response_transform(response)[1]
+        inside = response_transform(results.model._parsed.response)[1]
+        (response,) = plain_names([inside])
     if not results._is_gaussian and means is None:
         response = f"the linear predictor of {response}"
-    response = unquoted(response)
     estimates = MarginalMeans(
         table,
         tuple(groups),
@@ -285,7 +287,7 @@ def _marginal(
         else inference(results, df_method or results.df_method),
         alpha,
         kind="slope" if slope else "mean",
-        title=f"Slopes in {unquoted(what)} of {response}"
+        title=f"Slopes in {what} of {response}"
         if slope
         else f"Marginal means of {response}",
         notes=_notes(results, others, weights, means),
@@ -294,13 +296,23 @@ def _marginal(
     )
     if estimates.of_response:
         estimates = estimates.through(means.link)
+    if not estimates.estimable.all():
+        determined = estimates.estimability.determined(_stacked(grid.design))
+        empty = empty_cells(grid, determined.reshape(grid.counts.shape))
+        lines = [f"The data have no rows with {empty}."] if empty else []
+        estimates = replace(estimates, notes=(*estimates.notes, *lines))
     return estimates
+
+
+def _stacked(design):
+    """The rows of the design of a grid, without gaps."""
+    return np.nan_to_num(design).reshape(-1, design.shape[-1])
 
 
 def _ratio(results, means, slope):
     """What the exponential of a contrast is; "" if nothing."""
     if results._is_gaussian:
-        link, _ = response_transform(results.model.endog_names)
+        link, _ = response_transform(results.model._parsed.response)
         is_log = isinstance(link, Log)
         if means is not None and not slope:
             averaged = means.average or not is_log
@@ -334,5 +346,5 @@ def _notes(results, others, weights, means):
     elif not results._is_gaussian:
         lines.append(f"On the scale of the link, {results.family.link_name}.")
     elif not PLAIN.fullmatch(results.model._parsed.response):
-        lines.append(f"On the scale of {unquoted(results.model._parsed.response)}.")
+        lines.append(f"On the scale of {results.model.endog_names}.")
     return tuple(lines)

@@ -1,7 +1,7 @@
 """The bootstrap of mixed models."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,9 @@ from statsmodels_lmm.inference.replicates.simulation import (
 )
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 from statsmodels_lmm.keywords import refuse_r_names, renamed
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 STATISTICS = 10
 """Largest number of replicates in a piece of work that calls a statistic."""
@@ -103,12 +106,12 @@ class BootstrapResults(Brief):
     own_statistics: pd.Series | None = field(default=None, repr=False)
 
     @property
-    def n_separated(self):
+    def n_separated(self) -> int:
         """Number of replicates without finite estimates, see `separated`."""
         return len(self.separated)
 
     @property
-    def all_draws(self):
+    def all_draws(self) -> pd.DataFrame:
         """The draws and the statistics, whose columns are the rows of every table."""
         if self.statistics is None:
             return self.draws
@@ -116,7 +119,7 @@ class BootstrapResults(Brief):
         return pd.concat([self.draws, self.statistics.set_axis(labels, axis=1)], axis=1)
 
     @property
-    def kinds(self):
+    def kinds(self) -> pd.Series:
         """Kind of each column of `all_draws`: fixed, random, statistic or other."""
         bounded = [ends != (-np.inf, np.inf) for ends in self.ranges]
         # the fixed effects, which are unbounded, come first, and then their errors
@@ -251,7 +254,7 @@ class BootstrapResults(Brief):
         method: str = "percentile",
         level: float = 0.95,
         ax: Any = None,
-    ) -> Any:
+    ) -> "Figure":
         """
         Plot the replicates of each parameter; see `graphics.plot_bootstrap`.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from statsmodels_lmm.inference.replicates.simulation import (
 from statsmodels_lmm.inference.requirements import as_fit, check_choice
 from statsmodels_lmm.inference.row_groups import row_groups
 from statsmodels_lmm.keywords import refuse_r_names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SIMULATED_RESIDUALS = ("parametric", "conditional")
 
@@ -88,7 +91,7 @@ class SimulatedResiduals(Brief):
         outside = (self.observed < low) | (self.observed > high)
         return pd.Series(outside, self.residuals.index, name="outlier")
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None) -> "Figure":
         """
         Plot the residuals; see `graphics.plot_simulated_residuals`.
 

@@ -8,6 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.roots import lower_triangle
 from statsmodels_lmm.core.uncertainty.identification import flat_directions
+from statsmodels_lmm.display import Brief
 
 NO_SHARE = 1e-6
 """Size of a sum relative to its terms below which it counts as 0."""
@@ -21,8 +22,8 @@ CONSEQUENCE = (
 )
 
 
-@dataclass(frozen=True)
-class Identification:
+@dataclass(frozen=True, repr=False)
+class Identification(Brief):
     """
     Variances and covariances that the data do not determine.
 
@@ -42,8 +43,11 @@ class Identification:
     idle: int
     messages: tuple
 
+    def _brief(self):
+        return [*self.sentences] or ["the data determine every variance"]
+
     @property
-    def sentences(self):
+    def sentences(self) -> tuple[str, ...]:
         """The messages with their consequence."""
         return tuple(f"{m}. {CONSEQUENCE}" for m in self.messages)
 

@@ -8,7 +8,7 @@ range of the parameter and does not depend on how it is parameterized.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from statsmodels_lmm.inference.variances.variance_parameters import (
     RESIDUAL,
     variance_labels,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MANY_EFFECTS = 2000
 """Number of random effects beyond which each parameter is worth a process."""
@@ -90,7 +93,7 @@ class ProfileLikelihood(Brief):
     curves: pd.DataFrame
     spacing: float
 
-    def plot(self, which: Any = None, ax: Any = None) -> Any:
+    def plot(self, which: Any = None, ax: Any = None) -> "Figure":
         """
         Plot zeta for each parameter; see `graphics.plot_profile`.
 

@@ -20,6 +20,7 @@ from statsmodels_lmm.core.uncertainty.variance_information import (
     inverse_information,
     observed_information,
 )
+from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
 from statsmodels_lmm.inference.variances.block_functions import (
     StructuredFunctions,
@@ -477,7 +478,7 @@ def variance_covariance(results: Any, scale: str = "sd") -> pd.DataFrame:
     """
     parameters = variance_estimates(results)
     functions = parameters.estimates(_checked(scale))
-    return pd.DataFrame(
+    return ResultTable(
         functions.covariance(parameters), functions.labels, functions.labels
     )
 

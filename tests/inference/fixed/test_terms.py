@@ -488,7 +488,7 @@ def test_terms_of_fewer_factors_come_first(engine):
 
 def test_containment():
     def term(categorical, numeric=""):
-        return FixedTerm("t", (), frozenset(categorical), frozenset(numeric))
+        return FixedTerm("t", "t", (), frozenset(categorical), frozenset(numeric))
 
     assert term("fk").contains(term("f"))
     assert term("fk").contains(term(""))
