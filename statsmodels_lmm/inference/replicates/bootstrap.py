@@ -327,7 +327,8 @@ def bootstrap(
         ``joblib.parallel_config``: processes, threads, Dask or Ray. If nothing is
         configured, small models are fitted in batches, each a single array
         computation, by a few threads; large and generalized models, and all models if
-        there is a `statistic`, are fitted by processes on all processors.
+        there is a `statistic`, are fitted one by one, and by processes on all
+        processors as soon as what remains takes longer than their start.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
@@ -417,7 +418,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     in_batches = task.replicates.in_batches
     heavy = not in_batches or getattr(task, "statistic", None) is not None
     # a batch spends its time in NumPy, which releases the interpreter to other threads
-    parallel = heavy or (len(pieces) > 1 and "threads")
+    parallel = "if it pays" if heavy else len(pieces) > 1 and "threads"
     batches, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
         done = sum(map(len, pieces[: len(batches)]))
