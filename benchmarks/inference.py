@@ -10,8 +10,11 @@ the first, and exclude the fit. Without R only this package is timed. See README
 
 import argparse
 import gc
+import math
 import os
 import platform
+import resource
+import signal
 import subprocess
 import tempfile
 import time
@@ -178,19 +181,27 @@ def r_seconds(model, action, options, fit="lme4::lmer"):
 def run_r(code, options):
     """Run R code that prints seconds; return the median without the first run."""
     room = {"R_MAX_VSIZE": f"{options.memory:g}Gb"}
+    allowed, limits = options.cap + R_START, {}
+    if options.clock == "processor":
+        seconds = math.ceil(allowed)
+        limit = partial(resource.setrlimit, resource.RLIMIT_CPU, (seconds, seconds))
+        allowed, limits = None, {"preexec_fn": limit}
     try:
         done = subprocess.run(
             [options.rscript, "-e", code],
             capture_output=True,
             text=True,
-            timeout=options.cap + R_START,
+            timeout=allowed,
             env={**os.environ, **room},
+            **limits,
         )
     except OSError:
         return "-"
     except subprocess.TimeoutExpired:
         return f"over {options.cap:g}"
     if done.returncode:
+        if done.returncode in (-signal.SIGKILL, -signal.SIGXCPU):
+            return f"over {options.cap:g}"
         if options.verbose:
             print(done.stderr)
         full = "memory exhausted" in done.stderr or "cannot alloc" in done.stderr
