@@ -172,7 +172,8 @@ def test_where_no_approximation_of_reiter_exists():
     riv = 1.25 * np.var(moves, ddof=1) * share
     old = 4.0 + 2.0 * (1.0 + (1.0 - 2.0 / 6.0) / riv) ** 2
     assert_allclose(short.df_denom, 1.0 / (1.0 / old + (1.0 + riv) / 2.0))
-    equal = pool_imputations([two(0.0, True, 30.0)] * 4).wald_test("x = 0, z = 0")
+    unequal = two(0.0, True, np.array([50.0, 30.0]))
+    equal = pool_imputations([unequal] * 4).wald_test("x = 0, z = 0")
     assert_allclose(equal.df_denom, 30.0 * 31.0 / 33.0)
     q = np.array([3.0, 2.0])
     expected = q @ np.linalg.solve(within, q) / 2.0
