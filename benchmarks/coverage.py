@@ -3,10 +3,11 @@ Count how often 95 % intervals cover the truth in data simulated from known mode
 
 Each data set is fitted, a linear model by REML, and every kind of interval is computed.
 For each method the table shows how often the truth lay below, inside and above the
-interval, and how often there was no interval; these add up to 100 %. For generalized
-models a second table shows how often tests at the 5 % level reject what is true: an
-effect of zero, and, in data without differences among groups, their variance of zero.
-See README.rst.
+interval, and how often there was no interval; these add up to 100 %. Some designs
+examine a share of the variance, an intraclass correlation or a heritability. For
+generalized models a second table shows how often tests at the 5 % level reject what is
+true: an effect of zero, and, in data without differences among groups, their variance
+of zero. See README.rst.
 """
 
 import argparse
@@ -22,11 +23,13 @@ import pandas as pd
 from scipy import special
 
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.relationship import numerator_relationship_inverse
 
 ALPHA = 0.05
 DF_METHODS = ("satterthwaite", "kenward-roger")
 BOOTSTRAP = ("basic", "normal", "studentized", "percentile")
 METHODS = ("wald", *DF_METHODS, "profile", *BOOTSTRAP)
+SHARE_METHODS = ("wald", "profile", "basic", "normal", "percentile")
 TESTS = ("zero: Wald", "zero: likelihood ratio", "variance: likelihood ratio")
 
 # ---------------------------------------------------------------------------
@@ -53,6 +56,12 @@ class Design:
         Residual standard deviation of a linear model.
     family : str, optional
         Family of a generalized model.
+    share : str, optional
+        A grouping factor of a linear model: what is examined is its share of the
+        variance, not the parameters.
+    pedigree : DataFrame, optional
+        The parents of the levels of that factor, in two generations: 0 for those of
+        founders, which come first.
     """
 
     formula: str
@@ -61,15 +70,29 @@ class Design:
     random: dict
     sigma: float | None = None
     family: str | None = None
+    share: str | None = None
+    pedigree: pd.DataFrame | None = None
 
     @property
     def methods(self):
         """The methods for intervals."""
+        if self.share is not None:
+            return SHARE_METHODS
         return [m for m in METHODS if self.family is None or m not in DF_METHODS]
+
+    @property
+    def expression(self):
+        """The share as a function of the parameters."""
+        total = " + ".join(f"var({name})" for name in (*self.random, "Residual"))
+        return f"share = var({self.share}) / ({total})"
 
     def fit(self, y):
         """Fit the model to a response."""
         data = self.rows().assign(y=y)
+        if self.pedigree is not None:
+            related = {self.share: numerator_relationship_inverse(self.pedigree)}
+            model = crossedmixedlm(self.formula, data, relationship_inverse=related)
+            return model.fit(reml=True)
         if self.family is None:
             return crossedmixedlm(self.formula, data).fit(reml=True)
         return crossedmixedglm(self.formula, data, family=self.family).fit()
@@ -81,6 +104,10 @@ class Design:
 
     def truth(self):
         """Return the true parameters as a Series, with the package's names."""
+        if self.share is not None:
+            variances = {g: sd["Intercept"] ** 2 for g, sd in self.random.items()}
+            total = sum(variances.values()) + self.sigma**2
+            return pd.Series({"share": variances[self.share] / total})
         found = dict(self.fixed)
         for factor, effects in self.random.items():
             names = [name for name in effects if name != "cor"]
@@ -105,13 +132,27 @@ class Design:
             correlation[correlation == 0] = effects.get("cor", 0.0)
             deviations = np.array([effects[name] for name in names])
             root = deviations[:, None] * np.linalg.cholesky(correlation)
-            u = rng.normal(size=(size, index.max() + 1, len(names))) @ root.T
+            if self.pedigree is not None:
+                index = rows[factor].to_numpy() - 1
+                u = root * bred(self.pedigree, rng, size)[..., None]
+            else:
+                u = rng.normal(size=(size, index.max() + 1, len(names))) @ root.T
             y += (u[:, index] * rows[names].to_numpy()).sum(axis=-1)
         if self.family == "poisson":
             return rng.poisson(np.exp(y)).astype(float)
         if self.family == "binomial":
             return rng.binomial(1, special.expit(y)).astype(float)
         return y
+
+
+def bred(pedigree, rng, size):
+    """Draw additive genetic values of two generations, shape (size, animals)."""
+    values = rng.normal(size=(size, len(pedigree)))
+    sire, dam = pedigree["sire"].to_numpy(), pedigree["dam"].to_numpy()
+    born = sire > 0
+    values[:, born] *= np.sqrt(0.5)
+    values[:, born] += (values[:, sire[born] - 1] + values[:, dam[born] - 1]) / 2.0
+    return values
 
 
 def longitudinal():
@@ -151,6 +192,49 @@ def generalized(family, count):
     )
 
 
+def clusters(count):
+    return pd.DataFrame({"g": np.arange(5 * count) // 5})
+
+
+def intraclass(count, icc):
+    """Groups of five rows, with a total variance of 1."""
+    return Design(
+        "y ~ 1 + (1 | g)",
+        partial(clusters, count),
+        {"Intercept": 1.0},
+        {"g": {"Intercept": np.sqrt(icc)}},
+        sigma=np.sqrt(1.0 - icc),
+        share="g",
+    )
+
+
+def families(sires=20, dams=40, offspring=160):
+    """A pedigree: each sire has two dams, and each dam as many offspring."""
+    founders, at = sires + dams, np.arange(offspring)
+    parents = {
+        "sire": np.append(np.zeros(founders, int), 1 + at % dams % sires),
+        "dam": np.append(np.zeros(founders, int), 1 + sires + at % dams),
+    }
+    return pd.DataFrame({"animal": 1 + np.arange(founders + offspring), **parents})
+
+
+def bred_records():
+    return families().loc[lambda d: d["sire"] > 0, ["animal"]]
+
+
+def inherited(h2):
+    """One record of each animal of the second generation, with a variance of 1."""
+    return Design(
+        "y ~ 1 + (1 | animal)",
+        bred_records,
+        {"Intercept": 1.0},
+        {"animal": {"Intercept": np.sqrt(h2)}},
+        sigma=np.sqrt(1.0 - h2),
+        share="animal",
+        pedigree=families(),
+    )
+
+
 DESIGNS = {
     "longitudinal": Design(
         "y ~ Days + (Days | Subject)",
@@ -185,6 +269,12 @@ DESIGNS = {
         for family in ("poisson", "binomial")
         for count in (8, 30)
     },
+    **{
+        f"icc {icc}, {count} groups": intraclass(count, icc)
+        for icc in (0.1, 0.6)
+        for count in (6, 50)
+    },
+    "heritability 0.4": inherited(0.4),
 }
 
 
@@ -210,6 +300,16 @@ def intervals(result, design, replicates, rng):
     for method in set(design.methods) & set(DF_METHODS):
         found[method] = result.conf_int(ALPHA, df_method=method).reindex(names)
     return np.stack([found.get(method, nothing) for method in design.methods])
+
+
+def share_intervals(result, design, replicates, rng):
+    """Return all intervals of the share, (methods, 1, 2); NaN where there is none."""
+    derive = partial(result.derive, design.expression, alpha=ALPHA)
+    boot = derive("bootstrap", nsim=replicates, rng=rng, n_jobs=1, progress=False)
+    found = {kind: boot.conf_int(kind=kind) for kind in SHARE_METHODS[2:]}
+    found["wald"] = derive("wald").conf_int()
+    found["profile"] = derive("profile").conf_int()
+    return np.stack([found[method] for method in design.methods])
 
 
 def rejections(result, design, without):
@@ -249,7 +349,8 @@ def examine(design, y, without, replicates, rng):
         result = design.fit(y)
         found = np.zeros(0)
         if replicates:
-            found = intervals(result, design, replicates, rng)
+            every = intervals if design.share is None else share_intervals
+            found = every(result, design, replicates, rng)
         tests = np.zeros(0)
         if design.family is not None:
             tests = rejections(result, design, without)

@@ -2,16 +2,20 @@
 Time the inference of statsmodels_lmm and of R's lme4, lmerTest and pbkrtest.
 
 The bootstrap, refits, degrees of freedom by Satterthwaite and by Kenward and Roger,
-profile intervals, power curves, and what follows a fit of a generalized model are timed
-on the same data in the same run: this package in this process, R in a separate process
-for each task. Times are medians over all runs but the first, and exclude the fit.
-Without R only this package is timed. See README.rst.
+profile intervals, comparisons of means, functions of the parameters, power curves, and
+what follows a fit of a generalized model are timed on the same data in the same run:
+this package in this process, R in a separate process for each task. Times are medians
+over all runs but the first, and exclude the fit. Without R only this package is timed.
+See README.rst.
 """
 
 import argparse
 import gc
+import math
 import os
 import platform
+import resource
+import signal
 import subprocess
 import tempfile
 import time
@@ -28,6 +32,7 @@ from side_by_side import print_table, version_of
 
 from statsmodels_lmm import datasets
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
+from statsmodels_lmm.relationship import numerator_relationship_inverse
 
 R_CODE = """
 suppressMessages(library(lmerTest))
@@ -37,11 +42,14 @@ data[factors] <- lapply(data[factors], factor)
 m <- {fit}({formula}, data, {how})
 times <- c()
 while (length(times) <= {repeats} && sum(times) < {enough})
-    times <- c(times, system.time({action})[["elapsed"]])
+    times <- c(times, sum(system.time({action})[{clock}]))
 cat(times)
 """
 
 R_START = 30  # seconds that R may take to start, read and fit
+
+R_CLOCKS = {"elapsed": '"elapsed"', "processor": 'c("user.self", "sys.self")'}
+CLOCKS = {"elapsed": time.perf_counter, "processor": time.process_time}
 
 # ---------------------------------------------------------------------------
 # Models and data
@@ -138,15 +146,15 @@ def wide(nobs=60_000, n_groups=300, n_levels=6):
 
 def our_seconds(model, action, options):
     """Time an action on a result; each run has its own fit, so nothing is cached."""
-    fitted = model.model()
+    fitted, clock = model.model(), CLOCKS[options.clock]
     times = []
     while len(times) <= options.repeats and sum(times) < options.enough:
         result = fitted.fit(**model.options)
         gc.collect()
         gc.disable()
-        start = time.perf_counter()
+        start = clock()
         action(result)
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
         gc.enable()
     return median(times[1:] or times)
 
@@ -166,6 +174,7 @@ def r_seconds(model, action, options, fit="lme4::lmer"):
             repeats=options.repeats,
             enough=options.enough,
             action=action,
+            clock=R_CLOCKS[options.clock],
         )
         return run_r(code, options)
 
@@ -173,19 +182,27 @@ def r_seconds(model, action, options, fit="lme4::lmer"):
 def run_r(code, options):
     """Run R code that prints seconds; return the median without the first run."""
     room = {"R_MAX_VSIZE": f"{options.memory:g}Gb"}
+    allowed, limits = options.cap + R_START, {}
+    if options.clock == "processor":
+        seconds = math.ceil(allowed)
+        limit = partial(resource.setrlimit, resource.RLIMIT_CPU, (seconds, seconds))
+        allowed, limits = None, {"preexec_fn": limit}
     try:
         done = subprocess.run(
             [options.rscript, "-e", code],
             capture_output=True,
             text=True,
-            timeout=options.cap + R_START,
+            timeout=allowed,
             env={**os.environ, **room},
+            **limits,
         )
     except OSError:
         return "-"
     except subprocess.TimeoutExpired:
         return f"over {options.cap:g}"
     if done.returncode:
+        if done.returncode in (-signal.SIGKILL, -signal.SIGXCPU):
+            return f"over {options.cap:g}"
         if options.verbose:
             print(done.stderr)
         full = "memory exhausted" in done.stderr or "cannot alloc" in done.stderr
@@ -306,20 +323,124 @@ def degrees_of_freedom(options):
         print_table("model,rows,ours s,R s,R/ours".split(","), rows)
 
 
+def split_split_plot():
+    """Simulate 4 blocks of 3 irrigations, 3 varieties and 4 amounts of nitrogen."""
+    rng = np.random.default_rng(434)
+    levels = pd.MultiIndex.from_product(
+        [list(f) for f in ("1234", "abc", "pqr", "wxyz")]
+    )
+    data = levels.to_frame(index=False, name=["block", "water", "kind", "nitro"])
+    data = data.astype("category")
+    y = rng.normal(size=36)[np.arange(144) % 36] + rng.normal(size=144)
+    for rows, deviation in ((36, 1.0), (12, 0.8), (4, 0.6)):
+        y += deviation * rng.normal(size=144 // rows)[np.arange(144) // rows]
+    return data.assign(y=10.0 + y)
+
+
 def profiles(options):
     """Time profile intervals of all parameters against lme4, both by ML."""
-    formulas = {
-        "sleepstudy": "Reaction ~ Days + (Days | Subject)",
-        "penicillin": "diameter ~ 1 + (1 | plate) + (1 | sample)",
-        "pastes": "strength ~ 1 + (1 | batch / cask)",
+    models = {
+        "sleepstudy": ("Reaction ~ Days + (Days | Subject)", None),
+        "penicillin": ("diameter ~ 1 + (1 | plate) + (1 | sample)", None),
+        "pastes": ("strength ~ 1 + (1 | batch / cask)", None),
+        "split-split-plot": (
+            "y ~ water * kind * nitro + (1 | block / water / kind)",
+            split_split_plot(),
+        ),
+        "insteval": ("y ~ 1 + service + (1 | s) + (1 | d) + (1 | dept)", None),
     }
     rows = []
-    for name, formula in formulas.items():
-        model = Model(formula, example(name), reml=False)
-        ours = our_seconds(model, lambda r: r.profile().conf_int(), options)
+    for name in options.models or models:
+        formula, data = models[name]
+        model = Model(formula, example(name) if data is None else data, reml=False)
+        ours = our_seconds(model, lambda r: r.profile(n_jobs=1).conf_int(), options)
         theirs = r_seconds(model, "confint(profile(m))", options)
         rows.append([name, f"{ours:.4g}", *r_cells(ours, theirs, options)])
+        print(*rows[-1], flush=True)
     print_table("model,ours s,R s,R/ours".split(","), rows)
+
+
+def trial():
+    """Simulate 12 varieties in 6 blocks with 2 plots of each."""
+    rng = np.random.default_rng(12)
+    block, variety = np.arange(144) // 24, np.arange(144) % 12
+    y = rng.normal(size=6)[block] + 0.5 * rng.normal(size=12)[variety]
+    data = pd.DataFrame({"y": y + rng.normal(size=144), "b": block, "v": variety})
+    return data.astype({"b": "category", "v": "category"})
+
+
+ICC = "var(Subject) / (var(Subject) + var(Residual))"
+
+R_ICC = """bootMer(m, function(m) {{
+    v <- as.data.frame(VarCorr(m))$vcov; v[1] / sum(v)
+}}, nsim = 100)"""
+
+
+def tukey(result):
+    means = result.with_df_method("kenward-roger").marginal_means("v")
+    return means.pairs().summary_frame()
+
+
+def functions(options):
+    """Time comparisons of means and an intraclass correlation against R."""
+    sleep = Model("Reaction ~ Days + (1 | Subject)", example("sleepstudy"))
+    rows = []
+    for task, model, ours, theirs, each in (
+        (
+            "66 differences, Tukey",
+            Model("y ~ v + (1 | b) + (1 | b:v)", trial()),
+            tukey,
+            "summary(emmeans::emmeans(m, pairwise ~ v)$contrasts)",
+            1.0,
+        ),
+        (
+            "ICC, 1,000 replicates",
+            sleep,
+            methodcaller("derive", ICC, "bootstrap", nsim=1000, rng=1, n_jobs=1),
+            R_ICC.format(),
+            10.0,
+        ),
+    ):
+        seconds = our_seconds(model, ours, options)
+        r = r_seconds(model, theirs, options)
+        if not isinstance(r, str):
+            r *= each
+        rows.append([task, f"{seconds:.4g}", *r_cells(seconds, r, options)])
+    related = relatives()
+    for task, ours in (
+        ("animals, profile", lambda r: r.profile(n_jobs=1).conf_int()),
+        ("animals, profile of h2", methodcaller("heritability", conf_int="profile")),
+    ):
+        rows.append([task, f"{our_seconds(related, ours, options):.4g}", "-", "-"])
+    print_table("task,ours s,R s,R/ours".split(","), rows)
+
+
+@dataclass(frozen=True)
+class Relatives(Model):
+    """A model of related animals, for which lme4 has no formula."""
+
+    pedigree: pd.DataFrame | None = None
+
+    def model(self):
+        """Read the formula, the data and the pedigree."""
+        inverse = numerator_relationship_inverse(self.pedigree)
+        related = {"animal": inverse}
+        return crossedmixedlm(self.formula, self.data, relationship_inverse=related)
+
+
+def relatives(founders=100, born=900):
+    """Simulate records of animals with two parents among the founders."""
+    rng, count = np.random.default_rng(900), founders + born
+    sire = np.append(np.zeros(founders, int), rng.integers(1, 21, size=born))
+    dam = np.append(np.zeros(founders, int), rng.integers(21, founders + 1, size=born))
+    pedigree = pd.DataFrame({"animal": 1 + np.arange(count), "sire": sire, "dam": dam})
+    value = rng.normal(size=count)
+    value[founders:] *= np.sqrt(0.5)
+    value[founders:] += 0.5 * (value[sire[founders:] - 1] + value[dam[founders:] - 1])
+    herd = rng.integers(20, size=count)
+    y = value + rng.normal(size=20)[herd] + 1.2 * rng.normal(size=count)
+    data = pedigree[["animal"]].assign(y=y, herd=herd)
+    return Relatives("y ~ 1 + (1 | animal) + (1 | herd)", data, pedigree=pedigree)
 
 
 # simulated residuals as DHARMa computes them, without a package
@@ -455,6 +576,7 @@ TASKS = {
     "refit": refits,
     "df": degrees_of_freedom,
     "profile": profiles,
+    "functions": functions,
     "generalized": generalized,
     "power": powers,
 }
@@ -489,6 +611,13 @@ def parse(arguments):
     add("--enough", type=float, default=20, help="seconds after which none is repeated")
     add("--cap", type=float, default=120, help="seconds after which R is killed")
     add("--memory", type=float, default=12, help="GiB that R may use")
+    add("--models", nargs="+", help="of the task profile; default is all")
+    add(
+        "--clock",
+        choices=CLOCKS,
+        default="elapsed",
+        help="what is timed; on a busy machine the processor's time",
+    )
     add("--sizes", type=int, nargs="+", default=[200, 1_000, 5_000, 20_000])
     add("--rscript", default="Rscript", help="the Rscript that finds the packages")
     add("--verbose", action="store_true", help="show the errors of R")

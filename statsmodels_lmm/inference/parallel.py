@@ -5,12 +5,21 @@ import warnings
 from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from threading import Lock
+from time import perf_counter
 from typing import Any
+
+import numpy as np
 
 EXTRA = "install it with: pip install 'statsmodels_lmm[parallel]'"
 
 DELAY = 2.0
 """Seconds after which a progress bar appears by default."""
+
+START = 3.0
+"""Seconds that other processes take to start and to import the package."""
+
+TURN = 5.0
+"""Seconds of work that another process is given at once."""
 
 
 class _Silent:
@@ -39,9 +48,10 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
-    parallel : bool or "threads", optional
-        Whether a piece is worth a process, or at least a thread. The user's joblib
-        backend takes precedence.
+    parallel : {False, "threads", "processes", "if it pays"}, optional
+        Whether a piece is worth a thread or a process, or whether processes are
+        started once the pieces that remain take longer than that, judged by those
+        done. What the user has configured takes precedence.
 
     Returns
     -------
@@ -78,11 +88,20 @@ def run(function, pieces, n_jobs=None, progress=None, parallel=False):
 def _results(function, pieces, n_jobs, parallel):
     """Results of the function, as they become available."""
     joblib = _optional("joblib", needed=n_jobs not in (None, 1))
+    if n_jobs is None and parallel == "if it pays" and not _is_configured(joblib):
+        yield from _if_it_pays(function, pieces, joblib)
+        return
     if n_jobs is None:
-        n_jobs = _configured(joblib) or (-1 if parallel and len(pieces) > 1 else 1)
+        several = parallel and len(pieces) > 1
+        n_jobs = _configured(joblib, "n_jobs") or (-1 if several else 1)
     if joblib is None or n_jobs == 1:
         yield from map(_OneThread(function), pieces)
         return
+    yield from _by_workers(function, pieces, joblib, n_jobs, parallel)
+
+
+def _by_workers(function, pieces, joblib, n_jobs, parallel):
+    """Results of joblib's workers."""
     prefer = "threads" if parallel == "threads" else None
     backend, _ = joblib.parallel.get_active_backend(prefer=prefer)
     lazily = getattr(backend, "supports_return_generator", False)
@@ -91,15 +110,40 @@ def _results(function, pieces, n_jobs, parallel):
     yield from workers(joblib.delayed(_OneThread(function))(p) for p in pieces)
 
 
-def _configured(joblib):
-    """Number of workers configured by the user, None if not configured."""
+def _if_it_pays(function, pieces, joblib):
+    """Results of this process, and of others if what remains is worth their start."""
+    workers = 1 if joblib is None else joblib.cpu_count()
+    here, each = _OneThread(function), np.inf
+    for done, piece in enumerate(pieces):
+        rest = pieces[done:]
+        if done and len(rest) * each * (1.0 - 1.0 / workers) > START:
+            size = min(int(TURN / each), len(rest) // (4 * workers))
+            size = max(size, 1)
+            turns = [rest[i : i + size] for i in range(0, len(rest), size)]
+            several = _Several(function)
+            for values in _by_workers(several, turns, joblib, -1, "processes"):
+                yield from values
+            return
+        start = perf_counter()
+        result = here(piece)
+        each = min(each, perf_counter() - start)
+        yield result
+
+
+def _is_configured(joblib):
+    """Whether the user has configured a number or kind of workers."""
+    return any(_configured(joblib, name) is not None for name in ("n_jobs", "backend"))
+
+
+def _configured(joblib, name):
+    """What the user has configured joblib to, None if nothing."""
     if joblib is None:
         return None
     unset = joblib.parallel.default_parallel_config
     # `get_active_backend` does not distinguish one worker from no configuration
     config = getattr(joblib.parallel._backend, "config", unset)
-    n_jobs = config.get("n_jobs", unset["n_jobs"])
-    return None if n_jobs is unset["n_jobs"] else n_jobs
+    value = config.get(name, unset[name])
+    return None if value is unset[name] else value
 
 
 class _Shared:
@@ -151,6 +195,16 @@ class _OneThread:
     def __call__(self, piece):
         with one_thread:
             return self.function(piece)
+
+
+class _Several:
+    """A function, called with several pieces, which share what it has prepared."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, pieces):
+        return [self.function(piece) for piece in pieces]
 
 
 def _bar(total, progress):

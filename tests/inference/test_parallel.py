@@ -86,7 +86,7 @@ def test_no_pieces():
 def test_one_worker_is_this_process():
     pieces = [[i] for i in range(4)]
     assert set(run(process, pieces, n_jobs=1)[0]) == {os.getpid()}
-    assert set(run(process, pieces, n_jobs=1, parallel=True)[0]) == {os.getpid()}
+    assert set(run(process, pieces, n_jobs=1, parallel="processes")[0]) == {os.getpid()}
     assert set(run(process, pieces)[0]) == {os.getpid()}
 
 
@@ -115,14 +115,72 @@ def test_what_joblib_is_configured_to():
 def test_one_worker_by_configuration():
     """One who configures a single worker gets it."""
     with joblib.parallel_config(n_jobs=1):
-        found = run(process, [[1], [2]], parallel=True)[0]
+        found = run(process, [[1], [2]], parallel="processes")[0]
     assert set(found) == {os.getpid()}
 
 
 def test_large_work_is_for_all_processors(monkeypatch):
     record = Joblib(monkeypatch)
-    assert run(total, PIECES, parallel=True)[0] == [6, 9, 6, 34]
+    assert run(total, PIECES, parallel="processes")[0] == [6, 9, 6, 34]
     assert record.asked == [-1]
+
+
+class Clock:
+    """A clock by which every piece takes as long as it says."""
+
+    def __init__(self, monkeypatch, seconds):
+        self.now, self.seconds = 0.0, iter(seconds)
+        monkeypatch.setattr(parallel, "perf_counter", lambda: self.now)
+
+    def __call__(self, piece):
+        self.now += next(self.seconds, 0.0)
+        return sum(piece)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "here"),
+    [
+        ([0.2] * 20, 20),  # the others would save 1.9 seconds
+        ([0.4] * 20, 1),  # 3.8 seconds
+        ([9.0, *[0.1] * 19], 1),  # nothing better is known after the first
+        ([0.0, *[0.4] * 19], 20),  # the shortest counts
+    ],
+)
+def test_processes_start_when_they_pay(monkeypatch, seconds, here):
+    record, pieces = Joblib(monkeypatch), [[i] for i in range(20)]
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    done_here = []
+
+    def count(piece):
+        done_here.append(len(record.asked) == 0)
+        return clock(piece)
+
+    clock = Clock(monkeypatch, seconds)
+    done, _ = run(count, pieces, parallel="if it pays")
+    assert done == list(range(20))
+    assert sum(done_here) == here
+    assert record.asked == [-1] * (here < 20)
+
+
+def test_what_is_configured_goes_before_what_pays(monkeypatch):
+    record = Joblib(monkeypatch)
+    for settings in ({"n_jobs": 3}, {"backend": "threading"}):
+        with joblib.parallel_config(**settings):
+            assert run(total, PIECES, parallel="if it pays")[0] == [6, 9, 6, 34]
+    assert record.asked == [3, -1]
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+    clock = Clock(monkeypatch, [100.0] * 4)
+    assert run(clock, PIECES, parallel="if it pays")[0] == [6, 9, 6, 34]
+    assert len(record.asked) == 2
+
+
+def test_an_interrupt_before_processes_start():
+    def stops(piece):
+        if piece == [6]:
+            raise KeyboardInterrupt
+        return sum(piece)
+
+    assert run(stops, PIECES, parallel="if it pays") == ([6, 9], True)
 
 
 def test_small_work_is_done_here(monkeypatch):
@@ -134,9 +192,9 @@ def test_small_work_is_done_here(monkeypatch):
 def test_large_work_in_the_configured_backend():
     """A backend without a number of workers: all of them, and of that kind."""
     with joblib.parallel_config(backend="threading"):
-        found = run(process, [[i] for i in range(4)], parallel=True)[0]
+        found = run(process, [[i] for i in range(4)], parallel="processes")[0]
         assert set(found) == {os.getpid()}
-        found = run(thread, [[i] for i in range(8)], parallel=True)[0]
+        found = run(thread, [[i] for i in range(8)], parallel="processes")[0]
     if joblib.cpu_count() > 1:
         assert threading.get_ident() not in found
 
@@ -182,7 +240,7 @@ def test_threads_leave_blas_as_it_was(two_threads):
 
 def test_without_joblib(monkeypatch):
     without(monkeypatch, "joblib", "threadpoolctl")
-    for parallel_ in (False, True):
+    for parallel_ in (False, "processes", "if it pays"):
         assert run(total, PIECES, parallel=parallel_)[0] == [6, 9, 6, 34]
         assert run(total, PIECES, n_jobs=1, parallel=parallel_)[0] == [6, 9, 6, 34]
     for n_jobs in (2, -1):

@@ -1,7 +1,8 @@
 # What the tables and sentences for papers are compared with: Rscript reporting.R
 #
 # The tables of modelsummary and the sentences of report are from published pages,
-# whose addresses are in the tests; iris, 50 rows of each species, is for the former.
+# whose addresses are in the tests; iris, 50 rows of each species, is for the former
+# and for examples of performance.
 suppressMessages({
   library(lme4)
   library(performance)
@@ -31,7 +32,7 @@ write_json(
     versions = as.list(c(R = as.character(getRversion()), versions)),
     linear = do.call(criteria, ml),
     counts = do.call(criteria, counts),
-    iris = iris[, 2:4]
+    iris = iris[, 1:4]
   ),
   "reporting.json", auto_unbox = TRUE, digits = 12, dataframe = "columns"
 )

@@ -29,7 +29,7 @@ FIXED, RANDOM, FIT = "Fixed effects", "Random effects", "Fit"
 def iris():
     """The models of modelsummary's tests: one by OLS, three mixed."""
     data = pd.DataFrame(json.loads(PATH.read_text())["iris"])
-    data = data.set_axis(["width", "length", "petal_width"], axis=1)
+    data = data.set_axis(["sepal", "width", "length", "petal_width"], axis=1)
     data["species"] = np.repeat(["setosa", "versicolor", "virginica"], 50)
     formulas = ["length + (1 | species)", "length + (length | species)"]
     formulas.append("length + petal_width + (length | species)")

@@ -61,7 +61,8 @@ class FunctionAtPoint:
     def __call__(self, point):
         """The value at a `SurfacePoint`, and its derivatives in all entries."""
         units, model = self.results._units, self.results.model
-        scale = np.float64(1.0 if point.tau is None else point.tau**-2.0)
+        with np.errstate(divide="ignore", over="ignore"):  # lost on the way to an end
+            scale = np.float64(1.0 if point.tau is None else point.tau) ** -2.0
         covariances = units.covariances([f.covariance for f in point.factors], scale)
         structured = units.structured(structured_parameters(point.factors))
         fixed, residual, extra = self.results.params, np.float64(1.0), None

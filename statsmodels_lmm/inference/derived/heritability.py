@@ -77,7 +77,9 @@ def heritability(
       :math:`\bar v_b` is the mean variance of a difference of two estimates, if
       genotypes were fixed and the other variances as estimated.
 
-    The last three are equal in a balanced trial in complete blocks. For intervals of
+    The last three are equal in a balanced trial in complete blocks. (For "Piepho" the
+    package heritable of R fits a second model, in which genotypes are fixed, and takes
+    Kenward and Roger's variances from it.) For intervals of
     cullis and piepho use ``bootstrap(statistic=...)``.
 
     References
@@ -174,7 +176,8 @@ def _of_differences(results, at, basis):
     genetic = float(results.vcomp[name].iloc[0])
     if not genetic > 0.0:
         return np.nan if basis == "cullis" else 0.0
-    errors = joint_covariance(results, name).loc[name, name].to_numpy()
+    count = len(results.params)
+    errors = joint_covariance(results, name).to_numpy()[count:, count:]
     if basis == "piepho":
         errors = _if_fixed(errors, genetic)
     n = len(errors)

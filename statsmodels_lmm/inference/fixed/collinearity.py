@@ -40,6 +40,13 @@ def vif(results: Any) -> pd.DataFrame:
     DataError
         If there are fewer than two terms besides the constant.
 
+    Notes
+    -----
+    R is that of the covariance matrix of the fit: in a generalized model from the exact
+    Hessian of the likelihood, or with ``fit(cov_type="rx")`` from the weights alone.
+    The ``vif`` of R's car takes the matrix of lme4, whose Hessian is one of differences
+    and with default settings may change the factors by a thousandth.
+
     References
     ----------
     Fox, J. and Monette, G. (1992). Generalized collinearity diagnostics. Journal of

@@ -330,7 +330,8 @@ def bootstrap(
         ``joblib.parallel_config``: processes, threads, Dask or Ray. If nothing is
         configured, small models are fitted in batches, each a single array
         computation, by a few threads; large and generalized models, and all models if
-        there is a `statistic`, are fitted by processes on all processors.
+        there is a `statistic`, are fitted one by one, and by processes on all
+        processors as soon as what remains takes longer than their start.
     progress : bool, optional
         Whether to show a progress bar. Default is to show one after two seconds on
         a terminal, if tqdm is installed.
@@ -418,7 +419,7 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
     every, size = seeds(rng, nsim), task.size
     pieces = [every[start : start + size] for start in range(0, nsim, size)]
     # a batch spends its time in NumPy, which releases the interpreter to other threads
-    parallel = not task.in_batches or (len(pieces) > 1 and "threads")
+    parallel = len(pieces) > 1 and "threads" if task.in_batches else "if it pays"
     batches, interrupted = run(task, pieces, n_jobs, progress, parallel)
     if interrupted:
         done = sum(map(len, pieces[: len(batches)]))

@@ -258,7 +258,9 @@ def profile(
     known = vars(raw).setdefault("_curves", {}).setdefault((alpha_max, n_points), {})
     missing = [p for p in wanted if places[p.label] not in known]
     pieces = [[p.constraint] for p in missing]
-    done, interrupted = run(task, pieces, n_jobs, progress, parallel=large)
+    done, interrupted = run(
+        task, pieces, n_jobs, progress, parallel=large and "processes"
+    )
     known.update({places[p.label]: curve for p, curve in zip(missing, done)})
     found = [(p, known[places[p.label]]) for p in wanted if places[p.label] in known]
     if interrupted:

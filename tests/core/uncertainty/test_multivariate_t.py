@@ -58,15 +58,44 @@ def test_independent_and_equal_statistics():
 
 
 @pytest.mark.parametrize("two_sided", [True, False])
+def test_two_common_variables(two_sided):
+    """As in Dunnett's comparisons with a covariate; by Gauss and Hermite's rule."""
+    rows = np.array([12.0, 7.0, 9.0, 5.0, 8.0])
+    differences = np.hstack([-np.ones((4, 1)), np.eye(4)])
+    covariate = differences @ [0.3, -0.5, 0.1, 0.9, -0.7]
+    covariance = differences @ np.diag(1.0 / rows) @ differences.T
+    covariance += np.outer(covariate, covariate) / 9.0
+    errors = np.sqrt(np.diag(covariance))
+    largest = LargestT(covariance / np.outer(errors, errors), two_sided)
+    assert largest.loadings.shape == (4, 2)
+    x, weights = np.polynomial.hermite_e.hermegauss(60)
+    z = np.stack(np.meshgrid(x, x, indexing="ij"), axis=-1)[..., None, :]
+    shared = np.stack([np.full(4, rows[0] ** -0.5), covariate / 3.0], axis=1)
+    shared /= errors[:, None]
+    rest = np.sqrt(1.0 - (shared**2).sum(axis=1))
+    shift, t = (z * shared).sum(axis=-1), 2.1
+    lower = special.ndtr((-t - shift) / rest) if two_sided else 0.0
+    none = np.prod(special.ndtr((t - shift) / rest) - lower, axis=-1)
+    expected = 1.0 - weights @ none @ weights / (2.0 * np.pi)
+    found = largest.sf(np.array([t]), np.array([np.inf]))
+    assert_allclose(found, expected, rtol=1e-7)
+    df = np.array([7.0])
+    assert_allclose(largest.sf(largest.isf(0.05, df), df), 0.05, rtol=1e-9)
+
+
+@pytest.mark.parametrize("two_sided", [True, False])
 def test_directions_agree_with_integrals(two_sided):
-    """After a change of one correlation that is too small to matter."""
-    exact = LargestT(correlation(LOADINGS), two_sided)
-    near = correlation(LOADINGS)
-    near[0, 1] = near[1, 0] = near[0, 1] + 1e-6
+    """After a change of the correlations that is too small to matter."""
+    loadings = np.append(LOADINGS, 0.6)
+    exact = LargestT(correlation(loadings), two_sided)
+    near = correlation(loadings)
+    change = 1e-6 * np.sin(np.arange(25.0)).reshape(5, 5)
+    near += change + change.T - 2.0 * np.diag(np.diag(change))
     found = LargestT(near, two_sided)
+    assert found.loadings is None
     t = np.array([0.4, 1.5, 2.5, 3.0 if two_sided else -0.5, np.nan])
     for df in (4.0, np.inf):
-        same = np.full(5, df)
+        same = np.full(len(t), df)
         assert_allclose(found.sf(t, same), exact.sf(t, same), atol=QUASI_RANDOM)
     df = np.array([9.0])
     assert_allclose(found.isf(0.05, df), exact.isf(0.05, df), rtol=2e-3)

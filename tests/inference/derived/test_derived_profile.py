@@ -1,6 +1,7 @@
 """Profiles of functions against those of parameters, a dense search and lme4."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 from generalized_samples import cbpp
@@ -128,3 +129,17 @@ def test_values_out_of_reach():
     fit = crossedmixedlm("Yield ~ 1 + (1 | Batch)", load("dyestuff")).fit()
     with pytest.raises(np.linalg.LinAlgError, match="does not reach"):
         hold.place(fit.at_optimum.factors, 1.0, 2.0)
+
+
+@pytest.mark.filterwarnings("ignore:fixed and random effects together reproduce")
+@pytest.mark.parametrize("width", [5.0, 10.0])
+def test_a_share_of_one_has_no_profile(width):
+    """Related levels of one row each, whose residual variance is estimated as zero."""
+    i = np.arange(15.0)
+    related = pd.DataFrame(np.exp(-np.abs(i[:, None] - i) / width))
+    data = pd.DataFrame({"g": np.arange(15), "y": np.sin(i / 2.0)})
+    model = crossedmixedlm("y ~ 1 + (1 | g)", data, relationship={"g": related})
+    found = model.fit().heritability(conf_int="profile")
+    assert found.estimates.iloc[0] > 1.0 - 1e-12
+    assert found.conf_int().isna().all(axis=None)
+    assert found.notes.iloc[0].endswith("use bootstrap")

@@ -1,5 +1,8 @@
 """Heritabilities against formulas, by dense algebra where designs are unbalanced."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +10,8 @@ from numpy.testing import assert_allclose
 from samples import sample
 
 from statsmodels_lmm.formula.api import crossedmixedlm
+
+PATH = Path(__file__).parents[2] / "reference" / "trials.json"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +58,33 @@ def test_entry_means(trial):
     found = trial.heritability("gen", "standard", conf_int="profile")
     assert_allclose(found.estimates, standard)
     assert found.conf_int().loc["heritability", "lower"] < standard
+
+
+def test_published_examples_of_heritable():
+    """
+    Printed by R's package heritable 0.1.0 for fits of lme4.
+
+    https://stat.ethz.ch/CRAN/web/packages/heritable/readme/README.html for the alpha
+    design, the package's vignette heritable.html for lettuce in complete blocks.
+    """
+    saved = json.loads(PATH.read_text())
+    oats = pd.DataFrame(saved["oats"]).astype({"rep": "category"})
+    fit = crossedmixedlm("y ~ rep + (1 | gen) + (1 | rep:block)", oats).fit()
+    assert_allclose(fit.heritability("gen", "cullis"), 0.8091338, rtol=1e-6)
+    assert_allclose(fit.heritability("gen", "standard"), 0.8400678, rtol=1e-6)
+    # its "Piepho" takes the variance of differences, by Kenward and Roger, from a model
+    # with fixed genotypes; ours keeps the other variances, as the definition does
+    genetic = fit.vcomp["gen"].iloc[0]
+    other = crossedmixedlm("y ~ 0 + C(gen) + rep + (1 | rep:block)", oats)
+    pairs = other.fit(df_method="kenward-roger").marginal_means("gen").pairs()
+    half = np.mean(pairs.summary_frame()["std err"] ** 2) / 2.0
+    assert_allclose(genetic / (genetic + half), 0.7966375, rtol=1e-6)
+    assert_allclose(fit.heritability("gen", "piepho"), 0.808, atol=5e-4)
+    rows = np.arange(267)
+    lettuce = pd.DataFrame({"y": saved["lettuce"], "gen": rows // 3, "rep": rows % 3})
+    fit = crossedmixedlm("y ~ C(rep) + (1 | gen)", lettuce).fit()
+    found = [fit.heritability("gen", b) for b in ("standard", "cullis", "piepho")]
+    assert_allclose(found, 0.8294971, rtol=1e-7)
 
 
 def test_complete_blocks():

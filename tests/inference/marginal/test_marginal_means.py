@@ -700,6 +700,8 @@ def test_printing():
     assert "NaN: not determined by the data." in text
     assert means._repr_html_().startswith("<table")
     text = str(marginal_means(result, "k", by="f").contrasts(adjust="holm"))
+    assert "adjusted" not in text  # one contrast in each group
+    text = str(marginal_means(result, "f", by="k").contrasts(adjust="holm"))
     assert "P-values are adjusted in each group by holm; intervals are not." in text
     text = str(marginal_means(result, "f").contrasts())
     assert "P-values and intervals are adjusted by tukey." in text

@@ -443,7 +443,25 @@ def test_large_models_ask_for_workers(monkeypatch):
     result.bootstrap(4, rng=1, statistic=llf, n_jobs=3)
     monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", 1)
     result.bootstrap(4, rng=1)
-    assert asked == [(1, None, False), (1, 3, True), (4, None, True)]
+    pays = "if it pays"
+    assert asked == [(1, None, False), (1, 3, pays), (4, None, pays)]
+
+
+def test_draws_do_not_depend_on_when_processes_start(monkeypatch):
+    """A large model: without workers, and with workers from the second one on."""
+    monkeypatch.setattr(batches, "MAX_BATCHED_EFFECTS", 1)
+    started, real = [], joblib.Parallel
+
+    def here(n_jobs, **options):
+        started.append(n_jobs)
+        return real(n_jobs=1, **options)
+
+    monkeypatch.setattr(joblib, "Parallel", here)
+    alone = fitted().bootstrap(5, rng=1)
+    assert started == []
+    monkeypatch.setattr(parallel, "START", -1.0)
+    same(alone, fitted().bootstrap(5, rng=1))
+    assert started == [-1]
 
 
 @pytest.mark.slow

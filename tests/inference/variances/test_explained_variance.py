@@ -1,6 +1,10 @@
 """R-squared and intraclass correlations, from rows and from R."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from samples import N, load, sample
@@ -9,6 +13,8 @@ from statsmodels_lmm import CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.variances.explained_variance import icc, r_squared
+
+PATH = Path(__file__).parents[2] / "reference" / "reporting.json"
 
 
 def fit(formula, reml=True, data=None, **kwargs):
@@ -97,6 +103,21 @@ def test_performance(formula):
     result = fit(formula, data=load("sleepstudy"))
     found = [*r_squared(result), *icc(result)]
     assert_allclose(found, PERFORMANCE[formula], rtol=1e-7)
+
+
+def test_published_examples_of_performance():
+    """
+    The numbers that its tests expect, test-r2_nakagawa.R and test-icc.R, of iris.
+
+    https://github.com/easystats/performance/tree/main/tests/testthat
+    """
+    saved = json.loads(PATH.read_text())["iris"]
+    data = pd.DataFrame(saved).assign(species=np.repeat(["a", "b", "c"], 50))
+    data.columns = data.columns.str.replace(".", "_")
+    result = fit("Sepal_Length ~ Petal_Length + (1 | species)", data=data)
+    published = [0.65846169440315, 0.969409477972726]
+    assert_allclose(r_squared(result), published, rtol=1e-6)
+    assert_allclose(icc(result), [0.910433109183341, 0.310947768161385], rtol=1e-6)
 
 
 def test_performance_by_group():
