@@ -134,7 +134,7 @@ def with_exact_hessian(deviance, derivatives):
         curvature = (
             derivatives.curvature
             + derivatives.observed
-            - _expected_information(deviance)
+            - expected_information(deviance)
         )
     else:
         curvature = _differenced_gradient(deviance)
@@ -158,6 +158,26 @@ def _differenced_gradient(deviance, step=1e-4):
 
 def _working_products(deviance):
     """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
+    first, columns = working_columns(deviance)
+    return first, projected_products(deviance, columns)
+
+
+def working_columns(deviance):
+    """
+    The products t't_a, and the changes t_a of each term by all free entries.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The point at which to differentiate.
+
+    Returns
+    -------
+    products : ndarray
+        Shape (..., m).
+    columns : list of ndarray
+        Shapes (..., l_i, k_i, m).
+    """
     parts = consecutive(factor.n_free for factor in deviance.factors)
     m, columns, first = parts[-1].stop, [], []
     for factor, t, part in zip(deviance.factors, deviance.scores, parts):
@@ -170,7 +190,7 @@ def _working_products(deviance):
             among[..., part] = moved
             moved = among
         columns.append(moved)
-    return concatenated(first), projected_products(deviance, columns)
+    return concatenated(first), columns
 
 
 def projected_products(deviance, columns):
@@ -195,7 +215,7 @@ def projected_products(deviance, columns):
     return total - transpose(half) @ half
 
 
-def _expected_information(deviance):
+def expected_information(deviance):
     """Traces tr(K dS_a K dS_b) for pairs of free entries, shape (m, m)."""
     changes = of_all_factors(f.directions for f in deviance.factors)
     return trace_products(deviance, changes)

@@ -1,0 +1,93 @@
+"""Autoregressive errors, in steps of one or in continuous time."""
+
+import numpy as np
+
+from statsmodels_lmm.core.residuals.base import ResidualStructure, correlation_parameter
+
+
+def _gaps(where):
+    """Distances of all pairs of rows, shape (..., m, m)."""
+    return np.abs(where[..., :, None] - where[..., None, :])
+
+
+class Autoregressive(ResidualStructure):
+    """
+    Correlation rho^d of rows that are d whole steps apart.
+
+    The first-order autoregression of SAS's ``AR(1)`` and nlme's ``corAR1``; a step that
+    was not observed counts.
+    """
+
+    name = "ar1"
+    is_markov = True
+
+    def parameters(self, size):
+        """One correlation, of neighbors in time."""
+        return [correlation_parameter()]
+
+    def lag(self, phi, gaps):
+        """
+        Correlation of each row with the one before it, and two derivatives.
+
+        Parameters
+        ----------
+        phi : ndarray
+            The parameters, shape (c,).
+        gaps : ndarray
+            Time since the row before, shape (n,).
+
+        Returns
+        -------
+        value, slopes, bends : ndarray
+            Shapes (n,), (c, n) and (c, c, n).
+        """
+        (rho,) = phi
+        value = self._power(rho, gaps)
+        slope = gaps * self._power(rho, gaps - 1.0)
+        bend = gaps * (gaps - 1.0) * self._power(rho, gaps - 2.0)
+        return value, slope[None], bend[None, None]
+
+    def correlation(self, phi, where):
+        """rho^|t - s|, shape (..., m, m)."""
+        return self._power(phi[0], _gaps(where))
+
+    def derivative(self, phi, where):
+        """Derivatives in rho, shape (1, ..., m, m)."""
+        gaps = _gaps(where)
+        return (gaps * self._power(phi[0], gaps - 1.0))[None]
+
+    def second_derivative(self, phi, where):
+        """Second derivatives in rho, shape (1, 1, ..., m, m)."""
+        gaps = _gaps(where)
+        return (gaps * (gaps - 1.0) * self._power(phi[0], gaps - 2.0))[None, None]
+
+    @staticmethod
+    def _power(rho, exponents):
+        """Powers of rho by whole numbers; those below zero count as zero."""
+        whole = np.rint(exponents)
+        powers = np.maximum(whole, 0.0)
+        return np.where(whole < 0.0, 0.0, np.power(rho, powers))
+
+
+class ContinuousAutoregressive(Autoregressive):
+    """
+    Correlation rho^d, rho > 0, of rows at a distance d in continuous time.
+
+    nlme's ``corCAR1``; exp(-d / range) with rho = exp(-1 / range).
+    """
+
+    name = "car1"
+
+    def parameters(self, size):
+        """One correlation, of rows a unit of time apart."""
+        return [correlation_parameter(lower=0.0)]
+
+    def start(self, size, spread):
+        """A correlation of 0.2 across a tenth of the longest distance."""
+        unit = 0.1 * spread if spread > 0.0 else 1.0
+        return np.array([0.2 ** (1.0 / unit)])
+
+    @staticmethod
+    def _power(rho, exponents):
+        """Powers of rho by real numbers."""
+        return np.power(rho, exponents)
