@@ -237,6 +237,8 @@ class MixedResults(Brief, Pictures, MixedInference):
         one.
         """
         count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta)
+        if self.model.residual is not None:
+            count += self.model.residual.model.n_parameters
         return count + self._n_scales - self.identification.idle
 
     @property
