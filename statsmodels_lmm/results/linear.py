@@ -70,10 +70,15 @@ class CrossedMixedLMResults(MixedResults):
         super().__init__(model, units, deviance, optimum, uninformative)
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
+        if model.residual is not None:
+            self.residual_params = deviance.whitening.parameters
 
     @cached_property
     def at_optimum(self):
         """The criterion evaluated at the optimum, in standardized units."""
+        if self.model.residual is not None:
+            theta = np.append(self.optimum.theta, self.residual_params)
+            return self.model._deviance(theta, self.reml)
         _, products = self.model._sufficient_statistics()
         factors = self._units.of_plan(self._estimates.factors)
         return profiled_deviance(products, factors, self.reml)

@@ -48,8 +48,10 @@ from statsmodels_lmm.core.criteria.deviance import (
     profiled_deviance,
 )
 from statsmodels_lmm.core.engines.levels import level_gram
+from statsmodels_lmm.core.residuals.layout import nested_in_levels
 from statsmodels_lmm.core.residuals.second_order import pair_traces, second_traces
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
+from statsmodels_lmm.core.rows.spread_effects import SpreadEffects
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 
 EXACT_ENTRIES = 20_000_000
@@ -357,6 +359,27 @@ class Correlated(Criterion):
             return _with_determinant(plain, whitening)
         except np.linalg.LinAlgError:
             return None
+
+
+def spread_if_crossed(term, layout):
+    """
+    A random-effects term as whitening needs it.
+
+    Parameters
+    ----------
+    term : GroupedEffects or RawEffects
+        The term.
+    layout : ResidualLayout
+        The residual groups.
+
+    Returns
+    -------
+    GroupedEffects, RawEffects or SpreadEffects
+        The term itself if the rows of each residual group share one of its levels.
+    """
+    if not term.is_grouped or nested_in_levels(layout, term.codes):
+        return term
+    return SpreadEffects.of(term)
 
 
 def _with_determinant(deviance, whitening):

@@ -9,7 +9,6 @@ from statsmodels_lmm.core.algebra.differences import differenced_gradient
 from statsmodels_lmm.core.residuals.base import (
     ResidualStructure,
     bounded,
-    correlation_parameter,
     gaps,
     unbounded,
 )
@@ -31,7 +30,8 @@ class ARMA(ResidualStructure):
     """
     A stationary and invertible series of orders p and q.
 
-        e_t = ar_1 e_(t-1) + ... + ar_p e_(t-p) + w_t + ma_1 w_(t-1) + ... + ma_q w_(t-q)
+        e_t = ar_1 e_(t-1) + ... + ar_p e_(t-p)
+              + w_t + ma_1 w_(t-1) + ... + ma_q w_(t-q)
 
     nlme's ``corARMA``; a step that was not observed counts. A search moves in partial
     autocorrelations, of the series and of the one whose coefficients are -ma.

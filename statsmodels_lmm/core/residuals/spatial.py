@@ -123,7 +123,7 @@ class Exponential(Spatial):
     name = "exp"
 
     @property
-    def is_markov(self):
+    def is_markov(self):  # type: ignore[override]
         """Whether rows along a line depend on the one before alone."""
         return not self.nugget
 
@@ -181,7 +181,8 @@ class Matern(Spatial):
         nu = self.smoothness
         if nu is not None and not 0.0 < nu <= SMOOTHEST:
             raise ValueError(
-                f"the smoothness of matern is above 0 and at most {SMOOTHEST:g}, not {nu}"
+                f"the smoothness of matern is {nu}; it must be above 0 and at most "
+                f"{SMOOTHEST:g}"
             )
 
     def parameters(self, size):
