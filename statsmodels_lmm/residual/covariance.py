@@ -92,9 +92,7 @@ class ErrorCovariance:
             spread = max(float(np.ptp(b.where, axis=1).max()) for b in layout.batches)
         size = len(self.visits) if structure.of_visits else layout.largest
         n_parts = len(self.part_names)
-        return ResidualCovariance(
-            structure, layout, size, n_parts, self.log_sd, spread
-        )
+        return ResidualCovariance(structure, layout, size, n_parts, self.log_sd, spread)
 
     @property
     def parameter_names(self):
@@ -364,7 +362,9 @@ class Cells:
         equal = structure.has_equal_variances if term.hom is None else term.hom
         if not term.when:
             if term.hom is False:
-                raise DataError(f"{structure} with hom=False needs visits left of the bar")
+                raise DataError(
+                    f"{structure} with hom=False needs visits left of the bar"
+                )
             equal = True
         if equal:
             values, names = pd.Index([]), list(part_names)

@@ -324,7 +324,7 @@ class Correlated(Criterion):
     def k_fixed(self):
         """Number of columns of X."""
         change = self.rows.change
-        return (self.rows.exog.shape[1] if change is None else change.shape[1] - 1)
+        return self.rows.exog.shape[1] if change is None else change.shape[1] - 1
 
     def turned(self, change):
         """The criterion with [X y] times a matrix, see `Products.turned`."""

@@ -93,9 +93,9 @@ def rows_of_errors(results, rows):
     if errors.dispersion:
         data = results.model.data
         spec = data.column_specs[errors.dispersion]
-        design = design_matrices(
-            spec, frame, data.scope, data.engine, prediction=True
-        )[1]
+        design = design_matrices(spec, frame, data.scope, data.engine, prediction=True)[
+            1
+        ]
         known = [name for name in design.columns if name in errors.log_sd_names]
         columns = design[known]
     return error_rows(errors, codes, values, columns)
@@ -197,14 +197,20 @@ def variances_with_errors(results, rows, parts, predicted):
     every = np.ones
     of_fit = [
         EffectRows(
-            e.grouped.codes, e.grouped.effects, every(e.grouped.k_effects, bool), "error"
+            e.grouped.codes,
+            e.grouped.effects,
+            every(e.grouped.k_effects, bool),
+            "error",
         )
         for e in model.random
     ]
     terms = [
         SpreadEffects(
             sparse.csr_array(new.indicator() - share @ old.indicator()),
-            term.n_levels, term.k_effects, term.blocks, term.structures,
+            term.n_levels,
+            term.k_effects,
+            term.blocks,
+            term.structures,
         )  # fmt: skip
         for term, new, old in zip(
             units.plan.terms, units.rows(parts), units.rows(of_fit)
