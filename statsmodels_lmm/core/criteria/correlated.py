@@ -5,8 +5,9 @@ With U'U = R^-1, the rows U y, U X and U Z have independent errors, so that
 
     d(theta, phi) = log |R| + d(theta; U y, U X, U Z),
 
-where the last term is that of `deviance`. What depends on phi follows from the matrices
-B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already whitened,
+where the last term is that of `deviance`. What depends on phi follows from the
+matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and with whitened
+Z and X,
 
     slope                tr(B_k) - tr(B_k Hat) - e'B_k e / scale
     average information  q_k'P q_l / scale - (e'q_k)(e'q_l) / (scale^2 nu),  q_k = B_k e
@@ -15,8 +16,8 @@ B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
 
     Hat = A N A',   K = I - Hat,   A = [Z (X - Z M Z'X) F^-T],   N = diag(M, I),
 
-F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual groups
-are needed, but for the trace of two parameters, which takes A itself.
+F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual
+groups are needed, but for the trace of two parameters, which takes A itself.
 """
 
 from dataclasses import dataclass, field, fields, replace

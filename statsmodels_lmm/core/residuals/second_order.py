@@ -9,6 +9,8 @@ B_kl = U R_kl U',
     deviations        B_fg = L^-1 F_f F_g L + L^-1 F_f C F_g L^-T + transposed
 """
 
+from typing import Any
+
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
@@ -37,7 +39,7 @@ def second_traces(whitening, blocks, slopes):
     c, s, total = model.n_correlations, model.log_sd.shape[1], model.n_parameters
     out = np.zeros((total, total))
     each = zip(model.layout.batches, whitening.roots, whitening.inverse_roots)
-    changes = whitening.second_bends if c else None
+    changes: Any = whitening.second_bends if c else None
     for number, (batch, roots, inverses) in enumerate(each):
         h, pattern = blocks(batch), batch.patterns
         for part, patterns in _parts(batch) if c else ():

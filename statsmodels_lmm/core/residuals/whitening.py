@@ -5,8 +5,9 @@ The errors of the (weighted, standardized) rows have covariance sigma^2 R, with
 
     R = D C D,    C = L L',    D = diag(exp(F gamma - m)),    U = L^-1 D^-1,
 
-where m is the mean of F gamma over the rows during a search, so that sigma, the relative
-covariances and gamma are not collinear, and zero in results. With R_k the derivative in a parameter and B_k = U R_k U',
+where m is the mean of F gamma over the rows during a search, so that sigma, the
+relative covariances and gamma are not collinear, and zero in results. With R_k the
+derivative in a parameter and B_k = U R_k U',
 
     B_k = L^-1 C_k L^-T for correlations,    B_f = L^-1 F_f L + L' F_f L^-T for gamma,
 
@@ -15,12 +16,12 @@ where F_f is the diagonal matrix of the f-th column of F, centered or not.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import inverse_lower, transpose
-from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.layout import ResidualLayout
 
 
@@ -48,7 +49,7 @@ class ResidualCovariance:
         a search; otherwise it is that of a row with F gamma = 0.
     """
 
-    structure: ResidualStructure | None
+    structure: Any
     layout: ResidualLayout
     size: int
     n_parts: int
@@ -104,7 +105,7 @@ class ResidualCovariance:
         jacobian : ndarray
             Derivatives of parameters, by row, in coordinates, shape (m, m).
         """
-        own, gamma = self.split(x)
+        own, _ = self.split(x)
         values, jacobian, c = np.array(x, dtype=float), np.eye(len(x)), own.shape[1]
         for part, each in enumerate(own if c else ()):
             here = slice(part * c, (part + 1) * c)
@@ -257,7 +258,7 @@ class Whitening:
 
     @property
     def log_determinant(self):
-        """log |R|."""
+        """The logarithm of |R|."""
         total = 2.0 * float(self.log_deviations.sum())
         for batch, root in zip(self.model.layout.batches, self.roots):
             diagonal = np.diagonal(root, axis1=-2, axis2=-1)
