@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack
+from scipy.linalg import solve_banded
 
 from statsmodels_lmm.core.residuals.block_roots import by_parts
 
@@ -117,9 +117,12 @@ class Bidiagonal:
 
     def solve(self, columns, transposed=False):
         """M^-1 A or M^-T A for columns A, shape (n, w)."""
-        bands = np.array([self.diagonal, np.append(self.below[1:], 0.0)])
-        trans = "T" if transposed else "N"
-        return lapack.dtbtrs(bands, columns, uplo="L", trans=trans)[0]
+        if not columns.size:
+            return columns
+        below, above = np.append(self.below[1:], 0.0), np.append(0.0, self.below[1:])
+        if transposed:
+            return solve_banded((0, 1), np.array([above, self.diagonal]), columns)
+        return solve_banded((1, 0), np.array([self.diagonal, below]), columns)
 
     def matrix(self, order):
         """The matrix for rows in their own order, as a csr_array."""
@@ -304,7 +307,7 @@ class BidiagonalRoots:
         )
         weight = (r**2 / rest)[:, None]
         gamma = 4.0 * f.T @ f + 2.0 * change.T @ (weight * change)
-        return _joined(own, mixed.reshape(f.shape[1], -1), gamma)
+        return _joined(own, mixed, gamma)
 
     leaves_pairs = True
 
@@ -326,7 +329,7 @@ class BidiagonalRoots:
         crossed = 2.0 * f.T @ (lagged[:, None] * change)
         gamma = 2.0 * f.T @ (ww[:, None] * f) + crossed + crossed.T
         gamma += change.T @ ((twice - lagged)[:, None] * change)
-        return _joined(own, np.array(mixed).reshape(f.shape[1], -1), -2.0 * gamma)
+        return _joined(own, mixed, -2.0 * gamma)
 
     def _mixed(self, f, change, ww, xw, xx):
         """What multiplies r_k in the second derivative in it and in gamma."""
@@ -337,5 +340,6 @@ class BidiagonalRoots:
 
 
 def _joined(own, mixed, gamma):
-    """A symmetric matrix from its blocks."""
+    """A symmetric matrix from its blocks; `mixed` has rows of gamma, if any."""
+    mixed = np.reshape(mixed, (len(gamma), len(own)))
     return np.block([[own, mixed.T], [mixed, gamma]])
