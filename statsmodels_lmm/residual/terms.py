@@ -57,7 +57,9 @@ class Residual:
                 f"of ResidualStructure, not {self.structure!r}"
             )
         if self.group is None:
-            raise TypeError("give the groups within which errors are correlated: group=")
+            raise TypeError(
+                "give the groups within which errors are correlated: group="
+            )
 
     def __str__(self):
         when = "1" if self.when is None else _written(self.when, " + ")

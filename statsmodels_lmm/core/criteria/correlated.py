@@ -103,6 +103,11 @@ class CorrelatedDeviance(ProfiledDeviance):
     raw_terms: Any = field(kw_only=True)
 
     @property
+    def extra(self):  # type: ignore[override]
+        """The coordinates of phi."""
+        return self.whitening.x
+
+    @property
     def point(self):
         """The factors, and the coordinates of phi."""
         return *self.factors, FreeParameters(self.whitening.x)
@@ -320,6 +325,16 @@ class Correlated(Criterion):
         """The promised decrease below which the Hessian saves more than it costs."""
         unweighted = self.products_at(self.model.at(self.model.start()))
         return EXACT_BELOW if is_affordable(unweighted, self.model) else 0.0
+
+    @property
+    def k_fixed(self):
+        """Number of columns of X."""
+        change = self.rows.change
+        return self.rows.exog.shape[1] if change is None else change.shape[1] - 1
+
+    def turned(self, change):
+        """The criterion with [X y] times a matrix, see `Products.turned`."""
+        return replace(self, rows=self.rows.turned(change))
 
     def products_at(self, whitening: Whitening):
         """Cross-products of the whitened rows."""

@@ -217,6 +217,8 @@ class Whitening:
     def colored(self, columns):
         """U^-1 A: rows with covariance R from independent ones."""
         colored = self.roots.color(columns)
+        if not self.model.log_sd.size:
+            return colored
         return RowWeights(np.exp(self.log_deviations)).apply(colored)
 
     @property
