@@ -87,17 +87,17 @@ def residual_covariance(results: Any, group: Any = None) -> pd.DataFrame:
         )
         if number < 0:
             raise DataError(f"no residual group {group!r} in {errors.group}")
-    for batch, matrices in zip(
-        covariance.model.layout.batches, covariance.correlations
-    ):
-        place = np.flatnonzero(errors.codes[batch.rows[:, 0]] == number)
-        if len(place):
-            break
-    rows = batch.rows[place[0]]
+    pairs = zip(covariance.model.layout.batches, covariance.correlations)
+    batch, matrices, g = next(
+        (batch, matrices, g)
+        for batch, matrices in pairs
+        for g in np.flatnonzero(errors.codes[batch.rows[:, 0]] == number)
+    )
+    rows = batch.rows[g]
     deviations = np.sqrt(results.scale) * np.exp(covariance.log_deviations[rows])
     if results.model.weights is not None:
         deviations = deviations / np.sqrt(results.model.weights[rows])
-    matrix = matrices[batch.patterns[place[0]]] * np.outer(deviations, deviations)
+    matrix = matrices[batch.patterns[g]] * np.outer(deviations, deviations)
     labels = _row_labels(results, errors, rows)
     return pd.DataFrame(matrix, labels, labels)
 
