@@ -6,8 +6,8 @@ With U'U = R^-1, the rows U y, U X and U Z have independent errors, so that
     d(theta, phi) = log |R| + d(theta; U y, U X, U Z),
 
 where the last term is that of `deviance`. What depends on phi follows from the
-matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and with whitened
-Z and X,
+matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
+whitened,
 
     slope                tr(B_k) - tr(B_k Hat) - e'B_k e / scale
     average information  q_k'P q_l / scale - (e'q_k)(e'q_l) / (scale^2 nu),  q_k = B_k e
@@ -17,7 +17,8 @@ Z and X,
     Hat = A N A',   K = I - Hat,   A = [Z (X - Z M Z'X) F^-T],   N = diag(M, I),
 
 F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual
-groups are needed, but for the trace of two parameters, which takes A itself.
+groups are needed, or products of neighboring rows, but for the trace of two parameters,
+which takes A itself.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -48,11 +49,7 @@ from statsmodels_lmm.core.criteria.deviance import (
     ProfiledDeviance,
     profiled_deviance,
 )
-from statsmodels_lmm.core.criteria.projection_forms import (
-    ProjectionForm,
-    hat_blocks,
-    hat_neighbors,
-)
+from statsmodels_lmm.core.criteria.projection_forms import ProjectionForm
 from statsmodels_lmm.core.engines.levels import level_gram
 from statsmodels_lmm.core.residuals.layout import nested_in_levels
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
@@ -147,16 +144,6 @@ class CorrelatedDeviance(ProfiledDeviance):
             rows = rows - term.times(np.moveaxis(modes, -1, 0)).T
         return solve_lower(self.fixed_root, rows.T).T
 
-    @cached_property
-    def hat_blocks(self):
-        """Blocks of Hat within the residual groups of each batch, (G, m, m)."""
-        return [hat_blocks(self, b) for b in self.whitening.model.layout.batches]
-
-    @cached_property
-    def hat_neighbors(self):
-        """Products of neighboring rows of Hat, shape (3, n)."""
-        return hat_neighbors(self, self.whitening.model.chain.order)
-
     # derivatives ------------------------------------------------------------------
 
     @cached_property
@@ -186,6 +173,11 @@ class CorrelatedDeviance(ProfiledDeviance):
         return Derivatives(duals, slope, curvature, observed, working)
 
     @cached_property
+    def _form(self):
+        """K - e e' / scale."""
+        return ProjectionForm(self)
+
+    @cached_property
     def bent_residuals(self):
         """q_k = B_k e, shape (n, m)."""
         return self.whitening.bent(self.residuals).T
@@ -193,7 +185,7 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def _slopes(self):
         """Derivatives in the coordinates of phi, shape (m,)."""
-        return self.whitening.traces() + self.whitening.paired(ProjectionForm(self))
+        return self.whitening.paired(self._form)
 
     def _projected_rows(self, q):
         """Z'P q of each term, shapes (l, k, m), and q'P q, for columns q (n, m)."""
@@ -245,8 +237,7 @@ class CorrelatedDeviance(ProfiledDeviance):
         traces[count:, count:] = pairs.projected
         traces[:count, count:] = pairs.across
         traces[count:, :count] = pairs.across.T
-        form = ProjectionForm(self, 1.0)
-        second = self.whitening.second_traces(form, self._slopes)
+        second = self.whitening.second_traces(self._form, self._slopes)
         curvature = average.curvature + average.observed - traces
         curvature[count:, count:] += second
         return replace(average, curvature=curvature)

@@ -1,20 +1,22 @@
 """
-What a covariance of errors needs of the projection: entries of rows close to each other.
+What a covariance of errors needs of the projection: entries of rows near each other.
 
 With K = I - Hat as in `correlated`, the criterion's derivatives are traces with
 
-    H = sign I - Hat - e e' / scale,
+    H = K - e e' / scale,
 
-sign 0 or 1, of which block-diagonal derivatives need the blocks within residual groups,
-and bidiagonal ones the products of neighboring rows.
+of which block-diagonal derivatives need the blocks within residual groups, and
+bidiagonal ones the products of neighboring rows.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import add_identity, transpose
 from statsmodels_lmm.core.rows.row_transforms import RowWeights
 
 ENTRIES = 4_000_000
@@ -44,40 +46,53 @@ class Neighbors:
 @dataclass(frozen=True)
 class ProjectionForm:
     """
-    H = sign I - Hat - e e' / scale.
+    H = I - Hat - e e' / scale.
 
     Parameters
     ----------
     deviance : CorrelatedDeviance
         The point.
-    sign : float, optional
-        What multiplies the identity. Default is 0.
     """
 
     deviance: Any
-    sign: float = 0.0
 
-    def blocks(self, batch):
-        """Blocks of the residual groups of a batch, shape (G, m, m)."""
-        batches = self.deviance.whitening.model.layout.batches
-        number = next(i for i, each in enumerate(batches) if each is batch)
-        e = self.deviance.residuals[batch.rows]
-        blocks = -e[:, :, None] * e[:, None, :] / self.deviance.scale
-        blocks -= self.deviance.hat_blocks[number]
-        return blocks + self.sign * np.eye(e.shape[1])
+    @cached_property
+    def blocks(self):
+        """Blocks within the residual groups of each batch, shapes (G, m, m)."""
+        deviance = self.deviance
+        out = []
+        for batch in deviance.whitening.model.layout.batches:
+            e = deviance.residuals[batch.rows]
+            block = -e[:, :, None] * e[:, None, :] / deviance.scale
+            block -= hat_blocks(deviance, batch)
+            out.append(add_identity(block))
+        return out
 
-    def along(self, order):
-        """Products of rows with those before them in the order of a chain, Neighbors."""
-        e = self.deviance.residuals
-        colored = self.deviance.whitening.roots.color(e)
+    @cached_property
+    def turned(self):
+        """L^-T H L^-1, summed over the groups of each pattern, shapes (P, m, m)."""
+        whitening = self.deviance.whitening
+        each = zip(
+            whitening.model.layout.batches, self.blocks, whitening.roots.inverses
+        )
+        return [
+            transpose(inverse) @ batch.pattern_sums(h) @ inverse
+            for batch, h, inverse in each
+        ]
+
+    @cached_property
+    def neighbors(self):
+        """Products of rows with those before them in the order of the chain."""
+        e, whitening = self.deviance.residuals, self.deviance.whitening
+        order, colored = whitening.model.chain.order, whitening.roots.color(e)
         own = _neighbors(*[e[order, None]] * 2, *[colored[order, None]] * 2)
-        whole = -self.deviance.hat_neighbors - own / self.deviance.scale
-        whole[[0, 2]] += self.sign
+        whole = -hat_neighbors(self.deviance, order) - own / self.deviance.scale
+        whole[[0, 2]] += 1.0
         return Neighbors(*whole)
 
     @property
     def pair_traces(self):
-        """Traces tr(B_k B_l H) in the coordinates, for a sign of 1, shape (m, m)."""
+        """Traces tr(B_k B_l H) in the coordinates, shape (m, m)."""
         pairs, q = self.deviance.pairs, self.deviance.bent_residuals
         return pairs.plain - pairs.once - q.T @ q / self.deviance.scale
 

@@ -70,7 +70,7 @@ class BlockRoots:
         """L^-1 of the patterns of each batch, shapes (P, m, m)."""
         return [_for_each(inverse_lower, root) for root in self.lower]
 
-    # products with rows ---------------------------------------------------------------
+    # products with rows ---------------------------------------------------------
 
     def _times(self, matrices, columns):
         if self.model.structure is None:
@@ -113,7 +113,7 @@ class BlockRoots:
         each = [b.rows[b.parts[b.patterns] == part].ravel() for b in batches]
         return np.concatenate(each)
 
-    # scalars -----------------------------------------------------------------------------
+    # scalars ---------------------------------------------------------
 
     @property
     def log_determinant(self):
@@ -123,15 +123,6 @@ class BlockRoots:
             diagonal = np.diagonal(root, axis1=-2, axis2=-1)
             total += 2.0 * float(batch.counts @ np.log(diagonal).sum(axis=-1))
         return total
-
-    def traces(self):
-        """tr(B_k) of all sets of parameters, shape (parts c,)."""
-        out = np.zeros(self.phi.shape)
-        each = zip(self.model.layout.batches, self.inverses, self.changes)
-        for batch, inverse, changes in each:
-            whole = transpose(inverse) @ inverse
-            add_by_part(out, batch, _products(changes, whole) * batch.counts)
-        return out.ravel()
 
     def paired(self, form):
         """
@@ -149,12 +140,18 @@ class BlockRoots:
         """
         own, s = np.zeros(self.phi.shape), self.model.log_sd.shape[1]
         gamma = np.zeros(s)
-        each = zip(self.model.layout.batches, self.lower, self.inverses, self.changes)
-        for batch, lower, inverse, changes in each:
-            h = form.blocks(batch)
+        each = zip(
+            self.model.layout.batches,
+            form.blocks,
+            form.turned if self.model.n_correlations else form.blocks,
+            self.lower,
+            self.inverses,
+            self.changes,
+        )
+        for batch, h, turned, lower, inverse, changes in each:
             if len(changes):
-                turned = transpose(inverse) @ batch.pattern_sums(h) @ inverse
-                add_by_part(own, batch, _products(changes, turned))
+                products = np.einsum("cpij,pij->pc", changes, turned)
+                np.add.at(own, batch.parts, products)
             if s:
                 pattern = batch.patterns
                 right = transpose(h @ inverse[pattern])
@@ -203,16 +200,6 @@ def by_parts(function, phi, where, parts, axes=0):
     each = [function(phi[part], where[r]) for part, r in zip(present, rows)]
     order = np.argsort(np.concatenate(rows), kind="stable")
     return np.concatenate(each, axis=axes).take(order, axis=axes)
-
-
-def add_by_part(out, batch, each):
-    """Add values (c, P) of the patterns to those of their sets (parts, c)."""
-    np.add.at(out, batch.parts, each.T)
-
-
-def _products(matrices, other):
-    """Sums of products of entries, shapes (c, P, m, m) and (P, m, m), to (c, P)."""
-    return np.einsum("cpij,pij->cp", matrices, other)
 
 
 def _for_each(function, matrices):

@@ -1,18 +1,17 @@
 """
 Errors that depend on the row before alone: whitening in time proportional to the rows.
 
-With r_t the correlation of row t with the one before it, 0 for the first of a group, and
-s_t^2 = 1 - r_t^2, the inverse V of the triangle L with C = L L' has two diagonals,
+With r_t the correlation of row t with the one before it, 0 for the first of a group,
+and s_t^2 = 1 - r_t^2, the inverse V of the triangle L with C = L L' has two diagonals,
 
-    (V x)_t = (x_t - r_t x_(t-1)) / s_t.
+    (V x)_t = (x_t - r_t x_(t-1)) / s_t,
 
-Its derivatives V_k have them, too, and B_k = -(V_k L + L' V_k'). For H = sum over a of a
-a' with whitened columns a = w, and x = L w, a trace needs products of neighbors alone:
+and so have its derivatives V_k, with which B_k = -(V_k L + L' V_k'). For H = w w' with
+whitened rows w, and x = L w, a trace takes products of neighbors alone:
 
     tr(B_k H) = -2 sum of r_kt (r_t w_t^2 / s_t^2 - x_(t-1) w_t / s_t).
 
-Second derivatives follow from R_kl = -R Q_kl R + R Q_k R Q_l R + R Q_l R Q_k R, where
-Q = R^-1 = U'U:
+Second derivatives follow from those of Q = R^-1 = U'U,
 
     tr(B_kl H) = 2 tr(B_k B_l H) - tr(U^-T Q_kl U^-1 H).
 """
@@ -153,7 +152,7 @@ class BidiagonalRoots:
 
     @cached_property
     def _steps(self):
-        """Correlations across each step, shape (k,), and derivatives (c, k), (c, c, k)."""
+        """Correlations across each step and derivatives, (k,), (c, k), (c, c, k)."""
         chain, lag = self.model.chain, self.model.structure.lag
         where = np.column_stack([chain.before, chain.after])
         return [
@@ -199,7 +198,7 @@ class BidiagonalRoots:
         root = np.sqrt(self.rest)
         return Bidiagonal(1.0 / root, -self.lags / root)
 
-    # products with rows ---------------------------------------------------------------
+    # products with rows ---------------------------------------------------------
 
     def _in_order(self, function, columns):
         """A function of columns (n, w) of rows in the order of the chain."""
@@ -243,7 +242,7 @@ class BidiagonalRoots:
                 out[part, k] = -left - self.color_transposed(right)
         return out
 
-    # scalars -----------------------------------------------------------------------------
+    # scalars ---------------------------------------------------------
 
     def _by_parameter(self, weights):
         """Sums over rows of r_k times weights (n,), shape (parts c,)."""
@@ -279,10 +278,6 @@ class BidiagonalRoots:
         """Logarithm of the determinant of C, over all groups."""
         return float(np.log(self.rest).sum())
 
-    def traces(self):
-        """tr(B_k) of all sets of parameters, shape (parts c,)."""
-        return self._by_parameter(-2.0 * self.lags / self.rest)
-
     @cached_property
     def _columns(self):
         """F of each row, and what it exceeds that of the row before by, (n, s)."""
@@ -291,7 +286,7 @@ class BidiagonalRoots:
 
     def paired(self, form):
         """tr(B_k H) of correlations and of gamma, see `BlockRoots.paired`."""
-        near, r, rest = form.along(self.model.chain.order), self.lags, self.rest
+        near, r, rest = form.neighbors, self.lags, self.rest
         across = near.across / np.sqrt(rest)
         own = self._by_parameter(-2.0 * (r * near.whitened / rest - across))
         f, change = self._columns
@@ -313,7 +308,7 @@ class BidiagonalRoots:
 
     def second_traces(self, form):
         """tr(B_kl H) without 2 tr(B_k B_l H), shape (m, m)."""
-        near, r, rest = form.along(self.model.chain.order), self.lags, self.rest
+        near, r, rest = form.neighbors, self.lags, self.rest
         ww, xw, xx, s = near.whitened, near.across, near.before, np.sqrt(rest)
         slope = 2.0 * r * ww / rest - 2.0 * xw / s
         bend = 2.0 * (1.0 + 3.0 * r**2) * ww / rest**2

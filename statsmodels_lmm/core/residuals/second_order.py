@@ -37,11 +37,10 @@ def block_second_traces(roots, form):
     c, s, total = model.n_correlations, model.log_sd.shape[1], model.n_parameters
     out = np.zeros((total, total))
     for number, batch in enumerate(model.layout.batches):
-        h, pattern = form.blocks(batch), batch.patterns
+        h, pattern = form.blocks[number], batch.patterns
         lower, inverse = roots.lower[number], roots.inverses[number]
         if c and not model.structure.is_linear:
-            turned = transpose(inverse) @ batch.pattern_sums(h) @ inverse
-            _add_bends(out, roots, batch, turned)
+            _add_bends(out, roots, batch, form.turned[number])
         if not s:
             continue
         f = model.columns[batch.rows]

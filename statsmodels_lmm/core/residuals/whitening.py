@@ -5,8 +5,9 @@ The errors of the (weighted, standardized) rows have covariance sigma^2 R, with
 
     R = D C D,    C = L L',    D = diag(exp(F gamma - m)),    U = L^-1 D^-1,
 
-where m is the mean of F gamma over the rows during a search, so that sigma, the relative
-covariances and gamma are not collinear, and zero in results. With R_k the derivative in a parameter and B_k = U R_k U',
+where m is the mean of F gamma over the rows during a search, so that sigma, the
+relative covariances and gamma are not collinear, and zero in results. With R_k the
+derivative in a parameter and B_k = U R_k U',
 
     B_k = L^-1 C_k L^-T for correlations,    B_f = L^-1 F_f L + L' F_f L^-T for gamma,
 
@@ -119,7 +120,7 @@ class ResidualCovariance:
         jacobian : ndarray
             Derivatives of parameters, by row, in coordinates, shape (m, m).
         """
-        own, gamma = self.split(x)
+        own, _ = self.split(x)
         values, jacobian, c = np.array(x, dtype=float), np.eye(len(x)), own.shape[1]
         for part, each in enumerate(own if c else ()):
             here = slice(part * c, (part + 1) * c)
@@ -228,11 +229,6 @@ class Whitening:
 
     # derivatives, in the coordinates -------------------------------------------------
 
-    def traces(self):
-        """tr(B_k) of all parameters, shape (m,)."""
-        gamma = 2.0 * self.model.columns.sum(axis=0)
-        return self.jacobian.T @ np.append(self.roots.traces(), gamma)
-
     def bent(self, columns):
         """
         B_k A for columns A.
@@ -273,7 +269,7 @@ class Whitening:
         Parameters
         ----------
         form : ProjectionForm
-            H, as far as residual groups need it.
+            H.
 
         Returns
         -------
