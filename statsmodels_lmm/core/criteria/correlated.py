@@ -27,28 +27,23 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.dense import (
-    as_array,
     concatenated,
     consecutive,
     solve_lower,
 )
 from statsmodels_lmm.core.criteria.base import Criterion
+from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
     Derivatives,
+    differenced_gradient,
     dual_matrices,
-    expected_information,
-    gradient,
-    projected_products,
-    working_columns,
 )
 from statsmodels_lmm.core.criteria.deviance import (
     EXACT_BELOW,
     ProfiledDeviance,
     profiled_deviance,
 )
-from statsmodels_lmm.core.engines.levels import level_gram
-from statsmodels_lmm.core.residuals.second_order import pair_traces, second_traces
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 
@@ -68,9 +63,12 @@ class CorrelatedDeviance(ProfiledDeviance):
     ----------
     whitening : Whitening
         The covariance of the errors; rows and products are whitened by it.
+    criterion : Correlated
+        The criterion as a function.
     """
 
     whitening: Any = field(kw_only=True)
+    criterion: Any = field(kw_only=True, repr=False)
 
     @property
     def point(self):
@@ -84,9 +82,14 @@ class CorrelatedDeviance(ProfiledDeviance):
         own = [f.units(p) for f, p in pairs]
         return concatenated([*own, self.whitening.model.units])
 
-    def elsewhere(self, factors):
-        """The criterion at other factors and the same phi."""
-        return _with_determinant(super().elsewhere(factors), self.whitening)
+    @property
+    def variance_forms(self):
+        """What changes of the covariance matrix do to the fit."""
+        return CorrelatedForms(self)
+
+    def elsewhere(self, point):
+        """The criterion at another point."""
+        return self.criterion.evaluate(point)
 
     # rows ------------------------------------------------------------------------
 
@@ -104,7 +107,7 @@ class CorrelatedDeviance(ProfiledDeviance):
         return rows
 
     @cached_property
-    def _fixed_rows(self):
+    def fixed_rows(self):
         """(X - Z M Z'X) F^-T, shape (n, p)."""
         rows = self.elimination.products.rows.columns()[:, :-1]
         for term, modes in zip(self.terms, self.fixed_modes):
@@ -118,12 +121,15 @@ class CorrelatedDeviance(ProfiledDeviance):
             hat_blocks(self, batch) for batch in self.whitening.model.layout.batches
         ]
 
-    def _left(self, batch, sign=0.0):
-        """Blocks of sign I - Hat - e e' / scale of a batch."""
+    def hat_of(self, batch):
+        """Blocks of Hat of a batch, shape (G, m, m)."""
         batches = self.whitening.model.layout.batches
-        number = next(i for i, b in enumerate(batches) if b is batch)
+        return self._hats[next(i for i, b in enumerate(batches) if b is batch)]
+
+    def left_of(self, batch, sign=0.0):
+        """Blocks of sign I - Hat - e e' / scale of a batch."""
         e = self.residuals[batch.rows]
-        blocks = -self._hats[number] - e[:, :, None] * e[:, None, :] / self.scale
+        blocks = -self.hat_of(batch) - e[:, :, None] * e[:, None, :] / self.scale
         return blocks + sign * np.eye(e.shape[1])
 
     # derivatives ------------------------------------------------------------------
@@ -131,50 +137,28 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def _average(self):
         duals = dual_matrices(self)
-        first, columns = working_columns(self) if self.factors else (np.zeros(0), [])
-        count = sum(f.n_free for f in self.factors)
-        q = self.whitening.bent(self.residuals).T
-        working = np.append(first, self.residuals @ q) / self.scale
-        observed = np.empty((len(working),) * 2)
-        if self.factors:
-            observed[:count, :count] = projected_products(self, columns)
-        across, observed[count:, count:] = self._projected_rows(q)
-        observed[:count, count:] = sum(
-            (level_gram(c, r) for c, r in zip(columns, across)),
-            np.zeros((count, q.shape[1])),
-        )
-        observed[count:, :count] = observed[:count, count:].T
-        observed /= self.scale
+        first, products = self.variance_forms.products_of(self._directions)
+        working, observed = first / self.scale, products / self.scale
         curvature = observed - np.outer(working, working) / self.nu
-        for f, dual, part in zip(
-            self.factors, duals, consecutive(f.n_free for f in self.factors)
-        ):
+        parts = consecutive(f.n_free for f in self.factors)
+        for f, dual, part in zip(self.factors, duals, parts):
             curvature[part, part] += f.curvature(dual)
-        own = gradient(self.factors, duals) if self.factors else np.zeros(0)
-        slope = np.append(own, self._slopes)
-        return Derivatives(duals, slope, curvature, observed, working)
+        return Derivatives(duals, self.slope, curvature, observed, working)
+
+    @property
+    def _directions(self):
+        return [f.directions for f in self.factors]
+
+    @property
+    def slope(self):
+        """The gradient in the free parameters, shape (m,)."""
+        own = [super().slope] if self.factors else []
+        return concatenated([*own, self.error_slopes])
 
     @cached_property
-    def _slopes(self):
+    def error_slopes(self):
         """Derivatives in the coordinates of phi, shape (m,)."""
-        return self.whitening.traces() + self.whitening.paired(self._left)
-
-    def _projected_rows(self, q):
-        """Z'P q of each term, shapes (l, k, m), and q'P q, for columns q (n, m)."""
-        products, p = self.elimination.products, self.fixed_root.shape[0]
-        exog = products.rows.columns()[:, :-1]
-        total, fixed, across = q.T @ q, exog.T @ q, []
-        if self.terms:
-            sums = [term.level_sums(q) for term in self.terms]
-            modes = self.elimination.solve(sums)
-            total = total - sum(map(level_gram, sums, modes))
-            fixed = fixed - sum(
-                level_gram(z[..., :p], m) for z, m in zip(products.level_sums, modes)
-            )
-            across = self.elimination.project(sums)
-        half = solve_lower(self.fixed_root, fixed)
-        across = [a - y @ half for a, y in zip(across, self.fixed_scores)]
-        return across, total - half.T @ half
+        return self.whitening.traces() + self.whitening.paired(self.left_of)
 
     @property
     def exact_is_affordable(self):
@@ -199,56 +183,16 @@ class CorrelatedDeviance(ProfiledDeviance):
 
     @cached_property
     def _exact(self):
-        average = self._average
-        count = sum(f.n_free for f in self.factors)
-        m = len(average.gradient)
-        traces = np.zeros((m, m))
-        if self.factors:
-            traces[:count, :count] = expected_information(self)
-        across, traces[count:, count:] = self._pair_traces()
-        traces[:count, count:], traces[count:, :count] = across, across.T
-        second = second_traces(
-            self.whitening, lambda b: self._left(b, 1.0), self._slopes
-        )
+        average, forms = self._average, self.variance_forms
+        if not forms.are_affordable:
+            own = np.ones(sum(f.n_free for f in self.factors))
+            lengths = np.append(own, self.whitening.model.units)
+            return replace(average, curvature=differenced_gradient(self, lengths))
+        traces = forms.traces_of(self._directions)
         curvature = average.curvature + average.observed - traces
-        curvature[count:, count:] += second
+        c = forms.n_coordinates
+        curvature[-c:, -c:] += forms.second_traces()
         return replace(average, curvature=curvature)
-
-    def _pair_traces(self):
-        """tr(K B_a K B_k) for theta and phi, and tr(K B_k K B_l) for phi."""
-        a = [as_array(sparse.csr_array(f.indicator())) for f in self.terms]
-        widths = [each.shape[1] for each in a]
-        q = sum(widths)
-        middle = np.eye(q + (self.fixed_root.shape[0] if self.reml else 0))
-        if self.terms:
-            unit, places = np.eye(q), consecutive(widths)
-            sums = [
-                unit[rows].reshape(f.n_levels, f.k_effects, q)
-                for f, rows in zip(self.terms, places)
-            ]
-            middle[:q, :q] = np.vstack(
-                [each.reshape(-1, q) for each in self.elimination.solve(sums)]
-            )
-        if self.reml:
-            a.append(self._fixed_rows)
-        whole = np.hstack(a) if a else np.zeros((len(self.residuals), 0))
-        bent = self.whitening.bent(whole)
-        inner = whole.T @ bent  # A'B_k A
-        total = pair_traces(self.whitening)
-        total -= 2.0 * np.einsum("kna,lna->kl", bent @ middle, bent)
-        total += np.einsum("kab,lba->kl", middle @ inner, middle @ inner)
-        across = [np.zeros((0, len(inner)))]
-        # with N = K Z = Z - A middle A'Z, N'B_k N
-        out = middle @ (whole.T @ whole[:, :q])
-        n_inner = inner[:, :q, :q] - inner[:, :q] @ out
-        n_inner = n_inner - out.T @ inner[:, :, :q] + out.T @ inner @ out
-        for f, factor, rows in zip(self.terms, self.factors, consecutive(widths)):
-            block = n_inner[:, rows, rows].reshape(
-                -1, f.n_levels, f.k_effects, f.n_levels, f.k_effects
-            )
-            sums = np.einsum("kgagb->kab", block)
-            across.append(np.einsum("mab,kab->mk", factor.directions, sums))
-        return np.vstack(across), total
 
 
 def is_affordable(products, model):
@@ -281,7 +225,7 @@ def hat_blocks(deviance, batch):
     out = np.zeros((n_groups, m, m))
     elimination = deviance.elimination
     if deviance.reml:
-        fixed = deviance._fixed_rows[batch.rows]
+        fixed = deviance.fixed_rows[batch.rows]
         out += fixed @ fixed.swapaxes(1, 2)
     if not deviance.terms:
         return out
@@ -354,13 +298,8 @@ class Correlated(Criterion):
         try:
             products = self.products_at(whitening)
             plain = profiled_deviance(products, factors, self.reml)
-            return _with_determinant(plain, whitening)
         except np.linalg.LinAlgError:
             return None
-
-
-def _with_determinant(deviance, whitening):
-    """A ProfiledDeviance of whitened rows, with log |R|."""
-    own = {f.name: getattr(deviance, f.name) for f in fields(ProfiledDeviance)}
-    own["value"] = own["value"] + whitening.log_determinant
-    return CorrelatedDeviance(**own, whitening=whitening)
+        own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
+        own["value"] = own["value"] + whitening.log_determinant
+        return CorrelatedDeviance(**own, whitening=whitening, criterion=self)

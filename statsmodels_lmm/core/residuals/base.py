@@ -35,6 +35,8 @@ class ResidualStructure:
     has_equal_variances = True
     is_markov = False
     """Whether each row depends on the one before it alone, see `lag`."""
+    is_linear = False
+    """Whether the correlation matrix is linear in the parameters."""
     needs_place = True
     """Whether correlations depend on when or where rows were observed."""
 

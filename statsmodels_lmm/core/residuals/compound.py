@@ -15,6 +15,7 @@ class CompoundSymmetry(ResidualStructure):
 
     name = "cs"
     needs_place = False
+    is_linear = True
 
     def parameters(self, size):
         """One correlation."""

@@ -16,6 +16,7 @@ class Unstructured(ResidualStructure):
     name = "us"
     of_visits = True
     has_equal_variances = False
+    is_linear = True
 
     def parameters(self, size):
         """The correlations below the diagonal, row by row."""

@@ -288,44 +288,43 @@ class Whitening:
         ndarray
             Shape (m, n) or (m, n, c).
         """
-        model, layout = self.model, self.model.layout
-        c = model.n_correlations
-        own = np.zeros((model.n_parts, c, *columns.shape))
-        for k in range(c):
-            whole = layout.multiply([b[k] for b in self.bends], columns)
-            for part in range(model.n_parts):
-                here = self.rows_of(part)
-                own[part, k, here] = whole[here]
-        own = own.reshape(model.n_parts * c, *columns.shape)
-        every = np.concatenate([own, self._bent_by_deviations(columns)])
-        return np.tensordot(self.jacobian.T, every, 1)
+        unit = np.eye(self.model.n_parameters)
+        each = [self.along(direction, columns) for direction in unit]
+        return np.array(each).reshape(-1, *columns.shape)
 
-    def rows_of(self, part):
-        """Rows whose correlations depend on one set of parameters."""
-        if self.model.n_parts == 1:
-            return slice(None)
-        each = [
-            b.rows[b.parts[b.patterns] == part].ravel()
-            for b in self.model.layout.batches
-        ]
-        return np.concatenate(each)
+    def along(self, direction, columns):
+        """
+        The sum of d_k B_k A for a direction d.
 
-    def _bent_by_deviations(self, columns):
-        """B_f A for all columns of F, shape (s, n, ...)."""
-        f = self.model.centered.T
-        f = f.reshape(*f.shape, *[1] * (columns.ndim - 1))
-        if self.model.structure is None or not len(f):
-            return 2.0 * f * columns
+        Parameters
+        ----------
+        direction : ndarray
+            Changes of the coordinates, shape (m,).
+        columns : ndarray
+            A, shape (n,) or (n, c).
+
+        Returns
+        -------
+        ndarray
+            Shape of `columns`.
+        """
         multiply = self.model.layout.multiply
-        colored = multiply(self.roots, columns)
-        lower = [transpose(root) for root in self.inverse_roots]
-        whitened = multiply(lower, columns)
-        upper = [transpose(root) for root in self.roots]
-        each = [
-            multiply(self.inverse_roots, one * colored) + multiply(upper, one * whitened)
-            for one in f
-        ]
-        return np.array(each)
+        own, gamma = self.model.split(self.jacobian @ direction)
+        out = np.zeros(columns.shape)
+        if own.any():
+            batches = zip(self.model.layout.batches, self.bends)
+            changes = [np.einsum("pc,cpij->pij", own[b.parts], k) for b, k in batches]
+            out += multiply(changes, columns)
+        if not gamma.any():
+            return out
+        f = self.model.centered @ gamma
+        if self.model.structure is None:
+            return out + 2.0 * (f * columns.T).T
+        colored = (f * multiply(self.roots, columns).T).T
+        out += multiply(self.inverse_roots, colored)
+        whitened = multiply([transpose(root) for root in self.inverse_roots], columns)
+        whitened = (f * whitened.T).T
+        return out + multiply([transpose(root) for root in self.roots], whitened)
 
     def paired(self, blocks):
         """
