@@ -32,7 +32,7 @@ from statsmodels_lmm.core.algebra.dense import (
     solve_lower,
 )
 from statsmodels_lmm.core.criteria.base import Criterion
-from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms
+from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms, half_shape
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
     Derivatives,
@@ -160,12 +160,6 @@ class CorrelatedDeviance(ProfiledDeviance):
         """Derivatives in the coordinates of phi, shape (m,)."""
         return self.whitening.traces() + self.whitening.paired(self.left_of)
 
-    @property
-    def exact_is_affordable(self):
-        """Whether the exact Hessian is worth its cost."""
-        products = self.elimination.products
-        return is_affordable(products, self.whitening.model)
-
     def derivatives(self, exact=False):
         """
         First derivatives and a curvature in the free parameters and coordinates.
@@ -197,12 +191,11 @@ class CorrelatedDeviance(ProfiledDeviance):
 
 def is_affordable(products, model):
     """Whether an exact Hessian is worth its cost, for a covariance of errors."""
-    terms = products.plan.terms
-    width = products.k_fixed + sum(f.n_columns for f in terms)
-    entries = products.nobs * width * max(model.n_parameters, 1)
     if not products.projection_is_affordable(MAX_DENSE_COLUMNS // 3):
         return False
-    return entries <= EXACT_ENTRIES and width**2 * model.n_parameters <= EXACT_ENTRIES
+    n, width = half_shape(products)
+    count = max(model.n_parameters, 1)
+    return max(n * width, width**2) * count <= EXACT_ENTRIES
 
 
 def hat_blocks(deviance, batch):

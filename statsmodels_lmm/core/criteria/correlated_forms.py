@@ -184,17 +184,11 @@ class CorrelatedForms(VarianceForms):
 
     @property
     def _by_level(self):
-        """Whether one term is eliminated level by level."""
-        plan = self.deviance.elimination.products.plan
-        return plan.is_diagonal and plan.terms[0].is_grouped
+        return is_by_level(self.deviance.elimination.products.plan)
 
     @property
     def _shape(self):
-        """Shape of H."""
-        products = self.deviance.elimination.products
-        terms = products.plan.terms
-        own = sum(f.k_effects if self._by_level else f.n_columns for f in terms)
-        return products.nobs, own + products.k_fixed
+        return half_shape(self.deviance.elimination.products)
 
     @property
     def are_affordable(self):
@@ -367,6 +361,19 @@ class CorrelatedForms(VarianceForms):
         rows = max(1, self.n_coordinates * self.deviance.elimination.products.nobs)
         step = max(1, ENTRIES // rows)
         return [slice(i, min(i + step, width)) for i in range(0, width, step)]
+
+
+def is_by_level(plan):
+    """Whether there is one term whose levels have rows of their own."""
+    return plan.is_diagonal and plan.terms[0].is_grouped
+
+
+def half_shape(products):
+    """Shape of H, columns of different levels in one where they share no rows."""
+    terms = products.plan.terms
+    by_level = is_by_level(products.plan)
+    own = sum(f.k_effects if by_level else f.n_columns for f in terms)
+    return products.nobs, own + products.k_fixed
 
 
 def _times_blocks(term, blocks):
