@@ -111,6 +111,8 @@ def column_roles(data, formula, scope):
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]
     pieces += [("random", term.effects) for term in formula.random]
     pieces += [("random", text) for text in formula.grouping_expressions]
+    if formula.dispersion:
+        pieces.append(("random", formula.dispersion))
     roles: dict = {}
     check_columns(data)
     for role, text in pieces:

@@ -73,6 +73,28 @@ def require_gaussian(results, purpose, instead=""):
         )
 
 
+def require_independent_errors(model, purpose):
+    """
+    Reject a model whose errors are correlated or of unequal variance.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+    purpose : str
+        What is not available, for the message.
+
+    Raises
+    ------
+    NotImplementedError
+    """
+    if model.residual is not None:
+        raise NotImplementedError(
+            f"{purpose} is not available for a model with residual= or dispersion= "
+            f"({model.residual})"
+        )
+
+
 def names_lost(model):
     """
     Create the error for a formula whose names could not be pickled with the model.

@@ -35,6 +35,7 @@ from statsmodels_lmm.random.known_levels import known_levels
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
+from statsmodels_lmm.residual.from_arrays import array_errors
 
 
 class MixedModel(Brief, LikelihoodModel):
@@ -104,9 +105,14 @@ class MixedModel(Brief, LikelihoodModel):
         groups: Any = None,
         exog_re: Any = None,
         exog_vc: Any = None,
+        residual: Any = None,
+        dispersion: Any = None,
         **kwargs: Any,
     ) -> None:
         source = kwargs.pop("source", None)
+        if residual is not None or dispersion is not None:
+            self._require_errors()
+            random = () if random is None and groups is None else random
         if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
             kwargs.pop("formula")
             kwargs.pop("eval_env", None)
@@ -126,7 +132,12 @@ class MixedModel(Brief, LikelihoodModel):
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
-        check_data(y, x, random, sides, check_levels, confounded, not is_linear)
+        if source is not None:
+            self.residual = source.errors
+        else:
+            self.residual = array_errors(residual, dispersion, len(y), rows)
+        alone = self.residual is not None
+        check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -146,7 +157,7 @@ class MixedModel(Brief, LikelihoodModel):
         self.formula_full = self._parsed = None
         if source is not None:
             self._take_formula(source)
-        self._init_keys = ["random", *self._sides, "check_levels", "rank"]
+        self._init_keys = ["random", *self._sides, "check_levels", "rank", "residual"]
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
@@ -163,9 +174,15 @@ class MixedModel(Brief, LikelihoodModel):
     def _brief(self):
         lines = [self.formula_full or "a model from arrays"]
         lines.append(f"{self.nobs:,} rows; groups: {groups_of(self.random)}")
+        if self.residual is not None:
+            lines.append(f"errors: {self.residual}")
         if self.family is not None:
             lines.append(f"{self.family.name} family, {self.family.link_name} link")
         return lines
+
+    @classmethod
+    def _require_errors(cls):
+        """Raise if errors cannot be correlated or of unequal variance."""
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
@@ -238,6 +255,14 @@ class MixedModel(Brief, LikelihoodModel):
         """Arguments of a model of some rows, but for its response, X and effects."""
         sides = {name: getattr(self, name) for name in self._sides}
         own = {name: getattr(self, name) for name in self._general_class._own_arguments}
+        if self.residual is not None:
+            if not isinstance(rows, slice):
+                raise DataError(
+                    "a model with correlated errors, or errors of unequal variance, "
+                    "cannot be fitted to some of its rows this way; fit it anew to the "
+                    "data without them"
+                )
+            own["residual"] = self.residual
         return {n: None if v is None else v[rows] for n, v in sides.items()} | own
 
     def initialize(self):
@@ -265,6 +290,8 @@ class MixedModel(Brief, LikelihoodModel):
         re_formula: str | None = None,
         vc_formula: Any = None,
         eval_env: Any = None,
+        residual: Any = None,
+        dispersion: str | None = None,
         **kwargs: Any,
     ) -> Self:
         """
@@ -316,6 +343,13 @@ class MixedModel(Brief, LikelihoodModel):
         eval_env : int or dict, optional
             Number of stack frames above the caller at which names are looked up, a
             mapping of names, or -1 for none.
+        residual : str or Residual, optional
+            Correlations of the errors of a linear model, such as
+            ``"ar1(trial | subject)"``, see `residual.Residual`. The formula may then do
+            without random effects.
+        dispersion : str, optional
+            One-sided formula of the logarithms of the errors' standard deviations, such
+            as ``"~ sex + log(x)"``.
         **kwargs
             Not used; unknown names raise a TypeError.
 
@@ -338,6 +372,8 @@ class MixedModel(Brief, LikelihoodModel):
         sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
         if kwargs:
             raise unknown_arguments(kwargs)
+        if residual is not None or dispersion is not None:
+            cls._require_errors()
         if groups is not None:
             terms = groups, re_formula, vc_formula
             formula, data = with_group_terms(formula, data, *terms)
@@ -357,6 +393,8 @@ class MixedModel(Brief, LikelihoodModel):
                 depth=1,
                 family=cls._family_of(rest),
                 contrasts=contrasts,
+                residual=residual,
+                dispersion=dispersion,
             )
         return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
 
@@ -599,6 +637,9 @@ class MixedModel(Brief, LikelihoodModel):
         """Whether a starting vector has the labels of fixed effects, to be ignored."""
         labels = labels_of(params)
         return labels is not None and list(labels) == list(self.exog_names)
+
+    residual: Any = None
+    """The covariance of the errors, an ErrorCovariance; None if they are independent."""
 
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""

@@ -17,6 +17,7 @@ from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.random_terms import TRANSFORMS
+from statsmodels_lmm.formula.residual_terms import with_errors
 from statsmodels_lmm.formula.subsets import condition_of, rows_where
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import subset_rows
@@ -60,6 +61,8 @@ class FormulaSource:
         Sum of the offsets in the formula.
     n_dropped : int
         Number of incomplete rows left out.
+    errors : ErrorCovariance or None
+        The covariance of the errors.
     """
 
     text: str
@@ -73,6 +76,7 @@ class FormulaSource:
     groupings: dict
     offset: np.ndarray | None
     n_dropped: int
+    errors: object = None
 
     @property
     def fixed_text(self):
@@ -123,6 +127,8 @@ def read_formula(
     depth,
     family=None,
     contrasts=None,
+    residual=None,
+    dispersion=None,
 ):
     """
     Evaluate a formula on data.
@@ -140,7 +146,7 @@ def read_formula(
         Stack frames between this function and the user.
     family : Family, optional
         The family of a generalized model.
-    contrasts : dict, optional
+    contrasts, residual, dispersion : optional
         As for `MixedModel.from_formula`.
 
     Returns
@@ -161,7 +167,9 @@ def read_formula(
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
     structures = _checked_structures(structures)
     formula, matrices = with_contrasts(formula, contrasts)
-    parsed = parse(formula, structures, family and family.name)
+    told = residual is not None or dispersion is not None
+    parsed = parse(formula, structures, family and family.name, alone=told)
+    parsed = with_errors(parsed, residual, dispersion) if told else parsed
     condition = [condition_of(subset)] if isinstance(subset, str) else []
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
@@ -210,6 +218,7 @@ def read_formula(
         groupings=design.groupings,
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
+        errors=design.errors,
     )
     endog, exog = design.endog, design.exog
     if engine != "patsy":  # which makes nothing but floats

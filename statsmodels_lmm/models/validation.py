@@ -68,7 +68,14 @@ def check_arguments(further, missing, rank):
 
 
 def check_data(
-    endog, exog, random, sides, check_levels, confounded, may_be_constant=False
+    endog,
+    exog,
+    random,
+    sides,
+    check_levels,
+    confounded,
+    may_be_constant=False,
+    alone=False,
 ):
     """
     Reject data to which a model cannot be fitted.
@@ -88,6 +95,8 @@ def check_data(
         than random effects.
     may_be_constant : bool, optional
         Whether a constant response is allowed.
+    alone : bool, optional
+        Whether the fixed effects may stand alone.
 
     Raises
     ------
@@ -107,7 +116,7 @@ def check_data(
         if bad.any():
             rows = listed(np.flatnonzero(bad))
             raise DataError(f"{what} has missing or infinite values in rows {rows}")
-    if not random:
+    if not random and not alone:
         raise DataError("a mixed model needs at least one random effect")
     if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
         raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")

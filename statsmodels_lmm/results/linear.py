@@ -9,6 +9,12 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
 from statsmodels_lmm.inference.variances.identification import identification
+from statsmodels_lmm.inference.variances.residual_parameters import (
+    log_deviations,
+    normalized_residuals,
+    residual_covariance,
+    residual_table,
+)
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.saving import to_json
 from statsmodels_lmm.results.wrapper import MixedResultsWrapper
@@ -70,10 +76,15 @@ class CrossedMixedLMResults(MixedResults):
         super().__init__(model, units, deviance, optimum, uninformative)
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
+        if model.residual is not None:
+            self.residual_params = deviance.whitening.parameters
 
     @cached_property
     def at_optimum(self):
         """The criterion evaluated at the optimum, in standardized units."""
+        if self.model.residual is not None:
+            theta = np.append(self.optimum.theta, self.residual_params)
+            return self.model._deviance(theta, self.reml)
         _, products = self.model._sufficient_statistics()
         factors = self._units.of_plan(self._estimates.factors)
         return profiled_deviance(products, factors, self.reml)
@@ -122,10 +133,20 @@ class CrossedMixedLMResults(MixedResults):
 
     @property
     def resid_pearson(self) -> Any:
-        """Residuals times the square root of the weights, divided by sigma."""
+        """Residuals divided by the standard deviations of their errors."""
         weights = self.model.weights
         root = 1.0 if weights is None else np.sqrt(weights)
+        if self.model.residual is not None:
+            root = root * np.exp(-log_deviations(self))
         return self.resid * root / np.sqrt(self.scale)
+
+    @property
+    def resid_normalized(self) -> Any:
+        """Residuals made independent with variance 1, see `normalized_residuals`."""
+        return normalized_residuals(self)
+
+    residual_table = residual_table
+    residual_covariance = residual_covariance
 
     to_json = to_json
 

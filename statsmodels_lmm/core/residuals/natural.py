@@ -28,7 +28,7 @@ def of_user(whitening, scale):
     whitening : Whitening
         The covariance of the errors.
     scale : float
-        sigma^2 of a row at the mean of F gamma.
+        sigma^2, of a row at the mean of F gamma if F is centered.
 
     Returns
     -------
@@ -36,13 +36,18 @@ def of_user(whitening, scale):
         Of the coordinates and this scale, by row, with respect to the correlations,
         gamma and sigma^2 of a row with f = 0, shape (m + 1, m + 1).
     """
-    m, mean = whitening.model.n_parameters, whitening.mean_log_deviation
+    m, mean = whitening.model.n_parameters, _mean(whitening.model)
+    _, gamma = whitening.model.split(whitening.parameters)
     change = np.zeros((m + 1, m + 1))
     change[:m, :m] = np.linalg.inv(whitening.jacobian)
-    s = whitening.model.log_sd.shape[1]
-    change[m, m - s : m] = 2.0 * scale * whitening.model.log_sd.mean(axis=0)
-    change[m, m] = np.exp(2.0 * mean)
+    change[m, m - len(gamma) : m] = 2.0 * scale * mean
+    change[m, m] = np.exp(2.0 * mean @ gamma)
     return change
+
+
+def _mean(model):
+    """What is subtracted from the columns of F, shape (s,)."""
+    return (model.log_sd - model.columns).mean(axis=0)
 
 
 def natural_curvature(whitening, columns, root):
@@ -167,7 +172,7 @@ class NaturalParameters:
         count = model.n_parts * model.n_correlations
         phi = natural[:count].reshape(model.n_parts, -1, root.shape[1])
         gamma = natural[count:]
-        log_scale = root[-1] - 2.0 * model.log_sd.mean(axis=0) @ gamma
+        log_scale = root[-1] - 2.0 * _mean(model) @ gamma
         return phi, np.vstack([log_scale, gamma])
 
     def _blocks(self, number, batch, phi, powers):

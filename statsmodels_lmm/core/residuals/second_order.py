@@ -47,7 +47,7 @@ def second_traces(whitening, blocks, slopes):
             out[here, here] += np.einsum("klpij,pij->kl", bends, sums)
         if not s:
             continue
-        f = model.centered[batch.rows]
+        f = model.columns[batch.rows]
         root, inverse = roots[pattern], inverses[pattern]
         right = h @ inverse
         middle = transpose(inverse) @ right
@@ -75,7 +75,7 @@ def pair_traces(whitening):
             out[here, here] += np.einsum("kpij,lpij,p->kl", some, some, counts)
         if not s:
             continue
-        f, pattern = model.centered[batch.rows], batch.patterns
+        f, pattern = model.columns[batch.rows], batch.patterns
         inverse = transpose(inverses) @ inverses
         between = (roots @ transpose(roots)) * inverse + np.eye(roots.shape[-1])
         out[-s:, -s:] += 2.0 * np.einsum("gmi,gmn,gnj->ij", f, between[pattern], f)

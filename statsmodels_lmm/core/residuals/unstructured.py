@@ -40,10 +40,6 @@ class Unstructured(ResidualStructure):
         each = np.arange(len(phi)).reshape(-1, *[1] * here.ndim)
         return (here == each).astype(float)
 
-    def second_derivative(self, phi, where):
-        """Zeros, shape (c, c, ..., m, m)."""
-        return np.zeros((len(phi), len(phi), *where.shape, where.shape[-1]))
-
     def start(self, size, spread):
         """Correlations of 0.2."""
         return np.full(size * (size - 1) // 2, 0.2)

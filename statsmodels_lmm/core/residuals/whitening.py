@@ -5,17 +5,16 @@ The errors of the (weighted, standardized) rows have covariance sigma^2 R, with
 
     R = D C D,    C = L L',    D = diag(exp(F gamma - m)),    U = L^-1 D^-1,
 
-where m is the mean of F gamma over the rows, so that sigma, the relative covariances and
-gamma are not collinear. With R_k the derivative in a parameter and B_k = U R_k U',
+where m is the mean of F gamma over the rows during a search, so that sigma, the relative
+covariances and gamma are not collinear, and zero in results. With R_k the derivative in a parameter and B_k = U R_k U',
 
     B_k = L^-1 C_k L^-T for correlations,    B_f = L^-1 F_f L + L' F_f L^-T for gamma,
 
-where F_f is the diagonal matrix of the f-th column of F, centered.
+where F_f is the diagonal matrix of the f-th column of F, centered or not.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -44,6 +43,9 @@ class ResidualCovariance:
         F, the columns of the logarithms of the standard deviations, shape (n, s).
     spread : float
         Largest distance of two rows of a group.
+    is_centered : bool
+        Whether sigma is the standard deviation of a row with the mean of F gamma, as in
+        a search; otherwise it is that of a row with F gamma = 0.
     """
 
     structure: ResidualStructure | None
@@ -52,16 +54,21 @@ class ResidualCovariance:
     n_parts: int
     log_sd: np.ndarray
     spread: float = 0.0
+    is_centered: bool = True
 
     @cached_property
-    def centered(self):
-        """F with columns of mean zero, shape (n, s)."""
-        return self.log_sd - self.log_sd.mean(axis=0)
+    def columns(self):
+        """F, with columns of mean zero if it is centered, shape (n, s)."""
+        return (
+            self.log_sd - self.log_sd.mean(axis=0) if self.is_centered else self.log_sd
+        )
 
     @cached_property
     def n_correlations(self):
         """Number of correlation parameters of one set, c."""
-        return 0 if self.structure is None else len(self.structure.parameters(self.size))
+        return (
+            0 if self.structure is None else len(self.structure.parameters(self.size))
+        )
 
     @property
     def n_parameters(self):
@@ -115,7 +122,7 @@ class ResidualCovariance:
     @cached_property
     def units(self):
         """Natural step lengths of the coordinates, shape (m,)."""
-        lengths = np.sqrt((self.centered**2).mean(axis=0))
+        lengths = np.sqrt((self.columns**2).mean(axis=0))
         gamma = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
         return np.append(np.ones(self.n_parts * self.n_correlations), gamma)
 
@@ -164,7 +171,7 @@ class Whitening:
     @cached_property
     def log_deviations(self):
         """Logarithms of the standard deviations of the rows over sigma, shape (n,)."""
-        return self.model.centered @ self.model.split(self.parameters)[1]
+        return self.model.columns @ self.model.split(self.parameters)[1]
 
     @property
     def mean_log_deviation(self):
@@ -246,12 +253,12 @@ class Whitening:
         """U^-1 A: rows with covariance R from independent ones."""
         if self.model.structure is not None:
             columns = self.model.layout.multiply(self.roots, columns)
-        return self._scaled(columns, 1.0)
+        return self._scaled(columns, 1.0) if self.model.log_sd.size else columns
 
     @property
     def log_determinant(self):
-        """log |R|; D contributes nothing, because its logarithms have mean zero."""
-        total = 0.0
+        """log |R|."""
+        total = 2.0 * float(self.log_deviations.sum())
         for batch, root in zip(self.model.layout.batches, self.roots):
             diagonal = np.diagonal(root, axis1=-2, axis2=-1)
             total += 2.0 * float(batch.counts @ np.log(diagonal).sum(axis=-1))
@@ -265,6 +272,8 @@ class Whitening:
         for batch, bends in zip(self.model.layout.batches, self.bends):
             each = np.trace(bends, axis1=-2, axis2=-1) * batch.counts
             self._by_part(slopes, batch, each)
+        s = self.model.log_sd.shape[1]
+        slopes[len(slopes) - s :] = 2.0 * self.model.columns.sum(axis=0)
         return self.jacobian.T @ slopes
 
     def _by_part(self, out, batch, each):
@@ -317,7 +326,7 @@ class Whitening:
             out += multiply(changes, columns)
         if not gamma.any():
             return out
-        f = self.model.centered @ gamma
+        f = self.model.columns @ gamma
         if self.model.structure is None:
             return out + 2.0 * (f * columns.T).T
         colored = (f * multiply(self.roots, columns).T).T
@@ -352,25 +361,5 @@ class Whitening:
                 pattern = batch.patterns
                 turned = h @ inverses[pattern]
                 diagonal = 2.0 * (roots[pattern] * transpose(turned)).sum(axis=-1)
-                out[-s:] += np.einsum("gm,gms->s", diagonal, model.centered[batch.rows])
+                out[-s:] += np.einsum("gm,gms->s", diagonal, model.columns[batch.rows])
         return self.jacobian.T @ out
-
-
-def residual_parameters(model: Any, names):
-    """
-    The parameters of a covariance of errors, one set after the other, without gamma.
-
-    Parameters
-    ----------
-    model : ResidualCovariance
-        The covariance.
-    names : sequence of str
-        Names of the sets; one empty name if there is one.
-
-    Returns
-    -------
-    list of Parameter
-    """
-    if model.structure is None:
-        return []
-    return model.structure.parameters(model.size) * len(names)

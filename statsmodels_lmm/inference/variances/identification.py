@@ -61,7 +61,8 @@ def identification(results):
     -------
     Identification
     """
-    if not results.uninformative and _is_clear(results):
+    with_errors = results.model.residual is not None  # a flat direction stops the fit
+    if with_errors or (not results.uninformative and _is_clear(results)):
         return Identification(np.zeros((len(results.optimum.theta) + 1, 0)), 0, ())
     data, products = results.model._sufficient_statistics()
     informed = informative(results)
