@@ -143,7 +143,7 @@ class CorrelatedForms(VarianceForms):
 
     def curvature(self, root):
         """Second derivatives in the natural parameters, see `VarianceForms`."""
-        scaled = np.vstack([root[:-1], root[-1:] / self._scale])
+        scaled = np.vstack([self._scale * root[:-1], root[-1:]])
         return natural_curvature(self._whitening, self.deviance.fixed_rows, scaled)
 
     def bend(self):

@@ -142,14 +142,12 @@ class NaturalParameters:
     @cached_property
     def _changes(self):
         """C_k of the patterns of each batch, shapes (c, P, m, m)."""
-        pairs = zip(self.whitening.bends, self.whitening.roots)
-        return [root @ bend @ transpose(root) for bend, root in pairs]
+        return self.whitening.of_patterns(self._model.structure.derivative, 1)
 
     @cached_property
     def _second_changes(self):
         """C_kl of the patterns of each batch, shapes (c, c, P, m, m)."""
-        pairs = zip(self.whitening.second_bends, self.whitening.roots)
-        return [root @ bend @ transpose(root) for bend, root in pairs]
+        return self.whitening.of_patterns(self._model.structure.second_derivative, 2)
 
     def curvature(self, columns, root):
         """See `natural_curvature`."""

@@ -182,7 +182,7 @@ class Whitening:
 
     # one matrix for each pattern --------------------------------------------------
 
-    def _of_patterns(self, function, axes):
+    def of_patterns(self, function, axes):
         """A function of parameters and places at the patterns of each batch."""
         phi, _ = self.model.split(self.parameters)
         out = []
@@ -205,7 +205,7 @@ class Whitening:
         """C of the patterns of each batch, shapes (P, m, m)."""
         if self.model.structure is None:
             return [np.ones((len(b.counts), 1, 1)) for b in self.model.layout.batches]
-        return self._of_patterns(self.model.structure.correlation, 0)
+        return self.of_patterns(self.model.structure.correlation, 0)
 
     @cached_property
     def roots(self):
@@ -222,14 +222,14 @@ class Whitening:
         """B_k of the correlations of one set, in each batch, shapes (c, P, m, m)."""
         if not self.model.n_correlations:
             return [np.zeros((0, *c.shape)) for c in self.correlations]
-        changes = self._of_patterns(self.model.structure.derivative, 1)
+        changes = self.of_patterns(self.model.structure.derivative, 1)
         pairs = zip(changes, self.inverse_roots)
         return [inverse @ change @ transpose(inverse) for change, inverse in pairs]
 
     @cached_property
     def second_bends(self):
         """U R_kl U' of pairs of correlations, shapes (c, c, P, m, m)."""
-        changes = self._of_patterns(self.model.structure.second_derivative, 2)
+        changes = self.of_patterns(self.model.structure.second_derivative, 2)
         pairs = zip(changes, self.inverse_roots)
         return [inverse @ change @ transpose(inverse) for change, inverse in pairs]
 
