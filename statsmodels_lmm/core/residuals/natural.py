@@ -19,6 +19,7 @@ import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
 
+
 def of_user(whitening, scale):
     """
     Derivatives of coordinates and scale in the user's parameters.

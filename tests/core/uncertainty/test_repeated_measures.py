@@ -170,9 +170,7 @@ def test_compound_symmetry_is_a_random_intercept():
         other = inferred(intercepts, method(intercepts, *args))
         assert_allclose(one, other, rtol=1e-7)
         assert_allclose(one, expected, rtol=1e-6)
-    assert_allclose(
-        inferred(errors, kenward_roger(errors)), published[2][2], rtol=1e-6
-    )
+    assert_allclose(inferred(errors, kenward_roger(errors)), published[2][2], rtol=1e-6)
     assert_allclose(
         inferred(intercepts, kenward_roger(intercepts)), published[1][2], rtol=1e-6
     )
