@@ -41,6 +41,44 @@ def with_errors(parsed, residual, dispersion):
     return replace(parsed, **changes)
 
 
+def errors_of(parsed):
+    """
+    Arguments from which `with_errors` reads the errors of a formula again.
+
+    Parameters
+    ----------
+    parsed : ModelFormula
+        The formula.
+
+    Returns
+    -------
+    residual : Residual or None
+    dispersion : str or None
+    """
+    return parsed.residual, f"~ {parsed.dispersion}" if parsed.dispersion else None
+
+
+def errors_after(parsed, residual=None, dispersion=None):
+    """
+    The errors of a formula after an update.
+
+    Parameters
+    ----------
+    parsed : ModelFormula
+        The formula before.
+    residual, dispersion : optional
+        The change: False or "" for none, None for those of the formula.
+
+    Returns
+    -------
+    residual : str, Residual or None
+    dispersion : str or None
+    """
+    before = errors_of(parsed)
+    pairs = zip((residual, dispersion), before)
+    return tuple(old if new is None else new or None for new, old in pairs)
+
+
 def residual_term(residual):
     """
     Parse a structure of errors.

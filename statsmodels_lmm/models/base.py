@@ -255,14 +255,6 @@ class MixedModel(Brief, LikelihoodModel):
         """Arguments of a model of some rows, but for its response, X and effects."""
         sides = {name: getattr(self, name) for name in self._sides}
         own = {name: getattr(self, name) for name in self._general_class._own_arguments}
-        if self.residual is not None:
-            if not isinstance(rows, slice):
-                raise DataError(
-                    "a model with correlated errors, or errors of unequal variance, "
-                    "cannot be fitted to some of its rows this way; fit it anew to the "
-                    "data without them"
-                )
-            own["residual"] = self.residual
         return {n: None if v is None else v[rows] for n, v in sides.items()} | own
 
     def initialize(self):
@@ -544,13 +536,21 @@ class MixedModel(Brief, LikelihoodModel):
         other._design, other._last_theta = self._design, None
         return other
 
-    def update(self, formula: str, data: Any = None, eval_env: Any = None) -> Self:
+    def update(
+        self,
+        formula: str = ". ~ .",
+        data: Any = None,
+        eval_env: Any = None,
+        *,
+        residual: Any = None,
+        dispersion: Any = None,
+    ) -> Self:
         """
         The same model with some of its terms changed.
 
         Parameters
         ----------
-        formula : str
+        formula : str, optional
             The change, as for R's ``update``: ``". ~ . + z - (1 | item)"``. A dot is
             what stands on that side of the formula, ``+`` adds a term and ``-``
             removes one; ``"log(.) ~ ."`` changes the response. In a product, as in
@@ -559,6 +559,9 @@ class MixedModel(Brief, LikelihoodModel):
             The data of the model, for columns that its formula does not use.
         eval_env : int or dict, optional
             Where to look up names that are not columns, see `from_formula`.
+        residual, dispersion : str, Residual or False, optional
+            Other correlations and standard deviations of the errors, see
+            `from_formula`; False for none. Default is those of the model.
 
         Returns
         -------
@@ -583,7 +586,10 @@ class MixedModel(Brief, LikelihoodModel):
         >>> model.update(". ~ . - (Days | Subject) + (1 | Subject)").formula_full
         'Reaction ~ Days + (1 | Subject)'
         """
-        return update(self, formula, data, eval_env, depth=1)
+        errors = residual, dispersion
+        if any(errors):
+            self._require_errors()
+        return update(self, formula, data, eval_env, errors, depth=1)
 
     def as_given(self, values, trials=None):
         """

@@ -13,6 +13,7 @@ from statsmodels_lmm.formula.model_formula import RandomTerm
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import has_bar, term_key
 from statsmodels_lmm.formula.random_terms import term_names
+from statsmodels_lmm.formula.residual_terms import errors_of
 from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
@@ -93,8 +94,9 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
     -------
     MixedResults, RegressionResults or GLMResults
         Fit by the same method; its formula lists the remaining terms. If no random
-        effects remain, statsmodels' (weighted) least squares fit to the response
-        minus the offset, or statsmodels' GLM.
+        effects remain, the model of correlated errors, or errors of unequal variance;
+        without these statsmodels' (weighted) least squares fit to the response minus
+        the offset, or statsmodels' GLM.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
         if effect is not None:
             raise ValueError("effect needs a model from a formula; drop the whole term")
         left = [e for e in model.random if e.name != term]
-        if not left:
+        if not left and model.residual is None:
             return linear_model(results)
         other = with_fixed(results, model.exog, range(model.exog.shape[1]), left)
         return fit_like(results, other)
@@ -152,9 +154,9 @@ def with_random(results, terms):
     Returns
     -------
     MixedResults, RegressionResults or GLMResults
-        The fit, by statsmodels if there are no terms.
+        The fit, by statsmodels if there are no terms and the errors are independent.
     """
-    if not terms:
+    if not terms and results.model.residual is None:
         return linear_model(results)
     return fit_like(results, _from_formula(results, random=terms))
 
@@ -262,6 +264,7 @@ def with_fixed(results, exog, columns=None, random=None):
         random=tuple(model.random if random is None else random),
         check_levels=False,
         **model._beyond_design(),
+        residual=model.residual,
     )
 
 
@@ -278,7 +281,9 @@ def _from_formula(results, fixed=None, random=None):
     return other._with_endog(model.endog)
 
 
-def with_formula(model, text, random, frame, scope, rows=slice(None)):
+def with_formula(
+    model, text, random, frame, scope, rows=slice(None), errors=None
+):
     """
     Create the model with another formula, but with its weights, offset and options.
 
@@ -296,6 +301,8 @@ def with_formula(model, text, random, frame, scope, rows=slice(None)):
         Names that are not columns.
     rows : ndarray, optional
         Whether each row of the model is among them. Default is all.
+    errors : tuple, optional
+        Arguments residual and dispersion. Default is those of the model.
 
     Returns
     -------
@@ -304,6 +311,8 @@ def with_formula(model, text, random, frame, scope, rows=slice(None)):
     if model.data.lost:
         raise names_lost(model)
     arguments = model._beyond_design(rows)
+    errors = errors_of(model._parsed) if errors is None else errors
+    arguments["residual"], arguments["dispersion"] = errors
     if getattr(model, "_trials_of_response", False):
         del arguments["trials"]
     if model.offset is not None and model.formula_offset is not None:
