@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.residuals.base import ResidualStructure, correlation_parameter
-
-
-def _gaps(where):
-    """Distances of all pairs of rows, shape (..., m, m)."""
-    return np.abs(where[..., :, None] - where[..., None, :])
+from statsmodels_lmm.core.residuals.base import (
+    ResidualStructure,
+    correlation_parameter,
+    gaps,
+)
 
 
 class Autoregressive(ResidualStructure):
@@ -19,47 +18,33 @@ class Autoregressive(ResidualStructure):
     """
 
     name = "ar1"
-    is_markov = True
+    is_markov = of_whole_steps = True
 
     def parameters(self, size):
         """One correlation, of neighbors in time."""
         return [correlation_parameter()]
 
-    def lag(self, phi, gaps):
-        """
-        Correlation of each row with the one before it, and two derivatives.
-
-        Parameters
-        ----------
-        phi : ndarray
-            The parameters, shape (c,).
-        gaps : ndarray
-            Time since the row before, shape (n,).
-
-        Returns
-        -------
-        value, slopes, bends : ndarray
-            Shapes (n,), (c, n) and (c, c, n).
-        """
-        (rho,) = phi
-        value = self._power(rho, gaps)
-        slope = gaps * self._power(rho, gaps - 1.0)
-        bend = gaps * (gaps - 1.0) * self._power(rho, gaps - 2.0)
+    def lag(self, phi, before, after):
+        """Powers of rho and their derivatives, see `ResidualStructure.lag`."""
+        value, slope, bend = self._powers(phi[0], after - before)
         return value, slope[None], bend[None, None]
 
     def correlation(self, phi, where):
         """rho^|t - s|, shape (..., m, m)."""
-        return self._power(phi[0], _gaps(where))
+        return self._power(phi[0], gaps(where))
 
     def derivative(self, phi, where):
         """Derivatives in rho, shape (1, ..., m, m)."""
-        gaps = _gaps(where)
-        return (gaps * self._power(phi[0], gaps - 1.0))[None]
+        return self._powers(phi[0], gaps(where))[1][None]
 
     def second_derivative(self, phi, where):
         """Second derivatives in rho, shape (1, 1, ..., m, m)."""
-        gaps = _gaps(where)
-        return (gaps * (gaps - 1.0) * self._power(phi[0], gaps - 2.0))[None, None]
+        return self._powers(phi[0], gaps(where))[2][None, None]
+
+    def _powers(self, rho, d):
+        """rho^d and its derivatives."""
+        slope = d * self._power(rho, d - 1.0)
+        return self._power(rho, d), slope, d * (d - 1.0) * self._power(rho, d - 2.0)
 
     @staticmethod
     def _power(rho, exponents):
@@ -77,6 +62,7 @@ class ContinuousAutoregressive(Autoregressive):
     """
 
     name = "car1"
+    of_whole_steps = False
 
     def parameters(self, size):
         """One correlation, of rows a unit of time apart."""

@@ -34,7 +34,11 @@ class ResidualStructure:
     of_visits = False
     has_equal_variances = True
     is_markov = False
-    """Whether each row depends on the one before it alone, see `lag`."""
+    """Whether each row depends on the one before it alone; `lag` tells how."""
+    is_linear = False
+    """Whether correlations are linear in the parameters."""
+    of_whole_steps = False
+    """Whether rows are placed in time by whole numbers."""
     needs_place = True
     """Whether correlations depend on when or where rows were observed."""
 
@@ -81,7 +85,7 @@ class ResidualStructure:
         ndarray
             Shape (c, ..., m, m).
         """
-        ranges = [(p.lower, p.upper) for p in self._ranges(where)]
+        ranges = self._ranges(phi, where)
         return differenced_gradient(lambda t: self.correlation(t, where), phi, ranges)
 
     def second_derivative(self, phi, where):
@@ -93,12 +97,38 @@ class ResidualStructure:
         ndarray
             Shape (c, c, ..., m, m).
         """
-        ranges = [(p.lower, p.upper) for p in self._ranges(where)]
+        if self.is_linear:
+            return np.zeros((len(phi), len(phi), *where.shape, where.shape[-1]))
+        ranges = self._ranges(phi, where)
         out = differenced_gradient(lambda t: self.derivative(t, where), phi, ranges)
         return 0.5 * (out + out.swapaxes(0, 1))
 
-    def _ranges(self, where):
-        return self.parameters(int(np.max(where, initial=0)) + 1)
+    def _ranges(self, phi, where):
+        """Ranges of the parameters; the last visits may be missing among the places."""
+        least = int(np.max(where, initial=0)) + 1
+        for size in range(least, least + len(phi) + 1):
+            parameters = self.parameters(size)
+            if len(parameters) == len(phi):
+                break
+        return [(p.lower, p.upper) for p in parameters]
+
+    def lag(self, phi, before, after):
+        """
+        Correlation of each row with the one before it, if `is_markov`.
+
+        Parameters
+        ----------
+        phi : ndarray
+            The parameters, shape (c,).
+        before, after : ndarray
+            Places of the row before and of the row, shape (k,).
+
+        Returns
+        -------
+        value, slopes, bends : ndarray
+            The correlation and its derivatives, shapes (k,), (c, k) and (c, c, k).
+        """
+        raise NotImplementedError
 
     def start(self, size, spread):
         """
@@ -150,13 +180,29 @@ class ResidualStructure:
         return self.name
 
 
+def gaps(where):
+    """Distances of all pairs of rows along a line, shape (..., m, m)."""
+    return np.abs(where[..., :, None] - where[..., None, :])
+
+
+def bounded(x):
+    """Numbers between -1 and 1 from coordinates, and their slopes."""
+    tanh = np.clip(np.tanh(x), INSIDE - 1.0, 1.0 - INSIDE)
+    return tanh, 1.0 - tanh**2
+
+
+def unbounded(values):
+    """Coordinates of numbers between -1 and 1."""
+    return np.arctanh(np.clip(values, INSIDE - 1.0, 1.0 - INSIDE))
+
+
 def _opened(parameter, x):
     """A parameter in an open range from a coordinate, and its derivative."""
     low, high = parameter.lower, parameter.upper
     if np.isfinite(low) and np.isfinite(high):
         half = 0.5 * (high - low)
-        tanh = np.clip(np.tanh(x), INSIDE - 1.0, 1.0 - INSIDE)
-        return low + half * (1.0 + tanh), half * (1.0 - tanh**2)
+        value, slope = bounded(x)
+        return low + half * (1.0 + value), half * slope
     if np.isfinite(low):
         size = np.exp(np.clip(x, -300.0, 300.0))
         return low + size, size
@@ -167,8 +213,7 @@ def _closed(parameter, value):
     """The coordinate of a parameter in an open range."""
     low, high = parameter.lower, parameter.upper
     if np.isfinite(low) and np.isfinite(high):
-        share = 2.0 * (value - low) / (high - low) - 1.0
-        return np.arctanh(np.clip(share, INSIDE - 1.0, 1.0 - INSIDE))
+        return unbounded(2.0 * (value - low) / (high - low) - 1.0)
     if np.isfinite(low):
         return np.log(value - low)
     return value

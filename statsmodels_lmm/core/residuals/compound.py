@@ -16,6 +16,7 @@ class CompoundSymmetry(ResidualStructure):
     name = "cs"
     needs_place = False
     has_equal_variances = False
+    is_linear = True
 
     def parameters(self, size):
         """One correlation."""
@@ -31,7 +32,3 @@ class CompoundSymmetry(ResidualStructure):
         """Zeros on the diagonal and ones elsewhere, shape (1, ..., m, m)."""
         m = where.shape[-1]
         return np.broadcast_to(1.0 - np.eye(m), (1, *where.shape, m))
-
-    def second_derivative(self, phi, where):
-        """Zeros, shape (1, 1, ..., m, m)."""
-        return np.zeros((1, 1, *where.shape, where.shape[-1]))

@@ -16,6 +16,7 @@ class Unstructured(ResidualStructure):
     name = "us"
     of_visits = True
     has_equal_variances = False
+    is_linear = True
 
     def parameters(self, size):
         """The correlations below the diagonal, row by row."""
@@ -38,10 +39,6 @@ class Unstructured(ResidualStructure):
         here = number[where[..., :, None], where[..., None, :]]
         each = np.arange(len(phi)).reshape(-1, *[1] * here.ndim)
         return (here == each).astype(float)
-
-    def second_derivative(self, phi, where):
-        """Zeros, shape (c, c, ..., m, m)."""
-        return np.zeros((len(phi), len(phi), *where.shape, where.shape[-1]))
 
     def start(self, size, spread):
         """Correlations of 0.2."""

@@ -59,12 +59,16 @@ class ResidualCovariance:
     @cached_property
     def columns(self):
         """F, with columns of mean zero if it is centered, shape (n, s)."""
-        return self.log_sd - self.log_sd.mean(axis=0) if self.is_centered else self.log_sd
+        return (
+            self.log_sd - self.log_sd.mean(axis=0) if self.is_centered else self.log_sd
+        )
 
     @cached_property
     def n_correlations(self):
         """Number of correlation parameters of one set, c."""
-        return 0 if self.structure is None else len(self.structure.parameters(self.size))
+        return (
+            0 if self.structure is None else len(self.structure.parameters(self.size))
+        )
 
     @property
     def n_parameters(self):
@@ -327,7 +331,8 @@ class Whitening:
         whitened = multiply(lower, columns)
         upper = [transpose(root) for root in self.roots]
         each = [
-            multiply(self.inverse_roots, one * colored) + multiply(upper, one * whitened)
+            multiply(self.inverse_roots, one * colored)
+            + multiply(upper, one * whitened)
             for one in f
         ]
         return np.array(each)
