@@ -173,7 +173,8 @@ class MixedModel(Brief, LikelihoodModel):
 
     def _brief(self):
         lines = [self.formula_full or "a model from arrays"]
-        lines.append(f"{self.nobs:,} rows; groups: {groups_of(self.random)}")
+        groups = f"; groups: {groups_of(self.random)}" if self.random else ""
+        lines.append(f"{self.nobs:,} rows{groups}")
         if self.residual is not None:
             lines.append(f"errors: {self.residual}")
         if self.family is not None:

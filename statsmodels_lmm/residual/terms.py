@@ -60,7 +60,8 @@ class Residual:
             raise TypeError("give the groups within which errors are correlated: group=")
 
     def __str__(self):
-        when = "1" if self.when is None else _written(self.when, " + ")
+        empty = self.when is None or (isinstance(self.when, tuple) and not self.when)
+        when = "1" if empty else _written(self.when, " + ")
         options = "" if self.hom is None else f", hom={self.hom}"
         if self.by is not None:
             options += f", by={_written(self.by, ':')}"
