@@ -244,5 +244,3 @@ def dispersion_formula(text):
     if not right:
         raise FormulaError("dispersion is empty after the ~", text)
     return right
-
-

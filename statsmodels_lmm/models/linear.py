@@ -292,7 +292,9 @@ class CrossedMixedLM(MixedModel):
         params = np.asarray(params, dtype=float)
         model = self.residual.model
         count = len(params) - model.n_parameters
-        if params.ndim != 1 or count != sum(e.grouped.n_parameters for e in self.random):
+        if params.ndim != 1 or count != sum(
+            e.grouped.n_parameters for e in self.random
+        ):
             raise ValueError(
                 "start_params are theta and the parameters of the errors, "
                 f"{sum(e.grouped.n_parameters for e in self.random)} and "

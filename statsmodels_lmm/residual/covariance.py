@@ -44,6 +44,12 @@ class ErrorCovariance:
         Columns of the logarithms of the standard deviations, shape (n, s).
     log_sd_names : tuple of str
         Their names.
+    cells : Cells
+        The variances that the structure itself asks for.
+    columns : tuple of str
+        Columns of the residual groups.
+    keys : tuple of LevelKeys
+        How the groups derive from these columns.
     """
 
     term: Any
@@ -57,6 +63,9 @@ class ErrorCovariance:
     part_names: tuple
     log_sd: np.ndarray
     log_sd_names: tuple
+    cells: Any = None
+    columns: tuple = ()
+    keys: tuple = ()
 
     def __str__(self):
         parts = [] if self.term is None else [str(self.term)]
@@ -83,9 +92,7 @@ class ErrorCovariance:
             spread = max(float(np.ptp(b.where, axis=1).max()) for b in layout.batches)
         size = len(self.visits) if structure.of_visits else layout.largest
         n_parts = len(self.part_names)
-        return ResidualCovariance(
-            structure, layout, size, n_parts, self.log_sd, spread
-        )
+        return ResidualCovariance(structure, layout, size, n_parts, self.log_sd, spread)
 
     @property
     def parameter_names(self):
@@ -142,16 +149,16 @@ def error_covariance(term, dispersion, values, columns, labels):
     names: list = []
     extra = [np.zeros((n, 0))]
     codes, groups, where, visits = np.arange(n), None, zeros, ()
-    parts, part_names, group = zeros, ("",), ""
+    parts, part_names, group, cells, keys = zeros, ("",), "", None, ()
     if term is not None:
-        codes, groups, _ = group_levels([values[name] for name in term.group])
+        codes, groups, keys = group_levels([values[name] for name in term.group])
         group = ":".join(map(str, term.group))
         where, visits = _where(term, values, codes, groups, labels)
         if term.by:
             parts, part_names = _parts(term, values, codes, groups)
-        dummies, dummy_names = _unequal(term, where, visits, parts, part_names)
-        extra.append(dummies)
-        names += dummy_names
+        cells = Cells.of(term, where, visits, parts, part_names)
+        extra.append(cells.columns(where, parts))
+        names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
     if columns is not None:
         extra.append(columns.to_numpy(float))
@@ -160,8 +167,82 @@ def error_covariance(term, dispersion, values, columns, labels):
     _check_spread(log_sd, names)
     return ErrorCovariance(
         term, dispersion, group, codes, groups, where, visits,
-        parts, part_names, log_sd, tuple(names),
+        parts, part_names, log_sd, tuple(names), cells,
+        () if term is None else term.group, keys,
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ErrorRows:
+    """
+    Where new rows stand among the errors of a fit.
+
+    Parameters
+    ----------
+    codes : ndarray
+        Residual group of each row, -1 for one that the fit has not seen, shape (n,).
+    where : ndarray
+        Places as in `ErrorCovariance`; visits that the fit has not seen are -1.
+    parts : ndarray
+        Sets of parameters.
+    log_sd : ndarray
+        Columns of the log standard deviations, NaN where unknown, shape (n, s).
+    """
+
+    codes: np.ndarray
+    where: np.ndarray
+    parts: np.ndarray
+    log_sd: np.ndarray
+
+    def take(self, rows):
+        """A subset of the rows."""
+        each = (self.codes, self.where, self.parts, self.log_sd)
+        return ErrorRows(*(values[rows] for values in each))
+
+
+def error_rows(errors, codes, values, columns):
+    """
+    Place new rows among the errors of a fit.
+
+    Parameters
+    ----------
+    errors : ErrorCovariance
+        The errors of the fit.
+    codes : ndarray or None
+        Residual group of each row, -1 if new; None without a structure.
+    values : dict of Series
+        The columns that the structure names, in the new rows.
+    columns : DataFrame or None
+        Columns of the dispersion formula, without a constant.
+
+    Returns
+    -------
+    ErrorRows
+    """
+    term = errors.term
+    n = len(columns) if term is None else len(codes)
+    where, parts, extra = np.zeros(n), np.zeros(n, dtype=np.intp), [np.zeros((n, 0))]
+    if term is not None:
+        if term.when and errors.visits:
+            column = values[term.when[0]]
+            where = pd.Index(errors.visits).get_indexer(pd.Index(column))
+        elif term.when:
+            each = [_coordinates(values[x], x, term.structure) for x in term.when]
+            where = each[0] if len(each) == 1 else np.column_stack(each)
+        if term.by:
+            joined = values[term.by[0]].astype(str)
+            for name in term.by[1:]:
+                joined = joined + ":" + values[name].astype(str)
+            parts = pd.Index(errors.part_names).get_indexer(pd.Index(joined))
+            if (parts < 0).any():
+                raise DataError(
+                    f"no errors of {':'.join(map(str, term.by))} "
+                    f"{joined.iloc[np.argmin(parts)]} are in the fit"
+                )
+        extra.append(errors.cells.columns(where, parts))
+    if columns is not None:
+        extra.append(columns.to_numpy(float))
+    return ErrorRows(codes, where, parts, np.column_stack(extra))
 
 
 def _where(term, values, codes, groups, labels):
@@ -255,26 +336,59 @@ def _parts(term, values, codes, groups):
     return parts, tuple(map(str, levels))
 
 
-def _unequal(term, where, visits, parts, part_names):
-    """Columns of log standard deviations that the structure itself asks for."""
-    structure, n = term.structure, len(parts)
-    equal = structure.has_equal_variances if term.hom is None else term.hom
-    if term.hom is None and not term.when:
-        equal = True
-    if equal or not term.when:
-        if term.hom is False:
-            raise DataError(
-                f"{structure} with hom=False needs visits left of the bar"
-            )
-        cells, names = parts, list(part_names)
-    else:
-        if not visits:
-            where, visits = pd.factorize(where, sort=True)
-        cells = parts * len(visits) + where
-        names = [f"{v}{_of(part)}" for part in part_names for v in visits]
-    present = np.unique(cells)
-    columns = (cells[:, None] == present[1:]).astype(float)
-    return columns.reshape(n, -1), [names[cell] for cell in present[1:]]
+@dataclass(frozen=True)
+class Cells:
+    """
+    Combinations of visits and sets of parameters with variances of their own.
+
+    Parameters
+    ----------
+    names : list of str
+        Their names; the first is the reference.
+    codes : ndarray
+        Number of each, sets outside and visits inside, ascending.
+    visits : Index
+        Values of the visits; empty if only the sets differ.
+    """
+
+    names: list
+    codes: np.ndarray
+    visits: Any
+
+    @classmethod
+    def of(cls, term, where, visits, parts, part_names):
+        """The combinations that a structure tells apart in given rows."""
+        structure = term.structure
+        equal = structure.has_equal_variances if term.hom is None else term.hom
+        if not term.when:
+            if term.hom is False:
+                raise DataError(
+                    f"{structure} with hom=False needs visits left of the bar"
+                )
+            equal = True
+        if equal:
+            values, names = pd.Index([]), list(part_names)
+        else:
+            values = pd.Index(range(len(visits)) if visits else np.unique(where))
+            shown = visits or values
+            names = [f"{v}{_of(part)}" for part in part_names for v in shown]
+        cells = cls(names, np.arange(len(names)), values)
+        present = np.unique(cells.numbers(where, parts))
+        return cls([names[i] for i in present], present, values)
+
+    def numbers(self, where, parts):
+        """The combination of each row; -1 for a visit that the fit has not seen."""
+        if not len(self.visits):
+            return np.asarray(parts)
+        place = self.visits.get_indexer(where)
+        return np.where(place < 0, -1, np.asarray(parts) * len(self.visits) + place)
+
+    def columns(self, where, parts):
+        """An indicator of each combination but the first; NaN if it is not known."""
+        numbers = self.numbers(where, parts)
+        out = (numbers[:, None] == self.codes[1:]).astype(float)
+        out[~np.isin(numbers, self.codes)] = np.nan
+        return out.reshape(len(numbers), -1)
 
 
 def _check_pairs(term, codes, where, visits, parts, part_names):

@@ -57,7 +57,9 @@ class Residual:
                 f"of ResidualStructure, not {self.structure!r}"
             )
         if self.group is None:
-            raise TypeError("give the groups within which errors are correlated: group=")
+            raise TypeError(
+                "give the groups within which errors are correlated: group="
+            )
 
     def __str__(self):
         empty = self.when is None or (isinstance(self.when, tuple) and not self.when)

@@ -57,9 +57,6 @@ from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 EXACT_ENTRIES = 20_000_000
 """Largest array formed for an exact Hessian."""
 
-ENTRIES = 4_000_000
-"""Size of the largest dense array formed for a batch of rows."""
-
 
 @dataclass(frozen=True)
 class CorrelatedDeviance(ProfiledDeviance):
@@ -73,6 +70,11 @@ class CorrelatedDeviance(ProfiledDeviance):
     """
 
     whitening: Any = field(kw_only=True)
+
+    @property
+    def extra(self):  # type: ignore[override]
+        """The coordinates of phi."""
+        return self.whitening.x
 
     @property
     def point(self):
@@ -281,39 +283,12 @@ def hat_blocks(deviance, batch):
     """
     n_groups, m = batch.rows.shape
     out = np.zeros((n_groups, m, m))
-    elimination = deviance.elimination
     if deviance.reml:
         fixed = deviance._fixed_rows[batch.rows]
         out += fixed @ fixed.swapaxes(1, 2)
-    if not deviance.terms:
-        return out
-    step = max(1, ENTRIES // (m * max(1, elimination.row_width, m)))
-    for start in range(0, n_groups, step):
-        here = slice(start, start + step)
-        rows = batch.rows[here]
-        terms = [f.take(rows.ravel()) for f in deviance.terms]
-        for left, right in elimination.row_forms(terms):
-            out[here] += _within(left, right, *rows.shape)
-    return out
-
-
-def _within(left, right, n_groups, m):
-    """Products of the rows of two matrices within groups, shape (G, m, m)."""
-    if not sparse.issparse(left):
-        shape = n_groups, m, -1
-        return left.reshape(shape) @ right.reshape(shape).swapaxes(1, 2)
-    out = np.empty((n_groups, m, m))
-    if n_groups < m:
-        for g in range(n_groups):
-            rows = slice(g * m, (g + 1) * m)
-            out[g] = (left[rows] @ right[rows].T).toarray()
-        return out
-    first = np.arange(n_groups) * m
-    for a in range(m):
-        one = left[first + a]
-        for b in range(a + 1):
-            both = one.multiply(right[first + b])
-            out[:, a, b] = out[:, b, a] = np.asarray(both.sum(axis=1)).ravel()
+    if deviance.terms:
+        terms = [f.take(batch.rows.ravel()) for f in deviance.terms]
+        out += deviance.selected.forms_within(terms, m)
     return out
 
 
@@ -344,6 +319,16 @@ class Correlated(Criterion):
         """The promised decrease below which the Hessian saves more than it costs."""
         unweighted = self.products_at(self.model.at(self.model.start()))
         return EXACT_BELOW if is_affordable(unweighted, self.model) else 0.0
+
+    @property
+    def k_fixed(self):
+        """Number of columns of X."""
+        change = self.rows.change
+        return self.rows.exog.shape[1] if change is None else change.shape[1] - 1
+
+    def turned(self, change):
+        """The criterion with [X y] times a matrix, see `Products.turned`."""
+        return replace(self, rows=self.rows.turned(change))
 
     def products_at(self, whitening: Whitening):
         """Cross-products of the whitened rows."""

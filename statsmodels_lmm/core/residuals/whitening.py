@@ -253,7 +253,7 @@ class Whitening:
         """U^-1 A: rows with covariance R from independent ones."""
         if self.model.structure is not None:
             columns = self.model.layout.multiply(self.roots, columns)
-        return self._scaled(columns, 1.0)
+        return self._scaled(columns, 1.0) if self.model.log_sd.size else columns
 
     @property
     def log_determinant(self):

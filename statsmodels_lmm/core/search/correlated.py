@@ -78,8 +78,6 @@ def place(criterion, coordinates):
     return [*factors, FreeParameters(np.array(coordinates))]
 
 
-
-
 def _elsewhere(criterion, deviance, usual):
     """Further starts, if another optimum is likely."""
     if not deviance.factors:

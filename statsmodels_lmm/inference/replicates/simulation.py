@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.resampling.draws import (
+    Correlated,
     FamilyResponse,
     Gaussian,
     Held,
@@ -29,6 +30,7 @@ from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
     require_data,
+    require_independent_errors,
 )
 from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.random.random_effects import group_levels
@@ -121,6 +123,8 @@ def simulate(
         rows = _usable(results, rows, np.isfinite(fixed) & np.isfinite(weights))
         weights = trials = weights[rows.complete]
         part = _new_part(results, rows, random_effects == "conditional")
+    if exog is not None:
+        require_independent_errors(results.model, "simulation at new rows")
     response = _response(results, part, fixed[rows.complete], weights)
     values = np.full((len(fixed), nsim), np.nan)
     values[rows.complete] = whole_responses(results, response, streams, trials).T
@@ -191,6 +195,7 @@ def drawn_response(results, kind="parametric"):
             "kind='semiparametric' resamples residuals, of which a generalized model "
             "has none; use 'parametric' or 'conditional'"
         )
+    require_independent_errors(results.model, "a semiparametric bootstrap")
     sigma = np.sqrt(np.array([[results.scale]]))
     scaled = results.resid_pearson[:, None] * sigma
     return replace(response, residuals=Resampled(reflated(scaled, sigma**2)))
@@ -200,7 +205,9 @@ def _response(results, part, fixed, weights):
     """How a response is drawn, given its random part."""
     if not results._is_gaussian:
         return FamilyResponse(part, fixed, results.family, weights, results.extra)
-    residuals = Gaussian(len(fixed), np.sqrt(np.array([[results.scale]])))
+    residuals: Any = Gaussian(len(fixed), np.sqrt(np.array([[results.scale]])))
+    if results.model.residual is not None:
+        residuals = Correlated(residuals, results.at_optimum.whitening)
     return NormalResponse(part, residuals, np.sqrt(weights), fixed)
 
 

@@ -82,10 +82,14 @@ def residual_covariance(results: Any, group: Any = None) -> pd.DataFrame:
     if group is None:
         number = int(np.argmax(sizes))
     else:
-        number = errors.groups.get_indexer([group])[0] if errors.groups is not None else -1
+        number = (
+            errors.groups.get_indexer([group])[0] if errors.groups is not None else -1
+        )
         if number < 0:
             raise DataError(f"no residual group {group!r} in {errors.group}")
-    for batch, matrices in zip(covariance.model.layout.batches, covariance.correlations):
+    for batch, matrices in zip(
+        covariance.model.layout.batches, covariance.correlations
+    ):
         place = np.flatnonzero(errors.codes[batch.rows[:, 0]] == number)
         if len(place):
             break
