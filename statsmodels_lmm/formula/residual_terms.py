@@ -8,6 +8,7 @@ from statsmodels_lmm.formula.parser import split_terms
 from statsmodels_lmm.formula.pieces import depths, is_call, join, span
 from statsmodels_lmm.formula.random_terms import LOGICAL, grouping
 from statsmodels_lmm.formula.tokens import tokenize, written
+from statsmodels_lmm.residual.covariance import ErrorCovariance
 from statsmodels_lmm.residual.terms import Residual, unknown_structure
 
 FORM = "write it as `ar1(trial | subject)`: a structure, when or where, and the groups"
@@ -35,6 +36,8 @@ def with_errors(parsed, residual, dispersion):
     FormulaError
         If either cannot be read.
     """
+    if isinstance(residual, ErrorCovariance):  # a clone's
+        residual, dispersion = errors_after(residual, dispersion=dispersion)
     if residual is not None:
         residual = residual_term(residual)
     changes = {"residual": residual, "dispersion": dispersion_formula(dispersion)}
@@ -47,15 +50,17 @@ def errors_of(parsed):
 
     Parameters
     ----------
-    parsed : ModelFormula
-        The formula.
+    parsed : ModelFormula or ErrorCovariance
+        The formula, or its errors.
 
     Returns
     -------
     residual : Residual or None
     dispersion : str or None
     """
-    return parsed.residual, f"~ {parsed.dispersion}" if parsed.dispersion else None
+    name = "term" if isinstance(parsed, ErrorCovariance) else "residual"
+    spread = f"~ {parsed.dispersion}" if parsed.dispersion else None
+    return getattr(parsed, name), spread
 
 
 def errors_after(parsed, residual=None, dispersion=None):
@@ -64,8 +69,8 @@ def errors_after(parsed, residual=None, dispersion=None):
 
     Parameters
     ----------
-    parsed : ModelFormula
-        The formula before.
+    parsed : ModelFormula or ErrorCovariance
+        The formula before, or its errors.
     residual, dispersion : optional
         The change: False or "" for none, None for those of the formula.
 

@@ -113,7 +113,8 @@ class MixedModel(Brief, LikelihoodModel):
         if residual is not None or dispersion is not None:
             self._require_errors()
             random = () if random is None and groups is None else random
-        if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
+        of_clone = "eval_env" in kwargs or has_bar(kwargs.get("formula"))
+        if _are_built(random) and of_clone:
             kwargs.pop("formula")
             kwargs.pop("eval_env", None)
         further = {name: kwargs.pop(name, None) for name in self._sides[2:]}

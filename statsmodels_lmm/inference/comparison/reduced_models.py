@@ -113,9 +113,8 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
     if not has_formula(model):
         names = [e.name for e in model.random]
         if term not in names:
-            raise ValueError(
-                f"no grouping factor {term!r}; there are {', '.join(names)}"
-            )
+            listed = ", ".join(names) or "none"
+            raise ValueError(f"no grouping factor {term!r}; there are {listed}")
         if effect is not None:
             raise ValueError("effect needs a model from a formula; drop the whole term")
         left = [e for e in model.random if e.name != term]
@@ -125,7 +124,7 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
         return fit_like(results, other)
     meant = [each for each in model._parsed.random if _matches(each, term)]
     if not meant:
-        listed = ", ".join(map(str, model._parsed.random))
+        listed = ", ".join(map(str, model._parsed.random)) or "none"
         raise ValueError(f"no random-effects term {term!r}; there are {listed}")
     if effect is not None:
         having = [each for each in meant if _has_effect(each, effect)]
