@@ -3,13 +3,17 @@
 from dataclasses import replace
 
 from statsmodels_lmm.core.residuals.by_name import RESIDUALS
-from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.parser import split_terms
 from statsmodels_lmm.formula.pieces import depths, is_call, join, span
 from statsmodels_lmm.formula.random_terms import LOGICAL, grouping
 from statsmodels_lmm.formula.tokens import tokenize, written
 from statsmodels_lmm.residual.covariance import ErrorCovariance
-from statsmodels_lmm.residual.terms import Residual, unknown_structure
+from statsmodels_lmm.residual.terms import (
+    Residual,
+    structure_options,
+    unknown_structure,
+)
 
 FORM = "write it as `ar1(trial | subject)`: a structure, when or where, and the groups"
 
@@ -114,6 +118,38 @@ def residual_term(residual):
     return _read(residual)
 
 
+def written_residual(term):
+    """
+    The text of a structure of errors, from which `residual_term` reads it again.
+
+    Parameters
+    ----------
+    term : Residual
+        As returned by `residual_term`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DataError
+        If the structure is of the user's own class, which has no text.
+    """
+    structure = term.structure
+    if RESIDUALS.get(structure.name) is not type(structure):
+        raise DataError(
+            f"{type(structure).__name__} is a structure of errors of your own and "
+            "cannot be saved as text; use pickle"
+        )
+    when = " + ".join(map(written, term.when)) or "1"
+    parts = [f"{when} | {':'.join(map(written, term.group))}"]
+    parts += [f"{name}={v}" for name, v in structure_options(structure).items()]
+    parts += [] if term.hom is None else [f"hom={term.hom}"]
+    parts += [f"by={':'.join(map(written, term.by))}"] if term.by else []
+    return f"{structure.name}({', '.join(parts)})"
+
+
 def _read(text, structure=None):
     tokens = tokenize(text)
     if not is_call(tokens) or tokens[0].kind != "name":
@@ -151,6 +187,8 @@ def _read(text, structure=None):
             raise FormulaError(
                 f"{name}() has no option {', '.join(own)}", text, span(tokens)
             ) from None
+        except ValueError as error:
+            raise FormulaError(str(error), text, span(tokens)) from None
     places = _places(when, text)
     if structure.needs_place and not places:
         raise FormulaError(

@@ -1,6 +1,6 @@
 """What a user says of the errors of a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from statsmodels_lmm.core.residuals.base import ResidualStructure
@@ -62,12 +62,35 @@ class Residual:
             )
 
     def __str__(self):
-        empty = self.when is None or (isinstance(self.when, tuple) and not self.when)
-        when = "1" if empty else _written(self.when, " + ")
-        options = "" if self.hom is None else f", hom={self.hom}"
-        if self.by is not None:
-            options += f", by={_written(self.by, ':')}"
-        return f"{self.structure}({when} | {_written(self.group, ':')}{options})"
+        when = "1" if _is_empty(self.when) else _written(self.when, " + ")
+        options = [f"{name}={v}" for name, v in structure_options(self.structure).items()]
+        options += [] if self.hom is None else [f"hom={self.hom}"]
+        options += [] if _is_empty(self.by) else [f"by={_written(self.by, ':')}"]
+        inner = ", ".join([f"{when} | {_written(self.group, ':')}", *options])
+        return f"{self.structure.name}({inner})"
+
+
+def structure_options(structure):
+    """
+    The options of a structure of errors that are not the defaults.
+
+    Parameters
+    ----------
+    structure : ResidualStructure
+        The structure; only a dataclass has options.
+
+    Returns
+    -------
+    dict
+    """
+    if not is_dataclass(structure):
+        return {}
+    pairs = {f.name: (getattr(structure, f.name), f.default) for f in fields(structure)}
+    return {name: value for name, (value, usual) in pairs.items() if value != usual}
+
+
+def _is_empty(names):
+    return names is None or (isinstance(names, tuple) and not names)
 
 
 def _written(names, joint):
