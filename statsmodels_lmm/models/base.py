@@ -29,6 +29,7 @@ from statsmodels_lmm.models.updating import update
 from statsmodels_lmm.models.validation import (
     check_arguments,
     check_data,
+    check_errors,
     unknown_arguments,
 )
 from statsmodels_lmm.random.known_levels import known_levels
@@ -139,6 +140,8 @@ class MixedModel(Brief, LikelihoodModel):
             self.residual = array_errors(residual, dispersion, len(y), rows)
         alone = self.residual is not None
         check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
+        if check_levels:
+            check_errors(self.residual, random, sides["weights"])
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -184,7 +187,7 @@ class MixedModel(Brief, LikelihoodModel):
 
     @classmethod
     def _require_errors(cls):
-        """Raise if errors cannot be correlated or of unequal variance."""
+        """Raise a TypeError if errors can be neither correlated nor unequal."""
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""

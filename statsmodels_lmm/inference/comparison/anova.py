@@ -17,7 +17,7 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     compare_models,
     of_the_model,
 )
-from statsmodels_lmm.inference.comparison.spans import spans
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.inference.comparison.reduced_models import (
     drop_fixed,
     drop_random,

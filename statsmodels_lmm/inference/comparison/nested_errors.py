@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from statsmodels_lmm.inference.comparison.spans import spans
+from statsmodels_lmm.core.rows.spans import spans, with_constant
+from statsmodels_lmm.residual.absorbed_effects import determines, same_partition
 
 ANY, SAME, SCALED, FUNCTION, MONOTONE = "any", "same", "scaled", "function", "monotone"
 """
@@ -46,21 +47,17 @@ def errors_hold(full, restricted):
         return True
     if full is None:
         return False
-    with_constant = [_with_constant(e.log_sd) for e in (full, restricted)]
-    if not spans(*with_constant):
+    columns = [with_constant(e.log_sd) for e in (full, restricted)]
+    if not spans(*columns):
         return False
     return restricted.term is None or _holds_correlations(full, restricted)
 
 
-def _with_constant(columns):
-    return np.column_stack([np.ones(len(columns)), columns])
-
-
 def _holds_correlations(full, restricted):
     """Whether correlations are a special case of others."""
-    if full.term is None or not _same_partition(full.codes, restricted.codes):
+    if full.term is None or not same_partition(full.codes, restricted.codes):
         return False
-    if not _determines(full.parts, restricted.parts):
+    if not determines(full.parts, restricted.parts):
         return False
     needed = _agreement(full.structure, restricted.structure)
     return needed is not None and _agree(needed, full, restricted)
@@ -111,7 +108,7 @@ def _agree(needed, full, restricted):
     if needed == SCALED:
         x, x0 = (_from_first(values, full.codes) for values in (x, x0))
         return x.shape == x0.shape and _is_multiple(x, x0)
-    if not _determines(x, x0):
+    if not determines(x, x0):
         return False
     return needed == FUNCTION or (x0.shape[1] == 1 and _rises(x[:, 0], x0[:, 0]))
 
@@ -137,60 +134,6 @@ def _rises(x, x0):
     order = np.argsort(x, kind="stable")
     steps, moves = np.diff(x0[order]), np.diff(x[order]) > 0.0
     return bool((steps[moves] > 0.0).all() or (steps[moves] < 0.0).all())
-
-
-def _same_partition(codes, other):
-    return _determines(codes, other) and _determines(other, codes)
-
-
-def _determines(values, other):
-    """Whether rows with the same values have the same other values."""
-    values, other = (np.reshape(v, (len(v), -1)) for v in (values, other))
-    both = np.column_stack([values, other])
-    return len(np.unique(both, axis=0)) == len(np.unique(values, axis=0))
-
-
-# random effects that correlations contain ---------------------------------------
-
-
-def errors_absorb(full, restricted, effects):
-    """
-    Whether the errors of one model contain random effects of another.
-
-    A random intercept of the residual groups is a special case of equal correlations, and
-    any effects that depend on the visit alone of an unstructured matrix.
-
-    Parameters
-    ----------
-    full, restricted : CrossedMixedLM
-        The larger model, and the smaller one, which has the effects.
-    effects : RandomEffects
-        The effects.
-
-    Returns
-    -------
-    bool
-    """
-    errors, grouped = full.residual, effects.grouped
-    if errors is None or errors.term is None or full.weights is not None:
-        return False
-    if not grouped.is_grouped or grouped.relationship is not None:
-        return False
-    if not _same_partition(errors.codes, grouped.codes):
-        return False
-    inner, columns = restricted.residual, grouped.effects
-    if errors.structure.name == "us":
-        visits = np.column_stack([errors.parts, errors.where])
-        indicators = np.unique(visits, axis=0, return_inverse=True)[1].ravel()
-        log_sd = np.eye(indicators.max() + 1)[indicators]
-        unequal = spans(_with_constant(errors.log_sd), log_sd)
-        return unequal and _determines(visits, columns)
-    constant = _determines(np.zeros(len(columns)), columns)
-    if not constant or (inner is not None and inner.log_sd.size):
-        return False
-    if errors.structure.name == "cs":
-        return inner is None or inner.structure.name == "cs"
-    return errors.structure.name == "toep"
 
 
 # parameters that the restricted errors leave on a boundary, or undetermined -------

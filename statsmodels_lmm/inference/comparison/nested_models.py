@@ -13,12 +13,10 @@ from statsmodels_lmm.core.rows.level_covariance import Relationship
 from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.comparison.nested_errors import (
-    errors_absorb,
-    errors_hold,
-)
-from statsmodels_lmm.inference.comparison.spans import spans
+from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.residual.absorbed_effects import absorbs
 
 OTHER_FAMILY = (
     "the models have different families or links, for which there is no test; models "
@@ -84,7 +82,8 @@ def check_nested(full, restricted):
         )
     for effects in restricted.model.random:
         inside = any(contains(e.grouped, effects.grouped) for e in full.model.random)
-        if not inside and not errors_absorb(full.model, restricted.model, effects):
+        grouped, weights = effects.grouped, full.model.weights
+        if not inside and not absorbs(errors, inner, weights, grouped, grouped.effects):
             raise DataError(
                 "the models are not nested: the random effects "
                 f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "

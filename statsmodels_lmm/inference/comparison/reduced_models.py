@@ -14,7 +14,7 @@ from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import has_bar, term_key
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.formula.residual_terms import errors_of
-from statsmodels_lmm.inference.comparison.spans import spans
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
 from statsmodels_lmm.inference.requirements import (

@@ -32,3 +32,8 @@ def spans(x, x0):
     rest -= basis @ (basis.T @ rest)
     left = np.sqrt((rest**2).sum(axis=0))
     return bool((left <= np.maximum(1e-7 * scale, 1e-13 * size)).all())
+
+
+def with_constant(columns):
+    """Columns of shape (n, s) after a constant one, shape (n, s + 1)."""
+    return np.column_stack([np.ones(len(columns)), columns])
