@@ -5,7 +5,7 @@ from dataclasses import replace
 from statsmodels_lmm.core.residuals.by_name import RESIDUALS
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.parser import split_terms
-from statsmodels_lmm.formula.pieces import depths, is_call, join, span
+from statsmodels_lmm.formula.pieces import depths, is_call, join, span, split
 from statsmodels_lmm.formula.random_terms import LOGICAL, grouping
 from statsmodels_lmm.formula.tokens import tokenize, written
 from statsmodels_lmm.residual.covariance import ErrorCovariance
@@ -16,6 +16,9 @@ from statsmodels_lmm.residual.terms import (
 )
 
 FORM = "write it as `ar1(trial | subject)`: a structure, when or where, and the groups"
+
+
+ROLES = ("when", "group", "by")
 
 
 def with_errors(parsed, residual, dispersion):
@@ -109,7 +112,16 @@ def residual_term(residual):
     if isinstance(residual, Residual):
         if isinstance(residual.group, tuple):
             return residual
-        return replace(_read(str(residual), residual.structure), hom=residual.hom)
+        for role in ROLES:
+            names = getattr(residual, role)
+            if not isinstance(names, str | None):
+                raise FormulaError(
+                    f"{role} of a Residual must be names of columns with a formula, not "
+                    f"{type(names).__name__}: `Residual('ar1', when='t', group='g')`"
+                )
+        options = {role: _as_written(getattr(residual, role)) for role in ROLES}
+        text = str(replace(residual, **options))
+        return replace(_read(text, residual.structure), hom=residual.hom)
     if not isinstance(residual, str):
         raise FormulaError(
             f"residual must be a text or a Residual, not {type(residual).__name__}: "
@@ -150,13 +162,21 @@ def written_residual(term):
     return f"{structure.name}({', '.join(parts)})"
 
 
+def _as_written(names):
+    """Names of columns as in a formula; a single name with blanks is quoted."""
+    if names is None or any(sign in names for sign in "+:`(") or not names.strip():
+        return names
+    return written(names)
+
+
 def _read(text, structure=None):
     tokens = tokenize(text)
     if not is_call(tokens) or tokens[0].kind != "name":
         raise FormulaError(f"this is no structure of errors; {FORM}", text)
     name, inner = tokens[0].text, tokens[2:-1]
     if structure is None and name not in RESIDUALS:
-        raise FormulaError(unknown_structure(name), text, span(tokens[:1]))
+        message = unknown_structure(name, _form_of(inner))
+        raise FormulaError(message, text, span(tokens[:1]))
     first, *options = _at_commas(inner)
     bars = [i for i, (t, d) in enumerate(zip(first, depths(first))) if t.text == "|"]
     if len(bars) != 1 or not first[: bars[0]] or not first[bars[0] + 1 :]:
@@ -199,6 +219,18 @@ def _read(text, structure=None):
             span(when),
         )
     return Residual(structure, places, groups[0], by, hom)
+
+
+def _form_of(tokens):
+    """What is in the parentheses of nlme's ``corAR1(form = ~ t | g)``, for a message."""
+    for piece in _at_commas(tokens):
+        sides = split(piece, "|")
+        if len(sides) == 2 and all(sides):
+            tilde = [i for i, t in enumerate(sides[0]) if t.text == "~"]
+            when = sides[0][tilde[-1] + 1 if tilde else 0 :]
+            if when:
+                return f"({join(when)} | {join(sides[1])})"
+    return "(time | group)"
 
 
 def _at_commas(tokens):
@@ -286,4 +318,6 @@ def dispersion_formula(text):
         raise FormulaError("dispersion has fixed effects only, no bar and one ~", text)
     if not right:
         raise FormulaError("dispersion is empty after the ~", text)
+    if right == "1":  # one standard deviation for all rows
+        return ""
     return right

@@ -126,18 +126,17 @@ class MixedModel(Brief, LikelihoodModel):
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
         sides, rows = {"weights": weights, "offset": offset, **further}, None
+        errors = None if source is None else source.errors
         if source is None:  # the design of a formula is complete and in order
             known = partial(known_levels, relationship, relationship_inverse)
-            endog, exog, random, sides, rows = complete_rows(
-                endog, exog, random, sides, missing, known
+            errors = array_errors(residual, dispersion)
+            endog, exog, random, sides, rows, errors = complete_rows(
+                endog, exog, random, sides, missing, known, errors
             )
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
-        if source is not None:
-            self.residual = source.errors
-        else:
-            self.residual = array_errors(residual, dispersion, len(y), rows)
+        self.residual = errors
         alone = self.residual is not None
         check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
         if check_levels:

@@ -180,7 +180,8 @@ def check_errors(errors, random, weights):
     ------
     DataError
     """
-    for effects in random if errors is not None else ():
+    grouping = [effects for effects in random if effects.has_groups]
+    for effects in grouping if errors is not None else ():
         grouped = effects.grouped
         for columns, names, _ in effects.blocks:
             if absorbs(errors, errors, weights, grouped, grouped.effects[:, columns]):

@@ -6,6 +6,7 @@ from typing import Any
 from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.by_name import RESIDUALS
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.keywords import CORRELATIONS
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,25 @@ def _written(names, joint):
     return "..."
 
 
-def unknown_structure(name):
-    """Say that there is no structure of errors with a name, and which there are."""
-    return f"unknown structure of errors '{name}'; there are {', '.join(RESIDUALS)}"
+def unknown_structure(name, form="(time | group)"):
+    """
+    Say that there is no structure of errors with a name, and what to write.
+
+    Parameters
+    ----------
+    name : str
+        The unknown name.
+    form : str, optional
+        When or where, and the groups, in parentheses.
+
+    Returns
+    -------
+    str
+    """
+    lower = name.lower()
+    near = lower if lower in RESIDUALS else CORRELATIONS.get(lower)
+    if near is None:
+        return f"unknown structure of errors '{name}'; there are {', '.join(RESIDUALS)}"
+    if lower in ("toeph", "arh", "ar1h"):
+        form = form.replace(")", ", hom=False)")
+    return f"{name} is spelled {near} here: `residual=\"{near}{form}\"`"
