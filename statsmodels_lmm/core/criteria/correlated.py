@@ -5,8 +5,9 @@ With U'U = R^-1, the rows U y, U X and U Z have independent errors, so that
 
     d(theta, phi) = log |R| + d(theta; U y, U X, U Z),
 
-where the last term is that of `deviance`. What depends on phi follows from the matrices
-B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already whitened,
+where the last term is that of `deviance`. What depends on phi follows from the
+matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
+whitened,
 
     slope                tr(B_k) - tr(B_k Hat) - e'B_k e / scale
     average information  q_k'P q_l / scale - (e'q_k)(e'q_l) / (scale^2 nu),  q_k = B_k e
@@ -15,8 +16,9 @@ B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
 
     Hat = A N A',   K = I - Hat,   A = [Z (X - Z M Z'X) F^-T],   N = diag(M, I),
 
-F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual groups
-are needed, but for the trace of two parameters, which takes A itself.
+F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual
+groups are needed, or products of neighboring rows, but for the trace of two parameters,
+which takes A itself.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -47,15 +49,39 @@ from statsmodels_lmm.core.criteria.deviance import (
     ProfiledDeviance,
     profiled_deviance,
 )
+from statsmodels_lmm.core.criteria.projection_forms import ProjectionForm
 from statsmodels_lmm.core.engines.levels import level_gram
 from statsmodels_lmm.core.residuals.layout import nested_in_levels
-from statsmodels_lmm.core.residuals.second_order import pair_traces, second_traces
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
 from statsmodels_lmm.core.rows.spread_effects import SpreadEffects
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 
 EXACT_ENTRIES = 20_000_000
 """Largest array formed for an exact Hessian."""
+
+
+@dataclass(frozen=True)
+class PairTraces:
+    """
+    Traces of products of derivatives of the covariance, with K = I - Hat.
+
+    Parameters
+    ----------
+    across : ndarray
+        tr(K B_a K B_k) for theta and phi, shape (m_theta, m).
+    plain, once, twice : ndarray
+        tr(B_k B_l), tr(B_k Hat B_l) and tr(Hat B_k Hat B_l) for phi, shape (m, m).
+    """
+
+    across: np.ndarray
+    plain: np.ndarray
+    once: np.ndarray
+    twice: np.ndarray
+
+    @property
+    def projected(self):
+        """tr(K B_k K B_l), shape (m, m)."""
+        return self.plain - 2.0 * self.once + self.twice
 
 
 @dataclass(frozen=True)
@@ -67,9 +93,12 @@ class CorrelatedDeviance(ProfiledDeviance):
     ----------
     whitening : Whitening
         The covariance of the errors; rows and products are whitened by it.
+    raw_terms : sequence of GroupedEffects or RawEffects
+        The terms with effects as they were before, in the plan's order.
     """
 
     whitening: Any = field(kw_only=True)
+    raw_terms: Any = field(kw_only=True)
 
     @property
     def extra(self):  # type: ignore[override]
@@ -90,7 +119,7 @@ class CorrelatedDeviance(ProfiledDeviance):
 
     def elsewhere(self, factors):
         """The criterion at other factors and the same phi."""
-        return _with_determinant(super().elsewhere(factors), self.whitening)
+        return _correlated(super().elsewhere(factors), self.whitening, self.raw_terms)
 
     # rows ------------------------------------------------------------------------
 
@@ -108,27 +137,12 @@ class CorrelatedDeviance(ProfiledDeviance):
         return rows
 
     @cached_property
-    def _fixed_rows(self):
+    def fixed_rows(self):
         """(X - Z M Z'X) F^-T, shape (n, p)."""
         rows = self.elimination.products.rows.columns()[:, :-1]
         for term, modes in zip(self.terms, self.fixed_modes):
             rows = rows - term.times(np.moveaxis(modes, -1, 0)).T
         return solve_lower(self.fixed_root, rows.T).T
-
-    @cached_property
-    def _hats(self):
-        """Blocks of Hat within the residual groups of each batch, (G, m, m)."""
-        return [
-            hat_blocks(self, batch) for batch in self.whitening.model.layout.batches
-        ]
-
-    def _left(self, batch, sign=0.0):
-        """Blocks of sign I - Hat - e e' / scale of a batch."""
-        batches = self.whitening.model.layout.batches
-        number = next(i for i, b in enumerate(batches) if b is batch)
-        e = self.residuals[batch.rows]
-        blocks = -self._hats[number] - e[:, :, None] * e[:, None, :] / self.scale
-        return blocks + sign * np.eye(e.shape[1])
 
     # derivatives ------------------------------------------------------------------
 
@@ -137,7 +151,7 @@ class CorrelatedDeviance(ProfiledDeviance):
         duals = dual_matrices(self)
         first, columns = working_columns(self) if self.factors else (np.zeros(0), [])
         count = sum(f.n_free for f in self.factors)
-        q = self.whitening.bent(self.residuals).T
+        q = self.bent_residuals
         working = np.append(first, self.residuals @ q) / self.scale
         observed = np.empty((len(working),) * 2)
         if self.factors:
@@ -159,9 +173,19 @@ class CorrelatedDeviance(ProfiledDeviance):
         return Derivatives(duals, slope, curvature, observed, working)
 
     @cached_property
+    def _form(self):
+        """K - e e' / scale."""
+        return ProjectionForm(self)
+
+    @cached_property
+    def bent_residuals(self):
+        """q_k = B_k e, shape (n, m)."""
+        return self.whitening.bent(self.residuals).T
+
+    @cached_property
     def _slopes(self):
         """Derivatives in the coordinates of phi, shape (m,)."""
-        return self.whitening.traces() + self.whitening.paired(self._left)
+        return self.whitening.paired(self._form)
 
     def _projected_rows(self, q):
         """Z'P q of each term, shapes (l, k, m), and q'P q, for columns q (n, m)."""
@@ -209,17 +233,18 @@ class CorrelatedDeviance(ProfiledDeviance):
         traces = np.zeros((m, m))
         if self.factors:
             traces[:count, :count] = expected_information(self)
-        across, traces[count:, count:] = self._pair_traces()
-        traces[:count, count:], traces[count:, :count] = across, across.T
-        second = second_traces(
-            self.whitening, lambda b: self._left(b, 1.0), self._slopes
-        )
+        pairs = self.pairs
+        traces[count:, count:] = pairs.projected
+        traces[:count, count:] = pairs.across
+        traces[count:, :count] = pairs.across.T
+        second = self.whitening.second_traces(self._form, self._slopes)
         curvature = average.curvature + average.observed - traces
         curvature[count:, count:] += second
         return replace(average, curvature=curvature)
 
-    def _pair_traces(self):
-        """tr(K B_a K B_k) for theta and phi, and tr(K B_k K B_l) for phi."""
+    @cached_property
+    def pairs(self):
+        """Traces of products of two derivatives of the covariance, PairTraces."""
         a = [as_array(sparse.csr_array(f.indicator())) for f in self.terms]
         widths = [each.shape[1] for each in a]
         q = sum(widths)
@@ -234,13 +259,12 @@ class CorrelatedDeviance(ProfiledDeviance):
                 [each.reshape(-1, q) for each in self.elimination.solve(sums)]
             )
         if self.reml:
-            a.append(self._fixed_rows)
+            a.append(self.fixed_rows)
         whole = np.hstack(a) if a else np.zeros((len(self.residuals), 0))
         bent = self.whitening.bent(whole)
         inner = whole.T @ bent  # A'B_k A
-        total = pair_traces(self.whitening)
-        total -= 2.0 * np.einsum("kna,lna->kl", bent @ middle, bent)
-        total += np.einsum("kab,lba->kl", middle @ inner, middle @ inner)
+        once = np.einsum("kna,lna->kl", bent @ middle, bent)
+        twice = np.einsum("kab,lba->kl", middle @ inner, middle @ inner)
         across = [np.zeros((0, len(inner)))]
         # with N = K Z = Z - A middle A'Z, N'B_k N
         out = middle @ (whole.T @ whole[:, :q])
@@ -252,7 +276,8 @@ class CorrelatedDeviance(ProfiledDeviance):
             )
             sums = np.einsum("kgagb->kab", block)
             across.append(np.einsum("mab,kab->mk", factor.directions, sums))
-        return np.vstack(across), total
+        plain = self.whitening.pair_traces()
+        return PairTraces(np.vstack(across), plain, once, twice)
 
 
 def is_affordable(products, model):
@@ -263,33 +288,6 @@ def is_affordable(products, model):
     if not products.projection_is_affordable(MAX_DENSE_COLUMNS // 3):
         return False
     return entries <= EXACT_ENTRIES and width**2 * model.n_parameters <= EXACT_ENTRIES
-
-
-def hat_blocks(deviance, batch):
-    """
-    Blocks of Hat within the residual groups of a batch.
-
-    Parameters
-    ----------
-    deviance : CorrelatedDeviance
-        The point.
-    batch : Batch
-        Groups of m rows.
-
-    Returns
-    -------
-    ndarray
-        Shape (G, m, m).
-    """
-    n_groups, m = batch.rows.shape
-    out = np.zeros((n_groups, m, m))
-    if deviance.reml:
-        fixed = deviance._fixed_rows[batch.rows]
-        out += fixed @ fixed.swapaxes(1, 2)
-    if deviance.terms:
-        terms = [f.take(batch.rows.ravel()) for f in deviance.terms]
-        out += deviance.selected.forms_within(terms, m)
-    return out
 
 
 @dataclass(frozen=True)
@@ -341,7 +339,7 @@ class Correlated(Criterion):
         try:
             products = self.products_at(whitening)
             plain = profiled_deviance(products, factors, self.reml)
-            return _with_determinant(plain, whitening)
+            return _correlated(plain, whitening, self.engine.plan.terms)
         except np.linalg.LinAlgError:
             return None
 
@@ -367,8 +365,8 @@ def spread_if_crossed(term, layout):
     return SpreadEffects.of(term)
 
 
-def _with_determinant(deviance, whitening):
+def _correlated(deviance, whitening, raw_terms):
     """A ProfiledDeviance of whitened rows, with log |R|."""
     own = {f.name: getattr(deviance, f.name) for f in fields(ProfiledDeviance)}
     own["value"] = own["value"] + whitening.log_determinant
-    return CorrelatedDeviance(**own, whitening=whitening)
+    return CorrelatedDeviance(**own, whitening=whitening, raw_terms=raw_terms)
