@@ -1,6 +1,6 @@
 """The errors of a model: which rows are correlated, and which columns set variances."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -93,6 +93,16 @@ class ErrorCovariance:
         size = len(self.visits) if structure.of_visits else layout.largest
         n_parts = len(self.part_names)
         return ResidualCovariance(structure, layout, size, n_parts, self.log_sd, spread)
+
+    def without_data(self):
+        """What remains when the data of the rows are removed: names and numbers."""
+        none, n_columns = np.zeros(0, dtype=np.intp), self.log_sd.shape[1]
+        log_sd = np.zeros((0, n_columns))
+        rows = {"codes": none, "where": none, "parts": none, "log_sd": log_sd}
+        other = replace(self, **rows, cells=None)
+        small = replace(self.model, layout=None, log_sd=log_sd)
+        other.__dict__["model"] = small  # which could not be formed without rows
+        return other
 
     @property
     def parameter_ranges(self):
