@@ -162,7 +162,7 @@ class VarianceEstimates:
     singular: np.ndarray | None = None
     vanished: np.ndarray | None = None
     errors: Any = None
-    error_values: np.ndarray | None = None
+    error_values: Any = None
 
     def undetermined(self, jacobian):
         """Whether functions with these derivatives are undetermined, shape (..., M)."""
