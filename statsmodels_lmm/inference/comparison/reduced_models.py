@@ -280,9 +280,7 @@ def _from_formula(results, fixed=None, random=None):
     return other._with_endog(model.endog)
 
 
-def with_formula(
-    model, text, random, frame, scope, rows=slice(None), errors=None
-):
+def with_formula(model, text, random, frame, scope, rows=slice(None), errors=None):
     """
     Create the model with another formula, but with its weights, offset and options.
 
