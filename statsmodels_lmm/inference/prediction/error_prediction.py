@@ -106,7 +106,7 @@ def _column(results, frame, name):
     if name in results.model.data.groupings:
         return results.model.data.groupings[name].values(frame)
     column = find_column(frame, name)
-    plain = plain_column(frame[column], name, {"group"})
+    plain = plain_column(frame[column], name, {"group", "when"})
     return frame[column].__class__(plain, index=frame.index, name=name)
 
 
