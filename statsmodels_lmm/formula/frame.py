@@ -127,6 +127,9 @@ def column_roles(data, formula, scope):
         except DataError as error:
             raise _name_error(str(error), formula.text, name) from None
         roles.setdefault(column, set()).add("group")
+    if formula.residual is not None:
+        for name in formula.residual.when:
+            roles[find_column(data, name)].add("when")
     for text in formula.grouping_expressions:
         if text in data.columns:
             raise DataError(

@@ -110,10 +110,11 @@ def _read(text, structure=None):
             ) from None
     places = _places(when, text)
     if structure.needs_place and not places:
+        group = ":".join(map(written, groups[0]))
         raise FormulaError(
             f"{name} needs to know when or where the rows of a group were observed: "
-            f"write `{name}(time | {':'.join(map(written, groups[0]))})`, where time is "
-            "a column. The order of the rows does not tell, because one may be missing",
+            f"write `{name}(time | {group})`, where time is a column. The order of the "
+            "rows does not tell, because one may be missing",
             text,
             span(when),
         )

@@ -33,6 +33,7 @@ from statsmodels_lmm.inference.row_groups import row_groups
 RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
     "studentized": "studentized residual",
+    "normalized": "normalized residual",
     "response": "residual of ",
 }
 
@@ -57,7 +58,7 @@ def plot_residuals(results, kind="pearson", ax=None, *, by=None):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}, optional
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
         `resid_pearson`; the same divided by sqrt(1 - leverage), see `get_influence`,
         which takes longer; or `resid`.
     ax : Axes, optional
@@ -108,7 +109,7 @@ def plot_scale_location(results, kind="pearson", ax=None):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}, optional
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
         Kind of residuals; see `plot_residuals`.
     ax : Axes, optional
         Axes to draw on.
@@ -149,7 +150,7 @@ def plot_residuals_qq(results, kind="pearson", ax=None):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}, optional
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
         Kind of residuals; see `plot_residuals`.
     ax : Axes, optional
         Axes to draw on.
@@ -280,7 +281,7 @@ def row_residuals(results, kind):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}
+    kind : {"pearson", "studentized", "normalized", "response"}
         Kind of residuals.
 
     Returns
@@ -304,6 +305,9 @@ def row_residuals(results, kind):
     label = RESIDUAL_LABELS[kind]
     if kind == "pearson":
         residuals = results.resid_pearson
+    elif kind == "normalized":
+        require_gaussian(results, "a normalized residual", "kind='pearson'")
+        residuals = results.resid_normalized
     elif kind == "response":
         residuals, label = results.resid, label + _response(results)
     else:

@@ -33,3 +33,4 @@ class Pictures:
     plot_shrinkage: Plot = graphics.plot_shrinkage
     plot_simulated_residuals: Plot = graphics.plot_simulated_residuals
     plot_variance_shares: Plot = graphics.plot_variance_shares
+    plot_variogram: Plot = graphics.plot_variogram

@@ -639,7 +639,7 @@ class MixedModel(Brief, LikelihoodModel):
         return labels is not None and list(labels) == list(self.exog_names)
 
     residual: Any = None
-    """The covariance of the errors, an ErrorCovariance; None if they are independent."""
+    """The covariance of the errors, an ErrorCovariance; None without one."""
 
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""

@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
-from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.criteria.units import Units, rescaled_theta
 from statsmodels_lmm.core.engines.choice import engine_for
 from statsmodels_lmm.core.rows.model_rows import Rows
 from statsmodels_lmm.core.search.correlated import search_correlated
-from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 from statsmodels_lmm.core.search.newton import Settings, stay
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
+from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type

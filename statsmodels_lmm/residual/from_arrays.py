@@ -39,20 +39,22 @@ def array_errors(residual, dispersion, n_rows, rows=None):
         return residual
     if isinstance(residual, str):
         raise DataError(
-            "a text such as 'ar1(trial | subject)' names columns, which arrays have not; "
-            "pass `residual=Residual('ar1', when=trial, group=subject)`"
+            "a text such as 'ar1(trial | subject)' names columns, which arrays have "
+            "not; pass `residual=Residual('ar1', when=trial, group=subject)`"
         )
     labels = pd.RangeIndex(n_rows)
-    values, term = {}, residual
+    values: dict = {}
+    term = residual
     if residual is not None:
         if not isinstance(residual, Residual):
             raise TypeError(f"residual must be a Residual, not {residual!r}")
-        names = {}
+        names: dict = {}
         for role in ("when", "group", "by"):
             given = getattr(residual, role)
             if isinstance(given, str):
                 raise DataError(
-                    f"{role}={given!r} names a column; without a formula give its values"
+                    f"{role}={given!r} names a column; without a formula give its "
+                    "values"
                 )
             names[role] = () if given is None else _columns(given, role, rows, values)
         for name, column in values.items():

@@ -11,7 +11,7 @@ from statsmodels_lmm.exceptions import FormulaError
 @dataclass(frozen=True)
 class Residual:
     """
-    Correlation of the errors within groups of rows, and which of them differ in variance.
+    Correlation of the errors within groups of rows, and which differ in variance.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ class Residual:
         The residual groups, between which errors are independent: names of columns
         joined by ":", or one value per row.
     by : str or array_like, optional
-        Groups with parameters of their own, correlations and variances, such as the arms
-        of a trial.
+        Groups with parameters of their own, correlations and variances, such as the
+        arms of a trial.
     hom : bool, optional
         Whether the errors at all visits have one variance. Default is True for "ar1",
         "car1", "toep", "arma" and structures in space, False for "us", "cs" and "ad",

@@ -5,8 +5,9 @@ With U'U = R^-1, the rows U y, U X and U Z have independent errors, so that
 
     d(theta, phi) = log |R| + d(theta; U y, U X, U Z),
 
-where the last term is that of `deviance`. What depends on phi follows from the matrices
-B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already whitened,
+where the last term is that of `deviance`. What depends on phi follows from the
+matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
+whitened,
 
     slope                tr(B_k) - tr(B_k Hat) - e'B_k e / scale
     average information  q_k'P q_l / scale - (e'q_k)(e'q_l) / (scale^2 nu),  q_k = B_k e
@@ -15,8 +16,9 @@ B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
 
     Hat = A N A',   K = I - Hat,   A = [Z (X - Z M Z'X) F^-T],   N = diag(M, I),
 
-F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual groups
-are needed, but for the trace of two parameters, which takes A itself.
+F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual
+groups are needed, or products of neighboring rows, but for the trace of two parameters,
+which takes A itself.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -25,11 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import (
-    concatenated,
-    consecutive,
-    solve_lower,
-)
+from statsmodels_lmm.core.algebra.dense import concatenated, consecutive, solve_lower
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms, half_shape
 from statsmodels_lmm.core.criteria.derivatives import (
@@ -37,12 +35,14 @@ from statsmodels_lmm.core.criteria.derivatives import (
     Derivatives,
     differenced_gradient,
     dual_matrices,
+    expected_information,
 )
 from statsmodels_lmm.core.criteria.deviance import (
     EXACT_BELOW,
     ProfiledDeviance,
     profiled_deviance,
 )
+from statsmodels_lmm.core.criteria.projection_forms import ProjectionForm
 from statsmodels_lmm.core.residuals.layout import nested_in_levels
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
 from statsmodels_lmm.core.rows.spread_effects import SpreadEffects
@@ -86,7 +86,12 @@ class CorrelatedDeviance(ProfiledDeviance):
         return concatenated([*own, self.whitening.model.units])
 
     @property
-    def variance_forms(self):
+    def raw_terms(self):
+        """The terms with effects as they were before, in the plan's order."""
+        return self.criterion.engine.plan.terms
+
+    @cached_property
+    def variance_forms(self):  # type: ignore[override]
         """What changes of the covariance matrix do to the fit."""
         return CorrelatedForms(self)
 
@@ -117,25 +122,11 @@ class CorrelatedDeviance(ProfiledDeviance):
             rows = rows - term.times(np.moveaxis(modes, -1, 0)).T
         return solve_lower(self.fixed_root, rows.T).T
 
-    @cached_property
-    def _hats(self):
-        """Blocks of Hat within the residual groups of each batch, (G, m, m)."""
-        return [
-            hat_blocks(self, batch) for batch in self.whitening.model.layout.batches
-        ]
-
-    def hat_of(self, batch):
-        """Blocks of Hat of a batch, shape (G, m, m)."""
-        batches = self.whitening.model.layout.batches
-        return self._hats[next(i for i, b in enumerate(batches) if b is batch)]
-
-    def left_of(self, batch, sign=0.0):
-        """Blocks of sign I - Hat - e e' / scale of a batch."""
-        e = self.residuals[batch.rows]
-        blocks = -self.hat_of(batch) - e[:, :, None] * e[:, None, :] / self.scale
-        return blocks + sign * np.eye(e.shape[1])
-
     # derivatives ------------------------------------------------------------------
+
+    @property
+    def _directions(self):
+        return [f.directions for f in self.factors]
 
     @cached_property
     def _average(self):
@@ -149,19 +140,25 @@ class CorrelatedDeviance(ProfiledDeviance):
         return Derivatives(duals, self.slope, curvature, observed, working)
 
     @property
-    def _directions(self):
-        return [f.directions for f in self.factors]
-
-    @property
     def slope(self):
         """The gradient in the free parameters, shape (m,)."""
         own = [super().slope] if self.factors else []
         return concatenated([*own, self.error_slopes])
 
     @cached_property
+    def form(self):
+        """K - e e' / scale."""
+        return ProjectionForm(self)
+
+    @cached_property
+    def bent_residuals(self):
+        """q_k = B_k e, shape (n, m)."""
+        return self.whitening.bent(self.residuals).T
+
+    @cached_property
     def error_slopes(self):
         """Derivatives in the coordinates of phi, shape (m,)."""
-        return self.whitening.traces() + self.whitening.paired(self.left_of)
+        return self.whitening.paired(self.form)
 
     def derivatives(self, exact=False):
         """
@@ -185,10 +182,15 @@ class CorrelatedDeviance(ProfiledDeviance):
             own = np.ones(sum(f.n_free for f in self.factors))
             lengths = np.append(own, self.whitening.model.units)
             return replace(average, curvature=differenced_gradient(self, lengths))
-        traces = forms.traces_of(self._directions)
+        count = len(average.gradient) - forms.n_coordinates
+        traces = np.zeros_like(average.curvature)
+        if self.factors:
+            traces[:count, :count] = expected_information(self)
+        traces[:count, count:] = forms.pairs.across(self._directions)
+        traces[count:, :count] = traces[:count, count:].T
+        traces[count:, count:] = forms.pairs.projected
         curvature = average.curvature + average.observed - traces
-        c = forms.n_coordinates
-        curvature[-c:, -c:] += forms.second_traces()
+        curvature[count:, count:] += forms.second_traces()
         return replace(average, curvature=curvature)
 
 
@@ -199,33 +201,6 @@ def is_affordable(products, model):
     n, width = half_shape(products)
     count = max(model.n_parameters, 1)
     return max(n * width, width**2) * count <= EXACT_ENTRIES
-
-
-def hat_blocks(deviance, batch):
-    """
-    Blocks of Hat within the residual groups of a batch.
-
-    Parameters
-    ----------
-    deviance : CorrelatedDeviance
-        The point.
-    batch : Batch
-        Groups of m rows.
-
-    Returns
-    -------
-    ndarray
-        Shape (G, m, m).
-    """
-    n_groups, m = batch.rows.shape
-    out = np.zeros((n_groups, m, m))
-    if deviance.reml:
-        fixed = deviance.fixed_rows[batch.rows]
-        out += fixed @ fixed.swapaxes(1, 2)
-    if deviance.terms:
-        terms = [f.take(batch.rows.ravel()) for f in deviance.terms]
-        out += deviance.selected.forms_within(terms, m)
-    return out
 
 
 @dataclass(frozen=True)
@@ -277,10 +252,10 @@ class Correlated(Criterion):
         try:
             products = self.products_at(whitening)
             plain = profiled_deviance(products, factors, self.reml)
+            own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
+            own["value"] = own["value"] + whitening.log_determinant
         except np.linalg.LinAlgError:
             return None
-        own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
-        own["value"] = own["value"] + whitening.log_determinant
         return CorrelatedDeviance(**own, whitening=whitening, criterion=self)
 
 

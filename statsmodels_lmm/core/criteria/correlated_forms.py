@@ -12,6 +12,7 @@ levels, and Z M^(1/2) only as many columns as the term has effects: those of dif
 levels share no rows.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -26,19 +27,59 @@ from statsmodels_lmm.core.algebra.dense import (
 from statsmodels_lmm.core.criteria.derivatives import (
     of_all_factors,
     projected_products,
-    trace_products,
     working_columns,
 )
 from statsmodels_lmm.core.criteria.variance_forms import VarianceForms, expected_traces
 from statsmodels_lmm.core.engines.levels import level_gram
 from statsmodels_lmm.core.residuals.natural import natural_curvature, of_user
-from statsmodels_lmm.core.residuals.second_order import pair_traces, second_traces
 
 ENTRIES = 4_000_000
 """Size of the largest array formed for a batch of columns."""
 
 LARGEST = 100_000_000
 """Size of the largest matrix kept for traces."""
+
+
+@dataclass(frozen=True)
+class PairTraces:
+    """
+    Traces with products of two derivatives of V, one or both in a coordinate.
+
+    Parameters
+    ----------
+    blocks : list of ndarray
+        Sums over the levels of the diagonal blocks of Z'P B_k P Z for each term, shapes
+        (c, k, k).
+    plain, once, twice : ndarray
+        tr(B_k B_l), tr(B_k H H'B_l) and tr(H H'B_k H H'B_l), shapes (c, c).
+    """
+
+    blocks: list
+    plain: np.ndarray
+    once: np.ndarray
+    twice: np.ndarray
+
+    @property
+    def projected(self):
+        """tr(P B_k P B_l), shape (c, c)."""
+        return self.plain - 2.0 * self.once + self.twice
+
+    def across(self, changes):
+        """
+        tr(P B_k P Z D Z').
+
+        Parameters
+        ----------
+        changes : sequence of ndarray
+            D for the parameters of each term, shapes (m_i, k_i, k_i).
+
+        Returns
+        -------
+        ndarray
+            Shape (m, c).
+        """
+        each = [np.einsum("mab,kab->mk", d, b) for d, b in zip(changes, self.blocks)]
+        return np.vstack([np.zeros((0, len(self.plain))), *each])
 
 
 class CorrelatedForms(VarianceForms):
@@ -94,7 +135,7 @@ class CorrelatedForms(VarianceForms):
         if changes:
             first, columns = working_columns(deviance, changes)
         count = len(first)
-        q = self._whitening.bent(deviance.residuals).T
+        q = deviance.bent_residuals
         out = np.zeros((count + q.shape[1],) * 2)
         if changes:
             out[:count, :count] = projected_products(deviance, columns)
@@ -158,9 +199,7 @@ class CorrelatedForms(VarianceForms):
     def second_traces(self):
         """tr(P B_kl) - e'B_kl e / scale, shape (c, c)."""
         deviance = self.deviance
-        return second_traces(
-            self._whitening, lambda b: deviance.left_of(b, 1.0), deviance.error_slopes
-        )
+        return self._whitening.second_traces(deviance.form, deviance.error_slopes)
 
     def of_user(self):
         """The directions of the user's parameters, see `VarianceForms`."""
@@ -206,51 +245,21 @@ class CorrelatedForms(VarianceForms):
             of_effects = expected_traces(deviance, of_all_factors(changes))
             out[np.ix_(own, own)] = of_effects
         here = slice(count, count + c)
-        out[:count, here], out[here, here] = self.traces_of_errors(changes)
+        out[:count, here], out[here, here] = (
+            self.pairs.across(changes),
+            self.pairs.projected,
+        )
         out[here, :count] = out[:count, here].T
-        out[here, -1] = out[-1, here] = self._whitening.traces() - self._hat_traces
+        observed = deviance.residuals @ deviance.bent_residuals / self._scale
+        out[here, -1] = out[-1, here] = deviance.error_slopes + observed
         out[-1, -1] = deviance.nu
         lengths = np.append(self._lengths(count + c), 1.0)
         return out * np.outer(lengths, lengths)
 
-    @property
-    def _hat_traces(self):
-        """tr(Hat B_k), shape (c,)."""
-        deviance = self.deviance
-        return self._whitening.paired(deviance.hat_of)
-
-    def traces_of(self, changes):
-        """
-        Traces tr(P V_r P V_s) for changes of each S and for the coordinates.
-
-        Parameters
-        ----------
-        changes : sequence of ndarray
-            As for `products_of`.
-
-        Returns
-        -------
-        ndarray
-            Shape (m, m).
-        """
-        across, errors = self.traces_of_errors(changes)
-        own = np.zeros((0, 0))
-        if changes:
-            own = trace_products(self.deviance, of_all_factors(changes))
-        return np.block([[own, across], [across.T, errors]])
-
-    def traces_of_errors(self, changes):
-        """
-        Traces of a coordinate with changes of each S, and with another coordinate.
-
-        Returns
-        -------
-        across, errors : ndarray
-            Shapes (m, c) and (c, c).
-        """
-        if self._by_level:
-            return self._level_traces(changes[0])
-        return self._dense_traces(changes)
+    @cached_property
+    def pairs(self):
+        """Traces with products of two derivatives of V, PairTraces."""
+        return self._level_traces() if self._by_level else self._dense_traces()
 
     @cached_property
     def _fixed(self):
@@ -258,7 +267,7 @@ class CorrelatedForms(VarianceForms):
         rows = self.deviance.fixed_rows
         return rows if self.deviance.reml else rows[:, :0]
 
-    def _level_traces(self, changes):
+    def _level_traces(self):
         """The traces if each level of one term has rows of its own."""
         deviance, fixed = self.deviance, self._fixed
         (term,), k = deviance.terms, deviance.terms[0].k_effects
@@ -269,12 +278,11 @@ class CorrelatedForms(VarianceForms):
         )  # V^-1 Z
         roots = term.at(term.codes, _times_blocks(term, _root(inverse)))
         half = np.hstack([roots.effects, fixed])
-        gram, blocks, inner = self._within(half, roots, fixed)
+        once, blocks, inner = self._within(half, roots, fixed)
         # each pair of effects occurs twice, a pair of an effect and a column once
         weights = np.append(np.ones(k), np.full(fixed.shape[1], 2.0))
-        out = pair_traces(self._whitening) - 2.0 * gram
-        out += np.einsum("gakq,galq,q->kl", blocks, blocks, weights, optimize=True)
-        out += np.einsum("kpq,lqp->kl", inner[..., k:], inner[..., k:])
+        twice = np.einsum("gakq,galq,q->kl", blocks, blocks, weights, optimize=True)
+        twice += np.einsum("kpq,lqp->kl", inner[..., k:], inner[..., k:])
 
         _, blocks, inner = self._within(np.hstack([left.effects, fixed]), left, fixed)
         blocks = np.moveaxis(blocks, 2, 0)
@@ -282,7 +290,7 @@ class CorrelatedForms(VarianceForms):
         mixed = blocks[..., k:] @ transpose(y)
         both = y @ inner[:, None, :, k:] @ transpose(y)
         turned = (blocks[..., :k] - mixed - transpose(mixed) + both).sum(axis=1)
-        return np.einsum("mab,kab->mk", changes, turned), out
+        return PairTraces([turned], self._whitening.pair_traces(), once, twice)
 
     def _within(self, columns, term, fixed):
         """
@@ -304,34 +312,31 @@ class CorrelatedForms(VarianceForms):
             blocks.append(sums.reshape(*sums.shape[:2], len(bent), -1))
         return gram, np.concatenate(blocks, axis=-1), np.concatenate(inner, axis=-1)
 
-    def _dense_traces(self, changes):
+    def _dense_traces(self):
         """The traces from H as a whole matrix."""
         deviance, whitening = self.deviance, self._whitening
-        z = [as_array(sparse.csr_array(f.indicator())) for f in deviance.terms]
-        widths = [each.shape[1] for each in z]
-        z = np.hstack(z) if z else np.zeros((len(deviance.residuals), 0))
+        columns = [as_array(sparse.csr_array(f.indicator())) for f in deviance.terms]
+        widths = [each.shape[1] for each in columns]
+        z = np.hstack([np.zeros((len(deviance.residuals), 0)), *columns])
         q, half = z.shape[1], self._fixed
         if q:
             half = np.hstack([z @ _root(self._inverse(widths)), half])
         projected = half.T @ z
-        gram, inner, across = 0.0, [], []
+        c = self.n_coordinates
+        once, parts = np.zeros((c, c)), [np.zeros((c, half.shape[1], 0))]
         for columns in self._batches(half.shape[1]):
             bent = whitening.bent(half[:, columns])
-            inner.append(half.T @ bent)
+            parts.append(half.T @ bent)
             flat = bent.reshape(len(bent), -1)
-            gram = gram + flat @ flat.T
-        inner = np.concatenate(inner, axis=-1) if inner else np.zeros((1, 0, 0))
-        out = pair_traces(whitening) - 2.0 * gram
-        out = out + np.einsum("kab,lba->kl", inner, inner)
-        turned = self._turned(z, half, projected, inner)
-        blocks = zip(deviance.terms, changes, consecutive(widths))
-        for term, change, place in blocks:
+            once += flat @ flat.T
+        inner = np.concatenate(parts, axis=-1)
+        twice = np.einsum("kab,lba->kl", inner, inner)
+        turned, blocks = self._turned(z, half, projected, inner), []
+        for term, place in zip(deviance.terms, consecutive(widths)):
             shape = term.n_levels, term.k_effects
             own = turned[:, place, place].reshape(-1, *shape, *shape)
-            across.append(
-                np.einsum("mab,kab->mk", change, np.einsum("kgagb->kab", own))
-            )
-        return np.vstack([np.zeros((0, len(out))), *across]), out
+            blocks.append(np.einsum("kgagb->kab", own))
+        return PairTraces(blocks, whitening.pair_traces(), once, twice)
 
     def _turned(self, z, half, projected, inner):
         """Z'P B_k P Z, shape (c, q, q)."""

@@ -1,9 +1,9 @@
 """
-Correlations of the errors within a residual group: one small class for each structure.
+Correlations of the errors within a residual group: one small class per structure.
 
-The errors of a group of m rows have correlation matrix C(phi), which depends on *when or
-where* the rows were observed. To write your own, subclass `ResidualStructure` and define
-`parameters` and `correlation`; finite differences supply the rest.
+The errors of a group of m rows have correlation matrix C(phi), which depends on *when
+or where* the rows were observed. To write your own, subclass `ResidualStructure` and
+define `parameters` and `correlation`; finite differences supply the rest.
 """
 
 import numpy as np

@@ -1,8 +1,9 @@
 """
 Residual groups laid out for arithmetic: groups of one size and pattern side by side.
 
-Groups whose rows have the same places share their correlation matrix. A matrix is formed
-and factorized once for each such *pattern*, and multiplies the rows of all its groups.
+Groups whose rows have the same places share their correlation matrix. A matrix is
+formed and factorized once for each such *pattern*, and multiplies the rows of all its
+groups.
 """
 
 from dataclasses import dataclass

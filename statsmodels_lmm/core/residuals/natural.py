@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.residuals.block_roots import by_parts
 
 
 def of_user(whitening, scale):
@@ -125,7 +125,7 @@ class NaturalParameters:
         return model.structure.is_linear and self._has_own_covariances()
 
     def _has_own_covariances(self):
-        model, seen = self._model, {}
+        model, seen = self._model, dict[tuple, np.ndarray]()
         for batch, bends in zip(model.layout.batches, self._changes):
             f = model.log_sd[batch.rows]
             sums = f[:, :, None] + f[:, None]
@@ -143,21 +143,32 @@ class NaturalParameters:
     @cached_property
     def _changes(self):
         """C_k of the patterns of each batch, shapes (c, P, m, m)."""
-        return self.whitening.of_patterns(self._model.structure.derivative, 1)
+        return self._of_patterns(self._model.structure.derivative, 1)
 
     @cached_property
     def _second_changes(self):
         """C_kl of the patterns of each batch, shapes (c, c, P, m, m)."""
-        return self.whitening.of_patterns(self._model.structure.second_derivative, 2)
+        return self._of_patterns(self._model.structure.second_derivative, 2)
+
+    def _of_patterns(self, function, axes):
+        phi, _ = self._model.split(self.whitening.parameters)
+        return [
+            by_parts(function, phi, batch.where, batch.parts, axes)
+            for batch in self._model.layout.batches
+        ]
+
+    @cached_property
+    def _correlations(self):
+        """C of the patterns of each batch, shapes (P, m, m)."""
+        if self._model.structure is None:
+            return [np.ones((len(b.counts), 1, 1)) for b in self._model.layout.batches]
+        return self._of_patterns(self._model.structure.correlation, 0)
 
     def curvature(self, columns, root):
         """See `natural_curvature`."""
         model, out = self._model, 0.0
         phi, powers = self._roots(root)
-        inverse = [transpose(each) for each in self.whitening.inverse_roots]
-        turned = columns
-        if model.structure is not None:
-            turned = model.layout.multiply(inverse, columns)
+        turned = self.whitening.roots.whiten_transposed(columns)
         for number, batch in enumerate(model.layout.batches):
             blocks = self._blocks(number, batch, phi, powers)
             rows = turned[batch.rows]
@@ -181,14 +192,14 @@ class NaturalParameters:
         In lambda a second derivative is b_a b_b C, and of a variance v_a, less b_a C
         where both are the same, with b_a the power of v_a in the entry.
         """
-        whitening, model = self.whitening, self._model
+        model = self._model
         f = model.log_sd[batch.rows]
         b = f[:, :, None] + f[:, None]
         b = np.concatenate([np.ones((*b.shape[:-1], 1)), b], axis=-1)
         along = b @ powers  # of log V, shape (G, m, m, r)
         factor = (along**2).sum(axis=-1) - self._less(b, powers)
         pattern = batch.patterns
-        blocks = whitening.correlations[number][pattern] * factor
+        blocks = self._correlations[number][pattern] * factor
         if not model.n_correlations:
             return blocks
         phi = phi[batch.parts]

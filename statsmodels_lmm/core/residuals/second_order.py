@@ -1,5 +1,5 @@
 """
-Second derivatives of a covariance of errors, as they enter the exact Hessian.
+Second derivatives of a covariance of errors by dense blocks, for the exact Hessian.
 
 In the notation of `whitening`, with R_kl the second derivative in two parameters and
 B_kl = U R_kl U',
@@ -12,62 +12,71 @@ B_kl = U R_kl U',
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.algebra.differences import differenced_gradient
+
+ENTRIES = 2_000_000
+"""Size of the largest array of second derivatives."""
 
 
-def second_traces(whitening, blocks, slopes):
+def block_second_traces(roots, form):
     """
-    Second derivatives tr(B_kl H), with the part due to the coordinates.
+    Second derivatives tr(B_kl H).
 
     Parameters
     ----------
-    whitening : Whitening
-        The covariance of the errors.
-    blocks : callable
-        Gives the blocks of H of a batch, symmetric, shape (G, m, m).
-    slopes : ndarray
-        Values tr(B_k H) in the coordinates, shape (m,).
+    roots : BlockRoots
+        The correlations.
+    form : ProjectionForm
+        H.
 
     Returns
     -------
     ndarray
         Shape (m, m).
     """
-    model = whitening.model
+    model = roots.model
     c, s, total = model.n_correlations, model.log_sd.shape[1], model.n_parameters
     out = np.zeros((total, total))
-    each = zip(model.layout.batches, whitening.roots, whitening.inverse_roots)
-    changes = whitening.second_bends if c else None
-    for number, (batch, roots, inverses) in enumerate(each):
-        h, pattern = blocks(batch), batch.patterns
-        for part, patterns in _parts(batch) if c else ():
-            here = slice(part * c, (part + 1) * c)
-            sums = batch.pattern_sums(h)[patterns]
-            bends = changes[number][:, :, patterns]
-            out[here, here] += np.einsum("klpij,pij->kl", bends, sums)
+    for number, batch in enumerate(model.layout.batches):
+        h, pattern = form.blocks[number], batch.patterns
+        lower, inverse = roots.lower[number], roots.inverses[number]
+        if c and not model.structure.is_linear:
+            _add_bends(out, roots, batch, form.turned[number])
         if not s:
             continue
         f = model.columns[batch.rows]
-        root, inverse = roots[pattern], inverses[pattern]
+        root, inverse = lower[pattern], inverse[pattern]
         right = h @ inverse
         middle = transpose(inverse) @ right
         ends = (root * transpose(right)).sum(axis=-1)
         between = middle * (root @ transpose(root))
         out[-s:, -s:] += 2.0 * np.einsum("gmi,gm,gmj->ij", f, ends, f)
         out[-s:, -s:] += 2.0 * np.einsum("gmi,gmn,gnj->ij", f, between, f)
-        _with_correlations(whitening, out, number, batch, middle, f)
-    jacobian = whitening.jacobian
-    return jacobian.T @ out @ jacobian + _of_coordinates(whitening, slopes)
+        _with_correlations(roots, out, number, batch, middle, f)
+    return out
 
 
-def pair_traces(whitening):
+def _add_bends(out, roots, batch, turned):
+    """Add tr(C_kl G) of the patterns, G of shape (P, m, m), some patterns at a time."""
+    c, m = roots.phi.shape[1], turned.shape[-1]
+    step = max(1, ENTRIES // (c * m) ** 2)
+    for part, patterns in _parts(batch):
+        here, which = slice(part * c, (part + 1) * c), np.flatnonzero(patterns)
+        for start in range(0, len(which), step):
+            some = which[start : start + step]
+            bends = roots.model.structure.second_derivative(
+                roots.phi[part], batch.where[some]
+            )
+            out[here, here] += np.einsum("klpij,pij->kl", bends, turned[some])
+
+
+def block_pair_traces(roots):
     """Traces tr(B_k B_l), shape (m, m)."""
-    model = whitening.model
+    model = roots.model
     c, s, total = model.n_correlations, model.log_sd.shape[1], model.n_parameters
     out = np.zeros((total, total))
-    each = zip(model.layout.batches, whitening.roots, whitening.inverse_roots)
-    for number, (batch, roots, inverses) in enumerate(each):
-        bends = whitening.bends[number]
+    each = zip(model.layout.batches, roots.lower, roots.inverses, roots.changes)
+    for number, (batch, lower, inverse, changes) in enumerate(each):
+        bends = inverse @ changes @ transpose(inverse)
         for part, patterns in _parts(batch) if c else ():
             here = slice(part * c, (part + 1) * c)
             some = bends[:, patterns]
@@ -76,12 +85,11 @@ def pair_traces(whitening):
         if not s:
             continue
         f, pattern = model.columns[batch.rows], batch.patterns
-        inverse = transpose(inverses) @ inverses
-        between = (roots @ transpose(roots)) * inverse + np.eye(roots.shape[-1])
+        whole = transpose(inverse) @ inverse
+        between = (lower @ transpose(lower)) * whole + np.eye(lower.shape[-1])
         out[-s:, -s:] += 2.0 * np.einsum("gmi,gmn,gnj->ij", f, between[pattern], f)
-        _with_correlations(whitening, out, number, batch, inverse[pattern], f)
-    jacobian = whitening.jacobian
-    return jacobian.T @ out @ jacobian
+        _with_correlations(roots, out, number, batch, whole[pattern], f)
+    return out
 
 
 def _parts(batch):
@@ -89,31 +97,13 @@ def _parts(batch):
     return [(part, batch.parts == part) for part in np.unique(batch.parts)]
 
 
-def _with_correlations(whitening, out, number, batch, middle, f):
+def _with_correlations(roots, out, number, batch, middle, f):
     """Add 2 sum_r f_r (C_k G)_rr for blocks G to the entries of gamma and phi."""
-    c, s = whitening.model.n_correlations, f.shape[-1]
-    if not c:
-        return
-    root, pattern = whitening.roots[number], batch.patterns
-    for part, patterns in _parts(batch):
+    c, s, pattern = roots.phi.shape[1], f.shape[-1], batch.patterns
+    for part, patterns in _parts(batch) if c else ():
         groups = patterns[pattern]
-        for k, bend in enumerate(whitening.bends[number]):
-            change = root @ bend @ transpose(root)
+        for k, change in enumerate(roots.changes[number]):
             diagonal = (change[pattern[groups]] * middle[groups]).sum(axis=-1)
             values = 2.0 * np.einsum("gm,gms->s", diagonal, f[groups])
             out[part * c + k, -s:] += values
             out[-s:, part * c + k] += values
-
-
-def _of_coordinates(whitening, slopes):
-    """Slopes times the second derivatives of the parameters in the coordinates."""
-    model, x = whitening.model, whitening.x
-    count = model.n_parts * model.n_correlations
-    out = np.zeros((len(x), len(x)))
-    if not count:
-        return out
-    natural = np.linalg.solve(whitening.jacobian.T, slopes)
-    ranges = [(-np.inf, np.inf)] * len(x)
-    bends = differenced_gradient(lambda t: model.unfold(t)[1], x, ranges)
-    out += np.einsum("lik,i->lk", bends, natural)
-    return 0.5 * (out + out.T)

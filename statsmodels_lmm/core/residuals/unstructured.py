@@ -70,7 +70,7 @@ class Unstructured(ResidualStructure):
 
 def _size(count):
     """Number of visits with `count` correlations."""
-    return int(round(0.5 * (1.0 + np.sqrt(1.0 + 8.0 * count))))
+    return round(0.5 * (1.0 + np.sqrt(1.0 + 8.0 * count)))
 
 
 def _matrix(phi):

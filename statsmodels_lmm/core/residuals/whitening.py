@@ -5,8 +5,9 @@ The errors of the (weighted, standardized) rows have covariance sigma^2 R, with
 
     R = D C D,    C = L L',    D = diag(exp(F gamma - m)),    U = L^-1 D^-1,
 
-where m is the mean of F gamma over the rows during a search, so that sigma, the relative
-covariances and gamma are not collinear, and zero in results. With R_k the derivative in a parameter and B_k = U R_k U',
+where m is the mean of F gamma over the rows during a search, so that sigma, the
+relative covariances and gamma are not collinear, and zero in results. With R_k the
+derivative in a parameter and B_k = U R_k U',
 
     B_k = L^-1 C_k L^-T for correlations,    B_f = L^-1 F_f L + L' F_f L^-T for gamma,
 
@@ -17,11 +18,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
-from statsmodels_lmm.core.algebra.dense import inverse_lower, transpose
+from statsmodels_lmm.core.algebra.differences import differenced_gradient
 from statsmodels_lmm.core.residuals.base import ResidualStructure
+from statsmodels_lmm.core.residuals.block_roots import BlockRoots
 from statsmodels_lmm.core.residuals.layout import ResidualLayout
+from statsmodels_lmm.core.residuals.markov import BidiagonalRoots, chain_of
+from statsmodels_lmm.core.rows.row_transforms import RowWeights
+
+LONG = 40
+"""Number of rows of a group from which neighbors do better than blocks."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,16 @@ class ResidualCovariance:
         )
 
     @cached_property
+    def chain(self):
+        """The rows one after the other, or None if groups are taken as blocks."""
+        if self.structure is None or not self.structure.is_markov:
+            return None
+        along_a_line = all(batch.where.ndim == 2 for batch in self.layout.batches)
+        if self.layout.largest <= LONG or not along_a_line:
+            return None
+        return chain_of(self.layout, self.structure.of_visits)
+
+    @cached_property
     def n_correlations(self):
         """Number of correlation parameters of one set, c."""
         return (
@@ -104,7 +120,7 @@ class ResidualCovariance:
         jacobian : ndarray
             Derivatives of parameters, by row, in coordinates, shape (m, m).
         """
-        own, gamma = self.split(x)
+        own, _ = self.split(x)
         values, jacobian, c = np.array(x, dtype=float), np.eye(len(x)), own.shape[1]
         for part, each in enumerate(own if c else ()):
             here = slice(part * c, (part + 1) * c)
@@ -180,108 +196,38 @@ class Whitening:
             self.model.log_sd.mean(axis=0) @ self.model.split(self.parameters)[1]
         )
 
-    # one matrix for each pattern --------------------------------------------------
-
-    def of_patterns(self, function, axes):
-        """A function of parameters and places at the patterns of each batch."""
-        phi, _ = self.model.split(self.parameters)
-        out = []
-        for batch in self.model.layout.batches:
-            parts = np.unique(batch.parts)
-            if len(parts) == 1:
-                out.append(function(phi[parts[0]], batch.where))
-                continue
-            each = [function(phi[p], batch.where[batch.parts == p]) for p in parts]
-            whole = np.empty(
-                (*each[0].shape[:axes], len(batch.parts), *each[0].shape[axes + 1 :])
-            )
-            for p, values in zip(parts, each):
-                whole[(slice(None),) * axes + (batch.parts == p,)] = values
-            out.append(whole)
-        return out
-
-    @cached_property
-    def correlations(self):
-        """C of the patterns of each batch, shapes (P, m, m)."""
-        if self.model.structure is None:
-            return [np.ones((len(b.counts), 1, 1)) for b in self.model.layout.batches]
-        return self.of_patterns(self.model.structure.correlation, 0)
-
     @cached_property
     def roots(self):
-        """L of the patterns of each batch, lower triangles, shapes (P, m, m)."""
-        return [np.linalg.cholesky(c) for c in self.correlations]
-
-    @cached_property
-    def inverse_roots(self):
-        """L^-1 of the patterns of each batch, shapes (P, m, m)."""
-        return [inverse_lower(root) for root in self.roots]
-
-    @cached_property
-    def bends(self):
-        """B_k of the correlations of one set, in each batch, shapes (c, P, m, m)."""
-        if not self.model.n_correlations:
-            return [np.zeros((0, *c.shape)) for c in self.correlations]
-        changes = self.of_patterns(self.model.structure.derivative, 1)
-        pairs = zip(changes, self.inverse_roots)
-        return [inverse @ change @ transpose(inverse) for change, inverse in pairs]
-
-    @cached_property
-    def second_bends(self):
-        """U R_kl U' of pairs of correlations, shapes (c, c, P, m, m)."""
-        changes = self.of_patterns(self.model.structure.second_derivative, 2)
-        pairs = zip(changes, self.inverse_roots)
-        return [inverse @ change @ transpose(inverse) for change, inverse in pairs]
+        """The correlations at their parameters, BlockRoots or BidiagonalRoots."""
+        kind = BlockRoots if self.model.chain is None else BidiagonalRoots
+        return kind(self.model, self.model.split(self.parameters)[0])
 
     # the row transform ---------------------------------------------------------------
 
-    def _scaled(self, columns, sign):
-        """Rows multiplied by D (sign 1) or D^-1 (sign -1)."""
-        factors = np.exp(sign * self.log_deviations)
-        if sparse.issparse(columns):
-            return columns.multiply(factors[:, None]).tocsr()
-        return (columns.T * factors).T
+    @cached_property
+    def scaling(self):
+        """D^-1, as a transform of the rows."""
+        return RowWeights(np.exp(-self.log_deviations))
 
     def apply(self, columns):
         """U A for columns A, dense or sparse, shape (n,) or (n, c)."""
-        scaled = self._scaled(columns, -1.0) if self.model.log_sd.size else columns
-        if self.model.structure is None:
-            return scaled
-        return self.model.layout.multiply(self.inverse_roots, scaled)
+        if self.model.log_sd.size:
+            columns = self.scaling.apply(columns)
+        return self.roots.whiten(columns)
 
     def colored(self, columns):
         """U^-1 A: rows with covariance R from independent ones."""
-        if self.model.structure is not None:
-            columns = self.model.layout.multiply(self.roots, columns)
-        return self._scaled(columns, 1.0) if self.model.log_sd.size else columns
+        colored = self.roots.color(columns)
+        if not self.model.log_sd.size:
+            return colored
+        return RowWeights(np.exp(self.log_deviations)).apply(colored)
 
     @property
     def log_determinant(self):
-        """log |R|."""
-        total = 2.0 * float(self.log_deviations.sum())
-        for batch, root in zip(self.model.layout.batches, self.roots):
-            diagonal = np.diagonal(root, axis1=-2, axis2=-1)
-            total += 2.0 * float(batch.counts @ np.log(diagonal).sum(axis=-1))
-        return total
+        """Logarithm of the determinant of R."""
+        return 2.0 * float(self.log_deviations.sum()) + self.roots.log_determinant
 
     # derivatives, in the coordinates -------------------------------------------------
-
-    def traces(self):
-        """tr(B_k) of all parameters, shape (m,)."""
-        slopes = np.zeros(self.model.n_parameters)
-        for batch, bends in zip(self.model.layout.batches, self.bends):
-            each = np.trace(bends, axis1=-2, axis2=-1) * batch.counts
-            self._by_part(slopes, batch, each)
-        s = self.model.log_sd.shape[1]
-        slopes[len(slopes) - s :] = 2.0 * self.model.columns.sum(axis=0)
-        return self.jacobian.T @ slopes
-
-    def _by_part(self, out, batch, each):
-        """Add values (c, P) of the patterns to those of their sets of parameters."""
-        c = self.model.n_correlations
-        for part in np.unique(batch.parts) if c else ():
-            total = each[:, batch.parts == part].sum(axis=1)
-            out[part * c : (part + 1) * c] += total
 
     def bent(self, columns):
         """
@@ -297,9 +243,24 @@ class Whitening:
         ndarray
             Shape (m, n) or (m, n, c).
         """
-        unit = np.eye(self.model.n_parameters)
-        each = [self.along(direction, columns) for direction in unit]
-        return np.array(each).reshape(-1, *columns.shape)
+        own = self.roots.bent(columns)
+        own = own.reshape(own.shape[0] * own.shape[1], *columns.shape)
+        every = np.concatenate([own, self._bent_by_deviations(columns)])
+        return np.tensordot(self.jacobian.T, every, 1)
+
+    def _bent_by_deviations(self, columns):
+        """B_f A for all columns of F, shape (s, n, ...)."""
+        f = self.model.columns.T
+        f = f.reshape(*f.shape, *[1] * (columns.ndim - 1))
+        if self.model.structure is None or not len(f):
+            return 2.0 * f * columns
+        roots = self.roots
+        colored, whitened = roots.color(columns), roots.whiten_transposed(columns)
+        each = [
+            roots.whiten(one * colored) + roots.color_transposed(one * whitened)
+            for one in f
+        ]
+        return np.array(each)
 
     def along(self, direction, columns):
         """
@@ -317,49 +278,71 @@ class Whitening:
         ndarray
             Shape of `columns`.
         """
-        multiply = self.model.layout.multiply
-        own, gamma = self.model.split(self.jacobian @ direction)
+        phi, gamma = self.model.split(self.jacobian @ direction)
         out = np.zeros(columns.shape)
-        if own.any():
-            batches = zip(self.model.layout.batches, self.bends)
-            changes = [np.einsum("pc,cpij->pij", own[b.parts], k) for b, k in batches]
-            out += multiply(changes, columns)
-        if not gamma.any():
-            return out
-        f = self.model.columns @ gamma
-        if self.model.structure is None:
-            return out + 2.0 * (f * columns.T).T
-        colored = (f * multiply(self.roots, columns).T).T
-        out += multiply(self.inverse_roots, colored)
-        whitened = multiply([transpose(root) for root in self.inverse_roots], columns)
-        whitened = (f * whitened.T).T
-        return out + multiply([transpose(root) for root in self.roots], whitened)
+        if phi.any():
+            out += self.roots.along(phi, columns)
+        if gamma.any():
+            out += self._along_deviations(self.model.columns @ gamma, columns)
+        return out
 
-    def paired(self, blocks):
+    def _along_deviations(self, f, columns):
+        """The change of B A if the logarithms of standard deviations change by f."""
+        scaling = RowWeights(f)
+        if self.model.structure is None:
+            return 2.0 * scaling.apply(columns)
+        roots = self.roots
+        colored = scaling.apply(roots.color(columns))
+        whitened = scaling.apply(roots.whiten_transposed(columns))
+        return roots.whiten(colored) + roots.color_transposed(whitened)
+
+    def paired(self, form):
         """
-        tr(B_k H) for a block-diagonal matrix H.
+        tr(B_k H) for a symmetric matrix H.
 
         Parameters
         ----------
-        blocks : callable
-            Gives the blocks of H of a batch, symmetric, shape (G, m, m).
+        form : ProjectionForm
+            H.
 
         Returns
         -------
         ndarray
             Shape (m,).
         """
-        model = self.model
-        out = np.zeros(model.n_parameters)
-        s = model.log_sd.shape[1]
-        each = zip(model.layout.batches, self.bends, self.roots, self.inverse_roots)
-        for batch, bends, roots, inverses in each:
-            h = blocks(batch)
-            by_pattern = batch.pattern_sums(h)
-            self._by_part(out, batch, np.einsum("cpij,pij->cp", bends, by_pattern))
-            if s:
-                pattern = batch.patterns
-                turned = h @ inverses[pattern]
-                diagonal = 2.0 * (roots[pattern] * transpose(turned)).sum(axis=-1)
-                out[-s:] += np.einsum("gm,gms->s", diagonal, model.columns[batch.rows])
-        return self.jacobian.T @ out
+        return self.jacobian.T @ self.roots.paired(form)
+
+    def pair_traces(self):
+        """Traces tr(B_k B_l), shape (m, m)."""
+        return self.jacobian.T @ self.roots.pair_traces() @ self.jacobian
+
+    def second_traces(self, form, slopes):
+        """
+        Second derivatives tr(B_kl H), with the part due to the coordinates.
+
+        Parameters
+        ----------
+        form : ProjectionForm
+            H.
+        slopes : ndarray
+            First derivatives in the coordinates, shape (m,).
+
+        Returns
+        -------
+        ndarray
+            Shape (m, m).
+        """
+        out = self.jacobian.T @ self.roots.second_traces(form) @ self.jacobian
+        if self.roots.leaves_pairs:
+            out += 2.0 * form.pair_traces
+        return out + self._of_coordinates(slopes)
+
+    def _of_coordinates(self, slopes):
+        """Slopes times the second derivatives of the parameters in the coordinates."""
+        if not self.model.n_correlations:
+            return 0.0
+        natural = np.linalg.solve(self.jacobian.T, slopes)
+        ranges = [(-np.inf, np.inf)] * len(self.x)
+        turns = differenced_gradient(lambda t: self.model.unfold(t)[1], self.x, ranges)
+        out = np.einsum("lik,i->lk", turns, natural)
+        return 0.5 * (out + out.T)

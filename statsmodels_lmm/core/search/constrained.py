@@ -260,7 +260,7 @@ class Constrained(Criterion):
         Value of the parameter, in the units of the constraint.
     """
 
-    criterion: Profiled
+    criterion: Any
     constraint: Constraint
     at: float
 
@@ -269,8 +269,9 @@ class Constrained(Criterion):
         """Whether the Hessian is cheap enough to be used from the start."""
         return self.criterion.products.projection_is_affordable(MAX_EXACT)
 
-    def _at(self, factors, tau):
+    def _at(self, state):
         """The coordinates on the constraint, and the point of the criterion."""
+        factors, tau = state
         coordinates = self.constraint.place(factors, tau, self.at)
         return coordinates, coordinates.factors
 
@@ -280,7 +281,7 @@ class Constrained(Criterion):
         if tau is not None and not tau > 0.0:
             return None
         try:
-            coordinates, point = self._at(*state)
+            coordinates, point = self._at(state)
             deviance = self.criterion.evaluate(point)
         except np.linalg.LinAlgError:
             return None

@@ -85,7 +85,7 @@ class ConstrainedCorrelated(Constrained):
     criterion: Correlated
 
     @property
-    def is_exact(self):
+    def is_exact(self):  # type: ignore[override]
         """Whether the Hessian is cheap enough to be used from the start."""
         return self.criterion.exact_below > 0.0
 
@@ -97,7 +97,8 @@ class ConstrainedCorrelated(Constrained):
             x[self.constraint.position] = self.at
         return super().evaluate((*state, x))
 
-    def _at(self, factors, tau, x):
+    def _at(self, state):
+        factors, tau, x = state
         coordinates = self.constraint.place(factors, tau, self.at)
         coordinates = with_errors(coordinates, x, self.constraint)
         return coordinates, [*coordinates.factors, FreeParameters(x)]

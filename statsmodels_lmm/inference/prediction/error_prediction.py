@@ -77,8 +77,8 @@ def rows_of_errors(results, rows):
             empty = np.zeros((n, 0))
             return ErrorRows(np.full(n, -1), np.zeros(n), np.zeros(n, int), empty)
         raise DataError(
-            "the variances of the errors of new rows follow from columns of the data, so "
-            "they need a model from a formula"
+            "the variances of the errors of new rows follow from columns of the data, "
+            "so they need a model from a formula"
         )
     frame = rows.data[rows.complete]
     values, codes, columns = {}, None, None
@@ -106,7 +106,7 @@ def _column(results, frame, name):
     if name in results.model.data.groupings:
         return results.model.data.groupings[name].values(frame)
     column = find_column(frame, name)
-    plain = plain_column(frame[column], name, {"group"})
+    plain = plain_column(frame[column], name, {"group", "when"})
     return frame[column].__class__(plain, index=frame.index, name=name)
 
 
@@ -116,8 +116,8 @@ def row_variances(results, placed):
     found = np.exp(2.0 * placed.log_sd @ gamma)
     if np.isnan(found).any():
         raise DataError(
-            f"the fit says nothing of the variance of errors at a visit of row "
-            f"{int(np.argmax(np.isnan(found)))} of the new data; it has seen other visits"
+            "the fit says nothing of the variance of errors at the visit of row "
+            f"{int(np.argmax(np.isnan(found)))} of the new data, which it has not seen"
         )
     return found
 
@@ -194,12 +194,11 @@ def variances_with_errors(results, rows, parts, predicted):
     """
     units, model, share = results._units, results.model, predicted.share
     fixed = units.fixed(rows.design - share @ model.exog)
-    every = np.ones
     of_fit = [
         EffectRows(
             e.grouped.codes,
             e.grouped.effects,
-            every(e.grouped.k_effects, bool),
+            np.ones(e.grouped.k_effects, bool),
             "error",
         )
         for e in model.random
@@ -211,7 +210,7 @@ def variances_with_errors(results, rows, parts, predicted):
             term.k_effects,
             term.blocks,
             term.structures,
-        )  # fmt: skip
+        )
         for term, new, old in zip(
             units.plan.terms, units.rows(parts), units.rows(of_fit)
         )

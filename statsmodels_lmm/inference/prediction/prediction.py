@@ -312,7 +312,7 @@ def get_prediction(
     predicted = with_variances(results, rows, parts if conditional else None, df_method)
     mean, variance, distribution = predicted
     inside, var_obs = rows.complete, None
-    spread = 1.0
+    spread: Any = 1.0
     if results.model.residual is not None and (new_observation or include_residual):
         placed = rows_of_errors(results, rows)
         spread = np.full(len(inside), np.nan)

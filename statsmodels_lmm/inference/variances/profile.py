@@ -328,7 +328,7 @@ def parameters_of(raw, scale):
 
 def _error_parameters(raw, shift):
     """The parameters of the errors that are functions of one coordinate each."""
-    errors, parameters = raw.model.residual, []
+    errors, parameters = raw.model.residual, list[ProfiledValue]()
     if errors is None:
         return parameters
     whitening = raw.at_optimum.whitening

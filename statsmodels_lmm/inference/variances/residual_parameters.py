@@ -87,17 +87,16 @@ def residual_covariance(results: Any, group: Any = None) -> pd.DataFrame:
         )
         if number < 0:
             raise DataError(f"no residual group {group!r} in {errors.group}")
-    for batch, matrices in zip(
-        covariance.model.layout.batches, covariance.correlations
-    ):
-        place = np.flatnonzero(errors.codes[batch.rows[:, 0]] == number)
-        if len(place):
-            break
-    rows = batch.rows[place[0]]
+    rows = np.flatnonzero(errors.codes == number)
+    where = errors.where[rows]
+    if where.ndim == 1:
+        rows = rows[np.argsort(where, kind="stable")]
+    phi = covariance.model.split(results.residual_params)[0][errors.parts[rows[0]]]
     deviations = np.sqrt(results.scale) * np.exp(covariance.log_deviations[rows])
     if results.model.weights is not None:
         deviations = deviations / np.sqrt(results.model.weights[rows])
-    matrix = matrices[batch.patterns[place[0]]] * np.outer(deviations, deviations)
+    matrix = errors.structure.correlation(phi, errors.where[rows])
+    matrix = matrix * np.outer(deviations, deviations)
     labels = _row_labels(results, errors, rows)
     return pd.DataFrame(matrix, labels, labels)
 
