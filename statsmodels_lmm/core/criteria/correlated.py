@@ -6,8 +6,8 @@ With U'U = R^-1, the rows U y, U X and U Z have independent errors, so that
     d(theta, phi) = log |R| + d(theta; U y, U X, U Z),
 
 where the last term is that of `deviance`. What depends on phi follows from the
-matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and Z and X already
-whitened,
+matrices B_k of `residuals.whitening`: with e = U (y - X beta - Z u), and with whitened
+Z and X,
 
     slope                tr(B_k) - tr(B_k Hat) - e'B_k e / scale
     average information  q_k'P q_l / scale - (e'q_k)(e'q_l) / (scale^2 nu),  q_k = B_k e

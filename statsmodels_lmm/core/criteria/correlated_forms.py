@@ -1,8 +1,8 @@
 """
 What changes of the covariance matrix do to a fit with correlated errors.
 
-In whitened rows V = I + Z S Z', G = V^-1 X F^-T, and a coordinate changes V by B_k. Traces
-need
+In whitened rows V = I + Z S Z', G = V^-1 X F^-T, and a coordinate changes V by B_k.
+Traces need
 
     P = I - H H',    H = [Z M^(1/2)  G],
     tr(P B_k P B_l) = tr(B_k B_l) - 2 tr(H'B_k B_l H) + tr(H'B_k H H'B_l H),

@@ -185,7 +185,7 @@ def working_products(deviance, changes):
     deviance : ProfiledDeviance
         The point at which to differentiate.
     changes : sequence of ndarray
-        Changes of the S of each term by its own parameters, shapes (..., m_i, k_i, k_i).
+        Changes of the S of each term by its own parameters, (..., m_i, k_i, k_i).
 
     Returns
     -------
