@@ -64,7 +64,9 @@ class Residual:
 
     def __str__(self):
         when = "1" if _is_empty(self.when) else _written(self.when, " + ")
-        options = [f"{name}={v}" for name, v in structure_options(self.structure).items()]
+        options = [
+            f"{name}={v}" for name, v in structure_options(self.structure).items()
+        ]
         options += [] if self.hom is None else [f"hom={self.hom}"]
         options += [] if _is_empty(self.by) else [f"by={_written(self.by, ':')}"]
         inner = ", ".join([f"{when} | {_written(self.group, ':')}", *options])
@@ -124,4 +126,4 @@ def unknown_structure(name, form="(time | group)"):
         return f"unknown structure of errors '{name}'; there are {', '.join(RESIDUALS)}"
     if lower in ("toeph", "arh", "ar1h"):
         form = form.replace(")", ", hom=False)")
-    return f"{name} is spelled {near} here: `residual=\"{near}{form}\"`"
+    return f'{name} is spelled {near} here: `residual="{near}{form}"`'

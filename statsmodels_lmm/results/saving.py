@@ -205,9 +205,7 @@ def _plain_formula(model):
         "columns": columns,
         "types": [[name, _plain_type(data.frame[name], name)] for name in used],
         "design": plain_design(data.model_spec),
-        "column_designs": {
-            text: plain_design(spec) for text, spec in specs.items()
-        },
+        "column_designs": {text: plain_design(spec) for text, spec in specs.items()},
         "groupings": {
             text: plain_states(grouping.state, text)
             for text, grouping in data.groupings.items()
