@@ -106,6 +106,16 @@ class ErrorCovariance:
         return other
 
     @property
+    def parameter_ranges(self):
+        """Range of each parameter, a list of pairs."""
+        own = []
+        if self.structure is not None:
+            parameters = self.structure.parameters(self.model.size)
+            own = [(p.lower, p.upper) for p in parameters]
+        free = [(-np.inf, np.inf)] * len(self.log_sd_names)
+        return own * len(self.part_names) + free
+
+    @property
     def parameter_names(self):
         """Names of all parameters, those of correlations first."""
         names = []

@@ -226,6 +226,12 @@ class BidiagonalRoots:
         """V^-T A for dense columns A."""
         return self._in_order(lambda a: self.inverse.solve(a, True), columns)
 
+    def along(self, own, columns):
+        """Sums of d_k B_k A for directions d of each set, (parts, c), shape of A."""
+        if not own.any():
+            return np.zeros(columns.shape)
+        return np.tensordot(own, self.bent(columns), 2)
+
     def bent(self, columns):
         """B_k A of all sets of parameters, shape (parts, c, n, ...)."""
         chain, (parts, c) = self.model.chain, self.phi.shape

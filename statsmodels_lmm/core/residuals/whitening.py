@@ -16,11 +16,11 @@ where F_f is the diagonal matrix of the f-th column of F, centered or not.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.differences import differenced_gradient
-from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.block_roots import BlockRoots
 from statsmodels_lmm.core.residuals.layout import ResidualLayout
 from statsmodels_lmm.core.residuals.markov import BidiagonalRoots, chain_of
@@ -54,7 +54,7 @@ class ResidualCovariance:
         a search; otherwise it is that of a row with F gamma = 0.
     """
 
-    structure: ResidualStructure | None
+    structure: Any
     layout: ResidualLayout
     size: int
     n_parts: int
@@ -247,6 +247,32 @@ class Whitening:
         own = own.reshape(own.shape[0] * own.shape[1], *columns.shape)
         every = np.concatenate([own, self._bent_by_deviations(columns)])
         return np.tensordot(self.jacobian.T, every, 1)
+
+    def along(self, direction, columns):
+        """
+        The sum of d_k B_k A for a direction d.
+
+        Parameters
+        ----------
+        direction : ndarray
+            Changes of the coordinates, shape (m,).
+        columns : ndarray
+            A, shape (n,) or (n, c).
+
+        Returns
+        -------
+        ndarray
+            Shape of `columns`.
+        """
+        own, gamma = self.model.split(self.jacobian @ direction)
+        out, roots = self.roots.along(own, columns), self.roots
+        if not gamma.any():
+            return out
+        f = (self.model.columns @ gamma).reshape(-1, *[1] * (columns.ndim - 1))
+        if self.model.structure is None:
+            return out + 2.0 * f * columns
+        out = out + roots.whiten(f * roots.color(columns))
+        return out + roots.color_transposed(f * roots.whiten_transposed(columns))
 
     def _bent_by_deviations(self, columns):
         """B_f A for all columns of F, shape (s, n, ...)."""
