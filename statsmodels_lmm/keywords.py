@@ -25,7 +25,7 @@ R_ARGUMENTS = {
     "alpha": "belongs to the family: `sm.families.NegativeBinomial(alpha=1.0)`",
     "control": ONE_OPTIMIZER,
     "correlation": "is spelled residual= here, for linear models: "
-    "`crossedmixedlm('y ~ x + (1 | g)', data, residual='ar1(t | g)')`",
+    "`crossedmixedlm('y ~ x + (1 | g)', data, residual='ar1(visit | g)')`",
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger', as in "
     f"`{FIT}(df_method='satterthwaite')`",
     "dispformula": "is spelled dispersion= here, for linear models: "
@@ -55,9 +55,9 @@ R_ARGUMENTS = {
     "re_form": "is spelled random_effects= here, False for NA or ~0, True for NULL: "
     "`result.predict(random_effects=True)`",
     "rcov": "is spelled residual= here: "
-    "`crossedmixedlm('y ~ x + (1 | g)', data, residual='us(t | g)')`",
+    "`crossedmixedlm('y ~ x', data, residual='us(visit | g)')`",
     "repeated": "is spelled residual= here: "
-    "`crossedmixedlm('y ~ x', data, residual='us(t | g)')`",
+    "`crossedmixedlm('y ~ x', data, residual='us(visit | g)')`",
     "seed": "is spelled rng= here: `result.simulate(rng=1)`",
     "start": "is spelled start_params= here, in fit: for a linear model "
     f"`{FIT}(start_params=result.theta)`",

@@ -69,8 +69,8 @@ def check_formula(
     1,000 columns, counting a factor as one; parentheses are nested at most 20 deep, an
     expression has at most 150 tokens, and powers are at most 20 and never of constants.
     A spline or polynomial has at most 50 columns, a B-spline at most degree 5, both as
-    literal numbers, and at most 50 finite knots. Errors are placed and grouped by columns
-    themselves; the orders of ``arma`` are at most 30. Nothing is evaluated.
+    literal numbers, and at most 50 finite knots. Errors are placed and grouped by
+    columns themselves; the orders of ``arma`` are at most 30. Nothing is evaluated.
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
     (it does not know the levels; an interaction of factors that does not fit in memory

@@ -116,7 +116,7 @@ def residual_term(residual):
             names = getattr(residual, role)
             if not isinstance(names, str | None):
                 raise FormulaError(
-                    f"{role} of a Residual must be names of columns with a formula, not "
+                    f"with a formula {role} of a Residual names columns; it is a "
                     f"{type(names).__name__}: `Residual('ar1', when='t', group='g')`"
                 )
         options = {role: _as_written(getattr(residual, role)) for role in ROLES}
@@ -223,7 +223,7 @@ def _read(text, structure=None):
 
 
 def _form_of(tokens):
-    """What is in the parentheses of nlme's ``corAR1(form = ~ t | g)``, for a message."""
+    """Time and groups of nlme's ``corAR1(form = ~ t | g)``, for a message."""
     for piece in _at_commas(tokens):
         sides = split(piece, "|")
         if len(sides) == 2 and all(sides):

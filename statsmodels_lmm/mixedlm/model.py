@@ -145,8 +145,8 @@ class MixedLM(CrossedMixedLM):
         """
         Create a model from a formula and a data frame.
 
-        Without `groups`, a formula with bars is that of a `CrossedMixedLM`, and so is any
-        formula with ``residual`` or ``dispersion``.
+        Without `groups`, a formula with bars is that of a `CrossedMixedLM`, and so is
+        any formula with ``residual`` or ``dispersion``.
 
         Parameters
         ----------

@@ -241,8 +241,8 @@ def _refuse_variance_function(weights):
     name = weights.partition("(")[0].strip() if isinstance(weights, str) else ""
     if name in VARIANCE_FUNCTIONS:
         raise TypeError(
-            f"weights={name}(...) is spelled dispersion= here, a formula of logarithms of "
-            "standard deviations: `crossedmixedlm('y ~ x + (1 | g)', data, "
+            f"weights={name}(...) is spelled dispersion= here, a formula of logarithms "
+            "of standard deviations: `crossedmixedlm('y ~ x + (1 | g)', data, "
             f"dispersion='{VARIANCE_FUNCTIONS[name]}')`"
         )
     if name == "varFixed":

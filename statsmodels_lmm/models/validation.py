@@ -188,8 +188,8 @@ def check_errors(errors, random, weights):
                 raise DataError(
                     f"{errors.term} already contains the random effects "
                     f"({', '.join(names)} | {effects.name}), so that the data cannot "
-                    "tell their variance from the errors' covariance; leave one of them "
-                    "out (check_levels=False fits the model anyway)"
+                    "tell their variance from the errors' covariance; leave one of "
+                    "them out (check_levels=False fits the model anyway)"
                 )
 
 

@@ -9,8 +9,8 @@ def absorbs(errors, others, weights, effects, columns):
     """
     Whether the covariance of errors contains random effects.
 
-    A random intercept of the residual groups is a special case of equal correlations, and
-    so are any effects that depend on the visit alone of an unstructured matrix.
+    A random intercept of the residual groups is a special case of equal correlations,
+    and so are any effects that depend on the visit alone of an unstructured matrix.
 
     Parameters
     ----------

@@ -98,8 +98,9 @@ class ErrorCovariance:
         """What remains when the data of the rows are removed: names and numbers."""
         none, n_columns = np.zeros(0, dtype=np.intp), self.log_sd.shape[1]
         log_sd = np.zeros((0, n_columns))
-        rows = {"codes": none, "where": none, "parts": none, "log_sd": log_sd}
-        other = replace(self, **rows, cells=None)
+        other = replace(
+            self, codes=none, where=none, parts=none, log_sd=log_sd, cells=None
+        )
         small = replace(self.model, layout=None, log_sd=log_sd)
         other.__dict__["model"] = small  # which could not be formed without rows
         return other

@@ -74,7 +74,8 @@ class ErrorColumns:
                 raise DataError("the dispersion has infinite values")
             spread = spread.loc[:, (spread != spread.iloc[0]).any()]
             text = " + ".join(map(str, spread))
-        names, values = dict.fromkeys(ROLES, ()), {}
+        names: dict = dict.fromkeys(ROLES, ())
+        values: dict = {}
         for role, frame in columns.items():
             for name, column in frame.items():
                 name = f"{role} {name}" if name in values else name
@@ -114,8 +115,8 @@ def array_errors(residual, dispersion):
         return None
     if isinstance(residual, str):
         raise DataError(
-            "a text such as 'ar1(trial | subject)' names columns, which arrays have not; "
-            "pass `residual=Residual('ar1', when=trial, group=subject)`"
+            "a text such as 'ar1(trial | subject)' names columns, which arrays have "
+            "not; pass `residual=Residual('ar1', when=trial, group=subject)`"
         )
     if residual is not None and not isinstance(residual, Residual):
         raise TypeError(f"residual must be a Residual, not {residual!r}")

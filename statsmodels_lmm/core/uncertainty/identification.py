@@ -200,8 +200,8 @@ def flat_with_errors(deviance):
     Returns
     -------
     ndarray
-        Changes of the free parameters of the factors and of the parameters of the errors,
-        as multiples of natural steps, shape (m, f).
+        Changes of the free parameters of the factors, and of the parameters of the
+        errors, as multiples of natural steps, shape (m, f).
     """
     jacobian = deviance.whitening.jacobian
     units, count = deviance.units, len(deviance.units) - len(jacobian)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import qr
 
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.random_terms import term_names
@@ -17,7 +18,6 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     compare_models,
     of_the_model,
 )
-from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.inference.comparison.reduced_models import (
     drop_fixed,
     drop_random,

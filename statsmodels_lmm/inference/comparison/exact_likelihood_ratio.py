@@ -22,8 +22,8 @@ from statsmodels_lmm.inference.replicates.simulation import check_count
 from statsmodels_lmm.inference.requirements import (
     as_fit,
     require_data,
-    require_independent_errors,
     require_gaussian,
+    require_independent_errors,
 )
 
 NO_STATISTIC = 1e-12

@@ -7,9 +7,9 @@ from statsmodels_lmm.residual.absorbed_effects import determines, same_partition
 
 ANY, SAME, SCALED, FUNCTION, MONOTONE = "any", "same", "scaled", "function", "monotone"
 """
-How the places of rows in two structures must agree: not at all; equal but for a shift; by
-a change of units; those of the larger structure determine those of the smaller one, in any
-way or in order.
+How the places of rows in two structures must agree: not at all; equal but for a shift;
+by a change of units; those of the larger structure determine those of the smaller one,
+in any way or in order.
 """
 
 STATIONARY = dict.fromkeys(("ar1", "car1", "arma", "exp", "gau", "matern"), SCALED)
@@ -24,8 +24,8 @@ HELD = {
     "ad": dict.fromkeys(("ar1", "car1", "exp"), MONOTONE),
 }
 """
-Structures that others contain, by name; a structure contains itself if orders and options
-allow it, and "us" contains all.
+Structures that others contain, by name; a structure contains itself if orders and
+options allow it, and "us" contains all.
 """
 
 

@@ -10,11 +10,11 @@ from statsmodels.regression.linear_model import WLS
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.without_effects import without_effects
 from statsmodels_lmm.core.rows.level_covariance import Relationship
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
-from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.residual.absorbed_effects import absorbs
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS, WLS
 
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.formula.model_formula import RandomTerm
@@ -14,7 +15,6 @@ from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import has_bar, term_key
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.formula.residual_terms import errors_of
-from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
 from statsmodels_lmm.inference.requirements import (

@@ -87,7 +87,8 @@ def identification(results):
 
 def _with_errors(results):
     """As `identification`, for a model with correlated errors."""
-    flat, messages = results._flat, ()
+    flat = results._flat
+    messages: tuple = ()
     if flat.shape[1]:
         random = results._units.of_plan(results.model.random)
         counts = [f.n_free for f in results._units.of_plan(results._estimates.factors)]
