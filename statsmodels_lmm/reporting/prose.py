@@ -213,7 +213,7 @@ def _errors(residual):
     if residual.term is not None:
         what.append("correlated errors")
     if residual.log_sd_names:
-        what.append("errors of unequal variance" if not what else "unequal variances")
+        what.append("errors of unequal variance" if not what else "unequal variance")
     return " of ".join(what)
 
 
