@@ -33,7 +33,9 @@ def data():
     data["w"], data["z"] = rng.uniform(0.5, 2.0, N * T), rng.normal(size=N * T)
     data["n"] = rng.poisson(3.0, N * T)
     data["y"] = (rng.normal(size=(N, T)) @ root.T).ravel() + 0.3 * data["t"]
-    data["y"] += np.repeat(rng.normal(size=N), T) + 0.5 * rng.normal(size=4)[data["item"]]
+    data["y"] += (
+        np.repeat(rng.normal(size=N), T) + 0.5 * rng.normal(size=4)[data["item"]]
+    )
     return data
 
 
@@ -160,7 +162,9 @@ def test_generalized_models_refuse_errors(data):
     for attempt in (
         lambda: crossedmixedglm(formula, data, residual=AR1, **poisson),
         lambda: crossedmixedglm(formula, data, dispersion=SPREAD, **poisson),
-        lambda: CrossedMixedGLM(data["n"], ones, groups, dispersion=data["t"], **poisson),
+        lambda: CrossedMixedGLM(
+            data["n"], ones, groups, dispersion=data["t"], **poisson
+        ),
         lambda: model.update(residual=AR1),
     ):
         with pytest.raises(TypeError, match="are for linear models"):
@@ -235,7 +239,9 @@ def test_one_set_of_parameters_by_arm(data):
         for _, part in data.groupby("sex")
     ]
     assert_allclose(fit.llf, sum(part.llf for part in parts))
-    assert_allclose(fit.residual_params[:2], [p.residual_params[0] for p in parts], 1e-5)
+    assert_allclose(
+        fit.residual_params[:2], [p.residual_params[0] for p in parts], 1e-5
+    )
 
 
 def test_single_rows_and_gaps(data):
@@ -258,6 +264,25 @@ REFUSED = {
 def test_places_and_groups_that_cannot_be(data, residual):
     with pytest.raises(DataError, match=REFUSED[residual]):
         crossedmixedlm("y ~ 1", data, residual=residual)
+
+
+def test_dates_are_counted_in_whole_days(data):
+    day = pd.Timestamp("2024-03-01") + pd.to_timedelta(24 * data["t"], unit="h")
+    half = day + pd.to_timedelta(12 * (data["t"] == 1), unit="h")
+    for residual in ("ar1(day | g)", "arma(day | g, p=1)"):
+        fit = crossedmixedlm("y ~ t", data.assign(day=day), residual=residual).fit()
+        assert_allclose(fit.llf, llf(data, "y ~ t"))
+        with pytest.raises(DataError, match="counts whole steps, but 'day'"):
+            crossedmixedlm("y ~ t", data.assign(day=half), residual=residual)
+
+
+def test_steps_that_no_group_takes(data):
+    last, odd = data["t"] == data["t"].max(), data["g"] % 2 == 1
+    few = data[~(odd & last) & ~(~odd & (data["t"] == 0))]
+    steps = few["t"].nunique() - 1
+    with pytest.raises(DataError, match=f"two visits that are {steps} steps apart"):
+        crossedmixedlm("y ~ t", few, residual="toep(t | g)")
+    assert crossedmixedlm("y ~ t", few, residual=AR1).fit().converged
 
 
 # what the data do not determine ------------------------------------------------------
@@ -284,7 +309,9 @@ def test_effects_that_the_errors_contain(data, formula, residual):
 
 
 @pytest.mark.parametrize("formula, residual, options", APART)
-def test_effects_beside_errors_that_do_not_contain_them(data, formula, residual, options):
+def test_effects_beside_errors_that_do_not_contain_them(
+    data, formula, residual, options
+):
     model = crossedmixedlm(formula, data, residual=residual, **options)
     assert str(model.residual) == residual
 

@@ -122,7 +122,9 @@ class ResidualCovariance:
         """
         own, _ = self.split(x)
         values, jacobian, c = np.array(x, dtype=float), np.eye(len(x)), own.shape[1]
-        for part, each in enumerate(own if c else ()):
+        if self.structure is None:
+            return values, jacobian
+        for part, each in enumerate(own):
             here = slice(part * c, (part + 1) * c)
             values[here], jacobian[here, here] = self.structure.unfold(each, self.size)
         return values, jacobian

@@ -8,6 +8,7 @@ from correlated_cases import criterion_of, differences, somewhere
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from statsmodels_lmm.core.criteria import projection_forms
 from statsmodels_lmm.core.residuals import whitening
 from statsmodels_lmm.core.residuals.antedependence import AnteDependence
 from statsmodels_lmm.core.residuals.autoregressive import (
@@ -141,3 +142,15 @@ def test_a_correlation_of_one_is_no_covariance():
     model = series(51, ContinuousAutoregressive(), times)
     with pytest.raises(np.linalg.LinAlgError, match="neighbors is 1"):
         model.at(model.start()).apply(np.ones(51))
+
+
+def test_few_rows_at_a_time(by_neighbors, monkeypatch):
+    criterion = criterion_of(CASES[4])
+    point = somewhere(criterion)
+    whole = criterion.evaluate(point).form.neighbors
+    monkeypatch.setattr(projection_forms, "ENTRIES", 5)
+    few = criterion.evaluate(point).form.neighbors
+    follows = criterion.model.chain.follows
+    assert_allclose(few.whitened, whole.whitened, rtol=1e-12)
+    assert_allclose(few.across[follows], whole.across[follows], atol=1e-12)
+    assert_allclose(few.before[follows], whole.before[follows], rtol=1e-12)
