@@ -11,6 +11,11 @@ from statsmodels_lmm.core.residuals.base import ResidualStructure, correlation_p
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
+from statsmodels_lmm.inference.replicates.simulation import (
+    drawn_response,
+    generators,
+    seeds,
+)
 from statsmodels_lmm.residual import Residual
 
 N, T = 24, 5
@@ -182,10 +187,20 @@ def test_table_of_several_models(fits):
     assert table.attrs["models"]["m2"] == "y ~ t + (1 | g), ar1(t | g), dispersion ~ arm"
 
 
-def test_methods_that_draw_or_need_independence_are_refused(fits):
-    for method in ("exact", "bootstrap"):
-        with pytest.raises(NotImplementedError, match="not available .*ar1"):
-            fits["ar1"].compare_lr_test(fits["alone"], method=method, nsim=3)
+def test_the_exact_test_needs_independent_errors(fits):
+    for full, restricted in (("ar1", "alone"), ("arm", "plain")):
+        with pytest.raises(NotImplementedError, match="exact test .* not available"):
+            fits[full].compare_lr_test(fits[restricted], method="exact", nsim=3)
+
+
+def test_bootstrap_draws_are_statistics_of_refits(fits):
+    full, restricted = fits["ar1"], fits["alone"]
+    test = full.compare_lr_test(restricted, method="bootstrap", nsim=4, rng=2, n_jobs=1)
+    response = drawn_response(restricted._results)
+    drawn = response.draw(generators(seeds(2, 4)))
+    fitted = [[f.refit(y).llf for y in drawn] for f in (full, restricted)]
+    assert_allclose(test.draws, 2.0 * np.subtract(*fitted), atol=1e-6)
+    assert test.pvalue == (1 + (test.draws >= test.statistic).sum()) / 5
 
 
 # terms ---------------------------------------------------------------------------
