@@ -33,13 +33,15 @@ def data():
     data["w"], data["z"] = rng.uniform(0.5, 2.0, N * T), rng.normal(size=N * T)
     data["n"] = rng.poisson(3.0, N * T)
     data["y"] = (rng.normal(size=(N, T)) @ root.T).ravel() + 0.3 * data["t"]
-    data["y"] += np.repeat(rng.normal(size=N), T) + 0.5 * rng.normal(size=4)[data["item"]]
+    data["y"] += (
+        np.repeat(rng.normal(size=N), T) + 0.5 * rng.normal(size=4)[data["item"]]
+    )
     return data
 
 
 @pytest.fixture(scope="module")
 def fits(data):
-    """The same models from formulas and from arrays, with random effects and without."""
+    """Models from formulas and from arrays, with random effects and without."""
     exog = np.column_stack([np.ones(N * T), data["t"]])
     term = Residual("ar1", when=data["t"], group=data["g"])
     male = (data["sex"] == "m") * 1.0
@@ -156,15 +158,18 @@ def test_a_clone_of_other_data(fits, data):
     model = fits["formula"].model
     kwds = model._get_init_kwds()
     other = type(model).from_formula(kwds.pop("formula"), data.head(60), **kwds)
-    assert other.nobs == 60 and str(other.residual) == str(model.residual)
+    assert other.nobs == 60
+    assert str(other.residual) == str(model.residual)
 
 
 def test_removed_data(fits):
     fit = pickle.loads(pickle.dumps(fits["formula"]))
     table, text = fit.residual_table(), str(fit.summary())
     fit.remove_data()
-    assert not len(fit.model.residual.codes) and not len(fit.model.residual.log_sd)
-    assert fit.residual_table().equals(table) and str(fit.summary()) == text
+    assert not len(fit.model.residual.codes)
+    assert not len(fit.model.residual.log_sd)
+    assert fit.residual_table().equals(table)
+    assert str(fit.summary()) == text
     assert len(pickle.dumps(fit)) < len(pickle.dumps(fits["formula"]))
     with pytest.raises(DataError, match="were removed"):
         _ = fit.resid_normalized
@@ -186,7 +191,9 @@ def test_generalized_models_refuse_errors(data):
     for attempt in (
         lambda: crossedmixedglm(formula, data, residual=AR1, **poisson),
         lambda: crossedmixedglm(formula, data, dispersion=SPREAD, **poisson),
-        lambda: CrossedMixedGLM(data["n"], ones, groups, dispersion=data["t"], **poisson),
+        lambda: CrossedMixedGLM(
+            data["n"], ones, groups, dispersion=data["t"], **poisson
+        ),
         lambda: model.update(residual=AR1),
     ):
         with pytest.raises(TypeError, match="are for linear models"):
@@ -261,7 +268,9 @@ def test_one_set_of_parameters_by_arm(data):
         for _, part in data.groupby("sex")
     ]
     assert_allclose(fit.llf, sum(part.llf for part in parts))
-    assert_allclose(fit.residual_params[:2], [p.residual_params[0] for p in parts], 1e-5)
+    assert_allclose(
+        fit.residual_params[:2], [p.residual_params[0] for p in parts], 1e-5
+    )
 
 
 def test_single_rows_and_gaps(data):
@@ -303,14 +312,16 @@ APART = [
 ]
 
 
-@pytest.mark.parametrize("formula, residual", CONTAINED)
+@pytest.mark.parametrize(("formula", "residual"), CONTAINED)
 def test_effects_that_the_errors_contain(data, formula, residual):
-    with pytest.raises(DataError, match="already contains the random effects .* g"):
+    with pytest.raises(DataError, match=r"already contains the random effects .* g"):
         crossedmixedlm(formula, data, residual=residual)
 
 
-@pytest.mark.parametrize("formula, residual, options", APART)
-def test_effects_beside_errors_that_do_not_contain_them(data, formula, residual, options):
+@pytest.mark.parametrize(("formula", "residual", "options"), APART)
+def test_effects_beside_errors_that_do_not_contain_them(
+    data, formula, residual, options
+):
     model = crossedmixedlm(formula, data, residual=residual, **options)
     assert str(model.residual) == residual
 

@@ -96,20 +96,22 @@ APART = [
 ]
 
 
-@pytest.mark.parametrize("outer, inner", HELD, ids=str)
+@pytest.mark.parametrize(("outer", "inner"), HELD, ids=str)
 def test_structures_that_contain_others(data, outer, inner):
     assert errors_hold(errors(data, outer), errors(data, inner))
 
 
-@pytest.mark.parametrize("outer, inner", APART, ids=str)
+@pytest.mark.parametrize(("outer", "inner"), APART, ids=str)
 def test_structures_that_do_not(data, outer, inner):
     assert not errors_hold(errors(data, outer), errors(data, inner))
 
 
 def test_dispersions_by_span(data):
     wide, narrow = errors(data, None, "~ arm * t"), errors(data, None, "~ I(-t) + arm")
-    assert errors_hold(wide, narrow) and not errors_hold(narrow, wide)
-    assert errors_hold(narrow, None) and not errors_hold(None, narrow)
+    assert errors_hold(wide, narrow)
+    assert not errors_hold(narrow, wide)
+    assert errors_hold(narrow, None)
+    assert not errors_hold(None, narrow)
     assert not errors_hold(narrow, errors(data, "ar1(t | g)"))
 
 
@@ -141,7 +143,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("full, restricted, df, at_end", CASES)
+@pytest.mark.parametrize(("full", "restricted", "df", "at_end"), CASES)
 def test_chi_squared_or_mixture(fits, full, restricted, df, at_end):
     full, restricted = fits[full], fits[restricted]
     test = full.compare_lr_test(restricted)
@@ -163,12 +165,14 @@ def test_least_squares_is_nested_in_all(fits):
 def test_no_distribution_where_parameters_vanish_under_independence(fits):
     with pytest.warns(DataWarning, match=r"arma\(t | g, q=1\)"):
         test = fits["arma"].compare_lr_test(fits["ols"])
-    assert np.isnan(test.pvalue) and test.statistic > 0.0 and test.df_diff == 2
+    assert np.isnan(test.pvalue)
+    assert test.statistic > 0.0
+    assert test.df_diff == 2
     assert fits["arma"].compare_lr_test(fits["alone"]).pvalue > 0.0
 
 
 @pytest.mark.parametrize(
-    "full, restricted, message",
+    ("full", "restricted", "message"),
     [
         ("plain", "ar1", r"\(ar1\(t \| g\)\) are not .* full one \(independent\)"),
         ("csh", "alone", r"\(ar1\(t \| g\)\) are not .* full one \(cs\(t \| g\)\)"),
@@ -184,12 +188,14 @@ def test_models_that_are_not_nested(fits, full, restricted, message):
 def test_table_of_several_models(fits):
     table = fits["arm"].anova(fits["plain"], fits["ar1"])
     assert table["n_params"].tolist() == [4, 5, 6]
-    assert table.attrs["models"]["m2"] == "y ~ t + (1 | g), ar1(t | g), dispersion ~ arm"
+    assert (
+        table.attrs["models"]["m2"] == "y ~ t + (1 | g), ar1(t | g), dispersion ~ arm"
+    )
 
 
 def test_the_exact_test_needs_independent_errors(fits):
     for full, restricted in (("ar1", "alone"), ("arm", "plain")):
-        with pytest.raises(NotImplementedError, match="exact test .* not available"):
+        with pytest.raises(NotImplementedError, match=r"exact test .* not available"):
             fits[full].compare_lr_test(fits[restricted], method="exact", nsim=3)
 
 
@@ -229,7 +235,8 @@ def test_terms_are_dropped_and_the_errors_stay(fits, data):
 def test_update_keeps_or_changes_the_errors(fits, data):
     model = fits["arm"].model
     kept = model.update(". ~ . + x - (1 | g)", data)
-    assert kept.formula_full == "y ~ t + x" and str(kept.residual) == str(model.residual)
+    assert kept.formula_full == "y ~ t + x"
+    assert str(kept.residual) == str(model.residual)
     assert model.update(residual=False, dispersion="").residual is None
     other = model.update(residual="cs(1 | g)", dispersion="~ t", formula=". ~ 1")
     assert str(other.residual) == "cs(1 | g), dispersion ~ t"
