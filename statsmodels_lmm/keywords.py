@@ -24,12 +24,12 @@ R_ARGUMENTS = {
     "`result.predict(data, random_effects=True, new_levels='population')`",
     "alpha": "belongs to the family: `sm.families.NegativeBinomial(alpha=1.0)`",
     "control": ONE_OPTIMIZER,
-    "correlation": "has no counterpart, as residuals are independent; the random "
-    "effects of times may depend on one another: "
-    "`crossedmixedlm('y ~ t + ar1(0 + C(t) | g)', data)`",
+    "correlation": "is spelled residual= here, for linear models: "
+    "`crossedmixedlm('y ~ x + (1 | g)', data, residual='ar1(visit | g)')`",
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger', as in "
     f"`{FIT}(df_method='satterthwaite')`",
-    "dispformula": "has no counterpart here: one dispersion is common to all rows",
+    "dispformula": "is spelled dispersion= here, for linear models: "
+    "`crossedmixedlm('y ~ x + (1 | g)', data, dispersion='~ x')`",
     "factors": "is not needed here: text is a factor, and numbers become one by C(): "
     "`crossedmixedlm('y ~ C(t) + (1 | g)', data)`",
     "family": "belongs to a generalized model, as in "
@@ -54,6 +54,10 @@ R_ARGUMENTS = {
     "`crossedmixedlm('y ~ x + (1 | g)', data)`",
     "re_form": "is spelled random_effects= here, False for NA or ~0, True for NULL: "
     "`result.predict(random_effects=True)`",
+    "rcov": "is spelled residual= here: "
+    "`crossedmixedlm('y ~ x', data, residual='us(visit | g)')`",
+    "repeated": "is spelled residual= here: "
+    "`crossedmixedlm('y ~ x', data, residual='us(visit | g)')`",
     "seed": "is spelled rng= here: `result.simulate(rng=1)`",
     "start": "is spelled start_params= here, in fit: for a linear model "
     f"`{FIT}(start_params=result.theta)`",
@@ -64,6 +68,36 @@ R_ARGUMENTS = {
     "ziformula": "has no counterpart here: zero inflation is not available",
 }
 """Arguments of lme4, nlme, glmmTMB and pymer4, and the line to write instead."""
+
+VARIANCE_FUNCTIONS = {"varIdent": "~ f", "varExp": "~ x", "varPower": "~ log(x)"}
+"""nlme's functions for its argument weights, and the formula of dispersion=."""
+
+CORRELATIONS = {
+    "ar": "ar1",
+    "autoregressive": "ar1",
+    "corar1": "ar1",
+    "corcar1": "car1",
+    "ou": "car1",
+    "corcompsymm": "cs",
+    "compsymm": "cs",
+    "exchangeable": "cs",
+    "corsymm": "us",
+    "un": "us",
+    "unstructured": "us",
+    "toeplitz": "toep",
+    "toeph": "toep",
+    "ante": "ad",
+    "adh": "ad",
+    "corarma": "arma",
+    "corexp": "exp",
+    "sp": "exp",
+    "corgaus": "gau",
+    "mat": "matern",
+    "csh": "cs",
+    "arh": "ar1",
+    "ar1h": "ar1",
+}
+"""Structures of errors in nlme, SAS, glmmTMB and mmrm, and their names here."""
 
 OF_FIT = {
     "cov_type": "'CR2', cov_kwds={'groups': 'g'}",

@@ -22,7 +22,12 @@ ELSEWHERE = {
     "test_correlated_small_sample": "correlated_forms natural variance_forms",
     "test_random_part": "draws",
     "test_generalized_refits": "without_effects",
-    "test_structures": "checks correlated known",
+    "test_structures": "checks known",
+    "test_correlated": "projection_forms spread_effects",
+    "test_correlations": "antedependence moving_average partial_autocorrelations "
+    "toeplitz",
+    "test_residual_structures": "autoregressive compound unstructured",
+    "test_whitening": "block_roots second_order",
     # inference
     "test_generalized_replicates": "refitted_parameters row_weights",
     "test_prediction": "array_rows new_rows prediction_rows",

@@ -11,7 +11,7 @@ ROOT = Path(statsmodels_lmm.__file__).parent
 
 ROOMS = """
 exceptions keywords display
-core.algebra core.families core.structures core.residuals core.rows core.engines
+core.algebra core.families core.structures core.rows core.residuals core.engines
 core.criteria core.search core.uncertainty core.resampling
 inputs relationship random residual formula markup inference graphics results models
 mixedlm reporting

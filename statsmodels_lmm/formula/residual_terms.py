@@ -3,14 +3,22 @@
 from dataclasses import replace
 
 from statsmodels_lmm.core.residuals.by_name import RESIDUALS
-from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.parser import split_terms
-from statsmodels_lmm.formula.pieces import depths, is_call, join, span
+from statsmodels_lmm.formula.pieces import depths, is_call, join, span, split
 from statsmodels_lmm.formula.random_terms import LOGICAL, grouping
 from statsmodels_lmm.formula.tokens import tokenize, written
-from statsmodels_lmm.residual.terms import Residual, unknown_structure
+from statsmodels_lmm.residual.covariance import ErrorCovariance
+from statsmodels_lmm.residual.terms import (
+    Residual,
+    structure_options,
+    unknown_structure,
+)
 
 FORM = "write it as `ar1(trial | subject)`: a structure, when or where, and the groups"
+
+
+ROLES = ("when", "group", "by")
 
 
 def with_errors(parsed, residual, dispersion):
@@ -35,10 +43,52 @@ def with_errors(parsed, residual, dispersion):
     FormulaError
         If either cannot be read.
     """
+    if isinstance(residual, ErrorCovariance):  # a clone's
+        residual, dispersion = errors_after(residual, dispersion=dispersion)
     if residual is not None:
         residual = residual_term(residual)
     changes = {"residual": residual, "dispersion": dispersion_formula(dispersion)}
     return replace(parsed, **changes)
+
+
+def errors_of(parsed):
+    """
+    Arguments from which `with_errors` reads the errors of a formula again.
+
+    Parameters
+    ----------
+    parsed : ModelFormula or ErrorCovariance
+        The formula, or its errors.
+
+    Returns
+    -------
+    residual : Residual or None
+    dispersion : str or None
+    """
+    name = "term" if isinstance(parsed, ErrorCovariance) else "residual"
+    spread = f"~ {parsed.dispersion}" if parsed.dispersion else None
+    return getattr(parsed, name), spread
+
+
+def errors_after(parsed, residual=None, dispersion=None):
+    """
+    The errors of a formula after an update.
+
+    Parameters
+    ----------
+    parsed : ModelFormula or ErrorCovariance
+        The formula before, or its errors.
+    residual, dispersion : optional
+        The change: False or "" for none, None for those of the formula.
+
+    Returns
+    -------
+    residual : str, Residual or None
+    dispersion : str or None
+    """
+    before = errors_of(parsed)
+    pairs = zip((residual, dispersion), before)
+    return tuple(old if new is None else new or None for new, old in pairs)
 
 
 def residual_term(residual):
@@ -62,7 +112,16 @@ def residual_term(residual):
     if isinstance(residual, Residual):
         if isinstance(residual.group, tuple):
             return residual
-        return replace(_read(str(residual), residual.structure), hom=residual.hom)
+        for role in ROLES:
+            names = getattr(residual, role)
+            if not isinstance(names, str | None):
+                raise FormulaError(
+                    f"with a formula {role} of a Residual names columns; it is a "
+                    f"{type(names).__name__}: `Residual('ar1', when='t', group='g')`"
+                )
+        options = {role: _as_written(getattr(residual, role)) for role in ROLES}
+        text = str(replace(residual, **options))
+        return replace(_read(text, residual.structure), hom=residual.hom)
     if not isinstance(residual, str):
         raise FormulaError(
             f"residual must be a text or a Residual, not {type(residual).__name__}: "
@@ -71,13 +130,53 @@ def residual_term(residual):
     return _read(residual)
 
 
+def written_residual(term):
+    """
+    The text of a structure of errors, from which `residual_term` reads it again.
+
+    Parameters
+    ----------
+    term : Residual
+        As returned by `residual_term`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    DataError
+        If the structure is of the user's own class, which has no text.
+    """
+    structure = term.structure
+    if RESIDUALS.get(structure.name) is not type(structure):
+        raise DataError(
+            f"{type(structure).__name__} is a structure of errors of your own and "
+            "cannot be saved as text; use pickle"
+        )
+    when = " + ".join(map(written, term.when)) or "1"
+    parts = [f"{when} | {':'.join(map(written, term.group))}"]
+    parts += [f"{name}={v}" for name, v in structure_options(structure).items()]
+    parts += [] if term.hom is None else [f"hom={term.hom}"]
+    parts += [f"by={':'.join(map(written, term.by))}"] if term.by else []
+    return f"{structure.name}({', '.join(parts)})"
+
+
+def _as_written(names):
+    """Names of columns as in a formula; a single name with blanks is quoted."""
+    if names is None or any(sign in names for sign in "+:`(") or not names.strip():
+        return names
+    return written(names)
+
+
 def _read(text, structure=None):
     tokens = tokenize(text)
     if not is_call(tokens) or tokens[0].kind != "name":
         raise FormulaError(f"this is no structure of errors; {FORM}", text)
     name, inner = tokens[0].text, tokens[2:-1]
     if structure is None and name not in RESIDUALS:
-        raise FormulaError(unknown_structure(name), text, span(tokens[:1]))
+        message = unknown_structure(name, _form_of(inner))
+        raise FormulaError(message, text, span(tokens[:1]))
     first, *options = _at_commas(inner)
     bars = [i for i, (t, d) in enumerate(zip(first, depths(first))) if t.text == "|"]
     if len(bars) != 1 or not first[: bars[0]] or not first[bars[0] + 1 :]:
@@ -108,6 +207,8 @@ def _read(text, structure=None):
             raise FormulaError(
                 f"{name}() has no option {', '.join(own)}", text, span(tokens)
             ) from None
+        except ValueError as error:
+            raise FormulaError(str(error), text, span(tokens)) from None
     places = _places(when, text)
     if structure.needs_place and not places:
         group = ":".join(map(written, groups[0]))
@@ -119,6 +220,18 @@ def _read(text, structure=None):
             span(when),
         )
     return Residual(structure, places, groups[0], by, hom)
+
+
+def _form_of(tokens):
+    """Time and groups of nlme's ``corAR1(form = ~ t | g)``, for a message."""
+    for piece in _at_commas(tokens):
+        sides = split(piece, "|")
+        if len(sides) == 2 and all(sides):
+            tilde = [i for i, t in enumerate(sides[0]) if t.text == "~"]
+            when = sides[0][tilde[-1] + 1 if tilde else 0 :]
+            if when:
+                return f"({join(when)} | {join(sides[1])})"
+    return "(time | group)"
 
 
 def _at_commas(tokens):
@@ -206,4 +319,6 @@ def dispersion_formula(text):
         raise FormulaError("dispersion has fixed effects only, no bar and one ~", text)
     if not right:
         raise FormulaError("dispersion is empty after the ~", text)
+    if right == "1":  # one standard deviation for all rows
+        return ""
     return right

@@ -29,6 +29,7 @@ from statsmodels_lmm.models.updating import update
 from statsmodels_lmm.models.validation import (
     check_arguments,
     check_data,
+    check_errors,
     unknown_arguments,
 )
 from statsmodels_lmm.random.known_levels import known_levels
@@ -113,7 +114,8 @@ class MixedModel(Brief, LikelihoodModel):
         if residual is not None or dispersion is not None:
             self._require_errors()
             random = () if random is None and groups is None else random
-        if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
+        of_clone = "eval_env" in kwargs or has_bar(kwargs.get("formula"))
+        if _are_built(random) and of_clone:
             kwargs.pop("formula")
             kwargs.pop("eval_env", None)
         further = {name: kwargs.pop(name, None) for name in self._sides[2:]}
@@ -124,20 +126,21 @@ class MixedModel(Brief, LikelihoodModel):
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
         sides, rows = {"weights": weights, "offset": offset, **further}, None
+        errors = None if source is None else source.errors
         if source is None:  # the design of a formula is complete and in order
             known = partial(known_levels, relationship, relationship_inverse)
-            endog, exog, random, sides, rows = complete_rows(
-                endog, exog, random, sides, missing, known
+            errors = array_errors(residual, dispersion)
+            endog, exog, random, sides, rows, errors = complete_rows(
+                endog, exog, random, sides, missing, known, errors
             )
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
-        if source is not None:
-            self.residual = source.errors
-        else:
-            self.residual = array_errors(residual, dispersion, len(y), rows)
+        self.residual = errors
         alone = self.residual is not None
         check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
+        if check_levels:
+            check_errors(self.residual, random, sides["weights"])
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -173,7 +176,8 @@ class MixedModel(Brief, LikelihoodModel):
 
     def _brief(self):
         lines = [self.formula_full or "a model from arrays"]
-        lines.append(f"{self.nobs:,} rows; groups: {groups_of(self.random)}")
+        groups = f"; groups: {groups_of(self.random)}" if self.random else ""
+        lines.append(f"{self.nobs:,} rows{groups}")
         if self.residual is not None:
             lines.append(f"errors: {self.residual}")
         if self.family is not None:
@@ -182,7 +186,7 @@ class MixedModel(Brief, LikelihoodModel):
 
     @classmethod
     def _require_errors(cls):
-        """Raise if errors cannot be correlated or of unequal variance."""
+        """Raise a TypeError if errors can be neither correlated nor unequal."""
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
@@ -255,14 +259,6 @@ class MixedModel(Brief, LikelihoodModel):
         """Arguments of a model of some rows, but for its response, X and effects."""
         sides = {name: getattr(self, name) for name in self._sides}
         own = {name: getattr(self, name) for name in self._general_class._own_arguments}
-        if self.residual is not None:
-            if not isinstance(rows, slice):
-                raise DataError(
-                    "a model with correlated errors, or errors of unequal variance, "
-                    "cannot be fitted to some of its rows this way; fit it anew to the "
-                    "data without them"
-                )
-            own["residual"] = self.residual
         return {n: None if v is None else v[rows] for n, v in sides.items()} | own
 
     def initialize(self):
@@ -544,13 +540,21 @@ class MixedModel(Brief, LikelihoodModel):
         other._design, other._last_theta = self._design, None
         return other
 
-    def update(self, formula: str, data: Any = None, eval_env: Any = None) -> Self:
+    def update(
+        self,
+        formula: str = ". ~ .",
+        data: Any = None,
+        eval_env: Any = None,
+        *,
+        residual: Any = None,
+        dispersion: Any = None,
+    ) -> Self:
         """
         The same model with some of its terms changed.
 
         Parameters
         ----------
-        formula : str
+        formula : str, optional
             The change, as for R's ``update``: ``". ~ . + z - (1 | item)"``. A dot is
             what stands on that side of the formula, ``+`` adds a term and ``-``
             removes one; ``"log(.) ~ ."`` changes the response. In a product, as in
@@ -559,6 +563,9 @@ class MixedModel(Brief, LikelihoodModel):
             The data of the model, for columns that its formula does not use.
         eval_env : int or dict, optional
             Where to look up names that are not columns, see `from_formula`.
+        residual, dispersion : str, Residual or False, optional
+            Other correlations and standard deviations of the errors, see
+            `from_formula`; False for none. Default is those of the model.
 
         Returns
         -------
@@ -583,7 +590,10 @@ class MixedModel(Brief, LikelihoodModel):
         >>> model.update(". ~ . - (Days | Subject) + (1 | Subject)").formula_full
         'Reaction ~ Days + (1 | Subject)'
         """
-        return update(self, formula, data, eval_env, depth=1)
+        errors = residual, dispersion
+        if any(errors):
+            self._require_errors()
+        return update(self, formula, data, eval_env, errors, depth=1)
 
     def as_given(self, values, trials=None):
         """

@@ -28,6 +28,7 @@ from statsmodels_lmm.inputs.row_values import (
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.keywords import VARIANCE_FUNCTIONS
 from statsmodels_lmm.models.arrays import plain
 from statsmodels_lmm.random.known_levels import known_levels
 
@@ -165,6 +166,7 @@ def read_formula(
     """
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
+    _refuse_variance_function(sides.get("weights"))
     structures = _checked_structures(structures)
     formula, matrices = with_contrasts(formula, contrasts)
     told = residual is not None or dispersion is not None
@@ -232,6 +234,23 @@ def read_formula(
         **sides,
     }
     return arguments if family is None else {**arguments, "event": design.event}
+
+
+def _refuse_variance_function(weights):
+    """Reject nlme's functions such as ``varIdent(form = ~ 1 | sex)`` as weights."""
+    name = weights.partition("(")[0].strip() if isinstance(weights, str) else ""
+    if name in VARIANCE_FUNCTIONS:
+        raise TypeError(
+            f"weights={name}(...) is spelled dispersion= here, a formula of logarithms "
+            "of standard deviations: `crossedmixedlm('y ~ x + (1 | g)', data, "
+            f"dispersion='{VARIANCE_FUNCTIONS[name]}')`"
+        )
+    if name == "varFixed":
+        raise TypeError(
+            "weights=varFixed(~ v) is the column 1 / v of prior weights here: "
+            "`crossedmixedlm('y ~ x + (1 | g)', data.assign(w=1 / data['v']), "
+            "weights='w')`"
+        )
 
 
 def _names(texts):

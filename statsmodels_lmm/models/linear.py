@@ -18,7 +18,7 @@ from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
-from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type
+from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_type
 from statsmodels_lmm.inference.requirements import (
     require_data,
     require_independent_errors,
@@ -203,6 +203,8 @@ class CrossedMixedLM(MixedModel):
         )
         settings = Settings(maxiter=int(maxiter), tol=float(tol))
         if self.residual is not None:
+            if groups is not None:
+                require_independent_errors(self, ROBUST)
             fitted = self._fit_with_errors(bool(reml), start_params, settings)
             return self._results_classes[1](fitted._by(df_method))
         _, products = self._sufficient_statistics()
@@ -456,7 +458,7 @@ class CrossedMixedLM(MixedModel):
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
-        require_independent_errors(self, "this")
+        require_independent_errors(self, "this method")
         if not self._cross:
             data = self._standardized()
             products = self._design.cross_products(data)

@@ -1,6 +1,6 @@
 """The errors of a model: which rows are correlated, and which columns set variances."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -93,6 +93,27 @@ class ErrorCovariance:
         size = len(self.visits) if structure.of_visits else layout.largest
         n_parts = len(self.part_names)
         return ResidualCovariance(structure, layout, size, n_parts, self.log_sd, spread)
+
+    def without_data(self):
+        """What remains when the data of the rows are removed: names and numbers."""
+        none, n_columns = np.zeros(0, dtype=np.intp), self.log_sd.shape[1]
+        log_sd = np.zeros((0, n_columns))
+        other = replace(
+            self, codes=none, where=none, parts=none, log_sd=log_sd, cells=None
+        )
+        small = replace(self.model, layout=None, log_sd=log_sd)
+        other.__dict__["model"] = small  # which could not be formed without rows
+        return other
+
+    @property
+    def parameter_ranges(self):
+        """Range of each parameter, a list of pairs."""
+        own = []
+        if self.structure is not None:
+            parameters = self.structure.parameters(self.model.size)
+            own = [(p.lower, p.upper) for p in parameters]
+        free = [(-np.inf, np.inf)] * len(self.log_sd_names)
+        return own * len(self.part_names) + free
 
     @property
     def parameter_names(self):

@@ -1,18 +1,96 @@
 """The errors of a model from arrays."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.inputs.alignment import aligned, labels_of
 from statsmodels_lmm.residual.covariance import ErrorCovariance, error_covariance
 from statsmodels_lmm.residual.terms import Residual
 
+ROLES = ("when", "group", "by")
 
-def array_errors(residual, dispersion, n_rows, rows=None):
+
+@dataclass(frozen=True)
+class ErrorColumns:
     """
-    Build the errors of a model without a formula.
+    What is known of the errors of each row: when, in which group, and how variable.
+
+    Parameters
+    ----------
+    residual : Residual or None
+        The correlations.
+    columns : dict
+        Series, DataFrame or array_like for each row, by role: "when", "group", "by" and
+        "dispersion".
+    """
+
+    residual: Residual | None
+    columns: dict
+
+    @property
+    def labels(self):
+        """Labels of the rows; None without any."""
+        each = map(labels_of, self.columns.values())
+        return next((labels for labels in each if labels is not None), None)
+
+    def aligned(self, labels, n_rows):
+        """The columns in the order of the rows of a model, without labels."""
+        columns = {}
+        for role, values in self.columns.items():
+            values = aligned(values, labels, f"{role} of the errors")
+            if len(values) != n_rows:
+                raise DataError(
+                    f"{role} of the errors has {len(values)} rows, endog has {n_rows}"
+                )
+            columns[role] = _frame(values, role)
+        return replace(self, columns=columns)
+
+    def incomplete(self):
+        """Whether a value is missing, shape (n,)."""
+        gaps = [frame.isna().any(axis=1).to_numpy() for frame in self.columns.values()]
+        return np.any(gaps, axis=0)
+
+    def take(self, rows):
+        """The columns in some rows."""
+        pairs = self.columns.items()
+        taken = {r: frame[rows].reset_index(drop=True) for r, frame in pairs}
+        return replace(self, columns=taken)
+
+    def build(self):
+        """The ErrorCovariance, or None if all errors have one variance."""
+        for role, frame in self.columns.items():
+            if frame.isna().any(axis=None):
+                raise DataError(
+                    f"{role} of the errors has missing values; `missing='drop'` drops "
+                    "these rows"
+                )
+        columns = dict(self.columns)
+        spread, text = columns.pop("dispersion", None), ""
+        if spread is not None:
+            if not np.isfinite(spread.to_numpy(float)).all():
+                raise DataError("the dispersion has infinite values")
+            spread = spread.loc[:, (spread != spread.iloc[0]).any()]
+            text = " + ".join(map(str, spread))
+        names: dict = dict.fromkeys(ROLES, ())
+        values: dict = {}
+        for role, frame in columns.items():
+            for name, column in frame.items():
+                name = f"{role} {name}" if name in values else name
+                values[name] = column.rename(name)
+                names[role] = (*names[role], name)
+        if self.residual is None and not text:
+            return None
+        term = None if self.residual is None else replace(self.residual, **names)
+        n_rows = len(next(iter(self.columns.values())))
+        return error_covariance(term, text, values, spread, pd.RangeIndex(n_rows))
+
+
+def array_errors(residual, dispersion):
+    """
+    Read the errors of a model without a formula.
 
     Parameters
     ----------
@@ -20,84 +98,47 @@ def array_errors(residual, dispersion, n_rows, rows=None):
         The correlations, with one value per row for `when`, `group` and `by`.
     dispersion : DataFrame, array_like or None
         Columns of the logarithms of the standard deviations, shape (n,) or (n, s).
-    n_rows : int
-        Number of rows used.
-    rows : ndarray, optional
-        Whether each of the rows given is used.
 
     Returns
     -------
-    ErrorCovariance or None
+    ErrorColumns, ErrorCovariance or None
+        What has yet to be aligned with the rows, or is complete.
+
+    Raises
+    ------
+    DataError
+        If names of columns are given.
     """
+    if isinstance(residual, ErrorCovariance):
+        return residual
     if residual is None and dispersion is None:
         return None
-    if isinstance(residual, ErrorCovariance):
-        if len(residual.codes) != n_rows:
-            raise DataError(
-                f"the errors have {len(residual.codes)} rows, endog has {n_rows}"
-            )
-        return residual
     if isinstance(residual, str):
         raise DataError(
             "a text such as 'ar1(trial | subject)' names columns, which arrays have "
             "not; pass `residual=Residual('ar1', when=trial, group=subject)`"
         )
-    labels = pd.RangeIndex(n_rows)
-    values: dict = {}
-    term = residual
-    if residual is not None:
-        if not isinstance(residual, Residual):
-            raise TypeError(f"residual must be a Residual, not {residual!r}")
-        names: dict = {}
-        for role in ("when", "group", "by"):
-            given = getattr(residual, role)
-            if isinstance(given, str):
-                raise DataError(
-                    f"{role}={given!r} names a column; without a formula give its "
-                    "values"
-                )
-            names[role] = () if given is None else _columns(given, role, rows, values)
-        for name, column in values.items():
-            if len(column) != n_rows:
-                raise DataError(f"{name} has {len(column)} rows, endog has {n_rows}")
-            if column.isna().any():
-                raise DataError(f"{name} of the errors has missing values")
-        term = replace(residual, **names)
-    columns = None
-    if dispersion is not None:
-        columns = _spread(dispersion, n_rows, rows)
-    text = "" if columns is None else " + ".join(map(str, columns))
-    return error_covariance(term, text, values, columns, labels)
+    if residual is not None and not isinstance(residual, Residual):
+        raise TypeError(f"residual must be a Residual, not {residual!r}")
+    columns = {} if residual is None else {r: getattr(residual, r) for r in ROLES}
+    columns |= {"dispersion": dispersion}
+    columns = {role: values for role, values in columns.items() if values is not None}
+    for role, values in columns.items():
+        if isinstance(values, str):
+            what = "is a formula" if role == "dispersion" else "names a column"
+            raise DataError(
+                f"{role}={values!r} {what}; without a formula give its values"
+            )
+    return ErrorColumns(residual, columns)
 
 
-def _columns(given, role, rows, values):
-    """Names of the columns of an argument, whose values are added to `values`."""
-    if isinstance(given, pd.DataFrame):
-        columns = [(str(name), column) for name, column in given.items()]
-    elif getattr(given, "ndim", 1) == 2:
-        columns = [(f"{role} {j + 1}", c) for j, c in enumerate(np.asarray(given).T)]
-    else:
-        columns = [(str(getattr(given, "name", None) or role), given)]
-    names = []
-    for name, column in columns:
-        series = pd.Series(column).reset_index(drop=True)
-        series = series if rows is None else series[rows].reset_index(drop=True)
-        values[name] = series.rename(name)
-        names.append(name)
-    return tuple(names)
-
-
-def _spread(dispersion, n_rows, rows):
-    """The columns of the dispersion, without a constant."""
-    frame = pd.DataFrame(dispersion).reset_index(drop=True)
-    if not isinstance(dispersion, pd.DataFrame):
-        names = [getattr(dispersion, "name", None) or "dispersion"]
-        if frame.shape[1] > 1:
-            names = [f"dispersion {j + 1}" for j in range(frame.shape[1])]
-        frame.columns = names
-    frame = frame if rows is None else frame[rows].reset_index(drop=True)
-    if len(frame) != n_rows:
-        raise DataError(f"the dispersion has {len(frame)} rows, endog has {n_rows}")
-    if not np.isfinite(frame.to_numpy(float)).all():
-        raise DataError("the dispersion has missing or infinite values")
-    return frame.loc[:, (frame != frame.iloc[0]).any()]
+def _frame(values, role):
+    """Named columns with rows 0, 1, ..., from one column or several."""
+    if isinstance(values, pd.DataFrame):
+        return values.reset_index(drop=True).rename(columns=str)
+    if getattr(values, "ndim", 1) == 2:
+        array = np.asarray(values)
+        names = [f"{role} {j + 1}" for j in range(array.shape[1])]
+        return pd.DataFrame(array, columns=names)
+    name = str(getattr(values, "name", None) or role)
+    return pd.Series(values, name=name).reset_index(drop=True).to_frame()

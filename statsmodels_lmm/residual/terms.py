@@ -1,11 +1,12 @@
 """What a user says of the errors of a model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.by_name import RESIDUALS
 from statsmodels_lmm.exceptions import FormulaError
+from statsmodels_lmm.keywords import CORRELATIONS
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,37 @@ class Residual:
             )
 
     def __str__(self):
-        when = "1" if self.when is None else _written(self.when, " + ")
-        options = "" if self.hom is None else f", hom={self.hom}"
-        if self.by is not None:
-            options += f", by={_written(self.by, ':')}"
-        return f"{self.structure}({when} | {_written(self.group, ':')}{options})"
+        when = "1" if _is_empty(self.when) else _written(self.when, " + ")
+        options = [
+            f"{name}={v}" for name, v in structure_options(self.structure).items()
+        ]
+        options += [] if self.hom is None else [f"hom={self.hom}"]
+        options += [] if _is_empty(self.by) else [f"by={_written(self.by, ':')}"]
+        inner = ", ".join([f"{when} | {_written(self.group, ':')}", *options])
+        return f"{self.structure.name}({inner})"
+
+
+def structure_options(structure):
+    """
+    The options of a structure of errors that are not the defaults.
+
+    Parameters
+    ----------
+    structure : ResidualStructure
+        The structure; only a dataclass has options.
+
+    Returns
+    -------
+    dict
+    """
+    if not is_dataclass(structure):
+        return {}
+    pairs = {f.name: (getattr(structure, f.name), f.default) for f in fields(structure)}
+    return {name: value for name, (value, usual) in pairs.items() if value != usual}
+
+
+def _is_empty(names):
+    return names is None or (isinstance(names, tuple) and not names)
 
 
 def _written(names, joint):
@@ -78,6 +105,25 @@ def _written(names, joint):
     return "..."
 
 
-def unknown_structure(name):
-    """Say that there is no structure of errors with a name, and which there are."""
-    return f"unknown structure of errors '{name}'; there are {', '.join(RESIDUALS)}"
+def unknown_structure(name, form="(time | group)"):
+    """
+    Say that there is no structure of errors with a name, and what to write.
+
+    Parameters
+    ----------
+    name : str
+        The unknown name.
+    form : str, optional
+        When or where, and the groups, in parentheses.
+
+    Returns
+    -------
+    str
+    """
+    lower = name.lower()
+    near = lower if lower in RESIDUALS else CORRELATIONS.get(lower)
+    if near is None:
+        return f"unknown structure of errors '{name}'; there are {', '.join(RESIDUALS)}"
+    if lower in ("toeph", "arh", "ar1h"):
+        form = form.replace(")", ", hom=False)")
+    return f'{name} is spelled {near} here: `residual="{near}{form}"`'

@@ -582,4 +582,6 @@ class MixedResults(Brief, Pictures, MixedInference):
             self._robust = self._robust.without_rows()
         self.model._forget()
         self.model.random = tuple(e.without_data() for e in self.model.random)
+        if self.model.residual is not None:
+            self.model.residual = self.model.residual.without_data()
         super().remove_data()

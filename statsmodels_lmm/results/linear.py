@@ -8,6 +8,7 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
+from statsmodels_lmm.core.uncertainty.identification import flat_with_errors
 from statsmodels_lmm.inference.variances.identification import identification
 from statsmodels_lmm.inference.variances.residual_parameters import (
     log_deviations,
@@ -78,6 +79,7 @@ class CrossedMixedLMResults(MixedResults):
         self.residual_share = float(deviance.scale)
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
+            self._flat = flat_with_errors(deviance)
 
     @cached_property
     def at_optimum(self):

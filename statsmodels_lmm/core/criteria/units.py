@@ -214,6 +214,8 @@ class Units:
         for term, change in zip(self.data.terms, self.data.to_effects):
             pairs = zip(term.structures, term.block_slices)
             blocks += [model.unit_change(change[s, s], unit) for model, s in pairs]
+        if not blocks:
+            return np.array([[unit]])
         changed = self._plan_columns(block_diag(*blocks))
         return block_diag(changed, unit)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.core.rows.grouped_effects import CovarianceBlocks, GroupedEffects
+from statsmodels_lmm.core.rows.level_covariance import Precision
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class SpreadEffects(CovarianceBlocks):
         Sizes of the diagonal blocks of the k x k covariance matrix.
     structures : tuple
         The CovarianceModel of each block.
+    relationship : Relationship, optional
+        Known covariances among the levels; None if these are independent.
     """
 
     matrix: Any
@@ -33,15 +36,17 @@ class SpreadEffects(CovarianceBlocks):
     k_effects: int
     blocks: tuple
     structures: tuple
+    relationship: Any = None
 
-    relationship = None
     has_level_blocks = False
 
     @classmethod
     def of(cls, term):
         """The effects of a grouped term, before whitening."""
         sizes = term.n_levels, term.k_effects
-        return cls(term.indicator(), *sizes, term.blocks, term.structures)
+        known = term.relationship
+        known = known.dense() if isinstance(known, Precision) else known
+        return cls(term.indicator(), *sizes, term.blocks, term.structures, known)
 
     @property
     def n_rows(self):
@@ -55,7 +60,7 @@ class SpreadEffects(CovarianceBlocks):
 
     def at(self, codes, effects):
         """The same random effects at rows that each have one level."""
-        shape = self.blocks, self.structures
+        shape = self.blocks, self.structures, self.relationship
         return GroupedEffects(codes, self.n_levels, effects, *shape)
 
     def take(self, rows):
