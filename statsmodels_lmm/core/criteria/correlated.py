@@ -228,8 +228,12 @@ class Correlated(Criterion):
     @cached_property
     def exact_below(self):  # type: ignore[override]
         """The promised decrease below which the Hessian saves more than it costs."""
-        unweighted = self.products_at(self.model.at(self.model.start()))
-        return EXACT_BELOW if is_affordable(unweighted, self.model) else 0.0
+        return EXACT_BELOW if is_affordable(self.first_products, self.model) else 0.0
+
+    @cached_property
+    def first_products(self):
+        """Cross-products where a search usually starts."""
+        return self.products_at(self.model.at(self.model.start()))
 
     @property
     def k_fixed(self):
