@@ -31,7 +31,8 @@ ELSEWHERE = {
     "test_exact_likelihood_ratio": "null_distribution",
     "test_generalized_influence": "working_model",
     "test_influence": "case_deletion case_refits row_groups",
-    "test_likelihood_ratio": "nested_models",
+    "test_likelihood_ratio": "nested_models spans",
+    "test_models_with_errors": "absorbed_effects from_arrays spread_effects",
     "test_marginal_contrasts": "comparisons contrast_estimates estimate_tests "
     "hypotheses joint_tests letter_displays response_transforms specs",
     "test_marginal_means": "contrast_sets marginal_estimates marginal_tables "
