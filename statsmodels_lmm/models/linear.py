@@ -276,6 +276,8 @@ class CrossedMixedLM(MixedModel):
 
     def _anchored(self, deviance, optimum, settings):
         """The optimum with sigma that of a row with log standard deviation zero."""
+        if not deviance.whitening.model.log_sd.size:
+            return deviance, optimum
         shift = deviance.whitening.mean_log_deviation
         criterion = self._criterion(deviance.reml)
         theta = rescaled_theta(self._units, deviance.factors, np.exp(shift))

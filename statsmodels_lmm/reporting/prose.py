@@ -178,7 +178,9 @@ def _model(raw, style):
     """What was fitted, to what."""
     model = raw.model
     names = [style.code(t.name) for t in fixed_terms(raw) if not t.is_constant]
-    kind = "linear mixed model"
+    kind = "linear mixed model" if model.random else "linear model"
+    if model.residual is not None:
+        kind += f" with {_errors(model.residual)}"
     by = "restricted maximum likelihood (REML)" if raw.reml else "maximum likelihood"
     if not raw._is_gaussian:
         family = FAMILIES.get(raw.family.name, raw.family.name)
@@ -199,7 +201,20 @@ def _model(raw, style):
         what = _listed(named) if len(named) < 5 else f"{len(named)} effects"
         groups.append(f"{style.code(effects.name)} ({effects.n_levels} levels: {what})")
     count = f"there are {int(raw.nobs)} observations"
-    yield f"The model has random effects of {_listed(groups)}; {count}."
+    if groups:
+        yield f"The model has random effects of {_listed(groups)}; {count}."
+    else:
+        yield f"The model has no random effects; {count}."
+
+
+def _errors(residual):
+    """What is special about the errors."""
+    what = []
+    if residual.term is not None:
+        what.append("correlated errors")
+    if residual.log_sd_names:
+        what.append("errors of unequal variance" if not what else "unequal variance")
+    return " of ".join(what)
 
 
 def _approximation(nagq):
@@ -215,6 +230,11 @@ def _performance(raw, shares, style):
     r2 = "*R*\u00b2" if style.is_markdown else "R2"
     if shares.isna().any():
         return f"The explained variance ({r2}) is not determined."
+    if not raw.model.random:
+        return (
+            f"The fixed effects explain a share of {shares['marginal']:.2f} of the "
+            f"variance ({r2})."
+        )
     scale = "" if raw._is_gaussian else " on the scale of the linear predictor"
     return (
         f"The model explains a share of {shares['conditional']:.2f} of the variance"
@@ -305,7 +325,10 @@ def _random(raw, style):
         f"{style.words(label)} = {_number(value)}"
         for label, value in random_parameters(raw).items()
     ]
-    return f"The parameters of the random effects are {_listed(numbers)}."
+    what = "random effects" if raw.model.random else "errors"
+    if raw.model.random and raw.model.residual is not None:
+        what = "random effects and of the errors"
+    return f"The parameters of the {what} are {_listed(numbers)}."
 
 
 def _methods(raw, alpha, style):

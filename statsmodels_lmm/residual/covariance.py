@@ -298,19 +298,28 @@ def _visits(term, values):
 
 def _coordinates(column, name, structure):
     """A coordinate of the rows as numbers; days for dates."""
+    numbers = _numbers(column, name, structure.of_whole_steps)
+    whole = numbers == np.rint(numbers)
+    if structure.of_whole_steps and not whole.all():
+        at = named_rows(column.index[~whole])
+        raise DataError(
+            f"{structure} counts whole steps, but '{name}' is no whole number in {at}; "
+            "car1 takes continuous time"
+        )
+    return numbers
+
+
+def _numbers(column, name, of_whole_steps):
+    """A column as numbers; of ordered levels their order, if there are no others."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        if structure.name == "ar1" or not pd.api.types.is_numeric_dtype(
-            column.cat.categories.dtype
-        ):
-            if not column.cat.ordered and not pd.api.types.is_numeric_dtype(
-                column.cat.categories.dtype
-            ):
-                raise DataError(
-                    f"'{name}' tells when rows were observed, but its levels have no "
-                    "order: make it a number, or an ordered categorical"
-                )
-            if column.cat.ordered:
-                return column.cat.codes.to_numpy(float)
+        is_numeric = pd.api.types.is_numeric_dtype(column.cat.categories.dtype)
+        if column.cat.ordered and (of_whole_steps or not is_numeric):
+            return column.cat.codes.to_numpy(float)
+        if not is_numeric:
+            raise DataError(
+                f"'{name}' tells when rows were observed, but its levels have no "
+                "order: make it a number, or an ordered categorical"
+            )
         return column.astype(float).to_numpy()
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return (column - column.min()).dt.total_seconds().to_numpy() / 86400.0
@@ -319,14 +328,7 @@ def _coordinates(column, name, structure):
             f"'{name}' tells when or where rows were observed and must be numeric, a "
             "date or an ordered categorical; `pd.to_numeric` makes numbers of text"
         )
-    numbers = column.to_numpy(float)
-    if structure.name in ("ar1", "arma") and not (numbers == np.rint(numbers)).all():
-        at = named_rows(column.index[numbers != np.rint(numbers)])
-        raise DataError(
-            f"{structure} counts whole steps, but '{name}' is no whole number in {at}; "
-            "car1 takes continuous time"
-        )
-    return numbers
+    return column.to_numpy(float)
 
 
 def _check_distinct(term, where, codes, groups, labels):
@@ -413,27 +415,31 @@ class Cells:
 
 
 def _check_pairs(term, codes, where, visits, parts, part_names):
-    """Reject an unstructured matrix with a pair of visits that never meet."""
+    """Reject correlations of visits that never meet in a group."""
     structure = term.structure
     if np.bincount(codes).max() < 2:
         raise DataError(
             f"each group of {':'.join(map(str, term.group))} has one row, which says "
             "nothing about correlations; use dispersion= for unequal variances"
         )
-    if structure.name != "us":
+    if structure.name not in ("us", "toep"):
         return
     for part, name in enumerate(part_names):
         rows = parts == part
         seen = np.zeros((codes.max() + 1, len(visits)))
         seen[codes[rows], where[rows]] = 1.0
         together = seen.T @ seen
-        if (together == 0.0).any():
-            a, b = np.argwhere(together == 0.0)[0]
+        if structure.name == "toep":
+            lags = [k for k in range(1, len(visits)) if not np.trace(together, k)]
+            missing = [f"two visits that are {k} steps apart" for k in lags]
+        else:
+            pairs = np.argwhere(together == 0.0)
+            missing = [f"both visits {visits[a]} and {visits[b]}" for a, b in pairs]
+        if missing:
             raise DataError(
-                f"no group of {':'.join(map(str, term.group))} has both visits "
-                f"{visits[a]} and {visits[b]}{_of(name)}, so that their correlation is "
-                "not determined; use a structure with fewer parameters, such as "
-                "ad, toep or ar1"
+                f"no group of {':'.join(map(str, term.group))} has {missing[0]}"
+                f"{_of(name)}, so that their correlation is not determined; use a "
+                "structure with fewer parameters, such as ad or ar1"
             )
 
 

@@ -17,7 +17,8 @@ Z and X,
     Hat = A N A',   K = I - Hat,   A = [Z (X - Z M Z'X) F^-T],   N = diag(M, I),
 
 F F' = X'V^-1 X, without the columns of X for ML. Only blocks of Hat within residual
-groups are needed, but for the trace of two parameters, which takes A itself.
+groups are needed, or products of neighboring rows, but for the trace of two parameters,
+which takes A itself.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -26,11 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import (
-    concatenated,
-    consecutive,
-    solve_lower,
-)
+from statsmodels_lmm.core.algebra.dense import concatenated, consecutive, solve_lower
 from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms, half_shape
 from statsmodels_lmm.core.criteria.derivatives import (
@@ -38,6 +35,7 @@ from statsmodels_lmm.core.criteria.derivatives import (
     Derivatives,
     differenced_gradient,
     dual_matrices,
+    expected_information,
 )
 from statsmodels_lmm.core.criteria.deviance import (
     EXACT_BELOW,
@@ -87,8 +85,13 @@ class CorrelatedDeviance(ProfiledDeviance):
         own = [f.units(p) for f, p in pairs]
         return concatenated([*own, self.whitening.model.units])
 
+    @property
+    def raw_terms(self):
+        """The terms with effects as they were before, in the plan's order."""
+        return self.criterion.engine.plan.terms
+
     @cached_property
-    def variance_forms(self):
+    def variance_forms(self):  # type: ignore[override]
         """What changes of the covariance matrix do to the fit."""
         return CorrelatedForms(self)
 
@@ -119,22 +122,11 @@ class CorrelatedDeviance(ProfiledDeviance):
             rows = rows - term.times(np.moveaxis(modes, -1, 0)).T
         return solve_lower(self.fixed_root, rows.T).T
 
-    @property
-    def raw_terms(self):
-        """The terms with effects as they were before, in the plan's order."""
-        return self.criterion.engine.plan.terms
-
-    @cached_property
-    def bent_residuals(self):
-        """q_k = B_k e, shape (n, m)."""
-        return self.whitening.bent(self.residuals).T
-
-    @cached_property
-    def form(self):
-        """K - e e' / scale, a ProjectionForm."""
-        return ProjectionForm(self)
-
     # derivatives ------------------------------------------------------------------
+
+    @property
+    def _directions(self):
+        return [f.directions for f in self.factors]
 
     @cached_property
     def _average(self):
@@ -148,14 +140,20 @@ class CorrelatedDeviance(ProfiledDeviance):
         return Derivatives(duals, self.slope, curvature, observed, working)
 
     @property
-    def _directions(self):
-        return [f.directions for f in self.factors]
-
-    @property
     def slope(self):
         """The gradient in the free parameters, shape (m,)."""
         own = [super().slope] if self.factors else []
         return concatenated([*own, self.error_slopes])
+
+    @cached_property
+    def form(self):
+        """K - e e' / scale."""
+        return ProjectionForm(self)
+
+    @cached_property
+    def bent_residuals(self):
+        """q_k = B_k e, shape (n, m)."""
+        return self.whitening.bent(self.residuals).T
 
     @cached_property
     def error_slopes(self):
@@ -184,10 +182,15 @@ class CorrelatedDeviance(ProfiledDeviance):
             own = np.ones(sum(f.n_free for f in self.factors))
             lengths = np.append(own, self.whitening.model.units)
             return replace(average, curvature=differenced_gradient(self, lengths))
-        traces = forms.traces_of(self._directions)
+        count = len(average.gradient) - forms.n_coordinates
+        traces = np.zeros_like(average.curvature)
+        if self.factors:
+            traces[:count, :count] = expected_information(self)
+        traces[:count, count:] = forms.pairs.across(self._directions)
+        traces[count:, :count] = traces[:count, count:].T
+        traces[count:, count:] = forms.pairs.projected
         curvature = average.curvature + average.observed - traces
-        c = forms.n_coordinates
-        curvature[-c:, -c:] += forms.second_traces()
+        curvature[count:, count:] += forms.second_traces()
         return replace(average, curvature=curvature)
 
 
@@ -225,8 +228,12 @@ class Correlated(Criterion):
     @cached_property
     def exact_below(self):  # type: ignore[override]
         """The promised decrease below which the Hessian saves more than it costs."""
-        unweighted = self.products_at(self.model.at(self.model.start()))
-        return EXACT_BELOW if is_affordable(unweighted, self.model) else 0.0
+        return EXACT_BELOW if is_affordable(self.first_products, self.model) else 0.0
+
+    @cached_property
+    def first_products(self):
+        """Cross-products where a search usually starts."""
+        return self.products_at(self.model.at(self.model.start()))
 
     @property
     def k_fixed(self):
@@ -249,10 +256,10 @@ class Correlated(Criterion):
         try:
             products = self.products_at(whitening)
             plain = profiled_deviance(products, factors, self.reml)
+            own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
+            own["value"] = own["value"] + whitening.log_determinant
         except np.linalg.LinAlgError:
             return None
-        own = {f.name: getattr(plain, f.name) for f in fields(ProfiledDeviance)}
-        own["value"] = own["value"] + whitening.log_determinant
         return CorrelatedDeviance(**own, whitening=whitening, criterion=self)
 
 

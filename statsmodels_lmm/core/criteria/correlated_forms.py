@@ -27,10 +27,8 @@ from statsmodels_lmm.core.algebra.dense import (
 from statsmodels_lmm.core.criteria.derivatives import (
     of_all_factors,
     projected_products,
-    trace_products,
     working_columns,
 )
-from statsmodels_lmm.core.criteria.projection_forms import ProjectionForm
 from statsmodels_lmm.core.criteria.variance_forms import VarianceForms, expected_traces
 from statsmodels_lmm.core.engines.levels import level_gram
 from statsmodels_lmm.core.residuals.natural import natural_curvature, of_user
@@ -45,20 +43,43 @@ LARGEST = 100_000_000
 @dataclass(frozen=True)
 class PairTraces:
     """
-    Traces of products of two coordinates' changes, in the notation above.
+    Traces with products of two derivatives of V, one or both in a coordinate.
 
     Parameters
     ----------
-    sums : list of ndarray
-        Sums over the levels of the blocks of Z'P B_k P Z of each term, (c, k, k).
+    blocks : list of ndarray
+        Sums over the levels of the diagonal blocks of Z'P B_k P Z for each term, shapes
+        (c, k, k).
     plain, once, twice : ndarray
-        tr(B_k B_l), tr(H'B_k B_l H) and tr(H'B_k H H'B_l H), shapes (c, c).
+        tr(B_k B_l), tr(B_k H H'B_l) and tr(H H'B_k H H'B_l), shapes (c, c).
     """
 
-    sums: list
+    blocks: list
     plain: np.ndarray
     once: np.ndarray
     twice: np.ndarray
+
+    @property
+    def projected(self):
+        """tr(P B_k P B_l), shape (c, c)."""
+        return self.plain - 2.0 * self.once + self.twice
+
+    def across(self, changes):
+        """
+        tr(P B_k P Z D Z').
+
+        Parameters
+        ----------
+        changes : sequence of ndarray
+            D for the parameters of each term, shapes (m_i, k_i, k_i).
+
+        Returns
+        -------
+        ndarray
+            Shape (m, c).
+        """
+        each = [np.einsum("mab,kab->mk", d, b) for d, b in zip(changes, self.blocks)]
+        return np.vstack([np.zeros((0, len(self.plain))), *each])
 
 
 class CorrelatedForms(VarianceForms):
@@ -224,54 +245,20 @@ class CorrelatedForms(VarianceForms):
             of_effects = expected_traces(deviance, of_all_factors(changes))
             out[np.ix_(own, own)] = of_effects
         here = slice(count, count + c)
-        out[:count, here], out[here, here] = self.traces_of_errors(changes)
+        out[:count, here], out[here, here] = (
+            self.pairs.across(changes),
+            self.pairs.projected,
+        )
         out[here, :count] = out[:count, here].T
-        without = ProjectionForm(deviance, with_residuals=False)
-        out[here, -1] = out[-1, here] = self._whitening.paired(without)
+        observed = deviance.residuals @ deviance.bent_residuals / self._scale
+        out[here, -1] = out[-1, here] = deviance.error_slopes + observed
         out[-1, -1] = deviance.nu
         lengths = np.append(self._lengths(count + c), 1.0)
         return out * np.outer(lengths, lengths)
 
-    def traces_of(self, changes):
-        """
-        Traces tr(P V_r P V_s) for changes of each S and for the coordinates.
-
-        Parameters
-        ----------
-        changes : sequence of ndarray
-            As for `products_of`.
-
-        Returns
-        -------
-        ndarray
-            Shape (m, m).
-        """
-        across, errors = self.traces_of_errors(changes)
-        own = np.zeros((0, 0))
-        if changes:
-            own = trace_products(self.deviance, of_all_factors(changes))
-        return np.block([[own, across], [across.T, errors]])
-
-    def traces_of_errors(self, changes):
-        """
-        Traces of a coordinate with changes of each S, and with another coordinate.
-
-        Returns
-        -------
-        across, errors : ndarray
-            Shapes (m, c) and (c, c).
-        """
-        pairs = self.error_pairs
-        across = [
-            np.einsum("mab,kab->mk", change, sums)
-            for change, sums in zip(changes, pairs.sums)
-        ]
-        errors = pairs.plain - 2.0 * pairs.once + pairs.twice
-        return np.vstack([np.zeros((0, len(errors))), *across]), errors
-
     @cached_property
-    def error_pairs(self):
-        """What the traces of the coordinates consist of, PairTraces."""
+    def pairs(self):
+        """Traces with products of two derivatives of V, PairTraces."""
         return self._level_traces() if self._by_level else self._dense_traces()
 
     @cached_property
@@ -291,7 +278,7 @@ class CorrelatedForms(VarianceForms):
         )  # V^-1 Z
         roots = term.at(term.codes, _times_blocks(term, _root(inverse)))
         half = np.hstack([roots.effects, fixed])
-        gram, blocks, inner = self._within(half, roots, fixed)
+        once, blocks, inner = self._within(half, roots, fixed)
         # each pair of effects occurs twice, a pair of an effect and a column once
         weights = np.append(np.ones(k), np.full(fixed.shape[1], 2.0))
         twice = np.einsum("gakq,galq,q->kl", blocks, blocks, weights, optimize=True)
@@ -303,7 +290,7 @@ class CorrelatedForms(VarianceForms):
         mixed = blocks[..., k:] @ transpose(y)
         both = y @ inner[:, None, :, k:] @ transpose(y)
         turned = (blocks[..., :k] - mixed - transpose(mixed) + both).sum(axis=1)
-        return PairTraces([turned], self._whitening.pair_traces(), gram, twice)
+        return PairTraces([turned], self._whitening.pair_traces(), once, twice)
 
     def _within(self, columns, term, fixed):
         """
@@ -328,28 +315,28 @@ class CorrelatedForms(VarianceForms):
     def _dense_traces(self):
         """The traces from H as a whole matrix."""
         deviance, whitening = self.deviance, self._whitening
-        each = [as_array(sparse.csr_array(f.indicator())) for f in deviance.terms]
-        widths = [matrix.shape[1] for matrix in each]
-        z = np.hstack([np.zeros((len(deviance.residuals), 0)), *each])
+        columns = [as_array(sparse.csr_array(f.indicator())) for f in deviance.terms]
+        widths = [each.shape[1] for each in columns]
+        z = np.hstack([np.zeros((len(deviance.residuals), 0)), *columns])
         q, half = z.shape[1], self._fixed
         if q:
             half = np.hstack([z @ _root(self._inverse(widths)), half])
         projected = half.T @ z
-        c, sums = self.n_coordinates, []
-        gram, parts = np.zeros((c, c)), [np.zeros((c, half.shape[1], 0))]
+        c = self.n_coordinates
+        once, parts = np.zeros((c, c)), [np.zeros((c, half.shape[1], 0))]
         for columns in self._batches(half.shape[1]):
             bent = whitening.bent(half[:, columns])
             parts.append(half.T @ bent)
             flat = bent.reshape(len(bent), -1)
-            gram = gram + flat @ flat.T
+            once += flat @ flat.T
         inner = np.concatenate(parts, axis=-1)
         twice = np.einsum("kab,lba->kl", inner, inner)
-        turned = self._turned(z, half, projected, inner)
+        turned, blocks = self._turned(z, half, projected, inner), []
         for term, place in zip(deviance.terms, consecutive(widths)):
             shape = term.n_levels, term.k_effects
             own = turned[:, place, place].reshape(-1, *shape, *shape)
-            sums.append(np.einsum("kgagb->kab", own))
-        return PairTraces(sums, whitening.pair_traces(), gram, twice)
+            blocks.append(np.einsum("kgagb->kab", own))
+        return PairTraces(blocks, whitening.pair_traces(), once, twice)
 
     def _turned(self, z, half, projected, inner):
         """Z'P B_k P Z, shape (c, q, q)."""

@@ -52,19 +52,9 @@ class ProjectionForm:
     ----------
     deviance : CorrelatedDeviance
         The point.
-    with_residuals : bool, optional
-        Whether the term with e is part of it.
     """
 
     deviance: Any
-    with_residuals: bool = True
-
-    @property
-    def _residuals(self):
-        """Residuals e / sigma, or zeros, shape (n,)."""
-        deviance = self.deviance
-        share = deviance.scale**-0.5 if self.with_residuals else 0.0
-        return share * deviance.residuals
 
     @cached_property
     def blocks(self):
@@ -72,8 +62,8 @@ class ProjectionForm:
         deviance = self.deviance
         out = []
         for batch in deviance.whitening.model.layout.batches:
-            e = self._residuals[batch.rows]
-            block = -e[:, :, None] * e[:, None, :]
+            e = deviance.residuals[batch.rows]
+            block = -e[:, :, None] * e[:, None, :] / deviance.scale
             block -= hat_blocks(deviance, batch)
             out.append(add_identity(block))
         return out
@@ -93,18 +83,17 @@ class ProjectionForm:
     @cached_property
     def neighbors(self):
         """Products of rows with those before them in the order of the chain."""
-        e, whitening = self._residuals, self.deviance.whitening
+        e, whitening = self.deviance.residuals, self.deviance.whitening
         order, colored = whitening.model.chain.order, whitening.roots.color(e)
         own = _neighbors(*[e[order, None]] * 2, *[colored[order, None]] * 2)
-        whole = -hat_neighbors(self.deviance, order) - own
+        whole = -hat_neighbors(self.deviance, order) - own / self.deviance.scale
         whole[[0, 2]] += 1.0
         return Neighbors(*whole)
 
     @property
     def pair_traces(self):
         """Traces tr(B_k B_l H) in the coordinates, shape (m, m)."""
-        pairs = self.deviance.variance_forms.error_pairs
-        q = self.deviance.bent_residuals
+        pairs, q = self.deviance.variance_forms.pairs, self.deviance.bent_residuals
         return pairs.plain - pairs.once - q.T @ q / self.deviance.scale
 
 

@@ -1,5 +1,5 @@
 """
-What changes of the covariance matrix sigma^2 V do to a fit, summed over the levels.
+What changes of the covariance matrix sigma^2 V do to a fit.
 
 A *direction* is a change V_r of sigma^2 V: Z (I (x) D) Z' for a change D of the
 covariance matrix of a term, a coordinate of the errors' covariance if there is one, or
@@ -125,7 +125,7 @@ class VarianceForms:
 
     def curvature(self, root):
         """
-        G'V_rs G summed with weights B B', for second derivatives V_rs of V.
+        G'V_rs G / sigma^2 for second derivatives V_rs of sigma^2 V, with weights B B'.
 
         Zero, because V is linear in covariances.
 

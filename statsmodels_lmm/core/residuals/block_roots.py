@@ -39,7 +39,7 @@ class BlockRoots:
     model: Any
     phi: np.ndarray
 
-    def of_patterns(self, function, axes):
+    def _of_patterns(self, function, axes):
         """A function of parameters and places at the patterns of each batch."""
         return [
             by_parts(function, self.phi, batch.where, batch.parts, axes)
@@ -51,14 +51,14 @@ class BlockRoots:
         """C of the patterns of each batch, shapes (P, m, m)."""
         if self.model.structure is None:
             return [np.ones((len(b.counts), 1, 1)) for b in self.model.layout.batches]
-        return self.of_patterns(self.model.structure.correlation, 0)
+        return self._of_patterns(self.model.structure.correlation, 0)
 
     @cached_property
     def changes(self):
         """C_k of the parameters of one set, shapes (c, P, m, m)."""
         if not self.model.n_correlations:
             return [np.zeros((0, *c.shape)) for c in self.correlations]
-        return self.of_patterns(self.model.structure.derivative, 1)
+        return self._of_patterns(self.model.structure.derivative, 1)
 
     @cached_property
     def lower(self):
@@ -105,15 +105,14 @@ class BlockRoots:
                 out[part, k, here] = whole[here]
         return out
 
-    def along(self, own, columns):
-        """Sums of d_k B_k A for directions d of each set, (parts, c), shape of A."""
-        if not own.any():
-            return np.zeros(columns.shape)
+    def along(self, direction, columns):
+        """The sum of d_k B_k A for changes d of the parameters, shape (parts, c)."""
         changes = [
-            np.einsum("pc,cpij->pij", own[batch.parts], each)
+            np.einsum("pc,cpij->pij", direction[batch.parts], each)
             for batch, each in zip(self.model.layout.batches, self.changes)
         ]
-        return self.whiten(self._times(changes, self.whiten_transposed(columns)))
+        half = self.whiten_transposed(columns)
+        return self.whiten(self._times(changes, half))
 
     def _rows_of(self, part):
         """Rows whose correlations depend on one set of parameters."""

@@ -226,27 +226,25 @@ class BidiagonalRoots:
         """V^-T A for dense columns A."""
         return self._in_order(lambda a: self.inverse.solve(a, True), columns)
 
-    def along(self, own, columns):
-        """Sums of d_k B_k A for directions d of each set, (parts, c), shape of A."""
-        if not own.any():
-            return np.zeros(columns.shape)
-        return np.tensordot(own, self.bent(columns), 2)
-
     def bent(self, columns):
         """B_k A of all sets of parameters, shape (parts, c, n, ...)."""
-        chain, (parts, c) = self.model.chain, self.phi.shape
-        of_row = chain.parts[chain.step]
-        slopes = self._at_rows(self._steps[1]) / self.rest**1.5
-        colored = self.color(columns)
-        out = np.empty((parts, c, *columns.shape))
-        for part in range(parts):
-            for k in range(c):
-                own = np.where(of_row == part, slopes[k], 0.0)
-                change = Bidiagonal(self.lags * own, -own)
-                left = self._in_order(change.times, colored)
-                right = self._in_order(change.transposed_times, columns)
-                out[part, k] = -left - self.color_transposed(right)
+        colored, out = self.color(columns), np.empty((*self.phi.shape, *columns.shape))
+        for place in np.ndindex(self.phi.shape):
+            direction = np.zeros(self.phi.shape)
+            direction[place] = 1.0
+            out[place] = self._along(direction, columns, colored)
         return out
+
+    def along(self, direction, columns):
+        """The sum of d_k B_k A for changes d of the parameters, shape (parts, c)."""
+        return self._along(direction, columns, self.color(columns))
+
+    def _along(self, direction, columns, colored):
+        of_step = (direction[self.model.chain.parts].T * self._steps[1]).sum(axis=0)
+        own = self._at_rows(of_step) / self.rest**1.5
+        change = Bidiagonal(self.lags * own, -own)
+        right = self._in_order(change.transposed_times, columns)
+        return -self._in_order(change.times, colored) - self.color_transposed(right)
 
     # scalars ---------------------------------------------------------
 

@@ -2,8 +2,7 @@
 Natural parameters of a covariance of errors, on which second derivatives depend.
 
 They are those of SAS: correlations and variances or, where the covariance matrix is
-linear in them, covariances. With lambda = (log sigma^2, gamma) an entry of sigma^2 R
-is
+linear in them, covariances. With lambda = (log sigma^2, gamma) an entry of sigma^2 R is
 
     C_rs(phi) exp(b_rs' lambda),    b_rs = (1, f_r + f_s),
 
@@ -18,8 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.residuals.block_roots import BlockRoots
+from statsmodels_lmm.core.residuals.block_roots import by_parts
+
+ENTRIES = 4_000_000
+"""Size of the largest array formed for a batch of groups."""
+
+LARGEST = 5000
+"""Largest number of rows of a group of which a dense matrix is formed."""
 
 
 def of_user(whitening, scale):
@@ -71,6 +75,11 @@ def natural_curvature(whitening, columns, root):
     -------
     ndarray
         Shape (p, p).
+
+    Raises
+    ------
+    MemoryError
+        If a group has too many rows for a dense matrix.
     """
     natural = NaturalParameters(whitening)
     if natural.is_linear:
@@ -95,12 +104,6 @@ class NaturalParameters:
     @property
     def _model(self):
         return self.whitening.model
-
-    @cached_property
-    def _blocks_of(self):
-        """The matrices of the patterns, also where rows are whitened by neighbors."""
-        phi, _ = self._model.split(self.whitening.parameters)
-        return BlockRoots(self._model, phi)
 
     @cached_property
     def cells(self):
@@ -132,16 +135,25 @@ class NaturalParameters:
             return model.structure is None or model.structure.is_linear
         return model.structure.is_linear and self._has_own_covariances()
 
+    def _check_size(self):
+        largest = self._model.layout.largest
+        if largest > LARGEST:
+            raise MemoryError(
+                "second derivatives of the covariance of errors need a dense matrix of "
+                f"the {largest:,} rows of a group; linear=True leaves them out"
+            )
+
     def _has_own_covariances(self):
-        model = self._model
-        seen: dict = {}
-        for batch, bends in zip(model.layout.batches, self._changes):
-            f = model.log_sd[batch.rows]
-            sums = f[:, :, None] + f[:, None]
+        self._check_size()
+        model, seen = self._model, dict[tuple, np.ndarray]()
+        for batch in model.layout.batches:
+            changes = self._at(model.structure.derivative, batch, slice(None), 1)
             for pattern, part in enumerate(batch.parts):
-                groups = slice(batch.starts[pattern], batch.starts[pattern + 1])
-                for k, change in enumerate(bends[:, pattern]):
-                    values = sums[groups][:, change != 0.0].reshape(-1, f.shape[-1])
+                groups = slice(*batch.starts[pattern : pattern + 2])
+                f = model.log_sd[batch.rows[groups]]
+                sums = f[:, :, None] + f[:, None]
+                for k, change in enumerate(changes[:, pattern]):
+                    values = sums[:, change != 0.0].reshape(-1, f.shape[-1])
                     if not len(values):
                         continue
                     first = seen.setdefault((part, k), values[0])
@@ -149,28 +161,22 @@ class NaturalParameters:
                         return False
         return True
 
-    @cached_property
-    def _changes(self):
-        """C_k of the patterns of each batch, shapes (c, P, m, m)."""
-        return self._blocks_of.of_patterns(self._model.structure.derivative, 1)
-
-    @cached_property
-    def _second_changes(self):
-        """C_kl of the patterns of each batch, shapes (c, c, P, m, m)."""
-        return self._blocks_of.of_patterns(self._model.structure.second_derivative, 2)
-
     def curvature(self, columns, root):
         """See `natural_curvature`."""
+        self._check_size()
         model, out = self._model, 0.0
         phi, powers = self._roots(root)
-        inverse = [transpose(each) for each in self._blocks_of.inverses]
-        turned = columns
-        if model.structure is not None:
-            turned = model.layout.multiply(inverse, columns)
-        for number, batch in enumerate(model.layout.batches):
-            blocks = self._blocks(number, batch, phi, powers)
-            rows = turned[batch.rows]
-            out = out + np.einsum("gmp,gmn,gnq->pq", rows, blocks, rows, optimize=True)
+        turned = self.whitening.roots.whiten_transposed(columns)
+        for batch in model.layout.batches:
+            n_groups, m = batch.rows.shape
+            step = max(1, ENTRIES // (m * m * (len(powers) + root.shape[1])))
+            for start in range(0, n_groups, step):
+                groups = slice(start, start + step)
+                blocks = self._blocks(batch, groups, phi, powers)
+                rows = turned[batch.rows[groups]]
+                out = out + np.einsum(
+                    "gmp,gmn,gnq->pq", rows, blocks, rows, optimize=True
+                )
         return out
 
     def _roots(self, root):
@@ -183,29 +189,40 @@ class NaturalParameters:
         log_scale = root[-1] - 2.0 * _mean(model) @ gamma
         return phi, np.vstack([log_scale, gamma])
 
-    def _blocks(self, number, batch, phi, powers):
+    def _blocks(self, batch, groups, phi, powers):
         """
-        Sums of W_rs times second derivatives for the groups of a batch, over D.
+        Sums of W_rs times second derivatives for some groups of a batch, over D.
 
         In lambda a second derivative is b_a b_b C, and of a variance v_a, less b_a C
         where both are the same, with b_a the power of v_a in the entry.
         """
-        model = self._model
-        f = model.log_sd[batch.rows]
+        f = self._model.log_sd[batch.rows[groups]]
         b = f[:, :, None] + f[:, None]
         b = np.concatenate([np.ones((*b.shape[:-1], 1)), b], axis=-1)
         along = b @ powers  # of log V, shape (G, m, m, r)
         factor = (along**2).sum(axis=-1) - self._less(b, powers)
-        pattern = batch.patterns
-        blocks = self._blocks_of.correlations[number][pattern] * factor
-        if not model.n_correlations:
-            return blocks
-        phi = phi[batch.parts]
-        changes = np.einsum("pcr,cpij->pijr", phi, self._changes[number])
+        structure = self._model.structure
+        if structure is None:
+            return factor
+        # groups of one pattern are side by side
+        pattern = batch.patterns[groups]
+        here, pattern = slice(pattern[0], pattern[-1] + 1), pattern - pattern[0]
+        blocks = self._at(structure.correlation, batch, here)[pattern] * factor
+        phi = phi[batch.parts[here]]
+        changes = self._at(structure.derivative, batch, here, 1)
+        changes = np.einsum("pcr,cpij->pijr", phi, changes)
         blocks = blocks + 2.0 * (changes[pattern] * along).sum(axis=-1)
+        if structure.is_linear:
+            return blocks
+        bends = self._at(structure.second_derivative, batch, here, 2)
         weights = phi @ phi.swapaxes(1, 2)
-        second = np.einsum("pkl,klpij->pij", weights, self._second_changes[number])
-        return blocks + second[pattern]
+        return blocks + np.einsum("pkl,klpij->pij", weights, bends)[pattern]
+
+    def _at(self, function, batch, patterns, axes=0):
+        """A function of parameters and places at some patterns of a batch."""
+        phi, _ = self._model.split(self.whitening.parameters)
+        where, parts = batch.where[patterns], batch.parts[patterns]
+        return by_parts(function, phi, where, parts, axes)
 
     def _less(self, b, powers):
         """The sum of W_aa b_a over variances."""

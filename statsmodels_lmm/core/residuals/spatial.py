@@ -103,7 +103,11 @@ def _pairs(where):
     places = where if where.ndim == 3 else where[..., None]
     m = places.shape[1]
     i, j = np.triu_indices(m, 1)
-    distances = np.sqrt(((places[:, i] - places[:, j]) ** 2).sum(axis=-1))
+    squares = sum(
+        (each[:, :, None] - each[:, None, :]) ** 2
+        for each in np.moveaxis(places.astype(float), -1, 0)
+    )
+    distances = np.sqrt(squares[:, i, j])
 
     def square(values, diagonal=0.0):
         out = np.full((*values.shape[:-1], m, m), diagonal)

@@ -16,11 +16,11 @@ where F_f is the diagonal matrix of the f-th column of F, centered or not.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.algebra.differences import differenced_gradient
+from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.block_roots import BlockRoots
 from statsmodels_lmm.core.residuals.layout import ResidualLayout
 from statsmodels_lmm.core.residuals.markov import BidiagonalRoots, chain_of
@@ -54,7 +54,7 @@ class ResidualCovariance:
         a search; otherwise it is that of a row with F gamma = 0.
     """
 
-    structure: Any
+    structure: ResidualStructure | None
     layout: ResidualLayout
     size: int
     n_parts: int
@@ -122,7 +122,9 @@ class ResidualCovariance:
         """
         own, _ = self.split(x)
         values, jacobian, c = np.array(x, dtype=float), np.eye(len(x)), own.shape[1]
-        for part, each in enumerate(own if c else ()):
+        if self.structure is None:
+            return values, jacobian
+        for part, each in enumerate(own):
             here = slice(part * c, (part + 1) * c)
             values[here], jacobian[here, here] = self.structure.unfold(each, self.size)
         return values, jacobian
@@ -248,6 +250,20 @@ class Whitening:
         every = np.concatenate([own, self._bent_by_deviations(columns)])
         return np.tensordot(self.jacobian.T, every, 1)
 
+    def _bent_by_deviations(self, columns):
+        """B_f A for all columns of F, shape (s, n, ...)."""
+        f = self.model.columns.T
+        f = f.reshape(*f.shape, *[1] * (columns.ndim - 1))
+        if self.model.structure is None or not len(f):
+            return 2.0 * f * columns
+        roots = self.roots
+        colored, whitened = roots.color(columns), roots.whiten_transposed(columns)
+        each = [
+            roots.whiten(one * colored) + roots.color_transposed(one * whitened)
+            for one in f
+        ]
+        return np.array(each)
+
     def along(self, direction, columns):
         """
         The sum of d_k B_k A for a direction d.
@@ -264,29 +280,23 @@ class Whitening:
         ndarray
             Shape of `columns`.
         """
-        own, gamma = self.model.split(self.jacobian @ direction)
-        out, roots = self.roots.along(own, columns), self.roots
-        if not gamma.any():
-            return out
-        f = (self.model.columns @ gamma).reshape(-1, *[1] * (columns.ndim - 1))
-        if self.model.structure is None:
-            return out + 2.0 * f * columns
-        out = out + roots.whiten(f * roots.color(columns))
-        return out + roots.color_transposed(f * roots.whiten_transposed(columns))
+        phi, gamma = self.model.split(self.jacobian @ direction)
+        out = np.zeros(columns.shape)
+        if phi.any():
+            out += self.roots.along(phi, columns)
+        if gamma.any():
+            out += self._along_deviations(self.model.columns @ gamma, columns)
+        return out
 
-    def _bent_by_deviations(self, columns):
-        """B_f A for all columns of F, shape (s, n, ...)."""
-        f = self.model.columns.T
-        f = f.reshape(*f.shape, *[1] * (columns.ndim - 1))
-        if self.model.structure is None or not len(f):
-            return 2.0 * f * columns
+    def _along_deviations(self, f, columns):
+        """The change of B A if the logarithms of standard deviations change by f."""
+        scaling = RowWeights(f)
+        if self.model.structure is None:
+            return 2.0 * scaling.apply(columns)
         roots = self.roots
-        colored, whitened = roots.color(columns), roots.whiten_transposed(columns)
-        each = [
-            roots.whiten(one * colored) + roots.color_transposed(one * whitened)
-            for one in f
-        ]
-        return np.array(each)
+        colored = scaling.apply(roots.color(columns))
+        whitened = scaling.apply(roots.whiten_transposed(columns))
+        return roots.whiten(colored) + roots.color_transposed(whitened)
 
     def paired(self, form):
         """

@@ -72,8 +72,9 @@ def search_correlated(criterion, settings, start=None):
 
 def place(criterion, coordinates):
     """A starting point: variances by the method of moments for whitened rows."""
-    whitening = criterion.model.at(coordinates)
-    products = criterion.products_at(whitening)
+    products = criterion.first_products
+    if not np.array_equal(coordinates, criterion.model.start()):
+        products = criterion.products_at(criterion.model.at(coordinates))
     factors = moment_start(products) if products.plan.terms else []
     return [*factors, FreeParameters(np.array(coordinates))]
 

@@ -81,7 +81,7 @@ def unit_changes(deviance):
 
 def twice_information(deviance, kind):
     """
-    Twice the information times sigma^4 about the covariances, with V for sigma^2.
+    Information about the parameters times 2 sigma^4, with V in place of sigma^2.
 
     With V_r the change of sigma^2 V per unit of a parameter, and V itself last, it is
 
@@ -125,9 +125,9 @@ def joint_information(deviance, kind="observed"):
     They are the lower triangles of sigma^2 S_i, or the parameters of a structure; the
     correlations and gamma of the errors, if these have a covariance; and sigma^2, the
     variance of an error whose logarithm of the standard deviation is zero in F gamma.
-    By the delta method a function h of them has variance g'J^-1 g with J the
-    information and g the slopes of h: for a standard deviation sigma exp(f'gamma),
-    these are sd f in gamma and sd / (2 sigma^2) in sigma^2.
+    By the delta method a function of them with slopes h has variance h'J^-1 h, J the
+    information. Of a standard deviation sd = sigma exp(f'gamma) the slopes are sd f in
+    gamma and sd / (2 sigma^2) in sigma^2.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Small-sample inference with correlated errors, by n x n matrices."""
+"""Small-sample inference with correlated errors, against n x n matrices."""
 
 import functools
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose
 from statsmodels_lmm.core.criteria import correlated_forms
 from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.engines.choice import engine_for
+from statsmodels_lmm.core.residuals import natural
 from statsmodels_lmm.core.residuals.autoregressive import Autoregressive
 from statsmodels_lmm.core.residuals.compound import CompoundSymmetry
 from statsmodels_lmm.core.residuals.layout import lay_out
@@ -371,7 +372,12 @@ def test_a_hessian_that_does_not_fit_is_differenced(monkeypatch):
 
 def test_batches_of_columns_change_nothing(monkeypatch):
     whole = [optimum(name).derivatives(True).curvature for name in CASES]
+    name = "fading, unequal"
+    adjusted = kenward_roger(optimum(name)).covariance
     monkeypatch.setattr(correlated_forms, "ENTRIES", 1)
+    monkeypatch.setattr(natural, "ENTRIES", 1)
+    again = kenward_roger(optimum(name)).covariance
+    assert_allclose(again, adjusted, rtol=1e-9, atol=1e-12)
     for name, expected in zip(CASES, whole):
         deviance = optimum(name)
         again = deviance.elsewhere(deviance.point).derivatives(True)

@@ -153,7 +153,7 @@ def test_paired_t_test(unequal, information):
 
 
 def test_compound_symmetry_is_a_random_intercept():
-    # lmerTest and pbkrtest give .79559937; 177.0382 and .79647780
+    """Both are one model; lmerTest gives .79559937 and pbkrtest .79647780."""
     data = sufficient_statistics(
         FEV1, OF_ARM, [GroupedEffects(SUBJECT, SUBJECT.max() + 1, ONES[:, None], (1,))]
     )
