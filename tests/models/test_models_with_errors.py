@@ -295,25 +295,6 @@ def test_places_and_groups_that_cannot_be(data, residual):
         crossedmixedlm("y ~ 1", data, residual=residual)
 
 
-def test_dates_are_counted_in_whole_days(data):
-    day = pd.Timestamp("2024-03-01") + pd.to_timedelta(24 * data["t"], unit="h")
-    half = day + pd.to_timedelta(12 * (data["t"] == 1), unit="h")
-    for residual in ("ar1(day | g)", "arma(day | g, p=1)"):
-        fit = crossedmixedlm("y ~ t", data.assign(day=day), residual=residual).fit()
-        assert_allclose(fit.llf, llf(data, "y ~ t"))
-        with pytest.raises(DataError, match="counts whole steps, but 'day'"):
-            crossedmixedlm("y ~ t", data.assign(day=half), residual=residual)
-
-
-def test_steps_that_no_group_takes(data):
-    last, odd = data["t"] == data["t"].max(), data["g"] % 2 == 1
-    few = data[~(odd & last) & ~(~odd & (data["t"] == 0))]
-    steps = few["t"].nunique() - 1
-    with pytest.raises(DataError, match=f"two visits that are {steps} steps apart"):
-        crossedmixedlm("y ~ t", few, residual="toep(t | g)")
-    assert crossedmixedlm("y ~ t", few, residual=AR1).fit().converged
-
-
 # what the data do not determine ------------------------------------------------------
 
 CONTAINED = [
