@@ -135,8 +135,8 @@ def new_whitening(results, rows, placed):
         codes, relative = group_levels(columns)[0], not errors.structure.of_visits
         if errors.visits and (placed.where < 0).any():
             raise DataError(
-                f"row {int(np.argmin(placed.where))} of the new data is at a visit that "
-                "the fit has not seen, so that its correlations are not known"
+                f"row {int(np.argmin(placed.where))} of the new data is at a visit "
+                "that the fit has not seen, so that its correlations are not known"
             )
     layout = lay_out(codes, placed.where, placed.parts, relative=relative)
     model = replace(
