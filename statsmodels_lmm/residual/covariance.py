@@ -14,6 +14,9 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.row_values import named_rows
 from statsmodels_lmm.random.random_effects import group_levels
 
+FITTED = "log |fitted|"
+"""Name of the column of fitted values, of which a standard deviation is a power."""
+
 
 @dataclass(frozen=True)
 class ErrorCovariance:
@@ -66,9 +69,11 @@ class ErrorCovariance:
     cells: Any = None
     columns: tuple = ()
     keys: tuple = ()
+    follows_fitted: bool = False
 
     def __str__(self):
         parts = [] if self.term is None else [str(self.term)]
+        parts += ["sd a power of the fitted values"] if self.follows_fitted else []
         parts += [f"dispersion ~ {self.dispersion}"] if self.dispersion else []
         return ", ".join(parts)
 
@@ -93,6 +98,18 @@ class ErrorCovariance:
         size = len(self.visits) if structure.of_visits else layout.largest
         n_parts = len(self.part_names)
         return ResidualCovariance(structure, layout, size, n_parts, self.log_sd, spread)
+
+    def with_fitted(self, fitted):
+        """The errors whose standard deviations follow given fitted values, (n,)."""
+        if not (fitted != 0.0).all():
+            raise DataError(
+                "a fitted value is zero, of which no power is a standard deviation; "
+                "leave out power_of_fitted"
+            )
+        names = tuple(name for name in self.log_sd_names if name != FITTED)
+        columns = self.log_sd[:, : len(names)], np.log(np.abs(fitted))
+        log_sd = np.column_stack(columns)
+        return replace(self, log_sd=log_sd, log_sd_names=(*names, FITTED))
 
     def without_data(self):
         """What remains when the data of the rows are removed: names and numbers."""
@@ -124,7 +141,28 @@ class ErrorCovariance:
                 for p in self.structure.parameters(self.model.size):
                     name = _visit_name(p.name, self.visits)
                     names.append(f"{self.term.structure} {name}" + _of(part))
-        return [*names, *(f"log sd {name}" for name in self.log_sd_names)]
+        of_sd = {FITTED: "power of |fitted|"}
+        return names + [of_sd.get(x, f"log sd {x}") for x in self.log_sd_names]
+
+
+def following_fitted(errors, n_rows):
+    """
+    Errors whose standard deviations are proportional to a power of the fitted values.
+
+    Parameters
+    ----------
+    errors : ErrorCovariance or None
+        What else is said of them.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    ErrorCovariance
+    """
+    if errors is None:
+        errors = error_covariance(None, "", {}, None, pd.RangeIndex(n_rows))
+    return replace(errors, follows_fitted=True)
 
 
 def _of(part):
