@@ -38,13 +38,13 @@ R_ARGUMENTS = {
     "cluster": "chooses a covariance of a fit: "
     "`result.with_cov_type('CR2', groups='g')`",
     "control": ONE_OPTIMIZER,
-    "correlation": "has no counterpart, as residuals are independent; the random "
-    "effects of times may depend on one another: "
-    "`crossedmixedlm('y ~ t + ar1(0 + C(t) | g)', data)`",
+    "correlation": "is spelled residual= here, for linear models: "
+    "`crossedmixedlm('y ~ x + (1 | g)', data, residual='ar1(visit | g)')`",
     "ddf": "is spelled df_method= here: 'satterthwaite' or 'kenward-roger', as in "
     f"`{FIT}(df_method='satterthwaite')`",
     "disp": NOTHING_PRINTED,
-    "dispformula": "has no counterpart here: one dispersion is common to all rows",
+    "dispformula": "is spelled dispersion= here, for linear models: "
+    "`crossedmixedlm('y ~ x + (1 | g)', data, dispersion='~ x')`",
     "exposure": "is for counts with a log link: "
     "`crossedmixedglm('n ~ x + (1 | g)', data, family='poisson', exposure='w')`",
     "factors": "is not needed here: text is a factor, and numbers become one by C(): "
@@ -73,6 +73,10 @@ R_ARGUMENTS = {
     "`crossedmixedlm('y ~ x + (1 | g)', data)`",
     "re_form": "is spelled random_effects= here, False for NA or ~0, True for NULL: "
     "`result.predict(random_effects=True)`",
+    "rcov": "is spelled residual= here: "
+    "`crossedmixedlm('y ~ x', data, residual='us(visit | g)')`",
+    "repeated": "is spelled residual= here: "
+    "`crossedmixedlm('y ~ x', data, residual='us(visit | g)')`",
     "sample_weight": WEIGHTS,
     "seed": "is spelled rng= here: `result.simulate(rng=1)`",
     "start": "is spelled start_params= here, in fit: for a linear model "
@@ -85,6 +89,36 @@ R_ARGUMENTS = {
     "ziformula": "has no counterpart here: zero inflation is not available",
 }
 """Arguments of other packages, and the line to write instead."""
+
+VARIANCE_FUNCTIONS = {"varIdent": "~ f", "varExp": "~ x", "varPower": "~ log(x)"}
+"""nlme's functions for its argument weights, and the formula of dispersion=."""
+
+CORRELATIONS = {
+    "ar": "ar1",
+    "autoregressive": "ar1",
+    "corar1": "ar1",
+    "corcar1": "car1",
+    "ou": "car1",
+    "corcompsymm": "cs",
+    "compsymm": "cs",
+    "exchangeable": "cs",
+    "corsymm": "us",
+    "un": "us",
+    "unstructured": "us",
+    "toeplitz": "toep",
+    "toeph": "toep",
+    "ante": "ad",
+    "adh": "ad",
+    "corarma": "arma",
+    "corexp": "exp",
+    "sp": "exp",
+    "corgaus": "gau",
+    "mat": "matern",
+    "csh": "cs",
+    "arh": "ar1",
+    "ar1h": "ar1",
+}
+"""Structures of errors in nlme, SAS, glmmTMB and mmrm, and their names here."""
 
 OF_FIT = {
     "cov_type": "'CR2', cov_kwds={'groups': 'g'}",

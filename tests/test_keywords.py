@@ -244,8 +244,17 @@ FIRST_GUESSES = {
     "test= is not needed here: anova has Wald": lambda u: u.result.anova(test="F"),
     "test= is not needed .* drop1 likelihood": lambda u: u.result.drop1(test="Chisq"),
     "random= is part of the formula": lambda u: u.lm("y ~ x", u.data, random="~ 1 | g"),
-    "correlation= has no counterpart": lambda u: u.lm(
+    "correlation= is spelled residual= here": lambda u: u.lm(
         u.formula, u.data, correlation="AR1"
+    ),
+    "dispformula= is spelled dispersion= here": lambda u: u.lm(
+        u.formula, u.data, dispformula="~ x"
+    ),
+    "weights=varIdent.* is spelled dispersion= .*dispersion='~ f'": lambda u: u.lm(
+        u.formula, u.data, weights="varIdent(form = ~ 1 | f)"
+    ),
+    "weights=varFixed.* is the column 1 / v": lambda u: u.lm(
+        u.formula, u.data, weights="varFixed(~ v)"
     ),
     "reml= is an argument of fit": lambda u: u.lm(u.formula, u.data, reml=False),
     "df_method= is an argument of fit": lambda u: u.lm(
@@ -339,6 +348,7 @@ def user():
     data["n"], data["yes"] = rng.poisson(3.0, size=60), data["y"] > 0
     data["my.x"], data["word length"], data["my.g"] = data["x"], data["z"], data["g"]
     data["RT (ms)"], data["w"] = np.exp(data["y"]), 1.0 + data["t"]
+    data["v"], data["visit"] = 1.0 + data["x"] ** 2, np.arange(60) // 6
     formula = "y ~ x + f + (1 | g)"
     pedigree = pd.DataFrame({"animal": range(1, 7), "Sire": [0, 0, 1, 1, 3, 3]})
     pedigree["Dam"] = [0, 0, 2, 2, 4, 4]

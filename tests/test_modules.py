@@ -19,9 +19,15 @@ ELSEWHERE = {
     "test_laplace": "conditional",
     "test_laplace_derivatives": "determinant_traces",
     "test_laplace_in_batches": "level_rows modes_in_batches",
+    "test_correlated_small_sample": "correlated_forms natural variance_forms",
     "test_random_part": "draws",
     "test_generalized_refits": "without_effects",
-    "test_structures": "checks correlated known",
+    "test_structures": "checks known",
+    "test_correlated": "projection_forms spread_effects",
+    "test_correlations": "antedependence moving_average partial_autocorrelations "
+    "toeplitz",
+    "test_residual_structures": "autoregressive compound unstructured",
+    "test_whitening": "block_roots second_order",
     # inference
     "test_generalized_replicates": "refitted_parameters row_weights",
     "test_planned_values": "planned",
@@ -34,7 +40,9 @@ ELSEWHERE = {
     "test_exact_likelihood_ratio": "null_distribution",
     "test_generalized_influence": "working_model",
     "test_influence": "case_deletion case_refits row_groups",
-    "test_likelihood_ratio": "nested_models",
+    "test_likelihood_ratio": "nested_models spans",
+    "test_models_with_errors": "absorbed_effects covariance from_arrays residual_terms",
+    "test_residual_parameters": "correlated_refits",
     "test_marginal_contrasts": "comparisons contrast_estimates estimate_tests "
     "hypotheses joint_tests letter_displays response_transforms specs",
     "test_marginal_means": "contrast_sets marginal_estimates marginal_tables "

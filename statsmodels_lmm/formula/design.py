@@ -29,6 +29,7 @@ from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import aligned
 from statsmodels_lmm.inputs.row_values import named_rows
 from statsmodels_lmm.random.random_effects import RandomEffects, group_levels
+from statsmodels_lmm.residual.covariance import error_covariance
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Design:
         The grouping factors that are expressions, by their text.
     event : object
         The level of the response that is coded as 1, see `coded_response`.
+    errors : ErrorCovariance or None
+        The covariance of the errors; None if they are independent and of one variance.
     """
 
     endog: pd.DataFrame
@@ -73,6 +76,7 @@ class Design:
     rows: np.ndarray
     groupings: dict
     event: object = None
+    errors: object = None
 
 
 def build_design(
@@ -154,8 +158,28 @@ def build_design(
         )
         for terms in formula.by_factor
     )
+    errors = _errors(formula, columns, evaluated, frame, specs)
     values = endog, exog, spec, random, specs, offset, scope, frame, rows
-    return Design(*values, groupings, event)
+    return Design(*values, groupings, event, errors)
+
+
+def _errors(formula, columns, evaluated, frame, specs):
+    """The covariance of the errors, or None."""
+    if formula.residual is None and not formula.dispersion:
+        return None
+    values, spread = {}, None
+    if formula.residual is not None:
+        term = formula.residual
+        for name in (*term.when, *term.group, *(term.by or ())):
+            values[name] = columns[find_column(columns, name)]
+    if formula.dispersion:
+        spread, specs[formula.dispersion] = evaluated(formula.dispersion)
+        check_finite(spread, f"dispersion ~ {formula.dispersion}", frame.index)
+        constant = (spread == spread.iloc[0]).all() & (spread.iloc[0] == 1.0)
+        spread = spread.loc[:, ~constant]
+    return error_covariance(
+        formula.residual, formula.dispersion, values, spread, frame.index
+    )
 
 
 def _used_rows(value, name, labels, rows):

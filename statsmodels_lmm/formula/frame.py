@@ -121,6 +121,8 @@ def column_roles(data, formula, scope):
     pieces += [("fixed", piece) for piece in formula.fixed_pieces]
     pieces += [("random", term.effects) for term in formula.random]
     pieces += [("random", text) for text in formula.grouping_expressions]
+    if formula.dispersion:
+        pieces.append(("random", formula.dispersion))
     roles: dict = {}
     check_columns(data)
     for role, text in pieces:
@@ -135,6 +137,9 @@ def column_roles(data, formula, scope):
         except DataError as error:
             raise _name_error(str(error), formula.text, name) from None
         roles.setdefault(column, set()).add("group")
+    if formula.residual is not None:
+        for name in formula.residual.when:
+            roles[find_column(data, name)].add("when")
     for text in formula.grouping_expressions:
         if text in data.columns:
             raise DataError(

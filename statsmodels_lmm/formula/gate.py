@@ -10,13 +10,16 @@ from statsmodels_lmm.formula.allow_list import MAX_POWER
 from statsmodels_lmm.formula.expressions import check_expression
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import depths, span, split
+from statsmodels_lmm.formula.residual_terms import dispersion_formula, residual_term
 from statsmodels_lmm.formula.subsets import condition_tokens
 from statsmodels_lmm.formula.tokens import tokenize
+from statsmodels_lmm.residual.terms import structure_options
 
 MAX_LENGTH = 2_000
 MAX_DEPTH = 20
 MAX_TERMS = 500
 MAX_COLUMNS = 1_000
+MAX_ORDER = 30
 
 
 def check_formula(
@@ -25,6 +28,8 @@ def check_formula(
     structures: Collection[str] = (),
     family: str | None = None,
     subset: str | None = None,
+    residual: str | None = None,
+    dispersion: str | None = None,
 ) -> list[str]:
     """
     Reject a formula that uses anything but columns and listed functions.
@@ -41,12 +46,15 @@ def check_formula(
         Name of the family of a generalized model.
     subset : str, optional
         A condition on the rows from the same source.
+    residual, dispersion : str, optional
+        Structure of the errors and formula of their standard deviations, from the same
+        source. The formula may then have no random effects.
 
     Returns
     -------
     list
         The columns that the formula uses, in the order of the text, and then those of
-        the condition.
+        the errors and of the condition.
 
     Raises
     ------
@@ -61,7 +69,8 @@ def check_formula(
     1,000 columns, counting a factor as one; parentheses are nested at most 20 deep, an
     expression has at most 150 tokens, and powers are at most 20 and never of constants.
     A spline or polynomial has at most 50 columns, a B-spline at most degree 5, both as
-    literal numbers, and at most 50 finite knots. Nothing is evaluated.
+    literal numbers, and at most 50 finite knots. Errors are placed and grouped by
+    columns themselves; the orders of ``arma`` are at most 30. Nothing is evaluated.
 
     This is a second line of defense, not a sandbox: it does not bound time or memory
     (it does not know the levels; an interaction of factors that does not fit in memory
@@ -80,15 +89,47 @@ def check_formula(
         y ~ open('f') + (1 | g)
             ^^^^
     """
+    columns, used = list(columns), []
     if isinstance(formula, str):
-        _check_length(formula)
-        tokens = [_in_python(token) for token in tokenize(formula)]
-        _check_text(formula, tokens)
-        _check_tokens(tokens, formula)
-        terms = _Terms(formula, list(columns))
+        tokens = _checked_tokens(formula)
+        terms = _Terms(formula, columns)
         terms.size(_without_cbind(tokens) if family else tokens)
-    parse(formula, structures, family)
-    return list(dict.fromkeys([*terms.used, *_of_condition(subset, list(columns))]))
+        used = terms.used
+    parse(formula, structures, family, alone=bool(residual or dispersion))
+    used += _of_errors(residual, dispersion, columns)
+    return list(dict.fromkeys([*used, *_of_condition(subset, columns)]))
+
+
+def _checked_tokens(formula):
+    """The tokens of a formula without anything hidden."""
+    _check_length(formula)
+    tokens = [_in_python(token) for token in tokenize(formula)]
+    _check_text(formula, tokens)
+    _check_tokens(tokens, formula)
+    return tokens
+
+
+def _of_errors(residual, dispersion, columns):
+    """The columns of the errors, each a column itself or in a formula that passes."""
+    used = []
+    if residual is not None:
+        if not isinstance(residual, str):
+            raise FormulaError(f"residual is not a text: {residual!r}")
+        _checked_tokens(residual)
+        term = residual_term(residual)
+        orders = structure_options(term.structure).values()
+        if any(order > MAX_ORDER for order in orders):
+            raise FormulaError(f"an option is larger than {MAX_ORDER}", residual)
+        used += [*term.when, *term.group, *(term.by or ())]
+        for name in used:
+            if name not in columns:
+                raise FormulaError(f"'{name}' is not a column on the list", residual)
+    if dispersion is not None:
+        right = dispersion_formula(dispersion)
+        terms = _Terms(right, columns)
+        terms.size(_checked_tokens(right))
+        used += terms.used
+    return used
 
 
 def _of_condition(text, columns):

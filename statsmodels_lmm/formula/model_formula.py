@@ -1,6 +1,7 @@
 """A parsed formula and its random-effects terms."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from statsmodels_lmm.formula.plain_names import in_backticks
 from statsmodels_lmm.formula.tokens import Expression, written
@@ -69,6 +70,10 @@ class ModelFormula:
     response_columns : tuple of str
         The columns of the response of a generalized model, each a single factor: one,
         or the successes and failures of a binomial response. Empty in a linear model.
+    residual : Residual or None
+        The correlations of the errors, with names of columns.
+    dispersion : str
+        Formula of the logarithms of their standard deviations; empty if equal.
     """
 
     text: str
@@ -77,6 +82,12 @@ class ModelFormula:
     random: tuple
     offsets: tuple
     response_columns: tuple = ()
+    residual: Any = None
+    dispersion: str = ""
+
+    def __setstate__(self, state):
+        """Read pickles, including earlier ones, whose errors were independent."""
+        self.__dict__.update({"residual": None, "dispersion": ""} | state)
 
     @property
     def fixed_formula(self):
@@ -93,7 +104,9 @@ class ModelFormula:
         """All formulas to be evaluated."""
         effects = [term.effects for term in self.random]
         response = self.response_columns or [self.response]
-        return [*response, *self.fixed_pieces, *effects, *self.grouping_expressions]
+        spread = [self.dispersion] if self.dispersion else []
+        groups = self.grouping_expressions
+        return [*response, *self.fixed_pieces, *effects, *spread, *groups]
 
     @property
     def grouping_columns(self):
@@ -107,7 +120,11 @@ class ModelFormula:
 
     @property
     def _grouping(self):
-        return dict.fromkeys(c for t in self.random for c in t.grouping)
+        columns = [c for t in self.random for c in t.grouping]
+        if self.residual is not None:
+            columns += [*self.residual.group, *(self.residual.by or ())]
+            columns += self.residual.when
+        return dict.fromkeys(columns)
 
     @property
     def by_factor(self):

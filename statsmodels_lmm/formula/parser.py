@@ -12,7 +12,7 @@ from statsmodels_lmm.formula.size import check_size
 from statsmodels_lmm.formula.tokens import tokenize
 
 
-def parse(text, structures=(), family=None):
+def parse(text, structures=(), family=None, alone=False):
     """
     Parse a formula.
 
@@ -25,6 +25,9 @@ def parse(text, structures=(), family=None):
     family : str, optional
         Name of the family of a generalized model. ``a + b`` and ``cbind(a, b)`` are
         the successes and failures of a response of family "Binomial".
+    alone : bool, optional
+        Whether the fixed effects may stand alone, because the errors are correlated or
+        of unequal variance.
 
     Returns
     -------
@@ -40,11 +43,11 @@ def parse(text, structures=(), family=None):
             f"the formula must be a string, not {type(text).__name__}; it comes before "
             "the data: `crossedmixedlm(formula, data)`"
         )
-    return _parsed(text, tuple(structures), family)
+    return _parsed(text, tuple(structures), family, alone)
 
 
 @lru_cache(maxsize=64)
-def _parsed(text, structures, family):
+def _parsed(text, structures, family, alone):
     tokens = tokenize(text)
     check_operators(tokens, text)
     _check_parentheses(tokens, text)
@@ -83,7 +86,7 @@ def _parsed(text, structures, family):
             offsets.append(join(piece[2:-1]))
         else:
             fixed.append((sign, join(piece)))
-    if not random:
+    if not random and not alone:
         instead = "ols" if family is None else "glm"
         raise FormulaError(
             "the formula has no random-effects term such as (1 | g); "

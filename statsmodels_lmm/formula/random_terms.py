@@ -64,7 +64,7 @@ def random_terms(piece, text, structures):
             span(piece),
         )
     effects = _effect_terms(left, text)
-    groupings = _grouping(right, text)
+    groupings = grouping(right, text)
     double = bars[0].text == "||"
     if double and structure != "us":
         raise FormulaError(f"use either {structure}( | ) or ( || )", text, span(bars))
@@ -153,7 +153,7 @@ def _effect_terms(tokens, text):
     return names
 
 
-def _grouping(tokens, text):
+def grouping(tokens, text):
     """
     Grouping factors to the right of a bar.
 

@@ -27,6 +27,7 @@ from statsmodels_lmm.graphics.random_effects import (
 )
 from statsmodels_lmm.graphics.shrinkage import plot_shrinkage
 from statsmodels_lmm.graphics.variance_shares import plot_variance_shares
+from statsmodels_lmm.graphics.variogram import plot_variogram
 
 __all__ = [
     "plot_autocorrelation",
@@ -50,4 +51,5 @@ __all__ = [
     "plot_shrinkage",
     "plot_simulated_residuals",
     "plot_variance_shares",
+    "plot_variogram",
 ]

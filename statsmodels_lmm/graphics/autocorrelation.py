@@ -58,14 +58,16 @@ def plot_autocorrelation(
         Default is the order of the rows.
     groups : str or array_like, optional
         Groups of rows: a factor, a column or one value per row; see `get_influence`.
-        Default is the factor with the most levels.
+        Default is the residual groups of a model with ``residual=``, and otherwise the
+        factor with the most levels.
     max_lag : int, optional
         Largest lag. Default is that of nlme, :math:`10 \log_{10} n` for the largest
         number of rows n of a group, and less than n.
     level : float, optional
         Level of the bounds, which are pointwise.
-    kind : {"pearson", "studentized", "response"}, optional
-        Kind of residuals; see `plot_residuals`.
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
+        Kind of residuals; see `plot_residuals`. Normalized ones show what the
+        correlations of a model with ``residual=`` leave unexplained.
     ax : Axes, optional
         Axes to draw on.
 
@@ -92,7 +94,7 @@ def plot_autocorrelation(
     """
     results = as_fit(results)
     residuals, label = row_residuals(results, kind)
-    codes, names = row_groups(results.model, _groups(results, groups), "groups")
+    codes, names = _group_codes(results, groups)
     places, unit = _places(results.model, time, codes, names)
     correlations, pairs = autocorrelation(residuals, codes, places, max_lag)
     if not pairs[1:].any():
@@ -159,6 +161,14 @@ def autocorrelation(residuals, codes, places, max_lag=None):
     with np.errstate(invalid="ignore", divide="ignore"):
         means = products / pairs
         return means / means[0], pairs
+
+
+def _group_codes(results, groups):
+    """Group of each row, and names of the groups."""
+    errors = results.model.residual
+    if groups is None and errors is not None and errors.term is not None:
+        return errors.codes, errors.groups.rename(errors.group)
+    return row_groups(results.model, _groups(results, groups), "groups")
 
 
 def _groups(results, groups):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 RESIDUAL_LABELS = {
     "pearson": "Pearson residual",
     "studentized": "studentized residual",
+    "normalized": "normalized residual",
     "response": "residual of ",
 }
 
@@ -64,7 +65,7 @@ def plot_residuals(
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}, optional
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
         `resid_pearson`; the same divided by sqrt(1 - leverage), see `get_influence`,
         which takes longer; or `resid`.
     ax : Axes, optional
@@ -117,7 +118,7 @@ def plot_scale_location(
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}, optional
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
         Kind of residuals; see `plot_residuals`.
     ax : Axes, optional
         Axes to draw on.
@@ -158,7 +159,7 @@ def plot_residuals_qq(results: Any, kind: str = "pearson", ax: Any = None) -> "F
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}, optional
+    kind : {"pearson", "studentized", "normalized", "response"}, optional
         Kind of residuals; see `plot_residuals`.
     ax : Axes, optional
         Axes to draw on.
@@ -291,7 +292,7 @@ def row_residuals(results, kind):
     ----------
     results : CrossedMixedLMResults
         A fit.
-    kind : {"pearson", "studentized", "response"}
+    kind : {"pearson", "studentized", "normalized", "response"}
         Kind of residuals.
 
     Returns
@@ -315,6 +316,9 @@ def row_residuals(results, kind):
     label = RESIDUAL_LABELS[kind]
     if kind == "pearson":
         residuals = results.resid_pearson
+    elif kind == "normalized":
+        require_gaussian(results, "a normalized residual", "kind='pearson'")
+        residuals = results.resid_normalized
     elif kind == "response":
         residuals, label = results.resid, label + _response(results)
     else:

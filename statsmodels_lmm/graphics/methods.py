@@ -25,3 +25,4 @@ class Pictures:
     plot_shrinkage = graphics.plot_shrinkage
     plot_simulated_residuals = graphics.plot_simulated_residuals
     plot_variance_shares = graphics.plot_variance_shares
+    plot_variogram = graphics.plot_variogram

@@ -190,6 +190,11 @@ def _random_parameters(raw, scale):
         terms.append("alpha")
         groups.append("Residual")
         values = np.append(values, raw.alpha)
+    if raw.model.residual is not None:
+        names = raw.model.residual.parameter_names
+        terms += names
+        groups += ["Residual"] * len(names)
+        values = np.append(values, raw.residual_params)
     errors = np.full(len(terms), np.nan)
     if raw.model.endog is not None:
         errors = variance_table(raw, scale)["std err"].to_numpy()
@@ -253,6 +258,9 @@ def _variance_intervals(raw, ends, scale):
     if not raw._has_residual:
         last = ["alpha"] if raw._n_scales else []
         labels = {s: [*names[:-1], *last] for s, names in labels.items()}
+    if raw.model.residual is not None:
+        errors = raw.model.residual.parameter_names
+        labels = {s: [*names, *errors] for s, names in labels.items()}
     variances = set(labels["var"]) - set(labels["sd"])
     given = "var" if variances & set(ends.index) else "sd"
     intervals = ends.reindex(labels[given]).to_numpy(float, copy=True)

@@ -84,6 +84,8 @@ class MixedLM(CrossedMixedLM):
         grouping: Any = None,
         **kwargs: Any,
     ) -> None:
+        if kwargs.get("residual") is not None or kwargs.get("dispersion") is not None:
+            self._require_errors()
         from_arrays = groups is not None
         if not from_arrays and grouping is None:
             raise TypeError("MixedLM needs groups; without them, use CrossedMixedLM")
@@ -105,6 +107,14 @@ class MixedLM(CrossedMixedLM):
         elif isinstance(grouping, FormulaGroups):
             grouping = grouping.of(self)
         self._set_layout(*grouping)
+
+    @classmethod
+    def _require_errors(cls):
+        raise TypeError(
+            "MixedLM's vector of parameters has no place for those of errors: use "
+            "`CrossedMixedLM(endog, exog, groups=groups, residual=...)`, or "
+            "`mixedlm(formula, data, groups=..., residual=...)`, which creates one"
+        )
 
     def _set_layout(self, layout, codes, labels):
         """Set the layout of MixedLM's parameters, and name them and the groups."""
@@ -135,7 +145,8 @@ class MixedLM(CrossedMixedLM):
         """
         Create a model from a formula and a data frame.
 
-        Without `groups`, a formula with bars is that of a `CrossedMixedLM`.
+        Without `groups`, a formula with bars is that of a `CrossedMixedLM`, and so is
+        any formula with ``residual`` or ``dispersion``.
 
         Parameters
         ----------
@@ -177,6 +188,14 @@ class MixedLM(CrossedMixedLM):
             "missing": "drop" if missing == "drop" else "raise",
             "eval_env": eval_env,
         }
+        has_errors = any(kwargs.get(n) is not None for n in ("residual", "dispersion"))
+        if has_errors:
+            if groups is not None:
+                kwargs = {"check_levels": False} | kwargs
+            terms = {"groups": groups, "re_formula": re_formula}
+            return CrossedMixedLM.from_formula(
+                formula, data, vc_formula=vc_formula, **terms, **kwargs
+            )
         if groups is None and grouping is None:
             if not has_bar(formula):
                 raise AttributeError(

@@ -10,9 +10,10 @@ from statsmodels_lmm.inputs.plain_arrays import numeric
 from statsmodels_lmm.inputs.row_values import taken
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms
+from statsmodels_lmm.residual.from_arrays import ErrorColumns
 
 
-def complete_rows(endog, exog, random, sides, missing, known):
+def complete_rows(endog, exog, random, sides, missing, known, errors=None):
     """
     Drop the incomplete rows of the arrays of a model.
 
@@ -28,6 +29,8 @@ def complete_rows(endog, exog, random, sides, missing, known):
         What to do with incomplete rows.
     known : callable
         Maps names of grouping factors to a dict of `KnownLevels`.
+    errors : ErrorColumns, ErrorCovariance or None, optional
+        What is known of the errors of each row.
 
     Returns
     -------
@@ -39,10 +42,13 @@ def complete_rows(endog, exog, random, sides, missing, known):
         The values in these rows, ndarray or None, by name.
     rows : ndarray or None
         Positions of these rows; None for all.
+    errors : ErrorCovariance or None
+        The covariance of the errors in these rows.
     """
     terms = as_terms(random)
     raw = [t for t in terms if not isinstance(t, RandomEffects)]
-    labels = _first_labels(endog, exog, raw, sides.values())
+    is_raw = isinstance(errors, ErrorColumns)
+    labels = _first_labels(endog, exog, [*raw, *[errors] * is_raw], sides.values())
     endog = plain(endog, labels, "the response")
     exog = plain(exog, labels, "the fixed effects")
     n = len(endog)
@@ -56,18 +62,25 @@ def complete_rows(endog, exog, random, sides, missing, known):
                 f"the random effects {term.name} have {term.n_rows} rows, endog has {n}"
             )
     sides = {name: _side_values(v, labels, n, name) for name, v in sides.items()}
-    rows = _kept_rows(endog, exog, sides, raw, missing)
+    if is_raw:
+        errors = errors.aligned(labels, n)
+    elif errors is not None and len(errors.codes) != n:
+        raise DataError(f"the errors have {len(errors.codes)} rows, endog has {n}")
+    rows = _kept_rows(endog, exog, sides, [*raw, *[errors] * is_raw], missing)
     if rows is not None:
+        if errors is not None and not is_raw:
+            raise DataError("drop incomplete rows before building ErrorCovariance")
         if len(raw) < len(terms):
             raise DataError("drop incomplete rows before building RandomEffects")
         endog, exog, sides = endog[rows], exog[rows], taken(sides, rows)
         terms = [t.take(rows) for t in terms]
+        errors = errors.take(rows) if is_raw else None
     related = known([t.name for t in raw])
     random = tuple(
         t if isinstance(t, RandomEffects) else t.build(related.get(t.name))
         for t in terms
     )
-    return endog, exog, random, sides, rows
+    return endog, exog, random, sides, rows, errors.build() if is_raw else errors
 
 
 def _kept_rows(endog, exog, sides, terms, missing):

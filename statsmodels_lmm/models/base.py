@@ -29,12 +29,15 @@ from statsmodels_lmm.models.updating import update
 from statsmodels_lmm.models.validation import (
     check_arguments,
     check_data,
+    check_errors,
     unknown_arguments,
 )
 from statsmodels_lmm.random.known_levels import known_levels
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
+from statsmodels_lmm.residual.covariance import following_fitted
+from statsmodels_lmm.residual.from_arrays import array_errors
 
 
 class MixedModel(Brief, LikelihoodModel):
@@ -107,10 +110,17 @@ class MixedModel(Brief, LikelihoodModel):
         groups: Any = None,
         exog_re: Any = None,
         exog_vc: Any = None,
+        residual: Any = None,
+        dispersion: Any = None,
+        power_of_fitted: bool = False,
         **kwargs: Any,
     ) -> None:
         source = kwargs.pop("source", None)
-        if _are_built(random) and has_bar(kwargs.get("formula")):  # a clone's
+        if residual is not None or dispersion is not None or power_of_fitted:
+            self._require_errors()
+            random = () if random is None and groups is None else random
+        of_clone = "eval_env" in kwargs or has_bar(kwargs.get("formula"))
+        if _are_built(random) and of_clone:
             kwargs.pop("formula")
             kwargs.pop("eval_env", None)
         further = {name: kwargs.pop(name, None) for name in self._sides[2:]}
@@ -121,15 +131,23 @@ class MixedModel(Brief, LikelihoodModel):
         if isinstance(endog, str) or random is None:
             raise TypeError("give endog, exog and random, or use from_formula")
         sides, rows = {"weights": weights, "offset": offset, **further}, None
+        errors = None if source is None else source.errors
         if source is None:  # the design of a formula is complete and in order
             known = partial(known_levels, relationship, relationship_inverse)
-            endog, exog, random, sides, rows = complete_rows(
-                endog, exog, random, sides, missing, known
+            errors = array_errors(residual, dispersion)
+            endog, exog, random, sides, rows, errors = complete_rows(
+                endog, exog, random, sides, missing, known, errors
             )
         endog, sides = self._response(endog, sides)
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
-        check_data(y, x, random, sides, check_levels, confounded, not is_linear)
+        self.residual = errors
+        if power_of_fitted:
+            self.residual = following_fitted(errors, len(y))
+        alone = self.residual is not None
+        check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
+        if check_levels:
+            check_errors(self.residual, random, sides["weights"])
         if not np.shape(exog)[1]:
             kwargs["hasconst"] = False
         if source is not None:
@@ -149,7 +167,7 @@ class MixedModel(Brief, LikelihoodModel):
         self.formula_full = self._parsed = None
         if source is not None:
             self._take_formula(source)
-        self._init_keys = ["random", *self._sides, "check_levels", "rank"]
+        self._init_keys = ["random", *self._sides, "check_levels", "rank", "residual"]
         self._data_attr.extend([*self._sides, "formula_offset"])
         self._forget()
         self._last_theta = None
@@ -165,10 +183,17 @@ class MixedModel(Brief, LikelihoodModel):
 
     def _brief(self):
         lines = [self.formula_full or "a model from arrays"]
-        lines.append(f"{self.nobs:,} rows; groups: {groups_of(self.random)}")
+        groups = f"; groups: {groups_of(self.random)}" if self.random else ""
+        lines.append(f"{self.nobs:,} rows{groups}")
+        if self.residual is not None:
+            lines.append(f"errors: {self.residual}")
         if self.family is not None:
             lines.append(f"{self.family.name} family, {self.family.link_name} link")
         return lines
+
+    @classmethod
+    def _require_errors(cls):
+        """Raise a TypeError if errors can be neither correlated nor unequal."""
 
     def _response(self, endog, sides):
         """The response and the values of the rows, of complete rows."""
@@ -268,6 +293,9 @@ class MixedModel(Brief, LikelihoodModel):
         re_formula: str | None = None,
         vc_formula: Any = None,
         eval_env: Any = None,
+        residual: Any = None,
+        dispersion: str | None = None,
+        power_of_fitted: bool = False,
         **kwargs: Any,
     ) -> Self:
         """
@@ -319,6 +347,18 @@ class MixedModel(Brief, LikelihoodModel):
         eval_env : int or dict, optional
             Number of stack frames above the caller at which names are looked up, a
             mapping of names, or -1 for none.
+        residual : str or Residual, optional
+            Correlations of the errors of a linear model, such as
+            ``"ar1(trial | subject)"``, see `residual.Residual`. The formula may then do
+            without random effects.
+        dispersion : str, optional
+            One-sided formula of the logarithms of the errors' standard deviations, such
+            as ``"~ sex + log(x)"``.
+        power_of_fitted : bool, optional
+            Whether standard deviations are also proportional to a power of the fitted
+            values, as of nlme's ``varPower()``. The model is then fitted again and
+            again until these no longer change; the result is not a maximum of a
+            likelihood, so that likelihoods cannot be compared.
         **kwargs
             Not used; unknown names raise a TypeError.
 
@@ -341,6 +381,8 @@ class MixedModel(Brief, LikelihoodModel):
         sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
         if kwargs:
             raise unknown_arguments(kwargs)
+        if residual is not None or dispersion is not None or power_of_fitted:
+            cls._require_errors()
         if groups is not None:
             terms = groups, re_formula, vc_formula
             formula, data = with_group_terms(formula, data, *terms)
@@ -360,8 +402,14 @@ class MixedModel(Brief, LikelihoodModel):
                 depth=1,
                 family=cls._family_of(rest),
                 contrasts=contrasts,
+                residual=residual,
+                dispersion=dispersion,
+                alone=power_of_fitted,
             )
-        return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
+        options = {"check_levels": check_levels, "rank": rank, **rest}
+        if power_of_fitted:
+            options["power_of_fitted"] = True
+        return cls(**arguments, **options)
 
     @classmethod
     def from_matrices(
@@ -511,13 +559,21 @@ class MixedModel(Brief, LikelihoodModel):
         other._design, other._last_theta = self._design, None
         return other
 
-    def update(self, formula: str, data: Any = None, eval_env: Any = None) -> Self:
+    def update(
+        self,
+        formula: str = ". ~ .",
+        data: Any = None,
+        eval_env: Any = None,
+        *,
+        residual: Any = None,
+        dispersion: Any = None,
+    ) -> Self:
         """
         The same model with some of its terms changed.
 
         Parameters
         ----------
-        formula : str
+        formula : str, optional
             The change, as for R's ``update``: ``". ~ . + z - (1 | item)"``. A dot is
             what stands on that side of the formula, ``+`` adds a term and ``-``
             removes one; ``"log(.) ~ ."`` changes the response. In a product, as in
@@ -526,6 +582,9 @@ class MixedModel(Brief, LikelihoodModel):
             The data of the model, for columns that its formula does not use.
         eval_env : int or dict, optional
             Where to look up names that are not columns, see `from_formula`.
+        residual, dispersion : str, Residual or False, optional
+            Other correlations and standard deviations of the errors, see
+            `from_formula`; False for none. Default is those of the model.
 
         Returns
         -------
@@ -550,7 +609,10 @@ class MixedModel(Brief, LikelihoodModel):
         >>> model.update(". ~ . - (Days | Subject) + (1 | Subject)").formula_full
         'Reaction ~ Days + (1 | Subject)'
         """
-        return update(self, formula, data, eval_env, depth=1)
+        errors = residual, dispersion
+        if any(errors):
+            self._require_errors()
+        return update(self, formula, data, eval_env, errors, depth=1)
 
     def as_given(self, values, trials=None):
         """
@@ -604,6 +666,9 @@ class MixedModel(Brief, LikelihoodModel):
         """Whether a starting vector has the labels of fixed effects, to be ignored."""
         labels = labels_of(params)
         return labels is not None and list(labels) == list(self.exog_names)
+
+    residual: Any = None
+    """The covariance of the errors, an ErrorCovariance; None without one."""
 
     def __getstate__(self):
         """Pickle and copy without what can be formed again."""

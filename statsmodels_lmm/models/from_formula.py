@@ -17,6 +17,7 @@ from statsmodels_lmm.formula.model_formula import ModelFormula
 from statsmodels_lmm.formula.names import CODINGS, SYNTAX, names_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.random_terms import TRANSFORMS
+from statsmodels_lmm.formula.residual_terms import with_errors
 from statsmodels_lmm.formula.subsets import condition_of, rows_where
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.inputs.alignment import subset_rows
@@ -27,6 +28,7 @@ from statsmodels_lmm.inputs.row_values import (
     without_zero_weights,
 )
 from statsmodels_lmm.inputs.tables import to_frame
+from statsmodels_lmm.keywords import VARIANCE_FUNCTIONS
 from statsmodels_lmm.models.arrays import plain
 from statsmodels_lmm.random.known_levels import known_levels
 
@@ -60,6 +62,8 @@ class FormulaSource:
         Sum of the offsets in the formula.
     n_dropped : int
         Number of incomplete rows left out.
+    errors : ErrorCovariance or None
+        The covariance of the errors.
     """
 
     text: str
@@ -73,6 +77,7 @@ class FormulaSource:
     groupings: dict
     offset: np.ndarray | None
     n_dropped: int
+    errors: object = None
 
     @property
     def fixed_text(self):
@@ -123,6 +128,9 @@ def read_formula(
     depth,
     family=None,
     contrasts=None,
+    residual=None,
+    dispersion=None,
+    alone=False,
 ):
     """
     Evaluate a formula on data.
@@ -140,8 +148,10 @@ def read_formula(
         Stack frames between this function and the user.
     family : Family, optional
         The family of a generalized model.
-    contrasts : dict, optional
+    contrasts, residual, dispersion : optional
         As for `MixedModel.from_formula`.
+    alone : bool, optional
+        Whether the fixed effects may stand alone in any case.
 
     Returns
     -------
@@ -159,9 +169,13 @@ def read_formula(
     """
     if missing not in ("none", "drop", "raise"):
         raise ValueError(f"missing must be 'drop' or 'raise', not {missing!r}")
+    _refuse_variance_function(sides.get("weights"))
     structures = _checked_structures(structures)
     formula, matrices = with_contrasts(formula, contrasts)
-    parsed = parse(formula, structures, family and family.name)
+    told = residual is not None or dispersion is not None
+    may_stand_alone = told or alone
+    parsed = parse(formula, structures, family and family.name, alone=may_stand_alone)
+    parsed = with_errors(parsed, residual, dispersion) if told else parsed
     condition = [condition_of(subset)] if isinstance(subset, str) else []
     factors = [terms[0].group for terms in parsed.by_factor]
     known = known_levels(relationship, relationship_inverse, factors)
@@ -210,6 +224,7 @@ def read_formula(
         groupings=design.groupings,
         offset=design.offset,
         n_dropped=n_rows - len(design.rows),
+        errors=design.errors,
     )
     endog, exog = design.endog, design.exog
     if engine != "patsy":  # which makes nothing but floats
@@ -223,6 +238,23 @@ def read_formula(
         **sides,
     }
     return arguments if family is None else {**arguments, "event": design.event}
+
+
+def _refuse_variance_function(weights):
+    """Reject nlme's functions such as ``varIdent(form = ~ 1 | sex)`` as weights."""
+    name = weights.partition("(")[0].strip() if isinstance(weights, str) else ""
+    if name in VARIANCE_FUNCTIONS:
+        raise TypeError(
+            f"weights={name}(...) is spelled dispersion= here, a formula of logarithms "
+            "of standard deviations: `crossedmixedlm('y ~ x + (1 | g)', data, "
+            f"dispersion='{VARIANCE_FUNCTIONS[name]}')`"
+        )
+    if name == "varFixed":
+        raise TypeError(
+            "weights=varFixed(~ v) is the column 1 / v of prior weights here: "
+            "`crossedmixedlm('y ~ x + (1 | g)', data.assign(w=1 / data['v']), "
+            "weights='w')`"
+        )
 
 
 def _names(texts):

@@ -122,6 +122,15 @@ class CrossedMixedGLM(GeneralizedLikelihood):
     _trials_of_response = False
     _sides = ("weights", "offset", "exposure", "freq_weights", "var_weights", "trials")
 
+    @classmethod
+    def _require_errors(cls):
+        raise TypeError(
+            "residual= and dispersion= are for linear models: a generalized one has no "
+            "errors besides its distribution. Times may depend on one another through "
+            "random effects: `crossedmixedglm('n ~ t + ar1(0 + C(t) | g)', data, "
+            "family='poisson')`"
+        )
+
     def __init__(
         self,
         endog: Any,

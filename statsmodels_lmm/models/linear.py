@@ -1,19 +1,29 @@
 """The linear mixed model: its data, likelihood and fit."""
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from statsmodels_lmm.core.criteria.correlated import Correlated, spread_if_crossed
 from statsmodels_lmm.core.criteria.deviance import Profiled, profiled_deviance
 from statsmodels_lmm.core.criteria.saturation import is_saturated
-from statsmodels_lmm.core.criteria.units import Units
+from statsmodels_lmm.core.criteria.units import Units, rescaled_theta
+from statsmodels_lmm.core.engines.choice import engine_for
+from statsmodels_lmm.core.rows.model_rows import Rows
+from statsmodels_lmm.core.search.correlated import search_correlated
 from statsmodels_lmm.core.search.newton import Settings, stay
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.core.structures.free_parameters import FreeParameters
+from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
-from statsmodels_lmm.inference.fixed.robust_covariance import check_cov_type
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_type
+from statsmodels_lmm.inference.requirements import (
+    require_data,
+    require_independent_errors,
+)
 from statsmodels_lmm.keywords import METHOD, NO_NODES, refuse_r_names, scale_of
 from statsmodels_lmm.models.base import MixedModel
 from statsmodels_lmm.models.distribution import Distribution
@@ -33,6 +43,12 @@ NOTHING_LEFT = 1e-15
 
 UNINFORMATIVE = 1e-10
 """Share of effect columns outside the span of X that is mere rounding."""
+
+ROUNDS = 50
+"""Largest number of fits by which fitted values and variances find each other."""
+
+UNCHANGED = 1e-9
+"""Change of fitted values, as a share of the spread of the response, that is none."""
 
 NO_RESIDUAL = (
     "the residual variance is zero, or too small to be distinguished from zero: "
@@ -192,6 +208,15 @@ class CrossedMixedLM(MixedModel):
         cov_type, groups = check_cov_type(
             cov_type, cov_kwds, self._results_classes[0]._cov_types
         )
+        settings = Settings(maxiter=int(maxiter), tol=float(tol))
+        if self.residual is not None:
+            if groups is not None:
+                require_independent_errors(self, ROBUST)
+            if self.residual.follows_fitted and start_params is None:
+                fitted = self._fit_to_fitted(bool(reml), settings)
+            else:
+                fitted = self._fit_with_errors(bool(reml), start_params, settings)
+            return self._results_classes[1](fitted._by(df_method))
         _, products = self._sufficient_statistics()
         units = self._units
         random, start = units.of_plan(self.random), None
@@ -203,7 +228,6 @@ class CrossedMixedLM(MixedModel):
         ]
         if start_params is not None:
             start = units.factors_at(start_params, pivoted=True)
-        settings = Settings(maxiter=int(maxiter), tol=float(tol))
         try:
             criterion = Profiled(products, bool(reml))
             if maxiter:
@@ -230,6 +254,105 @@ class CrossedMixedLM(MixedModel):
         if groups is not None:
             fitted = fitted.with_cov_type(cov_type, groups)
         return wrapper(fitted._by(df_method))
+
+    def _fit_to_fitted(self, reml, settings):
+        """The results of fits repeated until the fitted values do not change."""
+        fitted = self.exog @ np.linalg.lstsq(self.exog, self.endog)[0]
+        for _ in range(ROUNDS):
+            model = copy(self)
+            model.residual = self.residual.with_fitted(fitted)
+            model._cross = ()
+            results = model._fit_with_errors(reml, None, settings)
+            change = np.abs(results.fittedvalues - fitted).max()
+            fitted = results.fittedvalues
+            if change <= UNCHANGED * np.std(self.endog):
+                return results
+        warn(
+            "the fitted values, which set the errors' standard deviations, still "
+            f"change by {change:.1g} after {ROUNDS} fits; the results are those of the "
+            "last one",
+            ConvergenceWarning,
+        )
+        return results
+
+    def _fit_with_errors(self, reml, start_params, settings):
+        """The results of a model whose errors are correlated or of unequal variance."""
+        units, start = self._units, start_params
+        try:
+            if start is not None:
+                criterion = self._criterion(reml)
+                start = self._point_at(start)
+                if settings.maxiter:
+                    deviance, optimum = search_correlated(criterion, settings, start)
+                else:
+                    deviance, optimum = stay(criterion, start)
+            else:
+                criterion = self._criterion(reml, is_centered=True)
+                deviance, optimum = search_correlated(criterion, settings)
+                deviance, optimum = self._anchored(deviance, optimum, settings)
+        except np.linalg.LinAlgError:
+            if start_params is not None:
+                raise ValueError(
+                    "the criterion cannot be evaluated at start_params; leave them out"
+                ) from None
+            raise DataError(NO_RESIDUAL) from None
+        if deviance.scale < NOTHING_LEFT:
+            raise DataError(NO_RESIDUAL)
+        optimum = units.optimum(optimum, deviance.factors)
+        fitted = self._results_classes[0](self, units, deviance, optimum)
+        self._last_theta = optimum.theta
+        warn_after_fit(fitted)
+        return fitted
+
+    def _anchored(self, deviance, optimum, settings):
+        """The optimum with sigma that of a row with log standard deviation zero."""
+        if not deviance.whitening.model.log_sd.size:
+            return deviance, optimum
+        shift = deviance.whitening.mean_log_deviation
+        criterion = self._criterion(deviance.reml)
+        theta = rescaled_theta(self._units, deviance.factors, np.exp(shift))
+        start = self._point_at(np.append(theta, deviance.whitening.parameters))
+        end, polished = search_correlated(criterion, settings, start)
+        return end, replace(
+            polished,
+            evaluations=optimum.evaluations + polished.evaluations - 1,
+            starts=optimum.starts,
+            others=optimum.others,
+            trace=optimum.trace,
+        )
+
+    def _point_at(self, params):
+        """A starting point from theta and the parameters of the errors."""
+        params = np.asarray(params, dtype=float)
+        model = self.residual.model
+        count = len(params) - model.n_parameters
+        if params.ndim != 1 or count != sum(
+            e.grouped.n_parameters for e in self.random
+        ):
+            raise ValueError(
+                "start_params are theta and the parameters of the errors, "
+                f"{sum(e.grouped.n_parameters for e in self.random)} and "
+                f"{model.n_parameters} numbers; got an array of shape {params.shape}"
+            )
+        factors = self._units.factors_at(params[:count], pivoted=True)
+        return [*factors, FreeParameters(model.fold(params[count:]))]
+
+    def _criterion(self, reml, is_centered=False):
+        """The criterion of a model with errors, in standardized units."""
+        data, engine, _ = self._prepared_errors()
+        model = replace(self.residual.model, is_centered=is_centered)
+        return Correlated(engine, Rows(data.endog, data.exog), model, reml)
+
+    def _prepared_errors(self):
+        """Standardized data, engine and units of a model with errors."""
+        if not self._cross:
+            data = self._standardized()
+            layout = self.residual.model.layout
+            terms = tuple(spread_if_crossed(f, layout) for f in data.terms)
+            data = replace(data, terms=terms)
+            engine = engine_for(terms, len(data.endog))
+            self._cross = data, engine, Units(data, engine.plan)
+        return self._cross
 
     def loglike(self, params: Any, reml: bool = True) -> float:
         """
@@ -367,31 +490,44 @@ class CrossedMixedLM(MixedModel):
 
     def _sufficient_statistics(self):
         """Standardized data and cross-products, formed once."""
+        require_independent_errors(self, "this method")
         if not self._cross:
-            require_data(self, "a fit")
-            endog = self.endog if self.offset is None else self.endog - self.offset
-            factors = [r.grouped for r in self.random]
-            data = self._design.standardize(endog, self.exog, factors, self.weights)
-            root = 1.0 if self.weights is None else np.sqrt(self.weights)
-            check_residual(endog * root, data)
-            check_range(data, self.random)
-            if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
-                raise DataError(
-                    "the fixed effects are not linearly independent: "
-                    + ", ".join(self.redundant_columns(data))
-                )
+            data = self._standardized()
             products = self._design.cross_products(data)
             self._cross = data, products, Units(data, products.plan)
         return self._cross[:2]
 
+    def _standardized(self):
+        """The standardized data, checked."""
+        require_data(self, "a fit")
+        endog = self.endog if self.offset is None else self.endog - self.offset
+        factors = [r.grouped for r in self.random]
+        data = self._design.standardize(endog, self.exog, factors, self.weights)
+        root = 1.0 if self.weights is None else np.sqrt(self.weights)
+        check_residual(endog * root, data)
+        check_range(data, self.random)
+        if self.rank == "raise" and len(data.kept) < self.exog.shape[1]:
+            raise DataError(
+                "the fixed effects are not linearly independent: "
+                + ", ".join(self.redundant_columns(data))
+            )
+        return data
+
     @property
     def _units(self):
         """The conversion between the order and units of a fit and the user's."""
+        if self.residual is not None:
+            return self._prepared_errors()[2]
         self._sufficient_statistics()
         return self._cross[2]
 
     def _deviance(self, theta, reml):
         """The criterion at a given theta, in standardized units."""
+        if self.residual is not None:
+            found = self._criterion(reml).evaluate(self._point_at(theta))
+            if found is None:
+                raise ValueError("the criterion cannot be evaluated there")
+            return found
         _, products = self._sufficient_statistics()
         return profiled_deviance(products, self._units.factors_at(theta), reml)
 

@@ -7,6 +7,7 @@ from statsmodels_lmm.formula.backend import caller_scope
 from statsmodels_lmm.formula.names import CODINGS, columns_in, names_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.random_terms import TRANSFORMS
+from statsmodels_lmm.formula.residual_terms import errors_after, with_errors
 from statsmodels_lmm.formula.transforms import default_scope
 from statsmodels_lmm.formula.updating import updated
 from statsmodels_lmm.inference.comparison.reduced_models import with_formula
@@ -14,7 +15,7 @@ from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inputs.tables import to_frame
 
 
-def update(model, formula, data, eval_env, depth):
+def update(model, formula, data, eval_env, errors, depth):
     """
     Create a model whose formula is changed.
 
@@ -22,6 +23,8 @@ def update(model, formula, data, eval_env, depth):
     ----------
     model, formula, data, eval_env
         As for `MixedModel.update`.
+    errors : tuple
+        Its arguments residual and dispersion.
     depth : int
         Number of stack frames between this function and the user.
 
@@ -34,7 +37,10 @@ def update(model, formula, data, eval_env, depth):
     if old is None:
         raise FormulaError("an update needs a model from a formula, not from arrays")
     text = updated(old, formula, model.structures)
-    parsed = parse(text, model.structures, getattr(model.family, "name", None))
+    errors = errors_after(old, *errors)
+    family = getattr(model.family, "name", None)
+    parsed = parse(text, model.structures, family, alone=any(errors))
+    parsed = with_errors(parsed, *errors)
     names = [names_in(piece) for piece in parsed.pieces]
     called = {name for each in names for name in each.called}
     wanted = {name for each in names for name in each.read} | called
@@ -53,7 +59,8 @@ def update(model, formula, data, eval_env, depth):
             f"update({formula!r}, data)"
         )
     complete = frame.drop(columns=old_frame.columns).notna().all(axis=1).to_numpy()
-    other = with_formula(model, text, parsed.random, frame[complete], scope, complete)
+    frame = frame[complete]
+    other = with_formula(model, text, parsed.random, frame, scope, complete, errors)
     other.n_dropped += model.n_dropped + int((~complete).sum())
     if parsed.response == old.response:
         # after a refit the frame still has the old response

@@ -12,6 +12,7 @@ from statsmodels_lmm.exceptions import (
 )
 from statsmodels_lmm.inputs.row_values import check_row_values, listed
 from statsmodels_lmm.keywords import OF_FIT, R_ARGUMENTS
+from statsmodels_lmm.residual.absorbed_effects import absorbs
 
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
@@ -68,7 +69,14 @@ def check_arguments(further, missing, rank):
 
 
 def check_data(
-    endog, exog, random, sides, check_levels, confounded, may_be_constant=False
+    endog,
+    exog,
+    random,
+    sides,
+    check_levels,
+    confounded,
+    may_be_constant=False,
+    alone=False,
 ):
     """
     Reject data to which a model cannot be fitted.
@@ -88,6 +96,8 @@ def check_data(
         than random effects.
     may_be_constant : bool, optional
         Whether a constant response is allowed.
+    alone : bool, optional
+        Whether the fixed effects may stand alone.
 
     Raises
     ------
@@ -107,7 +117,7 @@ def check_data(
         if bad.any():
             rows = listed(np.flatnonzero(bad))
             raise DataError(f"{what} has missing or infinite values in rows {rows}")
-    if not random:
+    if not random and not alone:
         raise DataError("a mixed model needs at least one random effect")
     if n <= x.shape[1] and n <= np.linalg.matrix_rank(x):
         raise DataError(f"{n} rows are too few for {x.shape[1]} fixed effects")
@@ -151,6 +161,36 @@ def _check_random(effects, n, check_levels, reason, check_columns):
                 "cannot be distinguished from one with fewer (check_levels=False fits "
                 "it anyway)"
             )
+
+
+def check_errors(errors, random, weights):
+    """
+    Reject random effects that the correlations of errors already contain.
+
+    Parameters
+    ----------
+    errors : ErrorCovariance or None
+        The errors.
+    random : tuple of RandomEffects
+        Random effects.
+    weights : array_like or None
+        Prior weights.
+
+    Raises
+    ------
+    DataError
+    """
+    grouping = [effects for effects in random if effects.has_groups]
+    for effects in grouping if errors is not None else ():
+        grouped = effects.grouped
+        for columns, names, _ in effects.blocks:
+            if absorbs(errors, errors, weights, grouped, grouped.effects[:, columns]):
+                raise DataError(
+                    f"{errors.term} already contains the random effects "
+                    f"({', '.join(names)} | {effects.name}), so that the data cannot "
+                    "tell their variance from the errors' covariance; leave one of "
+                    "them out (check_levels=False fits the model anyway)"
+                )
 
 
 FEW_STEPS = 100

@@ -191,6 +191,9 @@ def random_parameters(raw):
     elif raw._n_scales:
         labels.append("Alpha")
         values.append(raw.alpha)
+    if raw.model.residual is not None:
+        labels += raw.model.residual.parameter_names
+        values += list(raw.residual_params)
     return dict(zip(labels, values))
 
 

@@ -180,7 +180,9 @@ def _model(raw, style):
     model = raw.model
     terms = [t.name for t in fixed_terms(raw) if not t.is_constant]
     names = [style.name(t) or style.code(unquoted(t)) for t in terms]
-    kind = "linear mixed model"
+    kind = "linear mixed model" if model.random else "linear model"
+    if model.residual is not None:
+        kind += f" with {_errors(model.residual)}"
     by = "restricted maximum likelihood (REML)" if raw.reml else "maximum likelihood"
     if not raw._is_gaussian:
         family = FAMILIES.get(raw.family.name, raw.family.name)
@@ -207,7 +209,20 @@ def _model(raw, style):
             levels += " with known relationships"
         groups.append(f"{style.code(effects.name)} ({levels}: {what})")
     count = f"there are {int(raw.nobs)} observations"
-    yield f"The model has random effects of {listed(groups)}; {count}."
+    if groups:
+        yield f"The model has random effects of {listed(groups)}; {count}."
+    else:
+        yield f"The model has no random effects; {count}."
+
+
+def _errors(residual):
+    """What is special about the errors."""
+    what = []
+    if residual.term is not None:
+        what.append("correlated errors")
+    if residual.log_sd_names:
+        what.append("errors of unequal variance" if not what else "unequal variance")
+    return " of ".join(what)
 
 
 def _approximation(nagq):
@@ -223,6 +238,11 @@ def _performance(raw, shares, style):
     r2 = "*R*\u00b2" if style.is_markdown else "R2"
     if shares.isna().any():
         return f"The explained variance ({r2}) is not determined."
+    if not raw.model.random:
+        return (
+            f"The fixed effects explain a share of {shares['marginal']:.2f} of the "
+            f"variance ({r2})."
+        )
     scale = "" if raw._is_gaussian else " on the scale of the linear predictor"
     return (
         f"The model explains a share of {shares['conditional']:.2f} of the variance"
@@ -323,9 +343,11 @@ def _random(raw, style):
         for label, (value, is_deviation) in said.items()
         if label is not None
     ]
-    verb = "parameters of the random effects are"
-    if len(numbers) == 1:
-        verb = "parameter of the random effects is"
+    what = "random effects" if raw.model.random else "errors"
+    if raw.model.random and raw.model.residual is not None:
+        what = "random effects and of the errors"
+    verb = "parameters" if len(numbers) > 1 else "parameter"
+    verb += f" of the {what} " + ("are" if len(numbers) > 1 else "is")
     return f"The {verb} {listed(numbers)}." if numbers else ""
 
 

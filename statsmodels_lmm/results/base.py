@@ -237,6 +237,8 @@ class MixedResults(Brief, Pictures, MixedInference):
         one.
         """
         count = int(np.isfinite(self.params).sum()) + len(self.optimum.theta)
+        if self.model.residual is not None:
+            count += self.model.residual.model.n_parameters
         return count + self._n_scales - self.identification.idle
 
     @property
@@ -454,6 +456,7 @@ class MixedResults(Brief, Pictures, MixedInference):
         offset: Any = None,
         random: Any = None,
         *,
+        include_residual: bool = False,
         which: str = "mean",
         type: Any = None,
     ) -> Any:
@@ -479,6 +482,9 @@ class MixedResults(Brief, Pictures, MixedInference):
         random : dict or sequence, optional
             For a model without a formula, the groups, effects or matrices of the new
             rows, as for ``random`` of `CrossedMixedLM`, by the names of the factors.
+        include_residual : bool, optional
+            Whether to add the prediction of each row's error from those of its residual
+            group, see `get_prediction`.
         which : {"mean", "linear"}, optional
             The mean of the response, or the linear predictor; in a linear model they
             are equal.
@@ -493,7 +499,7 @@ class MixedResults(Brief, Pictures, MixedInference):
             RankWarning.
         """
         asked = random_effects, new_levels, offset, random
-        return predict(self, exog, transform, *asked, which, type)
+        return predict(self, exog, transform, *asked, which, type, include_residual)
 
     # tables ----------------------------------------------------------------
 
@@ -576,4 +582,6 @@ class MixedResults(Brief, Pictures, MixedInference):
             self._robust = self._robust.without_rows()
         self.model._forget()
         self.model.random = tuple(e.without_data() for e in self.model.random)
+        if self.model.residual is not None:
+            self.model.residual = self.model.residual.without_data()
         super().remove_data()

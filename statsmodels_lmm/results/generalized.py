@@ -412,7 +412,7 @@ class CrossedMixedGLMResults(MixedResults):
         return 1.0 - float(np.exp(2.0 * (self.llnull - self.llf) / self._n_observed))
 
     @refuse_r_names("allow_new_levels", "newdata", "re_form")
-    def predict(
+    def predict(  # type: ignore[override]
         self,
         exog: Any = None,
         transform: bool = True,

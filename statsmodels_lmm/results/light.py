@@ -15,6 +15,7 @@ from statsmodels_lmm.inference.prediction.generalized_prediction import (
     predict_generalized,
 )
 from statsmodels_lmm.inference.prediction.prediction import predict
+from statsmodels_lmm.inference.variances.residual_parameters import residual_table
 from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.results.conditional_modes import (
     covariances_by_factor,
@@ -51,6 +52,26 @@ class LightData:
 
 
 @dataclass(frozen=True)
+class LightErrors:
+    """
+    The covariance of the errors without rows.
+
+    Parameters
+    ----------
+    title : str
+        Structure and formula of the standard deviations, as printed.
+    parameter_names : tuple of str
+        Names of the parameters.
+    """
+
+    title: str
+    parameter_names: tuple
+
+    def __str__(self):
+        return self.title
+
+
+@dataclass(frozen=True)
 class LightModel:
     """
     A model without data.
@@ -69,6 +90,8 @@ class LightModel:
         Names of user-defined covariance structures.
     needs : dict
         Whether a generalized model needs the "offset" and "exposure" of new data.
+    residual : LightErrors or None
+        The covariance of the errors; None if they are independent.
     """
 
     formula: str | None
@@ -78,6 +101,7 @@ class LightModel:
     structures: tuple = ()
     needs: dict = field(default_factory=dict)
     exog: None = None
+    residual: LightErrors | None = None
     _parsed: ModelFormula | None = None
 
 
@@ -104,6 +128,8 @@ class LightResults:
         Versions of the packages with which the fit was saved.
     family : Family or None
         The conditional distribution with its link; None for a linear model.
+    residual_params : ndarray
+        Parameters of the errors' covariance, see `residual_table`.
     """
 
     model: LightModel
@@ -124,6 +150,7 @@ class LightResults:
     _estimability: Estimability
     _text: str
     family: Any = None
+    residual_params: np.ndarray = field(default_factory=lambda: np.zeros(0))
     _relative: list = field(default_factory=list)
 
     _unit = 1.0
@@ -159,6 +186,8 @@ class LightResults:
         DataFrame
         """
         return ResultTable(self._components, copy=True)
+
+    residual_table = residual_table
 
     @cached_property
     def random_effects(self) -> Any:

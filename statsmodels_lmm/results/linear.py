@@ -8,10 +8,17 @@ from statsmodels.base.wrapper import populate_wrapper
 
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
+from statsmodels_lmm.core.uncertainty.identification import flat_with_errors
 from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.identification import (
     Identification,
     identification,
+)
+from statsmodels_lmm.inference.variances.residual_parameters import (
+    log_deviations,
+    normalized_residuals,
+    residual_covariance,
+    residual_table,
 )
 from statsmodels_lmm.results.base import MixedResults
 from statsmodels_lmm.results.saving import to_json
@@ -74,10 +81,16 @@ class CrossedMixedLMResults(MixedResults):
         super().__init__(model, units, deviance, optimum, uninformative)
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
+        if model.residual is not None:
+            self.residual_params = deviance.whitening.parameters
+            self._flat = flat_with_errors(deviance)
 
     @cached_property
     def at_optimum(self):
         """The criterion evaluated at the optimum, in standardized units."""
+        if self.model.residual is not None:
+            theta = np.append(self.optimum.theta, self.residual_params)
+            return self.model._deviance(theta, self.reml)
         _, products = self.model._sufficient_statistics()
         factors = self._units.of_plan(self._estimates.factors)
         return profiled_deviance(products, factors, self.reml)
@@ -127,10 +140,30 @@ class CrossedMixedLMResults(MixedResults):
 
     @property
     def resid_pearson(self) -> Any:
-        """Residuals times the square root of the weights, divided by sigma."""
+        """Residuals divided by the standard deviations of their errors."""
         weights = self.model.weights
         root = 1.0 if weights is None else np.sqrt(weights)
+        if self.model.residual is not None:
+            root = root * np.exp(-log_deviations(self))
         return self.resid * root / np.sqrt(self.scale)
+
+    def _notes(self):
+        """What to know if the estimates are no maximum of a likelihood."""
+        errors = self.model.residual
+        if errors is None or not errors.follows_fitted:
+            return []
+        return [
+            "The errors' standard deviations follow the fitted values: the estimates "
+            "are those that repeated fits settle at, not a maximum of a likelihood."
+        ]
+
+    @property
+    def resid_normalized(self) -> Any:
+        """Residuals made independent with variance 1, see `normalized_residuals`."""
+        return normalized_residuals(self)
+
+    residual_table = residual_table
+    residual_covariance = residual_covariance
 
     to_json = to_json
 

@@ -12,6 +12,7 @@ from statsmodels_lmm.formula.names import columns_in
 from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.plain_names import plain_names
 from statsmodels_lmm.formula.remembered import RememberedFactor
+from statsmodels_lmm.formula.residual_terms import with_errors
 from statsmodels_lmm.formula.saved_design import restore_states, restored_design
 from statsmodels_lmm.inputs.saved_values import (
     covariance,
@@ -26,7 +27,12 @@ from statsmodels_lmm.inputs.saved_values import (
     whole,
 )
 from statsmodels_lmm.random.random_effects import LevelKeys, RandomEffects
-from statsmodels_lmm.results.light import LightData, LightModel, LightResults
+from statsmodels_lmm.results.light import (
+    LightData,
+    LightErrors,
+    LightModel,
+    LightResults,
+)
 from statsmodels_lmm.results.saved_family import restored_family
 
 SMALLEST = 1e-300
@@ -65,10 +71,13 @@ def restored(saved):
     names = texts(saved["exog_names"], "exog_names")
     plain = saved["generalized"] if saved["version"] > 2 else None
     family = None if plain is None else restored_family(plain["family"])
+    plain_errors = saved["errors"] if saved["version"] > 5 else None
+    told, errors, values = _restored_errors(plain_errors)
     if saved["formula"] is not None:
         name = None if family is None else family.name
-        check_formula(saved["formula"], saved["columns"], structures, name)
-        parsed = parse(saved["formula"], structures, name)
+        check_formula(saved["formula"], saved["columns"], structures, name, **told)
+        parsed = parse(saved["formula"], structures, name, alone=errors is not None)
+        parsed = with_errors(parsed, **told)
         data = _restored_data(saved, parsed)
         if plain_names(data.model_spec.column_names) != plain_names(names):
             raise ValueError("exog_names are not the columns of the design")
@@ -88,6 +97,7 @@ def restored(saved):
         data=data,
         structures=tuple(structures),
         needs=needs,
+        residual=errors,
         _parsed=parsed,
     )
     p = len(names)
@@ -134,8 +144,20 @@ def restored(saved):
         _estimability=_restored_estimability(~dropped, saved),
         _text=text(saved["summary"], "summary"),
         family=family,
+        residual_params=values,
         _relative=relative,
     )
+
+
+def _restored_errors(plain):
+    """Arguments residual and dispersion, the LightErrors, and their parameters."""
+    none = {"residual": None, "dispersion": None}
+    if plain is None:
+        return none, None, np.zeros(0)
+    told = {n: None if plain[n] is None else text(plain[n], n) for n in none}
+    names = texts(plain["names"], "parameters of errors")
+    values = numbers(plain["values"], "parameters of errors", (len(names),))
+    return told, LightErrors(text(plain["title"], "errors"), tuple(names)), values
 
 
 def _restored_distribution(plain, random):

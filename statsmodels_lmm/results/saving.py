@@ -12,6 +12,7 @@ from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.allow_list import ATTRIBUTES, FUNCTIONS
 from statsmodels_lmm.formula.gate import check_formula
 from statsmodels_lmm.formula.names import columns_in
+from statsmodels_lmm.formula.residual_terms import errors_of, written_residual
 from statsmodels_lmm.formula.saved_design import (
     plain_design,
     plain_levels,
@@ -28,13 +29,13 @@ from statsmodels_lmm.results.restoring import DATES, restored
 from statsmodels_lmm.results.saved_family import plain_family
 
 FORMAT = "statsmodels_lmm"
-VERSION = 5
+VERSION = 6
 """
 Version of the format.
 
 Version 1 lacks relations among the columns of X. Before version 3 models are linear,
-before version 4 the name of the covariance of the fixed effects is missing, and before
-version 5 grouping factors are columns.
+before version 4 the name of the covariance of the fixed effects is missing, before
+version 5 grouping factors are columns, and before version 6 errors are independent.
 """
 
 CALLED = {*FUNCTIONS, *ATTRIBUTES, "pi"}
@@ -100,6 +101,7 @@ def to_json(results: Any) -> str:
         "random": [_plain_effects(raw, i) for i in range(len(model.random))],
         "summary": str(raw.summary()),
         "generalized": None if raw._is_gaussian else _plain_distribution(raw),
+        "errors": None if model.residual is None else _plain_errors(raw),
     }
     if has_formula(model):
         saved |= _plain_formula(model)
@@ -112,6 +114,23 @@ def _plain_distribution(raw):
         "family": plain_family(raw.family, raw.alpha),
         "needs": dict(raw.model.needs),
         "covariances": [plain_numbers(c, "covariances") for c in raw._covariances()],
+    }
+
+
+def _plain_errors(raw):
+    """The parameters of correlated errors, and their texts in a formula."""
+    errors, parsed = raw.model.residual, raw.model._parsed
+    residual, dispersion = None, None
+    if errors.term is not None:
+        residual = written_residual(errors.term)
+    if parsed is not None:
+        _, dispersion = errors_of(parsed)
+    return {
+        "residual": None if parsed is None else residual,
+        "dispersion": dispersion,
+        "title": str(errors),
+        "names": list(errors.parameter_names),
+        "values": plain_numbers(raw.residual_params, "residual_params"),
     }
 
 
@@ -157,8 +176,16 @@ def _plain_formula(model):
         )
     family = getattr(model, "family", None)
     name = None if family is None else family.name
+    parsed = model._parsed
+    residual, dispersion = errors_of(parsed)
+    residual = None if residual is None else written_residual(residual)
     columns = check_formula(
-        model.formula_full, data.frame.columns, model.structures, name
+        model.formula_full,
+        data.frame.columns,
+        model.structures,
+        name,
+        residual=residual,
+        dispersion=dispersion,
     )
     known = {name: getattr(patsy.builtins, name) for name in patsy.builtins.__all__}
     known |= default_scope("patsy")
@@ -167,17 +194,18 @@ def _plain_formula(model):
             raise DataError(
                 f"'{name}' in the formula is a name of your own and cannot be saved"
             )
-    parsed = model._parsed
-    texts = [parsed.fixed, *data.column_specs]
+    known_effects = {*(t.effects for t in parsed.random), *parsed.offsets}
+    specs = dict(data.column_specs)
+    if parsed.dispersion not in known_effects:
+        specs.pop(parsed.dispersion, None)  # predictions do not need it
+    texts = [parsed.fixed, *specs]
     used = {c: 0 for text in texts for c in columns_in(text, data.frame.columns)}
     return {
         "formula": model.formula_full,
         "columns": columns,
         "types": [[name, _plain_type(data.frame[name], name)] for name in used],
         "design": plain_design(data.model_spec),
-        "column_designs": {
-            text: plain_design(spec) for text, spec in data.column_specs.items()
-        },
+        "column_designs": {text: plain_design(spec) for text, spec in specs.items()},
         "groupings": {
             text: plain_states(grouping.state, text)
             for text, grouping in data.groupings.items()

@@ -2,6 +2,7 @@
 
 from textwrap import wrap
 
+import numpy as np
 import pandas as pd
 from statsmodels.iolib.summary import forg
 from statsmodels.iolib.summary2 import summary_params
@@ -41,9 +42,13 @@ def summary(
     cells = body.to_numpy().tolist()
     form = dict(fmt_base)
     form["data_aligns"] = "ll" + "r" * (body.shape[1] - 2)
+    has_effects = bool(model.random)
+    title = "Random effects" if has_effects else "Residual"
     table.tables.append(
-        SimpleTable(cells, list(body.columns), title="Random effects", txt_fmt=form)
+        SimpleTable(cells, list(body.columns), title=title, txt_fmt=form)
     )
+    if model.residual is not None:
+        table.tables.append(_table_of_errors(results))
     if len(results.params):
         names = xname or model.exog_names
         if exponentiate:
@@ -58,6 +63,20 @@ def summary(
         table.tables[-1].title = "Fixed effects" + as_ratios
     table.add_extra_txt(notes(results))
     return table
+
+
+def _table_of_errors(results):
+    """The parameters of the errors' covariance."""
+    errors, table = results.model.residual, results.residual_table()
+    rows = [
+        [name, f"{row.estimate:.4f}", "" if np.isnan(row.ratio) else f"{row.ratio:.4f}"]
+        for name, row in zip(table.index, table.itertuples())
+    ]
+    header = ["Parameter", "Estimate", "Ratio"]
+    if not any(ratio for _, _, ratio in rows):
+        rows, header = [row[:2] for row in rows], header[:2]
+    form = dict(fmt_base, data_aligns="l" + "r" * (len(header) - 1))
+    return SimpleTable(rows, header, title=f"Errors: {errors}", txt_fmt=form)
 
 
 def _cells(values):
@@ -146,6 +165,8 @@ def summary2(
             )
         table.add_df(fixed.map(lambda v: f"{v:.4f}"))
     table.add_df(printed_variances(results).set_index("Group"))
+    if results.model.residual is not None:
+        table.add_df(results.residual_table().map(lambda v: f"{v:.4f}"))
     table.add_title(title or results._title)
     for line in notes(results):
         table.add_text(line)
@@ -262,7 +283,7 @@ def notes(results):
         lines.append(f"Not determined: {message}.")
     lines += boundary_notes(results)
     lines += results._notes()
-    lowest = min(e.min() for e in optimum.dual_eigenvalues)
+    lowest = min((e.min() for e in optimum.dual_eigenvalues), default=0.0)
     state = "proved" if results.converged else "NOT proved"
     starts = "1 start" if optimum.starts == 1 else f"best of {optimum.starts} starts"
     count = f"{optimum.evaluations} evaluation" + "s" * (optimum.evaluations != 1)

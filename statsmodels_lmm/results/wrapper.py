@@ -27,6 +27,7 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
     bse_fe: pd.Series
     fittedvalues: pd.Series
     resid: pd.Series
+    resid_normalized: pd.Series
     resid_pearson: pd.Series
 
     if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class MixedResultsWrapper(LikelihoodResultsWrapper):
         "fe_params": "columns",
         "bse_fe": "columns",
         "resid": "rows",
+        "resid_normalized": "rows",
         "resid_pearson": "rows",
         "fittedvalues": "rows",
     }

@@ -100,7 +100,9 @@ def average_derivatives(deviance):
     Derivatives
     """
     duals = dual_matrices(deviance)
-    working, products = _working_products(deviance)
+    working, products = working_products(
+        deviance, [f.directions for f in deviance.factors]
+    )
     scale = np.asarray(deviance.scale)[..., None]
     observed, steps = products / scale[..., None], working / scale
     curvature = observed - steps[..., :, None] * steps[..., None, :] / deviance.nu
@@ -134,43 +136,99 @@ def with_exact_hessian(deviance, derivatives):
         curvature = (
             derivatives.curvature
             + derivatives.observed
-            - _expected_information(deviance)
+            - expected_information(deviance)
         )
     else:
-        curvature = _differenced_gradient(deviance)
+        curvature = differenced_gradient(deviance)
     rest = derivatives.observed, derivatives.working
     return Derivatives(derivatives.duals, derivatives.gradient, curvature, *rest)
 
 
-def _differenced_gradient(deviance, step=1e-4):
-    """Central differences of the gradient, shape (m, m)."""
-    parts = consecutive(f.n_free for f in deviance.factors)
+def differenced_gradient(deviance, lengths=1.0, step=1e-4):
+    """
+    Central differences of the gradient in the free parameters.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The point at which to differentiate.
+    lengths : float or ndarray, optional
+        Units of the parameters, shape (m,).
+    step : float, optional
+        Length of a step, in these units.
+
+    Returns
+    -------
+    ndarray
+        Shape (m, m).
+    """
+    parts = consecutive(part.n_free for part in deviance.point)
 
     def gradient_after(move):
-        factors = [f.moved(move[part]) for f, part in zip(deviance.factors, parts)]
-        duals = dual_matrices(deviance.elsewhere(factors))
-        return gradient(factors, duals)
+        point = [f.moved(move[part]) for f, part in zip(deviance.point, parts)]
+        return deviance.elsewhere(point).slope
 
-    moves = step * np.eye(parts[-1].stop)
-    rows = [(gradient_after(d) - gradient_after(-d)) / (2 * step) for d in moves]
+    steps = np.broadcast_to(step * lengths, parts[-1].stop)
+    rows = [
+        (gradient_after(d) - gradient_after(-d)) / (2 * h)
+        for d, h in zip(np.diag(steps), steps)
+    ]
     return 0.5 * (np.array(rows) + np.array(rows).T)
 
 
-def _working_products(deviance):
-    """The products t't_a, shape (..., m), and t_a'Z'PZ t_b, shape (..., m, m)."""
-    parts = consecutive(factor.n_free for factor in deviance.factors)
+def working_products(deviance, changes):
+    """
+    Products of the responses Z t_a to changes D_a of the S of each term.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The point at which to differentiate.
+    changes : sequence of ndarray
+        Changes of the S of each term by its own parameters, (..., m_i, k_i, k_i).
+
+    Returns
+    -------
+    first : ndarray
+        t't_a, shape (..., m).
+    products : ndarray
+        t_a'Z'PZ t_b, shape (..., m, m).
+    """
+    first, columns = working_columns(deviance, changes)
+    return first, projected_products(deviance, columns)
+
+
+def working_columns(deviance, changes):
+    """
+    The products t't_a, and the changes t_a = (I (x) D_a) t of each term.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The point at which to differentiate.
+    changes : sequence of ndarray
+        As for `working_products`.
+
+    Returns
+    -------
+    products : ndarray
+        Shape (..., m).
+    columns : list of ndarray
+        Shapes (..., l_i, k_i, m).
+    """
+    parts = consecutive(change.shape[-3] for change in changes)
     m, columns, first = parts[-1].stop, [], []
-    for factor, t, part in zip(deviance.factors, deviance.scores, parts):
-        changes = factor.directions.swapaxes(-1, -3)  # symmetric, so any order
-        flat = changes.reshape(*changes.shape[:-2], -1)
-        moved = (t @ flat).reshape(*t.shape, factor.n_free)
+    for change, t, part in zip(changes, deviance.scores, parts):
+        turned = change.swapaxes(-1, -3)  # symmetric, so any order
+        flat = turned.reshape(*turned.shape[:-2], -1)
+        moved = (t @ flat).reshape(*t.shape, change.shape[-3])
         first.append(level_gram(t[..., None], moved)[..., 0, :])
         if len(parts) > 1:  # parameters of other terms do not change this one
             among = np.zeros((*t.shape, m))
             among[..., part] = moved
             moved = among
         columns.append(moved)
-    return concatenated(first), projected_products(deviance, columns)
+    return concatenated(first), columns
 
 
 def projected_products(deviance, columns):
@@ -195,7 +253,7 @@ def projected_products(deviance, columns):
     return total - transpose(half) @ half
 
 
-def _expected_information(deviance):
+def expected_information(deviance):
     """Traces tr(K dS_a K dS_b) for pairs of free entries, shape (m, m)."""
     changes = of_all_factors(f.directions for f in deviance.factors)
     return trace_products(deviance, changes)
@@ -216,7 +274,7 @@ def of_all_factors(changes):
         Changes by all m parameters, term by term, shapes (m, k_i, k_i).
     """
     changes = list(changes)
-    if len(changes) == 1:
+    if len(changes) < 2:
         return changes
     parts, out = consecutive(map(len, changes)), []
     for change, part in zip(changes, parts):

@@ -26,8 +26,11 @@ from statsmodels_lmm.core.criteria.base import Criterion
 from statsmodels_lmm.core.criteria.derivatives import (
     MAX_DENSE_COLUMNS,
     average_derivatives,
+    dual_matrices,
+    gradient,
     with_exact_hessian,
 )
+from statsmodels_lmm.core.criteria.variance_forms import VarianceForms
 from statsmodels_lmm.core.engines.base import Elimination
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
 from statsmodels_lmm.core.engines.selected_inverse import SelectedInverse
@@ -178,6 +181,16 @@ class ProfiledDeviance:
         Derivatives
         """
         return with_exact_hessian(self, self._average) if exact else self._average
+
+    @property
+    def slope(self):
+        """The gradient in the free parameters, shape (..., m)."""
+        return gradient(self.factors, dual_matrices(self))
+
+    @property
+    def variance_forms(self):
+        """What changes of the covariance matrix do to the fit."""
+        return VarianceForms(self)
 
     def elsewhere(self, factors):
         """The same criterion at other factors, see `profiled_deviance`."""

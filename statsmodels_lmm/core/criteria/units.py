@@ -195,6 +195,8 @@ class Units:
         """Parameters of structures (..., s), from the plan's order to the user's."""
         parts = consecutive(term.n_structured for term in self.plan.terms)
         each = [np.asarray(parameters)[..., part] for part in parts]
+        if not each:
+            return np.asarray(parameters)
         return np.concatenate(self.of_user(each), axis=-1)
 
     def variance_change(self):
@@ -212,6 +214,8 @@ class Units:
         for term, change in zip(self.data.terms, self.data.to_effects):
             pairs = zip(term.structures, term.block_slices)
             blocks += [model.unit_change(change[s, s], unit) for model, s in pairs]
+        if not blocks:
+            return np.array([[unit]])
         changed = self._plan_columns(block_diag(*blocks))
         return block_diag(changed, unit)
 
@@ -263,7 +267,8 @@ class Units:
             In the user's order, shape (m,).
         """
         pairs = zip(self.of_user(factors), self.data.to_effects)
-        return np.concatenate([factor.theta(change) for factor, change in pairs])
+        each = [factor.theta(change) for factor, change in pairs]
+        return np.concatenate([np.zeros(0), *each])
 
     def factors_at(self, theta, pivoted=False):
         """
@@ -287,7 +292,7 @@ class Units:
             If theta has the wrong shape, is not finite or is out of range.
         """
         theta, slices = np.asarray(theta, dtype=float), self._parameter_slices()
-        size = slices[-1].stop
+        size = slices[-1].stop if slices else 0
         if theta.shape != (size,):
             raise ValueError(
                 f"theta has {size} entries, the relative covariance parameters "
@@ -485,6 +490,35 @@ class Units:
             dual_eigenvalues=tuple(self.of_user(optimum.dual_eigenvalues)),
             duals=tuple(self.of_user(optimum.duals)),
         )
+
+
+def rescaled_theta(units, factors, factor):
+    """
+    Theta of the same covariances if sigma is divided by a factor.
+
+    Parameters
+    ----------
+    units : Units
+        The conversion to the user's order and units.
+    factors : sequence of RelativeFactor
+        In the plan's order.
+    factor : float
+        The factor.
+
+    Returns
+    -------
+    ndarray
+        In the user's order; parameters of structures other than standard deviations
+        are unchanged.
+    """
+    sizes = [
+        np.full(model.n_parameters, factor)
+        if not model.has_structure
+        else np.array([factor if p.kind == "sd" else 1.0 for p in model.parameters])
+        for term in units.data.terms
+        for model in term.structures
+    ]
+    return units.theta(factors) * np.concatenate([np.zeros(0), *sizes])
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.dense import as_array
 from statsmodels_lmm.core.algebra.memory import check_memory, check_parameters
 from statsmodels_lmm.core.engines.coupling import DenseCoupling, SparseCoupling
 from statsmodels_lmm.core.engines.cross_products import CrossProducts
@@ -204,7 +205,7 @@ class BlockEngine:
             row, column, values = self._entries(plan, i, j)
             out[row, column] = values
         else:
-            block = first.of_user.indicator().T @ second.of_user.indicator()
+            block = as_array(first.of_user.indicator().T @ second.of_user.indicator())
             out[...] = second.independent(first.independent(block).T).T
 
     def _entries(self, plan, i, j):

@@ -128,6 +128,74 @@ def _forms(left, blocks, right):
     return np.einsum("na,...nab,nb->...n", left, blocks, right)
 
 
+def forms_within(inverse, terms, m):
+    """
+    Forms z_r'M z_s of the rows of small groups.
+
+    Parameters
+    ----------
+    inverse : SelectedInverse or SparseInverse
+        Blocks of M.
+    terms : sequence of GroupedEffects or SpreadEffects
+        The rows z, in groups of m that follow one another, in the order of the plan.
+    m : int
+        Number of rows in a group.
+
+    Returns
+    -------
+    ndarray
+        Shape (G, m, m).
+    """
+    if m == 1:
+        return inverse.leverages(terms)[:, None, None]
+    plan = inverse.elimination.products.plan
+    if inverse.nested is not None and not plan.tail:
+        return _in_shared_levels(inverse, terms, m)
+    n = terms[0].n_rows
+    out = np.zeros((n // m, m, m))
+    step = max(1, ENTRIES // (m * max(m, inverse.elimination.row_width)))
+    for start in range(0, n // m, step):
+        here = slice(start, start + step)
+        rows = [f.take(slice(start * m, (start + step) * m)) for f in terms]
+        for left, right in inverse.elimination.row_forms(rows):
+            out[here] += _products_within(left, right, m)
+    return out
+
+
+def _in_shared_levels(inverse, terms, m):
+    """Forms within groups whose rows have the same level of every term."""
+    effects = [f.effects.reshape(-1, m, f.k_effects) for f in terms]
+    codes = [f.codes[::m] for f in terms]
+    total = 0.0
+    for each, level, blocks in zip(effects, codes, inverse.diagonal):
+        total = total + each @ blocks[level] @ each.swapaxes(1, 2)
+    for (i, j), blocks in inverse.nested.items():
+        part = effects[i] @ blocks[codes[i]] @ effects[j].swapaxes(1, 2)
+        total = total + part + part.swapaxes(1, 2)
+    return total
+
+
+def _products_within(left, right, m):
+    """Products of rows, dense or sparse, within groups of m rows, shape (G, m, m)."""
+    if not hasattr(left, "multiply"):
+        left, right = (rows.reshape(-1, m, rows.shape[1]) for rows in (left, right))
+        return left @ right.swapaxes(1, 2)
+    n_groups = left.shape[0] // m
+    out = np.empty((n_groups, m, m))
+    if n_groups < m:
+        for g in range(n_groups):
+            rows = slice(g * m, (g + 1) * m)
+            out[g] = (left[rows] @ right[rows].T).toarray()
+        return out
+    first = np.arange(n_groups) * m
+    for a in range(m):
+        one = left[first + a]
+        for b in range(a + 1):
+            both = one.multiply(right[first + b])
+            out[:, a, b] = out[:, b, a] = np.asarray(both.sum(axis=1)).ravel()
+    return out
+
+
 def row_by_row(elimination, terms):
     """Quadratic forms by `row_forms`, in batches of rows."""
     n, out = terms[0].n_rows, []

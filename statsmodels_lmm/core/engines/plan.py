@@ -74,7 +74,7 @@ class EliminationPlan:
     @property
     def n_columns(self):
         """Number of all random effects."""
-        return self.slices[-1].stop
+        return sum(f.n_columns for f in self.terms)
 
     def over(self, terms):
         """

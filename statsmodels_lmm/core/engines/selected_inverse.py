@@ -18,7 +18,7 @@ from statsmodels_lmm.core.algebra.dense import (
     symmetric,
     transpose,
 )
-from statsmodels_lmm.core.engines.leverages import leverages
+from statsmodels_lmm.core.engines.leverages import forms_within, leverages
 from statsmodels_lmm.core.engines.solution import (
     back_substitute,
     projected,
@@ -71,6 +71,10 @@ class SelectedInverse:
     def leverages(self, terms):
         """Z'M z of rows z with the levels of the engine's rows, see `leverages`."""
         return leverages(self, terms)
+
+    def forms_within(self, terms, m):
+        """Forms of rows within groups of m, see `leverages.forms_within`."""
+        return forms_within(self, terms, m)
 
 
 @dataclass(frozen=True)

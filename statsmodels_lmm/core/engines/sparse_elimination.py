@@ -31,7 +31,7 @@ import numpy as np
 from scipy import sparse
 
 from statsmodels_lmm.core.algebra.sparse_cholesky import SparseCholesky, factorize
-from statsmodels_lmm.core.engines.leverages import row_by_row
+from statsmodels_lmm.core.engines.leverages import forms_within, row_by_row
 from statsmodels_lmm.core.engines.solution import stacked
 
 REGULAR = 1e-4
@@ -180,9 +180,16 @@ class SparseInverse:
     projected: tuple
     modes: tuple
 
+    nested = None
+    """Blocks between nested terms are not kept."""
+
     def leverages(self, terms):
         """Z'M z of rows z, see `leverages`."""
         return row_by_row(self.elimination, terms)
+
+    def forms_within(self, terms, m):
+        """Forms of rows within groups of m, see `leverages.forms_within`."""
+        return forms_within(self, terms, m)
 
 
 def _scaling(products, roots):

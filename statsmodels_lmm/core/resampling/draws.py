@@ -31,6 +31,28 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
+class Correlated:
+    """
+    One column of rows that are correlated or of unequal variance.
+
+    Parameters
+    ----------
+    rows : Gaussian
+        Independent rows, with one column.
+    whitening : Whitening
+        Their covariance R, divided by that of the independent rows.
+    """
+
+    rows: Gaussian
+    whitening: Any
+
+    def draw(self, generators):
+        """One sample of n rows for each generator, shape (r, n, 1)."""
+        drawn = self.rows.draw(generators)[..., 0]
+        return self.whitening.colored(drawn.T).T[..., None]
+
+
+@dataclass(frozen=True)
 class Resampled:
     """
     Rows drawn from a pool with replacement.
@@ -113,7 +135,7 @@ class NormalResponse:
     ----------
     part : RandomPart
         Z b.
-    residuals : Gaussian or Resampled
+    residuals : Gaussian, Correlated or Resampled
         e, with one column.
     root_weights : ndarray or float
         sqrt(w), shape (n,).
@@ -122,7 +144,7 @@ class NormalResponse:
     """
 
     part: RandomPart
-    residuals: Gaussian | Resampled
+    residuals: Gaussian | Correlated | Resampled
     root_weights: np.ndarray | float = 1.0
     left_out: np.ndarray | float = 0.0
 

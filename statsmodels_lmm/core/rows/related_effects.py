@@ -31,6 +31,7 @@ from statsmodels_lmm.core.algebra.memory import require_memory
 from statsmodels_lmm.core.rows.grouped_effects import CovarianceBlocks
 from statsmodels_lmm.core.rows.level_covariance import positive_eigh, symmetric_root
 from statsmodels_lmm.core.rows.raw_effects import RawEffects
+from statsmodels_lmm.core.rows.spread_effects import SpreadEffects
 
 NO_COLUMN = 1e-24
 """Squared length, relative to the largest, of a level's column treated as zero."""
@@ -188,7 +189,7 @@ def related(term):
 
     Parameters
     ----------
-    term : GroupedEffects or RawEffects
+    term : GroupedEffects, SpreadEffects or RawEffects
         In standardized units; the levels may be related.
 
     Returns
@@ -202,6 +203,8 @@ def related(term):
         return term
     matrix = term.relationship.matrix
     _check_memory(len(matrix), term.k_effects)
+    if isinstance(term, SpreadEffects):
+        return RelatedEffects(term, term.relationship.root)
     seen = np.flatnonzero(np.bincount(term.codes, minlength=term.n_levels))
     if term.k_effects > 1:
         root = symmetric_root(matrix[np.ix_(seen, seen)])

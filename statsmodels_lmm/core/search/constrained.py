@@ -166,7 +166,8 @@ class ConstrainedOptimum:
     def _entries(self):
         """The entries of L and log(tau)."""
         values = [f.free_values for f in self.coordinates.factors]
-        return np.append(np.concatenate(values), np.log(self.tau))
+        errors = self.coordinates.errors
+        return np.concatenate([*values, errors, [np.log(self.tau)]])
 
     def spread(self, widest):
         """Change, up to `widest`, that raises the criterion by about one."""
@@ -259,7 +260,7 @@ class Constrained(Criterion):
         Value of the parameter, in the units of the constraint.
     """
 
-    criterion: Profiled
+    criterion: Any
     constraint: Constraint
     at: float
 
@@ -268,14 +269,20 @@ class Constrained(Criterion):
         """Whether the Hessian is cheap enough to be used from the start."""
         return self.criterion.products.projection_is_affordable(MAX_EXACT)
 
-    def evaluate(self, factors):
+    def _at(self, state):
+        """The coordinates on the constraint, and the point of the criterion."""
+        factors, tau = state
+        coordinates = self.constraint.place(factors, tau, self.at)
+        return coordinates, coordinates.factors
+
+    def evaluate(self, state):
         """The criterion after moving (factors, tau) onto the constraint, or None."""
-        factors, tau = factors
+        tau = state[1]
         if tau is not None and not tau > 0.0:
             return None
         try:
-            coordinates = self.constraint.place(factors, tau, self.at)
-            deviance = self.criterion.evaluate(coordinates.factors)
+            coordinates, point = self._at(state)
+            deviance = self.criterion.evaluate(point)
         except np.linalg.LinAlgError:
             return None
         if deviance is None:

@@ -9,7 +9,7 @@ in tau or in the lengths. The other rows are free; their triangle is pivoted, as
 `structures.unstructured_block`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -57,6 +57,8 @@ class Coordinates:
     bend : ndarray, optional
         Second derivatives of a curved constraint in these entries, shape
         (m + 1, m + 1); None if it is linear.
+    errors : ndarray, optional
+        Coordinates of the errors' covariance, whose entries come before log(tau).
     """
 
     factors: tuple
@@ -65,6 +67,11 @@ class Coordinates:
     along: np.ndarray
     bounded: dict
     bend: np.ndarray | None = None
+    errors: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __setstate__(self, state):
+        """Read pickles, including earlier ones without errors."""
+        self.__dict__.update({"errors": np.zeros(0)} | state)
 
     def curvature(self, gradient, curvature):
         """
@@ -252,9 +259,9 @@ class Constraint:
                 along.append(change)
                 count += len(moves)
             placed.append(RelativeFactor(tuple(blocks)))
-        moved = block_diagonal(columns)
+        moved = block_diagonal(columns) if columns else np.zeros((0, 0))
         jacobian = np.concatenate([moved, np.zeros((1, moved.shape[1]))])
-        change = np.append(np.concatenate(along), 0.0)
+        change = np.concatenate([*along, [0.0]])
         return Coordinates(tuple(placed), None, jacobian, change, bounded)
 
     def held(self, block, tau, at):

@@ -259,7 +259,7 @@ def _certify(end, evaluations, trace):
     theta = [f.theta(np.eye(f.matrix.shape[-1])) for f in evaluation.factors]
     reached = (promised < REACHED) & (end.rounding < REACHED)
     return Optimum(
-        theta=np.concatenate(theta, axis=-1),
+        theta=np.concatenate(theta, axis=-1) if theta else np.zeros(0),
         evaluations=evaluations,
         gradient_norm=_plain(_largest(end.gradient)),
         promised=_plain(np.maximum(promised, 0.0) + 0.0),  # no -0.0

@@ -179,3 +179,38 @@ def _images(data, products, places, sums, z, rows, projected):
     images = whole.copy()
     images[:, :-1] -= data.exog[rows] @ np.hstack(across) / len(z)
     return whole, images
+
+
+NO_CURVATURE = 1e-5
+"""Curvature of the criterion in a natural step that counts as none."""
+
+AT_AN_END = 1e-5
+"""Derivative of the parameters in a coordinate at which they are all but at an end."""
+
+
+def flat_with_errors(deviance):
+    """
+    Directions of the covariances of effects and errors that the data do not determine.
+
+    Parameters
+    ----------
+    deviance : CorrelatedDeviance
+        The criterion at the estimates.
+
+    Returns
+    -------
+    ndarray
+        Changes of the free parameters of the factors, and of the parameters of the
+        errors, as multiples of natural steps, shape (m, f).
+    """
+    jacobian = deviance.whitening.jacobian
+    units, count = deviance.units, len(deviance.units) - len(jacobian)
+    moves = np.append(np.ones(count), np.linalg.norm(jacobian, axis=0)) > AT_AN_END
+    curvature = deviance.derivatives().curvature * np.outer(units, units)
+    values, vectors = np.linalg.eigh(curvature[np.ix_(moves, moves)])
+    largest = values.max(initial=0.0)
+    flat = values < max(NO_CURVATURE, 1e-11 * largest)
+    out = np.zeros((len(units), int(flat.sum())))
+    out[moves] = vectors[:, flat]
+    out[count:] = jacobian @ (units[count:, None] * out[count:])
+    return out

@@ -26,11 +26,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.criteria.derivatives import projected_products
+from statsmodels_lmm.core.criteria.derivatives import of_all_factors
 from statsmodels_lmm.core.uncertainty.variance_information import (
     NO_INFORMATION,
-    expected_traces,
-    unit_changes,
+    twice_information,
 )
 
 
@@ -116,37 +115,40 @@ def satterthwaite(deviance):
     """
     derivatives = deviance.derivatives(exact=True)
     nu, identity = deviance.nu, np.eye(deviance.elimination.products.k_fixed)
-    slopes = np.concatenate(
-        [
-            _level_forms(y, factor.directions)
-            for factor, y in zip(deviance.factors, deviance.fixed_scores)
-        ],
-        axis=-3,
-    )
-    slopes -= derivatives.working[..., None, None] / nu * identity
+    slopes = deviance.variance_forms.free_slopes()
+    slopes = slopes - derivatives.working[..., None, None] / nu * identity
     slopes = _combined(np.sqrt(2.0) * _inverse_root(derivatives.curvature), slopes)
     of_scale = np.sqrt(2.0 / nu) * identity
     of_scale = np.broadcast_to(of_scale, (*slopes.shape[:-3], 1, *identity.shape))
     return UncertainCovariance(identity, np.concatenate([slopes, of_scale], axis=-3))
 
 
-def kenward_roger(deviance):
+def kenward_roger(deviance, information=None, linear=False):
     """
     The adjusted covariance of Kenward and Roger (1997).
 
-    The parameters are the covariances sigma^2 S themselves, even on the boundary, and
-    sigma^2; their covariance W is the inverse of the expected information. With V_r the
-    derivatives of sigma^2 V,
+    The parameters are the covariances sigma^2 S themselves, even on the boundary, those
+    of the errors' covariance, and sigma^2; their covariance W is the inverse of their
+    information. With V_r and V_rs the derivatives of sigma^2 V,
 
-        Phi_A = Phi + 2 Phi {sum_rs W_rs X'V^-1 V_r P V_s V^-1 X} Phi.
+        Phi_A = Phi + 2 Phi {sum_rs W_rs X'V^-1 (V_r P V_s - V_rs / 4) V^-1 X} Phi.
 
     Only the span of the V_r matters, so V may replace I = V - Z S Z' as the derivative
-    with respect to sigma^2; V then drops out of the sum because P X = 0.
+    with respect to sigma^2; V then drops out of the first sum because P X = 0. The
+    second depends on what the parameters are: covariances of random effects, and of the
+    errors what `residuals.natural` says.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
         The REML criterion at the optimum.
+    information : {None, "expected", "observed"}, optional
+        The information about the parameters. Default is the expected one for
+        independent errors, as in pbkrtest, and the observed one for a covariance of
+        errors, as in SAS.
+    linear : bool, optional
+        Whether to leave out the second derivatives, as SAS does for ``KR(LINEAR)``.
+        Default is False.
 
     Returns
     -------
@@ -157,24 +159,29 @@ def kenward_roger(deviance):
     MemoryError
         If there are several grouping factors and Z'PZ does not fit.
     """
-    products = deviance.elimination.products
+    products, forms = deviance.elimination.products, deviance.variance_forms
     identity = np.eye(products.k_fixed)
     if not products.k_fixed:
         return AdjustedCovariance(identity, np.zeros((0, 0, 0)))
-    products.require_projection(
+    forms.require(
         "Kenward and Roger's method",
         "df_method='satterthwaite' needs no such matrix",
     )
-    changes = unit_changes(deviance)
-    root = np.sqrt(2.0) * _inverse_root(expected_traces(deviance, changes))
-    changes = [_combined(root[:-1], change) for change in changes]
+    twice = twice_information(deviance, information or forms.usual_information)
+    root = np.sqrt(2.0) * _inverse_root(twice)
+    count = len(root) - 1 - forms.n_coordinates
+    changes = of_all_factors(forms.unit_changes)
+    changes = [_combined(root[:count], change) for change in changes]
+    along = root[count:-1].T
     slopes = root[-1][:, None, None] * identity
-    for change, y in zip(changes, deviance.fixed_scores):
-        slopes = slopes + _level_forms(y, change)
+    for each in forms.slopes(changes, along):
+        slopes = slopes + each
     covariance = identity
-    for each in zip(*changes):
-        columns = [d @ y for d, y in zip(each, deviance.fixed_scores)]
-        covariance = covariance + 2.0 * projected_products(deviance, columns)
+    for i, coordinates in enumerate(along):
+        direction = [change[i] for change in changes]
+        covariance = covariance + 2.0 * forms.products(direction, coordinates)
+    if not linear:
+        covariance = covariance - 0.5 * forms.curvature(root[count:])
     return AdjustedCovariance(covariance, slopes)
 
 
@@ -276,14 +283,6 @@ def scaled_f(slopes, basis):
     if not df > 0.0:
         return np.nan, np.nan
     return float(df), float(scale)
-
-
-def _level_forms(y, changes):
-    """Sum over levels of y_g'D y_g, shape (..., m, p, p)."""
-    *batch, n_levels, k, p = y.shape
-    flat = y.reshape(*batch, n_levels, k * p)
-    gram = (transpose(flat) @ flat).reshape(*batch, k, p, k, p)
-    return np.einsum("...mab,...apbq->...mpq", changes, gram)
 
 
 def _combined(root, changes):

@@ -10,13 +10,7 @@ change of sigma^2 changes sigma^2 S by S.
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.criteria.derivatives import (
-    dual_matrices,
-    of_all_factors,
-    projected_products,
-    trace_products,
-)
-from statsmodels_lmm.core.structures.relative_factor import block_diagonal
+from statsmodels_lmm.core.criteria.derivatives import of_all_factors, projected_products
 
 NO_INFORMATION = 1e-12
 """Eigenvalues of the scaled information, relative to the largest, that count as 0."""
@@ -85,65 +79,76 @@ def unit_changes(deviance):
     return of_all_factors(f.unit_changes(scale) for f in deviance.factors)
 
 
-def expected_traces(deviance, changes):
+def twice_information(deviance, kind):
     """
-    Traces tr(P V_r P V_s) for changes V_r = Z (I (x) D_r) Z' and, last, V itself.
+    Information about the parameters times 2 sigma^4, with V in place of sigma^2.
 
-    For ML, V^-1 takes the place of P.
+    With V_r the change of sigma^2 V per unit of a parameter, and V itself last, it is
+
+        expected    tr(P V_r P V_s)
+        average     y'P V_r P V_s P y / sigma^2
+        observed    twice the average, less the expected, and the terms with second
+                    derivatives of sigma^2 V.
 
     Parameters
     ----------
     deviance : ProfiledDeviance
         The criterion at the optimum, without batch axes.
-    changes : sequence of ndarray
-        D_r of each term, shapes (m, k_i, k_i).
+    kind : {"expected", "average", "observed"}
+        The kind of information.
 
     Returns
     -------
     ndarray
         Shape (m + 1, m + 1).
     """
-    m = len(changes[0])
-    out = np.zeros((m + 1, m + 1))
-    out[:m, :m] = trace_products(deviance, changes)
-    for change, sums, y in zip(
-        changes, deviance.selected.level_sums, deviance.fixed_scores
-    ):
-        # P V P is P
-        within = sums - np.einsum("gap,gbp->ab", y, y) if deviance.reml else sums
-        out[m, :m] += (change * within).sum(axis=(-1, -2))
-    out[:m, m] = out[m, :m]
-    out[m, m] = deviance.nu
-    return out
+    forms = deviance.variance_forms
+    if kind == "expected":
+        return forms.traces()
+    first, products = forms.working_products()
+    scale = float(deviance.scale)
+    average = np.empty((len(first) + 1,) * 2)
+    average[:-1, :-1] = products / scale
+    average[:-1, -1] = average[-1, :-1] = first / scale
+    average[-1, -1] = deviance.nu
+    if kind == "average":
+        return average
+    observed = 2.0 * average - forms.traces()
+    observed[:-1, :-1] += 2.0 * scale**2 * forms.bend()
+    return observed
+
+
+def joint_information(deviance, kind="observed"):
+    """
+    Information about all parameters of the covariance matrix, in the user's terms.
+
+    They are the lower triangles of sigma^2 S_i, or the parameters of a structure; the
+    correlations and gamma of the errors, if these have a covariance; and sigma^2, the
+    variance of an error whose logarithm of the standard deviation is zero in F gamma.
+    By the delta method a function of them with slopes h has variance h'J^-1 h, J the
+    information. Of a standard deviation sd = sigma exp(f'gamma) the slopes are sd f in
+    gamma and sd / (2 sigma^2) in sigma^2.
+
+    Parameters
+    ----------
+    deviance : ProfiledDeviance
+        The criterion at the optimum, without batch axes.
+    kind : {"expected", "average", "observed"}
+        The kind of information. The observed one is half the Hessian of the criterion.
+
+    Returns
+    -------
+    ndarray
+        Shape (m + 1, m + 1).
+    """
+    change = deviance.variance_forms.of_user()
+    twice = twice_information(deviance, kind)
+    return change.T @ twice @ change / (2.0 * float(deviance.scale) ** 2)
 
 
 def observed_information(deviance):
-    """
-    Half the Hessian of the criterion with respect to this module's parameters.
-
-    It is twice the average information minus the expected information,
-    tr(P V_r P V_s) / (2 sigma^4), plus tr(G d^2 S) / 2 for a structure, as S is not
-    linear in its parameters.
-
-    Parameters
-    ----------
-    deviance : ProfiledDeviance
-        The criterion at the optimum, without batch axes.
-
-    Returns
-    -------
-    ndarray
-        Shape (m + 1, m + 1).
-    """
-    traces = expected_traces(deviance, unit_changes(deviance))
-    # sigma^2 alone changes V by V - Z S Z', with S of the unstructured blocks
-    change = np.eye(len(traces))
-    change[:-1, -1] = -np.concatenate([f.scale_slopes() for f in deviance.factors])
-    expected = change.T @ traces @ change / (2.0 * float(deviance.scale) ** 2)
-    observed = 2.0 * average_information(deviance) - expected
-    pairs = zip(deviance.factors, dual_matrices(deviance))
-    observed[:-1, :-1] += block_diagonal([f.bend(dual) for f, dual in pairs])
-    return observed
+    """Half the Hessian of the criterion, see `joint_information`."""
+    return joint_information(deviance)
 
 
 def inverse_information(information):

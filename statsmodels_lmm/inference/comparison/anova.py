@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import qr
 
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.display import ResultTable
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.formula.pieces import term_key
@@ -19,7 +20,6 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     compare_models,
     of_the_model,
 )
-from statsmodels_lmm.inference.comparison.nested_models import spans
 from statsmodels_lmm.inference.comparison.reduced_models import (
     drop_fixed,
     drop_random,
@@ -351,7 +351,7 @@ def _reductions(results, reduce_terms):
     model = results.model
     if not has_formula(model):
         for effects in model.random:
-            alone = len(model.random) == 1
+            alone = len(model.random) == 1 and model.residual is None
             yield effects.name, None if alone else drop_random(results, effects.name)
         return
     terms = model._parsed.random
@@ -398,5 +398,7 @@ def _spans_constant(model, term):
 
 
 def _fit_of(results, terms):
-    """The fit with the given random effects, None if there are none."""
-    return with_random(results, terms) if terms else None
+    """The fit with the given random effects, None if nothing is left to model."""
+    if not terms and results.model.residual is None:
+        return None
+    return with_random(results, terms)

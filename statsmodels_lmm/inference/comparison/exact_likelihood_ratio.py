@@ -24,6 +24,7 @@ from statsmodels_lmm.inference.requirements import (
     as_fit,
     require_data,
     require_gaussian,
+    require_independent_errors,
 )
 
 NO_STATISTIC = 1e-12
@@ -143,6 +144,9 @@ def exact_lr_test(
     check_count("nsim", nsim)
     full = as_fit(full)
     restricted = None if restricted is None else as_fit(restricted)
+    for fit in (full, restricted):
+        if fit is not None and is_mixed(fit):
+            require_independent_errors(fit.model, "the exact test of a variance")
     _check_models(full, restricted)
     place, block = _tested_block(full, restricted)
     k_tested = 0 if restricted is None else int(rank_of(full) - rank_of(restricted))

@@ -19,6 +19,10 @@ from statsmodels_lmm.inference.comparison.exact_likelihood_ratio import (
     NO_STATISTIC,
     exact_lr_test,
 )
+from statsmodels_lmm.inference.comparison.nested_errors import (
+    is_irregular,
+    numbers_tested,
+)
 from statsmodels_lmm.inference.comparison.nested_models import (
     check_nested,
     check_same_data,
@@ -83,6 +87,13 @@ class LikelihoodRatioResult(Brief, CompareLRTestResult):
         return (*self, *more)
 
 
+NO_DISTRIBUTION = (
+    "the p-value is NaN: if errors are independent, the data do not determine all "
+    "parameters of {}, so that the likelihood ratio has no chi-squared distribution; "
+    "compare the models by aic"
+)
+
+
 @dataclass(frozen=True)
 class Comparison:
     """
@@ -104,7 +115,12 @@ class Comparison:
 
     @property
     def counts(self):
-        """Numbers of fixed effects, variances, with alpha, and covariances tested."""
+        """
+        Numbers of fixed effects, variances and covariances tested.
+
+        Variances are all parameters on the boundary, with a family's alpha and positive
+        correlations of errors; other parameters of errors count as covariances.
+        """
         k_fixed = 0
         if self.restricted is not None:
             k_fixed = int(
@@ -113,7 +129,17 @@ class Comparison:
         kinds, kinds0 = _kinds(self.full), _kinds(self.restricted)
         variances = kinds.count("sd") - kinds0.count("sd")
         covariances = len(kinds) - len(kinds0) - variances
-        return k_fixed, variances + self.tests_alpha, covariances
+        on_boundary, inside = numbers_tested(*self._errors)
+        variances += on_boundary + self.tests_alpha
+        # correlations of errors contain variances of the restricted model
+        absorbed = min(variances, 0)
+        return k_fixed, variances - absorbed, covariances + inside + absorbed
+
+    @property
+    def _errors(self):
+        """The errors of the full model and of the restricted one."""
+        both = self.full, self.restricted
+        return [getattr(getattr(fit, "model", None), "residual", None) for fit in both]
 
     @property
     def tests_alpha(self):
@@ -164,7 +190,7 @@ class Comparison:
         LikelihoodRatioResult
         """
         _check_options(method, nsim)
-        if sum(self.counts) <= 0 or self.counts[1] < 0:
+        if sum(self.counts) <= 0:
             raise DataError(
                 "the restricted model has at least as many parameters as the full one"
             )
@@ -179,6 +205,9 @@ class Comparison:
             statistic = self.statistic
             pvalue = float(stats.chi2.sf(statistic, df))
         mixture = mixture_pvalue(statistic, *counts)
+        if is_irregular(*self._errors):
+            pvalue = mixture = np.nan
+            warn(NO_DISTRIBUTION.format(*self._errors), DataWarning)
         if method == "mixture":
             pvalue = mixture
         elif method == "bootstrap":
@@ -451,6 +480,9 @@ def model_name(fit):
     text = getattr(fit.model, "formula_full", None) or getattr(
         fit.model, "formula", None
     )
+    errors = getattr(fit.model, "residual", None)
+    if text and errors is not None:
+        return f"{text}, {errors}"
     return text or f"{type(fit.model).__name__}, {n_parameters(fit)} parameters"
 
 

@@ -10,10 +10,13 @@ from statsmodels.regression.linear_model import WLS
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.without_effects import without_effects
 from statsmodels_lmm.core.rows.level_covariance import Relationship
-from statsmodels_lmm.core.rows.standardize import constant_column, independent_columns
+from statsmodels_lmm.core.rows.spans import spans
+from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
+from statsmodels_lmm.inference.requirements import require_data, require_likelihood
+from statsmodels_lmm.residual.absorbed_effects import absorbs
 
 OTHER_FAMILY = (
     "the models have different families or links, for which there is no test; models "
@@ -68,8 +71,19 @@ def check_nested(full, restricted):
             "the models are not nested: the restricted one has fixed effects that "
             "are not in the full one"
         )
-    for effects in restricted.model.random if mixed else ():
-        if not any(contains(e.grouped, effects.grouped) for e in full.model.random):
+    if not mixed:
+        return
+    errors, inner = full.model.residual, restricted.model.residual
+    if not errors_hold(errors, inner):
+        raise DataError(
+            "the models are not nested: the errors of the restricted one "
+            f"({inner}) are not a special case of those of the full one "
+            f"({errors or 'independent'})"
+        )
+    for effects in restricted.model.random:
+        inside = any(contains(e.grouped, effects.grouped) for e in full.model.random)
+        grouped, weights = effects.grouped, full.model.weights
+        if not inside and not absorbs(errors, inner, weights, grouped, grouped.effects):
             raise DataError(
                 "the models are not nested: the random effects "
                 f"({', '.join(effects.effect_names)} | {effects.name}) are not in the "
@@ -185,6 +199,7 @@ def rows_of(model):
 
 def _check_same_likelihood(full, restricted):
     """Refuse mixed models of different distributions or approximations."""
+    require_likelihood([full, restricted])
     one, other = full.model, restricted.model
     if not (_has_family(one, other) or _has_family(other, one)):
         raise DataError(OTHER_FAMILY)
@@ -323,35 +338,6 @@ def deviance_without_effects(results, exog=None, family=None):
     if family is not None:
         conditional = replace(conditional, family=family)
     return float(without_effects(conditional, coefficients, results.extra).value)
-
-
-def spans(x, x0):
-    """
-    Whether the columns of one matrix span those of another.
-
-    Parameters
-    ----------
-    x, x0 : ndarray
-        The larger and the smaller matrix, shapes (n, p) and (n, q).
-
-    Returns
-    -------
-    bool
-    """
-    size = np.sqrt((x0**2).sum(axis=0))
-    constant = constant_column(x)
-    if constant is not None:
-        # a large mean would mask the rest of a column
-        x = np.delete(x - x.mean(axis=0), constant, axis=1)
-        x0 = x0 - x0.mean(axis=0)
-    scale = np.sqrt((x0**2).sum(axis=0))
-    norms = np.sqrt((x**2).sum(axis=0))
-    unit = x / np.where(norms > 0.0, norms, 1.0)
-    basis = np.linalg.qr(unit[:, independent_columns(unit)])[0]
-    rest = x0 - basis @ (basis.T @ x0)
-    rest -= basis @ (basis.T @ rest)
-    left = np.sqrt((rest**2).sum(axis=0))
-    return bool((left <= np.maximum(1e-7 * scale, 1e-13 * size)).all())
 
 
 def rank_of(results):

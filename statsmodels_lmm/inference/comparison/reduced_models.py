@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.linear_model import OLS, WLS
 
+from statsmodels_lmm.core.rows.spans import spans
 from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.backend import formula_engine
 from statsmodels_lmm.formula.model_formula import RandomTerm
@@ -14,7 +15,7 @@ from statsmodels_lmm.formula.parser import parse
 from statsmodels_lmm.formula.pieces import has_bar, term_key
 from statsmodels_lmm.formula.plain_names import in_backticks, unquoted
 from statsmodels_lmm.formula.random_terms import term_names
-from statsmodels_lmm.inference.comparison.nested_models import spans
+from statsmodels_lmm.formula.residual_terms import errors_of
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.replicates.simulation import fit_like
 from statsmodels_lmm.inference.requirements import (
@@ -93,8 +94,9 @@ def drop_random(results: Any, term: str, effect: str | None = None) -> Any:
     -------
     MixedResults, RegressionResults or GLMResults
         Fit by the same method; its formula lists the remaining terms. If no random
-        effects remain, statsmodels' (weighted) least squares fit to the response
-        minus the offset, or statsmodels' GLM.
+        effects remain, the model of correlated errors, or errors of unequal variance;
+        without these statsmodels' (weighted) least squares fit to the response minus
+        the offset, or statsmodels' GLM.
 
     Raises
     ------
@@ -131,18 +133,17 @@ def without_random(results: Any, term: str, effect: str | None = None) -> Any:
     if not has_formula(model):
         names = [e.name for e in model.random]
         if term not in names:
-            raise ValueError(
-                f"no grouping factor {term!r}; there are {', '.join(names)}"
-            )
+            listed = ", ".join(names) or "none"
+            raise ValueError(f"no grouping factor {term!r}; there are {listed}")
         if effect is not None:
             raise ValueError("effect needs a model from a formula; drop the whole term")
         left = [e for e in model.random if e.name != term]
-        if not left:
+        if not left and model.residual is None:
             return None
         return with_fixed(results, model.exog, range(model.exog.shape[1]), left)
     meant = [each for each in model._parsed.random if _matches(each, term)]
     if not meant:
-        listed = ", ".join(map(str, model._parsed.random))
+        listed = ", ".join(map(str, model._parsed.random)) or "none"
         raise ValueError(f"no random-effects term {term!r}; there are {listed}")
     if effect is not None:
         having = [each for each in meant if _has_effect(each, effect)]
@@ -154,7 +155,9 @@ def without_random(results: Any, term: str, effect: str | None = None) -> Any:
             terms += [] if reduced is None else [reduced]
         else:
             terms.append(each)
-    return _from_formula(results, random=terms) if terms else None
+    if not terms and model.residual is None:
+        return None
+    return _from_formula(results, random=terms)
 
 
 def with_random(results, terms):
@@ -171,9 +174,9 @@ def with_random(results, terms):
     Returns
     -------
     MixedResults, RegressionResults or GLMResults
-        The fit, by statsmodels if there are no terms.
+        The fit, by statsmodels if there are no terms and the errors are independent.
     """
-    if not terms:
+    if not terms and results.model.residual is None:
         return linear_model(results)
     return fit_like(results, _from_formula(results, random=terms))
 
@@ -282,6 +285,7 @@ def with_fixed(results, exog, columns=None, random=None):
         random=tuple(model.random if random is None else random),
         check_levels=False,
         **model._beyond_design(),
+        residual=model.residual,
     )
 
 
@@ -301,7 +305,7 @@ def _from_formula(results, fixed=None, random=None):
     return other
 
 
-def with_formula(model, text, random, frame, scope, rows=slice(None)):
+def with_formula(model, text, random, frame, scope, rows=slice(None), errors=None):
     """
     Create the model with another formula, but with its weights, offset and options.
 
@@ -319,6 +323,8 @@ def with_formula(model, text, random, frame, scope, rows=slice(None)):
         Names that are not columns.
     rows : ndarray, optional
         Whether each row of the model is among them. Default is all.
+    errors : tuple, optional
+        Arguments residual and dispersion. Default is those of the model.
 
     Returns
     -------
@@ -327,6 +333,8 @@ def with_formula(model, text, random, frame, scope, rows=slice(None)):
     if model.data.lost:
         raise names_lost(model)
     arguments = model._beyond_design(rows)
+    errors = errors_of(model._parsed) if errors is None else errors
+    arguments["residual"], arguments["dispersion"] = errors
     if getattr(model, "_trials_of_response", False):
         del arguments["trials"]
     if model.offset is not None and model.formula_offset is not None:

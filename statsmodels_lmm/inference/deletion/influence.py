@@ -23,7 +23,11 @@ from statsmodels_lmm.inference.deletion.case_refits import (
     refits_without,
     refitted_variances,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_independent_errors,
+)
 from statsmodels_lmm.inference.row_groups import row_groups
 
 
@@ -311,6 +315,7 @@ def influence(
     """
     results = as_fit(results)
     require_data(results.model, "influence")
+    require_independent_errors(results.model, "influence")
     if group is None:
         if refit:
             raise ValueError(

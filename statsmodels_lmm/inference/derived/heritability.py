@@ -13,6 +13,7 @@ from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
     require_gaussian,
+    require_independent_errors,
 )
 
 BASES = ("narrow", "standard", "cullis", "piepho")
@@ -91,6 +92,7 @@ def heritability(
     from unbalanced plant breeding trials. Genetics 177, 1881-1888.
     """
     results = as_fit(results)
+    require_independent_errors(results.model, "heritability")
     at = _position(results.model.random, factor)
     effects = results.model.random[at]
     is_related = effects.grouped.relationship is not None

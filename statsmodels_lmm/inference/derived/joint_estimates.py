@@ -192,4 +192,4 @@ def variances_at(results, covariances, scale, structured, extra=None):
     if results._is_gaussian:
         return VarianceEstimates(*given)
     is_dispersion = not results.family.extra_is_squared
-    return AbsoluteEstimates(*given, None, None, None, extra, is_dispersion)
+    return AbsoluteEstimates(*given, extra=extra, is_dispersion=is_dispersion)

@@ -6,7 +6,10 @@ import numpy as np
 
 from statsmodels_lmm.inference.derived.functions import Function
 from statsmodels_lmm.inference.derived.parameter_expressions import SHARE
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import (
+    require_data,
+    require_independent_errors,
+)
 from statsmodels_lmm.inference.variances.distribution_variance import of_observations
 
 
@@ -79,6 +82,7 @@ def row_variances(results):
     """
     model, linear = results.model, results._is_gaussian
     require_data(model, "a share of variance")
+    require_independent_errors(model, "an interval of a share of variance")
     n = len(model.endog)
     repeats = np.ones(n) if linear else model._repeats * np.ones(n)
     weights = 1.0 if not linear or model.weights is None else np.asarray(model.weights)

@@ -15,11 +15,17 @@ from statsmodels_lmm.core.uncertainty.cluster_robust import (
 )
 from statsmodels_lmm.core.uncertainty.cluster_scores import robust_by_scores
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
-from statsmodels_lmm.inference.requirements import check_choice, require_data
+from statsmodels_lmm.inference.requirements import (
+    check_choice,
+    require_data,
+    require_independent_errors,
+)
 from statsmodels_lmm.inference.row_groups import row_groups
 
 CLUSTER_TYPES = ("CR0", "CR1", "CR2", "cluster")
 """Cluster-robust covariances; "cluster" is that of statsmodels and Stata."""
+
+ROBUST = "a cluster-robust covariance"
 
 NO_SCORES = (
     "a cluster-robust covariance is made of the scores of the Laplace approximation: "
@@ -235,7 +241,8 @@ def no_robust_error(results):
 
 def _robust_covariance(results, cov_type, groups):
     """The RobustCovariance of a fit."""
-    require_data(results.model, "a cluster-robust covariance")
+    require_data(results.model, ROBUST)
+    require_independent_errors(results.model, ROBUST)
     codes, labels = row_groups(results.model, groups, "groups")
     used, codes = np.unique(codes, return_inverse=True)
     labels, n_clusters = labels[used], len(used)

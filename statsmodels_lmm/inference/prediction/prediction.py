@@ -13,6 +13,12 @@ from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
     df_method_of,
     inference,
 )
+from statsmodels_lmm.inference.prediction.error_prediction import (
+    predicted_errors,
+    row_variances,
+    rows_of_errors,
+    variances_with_errors,
+)
 from statsmodels_lmm.inference.prediction.prediction_rows import (
     effect_rows,
     new_rows,
@@ -129,12 +135,17 @@ def predict(
     random=None,
     which="mean",
     type=None,
+    include_residual=False,
 ):
     """Predict the response, see `MixedResults.predict`."""
     scale_of(which, type)
     rows, mean = linear_predictor(
         results, exog, transform, random_effects, new_levels, offset, random
     )
+    if include_residual:
+        _check_residual(results, wanted_effects(results, random_effects))
+        placed = rows_of_errors(results, rows)
+        mean[rows.complete] += predicted_errors(results, placed).mean
     return rows.labeled(mean)
 
 
@@ -182,6 +193,7 @@ def get_prediction(
     df_method: str | None = None,
     random: Any = None,
     *,
+    include_residual: bool = False,
     which: str = "mean",
     type: Any = None,
 ) -> MixedPredictionResults:
@@ -233,6 +245,10 @@ def get_prediction(
     random : dict or sequence, optional
         For a model without a formula, the groups, effects or matrices for the new
         rows, in the form of ``random`` of `CrossedMixedLM`, keyed by factor name.
+    include_residual : bool, optional
+        Whether to add the prediction of each row's error from those of its residual
+        group, for a model with correlated errors: a forecast in time, kriging in space.
+        It needs ``random_effects=True`` if there are any.
     which : {"mean", "linear"}, optional
         The mean of the response, or the linear predictor; in a linear model they are
         equal.
@@ -274,6 +290,8 @@ def get_prediction(
     conditional = any(take.any() for take in wanted)
     of_fixed_part = not (conditional or new_observation)
     df_method = _method_of_rows(results, df_method, of_fixed_part)
+    if include_residual:
+        _check_residual(results, wanted)
     factors = list(zip(results.model.random, wanted))
     rows = new_rows(
         results,
@@ -294,9 +312,22 @@ def get_prediction(
     predicted = with_variances(results, rows, parts if conditional else None, df_method)
     mean, variance, distribution = predicted
     inside, var_obs = rows.complete, None
+    spread: Any = 1.0
+    if results.model.residual is not None and (new_observation or include_residual):
+        placed = rows_of_errors(results, rows)
+        spread = np.full(len(inside), np.nan)
+        spread[inside] = row_variances(results, placed)
+    if include_residual:
+        errors = predicted_errors(results, placed)
+        mean[inside] += errors.mean
+        variance[inside] = results.scale * variances_with_errors(
+            results, rows, parts, errors
+        )
+        variance[np.isnan(mean)] = np.nan
+        spread[inside] = errors.left
     if new_observation:
         row_weights = _row_weights(results, rows, exog, weights)
-        var_obs = variance + results.scale / row_weights
+        var_obs = variance + results.scale * spread / row_weights
         var_obs[inside] += _drawn_variance(results, parts)
     labels = rows.labels if row_labels is None else row_labels
     return MixedPredictionResults(
@@ -363,6 +394,21 @@ def _fixed_inference(results, rows, df_method):
     df = np.full(len(rows.complete), np.nan)
     df[rows.complete] = np.array([fixed.df(c) for c in contrasts])[each.ravel()]
     return fixed, {"df": df, "dist": "t"}
+
+
+def _check_residual(results, wanted):
+    """Reject predictions of errors that are independent, or without random effects."""
+    errors = results.model.residual
+    if errors is None or errors.term is None:
+        raise ValueError(
+            "include_residual=True needs correlated errors, as of "
+            'residual="ar1(time | group)": independent ones tell nothing of each other'
+        )
+    if not all(take.all() for take in wanted):
+        raise ValueError(
+            "the error of a row is predicted given its random effects: write "
+            "`get_prediction(..., random_effects=True, include_residual=True)`"
+        )
 
 
 def _drawn_variance(results, parts):

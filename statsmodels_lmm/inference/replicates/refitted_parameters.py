@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from statsmodels_lmm.core.resampling.correlated_refits import CorrelatedRefitting
 from statsmodels_lmm.core.resampling.generalized_batches import GeneralizedBatches
 from statsmodels_lmm.core.resampling.generalized_refits import GeneralizedRefitting
 from statsmodels_lmm.core.resampling.refits import lifted
@@ -28,7 +29,21 @@ def design_of(results):
     -------
     Refitting or GeneralizedRefitting
     """
+    if results.model.residual is not None:
+        return _design_with_errors(results)
     return (_linear_design if results._is_gaussian else _generalized_design)(results)
+
+
+def _design_with_errors(results):
+    model, units = results.model, results._units
+    data, _, _ = model._prepared_errors()
+    return CorrelatedRefitting(
+        model._criterion(results.reml),
+        data,
+        tuple(units.of_plan(results._estimates.factors)),
+        results.at_optimum.whitening.x,
+        np.sqrt(row_weights(results)),
+    )
 
 
 def _linear_design(results):
@@ -93,6 +108,8 @@ def variances_of(results, fits):
     VarianceEstimates
     """
     known = fits.covariances, fits.scale, fits.variance_covariance, fits.structured
+    if results.model.residual is not None:
+        return in_user_units(results.model, *known, errors=fits.errors)
     if results._is_gaussian:
         directions = results.identification.directions
         return in_user_units(results.model, *known, directions)

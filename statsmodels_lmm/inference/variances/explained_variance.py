@@ -22,6 +22,7 @@ from statsmodels_lmm.inference.variances.distribution_variance import (
     row_variances,
 )
 from statsmodels_lmm.inference.variances.identification import combined
+from statsmodels_lmm.inference.variances.residual_parameters import log_deviations
 
 
 def r_squared(
@@ -42,7 +43,8 @@ def r_squared(
     n - 1 and without an offset; v_r is the mean over the rows of the variance
     z' Sigma z of the random effects, which is correct for random slopes too. The
     residual variance v_e is the mean over the rows of sigma^2 / w for prior weights w,
-    which is sigma^2 without weights and does not depend on their units.
+    which is sigma^2 without weights and does not depend on their units; with errors of
+    unequal variance it is the mean of their variances.
 
     Parameters
     ----------
@@ -291,14 +293,15 @@ def _variances(results, method, random_effects):
         return _generalized_variances(results, linear, names, method, random_effects)
     _refuse_settings(method, random_effects)
     fixed = np.var(linear, ddof=1)
-    data, _ = model._sufficient_statistics()
+    data = model._standardized()
     weights = 1.0 if model.weights is None else model.weights
     # standardized columns, because the user's may cancel each other
     pairs = zip(data.terms, results._estimates.factors)
     random = np.array(
         [np.mean(rows.row_variances(f.matrix) / weights) for rows, f in pairs]
     )
-    residual = results.scale * float(np.mean(1.0 / np.asarray(weights)))
+    spread = np.exp(2.0 * log_deviations(results)) / weights
+    residual = results.scale * float(np.mean(spread))
     return float(fixed), pd.Series(results.scale * random, index=names), residual
 
 

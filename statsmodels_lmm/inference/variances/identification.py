@@ -1,6 +1,6 @@
 """Which variance parameters of a fit the data determine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -21,6 +21,14 @@ CONSEQUENCE = (
     "this choice, their standard errors are NaN"
 )
 
+ONE_OF_MANY = (
+    "The estimates are one choice of many that fit equally well; leave out one of the "
+    "terms, or choose a structure with fewer parameters"
+)
+
+SHARE = 0.05
+"""Size of a parameter's change, relative to the largest, below which it is left out."""
+
 
 @dataclass(frozen=True, repr=False)
 class Identification(Brief):
@@ -37,11 +45,14 @@ class Identification(Brief):
         fixed effects already distinguish the levels.
     messages : tuple of str
         One sentence per set of terms that the data cannot distinguish.
+    consequence : str, optional
+        What follows from that.
     """
 
     directions: np.ndarray
     idle: int
     messages: tuple
+    consequence: str = field(default=CONSEQUENCE, repr=False)
 
     def _brief(self):
         return [*self.sentences] or ["the data determine every variance"]
@@ -49,7 +60,7 @@ class Identification(Brief):
     @property
     def sentences(self) -> tuple[str, ...]:
         """The messages with their consequence."""
-        return tuple(f"{m}. {CONSEQUENCE}" for m in self.messages)
+        return tuple(f"{m}. {self.consequence}" for m in self.messages)
 
 
 def identification(results):
@@ -65,6 +76,8 @@ def identification(results):
     -------
     Identification
     """
+    if results.model.residual is not None:
+        return _with_errors(results)
     if not results.uninformative and _is_clear(results):
         return Identification(np.zeros((len(results.optimum.theta) + 1, 0)), 0, ())
     data, products = results.model._sufficient_statistics()
@@ -74,6 +87,24 @@ def identification(results):
     random = results._units.of_plan(results.model.random)
     messages = _messages(random, products.plan.terms, flat)
     return Identification(flat, idle, messages)
+
+
+def _with_errors(results):
+    """As `identification`, for a model with correlated errors."""
+    flat = results._flat
+    messages: tuple = ()
+    if flat.shape[1]:
+        random = results._units.of_plan(results.model.random)
+        counts = [f.n_free for f in results._units.of_plan(results._estimates.factors)]
+        names = np.repeat([effects.name for effects in random], counts).tolist()
+        names += results.model.residual.parameter_names
+        size = np.abs(flat).max(axis=1)
+        each = [n for n, s in zip(names, size) if s > SHARE * size.max()]
+        listed = ", ".join(dict.fromkeys(each))
+        what = "tell apart" if len(set(each)) > flat.shape[1] else "determine"
+        messages = (f"the data do not {what} the covariance parameters of {listed}",)
+    none = np.zeros((len(results.optimum.theta) + 1, 0))
+    return Identification(none, flat.shape[1], messages, ONE_OF_MANY)
 
 
 def _is_clear(results):

@@ -16,6 +16,10 @@ from scipy import stats
 
 from statsmodels_lmm.core.criteria.deviance import Profiled
 from statsmodels_lmm.core.search.constrained import ConstrainedSearch
+from statsmodels_lmm.core.search.constrained_correlated import (
+    CorrelatedSearch,
+    ErrorCoordinate,
+)
 from statsmodels_lmm.core.search.constrained_generalized import GeneralizedSearch
 from statsmodels_lmm.core.search.constraints import (
     Constraint,
@@ -323,8 +327,25 @@ def parameters_of(raw, scale):
     if raw._is_gaussian:
         to_user = ToUser("sigma", unit, power=power)
         last = ProfiledValue(next(labels), "sigma", ResidualDeviation(), to_user, shift)
-        return [*parameters, last]
+        return [*parameters, last, *_error_parameters(raw, shift)]
     return parameters + _extra_parameter(raw.family, scale)
+
+
+def _error_parameters(raw, shift):
+    """The parameters of the errors that are functions of one coordinate each."""
+    errors, parameters = raw.model.residual, list[ProfiledValue]()
+    if errors is None:
+        return parameters
+    whitening = raw.at_optimum.whitening
+    alone = (whitening.jacobian != 0.0).sum(axis=1) == 1
+    for position, label in enumerate(errors.parameter_names):
+        if alone[position]:
+            to_user = ErrorToUser("errors", model=whitening.model, position=position)
+            constraint = ErrorCoordinate(position)
+            parameters.append(
+                ProfiledValue(label, "errors", constraint, to_user, shift)
+            )
+    return parameters
 
 
 def _plateaus(raw):
@@ -421,6 +442,29 @@ class ToUser:
         return (self.unit * value) ** self.power
 
 
+@dataclass(frozen=True)
+class ErrorToUser(ToUser):
+    """
+    Conversion from a coordinate of the errors' covariance to its parameter.
+
+    Parameters
+    ----------
+    model : ResidualCovariance
+        The covariance.
+    position : int
+        Which coordinate.
+    """
+
+    model: Any = None
+    position: int = 0
+
+    def __call__(self, standardized):
+        """The parameter."""
+        x = self.model.start()
+        x[self.position] = standardized
+        return float(self.model.unfold(x)[0][self.position])
+
+
 def _chosen(every, which, dropped):
     """The parameters requested, in the order of the fit or of the names."""
     if which is None:
@@ -457,6 +501,8 @@ def _state(deviance):
 
 def constrained_search(raw):
     """The minima of the criterion of a fit under constraints."""
+    if raw.model.residual is not None:
+        return CorrelatedSearch(raw.model._criterion(raw.reml))
     if raw._is_gaussian:
         _, products = raw.model._sufficient_statistics()
         return ConstrainedSearch(Profiled(products, raw.reml))

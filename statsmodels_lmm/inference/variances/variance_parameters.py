@@ -18,6 +18,7 @@ from statsmodels_lmm.core.uncertainty.joint_covariance import variance_slopes
 from statsmodels_lmm.core.uncertainty.variance_information import (
     average_information,
     inverse_information,
+    joint_information,
     observed_information,
 )
 from statsmodels_lmm.display import ResultTable
@@ -146,6 +147,11 @@ class VarianceEstimates:
     singular, vanished : ndarray, optional
         Which covariance blocks are singular, and which count as zero, (..., blocks).
         Default is none.
+    errors : ErrorCovariance, optional
+        The errors' covariance, whose parameters stand before the scale in
+        `uncertainty`.
+    error_values : ndarray, optional
+        Its parameters, shape (..., e).
     """
 
     random: tuple
@@ -156,6 +162,8 @@ class VarianceEstimates:
     flat: np.ndarray | None = None
     singular: np.ndarray | None = None
     vanished: np.ndarray | None = None
+    errors: Any = None
+    error_values: Any = None
 
     def undetermined(self, jacobian):
         """Whether functions with these derivatives are undetermined, shape (..., M)."""
@@ -227,11 +235,19 @@ class VarianceEstimates:
                 rows.append(row if smooth else np.where(zero, np.nan, row))
                 ranges.append(ends)
         value, slope = on_scale(np.asarray(self.scale), scale)
+        labels = variance_labels(self.random, scale)
+        values.append(value)
+        rows.append(self._row({-1: slope}))
+        ranges.append(positive_range(scale))
+        if self.errors is not None:
+            first = self._width - 1 - self.error_values.shape[-1]
+            for k, name in enumerate(self.errors.parameter_names):
+                labels.append(name)
+                values.append(self.error_values[..., k])
+                rows.append(self._row({first + k: 1.0}))
+            ranges += self.errors.parameter_ranges
         return VarianceFunctions(
-            variance_labels(self.random, scale),
-            np.stack([*values, value], -1),
-            np.stack([*rows, self._row({-1: slope})], -2),
-            [*ranges, positive_range(scale)],
+            labels, np.stack(values, -1), np.stack(rows, -2), ranges
         )
 
     def covariances_of(self, factor, block):
@@ -264,7 +280,9 @@ class VarianceEstimates:
             The derivatives are NaN for a singular covariance matrix, and for a
             structure without variance.
         """
-        values, rows, ranges = [], [], []
+        batch = np.shape(self.scale)
+        values, ranges = [np.zeros((*batch, 0))], []
+        rows = [np.zeros((*batch, 0, self._width))]
         for i, block in enumerate(self.blocks):
             entries, change, along, ends = block.theta(self.scale)
             row = np.zeros((*entries.shape, self._width))
@@ -348,6 +366,8 @@ def variance_estimates(results, average=False):
     VarianceEstimates
     """
     results = as_fit(results)
+    if results.model.residual is not None:
+        return _estimates_with_errors(results, average)
     if results._is_gaussian:
         return _relative_estimates(results, average)
     require_data(results.model, "a standard error of a variance parameter")
@@ -408,6 +428,25 @@ def _relative_estimates(results, average):
     structured = structured_parameters(deviance.factors)
     return in_user_units(
         results.model, covariances, deviance.scale, inverse, structured, flat
+    )
+
+
+def _estimates_with_errors(results, average):
+    """The variances of a linear model whose errors have a covariance."""
+    require_data(results.model, "a standard error of a variance parameter")
+    deviance, kind = results.at_optimum, "average" if average else "observed"
+    if not deviance.variance_forms.are_affordable:
+        kind = "average"
+    information = joint_information(deviance, kind)
+    if not _is_positive(information):
+        information = joint_information(deviance, "average")
+    return in_user_units(
+        results.model,
+        tuple(f.covariance for f in deviance.factors),
+        deviance.scale,
+        inverse_information(information),
+        structured_parameters(deviance.factors) if deviance.factors else None,
+        errors=results.residual_params,
     )
 
 
@@ -498,7 +537,9 @@ def _is_positive(matrix):
     return bool(np.linalg.eigvalsh(scaled)[0] > 1e-10)
 
 
-def in_user_units(model, relative, scale, uncertainty, structured=None, flat=None):
+def in_user_units(
+    model, relative, scale, uncertainty, structured=None, flat=None, errors=None
+):
     """
     Convert variance parameters to the units of the data, for one or many fits.
 
@@ -521,6 +562,9 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
     flat : ndarray, optional
         Changes of these parameters that do not change the likelihood, shape
         (m + 1, f). Default is none.
+    errors : ndarray, optional
+        Parameters of the errors' covariance, shape (..., e), whose uncertainty stands
+        before that of the scale.
 
     Returns
     -------
@@ -528,9 +572,14 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
         The parameters, in the order of the model.
     """
     units, change = model._units, model._units.variance_change()
+    if errors is not None:
+        inner = np.eye(np.shape(errors)[-1])
+        change = block_diag(change[:-1, :-1], inner, change[-1:, -1:])
     if structured is None:
         structured = np.zeros((*np.shape(scale), 0))
     singular, vanished = _boundary(units, relative, np.asarray(structured))
+    if not model.random:
+        singular = vanished = np.zeros((*np.shape(scale), 0), dtype=bool)
     return VarianceEstimates(
         model.random,
         tuple(units.covariances(relative, scale)),
@@ -540,6 +589,8 @@ def in_user_units(model, relative, scale, uncertainty, structured=None, flat=Non
         None if flat is None else combined(change, flat),
         singular,
         vanished,
+        None if errors is None else model.residual,
+        errors,
     )
 
 
@@ -621,7 +672,9 @@ def _boundary(units, relative, structured):
             found.append((singular, vanishes(own)))
             start = end
         each.append(found)
-    flags = zip(*(pair for found in units.of_user(each) for pair in found))
+    flags = list(zip(*(pair for found in units.of_user(each) for pair in found)))
+    if not flags:
+        return None, None
     return [np.stack(which, axis=-1) for which in flags]
 
 

@@ -1,0 +1,1 @@
+"""Errors that are correlated within groups of rows, or of unequal variance."""

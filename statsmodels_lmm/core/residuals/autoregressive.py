@@ -1,0 +1,79 @@
+"""Autoregressive errors, in steps of one or in continuous time."""
+
+import numpy as np
+
+from statsmodels_lmm.core.residuals.base import (
+    ResidualStructure,
+    correlation_parameter,
+    gaps,
+)
+
+
+class Autoregressive(ResidualStructure):
+    """
+    Correlation rho^d of rows that are d whole steps apart.
+
+    The first-order autoregression of SAS's ``AR(1)`` and nlme's ``corAR1``; a step that
+    was not observed counts.
+    """
+
+    name = "ar1"
+    is_markov = of_whole_steps = True
+
+    def parameters(self, size):
+        """One correlation, of neighbors in time."""
+        return [correlation_parameter()]
+
+    def lag(self, phi, before, after):
+        """Powers of rho and their derivatives, see `ResidualStructure.lag`."""
+        value, slope, bend = self._powers(phi[0], after - before)
+        return value, slope[None], bend[None, None]
+
+    def correlation(self, phi, where):
+        """rho^|t - s|, shape (..., m, m)."""
+        return self._power(phi[0], gaps(where))
+
+    def derivative(self, phi, where):
+        """Derivatives in rho, shape (1, ..., m, m)."""
+        return self._powers(phi[0], gaps(where))[1][None]
+
+    def second_derivative(self, phi, where):
+        """Second derivatives in rho, shape (1, 1, ..., m, m)."""
+        return self._powers(phi[0], gaps(where))[2][None, None]
+
+    def _powers(self, rho, d):
+        """rho^d and its derivatives."""
+        slope = d * self._power(rho, d - 1.0)
+        return self._power(rho, d), slope, d * (d - 1.0) * self._power(rho, d - 2.0)
+
+    @staticmethod
+    def _power(rho, exponents):
+        """Powers of rho by whole numbers; those below zero count as zero."""
+        whole = np.rint(exponents)
+        powers = np.maximum(whole, 0.0)
+        return np.where(whole < 0.0, 0.0, np.power(rho, powers))
+
+
+class ContinuousAutoregressive(Autoregressive):
+    """
+    Correlation rho^d, rho > 0, of rows at a distance d in continuous time.
+
+    nlme's ``corCAR1``; exp(-d / range) with rho = exp(-1 / range).
+    """
+
+    name = "car1"
+    of_whole_steps = False
+
+    def parameters(self, size):
+        """One correlation, of rows a unit of time apart."""
+        return [correlation_parameter(lower=0.0)]
+
+    def start(self, size, spread):
+        """A correlation of 0.2 across a tenth of the longest distance."""
+        unit = 0.1 * spread if spread > 0.0 else 1.0
+        return np.array([0.2 ** (1.0 / unit)])
+
+    @staticmethod
+    def _power(rho, exponents):
+        """Powers of rho by real numbers."""
+        return np.power(rho, exponents)
