@@ -17,7 +17,7 @@ from statsmodels_lmm.graphics.levels import (
     panel_height,
     say,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, require_random_effects
 
 EXPLAINED = 1e-10
 """Share of the prior variance that the data must explain for a mode to vary."""
@@ -96,6 +96,7 @@ def plot_random_effects(
     results = as_fit(results)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    require_random_effects(results.model, "a plot of random effects")
     shown = effect_modes(results, group, effects)
     columns = min(len(shown), 4)
     width = 4.4 if columns == 1 else 3.2
@@ -191,6 +192,7 @@ def plot_random_effects_qq(results, group=None, ax=None):
     approximately true. Levels without information in the data are left out.
     """
     results = as_fit(results)
+    require_random_effects(results.model, "a plot of random effects")
     shown = effect_modes(results, group, None)
     figure, axes = panels(len(shown), ax, min(len(shown), 4), size=(3.2, 3.2))
     for panel, each, title in zip(axes, shown, effect_titles(shown)):
@@ -269,6 +271,7 @@ def plot_random_effects_correlation(results, group=None, ax=None):
         If there is no such factor.
     """
     results = as_fit(results)
+    require_random_effects(results.model, "a plot of random effects")
     blocks = [
         (i, factor, block, names)
         for i, factor, _ in chosen_effects(results, group, None)

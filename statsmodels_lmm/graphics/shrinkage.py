@@ -16,7 +16,11 @@ from statsmodels_lmm.graphics.levels import (
     name_rows,
     panel_height,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_random_effects,
+)
 
 DEPENDENT = 1e-10
 """Share of a column that must remain for it to count as independent."""
@@ -80,6 +84,7 @@ def plot_shrinkage(results, group=None, effects=None, ax=None):
     to itself.
     """
     results = as_fit(results)
+    require_random_effects(results.model, "a plot of shrinkage")
     chosen = chosen_effects(results, group, effects)
     if group is None:
         chosen = [c for c in chosen if c[1].has_groups] or chosen

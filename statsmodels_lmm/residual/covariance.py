@@ -13,6 +13,10 @@ from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.row_values import named_rows
 from statsmodels_lmm.random.random_effects import group_levels
+from statsmodels_lmm.residual.coordinates import Coordinate
+
+SHORT = 0.01
+"""Usual step of time, in units, below which car1 cannot count in this unit."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class ErrorCovariance:
         Columns of the residual groups.
     keys : tuple of LevelKeys
         How the groups derive from these columns.
+    coordinates : tuple of Coordinate
+        How the coordinates derive from columns; empty for visits.
     """
 
     term: Any
@@ -66,6 +72,7 @@ class ErrorCovariance:
     cells: Any = None
     columns: tuple = ()
     keys: tuple = ()
+    coordinates: tuple = ()
 
     def __str__(self):
         parts = [] if self.term is None else [str(self.term)]
@@ -169,18 +176,22 @@ def error_covariance(term, dispersion, values, columns, labels):
     zeros = np.zeros(n, dtype=np.intp)
     names: list = []
     extra = [np.zeros((n, 0))]
-    codes, groups, where, visits = np.arange(n), None, zeros, ()
+    codes, groups, where, visits, coordinates = np.arange(n), None, zeros, (), ()
     parts, part_names, group, cells, keys = zeros, ("",), "", None, ()
     if term is not None:
         codes, groups, keys = group_levels([values[name] for name in term.group])
         group = ":".join(map(str, term.group))
-        where, visits = _where(term, values, codes, groups, labels)
+        where, visits, coordinates = _where(term, values)
+        if term.when and term.structure.needs_place and not _has_nugget(term.structure):
+            _check_distinct(term, where, codes, groups, labels)
         if term.by:
             parts, part_names = _parts(term, values, codes, groups)
         cells = Cells.of(term, where, visits, parts, part_names)
         extra.append(cells.columns(where, parts))
         names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
+        if term.structure.name == "car1":
+            _check_unit(term, codes, where)
     if columns is not None:
         extra.append(columns.to_numpy(float))
         names += list(columns.columns)
@@ -189,7 +200,7 @@ def error_covariance(term, dispersion, values, columns, labels):
     return ErrorCovariance(
         term, dispersion, group, codes, groups, where, visits,
         parts, part_names, log_sd, tuple(names), cells,
-        () if term is None else term.group, keys,
+        () if term is None else term.group, keys, coordinates,
     )  # fmt: skip
 
 
@@ -248,8 +259,7 @@ def error_rows(errors, codes, values, columns):
             column = values[term.when[0]]
             where = pd.Index(errors.visits).get_indexer(pd.Index(column))
         elif term.when:
-            each = [_coordinates(values[x], x, term.structure) for x in term.when]
-            where = each[0] if len(each) == 1 else np.column_stack(each)
+            where = _joined(errors.coordinates, values)
         if term.by:
             joined = values[term.by[0]].astype(str)
             for name in term.by[1:]:
@@ -266,19 +276,21 @@ def error_rows(errors, codes, values, columns):
     return ErrorRows(codes, where, parts, np.column_stack(extra))
 
 
-def _where(term, values, codes, groups, labels):
-    """Places of the rows, and labels of the visits."""
-    structure, n = term.structure, len(labels)
+def _where(term, values):
+    """Places of the rows, labels of the visits, and the coordinates."""
+    structure = term.structure
     if not term.when:
-        return np.zeros(n), ()
+        return np.zeros(len(values[term.group[0]])), (), ()
     if structure.of_visits or not structure.needs_place:
-        where, visits = _visits(term, values)
-    else:
-        each = [_coordinates(values[name], name, structure) for name in term.when]
-        where, visits = (each[0] if len(each) == 1 else np.column_stack(each)), ()
-    if structure.needs_place:
-        _check_distinct(term, where, codes, groups, labels)
-    return where, visits
+        return *_visits(term, values), ()
+    coordinates = tuple(Coordinate.of(values[x], x, structure) for x in term.when)
+    return _joined(coordinates, values), (), coordinates
+
+
+def _joined(coordinates, values):
+    """Places from the columns of coordinates, shape (n,) or (n, d)."""
+    each = [coordinate.values(values[coordinate.name]) for coordinate in coordinates]
+    return each[0] if len(each) == 1 else np.column_stack(each)
 
 
 def _visits(term, values):
@@ -296,39 +308,9 @@ def _visits(term, values):
     return numbers.astype(np.intp), tuple(labels)
 
 
-def _coordinates(column, name, structure):
-    """A coordinate of the rows as numbers; days for dates."""
-    numbers = _numbers(column, name, structure.of_whole_steps)
-    whole = numbers == np.rint(numbers)
-    if structure.of_whole_steps and not whole.all():
-        at = named_rows(column.index[~whole])
-        raise DataError(
-            f"{structure} counts whole steps, but '{name}' is no whole number in {at}; "
-            "car1 takes continuous time"
-        )
-    return numbers
-
-
-def _numbers(column, name, of_whole_steps):
-    """A column as numbers; of ordered levels their order, if there are no others."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        is_numeric = pd.api.types.is_numeric_dtype(column.cat.categories.dtype)
-        if column.cat.ordered and (of_whole_steps or not is_numeric):
-            return column.cat.codes.to_numpy(float)
-        if not is_numeric:
-            raise DataError(
-                f"'{name}' tells when rows were observed, but its levels have no "
-                "order: make it a number, or an ordered categorical"
-            )
-        return column.astype(float).to_numpy()
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return (column - column.min()).dt.total_seconds().to_numpy() / 86400.0
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        raise DataError(
-            f"'{name}' tells when or where rows were observed and must be numeric, a "
-            "date or an ordered categorical; `pd.to_numeric` makes numbers of text"
-        )
-    return column.to_numpy(float)
+def _has_nugget(structure):
+    """Whether two rows of a group at one place are not the same."""
+    return bool(getattr(structure, "nugget", False))
 
 
 def _check_distinct(term, where, codes, groups, labels):
@@ -383,6 +365,11 @@ class Cells:
         """The combinations that a structure tells apart in given rows."""
         structure = term.structure
         equal = structure.has_equal_variances if term.hom is None else term.hom
+        if np.ndim(where) > 1 and not equal:
+            raise DataError(
+                f"{structure} has places instead of visits, so that hom=False gives "
+                "each row a variance of its own; use dispersion="
+            )
         if not term.when:
             if term.hom is False:
                 raise DataError(
@@ -396,7 +383,14 @@ class Cells:
             shown = visits or values
             names = [f"{v}{_of(part)}" for part in part_names for v in shown]
         cells = cls(names, np.arange(len(names)), values)
-        present = np.unique(cells.numbers(where, parts))
+        present, counts = np.unique(cells.numbers(where, parts), return_counts=True)
+        if not equal and counts.min() < 2:
+            alone = names[present[np.argmin(counts)]]
+            raise DataError(
+                f"one row alone was observed at {':'.join(map(str, term.when))} "
+                f"{alone}, from which its variance cannot be estimated: leave it out, "
+                "or give all visits one variance with hom=True"
+            )
         return cls([names[i] for i in present], present, values)
 
     def numbers(self, where, parts):
@@ -412,6 +406,21 @@ class Cells:
         out = (numbers[:, None] == self.codes[1:]).astype(float)
         out[~np.isin(numbers, self.codes)] = np.nan
         return out.reshape(len(numbers), -1)
+
+
+def _check_unit(term, codes, where):
+    """Reject a unit of time too long to tell correlations a unit apart from 0."""
+    order = np.lexsort((where, codes))
+    steps = np.diff(where[order])[np.diff(codes[order]) == 0]
+    usual = float(np.median(steps))
+    if usual < SHORT:
+        name = term.when[0]
+        raise DataError(
+            f"rows follow each other after {usual:.2g} units of '{name}', and car1 has "
+            "the correlation of rows one unit apart, too small for a number: measure "
+            f"time in shorter units, or write `exp({name} | "
+            f"{':'.join(map(str, term.group))})`"
+        )
 
 
 def _check_pairs(term, codes, where, visits, parts, part_names):

@@ -9,6 +9,7 @@ from statsmodels.base.wrapper import populate_wrapper
 from statsmodels_lmm.core.criteria.deviance import profiled_deviance
 from statsmodels_lmm.core.criteria.estimates import Estimates
 from statsmodels_lmm.core.uncertainty.identification import flat_with_errors
+from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.identification import identification
 from statsmodels_lmm.inference.variances.residual_parameters import (
     log_deviations,
@@ -123,6 +124,7 @@ class CrossedMixedLMResults(MixedResults):
     @property
     def fittedvalues(self) -> Any:
         """Fitted values with the conditional modes, as in lme4 and MixedLM."""
+        require_data(self.model, "fitted values")
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
             fitted += effects.grouped.times(modes)

@@ -414,6 +414,8 @@ def near(name, names):
     str
         The end of a sentence.
     """
+    if not names:
+        return "; there are none"
     close = difflib.get_close_matches(name.strip(), names, n=1)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"; did you mean {close[0]}?" if close else f"; there are {listed}"

@@ -96,7 +96,7 @@ def residual_covariance(results: Any, group: Any = None) -> pd.DataFrame:
     deviations = np.sqrt(results.scale) * np.exp(covariance.log_deviations[rows])
     if results.model.weights is not None:
         deviations = deviations / np.sqrt(results.model.weights[rows])
-    matrix = errors.structure.correlation(phi, errors.where[rows])
+    matrix = errors.structure.correlation(phi, errors.where[rows][None])[0]
     matrix = matrix * np.outer(deviations, deviations)
     labels = _row_labels(results, errors, rows)
     return pd.DataFrame(matrix, labels, labels)
