@@ -122,7 +122,7 @@ def row_variances(results, placed):
     return found
 
 
-def predicted_errors(results, placed):
+def predicted_errors(results, placed, variances):
     """
     Predict the errors of rows from those of their residual groups.
 
@@ -132,6 +132,8 @@ def predicted_errors(results, placed):
         A fit.
     placed : ErrorRows
         The rows.
+    variances : ndarray
+        Variances of the errors of these rows over sigma^2, shape (m,).
 
     Returns
     -------
@@ -139,7 +141,7 @@ def predicted_errors(results, placed):
     """
     require_data(results.model, "a prediction of errors")
     errors, model = results.model.residual, results.model
-    deviations = np.sqrt(row_variances(results, placed))
+    deviations = np.sqrt(variances)
     m, n = len(deviations), len(errors.codes)
     left = deviations**2
     if errors.term is None:

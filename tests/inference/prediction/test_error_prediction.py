@@ -192,3 +192,26 @@ def test_kriging_with_a_nugget_and_replicates():
     mean = result.fe_params.iloc[0]
     expected = mean + share @ (data["y"] - mean)
     assert_allclose(result.predict(new, include_residual=True), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("formula", ["y ~ t", "y ~ t + (1 | g)"])
+def test_errors_of_weighted_rows(series, formula):
+    weights = np.random.default_rng(2).uniform(0.5, 2.0, len(series))
+    data = series.assign(w=weights)
+    result = crossedmixedlm(formula, data, residual="ar1(t | g)", weights="w").fit()
+    told = {"random_effects": "(" in formula, "include_residual": True}
+    told["interval"] = "prediction"
+    for here in (
+        result.get_prediction(**told),
+        result.get_prediction(data, weights="w", **told),
+    ):
+        assert_allclose(here.predicted, data["y"], rtol=1e-9)
+        assert_allclose(here.var_obs, 0.0, atol=1e-9)
+    del told["interval"]
+    assert_allclose(result.predict(**told), data["y"], rtol=1e-9)
+    new = pd.DataFrame({"g": [0, 1], "t": [6, 7]})
+    light, heavy = (result.get_prediction(new, weights=w, **told) for w in ([1, 1], [4, 4]))
+    means = result.predict(new, random_effects=told["random_effects"])
+    assert_allclose(heavy.predicted - means, 0.5 * (light.predicted - means))
+    with pytest.raises(DataError, match="new observations need theirs"):
+        result.predict(new, **told)
