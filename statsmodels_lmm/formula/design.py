@@ -180,6 +180,11 @@ def _errors(formula, data, columns, evaluated, frame, specs):
         check_finite(spread, f"dispersion ~ {formula.dispersion}", frame.index)
         constant = (spread == spread.iloc[0]).all() & (spread.iloc[0] == 1.0)
         spread = spread.loc[:, ~constant]
+        if not spread.shape[1]:
+            raise DataError(
+                f"dispersion ~ {formula.dispersion} has one value in all rows, so that "
+                "it gives them one variance; leave it out"
+            )
     return error_covariance(
         formula.residual, formula.dispersion, values, spread, frame.index
     )

@@ -69,6 +69,9 @@ class Coordinate:
             If a row has none.
         """
         numbers = self._numbers(column)
+        if not np.isfinite(numbers).all():
+            at = named_rows(column.index[~np.isfinite(numbers)])
+            raise DataError(f"'{self.name}' is infinite in {at}")
         whole = numbers == np.rint(numbers)
         if self.structure.of_whole_steps and not whole.all():
             at = named_rows(column.index[~whole])

@@ -196,7 +196,7 @@ def error_covariance(term, dispersion, values, columns, labels):
         extra.append(columns.to_numpy(float))
         names += list(columns.columns)
     log_sd = np.column_stack(extra)
-    _check_spread(log_sd, names)
+    _check_spread(log_sd, names, term, cells)
     return ErrorCovariance(
         term, dispersion, group, codes, groups, where, visits,
         parts, part_names, log_sd, tuple(names), cells,
@@ -452,14 +452,16 @@ def _check_pairs(term, codes, where, visits, parts, part_names):
             )
 
 
-def _check_spread(log_sd, names):
+def _check_spread(log_sd, names, term, cells):
     """Reject columns of log standard deviations that are not independent."""
     whole = np.column_stack([np.ones(len(log_sd)), log_sd])
     kept = set(independent_columns(whole).tolist())
     lost = [name for j, name in enumerate(names, 1) if j not in kept]
     if lost:
+        own = cells is not None and len(cells.names) > 1
         raise DataError(
             "the standard deviations of the errors do not determine the coefficients "
             f"of {', '.join(map(str, lost))}: these columns depend linearly on the "
             "others and the constant"
+            + (f", among them the variances that {term} has already" if own else "")
         )

@@ -78,6 +78,7 @@ class CrossedMixedLMResults(MixedResults):
         super().__init__(model, units, deviance, optimum, uninformative)
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
+        self.residual_params = np.zeros(0)
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
             self._flat = flat_with_errors(deviance)

@@ -84,3 +84,40 @@ def test_what_a_model_without_random_effects_has_none_of(data):
     result.remove_data()
     with pytest.raises(DataError, match="removed"):
         _ = result.resid
+
+
+REFUSED = [
+    ({"residual": "car1(far | g)"}, "'far' is infinite in row 3"),
+    ({"residual": "exp(t | g, nugget=2)"}, "nugget must be True or False, not 2"),
+    ({"residual": "us(t | g, hom=True, hom=False)"}, "hom is given twice"),
+    ({"residual": "sp_gau(t | g)"}, r'spelled gau here: `residual="gau\(t \| g\)"`'),
+    ({"dispersion": "~ one"}, "one value in all rows"),
+    (
+        {"residual": "us(t | g)", "dispersion": "~ t"},
+        r"among them the variances that us\(t \| g\) has already",
+    ),
+]
+
+
+@pytest.mark.parametrize(("told", "match"), REFUSED)
+def test_refusals(data, told, match):
+    data = data.assign(far=data["t"].where(data.index != 3, np.inf), one=1.0)
+    with pytest.raises(ValueError, match=match):
+        crossedmixedlm("y ~ 1", data, **told)
+
+
+def test_equal_variances_with_any_correlations_contain_an_intercept(data):
+    with pytest.raises(DataError, match="already contains the random effects"):
+        fit(data, "us(t | g, hom=True)", "y ~ 1 + (1 | g)")
+
+
+def test_a_missing_time_is_not_that_of_a_grouping_column(data):
+    data = data.assign(late=data["t"].where(data["t"] != 5))
+    with pytest.warns(match="20 rows dropped: no value in column 'late'"):
+        fit(data, "ar1(late | g)")
+
+
+@pytest.mark.parametrize("method", ["containment", "between-within"])
+def test_degrees_of_freedom_that_follow_from_the_formula(data, method):
+    with pytest.raises(ValueError, match="formula and not from the data.*satterth"):
+        fit(data, "ar1(t | g)").with_df_method(method)

@@ -179,7 +179,9 @@ def test_models_that_are_not_nested(fits, full, restricted, message):
 def test_table_of_several_models(fits):
     table = fits["arm"].anova(fits["plain"], fits["ar1"])
     assert table["n_params"].tolist() == [4, 5, 6]
-    assert table.attrs["models"]["m2"] == "y ~ t + (1 | g), ar1(t | g), dispersion ~ arm"
+    assert (
+        table.attrs["models"]["m2"] == "y ~ t + (1 | g), ar1(t | g), dispersion ~ arm"
+    )
 
 
 def test_methods_that_draw_or_need_independence_are_refused(fits):
@@ -214,7 +216,9 @@ def test_terms_are_dropped_and_the_errors_stay(fits, data):
 def test_update_keeps_or_changes_the_errors(fits, data):
     model = fits["arm"].model
     kept = model.update(". ~ . + x - (1 | g)", data)
-    assert kept.formula_full == "y ~ t + x" and str(kept.residual) == str(model.residual)
+    assert kept.formula_full == "y ~ t + x" and str(kept.residual) == str(
+        model.residual
+    )
     assert model.update(residual=False, dispersion="").residual is None
     other = model.update(residual="cs(1 | g)", dispersion="~ t", formula=". ~ 1")
     assert str(other.residual) == "cs(1 | g), dispersion ~ t"

@@ -210,7 +210,9 @@ def test_errors_of_weighted_rows(series, formula):
     del told["interval"]
     assert_allclose(result.predict(**told), data["y"], rtol=1e-9)
     new = pd.DataFrame({"g": [0, 1], "t": [6, 7]})
-    light, heavy = (result.get_prediction(new, weights=w, **told) for w in ([1, 1], [4, 4]))
+    light, heavy = (
+        result.get_prediction(new, weights=w, **told) for w in ([1, 1], [4, 4])
+    )
     means = result.predict(new, random_effects=told["random_effects"])
     assert_allclose(heavy.predicted - means, 0.5 * (light.predicted - means))
     with pytest.raises(DataError, match="new observations need theirs"):
