@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 
@@ -65,6 +65,7 @@ def test_places_have_no_variances_of_their_own(data):
 
 
 def test_what_a_model_without_random_effects_has_none_of(data):
+    data = data[data["t"] < 3]
     result = fit(data, "us(t | g)")
     table = result.random_effects_table()
     assert list(table) == ["group", "effect", "level", "mode", "sd"]
@@ -119,5 +120,14 @@ def test_a_missing_time_is_not_that_of_a_grouping_column(data):
 
 @pytest.mark.parametrize("method", ["containment", "between-within"])
 def test_degrees_of_freedom_that_follow_from_the_formula(data, method):
-    with pytest.raises(ValueError, match="formula and not from the data.*satterth"):
+    with pytest.raises(ValueError, match=r"formula and not from the data.*satterth"):
         fit(data, "ar1(t | g)").with_df_method(method)
+
+
+def test_a_range_beyond_all_distances(data):
+    one = data.head(30).assign(g=0, t=range(30))
+    one["y"] = one["t"] + 0.3 * one["y"]
+    model = crossedmixedlm("y ~ 1", one, residual="exp(t | g, nugget=True)")
+    with pytest.warns(DataWarning, match="do not determine .* exp range"):
+        result = model.fit()
+    assert result.residual_params[0] > 1e4 * 29

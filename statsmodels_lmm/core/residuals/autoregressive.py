@@ -10,7 +10,6 @@ from statsmodels_lmm.core.residuals.base import (
     gaps,
 )
 
-
 LEAST = 1e-150
 """Smallest correlation of rows a unit of continuous time apart."""
 

@@ -182,8 +182,8 @@ def _check_visits(errors, placed):
     if unknown.any():
         raise DataError(
             f"the fit says nothing of correlations with the visit of row "
-            f"{int(np.argmax(unknown))} of the new data, which it has not seen; ar1 and "
-            "car1 reach beyond the visits of the fit"
+            f"{int(np.argmax(unknown))} of the new data, which it has not seen; ar1 "
+            "and car1 reach beyond the visits of the fit"
         )
 
 

@@ -112,7 +112,7 @@ def test_a_visit_without_a_variance_of_its_own(data):
         result.get_prediction(new, interval="prediction")
 
 
-# places that new data must share with the fit ------------------------------------------
+# places that new data must share with the fit ----------------------------------------
 
 
 @pytest.fixture(scope="module")
