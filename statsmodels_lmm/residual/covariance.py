@@ -215,7 +215,8 @@ def error_covariance(term, dispersion, values, columns, labels):
         where, visits = _where(term, values, codes, groups, labels)
         if term.by:
             parts, part_names = _parts(term, values, codes, groups)
-        cells = Cells.of(term, where, visits, parts, part_names)
+        column = values[term.when[0]] if term.when else None
+        cells = Cells.of(term, where, visits or column, parts, part_names)
         extra.append(cells.columns(where, parts))
         names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
@@ -417,7 +418,7 @@ class Cells:
     visits: Any
 
     @classmethod
-    def of(cls, term, where, visits, parts, part_names):
+    def of(cls, term, where, shown, parts, part_names):
         """The combinations that a structure tells apart in given rows."""
         structure = term.structure
         equal = structure.has_equal_variances if term.hom is None else term.hom
@@ -430,8 +431,9 @@ class Cells:
         if equal:
             values, names = pd.Index([]), list(part_names)
         else:
-            values = pd.Index(range(len(visits)) if visits else np.unique(where))
-            shown = visits or values
+            values, first = np.unique(where, return_index=True)
+            values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
+            shown = shown if isinstance(shown, tuple) else shown.iloc[first]
             names = [f"{v}{_of(part)}" for part in part_names for v in shown]
         cells = cls(names, np.arange(len(names)), values)
         present = np.unique(cells.numbers(where, parts))
