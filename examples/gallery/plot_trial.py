@@ -109,7 +109,7 @@ plt.show()
 
 # %%
 # For the paper, the unstructured model beside the one with the best criteria, and a
-# paragraph with the effects of the first. The question was about the last visit, so that
+# paragraph with the effects of the first. The question was about the last visit, and
 # the answer is not one of the coefficients:
 
 print(compare_table(fits[0], fits[2], names=["us", "ar1h"], decimals=2))
