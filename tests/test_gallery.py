@@ -14,6 +14,8 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt  # noqa: E402
 
+from statsmodels_lmm import compare_table  # noqa: E402
+
 pytestmark = pytest.mark.slow
 
 GALLERY = Path(__file__).parents[1] / "examples" / "gallery"
@@ -321,6 +323,14 @@ def test_trial():
     assert fits["us"].llf == max(fit.llf for fit in fits.values())
     errors = {name: fit.t_test(found["last"]).sd.item() for name, fit in fits.items()}
     assert errors["cs"] < 0.85 * errors["us"]
+    # parameters of visits are named after their labels
+    names = fits["ar1h"].residual_table().index.tolist()
+    assert names == ["ar1 rho", "log sd 4", "log sd 6", "log sd 8"]
+    for name in ("us", "ar1h"):
+        assert fits[name].residual_covariance().index.tolist() == found["WEEKS"]
+    rows = compare_table(fits["cs"]).frame.index.get_level_values("row")
+    assert "R2 marginal" in rows
+    assert "ICC" not in rows
     lag = found["lag"]
     truth = 0.8**lag * np.outer(found["SD"], found["SD"])
     assert np.allclose(sigma / truth, 1.0, atol=0.35)

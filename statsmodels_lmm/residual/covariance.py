@@ -174,7 +174,12 @@ def _visit_name(name, visits):
     if not visits or not name.startswith("("):
         return name
     numbers = [int(number) for number in name.strip("()").split(",")]
-    return "(" + ", ".join(str(visits[number - 1]) for number in numbers) + ")"
+    return "(" + ", ".join(_visit_label(visits[n - 1]) for n in numbers) + ")"
+
+
+def _visit_label(visit):
+    """A visit as it stands in names of parameters: 8 rather than 8.0."""
+    return f"{visit:g}" if isinstance(visit, float) else str(visit)
 
 
 def error_covariance(term, dispersion, values, columns, labels):
@@ -422,10 +427,11 @@ class Cells:
         """The combinations that a structure tells apart in given rows."""
         structure = term.structure
         equal = structure.has_equal_variances if term.hom is None else term.hom
-        if not term.when:
+        if len(term.when or ()) != 1:
             if term.hom is False:
                 raise DataError(
-                    f"{structure} with hom=False needs visits left of the bar"
+                    f"{structure} with hom=False needs one column left of the bar, "
+                    "whose values have variances of their own"
                 )
             equal = True
         if equal:
@@ -434,7 +440,8 @@ class Cells:
             values, first = np.unique(where, return_index=True)
             values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
             shown = shown if isinstance(shown, tuple) else shown.iloc[first]
-            names = [f"{v}{_of(part)}" for part in part_names for v in shown]
+            labels = [_visit_label(v) for v in shown]
+            names = [f"{v}{_of(part)}" for part in part_names for v in labels]
         cells = cls(names, np.arange(len(names)), values)
         present = np.unique(cells.numbers(where, parts))
         return cls([names[i] for i in present], present, values)

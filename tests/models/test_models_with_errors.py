@@ -286,6 +286,8 @@ REFUSED = {
     "us(item | g)": "rows .* of group 0 have the same item",
     "ar1(t | g, by=item)": "by=item varies within the group 0",
     "ar1(t | y)": "each group of y has one row",
+    "exp(t + z | g, hom=False)": "hom=False needs one column left of the bar",
+    "cs(1 | g, hom=False)": "hom=False needs one column left of the bar",
 }
 
 
