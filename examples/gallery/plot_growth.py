@@ -97,7 +97,8 @@ print(pd.DataFrame(rows).T.round(2))
 
 # %%
 # The plain model promises too much: its intervals for single measurements should miss
-# one in twenty.
+# one in twenty. The lines of the chosen model alone are not better, because they leave
+# the drift to the errors; together they are.
 #
 # Above, the plain model: residuals by day and their autocorrelation. Below, the
 # normalized residuals of the chosen one, within the bounds but for chance, and its

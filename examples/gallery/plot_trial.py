@@ -32,20 +32,19 @@ slope = -0.3 * (wide[["baseline"]].to_numpy() - 23.0)
 change = PLACEBO + EFFECT * treated + slope + errors
 
 # %%
-# A patient may stay away after each visit, the sooner the worse the last score, and
+# After each visit a patient may leave, the more likely the worse the last score, and
 # some miss a visit for other reasons. The table has a row for each patient:
 
 stays = rng.uniform(size=(120, 3)) > 1 / (1 + np.exp(1.6 - 0.35 * change[:, :-1]))
 change[:, 1:][~np.logical_and.accumulate(stays, axis=1)] = np.nan
 change[rng.uniform(size=change.shape) < 0.03] = np.nan
-wide[WEEKS] = change.round()
+wide[WEEKS] = change.round() + 0.0
 print(wide.head(6))
 
 # %%
-# A row for each visit. Visits without a score are dropped by the model; which visit a
-# score belongs to is told by ``week``, so that a gap is a gap. With Kenward and Roger's
-# method standard errors and degrees of freedom allow for 10 estimated variances and
-# covariances.
+# A row for each visit. The model drops visits without a score; ``week`` tells which visit
+# a score belongs to, so that a gap is a gap. With Kenward and Roger's method standard
+# errors and degrees of freedom allow for the estimation of ten variances and covariances.
 
 trial = wide.melt(["patient", "arm", "baseline"], var_name="week", value_name="change")
 trial["arm"] = pd.Categorical(trial["arm"], ["placebo", "drug"])
@@ -64,7 +63,7 @@ print(mmrm.residual_covariance().round(1))
 # left. The model knows the earlier scores of these, and what they let expect.
 
 means = mmrm.marginal_means("arm", by="week")
-table = means.frame.set_index(["week", "arm"])["mean"].unstack()
+table = means.frame.set_index(["week", "arm"])["mean"].unstack()[["placebo", "drug"]]
 print(
     pd.concat({"model": table, "observed": scores.mean().unstack(0)}, axis=1).round(2)
 )
