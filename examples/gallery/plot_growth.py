@@ -71,10 +71,9 @@ intervals = chosen.profile(["ar1 rho", "log sd log(day)"]).conf_int()
 print(chosen.residual_table().join(intervals).round(3))
 
 # %%
-# A forecast for the days that were put aside. The line of a plant is not all that is
-# known about it: with ``include_residual=True`` the forecast starts where the plant was
-# seen last, and returns to its line. New rows need the columns of the errors, here
-# ``step`` and ``day``.
+# A forecast for the days that were put aside. With ``include_residual=True`` it starts
+# where a plant was seen last, and returns to its line. New rows need the columns of the
+# errors, here ``step`` and ``day``.
 
 later = plants[~is_known]
 options = {"random_effects": True, "interval": "prediction"}

@@ -42,9 +42,9 @@ wide[WEEKS] = change.round() + 0.0
 print(wide.head(6))
 
 # %%
-# A row for each visit. The model drops visits without a score; ``week`` tells which visit
-# a score belongs to, so that a gap is a gap. With Kenward and Roger's method standard
-# errors and degrees of freedom allow for the estimation of ten variances and covariances.
+# A row for each visit. The model drops visits without a score; ``week`` tells which
+# visit a score belongs to, so that a gap is a gap. With Kenward and Roger's method
+# standard errors and degrees of freedom allow for the estimation of the covariances.
 
 trial = wide.melt(["patient", "arm", "baseline"], var_name="week", value_name="change")
 trial["arm"] = pd.Categorical(trial["arm"], ["placebo", "drug"])

@@ -273,6 +273,19 @@ def test_one_set_of_parameters_by_arm(data):
     )
 
 
+def test_parameters_are_named_after_visits(data):
+    early = data[data["t"] < 3]
+    for when, labels in (("t", "012"), ("half", "012"), ("order", "abc")):
+        for structure in ("us({} | g)", "ar1({} | g, hom=False)"):
+            errors = crossedmixedlm(
+                "y ~ 1", early, residual=structure.format(when)
+            ).residual
+            names = errors.parameter_names
+            assert names[-2:] == [f"log sd {x}" for x in labels[1:]]
+            first = "ar1 rho" if "ar1" in structure else "us ({}, {})".format(*labels)
+            assert names[0] == first
+
+
 def test_single_rows_and_gaps(data):
     few = data[(data["g"] > 2) | (data["t"] == 0)]
     assert crossedmixedlm("y ~ 1", few, residual=AR1).fit().converged
