@@ -174,7 +174,12 @@ def _visit_name(name, visits):
     if not visits or not name.startswith("("):
         return name
     numbers = [int(number) for number in name.strip("()").split(",")]
-    return "(" + ", ".join(str(visits[number - 1]) for number in numbers) + ")"
+    return "(" + ", ".join(_visit_label(visits[n - 1]) for n in numbers) + ")"
+
+
+def _visit_label(visit):
+    """A visit as it stands in names of parameters: 8 rather than 8.0."""
+    return f"{visit:g}" if isinstance(visit, float) else str(visit)
 
 
 def error_covariance(term, dispersion, values, columns, labels):
@@ -215,7 +220,8 @@ def error_covariance(term, dispersion, values, columns, labels):
         where, visits = _where(term, values, codes, groups, labels)
         if term.by:
             parts, part_names = _parts(term, values, codes, groups)
-        cells = Cells.of(term, where, visits, parts, part_names)
+        column = values[term.when[0]] if term.when else None
+        cells = Cells.of(term, where, visits or column, parts, part_names)
         extra.append(cells.columns(where, parts))
         names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
@@ -417,22 +423,25 @@ class Cells:
     visits: Any
 
     @classmethod
-    def of(cls, term, where, visits, parts, part_names):
+    def of(cls, term, where, shown, parts, part_names):
         """The combinations that a structure tells apart in given rows."""
         structure = term.structure
         equal = structure.has_equal_variances if term.hom is None else term.hom
-        if not term.when:
+        if len(term.when or ()) != 1:
             if term.hom is False:
                 raise DataError(
-                    f"{structure} with hom=False needs visits left of the bar"
+                    f"{structure} with hom=False needs one column left of the bar, "
+                    "whose values have variances of their own"
                 )
             equal = True
         if equal:
             values, names = pd.Index([]), list(part_names)
         else:
-            values = pd.Index(range(len(visits)) if visits else np.unique(where))
-            shown = visits or values
-            names = [f"{v}{_of(part)}" for part in part_names for v in shown]
+            values, first = np.unique(where, return_index=True)
+            values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
+            shown = shown if isinstance(shown, tuple) else shown.iloc[first]
+            labels = [_visit_label(v) for v in shown]
+            names = [f"{v}{_of(part)}" for part in part_names for v in labels]
         cells = cls(names, np.arange(len(names)), values)
         present = np.unique(cells.numbers(where, parts))
         return cls([names[i] for i in present], present, values)
