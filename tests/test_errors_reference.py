@@ -65,3 +65,34 @@ def test_order_of_rows_does_not_matter(name):
     assert_allclose(
         result.resid_normalized.loc[data.index], one.resid_normalized, atol=1e-6
     )
+
+
+def test_standard_deviations_that_follow_the_fitted_values():
+    # nlme: lme(Reaction ~ Days, sleepstudy, ~ 1 | Subject, weights = varPower(),
+    # method = "ML", control = lmeControl(tolerance = 1e-10, maxIter = 500))
+    data = frame("sleepstudy")
+    formula = "Reaction ~ Days + (1 | Subject)"
+    model = crossedmixedlm(formula, data, power_of_fitted=True)
+    result = model.fit(reml=False)
+    # the fit to these fitted values has them as its own
+    held = data.assign(fitted=result.fittedvalues)
+    again = crossedmixedlm(formula, held, dispersion="~ np.log(fitted)")
+    again = again.fit(reml=False)
+    assert_allclose(again.llf, result.llf, rtol=1e-10)
+    assert_allclose(again.fittedvalues, held["fitted"], rtol=1e-7)
+    assert_allclose(again.residual_params, result.residual_params, rtol=1e-6)
+    assert "not a maximum of a likelihood" in str(result.summary())
+    with pytest.raises(ValueError, match="not a maximum of a likelihood"):
+        result.compare_lr_test(crossedmixedlm(formula, data).fit(reml=False))
+    assert_allclose(result.model.fit(reml=False).llf, result.llf, rtol=1e-10)
+
+
+def test_a_fitted_value_of_zero_has_no_power():
+    data = frame("sleepstudy").assign(zero=0.0)
+    data.loc[::2, "Reaction"] *= -1.0
+    data["sign"] = np.where(np.arange(len(data)) % 2, 1.0, -1.0)
+    data["Reaction"] -= data["Reaction"].groupby(data["sign"]).transform("mean")
+    with pytest.raises(ValueError, match="fitted value is zero"):
+        crossedmixedlm(
+            "Reaction ~ 0 + zero + (1 | Subject)", data, power_of_fitted=True
+        ).fit()

@@ -114,6 +114,29 @@ def require_independent_errors(model, purpose):
         )
 
 
+def require_likelihood(fits):
+    """
+    Reject fits whose standard deviations follow the fitted values.
+
+    Parameters
+    ----------
+    fits : iterable
+        Fits without their wrappers.
+
+    Raises
+    ------
+    ValueError
+    """
+    for fit in fits:
+        errors = getattr(fit.model, "residual", None)
+        if errors is not None and errors.follows_fitted:
+            raise ValueError(
+                "with power_of_fitted the estimates are not a maximum of a likelihood, "
+                "which therefore cannot be compared; put the power of a covariate into "
+                'dispersion, such as "~ log(x)"'
+            )
+
+
 def names_lost(model):
     """
     Create the error for a formula whose names could not be pickled with the model.

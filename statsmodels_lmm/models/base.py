@@ -36,6 +36,7 @@ from statsmodels_lmm.random.known_levels import known_levels
 from statsmodels_lmm.random.random_effects import RandomEffects
 from statsmodels_lmm.random.terms import as_terms, function_term
 from statsmodels_lmm.random.variance_components import group_term
+from statsmodels_lmm.residual.covariance import following_fitted
 from statsmodels_lmm.residual.from_arrays import array_errors
 
 
@@ -108,10 +109,11 @@ class MixedModel(Brief, LikelihoodModel):
         exog_vc: Any = None,
         residual: Any = None,
         dispersion: Any = None,
+        power_of_fitted: bool = False,
         **kwargs: Any,
     ) -> None:
         source = kwargs.pop("source", None)
-        if residual is not None or dispersion is not None:
+        if residual is not None or dispersion is not None or power_of_fitted:
             self._require_errors()
             random = () if random is None and groups is None else random
         of_clone = "eval_env" in kwargs or has_bar(kwargs.get("formula"))
@@ -137,6 +139,8 @@ class MixedModel(Brief, LikelihoodModel):
         y, x = (getattr(values, "values", values) for values in (endog, exog))
         confounded, is_linear = self._confounded(sides), self.family is None
         self.residual = errors
+        if power_of_fitted:
+            self.residual = following_fitted(errors, len(y))
         alone = self.residual is not None
         check_data(y, x, random, sides, check_levels, confounded, not is_linear, alone)
         if check_levels:
@@ -288,6 +292,7 @@ class MixedModel(Brief, LikelihoodModel):
         eval_env: Any = None,
         residual: Any = None,
         dispersion: str | None = None,
+        power_of_fitted: bool = False,
         **kwargs: Any,
     ) -> Self:
         """
@@ -346,6 +351,11 @@ class MixedModel(Brief, LikelihoodModel):
         dispersion : str, optional
             One-sided formula of the logarithms of the errors' standard deviations, such
             as ``"~ sex + log(x)"``.
+        power_of_fitted : bool, optional
+            Whether standard deviations are also proportional to a power of the fitted
+            values, as of nlme's ``varPower()``. The model is then fitted again and
+            again until these no longer change; the result is not a maximum of a
+            likelihood, so that likelihoods cannot be compared.
         **kwargs
             Not used; unknown names raise a TypeError.
 
@@ -368,7 +378,7 @@ class MixedModel(Brief, LikelihoodModel):
         sides |= {name: kwargs.pop(name, None) for name in cls._sides[2:]}
         if kwargs:
             raise unknown_arguments(kwargs)
-        if residual is not None or dispersion is not None:
+        if residual is not None or dispersion is not None or power_of_fitted:
             cls._require_errors()
         if groups is not None:
             terms = groups, re_formula, vc_formula
@@ -391,8 +401,12 @@ class MixedModel(Brief, LikelihoodModel):
                 contrasts=contrasts,
                 residual=residual,
                 dispersion=dispersion,
+                alone=power_of_fitted,
             )
-        return cls(**arguments, check_levels=check_levels, rank=rank, **rest)
+        options = {"check_levels": check_levels, "rank": rank, **rest}
+        if power_of_fitted:
+            options["power_of_fitted"] = True
+        return cls(**arguments, **options)
 
     @classmethod
     def from_matrices(

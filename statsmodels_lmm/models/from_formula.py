@@ -130,6 +130,7 @@ def read_formula(
     contrasts=None,
     residual=None,
     dispersion=None,
+    alone=False,
 ):
     """
     Evaluate a formula on data.
@@ -149,6 +150,8 @@ def read_formula(
         The family of a generalized model.
     contrasts, residual, dispersion : optional
         As for `MixedModel.from_formula`.
+    alone : bool, optional
+        Whether the fixed effects may stand alone in any case.
 
     Returns
     -------
@@ -170,7 +173,8 @@ def read_formula(
     structures = _checked_structures(structures)
     formula, matrices = with_contrasts(formula, contrasts)
     told = residual is not None or dispersion is not None
-    parsed = parse(formula, structures, family and family.name, alone=told)
+    may_stand_alone = told or alone
+    parsed = parse(formula, structures, family and family.name, alone=may_stand_alone)
     parsed = with_errors(parsed, residual, dispersion) if told else parsed
     condition = [condition_of(subset)] if isinstance(subset, str) else []
     factors = [terms[0].group for terms in parsed.by_factor]

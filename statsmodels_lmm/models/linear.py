@@ -1,6 +1,7 @@
 """The linear mixed model: its data, likelihood and fit."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from statsmodels_lmm.core.search.correlated import search_correlated
 from statsmodels_lmm.core.search.newton import Settings, stay
 from statsmodels_lmm.core.search.several_starts import VANISHING, search
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.exceptions import ConvergenceWarning, DataError, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import df_method_of
 from statsmodels_lmm.inference.fixed.robust_covariance import ROBUST, check_cov_type
 from statsmodels_lmm.inference.requirements import (
@@ -43,6 +44,12 @@ NOTHING_LEFT = 1e-15
 UNINFORMATIVE = 1e-10
 """Share of effect columns outside the span of X that is mere rounding."""
 
+ROUNDS = 50
+"""Largest number of fits by which fitted values and variances find each other."""
+
+UNCHANGED = 1e-9
+"""Change of fitted values, as a share of the spread of the response, that is none."""
+
 NO_RESIDUAL = (
     "the residual variance is zero, or too small to be distinguished from zero: "
     "fixed and random effects reproduce the response to its last digit"
@@ -61,7 +68,7 @@ class CrossedMixedLM(MixedModel):
 
     .. math:: y = X \beta + \sum_i Z_i b_i + \epsilon, \quad
        b_i \sim N(0, I \otimes \Sigma_i), \quad
-       \epsilon \sim N(0, \sigma^2 W^{-1})
+       \epsilon \sim N(0, \sigma^2 W^{-1/2} R W^{-1/2})
 
     Parameters
     ----------
@@ -93,6 +100,15 @@ class CrossedMixedLM(MixedModel):
         LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. Levels
         may be in any order and may include some without data, which are predicted. The
         covariance of all random effects of a factor is then K (x) Sigma.
+    residual : Residual, optional
+        Correlations of the errors within groups of rows, see `residual.Residual`. R is
+        the identity without `residual` and `dispersion`. With either, `random` may be
+        left out.
+    dispersion : array_like, optional
+        Columns of the logarithms of the errors' standard deviations, without a
+        constant, shape (n,) or (n, s).
+    power_of_fitted : bool, optional
+        See `from_formula`.
     groups, exog_re, exog_vc : optional
         One grouping factor, its effect columns and its variance components, as in
         statsmodels' MixedLM, instead of `random`.
@@ -205,7 +221,10 @@ class CrossedMixedLM(MixedModel):
         if self.residual is not None:
             if groups is not None:
                 require_independent_errors(self, ROBUST)
-            fitted = self._fit_with_errors(bool(reml), start_params, settings)
+            if self.residual.follows_fitted and start_params is None:
+                fitted = self._fit_to_fitted(bool(reml), settings)
+            else:
+                fitted = self._fit_with_errors(bool(reml), start_params, settings)
             return self._results_classes[1](fitted._by(df_method))
         _, products = self._sufficient_statistics()
         units = self._units
@@ -244,6 +263,26 @@ class CrossedMixedLM(MixedModel):
         if groups is not None:
             fitted = fitted.with_cov_type(cov_type, groups)
         return wrapper(fitted._by(df_method))
+
+    def _fit_to_fitted(self, reml, settings):
+        """The results of fits repeated until the fitted values do not change."""
+        fitted = self.exog @ np.linalg.lstsq(self.exog, self.endog)[0]
+        for _ in range(ROUNDS):
+            model = copy(self)
+            model.residual = self.residual.with_fitted(fitted)
+            model._cross = ()
+            results = model._fit_with_errors(reml, None, settings)
+            change = np.abs(results.fittedvalues - fitted).max()
+            fitted = results.fittedvalues
+            if change <= UNCHANGED * np.std(self.endog):
+                return results
+        warn(
+            "the fitted values, which set the errors' standard deviations, still "
+            f"change by {change:.1g} after {ROUNDS} fits; the results are those of the "
+            "last one",
+            ConvergenceWarning,
+        )
+        return results
 
     def _fit_with_errors(self, reml, start_params, settings):
         """The results of a model whose errors are correlated or of unequal variance."""

@@ -15,7 +15,12 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     n_parameters,
 )
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed, rows_of
-from statsmodels_lmm.inference.requirements import as_fit, check_choice, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    check_choice,
+    require_data,
+    require_likelihood,
+)
 
 CRITERIA = ("aic", "aicc", "bic")
 
@@ -146,6 +151,7 @@ def _family(fit):
 
 def _check_fit(name, fit):
     """Refuse what has no comparable likelihood."""
+    require_likelihood([fit])
     require_data(fit.model, "a comparison")
     if not is_mixed(fit) and not isinstance(fit.model, WLS | GLM):
         raise DataError(

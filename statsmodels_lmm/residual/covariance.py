@@ -18,6 +18,9 @@ from statsmodels_lmm.residual.coordinates import Coordinate
 SHORT = 0.01
 """Usual step of time, in units, below which car1 cannot count in this unit."""
 
+FITTED = "log |fitted|"
+"""Name of the column of fitted values, of which a standard deviation is a power."""
+
 
 @dataclass(frozen=True)
 class ErrorCovariance:
@@ -73,9 +76,11 @@ class ErrorCovariance:
     columns: tuple = ()
     keys: tuple = ()
     coordinates: tuple = ()
+    follows_fitted: bool = False
 
     def __str__(self):
         parts = [] if self.term is None else [str(self.term)]
+        parts += ["sd a power of the fitted values"] if self.follows_fitted else []
         parts += [f"dispersion ~ {self.dispersion}"] if self.dispersion else []
         return ", ".join(parts)
 
@@ -100,6 +105,18 @@ class ErrorCovariance:
         size = len(self.visits) if structure.of_visits else layout.largest
         n_parts = len(self.part_names)
         return ResidualCovariance(structure, layout, size, n_parts, self.log_sd, spread)
+
+    def with_fitted(self, fitted):
+        """The errors whose standard deviations follow given fitted values, (n,)."""
+        if not (fitted != 0.0).all():
+            raise DataError(
+                "a fitted value is zero, of which no power is a standard deviation; "
+                "leave out power_of_fitted"
+            )
+        names = tuple(name for name in self.log_sd_names if name != FITTED)
+        columns = self.log_sd[:, : len(names)], np.log(np.abs(fitted))
+        log_sd = np.column_stack(columns)
+        return replace(self, log_sd=log_sd, log_sd_names=(*names, FITTED))
 
     def without_data(self):
         """What remains when the data of the rows are removed: names and numbers."""
@@ -131,7 +148,28 @@ class ErrorCovariance:
                 for p in self.structure.parameters(self.model.size):
                     name = _visit_name(p.name, self.visits)
                     names.append(f"{self.term.structure} {name}" + _of(part))
-        return [*names, *(f"log sd {name}" for name in self.log_sd_names)]
+        of_sd = {FITTED: "power of |fitted|"}
+        return names + [of_sd.get(x, f"log sd {x}") for x in self.log_sd_names]
+
+
+def following_fitted(errors, n_rows):
+    """
+    Errors whose standard deviations are proportional to a power of the fitted values.
+
+    Parameters
+    ----------
+    errors : ErrorCovariance or None
+        What else is said of them.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    ErrorCovariance
+    """
+    if errors is None:
+        errors = error_covariance(None, "", {}, None, pd.RangeIndex(n_rows))
+    return replace(errors, follows_fitted=True)
 
 
 def _of(part):
@@ -143,7 +181,12 @@ def _visit_name(name, visits):
     if not visits or not name.startswith("("):
         return name
     numbers = [int(number) for number in name.strip("()").split(",")]
-    return "(" + ", ".join(str(visits[number - 1]) for number in numbers) + ")"
+    return "(" + ", ".join(_visit_label(visits[n - 1]) for n in numbers) + ")"
+
+
+def _visit_label(visit):
+    """A visit as it stands in names of parameters: 8 rather than 8.0."""
+    return f"{visit:g}" if isinstance(visit, float) else str(visit)
 
 
 def error_covariance(term, dispersion, values, columns, labels):
@@ -186,7 +229,8 @@ def error_covariance(term, dispersion, values, columns, labels):
             _check_distinct(term, where, codes, groups, labels)
         if term.by:
             parts, part_names = _parts(term, values, codes, groups)
-        cells = Cells.of(term, where, visits, parts, part_names)
+        column = values[term.when[0]] if term.when else None
+        cells = Cells.of(term, where, visits or column, parts, part_names)
         extra.append(cells.columns(where, parts))
         names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
@@ -361,27 +405,25 @@ class Cells:
     visits: Any
 
     @classmethod
-    def of(cls, term, where, visits, parts, part_names):
+    def of(cls, term, where, shown, parts, part_names):
         """The combinations that a structure tells apart in given rows."""
         structure = term.structure
         equal = structure.has_equal_variances if term.hom is None else term.hom
-        if np.ndim(where) > 1 and not equal:
-            raise DataError(
-                f"{structure} has places instead of visits, so that hom=False gives "
-                "each row a variance of its own; use dispersion="
-            )
-        if not term.when:
+        if len(term.when or ()) != 1:
             if term.hom is False:
                 raise DataError(
-                    f"{structure} with hom=False needs visits left of the bar"
+                    f"{structure} with hom=False needs one column left of the bar, "
+                    "whose values have variances of their own"
                 )
             equal = True
         if equal:
             values, names = pd.Index([]), list(part_names)
         else:
-            values = pd.Index(range(len(visits)) if visits else np.unique(where))
-            shown = visits or values
-            names = [f"{v}{_of(part)}" for part in part_names for v in shown]
+            values, first = np.unique(where, return_index=True)
+            values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
+            shown = shown if isinstance(shown, tuple) else shown.iloc[first]
+            labels = [_visit_label(v) for v in shown]
+            names = [f"{v}{_of(part)}" for part in part_names for v in labels]
         cells = cls(names, np.arange(len(names)), values)
         present, counts = np.unique(cells.numbers(where, parts), return_counts=True)
         if not equal and counts.min() < 2:

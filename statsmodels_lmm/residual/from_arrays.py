@@ -41,9 +41,10 @@ class ErrorColumns:
         columns = {}
         for role, values in self.columns.items():
             values = aligned(values, labels, f"{role} of the errors")
-            if len(values) != n_rows:
+            length = len(values) if np.ndim(values) else 1
+            if length != n_rows:
                 raise DataError(
-                    f"{role} of the errors has {len(values)} rows, endog has {n_rows}"
+                    f"{role} of the errors has {length} rows, endog has {n_rows}"
                 )
             columns[role] = _frame(values, role)
         return replace(self, columns=columns)

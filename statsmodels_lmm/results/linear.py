@@ -145,6 +145,16 @@ class CrossedMixedLMResults(MixedResults):
             root = root * np.exp(-log_deviations(self))
         return self.resid * root / np.sqrt(self.scale)
 
+    def _notes(self):
+        """What to know if the estimates are no maximum of a likelihood."""
+        errors = self.model.residual
+        if errors is None or not errors.follows_fitted:
+            return []
+        return [
+            "The errors' standard deviations follow the fitted values: the estimates "
+            "are those that repeated fits settle at, not a maximum of a likelihood."
+        ]
+
     @property
     def resid_normalized(self) -> Any:
         """Residuals made independent with variance 1, see `normalized_residuals`."""

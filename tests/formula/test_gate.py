@@ -311,3 +311,35 @@ def test_recursion_limit_does_not_matter():
         assert check_formula(formula, COLUMNS) == ["y", "x", "g"]
     finally:
         sys.setrecursionlimit(limit)
+
+
+# errors ----------------------------------------------------------------------
+
+
+def test_texts_of_errors_pass():
+    told = {"residual": "ar1(`the x` | g:h, by=f)", "dispersion": "~ log(a) * b"}
+    used = check_formula("y ~ z", COLUMNS, subset="open > 1", **told)
+    assert used == ["y", "z", "the x", "g", "h", "f", "a", "b", "open"]
+    with pytest.raises(FormulaError, match="no random-effects term"):
+        check_formula("y ~ z", COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"residual": "ar1(eval('x') | g)"}, "left of the bar"),
+        ({"residual": "ar1(x | other)"}, "'other' is not a column on the list"),
+        ({"residual": "ar1(x | x.__class__)"}, "not a column on the list"),
+        ({"residual": "ar1(x | g) # more"}, "'#' is not allowed"),
+        ({"residual": "arma(x | g, q=31)"}, "larger than 30"),
+        ({"residual": 3}, "not a text"),
+        ({"residual": f"ar1(x | {'g' * 3000})"}, "at most 2000"),
+        ({"dispersion": "~ x.__class__"}, "__class__"),
+        ({"dispersion": "~ __import__('os')"}, "'__import__' is not a function"),
+        ({"dispersion": "~ (1 | g)"}, "no bar"),
+    ],
+    ids=str,
+)
+def test_texts_of_errors_that_do_not(told, said):
+    with pytest.raises(FormulaError, match=said):
+        check_formula("y ~ z + (1 | g)", COLUMNS, **told)

@@ -164,7 +164,7 @@ def test_an_exposure_is_for_a_log_link():
         ("link", r"link= belongs to the family: `sm\.families\.Binomial\("),
         ("alpha", r"NegativeBinomial\(alpha=1\.0\)`"),
         ("ziformula", "zero inflation is not available"),
-        ("dispformula", "one dispersion"),
+        ("dispformula", "dispersion= here, for linear models"),
     ],
 )
 def test_arguments_of_other_programs(name, words):

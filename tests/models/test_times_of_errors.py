@@ -60,7 +60,7 @@ def test_a_visit_with_one_row_has_no_variance(data, text):
 
 def test_places_have_no_variances_of_their_own(data):
     data = data.assign(east=data["t"] + 0.1 * data["g"])
-    with pytest.raises(DataError, match="use dispersion="):
+    with pytest.raises(DataError, match="one column left of the bar"):
         fit(data, "exp(t + east | g, hom=False)")
 
 

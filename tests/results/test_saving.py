@@ -14,8 +14,10 @@ from samples import load
 from statsmodels.formula import options
 
 from statsmodels_lmm import CrossedMixedLM, Structure, structures
+from statsmodels_lmm.core.residuals.base import correlation_parameter
 from statsmodels_lmm.exceptions import DataError, FormulaError, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.residual import Residual, ResidualStructure
 from statsmodels_lmm.results.saving import VERSION, from_json, to_json
 
 
@@ -394,3 +396,101 @@ def test_code_outside_of_the_formula_is_refused(saved):
     factors["open('f')"] = factors.pop("center(z)")
     with pytest.raises(DataError, match=r"'open\('f'\)' is not part of the formula"):
         from_json(json.dumps(saved))
+
+
+# errors ------------------------------------------------------------------------
+
+ERRORS = {
+    "Reaction ~ t": {"residual": "ar1(t | Subject)"},
+    "Reaction ~ z": {"residual": "arma(`the z` | Subject:site, p=0, q=1, by=site)"},
+    "Reaction ~ t + (1 | Subject)": {"dispersion": "~ scale(Days) + C(f, Sum)"},
+    "Reaction ~ t + (0 + z | Subject)": {
+        "residual": "cs(1 | item)",
+        "dispersion": "~ z",
+    },
+}
+
+
+@pytest.mark.parametrize("formula", ERRORS)
+def test_a_fit_with_errors(formula):
+    data = DATA.assign(**{"the z": DATA["Days"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = crossedmixedlm(formula, data, **ERRORS[formula]).fit()
+        read = from_json(fit.to_json())
+    assert_array_equal(read.predict(data), fit.predict(data))
+    pd.testing.assert_frame_equal(read.residual_table(), fit.residual_table())
+    assert str(read.model.residual) == str(fit.model.residual)
+    told, kept = fit.model._parsed, read.model._parsed
+    assert (kept.dispersion, str(kept.residual)) == (
+        told.dispersion,
+        str(told.residual),
+    )
+
+
+class Pairs(ResidualStructure):
+    """A structure of errors of the user."""
+
+    name = "ar1"  # a name that would be read as another structure
+
+    def parameters(self, size):
+        return [correlation_parameter(lower=-0.4, upper=0.4)]
+
+    def correlation(self, phi, where):
+        gap = np.abs(where[..., :, None] - where[..., None, :])
+        return np.where(gap == 0, 1.0, np.where(gap == 1, phi[0], 0.0))
+
+
+def test_a_structure_of_errors_of_ones_own_is_refused():
+    term = Residual(Pairs(), when="Days", group="Subject")
+    fit = crossedmixedlm("Reaction ~ Days", DATA, residual=term).fit()
+    with pytest.raises(DataError, match="Pairs is a structure of errors of your own"):
+        fit.to_json()
+
+
+@pytest.fixture(scope="module")
+def with_errors():
+    told = {"residual": "ar1(t | Subject)", "dispersion": "~ z"}
+    return json.loads(crossedmixedlm("Reaction ~ t", DATA, **told).fit().to_json())
+
+
+HOSTILE = [
+    {"residual": "ar1(open('f') | Subject)"},
+    {"residual": "__import__('os')"},
+    {"residual": "ar1(t | C(open('f')))"},
+    {"residual": "ar1(t | Subject, by=open('f'))"},
+    {"residual": "ar1(t | Subject, q=open('f'))"},
+    {"residual": "ar1(t | <b>)"},
+    {"residual": "ar1(t | secret)"},
+    {"residual": "arma(t | Subject, p=1000000000)"},
+    {"dispersion": "~ open('f')"},
+    {"dispersion": "~ secret"},
+    {"dispersion": "z"},
+]
+
+
+@pytest.mark.parametrize("entry", HOSTILE, ids=str)
+def test_hostile_errors(with_errors, entry):
+    assert from_json(json.dumps(with_errors)).residual_params.shape == (2,)
+    saved = with_errors | {"errors": with_errors["errors"] | entry}
+    with pytest.raises(FormulaError):
+        from_json(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [{"residual": 3}, {"values": [0.5]}, {"values": ["x", 1.0]}, {"names": "ar1"}],
+    ids=str,
+)
+def test_damaged_errors(with_errors, entry):
+    saved = with_errors | {"errors": with_errors["errors"] | entry}
+    with pytest.raises(DataError):
+        from_json(json.dumps(saved))
+
+
+def test_errors_are_independent_before_version_6():
+    saved = json.loads(crossedmixedlm(FORMULAS["slopes"], DATA).fit().to_json())
+    assert saved.pop("errors") is None
+    read = from_json(json.dumps(saved | {"version": 5}))
+    assert read.model.residual is None
+    assert read.residual_table().empty

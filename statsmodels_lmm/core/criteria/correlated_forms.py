@@ -250,8 +250,9 @@ class CorrelatedForms(VarianceForms):
             self.pairs.projected,
         )
         out[here, :count] = out[:count, here].T
-        observed = deviance.residuals @ deviance.bent_residuals / self._scale
-        out[here, -1] = out[-1, here] = deviance.error_slopes + observed
+        # P V P is P, and at the optimum the slopes tr(P B_k) - e'B_k e / scale are zero
+        observed = deviance.residuals @ deviance.bent_residuals
+        out[here, -1] = out[-1, here] = observed / self._scale
         out[-1, -1] = deviance.nu
         lengths = np.append(self._lengths(count + c), 1.0)
         return out * np.outer(lengths, lengths)

@@ -25,7 +25,6 @@ from statsmodels_lmm.inference.replicates.simulation import (
     drawn_response,
     generators,
 )
-from statsmodels_lmm.inference.requirements import require_independent_errors
 
 
 def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress=None):
@@ -53,9 +52,6 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
         or shorter.
     """
     check_count("nsim", nsim)
-    for fit in (full, restricted):
-        if fit is not None and is_mixed(fit):
-            require_independent_errors(fit.model, "the bootstrap of a likelihood ratio")
     if restricted is not None and is_mixed(restricted):
         response, design = drawn_response(restricted), design_of(restricted)
     elif full._is_gaussian:

@@ -15,7 +15,7 @@ from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.core.structures.relative_factor import pivoted_factor
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
-from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.inference.requirements import require_data, require_likelihood
 from statsmodels_lmm.residual.absorbed_effects import absorbs
 
 OTHER_FAMILY = (
@@ -199,6 +199,7 @@ def rows_of(model):
 
 def _check_same_likelihood(full, restricted):
     """Refuse mixed models of different distributions or approximations."""
+    require_likelihood([full, restricted])
     one, other = full.model, restricted.model
     if not (_has_family(one, other) or _has_family(other, one)):
         raise DataError(OTHER_FAMILY)

@@ -11,11 +11,12 @@ the data, the variance of the whole prediction is
 in units of sigma^2, with K the inverse of Henderson's equations.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.residuals.layout import lay_out
 from statsmodels_lmm.core.rows.spread_effects import SpreadEffects
 from statsmodels_lmm.core.uncertainty.mixed_model_inverse import error_variances
 from statsmodels_lmm.exceptions import DataError
@@ -25,6 +26,7 @@ from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.prediction.prediction_rows import EffectRows
 from statsmodels_lmm.inference.requirements import require_data
+from statsmodels_lmm.random.random_effects import group_levels
 from statsmodels_lmm.residual.covariance import ErrorRows, error_rows
 
 
@@ -99,6 +101,48 @@ def rows_of_errors(results, rows):
         known = [name for name in design.columns if name in errors.log_sd_names]
         columns = design[known]
     return error_rows(errors, codes, values, columns)
+
+
+def new_whitening(results, rows, placed):
+    """
+    The covariance of the errors of new rows, whatever the errors observed.
+
+    Parameters
+    ----------
+    results : CrossedMixedLMResults
+        A fit.
+    rows : PredictionRows
+        The rows, from data for a formula.
+    placed : ErrorRows
+        The same among the errors of the fit.
+
+    Returns
+    -------
+    Whitening
+
+    Raises
+    ------
+    DataError
+        If a row is at a visit that the fit has not seen.
+    """
+    errors, of_fit = results.model.residual, results.at_optimum.whitening
+    row_variances(results, placed)
+    codes = np.arange(len(placed.parts))
+    relative = False
+    if errors.term is not None:
+        frame = rows.data[rows.complete]
+        columns = [_column(results, frame, name) for name in errors.term.group]
+        codes, relative = group_levels(columns)[0], not errors.structure.of_visits
+        if errors.visits and (placed.where < 0).any():
+            raise DataError(
+                f"row {int(np.argmin(placed.where))} of the new data is at a visit "
+                "that the fit has not seen, so that its correlations are not known"
+            )
+    layout = lay_out(codes, placed.where, placed.parts, relative=relative)
+    model = replace(
+        of_fit.model, layout=layout, log_sd=placed.log_sd, is_centered=False
+    )
+    return model.at(of_fit.x)
 
 
 def _column(results, frame, name):

@@ -23,6 +23,10 @@ from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.formula.frame import find_column
 from statsmodels_lmm.formula.new_rows import codes_of
 from statsmodels_lmm.inference.fixed.terms import has_formula
+from statsmodels_lmm.inference.prediction.error_prediction import (
+    new_whitening,
+    rows_of_errors,
+)
 from statsmodels_lmm.inference.prediction.generalized_prediction import known_part
 from statsmodels_lmm.inference.prediction.prediction_rows import effect_rows, new_rows
 from statsmodels_lmm.inference.replicates.row_weights import new_weights, row_weights
@@ -123,9 +127,10 @@ def simulate(
         rows = _usable(results, rows, np.isfinite(fixed) & np.isfinite(weights))
         weights = trials = weights[rows.complete]
         part = _new_part(results, rows, random_effects == "conditional")
-    if exog is not None:
-        require_independent_errors(results.model, "simulation at new rows")
-    response = _response(results, part, fixed[rows.complete], weights)
+    whitening = _whitening(results)
+    if whitening is not None and exog is not None:
+        whitening = new_whitening(results, rows, rows_of_errors(results, rows))
+    response = _response(results, part, fixed[rows.complete], weights, whitening)
     values = np.full((len(fixed), nsim), np.nan)
     values[rows.complete] = whole_responses(results, response, streams, trials).T
     return pd.DataFrame(values, index=rows.labels)
@@ -187,7 +192,8 @@ def drawn_response(results, kind="parametric"):
     NormalResponse or FamilyResponse
     """
     part, fixed = random_part(results, kind), results._fixed_part
-    response = _response(results, part, fixed, row_weights(results))
+    weights, whitening = row_weights(results), _whitening(results)
+    response = _response(results, part, fixed, weights, whitening)
     if kind != "semiparametric":
         return response
     if not results._is_gaussian:
@@ -201,13 +207,20 @@ def drawn_response(results, kind="parametric"):
     return replace(response, residuals=Resampled(reflated(scaled, sigma**2)))
 
 
-def _response(results, part, fixed, weights):
+def _whitening(results):
+    """The covariance of the errors of the model's rows; None if independent."""
+    if results.model.residual is None:
+        return None
+    return results.at_optimum.whitening
+
+
+def _response(results, part, fixed, weights, whitening=None):
     """How a response is drawn, given its random part."""
     if not results._is_gaussian:
         return FamilyResponse(part, fixed, results.family, weights, results.extra)
     residuals: Any = Gaussian(len(fixed), np.sqrt(np.array([[results.scale]])))
-    if results.model.residual is not None:
-        residuals = Correlated(residuals, results.at_optimum.whitening)
+    if whitening is not None:
+        residuals = Correlated(residuals, whitening)
     return NormalResponse(part, residuals, np.sqrt(weights), fixed)
 
 

@@ -1,6 +1,6 @@
 """Which variance parameters of a fit the data determine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
@@ -51,7 +51,7 @@ class Identification:
     directions: np.ndarray
     idle: int
     messages: tuple
-    consequence: str = CONSEQUENCE
+    consequence: str = field(default=CONSEQUENCE, repr=False)
 
     @property
     def sentences(self):

@@ -11,6 +11,11 @@ from statsmodels_lmm.core.residuals.base import ResidualStructure, correlation_p
 from statsmodels_lmm.exceptions import DataError, DataWarning
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.comparison.nested_errors import errors_hold
+from statsmodels_lmm.inference.replicates.simulation import (
+    drawn_response,
+    generators,
+    seeds,
+)
 from statsmodels_lmm.residual import Residual
 
 N, T = 24, 5
@@ -91,20 +96,22 @@ APART = [
 ]
 
 
-@pytest.mark.parametrize("outer, inner", HELD, ids=str)
+@pytest.mark.parametrize(("outer", "inner"), HELD, ids=str)
 def test_structures_that_contain_others(data, outer, inner):
     assert errors_hold(errors(data, outer), errors(data, inner))
 
 
-@pytest.mark.parametrize("outer, inner", APART, ids=str)
+@pytest.mark.parametrize(("outer", "inner"), APART, ids=str)
 def test_structures_that_do_not(data, outer, inner):
     assert not errors_hold(errors(data, outer), errors(data, inner))
 
 
 def test_dispersions_by_span(data):
     wide, narrow = errors(data, None, "~ arm * t"), errors(data, None, "~ I(-t) + arm")
-    assert errors_hold(wide, narrow) and not errors_hold(narrow, wide)
-    assert errors_hold(narrow, None) and not errors_hold(None, narrow)
+    assert errors_hold(wide, narrow)
+    assert not errors_hold(narrow, wide)
+    assert errors_hold(narrow, None)
+    assert not errors_hold(None, narrow)
     assert not errors_hold(narrow, errors(data, "ar1(t | g)"))
 
 
@@ -136,7 +143,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("full, restricted, df, at_end", CASES)
+@pytest.mark.parametrize(("full", "restricted", "df", "at_end"), CASES)
 def test_chi_squared_or_mixture(fits, full, restricted, df, at_end):
     full, restricted = fits[full], fits[restricted]
     test = full.compare_lr_test(restricted)
@@ -158,12 +165,14 @@ def test_least_squares_is_nested_in_all(fits):
 def test_no_distribution_where_parameters_vanish_under_independence(fits):
     with pytest.warns(DataWarning, match=r"arma\(t | g, q=1\)"):
         test = fits["arma"].compare_lr_test(fits["ols"])
-    assert np.isnan(test.pvalue) and test.statistic > 0.0 and test.df_diff == 2
+    assert np.isnan(test.pvalue)
+    assert test.statistic > 0.0
+    assert test.df_diff == 2
     assert fits["arma"].compare_lr_test(fits["alone"]).pvalue > 0.0
 
 
 @pytest.mark.parametrize(
-    "full, restricted, message",
+    ("full", "restricted", "message"),
     [
         ("plain", "ar1", r"\(ar1\(t \| g\)\) are not .* full one \(independent\)"),
         ("csh", "alone", r"\(ar1\(t \| g\)\) are not .* full one \(cs\(t \| g\)\)"),
@@ -184,10 +193,20 @@ def test_table_of_several_models(fits):
     )
 
 
-def test_methods_that_draw_or_need_independence_are_refused(fits):
-    for method in ("exact", "bootstrap"):
-        with pytest.raises(NotImplementedError, match="not available .*ar1"):
-            fits["ar1"].compare_lr_test(fits["alone"], method=method, nsim=3)
+def test_the_exact_test_needs_independent_errors(fits):
+    for full, restricted in (("ar1", "alone"), ("arm", "plain")):
+        with pytest.raises(NotImplementedError, match=r"exact test .* not available"):
+            fits[full].compare_lr_test(fits[restricted], method="exact", nsim=3)
+
+
+def test_bootstrap_draws_are_statistics_of_refits(fits):
+    full, restricted = fits["ar1"], fits["alone"]
+    test = full.compare_lr_test(restricted, method="bootstrap", nsim=4, rng=2, n_jobs=1)
+    response = drawn_response(restricted._results)
+    drawn = response.draw(generators(seeds(2, 4)))
+    fitted = [[f.refit(y).llf for y in drawn] for f in (full, restricted)]
+    assert_allclose(test.draws, 2.0 * np.subtract(*fitted), atol=1e-6)
+    assert test.pvalue == (1 + (test.draws >= test.statistic).sum()) / 5
 
 
 # terms ---------------------------------------------------------------------------
@@ -216,9 +235,8 @@ def test_terms_are_dropped_and_the_errors_stay(fits, data):
 def test_update_keeps_or_changes_the_errors(fits, data):
     model = fits["arm"].model
     kept = model.update(". ~ . + x - (1 | g)", data)
-    assert kept.formula_full == "y ~ t + x" and str(kept.residual) == str(
-        model.residual
-    )
+    assert kept.formula_full == "y ~ t + x"
+    assert str(kept.residual) == str(model.residual)
     assert model.update(residual=False, dispersion="").residual is None
     other = model.update(residual="cs(1 | g)", dispersion="~ t", formula=". ~ 1")
     assert str(other.residual) == "cs(1 | g), dispersion ~ t"

@@ -112,6 +112,29 @@ def test_a_visit_without_a_variance_of_its_own(data):
         result.get_prediction(new, interval="prediction")
 
 
+def test_responses_at_new_rows_have_correlated_errors(data):
+    result = crossedmixedlm(
+        "Reaction ~ Days", data, residual="ar1(Days | Subject)", dispersion="~ Days"
+    ).fit()
+    new = pd.DataFrame({"Days": [11.0, 10.0, 12.0], "Subject": ["new", "308", "new"]})
+    drawn = result.simulate(20_000, rng=1, exog=new)
+    rho, gamma = result.residual_params
+    deviations = np.sqrt(result.scale) * np.exp(gamma * new["Days"].to_numpy())
+    wanted = np.outer(deviations, deviations) * [[1, 0, rho], [0, 1, 0], [rho, 0, 1]]
+    found = np.cov(drawn)
+    assert_allclose(found, wanted, atol=0.05 * wanted.max())
+    assert_allclose(drawn.mean(axis=1), result.predict(new), atol=0.05 * deviations[0])
+
+
+def test_responses_at_an_unseen_visit(data):
+    result = crossedmixedlm(
+        "Reaction ~ 1", data, residual="us(Days | Subject, hom=True)"
+    ).fit()
+    new = pd.DataFrame({"Days": [11], "Subject": ["308"]})
+    with pytest.raises(DataError, match="has not seen"):
+        result.simulate(1, rng=1, exog=new)
+
+
 # places that new data must share with the fit ----------------------------------------
 
 

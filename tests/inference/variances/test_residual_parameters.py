@@ -1,0 +1,120 @@
+"""The parameters of errors: tables, standard errors, covariances, replicates."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.optimize import approx_fprime
+
+from statsmodels_lmm import datasets
+from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.api import crossedmixedlm
+from statsmodels_lmm.inference.replicates.refitted_parameters import (
+    design_of,
+    variances_of,
+)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return datasets.sleepstudy.load_pandas().data
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    model = crossedmixedlm(
+        "Reaction ~ Days + (1 | Subject)",
+        data,
+        weights=1.0 + data["Days"] % 2,
+        residual="ar1(Days | Subject)",
+        dispersion="~ Days",
+    )
+    return model.fit(reml=False)
+
+
+def test_table(result):
+    table = result.residual_table()
+    assert list(table.index) == ["ar1 rho", "log sd Days"]
+    assert_allclose(table["estimate"], result.residual_params)
+    assert_allclose(table["ratio"], [np.nan, np.exp(result.residual_params[1])])
+
+
+def test_covariance_of_a_group(result, data):
+    rho, gamma = result.residual_params
+    days = np.arange(10.0)
+    deviations = np.exp(gamma * days) / np.sqrt(1.0 + days % 2)
+    wanted = rho ** np.abs(days[:, None] - days) * np.outer(deviations, deviations)
+    found = result.residual_covariance("309")
+    assert_allclose(found, result.scale * wanted, rtol=1e-10)
+    assert list(found.index) == list(days)
+    with pytest.raises(DataError, match="no residual group 'x'"):
+        result.residual_covariance("x")
+
+
+def test_normalized_residuals_have_the_quadratic_form_of_the_errors(result, data):
+    inverse = np.linalg.inv(result.residual_covariance("309").to_numpy())
+    rows = (data["Subject"] == "309").to_numpy()
+    e = result.resid[rows].to_numpy()
+    normalized = result.resid_normalized[rows]
+    assert_allclose(normalized @ normalized, e @ inverse @ e, rtol=1e-8)
+    deviations = np.sqrt(np.diag(result.residual_covariance("309")))
+    assert_allclose(result.resid_pearson[rows], e / deviations, rtol=1e-10)
+
+
+def test_standard_errors_are_those_of_the_likelihood(result):
+    start = np.append(result.theta, result.residual_params)
+
+    def slope(values):
+        return approx_fprime(
+            values, lambda v: result.model.loglike(v, reml=False), 1e-5
+        )
+
+    steps = 1e-4 * np.eye(3)
+    rows = [(slope(start + h) - slope(start - h)) / 2e-4 for h in steps]
+    covariance = np.linalg.inv(-0.5 * (np.array(rows) + np.array(rows).T))
+    errors = result.variance_parameters()["std err"]
+    wanted = np.sqrt(np.diag(covariance))[1:]
+    assert_allclose(errors[["ar1 rho", "log sd Days"]], wanted, rtol=2e-3)
+
+
+def test_limits_stay_in_the_range(result):
+    table = result.variance_parameters(alpha=1e-6)
+    assert -1.0 < table.loc["ar1 rho", "lower"] < table.loc["ar1 rho", "upper"] < 1.0
+    assert (table["note"] == "").all()
+
+
+def test_replicates_are_refits(result):
+    responses = result.simulate(2, rng=1).to_numpy().T
+    fits = design_of(result).fit(responses - result._fixed_part)
+    parameters = variances_of(result, fits).estimates()
+    for row, response in enumerate(responses):
+        refit = result.refit(response)
+        table = refit.variance_parameters()
+        assert list(table.index) == parameters.labels
+        assert_allclose(parameters.values[row], table["estimate"], rtol=2e-4, atol=1e-4)
+    criteria = design_of(result).criteria(responses - result._fixed_part)
+    assert_allclose(criteria[1], -2.0 * refit.llf, rtol=1e-8)
+
+
+def test_bootstrap_lists_the_errors(result):
+    boot = result.bootstrap(12, rng=1, n_jobs=1)
+    assert list(boot.draws.columns[-3:-1]) == ["ar1 rho", "log sd Days"]
+    assert boot.n_failed == 0
+    assert_allclose(boot.estimates["ar1 rho"], result.residual_params[0])
+    assert np.isfinite(boot.draw_errors["ar1 rho"]).all()
+
+
+def test_without_random_effects(data):
+    alone = crossedmixedlm("Reaction ~ Days", data, residual="ar1(Days | Subject)")
+    result = alone.fit()
+    table = result.variance_parameters()
+    assert list(table.index) == ["sigma", "ar1 rho"]
+    boot = result.bootstrap(5, rng=1, n_jobs=1)
+    assert "ar1 rho" in boot.draws
+
+
+def test_independent_errors_have_no_covariance_matrix(data):
+    plain = crossedmixedlm("Reaction ~ Days + (1 | Subject)", data).fit()
+    assert plain.residual_table().empty
+    assert_allclose(plain.resid_normalized, plain.resid_pearson)
+    with pytest.raises(DataError, match="not correlated"):
+        plain.residual_covariance()
