@@ -1,7 +1,7 @@
 """The order of the examples: whole analyses, single questions, planning, machinery."""
 
 STORIES = """
-priming rice lambs chicks seeds
+priming rice lambs chicks seeds trial growth
 split_plot subjects_items repeated_measures insteval kinship contraception ticks
 blog_comments intervals
 power power_logistic

@@ -112,6 +112,8 @@ CORRELATIONS = {
     "corarma": "arma",
     "corexp": "exp",
     "sp": "exp",
+    "sp_exp": "exp",
+    "sp_gau": "gau",
     "corgaus": "gau",
     "mat": "matern",
     "csh": "cs",

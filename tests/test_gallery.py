@@ -307,6 +307,69 @@ def test_ticks():
     assert mixture["(1 | BROOD)"] < 1e-6 < 0.05 < mixture["(1 | LOCATION)"]
 
 
+def test_trial():
+    found = story("trial")
+    mmrm, fits = found["mmrm"], dict(zip(found["structures"], found["fits"]))
+    assert mmrm.nobs == found["trial"]["change"].notna().sum() == 399
+    ends = found["effects"].frame.set_index("week").loc[8]
+    assert ends["ci_lower"] < found["EFFECT"][-1] < ends["ci_upper"]
+    # generalized least squares with the estimated covariance
+    sigma = mmrm.residual_covariance().to_numpy()
+    place = found["trial"]["week"].cat.codes.to_numpy()
+    patient = found["trial"]["patient"].to_numpy()
+    rows = found["trial"]["change"].notna().to_numpy()
+    place, patient = place[rows], patient[rows]
+    v = sigma[np.ix_(place, place)] * (patient[:, None] == patient)
+    x, y = mmrm.model.exog, mmrm.model.endog
+    left = np.linalg.solve(v, np.column_stack([x, y])).T @ x
+    assert np.allclose(np.linalg.solve(left[:-1], left[-1]), mmrm.params)
+    table, observed = found["table"], found["scores"].mean().unstack(0)
+    assert ((table - observed).loc[8] > 0.2).all()
+    gap = table["placebo"] - observed["placebo"]
+    assert gap.loc[8] == gap.max() > 1.0
+    assert fits["ar1h"].aic == min(fit.aic for fit in fits.values())
+    assert fits["us"].llf == max(fit.llf for fit in fits.values())
+    errors = {name: fit.t_test(found["last"]).sd.item() for name, fit in fits.items()}
+    assert errors["cs"] < 0.85 * errors["us"]
+    # parameters of visits are named after their labels
+    names = fits["ar1h"].residual_table().index.tolist()
+    assert names == ["ar1 rho", "log sd 4", "log sd 6", "log sd 8"]
+    for name in ("us", "ar1h"):
+        assert fits[name].residual_covariance().index.tolist() == found["WEEKS"]
+    rows = found["compare_table"](fits["cs"]).frame.index.get_level_values("row")
+    assert "R2 marginal" in rows
+    assert "ICC" not in rows
+    lag = found["lag"]
+    truth = 0.8**lag * np.outer(found["SD"], found["SD"])
+    assert np.allclose(sigma / truth, 1.0, atol=0.35)
+
+
+def test_growth():
+    found = story("growth")
+    chosen, intervals = found["chosen"], found["intervals"]
+    for name, truth in (("ar1 rho", found["RHO"]), ("log sd log(day)", found["POWER"])):
+        lower, upper = intervals.loc[name]
+        assert lower < truth < upper
+    fits = found["fits"]
+    pvalues = [big.compare_lr_test(small).pvalue for small, big in zip(fits, fits[1:])]
+    assert max(pvalues[:2]) < 1e-6 < 0.05 < pvalues[2]
+    table = pd.DataFrame(found["rows"])
+    assert table.loc["inside the intervals", "plain"] < 0.85
+    assert table.loc["inside the intervals", "line and error"] > 0.9
+    assert table.loc["on the first day"].idxmin() == "line and error"
+    # Gaussian conditioning on all heights of a plant, lines and errors together
+    known, new = (d[d["plant"] == 13] for d in (found["seen"], found["later"]))
+    rows = pd.concat([known, new])
+    lag = abs(np.subtract.outer(rows["step"].to_numpy(), rows["step"].to_numpy()))
+    rho, power = chosen.residual_params
+    spread = np.sqrt(chosen.scale) * rows["day"].to_numpy() ** power
+    v = rho**lag * np.outer(spread, spread) + chosen.vcomp.iloc[0]
+    mean, n = chosen.predict(rows).to_numpy(), len(known)
+    away = np.linalg.solve(v[:n, :n], known["height"].to_numpy() - mean[:n])
+    expected = mean[n:] + v[n:, :n] @ away
+    assert np.allclose(found["told"].loc[new.index, "predicted"], expected)
+
+
 def test_dask():
     pytest.importorskip("distributed")
     pytest.importorskip("joblib")

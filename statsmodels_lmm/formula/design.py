@@ -158,12 +158,12 @@ def build_design(
         )
         for terms in formula.by_factor
     )
-    errors = _errors(formula, columns, evaluated, frame, specs)
+    errors = _errors(formula, data, columns, evaluated, frame, specs)
     values = endog, exog, spec, random, specs, offset, scope, frame, rows
     return Design(*values, groupings, event, errors)
 
 
-def _errors(formula, columns, evaluated, frame, specs):
+def _errors(formula, data, columns, evaluated, frame, specs):
     """The covariance of the errors, or None."""
     if formula.residual is None and not formula.dispersion:
         return None
@@ -172,11 +172,21 @@ def _errors(formula, columns, evaluated, frame, specs):
         term = formula.residual
         for name in (*term.when, *term.group, *(term.by or ())):
             values[name] = columns[find_column(columns, name)]
+        for name in term.when:
+            every = data[find_column(data, name)].dtype
+            if isinstance(every, pd.CategoricalDtype) and every.ordered:
+                # a level that was never observed is a step all the same
+                values[name] = values[name].astype(every)
     if formula.dispersion:
         spread, specs[formula.dispersion] = evaluated(formula.dispersion)
         check_finite(spread, f"dispersion ~ {formula.dispersion}", frame.index)
         constant = (spread == spread.iloc[0]).all() & (spread.iloc[0] == 1.0)
         spread = spread.loc[:, ~constant]
+        if not spread.shape[1]:
+            raise DataError(
+                f"dispersion ~ {formula.dispersion} has one value in all rows, so that "
+                "it gives them one variance; leave it out"
+            )
     return error_covariance(
         formula.residual, formula.dispersion, values, spread, frame.index
     )

@@ -91,8 +91,9 @@ def prepare_frame(data, formula, scope, missing="drop", extra=None):
         for name in counts:
             if "group" in roles.get(name, ()):
                 dropped = rows_text(counts[name])
+                what = "column" if "when" in roles[name] else "grouping column"
                 warn(
-                    f"{dropped} dropped: no value in grouping column '{name}'",
+                    f"{dropped} dropped: no value in {what} '{name}'",
                     DataWarning,
                 )
         frame = frame.iloc[rows]

@@ -192,8 +192,12 @@ def _read(text, structure=None):
         )
     own = {}
     hom = by = None
+    told: set = set()
     for option in options:
         key, value = _option(option, text)
+        if key in told:
+            raise FormulaError(f"{key} is given twice", text, span(option))
+        told.add(key)
         if key == "hom" and value in LOGICAL:
             hom = LOGICAL[value]
         elif key == "by":

@@ -67,7 +67,8 @@ def plot_residuals(
         A fit.
     kind : {"pearson", "studentized", "normalized", "response"}, optional
         `resid_pearson`; the same divided by sqrt(1 - leverage), see `get_influence`,
-        which takes longer; or `resid`.
+        which takes longer; `resid_normalized`, free of the correlations of the errors;
+        or `resid`.
     ax : Axes, optional
         Axes to draw on.
     by : str or array_like, optional

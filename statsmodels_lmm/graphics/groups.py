@@ -32,7 +32,11 @@ from statsmodels_lmm.inference.fixed.terms import has_formula
 from statsmodels_lmm.inference.marginal.contrast_sets import as_list
 from statsmodels_lmm.inference.marginal.marginal_tables import level_text
 from statsmodels_lmm.inference.marginal.reference_grid import is_factor
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_random_effects,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,6 +136,7 @@ def plot_groups(
     results = as_fit(results)
     model = results.model
     require_data(model, "a plot of the data")
+    require_random_effects(model, "a plot of the data by group")
     i, factor = _factor(results, group)
     codes = factor.grouped.codes
     shown, title = _shown_levels(results, i, levels, max_groups)

@@ -26,7 +26,7 @@ from statsmodels_lmm.graphics.levels import (
     panel_height,
     say,
 )
-from statsmodels_lmm.inference.requirements import as_fit
+from statsmodels_lmm.inference.requirements import as_fit, require_random_effects
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -113,6 +113,7 @@ def plot_random_effects(
     results = as_fit(results)
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must be between 0 and 1, not {level!r}")
+    require_random_effects(results.model, "a plot of random effects")
     shown = effect_modes(results, group, effects)
     columns = min(len(shown), 4)
     width = 4.4 if columns == 1 else 3.2
@@ -208,6 +209,7 @@ def plot_random_effects_qq(results: Any, group: Any = None, ax: Any = None) -> "
     approximately true. Levels without information in the data are left out.
     """
     results = as_fit(results)
+    require_random_effects(results.model, "a plot of random effects")
     shown = effect_modes(results, group, None)
     figure, axes = panels(len(shown), ax, min(len(shown), 4), size=(3.2, 3.2))
     for panel, each, title in zip(axes, shown, effect_titles(shown)):
@@ -288,6 +290,7 @@ def plot_random_effects_correlation(
         If there is no such factor.
     """
     results = as_fit(results)
+    require_random_effects(results.model, "a plot of random effects")
     blocks = [
         (i, factor, block, names)
         for i, factor, _ in chosen_effects(results, group, None)

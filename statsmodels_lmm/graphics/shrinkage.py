@@ -17,7 +17,11 @@ from statsmodels_lmm.graphics.levels import (
     name_rows,
     panel_height,
 )
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_random_effects,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,6 +90,7 @@ def plot_shrinkage(
     to itself.
     """
     results = as_fit(results)
+    require_random_effects(results.model, "a plot of shrinkage")
     chosen = chosen_effects(results, group, effects)
     if group is None:
         chosen = [c for c in chosen if c[1].has_groups] or chosen

@@ -20,7 +20,8 @@ def plot_variogram(results, kind="pearson", max_distance=None, bins=BINS, ax=Non
 
     over pairs of rows of a group at a distance of about d. For Pearson residuals the
     curve is that of the model, :math:`1 - \rho(d)`. Normalized residuals of a model
-    that holds show a level line at 1.
+    that holds show a level line at 1. With random effects points stay below either,
+    because residuals are differences from modes that are estimated themselves.
 
     Parameters
     ----------

@@ -57,6 +57,25 @@ def require_data(model, purpose):
         raise DataError(f"the data of the model were removed; {purpose} needs them")
 
 
+def require_random_effects(model, purpose):
+    """
+    Reject a model without random effects.
+
+    Parameters
+    ----------
+    model : CrossedMixedLM
+        The model.
+    purpose : str
+        What needs them, for the message.
+
+    Raises
+    ------
+    DataError
+    """
+    if not model.random:
+        raise DataError(f"{purpose} needs random effects, and the model has none")
+
+
 def require_gaussian(results, purpose, instead=""):
     """
     Reject a model whose response is not normal with a residual variance.

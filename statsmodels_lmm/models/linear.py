@@ -68,7 +68,7 @@ class CrossedMixedLM(MixedModel):
 
     .. math:: y = X \beta + \sum_i Z_i b_i + \epsilon, \quad
        b_i \sim N(0, I \otimes \Sigma_i), \quad
-       \epsilon \sim N(0, \sigma^2 W^{-1})
+       \epsilon \sim N(0, \sigma^2 W^{-1/2} R W^{-1/2})
 
     Parameters
     ----------
@@ -100,6 +100,15 @@ class CrossedMixedLM(MixedModel):
         LabeledMatrix, or a pair of a matrix, dense or sparse, and its labels. Levels
         may be in any order and may include some without data, which are predicted. The
         covariance of all random effects of a factor is then K (x) Sigma.
+    residual : Residual, optional
+        Correlations of the errors within groups of rows, see `residual.Residual`. R is
+        the identity without `residual` and `dispersion`. With either, `random` may be
+        left out.
+    dispersion : array_like, optional
+        Columns of the logarithms of the errors' standard deviations, without a
+        constant, shape (n,) or (n, s).
+    power_of_fitted : bool, optional
+        See `from_formula`.
     groups, exog_re, exog_vc : optional
         One grouping factor, its effect columns and its variance components, as in
         statsmodels' MixedLM, instead of `random`.

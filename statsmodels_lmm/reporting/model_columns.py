@@ -200,9 +200,10 @@ def random_parameters(raw):
 def _fit(raw):
     """Counts, shares of variance and criteria of a mixed model."""
     levels = {f"N ({e.name})": e.n_levels for e in raw.model.random}
-    shares = dict.fromkeys(["R2 marginal", "R2 conditional", "ICC"], np.nan)
+    names = ["R2 marginal", "R2 conditional", "ICC"][: None if levels else 1]
+    shares = dict.fromkeys(names, np.nan)
     if raw.model.endog is not None:
-        shares = dict(zip(shares, [*r_squared(raw), icc(raw)["adjusted"]]))
+        shares = dict(zip(names, [*r_squared(raw), icc(raw)["adjusted"]]))
     criteria = {"Log-likelihood": raw.llf, "AIC": raw.aic, "BIC": raw.bic}
     return {"N": int(raw.nobs), **levels, **shares, **criteria}
 

@@ -38,14 +38,14 @@ def absorbs(errors, others, weights, effects, columns):
     if errors.structure.name == "us":
         visits = np.column_stack([errors.parts, errors.where])
         number = np.unique(visits, axis=0, return_inverse=True)[1].ravel()
-        unequal = spans(with_constant(errors.log_sd), np.eye(number.max() + 1)[number])
-        return unequal and determines(visits, columns)
+        if spans(with_constant(errors.log_sd), np.eye(number.max() + 1)[number]):
+            return determines(visits, columns)
     of_one_variance = others is None or not others.log_sd.size
     if not of_one_variance or not determines(np.zeros(len(columns)), columns):
         return False
     if errors.structure.name == "cs":
         return others is None or others.structure.name == "cs"
-    return errors.structure.name == "toep"
+    return errors.structure.name in ("toep", "us")
 
 
 def same_partition(codes, other):

@@ -13,6 +13,10 @@ from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.exceptions import DataError
 from statsmodels_lmm.inputs.row_values import named_rows
 from statsmodels_lmm.random.random_effects import group_levels
+from statsmodels_lmm.residual.coordinates import Coordinate
+
+SHORT = 0.01
+"""Usual step of time, in units, below which car1 cannot count in this unit."""
 
 FITTED = "log |fitted|"
 """Name of the column of fitted values, of which a standard deviation is a power."""
@@ -53,6 +57,8 @@ class ErrorCovariance:
         Columns of the residual groups.
     keys : tuple of LevelKeys
         How the groups derive from these columns.
+    coordinates : tuple of Coordinate
+        How the coordinates derive from columns; empty for visits.
     """
 
     term: Any
@@ -69,6 +75,7 @@ class ErrorCovariance:
     cells: Any = None
     columns: tuple = ()
     keys: tuple = ()
+    coordinates: tuple = ()
     follows_fitted: bool = False
 
     def __str__(self):
@@ -174,7 +181,12 @@ def _visit_name(name, visits):
     if not visits or not name.startswith("("):
         return name
     numbers = [int(number) for number in name.strip("()").split(",")]
-    return "(" + ", ".join(str(visits[number - 1]) for number in numbers) + ")"
+    return "(" + ", ".join(_visit_label(visits[n - 1]) for n in numbers) + ")"
+
+
+def _visit_label(visit):
+    """A visit as it stands in names of parameters: 8 rather than 8.0."""
+    return f"{visit:g}" if isinstance(visit, float) else str(visit)
 
 
 def error_covariance(term, dispersion, values, columns, labels):
@@ -207,27 +219,32 @@ def error_covariance(term, dispersion, values, columns, labels):
     zeros = np.zeros(n, dtype=np.intp)
     names: list = []
     extra = [np.zeros((n, 0))]
-    codes, groups, where, visits = np.arange(n), None, zeros, ()
+    codes, groups, where, visits, coordinates = np.arange(n), None, zeros, (), ()
     parts, part_names, group, cells, keys = zeros, ("",), "", None, ()
     if term is not None:
         codes, groups, keys = group_levels([values[name] for name in term.group])
         group = ":".join(map(str, term.group))
-        where, visits = _where(term, values, codes, groups, labels)
+        where, visits, coordinates = _where(term, values)
+        if term.when and term.structure.needs_place and not _has_nugget(term.structure):
+            _check_distinct(term, where, codes, groups, labels)
         if term.by:
             parts, part_names = _parts(term, values, codes, groups)
-        cells = Cells.of(term, where, visits, parts, part_names)
+        column = values[term.when[0]] if term.when else None
+        cells = Cells.of(term, where, visits or column, parts, part_names)
         extra.append(cells.columns(where, parts))
         names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
+        if term.structure.name == "car1":
+            _check_unit(term, codes, where)
     if columns is not None:
         extra.append(columns.to_numpy(float))
         names += list(columns.columns)
     log_sd = np.column_stack(extra)
-    _check_spread(log_sd, names)
+    _check_spread(log_sd, names, term, cells)
     return ErrorCovariance(
         term, dispersion, group, codes, groups, where, visits,
         parts, part_names, log_sd, tuple(names), cells,
-        () if term is None else term.group, keys,
+        () if term is None else term.group, keys, coordinates,
     )  # fmt: skip
 
 
@@ -286,8 +303,7 @@ def error_rows(errors, codes, values, columns):
             column = values[term.when[0]]
             where = pd.Index(errors.visits).get_indexer(pd.Index(column))
         elif term.when:
-            each = [_coordinates(values[x], x, term.structure) for x in term.when]
-            where = each[0] if len(each) == 1 else np.column_stack(each)
+            where = _joined(errors.coordinates, values)
         if term.by:
             joined = values[term.by[0]].astype(str)
             for name in term.by[1:]:
@@ -304,19 +320,21 @@ def error_rows(errors, codes, values, columns):
     return ErrorRows(codes, where, parts, np.column_stack(extra))
 
 
-def _where(term, values, codes, groups, labels):
-    """Places of the rows, and labels of the visits."""
-    structure, n = term.structure, len(labels)
+def _where(term, values):
+    """Places of the rows, labels of the visits, and the coordinates."""
+    structure = term.structure
     if not term.when:
-        return np.zeros(n), ()
+        return np.zeros(len(values[term.group[0]])), (), ()
     if structure.of_visits or not structure.needs_place:
-        where, visits = _visits(term, values)
-    else:
-        each = [_coordinates(values[name], name, structure) for name in term.when]
-        where, visits = (each[0] if len(each) == 1 else np.column_stack(each)), ()
-    if structure.needs_place:
-        _check_distinct(term, where, codes, groups, labels)
-    return where, visits
+        return *_visits(term, values), ()
+    coordinates = tuple(Coordinate.of(values[x], x, structure) for x in term.when)
+    return _joined(coordinates, values), (), coordinates
+
+
+def _joined(coordinates, values):
+    """Places from the columns of coordinates, shape (n,) or (n, d)."""
+    each = [coordinate.values(values[coordinate.name]) for coordinate in coordinates]
+    return each[0] if len(each) == 1 else np.column_stack(each)
 
 
 def _visits(term, values):
@@ -334,39 +352,9 @@ def _visits(term, values):
     return numbers.astype(np.intp), tuple(labels)
 
 
-def _coordinates(column, name, structure):
-    """A coordinate of the rows as numbers; days for dates."""
-    numbers = _numbers(column, name, structure.of_whole_steps)
-    whole = numbers == np.rint(numbers)
-    if structure.of_whole_steps and not whole.all():
-        at = named_rows(column.index[~whole])
-        raise DataError(
-            f"{structure} counts whole steps, but '{name}' is no whole number in {at}; "
-            "car1 takes continuous time"
-        )
-    return numbers
-
-
-def _numbers(column, name, of_whole_steps):
-    """A column as numbers; of ordered levels their order, if there are no others."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        is_numeric = pd.api.types.is_numeric_dtype(column.cat.categories.dtype)
-        if column.cat.ordered and (of_whole_steps or not is_numeric):
-            return column.cat.codes.to_numpy(float)
-        if not is_numeric:
-            raise DataError(
-                f"'{name}' tells when rows were observed, but its levels have no "
-                "order: make it a number, or an ordered categorical"
-            )
-        return column.astype(float).to_numpy()
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return (column - column.min()).dt.total_seconds().to_numpy() / 86400.0
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        raise DataError(
-            f"'{name}' tells when or where rows were observed and must be numeric, a "
-            "date or an ordered categorical; `pd.to_numeric` makes numbers of text"
-        )
-    return column.to_numpy(float)
+def _has_nugget(structure):
+    """Whether two rows of a group at one place are not the same."""
+    return bool(getattr(structure, "nugget", False))
 
 
 def _check_distinct(term, where, codes, groups, labels):
@@ -417,24 +405,34 @@ class Cells:
     visits: Any
 
     @classmethod
-    def of(cls, term, where, visits, parts, part_names):
+    def of(cls, term, where, shown, parts, part_names):
         """The combinations that a structure tells apart in given rows."""
         structure = term.structure
         equal = structure.has_equal_variances if term.hom is None else term.hom
-        if not term.when:
+        if len(term.when or ()) != 1:
             if term.hom is False:
                 raise DataError(
-                    f"{structure} with hom=False needs visits left of the bar"
+                    f"{structure} with hom=False needs one column left of the bar, "
+                    "whose values have variances of their own"
                 )
             equal = True
         if equal:
             values, names = pd.Index([]), list(part_names)
         else:
-            values = pd.Index(range(len(visits)) if visits else np.unique(where))
-            shown = visits or values
-            names = [f"{v}{_of(part)}" for part in part_names for v in shown]
+            values, first = np.unique(where, return_index=True)
+            values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
+            shown = shown if isinstance(shown, tuple) else shown.iloc[first]
+            labels = [_visit_label(v) for v in shown]
+            names = [f"{v}{_of(part)}" for part in part_names for v in labels]
         cells = cls(names, np.arange(len(names)), values)
-        present = np.unique(cells.numbers(where, parts))
+        present, counts = np.unique(cells.numbers(where, parts), return_counts=True)
+        if not equal and counts.min() < 2:
+            alone = names[present[np.argmin(counts)]]
+            raise DataError(
+                f"one row alone was observed at {':'.join(map(str, term.when))} "
+                f"{alone}, from which its variance cannot be estimated: leave it out, "
+                "or give all visits one variance with hom=True"
+            )
         return cls([names[i] for i in present], present, values)
 
     def numbers(self, where, parts):
@@ -450,6 +448,21 @@ class Cells:
         out = (numbers[:, None] == self.codes[1:]).astype(float)
         out[~np.isin(numbers, self.codes)] = np.nan
         return out.reshape(len(numbers), -1)
+
+
+def _check_unit(term, codes, where):
+    """Reject a unit of time too long to tell correlations a unit apart from 0."""
+    order = np.lexsort((where, codes))
+    steps = np.diff(where[order])[np.diff(codes[order]) == 0]
+    usual = float(np.median(steps))
+    if usual < SHORT:
+        name = term.when[0]
+        raise DataError(
+            f"rows follow each other after {usual:.2g} units of '{name}', and car1 has "
+            "the correlation of rows one unit apart, too small for a number: measure "
+            f"time in shorter units, or write `exp({name} | "
+            f"{':'.join(map(str, term.group))})`"
+        )
 
 
 def _check_pairs(term, codes, where, visits, parts, part_names):
@@ -481,14 +494,16 @@ def _check_pairs(term, codes, where, visits, parts, part_names):
             )
 
 
-def _check_spread(log_sd, names):
+def _check_spread(log_sd, names, term, cells):
     """Reject columns of log standard deviations that are not independent."""
     whole = np.column_stack([np.ones(len(log_sd)), log_sd])
     kept = set(independent_columns(whole).tolist())
     lost = [name for j, name in enumerate(names, 1) if j not in kept]
     if lost:
+        own = cells is not None and len(cells.names) > 1
         raise DataError(
             "the standard deviations of the errors do not determine the coefficients "
             f"of {', '.join(map(str, lost))}: these columns depend linearly on the "
             "others and the constant"
+            + (f", among them the variances that {term} has already" if own else "")
         )

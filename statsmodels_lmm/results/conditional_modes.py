@@ -127,4 +127,6 @@ def modes_table(random, modes, covariances):
         for effects, values, each in zip(random, modes, covariances)
         for j, name in enumerate(effects.effect_names)
     ]
+    if not parts:
+        return pd.DataFrame(columns=["group", "effect", "level", "mode", "sd"])
     return pd.concat(parts, ignore_index=True)

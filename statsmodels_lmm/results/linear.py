@@ -81,6 +81,7 @@ class CrossedMixedLMResults(MixedResults):
         super().__init__(model, units, deviance, optimum, uninformative)
         self.reml = deviance.reml
         self.residual_share = float(deviance.scale)
+        self.residual_params = np.zeros(0)
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
             self._flat = flat_with_errors(deviance)
@@ -128,6 +129,7 @@ class CrossedMixedLMResults(MixedResults):
     @property
     def fittedvalues(self) -> Any:
         """Fitted values with the conditional modes, as in lme4 and MixedLM."""
+        require_data(self.model, "fitted values")
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
             fitted += effects.grouped.times(modes)

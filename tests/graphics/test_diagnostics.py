@@ -381,7 +381,7 @@ def test_odd_models(plot, name):
     "plot", [plot_residuals, plot_scale_location, plot_residuals_qq]
 )
 def test_kinds(plot):
-    with pytest.raises(ValueError, match="'pearson', 'studentized', 'response', not"):
+    with pytest.raises(ValueError, match="'normalized', 'response', not 'deviance'"):
         plot(dyestuff(), kind="deviance")
 
 

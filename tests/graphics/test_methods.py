@@ -14,6 +14,9 @@ from statsmodels_lmm import graphics  # noqa: E402
 from statsmodels_lmm.formula.api import crossedmixedlm, mixedlm  # noqa: E402
 
 DATA = load("sleepstudy")
+ELSEWHERE = {"plot_bootstrap", "plot_power", "plot_variogram"}
+"""Pictures of other objects, or of models with correlated errors."""
+
 ARGUMENTS = {"plot_effects": ("Days",), "plot_profile_pairs": ("fixed",)}
 
 
@@ -34,7 +37,7 @@ def of_mixedlm():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in graphics.__all__ if name != "plot_bootstrap"]
+    "name", [name for name in graphics.__all__ if name not in ELSEWHERE]
 )
 def test_methods(result, of_mixedlm, name):
     arguments = ARGUMENTS.get(name, ())
@@ -77,7 +80,7 @@ def test_dollars_and_underscores_are_drawn_as_they_are():
     result = crossedmixedlm(formula, data).fit()
     drawn = {}
     for name in graphics.__all__:
-        if name in ("plot_bootstrap", "plot_effects", "plot_influence"):
+        if name in {*ELSEWHERE, "plot_effects", "plot_influence"}:
             continue
         arguments = ARGUMENTS.get(name, ())
         drawn[name] = texts(getattr(result, name)(*arguments))

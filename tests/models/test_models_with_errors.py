@@ -273,6 +273,19 @@ def test_one_set_of_parameters_by_arm(data):
     )
 
 
+def test_parameters_are_named_after_visits(data):
+    early = data[data["t"] < 3]
+    for when, labels in (("t", "012"), ("half", "012"), ("order", "abc")):
+        for structure in ("us({} | g)", "ar1({} | g, hom=False)"):
+            errors = crossedmixedlm(
+                "y ~ 1", early, residual=structure.format(when)
+            ).residual
+            names = errors.parameter_names
+            assert names[-2:] == [f"log sd {x}" for x in labels[1:]]
+            first = "ar1 rho" if "ar1" in structure else "us ({}, {})".format(*labels)
+            assert names[0] == first
+
+
 def test_single_rows_and_gaps(data):
     few = data[(data["g"] > 2) | (data["t"] == 0)]
     assert crossedmixedlm("y ~ 1", few, residual=AR1).fit().converged
@@ -286,6 +299,8 @@ REFUSED = {
     "us(item | g)": "rows .* of group 0 have the same item",
     "ar1(t | g, by=item)": "by=item varies within the group 0",
     "ar1(t | y)": "each group of y has one row",
+    "exp(t + z | g, hom=False)": "hom=False needs one column left of the bar",
+    "cs(1 | g, hom=False)": "hom=False needs one column left of the bar",
 }
 
 

@@ -1,12 +1,17 @@
 """Autoregressive errors, in steps of one or in continuous time."""
 
 import numpy as np
+from scipy.special import expit, logit
 
 from statsmodels_lmm.core.residuals.base import (
+    INSIDE,
     ResidualStructure,
     correlation_parameter,
     gaps,
 )
+
+LEAST = 1e-150
+"""Smallest correlation of rows a unit of continuous time apart."""
 
 
 class Autoregressive(ResidualStructure):
@@ -71,7 +76,16 @@ class ContinuousAutoregressive(Autoregressive):
     def start(self, size, spread):
         """A correlation of 0.2 across a tenth of the longest distance."""
         unit = 0.1 * spread if spread > 0.0 else 1.0
-        return np.array([0.2 ** (1.0 / unit)])
+        return np.array([max(0.2 ** (1.0 / unit), LEAST)])
+
+    def unfold(self, x, size):
+        """The correlation from its logit, with all digits of a small one."""
+        rho = np.clip(expit(x), LEAST, 1.0 - INSIDE)
+        return rho, np.diag(rho * (1.0 - rho))
+
+    def fold(self, phi, size):
+        """The logit of the correlation."""
+        return logit(np.clip(phi, LEAST, 1.0 - INSIDE))
 
     @staticmethod
     def _power(rho, exponents):

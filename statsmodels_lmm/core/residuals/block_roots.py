@@ -97,12 +97,15 @@ class BlockRoots:
         """B_k A of all sets of parameters, shape (parts, c, n, ...)."""
         parts, c = self.phi.shape
         out = np.zeros((parts, c, *columns.shape))
-        half = self.whiten_transposed(columns)
-        for k in range(c):
-            whole = self.whiten(self._times([each[k] for each in self.changes], half))
-            for part in range(parts):
-                here = self._rows_of(part)
-                out[part, k, here] = whole[here]
+        half = self.whiten_transposed(columns).reshape(len(columns), -1)
+        changed = [
+            self._times([each[k] for each in self.changes], half) for k in range(c)
+        ]
+        whole = self.whiten(np.concatenate([half[:, :0], *changed], axis=1))
+        whole = np.moveaxis(whole.reshape(len(columns), c, *columns.shape[1:]), 1, 0)
+        for part in range(parts):
+            here = self._rows_of(part)
+            out[part][:, here] = whole[:, here]
         return out
 
     def along(self, direction, columns):

@@ -37,6 +37,11 @@ class Spatial(ResidualStructure):
 
     nugget: bool = False
 
+    def __post_init__(self):
+        """Check the options."""
+        if self.nugget not in (True, False):
+            raise ValueError(f"nugget must be True or False, not {self.nugget}")
+
     def parameters(self, size):
         """The range, in units of distance, and the nugget, a share."""
         nugget = Parameter("nugget", lower=0.0, upper=1.0, start=0.1)
@@ -182,6 +187,8 @@ class Matern(Spatial):
     name = "matern"
 
     def __post_init__(self):
+        """Check the options."""
+        super().__post_init__()
         nu = self.smoothness
         if nu is not None and not 0.0 < nu <= SMOOTHEST:
             raise ValueError(

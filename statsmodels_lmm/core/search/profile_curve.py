@@ -67,7 +67,8 @@ class CurvePoint:
     @property
     def size(self):
         """Largest entry of L."""
-        return max(np.abs(f.matrix).max() for f in self.optimum.factors)
+        sizes = (np.abs(f.matrix).max() for f in self.optimum.factors)
+        return max(sizes, default=0.0)
 
 
 @dataclass(frozen=True)

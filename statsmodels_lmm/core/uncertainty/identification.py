@@ -187,6 +187,9 @@ NO_CURVATURE = 1e-5
 AT_AN_END = 1e-5
 """Derivative of the parameters in a coordinate at which they are all but at an end."""
 
+DISTANT = 1e4
+"""Range, as a multiple of the largest distance, that counts as infinite."""
+
 
 def flat_with_errors(deviance):
     """
@@ -213,4 +216,22 @@ def flat_with_errors(deviance):
     out = np.zeros((len(units), int(flat.sum())))
     out[moves] = vectors[:, flat]
     out[count:] = jacobian @ (units[count:, None] * out[count:])
-    return out
+    distant = np.flatnonzero(_run_off(deviance.whitening))
+    distant = distant[~out[count + distant].any(axis=1)]
+    return np.hstack([out, np.eye(len(units))[:, count + distant]])
+
+
+def _run_off(whitening):
+    """
+    Which ranges exceed all distances, so that the errors have no variance of their own.
+
+    What is then determined is the variance of differences, sigma^2 over the range.
+    """
+    model, found = whitening.model, np.zeros(len(whitening.x), dtype=bool)
+    if model.structure is None or not model.spread > 0.0:
+        return found
+    values, _ = model.split(whitening.parameters)
+    names = [p.name for p in model.structure.parameters(model.size)]
+    far = (values > DISTANT * model.spread) & (np.array(names) == "range")
+    found[: far.size] = far.ravel()
+    return found

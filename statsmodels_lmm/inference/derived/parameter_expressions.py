@@ -414,6 +414,8 @@ def near(name, names):
     str
         The end of a sentence.
     """
+    if not names:
+        return "; there are none"
     factors = sorted(name.strip().split(":"))
     close = [other for other in names if sorted(other.split(":")) == factors]
     close = close or difflib.get_close_matches(name.strip(), names, n=1)

@@ -46,6 +46,9 @@ TOO_FEW = (
 RANK_TOLERANCE = 1e-8
 """Singular values of standardized contrasts, relative to the largest, taken as 0."""
 
+OF_FORMULA = ("containment", "contain", "between-within", "betwithin")
+"""Degrees of freedom of SAS, nlme and mmrm that count rows and levels of a formula."""
+
 
 def df_method_of(name):
     """
@@ -69,6 +72,11 @@ def df_method_of(name):
     """
     method = name.lower().replace("_", "-") if isinstance(name, str) else name
     method = SPELLINGS.get(method, method) if isinstance(method, str) else method
+    if method in OF_FORMULA:
+        raise ValueError(
+            f"df_method={name!r} would follow from the formula and not from the data; "
+            "in balanced designs df_method='satterthwaite' is the same"
+        )
     check_choice("df_method", method, (None, *DF_METHODS))
     return method
 

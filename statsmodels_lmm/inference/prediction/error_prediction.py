@@ -166,7 +166,7 @@ def row_variances(results, placed):
     return found
 
 
-def predicted_errors(results, placed):
+def predicted_errors(results, placed, variances):
     """
     Predict the errors of rows from those of their residual groups.
 
@@ -176,6 +176,8 @@ def predicted_errors(results, placed):
         A fit.
     placed : ErrorRows
         The rows.
+    variances : ndarray
+        Variances of the errors of these rows over sigma^2, shape (m,).
 
     Returns
     -------
@@ -183,11 +185,12 @@ def predicted_errors(results, placed):
     """
     require_data(results.model, "a prediction of errors")
     errors, model = results.model.residual, results.model
-    deviations = np.sqrt(row_variances(results, placed))
+    deviations = np.sqrt(variances)
     m, n = len(deviations), len(errors.codes)
     left = deviations**2
     if errors.term is None:
         return PredictedErrors(np.zeros(m), sparse.csr_array((m, n)), left)
+    _check_visits(errors, placed)
     whitening = results.at_optimum.whitening
     observed = np.exp(whitening.log_deviations)
     if model.weights is not None:
@@ -200,7 +203,8 @@ def predicted_errors(results, placed):
         new = np.flatnonzero(placed.codes == code)
         old = order[ends[code] : ends[code + 1]]
         where = np.concatenate([errors.where[old], placed.where[new]])
-        whole = errors.structure.correlation(phi[errors.parts[old[0]]], where)
+        part = phi[errors.parts[old[0]]]
+        whole = errors.structure.correlation(part, where[None])[0]
         inside, across = whole[: len(old), : len(old)], whole[len(old) :, : len(old)]
         weights = np.linalg.solve(inside, across.T).T
         left[new] *= 1.0 - (weights * across).sum(axis=1)
@@ -212,6 +216,19 @@ def predicted_errors(results, placed):
     values = np.concatenate(shares or [np.zeros(0)])
     share = sparse.csr_array((values, (row, column)), (m, n))
     return PredictedErrors(share @ results.resid, share, np.maximum(left, 0.0))
+
+
+def _check_visits(errors, placed):
+    """Reject new visits of known groups, whose correlations are not known."""
+    if not errors.structure.of_visits:
+        return
+    unknown = (placed.where < 0) & (placed.codes >= 0)
+    if unknown.any():
+        raise DataError(
+            f"the fit says nothing of correlations with the visit of row "
+            f"{int(np.argmax(unknown))} of the new data, which it has not seen; ar1 "
+            "and car1 reach beyond the visits of the fit"
+        )
 
 
 def variances_with_errors(results, rows, parts, predicted):

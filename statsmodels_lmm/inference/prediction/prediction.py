@@ -145,7 +145,10 @@ def predict(
     if include_residual:
         _check_residual(results, wanted_effects(results, random_effects))
         placed = rows_of_errors(results, rows)
-        mean[rows.complete] += predicted_errors(results, placed).mean
+        inside = rows.complete
+        weights = np.broadcast_to(_row_weights(results, rows, exog, None), len(inside))
+        variances = row_variances(results, placed) / weights[inside]
+        mean[inside] += predicted_errors(results, placed, variances).mean
     return rows.labeled(mean)
 
 
@@ -313,12 +316,14 @@ def get_prediction(
     mean, variance, distribution = predicted
     inside, var_obs = rows.complete, None
     spread: Any = 1.0
+    if new_observation or include_residual:
+        spread = 1.0 / _row_weights(results, rows, exog, weights)
     if results.model.residual is not None and (new_observation or include_residual):
         placed = rows_of_errors(results, rows)
-        spread = np.full(len(inside), np.nan)
-        spread[inside] = row_variances(results, placed)
+        spread = spread * np.where(inside, 1.0, np.nan)
+        spread[inside] *= row_variances(results, placed)
     if include_residual:
-        errors = predicted_errors(results, placed)
+        errors = predicted_errors(results, placed, spread[inside])
         mean[inside] += errors.mean
         variance[inside] = results.scale * variances_with_errors(
             results, rows, parts, errors
@@ -326,8 +331,7 @@ def get_prediction(
         variance[np.isnan(mean)] = np.nan
         spread[inside] = errors.left
     if new_observation:
-        row_weights = _row_weights(results, rows, exog, weights)
-        var_obs = variance + results.scale * spread / row_weights
+        var_obs = variance + results.scale * spread
         var_obs[inside] += _drawn_variance(results, parts)
     labels = rows.labels if row_labels is None else row_labels
     return MixedPredictionResults(
@@ -425,8 +429,8 @@ def _row_weights(results, rows, exog, weights):
         return 1.0 if results.model.weights is None else results.model.weights
     if weights is None:
         raise DataError(
-            "the model has weights, so a prediction interval needs those of the new "
-            "observations: pass weights, as an array or the name of a column"
+            "the model has weights, so new observations need theirs: pass weights to "
+            "get_prediction, as an array or the name of a column"
         )
     index = range(len(rows.complete)) if rows.labels is None else rows.labels
     data = pd.DataFrame(index=index) if rows.data is None else rows.data

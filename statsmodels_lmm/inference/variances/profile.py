@@ -251,7 +251,7 @@ def profile(
         )
     search = constrained_search(raw)
     every = parameters_of(raw, scale)
-    wanted = _chosen(every, which, raw.dropped)
+    wanted = _chosen(every, which, raw)
     reach = float(stats.norm.isf(alpha_max / 2.0))
     spacing = reach / n_points
     state = _state(raw.at_optimum)
@@ -346,6 +346,12 @@ def _error_parameters(raw, shift):
                 ProfiledValue(label, "errors", constraint, to_user, shift)
             )
     return parameters
+
+
+def _names_of_errors(raw):
+    """Names of the parameters of the errors' covariance."""
+    errors = getattr(raw.model, "residual", None)
+    return () if errors is None else errors.parameter_names
 
 
 def _plateaus(raw):
@@ -465,7 +471,7 @@ class ErrorToUser(ToUser):
         return float(self.model.unfold(x)[0][self.position])
 
 
-def _chosen(every, which, dropped):
+def _chosen(every, which, raw):
     """The parameters requested, in the order of the fit or of the names."""
     if which is None:
         return every
@@ -477,10 +483,16 @@ def _chosen(every, which, dropped):
         raise TypeError(f"which must be names of parameters, not {which!r}")
     by_label = {p.label: p for p in every}
     for name in which:
-        if name in dropped:
+        if name in raw.dropped:
             raise ValueError(
                 f"{name!r} was dropped as redundant and has no profile; choose from "
                 f"{list(by_label)}"
+            )
+        if name in _names_of_errors(raw) and name not in by_label:
+            raise ValueError(
+                f"{name!r} has no profile, because the range of each of these "
+                "correlations depends on the others; `variance_parameters(alpha=0.05)` "
+                "has its Wald interval"
             )
         if name not in by_label:
             raise ValueError(

@@ -96,7 +96,7 @@ def residual_covariance(results: Any, group: Any = None) -> pd.DataFrame:
     deviations = np.sqrt(results.scale) * np.exp(covariance.log_deviations[rows])
     if results.model.weights is not None:
         deviations = deviations / np.sqrt(results.model.weights[rows])
-    matrix = errors.structure.correlation(phi, errors.where[rows])
+    matrix = errors.structure.correlation(phi, errors.where[rows][None])[0]
     matrix = matrix * np.outer(deviations, deviations)
     labels = _row_labels(results, errors, rows)
     return pd.DataFrame(matrix, labels, labels)
@@ -108,7 +108,10 @@ def _row_labels(results, errors, rows):
     if errors.visits:
         return pd.Index([errors.visits[i] for i in when], name=errors.term.when[0])
     if errors.term.when and when.ndim == 1:
-        return pd.Index(when, name=errors.term.when[0])
+        name, frame = errors.term.when[0], getattr(results.model.data, "frame", None)
+        if frame is not None and name in frame:
+            return pd.Index(frame[name].iloc[rows])
+        return pd.Index(when, name=name)
     labels = results.model.data.row_labels
     return pd.RangeIndex(len(rows)) if labels is None else labels[rows]
 

@@ -7,6 +7,10 @@ from scipy import stats
 from scipy.optimize import minimize
 
 from statsmodels_lmm import datasets
+from statsmodels_lmm.core.search.constrained_correlated import (
+    CorrelatedSearch,
+    ErrorCoordinate,
+)
 from statsmodels_lmm.formula.api import crossedmixedlm
 
 
@@ -68,3 +72,19 @@ def test_a_fixed_effect(result, limits):
 def test_sigma_is_inside_its_interval(result, limits):
     lower, upper = limits.loc["sigma"]
     assert lower < np.sqrt(result.scale) < upper
+
+
+def test_a_search_moves_onto_the_constraint_and_ahead_along_it(result):
+    search = CorrelatedSearch(result.model._criterion(False))
+    held, x = ErrorCoordinate(0), result.at_optimum.whitening.x[0]
+    first = search.minimum(held, x + 0.2, search.start(result.at_optimum))
+    assert_allclose(first.deviance.whitening.x[0], x + 0.2, rtol=1e-12)
+    second = search.minimum(held, x + 0.21, first.start)
+
+    def place(start):
+        return np.append(start[2], start[0][0].matrix.item())
+
+    ahead = place(search.ahead(first, x + 0.21))
+    before, after = place(first.start), place(second.start)
+    assert_allclose(ahead[0], after[0], rtol=1e-12)
+    assert (abs(ahead - after)[1:] < 0.2 * abs(before - after)[1:]).all()

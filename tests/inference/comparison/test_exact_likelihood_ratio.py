@@ -487,7 +487,7 @@ def test_result():
     assert test.zero_share == np.mean(test.draws == 0)
     reached = (test.draws >= test.statistic).sum()
     assert test.pvalue == (reached + 1) / 401
-    assert "draws" not in repr(test)
+    assert repr(test).endswith("from 400 draws>")
     assert type(test.statistic) is type(test.pvalue) is float
     assert exact_lr_test(full).nsim == 10_000
 

@@ -133,3 +133,110 @@ def test_responses_at_an_unseen_visit(data):
     new = pd.DataFrame({"Days": [11], "Subject": ["308"]})
     with pytest.raises(DataError, match="has not seen"):
         result.simulate(1, rng=1, exog=new)
+
+
+# places that new data must share with the fit ----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def series():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": np.repeat(range(12), 5), "t": np.tile(range(5), 12)})
+    frame["y"] = rng.normal(size=(12, 5)).cumsum(axis=1).ravel()
+    return _dated(frame)
+
+
+def _dated(frame):
+    names = pd.Index([f"week {k}" for k in range(9)])
+    order = pd.Categorical.from_codes(frame["t"], names, ordered=True)
+    day = pd.Timestamp("2024-02-27 09:00") + pd.to_timedelta(frame["t"], unit="D")
+    return frame.assign(day=day, week=order)
+
+
+@pytest.mark.parametrize("name", ["ar1", "car1", "exp", "gau", "arma"])
+@pytest.mark.parametrize("when", ["day", "week"])
+def test_new_rows_count_from_the_origin_of_the_fit(series, name, when):
+    new = _dated(pd.DataFrame({"g": [0, 1, 99], "t": [6, 8, 6]}))
+    found = [
+        crossedmixedlm("y ~ 1", series, residual=f"{name}({x} | g)")
+        .fit()
+        .predict(new, include_residual=True)
+        for x in ("t", when)
+    ]
+    assert_allclose(found[1], found[0], rtol=1e-9)
+
+
+def test_new_levels_are_those_of_the_fit(series):
+    result = crossedmixedlm("y ~ 1", series, residual="ar1(week | g)").fit()
+    expected = result.predict(series, include_residual=True)
+    other = series.assign(week=series["week"].astype(str))
+    assert_allclose(result.predict(other, include_residual=True), expected)
+    other["week"] = "week 77"
+    with pytest.raises(DataError, match="no level 'week 77'"):
+        result.predict(other, include_residual=True)
+
+
+def test_dates_are_dates_again(series):
+    dates = crossedmixedlm("y ~ 1", series, residual="car1(day | g)").fit()
+    with pytest.raises(DataError, match=r"pd\.to_datetime"):
+        dates.predict(series.assign(day=3.0), include_residual=True)
+    times = crossedmixedlm("y ~ 1", series, residual="car1(t | g)").fit()
+    with pytest.raises(DataError, match="must be numeric"):
+        times.predict(series.assign(t=series["day"]), include_residual=True)
+
+
+@pytest.mark.parametrize("name", ["us", "toep", "ad"])
+def test_correlations_with_an_unseen_visit_are_not_known(series, name):
+    text = f"{name}(t | g, hom=True)"
+    result = crossedmixedlm("y ~ 1", series, residual=text).fit()
+    new = pd.DataFrame({"g": [0, 99], "t": [2, 7]})
+    found = result.predict(new, include_residual=True)
+    assert_allclose(found[1], result.fe_params.iloc[0])
+    with pytest.raises(DataError, match=r"correlations .* row 1 .* ar1"):
+        result.predict(new.assign(g=[0, 1]), include_residual=True)
+
+
+def test_kriging_with_a_nugget_and_replicates():
+    rng = np.random.default_rng(3)
+    places = rng.uniform(0, 5, (24, 2))
+    places = np.vstack([places, places[:6]])
+    data = pd.DataFrame(places, columns=["east", "north"]).assign(plot=1)
+    apart = np.linalg.norm(places[:, None] - places, axis=-1)
+    c = 0.8 * np.exp(-apart / 2.0) + 0.2 * np.eye(30)
+    data["y"] = np.linalg.cholesky(c) @ rng.normal(size=30)
+    text = "exp(east + north | plot, nugget=True)"
+    result = crossedmixedlm("y ~ 1", data, residual=text).fit()
+    reach, nugget = result.residual_params
+    c = (1.0 - nugget) * np.exp(-apart / reach) + nugget * np.eye(30)
+    assert_allclose(result.residual_covariance(), result.scale * c, rtol=1e-9)
+    new = pd.DataFrame({"east": [1.0, 2.0], "north": [2.0, 4.0], "plot": 1})
+    far = np.linalg.norm(new[["east", "north"]].to_numpy()[:, None] - places, axis=-1)
+    share = np.linalg.solve(c, (1.0 - nugget) * np.exp(-far / reach).T).T
+    mean = result.fe_params.iloc[0]
+    expected = mean + share @ (data["y"] - mean)
+    assert_allclose(result.predict(new, include_residual=True), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("formula", ["y ~ t", "y ~ t + (1 | g)"])
+def test_errors_of_weighted_rows(series, formula):
+    weights = np.random.default_rng(2).uniform(0.5, 2.0, len(series))
+    data = series.assign(w=weights)
+    result = crossedmixedlm(formula, data, residual="ar1(t | g)", weights="w").fit()
+    told = {"random_effects": "(" in formula, "include_residual": True}
+    told["interval"] = "prediction"
+    for here in (
+        result.get_prediction(**told),
+        result.get_prediction(data, weights="w", **told),
+    ):
+        assert_allclose(here.predicted, data["y"], rtol=1e-9)
+        assert_allclose(here.var_obs, 0.0, atol=1e-9)
+    del told["interval"]
+    assert_allclose(result.predict(**told), data["y"], rtol=1e-9)
+    new = pd.DataFrame({"g": [0, 1], "t": [6, 7]})
+    light, heavy = (
+        result.get_prediction(new, weights=w, **told) for w in ([1, 1], [4, 4])
+    )
+    means = result.predict(new, random_effects=told["random_effects"])
+    assert_allclose(heavy.predicted - means, 0.5 * (light.predicted - means))
+    with pytest.raises(DataError, match="new observations need theirs"):
+        result.predict(new, **told)
