@@ -68,6 +68,8 @@ def planned(
         If a parameter is unknown, or has no value.
     DataError
         If the planned covariances contradict each other, or the data cannot be used.
+    NotImplementedError
+        If there is a ``residual`` or ``dispersion``.
 
     Examples
     --------
