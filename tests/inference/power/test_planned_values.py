@@ -106,7 +106,9 @@ def test_the_response_does_not_matter():
     formula, data = "y ~ x + (1 | g)", frame()
     noise = np.random.default_rng(0).normal(size=30)
     every = [data, data.assign(y=0.0), data.assign(y=noise)]
+    every.append(data.assign(y=np.where(noise > 0.0, np.nan, noise)))
     fits = [planned(formula, each, values) for each in every]
+    fits.append(planned("`y (ms)` ~ x + (1 | g)", data, values))
     for fit in fits[1:]:
         assert_allclose(fit.cov_params(), fits[0].cov_params(), rtol=1e-9)
         assert_allclose(fit.params, fits[0].params)
