@@ -157,7 +157,9 @@ def _looked_up(formula, frame, columns):
     """
     sides = formula.lhs_termlist, formula.rhs_termlist
     factors = {f.code: f for terms in sides for term in terms for f in term.factors}
-    alone = {code: f for code, f in factors.items() if code in columns}
+    # log(x) is an expression, even if a column is called so
+    names = {name for name in columns if str(name).isidentifier()}
+    alone = {code: f for code, f in factors.items() if code in names}
     if not alone:
         return formula, frame.reset_index(drop=True)
     expressions, found = factors.keys() - alone.keys(), {}

@@ -7,7 +7,7 @@ from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
 from statsmodels_lmm.exceptions import FormulaError
 from statsmodels_lmm.formula.pieces import depths, sides
-from statsmodels_lmm.formula.plain_names import in_backticks
+from statsmodels_lmm.formula.plain_names import in_backticks, unquoted
 from statsmodels_lmm.formula.tokens import tokenize, written
 
 CODINGS_OF_R = {
@@ -57,7 +57,7 @@ def with_contrasts(text, contrasts):
         raise TypeError("contrasts= is a dict, such as `contrasts={'f': 'sum'}`")
     codings: dict = {}
     matrices: dict = {}
-    for factor, coding in contrasts.items():
+    for factor, coding in _by_factor(contrasts).items():
         codings[factor] = name = _coding(factor, coding, len(matrices))
         if not isinstance(coding, str):
             matrices[name] = np.asarray(coding, dtype=float)
@@ -79,6 +79,11 @@ def with_contrasts(text, contrasts):
     return text, matrices
 
 
+def _by_factor(contrasts):
+    """Codings by the names of columns, without quotes."""
+    return {unquoted(k) if isinstance(k, str) else k: c for k, c in contrasts.items()}
+
+
 def check_factors(contrasts, data):
     """
     Reject the coding of a numeric column, which would silently become a factor.
@@ -94,7 +99,7 @@ def check_factors(contrasts, data):
     ------
     FormulaError
     """
-    for factor in contrasts or {}:
+    for factor in _by_factor(contrasts or {}):
         kind = data[factor].dtype
         if is_numeric_dtype(kind) and not is_bool_dtype(kind):
             raise FormulaError(

@@ -29,8 +29,9 @@ def plain_names(names):
     -------
     list of str
         Such as "word freq:x". A column keeps its quotes if its name is a number or has
-        a colon or white space at an end, so that it could be taken for something else,
-        and if two names would be the same or one would read as a sum of others.
+        a colon, a quoted name or white space at an end, so that it could be taken for
+        something else, and if two names would be the same or one would read as a sum of
+        others.
     """
     plain = [QUOTED.sub(_bare, str(name)) for name in names]
     known = set(plain)
@@ -86,7 +87,9 @@ def in_backticks(text):
 def _column(match):
     """The column that is quoted."""
     literal = match["literal"]
-    return match["name"] if literal is None else ast.literal_eval(literal)
+    if literal is None:
+        return match["name"]
+    return ast.literal_eval(literal.replace("\n", "\\n"))
 
 
 def _bare(match):
@@ -94,6 +97,8 @@ def _bare(match):
     column = _column(match)
     is_name = isinstance(column, str) and column.isprintable() and ":" not in column
     if not is_name or column != column.strip() or not re.match(r"\w", column):
+        return match[0]
+    if QUOTE.search(column):
         return match[0]
     return match[0] if re.fullmatch(r"[\d.eE]+", column) else column
 

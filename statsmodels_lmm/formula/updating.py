@@ -129,8 +129,9 @@ class _Terms:
     def _unknown(self, piece, known):
         listed = ", ".join(known)
         there = f"there are {listed}" if listed else "there is none of its kind"
+        said = f"{join(piece)} cannot be removed, as it is not in the formula; {there}"
         return FormulaError(
-            f"{join(piece)} cannot be removed, as it is not in the formula; {there}",
+            in_backticks(said),
             self.text,
             span(piece),
         )

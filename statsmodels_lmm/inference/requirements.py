@@ -101,7 +101,7 @@ def require_gaussian(results, purpose, instead=""):
         )
 
 
-def require_independent_errors(model, purpose):
+def require_independent_errors(model, purpose, instead=""):
     """
     Reject a model whose errors are correlated or of unequal variance.
 
@@ -111,6 +111,8 @@ def require_independent_errors(model, purpose):
         The model.
     purpose : str
         What is not available, for the message.
+    instead : str, optional
+        What to do with such a model.
 
     Raises
     ------
@@ -119,7 +121,7 @@ def require_independent_errors(model, purpose):
     if model.residual is not None:
         raise NotImplementedError(
             f"{purpose} is not available for a model with residual= or dispersion= "
-            f"({model.residual})"
+            f"({model.residual})" + (f"; {instead}" if instead else "")
         )
 
 

@@ -9,6 +9,10 @@ FEW, MANY = 10, 20
 """Fewer different numbers are levels, with and without signs of missing values."""
 
 
+THOUSANDS = r"\s*[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*"
+"""A number with commas that may group its digits."""
+
+
 def is_text(column):
     """Whether a column holds text, categories of text included."""
     if isinstance(column.dtype, pd.CategoricalDtype):
@@ -155,5 +159,9 @@ def reading_advice(column, name):
     line = f"`data[{name!r}] = pd.to_numeric({values}{coerce})`"
     if is_comma:
         rest = "; the rest becomes missing" if coerce else ""
-        return f"{shown}. {line} reads a comma as the decimal point{rest}"
+        line += f" reads a comma as the decimal point{rest}"
+        commas = bad[found.notna().to_numpy()[plain.isna().to_numpy()]]
+        if commas.str.fullmatch(THOUSANDS).all():
+            line += "; if it groups thousands, replace it by '' instead"
+        return f"{shown}. {line}"
     return f"{shown}. {line} makes these missing"

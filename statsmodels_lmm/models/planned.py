@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from statsmodels_lmm.formula.parser import parse
+from statsmodels_lmm.formula.plain_names import QUOTE, unquoted
 from statsmodels_lmm.inference.power.planned_values import planned_results
 from statsmodels_lmm.inputs.tables import to_frame
 from statsmodels_lmm.models.families import family_of
@@ -36,8 +37,8 @@ def planned(
     formula : str
         The formula, such as ``"y ~ x + (x | g)"``.
     data : DataFrame
-        The design: one row for each planned observation. A response that is missing, or
-        constant, is filled; its values do not matter.
+        The design: one row for each planned observation. A response that is constant,
+        or missing in some row, is filled; its values do not matter.
     values : dict
         A number for each parameter, by the names that `derive` takes: the fixed effects
         as in a summary, ``"var(g)"`` or ``"sd(x | g)"``, ``"cor(1, x | g)"`` or
@@ -68,6 +69,8 @@ def planned(
         If a parameter is unknown, or has no value.
     DataError
         If the planned covariances contradict each other, or the data cannot be used.
+    NotImplementedError
+        If there is a ``residual`` or ``dispersion``.
 
     Examples
     --------
@@ -92,9 +95,12 @@ def planned(
 
 def _with_response(formula, data, family):
     """The data with a response that varies, if it is a column by itself."""
-    name = parse(formula, (), family and family.name).response.strip().strip("`")
-    is_column = name in data.columns or name.isidentifier()
-    if not is_column or (name in data.columns and data[name].nunique() > 1):
+    text = parse(formula, (), family and family.name).response.strip()
+    name = unquoted(text)
+    if name in data.columns:
+        if data[name].notna().all() and data[name].nunique() > 1:
+            return data
+    elif not (name.isidentifier() or QUOTE.fullmatch(text)):
         return data
     values = np.arange(len(data)) % 2.0
     if family is not None and family.problem(values, np.ones(len(data))) is not None:

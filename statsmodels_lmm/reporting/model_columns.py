@@ -8,6 +8,7 @@ from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from statsmodels_lmm.display import unquoted
+from statsmodels_lmm.formula.plain_names import unquoted as column_name
 from statsmodels_lmm.inference.comparison.nested_models import is_mixed
 from statsmodels_lmm.inference.fixed.ratios import ratio_name, ratio_of
 from statsmodels_lmm.inference.requirements import as_fit
@@ -53,7 +54,7 @@ def labeled(name, labels):
     name : str
         Its name, such as "Q('Dose (mg)')".
     labels : dict
-        Labels by name, with or without ``Q()``.
+        Labels by name, with or without ``Q()`` or backticks.
 
     Returns
     -------
@@ -61,9 +62,11 @@ def labeled(name, labels):
         The label, by default the name without ``Q()``.
     """
     shown = unquoted(name)
-    if name in labels:
-        return labels[name]
-    return {unquoted(key): label for key, label in labels.items()}.get(shown, shown)
+    if name not in labels:
+        labels = {column_name(str(key)): label for key, label in labels.items()}
+        name = shown
+    label = labels.get(name, shown)
+    return None if label is None else str(label)
 
 
 def model_column(results, alpha=0.05, exponentiate=False):

@@ -35,6 +35,7 @@ def test_names_that_are_quoted():
     text = "f ~ `my f` + Q('h') - 1 + (1 | g)"
     found, _ = with_contrasts(text, {"my f": "sum", "h": "sum"})
     assert found == "f ~ C(Q('my f'), Sum) + C(h, Sum) - 1 + (1 | g)"
+    assert with_contrasts(text, {"`my f`": "sum", "Q('h')": "sum"})[0] == found
     assert with_contrasts(text, None) == (text, {})
 
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_array_equal
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm
@@ -63,6 +64,17 @@ def test_a_response_of_text_says_where(kind, data):
     np.testing.assert_allclose(
         data["text"].dropna(), data["y"][data["text"].notna()], atol=1e-3
     )
+
+
+@pytest.mark.parametrize("last", ["1,234,000", "-", "0,5"])
+def test_commas_that_may_group_thousands(last, data):
+    data["text"] = (1e5 + np.arange(len(data))).astype(int)
+    data["text"] = [*data["text"].map("{:,}".format)[:-1], last]
+    data.index = data["g"]
+    with pytest.raises(DataError, match="decimal point") as caught:
+        crossedmixedlm("text ~ 1 + (1 | g)", data)
+    groups = "if it groups thousands, replace it by '' instead" in str(caught.value)
+    assert groups == (last != "0,5")
 
 
 @pytest.mark.parametrize("transform", ["log", "scale"])
@@ -182,3 +194,13 @@ def test_levels_that_are_spelled_in_two_ways(kind, data):
     with warnings.catch_warnings():
         warnings.simplefilter("error", DataWarning)
         crossedmixedlm(formula, data, check_levels=False)
+
+
+@pytest.mark.parametrize("text", ["log(x) + `log(x)`", "`log(x)` + log(x)"])
+def test_an_expression_is_not_a_column_of_its_name(text):
+    frame = pd.DataFrame({"x": np.arange(1.0, 9.0), "g": [*"aabbccdd"]})
+    frame["log(x)"] = frame["y"] = frame["x"] ** 2
+    model = crossedmixedlm(f"y ~ {text} + (1 | g)", frame)
+    names = model.exog_names
+    assert_array_equal(model.exog[:, names.index("log(x)")], np.log(frame["x"]))
+    assert_array_equal(model.exog[:, names.index("Q('log(x)')")], frame["y"])

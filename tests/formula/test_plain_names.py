@@ -23,6 +23,7 @@ from statsmodels_lmm.formula.plain_names import in_backticks, plain_names, unquo
         (["log(x)", "Q('log(x)')"], None),
         (["Q('2019')", "Q('1e3')"], None),
         (["Q('2nd half')"], ["2nd half"]),
+        (["Q(\"Q('z')\")"], None),
     ],
 )
 def test_plain_names(names, plain):
@@ -31,6 +32,7 @@ def test_plain_names(names, plain):
 
 def test_what_a_user_writes():
     assert unquoted("`a b` - Q('c d') = 0") == "a b - c d = 0"
+    assert unquoted("Q('a\nb') = 0") == "a\nb = 0"
     assert unquoted("`a:b` = `c d`", ["Q('a:b')", "c d"]) == "Q('a:b') = c d"
     assert in_backticks("1 + Q('a b') + Q('a`b')") == "1 + `a b` + Q('a`b')"
 

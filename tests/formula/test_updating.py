@@ -66,6 +66,11 @@ def test_what_cannot_be_changed(change, said):
         updated(OLD, change)
 
 
+def test_what_is_not_there_is_shown_with_backticks():
+    with pytest.raises(FormulaError, match=r"^`c d` cannot .* there are 1, `a b`\n"):
+        updated(parse("y ~ `a b` + (1 | g)"), ". ~ . - `c d`")
+
+
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(3)

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose
 from statsmodels_lmm import CrossedMixedGLM, CrossedMixedLM
 from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
+from statsmodels_lmm.inference.power.planned_values import planned_results
 from statsmodels_lmm.mixedlm.model import MixedLM
 from statsmodels_lmm.residual import Residual
 
@@ -370,6 +371,9 @@ UNAVAILABLE = {
     "the exact test of a variance": lambda fit: fit.exact_lr_test(),
     "heritability": lambda fit: fit.heritability("g", "narrow"),
     "an interval of a share": lambda fit: fit.r_squared(conf_int=True),
+    "power": lambda fit: fit.power("t", nsim=2),
+    "power is": lambda fit: fit.power_curve("t", [4], "g", nsim=2),
+    "a planned fit": lambda fit: planned_results(fit.model, {}),
 }
 
 

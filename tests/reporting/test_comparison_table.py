@@ -20,6 +20,7 @@ from statsmodels.iolib.summary2 import summary_col
 from statsmodels_lmm import compare_table, from_json
 from statsmodels_lmm.exceptions import ConvergenceWarning, RankWarning
 from statsmodels_lmm.formula.api import crossedmixedglm, crossedmixedlm, mixedlm
+from statsmodels_lmm.reporting.model_columns import labeled
 
 PATH = Path(__file__).parents[1] / "reference" / "reporting.json"
 FIXED, RANDOM, FIT = "Fixed effects", "Random effects", "Fit"
@@ -255,6 +256,14 @@ def test_rows_that_are_left_out_and_names_for_reading():
         frame = compare_table(fit, labels=labels).frame
         assert list(frame.loc[FIXED].index) == ["Days", ""]
         assert "ICC" not in frame.loc[FIT].index
+
+
+@pytest.mark.parametrize("key", ["a b", "`a b`", "Q('a b')"])
+@pytest.mark.parametrize("name", ["a b", "Q('a b')"])
+def test_a_label_of_a_quoted_name(name, key):
+    assert labeled(name, {key: 3}) == "3"
+    assert labeled(name, {key: None}) is None
+    assert labeled(name, {1: "one"}) == "a b"
 
 
 def test_every_format_is_escaped(sleep):

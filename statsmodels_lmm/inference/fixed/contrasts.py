@@ -5,11 +5,11 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from patsy import DesignInfo
+from patsy import DesignInfo, PatsyError
 from statsmodels.base.model import LikelihoodModelResults
 from statsmodels.stats.contrast import ContrastResults
 
-from statsmodels_lmm.exceptions import DataWarning, RankWarning, warn
+from statsmodels_lmm.exceptions import DataWarning, FormulaError, RankWarning, warn
 from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import inference
 from statsmodels_lmm.inputs.row_values import listed
@@ -111,9 +111,7 @@ def linear_constraints(results, r_matrix):
         If a combination of several coefficients is infinite.
     """
     names = results.model.data.cov_names
-    r_matrix = _spelled(r_matrix, names)
-    _check_columns(r_matrix, names)
-    given = DesignInfo(names).linear_constraint(r_matrix)
+    given = hypotheses(r_matrix, names)
     rows, lost = given.coefs, np.isnan(results.params)
     single = (rows != 0.0).sum(axis=1) <= 1
     kept = (rows[:, lost] == 0.0).all(axis=1)
@@ -137,6 +135,44 @@ def linear_constraints(results, r_matrix):
         )
     possible &= ~infinite
     return rows, given.constants[:, 0], possible
+
+
+def hypotheses(r_matrix, names):
+    """
+    Coefficients and values of constraints, however they are written.
+
+    Parameters
+    ----------
+    r_matrix : array_like, str, list, dict or tuple
+        The constraints.
+    names : list of str
+        Names of the coefficients.
+
+    Returns
+    -------
+    patsy.LinearConstraint
+
+    Raises
+    ------
+    FormulaError
+        If a text is not a linear equation of coefficients.
+    ValueError
+        If a matrix has the wrong shape.
+    """
+    r_matrix = _spelled(r_matrix, names)
+    _check_columns(r_matrix, names)
+    try:
+        return DesignInfo(names).linear_constraint(r_matrix)
+    except (PatsyError, IndexError, SyntaxError) as error:
+        place = getattr(error, "origin", None)
+        text = r_matrix if place is None else place.code
+        raise FormulaError(
+            f"{text} is not a linear equation of the fixed effects "
+            f"{listed(names)}; write for instance "
+            f"`result.t_test({f'{names[-1]} = 0'!r})`; the terms are tested by "
+            "`result.wald_test_terms()`",
+            *(() if place is None else (place.code, (place.start, place.end))),
+        ) from None
 
 
 def _spelled(constraints, names):

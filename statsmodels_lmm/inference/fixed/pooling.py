@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from patsy import DesignInfo
 from scipy import stats
-from statsmodels.stats.contrast import ContrastResults
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
+from statsmodels_lmm.inference.fixed.contrasts import FixedContrasts, hypotheses
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha
 
 
@@ -104,7 +103,7 @@ class PooledResults:
         }
         return pd.DataFrame(columns, index=self.params.index)
 
-    def wald_test(self, r_matrix: Any) -> ContrastResults:
+    def wald_test(self, r_matrix: Any) -> FixedContrasts:
         r"""
         Test several coefficients or contrasts jointly.
 
@@ -116,7 +115,7 @@ class PooledResults:
 
         Returns
         -------
-        ContrastResults
+        FixedContrasts
             An F test, with ``statistic``, ``df_num``, ``df_denom`` and ``pvalue``; NaN
             if some fit does not determine a coefficient.
 
@@ -151,7 +150,7 @@ class PooledResults:
         significance tests with multiple imputation for missing data. Biometrika 94,
         502-508.
         """
-        given = DesignInfo(list(self.params.index)).linear_constraint(r_matrix)
+        given = hypotheses(r_matrix, list(self.params.index))
         used = (given.coefs != 0.0).any(axis=0)
         rows, k = given.coefs[:, used], len(given.coefs)
         if np.linalg.matrix_rank(rows) < k:
@@ -161,7 +160,7 @@ class PooledResults:
             )
         q = rows @ self.params.to_numpy()[used] - given.constants[:, 0]
         if np.isnan(q).any():
-            return ContrastResults(F=np.nan, df_num=k, df_denom=np.nan)
+            return FixedContrasts(F=np.nan, df_num=k, df_denom=np.nan)
         inner = np.ix_(used, used)
         inverse = np.linalg.inv(rows @ self.within.to_numpy()[inner] @ rows.T)
         between = rows @ self.between.to_numpy()[inner] @ rows.T
@@ -170,7 +169,10 @@ class PooledResults:
         df = _denominator(
             k, self.n_imputations, riv, float(self.df_complete[used].min())
         )
-        return ContrastResults(F=statistic, df_num=k, df_denom=df)
+        test = FixedContrasts(F=statistic, df_num=k, df_denom=df)
+        if np.isinf(df):
+            test.pvalue = stats.chi2.sf(k * statistic, k)
+        return test
 
     def _diagonal(self, matrix):
         return pd.Series(np.diag(matrix), self.params.index)
@@ -276,7 +278,8 @@ def _denominator(k, m, riv, complete):
         old = 4.0 + (t - 4.0) * (1.0 + (1.0 - 2.0 / t) * (relative - 1.0)) ** 2
     else:
         old = 0.5 * t * (1.0 + 1.0 / k) * relative**2
-    return 1.0 / (1.0 / old + (1.0 + riv) / observed)
+    inverse = 1.0 / old + (1.0 + riv) / observed
+    return 1.0 / inverse if inverse > 0.0 else np.inf
 
 
 def _df(fit, count):

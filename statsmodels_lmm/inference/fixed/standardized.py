@@ -138,6 +138,12 @@ def _refitted(results, times):
             "a response with an offset has no scale of its own: subtract the offset, "
             "or use standardized(method='basic')"
         )
+    if model.residual is not None and model.residual.follows_fitted:
+        raise DataError(
+            "the standard deviations of the errors follow the fitted values, which "
+            "have other powers once they are standardized: use "
+            "standardized(method='basic')"
+        )
     data = model.data.frame
     numeric = [c for c in data if pd.api.types.is_numeric_dtype(data[c])]
     bare = _bare_names(results)
@@ -150,6 +156,7 @@ def _refitted(results, times):
         data.assign(**values),
         dict(model.data.scope),
     )
+    other.residual = model.residual  # the errors, by columns as they are
     endog = _scores(model.endog, 1.0) if results._is_gaussian else model.endog
     own = {model.endog_names, *model._parsed.response_columns}
     unchanged = [str(c) for c in numeric if c not in scaled and c not in own]

@@ -9,6 +9,7 @@ import numpy as np
 from statsmodels_lmm.core.algebra.dense import consecutive
 from statsmodels_lmm.core.structures.roots import lower_entries, lower_root
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.derived.named_parameters import NamedParameters
 from statsmodels_lmm.inference.derived.parameter_expressions import (
     Parameter,
@@ -16,9 +17,16 @@ from statsmodels_lmm.inference.derived.parameter_expressions import (
     parse,
 )
 from statsmodels_lmm.inference.parallel import quiet
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_independent_errors,
+)
 
 KINDS = ("var", "sd", "cov", "cor")
+
+NOISE = tuple(b"planned response")
+"""Seed of a noise that no column is likely to have been drawn with, as with 0."""
 
 NOT_A_COVARIANCE = (
     "the planned covariance matrix of the random effects by {} is not positive "
@@ -79,16 +87,17 @@ class Plan:
         told: set = set()
         later: list = []
         scale = self.scale
-        for name, value in dict(values or {}).items():
-            value = _number(name, value)
+        for name, value in _by_name(values, model).items():
+            value, one = _number(name, value), name
             if name in model.exog_names:
                 self.fixed[model.exog_names.index(name)] = value
-                told.add(name)
             elif name in self.structured:
                 self.structured[name] = value
-                told.add(name)
             else:
-                told.add(_set(self, model, _parameter(name, model), value, later))
+                one = _set(self, model, _parameter(name, model), value, later)
+            if one in told:
+                raise ValueError(f"{one} is planned twice; leave out {name}")
+            told.add(one)
         for set_covariance in later:  # when the variances are known
             set_covariance()
         if model.family is None:
@@ -152,8 +161,11 @@ def planned_results(model: Any, values: Mapping, **options: Any) -> Any:
         If a parameter is unknown or missing.
     DataError
         If planned covariances contradict each other.
+    NotImplementedError
+        If the errors of the model are correlated or of unequal variance.
     """
     require_data(model, "a planned fit")
+    require_independent_errors(model, "a planned fit")
     plan = _neutral(model)
     told = plan.set(model, values)
     missing = [name for name in _every_parameter(model) if name not in told]
@@ -196,11 +208,24 @@ def at_plan(model, plan, options):
             start = np.concatenate([fixed, theta, extra])
             return as_fit(model.fit(**options, start_params=start))
         mean = model.predict(fixed)
-        noise = np.random.default_rng(0).standard_normal(len(mean))
+        noise = np.random.default_rng(NOISE).standard_normal(len(mean))
         first = as_fit(model._with_endog(noise).fit(**options, start_params=theta))
         rest = noise - first._fixed_part
         response = mean + rest * np.sqrt(plan.scale / first.scale)
         return as_fit(model._with_endog(response).fit(**options, start_params=theta))
+
+
+def _by_name(values, model):
+    """Planned values by names without backticks."""
+    if not isinstance(values, Mapping | None):
+        raise TypeError(
+            "values must be a dict of parameters, such as "
+            f"{{{model.exog_names[-1]!r}: 0.5}}, not {values!r}"
+        )
+    return {
+        unquoted(name, model.exog_names) if isinstance(name, str) else name: value
+        for name, value in (values or {}).items()
+    }
 
 
 def _number(name, value):

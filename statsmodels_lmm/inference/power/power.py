@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.requirements import (
     check_choice,
     require_data,
     require_gaussian,
+    require_independent_errors,
 )
 from statsmodels_lmm.keywords import refuse_r_names
 
@@ -113,6 +114,8 @@ def power_curve(
         If an effect, parameter, column or other name is unknown.
     DataError
         If a size cannot be made of the design, or leaves the effect undetermined.
+    NotImplementedError
+        If the errors of the model are correlated or of unequal variance.
 
     Notes
     -----
@@ -136,7 +139,7 @@ def power_curve(
     American Statistical Association 82, 605-610.
     """
     results = as_fit(results)
-    require_data(results.model, "power")
+    _check_model(results.model)
     counts = _checked_sizes(n)
     designs, what = sizes(results, counts, along, within)
     study = _Study.of(results, effect, values, test, df_method)
@@ -172,7 +175,7 @@ def power(
         With a single size, the number of rows.
     """
     results = as_fit(results)
-    require_data(results.model, "power")
+    _check_model(results.model)
     design = own_size(results)
     study = _Study.of(results, effect, values, test, df_method)
     drawn = nsim, rng, n_jobs, progress
@@ -273,6 +276,16 @@ class _Study:
                 f"{self.hypothesis.name}, because {', '.join(planned.dropped)} depends "
                 "linearly on other columns; use a larger n"
             )
+
+
+def _check_model(model):
+    """Reject a model of which no other designs can be drawn."""
+    require_data(model, "power")
+    require_independent_errors(
+        model,
+        "power",
+        "draw responses with `result.simulate(1000)` and fit each with `result.refit`",
+    )
 
 
 def _checked_sizes(n):

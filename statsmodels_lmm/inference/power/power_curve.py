@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -234,7 +235,7 @@ class PowerCurve(Brief):
         return table.drop(columns=idle)
 
     def _repr_html_(self):
-        caption = "<br>".join(self._brief())
+        caption = "<br>".join(map(escape, self._brief()))
         return f"<p>{caption}</p>{self._shown().to_html(float_format='%.3f')}"
 
 

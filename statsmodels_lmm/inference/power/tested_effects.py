@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from patsy import DesignInfo, PatsyError
 
 from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm.formula.plain_names import unquoted
 from statsmodels_lmm.inference.comparison.reduced_models import without_random
+from statsmodels_lmm.inference.fixed.contrasts import hypotheses
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
 from statsmodels_lmm.inference.power.planned_values import parameter_names
 
@@ -111,6 +112,7 @@ def hypothesis(results, effect):
 def _columns(results, effect):
     """Columns of X of a coefficient or of a term."""
     names = results.model.exog_names
+    effect = unquoted(effect, names)
     if effect in names:
         return [names.index(effect)]
     for term in fixed_terms(results):
@@ -122,8 +124,8 @@ def _columns(results, effect):
 def _contrast(results, text):
     """A contrast in words."""
     try:
-        given = DesignInfo(results.model.exog_names).linear_constraint(text)
-    except (PatsyError, ValueError, AttributeError):
+        given = hypotheses(text, results.model.exog_names)
+    except ValueError:
         raise ValueError(_unknown(results, text)) from None
     rows = given.coefs
     if np.linalg.matrix_rank(rows) < len(rows):

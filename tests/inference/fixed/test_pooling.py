@@ -10,9 +10,10 @@ import pytest
 import statsmodels.formula.api as smf
 from numpy.testing import assert_allclose
 from samples import load
+from scipy import stats
 
 from statsmodels_lmm import crossedmixedlm, pool_imputations
-from statsmodels_lmm.exceptions import DataError, DataWarning
+from statsmodels_lmm.exceptions import DataError, DataWarning, FormulaError
 
 PATH = Path(__file__).parents[2] / "reference" / "imputations.json"
 Q, U = [10.2, 10.9, 9.8, 10.5, 10.1], [2.1, 2.4, 1.9, 2.2, 2.0]
@@ -45,6 +46,19 @@ def test_as_in_mice(df_complete):
         # R 4.2.2: qt(0.975, df) * sqrt(2.33)
         half = {np.inf: 2.99912673, 178.0: 3.02201442}[df_complete]
         assert_allclose(row[["lower", "upper"]].tolist(), [10.3 - half, 10.3 + half])
+
+
+def test_a_joint_test_of_equal_fits_is_that_of_one():
+    pooled = pool_imputations([fit(3.0, 2.0), fit(3.0, 2.0)])
+    test = pooled.wald_test("`x` = 1")
+    assert test.df_denom == np.inf
+    assert_allclose([test.statistic, test.pvalue], [2.0, stats.chi2.sf(2.0, 1)])
+    assert repr(test) == "<F test: F=2, p=0.1573, df_num=1, df_denom=inf>"
+
+
+def test_what_is_not_a_hypothesis_is_named():
+    with pytest.raises(FormulaError, match=r"^w = 0 is not a linear equation .* x; wr"):
+        pool_imputations([fit(3.0, 2.0), fit(3.1, 2.0)]).wald_test("w = 0")
 
 
 def test_equal_fits_are_one_fit():

@@ -123,3 +123,21 @@ def test_columns_inside_functions_stay_as_they_are():
     spread = np.std(fit.model.endog, ddof=1)
     assert_allclose(table.loc["log(x)", "estimate"], fit.params["log(x)"] / spread)
     assert fit.model.data.frame["x"].mean() > 1.0
+
+
+def test_errors_keep_the_columns_that_describe_them():
+    """They are those of the fit, as log(Days) of a standardized column is not."""
+    formula = "Reaction ~ Days + (1 | Subject)"
+    rows = data().assign(Days=lambda d: d["Days"] + 1.0)
+    fit = crossedmixedlm(formula, rows, dispersion="~ log(abs(Days))").fit()
+    ratio = rows["Days"].std() / rows["Reaction"].std()
+    found = fit.standardized().loc["Days"]
+    assert_allclose(found["estimate"], ratio * fit.params["Days"], rtol=1e-6)
+    assert_allclose(found["std err"], ratio * fit.bse["Days"], rtol=1e-5)
+
+
+def test_errors_that_follow_the_fitted_values():
+    rows = data()
+    model = crossedmixedlm("Reaction ~ Days", rows, power_of_fitted=True)
+    with pytest.raises(DataError, match="follow the fitted values"):
+        model.fit().standardized()

@@ -106,7 +106,9 @@ def test_the_response_does_not_matter():
     formula, data = "y ~ x + (1 | g)", frame()
     noise = np.random.default_rng(0).normal(size=30)
     every = [data, data.assign(y=0.0), data.assign(y=noise)]
+    every.append(data.assign(y=np.where(noise > 0.0, np.nan, noise)))
     fits = [planned(formula, each, values) for each in every]
+    fits.append(planned("`y (ms)` ~ x + (1 | g)", data, values))
     for fit in fits[1:]:
         assert_allclose(fit.cov_params(), fits[0].cov_params(), rtol=1e-9)
         assert_allclose(fit.params, fits[0].params)
@@ -131,6 +133,9 @@ def test_the_response_does_not_matter():
         ({"sigma": 0.0}, ValueError, "the residual variance must be positive"),
         ({"alpha": 1.0}, ValueError, "there is no parameter alpha"),
         ({"cor(1, x | g)": 0.5}, ValueError, "there is no effect by g x"),
+        ({"x": 1.0, "b['x']": 0.0}, ValueError, r"x is planned twice; leave out b\['x"),
+        ({"sd(g)": 1.0, "var(g)": 0.0}, ValueError, r"var\(g\) is planned twice"),
+        ("x", TypeError, "values must be a dict .* {'x': 0.5}, not 'x'"),
         ({"2 * x": 1.0}, ValueError, "there is no parameter 2 \\* x"),
     ],
 )
@@ -147,3 +152,13 @@ def test_contradictions():
         planned("y ~ x + (x || g)", frame(), values)
     with pytest.raises(ValueError, match="Poisson model has no residual variance"):
         planned("y ~ x + (x | g)", frame(), values, family="poisson")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_column_drawn_with_any_seed(seed):
+    design = pd.DataFrame({"a b": np.random.default_rng(seed).standard_normal(20)})
+    design["g"] = np.arange(20) % 5
+    values = {"Intercept": 0.0, "`a b`": 0.5, "var(g)": 1.0, "sigma": 1.0}
+    plan = planned("y ~ `a b` + (1 | g)", design, values)
+    assert_allclose(plan.params, [0.0, 0.5], atol=1e-12)
+    assert plan.power("`a b`", nsim=2).effect == "`a b`"

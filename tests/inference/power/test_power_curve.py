@@ -1,5 +1,7 @@
 """A curve of power, the size that it promises, and how it is shown."""
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -119,6 +121,8 @@ def test_how_it_is_shown():
     assert lines[1] == "Wald test, level 0.05; 1,000 studies of each size"
     assert "separated" not in str(found)
     assert "<table" in found._repr_html_()
+    hostile = replace(found, effect="<b>")
+    assert "<b>" not in hostile._repr_html_()
     assert repr(found).startswith("<PowerCurve: Power to detect x")
 
 
