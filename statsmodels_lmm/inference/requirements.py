@@ -182,7 +182,12 @@ def check_alpha(alpha, name="alpha"):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
     """
+    if isinstance(alpha, str):
+        raise TypeError(
+            f"{name} is a number such as 0.05, not {alpha!r}; a method is given by its "
+            f"keyword, as in `result.conf_int(method={alpha!r})`"
+        )
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")

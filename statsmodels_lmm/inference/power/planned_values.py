@@ -16,7 +16,11 @@ from statsmodels_lmm.inference.derived.parameter_expressions import (
     parse,
 )
 from statsmodels_lmm.inference.parallel import quiet
-from statsmodels_lmm.inference.requirements import as_fit, require_data
+from statsmodels_lmm.inference.requirements import (
+    as_fit,
+    require_data,
+    require_independent_errors,
+)
 
 KINDS = ("var", "sd", "cov", "cor")
 
@@ -154,6 +158,8 @@ def planned_results(model: Any, values: Mapping, **options: Any) -> Any:
         If planned covariances contradict each other.
     """
     require_data(model, "a planned fit")
+    if model.family is None:
+        require_independent_errors(model, "a planned fit")
     plan = _neutral(model)
     told = plan.set(model, values)
     missing = [name for name in _every_parameter(model) if name not in told]

@@ -26,6 +26,7 @@ from statsmodels_lmm.inference.requirements import (
     check_choice,
     require_data,
     require_gaussian,
+    require_independent_errors,
 )
 from statsmodels_lmm.keywords import refuse_r_names
 
@@ -210,6 +211,8 @@ class _Study:
     @classmethod
     def of(cls, results, effect, values, test, df_method):
         """Check what the user asked for."""
+        if results._is_gaussian:
+            require_independent_errors(results.model, "power")
         if results._robust is not None:
             raise DataError(
                 "the power is that of a test with the covariance of the model, not a "
