@@ -304,9 +304,7 @@ def _no_column(tokens):
     if words[0] == "~" and len(words) == 2:
         return f"{advice}, without ~: write {words[1]}"
     if words[0] in ("C", "factor"):
-        return (
-            f"{advice}; write its name alone, since us, toep and ad take visits anyway"
-        )
+        return f"{advice}; write its name alone: us, toep and ad take visits anyway"
     return (
         f"{advice}; compute it before: "
         f"`data = data.eval('time = {join(tokens).removeprefix('I')}')`"

@@ -251,8 +251,8 @@ def _refuse_variance_function(weights):
         )
     if name.startswith("~"):
         raise TypeError(
-            "weights= is a column of prior weights; a formula of standard deviations is "
-            "dispersion= here: `crossedmixedlm('y ~ x + (1 | g)', data, "
+            "weights= is a column of prior weights; a formula of standard deviations "
+            "is dispersion= here: `crossedmixedlm('y ~ x + (1 | g)', data, "
             "dispersion='~ f')`"
         )
     if name == "varFixed":

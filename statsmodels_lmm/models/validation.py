@@ -17,8 +17,8 @@ from statsmodels_lmm.keywords import OF_FIT, R_ARGUMENTS
 from statsmodels_lmm.residual.absorbed_effects import absorbs
 
 ARGUMENTS = (
-    "check_levels contrasts dispersion missing offset power_of_fitted rank relationship "
-    "relationship_inverse residual structures subset weights"
+    "check_levels contrasts dispersion missing offset power_of_fitted rank "
+    "relationship relationship_inverse residual structures subset weights"
 ).split()
 """Arguments of a model from a formula, which other names may mean."""
 
