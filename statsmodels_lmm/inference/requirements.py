@@ -1,5 +1,7 @@
 """Requirements that functions of a fit share."""
 
+from numbers import Number
+
 from statsmodels_lmm.exceptions import DataError
 
 
@@ -184,10 +186,11 @@ def check_alpha(alpha, name="alpha"):
     ------
     TypeError, ValueError
     """
-    if isinstance(alpha, str):
-        raise TypeError(
-            f"{name} is a number such as 0.05, not {alpha!r}; a method is given by its "
-            f"keyword, as in `result.conf_int(method={alpha!r})`"
-        )
+    is_number = isinstance(alpha, Number)
+    if not is_number:
+        what = repr(alpha) if isinstance(alpha, str) else f"a {type(alpha).__name__}"
+        advice = f"; is it a method, as in `result.conf_int(method={alpha!r})`?"
+        advice = advice if isinstance(alpha, str) else ""
+        raise TypeError(f"{name} is a number such as 0.05, not {what}{advice}")
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")

@@ -94,7 +94,11 @@ def planned(
 
 def _with_response(formula, data, family):
     """The data with a response that varies, if it is a column by itself."""
-    name = parse(formula, (), family and family.name, alone=True).response.strip().strip("`")
+    name = (
+        parse(formula, (), family and family.name, alone=True)
+        .response.strip()
+        .strip("`")
+    )
     is_column = name in data.columns or name.isidentifier()
     if not is_column or (name in data.columns and data[name].nunique() > 1):
         return data

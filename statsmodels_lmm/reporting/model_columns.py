@@ -203,6 +203,8 @@ def _fit(raw):
     shares = dict.fromkeys(["R2 marginal", "R2 conditional", "ICC"], np.nan)
     if raw.model.endog is not None:
         shares = dict(zip(shares, [*r_squared(raw), icc(raw)["adjusted"]]))
+    if not raw.model.random:  # without random effects there is nothing to share
+        shares = {"R2": shares["R2 marginal"]}
     criteria = {"Log-likelihood": raw.llf, "AIC": raw.aic, "BIC": raw.bic}
     return {"N": int(raw.nobs), **levels, **shares, **criteria}
 

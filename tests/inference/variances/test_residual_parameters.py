@@ -1,12 +1,14 @@
 """The parameters of errors: tables, standard errors, covariances, replicates."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import approx_fprime
 
-from statsmodels_lmm import datasets, planned
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm import compare_table, datasets, planned, report
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.refitted_parameters import (
     design_of,
@@ -167,3 +169,21 @@ def test_visits_are_times_of_an_autocorrelation(data):
 def test_a_method_in_the_place_of_a_level_is_answered(alone):
     with pytest.raises(TypeError, match=r"conf_int\(method='profile'\)"):
         alone.conf_int("profile")
+    with pytest.raises(TypeError, match="not a CrossedMixedLMResultsWrapper"):
+        report(alone, alone)
+
+
+def test_a_name_with_a_blank_is_suggested_as_it_is_written(alone):
+    with pytest.raises(FormulaError, match="did you mean `cs rho`") as caught:
+        alone.derive("rho")
+    name = re.search(r"mean (.*)\?", str(caught.value))[1]
+    assert_allclose(alone.derive(name).estimates, alone.residual_params)
+
+
+def test_a_table_of_models_of_errors_alone_has_no_shares_of_random_effects(alone):
+    shown = str(compare_table(alone))
+    assert (
+        re.search(r"^R2 +(.*)$", shown, re.M)[1] == f"{alone.r_squared().iloc[0]:.3f}"
+    )
+    assert "ICC" not in shown
+    assert "conditional" not in shown
