@@ -35,6 +35,24 @@ class Brief:
         return f"<pre>{escape(repr(self))}</pre>"
 
 
+def captioned(lines, table):
+    """
+    A table for a notebook, below lines of text.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        What the table is, as in `Brief`.
+    table : str
+        The table as HTML.
+
+    Returns
+    -------
+    str
+    """
+    return f"<p>{'<br>'.join(map(escape, lines))}</p>{table}"
+
+
 class ResultTable(pd.DataFrame):
     """
     A DataFrame of which a prompt shows every column, with a legend of its models.

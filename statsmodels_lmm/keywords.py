@@ -140,7 +140,10 @@ R_FUNCTIONS = {
     "Anova": "write `result.anova()`",
     "BIC": "write `result.bic`",
     "BLUP": "write `result.random_effects`",
+    "ACF": "write `result.plot_autocorrelation()`",
     "VarCorr": "write `result.variance_components()`",
+    "Variogram": "plot_variogram draws it for a model with residual='exp(time | g)', "
+    "and autocorrelations `result.plot_autocorrelation()`",
     "allEffects": "write `result.marginal_means('f')`",
     "allFit": "it is not needed, since the one optimizer proves its optimum: "
     "`result.converged`",
@@ -152,6 +155,7 @@ R_FUNCTIONS = {
     "confint": "write `result.conf_int(method='profile')`",
     "contrast": "write `result.marginal_means('f').contrasts()`",
     "deviance": "write `-2 * result.llf`",
+    "corStruct": "write `result.residual_table()`",
     "dredge": "it is left out, since a search among models makes p-values too small: "
     "compare the models that you mean, `result.anova(small)`",
     "emmeans": "write `result.marginal_means('f')`",
@@ -162,12 +166,15 @@ R_FUNCTIONS = {
     "getME": "write `result.theta`, and of the model `model.exog` and `model.random`",
     "ggpredict": "write `result.marginal_means(at={'x': [0, 1]})`",
     "intervals": "write `result.conf_int()`",
+    "getVarCov": "of the random effects write `result.cov_re`, and of errors with "
+    "residual= residual_covariance()",
     "isSingular": "write `result.is_singular`",
     "logLik": "write `result.llf`",
     "lrt": "write `result.drop1()`",
     "ls_means": "write `result.marginal_means('f')`",
     "lsmeans": "write `result.marginal_means('f')`",
     "ngrps": "the summary has them, `result.summary()`",
+    "modelStruct": "write `result.residual_table()`",
     "pairs": "write `result.marginal_means('f').contrasts()`",
     "plot": "write `result.plot_diagnostics()`",
     "post_hoc": "write `result.marginal_means('f').contrasts()`",
@@ -182,7 +189,10 @@ R_FUNCTIONS = {
     "ranef": "write `result.random_effects`, and with standard deviations "
     "`result.random_effects_table()`",
     "rePCA": "write `result.re_pca()`",
-    "residuals": "write `result.resid`",
+    "residual_correlation": "write `result.residual_table()`, or "
+    "residual_covariance() of a model with residual=",
+    "residuals": "write `result.resid`, `result.resid_pearson` or "
+    "`result.resid_normalized`",
     "rsquared": "write `result.r_squared()`",
     "sigma": "write `result.scale ** 0.5`",
     "simulateResiduals": "write `result.simulated_residuals()`",

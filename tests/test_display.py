@@ -67,6 +67,8 @@ def test_a_fit_without_a_proof_or_a_formula():
     lines = repr(model.fit(maxiter=1)).split("\n")
     assert lines[0] == "<CrossedMixedLMResults: a model from arrays"
     assert lines[1] == " 20 rows; groups: g (5); REML, no optimum proved>"
+    given = model.fit(start_params=[1.0], maxiter=0)
+    assert repr(given).endswith("groups: g (5); REML, parameters as given>")
 
 
 PARTS = {

@@ -6,6 +6,9 @@ Forty patients on two treatments make six visits, and at each visit their blood 
 is measured twice. Consecutive visits are more alike than distant ones: the correlation
 is 0.7 between neighboring visits, 0.49 between visits two apart, and so on. This
 example compares three structures for the covariance matrix of the six visits.
+
+Here two measurements share a visit, so that visits are random effects. Where each visit
+has one measurement, its errors are correlated instead: :doc:`../residuals`.
 """
 
 import matplotlib.pyplot as plt

@@ -132,6 +132,8 @@ def column_roles(data, formula, scope):
             roles.setdefault(name, set()).add(role)
             if name in names_in(text).alone:
                 roles[name].add("term")
+    if formula.residual is not None:
+        _check_residual_columns(formula.residual, data)
     for name in formula.grouping_columns:
         try:
             column = find_column(data, name)
@@ -198,6 +200,14 @@ def check_names(text, data, whole, scope):
         if name not in data.columns and not known:
             message = coding_advice(text) or _unknown(name, data)
             raise _name_error(message, whole, name)
+
+
+def _check_residual_columns(residual, data):
+    """Reject unknown columns of a structure of errors, in its own text."""
+    for name in (*residual.when, *residual.group, *(residual.by or ())):
+        if isinstance(name, str) and name not in data and not name.isdigit():
+            message = f"residual: {_unknown(name, data)}"
+            raise _name_error(message, str(residual), name)
 
 
 def find_column(data, name):

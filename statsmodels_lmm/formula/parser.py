@@ -90,7 +90,8 @@ def _parsed(text, structures, family, alone):
         instead = "ols" if family is None else "glm"
         raise FormulaError(
             "the formula has no random-effects term such as (1 | g); "
-            f"for a model without random effects use statsmodels' smf.{instead}",
+            f"for a model without random effects use statsmodels' smf.{instead}"
+            + (", and with correlated errors residual=" if family is None else ""),
             text,
         )
     joined = " ".join(f"{sign} {piece}" for sign, piece in fixed)

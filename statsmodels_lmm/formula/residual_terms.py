@@ -1,5 +1,6 @@
 """Parser of structures of errors, such as ``ar1(trial | subject, by=arm)``."""
 
+import re
 from dataclasses import replace
 
 from statsmodels_lmm.core.residuals.by_name import RESIDUALS
@@ -8,6 +9,7 @@ from statsmodels_lmm.formula.parser import split_terms
 from statsmodels_lmm.formula.pieces import depths, is_call, join, span, split
 from statsmodels_lmm.formula.random_terms import LOGICAL, grouping
 from statsmodels_lmm.formula.tokens import tokenize, written
+from statsmodels_lmm.keywords import VARIANCE_FUNCTIONS
 from statsmodels_lmm.residual.covariance import ErrorCovariance
 from statsmodels_lmm.residual.terms import (
     Residual,
@@ -282,14 +284,35 @@ def _places(tokens, text):
             continue  # glmmTMB's ar1(0 + t | g)
         first = piece[0]
         if sign == "-" or len(piece) > 1 or first.kind != "name" or "." in first.text:
-            raise FormulaError(
-                "left of the bar stands the column that tells when a row was observed, "
-                "or two joined by + that tell where; compute it before if need be",
-                text,
-                span(piece),
-            )
+            raise FormulaError(_no_column(piece), text, span(piece))
         names.append(first.text if first.column is None else str(first.column))
     return tuple(names)
+
+
+def _like_nlme(text):
+    """The formula of a variance function of nlme, or an example."""
+    found = re.fullmatch(r"\s*(\w+)\(\s*(?:form\s*=)?\s*~(.+)\)\s*", str(text))
+    if found is None or found[1] not in VARIANCE_FUNCTIONS:
+        return "~ sex"
+    column = found[2].rpartition("|")[2].strip()
+    return re.sub(r"\b[fx]\b", lambda _: column, VARIANCE_FUNCTIONS[found[1]])
+
+
+def _no_column(tokens):
+    """What is wrong with what stands left of the bar, and what to write."""
+    advice = (
+        "left of the bar stands the column that tells when a row was observed, "
+        "or two joined by + that tell where"
+    )
+    words = [t.text for t in tokens]
+    if words[0] == "~" and len(words) == 2:
+        return f"{advice}, without ~: write {words[1]}"
+    if words[0] in ("C", "factor"):
+        return f"{advice}; write its name alone: us, toep and ad take visits anyway"
+    return (
+        f"{advice}; compute it before: "
+        f"`data = data.eval('time = {join(tokens).removeprefix('I')}')`"
+    )
 
 
 def dispersion_formula(text):
@@ -315,7 +338,7 @@ def dispersion_formula(text):
     if not isinstance(text, str) or not text.strip().startswith("~"):
         raise FormulaError(
             "dispersion is a formula of the logarithms of the standard deviations that "
-            'starts with ~: `dispersion="~ sex"`',
+            f'starts with ~: `dispersion="{_like_nlme(text)}"`',
             text if isinstance(text, str) else None,
         )
     right = text.strip()[1:].strip()

@@ -217,13 +217,20 @@ def _times(model, time):
                 "other times by value, as time=data[...]"
             )
         time = frame[time]
-    values = pd.Series(np.asarray(time))
+    values = pd.Series(time).reset_index(drop=True)
     if len(values) != model.nobs:
         raise ValueError(
             f"time has {len(values)} values but the model {model.nobs} rows"
         )
     if pd.api.types.is_datetime64_any_dtype(values):
         values = (values - values.min()) / pd.Timedelta(days=1)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.codes.where(values.notna(), np.nan)
+    elif not pd.api.types.is_numeric_dtype(values):
+        raise ValueError(
+            "the times are text, which has no order: make the column an ordered "
+            "categorical, or pass numbers as time="
+        )
     values = values.astype(float)
     if values.isna().any():
         raise ValueError("time has missing values")

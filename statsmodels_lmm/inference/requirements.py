@@ -1,5 +1,7 @@
 """Requirements that functions of a fit share."""
 
+from numbers import Number
+
 from statsmodels_lmm.exceptions import DataError
 
 
@@ -203,7 +205,13 @@ def check_alpha(alpha, name="alpha"):
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
     """
+    is_number = isinstance(alpha, Number)
+    if not is_number:
+        what = repr(alpha) if isinstance(alpha, str) else f"a {type(alpha).__name__}"
+        advice = f"; is it a method, as in `result.conf_int(method={alpha!r})`?"
+        advice = advice if isinstance(alpha, str) else ""
+        raise TypeError(f"{name} is a number such as 0.05, not {what}{advice}")
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"{name} must be between 0 and 1, not {alpha!r}")

@@ -565,8 +565,8 @@ class MixedModel(Brief, LikelihoodModel):
         data: Any = None,
         eval_env: Any = None,
         *,
-        residual: Any = None,
-        dispersion: Any = None,
+        residual: Any = ".",
+        dispersion: Any = ".",
     ) -> Self:
         """
         The same model with some of its terms changed.
@@ -582,9 +582,9 @@ class MixedModel(Brief, LikelihoodModel):
             The data of the model, for columns that its formula does not use.
         eval_env : int or dict, optional
             Where to look up names that are not columns, see `from_formula`.
-        residual, dispersion : str, Residual or False, optional
+        residual, dispersion : str, Residual, None or False, optional
             Other correlations and standard deviations of the errors, see
-            `from_formula`; False for none. Default is those of the model.
+            `from_formula`; None or False for none. Default is ".", those of the model.
 
         Returns
         -------
@@ -609,7 +609,10 @@ class MixedModel(Brief, LikelihoodModel):
         >>> model.update(". ~ . - (Days | Subject) + (1 | Subject)").formula_full
         'Reaction ~ Days + (1 | Subject)'
         """
-        errors = residual, dispersion
+        errors = tuple(
+            None if isinstance(each, str) and each == "." else each or False
+            for each in (residual, dispersion)
+        )
         if any(errors):
             self._require_errors()
         return update(self, formula, data, eval_env, errors, depth=1)

@@ -249,6 +249,12 @@ def _refuse_variance_function(weights):
             "of standard deviations: `crossedmixedlm('y ~ x + (1 | g)', data, "
             f"dispersion='{VARIANCE_FUNCTIONS[name]}')`"
         )
+    if name.startswith("~"):
+        raise TypeError(
+            "weights= is a column of prior weights; a formula of standard deviations "
+            "is dispersion= here: `crossedmixedlm('y ~ x + (1 | g)', data, "
+            "dispersion='~ f')`"
+        )
     if name == "varFixed":
         raise TypeError(
             "weights=varFixed(~ v) is the column 1 / v of prior weights here: "

@@ -70,7 +70,7 @@ def planned(
     DataError
         If the planned covariances contradict each other, or the data cannot be used.
     NotImplementedError
-        If there is a ``residual`` or ``dispersion``.
+        With ``residual=`` or ``dispersion=``.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def planned(
 
 def _with_response(formula, data, family):
     """The data with a response that varies, if it is a column by itself."""
-    text = parse(formula, (), family and family.name).response.strip()
+    text = parse(formula, (), family and family.name, alone=True).response.strip()
     name = unquoted(text)
     if name in data.columns:
         if data[name].notna().all() and data[name].nunique() > 1:

@@ -1,5 +1,7 @@
 """The data that a model rejects, and the warnings after a fit."""
 
+from difflib import get_close_matches
+
 import numpy as np
 
 from statsmodels_lmm.core.search.newton import REACHED
@@ -13,6 +15,12 @@ from statsmodels_lmm.exceptions import (
 from statsmodels_lmm.inputs.row_values import check_row_values, listed
 from statsmodels_lmm.keywords import OF_FIT, R_ARGUMENTS
 from statsmodels_lmm.residual.absorbed_effects import absorbs
+
+ARGUMENTS = (
+    "check_levels contrasts dispersion missing offset power_of_fitted rank "
+    "relationship relationship_inverse residual structures subset weights"
+).split()
+"""Arguments of a model from a formula, which other names may mean."""
 
 SMALLEST, LARGEST = 1e-153, 1e153
 """Range of standard deviations with squares within floating point."""
@@ -38,7 +46,9 @@ def unknown_arguments(names):
         if name in OF_FIT:
             line = f"crossedmixedlm(formula, data).fit({name}={OF_FIT[name]})"
             return TypeError(f"{name}= is an argument of fit: `{line}`")
-    return TypeError(f"unknown argument {', '.join(names)}")
+    close = [n for name in names for n in get_close_matches(name, ARGUMENTS, n=1)]
+    near = f"; did you mean {close[0]}=?" if close else ""
+    return TypeError(f"unknown argument {', '.join(names)}{near}")
 
 
 def check_arguments(further, missing, rank):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, check_choice
+from statsmodels_lmm.keywords import refuse_r_names
 from statsmodels_lmm.reporting.model_columns import (
     labeled,
     model_column,
@@ -164,6 +165,10 @@ class ComparisonTable:
         return {label: function(row) for label, row in cells.items()}
 
 
+@refuse_r_names(
+    ci="is spelled uncertainty= here: `compare_table(result, uncertainty='conf_int')`",
+    digits="is spelled decimals= here: `compare_table(result, decimals=2)`",
+)
 def compare_table(
     *fits: Any,
     names: Any = None,

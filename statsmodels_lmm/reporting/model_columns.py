@@ -203,10 +203,12 @@ def random_parameters(raw):
 def _fit(raw):
     """Counts, shares of variance and criteria of a mixed model."""
     levels = {f"N ({e.name})": e.n_levels for e in raw.model.random}
-    names = ["R2 marginal", "R2 conditional", "ICC"][: None if levels else 1]
+    names = ["R2 marginal", "R2 conditional", "ICC"]
     shares = dict.fromkeys(names, np.nan)
     if raw.model.endog is not None:
         shares = dict(zip(names, [*r_squared(raw), icc(raw)["adjusted"]]))
+    if not raw.model.random:  # without random effects there is nothing to share
+        shares = {"R2": shares["R2 marginal"]}
     criteria = {"Log-likelihood": raw.llf, "AIC": raw.aic, "BIC": raw.bic}
     return {"N": int(raw.nobs), **levels, **shares, **criteria}
 

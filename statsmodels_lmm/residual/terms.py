@@ -124,6 +124,8 @@ def unknown_structure(name, form="(time | group)"):
     near = lower if lower in RESIDUALS else CORRELATIONS.get(lower)
     if near is None:
         return f"unknown structure of errors '{name}'; there are {', '.join(RESIDUALS)}"
+    if RESIDUALS[near].needs_place:
+        form = form.replace("(1 |", "(time |")
     if lower in ("toeph", "arh", "ar1h"):
         form = form.replace(")", ", hom=False)")
     return f'{name} is spelled {near} here: `residual="{near}{form}"`'

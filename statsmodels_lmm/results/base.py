@@ -568,6 +568,8 @@ class MixedResults(Brief, Pictures, MixedInference):
     def _brief(self):
         *lines, last = self.model._brief()
         proof = "" if self.converged else ", no optimum proved"
+        if self.optimum.given:
+            proof = ", parameters as given"
         return [*lines, f"{last}; {self.method}{proof}"]
 
     def _repr_html_(self):

@@ -420,3 +420,25 @@ def test_values_for_names_and_names_for_values(data):
     with pytest.raises(DataError, match="is a formula"):
         CrossedMixedLM(data["y"], ones, {"g": data["g"]}, dispersion=SPREAD)
     assert crossedmixedlm(FORMULA, data, dispersion="~ 1").residual is None
+
+
+ANSWERS = {
+    r"without ~: write t\n": {"residual": "ar1(~t | g)"},
+    "write its name alone": {"residual": "ar1(C(t) | g)"},
+    r"data.eval\('time = t / 2'\)": {"residual": "ar1(t / 2 | g)"},
+    "residual: column 'tt' not in data; did you mean t": {"residual": "ar1(tt | g)"},
+    "residual: column 'gg' not in data; did you mean g": {"residual": "ar1(t | gg)"},
+    r"us\(time \| g\)": {"residual": "corSymm(form = ~1 | g)"},
+    'dispersion="~ sex"': {"dispersion": "varIdent(form = ~ 1 | sex)"},
+    r'dispersion="~ log\(t\)"': {"dispersion": "varPower(form = ~ t)"},
+    "did you mean residual=": {"residuals": "ar1(t | g)"},
+    "weights= is a column of prior weights": {"weights": "~ sex"},
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_first_guesses_of_errors_are_answered(answer):
+    data = pd.DataFrame({"y": 0.0, "t": [1, 2] * 4, "g": list("aabbccdd")})
+    data["sex"] = list("mmffmmff")
+    with pytest.raises((TypeError, FormulaError), match=answer):
+        crossedmixedlm("y ~ t + (1 | g)", data, **ANSWERS[answer])

@@ -66,9 +66,9 @@ class CurvePoint:
 
     @property
     def size(self):
-        """Largest entry of L."""
-        sizes = (np.abs(f.matrix).max() for f in self.optimum.factors)
-        return max(sizes, default=0.0)
+        """Largest entry of L; 0 without random effects."""
+        entries = [np.abs(f.matrix).max() for f in self.optimum.factors]
+        return max(entries, default=0.0)
 
 
 @dataclass(frozen=True)

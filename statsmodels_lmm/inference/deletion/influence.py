@@ -15,7 +15,7 @@ from statsmodels_lmm.core.uncertainty.case_deletion import (
     delete_rows,
 )
 from statsmodels_lmm.core.uncertainty.working_model import working_model
-from statsmodels_lmm.display import Brief
+from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.deletion.case_refits import (
     NOT_DETERMINED,
@@ -144,7 +144,8 @@ class MixedInfluence(Brief):
         return [f"{what} {self.results.model._brief()[0]}", "see summary_frame()"]
 
     def _repr_html_(self):
-        return self.summary_frame().to_html(max_rows=60, show_dimensions=True)
+        table = self.summary_frame().to_html(max_rows=60, show_dimensions=True)
+        return captioned(self._brief()[:1], table)
 
     def summary_frame(self) -> pd.DataFrame:
         """

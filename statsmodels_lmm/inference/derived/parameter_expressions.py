@@ -420,4 +420,9 @@ def near(name, names):
     close = [other for other in names if sorted(other.split(":")) == factors]
     close = close or difflib.get_close_matches(name.strip(), names, n=1)
     listed = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"; did you mean {close[0]}?" if close else f"; there are {listed}"
+    if not close:
+        return f"; there are {listed}"
+    found = close[0]
+    # a blank outside parentheses and brackets ends a name unless it is quoted
+    quoted = " " in re.sub(r"\(.*\)|\[.*\]", "", found)
+    return f"; did you mean {f'`{found}`' if quoted else found}?"

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from html import escape
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from statsmodels_lmm.display import Brief
+from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.inference.power.power_fit import PowerFit, fitted_power
 from statsmodels_lmm.inference.requirements import check_alpha, check_choice
 
@@ -235,8 +234,7 @@ class PowerCurve(Brief):
         return table.drop(columns=idle)
 
     def _repr_html_(self):
-        caption = "<br>".join(map(escape, self._brief()))
-        return f"<p>{caption}</p>{self._shown().to_html(float_format='%.3f')}"
+        return captioned(self._brief(), self._shown().to_html(float_format="%.3f"))
 
 
 def _unknown(reason):

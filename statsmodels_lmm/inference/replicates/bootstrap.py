@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.core.resampling.replicates import Replicates
-from statsmodels_lmm.display import Brief
+from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.derived.functions import evaluated, functions_of
 from statsmodels_lmm.inference.parallel import quiet, run
@@ -288,7 +288,7 @@ class BootstrapResults(Brief):
         ]
 
     def _repr_html_(self):
-        return self.summary().to_html()
+        return captioned(self._brief(), self.summary().to_html())
 
 
 @refuse_r_names("FUN", "seed")

@@ -31,7 +31,7 @@ from statsmodels_lmm.core.search.constraints import (
     StructureParameter,
 )
 from statsmodels_lmm.core.search.profile_curve import ProfileCurve, profile_curve
-from statsmodels_lmm.display import Brief
+from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.parallel import run
 from statsmodels_lmm.inference.requirements import as_fit, check_alpha, require_data
@@ -119,7 +119,8 @@ class ProfileLikelihood(Brief):
         return [f"{len(self.curves):,} points of {len(self.parameters)} curves", labels]
 
     def _repr_html_(self):
-        return self.conf_int().to_html()
+        title = "Intervals of level 0.95 from profile likelihoods"
+        return captioned([title], self.conf_int().to_html())
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """

@@ -238,6 +238,8 @@ def test_update_keeps_or_changes_the_errors(fits, data):
     assert kept.formula_full == "y ~ t + x"
     assert str(kept.residual) == str(model.residual)
     assert model.update(residual=False, dispersion="").residual is None
+    assert model.update(residual=None, dispersion=None).residual is None
+    assert str(model.update(residual=None).residual) == "dispersion ~ arm"
     other = model.update(residual="cs(1 | g)", dispersion="~ t", formula=". ~ 1")
     assert str(other.residual) == "cs(1 | g), dispersion ~ t"
     with pytest.raises(Exception, match="no random-effects term"):

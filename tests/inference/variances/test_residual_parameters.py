@@ -1,12 +1,14 @@
 """The parameters of errors: tables, standard errors, covariances, replicates."""
 
+import re
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import approx_fprime
 
-from statsmodels_lmm import datasets
-from statsmodels_lmm.exceptions import DataError
+from statsmodels_lmm import compare_table, datasets, planned, report
+from statsmodels_lmm.exceptions import DataError, FormulaError
 from statsmodels_lmm.formula.api import crossedmixedlm
 from statsmodels_lmm.inference.replicates.refitted_parameters import (
     design_of,
@@ -118,3 +120,70 @@ def test_independent_errors_have_no_covariance_matrix(data):
     assert_allclose(plain.resid_normalized, plain.resid_pearson)
     with pytest.raises(DataError, match="not correlated"):
         plain.residual_covariance()
+
+
+@pytest.fixture(scope="module")
+def alone(data):
+    """A model of errors without random effects."""
+    model = crossedmixedlm("Reaction ~ Days", data, residual="cs(1 | Subject)")
+    return model.fit()
+
+
+def test_profiles_without_random_effects_are_those_of_the_random_intercept(alone, data):
+    other = crossedmixedlm("Reaction ~ Days + (1 | Subject)", data).fit()
+    ours = alone.conf_int(method="profile").loc[["Intercept", "Days"]]
+    theirs = other.conf_int(method="profile").loc[["Intercept", "Days"]]
+    assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_power_is_refused_rather_than_that_of_independent_errors(alone, data):
+    with pytest.raises(NotImplementedError, match="power is not available"):
+        alone.power("Days", nsim=2, rng=1)
+    values = {"Intercept": 250.0, "Days": 10.0, "sigma": 30.0}
+    with pytest.raises(NotImplementedError, match="planned fit is not available"):
+        planned("Reaction ~ Days", data, values, residual="cs(1 | Subject)")
+
+
+def test_columns_of_the_errors_are_not_standardized(result):
+    with pytest.raises(DataError, match=r"errors depend on Days.*method='basic'"):
+        result.standardized()
+
+
+def test_visits_are_times_of_an_autocorrelation(data):
+    plt = pytest.importorskip("matplotlib.pyplot")
+    visits = data.assign(visit=data["Days"].astype("category"))
+    fit = crossedmixedlm(
+        "Reaction ~ visit", visits, residual="ar1(Days | Subject)"
+    ).fit()
+    by_visit, by_number = (
+        fit.plot_autocorrelation(when).axes[0].lines[1].get_ydata()
+        for when in ("visit", data["Days"])
+    )
+    assert_allclose(by_visit, by_number)
+    assert len(by_visit) > 5
+    with pytest.raises(ValueError, match="the times are text"):
+        fit.plot_autocorrelation(data["Subject"].astype(str))
+    plt.close("all")
+
+
+def test_a_method_in_the_place_of_a_level_is_answered(alone):
+    with pytest.raises(TypeError, match=r"conf_int\(method='profile'\)"):
+        alone.conf_int("profile")
+    with pytest.raises(TypeError, match="not a CrossedMixedLMResultsWrapper"):
+        report(alone, alone)
+
+
+def test_a_name_with_a_blank_is_suggested_as_it_is_written(alone):
+    with pytest.raises(FormulaError, match="did you mean `cs rho`") as caught:
+        alone.derive("rho")
+    name = re.search(r"mean (.*)\?", str(caught.value))[1]
+    assert_allclose(alone.derive(name).estimates, alone.residual_params)
+
+
+def test_a_table_of_models_of_errors_alone_has_no_shares_of_random_effects(alone):
+    shown = str(compare_table(alone))
+    assert (
+        re.search(r"^R2 +(.*)$", shown, re.M)[1] == f"{alone.r_squared().iloc[0]:.3f}"
+    )
+    assert "ICC" not in shown
+    assert "conditional" not in shown
