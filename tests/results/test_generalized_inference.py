@@ -56,7 +56,7 @@ WITH = {
 }
 """Calls of methods that need arguments, or that change the results or files."""
 
-OF_RESIDUALS = {"residual_share", "resid_normalized"}
+OF_RESIDUALS = {"residual_share", "residual_params", "resid_normalized"}
 OF_RESIDUALS |= {"residual_covariance", "residual_table"}
 """What the results of a linear model alone have."""
 

@@ -149,7 +149,8 @@ def _refitted(results, times):
     numeric = [c for c in data if pd.api.types.is_numeric_dtype(data[c])]
     bare = _bare_names(results)
     scaled = [c for c in numeric if str(c) in bare and data[c].dtype != bool]
-    _check_errors_keep(model, scaled)
+    if not model.random:
+        _check_errors_keep(model, scaled)
     values = {c: _scores(data[c].to_numpy(float), times) for c in scaled}
     other = with_formula(
         model,
@@ -157,8 +158,10 @@ def _refitted(results, times):
         model._parsed.random,
         data.assign(**values),
         dict(model.data.scope),
+        errors=(None, None) if model.random else None,
     )
-    other.residual = model.residual  # the errors, by columns as they are
+    # the times of the errors and what their size depends on are not standardized
+    other.residual = model.residual
     endog = _scores(model.endog, 1.0) if results._is_gaussian else model.endog
     own = {model.endog_names, *model._parsed.response_columns}
     unchanged = [str(c) for c in numeric if c not in scaled and c not in own]
@@ -166,15 +169,15 @@ def _refitted(results, times):
 
 
 def _check_errors_keep(model, scaled):
-    """Reject columns that also tell when rows were observed, or how they spread."""
+    """Reject columns that errors without random effects need as they are."""
     parsed = model._parsed
     used = set(names_in(parsed.dispersion).read) if parsed.dispersion else set()
     used |= set(parsed.residual.when) if parsed.residual is not None else set()
     both = [str(c) for c in scaled if str(c) in used]
     if both:
         raise DataError(
-            f"the errors depend on {', '.join(both)} in the units of the data, so that "
-            "standardized columns would be another model: use "
+            f"the errors depend on {', '.join(both)} in the units of the data, and the "
+            "formula with standardized columns cannot be read without them: use "
             "`result.standardized(method='basic')`"
         )
 
