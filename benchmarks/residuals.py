@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from statistics import median
 
@@ -25,11 +26,7 @@ from statsmodels_lmm.formula.api import crossedmixedlm
 
 R_CODE = """
 suppressMessages({{library(nlme); library(glmmTMB)}})
-if ("{name}" %in% ls("package:nlme")) {{
-  data <- as.data.frame({name})
-}} else {{
-  data <- read.csv("{path}")
-}}
+data <- read.csv("{path}", stringsAsFactors = TRUE)
 {prepare}
 times <- c()
 while (length(times) <= {repeats} && sum(times) < {enough}) {{
@@ -49,9 +46,9 @@ class Task:
     Parameters
     ----------
     name : str
-        Name in the table, and of the data in nlme if they are there.
-    data : DataFrame or None
-        The data; None for those of nlme.
+        Name in the table.
+    data : DataFrame
+        The data.
     formula, residual : str
         Our formula, and the correlations.
     calls : dict of str
@@ -69,6 +66,15 @@ class Task:
     calls: dict
     dispersion: str | None = None
     prepare: str = ""
+
+
+def of_nlme(name):
+    """Data that come with nlme."""
+    code = f"write.csv(as.data.frame(nlme::{name}), row.names = FALSE)"
+    done = subprocess.run(
+        ["Rscript", "--vanilla", "-e", code], capture_output=True, text=True, check=True
+    )
+    return pd.read_csv(StringIO(done.stdout))
 
 
 def series(n_groups, rho=0.45, n_times=10):
@@ -105,6 +111,10 @@ def trial(n_patients, n_visits=10):
 def tasks(large):
     growth = datasets.orthodont.load_pandas().data
     growth["visit"] = (growth["age"] - 8) // 2
+    ovary = of_nlme("Ovary")
+    angle = 2 * np.pi * ovary["Time"]
+    ovary = ovary.assign(sine=np.sin(angle), cosine=np.cos(angle))
+    ovary["turn"] = ovary.groupby("Mare").cumcount()
     sleep = datasets.sleepstudy.load_pandas().data
     ordered = "data <- data[order(data$g, data$t), ]; data$g <- factor(data$g)"
     ar1 = "corAR1(form = ~ t | g)"
@@ -125,6 +135,28 @@ def tasks(large):
             },
             dispersion="~ Sex",
             prepare="data$visit <- as.integer(data$visit)",
+        ),
+        Task(
+            "BodyWeight, car1 and power of time",
+            of_nlme("BodyWeight"),
+            "weight ~ Time * C(Diet) + (Time | Rat)",
+            "car1(Time | Rat)",
+            {
+                "nlme": "lme(weight ~ Time * factor(Diet), data, ~ Time | Rat, "
+                "correlation = corCAR1(form = ~ Time), "
+                "weights = varPower(form = ~ Time))"
+            },
+            dispersion="~ log(Time)",
+        ),
+        Task(
+            "Ovary, ar1",
+            ovary,
+            "follicles ~ sine + cosine + (1 | Mare)",
+            "ar1(turn | Mare)",
+            {
+                "nlme": "lme(follicles ~ sine + cosine, data, ~ 1 | Mare, "
+                "correlation = corAR1(form = ~ turn | Mare))"
+            },
         ),
         Task(
             "sleepstudy, ar1",
@@ -210,9 +242,8 @@ def ours(task, options):
 
 
 def theirs(task, call, path, options):
-    """The same of a call in R; None where it did not end."""
+    """Median seconds of a call in R, or why there are none, and its log-likelihood."""
     code = R_CODE.format(
-        name=task.name,
         path=path,
         prepare=task.prepare,
         repeats=options.repeats,
@@ -227,9 +258,9 @@ def theirs(task, call, path, options):
             timeout=options.cap + R_START,
         )
     except subprocess.TimeoutExpired:
-        return None, np.nan
+        return f"over {options.cap:g}", np.nan
     if done.returncode:
-        return None, np.nan
+        return "failed: " + done.stderr.strip().splitlines()[-1][:40], np.nan
     told = done.stdout.replace("NA", "nan").split()
     *seconds, llf = map(float, told)
     return median(seconds[1:] or seconds), llf
@@ -250,9 +281,8 @@ def main():
             mine, llf, evaluations = ours(task, options)
             for package, call in task.calls.items():
                 seconds, other = theirs(task, call, path, options)
-                shown = f"over {options.cap:g} or failed"
-                ratio = ""
-                if seconds is not None:
+                shown, ratio = seconds, ""
+                if not isinstance(seconds, str):
                     shown, ratio = f"{seconds:.3g}", f"{mine / seconds:.3f}"
                 above = "" if np.isnan(other) else f"{llf - other:.1e}"
                 rows.append(

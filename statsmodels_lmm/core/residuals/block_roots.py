@@ -205,7 +205,7 @@ def by_parts(function, phi, where, parts, axes=0):
     -------
     ndarray
     """
-    present = np.unique(parts)
+    present = np.unique(parts) if len(phi) > 1 else np.zeros(1, int)
     if len(present) == 1:
         return function(phi[present[0]], where)
     rows = [np.flatnonzero(parts == part) for part in present]

@@ -7,6 +7,7 @@ groups.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -37,12 +38,12 @@ class Batch:
     where: np.ndarray
     parts: np.ndarray
 
-    @property
+    @cached_property
     def counts(self):
         """Number of groups of each pattern, shape (P,)."""
         return np.diff(self.starts)
 
-    @property
+    @cached_property
     def patterns(self):
         """Pattern of each group, shape (G,)."""
         return np.repeat(np.arange(len(self.counts)), self.counts)
