@@ -244,11 +244,7 @@ class CrossedMixedLM(MixedModel):
             else:
                 deviance, optimum = stay(criterion, start)
         except np.linalg.LinAlgError:
-            if start_params is not None:
-                raise ValueError(
-                    "the criterion cannot be evaluated at start_params; leave them out"
-                ) from None
-            raise DataError(NO_RESIDUAL) from None
+            raise _undefined(start_params) from None
         vanished = deviance.scale < VANISHING and is_saturated(products)
         if vanished and not reml:
             raise DataError(NO_MAXIMUM)
@@ -300,11 +296,7 @@ class CrossedMixedLM(MixedModel):
                 deviance, optimum = search_correlated(criterion, settings)
                 deviance, optimum = self._anchored(deviance, optimum, settings)
         except np.linalg.LinAlgError:
-            if start_params is not None:
-                raise ValueError(
-                    "the criterion cannot be evaluated at start_params; leave them out"
-                ) from None
-            raise DataError(NO_RESIDUAL) from None
+            raise _undefined(start_params) from None
         if deviance.scale < NOTHING_LEFT:
             raise DataError(NO_RESIDUAL)
         optimum = units.optimum(optimum, deviance.factors)
@@ -334,13 +326,10 @@ class CrossedMixedLM(MixedModel):
         """A starting point from theta and the parameters of the errors."""
         params = np.asarray(params, dtype=float)
         model = self.residual.model
-        count = len(params) - model.n_parameters
-        if params.ndim != 1 or count != sum(
-            e.grouped.n_parameters for e in self.random
-        ):
+        count = sum(e.grouped.n_parameters for e in self.random)
+        if params.shape != (count + model.n_parameters,):
             raise ValueError(
-                "start_params are theta and the parameters of the errors, "
-                f"{sum(e.grouped.n_parameters for e in self.random)} and "
+                f"start_params are theta and the parameters of the errors, {count} and "
                 f"{model.n_parameters} numbers; got an array of shape {params.shape}"
             )
         factors = self._units.factors_at(params[:count], pivoted=True)
@@ -553,3 +542,12 @@ class CrossedMixedLM(MixedModel):
     def __getstate__(self):
         """Pickle and copy without what can be recomputed."""
         return {**super().__getstate__(), "_cross": ()}
+
+
+def _undefined(start_params):
+    """The error for a criterion that cannot be evaluated where a search starts."""
+    if start_params is None:
+        return DataError(NO_RESIDUAL)
+    return ValueError(
+        "the criterion cannot be evaluated at start_params; leave them out"
+    )

@@ -129,7 +129,6 @@ class CrossedMixedLMResults(MixedResults):
     @property
     def fittedvalues(self) -> Any:
         """Fitted values with the conditional modes, as in lme4 and MixedLM."""
-        require_data(self.model, "a fitted value")
         fitted = self._fixed_part.copy()
         for effects, modes in zip(self.model.random, self._modes):
             fitted += effects.grouped.times(modes)

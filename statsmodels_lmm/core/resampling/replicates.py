@@ -177,3 +177,27 @@ class Replicates:
         """-2 log-likelihood of replicates by each design, a list of arrays (r,)."""
         responses = self.response.draw(generators)
         return [design.criteria(responses) for design in self.designs]
+
+
+@dataclass(frozen=True)
+class ReplicateTask:
+    """
+    Base of the tasks that compute something from replicates, piece by piece.
+
+    Parameters
+    ----------
+    replicates : Replicates
+        Draws and their fits.
+    """
+
+    replicates: Replicates
+
+    @property
+    def in_batches(self):
+        """Whether the replicates are fitted by array computations."""
+        return self.replicates.in_batches
+
+    @property
+    def size(self):
+        """Number of replicates to handle at once."""
+        return self.replicates.size

@@ -14,7 +14,7 @@ from statsmodels_lmm.core.resampling.draws import (
 )
 from statsmodels_lmm.core.resampling.generalized_refits import WithoutEffects
 from statsmodels_lmm.core.resampling.refits import MAX_BATCH
-from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.resampling.replicates import Replicates, ReplicateTask
 from statsmodels_lmm.core.rows.standardize import independent_columns
 from statsmodels_lmm.inference.comparison.nested_models import family_of, is_mixed
 from statsmodels_lmm.inference.replicates.bootstrap import run_replicates
@@ -65,7 +65,7 @@ def simulated_statistics(full, restricted, nsim, rng=None, n_jobs=None, progress
 
 
 @dataclass(frozen=True)
-class _Statistics:
+class _Statistics(ReplicateTask):
     """
     Task that computes the statistics of replicates.
 
@@ -74,18 +74,6 @@ class _Statistics:
     replicates : Replicates
         Draws from the restricted model, and fits of the full and the restricted one.
     """
-
-    replicates: Replicates
-
-    @property
-    def in_batches(self):
-        """Whether the replicates are fitted by array computations."""
-        return self.replicates.in_batches
-
-    @property
-    def size(self):
-        """Number of replicates to handle at once."""
-        return self.replicates.size
 
     def __call__(self, sequences):
         """One statistic per seed; NaN where a fit failed."""

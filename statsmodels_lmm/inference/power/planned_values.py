@@ -165,8 +165,7 @@ def planned_results(model: Any, values: Mapping, **options: Any) -> Any:
         If the errors of the model are correlated or of unequal variance.
     """
     require_data(model, "a planned fit")
-    if model.family is None:
-        require_independent_errors(model, "a planned fit")
+    require_independent_errors(model, "a planned fit")
     plan = _neutral(model)
     told = plan.set(model, values)
     missing = [name for name in _every_parameter(model) if name not in told]

@@ -213,8 +213,6 @@ class _Study:
     @classmethod
     def of(cls, results, effect, values, test, df_method):
         """Check what the user asked for."""
-        if results._is_gaussian:
-            require_independent_errors(results.model, "power")
         if results._robust is not None:
             raise DataError(
                 "the power is that of a test with the covariance of the model, not a "

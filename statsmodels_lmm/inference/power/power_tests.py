@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 from scipy.linalg import null_space
 
-from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.resampling.replicates import Replicates, ReplicateTask
 from statsmodels_lmm.core.uncertainty.small_sample import kenward_roger, satterthwaite
 from statsmodels_lmm.inference.comparison.bootstrap_likelihood_ratio import (
     without_effects_design,
@@ -30,7 +30,7 @@ ROUNDING = 1e-7
 
 
 @dataclass(frozen=True)
-class WaldTest:
+class WaldTest(ReplicateTask):
     """
     Task that computes p-values of Wald tests in simulated studies.
 
@@ -50,7 +50,6 @@ class WaldTest:
         Denominator degrees of freedom, if the method has the same in all studies.
     """
 
-    replicates: Replicates
     units: Any
     contrasts: np.ndarray
     distances: np.ndarray
@@ -61,12 +60,12 @@ class WaldTest:
     def in_batches(self):
         """Whether the studies are tested by array computations."""
         one_by_one = self.df_method in SMALL_SAMPLE and not self._is_joint
-        return self.replicates.in_batches and not one_by_one
+        return super().in_batches and not one_by_one
 
     @property
     def size(self):
         """Number of studies to handle at once, fewer if each has its own df."""
-        size = self.replicates.size
+        size = super().size
         return size if self.in_batches else min(size, AT_ONCE)
 
     def __call__(self, sequences):
@@ -126,7 +125,7 @@ class WaldTest:
 
 
 @dataclass(frozen=True)
-class LikelihoodRatioTest:
+class LikelihoodRatioTest(ReplicateTask):
     """
     Task that computes p-values of likelihood-ratio tests in simulated studies.
 
@@ -140,19 +139,8 @@ class LikelihoodRatioTest:
         What the draws lack of the fixed part and the restricted model cannot restore.
     """
 
-    replicates: Replicates
     counts: tuple
     shift: Any = 0.0
-
-    @property
-    def in_batches(self):
-        """Whether the studies are fitted by array computations."""
-        return self.replicates.in_batches
-
-    @property
-    def size(self):
-        """Number of studies to handle at once."""
-        return self.replicates.size
 
     def __call__(self, sequences):
         """One p-value per seed, NaN where a fit failed; and which are separated."""

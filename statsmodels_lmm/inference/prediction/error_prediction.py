@@ -95,9 +95,9 @@ def rows_of_errors(results, rows):
     if errors.dispersion:
         data = results.model.data
         spec = data.column_specs[errors.dispersion]
-        design = design_matrices(spec, frame, data.scope, data.engine, prediction=True)[
-            1
-        ]
+        _, design, _ = design_matrices(
+            spec, frame, data.scope, data.engine, prediction=True
+        )
         known = [name for name in design.columns if name in errors.log_sd_names]
         columns = design[known]
     return error_rows(errors, codes, values, columns)
@@ -254,7 +254,10 @@ def variances_with_errors(results, rows, parts, predicted):
         Shape (m,).
     """
     units, model, share = results._units, results.model, predicted.share
-    fixed = units.fixed(rows.design - share @ model.exog)
+    design = rows.design - share @ model.exog
+    if not model.random:
+        half = units.beta_root(results.at_optimum.fixed_root)
+        return ((design[:, units.data.kept] @ half) ** 2).sum(axis=1)
     of_fit = [
         EffectRows(
             e.grouped.codes,
@@ -276,8 +279,4 @@ def variances_with_errors(results, rows, parts, predicted):
             units.plan.terms, units.rows(parts), units.rows(of_fit)
         )
     ]
-    if not terms:
-        half = units.beta_root(results.at_optimum.fixed_root)
-        rows_of_x = (rows.design - share @ model.exog)[:, units.data.kept] @ half
-        return (rows_of_x**2).sum(axis=1)
-    return error_variances(results.at_optimum, fixed, terms)
+    return error_variances(results.at_optimum, units.fixed(design), terms)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from statsmodels_lmm.core.resampling.replicates import Replicates
+from statsmodels_lmm.core.resampling.replicates import Replicates, ReplicateTask
 from statsmodels_lmm.display import Brief, captioned
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.derived.functions import evaluated, functions_of
@@ -428,10 +428,9 @@ def run_replicates(task, nsim, rng, n_jobs, progress):
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Task(ReplicateTask):
     """Task that fits replicates and calls the statistic with each."""
 
-    replicates: Replicates
     results: Any = None
     statistic: Any = None
     shared: Any = None
@@ -439,12 +438,12 @@ class _Task:
     @property
     def in_batches(self):
         """Whether the replicates are fitted by array computations and need no other."""
-        return self.statistic is None and self.replicates.in_batches
+        return self.statistic is None and super().in_batches
 
     @property
     def size(self):
         """Number of replicates to handle at once, fewer if each needs its own fit."""
-        size = self.replicates.size
+        size = super().size
         return size if self.statistic is None else min(size, STATISTICS)
 
     def __call__(self, sequences):
