@@ -181,12 +181,20 @@ def _visit_name(name, visits):
     if not visits or not name.startswith("("):
         return name
     numbers = [int(number) for number in name.strip("()").split(",")]
-    return "(" + ", ".join(_visit_label(visits[n - 1]) for n in numbers) + ")"
+    return "(" + ", ".join(_visit_text(visits[n - 1]) for n in numbers) + ")"
 
 
-def _visit_label(visit):
-    """A visit as it stands in names of parameters: 8 rather than 8.0."""
+def _visit_text(visit):
+    """A visit as it stands in names of parameters: 2 rather than 2.0 beside 2.5."""
     return f"{visit:g}" if isinstance(visit, float) else str(visit)
+
+
+def _visit_labels(visits):
+    """Values of a column as labels of visits: 8 rather than 8.0."""
+    labels = pd.Index(visits)
+    if pd.api.types.is_float_dtype(labels.dtype) and (labels == labels.round()).all():
+        labels = labels.astype(np.int64)
+    return tuple(labels)
 
 
 def error_covariance(term, dispersion, values, columns, labels):
@@ -347,9 +355,10 @@ def _visits(term, values):
     column = values[term.when[0]]
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = column.cat.remove_unused_categories()
-        return used.cat.codes.to_numpy(np.intp), tuple(used.cat.categories)
+        codes = used.cat.codes.to_numpy(np.intp)
+        return codes, _visit_labels(used.cat.categories)
     numbers, labels = pd.factorize(column, sort=True)
-    return numbers.astype(np.intp), tuple(labels)
+    return numbers.astype(np.intp), _visit_labels(labels)
 
 
 def _has_nugget(structure):
@@ -422,7 +431,8 @@ class Cells:
             values, first = np.unique(where, return_index=True)
             values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
             shown = shown if isinstance(shown, tuple) else shown.iloc[first]
-            labels = [_visit_label(v) for v in shown]
+            shown = shown if isinstance(shown, tuple) else _visit_labels(shown)
+            labels = [_visit_text(v) for v in shown]
             names = [f"{v}{_of(part)}" for part in part_names for v in labels]
         cells = cls(names, np.arange(len(names)), values)
         present, counts = np.unique(cells.numbers(where, parts), return_counts=True)
