@@ -21,6 +21,9 @@ SHORT = 0.01
 FITTED = "log |fitted|"
 """Name of the column of fitted values, of which a standard deviation is a power."""
 
+SAME = 1e-9
+"""Spread of fitted values, relative to their size, that is rounding."""
+
 
 @dataclass(frozen=True)
 class ErrorCovariance:
@@ -113,10 +116,16 @@ class ErrorCovariance:
                 "a fitted value is zero, of which no power is a standard deviation; "
                 "leave out power_of_fitted"
             )
+        if is_constant(fitted):
+            raise DataError(
+                "all fitted values are the same, and so are their powers: leave out "
+                "power_of_fitted, or add what tells the means of rows apart"
+            )
         names = tuple(name for name in self.log_sd_names if name != FITTED)
         columns = self.log_sd[:, : len(names)], np.log(np.abs(fitted))
-        log_sd = np.column_stack(columns)
-        return replace(self, log_sd=log_sd, log_sd_names=(*names, FITTED))
+        log_sd, names = np.column_stack(columns), (*names, FITTED)
+        _check_spread(log_sd, names, self.term, self.cells)
+        return replace(self, log_sd=log_sd, log_sd_names=names)
 
     def without_data(self):
         """What remains when the data of the rows are removed: names and numbers."""
@@ -150,6 +159,11 @@ class ErrorCovariance:
                     names.append(f"{self.term.structure} {name}" + _of(part))
         of_sd = {FITTED: "power of |fitted|"}
         return names + [of_sd.get(x, f"log sd {x}") for x in self.log_sd_names]
+
+
+def is_constant(fitted):
+    """Whether fitted values are the same but for rounding."""
+    return bool(np.ptp(fitted) <= SAME * np.abs(fitted).max())
 
 
 def following_fitted(errors, n_rows):
