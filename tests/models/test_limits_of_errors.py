@@ -46,6 +46,60 @@ def test_other_numbers_keep_their_digits(growth):
     assert model.residual.parameter_names[0] == "us (2, 2.5)"
 
 
+def test_dates_and_sets_of_parameters_are_printed_short(growth):
+    date = pd.Timestamp("2020-01-01") + pd.to_timedelta(30 * growth["visit"], "D")
+    data = growth.assign(day=date, arm=(growth["Sex"] == "Male") * 1.0)
+    model = crossedmixedlm(
+        "distance ~ 1", data, residual="ad(day | Subject, by=arm, hom=True)"
+    )
+    names = model.residual.parameter_names
+    assert names[0] == "ad (2020-01-01, 2020-01-31) [0]"
+    assert names[-1] == "log sd 1"
+    result = model.fit()
+    rows = data.head(2).assign(arm=[1.0, 0.0])
+    sd = result.get_prediction(rows, interval="prediction").summary_frame()
+    assert sd["obs_ci_upper"].nunique() == 2
+
+
+@pytest.mark.parametrize("residual", ["ad(word | Subject)", "toep(word | Subject)"])
+def test_the_order_of_text_is_not_that_of_numbers(growth, residual):
+    data = growth.assign(word=growth["age"].map("week {:.0f}".format))
+    with pytest.raises(
+        DataError, match=r"'word' is text, in which week 10, .*, week 8"
+    ):
+        crossedmixedlm("distance ~ 1", data, residual=residual)
+    word = [f"week {age}" for age in (8, 10, 12, 14)]
+    ordered = data.assign(word=pd.Categorical(data["word"], word, ordered=True))
+    found = crossedmixedlm("distance ~ 1", ordered, residual=residual).fit()
+    expected = residual.replace("word", "age")
+    expected = crossedmixedlm("distance ~ 1", growth, residual=expected).fit()
+    assert_allclose(found.llf, expected.llf, rtol=1e-10)
+
+
+def test_times_in_other_types(growth):
+    elapsed = pd.to_timedelta(growth["age"], "D")
+    origin = pd.Timestamp("2020-01-01")
+    found = crossedmixedlm(
+        "distance ~ 1", growth.assign(d=elapsed), residual="car1(d | Subject)"
+    ).fit()
+    expected = crossedmixedlm("distance ~ 1", growth, residual="car1(age | Subject)")
+    assert_allclose(found.llf, expected.fit().llf, rtol=1e-10)
+    dates = growth.assign(d=(origin + elapsed).dt.date)
+    with pytest.raises(DataError, match=r"pd\.to_datetime"):
+        crossedmixedlm("distance ~ 1", dates, residual="car1(d | Subject)")
+    periods = growth.assign(d=(origin + elapsed).dt.to_period("D"))
+    with pytest.raises(DataError, match=r"to_timestamp\(\)"):
+        crossedmixedlm("distance ~ 1", periods, residual="car1(d | Subject)")
+
+
+def test_steps_much_longer_than_the_unit(growth):
+    date = pd.Timestamp("2020-01-01") + pd.to_timedelta(30 * growth["visit"], "D")
+    with pytest.raises(DataError, match=r"after 30 units .* write `car1\(d \| Subject"):
+        crossedmixedlm(
+            "distance ~ 1", growth.assign(d=date), residual="ar1(d | Subject)"
+        )
+
+
 # dispersions --------------------------------------------------------------------------
 
 

@@ -141,7 +141,8 @@ class NaturalParameters:
         if largest > LARGEST:
             raise MemoryError(
                 "second derivatives of the covariance of errors need a dense matrix of "
-                f"the {largest:,} rows of a group; linear=True leaves them out"
+                f"the {largest:,} rows of a group; 'kenward-roger(linear)' leaves them "
+                "out"
             )
 
     def _has_own_covariances(self):
