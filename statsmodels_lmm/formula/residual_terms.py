@@ -348,4 +348,26 @@ def dispersion_formula(text):
         raise FormulaError("dispersion is empty after the ~", text)
     if right == "1":  # one standard deviation for all rows
         return ""
+    _check_constant(right, text)
     return right
+
+
+def _check_constant(right, text):
+    """Reject a dispersion without its constant, which is the logarithm of sigma."""
+    pairs = [(sign, join(piece)) for sign, piece in split_terms(tokenize(right), text)]
+    kept = [pair for pair in pairs if pair not in (("+", "0"), ("-", "1"))]
+    if len(kept) == len(pairs):
+        return
+    rest = "".join(f" {sign} {term}" for sign, term in kept).removeprefix(" + ")
+    advice = "leave out dispersion= if all rows have one standard deviation"
+    if rest:
+        advice = (
+            f'write `dispersion="~ {rest}"`; sigma is that of a row where these terms '
+            "are zero, such as one of the first level, to which the coefficients "
+            "compare the others"
+        )
+    raise FormulaError(
+        "a dispersion without its constant would have no sigma: the standard deviation "
+        f"of a row is sigma times exp of these terms, and sigma is estimated; {advice}",
+        text,
+    )

@@ -96,7 +96,12 @@ class MixedInference(LikelihoodModelResults):
             with n - p degrees of freedom, or with a cluster-robust covariance the
             number of clusters minus one; "satterthwaite" or "kenward-roger", t and F
             tests with separate degrees of freedom for each contrast, see
-            `inference.fixed.degrees_of_freedom.inference`.
+            `inference.fixed.degrees_of_freedom.inference`. The last has options:
+            "kenward-roger(linear)" leaves out the second derivatives of the covariance
+            matrix, as SAS's ``DDFM=KR(LINEAR)``; with "expected" or "observed" in the
+            parentheses the information about the variances is of that kind. Default
+            is "expected" for independent errors, as in pbkrtest, and "observed" with
+            ``residual=`` or ``dispersion=``, as in SAS.
 
         Returns
         -------

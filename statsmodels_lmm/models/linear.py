@@ -33,6 +33,8 @@ from statsmodels_lmm.models.validation import (
     check_residual,
     warn_after_fit,
 )
+from statsmodels_lmm.residual.covariance import is_constant
+from statsmodels_lmm.residual.unbounded import check_bounded, check_origin
 from statsmodels_lmm.results.linear import (
     CrossedMixedLMResults,
     CrossedMixedLMResultsWrapper,
@@ -225,6 +227,7 @@ class CrossedMixedLM(MixedModel):
                 fitted = self._fit_to_fitted(bool(reml), settings)
             else:
                 fitted = self._fit_with_errors(bool(reml), start_params, settings)
+            warn_after_fit(fitted)
             return self._results_classes[1](fitted._by(df_method))
         _, products = self._sufficient_statistics()
         units = self._units
@@ -262,7 +265,15 @@ class CrossedMixedLM(MixedModel):
 
     def _fit_to_fitted(self, reml, settings):
         """The results of fits repeated until the fitted values do not change."""
-        fitted = self.exog @ np.linalg.lstsq(self.exog, self.endog)[0]
+        offset = 0.0 if self.offset is None else self.offset
+        start = np.linalg.lstsq(self.exog, self.endog - offset)[0]
+        fitted = self.exog @ start + offset
+        if is_constant(fitted) and self.random:  # the effects may tell rows apart
+            model, errors = copy(self), self.residual
+            told = errors.term is not None or errors.log_sd_names
+            model.residual = replace(errors, follows_fitted=False) if told else None
+            model._cross = ()
+            fitted = model.fit(reml, maxiter=settings.maxiter).fittedvalues
         for _ in range(ROUNDS):
             model = copy(self)
             model.residual = self.residual.with_fitted(fitted)
@@ -294,18 +305,25 @@ class CrossedMixedLM(MixedModel):
             else:
                 criterion = self._criterion(reml, is_centered=True)
                 deviance, optimum = search_correlated(criterion, settings)
-                deviance, optimum = self._anchored(deviance, optimum, settings)
+                self._check_errors(deviance, optimum)
+                check_origin(self.residual, deviance.whitening)
+                deviance, optimum = self._anchored(deviance, optimum)
         except np.linalg.LinAlgError:
             raise _undefined(start_params) from None
-        if deviance.scale < NOTHING_LEFT:
-            raise DataError(NO_RESIDUAL)
+        self._check_errors(deviance, optimum)
         optimum = units.optimum(optimum, deviance.factors)
-        fitted = self._results_classes[0](self, units, deviance, optimum)
         self._last_theta = optimum.theta
-        warn_after_fit(fitted)
-        return fitted
+        return self._results_classes[0](self, units, deviance, optimum)
 
-    def _anchored(self, deviance, optimum, settings):
+    def _check_errors(self, deviance, optimum):
+        """Reject a search that ended where errors have no variance."""
+        largest = deviance.whitening.log_deviations.max()
+        if np.log(deviance.scale) + 2.0 * largest < np.log(NOTHING_LEFT):
+            raise DataError(NO_RESIDUAL)
+        if not optimum.given:
+            check_bounded(self, deviance, optimum.certified)
+
+    def _anchored(self, deviance, optimum):
         """The optimum with sigma that of a row with log standard deviation zero."""
         if not deviance.whitening.model.log_sd.size:
             return deviance, optimum
@@ -313,13 +331,14 @@ class CrossedMixedLM(MixedModel):
         criterion = self._criterion(deviance.reml)
         theta = rescaled_theta(self._units, deviance.factors, np.exp(shift))
         start = self._point_at(np.append(theta, deviance.whitening.parameters))
-        end, polished = search_correlated(criterion, settings, start)
+        end, there = stay(criterion, start)
+        # proved where sigma is not collinear with the deviations
         return end, replace(
-            polished,
-            evaluations=optimum.evaluations + polished.evaluations - 1,
-            starts=optimum.starts,
-            others=optimum.others,
-            trace=optimum.trace,
+            optimum,
+            theta=there.theta,
+            duals=there.duals,
+            dual_eigenvalues=there.dual_eigenvalues,
+            curvature=there.curvature,
         )
 
     def _point_at(self, params):

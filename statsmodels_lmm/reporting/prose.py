@@ -358,12 +358,18 @@ def _methods(raw, alpha, style):
     used = ", ".join(f"{name} {m.__version__}" for name, m in packages.items())
     return (
         f"{level(alpha)} confidence intervals (CI) and p-values are Wald's, from "
-        f"{DF[raw.df_method]}.{proved} The analysis was carried out in Python "
+        f"{_source(raw.df_method)}.{proved} The analysis was carried out in Python "
         f"{platform.python_version()} with {style.words('statsmodels_lmm')} "
         f"{_own_version()}, {used}; the model is written in the language of lme4 "
         "(Bates et al., 2015), with results like those of statsmodels (Seabold & "
         "Perktold, 2010)."
     )
+
+
+def _source(df_method):
+    """What the intervals and p-values come from, with options of the method."""
+    method, _, options = df_method.partition("(")
+    return DF[method] + (f" ({options}" if options else "")
 
 
 def _own_version():

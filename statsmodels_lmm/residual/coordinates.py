@@ -98,10 +98,16 @@ class Coordinate:
                 f"'{self.name}' has dates in the fit; `pd.to_datetime` makes dates of "
                 "the new ones"
             )
+        if pd.api.types.is_timedelta64_dtype(column.dtype):
+            return column.dt.total_seconds().to_numpy() / DAY
         if is_date or not pd.api.types.is_numeric_dtype(column.dtype):
+            advice = "`pd.to_numeric` makes numbers of text"
+            if pd.api.types.infer_dtype(column) in ("date", "datetime"):
+                advice = "`pd.to_datetime` makes dates of objects"
+            if isinstance(column.dtype, pd.PeriodDtype):
+                advice = f"`{self.name}.dt.to_timestamp()` makes dates of periods"
             raise DataError(
                 f"'{self.name}' tells when or where rows were observed and must be "
-                "numeric, a date or an ordered categorical; `pd.to_numeric` makes "
-                "numbers of text"
+                f"numeric, a date or an ordered categorical; {advice}"
             )
         return column.to_numpy(float)

@@ -1,5 +1,6 @@
 """The errors of a model: which rows are correlated, and which columns set variances."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,8 +19,14 @@ from statsmodels_lmm.residual.coordinates import Coordinate
 SHORT = 0.01
 """Usual step of time, in units, below which car1 cannot count in this unit."""
 
+FAR_APART = 7.0
+"""Smallest step, in units, from which ar1 and arma cannot count in this unit."""
+
 FITTED = "log |fitted|"
 """Name of the column of fitted values, of which a standard deviation is a power."""
+
+SAME = 1e-9
+"""Spread of fitted values, relative to their size, that is rounding."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +120,16 @@ class ErrorCovariance:
                 "a fitted value is zero, of which no power is a standard deviation; "
                 "leave out power_of_fitted"
             )
+        if is_constant(fitted):
+            raise DataError(
+                "all fitted values are the same, and so are their powers: leave out "
+                "power_of_fitted, or add what tells the means of rows apart"
+            )
         names = tuple(name for name in self.log_sd_names if name != FITTED)
         columns = self.log_sd[:, : len(names)], np.log(np.abs(fitted))
-        log_sd = np.column_stack(columns)
-        return replace(self, log_sd=log_sd, log_sd_names=(*names, FITTED))
+        log_sd, names = np.column_stack(columns), (*names, FITTED)
+        _check_spread(log_sd, names, self.term, self.cells)
+        return replace(self, log_sd=log_sd, log_sd_names=names)
 
     def without_data(self):
         """What remains when the data of the rows are removed: names and numbers."""
@@ -152,6 +165,11 @@ class ErrorCovariance:
         return names + [of_sd.get(x, f"log sd {x}") for x in self.log_sd_names]
 
 
+def is_constant(fitted):
+    """Whether fitted values are the same but for rounding."""
+    return bool(np.ptp(fitted) <= SAME * np.abs(fitted).max())
+
+
 def following_fitted(errors, n_rows):
     """
     Errors whose standard deviations are proportional to a power of the fitted values.
@@ -181,12 +199,22 @@ def _visit_name(name, visits):
     if not visits or not name.startswith("("):
         return name
     numbers = [int(number) for number in name.strip("()").split(",")]
-    return "(" + ", ".join(_visit_label(visits[n - 1]) for n in numbers) + ")"
+    return "(" + ", ".join(_visit_text(visits[n - 1]) for n in numbers) + ")"
 
 
-def _visit_label(visit):
-    """A visit as it stands in names of parameters: 8 rather than 8.0."""
+def _visit_text(visit):
+    """A level as it stands in names of parameters: 2 rather than 2.0, and dates."""
+    if isinstance(visit, pd.Timestamp) and visit == visit.normalize():
+        return str(visit.date())
     return f"{visit:g}" if isinstance(visit, float) else str(visit)
+
+
+def _visit_labels(visits):
+    """Values of a column as labels of visits: 8 rather than 8.0."""
+    labels = pd.Index(visits)
+    if pd.api.types.is_float_dtype(labels.dtype) and (labels == labels.round()).all():
+        labels = labels.astype(np.int64)
+    return tuple(labels)
 
 
 def error_covariance(term, dispersion, values, columns, labels):
@@ -234,7 +262,7 @@ def error_covariance(term, dispersion, values, columns, labels):
         extra.append(cells.columns(where, parts))
         names += cells.names[1:]
         _check_pairs(term, codes, where, visits, parts, part_names)
-        if term.structure.name == "car1":
+        if term.structure.name == "car1" or term.structure.of_whole_steps:
             _check_unit(term, codes, where)
     if columns is not None:
         extra.append(columns.to_numpy(float))
@@ -305,9 +333,9 @@ def error_rows(errors, codes, values, columns):
         elif term.when:
             where = _joined(errors.coordinates, values)
         if term.by:
-            joined = values[term.by[0]].astype(str)
+            joined = values[term.by[0]].astype(object).map(_visit_text)
             for name in term.by[1:]:
-                joined = joined + ":" + values[name].astype(str)
+                joined = joined + ":" + values[name].astype(object).map(_visit_text)
             parts = pd.Index(errors.part_names).get_indexer(pd.Index(joined))
             if (parts < 0).any():
                 raise DataError(
@@ -347,9 +375,32 @@ def _visits(term, values):
     column = values[term.when[0]]
     if isinstance(column.dtype, pd.CategoricalDtype):
         used = column.cat.remove_unused_categories()
-        return used.cat.codes.to_numpy(np.intp), tuple(used.cat.categories)
+        codes = used.cat.codes.to_numpy(np.intp)
+        return codes, _visit_labels(used.cat.categories)
     numbers, labels = pd.factorize(column, sort=True)
-    return numbers.astype(np.intp), tuple(labels)
+    _check_order(term, labels)
+    return numbers.astype(np.intp), _visit_labels(labels)
+
+
+def _check_order(term, labels):
+    """Reject visits named by text whose order is that of numbers in it."""
+    if term.structure.name == "us" or pd.api.types.is_numeric_dtype(labels.dtype):
+        return
+    if not all(isinstance(label, str) for label in labels):
+        return
+    by_number = sorted(labels, key=_with_numbers)
+    if list(labels) != by_number:
+        raise DataError(
+            f"'{term.when[0]}' is text, in which {', '.join(labels)} follow each "
+            f"other; {term.structure} needs the order of the visits: make it a number, "
+            f"or `pd.Categorical(column, {by_number}, ordered=True)`"
+        )
+
+
+def _with_numbers(text):
+    """A text for sorting, its digits as numbers."""
+    pieces = re.split(r"(\d+)", text)
+    return [(int(p), "") if p.isdigit() else (-1, p) for p in pieces]
 
 
 def _has_nugget(structure):
@@ -372,7 +423,13 @@ def _check_distinct(term, where, codes, groups, labels):
 
 def _parts(term, values, codes, groups):
     """The set of parameters of each row, constant within groups."""
-    parts, levels, _ = group_levels([values[name] for name in term.by])
+    columns = [values[name] for name in term.by]
+    if len(columns) > 1:  # levels joined by colons
+        columns = [
+            c.map(_visit_text) if pd.api.types.is_float_dtype(c.dtype) else c
+            for c in columns
+        ]
+    parts, levels, _ = group_levels(columns)
     first = np.zeros(codes.max() + 1, dtype=np.intp)
     first[codes] = parts
     if (first[codes] != parts).any():
@@ -382,7 +439,7 @@ def _parts(term, values, codes, groups):
             f"{groups[codes[row]]}; it must be constant in each of "
             f"{':'.join(map(str, term.group))}"
         )
-    return parts, tuple(map(str, levels))
+    return parts, tuple(map(_visit_text, levels))
 
 
 @dataclass(frozen=True)
@@ -422,7 +479,8 @@ class Cells:
             values, first = np.unique(where, return_index=True)
             values = pd.Index(range(len(shown)) if isinstance(shown, tuple) else values)
             shown = shown if isinstance(shown, tuple) else shown.iloc[first]
-            labels = [_visit_label(v) for v in shown]
+            shown = shown if isinstance(shown, tuple) else _visit_labels(shown)
+            labels = [_visit_text(v) for v in shown]
             names = [f"{v}{_of(part)}" for part in part_names for v in labels]
         cells = cls(names, np.arange(len(names)), values)
         present, counts = np.unique(cells.numbers(where, parts), return_counts=True)
@@ -451,17 +509,26 @@ class Cells:
 
 
 def _check_unit(term, codes, where):
-    """Reject a unit of time too long to tell correlations a unit apart from 0."""
+    """Reject a unit of time in which neighboring rows are much too close or too far."""
     order = np.lexsort((where, codes))
     steps = np.diff(where[order])[np.diff(codes[order]) == 0]
+    name, group = term.when[0], ":".join(map(str, term.group))
+    structure = term.structure
+    if structure.of_whole_steps:
+        least = float(steps.min(initial=np.inf))
+        if np.isfinite(least) and least >= FAR_APART:
+            raise DataError(
+                f"rows follow each other after {least:g} units of '{name}' or more, "
+                f"and {structure} takes a unit as one step, so that neighbors would "
+                f"hardly be correlated: count visits, or write `car1({name} | {group})`"
+            )
+        return
     usual = float(np.median(steps))
     if usual < SHORT:
-        name = term.when[0]
         raise DataError(
             f"rows follow each other after {usual:.2g} units of '{name}', and car1 has "
             "the correlation of rows one unit apart, too small for a number: measure "
-            f"time in shorter units, or write `exp({name} | "
-            f"{':'.join(map(str, term.group))})`"
+            f"time in shorter units, or write `exp({name} | {group})`"
         )
 
 

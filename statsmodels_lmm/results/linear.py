@@ -67,7 +67,8 @@ class CrossedMixedLMResults(MixedResults):
     df_model : float
         Rank of X minus the constant, as in statsmodels.
     residual_share : float
-        Residual variance divided by that of the least-squares residuals.
+        Residual variance, with errors of unequal variance its mean over the rows,
+        divided by that of the least-squares residuals.
     n_params : int
         Fixed effects, relative covariance parameters and sigma, as in lme4, but
         without those that the data do not determine.
@@ -84,6 +85,8 @@ class CrossedMixedLMResults(MixedResults):
         self.residual_params = np.zeros(0)
         if model.residual is not None:
             self.residual_params = deviance.whitening.parameters
+            variances = np.exp(2.0 * deviance.whitening.log_deviations)
+            self.residual_share *= float(variances.mean())
             self._flat = flat_with_errors(deviance)
 
     @cached_property

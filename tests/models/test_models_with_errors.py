@@ -370,7 +370,7 @@ UNAVAILABLE = {
     "a cluster-robust covariance": lambda fit: fit.with_cov_type("CR1", groups="g"),
     "the exact test of a variance": lambda fit: fit.exact_lr_test(),
     "heritability": lambda fit: fit.heritability("g", "narrow"),
-    "an interval of a share": lambda fit: fit.r_squared(conf_int=True),
+    "conf_int='profile' of a share": lambda fit: fit.r_squared(conf_int="profile"),
     "power": lambda fit: fit.power("t", nsim=2),
     "power is": lambda fit: fit.power_curve("t", [4], "g", nsim=2),
     "a planned fit": lambda fit: planned_results(fit.model, {}),

@@ -184,8 +184,12 @@ class CorrelatedForms(VarianceForms):
 
     def curvature(self, root):
         """Second derivatives in the natural parameters, see `VarianceForms`."""
-        scaled = np.vstack([self._scale * root[:-1], root[-1:]])
-        return natural_curvature(self._whitening, self.deviance.fixed_rows, scaled)
+        own = super().curvature(root)
+        last = root[-1 - self.n_coordinates :]
+        scaled = np.vstack([self._scale * last[:-1], last[-1:]])
+        return own + natural_curvature(
+            self._whitening, self.deviance.fixed_rows, scaled
+        )
 
     def bend(self):
         """Half the terms of the Hessian with second derivatives of V, shape (m, m)."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.dense import transpose
+from statsmodels_lmm.core.algebra.dense import consecutive, transpose
 from statsmodels_lmm.core.criteria.derivatives import (
     dual_matrices,
     of_all_factors,
@@ -129,14 +129,28 @@ class VarianceForms:
         """
         G'V_rs G / sigma^2 for second derivatives V_rs of sigma^2 V, with weights B B'.
 
-        Zero, because V is linear in covariances.
+        They are zero where V is linear in covariances, and else in the natural
+        parameters of `block.CovarianceBlock.natural_bend`.
 
         Parameters
         ----------
         root : ndarray
-            B for the coordinates and sigma^2, shape (c + 1, r).
+            B for all parameters, sigma^2 last, shape (m + c + 1, r).
+
+        Returns
+        -------
+        float or ndarray
+            Shape (p, p).
         """
-        return 0.0
+        deviance, total = self.deviance, 0.0
+        scale = float(deviance.scale)
+        places = consecutive(f.n_parameters for f in deviance.factors)
+        pairs = zip(deviance.factors, deviance.fixed_scores) if places else ()
+        for (factor, y), place in zip(pairs, places):
+            bend = factor.natural_bend(scale * root[place], root[-1])
+            if bend.any():
+                total = total + level_forms(y, bend[None])[0]
+        return total
 
     def of_user(self):
         """

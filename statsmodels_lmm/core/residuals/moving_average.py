@@ -1,6 +1,7 @@
 """Autoregressive errors with moving averages, in whole steps."""
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from scipy.signal import lfilter
@@ -61,9 +62,14 @@ class ARMA(ResidualStructure):
             raise ValueError("arma needs an order: `p` or `q` must be positive")
 
     def parameters(self, size):
-        """The coefficients, ar_1, ..., ar_p and ma_1, ..., ma_q."""
+        """
+        The coefficients, ar_1, ..., ar_p and ma_1, ..., ma_q.
+
+        The k-th is a sum of products of k of the p roots, which are inside the unit
+        circle, and so less than their number, the binomial coefficient.
+        """
         return [
-            Parameter(f"{kind}.{k}")
+            Parameter(f"{kind}.{k}", -1.0 * comb(order, k), 1.0 * comb(order, k))
             for kind, order in (("ar", self.p), ("ma", self.q))
             for k in range(1, order + 1)
         ]

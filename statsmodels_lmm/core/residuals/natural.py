@@ -8,7 +8,8 @@ linear in them, covariances. With lambda = (log sigma^2, gamma) an entry of sigm
 
 f_r a row of F and sigma^2 the variance of a row with f = 0. If F distinguishes as many
 *cells* of rows as lambda has entries, so that each cell has a variance of its own, the
-variances of the cells are natural, and otherwise sigma^2 and gamma are.
+variances of the cells are natural. Otherwise gamma is, and the variance of a row with
+the mean of F gamma: that with f = 0 would change with the origin of a column.
 """
 
 from dataclasses import dataclass
@@ -140,7 +141,8 @@ class NaturalParameters:
         if largest > LARGEST:
             raise MemoryError(
                 "second derivatives of the covariance of errors need a dense matrix of "
-                f"the {largest:,} rows of a group; linear=True leaves them out"
+                f"the {largest:,} rows of a group; 'kenward-roger(linear)' leaves them "
+                "out"
             )
 
     def _has_own_covariances(self):
@@ -226,7 +228,8 @@ class NaturalParameters:
 
     def _less(self, b, powers):
         """The sum of W_aa b_a over variances."""
-        if self.cells is None:  # sigma^2 alone is a variance
-            return (powers[0] ** 2).sum() * b[..., 0]
+        if self.cells is None:  # that of a row with the mean of F gamma alone
+            usual = powers[0] + 2.0 * self._model.log_sd.mean(axis=0) @ powers[1:]
+            return (usual**2).sum() * b[..., 0]
         variances = ((self.cells @ powers) ** 2).sum(axis=-1)
         return (b @ np.linalg.inv(self.cells)) @ variances

@@ -9,8 +9,9 @@ class Unstructured(ResidualStructure):
     """
     Any correlation matrix of T visits.
 
-    A search moves in the rows of a triangle T with T T' = C: row i is (x_i1, ..., 1)
-    divided by its length, so that C stays positive definite.
+    A search moves in the rows of a triangle T with T T' = C: row i is
+    (sinh x_i1, ..., 1) divided by its length, so that C stays positive definite. For
+    two visits x is Fisher's z. Without sinh, a correlation close to one is far away.
     """
 
     name = "us"
@@ -48,11 +49,11 @@ class Unstructured(ResidualStructure):
         """Correlations from the entries of the triangle, see `ResidualStructure`."""
         rows, columns = np.tril_indices(size, -1)
         triangle = np.eye(size)
-        triangle[rows, columns] = x
+        triangle[rows, columns] = np.sinh(x)
         lengths = np.sqrt((triangle**2).sum(axis=1))
         unit = triangle / lengths[:, None]
         correlations = (unit @ unit.T)[rows, columns]
-        # d row_i / d x_ij = (e_j - unit_i unit_ij) / length_i
+        # d row_i / d sinh x_ij = (e_j - unit_i unit_ij) / length_i
         jacobian = np.zeros((len(x), len(x)))
         for k, (i, j) in enumerate(zip(rows, columns)):
             turn = -unit[i] * unit[i, j]
@@ -60,12 +61,13 @@ class Unstructured(ResidualStructure):
             change = unit @ (turn / lengths[i])
             jacobian[:, k] = np.where(rows == i, change[columns], 0.0)
             jacobian[:, k] += np.where(columns == i, change[rows], 0.0)
-        return correlations, jacobian
+        return correlations, jacobian * np.cosh(x)
 
     def fold(self, phi, size):
         """Entries of the triangle of given correlations."""
         root = np.linalg.cholesky(_matrix(phi))
-        return (root / np.diagonal(root)[:, None])[np.tril_indices(size, -1)]
+        triangle = root / np.diagonal(root)[:, None]
+        return np.arcsinh(triangle[np.tril_indices(size, -1)])
 
 
 def _size(count):

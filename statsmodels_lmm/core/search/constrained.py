@@ -234,7 +234,7 @@ class ConstrainedDeviance:
         gradient, curvature = np.zeros(m + 1), np.zeros((m + 1, m + 1))
         gradient[:m], curvature[:m, :m] = slopes.gradient, slopes.curvature
         if tau is None:
-            return Slopes(gradient, curvature)
+            return Slopes(gradient, self.coordinates.curvature(gradient, curvature))
         squares, working = deviance.squares * tau**2, slopes.working
         curvature[:m, :m] += working[:, None] * working / nu
         gradient[m] = 2.0 * (squares - nu)

@@ -136,6 +136,23 @@ class CovarianceBlock(Protocol):
     def bend(self, dual):
         """The term tr(G d^2 S) / 2 of the Hessian, shape (n_parameters,) * 2."""
 
+    def natural_bend(self, root, along):
+        """
+        Second derivatives of sigma^2 S over sigma^2, in natural parameters.
+
+        Parameters
+        ----------
+        root : ndarray
+            B with B B' the covariance of the parameters, shape (n_parameters, r).
+        along : ndarray
+            The row of B for the logarithm of sigma^2, shape (r,).
+
+        Returns
+        -------
+        ndarray
+            Their sum with the covariances as weights, shape (k, k).
+        """
+
     # a parameter that is held, see `constraints`
 
     def freed(self):

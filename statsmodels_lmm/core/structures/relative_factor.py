@@ -189,6 +189,12 @@ class RelativeFactor:
         """The term tr(G d^2 S) / 2 of the Hessian, shape (n_parameters,) * 2."""
         return block_diagonal([b.bend(g) for b, g in self._with_inner(dual)])
 
+    def natural_bend(self, root, along):
+        """Second derivatives in natural parameters, see `block.CovarianceBlock`."""
+        places = consecutive(b.n_parameters for b in self.blocks)
+        each = [b.natural_bend(root[p], along) for b, p in zip(self.blocks, places)]
+        return block_diagonal(each)
+
     def is_near(self, other, share):
         """Whether no covariance differs by more than a share of the other's largest."""
         size = np.abs(other.covariance).max(initial=share)

@@ -540,6 +540,36 @@ class StructuredBlock:
         second = self.model.second_derivative(self.structured_theta)
         return 0.5 * (second * dual).sum(axis=(-1, -2))
 
+    def natural_bend(self, root, along):
+        """
+        Second derivatives of sigma^2 S over sigma^2, see `CovarianceBlock`.
+
+        Natural are variances sigma^2 theta^2 in the place of deviations theta, and
+        other parameters as they are; or variances and covariances, if S is any matrix
+        or is linear in one of each. With t and u_a the rows for log(sigma^2) and
+        theta_a, S_a and S_ab the derivatives of S, and
+        w_a = theta_a^2 tt + 4 theta_a tu_a + 2 u_a u_a that of a variance, the sum is
+
+            tt S + 2 tu_a S_a + u_a u_b S_ab - w_a S_a / (2 theta_a).
+        """
+        theta = np.asarray(self.structured_theta)
+        second = self.model.second_derivative(theta)
+        sd = np.array([p.kind == "sd" for p in self.model.parameters], dtype=bool)
+        size = len(self.covariance)
+        is_any = len(theta) == size * (size + 1) // 2
+        if is_any or (sd.sum() == 1 and not second[~sd][:, ~sd].any()):
+            return np.zeros_like(self.covariance)
+        tt, tu, uu = along @ along, root @ along, root @ root.T
+        total = tt * self.covariance * bool(sd.any())
+        total = total + 2.0 * np.tensordot(tu, self._slopes, 1)
+        total = total + np.tensordot(uu, second, 2)
+        for a in np.flatnonzero(sd):
+            # at zero the slope is zero, and its ratio the second derivative
+            ratio = self._slopes[a] / theta[a] if theta[a] else second[a, a]
+            weight = 0.5 * theta[a] ** 2 * tt + 2.0 * theta[a] * tu[a] + uu[a, a]
+            total = total - weight * ratio
+        return total
+
     def freed(self):
         """The block itself, with every coordinate free to move."""
         return self, np.eye(self.n_free)

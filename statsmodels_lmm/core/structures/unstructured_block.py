@@ -334,6 +334,10 @@ class UnstructuredBlock:
         """Zero: sigma^2 S is linear in its entries, shape (m, m)."""
         return np.zeros((self.n_parameters, self.n_parameters))
 
+    def natural_bend(self, root, along):
+        """Zero: covariances are natural parameters, shape (k, k)."""
+        return np.zeros_like(self.covariance)
+
     def freed(self):
         """The block with every entry free, and moves confined to its triangle."""
         root, rows, columns = pivoted_triangle(self.matrix)

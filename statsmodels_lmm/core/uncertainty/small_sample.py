@@ -135,8 +135,9 @@ def kenward_roger(deviance, information=None, linear=False):
 
     Only the span of the V_r matters, so V may replace I = V - Z S Z' as the derivative
     with respect to sigma^2; V then drops out of the first sum because P X = 0. The
-    second depends on what the parameters are: covariances of random effects, and of the
-    errors what `residuals.natural` says.
+    second depends on what the parameters are: covariances of random effects, of a
+    structure what `block.CovarianceBlock.natural_bend` says, and of the errors what
+    `residuals.natural` does.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def kenward_roger(deviance, information=None, linear=False):
         direction = [change[i] for change in changes]
         covariance = covariance + 2.0 * forms.products(direction, coordinates)
     if not linear:
-        covariance = covariance - 0.5 * forms.curvature(root[count:])
+        covariance = covariance - 0.5 * forms.curvature(root)
     return AdjustedCovariance(covariance, slopes)
 
 

@@ -29,6 +29,7 @@ from statsmodels_lmm.inference.comparison.reduced_models import (
 )
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
     DF_METHODS,
+    KENWARD_ROGER,
     df_method_of,
     inference,
 )
@@ -160,7 +161,9 @@ def fixed_effect_tests(
     """
     results = as_fit(results)
     method = results.df_method if method is None else method
-    if method not in FIXED_METHODS:
+    if isinstance(method, str) and "(" in method:
+        method = df_method_of(method)
+    if method not in (*FIXED_METHODS, *KENWARD_ROGER):
         raise ValueError(
             f"method must be one of {', '.join(FIXED_METHODS)}, not {method!r}"
         )

@@ -305,7 +305,9 @@ def _from_formula(results, fixed=None, random=None):
     return other
 
 
-def with_formula(model, text, random, frame, scope, rows=slice(None), errors=None):
+def with_formula(
+    model, text, random, frame, scope, rows=slice(None), errors=None, alone=False
+):
     """
     Create the model with another formula, but with its weights, offset and options.
 
@@ -325,6 +327,9 @@ def with_formula(model, text, random, frame, scope, rows=slice(None), errors=Non
         Whether each row of the model is among them. Default is all.
     errors : tuple, optional
         Arguments residual and dispersion. Default is those of the model.
+    alone : bool, optional
+        Whether the fixed effects may stand alone without such arguments, for a model
+        whose errors the caller sets.
 
     Returns
     -------
@@ -335,6 +340,8 @@ def with_formula(model, text, random, frame, scope, rows=slice(None), errors=Non
     arguments = model._beyond_design(rows)
     errors = errors_of(model._parsed) if errors is None else errors
     arguments["residual"], arguments["dispersion"] = errors
+    if alone:  # the only errors that name no columns
+        arguments["power_of_fitted"] = True
     if getattr(model, "_trials_of_response", False):
         del arguments["trials"]
     if model.offset is not None and model.formula_offset is not None:

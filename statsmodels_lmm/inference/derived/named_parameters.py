@@ -158,6 +158,30 @@ class NamedParameters:
                 return self._number(value, slopes)
         return self._number(np.zeros(np.shape(scale)), {})
 
+    def mean_dispersion(self, columns, share):
+        """
+        The mean of exp(2 f'gamma), by which variances of errors differ from sigma^2.
+
+        Parameters
+        ----------
+        columns : ndarray
+            F, the columns of the logarithms of the standard deviations, shape (n, s).
+        share : ndarray
+            Weights of the rows, shape (n,).
+
+        Returns
+        -------
+        Differentiable or ndarray
+        """
+        s = columns.shape[1]
+        if not s:
+            return share.sum()
+        gamma = np.asarray(self.variances.error_values)[..., -s:]
+        each = share * np.exp(2.0 * gamma @ columns.T)
+        first = len(self.names) + self._width - 1 - s
+        slopes = 2.0 * np.moveaxis(each @ columns, -1, 0)
+        return self._number(each.sum(-1), dict(enumerate(slopes, start=first)))
+
     def quadratic(self, matrix):
         """
         A quadratic form b'Q b of the fixed effects; redundant ones count as 0.

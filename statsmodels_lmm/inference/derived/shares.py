@@ -6,10 +6,7 @@ import numpy as np
 
 from statsmodels_lmm.inference.derived.functions import Function
 from statsmodels_lmm.inference.derived.parameter_expressions import SHARE
-from statsmodels_lmm.inference.requirements import (
-    require_data,
-    require_independent_errors,
-)
+from statsmodels_lmm.inference.requirements import require_data
 from statsmodels_lmm.inference.variances.distribution_variance import of_observations
 
 
@@ -24,8 +21,11 @@ class RowVariances:
         M of each factor, with mean variance tr(M Sigma), shapes (k, k).
     centered : ndarray
         Q with b'Q b the variance of X b over the rows, shape (p, p).
-    residual : float
-        Multiple of the residual variance, or of that of the distribution.
+    residual : ndarray
+        Multiples of the residual variance in the rows, or that of the variance of the
+        distribution, shape (n,) or (1,).
+    log_sd : ndarray
+        Columns of the logarithms of the errors' standard deviations, shape (n, s).
     name : str
         Which of the two.
     of_rows : list of bool
@@ -34,7 +34,8 @@ class RowVariances:
 
     inner: list
     centered: np.ndarray
-    residual: float
+    residual: np.ndarray
+    log_sd: np.ndarray
     name: str
     of_rows: list
 
@@ -59,7 +60,8 @@ class RowVariances:
         """The residual variance."""
         own = [i for i, is_residual in enumerate(self.of_rows) if is_residual]
         of_rows = sum(self.factor(i, parameters) for i in own)
-        return self.residual * parameters.var(self.name) + of_rows
+        multiple = parameters.mean_dispersion(self.log_sd, self.residual)
+        return multiple * parameters.var(self.name) + of_rows
 
     @property
     def factors(self):
@@ -82,11 +84,10 @@ def row_variances(results):
     """
     model, linear = results.model, results._is_gaussian
     require_data(model, "a share of variance")
-    require_independent_errors(model, "an interval of a share of variance")
     n = len(model.endog)
     repeats = np.ones(n) if linear else model._repeats * np.ones(n)
     weights = 1.0 if not linear or model.weights is None else np.asarray(model.weights)
-    data, _ = model._sufficient_statistics() if linear else model._prepared()
+    data = model._standardized() if linear else model._prepared()[0]
     share = repeats / repeats.sum() / weights
     inner = []
     for term, change in zip(data.terms, data.to_effects):
@@ -96,9 +97,11 @@ def row_variances(results):
     x = model.exog - np.average(model.exog, axis=0, weights=repeats)
     centered = (x.T * repeats) @ x / (repeats.sum() - 1.0)
     of_rows = [not linear and of_observations(e) for e in model.random]
-    residual = float(share.sum()) if linear else 1.0
+    residual, log_sd = share if linear else np.ones(1), np.zeros((n, 0))
+    if linear and model.residual is not None:
+        log_sd = model.residual.log_sd
     name = "Residual" if linear else "Distribution"
-    return RowVariances(inner, centered, residual, name, of_rows)
+    return RowVariances(inner, centered, residual, log_sd, name, of_rows)
 
 
 def r_squared_functions(results):

@@ -22,10 +22,20 @@ from statsmodels_lmm.inference.requirements import (
     require_gaussian,
 )
 
-SMALL_SAMPLE = ("satterthwaite", "kenward-roger")
+KENWARD_ROGER: dict[str, dict] = {
+    "kenward-roger": {},
+    "kenward-roger(linear)": {"linear": True},
+    "kenward-roger(expected)": {"information": "expected"},
+    "kenward-roger(observed)": {"information": "observed"},
+    "kenward-roger(expected, linear)": {"information": "expected", "linear": True},
+    "kenward-roger(observed, linear)": {"information": "observed", "linear": True},
+}
+"""Options of `core.uncertainty.small_sample.kenward_roger` by names of methods."""
+
+SMALL_SAMPLE = ("satterthwaite", *KENWARD_ROGER)
 """Methods with separate degrees of freedom for every contrast."""
 
-DF_METHODS = ("asymptotic", "residual", *SMALL_SAMPLE)
+DF_METHODS = ("asymptotic", "residual", "satterthwaite", "kenward-roger")
 
 SPELLINGS = {"kr": "kenward-roger", "s": "satterthwaite", "z": "asymptotic"}
 """Short names of methods, in lower case."""
@@ -58,27 +68,39 @@ def df_method_of(name):
     ----------
     name : str or None
         A name in `DF_METHODS` or `SPELLINGS`, in upper or lower case, as in lmerTest's
-        "Kenward-Roger".
+        "Kenward-Roger", and options in parentheses as in SAS's "KR(LINEAR)".
 
     Returns
     -------
     str or None
-        A name in `DF_METHODS`, or None.
+        A name in `DF_METHODS` or `KENWARD_ROGER`, or None.
 
     Raises
     ------
     ValueError
         If there is no such method.
     """
-    method = name.lower().replace("_", "-") if isinstance(name, str) else name
-    method = SPELLINGS.get(method, method) if isinstance(method, str) else method
+    method, options = name, ""
+    if isinstance(name, str):
+        method, _, options = name.lower().replace("_", "-").partition("(")
+        method = SPELLINGS.get(method.strip(), method.strip())
     if method in OF_FORMULA:
         raise ValueError(
             f"df_method={name!r} would follow from the formula and not from the data; "
             "in balanced designs df_method='satterthwaite' is the same"
         )
     check_choice("df_method", method, (None, *DF_METHODS))
-    return method
+    if not options:
+        return method
+    told = sorted(option.strip() for option in options.removesuffix(")").split(","))
+    full = f"{method}({', '.join(told)})"
+    if full not in KENWARD_ROGER:
+        raise ValueError(
+            f"df_method={name!r} is unknown: only Kenward and Roger's method has "
+            "options, 'linear' and either 'expected' or 'observed', as in "
+            "'kenward-roger(linear)'"
+        )
+    return full
 
 
 @dataclass(frozen=True)
@@ -115,8 +137,8 @@ class FixedInference(Brief):
 
     Parameters
     ----------
-    method : {"asymptotic", "residual", "satterthwaite", "kenward-roger"}
-        Source of the degrees of freedom.
+    method : str
+        Source of the degrees of freedom, a name in `DF_METHODS` or `KENWARD_ROGER`.
     params : ndarray
         Fixed effects, NaN for dropped columns, shape (p,).
     covariance : ndarray
@@ -272,7 +294,7 @@ class FixedInference(Brief):
         wald = errors @ np.linalg.solve(covariance, errors) / self.scale
         statistic = factor * wald / q
         if np.isnan(df) or np.isnan(wald):
-            warn(NO_F if self.method == "kenward-roger" else TOO_FEW, DataWarning)
+            warn(NO_F if self.method in KENWARD_ROGER else TOO_FEW, DataWarning)
         if np.isinf(df):
             pvalue = stats.chi2.sf(statistic * q, q)
         else:
@@ -353,7 +375,8 @@ def inference(results, df_method=None):
         Normal and chi-squared distributions, as for None; rows minus the rank of X;
         Satterthwaite's method in the form of Giesbrecht and Burns (1985) and Fai and
         Cornelius (1996); or that of Kenward and Roger (1997), with their adjusted
-        covariance. The last two are those of lmerTest and pbkrtest. With a
+        covariance. The last two are those of lmerTest and pbkrtest, see
+        `MixedInference.with_df_method` for options. With a
         cluster-robust covariance "residual" is the number of clusters minus one, and
         Satterthwaite's method is that of Pustejovsky and Tipton (2018).
 
@@ -397,7 +420,7 @@ def _inference(results, method):
         )
     instead = "df_method='asymptotic', or fixed_effect_tests(method='lrt')"
     require_gaussian(results, f"df_method={method!r}", instead)
-    if method == "kenward-roger" and not results.reml:
+    if method in KENWARD_ROGER and not results.reml:
         raise DataError(
             "Kenward and Roger's method is defined only for REML: refit with reml=True"
         )
@@ -406,7 +429,7 @@ def _inference(results, method):
     if method == "satterthwaite":
         uncertain = satterthwaite(deviance)
     else:
-        uncertain = kenward_roger(deviance)
+        uncertain = kenward_roger(deviance, **KENWARD_ROGER[method])
         adjusted = root @ uncertain.covariance @ root.T * results.scale
         covariance[np.ix_(kept, kept)] = adjusted
     return FixedInference(
@@ -416,7 +439,7 @@ def _inference(results, method):
 
 def _robust_inference(results, method):
     """Inference with a cluster-robust covariance."""
-    if method == "kenward-roger":
+    if method in KENWARD_ROGER:
         raise ValueError(
             "Kenward and Roger's method adjusts the covariance of the model, not a "
             "cluster-robust one: use df_method='satterthwaite'"

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError
-from statsmodels_lmm.formula.names import names_in
 from statsmodels_lmm.formula.random_terms import term_names
 from statsmodels_lmm.inference.comparison.reduced_models import with_formula
 from statsmodels_lmm.inference.fixed.terms import fixed_terms, has_formula
@@ -149,8 +148,6 @@ def _refitted(results, times):
     numeric = [c for c in data if pd.api.types.is_numeric_dtype(data[c])]
     bare = _bare_names(results)
     scaled = [c for c in numeric if str(c) in bare and data[c].dtype != bool]
-    if not model.random:
-        _check_errors_keep(model, scaled)
     values = {c: _scores(data[c].to_numpy(float), times) for c in scaled}
     other = with_formula(
         model,
@@ -158,7 +155,8 @@ def _refitted(results, times):
         model._parsed.random,
         data.assign(**values),
         dict(model.data.scope),
-        errors=(None, None) if model.random else None,
+        errors=(None, None),
+        alone=not model.random,
     )
     # the times of the errors and what their size depends on are not standardized
     other.residual = model.residual
@@ -166,20 +164,6 @@ def _refitted(results, times):
     own = {model.endog_names, *model._parsed.response_columns}
     unchanged = [str(c) for c in numeric if c not in scaled and c not in own]
     return fit_like(results, other._with_endog(endog))._results, unchanged
-
-
-def _check_errors_keep(model, scaled):
-    """Reject columns that errors without random effects need as they are."""
-    parsed = model._parsed
-    used = set(names_in(parsed.dispersion).read) if parsed.dispersion else set()
-    used |= set(parsed.residual.when) if parsed.residual is not None else set()
-    both = [str(c) for c in scaled if str(c) in used]
-    if both:
-        raise DataError(
-            f"the errors depend on {', '.join(both)} in the units of the data, and the "
-            "formula with standardized columns cannot be read without them: use "
-            "`result.standardized(method='basic')`"
-        )
 
 
 def _bare_names(results):

@@ -9,6 +9,7 @@ import pandas as pd
 
 from statsmodels_lmm.exceptions import DataError, DataWarning, warn
 from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
+    KENWARD_ROGER,
     SMALL_SAMPLE,
     df_method_of,
 )
@@ -228,7 +229,7 @@ class _Study:
             raise ValueError("df_method is for a Wald test; leave it out")
         if method in SMALL_SAMPLE and test == "wald":
             require_gaussian(results, f"df_method={method!r}", "test='lrt'")
-        if method == "kenward-roger" and test == "wald" and not results.reml:
+        if method in KENWARD_ROGER and test == "wald" and not results.reml:
             raise DataError(
                 "Kenward and Roger's method is defined only for REML: refit with "
                 "reml=True"
@@ -245,7 +246,7 @@ class _Study:
     @property
     def test_name(self):
         """The test in words."""
-        return NAMES[self.df_method if self.test == "wald" else "lrt"]
+        return NAMES[self.df_method.partition("(")[0] if self.test == "wald" else "lrt"]
 
     @property
     def planned_size(self):

@@ -1,6 +1,7 @@
 """The p-values of a test in many simulated studies at once."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,10 @@ from statsmodels_lmm.inference.comparison.likelihood_ratio import (
     mixture_pvalue,
 )
 from statsmodels_lmm.inference.comparison.reduced_models import with_fixed
-from statsmodels_lmm.inference.fixed.degrees_of_freedom import SMALL_SAMPLE
+from statsmodels_lmm.inference.fixed.degrees_of_freedom import (
+    KENWARD_ROGER,
+    SMALL_SAMPLE,
+)
 from statsmodels_lmm.inference.power.planned_values import Plan, at_plan
 from statsmodels_lmm.inference.replicates.refitted_parameters import design_of
 from statsmodels_lmm.inference.replicates.simulation import drawn_response, generators
@@ -98,8 +102,9 @@ class WaldTest(ReplicateTask):
             for place, position in enumerate(known):
                 tests[position] = self._f_test(fits, position, uncertain.take(place))
         elif len(known):
-            joint = self.df_method == "satterthwaite"
-            which = satterthwaite if joint else kenward_roger
+            which = satterthwaite
+            if self.df_method in KENWARD_ROGER:
+                which = partial(kenward_roger, **KENWARD_ROGER[self.df_method])
             for i, evaluation in enumerate(design.evaluations(responses, fits)):
                 if evaluation is not None:
                     tests[i] = self._f_test(fits, i, which(evaluation))

@@ -15,6 +15,7 @@ from statsmodels_lmm.inference.requirements import (
     as_fit,
     check_choice,
     require_data,
+    require_independent_errors,
 )
 from statsmodels_lmm.inference.variances.distribution_variance import (
     distribution_variance,
@@ -126,9 +127,8 @@ def r_squared(
     if conf_int:
         functions = r_squared_functions(as_fit(results))
         settings = _settings(results, method, random_effects)
-        return derived(
-            as_fit(results), functions, method_of(conf_int), alpha, options, settings
-        )
+        kind = _interval_of(results, conf_int)
+        return derived(as_fit(results), functions, kind, alpha, options, settings)
     fixed, random, residual = _variances(results, method, random_effects)
     explained = np.array([fixed, fixed + random.sum()])
     shares = explained / (explained[1] + residual)
@@ -200,9 +200,8 @@ def icc(
     if conf_int:
         functions = icc_functions(as_fit(results), by_group)
         settings = _settings(results, method, random_effects)
-        return derived(
-            as_fit(results), functions, method_of(conf_int), alpha, options, settings
-        )
+        kind = _interval_of(results, conf_int)
+        return derived(as_fit(results), functions, kind, alpha, options, settings)
     fixed, random, residual = _variances(results, method, random_effects)
     adjusted = random.sum() + residual
     shares = pd.DataFrame(
@@ -280,6 +279,15 @@ def _undetermined(results):
         combined(part, flat).any() for part in (parts[:-1].sum(0), parts.sum(0))
     )
     return each[:, None], bool(split), bool(total)
+
+
+def _interval_of(results, conf_int):
+    """The method of an interval; the delta method alone takes all errors."""
+    kind = method_of(conf_int)
+    if kind != "wald":
+        purpose = f"conf_int={kind!r} of a share of variance"
+        require_independent_errors(as_fit(results).model, purpose, "use conf_int=True")
+    return kind
 
 
 def _variances(results, method, random_effects):

@@ -19,6 +19,7 @@ from statsmodels_lmm.core.search.constrained import ConstrainedSearch
 from statsmodels_lmm.core.search.constrained_correlated import (
     CorrelatedSearch,
     ErrorCoordinate,
+    ErrorParameter,
 )
 from statsmodels_lmm.core.search.constrained_generalized import GeneralizedSearch
 from statsmodels_lmm.core.search.constraints import (
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 MANY_EFFECTS = 2000
 """Number of random effects beyond which each parameter is worth a process."""
+
+AT_ENDS = -12.0, 12.0
+"""Inverse hyperbolic tangents of -1 and 1, but for 1e-10."""
 
 
 @dataclass(frozen=True)
@@ -333,26 +337,26 @@ def parameters_of(raw, scale):
 
 
 def _error_parameters(raw, shift):
-    """The parameters of the errors that are functions of one coordinate each."""
+    """The parameters of the errors."""
     errors, parameters = raw.model.residual, list[ProfiledValue]()
     if errors is None:
         return parameters
     whitening = raw.at_optimum.whitening
+    model = errors.without_data().model
     alone = (whitening.jacobian != 0.0).sum(axis=1) == 1
-    for position, label in enumerate(errors.parameter_names):
+    each = zip(errors.parameter_names, errors.parameter_ranges)
+    for position, (label, ends) in enumerate(each):
+        constraint: Constraint
+        to_user: Callable
         if alone[position]:
-            to_user = ErrorToUser("errors", model=whitening.model, position=position)
-            constraint = ErrorCoordinate(position)
-            parameters.append(
-                ProfiledValue(label, "errors", constraint, to_user, shift)
-            )
+            to_user = ErrorToUser("errors", model=model, position=position)
+            between = np.isfinite(ends).all()
+            constraint = ErrorCoordinate(position, *([AT_ENDS] if between else []))
+        else:
+            constraint = ErrorParameter(model, position, ends)
+            to_user = constraint.parameter
+        parameters.append(ProfiledValue(label, "errors", constraint, to_user, shift))
     return parameters
-
-
-def _names_of_errors(raw):
-    """Names of the parameters of the errors' covariance."""
-    errors = getattr(raw.model, "residual", None)
-    return () if errors is None else errors.parameter_names
 
 
 def _plateaus(raw):
@@ -488,12 +492,6 @@ def _chosen(every, which, raw):
             raise ValueError(
                 f"{name!r} was dropped as redundant and has no profile; choose from "
                 f"{list(by_label)}"
-            )
-        if name in _names_of_errors(raw) and name not in by_label:
-            raise ValueError(
-                f"{name!r} has no profile, because the range of each of these "
-                "correlations depends on the others; `variance_parameters(alpha=0.05)` "
-                "has its Wald interval"
             )
         if name not in by_label:
             raise ValueError(

@@ -137,9 +137,10 @@ def residual_table(results: Any) -> pd.DataFrame:
         names, values = [], np.zeros(0)
     else:
         names, values = errors.parameter_names, results.residual_params
-    ratios = [
-        np.exp(value) if name.startswith("log sd ") else np.nan
-        for name, value in zip(names, values)
-    ]
+    with np.errstate(over="ignore"):  # per unit of a column that hardly varies
+        ratios = [
+            np.exp(value) if name.startswith("log sd ") else np.nan
+            for name, value in zip(names, values)
+        ]
     columns = {"estimate": values, "ratio": ratios}
     return pd.DataFrame(columns, pd.Index(names, name="parameter"))

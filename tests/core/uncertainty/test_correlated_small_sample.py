@@ -154,10 +154,17 @@ def optimum(name, reml=True):
 
 
 class Dense:
-    """The formulas of the papers in natural parameters, with differences of V alone."""
+    """
+    The formulas of the papers in natural parameters, with differences of V alone.
 
-    def __init__(self, name, reml=True):
+    With a covariate, sigma^2 is the variance of a row where it is zero or, if it is
+    centered, of a row with its mean, so that its origin does not matter.
+    """
+
+    def __init__(self, name, reml=True, centered=False):
         self.case, self.data, self.name = CASES[name], design(name), name
+        log_sd = self.data.log_sd
+        self.origin = log_sd.mean(axis=0) * (centered and self.case.log_sd == "x")
         deviance = optimum(name, reml)
         self.reml = reml
         self.order = deviance.elimination.products.plan.order
@@ -178,7 +185,8 @@ class Dense:
             scale * f.covariance[np.tril_indices(f.size)[::-1]]
             for f in deviance.factors
         ]
-        first = scale * np.exp(-2.0 * self.data.log_sd.mean(axis=0) @ gamma)
+        below = self.data.log_sd.mean(axis=0) - self.origin
+        first = scale * np.exp(-2.0 * below @ gamma)
         return np.concatenate([*lower, whitening.parameters, [first]])
 
     def natural(self, user):
@@ -220,7 +228,8 @@ class Dense:
         if case.log_sd == "visits":
             deviation = np.sqrt(np.append(eta[-1], eta[count:-1]))[data.visit]
         else:
-            deviation = np.sqrt(eta[-1]) * np.exp(data.log_sd @ eta[count:-1])
+            log_sd = data.log_sd - self.origin
+            deviation = np.sqrt(eta[-1]) * np.exp(log_sd @ eta[count:-1])
         if case.structure is None:
             return v + np.diag(deviation**2)
         every = range(case.visits)
@@ -303,8 +312,8 @@ def differences(function, at, step=2e-3):
 
 
 @functools.cache
-def dense(name, reml=True):
-    return Dense(name, reml)
+def dense(name, reml=True, centered=False):
+    return Dense(name, reml, centered)
 
 
 def whitened(deviance):
@@ -321,7 +330,7 @@ def test_satterthwaite(name):
 @pytest.mark.parametrize("information", [None, "expected"])
 @pytest.mark.parametrize("name", CASES)
 def test_kenward_roger(name, information):
-    deviance, twin = optimum(name), dense(name)
+    deviance, twin = optimum(name), dense(name, centered=True)
     kind = information or "observed"
     rows = whitened(deviance)
     for linear in (False, True):

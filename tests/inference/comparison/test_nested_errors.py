@@ -30,7 +30,7 @@ def data():
     data = pd.DataFrame({"g": np.repeat(np.arange(N), T), "t": np.tile(range(T), N)})
     data["x"] = rng.normal(size=N * T)
     data["arm"] = np.where(data["g"] % 2, "a", "b")
-    data["hours"], data["bent"] = 24.0 * data["t"], data["t"] ** 2
+    data["hours"], data["bent"] = 3.0 * data["t"], data["t"] ** 2
     errors = (rng.normal(size=(N, T)) @ root.T).ravel()
     data["y"] = errors * np.where(data["arm"] == "a", 1.0, 1.6) + 0.2 * data["t"]
     data["y"] += np.repeat(rng.normal(size=N), T)

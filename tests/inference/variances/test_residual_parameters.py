@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy.optimize import approx_fprime
@@ -14,6 +15,7 @@ from statsmodels_lmm.inference.replicates.refitted_parameters import (
     design_of,
     variances_of,
 )
+from statsmodels_lmm.inference.variances.variance_parameters import variance_estimates
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +189,54 @@ def test_a_table_of_models_of_errors_alone_has_no_shares_of_random_effects(alone
     )
     assert "ICC" not in shown
     assert "conditional" not in shown
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        {"residual": "ar1(Days | Subject)"},
+        {"dispersion": "~ Days"},
+        {"residual": "ar1(Days | Subject)", "dispersion": "~ Days"},
+    ],
+    ids=["ar1", "dispersion", "both"],
+)
+def test_intervals_of_shares_by_the_delta_method(data, errors):
+    """Standard errors are those of shares computed anew at moved parameters."""
+    fitted = crossedmixedlm("Reaction ~ Days + (1 | Subject)", data, **errors).fit()
+    raw = fitted._results
+    estimates = variance_estimates(raw)
+    s = raw.model.residual.log_sd.shape[1]
+    phi = estimates.error_values
+    at = np.concatenate([estimates.covariances[0].ravel(), phi, [fitted.scale]])
+    log_sd, fixed = raw.model.residual.log_sd, fitted.params["Days"]
+    spread = np.var(data["Days"], ddof=1)
+
+    def shares(values, slope):
+        gamma = values[1 + len(phi) - s : 1 + len(phi)]
+        noise = values[-1] * np.exp(2.0 * log_sd @ gamma).mean()
+        explained = slope**2 * spread
+        total = values[0] + noise
+        return np.array(
+            [
+                values[0] / total,
+                values[0] / (total + explained),
+                explained / (total + explained),
+                (explained + values[0]) / (total + explained),
+            ]
+        )
+
+    found = [fitted.icc(conf_int=True), fitted.r_squared(conf_int=True)]
+    frame = pd.concat([each.summary_frame() for each in found])
+    assert_allclose(frame["estimate"], shares(at, fixed), rtol=1e-8)
+    slopes = [
+        (shares(at + e, fixed) - shares(at - e, fixed)) / (2.0 * e.max())
+        for e in np.diag(1e-5 * np.abs(at))
+    ]
+    h = 1e-5 * abs(fixed)
+    of_fixed = (shares(at, fixed + h) - shares(at, fixed - h)) / (2.0 * h)
+    slopes = np.array(slopes)
+    variance = np.einsum("ap,ab,bp->p", slopes, estimates.uncertainty, slopes)
+    variance += of_fixed**2 * fitted.bse["Days"] ** 2
+    assert_allclose(frame["std err"], np.sqrt(variance), rtol=1e-6)
+    plain = np.append(fitted.icc(), fitted.r_squared())
+    assert_allclose(frame["estimate"], plain, rtol=1e-8)
