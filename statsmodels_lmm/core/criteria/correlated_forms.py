@@ -135,15 +135,20 @@ class CorrelatedForms(VarianceForms):
         if changes:
             first, columns = working_columns(deviance, changes)
         count = len(first)
-        q = deviance.bent_residuals
-        out = np.zeros((count + q.shape[1],) * 2)
+        own, across, between = self._bent_products()
+        out = np.zeros((count + len(own),) * 2)
         if changes:
             out[:count, :count] = projected_products(deviance, columns)
-        across, out[count:, count:] = self._projected_rows(q)
+        out[count:, count:] = between
         for c, r in zip(columns, across):
             out[:count, count:] += level_gram(c, r)
         out[count:, :count] = out[:count, count:].T
-        return np.append(first, deviance.residuals @ q), out
+        return np.append(first, own), out
+
+    def _bent_products(self):
+        """e'q_k, Z'P q_k of each term and q_k'P q_l for q_k = B_k e."""
+        q = self.deviance.bent_residuals
+        return self.deviance.residuals @ q, *self._projected_rows(q)
 
     def _lengths(self, m):
         """Changes of sigma^2 V per unit of the coordinates are sigma^2 B_k."""
@@ -153,10 +158,13 @@ class CorrelatedForms(VarianceForms):
 
     def _projected_rows(self, q):
         """Z'P q of each term, shapes (l, k, m), and q'P q, for columns q (n, m)."""
-        deviance = self.deviance
-        half, total, across = deviance.fixed_rows.T @ q, q.T @ q, []
-        if deviance.terms:
-            sums = [term.level_sums(q) for term in deviance.terms]
+        sums = [term.level_sums(q) for term in self.deviance.terms]
+        return self._projected(sums, self.deviance.fixed_rows.T @ q, q.T @ q)
+
+    def _projected(self, sums, half, total):
+        """The same from Z'q of each term, G'q and q'q."""
+        deviance, across = self.deviance, []
+        if sums:
             modes = deviance.elimination.solve(sums)
             total = total - sum(map(level_gram, sums, modes))
             across = deviance.elimination.project(sums)

@@ -1,14 +1,13 @@
 """Fits of a model with correlated errors to many responses, one by one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from statsmodels_lmm.core.criteria.correlated import Correlated
 from statsmodels_lmm.core.resampling.refits import Refits
-from statsmodels_lmm.core.search.correlated import search_correlated
-from statsmodels_lmm.core.search.newton import Settings
+from statsmodels_lmm.core.search.newton import Settings, minimize
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.core.uncertainty.variance_information import (
@@ -84,12 +83,11 @@ class CorrelatedRefitting:
     def _search(self, response):
         """The criterion at the optimum and the Optimum; None if it was not found."""
         endog = response * self.root_weights / self.data.response_scale
-        rows = replace(self.criterion.rows, endog=endog)
-        criterion = replace(self.criterion, rows=rows)
+        criterion = self.criterion.with_response(endog)
         factors = [f.lifted(OFF_BOUNDARY) for f in self.factors]
         try:
             start = [*factors, FreeParameters(self.x)]
-            return search_correlated(criterion, SETTINGS, start)
+            return minimize(criterion, start, SETTINGS)
         except np.linalg.LinAlgError:
             return None, None
 

@@ -83,6 +83,11 @@ class ContinuousAutoregressive(Autoregressive):
         rho = np.clip(expit(x), LEAST, 1.0 - INSIDE)
         return rho, np.diag(rho * (1.0 - rho))
 
+    def bends(self, x, slopes, size):
+        """Second derivatives of the inverse logit."""
+        rho, slope = self.unfold(x, size)
+        return slopes * (1.0 - 2.0 * rho) * slope
+
     def fold(self, phi, size):
         """The logit of the correlation."""
         return logit(np.clip(phi, LEAST, 1.0 - INSIDE))

@@ -166,20 +166,51 @@ def lay_out(groups, where, parts=None, relative=False):
         if relative:
             there = there - there[:, :1]
         keys = np.column_stack([parts[rows[:, 0]], there.reshape(len(rows), -1)])
-        _, one, pattern, counts = np.unique(
-            keys, axis=0, return_index=True, return_inverse=True, return_counts=True
-        )
-        by_pattern = np.argsort(pattern.ravel(), kind="stable")
+        one, pattern = distinct_rows(keys)
+        by_pattern = np.argsort(pattern, kind="stable")
         shape = (len(one), m) if np.ndim(where) == 1 else (len(one), m, -1)
         batches.append(
             Batch(
                 rows=rows[by_pattern],
-                starts=np.concatenate([[0], np.cumsum(counts)]),
+                starts=np.append(0, np.cumsum(np.bincount(pattern))),
                 where=there[one].reshape(shape).astype(np.asarray(where).dtype),
                 parts=parts[rows[one, 0]],
             )
         )
     return ResidualLayout(n, tuple(batches))
+
+
+def distinct_rows(keys):
+    """
+    Find the different rows of a matrix.
+
+    Sorting rows is slow. Their products with one vector are sorted instead, and rows
+    with equal products compared.
+
+    Parameters
+    ----------
+    keys : ndarray
+        Shape (n, c).
+
+    Returns
+    -------
+    first : ndarray
+        Where each different row occurs first, rows in lexicographic order, shape (d,).
+    which : ndarray
+        Which of them each row is, shape (n,).
+    """
+    # elementwise, so that equal rows have equal products to the last digit
+    weights, products = np.random.default_rng(0).random(keys.shape[1]), np.zeros(1)
+    for weight, column in zip(weights, keys.T):
+        products = products + weight * column
+    products = np.broadcast_to(products, len(keys))
+    _, first, which = np.unique(products, return_index=True, return_inverse=True)
+    if (keys[first][which] != keys).any():
+        first = which = np.arange(len(keys))
+    _, order, place = np.unique(
+        keys[first], axis=0, return_index=True, return_inverse=True
+    )
+    return first[order], place.ravel()[which]
 
 
 def nested_in_levels(layout, codes):

@@ -19,7 +19,6 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.algebra.differences import differenced_gradient
 from statsmodels_lmm.core.residuals.base import ResidualStructure
 from statsmodels_lmm.core.residuals.block_roots import BlockRoots
 from statsmodels_lmm.core.residuals.layout import ResidualLayout
@@ -341,10 +340,13 @@ class Whitening:
 
     def _of_coordinates(self, slopes):
         """Slopes times the second derivatives of the parameters in the coordinates."""
-        if not self.model.n_correlations:
+        structure = self.model.structure
+        if structure is None:
             return 0.0
-        natural = np.linalg.solve(self.jacobian.T, slopes)
-        ranges = [(-np.inf, np.inf)] * len(self.x)
-        turns = differenced_gradient(lambda t: self.model.unfold(t)[1], self.x, ranges)
-        out = np.einsum("lik,i->lk", turns, natural)
-        return 0.5 * (out + out.T)
+        own, _ = self.model.split(np.linalg.solve(self.jacobian.T, slopes))
+        x, _ = self.model.split(self.x)
+        out, (parts, c) = np.zeros((len(slopes),) * 2), own.shape
+        for part in range(parts):
+            here = slice(part * c, (part + 1) * c)
+            out[here, here] = structure.bends(x[part], own[part], self.model.size)
+        return out

@@ -47,6 +47,12 @@ def search_correlated(criterion, settings, start=None):
     numpy.linalg.LinAlgError
         If the criterion is undefined at the start.
     """
+    deviance, optimum = _search(criterion, settings, start)
+    return criterion.with_rows(deviance), optimum
+
+
+def _search(criterion, settings, start):
+    """The lowest optimum found from all starts."""
     if start is not None:
         return minimize(criterion, start, settings)
     usual = criterion.model.start()
@@ -74,7 +80,7 @@ def place(criterion, coordinates):
     """A starting point: variances by the method of moments for whitened rows."""
     products = criterion.first_products
     if not np.array_equal(coordinates, criterion.model.start()):
-        products = criterion.products_at(criterion.model.at(coordinates))
+        products = criterion.products_at(coordinates)
     factors = moment_start(products) if products.plan.terms else []
     return [*factors, FreeParameters(np.array(coordinates))]
 
