@@ -20,6 +20,7 @@ ELSEWHERE = {
     "test_laplace_derivatives": "determinant_traces",
     "test_laplace_in_batches": "level_rows modes_in_batches",
     "test_correlated_small_sample": "correlated_forms natural variance_forms",
+    "test_fixed_sums": "equal_entries patterns summed_forms",
     "test_random_part": "draws",
     "test_generalized_refits": "without_effects",
     "test_structures": "checks known",

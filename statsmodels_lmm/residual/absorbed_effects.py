@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from statsmodels_lmm.core.residuals.layout import distinct_rows
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 from statsmodels_lmm.core.rows.spans import spans, with_constant
 
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from statsmodels_lmm.core.residuals.layout import distinct_rows
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 from statsmodels_lmm.core.residuals.patterns import PatternCovariance, Patterns
 
 STEPS = 0.3, 1.0, 2.5

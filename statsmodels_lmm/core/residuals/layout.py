@@ -12,6 +12,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
+
 GROUPS_PER_PATTERN = 8
 """Number of groups of a pattern from which one product for all of them is faster."""
 
@@ -178,39 +180,6 @@ def lay_out(groups, where, parts=None, relative=False):
             )
         )
     return ResidualLayout(n, tuple(batches))
-
-
-def distinct_rows(keys):
-    """
-    Find the different rows of a matrix.
-
-    Sorting rows is slow. Their products with one vector are sorted instead, and rows
-    with equal products compared.
-
-    Parameters
-    ----------
-    keys : ndarray
-        Shape (n, c).
-
-    Returns
-    -------
-    first : ndarray
-        Where each different row occurs first, rows in lexicographic order, shape (d,).
-    which : ndarray
-        Which of them each row is, shape (n,).
-    """
-    # elementwise, so that equal rows have equal products to the last digit
-    weights, products = np.random.default_rng(0).random(keys.shape[1]), np.zeros(1)
-    for weight, column in zip(weights, keys.T):
-        products = products + weight * column
-    products = np.broadcast_to(products, len(keys))
-    _, first, which = np.unique(products, return_index=True, return_inverse=True)
-    if (keys[first][which] != keys).any():
-        first = which = np.arange(len(keys))
-    _, order, place = np.unique(
-        keys[first], axis=0, return_index=True, return_inverse=True
-    )
-    return first[order], place.ravel()[which]
 
 
 def nested_in_levels(layout, codes):

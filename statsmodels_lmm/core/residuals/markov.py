@@ -24,8 +24,8 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import solve_banded
 
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 from statsmodels_lmm.core.residuals.block_roots import by_parts
-from statsmodels_lmm.core.residuals.layout import distinct_rows
 
 
 @dataclass(frozen=True)

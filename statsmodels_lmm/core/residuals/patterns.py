@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 
 from statsmodels_lmm.core.algebra.dense import transpose
-from statsmodels_lmm.core.residuals.layout import Batch, ResidualLayout, distinct_rows
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
+from statsmodels_lmm.core.residuals.layout import Batch, ResidualLayout
 from statsmodels_lmm.core.residuals.whitening import ResidualCovariance, Whitening
 
 

@@ -1,9 +1,9 @@
-"""Residual groups laid out by pattern."""
+"""The different rows of a matrix, as NumPy finds them."""
 
 import numpy as np
 from numpy.testing import assert_array_equal
 
-from statsmodels_lmm.core.residuals.layout import distinct_rows
+from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 
 
 def test_distinct_rows_are_those_of_numpy():
