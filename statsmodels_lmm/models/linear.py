@@ -292,7 +292,6 @@ class CrossedMixedLM(MixedModel):
                     deviance, optimum = search_correlated(criterion, settings, start)
                 else:
                     deviance, optimum = stay(criterion, start)
-                    deviance = criterion.with_rows(deviance)
             else:
                 criterion = self._criterion(reml, is_centered=True)
                 deviance, optimum = search_correlated(criterion, settings)

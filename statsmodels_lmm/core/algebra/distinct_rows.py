@@ -23,14 +23,16 @@ def distinct_rows(keys):
         Which of them each row is, shape (n,).
     """
     # elementwise, so that equal rows have equal products to the last digit
-    weights, products = np.random.default_rng(0).random(keys.shape[1]), np.zeros(1)
-    for weight, column in zip(weights, keys.T):
-        products = products + weight * column
-    products = np.broadcast_to(products, len(keys))
+    products = np.zeros(len(keys))
+    for number, column in enumerate(keys.T, start=1):
+        products += np.cos(number) * column
     _, first, which = np.unique(products, return_index=True, return_inverse=True)
     if (keys[first][which] != keys).any():
-        first = which = np.arange(len(keys))
-    _, order, place = np.unique(
-        keys[first], axis=0, return_index=True, return_inverse=True
-    )
-    return first[order], place.ravel()[which]
+        _, first, which = np.unique(
+            keys, axis=0, return_index=True, return_inverse=True
+        )
+        return first, which.ravel()
+    order = np.lexsort(keys[first].T[::-1]) if keys.shape[1] else np.zeros(1, int)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return first[order], place[which]

@@ -167,8 +167,8 @@ class CorrelatedDeviance(ProfiledDeviance):
 
     @cached_property
     def form(self):
-        """K - e e' / scale, or what it amounts to within patterns."""
-        return ProjectionForm(self) if self.errors is None else self._forms.form
+        """K - e e' / scale."""
+        return ProjectionForm(self)
 
     @cached_property
     def bent_residuals(self):
@@ -178,9 +178,7 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def error_slopes(self):
         """Derivatives in the coordinates of phi, shape (m,)."""
-        errors = self.errors
-        whitening = self.whitening if errors is None else errors.covariance.whitening
-        return whitening.paired(self.form)
+        return self._forms.error_slopes()
 
     def derivatives(self, exact=False):
         """
@@ -315,16 +313,6 @@ class Correlated(Criterion):
     def whitened(self):
         """The criterion that adds up whitened rows at each point."""
         return replace(self, sums=None)
-
-    def with_rows(self, deviance):
-        """A CorrelatedDeviance with whitened rows."""
-        if deviance.errors is None:
-            return deviance
-        found = self.whitened.evaluate(deviance.point)
-        # derivatives are the same, however the products were formed
-        for name in vars(deviance).keys() & {"_average", "_exact"}:
-            found.__dict__[name] = vars(deviance)[name]
-        return found
 
     def _from_sums(self, point):
         """The criterion from the sums; None if too many digits are lost."""

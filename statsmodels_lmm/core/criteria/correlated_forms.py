@@ -204,6 +204,10 @@ class CorrelatedForms(VarianceForms):
         out[count:, count:] = 0.5 * self.second_traces()
         return out
 
+    def error_slopes(self):
+        """tr(P B_k) - e'B_k e / scale, shape (c,)."""
+        return self._whitening.paired(self.deviance.form)
+
     def second_traces(self):
         """tr(P B_kl) - e'B_kl e / scale, shape (c, c)."""
         deviance = self.deviance

@@ -26,6 +26,7 @@ from statsmodels_lmm.core.algebra.dense import (
     transpose,
 )
 from statsmodels_lmm.core.criteria.correlated_forms import CorrelatedForms, PairTraces
+from statsmodels_lmm.core.residuals.fixed_sums import combined
 from statsmodels_lmm.core.residuals.patterns import PatternCovariance
 
 
@@ -52,7 +53,7 @@ class SummedErrors:
 
     def change(self, sums):
         """Sums over j for each coordinate, shape (c, ...)."""
-        return np.tensordot(self.slopes, sums, 1)
+        return combined(self.slopes, sums)
 
 
 class SummedForms(CorrelatedForms):
@@ -147,7 +148,15 @@ class SummedForms(CorrelatedForms):
         turned = [transpose(u) @ h @ u for u, h in zip(inverses, blocks)]
         return PatternForm(blocks, turned)
 
-    # what a search needs ----------------------------------------------------------
+    # what derivatives need --------------------------------------------------------
+
+    def error_slopes(self):
+        """The derivatives in the coordinates, shape (c,)."""
+        return self._whitening.paired(self.form)
+
+    def second_traces(self):
+        """Their derivatives where B_k changes, shape (c, c)."""
+        return self._whitening.second_traces(self.form, self.deviance.error_slopes)
 
     def _bent_products(self):
         deviance, errors = self.deviance, self._errors

@@ -7,7 +7,8 @@ import numpy as np
 
 from statsmodels_lmm.core.criteria.correlated import Correlated
 from statsmodels_lmm.core.resampling.refits import Refits
-from statsmodels_lmm.core.search.newton import Settings, minimize
+from statsmodels_lmm.core.search.correlated import search_correlated
+from statsmodels_lmm.core.search.newton import Settings
 from statsmodels_lmm.core.structures.free_parameters import FreeParameters
 from statsmodels_lmm.core.structures.relative_factor import structured_parameters
 from statsmodels_lmm.core.uncertainty.variance_information import (
@@ -87,7 +88,7 @@ class CorrelatedRefitting:
         factors = [f.lifted(OFF_BOUNDARY) for f in self.factors]
         try:
             start = [*factors, FreeParameters(self.x)]
-            return minimize(criterion, start, SETTINGS)
+            return search_correlated(criterion, SETTINGS, start)
         except np.linalg.LinAlgError:
             return None, None
 

@@ -16,7 +16,7 @@ import numpy as np
 from statsmodels_lmm.core.algebra.distinct_rows import distinct_rows
 from statsmodels_lmm.core.residuals.patterns import PatternCovariance, Patterns
 
-STEPS = 0.3, 1.0, 2.5
+STEPS = 0.5, 2.0
 """Distances from the start of the coordinates at which entries are compared."""
 
 EQUAL = 1e-8

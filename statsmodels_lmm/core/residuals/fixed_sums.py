@@ -82,10 +82,8 @@ class FixedSums:
         Products or None
             None if too many digits are lost.
         """
-        squares, sums, gram = (
-            np.tensordot(weights, each, 1)
-            for each in (self.squares, self.sums, self.gram)
-        )
+        each = self.squares, self.sums, self.gram
+        squares, sums, gram = (combined(weights, matrices) for matrices in each)
         terms = np.abs(weights) @ np.diagonal(self.gram, axis1=1, axis2=2)
         if not (terms <= LOST * np.diagonal(gram)).all():
             return None
@@ -105,6 +103,24 @@ class FixedSums:
         sums[..., -1:], gram[..., -1:] = changed
         gram[..., -1, :] = gram[..., -1]
         return replace(self, sums=sums, gram=gram)
+
+
+def combined(weights, matrices):
+    """
+    Linear combinations of matrices.
+
+    Parameters
+    ----------
+    weights, matrices : ndarray
+        Shapes (..., J) and (J, ...).
+
+    Returns
+    -------
+    ndarray
+    """
+    count, *shape = matrices.shape
+    flat = matrices.reshape(count, matrices.size // count)
+    return (weights @ flat).reshape(*weights.shape[:-1], *shape)
 
 
 def fixed_sums(engine, rows, model):

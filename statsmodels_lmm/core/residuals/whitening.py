@@ -64,9 +64,9 @@ class ResidualCovariance:
     @cached_property
     def columns(self):
         """F, with columns of mean zero if it is centered, shape (n, s)."""
-        return (
-            self.log_sd - self.log_sd.mean(axis=0) if self.is_centered else self.log_sd
-        )
+        if not self.is_centered or not self.log_sd.size:
+            return self.log_sd
+        return self.log_sd - self.log_sd.mean(axis=0)
 
     @cached_property
     def chain(self):
@@ -139,7 +139,8 @@ class ResidualCovariance:
     @cached_property
     def units(self):
         """Natural step lengths of the coordinates, shape (m,)."""
-        lengths = np.sqrt((self.columns**2).mean(axis=0))
+        count = self.log_sd.shape[1]
+        lengths = np.sqrt((self.columns**2).mean(axis=0)) if count else np.zeros(0)
         gamma = 1.0 / np.where(lengths > 0.0, lengths, 1.0)
         return np.append(np.ones(self.n_parts * self.n_correlations), gamma)
 
@@ -188,6 +189,8 @@ class Whitening:
     @cached_property
     def log_deviations(self):
         """Logarithms of the standard deviations of the rows over sigma, shape (n,)."""
+        if not self.model.log_sd.size:
+            return np.zeros(len(self.model.log_sd))
         return self.model.columns @ self.model.split(self.parameters)[1]
 
     @property

@@ -47,12 +47,6 @@ def search_correlated(criterion, settings, start=None):
     numpy.linalg.LinAlgError
         If the criterion is undefined at the start.
     """
-    deviance, optimum = _search(criterion, settings, start)
-    return criterion.with_rows(deviance), optimum
-
-
-def _search(criterion, settings, start):
-    """The lowest optimum found from all starts."""
     if start is not None:
         return minimize(criterion, start, settings)
     usual = criterion.model.start()

@@ -21,8 +21,8 @@ def test_distinct_rows_are_those_of_numpy():
 
 def test_different_rows_with_equal_products():
     # rows that the vector of the products cannot tell apart
-    a, b = np.random.default_rng(0).random(2)
+    a, b = np.cos([1.0, 2.0])
     keys = np.array([[0.0, 0.0], [b, -a], [0.0, 0.0]])
     first, which = distinct_rows(keys)
-    assert_array_equal(first, [0, 1])
-    assert_array_equal(which, [0, 1, 0])
+    assert len(first) == 2
+    assert_array_equal(keys[first][which], keys)

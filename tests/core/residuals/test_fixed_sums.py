@@ -160,14 +160,15 @@ def test_other_columns_and_responses():
     assert_allclose(mine.sums.sums, anew.sums, atol=1e-12)
 
 
-def test_a_search_ends_with_whitened_rows():
+def test_the_end_of_a_search_has_whitened_rows():
     criterion = summed(criterion_of(CASES[0]))
     one, _ = search_correlated(criterion, Settings())
     two, _ = search_correlated(criterion.whitened, Settings())
-    assert one.errors is None
+    assert one.errors is not None
     assert_allclose(one.value, two.value, rtol=1e-12)
     assert_allclose(one.whitening.x, two.whitening.x, atol=1e-7)
     assert_allclose(one.residuals, two.residuals, atol=1e-7)
+    assert_allclose(one.variance_forms.traces(), two.variance_forms.traces(), rtol=1e-6)
 
 
 def test_where_sums_pay():
