@@ -58,12 +58,10 @@ class Patterns:
     def representatives(self, model):
         """The ResidualCovariance of one group of each pattern."""
         rows = [batch.rows[batch.starts[:-1]].ravel() for batch in self.batches]
-        return replace(
-            model,
-            layout=self.layout,
-            log_sd=model.columns[np.concatenate(rows)],
-            is_centered=False,
-        )
+        columns = model.columns[np.concatenate(rows)]
+        one = replace(model, layout=self.layout, log_sd=columns, is_centered=False)
+        one.__dict__["chain"] = None  # there are blocks, however long the groups
+        return one
 
 
 def _by_deviations(batch, log_sd):
