@@ -129,7 +129,7 @@ class CorrelatedDeviance(ProfiledDeviance):
     @cached_property
     def residuals(self):
         """e, the whitened residuals, shape (n,)."""
-        rows = self._whitened.rows.columns() @ self.contrast
+        rows = self._whitened.rows.times(self.contrast)
         for term, modes in zip(self.terms, self.modes):
             rows = rows - term.times(modes)
         return rows

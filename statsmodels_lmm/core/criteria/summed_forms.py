@@ -115,7 +115,7 @@ class SummedForms(CorrelatedForms):
     def _residual_sums(self):
         """U e e'U' of the patterns, summed over their groups, shapes (P, m, m)."""
         deviance = self.deviance
-        e = deviance.criterion.rows.columns() @ deviance.contrast
+        e = deviance.criterion.rows.times(deviance.contrast)
         for term, modes in zip(deviance.raw_terms, deviance.modes):
             e = e - term.times(modes)
         each = []

@@ -216,7 +216,7 @@ def gaps(where):
 
 def bounded(x):
     """Numbers between -1 and 1 from coordinates, and their slopes."""
-    tanh = np.clip(np.tanh(x), INSIDE - 1.0, 1.0 - INSIDE)
+    tanh = np.minimum(np.maximum(np.tanh(x), INSIDE - 1.0), 1.0 - INSIDE)
     return tanh, 1.0 - tanh**2
 
 
