@@ -15,7 +15,6 @@ import numpy as np
 
 from statsmodels_lmm.core.engines.block_engine import BlockEngine
 from statsmodels_lmm.core.residuals.equal_entries import EqualEntries, equal_entries
-from statsmodels_lmm.core.residuals.layout import nested_in_levels
 from statsmodels_lmm.core.residuals.patterns import Patterns
 from statsmodels_lmm.core.residuals.whitening import LONG
 
@@ -159,14 +158,15 @@ def fixed_sums(engine, rows, model):
 
 
 def _suits(engine, model):
-    """Whether there is one independent term around the residual groups, or none."""
+    """
+    Whether there is one independent term around the residual groups, or none.
+
+    Terms whose levels cross the groups are not grouped, see `SpreadEffects`.
+    """
     terms, layout = engine.plan.terms, model.layout
     if len(terms) > 1 or not isinstance(engine, BlockEngine) or layout.largest > LONG:
         return False
-    return all(
-        f.is_grouped and f.relationship is None and nested_in_levels(layout, f.codes)
-        for f in terms
-    )
+    return all(f.is_grouped and f.relationship is None for f in terms)
 
 
 def _effects(engine, nobs):
